@@ -1,0 +1,4 @@
+//! What a person runs.
+pub fn run() -> std::process::ExitCode {
+    todo!()
+}

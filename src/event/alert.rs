@@ -1,0 +1,38 @@
+//! Alerts, from a monitoring system through the forge.
+
+use serde::Deserialize;
+
+use super::{Decoded, Payload, Trigger, lenient};
+
+/// A new alert fired.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Alert {
+    #[serde(deserialize_with = "lenient")]
+    pub title: String,
+    #[serde(deserialize_with = "lenient")]
+    pub url: String,
+    #[serde(deserialize_with = "lenient")]
+    pub severity: String,
+    /// How often it was reported.
+    #[serde(deserialize_with = "lenient")]
+    pub events: u64,
+    #[serde(deserialize_with = "lenient")]
+    pub status: String,
+    #[serde(deserialize_with = "lenient")]
+    pub started_at: String,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    object_attributes: Alert,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let Wire { object_attributes: alert } = serde_json::from_slice(raw)?;
+    Ok(Decoded {
+        trigger: Some(Trigger::Alert),
+        subject: format!("alert:{}", alert.url),
+        payload: Payload::Alert(alert),
+    })
+}

@@ -1,0 +1,43 @@
+//! Deployments.
+
+use serde::Deserialize;
+
+use super::{Decoded, Payload, Trigger, User, lenient};
+
+/// A deployment started or ended.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Deployment {
+    /// `running`, `success`, `failed`, `canceled`; other words are shown as they are.
+    #[serde(deserialize_with = "lenient")]
+    pub status: String,
+    #[serde(deserialize_with = "lenient")]
+    pub environment: String,
+    #[serde(deserialize_with = "lenient")]
+    pub environment_external_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub deployable_id: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub deployable_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub short_sha: String,
+    #[serde(deserialize_with = "lenient")]
+    pub commit_url: String,
+    #[serde(deserialize_with = "lenient")]
+    pub commit_title: String,
+    /// The branch or tag, where the forge's release says it.
+    #[serde(rename = "ref", deserialize_with = "lenient")]
+    pub ref_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub user_url: String,
+    pub user: Option<User>,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let deployment: Deployment = serde_json::from_slice(raw)?;
+    Ok(Decoded {
+        trigger: Some(Trigger::Deployment),
+        subject: format!("deployment:{}", deployment.environment),
+        payload: Payload::Deployment(deployment),
+    })
+}

@@ -1,0 +1,113 @@
+//! Issues, and what GitLab makes of the same cloth: work items and incidents.
+
+use serde::Deserialize;
+
+use super::{Decoded, Label, Payload, Trigger, User, lenient};
+
+/// Something happened to an issue, a work item or an incident.
+#[derive(Clone, Debug, Default)]
+pub struct Issue {
+    pub kind: IssueKind,
+    pub iid: i64,
+    pub title: String,
+    pub description: String,
+    pub url: String,
+    /// The state after the event: `opened`, `closed`.
+    pub state: String,
+    /// What was done: `open`, `close`, `reopen`, `update`; test payloads have none.
+    pub action: Option<String>,
+    /// `Issue`, `Incident`, `Task` …: GitLab's word for what this is.
+    pub issue_type: Option<String>,
+    pub confidential: bool,
+    /// The labels to filter by; `None` where the payload names no labels at all.
+    pub labels: Option<Vec<Label>>,
+    pub user: Option<User>,
+}
+
+/// Which of the three event kinds spoke of the issue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IssueKind {
+    #[default]
+    Issue,
+    WorkItem,
+    /// Sent *in addition* to the issue event when the issue is an incident.
+    Incident,
+}
+
+impl IssueKind {
+    /// The forge's `object_kind`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Issue => "issue",
+            Self::WorkItem => "work_item",
+            Self::Incident => "incident",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default, deserialize_with = "lenient")]
+    object_kind: String,
+    #[serde(default)]
+    user: Option<User>,
+    object_attributes: Attributes,
+    #[serde(default)]
+    labels: Option<Vec<Label>>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Attributes {
+    #[serde(deserialize_with = "lenient")]
+    iid: i64,
+    #[serde(deserialize_with = "lenient")]
+    title: String,
+    #[serde(deserialize_with = "lenient")]
+    description: String,
+    #[serde(deserialize_with = "lenient")]
+    url: String,
+    #[serde(deserialize_with = "lenient")]
+    state: String,
+    action: Option<String>,
+    #[serde(rename = "type")]
+    issue_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    confidential: bool,
+    labels: Option<Vec<Label>>,
+}
+
+pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let wire: Wire = serde_json::from_slice(raw)?;
+    let attributes = wire.object_attributes;
+    let kind = match wire.object_kind.as_str() {
+        "work_item" => IssueKind::WorkItem,
+        "incident" => IssueKind::Incident,
+        _ => IssueKind::Issue,
+    };
+    let said_so = event_type.is_some_and(|event_type| event_type.starts_with("confidential_"));
+    let issue = Issue {
+        kind,
+        iid: attributes.iid,
+        title: attributes.title,
+        description: attributes.description,
+        url: attributes.url,
+        state: attributes.state,
+        action: attributes.action,
+        issue_type: attributes.issue_type.filter(|word| !word.is_empty()),
+        confidential: attributes.confidential || said_so,
+        labels: wire.labels.or(attributes.labels),
+        user: wire.user,
+    };
+    let trigger = match (kind, issue.confidential) {
+        (IssueKind::Incident, _) => Trigger::Incident,
+        (_, true) => Trigger::ConfidentialIssue,
+        (_, false) => Trigger::Issue,
+    };
+    Ok(Decoded {
+        trigger: Some(trigger),
+        subject: format!("issue:{}", issue.iid),
+        payload: Payload::Issue(issue),
+    })
+}

@@ -1,0 +1,35 @@
+//! Jobs. The documentation calls the event "job", the payload says `build`.
+
+use serde::Deserialize;
+
+use super::{Decoded, Payload, Trigger, User, lenient};
+
+/// A job changed its status. No chat service hears of it; CI observers take the raw JSON.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    #[serde(rename = "build_id", deserialize_with = "lenient")]
+    pub id: i64,
+    #[serde(rename = "build_name", deserialize_with = "lenient")]
+    pub name: String,
+    #[serde(rename = "build_stage", deserialize_with = "lenient")]
+    pub stage: String,
+    #[serde(rename = "build_status", deserialize_with = "lenient")]
+    pub status: String,
+    #[serde(rename = "ref", deserialize_with = "lenient")]
+    pub ref_name: String,
+    #[serde(deserialize_with = "lenient")]
+    pub tag: bool,
+    #[serde(deserialize_with = "lenient")]
+    pub pipeline_id: i64,
+    pub user: Option<User>,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let job: Job = serde_json::from_slice(raw)?;
+    Ok(Decoded {
+        trigger: Some(Trigger::Job),
+        subject: format!("job:{}", job.id),
+        payload: Payload::Job(Box::new(job)),
+    })
+}

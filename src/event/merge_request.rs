@@ -1,0 +1,106 @@
+//! Merge requests.
+
+use serde::Deserialize;
+
+use super::{Commit, Decoded, Label, Payload, Trigger, User, lenient};
+
+/// Something happened to a merge request.
+#[derive(Clone, Debug, Default)]
+pub struct MergeRequest {
+    pub iid: i64,
+    pub title: String,
+    pub description: String,
+    pub url: String,
+    /// The state after the event: `opened`, `closed`, `merged`, `locked`.
+    pub state: String,
+    /// `open`, `close`, `reopen`, `update`, `merge`, `approved`, `unapproved`, `approval`, `unapproval`.
+    pub action: Option<String>,
+    pub source_branch: String,
+    pub target_branch: String,
+    pub draft: bool,
+    pub last_commit: Option<Commit>,
+    /// The commit before a push to the source branch; present only on an `update` made by such a push.
+    pub oldrev: Option<String>,
+    pub labels: Option<Vec<Label>>,
+    pub user: Option<User>,
+    /// Who was asked to review, before and after, where this event changed it.
+    pub reviewers_changed: Option<ReviewersChanged>,
+}
+
+/// Reviewers before and after an update.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ReviewersChanged {
+    #[serde(deserialize_with = "lenient")]
+    pub previous: Vec<User>,
+    #[serde(deserialize_with = "lenient")]
+    pub current: Vec<User>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    user: Option<User>,
+    object_attributes: Attributes,
+    #[serde(default)]
+    labels: Option<Vec<Label>>,
+    #[serde(default, deserialize_with = "lenient")]
+    changes: Changes,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Changes {
+    reviewers: Option<ReviewersChanged>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attributes {
+    #[serde(deserialize_with = "lenient")]
+    iid: i64,
+    #[serde(deserialize_with = "lenient")]
+    title: String,
+    #[serde(deserialize_with = "lenient")]
+    description: String,
+    #[serde(deserialize_with = "lenient")]
+    url: String,
+    #[serde(deserialize_with = "lenient")]
+    state: String,
+    action: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    source_branch: String,
+    #[serde(deserialize_with = "lenient")]
+    target_branch: String,
+    #[serde(deserialize_with = "lenient")]
+    draft: bool,
+    last_commit: Option<Commit>,
+    oldrev: Option<String>,
+    labels: Option<Vec<Label>>,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let wire: Wire = serde_json::from_slice(raw)?;
+    let attributes = wire.object_attributes;
+    let merge_request = MergeRequest {
+        iid: attributes.iid,
+        title: attributes.title,
+        description: attributes.description,
+        url: attributes.url,
+        state: attributes.state,
+        action: attributes.action,
+        source_branch: attributes.source_branch,
+        target_branch: attributes.target_branch,
+        draft: attributes.draft,
+        last_commit: attributes.last_commit,
+        oldrev: attributes.oldrev,
+        labels: wire.labels.or(attributes.labels),
+        user: wire.user,
+        reviewers_changed: wire.changes.reviewers,
+    };
+    Ok(Decoded {
+        trigger: Some(Trigger::MergeRequest),
+        subject: format!("merge_request:{}", merge_request.iid),
+        payload: Payload::MergeRequest(Box::new(merge_request)),
+    })
+}

@@ -1,0 +1,144 @@
+//! Comments, which the forge calls notes.
+
+use serde::Deserialize;
+
+use super::push::first_line;
+use super::{Commit, Decoded, Label, Payload, Trigger, User, lenient};
+
+/// Somebody commented, or edited a comment.
+#[derive(Clone, Debug)]
+pub struct Note {
+    pub note: String,
+    pub url: String,
+    /// `create` or `update`; older releases do not say.
+    pub action: Option<String>,
+    pub on: Noteable,
+    pub confidential: bool,
+    pub labels: Option<Vec<Label>>,
+    pub user: Option<User>,
+}
+
+/// What was commented on.
+#[derive(Clone, Debug)]
+pub enum Noteable {
+    Commit(Box<Commit>),
+    Issue {
+        iid: i64,
+        title: String,
+    },
+    MergeRequest {
+        iid: i64,
+        title: String,
+    },
+    Snippet {
+        id: i64,
+        title: String,
+    },
+    /// A design, an epic …: nothing is said of these.
+    Other(String),
+}
+
+impl Noteable {
+    /// The first line of the thing's title.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Commit(commit) => first_line(&commit.message),
+            Self::Issue { title, .. } | Self::MergeRequest { title, .. } | Self::Snippet { title, .. } => {
+                first_line(title)
+            }
+            Self::Other(_) => "",
+        }
+    }
+
+    fn subject(&self) -> String {
+        match self {
+            Self::Commit(commit) => format!("commit:{}", commit.id),
+            Self::Issue { iid, .. } => format!("issue:{iid}"),
+            Self::MergeRequest { iid, .. } => format!("merge_request:{iid}"),
+            Self::Snippet { id, .. } => format!("snippet:{id}"),
+            Self::Other(kind) => format!("note:{kind}"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    user: Option<User>,
+    object_attributes: Attributes,
+    #[serde(default)]
+    labels: Option<Vec<Label>>,
+    #[serde(default)]
+    commit: Option<Commit>,
+    #[serde(default)]
+    issue: Option<On>,
+    #[serde(default)]
+    merge_request: Option<On>,
+    #[serde(default)]
+    snippet: Option<On>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attributes {
+    #[serde(deserialize_with = "lenient")]
+    note: String,
+    #[serde(deserialize_with = "lenient")]
+    url: String,
+    #[serde(deserialize_with = "lenient")]
+    noteable_type: String,
+    action: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    confidential: bool,
+    #[serde(deserialize_with = "lenient")]
+    internal: bool,
+    labels: Option<Vec<Label>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct On {
+    #[serde(deserialize_with = "lenient")]
+    id: i64,
+    #[serde(deserialize_with = "lenient")]
+    iid: i64,
+    #[serde(deserialize_with = "lenient")]
+    title: String,
+    #[serde(deserialize_with = "lenient")]
+    confidential: bool,
+    labels: Option<Vec<Label>>,
+}
+
+pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let wire: Wire = serde_json::from_slice(raw)?;
+    let attributes = wire.object_attributes;
+    let confidential = attributes.confidential
+        || attributes.internal
+        || event_type == Some("confidential_note")
+        || wire.issue.as_ref().is_some_and(|issue| issue.confidential);
+    let (mut issue, mut merge_request) =
+        (wire.issue.unwrap_or_default(), wire.merge_request.unwrap_or_default());
+    // The first list that is there wins, even an empty one: GitLab looks in this order and no further.
+    let labels = wire.labels.or(issue.labels.take()).or(merge_request.labels.take()).or(attributes.labels);
+    let on = match attributes.noteable_type.as_str() {
+        "Commit" => Noteable::Commit(Box::new(wire.commit.unwrap_or_default())),
+        "Issue" => Noteable::Issue { iid: issue.iid, title: issue.title },
+        "MergeRequest" => Noteable::MergeRequest { iid: merge_request.iid, title: merge_request.title },
+        "Snippet" => {
+            let snippet = wire.snippet.unwrap_or_default();
+            Noteable::Snippet { id: snippet.id, title: snippet.title }
+        }
+        other => Noteable::Other(super::excerpt(other)),
+    };
+    let trigger = if confidential { Trigger::ConfidentialNote } else { Trigger::Note };
+    let note = Note {
+        note: attributes.note,
+        url: attributes.url,
+        action: attributes.action,
+        confidential,
+        labels,
+        user: wire.user,
+        on,
+    };
+    Ok(Decoded { trigger: Some(trigger), subject: note.on.subject(), payload: Payload::Note(Box::new(note)) })
+}

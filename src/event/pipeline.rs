@@ -1,0 +1,153 @@
+//! Pipelines.
+
+use serde::Deserialize;
+
+use super::{Commit, Decoded, Payload, RefType, Trigger, User, lenient};
+
+/// A pipeline changed its status.
+#[derive(Clone, Debug, Default)]
+pub struct Pipeline {
+    pub id: i64,
+    pub name: Option<String>,
+    /// The branch or tag, without `refs/…/`.
+    pub ref_name: String,
+    pub ref_type: RefType,
+    pub sha: String,
+    /// `success`, `failed`, `running` …
+    pub status: String,
+    /// The status in GitLab's words for people: `passed`, `passed with warnings`, `failed`.
+    pub detailed_status: String,
+    /// How this status compares with the ref's last one: `broken`, `fixed`, `still_failing` …; often absent.
+    pub ref_status_name: Option<String>,
+    /// Whether the forge protects the ref; `None` where its release does not say.
+    pub protected_ref: Option<bool>,
+    /// Seconds.
+    pub duration: Option<f64>,
+    pub finished_at: Option<String>,
+    /// Why GitLab could not even start it: the error in the CI configuration.
+    pub yaml_errors: Option<String>,
+    url: Option<String>,
+    pub user: Option<User>,
+    pub commit: Option<Commit>,
+    pub merge_request: Option<PipelineMergeRequest>,
+    pub builds: Vec<Build>,
+}
+
+impl Pipeline {
+    /// The pipeline's page.
+    pub fn url(&self, project_url: &str) -> String {
+        match &self.url {
+            Some(url) if !url.is_empty() => url.clone(),
+            _ => format!("{project_url}/-/pipelines/{}", self.id),
+        }
+    }
+
+    pub fn passed_with_warnings(&self) -> bool {
+        self.status == "success" && self.detailed_status == "passed with warnings"
+    }
+
+    /// Failed jobs that no later run of the same name made good, each name once, the last to fail first.
+    pub fn failed_builds(&self) -> Vec<&Build> {
+        let succeeded = |name: &str| self.builds.iter().any(|b| b.status == "success" && b.name == name);
+        let mut failed: Vec<&Build> = Vec::new();
+        for build in self.builds.iter().filter(|build| build.status == "failed" && !succeeded(&build.name)) {
+            if !failed.iter().any(|seen| seen.name == build.name) {
+                failed.push(build);
+            }
+        }
+        failed.reverse();
+        failed
+    }
+}
+
+/// A job within a pipeline's payload.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Build {
+    #[serde(deserialize_with = "lenient")]
+    pub id: i64,
+    #[serde(deserialize_with = "lenient")]
+    pub stage: String,
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+    #[serde(deserialize_with = "lenient")]
+    pub status: String,
+}
+
+/// The merge request that a pipeline ran for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PipelineMergeRequest {
+    #[serde(deserialize_with = "lenient")]
+    pub iid: i64,
+    #[serde(deserialize_with = "lenient")]
+    pub title: String,
+    #[serde(deserialize_with = "lenient")]
+    pub url: String,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    user: Option<User>,
+    object_attributes: Attributes,
+    #[serde(default)]
+    commit: Option<Commit>,
+    #[serde(default)]
+    merge_request: Option<PipelineMergeRequest>,
+    #[serde(default, deserialize_with = "lenient")]
+    builds: Vec<Build>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attributes {
+    #[serde(deserialize_with = "lenient")]
+    id: i64,
+    name: Option<String>,
+    #[serde(rename = "ref", deserialize_with = "lenient")]
+    ref_name: String,
+    #[serde(deserialize_with = "lenient")]
+    tag: bool,
+    #[serde(deserialize_with = "lenient")]
+    sha: String,
+    #[serde(deserialize_with = "lenient")]
+    status: String,
+    #[serde(deserialize_with = "lenient")]
+    detailed_status: String,
+    ref_status_name: Option<String>,
+    protected_ref: Option<bool>,
+    duration: Option<f64>,
+    finished_at: Option<String>,
+    yaml_errors: Option<String>,
+    url: Option<String>,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let wire: Wire = serde_json::from_slice(raw)?;
+    let attributes = wire.object_attributes;
+    let pipeline = Pipeline {
+        id: attributes.id,
+        name: attributes.name.filter(|name| !name.is_empty()),
+        ref_name: super::push::short_ref(&attributes.ref_name).to_owned(),
+        ref_type: if attributes.tag { RefType::Tag } else { RefType::Branch },
+        sha: attributes.sha,
+        status: attributes.status,
+        detailed_status: attributes.detailed_status,
+        ref_status_name: attributes.ref_status_name,
+        protected_ref: attributes.protected_ref,
+        duration: attributes.duration,
+        finished_at: attributes.finished_at,
+        yaml_errors: attributes.yaml_errors.filter(|text| !text.trim().is_empty()),
+        url: attributes.url,
+        user: wire.user,
+        commit: wire.commit,
+        merge_request: wire.merge_request,
+        builds: wire.builds,
+    };
+    Ok(Decoded {
+        trigger: Some(Trigger::Pipeline),
+        subject: format!("pipeline:{}", pipeline.id),
+        payload: Payload::Pipeline(Box::new(pipeline)),
+    })
+}

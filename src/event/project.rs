@@ -1,0 +1,101 @@
+//! Who and where: the people, projects and groups that payloads name.
+
+use serde::Deserialize;
+
+use super::lenient;
+
+/// The project that an event happened in, as the payload describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Project {
+    #[serde(deserialize_with = "lenient")]
+    pub id: i64,
+    /// The short display name.
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+    /// The display name of the group or user that it lies in.
+    #[serde(deserialize_with = "lenient")]
+    pub namespace: String,
+    /// The full path, `group/subgroup/project`: what people and settings call it.
+    #[serde(deserialize_with = "lenient")]
+    pub path_with_namespace: String,
+    #[serde(deserialize_with = "lenient")]
+    pub web_url: String,
+    #[serde(deserialize_with = "lenient")]
+    pub avatar_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub default_branch: Option<String>,
+    /// GitLab's 0 private, 10 internal, 20 public; newer payloads may carry the word instead.
+    #[serde(deserialize_with = "lenient")]
+    pub visibility_level: Option<serde_json::Value>,
+}
+
+impl Project {
+    /// A project of which only the number is known.
+    pub fn only_id(id: i64) -> Self {
+        Self { id, ..Self::default() }
+    }
+
+    /// The number from beside the `project` object, for old payloads whose object has none.
+    pub(super) fn with_id(mut self, beside: Option<i64>) -> Self {
+        if self.id == 0 {
+            self.id = beside.unwrap_or_default();
+        }
+        self
+    }
+
+    /// The name for people: `Group / Project`. The payload knows the group's display name only for projects
+    /// that lie one level deep; deeper ones show their path.
+    pub fn full_name(&self) -> String {
+        let nested = self.path_with_namespace.matches('/').count() > 1;
+        if nested || self.namespace.is_empty() || self.name.is_empty() {
+            let names = [&self.path_with_namespace, &self.name];
+            return names.into_iter().find(|n| !n.is_empty()).cloned().unwrap_or_default();
+        }
+        format!("{} / {}", self.namespace, self.name)
+    }
+}
+
+/// A group, for events that its own integrations hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRef {
+    pub path: String,
+    pub url: String,
+}
+
+/// A person (or a bot).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct User {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+    #[serde(deserialize_with = "lenient")]
+    pub username: String,
+    #[serde(deserialize_with = "lenient")]
+    pub avatar_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub email: Option<String>,
+}
+
+impl User {
+    /// `Full Name (username)`, or whichever of the two is known; empty where neither is.
+    pub fn display(&self) -> String {
+        match (self.name.trim(), self.username.trim()) {
+            ("", username) => username.to_owned(),
+            (name, "") => name.to_owned(),
+            (name, username) => format!("{name} ({username})"),
+        }
+    }
+}
+
+/// A label on an issue or merge request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Label {
+    #[serde(deserialize_with = "lenient")]
+    pub title: String,
+    #[serde(deserialize_with = "lenient")]
+    pub color: String,
+}

@@ -1,0 +1,201 @@
+//! A push to a branch, or of a tag.
+
+use serde::Deserialize;
+use serde::de::Error as _;
+
+use super::{Decoded, Payload, Trigger, User, lenient};
+
+/// Commits were pushed, or a branch or tag was made or removed.
+#[derive(Clone, Debug, Default)]
+pub struct Push {
+    /// The full ref: `refs/heads/main`, `refs/tags/v1.0.0`.
+    pub full_ref: String,
+    pub before: String,
+    pub after: String,
+    /// Whether the forge protects this ref; `None` where its release does not say.
+    pub ref_protected: Option<bool>,
+    pub user: User,
+    /// The newest 20 at the most, oldest first.
+    pub commits: Vec<Commit>,
+    /// How many were pushed in truth.
+    pub total_commits_count: u64,
+    /// One diff for the whole push, where the publisher put it into the event.
+    pub diff: Option<String>,
+}
+
+/// Whether a ref is a branch or a tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefType {
+    #[default]
+    Branch,
+    Tag,
+}
+
+impl RefType {
+    /// `branch` or `tag`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Branch => "branch",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// What a push did to its ref.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefChange {
+    Created,
+    Removed,
+    Updated,
+}
+
+impl Push {
+    /// The ref as people write it: `main`, `v1.0.0`.
+    pub fn short_ref(&self) -> &str {
+        short_ref(&self.full_ref)
+    }
+
+    pub fn ref_type(&self) -> RefType {
+        if self.full_ref.starts_with("refs/tags/") { RefType::Tag } else { RefType::Branch }
+    }
+
+    /// A ref that had no commit before is new; one that has none now is gone. An id of zeros (40 for SHA-1,
+    /// 64 for SHA-256) stands for "none".
+    pub fn change(&self) -> RefChange {
+        if is_blank_sha(&self.before) {
+            RefChange::Created
+        } else if is_blank_sha(&self.after) {
+            RefChange::Removed
+        } else {
+            RefChange::Updated
+        }
+    }
+}
+
+/// Strips `refs/heads/` or `refs/tags/`.
+pub(super) fn short_ref(full_ref: &str) -> &str {
+    let stripped = full_ref.strip_prefix("refs/heads/").or_else(|| full_ref.strip_prefix("refs/tags/"));
+    stripped.unwrap_or(full_ref)
+}
+
+fn is_blank_sha(sha: &str) -> bool {
+    !sha.is_empty() && sha.bytes().all(|b| b == b'0')
+}
+
+/// One commit.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Commit {
+    #[serde(deserialize_with = "lenient")]
+    pub id: String,
+    #[serde(deserialize_with = "lenient")]
+    pub message: String,
+    #[serde(deserialize_with = "lenient")]
+    title: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub timestamp: String,
+    #[serde(deserialize_with = "lenient")]
+    pub url: String,
+    #[serde(deserialize_with = "lenient")]
+    pub author: Author,
+    #[serde(deserialize_with = "lenient")]
+    pub added: Vec<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub modified: Vec<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub removed: Vec<String>,
+    /// The commit's diff, where the publisher put it into the event.
+    #[serde(deserialize_with = "lenient")]
+    pub diff: Option<String>,
+}
+
+impl Commit {
+    /// The first eight characters of the id, as GitLab shows it.
+    pub fn short_id(&self) -> &str {
+        short_sha(&self.id)
+    }
+
+    /// The payload's title, or the message's first line where there is none.
+    pub fn title(&self) -> &str {
+        let first_line = || first_line(&self.message);
+        self.title.as_deref().map(str::trim).filter(|title| !title.is_empty()).unwrap_or_else(first_line)
+    }
+}
+
+/// The first eight characters of a commit id.
+pub(super) fn short_sha(sha: &str) -> &str {
+    sha.char_indices().nth(8).map_or(sha, |(end, _)| &sha[..end])
+}
+
+pub(super) fn first_line(text: &str) -> &str {
+    text.trim_start().lines().next().unwrap_or_default().trim_end()
+}
+
+/// Who wrote a commit, after git.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Author {
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+    #[serde(deserialize_with = "lenient")]
+    pub email: String,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(rename = "ref")]
+    full_ref: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    before: String,
+    #[serde(default, deserialize_with = "lenient")]
+    after: String,
+    #[serde(default)]
+    ref_protected: Option<bool>,
+    #[serde(default)]
+    user_id: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
+    user_name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    user_username: String,
+    #[serde(default)]
+    user_email: Option<String>,
+    #[serde(default)]
+    user_avatar: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    commits: Vec<Commit>,
+    #[serde(default)]
+    total_commits_count: Option<u64>,
+    #[serde(default)]
+    diff: Option<String>,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let wire: Wire = serde_json::from_slice(raw)?;
+    let full_ref = wire.full_ref.filter(|r| !r.trim().is_empty());
+    let full_ref = full_ref.ok_or_else(|| serde_json::Error::custom("`ref` is missing or empty"))?;
+    let push = Push {
+        before: wire.before,
+        after: wire.after,
+        ref_protected: wire.ref_protected,
+        user: User {
+            id: wire.user_id,
+            name: wire.user_name,
+            username: wire.user_username,
+            avatar_url: wire.user_avatar,
+            email: wire.user_email.filter(|email| !email.is_empty()),
+        },
+        total_commits_count: wire.total_commits_count.unwrap_or(wire.commits.len() as u64),
+        commits: wire.commits,
+        diff: wire.diff,
+        full_ref,
+    };
+    let trigger = match push.ref_type() {
+        RefType::Branch => Trigger::Push,
+        RefType::Tag => Trigger::TagPush,
+    };
+    Ok(Decoded {
+        trigger: Some(trigger),
+        subject: format!("ref:{}", push.full_ref),
+        payload: Payload::Push(push),
+    })
+}

@@ -1,0 +1,6 @@
+//! Sample events.
+use super::{Event, Trigger};
+/// stub
+pub fn sample(_trigger: Trigger) -> Event {
+    todo!()
+}

@@ -1,0 +1,61 @@
+//! Wiki pages.
+
+use serde::Deserialize;
+
+use super::{Decoded, Payload, Trigger, User, lenient};
+
+/// A wiki page was made, edited or deleted.
+#[derive(Clone, Debug, Default)]
+pub struct WikiPage {
+    pub title: String,
+    pub slug: String,
+    pub url: String,
+    /// The commit message of the change.
+    pub message: String,
+    /// `create`, `update`, `delete`.
+    pub action: String,
+    pub diff_url: Option<String>,
+    pub user: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default)]
+    user: Option<User>,
+    object_attributes: Attributes,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attributes {
+    #[serde(deserialize_with = "lenient")]
+    title: String,
+    #[serde(deserialize_with = "lenient")]
+    slug: String,
+    #[serde(deserialize_with = "lenient")]
+    url: String,
+    #[serde(deserialize_with = "lenient")]
+    message: String,
+    #[serde(deserialize_with = "lenient")]
+    action: String,
+    diff_url: Option<String>,
+}
+
+pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
+    let wire: Wire = serde_json::from_slice(raw)?;
+    let attributes = wire.object_attributes;
+    let page = WikiPage {
+        title: attributes.title,
+        slug: attributes.slug,
+        url: attributes.url,
+        message: attributes.message,
+        action: attributes.action,
+        diff_url: attributes.diff_url.filter(|url| !url.is_empty()),
+        user: wire.user,
+    };
+    Ok(Decoded {
+        trigger: Some(Trigger::WikiPage),
+        subject: format!("wiki_page:{}", page.slug),
+        payload: Payload::WikiPage(page),
+    })
+}

@@ -1,0 +1,233 @@
+//! WHO WANTS TO KNOW: one project's (or group's) use of one adapter, and the rules by which it chooses events.
+//!
+//! An [`Integration`] holds what it is switched on for ([`Triggers`]), what it filters by ([`Filters`]), where its
+//! words go ([`Channels`]) and its adapter's settings. [`rules::wants`] is the decision, pure, and answers *why
+//! not* as a value. [`ProjectFacts`] is what the rules must know of a project beyond the event itself.
+//!
+//! This room knows no adapter: what an adapter supports comes in as data ([`Rules`]).
+
+pub mod rules;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::event::{GroupRef, Project, Trigger, Triggers};
+use crate::settings::Parsed;
+
+/// Names an integration: `acme/web:slack`. Stable across restarts and changes of its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrationId(pub Arc<str>);
+
+impl IntegrationId {
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
+        Self(id.into())
+    }
+}
+
+impl fmt::Display for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One use of one adapter.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    pub id: IntegrationId,
+    pub scope: Scope,
+    /// The adapter's slug.
+    pub slug: &'static str,
+    pub active: bool,
+    /// What it is switched on for.
+    pub triggers: Triggers,
+    pub filters: Filters,
+    pub channels: Channels,
+    /// What its adapter can hear of, and how that family of adapters chooses.
+    pub rules: Rules,
+    pub settings: Parsed,
+    /// Where it was configured: a file's name.
+    pub origin: Arc<str>,
+    /// A digest of everything above: another one means that somebody changed the settings.
+    pub fingerprint: Fingerprint,
+}
+
+/// A digest of an integration's settings. It reveals none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub i64);
+
+/// Whose events it hears.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    Project(ProjectRef),
+    /// By full path; a group hears of its own mentions only.
+    Group(String),
+}
+
+impl Scope {
+    /// Whether something that happened there is this scope's business.
+    pub fn covers(&self, project: Option<&Project>, group: Option<&GroupRef>) -> bool {
+        match (self, group) {
+            (Self::Group(path), Some(group)) => path.eq_ignore_ascii_case(&group.path),
+            (Self::Project(wanted), None) => project.is_some_and(|project| wanted.is(project)),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Project(ProjectRef::Id(id)) => write!(f, "project {id}"),
+            Self::Project(ProjectRef::Path(path)) => write!(f, "project {path}"),
+            Self::Group(path) => write!(f, "group {path}"),
+        }
+    }
+}
+
+/// A project as settings name it: by its number, which survives renames, or by its full path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ProjectRef {
+    Id(i64),
+    Path(String),
+}
+
+impl ProjectRef {
+    /// Paths are compared as GitLab does, without regard to case.
+    pub fn is(&self, project: &Project) -> bool {
+        match self {
+            Self::Id(id) => *id == project.id,
+            Self::Path(path) => path.eq_ignore_ascii_case(&project.path_with_namespace),
+        }
+    }
+}
+
+/// What the rules must know of a project that an event may not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectFacts {
+    pub default_branch: Option<String>,
+    /// Names and wildcards (`*-stable`) of protected branches; `None` where nobody said.
+    pub protected_branches: Option<Vec<String>>,
+}
+
+/// What an integration filters by. `None` means that its adapter does not offer the filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    pub branches_to_be_notified: Option<BranchFilter>,
+    pub notify_only_broken_pipelines: bool,
+    pub notify_only_when_pipeline_status_changes: bool,
+    pub labels: LabelFilter,
+}
+
+/// `branches_to_be_notified`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BranchFilter {
+    All,
+    Default,
+    Protected,
+    DefaultAndProtected,
+    /// A value that GitLab stores and then matches with nothing.
+    Unknown(String),
+}
+
+impl BranchFilter {
+    /// The four settings by name; any other word matches no branch, as in GitLab.
+    pub fn from_setting(word: &str) -> Self {
+        match word.trim() {
+            "all" => Self::All,
+            "default" => Self::Default,
+            "protected" => Self::Protected,
+            "default_and_protected" => Self::DefaultAndProtected,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
+    pub fn as_setting(&self) -> &str {
+        match self {
+            Self::All => "all",
+            Self::Default => "default",
+            Self::Protected => "protected",
+            Self::DefaultAndProtected => "default_and_protected",
+            Self::Unknown(word) => word,
+        }
+    }
+}
+
+/// `labels_to_be_notified` and its behaviour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelFilter {
+    /// Label titles, exact and case-sensitive; empty lets everything pass.
+    pub labels: Vec<String>,
+    pub behavior: LabelBehavior,
+}
+
+impl LabelFilter {
+    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed.
+    pub fn from_setting(list: &str, behavior: LabelBehavior) -> Self {
+        let list = list.replace('~', "");
+        let labels = list.split(',').map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+        Self { labels, behavior }
+    }
+}
+
+/// `labels_to_be_notified_behavior`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelBehavior {
+    #[default]
+    MatchAny,
+    MatchAll,
+}
+
+/// Where words go, per trigger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// `channel`.
+    pub default: Vec<String>,
+    /// `push_channel`, `confidential_issue_channel` …
+    pub per_trigger: BTreeMap<Trigger, Vec<String>>,
+}
+
+impl Channels {
+    /// The channels for one trigger: its own, else (for confidential things) the open sibling's, else the default;
+    /// empty means the address's own channel.
+    pub fn for_trigger(&self, trigger: Trigger) -> &[String] {
+        let own = |trigger: Trigger| self.per_trigger.get(&trigger).filter(|channels| !channels.is_empty());
+        let sibling = match trigger {
+            Trigger::ConfidentialIssue => own(Trigger::Issue),
+            Trigger::ConfidentialNote => own(Trigger::Note),
+            _ => None,
+        };
+        own(trigger).or(sibling).unwrap_or(&self.default)
+    }
+
+    /// Reads a comma-separated list: trimmed, without blanks and repeats, in order.
+    pub fn parse_list(list: &str) -> Vec<String> {
+        let mut channels: Vec<String> = Vec::new();
+        for channel in list.split(',').map(str::trim).filter(|channel| !channel.is_empty()) {
+            if !channels.iter().any(|seen| seen == channel) {
+                channels.push(channel.to_owned());
+            }
+        }
+        channels
+    }
+}
+
+/// What an adapter can hear of, and how its family chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    pub supported: Triggers,
+    pub family: Family,
+}
+
+/// Adapters that choose alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Tells people in a room: updates are silent, only ended pipelines speak, tag pipelines pass the branch filter.
+    Chat,
+    /// Mails every push.
+    PushMail,
+    /// Mails about ended pipelines; a tag's name is compared like a branch's.
+    PipelineMail,
+    /// Gets the event as it is: trackers, build servers.
+    Hook,
+}

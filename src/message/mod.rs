@@ -1,0 +1,95 @@
+//! WHAT IS SAID: an event told to people, before anyone's markup.
+//!
+//! [`compose()`] turns an [`Event`](crate::event::Event) into a [`Message`]: a one-line [`Message::summary`] that
+//! stands alone, and the parts that richer services show beside it (a linked title, lines or prose, fields, an
+//! author, a [`Tone`]). All words are [`Text`]: spans, not strings, so that nothing is escaped twice or not at
+//! all. [`Markup`] renders a text for one service, escaping and cutting; no other file knows any markup.
+//!
+//! The information, the links and the colours follow what GitLab's own notifications hold; the wording is ours.
+
+mod compose;
+mod markup;
+mod prose;
+mod text;
+
+pub use compose::compose;
+pub use markup::{Limit, Markup};
+pub use text::{Span, Style, Text};
+
+/// What one event says to people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Message {
+    /// The whole story in one line; every service shows at least this.
+    pub summary: Text,
+    /// The thing's own headline (`#23 New API`, `Pipeline #31 has passed in 01:03`), where there is more to show.
+    pub title: Option<Title>,
+    /// What is worth reading below: a push's commits, an issue's description, a comment.
+    pub body: Body,
+    /// Facts in pairs: branch, commit, failed jobs, severity.
+    pub fields: Vec<Field>,
+    pub tone: Tone,
+    /// Who did it; `None` where nobody in particular did.
+    pub author: Option<Person>,
+    pub project: Place,
+    /// When the thing itself came to its end (a pipeline's finish), for services that show a time of their own.
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// A headline, and where it leads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Title {
+    pub text: String,
+    pub url: Option<String>,
+}
+
+/// What stands below the summary.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Body {
+    #[default]
+    None,
+    /// One text a line: a push's commits.
+    Lines(Vec<Text>),
+    /// People's own words: a description, a comment.
+    Prose(Text),
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    pub name: String,
+    pub value: Text,
+    /// Short enough to stand beside another one.
+    pub short: bool,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Person {
+    /// `Full Name (username)`, or what of it is known.
+    pub display: String,
+    pub username: String,
+    pub avatar_url: Option<String>,
+}
+
+/// Where it happened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Place {
+    /// `Group / Project`.
+    pub full_name: String,
+    pub name: String,
+    pub url: String,
+    pub avatar_url: Option<String>,
+}
+
+/// What the news means, which services show as a colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Everyday: pushes, merge requests, comments.
+    #[default]
+    Neutral,
+    /// Wants a look: an issue was opened, an alert fires.
+    Notice,
+    Good,
+    Warning,
+    Danger,
+}

@@ -1,0 +1,365 @@
+//! The vocabulary of declarations: what settings an adapter has, and how they are read.
+//!
+//! An adapter writes [`settings!`](crate::settings!) once, and from that one text come the struct, the table of
+//! [`Field`]s (name, kind, whether required, help, example) and a reader that reports *every* mistake, not the first.
+//! Whether a field is required follows from its type (`Option<T>` and `bool` are not); whether it is secret is a
+//! type, [`Secret`], never a list of names.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings as they are stored and sent: names and simple values.
+pub type Properties = BTreeMap<String, Value>;
+
+/// A setting's value before its field has read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Bool(bool),
+    Integer(i64),
+    Text(String),
+}
+
+impl Value {
+    /// The value as a person would type it.
+    pub fn as_text(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Text(value) => value.clone(),
+        }
+    }
+}
+
+/// A word that must not be seen: in logs, errors and answers it is twelve asterisks.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// What stands in its place wherever it would be shown; the same that GitLab shows.
+    pub const MASK: &'static str = "************";
+
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_blank(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::MASK)
+    }
+}
+
+/// What kind of value a field takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    /// A password, token or key.
+    Secret,
+    /// An `http` or `https` address that is itself a credential, as chat webhooks are.
+    SecretUrl,
+    Url,
+    Bool,
+    Integer,
+}
+
+impl Kind {
+    /// Whether values are hidden wherever settings are shown.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretUrl)
+    }
+
+    /// The word for this kind in help texts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+            Self::SecretUrl => "secret URL",
+            Self::Url => "URL",
+            Self::Bool => "true or false",
+            Self::Integer => "number",
+        }
+    }
+}
+
+/// One setting, as its declaration describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+    /// What it means, for people; one or more sentences.
+    pub help: &'static str,
+    /// A value that is valid, for help pages and contract tests.
+    pub example: &'static str,
+}
+
+/// What is wrong with one setting: `webhook: can't be blank`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    pub field: String,
+    pub problem: String,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+/// An adapter's settings: what `settings!` makes.
+pub trait Settings: Sized + fmt::Debug + Send + Sync + 'static {
+    const FIELDS: &'static [Field];
+
+    /// Reads stored properties; names that are no field of this adapter are left to the caller.
+    ///
+    /// # Errors
+    /// One error per field that is missing or wrong, all of them.
+    fn read(properties: &Properties) -> Result<Self, Vec<FieldError>>;
+}
+
+/// Settings that were read, their type forgotten so that all adapters' fit one table.
+#[derive(Clone)]
+pub struct Parsed(Arc<dyn Any + Send + Sync>);
+
+impl Parsed {
+    pub fn new<T: Settings>(settings: T) -> Self {
+        Self(Arc::new(settings))
+    }
+
+    /// The settings, where `T` is the type they were read as.
+    pub fn get<T: Settings>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Parsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Parsed(..)")
+    }
+}
+
+/// A type that a field can have.
+pub trait FieldType: Sized {
+    const KIND: Kind;
+    const REQUIRED: bool = true;
+
+    /// Reads a value that is there.
+    ///
+    /// # Errors
+    /// The problem in words that follow the field's name: `must be a valid URL`.
+    fn read(value: &Value) -> Result<Self, String>;
+
+    /// The value of a field that is not there; `None` where it must be.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+impl FieldType for String {
+    const KIND: Kind = Kind::Text;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        non_blank(value)
+    }
+}
+
+impl FieldType for Secret {
+    const KIND: Kind = Kind::Secret;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        non_blank(value).map(Self)
+    }
+}
+
+impl FieldType for i64 {
+    const KIND: Kind = Kind::Integer;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Integer(number) => Ok(*number),
+            other => other.as_text().trim().parse().map_err(|_| "is not a number".to_owned()),
+        }
+    }
+}
+
+impl FieldType for bool {
+    const KIND: Kind = Kind::Bool;
+    const REQUIRED: bool = false;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        read_bool(value).ok_or_else(|| "is not true or false".to_owned())
+    }
+
+    fn absent() -> Option<Self> {
+        Some(false)
+    }
+}
+
+impl<T: FieldType> FieldType for Option<T> {
+    const KIND: Kind = T::KIND;
+    const REQUIRED: bool = false;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let blank = matches!(value, Value::Text(text) if text.trim().is_empty());
+        if blank { Ok(None) } else { T::read(value).map(Some) }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// An `http` or `https` address whose path or query is a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(Url);
+
+impl SecretUrl {
+    /// The address, for the one place that calls it.
+    pub fn expose(&self) -> &url::Url {
+        &self.0.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Secret::MASK)
+    }
+}
+
+impl FieldType for SecretUrl {
+    const KIND: Kind = Kind::SecretUrl;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        Url::read(value).map(Self)
+    }
+}
+
+/// An `http` or `https` address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url(pub url::Url);
+
+impl FieldType for Url {
+    const KIND: Kind = Kind::Url;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let text = non_blank(value)?;
+        let url = url::Url::parse(text.trim()).map_err(|_| "must be a valid URL".to_owned())?;
+        match (url.scheme(), url.host()) {
+            ("http" | "https", Some(_)) => Ok(Self(url)),
+            ("http" | "https", None) => Err("must be a valid URL with a host".to_owned()),
+            (scheme, _) => Err(format!("must be an http or https URL, not {scheme}")),
+        }
+    }
+}
+
+/// GitLab's leniency: booleans, 0 and 1, and in any case `true t on yes y` / `false f off no n`.
+pub fn read_bool(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::Integer(1) => Some(true),
+        Value::Integer(0) => Some(false),
+        Value::Integer(_) => None,
+        Value::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "t" | "1" | "on" | "yes" | "y" => Some(true),
+            "false" | "f" | "0" | "off" | "no" | "n" => Some(false),
+            _ => None,
+        },
+    }
+}
+
+fn non_blank(value: &Value) -> Result<String, String> {
+    let text = value.as_text();
+    if text.trim().is_empty() { Err("can't be blank".to_owned()) } else { Ok(text) }
+}
+
+/// Reads one field for `settings!`, noting what is wrong with it.
+#[doc(hidden)]
+pub fn read_field<T: FieldType>(
+    properties: &Properties,
+    name: &str,
+    errors: &mut Vec<FieldError>,
+) -> Option<T> {
+    let read = match properties.get(name) {
+        Some(value) => T::read(value),
+        None => T::absent().ok_or_else(|| "is missing".to_owned()),
+    };
+    read.map_err(|problem| errors.push(FieldError::new(name, problem))).ok()
+}
+
+/// Declares an adapter's settings: the struct, its [`Field`] table and its reader, from one text.
+///
+/// ```
+/// use forgebell::settings::{Properties, Settings, SecretUrl};
+///
+/// forgebell::settings! {
+///     /// What a bell needs to ring.
+///     pub struct Bell {
+///         /// Where to ring.
+///         pub webhook: SecretUrl = "https://bells.example/1",
+///         /// How loudly.
+///         pub volume: Option<i64> = "11",
+///     }
+/// }
+///
+/// let errors = Bell::read(&Properties::new()).unwrap_err();
+/// assert_eq!(errors[0].to_string(), "webhook: is missing");
+/// ```
+#[macro_export]
+macro_rules! settings {
+    (
+        $(#[$outer:meta])*
+        $vis:vis struct $name:ident {
+            $( $(#[doc = $help:literal])+ $field_vis:vis $field:ident : $type:ty = $example:literal ),* $(,)?
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug)]
+        $vis struct $name {
+            $( $(#[doc = $help])+ $field_vis $field: $type, )*
+        }
+
+        impl $crate::settings::Settings for $name {
+            const FIELDS: &'static [$crate::settings::Field] = &[$(
+                $crate::settings::Field {
+                    name: stringify!($field),
+                    kind: <$type as $crate::settings::FieldType>::KIND,
+                    required: <$type as $crate::settings::FieldType>::REQUIRED,
+                    help: concat!($($help),+),
+                    example: $example,
+                },
+            )*];
+
+            fn read(
+                properties: &$crate::settings::Properties,
+            ) -> Result<Self, Vec<$crate::settings::FieldError>> {
+                let mut errors = Vec::new();
+                $( let $field = $crate::settings::read_field::<$type>(properties, stringify!($field), &mut errors); )*
+                match ($($field,)*) {
+                    ($(Some($field),)*) if errors.is_empty() => Ok(Self { $($field),* }),
+                    _ => Err(errors),
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,451 @@
+//! WHAT MUST SURVIVE: events on their way, deliveries, holds, attempts, and what could not be understood.
+//!
+//! Four narrow traits, shaped for batches, so that each part of the pipeline can touch only what is its own:
+//! [`Inbox`] (events that came over HTTP, until they are dispatched), [`Outbox`] (deliveries, until they are
+//! settled), [`Quarantine`] (bytes that are no event, with the reason) and [`Ledger`] (what people look at and
+//! resend). [`Catalog`] answers who is configured; it may live in memory. [`sqlite`] is the default store; `suite`
+//! is the contract as tests, run over every implementation.
+//!
+//! # The contract
+//!
+//! - **Durable means returned.** When a call returns `Ok`, its effect survives a power cut. When it returns `Err`,
+//!   nothing of it happened: the caller may call again.
+//! - **Dispatching again changes nothing.** A delivery is unique on (event, integration, target). Enqueueing one that
+//!   is there already, settled or not, is answered with `None` and leaves it as it is.
+//! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
+//! - **Order.** Rows of one lane (integration, target, subject) are claimed in the order of their ids: a row is not
+//!   handed out while an earlier one of its lane is open, unless the earlier one is leased to the same node or is
+//!   handed out by the same claim (the node then keeps the order itself).
+//! - **Holds.** A row whose destination or lane-independent route is held (see [`Hold`]) is not handed out before the
+//!   hold's end. Holds survive restarts. A longer hold replaces a shorter one, never the reverse.
+//! - **Bounded work.** Each call touches the rows it names or a bounded number of others; a sweep says how many it
+//!   left for the next time.
+//! - Times are given; a store has no clock. Ids grow with time within one store.
+
+mod catalog;
+pub mod sqlite;
+#[cfg(test)]
+mod suite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::event::{Event, EventId, Trigger};
+use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
+
+pub use catalog::Snapshot;
+
+/// Something is wrong with the store itself: ours, never a receiver's.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Try again: it is busy, full, or being restarted.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Trying again won't help: corrupt, of a newer version, or a bug of ours.
+    #[error("the store is broken: {0}")]
+    Broken(String),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A node's name: whose leases are whose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(pub Arc<str>);
+
+/// A delivery's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub i64);
+
+impl std::fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a rate limit and a hold belong to: an adapter's first bucket key.
+pub type DestinationKey = Arc<str>;
+
+/// What order is kept within: a digest of integration, target, project and subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lane(pub i64);
+
+/// A lease to write on new rows: whose, and until when.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub node: NodeId,
+    pub until: Timestamp,
+}
+
+/// A delivery to be written.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    pub integration: IntegrationId,
+    /// One channel, one recipient; empty for the address's own.
+    pub target: Arc<str>,
+    pub destination: DestinationKey,
+    pub lane: Lane,
+    /// Leased from the start to the node that wrote it, so that its first attempt needs no claim.
+    pub lease: Option<Lease>,
+}
+
+/// A delivery under way.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub event: EventId,
+    pub integration: IntegrationId,
+    pub target: Arc<str>,
+    pub destination: DestinationKey,
+    pub lane: Lane,
+    /// Attempts that were made and counted.
+    pub attempts: u32,
+    /// The news is as old as this: when the event happened, or when somebody asked for a resend.
+    pub news_since: Timestamp,
+}
+
+/// An event and the deliveries that dispatching made of it.
+#[derive(Clone, Debug)]
+pub struct Dispatched {
+    pub event: Arc<Event>,
+    pub origin: Origin,
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// Where an event came from, and how a repeat of it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It lies in the inbox under this number, and is taken out with the same commit.
+    Inbox(i64),
+    /// It came from a broker.
+    Broker {
+        /// The body's digest, for messages that bore no id.
+        digest: Option<BodyDigest>,
+        /// The broker says that it may have been delivered before: then a known digest is a repeat.
+        redelivered: bool,
+    },
+}
+
+/// SHA-256 of a message body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BodyDigest(pub [u8; 32]);
+
+/// An event as it waits in the store: not decoded.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    pub id: EventId,
+    pub occurred_at: Timestamp,
+    pub raw: Bytes,
+}
+
+/// Events that came over HTTP.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Keeps an event; `false` where its id was here before, dispatched or not.
+    async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool>;
+
+    /// The oldest events after number `after` that are not dispatched, up to `limit`, with their numbers, in order of
+    /// arrival. They stay in the inbox until [`Outbox::enqueue`] takes them out, or [`Inbox::discard`] does.
+    async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>>;
+
+    /// Takes out events that nobody wants (they are kept as dispatched, for repeats to be known).
+    async fn discard(&self, numbers: &[i64]) -> Result<()>;
+}
+
+/// Deliveries on their way.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Writes a batch in one transaction. Answers, per event and delivery in the given order, the delivery as
+    /// written, or `None` where it was here before.
+    async fn enqueue(&self, batch: Vec<Dispatched>) -> Result<Vec<Vec<Option<Delivery>>>>;
+
+    /// Leases due rows of these destinations to a node; see [`Claimed`].
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>>;
+
+    /// Destinations that have open rows which nobody has leased, with the moment at which each wants a claim:
+    /// the earliest due time among rows that no earlier row of their lane holds up, not before the destination's hold
+    /// ends. Up to `limit`, earliest first.
+    async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>>;
+
+    /// Writes what became of attempts, in one transaction, each with its record. A settlement for a row that this
+    /// node's lease no longer covers is recorded all the same: the attempt did happen.
+    async fn settle(&self, settlements: Vec<Settled>) -> Result<()>;
+
+    /// Gives leases back: the rows are as due as they were.
+    async fn release(&self, rows: &[DeliveryId]) -> Result<()>;
+
+    /// Prolongs all leases of a node.
+    async fn renew(&self, lease: Lease) -> Result<()>;
+
+    /// Ends the leases that a former life of this node left behind. Only for stores that one node has to itself.
+    async fn recover(&self) -> Result<()>;
+
+    /// All holds that have not ended.
+    async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
+
+    /// The settings changed: holds that were made under other fingerprints end, and what waited for them is due now.
+    /// Holds of integrations that are not named any more end too. Answers how many ended.
+    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize>;
+}
+
+/// What to claim.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub destinations: Vec<DestinationKey>,
+    /// For each destination.
+    pub limit: usize,
+    pub lease: Lease,
+    pub now: Timestamp,
+}
+
+/// What a claim got for one destination.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub destination: DestinationKey,
+    /// In the order of their ids.
+    pub deliveries: Vec<(Delivery, Arc<StoredEvent>)>,
+    /// Whether open rows of this destination remain in the store that nobody has leased.
+    pub more: bool,
+}
+
+/// What became of an attempt, to be written.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub delivery: DeliveryId,
+    pub state: NewState,
+    /// Attempts counted so far, this one included if it counts.
+    pub attempts: u32,
+    /// What happened, for people; `None` where nothing was sent (expired, cancelled).
+    pub record: AttemptRecord,
+    /// A hold that begins with this.
+    pub hold: Option<Hold>,
+    /// A hold on this key ends: the destination answers again.
+    pub lift: Option<Arc<str>>,
+    pub at: Timestamp,
+}
+
+/// The state that a settlement leaves a row in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewState {
+    Delivered,
+    /// Open still, due then, leased to nobody.
+    Waiting(Timestamp),
+    /// Given up: a dead letter.
+    Failed,
+    Expired,
+    Cancelled,
+}
+
+/// One attempt, as people see it in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRecord {
+    pub at: Timestamp,
+    /// Milliseconds from sending to the answer's end; 0 where nothing was sent.
+    pub latency_ms: u32,
+    /// `delivered`, or the failure's consequence, or `expired`, `cancelled`.
+    pub outcome: &'static str,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// Why, in words, with no secret in them.
+    pub note: String,
+}
+
+/// A destination or route that gets nothing for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// A destination key, or a route key (see [`route_key`]).
+    pub key: Arc<str>,
+    pub until: Timestamp,
+    pub why: String,
+    /// How many times in a row it was prolonged: what the breaker's backoff and the count of confirmations go by.
+    pub strikes: u32,
+    /// For holds that end when the settings change: whose, and under which settings it was made.
+    pub made_under: Option<(IntegrationId, Fingerprint)>,
+}
+
+/// The key of a hold on one integration's way to one target: a channel that is not there holds up no other.
+pub fn route_key(integration: &IntegrationId, target: &str) -> Arc<str> {
+    format!("route:{integration}>{target}").into()
+}
+
+/// The key of a hold that switches an integration off.
+pub fn switch_key(integration: &IntegrationId) -> Arc<str> {
+    format!("off:{integration}").into()
+}
+
+/// Bytes that are no event.
+#[async_trait]
+pub trait Quarantine: Send + Sync {
+    async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()>;
+    /// Newest first, after (below) number `before`.
+    async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>>;
+    async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>>;
+    /// Takes one out, for good. `false` where it is not there.
+    async fn remove_quarantined(&self, number: i64) -> Result<bool>;
+}
+
+/// What goes to quarantine.
+#[derive(Clone, Debug)]
+pub struct NewQuarantined {
+    /// `amqp` or `http`.
+    pub source: &'static str,
+    /// The sender's id for it, where it had one.
+    pub id: Option<EventId>,
+    pub reason: String,
+    pub received_at: Timestamp,
+    pub raw: Bytes,
+}
+
+/// A line of the quarantine's list.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    pub number: i64,
+    pub source: String,
+    pub id: Option<EventId>,
+    pub reason: String,
+    pub received_at: Timestamp,
+    pub size: usize,
+}
+
+/// What people look at, and what they resend.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Newest first.
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
+    /// Makes a settled delivery due again, its attempts forgotten, its news fresh. `false` where there is none, or
+    /// where it is still on its way.
+    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool>;
+    /// What the gauges show.
+    async fn depth(&self, now: Timestamp) -> Result<Depth>;
+    /// Removes what is older than the retention allows, at most `limit` rows a kind; answers how many went.
+    async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept>;
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    pub state: Option<State>,
+    pub integration: Option<IntegrationId>,
+    /// Only below this number: the page before.
+    pub before: Option<DeliveryId>,
+    pub limit: usize,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    Waiting,
+    Delivered,
+    Failed,
+    Expired,
+    Cancelled,
+}
+
+impl State {
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Delivered, Self::Failed, Self::Expired, Self::Cancelled];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A line of the list of deliveries.
+#[derive(Clone, Debug)]
+pub struct DeliveryLine {
+    pub id: DeliveryId,
+    pub state: State,
+    pub event: EventId,
+    pub trigger: Option<String>,
+    pub subject: String,
+    pub integration: IntegrationId,
+    pub target: String,
+    pub destination: String,
+    pub attempts: u32,
+    /// When it is tried next, while it waits.
+    pub due: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub settled_at: Option<Timestamp>,
+    /// What the last attempt said.
+    pub last_note: Option<String>,
+}
+
+/// One delivery, whole.
+#[derive(Clone, Debug)]
+pub struct DeliveryDetail {
+    pub line: DeliveryLine,
+    /// Oldest first.
+    pub attempts: Vec<(u32, StoredAttempt)>,
+    /// The event's JSON.
+    pub raw: Bytes,
+    /// Why it waits, where a hold is the reason.
+    pub hold: Option<Hold>,
+}
+
+/// An attempt as it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAttempt {
+    pub at: Timestamp,
+    pub latency_ms: u32,
+    pub outcome: String,
+    pub status: Option<u16>,
+    pub note: String,
+}
+
+/// How much waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    pub inbox: u64,
+    pub waiting: u64,
+    /// When the oldest waiting delivery was written.
+    pub oldest_waiting: Option<Timestamp>,
+    pub dead_letters: u64,
+    pub quarantined: u64,
+    pub held: u64,
+}
+
+/// What is older than this may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Settled deliveries with their attempts, and events that no delivery needs.
+    pub settled_before: Timestamp,
+    /// Dead letters (failed and expired) are kept longer.
+    pub dead_letters_before: Timestamp,
+    pub quarantine_before: Timestamp,
+}
+
+/// How much went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub deliveries: u64,
+    pub events: u64,
+    pub quarantined: u64,
+    /// The limit was reached: there may be more.
+    pub more: bool,
+}
+
+/// Who is configured. Read on every event: answers from memory.
+pub trait Catalog: Send + Sync {
+    /// The integrations that an event of this project or group concerns, inactive ones too (they say why not).
+    fn concerned(&self, event: &Event) -> Vec<Arc<Integration>>;
+    fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
+    /// What is known of the event's project beyond the event.
+    fn facts(&self, event: &Event) -> ProjectFacts;
+    /// Every integration with its fingerprint.
+    fn fingerprints(&self) -> Vec<(IntegrationId, Fingerprint)>;
+}
+
+/// A trigger's name as stored rows carry it.
+pub(crate) fn trigger_name(trigger: Option<Trigger>) -> Option<&'static str> {
+    trigger.map(Trigger::name)
+}
