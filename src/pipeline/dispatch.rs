@@ -152,16 +152,18 @@ impl Dispatcher {
                 leased += 1;
             }
         }
-        let Some(written) = insist(stop, || self.outbox.enqueue(batch.clone())).await else { return false };
+        let Some(written) = insist(stop, || self.outbox.enqueue(batch.clone(), now)).await else {
+            return false;
+        };
         for ((dispatched, rows), received_at) in batch.into_iter().zip(written).zip(received) {
-            for (new, row) in dispatched.deliveries.into_iter().zip(rows) {
-                match (row, new.lease) {
+            for row in rows {
+                match row {
                     // Here before: whoever wrote it first sees to it.
-                    (None, _) => debug!(event = %dispatched.event.id, "came again; dispatched once already"),
-                    (Some(delivery), Some(_)) => {
+                    None => debug!(event = %dispatched.event.id, "came again; dispatched once already"),
+                    Some(delivery) if delivery.leased => {
                         self.intake.hand(delivery, Arc::clone(&dispatched.event), places.pop(), *received_at);
                     }
-                    (Some(delivery), None) => self.intake.stored(delivery.destination),
+                    Some(delivery) => self.intake.stored(delivery.destination),
                 }
             }
         }

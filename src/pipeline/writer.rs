@@ -88,10 +88,10 @@ impl Writer {
 
     async fn say(&self, batch: Batch) {
         if !batch.settle.is_empty() {
-            insist("settle", || self.outbox.settle(batch.settle.clone())).await;
+            insist("settle", || self.outbox.settle(&self.node, batch.settle.clone())).await;
         }
         if !batch.release.is_empty() {
-            insist("give leases back", || self.outbox.release(&batch.release)).await;
+            insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
         }
         if batch.renew {
             // Not insisted on: the next renewal comes before the leases lapse.

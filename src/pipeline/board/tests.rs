@@ -30,6 +30,7 @@ fn job(id: i64, destination: &str, lane: i64) -> Job {
             lane: Lane(lane),
             attempts: 0,
             news_since: start(),
+            leased: true,
         },
         event: JobEvent::Stored(Arc::new(stored)),
         entered: start(),
