@@ -123,7 +123,13 @@ pub async fn run(
 
     let stop_rest = CancellationToken::new();
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
-    tasks.spawn(keep_house(Arc::clone(&ledger), config.store.clone(), clock.clone(), metrics, stop_rest.clone()));
+    tasks.spawn(keep_house(
+        Arc::clone(&ledger),
+        config.store.clone(),
+        clock.clone(),
+        metrics,
+        stop_rest.clone(),
+    ));
     let reloader = Reloader {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),

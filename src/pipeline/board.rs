@@ -54,6 +54,10 @@ pub(super) struct Bounds {
     pub(super) concurrency: usize,
     /// Jobs kept in memory for one destination.
     pub(super) per_destination: usize,
+    /// Jobs kept in memory in all, as far as claims go.
+    pub(super) in_memory: usize,
+    /// Rows that one claim brings for one destination.
+    pub(super) claim_size: usize,
 }
 
 /// A rest that is longer than this frees the memory: the jobs go back to the store.
@@ -67,7 +71,11 @@ pub(super) struct Board {
     ready: VecDeque<DestinationKey>,
     /// Moments at which a destination is to be considered again.
     timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
-    claims: Vec<DestinationKey>,
+    /// Destinations that want a claim, in turn.
+    claims: VecDeque<DestinationKey>,
+    claims_under_way: usize,
+    /// Jobs in all queues.
+    queued: usize,
     in_flight: usize,
 }
 
@@ -153,7 +161,9 @@ impl Board {
             destinations: HashMap::new(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
-            claims: Vec::new(),
+            claims: VecDeque::new(),
+            claims_under_way: 0,
+            queued: 0,
             in_flight: 0,
         }
     }
@@ -171,6 +181,7 @@ impl Board {
             return Some(job);
         }
         destination.insert(job);
+        self.queued += 1;
         self.consider(&key, now);
         None
     }
@@ -194,6 +205,7 @@ impl Board {
         let mut back = Vec::new();
         if until > now + SHORT_REST && !destination.queue.is_empty() {
             back.extend(destination.queue.drain(..));
+            self.queued -= back.len();
             destination.note_stored();
         }
         destination.wants_claim |= destination.more_in_store;
@@ -250,6 +262,7 @@ impl Board {
                 continue;
             };
             destination.lanes_in_flight.push(job.delivery.lane);
+            self.queued -= 1;
             self.in_flight += 1;
             self.consider(&key, now);
             return Some(job);
@@ -264,6 +277,7 @@ impl Board {
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         destination.paced_until = Some(until);
         destination.insert(job);
+        self.queued += 1;
         self.consider(&key, now);
     }
 
@@ -281,20 +295,23 @@ impl Board {
                 destination.queue.drain(..).partition(|job| job.delivery.lane == lane);
             destination.queue = others;
             back.extend(same_lane);
+            self.queued -= back.len();
             self.set_timer(key, until);
         }
         self.consider(key, now);
         back
     }
 
-    /// The destinations that want a claim now; they count as being claimed until [`Board::claimed`] says otherwise.
+    /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
+    /// [`Board::claimed`] or [`Board::claim_failed`] says otherwise.
     pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
-        std::mem::take(&mut self.claims)
-    }
-
-    /// How many rows a claim may bring.
-    pub(super) fn claim_size(&self) -> usize {
-        (self.bounds.per_destination / 2).max(1)
+        let expected = self.queued + self.claims_under_way * self.bounds.claim_size;
+        let room = self.bounds.in_memory.saturating_sub(expected) / self.bounds.claim_size;
+        // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
+        let room = if self.claims_under_way == 0 { room.max(1) } else { room };
+        let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
+        self.claims_under_way += taken.len();
+        taken
     }
 
     /// What a claim brought. Answers the jobs that go back: while the claim was under way, an earlier row of their lane
@@ -306,7 +323,8 @@ impl Board {
         more: bool,
         now: Timestamp,
     ) -> Vec<Job> {
-        let full = jobs.len() >= self.claim_size();
+        let full = jobs.len() >= self.bounds.claim_size;
+        self.claims_under_way = self.claims_under_way.saturating_sub(1);
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
         let state = std::mem::take(&mut destination.claim);
         let (outdated, waiting_lanes) = match state {
@@ -315,6 +333,7 @@ impl Board {
         };
         let (back, mine): (Vec<_>, Vec<_>) =
             jobs.into_iter().partition(|job| waiting_lanes.contains(&job.delivery.lane));
+        self.queued += mine.len();
         for job in mine {
             destination.insert(job);
         }
@@ -327,6 +346,7 @@ impl Board {
 
     /// The claim did not come about; the next look asks again.
     pub(super) fn claim_failed(&mut self, key: &DestinationKey) {
+        self.claims_under_way = self.claims_under_way.saturating_sub(1);
         if let Some(destination) = self.destinations.get_mut(key) {
             destination.claim = ClaimState::None;
         }
@@ -348,6 +368,7 @@ impl Board {
 
     /// Takes all jobs that were not started, to be given back.
     pub(super) fn drain(&mut self) -> Vec<DeliveryId> {
+        self.queued = 0;
         let queues = self.destinations.values_mut().flat_map(|destination| destination.queue.drain(..));
         queues.map(|job| job.delivery.id).collect()
     }
@@ -391,7 +412,7 @@ impl Board {
         if let Some(until) = destination.resting_until(now) {
             // Nothing can start and nothing need be claimed: only a rest that the pace asked for is worth filling up in.
             if destination.held_until.is_none_or(|held| held <= now) {
-                Self::consider_claim(&mut self.claims, destination, key, self.bounds.per_destination);
+                Self::consider_claim(&mut self.claims, destination, key, self.bounds.claim_size);
             }
             self.set_timer(key, until);
             return;
@@ -400,20 +421,20 @@ impl Board {
             destination.listed = true;
             self.ready.push_back(Arc::clone(key));
         }
-        Self::consider_claim(&mut self.claims, destination, key, self.bounds.per_destination);
+        Self::consider_claim(&mut self.claims, destination, key, self.bounds.claim_size);
     }
 
     fn consider_claim(
-        claims: &mut Vec<DestinationKey>,
+        claims: &mut VecDeque<DestinationKey>,
         destination: &mut Destination,
         key: &DestinationKey,
-        per_destination: usize,
+        claim_size: usize,
     ) {
-        let low = destination.queue.len() <= per_destination / 4;
+        let low = destination.queue.len() <= claim_size / 4;
         if destination.wants_claim && low && matches!(destination.claim, ClaimState::None) {
             destination.wants_claim = false;
             destination.claim = ClaimState::UnderWay { outdated: false, waiting_lanes: Vec::new() };
-            claims.push(Arc::clone(key));
+            claims.push_back(Arc::clone(key));
         }
     }
 }

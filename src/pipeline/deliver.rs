@@ -35,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 256;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
+/// Rows that one claim brings for one destination: few, so that many destinations get their turn in a bounded memory.
+const CLAIM_SIZE: usize = 16;
 
 /// Where dispatch hands over what it wrote.
 #[derive(Clone)]
@@ -162,7 +164,12 @@ impl Deliverer {
     /// Delivers until told to stop; then attempts in flight get the grace period, everything is written, and what was
     /// not attempted is given back.
     pub async fn run(self, stop: CancellationToken) {
-        let bounds = Bounds { concurrency: self.config.concurrency, per_destination: PER_DESTINATION };
+        let bounds = Bounds {
+            concurrency: self.config.concurrency,
+            per_destination: PER_DESTINATION,
+            in_memory: self.config.in_memory,
+            claim_size: CLAIM_SIZE,
+        };
         let (words, word_receiver) = mpsc::unbounded_channel();
         let (heard_sender, heard) = mpsc::unbounded_channel();
         let (done_sender, done) = mpsc::unbounded_channel();
@@ -171,7 +178,7 @@ impl Deliverer {
             outbox: Arc::clone(&self.outbox),
             node: self.node.clone(),
             lease: self.config.lease,
-            claim_size: board.claim_size(),
+            claim_size: CLAIM_SIZE,
             clock: self.clock.clone(),
             words: word_receiver,
             heard: heard_sender,

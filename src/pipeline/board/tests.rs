@@ -8,8 +8,12 @@ fn start() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a timestamp")
 }
 
+fn bounds() -> Bounds {
+    Bounds { concurrency: 100, per_destination: 8, in_memory: 16, claim_size: 4 }
+}
+
 fn board() -> Board {
-    Board::new(Bounds { concurrency: 100, per_destination: 8 })
+    Board::new(bounds())
 }
 
 fn key(name: &str) -> DestinationKey {
@@ -191,7 +195,7 @@ fn memory_is_bounded_per_destination() {
 
 #[test]
 fn attempts_under_way_are_bounded_over_all() {
-    let mut board = Board::new(Bounds { concurrency: 2, per_destination: 8 });
+    let mut board = Board::new(Bounds { concurrency: 2, ..bounds() });
     for id in 1..=3 {
         board.hand(job(id, &format!("room {id}"), id), start());
     }
@@ -234,4 +238,22 @@ fn stopping_gives_back_what_was_not_started() {
     assert_eq!(started(&mut board, start()), [1]);
     assert_eq!(board.drain(), [DeliveryId(2), DeliveryId(3)]);
     assert_eq!(board.in_flight(), 1);
+}
+
+#[test]
+fn claims_bring_no_more_than_there_is_room_for_and_every_destination_gets_its_turn() {
+    let mut board = board();
+    let rooms: Vec<_> = (0..10).map(|n| key(&format!("room {n}"))).collect();
+    for room in &rooms {
+        board.stored(room, start(), start());
+    }
+    let first = board.take_claims();
+    assert_eq!(first, rooms[..4], "four claims of four rows fill the memory of sixteen");
+    assert!(board.take_claims().is_empty());
+    let rows = (1..=4).map(|id| job(id, "room 0", id)).collect();
+    board.claimed(&rooms[0], rows, false, start());
+    assert!(board.take_claims().is_empty(), "what the claim brought takes its room");
+    assert_eq!(started(&mut board, start()), [1]);
+    board.claimed(&rooms[1], Vec::new(), false, start());
+    assert_eq!(board.take_claims(), rooms[4..5], "an empty claim leaves room for the next in turn");
 }
