@@ -23,6 +23,8 @@ mod project;
 mod push;
 mod read;
 mod sample;
+#[cfg(test)]
+mod tests;
 mod time;
 mod trigger;
 mod unrouted;
