@@ -123,13 +123,8 @@ pub async fn run(
 
     let stop_rest = CancellationToken::new();
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
-    tasks.spawn(keep_house(
-        Arc::clone(&ledger),
-        config.store.clone(),
-        clock.clone(),
-        metrics,
-        stop_rest.clone(),
-    ));
+    let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
+    tasks.spawn(house);
     let reloader = Reloader {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
@@ -141,7 +136,7 @@ pub async fn run(
     tasks.spawn(reloader.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
-    let state = doors(&config, &store, arrived, broker, &clock);
+    let state = doors(&config, &store, arrived, broker, &clock, metrics);
     let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
     info!(%address, integrations = catalog.load().len(), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -206,6 +201,7 @@ fn doors(
     arrived: Arc<Notify>,
     broker: Option<watch::Receiver<BrokerState>>,
     clock: &Clock,
+    metrics: metrics::Handle,
 ) -> api::State {
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
@@ -220,6 +216,7 @@ fn doors(
         arrived,
         broker: Arc::new(readiness),
         clock: Arc::new(move || clock.now()),
+        metrics,
     }
 }
 
