@@ -17,6 +17,7 @@ fn on_branch(setting: &str, facts: &ProjectFacts) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of all reasons")]
 fn every_reason_names_the_setting_and_its_value() {
     let push = sample(Trigger::Push);
     let issue = sample(Trigger::Issue);
