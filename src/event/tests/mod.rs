@@ -41,8 +41,9 @@ fn files() -> Vec<String> {
     let mut files = Vec::new();
     for (folder, prefix) in [(folder(), ""), (folder().join("captured"), "captured/")] {
         for entry in std::fs::read_dir(folder).expect("the payloads are part of the repository") {
-            let name = entry.expect("a readable folder").file_name().into_string().expect("an ASCII name");
-            if name.ends_with(".json") {
+            let path = entry.expect("a readable folder").path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let name = path.file_name().and_then(|name| name.to_str()).expect("an ASCII name");
                 files.push(format!("{prefix}{name}"));
             }
         }
