@@ -1,14 +1,13 @@
 //! Holds: what gets nothing for a while.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::rows::{HOLD, change, find, hold as read, ms};
+use super::rows::{HOLD, change, hold as read, ms};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{Hold, Result, Settled};
+use crate::store::{Hold, Result};
 
 /// Begins a hold, or prolongs it; a longer one stays.
 pub(super) fn hold(connection: &Connection, hold: &Hold) -> Result<()> {
@@ -27,21 +26,21 @@ pub(super) fn hold(connection: &Connection, hold: &Hold) -> Result<()> {
     Ok(())
 }
 
-/// Ends a hold. Claims put rows of a held route off to the hold's end: they are due again.
-pub(super) fn lift(connection: &Connection, key: &str, settled: &Settled) -> Result<()> {
+/// Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
+pub(super) fn lift(connection: &Connection, key: &str, now: Timestamp) -> Result<()> {
     let ended = change(connection, "DELETE FROM holds WHERE key = ?1", [key])? == 1;
     if ended && key.starts_with("route:") {
-        let of = "SELECT destination FROM deliveries WHERE id = ?1";
-        let destination: Option<Arc<str>> = find(connection, of, [settled.delivery.0])?;
-        change(
-            connection,
-            "UPDATE deliveries INDEXED BY deliveries_ready SET due = ?2
-             WHERE step = 0 AND destination = ?1 AND due > ?2 AND 'route:' || integration || '>' || target = ?3",
-            params![destination, ms(settled.at), key],
-        )?;
+        // Through all that waits, and not through all there is: a route is seldom held, and more seldom let go.
+        change(connection, DUE_ON_ROUTE, params![key, ms(now)])?;
     }
     Ok(())
 }
+
+pub(super) const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
+     WHERE step <= 1 AND due > ?2 AND 'route:' || integration || '>' || target = ?1";
+
+pub(super) const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
+     WHERE step <= 1 AND due > ?2 AND integration = ?1";
 
 pub(super) fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
     let sql = format!("SELECT {HOLD} FROM holds WHERE until > ?1 ORDER BY key");
@@ -65,13 +64,7 @@ pub(super) fn heal(
         }
     }
     for integration in healed {
-        // Through all that waits, and not through all there is: settings change seldom.
-        change(
-            connection,
-            "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
-             WHERE step <= 1 AND integration = ?1 AND due > ?2",
-            params![integration.0, ms(now)],
-        )?;
+        change(connection, DUE_OF_INTEGRATION, params![integration.0, ms(now)])?;
     }
     Ok(ended)
 }

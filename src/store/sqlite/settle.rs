@@ -29,7 +29,7 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
         record(connection, settled.delivery, &settled.record)?;
     }
     if let Some(key) = &settled.lift {
-        holds::lift(connection, key, settled)?;
+        holds::lift(connection, key, settled.at)?;
     }
     if let Some(hold) = &settled.hold {
         holds::hold(connection, hold)?;
