@@ -13,6 +13,7 @@ mod contract;
 mod mattermost;
 mod slack;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -161,6 +162,14 @@ impl Entry {
     /// See [`Adapter::buckets`].
     pub fn buckets(&self, settings: &Parsed, target: &str) -> Vec<Bucket> {
         (self.buckets)(settings, target)
+    }
+
+    /// What a rate limit or a hold of the service belongs to: the first bucket's key.
+    pub fn destination(&self, settings: &Parsed, target: &str) -> Arc<str> {
+        match self.buckets(settings, target).into_iter().next() {
+            Some(bucket) => bucket.key.0.into(),
+            None => self.about.slug.into(),
+        }
     }
 
     /// See [`Adapter::call`].
