@@ -131,7 +131,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    const fn of<A: Adapter>() -> Self {
+    pub(crate) const fn of<A: Adapter>() -> Self {
         Self {
             about: A::ABOUT,
             fields: A::Settings::FIELDS,
