@@ -111,7 +111,7 @@ impl Home {
         });
         let daemon = Daemon {
             base: format!("http://{address}"),
-            client: super::receiver_client(),
+            client: super::client(),
             shutdown,
             reload,
             end: Some(end),

@@ -20,3 +20,10 @@ pub mod proxy;
 pub mod rabbit;
 pub mod receiver;
 pub mod wait;
+
+/// A client for the tests' own requests, which go to loopback and through no proxy.
+pub fn client() -> reqwest::Client {
+    // Chosen by whoever comes first; all who come choose the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
