@@ -109,7 +109,7 @@ impl Home {
             let listener = TcpListener::from_std(listener).expect("a listener that is non-blocking already");
             let _ = ended.send(daemon::run(config, listener, reloads, stop).await);
         });
-        let daemon = Daemon {
+        let mut daemon = Daemon {
             base: format!("http://{address}"),
             client: super::client(),
             shutdown,
@@ -159,11 +159,16 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    async fn until_alive(&self) {
-        eventually("the daemon answers", Duration::from_secs(20), async || {
+    async fn until_alive(&mut self) {
+        let mut end = self.end.take().expect("a daemon that has just been started");
+        let alive = eventually("the daemon answers", Duration::from_secs(20), async || {
             self.get("/healthz").await.filter(|(status, _)| *status == 200)
-        })
-        .await;
+        });
+        tokio::select! {
+            _ = alive => {}
+            ended = &mut end => panic!("the daemon did not start: {:#}", ended.expect("it does not panic").unwrap_err()),
+        }
+        self.end = Some(end);
     }
 
     /// Asks for a page; `None` where nobody answers.
@@ -178,7 +183,9 @@ impl Daemon {
         let request = self.client.post(format!("{}/events", self.base));
         let request = request.header("content-type", "application/json").header("idempotency-key", id);
         let response = request.body(body).send().await.expect("the door answers");
-        (response.status().as_u16(), response.json().await.expect("the door answers with JSON"))
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("the door answers to the end");
+        (status, serde_json::from_str(&text).expect("the door answers with JSON"))
     }
 
     /// Has the provisioning files read anew.
