@@ -27,7 +27,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("api", Uses::Only(UP_TO_PIPELINE)),
     (
         "provision",
-        Uses::Only(&["event", "settings", "integration", "adapters", "store::Snapshot", "store::catalog"]),
+        Uses::Only(&["event", "settings", "integration", "adapters", "store::Snapshot", "store::catalog", "digest"]),
     ),
     ("config", Uses::Only(&["*::Config"])),
     ("digest", Uses::Only(&[])),
