@@ -27,7 +27,15 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("api", Uses::Only(UP_TO_PIPELINE)),
     (
         "provision",
-        Uses::Only(&["event", "settings", "integration", "adapters", "store::Snapshot", "store::catalog"]),
+        Uses::Only(&[
+            "event",
+            "settings",
+            "integration",
+            "adapters",
+            "store::Snapshot",
+            "store::catalog",
+            "digest",
+        ]),
     ),
     ("config", Uses::Only(&["*::Config"])),
     ("digest", Uses::Only(&[])),
@@ -79,7 +87,7 @@ pub enum Home {
 /// `axum::` is a path that begins so, `::Instant::now` one that ends so.
 pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     (
-        &["axum::", "tower_http::"],
+        &["axum::", "tower_http::", "hyper::", "hyper_util::"],
         Home::Only(&["api", "daemon", "cli", "demo"]),
         "HTTP is served at the doors",
     ),
