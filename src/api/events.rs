@@ -105,7 +105,9 @@ async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     match tokio::time::timeout(state.config.body_timeout, reading).await {
         Err(_) => Err(ApiError::TooSlow(state.config.body_timeout)),
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::TooLarge(limit)),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(ApiError::TooLarge(limit))
+        }
         Ok(Err(_)) => Err(ApiError::BrokenOff),
     }
 }
