@@ -6,8 +6,9 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells.
+//! adapter may know of what it tells. [`attachment`] is no adapter, but a form of message that several services share.
 
+mod attachment;
 #[cfg(test)]
 mod contract;
 mod mattermost;

@@ -93,7 +93,11 @@ async fn each_channel_is_told_once_though_another_has_to_be_told_again(forge: Fo
 async fn a_rate_limited_service_gets_everything_and_is_not_pressed(forge: Forge) {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/x");
-    hook.rate_limited(2, Duration::from_secs(1), Answer::throttled(Duration::from_secs(1)).body("rate_limited"));
+    hook.rate_limited(
+        2,
+        Duration::from_secs(1),
+        Answer::throttled(Duration::from_secs(1)).body("rate_limited"),
+    );
     let home = forge.home(&slack(&hook.url(), "")).with(&["pace.enabled=false"]);
     let daemon = home.start().await;
     for iid in 1..=6 {
@@ -106,7 +110,11 @@ async fn a_rate_limited_service_gets_everything_and_is_not_pressed(forge: Forge)
     for refusal in &refused {
         let next = hook.received().into_iter().find(|received| received.seq > refusal.seq);
         if let Some(next) = next {
-            assert!(next.at - refusal.at >= Duration::from_secs(1), "asked for a second, got {:?}", next.at - refusal.at);
+            assert!(
+                next.at - refusal.at >= Duration::from_secs(1),
+                "asked for a second, got {:?}",
+                next.at - refusal.at
+            );
         }
     }
     assert!(delivered.iter().all(|line| line.attempts == 1), "throttling costs no attempt");
@@ -116,7 +124,10 @@ async fn a_rate_limited_service_gets_everything_and_is_not_pressed(forge: Forge)
 async fn a_service_that_is_down_gets_everything_when_it_is_back(forge: Forge) {
     let service = Receiver::start().await;
     let hook = service.at("/services/T0/B0/x");
-    hook.answer_then(vec![Answer::status(503), Answer::status(502), Answer::close(), Answer::status(500)], Answer::ok());
+    hook.answer_then(
+        vec![Answer::status(503), Answer::status(502), Answer::close(), Answer::status(500)],
+        Answer::ok(),
+    );
     let home = forge.home(&slack(&hook.url(), ""));
     let daemon = home.start().await;
     for iid in 1..=3 {
@@ -135,7 +146,8 @@ async fn an_answer_that_breaks_off_is_followed_by_another_attempt(forge: Forge) 
     let daemon = home.start().await;
     forge.send(&daemon, "one", merge_request(1, "open", "Title")).await;
     let lines = home.until(State::Delivered, 1).await;
-    let outcomes: Vec<_> = home.delivery(&lines[0]).await.attempts.into_iter().map(|(_, a)| a.outcome).collect();
+    let outcomes: Vec<_> =
+        home.delivery(&lines[0]).await.attempts.into_iter().map(|(_, a)| a.outcome).collect();
     assert_eq!(outcomes, ["unavailable", "delivered"]);
     daemon.stop().await;
 }
@@ -234,7 +246,10 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
     let daemon = home.start().await;
     forge.send(&daemon, "one", merge_request(1, "open", "First")).await;
     let failed = home.until(State::Failed, 1).await;
-    assert!(failed[0].last_note.as_deref().is_some_and(|note| note.contains("invalid_payload")), "{failed:?}");
+    assert!(
+        failed[0].last_note.as_deref().is_some_and(|note| note.contains("invalid_payload")),
+        "{failed:?}"
+    );
     // People resend what they want to be told after all.
     use forgebell::store::Ledger as _;
     assert!(home.ledger().resend(failed[0].id, forgebell::daemon::now()).await.expect("the store answers"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Bed;
 use super::kit::{Case, Change, at, delivery, event, from_broker, settled};
 use crate::store::{
-    BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Inbox, Ledger, NewState, Origin, Outbox, State,
+    BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Ledger, NewState, Origin, Outbox, State,
 };
 
 pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_nothing<B: Bed>() {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use forgebell::config::{Config, Sources};
 use forgebell::daemon::{self, ReloadRequest};
 use forgebell::store::sqlite::Sqlite;
-use forgebell::store::{DeliveryDetail, DeliveryFilter, DeliveryLine, Ledger, Quarantine, Quarantined, State};
+use forgebell::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryLine, Ledger, Quarantine, Quarantined, State,
+};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -109,7 +111,7 @@ impl Home {
         });
         let daemon = Daemon {
             base: format!("http://{address}"),
-            client: super::receiver_client(),
+            client: super::client(),
             shutdown,
             reload,
             end: Some(end),
