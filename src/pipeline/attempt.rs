@@ -3,6 +3,7 @@
 //! It works with the settings as they are now, not as they were when the delivery was written: a wrong webhook that was
 //! corrected meanwhile is healed, and no secret needs to lie in a queue row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub struct Attempts {
     pub transport: Arc<dyn Transport>,
     pub switches: Switches,
     pub clock: Clock,
+    /// How old news may be, by slug, where it is not as the adapter says.
+    pub patience: Arc<BTreeMap<String, Duration>>,
 }
 
 /// A delivery whose integration was found to be there and willing.
@@ -73,7 +76,8 @@ impl Attempts {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
         let age = self.clock.now().duration_since(delivery.news_since);
-        if age > signed(entry.about.patience) {
+        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.patience);
+        if age > signed(patience) {
             return Err(Report::unsent(Outcome::Expired));
         }
         Ok(Prepared { integration, entry })
