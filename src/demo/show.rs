@@ -277,6 +277,7 @@ fn wrap(pieces: Vec<Piece>, width: usize) -> Vec<Vec<Piece>> {
         for word in text.split_inclusive(' ') {
             let letters = word.trim_end().chars().count();
             if length > 0 && length + letters > width {
+                trim_end(lines.last_mut());
                 lines.push(Vec::new());
                 length = 0;
             }
@@ -289,6 +290,12 @@ fn wrap(pieces: Vec<Piece>, width: usize) -> Vec<Vec<Piece>> {
         }
     }
     lines
+}
+
+fn trim_end(line: Option<&mut Vec<Piece>>) {
+    if let Some(last) = line.and_then(|line| line.last_mut()) {
+        last.text.truncate(last.text.trim_end().len());
+    }
 }
 
 /// Without the characters by which a terminal is commanded, and those that have no width.

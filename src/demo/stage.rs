@@ -22,7 +22,7 @@ use super::stand_ins::{Difficulties, Receipt, StandIns};
 use super::story::{self, STORY, Scene};
 use crate::cli::door::{Answer, Door};
 use crate::cli::publish::{Message, To};
-use crate::config::{self, Config};
+use crate::config::{Config, Sources};
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::pipeline::Switches;
@@ -202,7 +202,7 @@ pub(super) fn id(number: usize) -> EventId {
 
 /// The program's own defaults, but for what has to do with this machine, and a schedule that nobody has to wait long for.
 fn config(folder: &Path, token: &Secret, broker: Option<&Secret>) -> anyhow::Result<Config> {
-    let mut config = config::defaults()?;
+    let mut config = Config::load(&Sources::default()).context("the program's own defaults are not valid")?;
     config.store.path = folder.join("forgebell.db");
     config.provision.files = vec![folder.join("integrations.toml")];
     config.http.webhook_token = Some(token.clone());
