@@ -1,26 +1,64 @@
-//! Mattermost.
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Bucket, Call, Failure};
-use crate::event::Triggers;
-use crate::integration::Family;
-use crate::settings::SecretUrl;
+//! Mattermost, through incoming webhooks
+//! (<https://developers.mattermost.com/integrate/webhooks/incoming/>).
+//!
+//! It takes Slack's messages, with Markdown in them. Errors are JSON with an `id` that stays when the words are
+//! translated, so the id decides, not the words; a proxy before the server answers in HTML.
+
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::attachment::attachment;
+use super::{About, Adapter, ChannelSettings, Notification, Offers};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, by_status, describe,
+};
+use crate::event::{Trigger, Triggers};
+use crate::integration::Family;
+use crate::message::{Limit, Markup};
+use crate::settings::SecretUrl;
+
+/// A post holds 16,383 characters, and 4,000 on servers that were set up long ago
+/// (<https://docs.mattermost.com/product-overview/product-limits.html>); what is longer, the server splits.
+const TEXT: Limit = Limit::Chars(4000);
+/// Half of what a server allows by default to one address, where its limiter is on at all: all projects share it
+/// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
+const PER_HOST: (u32, u32) = (5, 20);
+/// The server also calls a webhook unknown while its database is away.
+const CONFIRMATIONS: u8 = 3;
+
 crate::settings! {
-    /// stub
+    /// What Mattermost needs.
     pub struct Settings {
-        /// The incoming webhook's address.
-        pub webhook: SecretUrl = "https://hooks.example.com/services/T0/B0/X",
+        /// The address of an incoming webhook.
+        pub webhook: SecretUrl = "https://mattermost.example.com/hooks/xxx-generatedkey-xxx",
+        /// The name that messages are posted under, where the server allows another than the webhook's own.
+        pub username: Option<String> = "forgebell",
     }
 }
-/// stub
+
+/// The adapter.
 pub struct Mattermost;
+
 impl Adapter for Mattermost {
     const ABOUT: About = About {
         slug: "mattermost",
-        title: "Mattermost",
-        summary: "",
-        triggers: Triggers::of(&[]),
+        title: "Mattermost notifications",
+        summary: "Posts to Mattermost channels through an incoming webhook.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::TagPush,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::MergeRequest,
+            Trigger::Note,
+            Trigger::ConfidentialNote,
+            Trigger::Pipeline,
+            Trigger::WikiPage,
+            Trigger::Deployment,
+            Trigger::Incident,
+        ]),
         family: Family::Chat,
         offers: Offers {
             channels: ChannelSettings::Names { at_most: 10 },
@@ -30,15 +68,102 @@ impl Adapter for Mattermost {
             labels: true,
         },
         patience: Duration::from_secs(8 * 3600),
+        // Mattermost has no key to tell a repeated post by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "",
+        limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters.",
     };
     type Settings = Settings;
-    fn buckets(_settings: &Settings, _target: &str) -> Vec<Bucket> {
-        todo!()
+
+    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+        let origin = settings.webhook.expose().origin().ascii_serialization();
+        let (count, burst) = PER_HOST;
+        vec![Bucket::new("mattermost host", &[&origin], count, Duration::from_secs(1), burst)]
     }
-    fn call(_settings: &Settings, _note: &Notification<'_>) -> Result<Call, Failure> {
-        todo!()
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+        let url = settings.webhook.expose().clone();
+        Ok(Call {
+            request: Request::Http(HttpRequest::post_json(url, &post(settings, note))),
+            read: Box::new(|response| {
+                let Response::Http(response) = response;
+                read(response)
+            }),
+        })
     }
+}
+
+fn post(settings: &Settings, note: &Notification<'_>) -> Value {
+    let message = note.message;
+    let text = if message.parts_suffice {
+        String::new()
+    } else {
+        Markup::Mattermost.render_within(&message.summary, TEXT)
+    };
+    let mut body = Map::new();
+    body.insert("text".to_owned(), json!(text));
+    body.insert("attachments".to_owned(), attachment(message, Markup::Mattermost).into_iter().collect());
+    if !note.target.is_empty() {
+        body.insert("channel".to_owned(), json!(note.target));
+    }
+    if let Some(username) = &settings.username {
+        body.insert("username".to_owned(), json!(username));
+    }
+    Value::Object(body)
+}
+
+/// The server's errors (`AppError` in
+/// <https://github.com/mattermost/mattermost/blob/master/server/public/model/utils.go>).
+#[derive(Deserialize)]
+struct AppError {
+    id: String,
+}
+
+fn read(response: &HttpResponse) -> Answer {
+    let body = response.text();
+    if let Some(failure) =
+        serde_json::from_str(&body).ok().and_then(|error: AppError| named(&error.id, response))
+    {
+        return Answer::Failed(failure);
+    }
+    let (wait, why) = (response.retry_after(), describe(response));
+    match response.status {
+        200..=299 => match body.trim() {
+            "ok" => Answer::Taken,
+            // A proxy's page in the server's place: it took nothing.
+            page if page.starts_with('<') => {
+                Answer::Failed(Failure::Unavailable { maybe_taken: false, wait, why })
+            }
+            // Not what the server says; but nothing says either that it did not take the post.
+            _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
+        },
+        429 => Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why }),
+        _ => by_status(response),
+    }
+}
+
+/// Seconds from now, unlike most services' header of this name
+/// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
+fn reset(response: &HttpResponse) -> Option<Duration> {
+    let seconds = response.header("x-ratelimit-reset")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The errors that the server names, by what follows from them; `None` for those that we do not know.
+fn named(id: &str, response: &HttpResponse) -> Option<Failure> {
+    let why = describe(response);
+    Some(match id {
+        "web.incoming_webhook.text.app_error"
+        | "web.incoming_webhook.parse.app_error"
+        | "model.incoming_hook.parse_data.app_error"
+        | "api.webhook.incoming.error" => Failure::Rejected(why),
+        "web.incoming_webhook.invalid.app_error" => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        "web.incoming_webhook.user.app_error"
+        | "web.incoming_webhook.channel_locked.app_error"
+        | "web.incoming_webhook.permissions.app_error"
+        | "web.incoming_webhook.channel.app_error"
+        | "app.channel.get.existing.app_error"
+        | "web.incoming_webhook.disabled.app_error" => Failure::Misconfigured(why),
+        _ => return None,
+    })
 }
