@@ -19,7 +19,6 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::Integration;
 use crate::message::compose;
-use crate::settings::Secret;
 use crate::store::{Catalog, Delivery};
 use crate::wire::{SendError, Transport};
 
@@ -166,7 +165,7 @@ async fn carry_out(transport: &dyn Transport, mut call: Call) -> Report {
         };
         let outcome = match answer {
             Answer::Taken => Outcome::Delivered,
-            Answer::Failed(failure) => Outcome::Failed(redacted(failure, &request)),
+            Answer::Failed(failure) => Outcome::Failed(failure),
             Answer::Then(next) => {
                 call = next;
                 continue;
@@ -189,32 +188,6 @@ fn failure_of(error: SendError) -> Failure {
         SendError::Refused(why) => Failure::Misconfigured(why),
         SendError::NotSent(why) => Failure::Unavailable { maybe_taken: false, wait: None, why },
         SendError::NoAnswer(why) => Failure::Unavailable { maybe_taken: true, wait: None, why },
-    }
-}
-
-/// Takes out of a failure's words whatever of the request's credentials the service repeated in its answer.
-fn redacted(failure: Failure, request: &Request) -> Failure {
-    let Request::Http(request) = request;
-    let path = request.url.path().trim_matches('/');
-    let query = request.url.query().unwrap_or_default();
-    let authorization = request.headers.iter().filter(|(name, _)| *name == "authorization");
-    let secrets: Vec<&str> = [path, query]
-        .into_iter()
-        .chain(path.split('/'))
-        .chain(query.split('&').filter_map(|pair| pair.split_once('=').map(|(_, value)| value)))
-        .chain(authorization.flat_map(|(_, value)| value.split(' ')))
-        // Short words are no credentials, and would make the answer unreadable.
-        .filter(|secret| secret.len() >= 8)
-        .collect();
-    let clean = |why: String| secrets.iter().fold(why, |why, secret| why.replace(secret, Secret::MASK));
-    match failure {
-        Failure::Rejected(why) => Failure::Rejected(clean(why)),
-        Failure::Misconfigured(why) => Failure::Misconfigured(clean(why)),
-        Failure::Gone { why, confirmations } => Failure::Gone { why: clean(why), confirmations },
-        Failure::Throttled { wait, why } => Failure::Throttled { wait, why: clean(why) },
-        Failure::Unavailable { maybe_taken, wait, why } => {
-            Failure::Unavailable { maybe_taken, wait, why: clean(why) }
-        }
     }
 }
 
