@@ -123,13 +123,8 @@ pub async fn run(
 
     let stop_rest = CancellationToken::new();
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
-    tasks.spawn(keep_house(
-        Arc::clone(&ledger),
-        config.store.clone(),
-        clock.clone(),
-        metrics,
-        stop_rest.clone(),
-    ));
+    let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
+    tasks.spawn(house);
     let reloader = Reloader {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
@@ -141,7 +136,7 @@ pub async fn run(
     tasks.spawn(reloader.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
-    let state = doors(&config, &store, arrived, broker, &clock);
+    let state = doors(&config, &store, arrived, broker, &clock, metrics);
     let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
     info!(%address, integrations = catalog.load().len(), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -164,4 +159,179 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+/// Reads the provisioning files; all that is wrong with them is one error, a line each.
+fn provisioned(config: &provision::Config) -> anyhow::Result<Snapshot> {
+    match provision::load(config) {
+        Ok(provisioned) => {
+            for warning in &provisioned.warnings {
+                warn!("{warning}");
+            }
+            Ok(provisioned.into_snapshot())
+        }
+        Err(problems) => {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            anyhow::bail!("the integrations are not as they should be:\n{}", lines.join("\n"))
+        }
+    }
+}
+
+/// What the store remembers of the integrations meets what they are now: holds that were made under other settings end,
+/// and the rest of the dead addresses stay switched off.
+async fn take_up(
+    store: &dyn Outbox,
+    catalog: &ArcSwap<Snapshot>,
+    switches: &Switches,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let now = clock.now();
+    let ended = store.heal(&catalog.fingerprints(), now).await.context("cannot end outdated holds")?;
+    if ended > 0 {
+        info!(ended, "settings changed; what waited for that is due now");
+    }
+    switches.restore(&store.holds(now).await.context("cannot read the holds")?);
+    Ok(())
+}
+
+/// What the doors open onto.
+fn doors(
+    config: &Config,
+    store: &Arc<Sqlite>,
+    arrived: Arc<Notify>,
+    broker: Option<watch::Receiver<BrokerState>>,
+    clock: &Clock,
+    metrics: metrics::Handle,
+) -> api::State {
+    let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
+        Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
+        Some(BrokerState::Connected) | None => Ok(()),
+    };
+    let clock = clock.clone();
+    api::State {
+        config: config.http.clone(),
+        inbox: Arc::clone(store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
+        ledger: Arc::clone(store) as Arc<dyn Ledger>,
+        arrived,
+        broker: Arc::new(readiness),
+        clock: Arc::new(move || clock.now()),
+        metrics,
+    }
+}
+
+/// Brings the gauges up to date and sweeps out what is too old.
+async fn keep_house(
+    ledger: Arc<dyn Ledger>,
+    config: crate::store::Config,
+    clock: Clock,
+    metrics: metrics::Handle,
+    stop: CancellationToken,
+) {
+    let mut gauges = tokio::time::interval(GAUGES_EVERY);
+    let mut sweep = tokio::time::interval(config.sweep_every);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = gauges.tick() => {
+                metrics.run_upkeep();
+                match ledger.depth(clock.now()).await {
+                    Ok(depth) => metrics::depth(&depth_of(&depth, clock.now())),
+                    Err(error) => warn!(%error, "cannot measure what waits"),
+                }
+            }
+            _ = sweep.tick() => sweep_out(&*ledger, &config, clock.now(), &stop).await,
+        }
+    }
+}
+
+/// Sweeps in steps until nothing that is too old is left.
+async fn sweep_out(
+    ledger: &dyn Ledger,
+    config: &crate::store::Config,
+    now: Timestamp,
+    stop: &CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        match ledger.sweep(config.retention(now), SWEEP_STEP).await {
+            Ok(swept) => {
+                if swept.deliveries + swept.events + swept.quarantined > 0 {
+                    info!(
+                        deliveries = swept.deliveries,
+                        events = swept.events,
+                        quarantined = swept.quarantined,
+                        "swept out what is too old"
+                    );
+                }
+                if !swept.more {
+                    return;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "cannot sweep; trying again next time");
+                return;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Reads the provisioning files anew when asked. A broken file keeps the old state and says so.
+struct Reloader {
+    config: provision::Config,
+    catalog: Arc<ArcSwap<Snapshot>>,
+    store: Arc<Sqlite>,
+    switches: Switches,
+    intake: Intake,
+    clock: Clock,
+}
+
+impl Reloader {
+    async fn run(self, mut requests: Reloads, stop: CancellationToken) {
+        loop {
+            let request = tokio::select! {
+                () = stop.cancelled() => return,
+                request = requests.recv() => request,
+            };
+            let Some(request) = request else { return };
+            let answer = self.reload().await;
+            // Whoever asked may not wait for the answer; the log has it too.
+            let _ = request.answer.send(answer);
+        }
+    }
+
+    async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
+        let loaded = provision::load(&self.config).inspect_err(|problems| {
+            for problem in problems {
+                error!("{problem}");
+            }
+            error!(problems = problems.len(), "the integrations could not be read; the old ones stay");
+            metrics::reloaded(false);
+        })?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let snapshot = loaded.into_snapshot();
+        let count = snapshot.len();
+        self.catalog.store(Arc::new(snapshot));
+        if let Err(error) = take_up(&*self.store, &self.catalog, &self.switches, &self.clock).await {
+            warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
+        }
+        self.intake.healed();
+        metrics::reloaded(true);
+        info!(integrations = count, "read the integrations anew");
+        Ok(count)
+    }
+}
+
+fn depth_of(depth: &crate::store::Depth, now: Timestamp) -> metrics::Depth {
+    let oldest = depth.oldest_waiting.map(|since| now.duration_since(since));
+    metrics::Depth {
+        inbox: depth.inbox,
+        outbox: depth.waiting,
+        oldest: oldest.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default(),
+        dead_letters: depth.dead_letters,
+        held: depth.held,
+        quarantine: depth.quarantined,
+    }
 }

@@ -6,8 +6,9 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells.
+//! adapter may know of what it tells. [`attachment`] is no adapter, but a form of message that several services share.
 
+mod attachment;
 #[cfg(test)]
 mod contract;
 mod mattermost;
@@ -131,7 +132,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    const fn of<A: Adapter>() -> Self {
+    pub(crate) const fn of<A: Adapter>() -> Self {
         Self {
             about: A::ABOUT,
             fields: A::Settings::FIELDS,

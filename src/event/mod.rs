@@ -23,6 +23,8 @@ mod project;
 mod push;
 mod read;
 mod sample;
+#[cfg(test)]
+mod tests;
 mod time;
 mod trigger;
 mod unrouted;
@@ -244,6 +246,9 @@ impl Payload {
     }
 }
 
+/// How much is quoted of a word that names a kind, known or not.
+const KIND_MAX_CHARS: usize = 60;
+
 fn frame(json: &str) -> Result<Frame, Undecodable> {
     if !json.trim_start().starts_with('{') {
         return Err(match serde_json::from_str::<IgnoredAny>(json) {
@@ -280,7 +285,7 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
         "emoji" => unrouted::emoji,
         "milestone" => unrouted::milestone,
         "access_token" => unrouted::access_token,
-        "archive_trace" => unrouted::archive_trace,
+        "archive_trace" => |_, _| Ok(unrouted::archive_trace()),
         _ if unrouted::is_member_event(kind) => unrouted::member,
         _ if unrouted::is_group_event(kind) => unrouted::group_change,
         unknown => return Err(Undecodable::UnknownKind(excerpt(unknown, KIND_MAX_CHARS))),
@@ -297,6 +302,3 @@ fn project_of(frame: Frame, payload: &Payload) -> Option<Project> {
     };
     project.map(|project| project.with_id(frame.project_id))
 }
-
-/// How much of an unknown kind's name is quoted.
-const KIND_MAX_CHARS: usize = 60;

@@ -130,7 +130,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
             let snippet = wire.snippet.unwrap_or_default();
             Noteable::Snippet { id: snippet.id, title: snippet.title }
         }
-        other => Noteable::Other(excerpt(other, 60)),
+        other => Noteable::Other(excerpt(other, super::KIND_MAX_CHARS)),
     };
     let trigger = if confidential { Trigger::ConfidentialNote } else { Trigger::Note };
     let note = Note {

@@ -128,11 +128,12 @@ struct Attributes {
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
     let wire: Wire = parse(json)?;
     let attributes = wire.object_attributes;
+    let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
     let pipeline = Pipeline {
         id: attributes.id,
         name: attributes.name.filter(|name| !name.is_empty()),
         ref_name: super::push::short_ref(&attributes.ref_name).to_owned(),
-        ref_type: if attributes.tag { RefType::Tag } else { RefType::Branch },
+        ref_type: if is_tag { RefType::Tag } else { RefType::Branch },
         sha: attributes.sha,
         status: attributes.status,
         detailed_status: attributes.detailed_status,

@@ -3,7 +3,8 @@
 //! [`compose()`] turns an [`Event`](crate::event::Event) into a [`Message`]: a one-line [`Message::summary`] that
 //! stands alone, and the parts that richer services show beside it (a linked title, lines or prose, fields, an
 //! author, a [`Tone`]). All words are [`Text`]: spans, not strings, so that nothing is escaped twice or not at
-//! all. [`Markup`] renders a text for one service, escaping and cutting; no other file knows any markup.
+//! all. [`Markup`] renders a text for one service, escaping and cutting; no other place knows any markup.
+//! [`prose()`] reads what people wrote in Markdown into a text.
 //!
 //! The information, the links and the colours follow what GitLab's own notifications hold; the wording is ours.
 
@@ -12,8 +13,11 @@ mod markup;
 mod prose;
 mod text;
 
+use std::ops::Range;
+
 pub use compose::compose;
 pub use markup::{Limit, Markup};
+pub use prose::prose;
 pub use text::{Span, Style, Text};
 
 /// What one event says to people.
@@ -21,6 +25,11 @@ pub use text::{Span, Style, Text};
 pub struct Message {
     /// The whole story in one line; every service shows at least this.
     pub summary: Text,
+    /// Which spans of the summary say where it happened; see [`Message::headline`].
+    pub place_in_summary: Range<usize>,
+    /// Whether title, author, body and fields tell by themselves what the summary tells: services that show them
+    /// keep the summary for previews.
+    pub parts_suffice: bool,
     /// The thing's own headline (`#23 New API`, `Pipeline #31 has passed in 01:03`), where there is more to show.
     pub title: Option<Title>,
     /// What is worth reading below: a push's commits, an issue's description, a comment.
@@ -33,6 +42,15 @@ pub struct Message {
     pub project: Place,
     /// When the thing itself came to its end (a pipeline's finish), for services that show a time of their own.
     pub at: Option<jiff::Timestamp>,
+}
+
+impl Message {
+    /// The summary without the words that say where it happened, for services that show the project by itself.
+    pub fn headline(&self) -> Text {
+        let place = &self.place_in_summary;
+        let elsewhere = |(index, _): &(usize, &Span)| !place.contains(index);
+        Text(self.summary.0.iter().enumerate().filter(elsewhere).map(|(_, span)| span.clone()).collect())
+    }
 }
 
 /// A headline, and where it leads.
@@ -69,6 +87,8 @@ pub struct Person {
     pub display: String,
     pub username: String,
     pub avatar_url: Option<String>,
+    /// Their page in the forge.
+    pub url: Option<String>,
 }
 
 /// Where it happened.

@@ -1,1 +1,422 @@
-//! Prose.
+//! People's own Markdown (descriptions, comments), read once, into spans.
+//!
+//! CommonMark with GitHub's tables, task lists and strike-through, as GitLab reads it
+//! (<https://docs.gitlab.com/user/markdown/>). What no chat can show becomes words: headings are bold lines,
+//! lists have bullets, tables are lines of cells, images are links. HTML is words too, less the tags that
+//! everybody writes and the comments that templates are full of.
+
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+
+use super::{Span, Style, Text};
+
+/// More than any service shows of one message. What is beyond is not even read: descriptions of a megabyte exist.
+const LONGEST: usize = 20_000;
+
+/// Quotes within quotes beyond this are read as if they were one.
+const DEEPEST_QUOTE: usize = 4;
+
+/// Reads Markdown; `project_url` completes the addresses of uploaded files.
+pub fn prose(markdown: &str, project_url: &str) -> Text {
+    let start = match markdown.char_indices().nth(LONGEST) {
+        Some((end, _)) => &markdown[..end],
+        None => markdown,
+    };
+    let options = Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS;
+    let mut reader = Reader::new(project_url);
+    Parser::new_ext(start, options).for_each(|event| reader.event(event));
+    let mut text = reader.finish();
+    if start.len() < markdown.len() {
+        push_words(&mut text.0, "…", Style::PLAIN);
+    }
+    text
+}
+
+/// Collects spans while the parser walks the document.
+struct Reader<'a> {
+    project_url: &'a str,
+    /// The text being written, and those that it is quoted in, outermost first.
+    texts: Vec<Vec<Span>>,
+    /// Quotes that were opened too deep for a text of their own.
+    flattened: usize,
+    style: Vec<Style>,
+    lists: Vec<Option<u64>>,
+    /// Where a link leads, and the words seen of it so far.
+    link: Option<(String, String)>,
+    code: Option<String>,
+    html: Option<String>,
+    /// Line breaks owed before the next words.
+    owed: usize,
+    in_cell: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(project_url: &'a str) -> Self {
+        Self {
+            project_url: project_url.trim_end_matches('/'),
+            texts: vec![Vec::new()],
+            flattened: 0,
+            style: Vec::new(),
+            lists: Vec::new(),
+            link: None,
+            code: None,
+            html: None,
+            owed: 0,
+            in_cell: false,
+        }
+    }
+
+    fn finish(mut self) -> Text {
+        while self.texts.len() > 1 {
+            self.end_quote();
+        }
+        Text(self.texts.pop().unwrap_or_default())
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(tag) => self.start(tag),
+            Event::End(tag) => self.end(tag),
+            Event::Text(words) => match (&mut self.code, &mut self.html) {
+                (Some(code), _) => code.push_str(&words),
+                (None, Some(html)) => html.push_str(&words),
+                (None, None) => self.words(&words),
+            },
+            Event::Code(code) => self.inline_code(&code),
+            Event::Html(html) => match &mut self.html {
+                Some(block) => block.push_str(&html),
+                None => self.words(&without_tags(&html)),
+            },
+            Event::InlineHtml(tag) => self.words(&without_tags(&tag)),
+            // GitLab shows a space; the writer broke the line, and chat lines are as wide as the writer's.
+            Event::SoftBreak | Event::HardBreak => self.words(if self.in_cell { " " } else { "\n" }),
+            Event::Rule => {
+                self.break_lines(2);
+                self.words("———");
+                self.break_lines(2);
+            }
+            Event::TaskListMarker(done) => self.words(if done { "☑ " } else { "☐ " }),
+            Event::InlineMath(words) | Event::DisplayMath(words) | Event::FootnoteReference(words) => {
+                self.words(&words);
+            }
+        }
+    }
+
+    fn start(&mut self, tag: Tag<'_>) {
+        match tag {
+            Tag::Paragraph => {}
+            Tag::Heading { level, .. } => {
+                self.break_lines(2);
+                self.push_style(|style| Style { bold: true, italic: level > HeadingLevel::H3, ..style });
+            }
+            Tag::Strong | Tag::TableHead => self.push_style(|style| Style { bold: true, ..style }),
+            Tag::Emphasis => self.push_style(|style| Style { italic: true, ..style }),
+            Tag::Strikethrough => self.push_style(|style| Style { strike: true, ..style }),
+            Tag::BlockQuote(_) => self.start_quote(),
+            Tag::CodeBlock(_) => self.code = Some(String::new()),
+            Tag::HtmlBlock => self.html = Some(String::new()),
+            Tag::List(first) => {
+                self.break_lines(if self.lists.is_empty() { 2 } else { 1 });
+                self.lists.push(first);
+            }
+            Tag::Item => self.start_item(),
+            Tag::Link { dest_url, .. } => self.start_link(&dest_url),
+            Tag::Image { dest_url, .. } => {
+                if self.link.is_none() {
+                    self.start_link(&dest_url);
+                }
+            }
+            Tag::Table(_) => self.break_lines(2),
+            Tag::TableCell => {
+                if self.in_cell {
+                    self.words(" | ");
+                }
+                self.in_cell = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Paragraph => self.break_lines(if self.lists.is_empty() { 2 } else { 1 }),
+            TagEnd::Heading(_) => {
+                self.style.pop();
+                self.break_lines(1);
+            }
+            TagEnd::Strong | TagEnd::Emphasis | TagEnd::Strikethrough => {
+                self.style.pop();
+            }
+            TagEnd::BlockQuote(_) => self.end_quote(),
+            TagEnd::CodeBlock => self.end_code_block(),
+            TagEnd::HtmlBlock => self.end_html(),
+            TagEnd::List(_) => {
+                self.lists.pop();
+                self.break_lines(if self.lists.is_empty() { 2 } else { 1 });
+            }
+            TagEnd::Item => self.break_lines(1),
+            TagEnd::Link => self.end_link(""),
+            TagEnd::Image => {
+                // An image within a link is the link's words.
+                self.end_link("image");
+            }
+            TagEnd::TableHead => {
+                self.style.pop();
+                self.end_row();
+            }
+            TagEnd::TableRow => self.end_row(),
+            TagEnd::Table => self.break_lines(2),
+            _ => {}
+        }
+    }
+
+    fn push_style(&mut self, change: impl FnOnce(Style) -> Style) {
+        self.style.push(change(self.current_style()));
+    }
+
+    fn current_style(&self) -> Style {
+        self.style.last().copied().unwrap_or_default()
+    }
+
+    fn spans(&mut self) -> &mut Vec<Span> {
+        if self.texts.is_empty() {
+            self.texts.push(Vec::new());
+        }
+        let innermost = self.texts.len() - 1;
+        &mut self.texts[innermost]
+    }
+
+    /// At least so many line breaks before whatever comes next.
+    fn break_lines(&mut self, breaks: usize) {
+        self.owed = self.owed.max(breaks);
+    }
+
+    /// Pays the line breaks owed; none at the start of a text.
+    fn settle(&mut self) {
+        let owed = std::mem::take(&mut self.owed);
+        let breaks = match self.spans().last() {
+            None => 0,
+            // Such blocks stand on lines of their own anyway.
+            Some(Span::CodeBlock(_) | Span::Quote(_)) => 1,
+            Some(_) => owed,
+        };
+        if breaks > 0 {
+            push_words(self.spans(), &"\n".repeat(breaks), Style::PLAIN);
+        }
+    }
+
+    fn words(&mut self, words: &str) {
+        if words.is_empty() {
+            return;
+        }
+        if let Some((_, seen)) = &mut self.link {
+            seen.push_str(words);
+            return;
+        }
+        self.settle();
+        let style = self.current_style();
+        push_words(self.spans(), words, style);
+    }
+
+    fn inline_code(&mut self, code: &str) {
+        if let Some((_, seen)) = &mut self.link {
+            seen.push_str(code);
+            return;
+        }
+        self.settle();
+        self.spans().push(Span::Code(code.to_owned()));
+    }
+
+    fn start_item(&mut self) {
+        self.break_lines(1);
+        // Wider than the spaces that Markdown would take for code.
+        let depth = self.lists.len().max(1);
+        let indent = "\u{2003}".repeat((depth - 1).min(6));
+        let bullet = match self.lists.last_mut() {
+            Some(Some(number)) => {
+                *number = number.saturating_add(1);
+                format!("{}.", *number - 1)
+            }
+            _ => ["•", "◦", "▪"][(depth - 1).min(2)].to_owned(),
+        };
+        self.words(&format!("{indent}{bullet} "));
+    }
+
+    fn end_row(&mut self) {
+        self.in_cell = false;
+        self.break_lines(1);
+    }
+
+    fn start_link(&mut self, destination: &str) {
+        self.settle();
+        self.link = Some((self.absolute(destination), String::new()));
+    }
+
+    /// Uploads are written without their project: `/uploads/<hash>/<file>`.
+    fn absolute(&self, destination: &str) -> String {
+        if destination.starts_with("/uploads/") && !self.project_url.is_empty() {
+            return format!("{}{destination}", self.project_url);
+        }
+        destination.to_owned()
+    }
+
+    fn end_link(&mut self, without_words: &str) {
+        let Some((url, mut words)) = self.link.take() else { return };
+        if words.trim().is_empty() {
+            without_words.clone_into(&mut words);
+        }
+        let style = self.current_style();
+        if super::markup::address(&url).is_some() {
+            self.spans().push(Span::Link { text: words, url, style });
+        } else {
+            push_words(self.spans(), &words, style);
+        }
+    }
+
+    fn start_quote(&mut self) {
+        if self.texts.len() > DEEPEST_QUOTE {
+            self.flattened += 1;
+            self.break_lines(2);
+            return;
+        }
+        self.owed = self.owed.min(1);
+        self.settle();
+        self.texts.push(Vec::new());
+    }
+
+    fn end_quote(&mut self) {
+        self.owed = 0;
+        if self.flattened > 0 {
+            self.flattened -= 1;
+            self.break_lines(2);
+            return;
+        }
+        if self.texts.len() > 1 {
+            let quoted = Text(self.texts.pop().unwrap_or_default());
+            if !quoted.is_blank() {
+                self.spans().push(Span::Quote(quoted));
+            }
+        }
+        self.break_lines(1);
+    }
+
+    fn end_code_block(&mut self) {
+        let code = self.code.take().unwrap_or_default();
+        if code.trim().is_empty() {
+            return;
+        }
+        self.owed = self.owed.min(1);
+        self.settle();
+        self.spans().push(Span::CodeBlock(code.trim_end().to_owned()));
+        self.break_lines(1);
+    }
+
+    fn end_html(&mut self) {
+        let html = self.html.take().unwrap_or_default();
+        let words = without_tags(&html);
+        self.words(words.trim());
+        self.break_lines(2);
+    }
+}
+
+/// Adds words to a text, to the last ones where they look alike.
+fn push_words(spans: &mut Vec<Span>, words: &str, style: Style) {
+    match spans.last_mut() {
+        Some(Span::Words { text, style: last }) if *last == style => text.push_str(words),
+        _ => spans.push(Span::Words { text: words.to_owned(), style }),
+    }
+}
+
+/// HTML as words: comments and well-known tags are left out, `<br>` is a line break, and what only looks like a
+/// tag (`Vec<T>`) stays.
+fn without_tags(html: &str) -> String {
+    let mut words = String::new();
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        words.push_str(&rest[..start]);
+        rest = &rest[start..];
+        if let Some(comment) = rest.strip_prefix("<!--") {
+            rest = comment.find("-->").map_or("", |end| &comment[end + "-->".len()..]);
+            continue;
+        }
+        let name = rest[1..].trim_start_matches('/');
+        let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len())];
+        let end = rest.find('>');
+        match end.filter(|_| is_tag(name)) {
+            Some(end) => {
+                if name.eq_ignore_ascii_case("br") {
+                    words.push('\n');
+                }
+                rest = &rest[end + 1..];
+            }
+            None => {
+                words.push('<');
+                rest = &rest[1..];
+            }
+        }
+    }
+    words.push_str(rest);
+    words
+}
+
+/// The tags that GitLab lets through (its sanitizer's list, less those that nobody writes).
+fn is_tag(name: &str) -> bool {
+    const TAGS: &[&str] = &[
+        "a",
+        "abbr",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "center",
+        "code",
+        "dd",
+        "del",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "font",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "li",
+        "mark",
+        "ol",
+        "p",
+        "picture",
+        "pre",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "source",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "tt",
+        "u",
+        "ul",
+        "var",
+        "video",
+    ];
+    TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(name))
+}

@@ -90,6 +90,39 @@ impl Text {
         joined
     }
 
+    /// Words in a style.
+    #[must_use]
+    pub fn styled(mut self, words: impl Into<String>, style: Style) -> Self {
+        self.0.push(Span::Words { text: words.into(), style });
+        self
+    }
+
+    /// The bare words, without addresses: for previews, mail subjects and the like.
+    pub fn words(&self) -> String {
+        let mut words = String::new();
+        self.add_words(&mut words);
+        words
+    }
+
+    fn add_words(&self, words: &mut String) {
+        for span in &self.0 {
+            match span {
+                Span::Words { text, .. } | Span::Link { text, .. } => words.push_str(text),
+                Span::Code(code) => words.push_str(code),
+                Span::CodeBlock(code) => {
+                    words.push('\n');
+                    words.push_str(code);
+                    words.push('\n');
+                }
+                Span::Quote(text) => {
+                    words.push('\n');
+                    text.add_words(words);
+                    words.push('\n');
+                }
+            }
+        }
+    }
+
     /// Whether there is nothing to read.
     pub fn is_blank(&self) -> bool {
         self.0.iter().all(|span| match span {

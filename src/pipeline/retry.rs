@@ -165,9 +165,11 @@ fn rest(of: Circumstances, policy: &Policy) -> Option<Timestamp> {
     Some(after(of.now, rest.mul_f64(0.5 + of.jitter * 0.5)))
 }
 
-/// The wait after a failure, given the attempts counted before it: full jitter on the schedule, a second at least.
+/// The wait after a failure, given the attempts counted before it: full jitter on the schedule, but a second at least
+/// (or the schedule's first wait, where that is shorter still).
 pub fn delay(config: &Config, attempts: u32, jitter: f64) -> Duration {
-    scheduled(config, attempts).mul_f64(jitter.clamp(0.0, 1.0)).max(Duration::from_secs(1))
+    let least = config.initial.min(Duration::from_secs(1));
+    scheduled(config, attempts).mul_f64(jitter.clamp(0.0, 1.0)).max(least)
 }
 
 /// The schedule without jitter: `initial × multiplier^attempts`, up to `max`.

@@ -271,7 +271,8 @@ pub struct Settled {
     pub record: AttemptRecord,
     /// A hold that begins with this, after `lift`.
     pub hold: Option<Hold>,
-    /// A hold on this key ends: the destination answers again.
+    /// A hold on this key ends: the destination answers again. (Where it is a route that answers again, what waits on
+    /// it is due at once.)
     pub lift: Option<Arc<str>>,
     pub at: Timestamp,
 }

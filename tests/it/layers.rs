@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reading::{Kind, Source};
-use rules::{Home, MOST_LINES, OUTSIDE, PURE, ROOMS, SQL, Uses, WAITING_WORDS};
+use rules::{Home, MOST_LINES, OUTSIDE, PURE, ROOMS, SHARED_FORMS, SQL, Uses, WAITING_WORDS};
 
 // ---- the inspection ----------------------------------------------------------------------------------------------
 
@@ -117,7 +117,9 @@ impl House {
     fn sibling_rule(&self, source: &Source, path: &reading::Path) -> Option<String> {
         let [room, file, ..] = path.segments.get(1..)? else { return None };
         let is_about_adapters = source.room() == "adapters" && source.module.len() > 1 && room == "adapters";
-        let other = source.module.get(1) != Some(file) && self.modules.contains(&path.segments[1..3]);
+        let other = source.module.get(1) != Some(file)
+            && self.modules.contains(&path.segments[1..3])
+            && !SHARED_FORMS.contains(&file.as_str());
         (is_about_adapters && other)
             .then(|| format!("an adapter may not use another: `{}`", path.segments.join("::")))
     }
@@ -163,7 +165,10 @@ fn sql_rule(source: &Source, literal: &str) -> Option<String> {
 /// Each file in the folder stands in the table, by its module's name or by its type's.
 fn unregistered_adapters(house: &House, sources: &[Source]) -> Vec<Breach> {
     let is_adapter = |source: &&Source| {
-        source.room() == "adapters" && source.module.len() == 2 && !house.is_for_tests(source)
+        source.room() == "adapters"
+            && source.module.len() == 2
+            && !house.is_for_tests(source)
+            && !SHARED_FORMS.contains(&source.module[1].as_str())
     };
     let registry = sources.iter().find(|source| source.module == ["adapters"]);
     let registered = registry.map(registered_words).unwrap_or_default();

@@ -11,3 +11,4 @@ mod harness;
 
 mod harness_works;
 mod layers;
+mod pipeline;

@@ -8,13 +8,7 @@ use tokio::net::TcpStream;
 
 use super::SOON;
 use crate::harness::receiver::{Answer, Receiver};
-use crate::harness::{payloads, wait};
-
-fn client() -> reqwest::Client {
-    // Chosen by whoever comes first; all who come choose the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("a client")
-}
+use crate::harness::{client, payloads, wait};
 
 pub async fn post(url: &str) -> Result<(u16, String), reqwest::Error> {
     let response = client().post(url).body("hello").send().await?;

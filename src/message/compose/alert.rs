@@ -1,0 +1,37 @@
+//! Alerts.
+
+use super::{Message, NAME, Scene, TITLE, Text, Title, Tone, brief, humanized, short};
+use crate::event::{Alert, parse_time};
+
+pub(super) fn message(scene: &Scene, alert: &Alert) -> Message {
+    let title = brief(&alert.title, TITLE);
+    let what = match title.as_str() {
+        "" => Text::new().link("Alert firing", alert.url.as_str()),
+        title => Text::new().plain("Alert firing: ").link(title, alert.url.as_str()),
+    };
+    let mut fields = Vec::new();
+    let mut fact = |name: &str, value: String| {
+        if !value.is_empty() {
+            fields.push(short(name, Text::new().plain(value)));
+        }
+    };
+    fact("Severity", humanized(&alert.severity));
+    fact("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
+    fact("Status", humanized(&alert.status));
+    fact("Start time", moment(&alert.started_at));
+    Message {
+        title: (!title.is_empty())
+            .then(|| Title { text: title, url: Some(alert.url.clone()).filter(|url| !url.is_empty()) }),
+        fields,
+        tone: Tone::Notice,
+        ..scene.report(what)
+    }
+}
+
+/// A moment in UTC, since nobody knows the reader's zone; as it stands where it cannot be read.
+fn moment(text: &str) -> String {
+    match parse_time(text) {
+        Some(moment) => moment.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        None => brief(text, NAME),
+    }
+}

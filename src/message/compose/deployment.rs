@@ -1,0 +1,72 @@
+//! Deployments.
+
+use super::{Body, Message, NAME, Scene, TITLE, Text, Tone, brief, in_path};
+use crate::event::Deployment;
+
+pub(super) fn message(scene: &Scene, deployment: &Deployment) -> Message {
+    let environment = match brief(&deployment.environment, NAME) {
+        name if name.is_empty() => Text::new().plain("an environment"),
+        name => Text::new().link(name, deployment.environment_external_url.as_deref().unwrap_or_default()),
+    };
+    let what = match deployment.status.as_str() {
+        "running" => Text::new().plain("Starting deploy to ").then(environment),
+        status => Text::new().plain("Deploy to ").then(environment).plain(format!(" {}", ended(status))),
+    };
+    let tone = match deployment.status.as_str() {
+        "success" => Tone::Good,
+        "canceled" => Tone::Warning,
+        "failed" => Tone::Danger,
+        _ => Tone::Neutral,
+    };
+    let mut message = scene.report(what);
+    if let (Some(author), false) = (&mut message.author, deployment.user_url.is_empty()) {
+        author.url = super::web_address(Some(&deployment.user_url));
+    }
+    Message { body: body(scene, deployment), tone, ..message }
+}
+
+fn ended(status: &str) -> String {
+    match status {
+        "success" => "succeeded".to_owned(),
+        "failed" => "failed".to_owned(),
+        "canceled" => "was canceled".to_owned(),
+        "created" => "was created".to_owned(),
+        "blocked" => "is waiting for approval".to_owned(),
+        "" => "has changed".to_owned(),
+        other => format!("is {}", brief(&other.replace('_', " "), NAME)),
+    }
+}
+
+/// `Job #796 by Administrator (root)`, and the commit.
+fn body(scene: &Scene, deployment: &Deployment) -> Body {
+    let mut lines = Vec::new();
+    let by = scene
+        .author
+        .as_ref()
+        .map(|author| Text::new().link(author.display.as_str(), deployment.user_url.as_str()));
+    let job = deployment.deployable_id.filter(|id| *id > 0).map(|id| {
+        Text::new()
+            .plain("Job ")
+            .link(format!("#{id}"), deployment.deployable_url.as_deref().unwrap_or_default())
+    });
+    match (job, by) {
+        (Some(job), Some(by)) => lines.push(job.plain(" by ").then(by)),
+        (Some(job), None) => lines.push(job),
+        (None, Some(by)) => lines.push(Text::new().plain("By ").then(by)),
+        (None, None) => {}
+    }
+    let title = brief(&deployment.commit_title, TITLE);
+    let url = match deployment.commit_url.as_str() {
+        "" if !deployment.short_sha.is_empty() => {
+            scene.page(&format!("commit/{}", in_path(&deployment.short_sha)))
+        }
+        url => url.to_owned(),
+    };
+    match (deployment.short_sha.as_str(), title.as_str()) {
+        ("", "") => {}
+        ("", title) => lines.push(Text::new().link(title, url)),
+        (sha, "") => lines.push(Text::new().link(brief(sha, NAME), url)),
+        (sha, title) => lines.push(Text::new().link(brief(sha, NAME), url).plain(format!(": {title}"))),
+    }
+    if lines.is_empty() { Body::None } else { Body::Lines(lines) }
+}

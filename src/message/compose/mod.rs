@@ -1,0 +1,243 @@
+//! An event, told to people: one file per kind of thing.
+//!
+//! Every summary says who did what, to what, and where, with the things themselves as links. What a payload does
+//! not say is left out together with the words that would have led to it: no "by" without a name, no `#0`, no
+//! link to nowhere. People's own titles and names are cut to a readable length here, so that whatever follows
+//! costs little; their longer words go through [`prose`].
+
+mod alert;
+mod deployment;
+mod issue;
+mod mention;
+mod merge_request;
+mod note;
+mod pipeline;
+mod push;
+#[cfg(test)]
+mod tests;
+mod vulnerability;
+mod wiki_page;
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::markup::address;
+use super::{Body, Field, Message, Person, Place, Text, Title, Tone, prose};
+use crate::event::{Event, Payload, Project, RefType, User};
+
+/// Titles as long as GitLab itself allows for issues.
+const TITLE: usize = 255;
+/// Names of people, projects, branches, jobs.
+const NAME: usize = 120;
+/// More names than this in one fact are counted, not listed.
+const MOST_NAMES: usize = 10;
+
+/// What an event says to people; `None` for kinds that nobody is told of in words.
+pub fn compose(event: &Event) -> Option<Message> {
+    let scene = Scene::of(event);
+    Some(match &event.payload {
+        Payload::Push(push) => push::message(&scene, push),
+        Payload::Issue(issue) => issue::message(&scene, issue),
+        Payload::MergeRequest(merge_request) => merge_request::message(&scene, merge_request),
+        Payload::Note(note) => return note::message(&scene, note),
+        Payload::Pipeline(pipeline) => pipeline::message(&scene, pipeline),
+        Payload::WikiPage(page) => wiki_page::message(&scene, page),
+        Payload::Deployment(deployment) => deployment::message(&scene, deployment),
+        Payload::Alert(alert) => alert::message(&scene, alert),
+        Payload::Vulnerability(found) => vulnerability::message(&scene, found),
+        Payload::GroupMention(mention) => mention::message(&scene, mention),
+        Payload::Job(_)
+        | Payload::Release(_)
+        | Payload::FeatureFlag(_)
+        | Payload::Emoji(_)
+        | Payload::Milestone(_)
+        | Payload::AccessToken(_)
+        | Payload::Member(_)
+        | Payload::GroupChange(_)
+        | Payload::ArchiveTrace => return None,
+    })
+}
+
+/// Who and where: what every kind of message begins with.
+struct Scene {
+    place: Place,
+    author: Option<Person>,
+}
+
+impl Scene {
+    fn of(event: &Event) -> Self {
+        let place = event.project.as_ref().map(place_of).unwrap_or_default();
+        let author = event.user().and_then(|user| person(user, event.project.as_ref()));
+        Self { place, author }
+    }
+
+    /// `Full Name (username)`, or a word for whoever it was.
+    fn who(&self) -> &str {
+        self.author.as_ref().map_or("Someone", |author| &author.display)
+    }
+
+    /// A page of the project; empty where the project's own address is unknown.
+    fn page(&self, path: &str) -> String {
+        if self.place.url.is_empty() { String::new() } else { format!("{}/-/{path}", self.place.url) }
+    }
+
+    /// A branch or tag, linked to its page.
+    fn ref_link(&self, ref_type: RefType, name: &str) -> Text {
+        let pages = match ref_type {
+            RefType::Branch => "commits",
+            RefType::Tag => "tags",
+        };
+        Text::new().link(brief(name, NAME), self.page(&format!("{pages}/{}", in_path(name))))
+    }
+
+    /// The project, linked.
+    fn project(&self) -> Text {
+        if self.place.full_name.is_empty() {
+            return Text::new();
+        }
+        Text::new().link(&self.place.full_name, &self.place.url)
+    }
+
+    /// A message whose summary says where it happened after `did`, with `between` to lead over (` in `), and then
+    /// says `more`.
+    fn message(&self, did: Text, between: &str, more: Text) -> Message {
+        let start = did.0.len();
+        let (summary, place) = match self.place.full_name.as_str() {
+            "" => (did, start..start),
+            _ => (did.plain(between).then(self.project()), start..start + 2),
+        };
+        self.told(summary.then(more), place)
+    }
+
+    /// A message whose summary begins with the place: for things that happen without anybody doing them.
+    fn report(&self, what: Text) -> Message {
+        match self.place.full_name.as_str() {
+            "" => self.told(what, 0..0),
+            _ => self.told(self.project().plain(": ").then(what), 0..2),
+        }
+    }
+
+    fn told(&self, summary: Text, place_in_summary: Range<usize>) -> Message {
+        Message {
+            summary,
+            place_in_summary,
+            author: self.author.clone(),
+            project: self.place.clone(),
+            ..Message::default()
+        }
+    }
+
+    /// People's longer words as a message's body, where there are any.
+    fn prose(&self, markdown: &str) -> Body {
+        let text = prose(markdown, &self.place.url);
+        if text.is_blank() { Body::None } else { Body::Prose(text) }
+    }
+}
+
+fn place_of(project: &Project) -> Place {
+    let full_name = brief(&project.full_name(), NAME);
+    Place {
+        name: if project.name.is_empty() { full_name.clone() } else { brief(&project.name, NAME) },
+        full_name,
+        url: address(project.web_url.trim_end_matches('/')).unwrap_or_default().into_owned(),
+        avatar_url: web_address(project.avatar_url.as_deref()),
+    }
+}
+
+fn person(user: &User, project: Option<&Project>) -> Option<Person> {
+    let display = brief(&user.display(), NAME);
+    if display.is_empty() {
+        return None;
+    }
+    let username = brief(&user.username, NAME);
+    let forge = project.and_then(|project| {
+        let url = project.web_url.trim_end_matches('/');
+        url.strip_suffix(project.path_with_namespace.as_str()).filter(|forge| forge.ends_with('/'))
+    });
+    let url = forge.filter(|_| !username.is_empty()).map(|forge| format!("{forge}{}", in_path(&username)));
+    let url = web_address(url.as_deref());
+    Some(Person { display, username, avatar_url: web_address(user.avatar_url.as_deref()), url })
+}
+
+/// An address that a browser opens.
+fn web_address(url: Option<&str>) -> Option<String> {
+    let url = address(url?)?;
+    url.starts_with("http").then(|| url.into_owned())
+}
+
+/// Words on one line, cut to so many characters.
+fn brief(words: &str, at_most: usize) -> String {
+    // Far more than is kept, and far less than a title of a megabyte.
+    let start = &words[..words.floor_char_boundary(at_most * 8)];
+    let line = start.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(at_most) {
+        None if start.len() == words.len() => line,
+        None => line + "…",
+        Some(_) => {
+            let kept: String = line.chars().take(at_most - 1).collect();
+            kept.trim_end().to_owned() + "…"
+        }
+    }
+}
+
+/// A branch, tag or user name as a part of an address. Slashes stay: GitLab's pages take `feature/x` as it is.
+fn in_path(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// `#23 New API`, or what is known of it; empty where nothing is.
+fn numbered(sign: char, number: i64, title: &str) -> String {
+    let title = brief(title, TITLE);
+    match (number > 0, title.is_empty()) {
+        (true, false) => format!("{sign}{number} {title}"),
+        (true, true) => format!("{sign}{number}"),
+        (false, _) => title,
+    }
+}
+
+/// `issue` with its article where nothing tells which one: `an issue`.
+fn some(thing: &str) -> String {
+    let article =
+        if thing.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+    format!("{article} {thing}")
+}
+
+/// `critical` → `Critical`, `in_progress` → `In progress`: the forge's words for machines, for people.
+fn humanized(word: &str) -> String {
+    let word = brief(&word.replace('_', " "), NAME);
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A fact that stands beside others.
+fn short(name: impl Into<String>, value: Text) -> Field {
+    Field { name: name.into(), value, short: true }
+}
+
+/// Names, the first ten of them, and how many there are besides.
+fn listed(names: Vec<Text>, all_url: &str) -> Text {
+    let rest = names.len().saturating_sub(MOST_NAMES);
+    let list = Text::join(names.into_iter().take(MOST_NAMES), ", ");
+    match rest {
+        0 => list,
+        rest => list.plain(" and ").link(format!("{rest} more"), all_url),
+    }
+}
+
+/// `A`, `A and B`, `A, B and C`.
+fn enumerated(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

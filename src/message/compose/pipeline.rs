@@ -1,0 +1,172 @@
+//! Pipelines.
+
+use super::{Field, Message, NAME, Person, Scene, TITLE, Text, Title, Tone, brief, in_path, listed, short};
+use crate::event::{Build, Pipeline, RefType, parse_time};
+
+/// Errors in a CI configuration are a sentence or a few.
+const YAML_ERRORS: usize = 1000;
+
+pub(super) fn message(scene: &Scene, pipeline: &Pipeline) -> Message {
+    let failed = pipeline.failed_builds();
+    let url = url(scene, pipeline, !failed.is_empty());
+    let phrase = phrase(pipeline);
+    let lasted = pipeline.duration.filter(|_| has_ended(&pipeline.status)).map(duration);
+    let lasted = lasted.map_or_else(String::new, |lasted| format!(" in {lasted}"));
+    let name = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
+
+    // Pipelines without a person behind them were started through the API, a schedule, another project.
+    let author =
+        scene.author.clone().unwrap_or_else(|| Person { display: "API".to_owned(), ..Person::default() });
+    let what = match name.as_str() {
+        "" => Text::new().link("Pipeline", &url),
+        name => Text::new().plain("Pipeline ").link(name, &url),
+    };
+    let what = what.then(origin(scene, pipeline)).plain(format!(" by {} {phrase}{lasted}", author.display));
+    Message {
+        parts_suffice: true,
+        title: Some(Title {
+            text: ["Pipeline", &name, &format!("{phrase}{lasted}")]
+                .map(str::trim)
+                .join(" ")
+                .replace("  ", " "),
+            url: Some(url.clone()).filter(|url| !url.is_empty()),
+        }),
+        fields: fields(scene, pipeline, &failed, &url),
+        tone: tone(pipeline),
+        author: Some(author),
+        at: pipeline.finished_at.as_deref().and_then(parse_time),
+        ..scene.report(what)
+    }
+}
+
+fn url(scene: &Scene, pipeline: &Pipeline, failed: bool) -> String {
+    let url = pipeline.url(&scene.place.url);
+    // Without the project's address, and without one of its own, it has none.
+    if pipeline.id <= 0 || url.starts_with('/') {
+        return String::new();
+    }
+    if failed { format!("{url}/failures") } else { url }
+}
+
+/// ` of branch main`, ` of merge request !1`.
+fn origin(scene: &Scene, pipeline: &Pipeline) -> Text {
+    let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.word()));
+    match (&pipeline.merge_request, pipeline.ref_name.as_str()) {
+        (_, "") => Text::new(),
+        (Some(request), name) if is_merge_ref(name) && request.iid > 0 => {
+            Text::new().plain(" of merge request ").link(format!("!{}", request.iid), request.url.as_str())
+        }
+        (_, name) => of.then(scene.ref_link(pipeline.ref_type, name)),
+    }
+}
+
+/// The hidden refs that merge request pipelines run on have no page.
+fn is_merge_ref(name: &str) -> bool {
+    name.starts_with("refs/merge-requests/")
+}
+
+fn phrase(pipeline: &Pipeline) -> String {
+    match pipeline.status.as_str() {
+        "success" if pipeline.passed_with_warnings() => "has passed with warnings".to_owned(),
+        "success" => "has passed".to_owned(),
+        "failed" => "has failed".to_owned(),
+        "canceled" | "skipped" | "created" => format!("was {}", pipeline.status),
+        "manual" => "is waiting for a manual action".to_owned(),
+        "waiting_for_resource" => "is waiting for a resource".to_owned(),
+        "" => "has changed".to_owned(),
+        other => format!("is {}", brief(&other.replace('_', " "), NAME)),
+    }
+}
+
+fn has_ended(status: &str) -> bool {
+    matches!(status, "success" | "failed" | "canceled" | "skipped")
+}
+
+fn tone(pipeline: &Pipeline) -> Tone {
+    match pipeline.status.as_str() {
+        "success" if pipeline.passed_with_warnings() => Tone::Warning,
+        "success" => Tone::Good,
+        "failed" => Tone::Danger,
+        "canceled" => Tone::Warning,
+        _ => Tone::Neutral,
+    }
+}
+
+/// `01:35`, and from an hour on `01:02:05`.
+fn duration(seconds: f64) -> String {
+    // A forge's nonsense (less than nothing, not a number) becomes 0 in this conversion.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and nobody waits that long"
+    )]
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes:02}:{seconds:02}"),
+        hours => format!("{hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+fn fields(scene: &Scene, pipeline: &Pipeline, failed: &[&Build], url: &str) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let merge_ref = is_merge_ref(&pipeline.ref_name);
+    if !pipeline.ref_name.is_empty() && !merge_ref {
+        let kind = match pipeline.ref_type {
+            RefType::Branch => "Branch",
+            RefType::Tag => "Tag",
+        };
+        fields.push(short(kind, scene.ref_link(pipeline.ref_type, &pipeline.ref_name)));
+    }
+    if let Some(commit) = &pipeline.commit {
+        let title = brief(commit.title(), TITLE);
+        let title = if title.is_empty() { commit.short_id().to_owned() } else { title };
+        if !title.is_empty() {
+            fields.push(short("Commit", Text::new().link(title, commit.url.as_str())));
+        }
+    }
+    if let Some(request) = pipeline.merge_request.as_ref().filter(|request| request.iid > 0) {
+        let label = super::numbered('!', request.iid, &request.title);
+        fields.push(short("Merge request", Text::new().link(label, request.url.as_str())));
+    }
+    fields.extend(failures(scene, failed, url));
+    if let Some(errors) = &pipeline.yaml_errors {
+        let value = Text::new().plain(brief(errors, YAML_ERRORS));
+        fields.push(Field { name: "Invalid CI config YAML file".to_owned(), value, short: false });
+    }
+    if let Some(name) = &pipeline.name {
+        let value = Text::new().plain(brief(name, TITLE));
+        fields.push(Field { name: "Pipeline name".to_owned(), value, short: false });
+    }
+    fields
+}
+
+/// What failed, stages and jobs, with links.
+fn failures(scene: &Scene, failed: &[&Build], url: &str) -> Vec<Field> {
+    let mut stages: Vec<&str> = Vec::new();
+    for build in failed {
+        if !build.stage.is_empty() && !stages.contains(&build.stage.as_str()) {
+            stages.push(&build.stage);
+        }
+    }
+    let job = |build: &&Build| {
+        let url = if build.id > 0 {
+            scene.page(&format!("jobs/{}", in_path(&build.id.to_string())))
+        } else {
+            String::new()
+        };
+        Text::new().link(brief(&build.name, NAME), url)
+    };
+    let jobs: Vec<Text> = failed.iter().filter(|build| !build.name.is_empty()).map(job).collect();
+    let stages: Vec<Text> = stages.iter().map(|stage| Text::new().link(brief(stage, NAME), url)).collect();
+    let mut fields = Vec::new();
+    for (names, one, many) in [(stages, "Failed stage", "Failed stages"), (jobs, "Failed job", "Failed jobs")]
+    {
+        match names.len() {
+            0 => {}
+            1 => fields.push(short(one, listed(names, url))),
+            _ => fields.push(short(many, listed(names, url))),
+        }
+    }
+    fields
+}

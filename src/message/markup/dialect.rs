@@ -1,0 +1,142 @@
+//! What a markup must answer for `page` to write in it.
+
+use std::borrow::Cow;
+
+use crate::message::Style;
+
+/// Invisible, no space to any parser, and cuts a word in two: `@` and what follows no longer make a name.
+pub(super) const ZERO_WIDTH_SPACE: char = '\u{200b}';
+
+/// One service's markup.
+pub(super) trait Dialect: Copy {
+    /// One character of people's words, so that it is read as itself.
+    fn glyph(self, at: &At<'_>, out: &mut String);
+
+    /// One character of code.
+    fn code_glyph(self, at: &At<'_>, out: &mut String);
+
+    /// Between two lines.
+    fn line_break(self) -> &'static str {
+        "\n"
+    }
+
+    /// Whether spaces at the start of a line would mean something, and are left out.
+    fn trims_lines(self) -> bool {
+        false
+    }
+
+    /// What opens and closes a style; two empty strings where the markup has none for it.
+    fn marks(self, style: Style) -> (&'static str, &'static str);
+
+    /// Whether a style takes where it stands.
+    fn fit(self, around: &Around) -> Fit {
+        let _ = around;
+        Fit::Snug
+    }
+
+    /// A link, whole. Both the words and the address are as they are, not yet escaped.
+    fn link(self, words: &str, address: &str, out: &mut String);
+
+    /// A link that shows its own address. `spelled` is how people wrote it.
+    fn bare_link(self, spelled: &str, address: &str, out: &mut String);
+
+    /// Code as the service can show it; each of its characters still goes through [`Dialect::code_glyph`].
+    fn code_text(self, code: &str) -> Cow<'_, str> {
+        Cow::Borrowed(code)
+    }
+
+    /// What opens and closes this code within a line.
+    fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>);
+
+    /// What opens and closes code on lines of its own.
+    fn block_marks(self) -> (&'static str, &'static str);
+
+    /// What follows the end of such code, so that nothing else stands on its last line.
+    fn block_end(self) -> &'static str {
+        "\n"
+    }
+
+    /// What a quoted line begins with.
+    fn quote_mark(self) -> &'static str {
+        "> "
+    }
+
+    /// How many line breaks end a quote.
+    fn breaks_after_quote(self) -> u8 {
+        1
+    }
+
+    /// Whether lines of code within a quote can be quoted as well.
+    fn quotes_code(self) -> bool {
+        true
+    }
+}
+
+/// Where a character stands.
+pub(super) struct At<'a> {
+    pub glyph: char,
+    /// The character before it in the same words; `None` where they begin.
+    pub before: Option<char>,
+    /// What follows it in the same words.
+    pub after: &'a str,
+    pub line: Line,
+    /// Within the words of a link.
+    pub in_link: bool,
+}
+
+impl At<'_> {
+    pub fn next(&self) -> Option<char> {
+        self.after.chars().next()
+    }
+
+    /// An `@` before a word that calls a whole room: Slack's `@here`, `@channel` and `@everyone`, Mattermost's
+    /// `@all`, in any case.
+    pub fn calls_everyone(&self) -> bool {
+        const CALLS: [&str; 4] = ["channel", "everyone", "here", "all"];
+        let called = |word: &&str| {
+            let said = self.after.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+            said && !self.after[word.len()..].starts_with(char::is_alphanumeric)
+        };
+        self.glyph == '@' && CALLS.iter().any(|word| called(&word))
+    }
+}
+
+/// How far a line has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Nothing yet.
+    Start,
+    /// Digits only: `1.` would begin a list.
+    Digits,
+    Mid,
+}
+
+/// What a style would stand between. `None` is the edge of a line.
+pub(super) struct Around {
+    pub before: Option<char>,
+    pub first: char,
+    pub last: char,
+    pub after: Option<char>,
+    /// Another style was closed right here.
+    pub at_closer: bool,
+}
+
+/// Whether a style takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    Snug,
+    /// With something invisible before and after it.
+    Padded,
+    /// Not at all: better plain words than stray marks.
+    Not,
+}
+
+/// Words as they stand within a link.
+pub(super) fn link_words<D: Dialect>(dialect: D, words: &str, out: &mut String) {
+    let mut before = None;
+    for (index, glyph) in words.char_indices() {
+        let after = &words[index + glyph.len_utf8()..];
+        dialect.glyph(&At { glyph, before, after, line: Line::Mid, in_link: true }, out);
+        before = Some(glyph);
+    }
+}
