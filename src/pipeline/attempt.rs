@@ -14,7 +14,7 @@ use super::board::{Job, JobEvent};
 use super::retry::Outcome;
 use super::{Clock, Switches, signed};
 use crate::adapters::{self, Entry, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, Request, Response};
+use crate::call::{Answer, Bucket, Call, Failure, Response};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::Integration;
