@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+
+use crate::digest::Digest;
 
 /// A request, and how its answer is read.
 pub struct Call {
@@ -101,13 +102,8 @@ pub struct BucketKey(pub String);
 
 impl BucketKey {
     fn digest(kind: &'static str, parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("{}:{hex}", kind.replace(' ', "-")))
+        let digest = Digest::of(parts.iter().map(|part| part.as_bytes()));
+        Self(format!("{}:{}", kind.replace(' ', "-"), digest.hex(8)))
     }
 }
 
@@ -193,8 +189,11 @@ impl Failure {
 
     pub fn why(&self) -> &str {
         match self {
-            Self::Rejected(why) | Self::Misconfigured(why) => why,
-            Self::Gone { why, .. } | Self::Throttled { why, .. } | Self::Unavailable { why, .. } => why,
+            Self::Rejected(why)
+            | Self::Misconfigured(why)
+            | Self::Gone { why, .. }
+            | Self::Throttled { why, .. }
+            | Self::Unavailable { why, .. } => why,
         }
     }
 }

@@ -1,1 +1,338 @@
-//! The wiring.
+//! The wiring, start to stop. It decides nothing: one straight function makes the parts in the order in which events
+//! meet them backwards (store, wire, deliverer, dispatchers, doors), and ends them in the order in which they meet
+//! them (sources, deliverer, doors).
+//!
+//! A first stop signal ends softly: sources stop taking, dispatch finishes and acknowledges its batch, attempts in flight
+//! get the grace period, everything is written, leases are given back, the doors close last. Who can't wait (a second
+//! signal, a deadline) drops the future: leases lapse by themselves, and what was not settled is attempted again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::api;
+use crate::config::Config;
+use crate::metrics;
+use crate::pipeline::amqp::{Amqp, BrokerState};
+use crate::pipeline::attempt::Attempts;
+use crate::pipeline::deliver::{Deliverer, Intake, Parts};
+use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::embedded::Embedded;
+use crate::pipeline::retry::Policy;
+use crate::pipeline::{Clock, Switches};
+use crate::provision;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Catalog, Inbox, Ledger, NodeId, Outbox, Quarantine, Snapshot};
+use crate::wire::Wire;
+use crate::wire::pace::Pace;
+
+/// How often the gauges are brought up to date.
+const GAUGES_EVERY: Duration = Duration::from_secs(5);
+/// Rows of a kind that one step of a sweep removes; between steps others get their turn.
+const SWEEP_STEP: usize = 1000;
+
+/// What time it is.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Asks a running daemon to read its provisioning files anew, as `SIGHUP` does. Answers with what the files say.
+pub type Reloads = mpsc::Receiver<ReloadRequest>;
+
+/// One request to reload, and where its answer goes.
+pub struct ReloadRequest {
+    pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
+}
+
+/// Runs until `shutdown`, then stops softly.
+///
+/// # Errors
+/// What kept it from starting: the store, the provisioning files, the HTTP client.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    reloads: Reloads,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = metrics::install();
+    let clock = Clock::new(now);
+    let tasks = TaskTracker::new();
+    let node = NodeId(config.node.name.as_str().into());
+
+    let store = Arc::new(Sqlite::open(&config.store.path).context("cannot open the store")?);
+    store.recover().await.context("cannot take over the store")?;
+
+    let provisioned = provisioned(&config.provision)?;
+    let catalog = Arc::new(ArcSwap::from_pointee(provisioned));
+    let switches = Switches::default();
+    take_up(&*store, &catalog, &switches, &clock).await?;
+
+    let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
+    let pace = Arc::new(Pace::new(config.pace));
+    let attempts = Attempts {
+        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+        transport: Arc::new(wire),
+        switches: switches.clone(),
+        clock: clock.clone(),
+        patience: Arc::new(config.patience.clone()),
+    };
+    let policy = Policy {
+        retry: config.retry.clone(),
+        breaker_threshold: config.delivery.breaker_threshold,
+        breaker_max: config.delivery.breaker_max,
+    };
+    let (deliverer, intake) = Deliverer::new(Parts {
+        config: config.delivery.clone(),
+        policy,
+        node,
+        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        attempts,
+        pace,
+        tasks: tasks.clone(),
+    });
+    let stop_delivering = CancellationToken::new();
+    let delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
+
+    let dispatcher = Dispatcher {
+        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        inbox: Arc::clone(&store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
+        switches: switches.clone(),
+        intake: intake.clone(),
+        clock: clock.clone(),
+    };
+    let stop_sources = CancellationToken::new();
+    let arrived = Arc::new(Notify::new());
+    let embedded = Embedded::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
+    let mut sources = vec![tasks.spawn(dispatcher.clone().run(embedded, stop_sources.clone()))];
+    let mut broker = None;
+    if config.amqp.enabled {
+        let (amqp, state) = Amqp::new(config.amqp.clone(), clock.clone());
+        sources.push(tasks.spawn(dispatcher.run(amqp, stop_sources.clone())));
+        broker = Some(state);
+    }
+
+    let stop_rest = CancellationToken::new();
+    let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
+    tasks.spawn(house);
+    let reloader = Reloader {
+        config: config.provision.clone(),
+        catalog: Arc::clone(&catalog),
+        store: Arc::clone(&store),
+        switches,
+        intake,
+        clock: clock.clone(),
+    };
+    tasks.spawn(reloader.run(reloads, stop_rest.clone()));
+
+    let address = listener.local_addr().context("the listener has no address")?;
+    let state = doors(&config, &store, arrived, broker, &clock, metrics);
+    let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
+    info!(%address, integrations = catalog.load().len(), "forgebell is ready");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+
+    shutdown.cancelled().await;
+
+    info!("stopping");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop_sources.cancel();
+    for source in sources {
+        let _ = source.await;
+    }
+    stop_delivering.cancel();
+    let _ = delivering.await;
+    stop_rest.cancel();
+    if let Ok(Err(error)) = doors.await {
+        warn!(%error, "the doors did not close in order");
+    }
+    tasks.close();
+    tasks.wait().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Reads the provisioning files; all that is wrong with them is one error, a line each.
+fn provisioned(config: &provision::Config) -> anyhow::Result<Snapshot> {
+    match provision::load(config) {
+        Ok(provisioned) => {
+            for warning in &provisioned.warnings {
+                warn!("{warning}");
+            }
+            Ok(provisioned.into_snapshot())
+        }
+        Err(problems) => {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            anyhow::bail!("the integrations are not as they should be:\n{}", lines.join("\n"))
+        }
+    }
+}
+
+/// What the store remembers of the integrations meets what they are now: holds that were made under other settings end,
+/// and the rest of the dead addresses stay switched off.
+async fn take_up(
+    store: &dyn Outbox,
+    catalog: &ArcSwap<Snapshot>,
+    switches: &Switches,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let now = clock.now();
+    let ended = store.heal(&catalog.fingerprints(), now).await.context("cannot end outdated holds")?;
+    if ended > 0 {
+        info!(ended, "settings changed; what waited for that is due now");
+    }
+    switches.restore(&store.holds(now).await.context("cannot read the holds")?);
+    Ok(())
+}
+
+/// What the doors open onto.
+fn doors(
+    config: &Config,
+    store: &Arc<Sqlite>,
+    arrived: Arc<Notify>,
+    broker: Option<watch::Receiver<BrokerState>>,
+    clock: &Clock,
+    metrics: metrics::Handle,
+) -> api::State {
+    let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
+        Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
+        Some(BrokerState::Connected) | None => Ok(()),
+    };
+    let clock = clock.clone();
+    api::State {
+        config: config.http.clone(),
+        inbox: Arc::clone(store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
+        ledger: Arc::clone(store) as Arc<dyn Ledger>,
+        arrived,
+        broker: Arc::new(readiness),
+        clock: Arc::new(move || clock.now()),
+        metrics,
+    }
+}
+
+/// Brings the gauges up to date and sweeps out what is too old.
+async fn keep_house(
+    ledger: Arc<dyn Ledger>,
+    config: crate::store::Config,
+    clock: Clock,
+    metrics: metrics::Handle,
+    stop: CancellationToken,
+) {
+    let mut gauges = tokio::time::interval(GAUGES_EVERY);
+    let mut sweep = tokio::time::interval(config.sweep_every);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = gauges.tick() => {
+                metrics.run_upkeep();
+                match ledger.depth(clock.now()).await {
+                    Ok(depth) => metrics::depth(&depth_of(&depth, clock.now())),
+                    Err(error) => warn!(%error, "cannot measure what waits"),
+                }
+            }
+            _ = sweep.tick() => sweep_out(&*ledger, &config, clock.now(), &stop).await,
+        }
+    }
+}
+
+/// Sweeps in steps until nothing that is too old is left.
+async fn sweep_out(
+    ledger: &dyn Ledger,
+    config: &crate::store::Config,
+    now: Timestamp,
+    stop: &CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        match ledger.sweep(config.retention(now), SWEEP_STEP).await {
+            Ok(swept) => {
+                if swept.deliveries + swept.events + swept.quarantined > 0 {
+                    info!(
+                        deliveries = swept.deliveries,
+                        events = swept.events,
+                        quarantined = swept.quarantined,
+                        "swept out what is too old"
+                    );
+                }
+                if !swept.more {
+                    return;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "cannot sweep; trying again next time");
+                return;
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Reads the provisioning files anew when asked. A broken file keeps the old state and says so.
+struct Reloader {
+    config: provision::Config,
+    catalog: Arc<ArcSwap<Snapshot>>,
+    store: Arc<Sqlite>,
+    switches: Switches,
+    intake: Intake,
+    clock: Clock,
+}
+
+impl Reloader {
+    async fn run(self, mut requests: Reloads, stop: CancellationToken) {
+        loop {
+            let request = tokio::select! {
+                () = stop.cancelled() => return,
+                request = requests.recv() => request,
+            };
+            let Some(request) = request else { return };
+            let answer = self.reload().await;
+            // Whoever asked may not wait for the answer; the log has it too.
+            let _ = request.answer.send(answer);
+        }
+    }
+
+    async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
+        let loaded = provision::load(&self.config).inspect_err(|problems| {
+            for problem in problems {
+                error!("{problem}");
+            }
+            error!(problems = problems.len(), "the integrations could not be read; the old ones stay");
+            metrics::reloaded(false);
+        })?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let snapshot = loaded.into_snapshot();
+        let count = snapshot.len();
+        self.catalog.store(Arc::new(snapshot));
+        if let Err(error) = take_up(&*self.store, &self.catalog, &self.switches, &self.clock).await {
+            warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
+        }
+        self.intake.healed();
+        metrics::reloaded(true);
+        info!(integrations = count, "read the integrations anew");
+        Ok(count)
+    }
+}
+
+fn depth_of(depth: &crate::store::Depth, now: Timestamp) -> metrics::Depth {
+    let oldest = depth.oldest_waiting.map(|since| now.duration_since(since));
+    metrics::Depth {
+        inbox: depth.inbox,
+        outbox: depth.waiting,
+        oldest: oldest.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default(),
+        dead_letters: depth.dead_letters,
+        held: depth.held,
+        quarantine: depth.quarantined,
+    }
+}

@@ -27,16 +27,17 @@
 //! | [`message`] | what is said: an event told to people, then rendered in one service's markup | `event` |
 //! | [`settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
 //! | [`integration`] | who wants to know, and the rules by which they choose | `event`, `settings` |
-//! | [`call`] | requests, answers, failures: data | nothing of ours |
+//! | [`call`] | requests, answers, failures: data | `digest` |
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules |
 //! | [`wire`] | how it gets out: the guard, the pace, the HTTP client | `call` |
 //! | [`store`] | what must survive: inbox, outbox, quarantine, ledger | `event`, `integration`, `call` |
-//! | [`provision`] | integrations from files | `event`, `settings`, `integration`, `adapters`, `store`'s snapshot |
+//! | [`provision`] | integrations from files | `event`, `settings`, `integration`, `adapters`, `store`'s snapshot, `digest` |
 //! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
 //! | [`api`] | the doors: events in, health and metrics out | all above but `wire`'s insides |
 //! | [`config`] | every setting of the daemon, read and checked | each room's own `Config` |
 //! | [`daemon`] | the wiring, start to stop | everything; it decides nothing |
 //! | [`cli`], [`demo`] | what a person runs | everything |
+//! | [`digest`] | short stable names | nothing of ours |
 //! | [`metrics`], [`log`] | what a person sees of it | nothing of ours |
 //!
 //! `tests/it/layers.rs` holds the code to this table.
@@ -54,6 +55,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod digest;
 pub mod event;
 pub mod integration;
 pub mod log;

@@ -1,1 +1,121 @@
-//! Logs.
+//! What a person sees of it: log lines, for eyes or as JSON.
+
+use std::io::IsTerminal as _;
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub format: Format,
+    /// What is logged: a level (`info`), or levels by part (`info,forgebell::pipeline=debug`).
+    pub filter: String,
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One readable line; coloured on a terminal.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("log.filter `{filter}` is no filter: {why}; try `info`, or `info,forgebell::pipeline=debug`")]
+    Filter { filter: String, why: String },
+    #[error("there is a logger already: {0}")]
+    Taken(String),
+}
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// A filter that cannot be read.
+pub fn init(config: &Config) -> Result<(), LogError> {
+    let ansi = std::io::stderr().is_terminal();
+    let taken = |error: tracing_subscriber::util::TryInitError| LogError::Taken(error.to_string());
+    subscriber(config, std::io::stderr, ansi)?.try_init().map_err(taken)
+}
+
+fn subscriber<W>(
+    config: &Config,
+    writer: W,
+    ansi: bool,
+) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&config.filter)
+        .map_err(|error| LogError::Filter { filter: config.filter.clone(), why: error.to_string() })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi);
+    Ok(match config.format {
+        Format::Human => Box::new(builder.with_target(false).finish()),
+        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, filter: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let config = Config { format, filter: filter.to_owned() };
+        let subscriber = subscriber(&config, move || writer.clone(), false).expect("a filter");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(delivery = 7, "delivered");
+            tracing::debug!("details");
+        });
+        String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text")
+    }
+
+    #[test]
+    fn lines_for_people_are_sentences_with_fields() {
+        let text = logged(Format::Human, "info");
+        assert!(text.contains("INFO delivered delivery=7"), "{text}");
+        assert!(!text.contains("details"), "the filter keeps details out: {text}");
+    }
+
+    #[test]
+    fn lines_for_machines_are_json_objects() {
+        let text = logged(Format::Json, "debug");
+        let first: serde_json::Value =
+            serde_json::from_str(text.lines().next().expect("a line")).expect("a JSON object");
+        assert_eq!(first["message"], "delivered");
+        assert_eq!(first["delivery"], 7);
+        assert_eq!(text.lines().count(), 2);
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_named() {
+        let config = Config { format: Format::Human, filter: "forgebell=loud".to_owned() };
+        let error = subscriber(&config, std::io::stderr, false).err().expect("an error").to_string();
+        assert!(error.contains("log.filter `forgebell=loud`"), "{error}");
+    }
+}

@@ -1,1 +1,339 @@
-//! Metrics.
+//! What a machine sees of it: every Prometheus series, declared in one table.
+//!
+//! Other rooms call the functions below, never the `metrics` macros, so that a series cannot be written that is not in
+//! [`SERIES`] with its help, unit and labels. Labels are words of fixed sets (adapter slugs, outcomes, kinds of event):
+//! never a project, a channel, an address or an id.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// One series, as the table declares it.
+#[derive(Clone, Copy, Debug)]
+pub struct Series {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub unit: Unit,
+    pub help: &'static str,
+    pub labels: &'static [&'static str],
+}
+
+/// What a series counts or measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// With these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// Seconds that an attempt takes: from a service next door to one that runs into the time-out.
+const ATTEMPT_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Seconds from the door to acceptance: from at once to after hours of retries.
+const ACCEPTANCE_BUCKETS: &[f64] =
+    &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0];
+
+const EVENTS: &str = "forgebell_events_total";
+const DELIVERIES: &str = "forgebell_deliveries_total";
+const ATTEMPTS: &str = "forgebell_attempts_total";
+const RETRIES: &str = "forgebell_retries_total";
+const ATTEMPT_SECONDS: &str = "forgebell_attempt_duration_seconds";
+const ACCEPTANCE_SECONDS: &str = "forgebell_event_to_acceptance_seconds";
+const SWITCHED_OFF: &str = "forgebell_integrations_switched_off_total";
+const INBOX: &str = "forgebell_inbox_events";
+const OUTBOX: &str = "forgebell_outbox_deliveries";
+const OLDEST: &str = "forgebell_outbox_oldest_age_seconds";
+const DEAD_LETTERS: &str = "forgebell_dead_letters";
+const HELD: &str = "forgebell_held_destinations";
+const QUARANTINE: &str = "forgebell_quarantine_events";
+const BROKER: &str = "forgebell_broker_connected";
+const RELOADS: &str = "forgebell_reloads_total";
+const BUILD: &str = "forgebell_build_info";
+
+/// Every series there is.
+pub const SERIES: &[Series] = &[
+    Series {
+        name: EVENTS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Events that came in, by source, kind, and what became of them: dispatched, unmatched (nobody wants it), \
+               unrouted (a kind that no integration takes), quarantined (could not be understood).",
+        labels: &["source", "kind", "fate"],
+    },
+    Series {
+        name: DELIVERIES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Deliveries that are over, by adapter and outcome: delivered, failed, expired, cancelled.",
+        labels: &["adapter", "outcome"],
+    },
+    Series {
+        name: ATTEMPTS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Attempts, by adapter and outcome: delivered, or the failure's consequence.",
+        labels: &["adapter", "outcome"],
+    },
+    Series {
+        name: RETRIES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Attempts that will be followed by another one, by adapter.",
+        labels: &["adapter"],
+    },
+    Series {
+        name: ATTEMPT_SECONDS,
+        kind: Kind::Histogram(ATTEMPT_BUCKETS),
+        unit: Unit::Seconds,
+        help: "How long attempts take, from sending to the whole answer, by adapter.",
+        labels: &["adapter"],
+    },
+    Series {
+        name: ACCEPTANCE_SECONDS,
+        kind: Kind::Histogram(ACCEPTANCE_BUCKETS),
+        unit: Unit::Seconds,
+        help: "Time from an event's entry to the acceptance of its message by a service, retries included, by adapter.",
+        labels: &["adapter"],
+    },
+    Series {
+        name: SWITCHED_OFF,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Integrations that were switched off because their address is dead, by adapter.",
+        labels: &["adapter"],
+    },
+    Series {
+        name: INBOX,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Events that were accepted over HTTP and are not dispatched yet.",
+        labels: &[],
+    },
+    Series {
+        name: OUTBOX,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Deliveries that are not settled yet.",
+        labels: &[],
+    },
+    Series {
+        name: OLDEST,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "Age of the oldest delivery that is not settled yet; 0 where there is none.",
+        labels: &[],
+    },
+    Series {
+        name: DEAD_LETTERS,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Deliveries that were given up or expired, and are kept to be looked at and resent.",
+        labels: &[],
+    },
+    Series {
+        name: HELD,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Destinations and routes that are given a rest: throttled, failing, or wrongly configured.",
+        labels: &[],
+    },
+    Series {
+        name: QUARANTINE,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Inbound messages in quarantine.",
+        labels: &[],
+    },
+    Series {
+        name: BROKER,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "1 while events are consumed from the broker, 0 while it is away; absent without a broker.",
+        labels: &[],
+    },
+    Series {
+        name: RELOADS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Reloads of the provisioned integrations, by result: ok, failed (the old ones stayed).",
+        labels: &["result"],
+    },
+    Series {
+        name: BUILD,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "1; the label tells the version that runs.",
+        labels: &["version"],
+    },
+];
+
+/// What the gauges show of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Depth {
+    pub inbox: u64,
+    pub outbox: u64,
+    pub oldest: Duration,
+    pub dead_letters: u64,
+    pub held: u64,
+    pub quarantine: u64,
+}
+
+/// The recorder at work: renders what was recorded.
+#[derive(Clone)]
+pub struct Handle(PrometheusHandle);
+
+impl Handle {
+    /// The text that Prometheus scrapes.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Drains what the histograms have gathered; to be called every few seconds.
+    pub fn run_upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+/// Installs the recorder, once in a process; afterwards the same one is answered.
+pub fn install() -> Handle {
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+    HANDLE.get_or_init(set_up).clone()
+}
+
+fn set_up() -> Handle {
+    let mut builder = PrometheusBuilder::new();
+    for series in SERIES {
+        if let Kind::Histogram(buckets) = series.kind {
+            let name = Matcher::Full(series.name.to_owned());
+            builder =
+                builder.set_buckets_for_metric(name, buckets).expect("the table's buckets are not empty");
+        }
+    }
+    let recorder = builder.build_recorder();
+    let handle = Handle(recorder.handle());
+    // Somebody else's recorder in this process (an embedding program) keeps its place; ours then shows nothing.
+    let _ = metrics::set_global_recorder(recorder);
+    for series in SERIES {
+        match series.kind {
+            Kind::Counter => describe_counter!(series.name, series.unit, series.help),
+            Kind::Gauge => describe_gauge!(series.name, series.unit, series.help),
+            Kind::Histogram(_) => describe_histogram!(series.name, series.unit, series.help),
+        }
+    }
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    handle
+}
+
+/// An event came in.
+pub fn event(source: &'static str, kind: &'static str, fate: &'static str) {
+    counter!(EVENTS, "source" => source, "kind" => kind, "fate" => fate).increment(1);
+}
+
+/// An attempt ended; `took` where something was sent.
+pub fn attempt(adapter: &'static str, outcome: &'static str, took: Option<Duration>) {
+    counter!(ATTEMPTS, "adapter" => adapter, "outcome" => outcome).increment(1);
+    if let Some(took) = took {
+        histogram!(ATTEMPT_SECONDS, "adapter" => adapter).record(took.as_secs_f64());
+    }
+}
+
+/// An attempt will be followed by another one.
+pub fn retry(adapter: &'static str) {
+    counter!(RETRIES, "adapter" => adapter).increment(1);
+}
+
+/// A delivery is over.
+pub fn delivery(adapter: &'static str, outcome: &'static str) {
+    counter!(DELIVERIES, "adapter" => adapter, "outcome" => outcome).increment(1);
+}
+
+/// A service accepted a message, this long after its event came in.
+pub fn entry_to_acceptance(adapter: &'static str, took: Duration) {
+    histogram!(ACCEPTANCE_SECONDS, "adapter" => adapter).record(took.as_secs_f64());
+}
+
+/// An integration was switched off.
+pub fn switched_off(adapter: &'static str) {
+    counter!(SWITCHED_OFF, "adapter" => adapter).increment(1);
+}
+
+/// The broker came or went.
+pub fn broker_connected(connected: bool) {
+    gauge!(BROKER).set(f64::from(u8::from(connected)));
+}
+
+/// The integrations were read anew, or could not be.
+pub fn reloaded(ok: bool) {
+    counter!(RELOADS, "result" => if ok { "ok" } else { "failed" }).increment(1);
+}
+
+/// How much waits.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts of rows stay far below 2^53")]
+pub fn depth(depth: &Depth) {
+    gauge!(INBOX).set(depth.inbox as f64);
+    gauge!(OUTBOX).set(depth.outbox as f64);
+    gauge!(OLDEST).set(depth.oldest.as_secs_f64());
+    gauge!(DEAD_LETTERS).set(depth.dead_letters as f64);
+    gauge!(HELD).set(depth.held as f64);
+    gauge!(QUARANTINE).set(depth.quarantine as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// Writes every series at least once.
+    fn everything_recorded() -> String {
+        let handle = install();
+        event("http", "push", "dispatched");
+        attempt("slack", "delivered", Some(Duration::from_millis(20)));
+        retry("slack");
+        delivery("slack", "delivered");
+        entry_to_acceptance("slack", Duration::from_millis(50));
+        switched_off("slack");
+        broker_connected(true);
+        reloaded(true);
+        depth(&Depth { inbox: 1, oldest: Duration::from_secs(2), ..Depth::default() });
+        handle.run_upkeep();
+        handle.render()
+    }
+
+    #[test]
+    fn every_series_of_the_table_is_shown_with_its_help_and_its_labels() {
+        let text = everything_recorded();
+        for series in SERIES {
+            assert!(
+                text.contains(&format!("# HELP {} ", series.name)),
+                "{} has no help:\n{text}",
+                series.name
+            );
+            let line = text.lines().find(|line| line.starts_with(series.name));
+            let line = line.unwrap_or_else(|| panic!("{} is not shown:\n{text}", series.name));
+            for label in series.labels {
+                assert!(line.contains(&format!("{label}=\"")), "{line} lacks {label}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_that_is_not_in_the_table() {
+        let declared: HashSet<_> = SERIES.iter().map(|series| series.name).collect();
+        for line in everything_recorded().lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let name = line.split(' ').next().unwrap_or_default();
+            assert!(declared.contains(name), "{name} is not declared");
+        }
+    }
+
+    #[test]
+    fn names_say_their_unit() {
+        for series in SERIES {
+            assert!(series.name.starts_with("forgebell_"), "{}", series.name);
+            assert_eq!(series.name.ends_with("_total"), series.kind == Kind::Counter, "{}", series.name);
+            assert_eq!(series.name.ends_with("_seconds"), series.unit == Unit::Seconds, "{}", series.name);
+        }
+    }
+}

@@ -76,9 +76,15 @@ impl Adapter for Mattermost {
     type Settings = Settings;
 
     fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
-        let origin = settings.webhook.expose().origin().ascii_serialization();
-        let (count, burst) = PER_HOST;
-        vec![Bucket::new("mattermost host", &[&origin], count, Duration::from_secs(1), burst)]
+        let url = settings.webhook.expose();
+        let origin = url.origin().ascii_serialization();
+        let per = |kind, part: &str| {
+            let (count, burst) = PER_HOST;
+            Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
+        };
+        // The first is the destination: what one hook suffers holds up no other. The server counts by sender, whatever
+        // the hook, so all hooks of one host share the second.
+        vec![per("mattermost webhook", url.as_str()), per("mattermost host", &origin)]
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {

@@ -16,6 +16,7 @@ mod discreet;
 mod mattermost;
 mod slack;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -133,7 +134,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    const fn of<A: Adapter>() -> Self {
+    pub(crate) const fn of<A: Adapter>() -> Self {
         Self {
             about: A::ABOUT,
             fields: A::Settings::FIELDS,
@@ -164,6 +165,14 @@ impl Entry {
     /// See [`Adapter::buckets`].
     pub fn buckets(&self, settings: &Parsed, target: &str) -> Vec<Bucket> {
         (self.buckets)(settings, target)
+    }
+
+    /// What a rate limit or a hold of the service belongs to: the first bucket's key.
+    pub fn destination(&self, settings: &Parsed, target: &str) -> Arc<str> {
+        match self.buckets(settings, target).into_iter().next() {
+            Some(bucket) => bucket.key.0.into(),
+            None => self.about.slug.into(),
+        }
     }
 
     /// See [`Adapter::call`].

@@ -1,1 +1,91 @@
-//! THE DOORS.
+//! THE DOORS: events in, health and metrics out.
+//!
+//! [`router`] is an ordinary axum router over [`State`]; [`serve`] opens it on a listener. [`events`] takes webhooks as a
+//! GitLab sends them; [`health`] answers whether the process lives, whether it is ready, and what it counted. [`error`]
+//! has the one shape in which everything else is answered: JSON with a reason.
+
+mod error;
+mod events;
+mod health;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use tokio::sync::Notify;
+
+use crate::metrics;
+use crate::settings::Secret;
+use crate::store::{Inbox, Ledger, Quarantine};
+
+use error::ApiError;
+pub use serve::serve;
+
+/// `[http]`: the doors.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// The largest event that is taken, in bytes.
+    pub body_limit: usize,
+    /// How long a sender may take to send an event.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub body_timeout: Duration,
+    /// What a sender must say in `X-Gitlab-Token`. Without it, whoever reaches the door may send events.
+    #[serde(default, deserialize_with = "not_blank")]
+    pub webhook_token: Option<Secret>,
+    /// Whether `/metrics` is served here.
+    pub metrics: bool,
+}
+
+/// What the doors open onto.
+#[derive(Clone)]
+pub struct State {
+    pub config: Config,
+    pub inbox: Arc<dyn Inbox>,
+    pub quarantine: Arc<dyn Quarantine>,
+    pub ledger: Arc<dyn Ledger>,
+    /// Called when something was put into the inbox.
+    pub arrived: Arc<Notify>,
+    /// How it stands with the broker; `Ok` where there is none.
+    pub broker: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub metrics: metrics::Handle,
+}
+
+/// All routes.
+pub fn router(state: State) -> Router {
+    let metrics = state.config.metrics;
+    let body_limit = state.config.body_limit;
+    let mut router = Router::new()
+        .route("/events", post(events::receive))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready));
+    if metrics {
+        router = router.route("/metrics", get(health::metrics));
+    }
+    router
+        .fallback(async || ApiError::NoSuchRoute)
+        .method_not_allowed_fallback(async || ApiError::NoSuchMethod)
+        .layer(DefaultBodyLimit::max(body_limit))
+        .with_state(Arc::new(state))
+}
+
+/// A blank token is a variable that nobody set, and must not open the door to everyone.
+fn not_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let token = Option::<Secret>::deserialize(deserializer)?;
+    if token.as_ref().is_some_and(Secret::is_blank) {
+        let why =
+            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the door";
+        return Err(serde::de::Error::custom(why));
+    }
+    Ok(token)
+}

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Decoded, Payload, Trigger, lenient};
+use super::read::{lenient, object, parse};
+use super::{Decoded, Payload, Trigger};
 
 /// A new alert fired.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -25,11 +26,12 @@ pub struct Alert {
 
 #[derive(Deserialize)]
 struct Wire {
+    #[serde(deserialize_with = "object")]
     object_attributes: Alert,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let Wire { object_attributes: alert } = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let Wire { object_attributes: alert } = parse(json)?;
     Ok(Decoded {
         trigger: Some(Trigger::Alert),
         subject: format!("alert:{}", alert.url),

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Decoded, Payload, Trigger, User, lenient};
+use super::read::{lenient, parse};
+use super::{Decoded, Payload, Trigger, User};
 
 /// A deployment started or ended.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,8 +34,8 @@ pub struct Deployment {
     pub user: Option<User>,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let deployment: Deployment = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let deployment: Deployment = parse(json)?;
     Ok(Decoded {
         trigger: Some(Trigger::Deployment),
         subject: format!("deployment:{}", deployment.environment),

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::push::first_line;
-use super::{Commit, Decoded, GroupRef, Payload, Trigger, User, lenient};
+use super::read::{lenient, object, parse};
+use super::{Commit, Decoded, GroupRef, Payload, Trigger, User};
 
 /// Somebody mentioned a group in an issue, a merge request or a comment.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +22,8 @@ pub struct GroupMention {
 }
 
 impl GroupMention {
-    pub(super) fn group(&self) -> Option<GroupRef> {
-        let named = !self.group_path.is_empty();
-        named.then(|| GroupRef { path: self.group_path.clone(), url: self.group_url.clone() })
+    pub(super) fn group(&self) -> GroupRef {
+        GroupRef { path: self.group_path.clone(), url: self.group_url.clone() }
     }
 }
 
@@ -33,6 +33,7 @@ struct Wire {
     user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
     mentioned: Mentioned,
+    #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
     #[serde(default)]
     commit: Option<Commit>,
@@ -77,8 +78,12 @@ struct On {
     title: String,
 }
 
-pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
+    // Without its group, the event would pass for one of the project's, whose integrations may not hear of it.
+    if wire.mentioned.name.is_empty() {
+        return Err("`mentioned.name` is missing or empty".to_owned());
+    }
     let (source, title) = source_of(&wire);
     let attributes = wire.object_attributes;
     let mention = GroupMention {
@@ -90,7 +95,7 @@ pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, se
         text: attributes.note.unwrap_or(attributes.description),
         user: wire.user,
     };
-    let confidential = event_type == Some(Trigger::GroupConfidentialMention.name());
+    let confidential = event_type == Trigger::GroupConfidentialMention.name();
     let trigger = if confidential { Trigger::GroupConfidentialMention } else { Trigger::GroupMention };
     Ok(Decoded {
         trigger: Some(trigger),
@@ -111,11 +116,11 @@ fn source_of(wire: &Wire) -> (String, String) {
     if let Some(merge_request) = &wire.merge_request {
         return (format!("merge request !{}", merge_request.iid), merge_request.title.clone());
     }
-    let is_merge_request = attributes.object_kind == "merge_request" || attributes.target_branch.is_some();
-    let source = if is_merge_request {
-        format!("merge request !{}", attributes.iid)
-    } else {
-        format!("issue #{}", attributes.iid)
+    let source = match attributes.object_kind.as_str() {
+        "merge_request" => format!("merge request !{}", attributes.iid),
+        "note" => "a comment".to_owned(),
+        _ if attributes.target_branch.is_some() => format!("merge request !{}", attributes.iid),
+        _ => format!("issue #{}", attributes.iid),
     };
     (source, attributes.title.clone())
 }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Decoded, Label, Payload, Trigger, User, lenient};
+use super::read::{lenient, object, parse};
+use super::{Decoded, Label, Payload, Trigger, User};
 
 /// Something happened to an issue, a work item or an incident.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,7 @@ struct Wire {
     object_kind: String,
     #[serde(default)]
     user: Option<User>,
+    #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
     #[serde(default)]
     labels: Option<Vec<Label>>,
@@ -78,15 +80,15 @@ struct Attributes {
     labels: Option<Vec<Label>>,
 }
 
-pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
     let attributes = wire.object_attributes;
     let kind = match wire.object_kind.as_str() {
         "work_item" => IssueKind::WorkItem,
         "incident" => IssueKind::Incident,
         _ => IssueKind::Issue,
     };
-    let said_so = event_type.is_some_and(|event_type| event_type.starts_with("confidential_"));
+    let said_so = event_type.starts_with("confidential_");
     let issue = Issue {
         kind,
         iid: attributes.iid,

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Decoded, Payload, Trigger, User, lenient};
+use super::read::{lenient, parse};
+use super::{Decoded, Payload, Trigger, User};
 
 /// A job changed its status. No chat service hears of it; CI observers take the raw JSON.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -25,8 +26,8 @@ pub struct Job {
     pub user: Option<User>,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let job: Job = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let job: Job = parse(json)?;
     Ok(Decoded {
         trigger: Some(Trigger::Job),
         subject: format!("job:{}", job.id),

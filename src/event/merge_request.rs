@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Commit, Decoded, Label, Payload, Trigger, User, lenient};
+use super::read::{lenient, object, parse};
+use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
 /// Something happened to a merge request.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,7 @@ pub struct ReviewersChanged {
 struct Wire {
     #[serde(default)]
     user: Option<User>,
+    #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
     #[serde(default)]
     labels: Option<Vec<Label>>,
@@ -79,8 +81,8 @@ struct Attributes {
     labels: Option<Vec<Label>>,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
     let attributes = wire.object_attributes;
     let merge_request = MergeRequest {
         iid: attributes.iid,

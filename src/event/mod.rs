@@ -21,7 +21,10 @@ mod note;
 mod pipeline;
 mod project;
 mod push;
+mod read;
 mod sample;
+#[cfg(test)]
+mod tests;
 mod time;
 mod trigger;
 mod unrouted;
@@ -30,7 +33,11 @@ mod wiki_page;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use read::{excerpt, lenient, object_or_null, parse};
 
 pub use alert::Alert;
 pub use deployment::Deployment;
@@ -137,15 +144,19 @@ pub enum Undecodable {
     Malformed { kind: String, why: String },
 }
 
-/// What every payload is asked first.
+/// What every payload is asked first: which kind it is, and what most kinds share.
 #[derive(Deserialize)]
-struct Head {
-    #[serde(default, deserialize_with = "lossy_word")]
-    object_kind: Option<String>,
-    #[serde(default, deserialize_with = "lossy_word")]
-    event_name: Option<String>,
-    #[serde(default, deserialize_with = "lossy_word")]
-    event_type: Option<String>,
+struct Frame {
+    #[serde(default, deserialize_with = "lenient")]
+    object_kind: String,
+    #[serde(default, deserialize_with = "lenient")]
+    event_name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    event_type: String,
+    #[serde(default, deserialize_with = "object_or_null")]
+    project: Option<Project>,
+    #[serde(default)]
+    project_id: Option<i64>,
 }
 
 /// What a payload file gives back to [`Event::decode`].
@@ -155,26 +166,18 @@ struct Decoded {
     payload: Payload,
 }
 
-/// The parts that most payloads share.
-#[derive(Deserialize)]
-struct Surroundings {
-    #[serde(default, deserialize_with = "lenient")]
-    project: Option<Project>,
-    #[serde(default, deserialize_with = "lenient")]
-    project_id: Option<i64>,
-}
-
 impl Event {
     /// Reads a webhook body.
     ///
     /// # Errors
     /// [`Undecodable`] names what is wrong; the caller puts the bytes in quarantine with it.
     pub fn decode(id: EventId, occurred_at: Timestamp, raw: Bytes) -> Result<Self, Undecodable> {
-        let head = head(&raw)?;
-        let decoded = decode_kind(&head, &raw)?;
-        let project = project_of(&raw, &decoded.payload)?;
+        let json = std::str::from_utf8(&raw).map_err(|e| Undecodable::NotJson(e.to_string()))?;
+        let frame = frame(json)?;
+        let decoded = decode_kind(&frame, json)?;
+        let project = project_of(frame, &decoded.payload);
         let group = match &decoded.payload {
-            Payload::GroupMention(mention) => mention.group(),
+            Payload::GroupMention(mention) => Some(mention.group()),
             _ => None,
         };
         Ok(Self {
@@ -243,18 +246,29 @@ impl Payload {
     }
 }
 
-fn head(raw: &[u8]) -> Result<Head, Undecodable> {
-    // Anything but an object fails to read as `Head`; say which of the two mistakes it was.
-    serde_json::from_slice::<Head>(raw).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Undecodable::NotAnObject,
-        _ => Undecodable::NotJson(error.to_string()),
+/// How much is quoted of a word that names a kind, known or not.
+const KIND_MAX_CHARS: usize = 60;
+
+fn frame(json: &str) -> Result<Frame, Undecodable> {
+    if !json.trim_start().starts_with('{') {
+        return Err(match serde_json::from_str::<IgnoredAny>(json) {
+            Ok(_) => Undecodable::NotAnObject,
+            Err(error) => Undecodable::NotJson(error.to_string()),
+        });
+    }
+    parse(json).map_err(|why| match serde_json::from_str::<Value>(json) {
+        Ok(body) => {
+            let kind = ["object_kind", "event_name"].iter().find_map(|name| body[name].as_str());
+            Undecodable::Malformed { kind: excerpt(kind.unwrap_or("?"), KIND_MAX_CHARS), why }
+        }
+        Err(error) => Undecodable::NotJson(error.to_string()),
     })
 }
 
-fn decode_kind(head: &Head, raw: &[u8]) -> Result<Decoded, Undecodable> {
-    let kind = head.object_kind.as_deref().or(head.event_name.as_deref()).ok_or(Undecodable::NoKind)?;
-    let event_type = head.event_type.as_deref();
-    let decode: fn(&[u8], Option<&str>) -> Result<Decoded, serde_json::Error> = match kind {
+fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
+    let mut kinds = [&frame.object_kind, &frame.event_name].into_iter().map(String::as_str);
+    let kind = kinds.find(|kind| !kind.is_empty()).ok_or(Undecodable::NoKind)?;
+    let decode: fn(&str, &str) -> Result<Decoded, String> = match kind {
         "push" | "tag_push" => push::decode,
         "issue" | "work_item" | "incident" => issue::decode,
         "merge_request" => merge_request::decode,
@@ -271,43 +285,20 @@ fn decode_kind(head: &Head, raw: &[u8]) -> Result<Decoded, Undecodable> {
         "emoji" => unrouted::emoji,
         "milestone" => unrouted::milestone,
         "access_token" => unrouted::access_token,
-        "archive_trace" => unrouted::archive_trace,
+        "archive_trace" => |_, _| Ok(unrouted::archive_trace()),
         _ if unrouted::is_member_event(kind) => unrouted::member,
         _ if unrouted::is_group_event(kind) => unrouted::group_change,
-        unknown => return Err(Undecodable::UnknownKind(excerpt(unknown))),
+        unknown => return Err(Undecodable::UnknownKind(excerpt(unknown, KIND_MAX_CHARS))),
     };
-    decode(raw, event_type)
-        .map_err(|error| Undecodable::Malformed { kind: excerpt(kind), why: error.to_string() })
+    decode(json, &frame.event_type)
+        .map_err(|why| Undecodable::Malformed { kind: excerpt(kind, KIND_MAX_CHARS), why })
 }
 
-fn project_of(raw: &[u8], payload: &Payload) -> Result<Option<Project>, Undecodable> {
-    let malformed =
-        |e: serde_json::Error| Undecodable::Malformed { kind: payload.kind().into(), why: e.to_string() };
-    let Surroundings { project, project_id } = serde_json::from_slice(raw).map_err(malformed)?;
-    let project = match (project, payload) {
+fn project_of(frame: Frame, payload: &Payload) -> Option<Project> {
+    let project = match (frame.project, payload) {
         (Some(project), _) => Some(project),
         (None, Payload::Vulnerability(found)) => found.project(),
-        (None, _) => project_id.map(Project::only_id),
+        (None, _) => frame.project_id.map(Project::only_id),
     };
-    Ok(project.map(|project| project.with_id(project_id)))
-}
-
-/// Words out of a payload go into error texts short and on one line.
-fn excerpt(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
-}
-
-/// Reads `null` as the type's empty value: GitLab writes both an absent field and `null` for "none".
-fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// A word where one stands; anything else reads as absent, so that the kind's own reader reports what is wrong.
-fn lossy_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(value.as_str().filter(|word| !word.is_empty()).map(str::to_owned))
+    project.map(|project| project.with_id(frame.project_id))
 }

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::push::first_line;
-use super::{Commit, Decoded, Label, Payload, Trigger, User, lenient};
+use super::read::{excerpt, lenient, object, parse};
+use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
 /// Somebody commented, or edited a comment.
 #[derive(Clone, Debug)]
@@ -65,6 +66,7 @@ impl Noteable {
 struct Wire {
     #[serde(default)]
     user: Option<User>,
+    #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
     #[serde(default)]
     labels: Option<Vec<Label>>,
@@ -109,12 +111,12 @@ struct On {
     labels: Option<Vec<Label>>,
 }
 
-pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
     let attributes = wire.object_attributes;
     let confidential = attributes.confidential
         || attributes.internal
-        || event_type == Some("confidential_note")
+        || event_type == Trigger::ConfidentialNote.name()
         || wire.issue.as_ref().is_some_and(|issue| issue.confidential);
     let (mut issue, mut merge_request) =
         (wire.issue.unwrap_or_default(), wire.merge_request.unwrap_or_default());
@@ -128,7 +130,7 @@ pub(super) fn decode(raw: &[u8], event_type: Option<&str>) -> Result<Decoded, se
             let snippet = wire.snippet.unwrap_or_default();
             Noteable::Snippet { id: snippet.id, title: snippet.title }
         }
-        other => Noteable::Other(super::excerpt(other)),
+        other => Noteable::Other(excerpt(other, super::KIND_MAX_CHARS)),
     };
     let trigger = if confidential { Trigger::ConfidentialNote } else { Trigger::Note };
     let note = Note {

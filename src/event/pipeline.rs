@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Commit, Decoded, Payload, RefType, Trigger, User, lenient};
+use super::read::{lenient, object, parse};
+use super::{Commit, Decoded, Payload, RefType, Trigger, User};
 
 /// A pipeline changed its status.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +91,7 @@ pub struct PipelineMergeRequest {
 struct Wire {
     #[serde(default)]
     user: Option<User>,
+    #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
     #[serde(default)]
     commit: Option<Commit>,
@@ -123,14 +125,15 @@ struct Attributes {
     url: Option<String>,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
     let attributes = wire.object_attributes;
+    let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
     let pipeline = Pipeline {
         id: attributes.id,
         name: attributes.name.filter(|name| !name.is_empty()),
         ref_name: super::push::short_ref(&attributes.ref_name).to_owned(),
-        ref_type: if attributes.tag { RefType::Tag } else { RefType::Branch },
+        ref_type: if is_tag { RefType::Tag } else { RefType::Branch },
         sha: attributes.sha,
         status: attributes.status,
         detailed_status: attributes.detailed_status,

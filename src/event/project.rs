@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::lenient;
+use super::read::lenient;
 
 /// The project that an event happened in, as the payload describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

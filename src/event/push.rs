@@ -1,9 +1,9 @@
 //! A push to a branch, or of a tag.
 
 use serde::Deserialize;
-use serde::de::Error as _;
 
-use super::{Decoded, Payload, Trigger, User, lenient};
+use super::read::{lenient, parse};
+use super::{Decoded, Payload, Trigger, User};
 
 /// Commits were pushed, or a branch or tag was made or removed.
 #[derive(Clone, Debug, Default)]
@@ -169,10 +169,10 @@ struct Wire {
     diff: Option<String>,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
     let full_ref = wire.full_ref.filter(|r| !r.trim().is_empty());
-    let full_ref = full_ref.ok_or_else(|| serde_json::Error::custom("`ref` is missing or empty"))?;
+    let full_ref = full_ref.ok_or_else(|| "`ref` is missing or empty".to_owned())?;
     let push = Push {
         before: wire.before,
         after: wire.after,

@@ -1,6 +1,80 @@
-//! Sample events.
-use super::{Event, Trigger};
-/// stub
-pub fn sample(_trigger: Trigger) -> Event {
-    todo!()
+//! One realistic event per trigger: what a test button sends, and what the adapters' contract is held against.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{Event, EventId, Trigger};
+
+/// The moment at which every sample happened.
+const OCCURRED_AT: Timestamp = Timestamp::constant(1_768_469_400, 0);
+
+/// The sample event for one trigger. It is the same at every call: id `sample-<trigger>`, a fixed time, and a
+/// fictional project `acme/rocket` (42) in which GitLab's default filters let it pass.
+pub fn sample(trigger: Trigger) -> Event {
+    let id = EventId::new(&format!("sample-{trigger}")).expect("a trigger's name is printable and short");
+    Event::decode(id, OCCURRED_AT, Bytes::from_static(json(trigger).as_bytes()))
+        .expect("a test decodes every sample")
+}
+
+const fn json(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Push => include_str!("samples/push.json"),
+        Trigger::TagPush => include_str!("samples/tag_push.json"),
+        Trigger::Issue => include_str!("samples/issue.json"),
+        Trigger::ConfidentialIssue => include_str!("samples/confidential_issue.json"),
+        Trigger::MergeRequest => include_str!("samples/merge_request.json"),
+        Trigger::Note => include_str!("samples/note.json"),
+        Trigger::ConfidentialNote => include_str!("samples/confidential_note.json"),
+        Trigger::Pipeline => include_str!("samples/pipeline.json"),
+        Trigger::Job => include_str!("samples/job.json"),
+        Trigger::WikiPage => include_str!("samples/wiki_page.json"),
+        Trigger::Deployment => include_str!("samples/deployment.json"),
+        Trigger::Alert => include_str!("samples/alert.json"),
+        Trigger::Incident => include_str!("samples/incident.json"),
+        Trigger::Vulnerability => include_str!("samples/vulnerability.json"),
+        Trigger::GroupMention => include_str!("samples/group_mention.json"),
+        Trigger::GroupConfidentialMention => include_str!("samples/group_confidential_mention.json"),
+        Trigger::ArchiveTrace => include_str!("samples/archive_trace.json"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OCCURRED_AT, sample};
+    use crate::event::{Trigger, User};
+
+    #[test]
+    fn every_trigger_has_a_sample_of_its_own_in_the_same_project() {
+        for trigger in Trigger::ALL {
+            let event = sample(trigger);
+            assert_eq!(event.trigger, Some(trigger));
+            assert_eq!(event.id.as_str(), format!("sample-{}", trigger.name()));
+            assert_eq!(event.occurred_at, OCCURRED_AT);
+            let project = event.project.expect("every sample names the project");
+            assert_eq!((project.id, project.path_with_namespace.as_str()), (42, "acme/rocket"), "{trigger}");
+            assert_eq!(project.web_url, "https://gitlab.example.com/acme/rocket", "{trigger}");
+        }
+    }
+
+    #[test]
+    fn samples_happened_at_a_fixed_time() {
+        assert_eq!(OCCURRED_AT.to_string(), "2026-01-15T09:30:00Z");
+    }
+
+    #[test]
+    fn samples_name_people_by_name_and_username() {
+        let display = |trigger| sample(trigger).user().map(User::display);
+        assert_eq!(display(Trigger::Push).as_deref(), Some("Ada Lovelace (ada)"));
+        assert_eq!(display(Trigger::MergeRequest).as_deref(), Some("Grace Hopper (grace)"));
+    }
+
+    #[test]
+    fn only_the_group_mentions_name_a_group() {
+        for trigger in Trigger::ALL {
+            let group = sample(trigger).group.map(|group| group.path);
+            let expected = matches!(trigger, Trigger::GroupMention | Trigger::GroupConfidentialMention)
+                .then(|| "acme/launch-crew".to_owned());
+            assert_eq!(group, expected, "{trigger}");
+        }
+    }
 }

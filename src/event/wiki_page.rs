@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Decoded, Payload, Trigger, User, lenient};
+use super::read::{lenient, object, parse};
+use super::{Decoded, Payload, Trigger, User};
 
 /// A wiki page was made, edited or deleted.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,7 @@ pub struct WikiPage {
 struct Wire {
     #[serde(default)]
     user: Option<User>,
+    #[serde(deserialize_with = "object")]
     object_attributes: Attributes,
 }
 
@@ -41,8 +43,8 @@ struct Attributes {
     diff_url: Option<String>,
 }
 
-pub(super) fn decode(raw: &[u8], _: Option<&str>) -> Result<Decoded, serde_json::Error> {
-    let wire: Wire = serde_json::from_slice(raw)?;
+pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
+    let wire: Wire = parse(json)?;
     let attributes = wire.object_attributes;
     let page = WikiPage {
         title: attributes.title,

@@ -6,6 +6,8 @@
 //!
 //! This room knows no adapter: what an adapter supports comes in as data ([`Rules`]).
 
+#[cfg(test)]
+mod example;
 pub mod rules;
 
 use std::collections::BTreeMap;

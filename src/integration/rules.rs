@@ -1,15 +1,238 @@
-//! Which events an integration wants.
-use super::{Integration, ProjectFacts};
-use crate::event::Event;
+//! Which events an integration wants, after GitLab's rules.
+//!
+//! [`wants`] asks in this order: is it addressed at all (active, scope, supported, flag)? Is it something that this
+//! family of adapters speaks of? Do the labels pass? Does the branch? The first no is the answer, a [`WhyNot`].
+//!
+//! Absent here: an adapter's own rules (`restrict_to_branch`), which are its settings, and where words go
+//! ([`Channels`](super::Channels)).
 
-/// stub
+mod branches;
+#[cfg(test)]
+mod tests;
+
+use super::{Family, Filters, Integration, LabelBehavior, LabelFilter, ProjectFacts, Scope};
+use crate::event::{
+    Event, Issue, IssueKind, Label, MergeRequest, Note, Noteable, Payload, Pipeline, Trigger,
+};
+
+/// Why an integration does not want an event, in words for a person: setting and value are named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhyNot {
-    #[error("stub")]
-    Stub,
+    #[error("no integration hears of `{kind}` events")]
+    NoTrigger { kind: &'static str },
+    #[error("the integration is switched off (active = false)")]
+    Inactive,
+    #[error("it happened in {place}, and the integration is of {scope}")]
+    Elsewhere { place: String, scope: Scope },
+    #[error("{slug} can't be told of `{trigger}` events")]
+    Unsupported { slug: &'static str, trigger: Trigger },
+    #[error("the integration does not listen to `{trigger}` events ({} = false)", .trigger.flag())]
+    SwitchedOff { trigger: Trigger },
+    #[error("nothing is said of a mere update (`{kind}` event with action = update)")]
+    Update { kind: &'static str },
+    #[error("an incident is told of by its `incident` event, not by its `work_item` event")]
+    ComesAsIncident,
+    #[error("nothing is said of comments on this kind of thing (noteable_type = {noteable_type})")]
+    Noteable { noteable_type: String },
+    #[error("the pipeline is neither `success` nor `failed` (status = {status})")]
+    PipelineStatus { status: String },
+    #[error("the pipeline is not broken (notify_only_broken_pipelines = true, status = success)")]
+    NotBroken,
+    #[error("{}", unchanged_text(.status, .ref_status_name.as_deref()))]
+    StatusUnchanged { status: String, ref_status_name: Option<String> },
+    #[error("{}", branches::text(.branch, .is))]
+    Branch { branch: String, is: NotNotified },
+    #[error("{}", labels_text(.wanted, .found))]
+    Labels { wanted: LabelFilter, found: Vec<String> },
 }
 
-/// stub
-pub fn wants(_integration: &Integration, _event: &Event, _facts: &ProjectFacts) -> Result<(), WhyNot> {
-    todo!()
+/// What a branch is not, that it would have to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotNotified {
+    /// `None` where nobody said which branch is the default one.
+    Default {
+        default_branch: Option<String>,
+    },
+    /// `known` is false where nobody said which branches are protected.
+    Protected {
+        known: bool,
+    },
+    DefaultNorProtected {
+        default_branch: Option<String>,
+        known: bool,
+    },
+    /// The setting itself matches no branch.
+    AnyOfTheSettings {
+        setting: String,
+    },
+}
+
+impl WhyNot {
+    /// One of a fixed set of short words, for metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoTrigger { .. } => "no_trigger",
+            Self::Inactive => "inactive",
+            Self::Elsewhere { .. } => "elsewhere",
+            Self::Unsupported { .. } => "unsupported",
+            Self::SwitchedOff { .. } => "switched_off",
+            Self::Update { .. } => "update",
+            Self::ComesAsIncident => "comes_as_incident",
+            Self::Noteable { .. } => "noteable",
+            Self::PipelineStatus { .. } => "pipeline_status",
+            Self::NotBroken => "not_broken",
+            Self::StatusUnchanged { .. } => "status_unchanged",
+            Self::Branch { .. } => "branch",
+            Self::Labels { .. } => "labels",
+        }
+    }
+}
+
+/// Whether the integration wants the event; if not, why not.
+pub fn wants(integration: &Integration, event: &Event, facts: &ProjectFacts) -> Result<(), WhyNot> {
+    is_addressed(integration, event)?;
+    is_spoken_of(integration.rules.family, &integration.filters, event)?;
+    labels_pass(&integration.filters.labels, event)?;
+    branches::pass(integration, event, facts)
+}
+
+fn is_addressed(integration: &Integration, event: &Event) -> Result<(), WhyNot> {
+    let trigger = event.trigger.ok_or_else(|| WhyNot::NoTrigger { kind: event.kind() })?;
+    if !integration.active {
+        return Err(WhyNot::Inactive);
+    }
+    if !integration.scope.covers(event.project.as_ref(), event.group.as_ref()) {
+        return Err(WhyNot::Elsewhere { place: place_of(event), scope: integration.scope.clone() });
+    }
+    if !integration.rules.supported.contains(trigger) {
+        return Err(WhyNot::Unsupported { slug: integration.slug, trigger });
+    }
+    if !integration.triggers.contains(trigger) {
+        return Err(WhyNot::SwitchedOff { trigger });
+    }
+    Ok(())
+}
+
+fn place_of(event: &Event) -> String {
+    match (&event.group, &event.project) {
+        (Some(group), _) => format!("group {}", group.path),
+        (None, Some(project)) if project.path_with_namespace.is_empty() => format!("project {}", project.id),
+        (None, Some(project)) => format!("project {}", project.path_with_namespace),
+        (None, None) => "no project".to_owned(),
+    }
+}
+
+fn is_spoken_of(family: Family, filters: &Filters, event: &Event) -> Result<(), WhyNot> {
+    match (family, &event.payload) {
+        (Family::Chat, Payload::Issue(issue)) => issue_is_spoken_of(issue),
+        (Family::Chat, Payload::MergeRequest(merge_request)) => merge_request_is_spoken_of(merge_request),
+        (Family::Chat, Payload::Note(note)) => note_is_spoken_of(note),
+        (Family::Chat | Family::PipelineMail, Payload::Pipeline(pipeline)) => {
+            pipeline_is_spoken_of(pipeline, filters)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn issue_is_spoken_of(issue: &Issue) -> Result<(), WhyNot> {
+    if issue.kind == IssueKind::WorkItem && issue.issue_type.as_deref() == Some("Incident") {
+        return Err(WhyNot::ComesAsIncident);
+    }
+    if is_update(issue.action.as_deref()) {
+        return Err(WhyNot::Update { kind: issue.kind.word() });
+    }
+    Ok(())
+}
+
+/// An update speaks only where it changed the reviewers.
+fn merge_request_is_spoken_of(merge_request: &MergeRequest) -> Result<(), WhyNot> {
+    if is_update(merge_request.action.as_deref()) && merge_request.reviewers_changed.is_none() {
+        return Err(WhyNot::Update { kind: "merge_request" });
+    }
+    Ok(())
+}
+
+/// Edited comments speak again, as GitLab's do; only what a comment stands on can silence it.
+fn note_is_spoken_of(note: &Note) -> Result<(), WhyNot> {
+    match &note.on {
+        Noteable::Other(noteable_type) => Err(WhyNot::Noteable { noteable_type: noteable_type.clone() }),
+        Noteable::Commit(_)
+        | Noteable::Issue { .. }
+        | Noteable::MergeRequest { .. }
+        | Noteable::Snippet { .. } => Ok(()),
+    }
+}
+
+fn pipeline_is_spoken_of(pipeline: &Pipeline, filters: &Filters) -> Result<(), WhyNot> {
+    let status = pipeline.status.as_str();
+    let news = match status {
+        "failed" => "broken",
+        "success" if filters.notify_only_broken_pipelines => return Err(WhyNot::NotBroken),
+        "success" => "fixed",
+        _ => return Err(WhyNot::PipelineStatus { status: status.to_owned() }),
+    };
+    let ref_status_name = pipeline.ref_status_name.as_deref();
+    if filters.notify_only_when_pipeline_status_changes && ref_status_name != Some(news) {
+        return Err(WhyNot::StatusUnchanged {
+            status: status.to_owned(),
+            ref_status_name: ref_status_name.map(str::to_owned),
+        });
+    }
+    Ok(())
+}
+
+fn is_update(action: Option<&str>) -> bool {
+    action == Some("update")
+}
+
+/// Issues, merge requests and notes have labels; everything else passes whatever the filter.
+fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
+    let labels = match &event.payload {
+        Payload::Issue(issue) => &issue.labels,
+        Payload::MergeRequest(merge_request) => &merge_request.labels,
+        Payload::Note(note) => &note.labels,
+        _ => return Ok(()),
+    };
+    if wanted.labels.is_empty() {
+        return Ok(());
+    }
+    let labels: &[Label] = labels.as_deref().unwrap_or_default();
+    let is_there = |title: &String| labels.iter().any(|label| label.title == *title);
+    let pass = match wanted.behavior {
+        LabelBehavior::MatchAny => wanted.labels.iter().any(is_there),
+        LabelBehavior::MatchAll => wanted.labels.iter().all(is_there),
+    };
+    if pass {
+        return Ok(());
+    }
+    let found = labels.iter().map(|label| label.title.clone()).collect();
+    Err(WhyNot::Labels { wanted: wanted.clone(), found })
+}
+
+fn labels_text(wanted: &LabelFilter, found: &[String]) -> String {
+    let (which, behavior) = match wanted.behavior {
+        LabelBehavior::MatchAny => ("none", "match_any"),
+        LabelBehavior::MatchAll => ("not all", "match_all"),
+    };
+    let found = match found {
+        [] => "it has no labels".to_owned(),
+        found => format!("its labels are {}", found.join(", ")),
+    };
+    let wanted = wanted.labels.join(", ");
+    format!(
+        "it has {which} of the labels asked for: {found} (labels_to_be_notified = {wanted}, \
+         labels_to_be_notified_behavior = {behavior})"
+    )
+}
+
+fn unchanged_text(status: &str, ref_status_name: Option<&str>) -> String {
+    const SETTING: &str = "notify_only_when_pipeline_status_changes = true";
+    match ref_status_name {
+        Some(name) => {
+            format!("the pipeline is `{status}` as it was before ({SETTING}, ref_status_name = {name})")
+        }
+        None => {
+            format!("nobody said whether the pipeline was `{status}` before ({SETTING}, no ref_status_name)")
+        }
+    }
 }

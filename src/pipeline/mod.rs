@@ -1,1 +1,87 @@
-//! THE WAY THROUGH.
+//! THE WAY THROUGH: from a source, through the outbox, to people.
+//!
+//! The cast, in the order in which an event meets them:
+//!
+//! - [`source::Source`] brings batches of inbound bytes and takes acknowledgements: [`amqp`] from a broker,
+//!   [`embedded`] from the store's inbox. Everything behind them is common.
+//! - [`dispatch`] decodes, matches and enqueues a batch, and acknowledges it when it is committed. What it cannot
+//!   read it puts in quarantine. Rows that it wrote already leased it hands straight to the deliverer.
+//! - [`deliver`] owns what is in flight. Its decisions are the [`board`]'s: pure, whose turn it is, in which order, at
+//!   which pace. What it must do to the store goes through [`writer`], in order.
+//! - [`attempt`] makes one attempt: compose, call, send, read.
+//! - [`retry`] rules what follows from it: pure.
+//!
+//! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
+
+pub mod amqp;
+pub mod attempt;
+mod board;
+pub mod deliver;
+pub mod dispatch;
+pub mod embedded;
+pub mod publish;
+pub mod retry;
+pub mod source;
+mod switches;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+pub use switches::Switches;
+
+/// What time it is: handed in, so that tests can tell another.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// `[delivery]`: how deliveries are worked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Attempts under way at once, over all destinations.
+    pub concurrency: usize,
+    /// Deliveries kept in memory, beyond which they wait in the store alone.
+    pub in_memory: usize,
+    /// How long a node may be silent before another takes over what it was working on.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub lease: Duration,
+    /// How long attempts in flight may take to end when the daemon stops.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub grace: Duration,
+    /// Failures in a row after which a destination is given a rest.
+    pub breaker_threshold: u32,
+    /// The longest rest that a destination which keeps failing is given.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub breaker_max: Duration,
+}
+
+/// A duration as `jiff` knows it, for arithmetic on timestamps; ten years where it would not fit.
+fn signed(duration: Duration) -> jiff::SignedDuration {
+    const TEN_YEARS: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 365 * 10);
+    jiff::SignedDuration::try_from(duration).unwrap_or(TEN_YEARS).min(TEN_YEARS)
+}
+
+/// `at + duration`, or the end of time.
+fn after(at: Timestamp, duration: Duration) -> Timestamp {
+    at.checked_add(signed(duration)).unwrap_or(Timestamp::MAX)
+}

@@ -13,11 +13,15 @@
 //! - **Dispatching again changes nothing.** A delivery is unique on (event, integration, target). Enqueueing one that
 //!   is there already, settled or not, is answered with `None` and leaves it as it is.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
-//! - **Order.** Rows of one lane (integration, target, subject) are claimed in the order of their ids: a row is not
-//!   handed out while an earlier one of its lane is open, unless the earlier one is leased to the same node or is
-//!   handed out by the same claim (the node then keeps the order itself).
+//! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids: neither a
+//!   claim nor a lease that is asked for on a new row gives a row away while an earlier one of its lane is open, unless
+//!   the earlier one is leased to the same node or is handed out by the same call (the node then keeps the order
+//!   itself). Where an earlier row has to wait, those behind it wait, held or not, due or not.
 //! - **Holds.** A row whose destination or lane-independent route is held (see [`Hold`]) is not handed out before the
 //!   hold's end. Holds survive restarts. A longer hold replaces a shorter one, never the reverse.
+//! - **Whose word counts.** A settlement is recorded whoever makes it: the attempt did happen. What it says of the row's
+//!   future counts if its node holds the lease, or nobody does. Where another node holds it by now, or where the row is
+//!   settled, only `Delivered` counts: that is a fact, the rest are opinions.
 //! - **Bounded work.** Each call touches the rows it names or a bounded number of others; a sweep says how many it
 //!   left for the next time.
 //! - Times are given; a store has no clock. Ids grow with time within one store.
@@ -27,19 +31,55 @@ pub mod sqlite;
 #[cfg(test)]
 mod suite;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use crate::event::{Event, EventId, Trigger};
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
 
 pub use catalog::Snapshot;
 
+/// Where the store is, and how long it remembers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The SQLite file. Its folder is made where it is missing; `.lock`, `-wal` and `-shm` lie beside it.
+    pub path: PathBuf,
+    /// How long deliveries that arrived, or were cancelled, are kept for people to look at. For as long, a repeat of
+    /// their event is recognised.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub retention_settled: Duration,
+    /// How long dead letters (failed and expired) can be looked at and resent.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub retention_dead_letters: Duration,
+    /// How long bytes that are no event are kept.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub retention_quarantine: Duration,
+    /// How often what is too old is swept out.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub sweep_every: Duration,
+}
+
+impl Config {
+    /// What may go at this moment. A retention that reaches back before time began keeps everything.
+    pub fn retention(&self, now: Timestamp) -> Retention {
+        let before = |kept: Duration| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+        Retention {
+            settled_before: before(self.retention_settled),
+            dead_letters_before: before(self.retention_dead_letters),
+            quarantine_before: before(self.retention_quarantine),
+        }
+    }
+}
+
 /// Something is wrong with the store itself: ours, never a receiver's.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Try again: it is busy, full, or being restarted.
     #[error("the store is unavailable: {0}")]
@@ -87,7 +127,8 @@ pub struct NewDelivery {
     pub target: Arc<str>,
     pub destination: DestinationKey,
     pub lane: Lane,
-    /// Leased from the start to the node that wrote it, so that its first attempt needs no claim.
+    /// Asks for a lease from the start to the node that writes it, so that its first attempt needs no claim. It is
+    /// refused where an earlier row of the lane has to go first: see [`Delivery::leased`].
     pub lease: Option<Lease>,
 }
 
@@ -104,6 +145,9 @@ pub struct Delivery {
     pub attempts: u32,
     /// The news is as old as this: when the event happened, or when somebody asked for a resend.
     pub news_since: Timestamp,
+    /// Whether the caller holds its lease, and may go on with it. Always so for what a claim hands out; a row just
+    /// written may have to be claimed later, because an earlier one of its lane waits.
+    pub leased: bool,
 }
 
 /// An event and the deliveries that dispatching made of it.
@@ -111,6 +155,7 @@ pub struct Delivery {
 pub struct Dispatched {
     pub event: Arc<Event>,
     pub origin: Origin,
+    /// May be empty: an event from the inbox is then discarded, one from a broker leaves no trace.
     pub deliveries: Vec<NewDelivery>,
 }
 
@@ -157,24 +202,28 @@ pub trait Inbox: Send + Sync {
 /// Deliveries on their way.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Writes a batch in one transaction. Answers, per event and delivery in the given order, the delivery as
-    /// written, or `None` where it was here before.
-    async fn enqueue(&self, batch: Vec<Dispatched>) -> Result<Vec<Vec<Option<Delivery>>>>;
+    /// Writes a batch in one transaction; the rows are due at once. Answers, per event and delivery in the given order,
+    /// the delivery as written, or `None` where it was here before.
+    async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>>;
 
-    /// Leases due rows of these destinations to a node; see [`Claimed`].
+    /// Leases due rows of these destinations to a node, oldest first; see [`Claimed`]. Leases that have lapsed end
+    /// first.
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>>;
 
     /// Destinations that have open rows which nobody has leased, with the moment at which each wants a claim:
-    /// the earliest due time among rows that no earlier row of their lane holds up, not before the destination's hold
-    /// ends. Up to `limit`, earliest first.
+    /// the earliest due time among rows that no earlier unleased row of their lane holds up, not before the
+    /// destination's hold ends. Up to `limit`, earliest first. A claim at that moment may yet get nothing (the row's
+    /// route is held, or another node has an earlier row of the lane): it corrects the moment where it can, so don't
+    /// spin on it.
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>>;
 
-    /// Writes what became of attempts, in one transaction, each with its record. A settlement for a row that this
-    /// node's lease no longer covers is recorded all the same: the attempt did happen.
-    async fn settle(&self, settlements: Vec<Settled>) -> Result<()>;
+    /// Writes what became of a node's attempts, in one transaction, each with its record. A settlement for a row that
+    /// this node's lease no longer covers is recorded all the same (see *whose word counts*); one for a row that is
+    /// not there any more is ignored.
+    async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()>;
 
-    /// Gives leases back: the rows are as due as they were.
-    async fn release(&self, rows: &[DeliveryId]) -> Result<()>;
+    /// Gives a node's leases back: the rows are as due as they were. Rows that it has not leased are left alone.
+    async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()>;
 
     /// Prolongs all leases of a node.
     async fn renew(&self, lease: Lease) -> Result<()>;
@@ -206,7 +255,8 @@ pub struct Claimed {
     pub destination: DestinationKey,
     /// In the order of their ids.
     pub deliveries: Vec<(Delivery, Arc<StoredEvent>)>,
-    /// Whether open rows of this destination remain in the store that nobody has leased.
+    /// Whether open rows of this destination remain in the store that nobody has leased, due or not. (Rows that wait
+    /// behind one of another destination, as after a change of the webhook, don't show here until it is gone.)
     pub more: bool,
 }
 
@@ -217,11 +267,12 @@ pub struct Settled {
     pub state: NewState,
     /// Attempts counted so far, this one included if it counts.
     pub attempts: u32,
-    /// What happened, for people; `None` where nothing was sent (expired, cancelled).
+    /// What happened, for people; also where nothing was sent (expired, cancelled).
     pub record: AttemptRecord,
-    /// A hold that begins with this.
+    /// A hold that begins with this, after `lift`.
     pub hold: Option<Hold>,
-    /// A hold on this key ends: the destination answers again.
+    /// A hold on this key ends: the destination answers again. (Where it is a route that answers again, what waits on
+    /// it is due at once.)
     pub lift: Option<Arc<str>>,
     pub at: Timestamp,
 }
@@ -315,12 +366,12 @@ pub trait Ledger: Send + Sync {
     /// Newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
-    /// Makes a settled delivery due again, its attempts forgotten, its news fresh. `false` where there is none, or
-    /// where it is still on its way.
+    /// Makes a settled delivery due again, with its attempts counted from 0 (their records stay) and its news fresh;
+    /// it goes before the later ones of its lane. `false` where there is none, or where it is still on its way.
     async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool>;
     /// What the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
-    /// Removes what is older than the retention allows, at most `limit` rows a kind; answers how many went.
+    /// Removes what is older than the retention allows, at most about `limit` rows a kind; answers how many went.
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;
@@ -388,7 +439,7 @@ pub struct DeliveryDetail {
     pub attempts: Vec<(u32, StoredAttempt)>,
     /// The event's JSON.
     pub raw: Bytes,
-    /// Why it waits, where a hold is the reason.
+    /// Why it waits, where a hold is the reason. It may just have ended: compare its `until`.
     pub hold: Option<Hold>,
 }
 

@@ -1,1 +1,346 @@
-//! The guard.
+//! The guard: which addresses no integration has any business with.
+//!
+//! Settings come from many hands, and what they name is called from inside our network. So only public addresses are
+//! called, and beside them what the operator lists in `wire.allow_networks`. Two places ask, since neither sees
+//! everything: [`Guard::check`] sees the URL (an address written out never reaches a resolver, and a proxy resolves
+//! names by itself), [`Guard`] as a resolver sees what a name leads to at the very moment of connecting (a check
+//! before that could be answered differently). A connection goes only to an address that the second one let pass.
+//!
+//! Behind a proxy, what a *name* leads to is for the proxy to judge.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// We do not send there. Found again in an error's chain by its type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Forbidden(String);
+
+/// Names led nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("could not find the address of {name}: {why}")]
+struct NotFound {
+    name: String,
+    why: String,
+}
+
+/// Lets through what is public or permitted.
+#[derive(Clone, Debug)]
+pub(super) struct Guard(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    allow: Vec<IpNet>,
+    proxies: Vec<String>,
+}
+
+impl Guard {
+    pub(super) fn new(allow: Vec<IpNet>, proxies: &[String]) -> Self {
+        let proxies = proxies.iter().map(|host| bare(host)).collect();
+        Self(Arc::new(Inner { allow, proxies }))
+    }
+
+    /// Judges an address as it was written, before anything is sent.
+    pub(super) fn check(&self, url: &Url) -> Result<(), Forbidden> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Forbidden(format!("only http and https are called, not {}", url.scheme())));
+        }
+        // The parser has already made one form of the many in which an address can be written (2130706433, 0x7f.1).
+        match url.host() {
+            None => Err(Forbidden("the address names no host".to_owned())),
+            Some(Host::Ipv4(ip)) => self.check_literal(ip.into()),
+            Some(Host::Ipv6(ip)) => self.check_literal(ip.into()),
+            Some(Host::Domain(name)) => self.check_name(&bare(name)),
+        }
+    }
+
+    fn check_literal(&self, ip: IpAddr) -> Result<(), Forbidden> {
+        self.judge(ip).map_err(|kind| Forbidden(format!("{ip} is {kind}; {REMEDY}")))
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Forbidden> {
+        let is_local = name == "localhost" || name.ends_with(".localhost");
+        let local_is_allowed = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+            .map(|ip| self.judge(ip).is_ok());
+        if is_local && local_is_allowed == [false, false] {
+            return Err(Forbidden(format!("{name} is this machine; {REMEDY}")));
+        }
+        if self.0.proxies.iter().any(|proxy| proxy == name) {
+            // Its name passes the resolver unjudged, so it must not be a receiver as well.
+            return Err(Forbidden(format!("{name} is the proxy, not a receiver")));
+        }
+        Ok(())
+    }
+
+    /// `Err` with what kind of address it is, where that is none to call.
+    fn judge(&self, ip: IpAddr) -> Result<(), &'static str> {
+        let Some(kind) = reserved(ip) else { return Ok(()) };
+        let inner = embedded(ip).map(IpAddr::V4);
+        let is_allowed = |ip: IpAddr| self.0.allow.iter().any(|network| network.contains(&ip));
+        if is_allowed(ip) || inner.is_some_and(is_allowed) { Ok(()) } else { Err(kind) }
+    }
+
+    /// What of a name's addresses may be called.
+    fn filter(&self, name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+        if self.0.proxies.iter().any(|proxy| *proxy == bare(name)) {
+            return Ok(addresses);
+        }
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            match self.judge(address.ip()) {
+                Ok(()) => allowed.push(address),
+                Err(kind) => refused = refused.or(Some((address.ip(), kind))),
+            }
+        }
+        match refused {
+            Some((ip, kind)) if allowed.is_empty() => {
+                Err(Forbidden(format!("{name} leads to {ip}, {kind}; {REMEDY}")))
+            }
+            _ => Ok(allowed),
+        }
+    }
+}
+
+const REMEDY: &str = "wire.allow_networks can permit it";
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.clone();
+        Box::pin(async move {
+            let name = name.as_str();
+            let not_found = |why| NotFound { name: name.to_owned(), why };
+            // Port 0: the client puts in the URL's.
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| not_found(plain(&error)))?;
+            let found: Vec<SocketAddr> = found.collect();
+            if found.is_empty() {
+                return Err(not_found("it has none".to_owned()).into());
+            }
+            Ok(Box::new(guard.filter(name, found)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A resolver's complaint without the words that repeat ours.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
+}
+
+/// A host's name in the one form in which it is compared.
+fn bare(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The IPv4 address that an IPv6 address stands for, so that no spelling of it slips past: mapped (`::ffff:a.b.c.d`)
+/// and the old compatible form, translated (RFC 2765), 6to4, and NAT64's well-known prefix. The last must pass for
+/// public addresses: in networks without IPv4 it is how most services are reached.
+fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    let from = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        Some(Ipv4Addr::new(a, b, c, d))
+    };
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => from(high, low),
+        _ => None,
+    }
+}
+
+/// What kind of address it is, where it is none of the public internet's.
+fn reserved(ip: IpAddr) -> Option<&'static str> {
+    match (ip, embedded(ip)) {
+        (_, Some(inner)) => reserved_v4(inner),
+        (IpAddr::V4(ip), None) => reserved_v4(ip),
+        (IpAddr::V6(ip), None) => reserved_v6(ip),
+    }
+}
+
+fn reserved_v4(ip: Ipv4Addr) -> Option<&'static str> {
+    RESERVED_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind)
+}
+
+fn reserved_v6(ip: Ipv6Addr) -> Option<&'static str> {
+    let named = RESERVED_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind);
+    // Only 2000::/3 has been given out to the public: the rest is refused whether or not it has a name here.
+    named.or_else(|| (!PUBLIC_V6.contains(&ip)).then_some("a reserved address"))
+}
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
+}
+
+const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length)
+}
+
+/// IANA's registry of special addresses (RFC 6890 and its successors), and what is not unicast.
+static RESERVED_V4: &[(Ipv4Net, &str)] = &[
+    (v4(127, 0, 0, 0, 8), "a loopback address"),
+    (v4(10, 0, 0, 0, 8), "a private address"),
+    (v4(172, 16, 0, 0, 12), "a private address"),
+    (v4(192, 168, 0, 0, 16), "a private address"),
+    (v4(100, 64, 0, 0, 10), "a carrier's shared address"),
+    (v4(169, 254, 0, 0, 16), "a link-local address"),
+    (v4(0, 0, 0, 0, 8), "an unspecified address"),
+    (v4(192, 0, 0, 0, 24), "a reserved address"),
+    (v4(192, 0, 2, 0, 24), "a documentation address"),
+    (v4(198, 51, 100, 0, 24), "a documentation address"),
+    (v4(203, 0, 113, 0, 24), "a documentation address"),
+    (v4(198, 18, 0, 0, 15), "a benchmark address"),
+    (v4(192, 88, 99, 0, 24), "a 6to4 relay's address"),
+    (v4(224, 0, 0, 0, 4), "a multicast address"),
+    (v4(240, 0, 0, 0, 4), "a reserved address"),
+];
+
+static PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
+
+static RESERVED_V6: &[(Ipv6Net, &str)] = &[
+    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "a loopback address"),
+    (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128), "an unspecified address"),
+    (v6(0xfc00, 0, 7), "a private address"),
+    (v6(0xfe80, 0, 10), "a link-local address"),
+    (v6(0xfec0, 0, 10), "a private address"),
+    (v6(0xff00, 0, 8), "a multicast address"),
+    (v6(0x2001, 0x0db8, 32), "a documentation address"),
+    (v6(0x3fff, 0, 20), "a documentation address"),
+    // Teredo, benchmarks, ORCHID: protocols' own, none a service's.
+    (v6(0x2001, 0, 23), "a reserved address"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(allow: &[&str]) -> Guard {
+        Guard::new(
+            allow.iter().map(|network| network.parse().unwrap()).collect(),
+            &["Proxy.corp.".to_owned()],
+        )
+    }
+
+    fn verdict(guard: &Guard, url: &str) -> Result<(), String> {
+        guard.check(&Url::parse(url).unwrap()).map_err(|forbidden| forbidden.to_string())
+    }
+
+    #[test]
+    fn every_spelling_of_an_inner_address_is_refused() {
+        let spellings = [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.1",
+            "127.0.0.1.",
+            "１２７.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[::ffff:0:127.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[64:ff9b:1::1]",
+            "[2002:7f00:1::]",
+            "[2002:a00:1::1]",
+            "[2001:0:1:2::1]",
+            "169.254.169.254",
+            "0.0.0.0",
+            "0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.100.100.200",
+            "192.0.0.192",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[::]",
+            "[fd00:ec2::254]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "[2001:db8::1]",
+            "[3fff::1]",
+            "[100::1]",
+            "[4000::1]",
+            "localhost",
+            "LOCALHOST.",
+            "metadata.localhost",
+            "proxy.corp",
+        ];
+        for host in spellings {
+            let url = format!("http://{host}:8080/secret");
+            let refusal = verdict(&guard(&[]), &url).expect_err(host);
+            assert!(!refusal.contains("secret"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_pass() {
+        let hosts = [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "192.0.1.1",
+            "198.20.0.1",
+            "[2606:4700::1111]",
+            "[64:ff9b::8.8.8.8]",
+            "[::ffff:8.8.8.8]",
+            "hooks.example.com",
+            "localhost.example.com",
+        ];
+        for host in hosts {
+            assert_eq!(verdict(&guard(&[]), &format!("https://{host}/")), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_listed_passes_in_every_spelling_and_nothing_beside_it() {
+        let guard = guard(&["127.0.0.0/8", "fd00:1::/32"]);
+        for host in ["127.1", "[::ffff:127.0.0.1]", "localhost", "[fd00:1::5]"] {
+            assert_eq!(verdict(&guard, &format!("http://{host}/")), Ok(()), "{host}");
+        }
+        for host in ["10.0.0.1", "[::1]", "[fd00:2::5]"] {
+            assert!(verdict(&guard, &format!("http://{host}/")).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_address_and_the_remedy() {
+        assert_eq!(
+            verdict(&guard(&[]), "http://0x7f.1/").unwrap_err(),
+            "127.0.0.1 is a loopback address; wire.allow_networks can permit it"
+        );
+        assert_eq!(
+            verdict(&guard(&[]), "ftp://example.com/").unwrap_err(),
+            "only http and https are called, not ftp"
+        );
+    }
+
+    #[test]
+    fn of_a_names_addresses_the_public_ones_are_used() {
+        let (public, private) = ("8.8.8.8:0".parse().unwrap(), "10.0.0.5:0".parse().unwrap());
+        let guard = guard(&[]);
+        assert_eq!(guard.filter("both.example", vec![private, public]), Ok(vec![public]));
+        assert_eq!(
+            guard.filter("inner.example", vec![private]).unwrap_err().to_string(),
+            "inner.example leads to 10.0.0.5, a private address; wire.allow_networks can permit it"
+        );
+        assert_eq!(guard.filter("proxy.corp", vec![private]), Ok(vec![private]));
+    }
+}

@@ -1,1 +1,212 @@
-//! HTTP.
+//! HTTP: one client for all, kept connections, and errors in words.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::guard::{Forbidden, Guard};
+use super::{Config, SendError, Transport};
+use crate::call::{HttpRequest, HttpResponse, Method, Request, Response};
+
+/// What of an answer's body is read. The rest stays unread, and with HTTP/1 its connection is closed for it.
+const BODY_LIMIT: usize = 64 * 1024;
+
+const USER_AGENT: &str = concat!("Forgebell/", env!("CARGO_PKG_VERSION"));
+
+/// Why no client could be made: the settings or the system are to blame.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    #[error("failed to read wire.ca_file {}: {why}", path.display())]
+    CaFile { path: PathBuf, why: String },
+    /// Nearly always: a machine or container without certificates.
+    #[error(
+        "failed to set up the HTTP client, which wants the system's ca-certificates or wire.ca_file: {0}"
+    )]
+    Client(String),
+}
+
+/// The way out. Clones of the one client inside share its connections.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    client: reqwest::Client,
+    guard: Guard,
+    connect_timeout: Duration,
+}
+
+impl Wire {
+    /// # Errors
+    /// The certificates can't be read, or the system has none at all.
+    pub fn new(config: &Config) -> Result<Self, WireError> {
+        // Fails where a provider is installed already: another daemon's in this process, and the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+
+        let guard = Guard::new(config.allow_networks.clone(), &config.proxy_hosts);
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .dns_resolver(guard.clone())
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(config.idle_timeout)
+            .pool_max_idle_per_host(config.idle_per_host)
+            // A connection that died unnoticed would swallow every request that is multiplexed over it.
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .tls_certs_merge(private_authorities(config)?);
+        if !config.system_proxy {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| WireError::Client(innermost(&error)))?;
+        Ok(Self { client, guard, connect_timeout: config.connect_timeout })
+    }
+
+    async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
+        let refused = |why: &dyn std::fmt::Display| {
+            SendError::Refused(format!("will not call {}: {why}", request.origin()))
+        };
+        self.guard.check(&request.url).map_err(|forbidden| refused(&forbidden))?;
+        let headers = headers(request).map_err(|why| refused(&why))?;
+        // `request()` takes a user and password out of the address and makes them Basic authorisation, which is what
+        // people mean by writing them there; `headers()` comes after it, so an adapter's own authorisation wins.
+        let sent = self
+            .client
+            .request(method(request.method), request.url.clone())
+            .headers(headers)
+            .body(request.body.clone())
+            .timeout(request.timeout)
+            .send()
+            .await;
+        let response = sent.map_err(|error| self.explain(request, &error.without_url()))?;
+
+        let status = response.status().as_u16();
+        let headers = answered_headers(response.headers());
+        let body = read_body(response).await.map_err(|error| {
+            SendError::NoAnswer(format!(
+                "{} answered {status}, then broke off: {}",
+                request.origin(),
+                self.reason(request, &error.without_url())
+            ))
+        })?;
+        #[expect(clippy::disallowed_methods, reason = "only the wire knows when an answer came")]
+        let at = Timestamp::now();
+        Ok(HttpResponse { status, headers, body, at })
+    }
+
+    /// Names a failure by what follows from it.
+    fn explain(&self, request: &HttpRequest, error: &reqwest::Error) -> SendError {
+        let origin = request.origin();
+        if let Some(forbidden) = chain(error).find_map(|cause| cause.downcast_ref::<Forbidden>()) {
+            return SendError::Refused(format!("will not call {origin}: {forbidden}"));
+        }
+        let reason = self.reason(request, error);
+        if error.is_connect() {
+            SendError::NotSent(format!("could not connect to {origin}: {reason}"))
+        } else if error.is_builder() {
+            SendError::Refused(format!("will not call {origin}: {reason}"))
+        } else {
+            SendError::NoAnswer(format!("no answer from {origin}: {reason}"))
+        }
+    }
+
+    /// What went wrong, in a few words with no secret in them.
+    fn reason(&self, request: &HttpRequest, error: &reqwest::Error) -> String {
+        if error.is_timeout() {
+            let limit = if error.is_connect() { self.connect_timeout } else { request.timeout };
+            return format!(
+                "nothing within {:#}",
+                SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX)
+            );
+        }
+        let text = innermost(error);
+        if text.contains("UnknownIssuer") {
+            format!("{text} (wire.ca_file can add its authority)")
+        } else {
+            text
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn send(&self, request: &Request) -> Result<Response, SendError> {
+        match request {
+            Request::Http(request) => self.send_http(request).await.map(Response::Http),
+        }
+    }
+}
+
+fn private_authorities(config: &Config) -> Result<Vec<reqwest::Certificate>, WireError> {
+    let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
+    let failed = |why: String| WireError::CaFile { path: path.clone(), why };
+    let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let certificates =
+        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| failed(innermost(&error)))?;
+    if certificates.is_empty() {
+        return Err(failed("there is no PEM certificate in it".to_owned()));
+    }
+    Ok(certificates)
+}
+
+const fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+    }
+}
+
+/// A call's headers, or which of them can't be sent. Their values may be secrets, and are not repeated.
+fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::with_capacity(request.headers.len());
+    for (name, value) in &request.headers {
+        let key =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header's name"))?;
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| format!("the header {name} holds characters that no header may"))?;
+        value.set_sensitive(true);
+        map.append(key, value);
+    }
+    Ok(map)
+}
+
+/// Names in lower case, as the client has them already; bytes that are no text become marks of replacement.
+fn answered_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+async fn read_body(mut response: reqwest::Response) -> reqwest::Result<Bytes> {
+    let mut body = BytesMut::new();
+    while body.len() < BODY_LIMIT {
+        let Some(piece) = response.chunk().await? else { break };
+        body.extend_from_slice(&piece[..piece.len().min(BODY_LIMIT - body.len())]);
+    }
+    Ok(body.freeze())
+}
+
+/// An error and its causes, outermost first.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source())
+}
+
+/// The last cause, which is what happened; the outer ones say in which of the client's layers. On one line, short,
+/// without the system's error number, and beginning small, as it ends a sentence of ours.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let text = chain(error).last().map(ToString::to_string).unwrap_or_default();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut letters = words.chars().filter(|letter| !letter.is_control()).take(200).peekable();
+    let Some(first) = letters.next() else { return String::new() };
+    // But not where it begins with an acronym.
+    let begins_a_word = letters.peek().is_some_and(|second| second.is_lowercase());
+    let first = if begins_a_word { first.to_ascii_lowercase() } else { first };
+    std::iter::once(first).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests;

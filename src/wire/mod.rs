@@ -1,4 +1,15 @@
-//! HOW IT GETS OUT.
+//! HOW IT GETS OUT: one HTTP client, the guard in front of it, and the pace.
+//!
+//! [`Wire`] sends one [`Request`] once and brings the answer, whatever it says: what it means is the call's to read,
+//! and whether to try again is the pipeline's to decide. The `guard` keeps it out of networks that no integration
+//! has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
+//! its consequence: never sent, or perhaps taken.
+//!
+//! Deliberately absent: redirects (a webhook that moved wants new settings, and a redirect would walk around the
+//! guard), cookies, compression (answers are short, and a small one could unpack to a large one), sending again (but
+//! for what an HTTP/2 server says it has not processed), and sleeping.
+
+mod config;
 mod guard;
 mod http;
 pub mod pace;
@@ -6,6 +17,9 @@ pub mod pace;
 use async_trait::async_trait;
 
 use crate::call::{Request, Response};
+
+pub use config::Config;
+pub use http::{Wire, WireError};
 
 /// The only seam between the pipeline and the network.
 #[async_trait]

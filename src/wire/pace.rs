@@ -1,14 +1,382 @@
-//! The pace: answers *when*.
-use crate::call::Bucket;
-use std::time::Duration;
+//! The pace: answers *when*, and never sleeps.
+//!
+//! Each [`Bucket`] is a rate limiter of its own (GCRA: at most a burst at once, then one `every` so often), found by
+//! its key. A message goes when all of its buckets admit it, and takes one from each then; where one does not, none
+//! loses anything. They live in memory: after a restart a destination may get one burst more than its rate allows,
+//! and what a service answers to that becomes a hold, which does survive.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, StateStore};
+use governor::{Quota, RateLimiter};
+use serde::Deserialize;
+
+use crate::call::{Bucket, BucketKey};
+
+/// Whether and how fast the buckets fill.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Off, everything is admitted at once: for benches and for receivers of one's own.
+    pub enabled: bool,
+    /// Multiplies every rate: 0.5 is half as fast as the services allow. Bursts stay as they are.
+    pub scale: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { enabled: true, scale: 1.0 }
+    }
+}
+
+/// Tokio's clock: the monotonic one, and in tests the one that `tokio::time::pause` stops.
+#[derive(Clone, Debug, Default)]
+pub struct TokioClock;
+
+impl Clock for TokioClock {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+}
 
 /// Token buckets by key.
-#[derive(Default)]
-pub struct Pace {}
+pub struct Pace<C: Clock = TokioClock> {
+    config: Config,
+    clock: C,
+    // One lock for all: it is held for less than a microsecond, and it is what makes several buckets one decision.
+    limiters: Mutex<Limiters<C>>,
+}
+
+struct Limiters<C: Clock> {
+    by_key: HashMap<BucketKey, Limiter<C>>,
+    /// At this many, idle ones are dropped.
+    sweep_at: usize,
+}
+
+/// Fewer limiters than this are not worth looking through: some 200 bytes each.
+const SWEEP_AT_LEAST: usize = 1024;
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::new(Config::default())
+    }
+}
 
 impl Pace {
-    /// Takes one from each bucket, or says how long until that would work.
-    pub fn admit(&self, _buckets: &[Bucket]) -> Result<(), Duration> {
-        todo!()
+    pub fn new(config: Config) -> Self {
+        Self::with_clock(config, TokioClock)
+    }
+}
+
+impl<C: Clock + Clone> Pace<C> {
+    pub fn with_clock(config: Config, clock: C) -> Self {
+        let limiters = Mutex::new(Limiters { by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
+        Self { config, clock, limiters }
+    }
+
+    /// Takes one from each bucket, or takes nothing and says how long until it is worth asking again: the longest
+    /// wait that any of them names. Somebody else may have been quicker by then.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn admit(&self, buckets: &[Bucket]) -> Result<(), Duration> {
+        if !self.config.enabled {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut limiters = self.lock();
+        let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(buckets.len());
+        let mut longest = None;
+        for bucket in buckets {
+            let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
+            let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
+            let before = limiter.arrival.get();
+            match limiter.rate.check() {
+                Ok(()) => taken.push((&bucket.key, before)),
+                Err(refusal) => longest = longest.max(Some(refusal.wait_time_from(now))),
+            }
+        }
+        let Some(wait) = longest else { return Ok(()) };
+        for (key, before) in taken.into_iter().rev() {
+            if let Some(limiter) = limiters.by_key.get(key) {
+                limiter.arrival.set(before);
+            }
+        }
+        // Never zero: who asks again at once would ask in a circle.
+        Err(wait.max(Duration::from_millis(1)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
+        // Whoever panicked left whole limiters behind, at worst a token short.
+        self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Clock + Clone> Limiters<C> {
+    /// The limiter under this key, made or remade where its terms are new.
+    fn obtain(&mut self, key: &BucketKey, terms: Terms, clock: &C, now: C::Instant) -> &Limiter<C> {
+        let owed = match self.by_key.get(key) {
+            // What was owed under the old terms is owed under the new: two callers who disagree about a key's
+            // terms must not give each other a fresh burst every time.
+            Some(limiter) if limiter.terms != terms => Some(limiter.owed(now)),
+            Some(_) => None,
+            None => {
+                self.sweep(now);
+                Some(Duration::ZERO)
+            }
+        };
+        if let Some(owed) = owed {
+            self.by_key.insert(key.clone(), Limiter::new(terms, owed, clock));
+        }
+        &self.by_key[key]
+    }
+
+    /// Drops the limiters that are as good as new, when there have come to be many.
+    fn sweep(&mut self, now: C::Instant) {
+        if self.by_key.len() >= self.sweep_at {
+            self.by_key.retain(|_, limiter| limiter.owed(now) > Duration::ZERO);
+            self.sweep_at = (self.by_key.len() * 2).max(SWEEP_AT_LEAST);
+        }
+    }
+}
+
+/// A bucket's terms, scaled, as the limiter was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Terms {
+    every: Duration,
+    burst: NonZeroU32,
+}
+
+impl Terms {
+    /// `None` where there is nothing to limit.
+    fn of(bucket: &Bucket, scale: f64) -> Option<Self> {
+        /// Longer than any service's period.
+        const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+        let every =
+            Duration::try_from_secs_f64(bucket.every.as_secs_f64() / scale).unwrap_or(LONGEST).min(LONGEST);
+        let nanos = u64::try_from(every.as_nanos()).ok().filter(|nanos| *nanos > 0)?;
+        // The whole burst must fit in 64 bits of nanoseconds, with room to add to it.
+        let largest = u32::try_from(u64::MAX / 4 / nanos).unwrap_or(u32::MAX);
+        let burst = NonZeroU32::new(bucket.burst.min(largest)).unwrap_or(NonZeroU32::MIN);
+        Some(Self { every, burst })
+    }
+
+    fn quota(self) -> Option<Quota> {
+        Some(Quota::with_period(self.every)?.allow_burst(self.burst))
+    }
+}
+
+struct Limiter<C: Clock> {
+    terms: Terms,
+    start: C::Instant,
+    arrival: Arrival,
+    rate: RateLimiter<NotKeyed, Arrival, C, NoOpMiddleware<C::Instant>>,
+}
+
+impl<C: Clock + Clone> Limiter<C> {
+    fn new(terms: Terms, owed: Duration, clock: &C) -> Self {
+        let quota = terms.quota().expect("terms have a period above zero");
+        let arrival = Arrival::default();
+        arrival.set(owed.min(terms.every * terms.burst.get()).into());
+        let start = clock.now();
+        Self { terms, start, rate: RateLimiter::new(quota, arrival.clone(), clock.clone()), arrival }
+    }
+
+    /// How long until it is as if it had never been used.
+    fn owed(&self, now: C::Instant) -> Duration {
+        let elapsed = now.duration_since(self.start);
+        Duration::from(self.arrival.get()).saturating_sub(elapsed.into())
+    }
+}
+
+/// A limiter's whole state: its theoretical arrival time, since its start. governor's own store keeps the same number
+/// but neither shows it nor takes it back. Written under the lock of [`Pace`] only.
+#[derive(Clone, Default)]
+struct Arrival(Arc<AtomicU64>);
+
+impl Arrival {
+    fn get(&self) -> Nanos {
+        self.0.load(Ordering::Relaxed).into()
+    }
+
+    fn set(&self, arrival: Nanos) {
+        self.0.store(arrival.as_u64(), Ordering::Relaxed);
+    }
+}
+
+impl StateStore for Arrival {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _key: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (outcome, arrival) = decide(Some(self.get()))?;
+        self.set(arrival);
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn bucket(name: &str, every: Duration, burst: u32) -> Bucket {
+        Bucket { key: BucketKey(name.to_owned()), every, burst }
+    }
+
+    fn pace(config: Config) -> (Pace<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        (Pace::with_clock(config, clock.clone()), clock)
+    }
+
+    #[test]
+    fn a_burst_and_then_one_every_so_often_for_an_hour() {
+        let (pace, clock) = pace(Config::default());
+        let buckets = [bucket("room", Duration::from_millis(400), 5)];
+        let mut admitted = 0;
+        let mut elapsed = Duration::ZERO;
+        while elapsed < 3600 * SECOND {
+            match pace.admit(&buckets) {
+                Ok(()) => admitted += 1,
+                Err(wait) => {
+                    clock.advance(wait);
+                    elapsed += wait;
+                }
+            }
+        }
+        assert_eq!(admitted, 5 + 3600 * 1000 / 400 - 1);
+    }
+
+    #[test]
+    fn the_wait_is_exact() {
+        let (pace, clock) = pace(Config::default());
+        let buckets = [bucket("room", SECOND, 1)];
+        assert_eq!(pace.admit(&buckets), Ok(()));
+        assert_eq!(pace.admit(&buckets), Err(SECOND));
+        clock.advance(Duration::from_millis(999));
+        assert_eq!(pace.admit(&buckets), Err(Duration::from_millis(1)));
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(pace.admit(&buckets), Ok(()));
+    }
+
+    #[test]
+    fn one_bucket_that_refuses_costs_the_others_nothing() {
+        let (pace, clock) = pace(Config::default());
+        let (webhook, workspace) = (bucket("webhook", SECOND, 3), bucket("workspace", 10 * SECOND, 1));
+        let both = [webhook.clone(), workspace.clone()];
+        assert_eq!(pace.admit(&both), Ok(()));
+        for _ in 0..100 {
+            assert_eq!(pace.admit(&both), Err(10 * SECOND));
+        }
+        // Of the webhook's three one is gone, whichever of the two is asked first.
+        assert_eq!(pace.admit(&[workspace.clone(), webhook.clone()]), Err(10 * SECOND));
+        assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Ok(()));
+        assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Ok(()));
+        assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Err(SECOND));
+        // Both refuse: the longer wait is the one that helps.
+        assert_eq!(pace.admit(&both), Err(10 * SECOND));
+        clock.advance(10 * SECOND);
+        assert_eq!(pace.admit(&both), Ok(()));
+    }
+
+    #[test]
+    fn new_terms_replace_the_old_and_forgive_nothing() {
+        let (pace, clock) = pace(Config::default());
+        let (slow, fast) = ([bucket("room", 10 * SECOND, 1)], [bucket("room", SECOND, 5)]);
+        assert_eq!(pace.admit(&slow), Ok(()));
+        assert_eq!(pace.admit(&slow), Err(10 * SECOND));
+        // As full as the new bucket gets, not as the old one was.
+        assert_eq!(pace.admit(&fast), Err(SECOND));
+        clock.advance(SECOND);
+        assert_eq!(pace.admit(&fast), Ok(()));
+        // Two who disagree don't fill the bucket for each other.
+        let admitted = (0..100).filter(|_| pace.admit(&slow).is_ok() || pace.admit(&fast).is_ok()).count();
+        assert_eq!(admitted, 0);
+    }
+
+    #[test]
+    fn the_scale_makes_it_slower_or_faster() {
+        let room = [bucket("room", SECOND, 1)];
+        for (scale, wait) in [(0.5, 2 * SECOND), (4.0, SECOND / 4)] {
+            let (pace, _) = pace(Config { enabled: true, scale });
+            assert_eq!(pace.admit(&room), Ok(()));
+            assert_eq!(pace.admit(&room), Err(wait));
+        }
+    }
+
+    #[test]
+    fn switched_off_it_admits_everything_and_remembers_nothing() {
+        let (pace, _) = pace(Config { enabled: false, scale: 1.0 });
+        assert!((0..1000).all(|_| pace.admit(&[bucket("room", SECOND, 1)]).is_ok()));
+        assert!(pace.lock().by_key.is_empty());
+    }
+
+    #[test]
+    fn absurd_terms_are_bounded_rather_than_fatal() {
+        let (pace, _) = pace(Config { enabled: true, scale: 1e-300 });
+        let absurd = [
+            bucket("a", Duration::MAX, u32::MAX),
+            bucket("b", Duration::from_nanos(1), u32::MAX),
+            bucket("c", Duration::ZERO, 0),
+        ];
+        assert_eq!(pace.admit(&absurd), Ok(()));
+    }
+
+    #[test]
+    fn idle_buckets_are_forgotten() {
+        let (pace, clock) = pace(Config::default());
+        for round in 0..20 {
+            for room in 0..SWEEP_AT_LEAST {
+                pace.admit(&[bucket(&format!("{round}/{room}"), SECOND, 3)]).unwrap();
+            }
+            clock.advance(2 * SECOND);
+        }
+        assert!(pace.lock().by_key.len() <= 2 * SWEEP_AT_LEAST);
+        // What still owes something is not.
+        let busy = [bucket("busy", 3600 * SECOND, 1)];
+        pace.admit(&busy).unwrap();
+        for room in 0..4 * SWEEP_AT_LEAST {
+            pace.admit(&[bucket(&format!("more/{room}"), SECOND, 3)]).unwrap();
+        }
+        assert!(pace.admit(&busy).is_err());
+    }
+
+    #[test]
+    fn many_who_ask_at_once_get_no_more_than_there_is() {
+        let (pace, _) = pace(Config::default());
+        let buckets = [bucket("webhook", SECOND, 80), bucket("workspace", SECOND, 50)];
+        let admitted: usize = std::thread::scope(|scope| {
+            let ask = || (0..200).filter(|_| pace.admit(&buckets).is_ok()).count();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(admitted, 50);
+        let left = (0..100).filter(|_| pace.admit(&buckets[..1]).is_ok()).count();
+        assert_eq!(left, 30, "refusals took from the bucket that had some left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_by_tokios_clock() {
+        let pace = Pace::default();
+        let room = [bucket("room", 3600 * SECOND, 1)];
+        assert_eq!(pace.admit(&room), Ok(()));
+        let wait = pace.admit(&room).unwrap_err();
+        tokio::time::sleep(wait).await;
+        assert_eq!(pace.admit(&room), Ok(()));
     }
 }

@@ -1,1 +1,194 @@
-//! SQLite.
+//! The store in one SQLite file: the default, for one daemon.
+//!
+//! A writer thread commits in groups ([`thread`]); two readers, one for the pipeline's questions and one for people's,
+//! see what is committed and never wait for it. What each trait asks lies in a file of its own, as functions of a
+//! connection: [`inbox`], [`enqueue`], [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`],
+//! [`quarantine`]. [`lanes`] keeps the order. [`schema`] is the file itself.
+
+mod claim;
+mod enqueue;
+mod holds;
+mod inbox;
+mod lanes;
+mod leases;
+mod ledger;
+mod quarantine;
+mod rows;
+mod schema;
+mod settle;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{
+    Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
+    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
+    Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+};
+use crate::event::Event;
+use crate::integration::{Fingerprint, IntegrationId};
+use enqueue::Entry;
+use rows::EventRow;
+use schema::Lock;
+use thread::Worker;
+
+/// A store in a SQLite file. Dropping it finishes what is queued and closes the file.
+#[derive(Debug)]
+pub struct Sqlite {
+    // Dropped in this order: the writer last, so that it carries the log over into the file and removes it.
+    /// For the pipeline: short questions, asked often.
+    reader: Worker,
+    /// For people and gauges: questions that may look at much.
+    ledger: Worker,
+    writer: Worker,
+}
+
+impl Sqlite {
+    /// Opens the daemon's store: makes it where it is missing, brings its schema up to date, and keeps other daemons
+    /// off it.
+    pub fn open(path: &Path) -> Result<Self> {
+        schema::create(path)?;
+        let lock = Lock::take(path)?;
+        let connection = schema::connect(path)?;
+        schema::migrate(&connection, path)?;
+        Self::start(path, connection, Some(lock))
+    }
+
+    /// Opens a store beside the daemon that may be running on it, for a person's command.
+    pub fn open_shared(path: &Path) -> Result<Self> {
+        let connection = schema::connect(path)?;
+        schema::expect_current(&connection, path)?;
+        Self::start(path, connection, None)
+    }
+
+    fn start(path: &Path, connection: rusqlite::Connection, lock: Option<Lock>) -> Result<Self> {
+        let writer = Worker::writer(connection, lock)?;
+        let reader = Worker::reader("store-reader", schema::connect(path)?)?;
+        let ledger = Worker::reader("store-ledger", schema::connect(path)?)?;
+        Ok(Self { reader, ledger, writer })
+    }
+}
+
+#[async_trait]
+impl Inbox for Sqlite {
+    async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool> {
+        let event = EventRow::new(event, received_at, None);
+        self.writer.call(move |connection| inbox::push(connection, &event)).await
+    }
+
+    async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
+        self.reader.call(move |connection| inbox::peek(connection, after, limit)).await
+    }
+
+    async fn discard(&self, numbers: &[i64]) -> Result<()> {
+        let numbers = numbers.to_vec();
+        self.writer.call(move |connection| inbox::discard(connection, &numbers)).await
+    }
+}
+
+#[async_trait]
+impl Outbox for Sqlite {
+    async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
+        let batch: Vec<_> = batch.into_iter().map(|dispatched| Entry::new(dispatched, now)).collect();
+        self.writer.call(move |connection| enqueue::enqueue(connection, batch, now)).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>> {
+        self.writer.call(move |connection| claim::claim(connection, &claim)).await
+    }
+
+    async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
+        // Rows whose lease has lapsed wait too. It is the writer who ends leases, but one seldom lapses.
+        if self.reader.call(move |connection| leases::any_lapsed(connection, now)).await? {
+            self.writer.call(move |connection| leases::lapse(connection, now)).await?;
+        }
+        self.reader.call(move |connection| claim::waiting(connection, now, limit)).await
+    }
+
+    async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()> {
+        let by = by.clone();
+        self.writer.call(move |connection| settle::settle(connection, &by, &settlements)).await
+    }
+
+    async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()> {
+        let (by, rows) = (by.clone(), rows.to_vec());
+        self.writer.call(move |connection| leases::release(connection, &by, &rows)).await
+    }
+
+    async fn renew(&self, lease: Lease) -> Result<()> {
+        self.writer.call(move |connection| leases::renew(connection, &lease)).await
+    }
+
+    async fn recover(&self) -> Result<()> {
+        self.writer.call(leases::recover).await
+    }
+
+    async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
+        self.reader.call(move |connection| holds::holds(connection, now)).await
+    }
+
+    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize> {
+        let current = current.iter().cloned().collect();
+        self.writer.call(move |connection| holds::heal(connection, &current, now)).await
+    }
+}
+
+#[async_trait]
+impl Quarantine for Sqlite {
+    async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
+        self.writer.call(move |connection| quarantine::quarantine(connection, &items)).await
+    }
+
+    async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {
+        self.ledger.call(move |connection| quarantine::list(connection, before, limit)).await
+    }
+
+    async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>> {
+        self.ledger.call(move |connection| quarantine::one(connection, number)).await
+    }
+
+    async fn remove_quarantined(&self, number: i64) -> Result<bool> {
+        self.writer.call(move |connection| quarantine::remove(connection, number)).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Sqlite {
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>> {
+        self.ledger.call(move |connection| ledger::list(connection, &filter)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
+        self.ledger.call(move |connection| ledger::detail(connection, id)).await
+    }
+
+    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
+        self.writer.call(move |connection| ledger::resend(connection, id, now)).await
+    }
+
+    async fn depth(&self, now: Timestamp) -> Result<Depth> {
+        self.ledger.call(move |connection| ledger::depth(connection, now)).await
+    }
+
+    async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {
+        self.writer.call(move |connection| sweep::sweep(connection, retention, limit)).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let look = |connection: &rusqlite::Connection| {
+            connection
+                .query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))
+                .map_err(StoreError::from)
+        };
+        self.reader.call(look).await?;
+        // Through the writer it also shows that the file can be locked for writing.
+        self.writer.call(look).await
+    }
+}

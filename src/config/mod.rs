@@ -1,0 +1,208 @@
+//! Every setting of the daemon: read from four places, checked as a whole, and complained about all at once.
+//!
+//! [`DEFAULT`] is documentation, default and schema in one: what is not in it is no setting. `layers` reads it, the
+//! operator's file, the environment and the command line into trees that remember where each value came from; `tree`
+//! holds the merged tree against the schema; `rules` are those that no type expresses. Each section's values end up in
+//! the [`Config`] of the room that they are for. Only this room reads the environment.
+
+mod layers;
+mod rules;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::wire::Config as Wire;
+use tree::Tree;
+
+/// The default configuration, commented: what `config/default.toml` holds.
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+/// Where the operator's file is, unless said otherwise. It need not be there.
+pub const DEFAULT_FILE: &str = "/etc/forgebell/forgebell.toml";
+
+/// The settings of the whole daemon.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub node: Node,
+    pub log: crate::log::Config,
+    pub http: crate::api::Config,
+    pub amqp: crate::pipeline::amqp::Config,
+    pub store: crate::store::Config,
+    pub wire: Wire,
+    pub pace: crate::wire::pace::Config,
+    pub delivery: crate::pipeline::Config,
+    pub retry: crate::pipeline::retry::Config,
+    /// How old news may be, by adapter's slug (with dashes), where it is not as the adapter says. Whether there is such
+    /// an adapter is for those to check who know them.
+    pub patience: BTreeMap<String, Duration>,
+    pub provision: crate::provision::Config,
+}
+
+/// `[node]`: which of several this is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Whose leases are whose.
+    pub name: String,
+}
+
+/// Where settings come from, beside [`DEFAULT`]; later ones go before earlier ones.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Must be there.
+    pub file: Option<PathBuf>,
+    /// Of these, `FORGEBELL__SECTION__KEY` and the system's proxies matter.
+    pub environment: Vec<(OsString, OsString)>,
+    /// `section.key=value`.
+    pub options: Vec<String>,
+}
+
+impl Sources {
+    /// This process's: the file that was asked for or else [`DEFAULT_FILE`] if it is there, its environment, and the
+    /// options of its command line.
+    pub fn of_process(file: Option<PathBuf>, options: Vec<String>) -> Self {
+        let default_file = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
+        Self { file: file.or_else(default_file), environment: std::env::vars_os().collect(), options }
+    }
+
+    /// The file that is read, for people.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+/// What is wrong with one setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigError {
+    /// `section.key`; empty where it is a whole file that can't be read.
+    pub key: String,
+    /// What was given, unless it may be a secret.
+    pub value: Option<String>,
+    /// Where: `/etc/forgebell/forgebell.toml:7`, `FORGEBELL__HTTP__LISTEN`.
+    pub origin: Option<String>,
+    pub problem: String,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(origin) = &self.origin {
+            write!(f, "{origin}: ")?;
+        }
+        match (self.key.as_str(), &self.value) {
+            ("", _) => {}
+            (key, None) => write!(f, "{key}: ")?,
+            (key, Some(value)) => write!(f, "{key} = {value}: ")?,
+        }
+        f.write_str(&self.problem)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; did you mean {suggestion}?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that is wrong with a configuration, a line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mistakes = if self.0.len() == 1 { "a mistake" } else { "mistakes" };
+        write!(f, "the configuration has {mistakes}:")?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong, not the first of it.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
+        let (layers, mut errors) = layers::read(sources);
+        let mut tree = Tree::merge(layers, &mut errors);
+        tree.report_unknown();
+        tree.read_secrets_from_files();
+        let node = tree.section("node", rules::node);
+        let log = tree.section("log", rules::none);
+        let http = tree.section("http", rules::http);
+        let amqp = tree.section("amqp", rules::amqp);
+        let store = tree.section("store", rules::store);
+        let wire = tree.section("wire", rules::wire);
+        let pace = tree.section("pace", rules::pace);
+        let delivery = tree.section("delivery", rules::delivery);
+        let retry = tree.section("retry", rules::retry);
+        let patience = tree.section("patience", rules::patience);
+        let provision = tree.section("provision", rules::none);
+        errors.extend(tree.into_errors());
+
+        // All were looked at, so that all is said; now one that is missing is enough.
+        let complete = || {
+            Some(Self {
+                node: node?,
+                log: log?,
+                http: http?,
+                amqp: amqp?,
+                store: store?,
+                wire: with_proxies(wire?, &sources.environment),
+                pace: pace?,
+                delivery: delivery?,
+                retry: retry?,
+                patience: patience?.by_slug(),
+                provision: provision?,
+            })
+        };
+        match complete() {
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(ConfigErrors(errors)),
+        }
+    }
+}
+
+/// `[patience]`, as it is read.
+#[derive(Deserialize)]
+struct Patience(BTreeMap<String, Friendly>);
+
+impl Patience {
+    /// By slugs as adapters have them: GitLab's with underscores (`microsoft_teams`) mean the same.
+    fn by_slug(self) -> BTreeMap<String, Duration> {
+        self.0.into_iter().map(|(slug, age)| (slug.replace('_', "-"), age.0)).collect()
+    }
+}
+
+/// A duration as people write it.
+#[derive(Deserialize)]
+struct Friendly(#[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] Duration);
+
+/// Tells the guard which hosts are the system's proxies, by the variables that the HTTP client goes by as well.
+fn with_proxies(config: Wire, environment: &[(OsString, OsString)]) -> Wire {
+    const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
+    if !config.system_proxy {
+        return config;
+    }
+    let is_proxy = |name: &OsString| {
+        name.to_str().is_some_and(|name| VARIABLES.contains(&name.to_ascii_lowercase().as_str()))
+    };
+    let proxies = environment.iter().filter(|(name, _)| is_proxy(name));
+    let proxy_hosts = proxies.filter_map(|(_, value)| proxy_host(value.to_str()?)).collect();
+    Wire { proxy_hosts, ..config }
+}
+
+/// The host of a proxy, written as a URL or without its scheme.
+fn proxy_host(address: &str) -> Option<String> {
+    let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    Some(url::Url::parse(&address).ok()?.host_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

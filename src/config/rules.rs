@@ -1,0 +1,112 @@
+//! What no type says of a setting.
+
+use std::time::Duration;
+
+use super::{Node, Patience};
+use crate::api::Config as Http;
+use crate::pipeline::Config as Delivery;
+use crate::pipeline::amqp::Config as Amqp;
+use crate::pipeline::retry::Config as Retry;
+use crate::store::Config as Store;
+use crate::wire::Config as Wire;
+use crate::wire::pace::Config as Pace;
+
+/// What is wrong: a key, and why it would not work.
+pub(super) type Problem = (String, &'static str);
+
+/// One rule: what must hold, the key that it is about, and what is said where it does not hold.
+type Rule = (bool, &'static str, &'static str);
+
+const ABOVE_0: &str = "must be above 0";
+const NAMED: &str = "must not be empty";
+const NONE: Duration = Duration::ZERO;
+
+fn broken(rules: &[Rule]) -> Vec<Problem> {
+    let broken = rules.iter().filter(|(holds, ..)| !holds);
+    broken.map(|(_, key, problem)| ((*key).to_owned(), *problem)).collect()
+}
+
+/// Any value that the types allow will do.
+pub(super) fn none<T>(_: &T) -> Vec<Problem> {
+    Vec::new()
+}
+
+pub(super) fn node(config: &Node) -> Vec<Problem> {
+    broken(&[(!config.name.trim().is_empty(), "name", NAMED)])
+}
+
+pub(super) fn http(config: &Http) -> Vec<Problem> {
+    broken(&[
+        (config.body_limit > 0, "body_limit", ABOVE_0),
+        (config.body_timeout > NONE, "body_timeout", ABOVE_0),
+    ])
+}
+
+pub(super) fn amqp(config: &Amqp) -> Vec<Problem> {
+    let url = config.url.expose();
+    broken(&[
+        (
+            !(config.enabled && url.is_empty()),
+            "url",
+            "is needed, since amqp.enabled is true; set it, or amqp.url_file",
+        ),
+        (
+            url.is_empty() || url.starts_with("amqp://") || url.starts_with("amqps://"),
+            "url",
+            "must begin with amqp:// or amqps://",
+        ),
+        (!config.exchange.is_empty(), "exchange", NAMED),
+        (!config.queue.is_empty(), "queue", NAMED),
+        (!config.routing_keys.is_empty(), "routing_keys", "must not be empty; \"#\" takes everything"),
+        (config.prefetch > 0, "prefetch", "must be above 0, which would be no limit at all"),
+        (config.heartbeat >= Duration::from_secs(1), "heartbeat", "must be 1s or more"),
+        (config.connect_timeout > NONE, "connect_timeout", ABOVE_0),
+        (config.reconnect_max > NONE, "reconnect_max", ABOVE_0),
+    ])
+}
+
+pub(super) fn store(config: &Store) -> Vec<Problem> {
+    broken(&[
+        (!config.path.as_os_str().is_empty(), "path", NAMED),
+        (config.sweep_every > NONE, "sweep_every", ABOVE_0),
+    ])
+}
+
+pub(super) fn wire(config: &Wire) -> Vec<Problem> {
+    broken(&[(config.connect_timeout > NONE, "connect_timeout", ABOVE_0)])
+}
+
+pub(super) fn pace(config: &Pace) -> Vec<Problem> {
+    broken(&[(
+        config.scale > 0.0,
+        "scale",
+        "must be above 0; to send without limits, set pace.enabled = false",
+    )])
+}
+
+pub(super) fn delivery(config: &Delivery) -> Vec<Problem> {
+    broken(&[
+        (config.concurrency > 0, "concurrency", ABOVE_0),
+        (config.in_memory > 0, "in_memory", ABOVE_0),
+        (
+            config.lease >= Duration::from_secs(10),
+            "lease",
+            "must be 10s or more: a node that is merely slow must not be taken for dead",
+        ),
+        (config.breaker_threshold > 0, "breaker_threshold", ABOVE_0),
+        (config.breaker_max > NONE, "breaker_max", ABOVE_0),
+    ])
+}
+
+pub(super) fn retry(config: &Retry) -> Vec<Problem> {
+    broken(&[
+        (config.initial > NONE, "initial", ABOVE_0),
+        (config.max >= config.initial, "max", "must not be below retry.initial"),
+        (config.multiplier >= 1.0, "multiplier", "must be 1 or more"),
+        (config.attempts > 0, "attempts", ABOVE_0),
+    ])
+}
+
+pub(super) fn patience(Patience(config): &Patience) -> Vec<Problem> {
+    config.iter().filter(|(_, age)| age.0 == NONE).map(|(slug, _)| (slug.clone(), ABOVE_0)).collect()
+}

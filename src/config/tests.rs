@@ -1,0 +1,224 @@
+use std::net::SocketAddr;
+
+use super::*;
+
+/// What a load says with this file's text, these variables and these options.
+fn load(text: &str, environment: &[(&str, &str)], options: &[&str]) -> Result<Config, Vec<String>> {
+    let file = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
+    std::fs::write(&file, text).expect("a written file");
+    let sources = Sources {
+        file: Some(file.path().to_owned()),
+        environment: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        options: options.iter().map(ToString::to_string).collect(),
+    };
+    let name = file.path().display().to_string();
+    Config::load(&sources)
+        .map_err(|errors| errors.0.iter().map(|error| error.to_string().replace(&name, "FILE")).collect())
+}
+
+fn errors(text: &str) -> Vec<String> {
+    load(text, &[], &[]).expect_err("mistakes")
+}
+
+#[test]
+fn the_defaults_are_a_configuration() {
+    let config = Config::load(&Sources::default()).expect("defaults without a mistake");
+    assert_eq!(config.http.listen, SocketAddr::from(([127, 0, 0, 1], 8090)));
+    assert!(!config.amqp.enabled && config.amqp.url.is_blank() && config.amqp.ca_file.is_none());
+    assert!(config.http.webhook_token.is_none(), "an empty token is none, not one that is empty");
+    assert!(config.patience.is_empty() && config.provision.files.is_empty());
+    assert_eq!(config.delivery.grace, Duration::from_secs(20));
+}
+
+#[test]
+fn the_wires_own_defaults_are_the_documented_ones() {
+    let config = Config::load(&Sources::default()).expect("defaults without a mistake");
+    assert_eq!(config.wire, Wire::default());
+    assert_eq!(config.pace, crate::wire::pace::Config::default());
+}
+
+#[test]
+fn every_key_and_section_is_explained() {
+    let mut before = "";
+    for line in DEFAULT.lines() {
+        let is_key = !line.starts_with('#') && line.contains('=');
+        assert!(!is_key || before.starts_with("# "), "no comment above: {line}");
+        assert!(line.len() <= 120, "too long: {line}");
+        before = line;
+    }
+    assert!(DEFAULT.lines().filter(|line| line.starts_with('[')).count() >= 11);
+}
+
+#[test]
+fn later_sources_go_before_earlier_ones() {
+    let text =
+        "[http]\nlisten = '127.0.0.1:1'\nbody_limit = 1\n[node]\nname = 'file'\n[log]\nfilter = 'debug'";
+    let environment = [("FORGEBELL__HTTP__LISTEN", "127.0.0.1:2"), ("FORGEBELL__NODE__NAME", "environment")];
+    let config = load(text, &environment, &["http.listen=127.0.0.1:3"]).expect("no mistake");
+    assert_eq!(config.http.listen.port(), 3);
+    assert_eq!(config.node.name, "environment");
+    assert_eq!((config.log.filter.as_str(), config.http.body_limit), ("debug", 1));
+    assert_eq!(config.http.body_timeout, Duration::from_secs(10), "what nobody names is as by default");
+}
+
+#[test]
+fn texts_are_read_as_what_the_setting_is() {
+    let environment = [
+        ("FORGEBELL__AMQP__ENABLED", "yes"),
+        ("FORGEBELL__AMQP__URL", "amqp://bell:a=b@broker/%2f"),
+        ("FORGEBELL__AMQP__PREFETCH", "7"),
+        ("FORGEBELL__AMQP__ROUTING_KEYS", "push.#, issue.#"),
+        ("FORGEBELL__PACE__SCALE", "2"),
+        ("FORGEBELL__PATIENCE__MICROSOFT_TEAMS", "1h 30m"),
+        ("FORGEBELL_CONFIG", "not ours to read"),
+        ("OTHER", "nor this"),
+    ];
+    let options = ["wire.allow_networks=10.0.0.0/8,fd00::/8", "wire.ca_file=/etc/ca.pem", "log.format=json"];
+    let config = load("", &environment, &options).expect("no mistake");
+    assert!(config.amqp.enabled);
+    assert_eq!(config.amqp.url.expose(), "amqp://bell:a=b@broker/%2f");
+    assert_eq!(config.amqp.prefetch, 7);
+    assert_eq!(config.amqp.routing_keys, ["push.#", "issue.#"]);
+    assert!((config.pace.scale - 2.0).abs() < f64::EPSILON);
+    assert_eq!(config.patience["microsoft-teams"], Duration::from_secs(5400));
+    assert_eq!(config.wire.allow_networks.len(), 2);
+    assert_eq!(config.wire.ca_file, Some(PathBuf::from("/etc/ca.pem")));
+    assert_eq!(format!("{:?}", config.log.format), "Json");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_with_its_place_and_a_way_out() {
+    let text = r#"
+listen = "127.0.0.1:1"
+[htpp]
+listen = "127.0.0.1:1"
+[http]
+listen = "localhost"
+body_limits = 5
+body_limit = "much"
+metrics = 1
+prefetch = 5
+[amqp]
+prefetch = 70000
+queue_type = "Quorum"
+routing_keys = []
+[delivery]
+lesae = "1m"
+lease = "1 moment"
+grace = 20
+[wire]
+allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]
+[patience]
+slack = "soon"
+[store]
+sweep_every = "0s"
+"#;
+    let environment = [("FORGEBELL__RETRY__MULTIPLIER", "0.5"), ("FORGEBELL__LOG__FORMAT", "xml")];
+    let mut told = load(text, &environment, &["retry.max", "node.name="]).expect_err("mistakes");
+    told.sort();
+    let told = told.join("\n");
+    for part in [
+        "FILE:2: listen: there is no such section; did you mean http.listen?",
+        "FILE:4: htpp: there is no such section; did you mean [http]?",
+        r#"FILE:6: http.listen = "localhost": invalid socket address syntax (the default is "127.0.0.1:8090")"#,
+        "FILE:7: http.body_limits: there is no such setting; did you mean http.body_limit?",
+        r#"FILE:8: http.body_limit = "much": must be a whole number (the default is 10485760)"#,
+        "FILE:9: http.metrics = 1: must be true or false (the default is true)",
+        "FILE:10: http.prefetch: there is no such setting; did you mean amqp.prefetch?",
+        "FILE:12: amqp.prefetch = 70000: integer `70000`, expected 0 to 65535 (the default is 512)",
+        r#"FILE:13: amqp.queue_type = "Quorum": unknown variant `Quorum`, expected `quorum` or `classic`"#,
+        "FILE:16: delivery.lesae: there is no such setting; did you mean delivery.lease?",
+        r#"FILE:17: delivery.lease = "1 moment": is no duration; they are written "300ms", "10s""#,
+        r#"FILE:18: delivery.grace = 20: must be a text, in quotes (the default is "20s")"#,
+        r#"FILE:20: wire.allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]: "#,
+        r#"FILE:22: patience.slack = "soon": is no duration; "#,
+        r#"FILE:24: store.sweep_every = "0s": must be above 0 (the default is "10m")"#,
+        r#"FORGEBELL__RETRY__MULTIPLIER: retry.multiplier = "0.5": must be 1 or more (the default is 3.2)"#,
+        r#"FORGEBELL__LOG__FORMAT: log.format = "xml": unknown variant `xml`, expected `human` or `json`"#,
+        "the command line: an option has no `=`",
+        r#"the command line: node.name = "": must not be empty (the default is "forgebell")"#,
+    ] {
+        assert!(told.contains(part), "{part}\nis not among\n{told}");
+    }
+    assert_eq!(told.lines().count(), 19, "{told}");
+}
+
+#[test]
+fn secrets_are_read_from_files() {
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&secret, " t0psecret \r\n").expect("a written file");
+    let path = secret.path().display();
+    let config = load(&format!("[http]\nwebhook_token_file = '{path}'"), &[], &[]).expect("no mistake");
+    assert_eq!(config.http.webhook_token.expect("a token").expose(), " t0psecret ");
+
+    let both = format!("[http]\nwebhook_token = 'x'\nwebhook_token_file = '{path}'");
+    let told = errors(&both);
+    assert!(told[0].contains("http.webhook_token is set as well") && told.len() == 1, "{told:?}");
+    // What a file sets, the environment can unset.
+    assert!(load(&both, &[("FORGEBELL__HTTP__WEBHOOK_TOKEN", "")], &[]).is_ok());
+
+    let told = errors("[amqp]\nenabled = true\nurl_file = '/nowhere/url'");
+    assert!(told[0].starts_with("FILE:3: amqp.url_file = \"/nowhere/url\": cannot be read: "), "{told:?}");
+
+    std::fs::write(&secret, "\n").expect("a written file");
+    let told = errors(&format!("[amqp]\nurl_file = '{path}'"));
+    assert!(told[0].ends_with("the file is empty"), "{told:?}");
+}
+
+#[test]
+fn no_secret_is_told() {
+    let cases = [
+        "[amqp]\nurl = 'http://bell:t0psecret@broker'",
+        "[amqp]\nurl = ['amqp://bell:t0psecret@broker']",
+        "[amqp]\nulr = 'amqp://bell:t0psecret@broker'",
+        "[amqp]\nurl = amqp://bell:t0psecret@broker",
+        "[http]\nwebhook_token = 't0psecret\n",
+        "[http]\nwebhook_token = { t0psecret = 1 }",
+        "webhook_token = 't0psecret'",
+    ];
+    for case in cases {
+        let told = errors(case).join("\n");
+        assert!(!told.contains("t0psecret"), "{told}");
+        assert!(told.starts_with("FILE:"), "{told}");
+    }
+    let told = load("", &[], &["t0psecret"]).expect_err("mistakes").join("\n");
+    assert!(!told.contains("t0psecret"), "{told}");
+    let told = errors("[http]\nwebhook_token = 12345").join("\n");
+    assert_eq!(told, "FILE:2: http.webhook_token: must be a text, in quotes");
+}
+
+#[test]
+fn a_broker_that_is_wanted_must_be_named() {
+    let told = errors("[amqp]\nenabled = true");
+    assert_eq!(told, ["amqp.url: is needed, since amqp.enabled is true; set it, or amqp.url_file"]);
+}
+
+#[test]
+fn a_value_where_a_section_should_be_is_told() {
+    assert_eq!(errors("http = 'x'"), ["FILE:1: http: is a section: its keys go under [http]"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_or_no_toml_is_told() {
+    let sources = Sources { file: Some("/nowhere/forgebell.toml".into()), ..Sources::default() };
+    let told = Config::load(&sources).expect_err("a mistake").to_string();
+    assert!(
+        told.starts_with("the configuration has a mistake:\n  /nowhere/forgebell.toml: cannot be read: "),
+        "{told}"
+    );
+    let told = errors("[http]\nlisten == 1");
+    assert!(told[0].starts_with("FILE:2: is not TOML: "), "{told:?}");
+}
+
+#[test]
+fn the_systems_proxies_are_told_to_the_guard() {
+    let environment = [
+        ("HTTPS_PROXY", "http://bell:pw@Proxy.corp:3128"),
+        ("http_proxy", "10.0.0.1:8080"),
+        ("NO_PROXY", "x"),
+    ];
+    let config = load("", &environment, &[]).expect("no mistake");
+    assert_eq!(config.wire.proxy_hosts, ["proxy.corp", "10.0.0.1"]);
+    let config = load("[wire]\nsystem_proxy = false", &environment, &[]).expect("no mistake");
+    assert!(config.wire.proxy_hosts.is_empty());
+}

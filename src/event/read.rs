@@ -1,0 +1,68 @@
+//! How fields are read: what is forgiven, what is not, and how a mistake is named.
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Reads one payload. Where that fails, a second look finds out in which field, so that good payloads don't pay
+/// for the bookkeeping.
+pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|error| {
+        let second_look =
+            serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json));
+        let why = second_look.err().map_or_else(|| error.to_string(), |named| named.to_string());
+        // The text quotes the offending value, of whatever length.
+        excerpt(&why, 300)
+    })
+}
+
+/// Words out of a payload go into error texts short and on one line.
+pub(super) fn excerpt(text: &str, max_chars: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(max_chars).collect()
+}
+
+/// Reads `null` as the type's empty value: GitLab writes both an absent field and `null` for "none".
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads an object and nothing else. A derived reader would take an array too, by position, and so see an issue
+/// number 0 in `[]`.
+pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_map(ObjectOf(std::marker::PhantomData))
+}
+
+/// [`object`], or nothing at all.
+pub(super) fn object_or_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(bound = "T: Deserialize<'de>")]
+    struct Object<T>(#[serde(deserialize_with = "object")] T);
+
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(value)| value))
+}
+
+struct ObjectOf<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectOf<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}

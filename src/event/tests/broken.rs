@@ -1,0 +1,281 @@
+//! What is not forgiven, and the words in which it is refused.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{bytes_of, decode, event, files, json_of};
+use crate::event::Undecodable;
+
+fn refusal(body: impl Into<bytes::Bytes>) -> Undecodable {
+    decode(body).expect_err("this is no event")
+}
+
+/// The refusal's words name the thing.
+fn refuses(body: &Value, kind: &str, words: &[&str]) {
+    let refusal = refusal(body.to_string());
+    assert!(matches!(&refusal, Undecodable::Malformed { kind: of, .. } if of == kind), "{refusal:?}");
+    let text = refusal.to_string();
+    for word in words {
+        assert!(text.contains(word), "`{text}` does not say `{word}`");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_no_event() {
+    for body in [
+        "",
+        " ",
+        "hello",
+        "{",
+        "{]",
+        "{\"object_kind\":}",
+        "{'object_kind':'push'}",
+        "[1,",
+        "\"",
+        "nul",
+        "\u{feff}{}",
+    ] {
+        assert!(matches!(refusal(body), Undecodable::NotJson(_)), "{body:?}");
+    }
+    assert_eq!(refusal("{} {}").to_string(), "the body is no JSON: trailing characters at line 1 column 4");
+}
+
+#[test]
+fn json_that_is_no_object_is_no_event() {
+    for body in
+        ["[]", "[\"push\"]", "[[\"push\"], \"push\"]", "1", "-0.5", "\"push\"", "null", "true", " [ { } ] "]
+    {
+        assert_eq!(refusal(body), Undecodable::NotAnObject, "{body}");
+    }
+}
+
+#[test]
+fn an_object_of_no_kind_is_no_event() {
+    for body in [json!({}), json!({ "object_kind": null }), json!({ "object_kind": "", "event_name": "" })] {
+        assert_eq!(refusal(body.to_string()), Undecodable::NoKind, "{body}");
+    }
+}
+
+#[test]
+fn an_unknown_kind_is_named_but_not_at_length() {
+    let unknown = |kind: &str| refusal(json!({ "object_kind": kind }).to_string()).to_string();
+    assert_eq!(unknown("party"), "unknown kind of event `party`");
+    assert_eq!(unknown("Push"), "unknown kind of event `Push`");
+    assert_eq!(unknown("a\nb\u{7}c"), "unknown kind of event `abc`");
+    assert!(unknown(&"é".repeat(1_000_000)).chars().count() < 100);
+}
+
+#[test]
+fn wrong_types_are_refused_by_the_name_of_their_field() {
+    refuses(&json!({ "object_kind": 5 }), "?", &["object_kind", "integer `5`"]);
+    refuses(&json!({ "object_kind": "push", "event_type": [] }), "push", &["event_type", "a string"]);
+    refuses(&json!({ "object_kind": "push", "ref": 7 }), "push", &["ref", "integer `7`", "a string"]);
+    refuses(&json!({ "object_kind": "push" }), "push", &["`ref`", "missing"]);
+    refuses(&json!({ "object_kind": "push", "ref": "  " }), "push", &["`ref`", "empty"]);
+    refuses(
+        &json!({ "object_kind": "push", "ref": "refs/heads/x", "commits": [{ "id": "1" }, { "id": 2 }] }),
+        "push",
+        &["commits[1].id", "integer `2`"],
+    );
+    refuses(
+        &json!({ "object_kind": "push", "ref": "r", "project": [42] }),
+        "push",
+        &["project", "an object"],
+    );
+    refuses(&json!({ "object_kind": "push", "ref": "r", "project": 42 }), "push", &["project", "an object"]);
+    refuses(&json!({ "object_kind": "push", "ref": "r", "project_id": "42" }), "push", &["project_id"]);
+    refuses(&json!({ "object_kind": "issue" }), "issue", &["object_attributes", "missing"]);
+    refuses(&json!({ "object_kind": "issue", "object_attributes": null }), "issue", &["object_attributes"]);
+    refuses(
+        &json!({ "object_kind": "issue", "object_attributes": [] }),
+        "issue",
+        &["object_attributes", "an object"],
+    );
+    refuses(
+        &json!({ "object_kind": "issue", "object_attributes": { "iid": "one" } }),
+        "issue",
+        &["object_attributes.iid", "\"one\""],
+    );
+    refuses(
+        &json!({ "object_kind": "pipeline", "object_attributes": {}, "builds": [{ "name": {} }] }),
+        "pipeline",
+        &["builds[0].name"],
+    );
+}
+
+#[test]
+fn a_field_that_stands_twice_is_refused() {
+    let twice = r#"{"object_kind":"push","object_kind":"issue","ref":"refs/heads/main"}"#;
+    assert!(refusal(twice).to_string().contains("duplicate field `object_kind`"));
+    let twice = r#"{"object_kind":"push","ref":"refs/heads/main","ref":"refs/heads/other"}"#;
+    assert!(refusal(twice).to_string().contains("duplicate field `ref`"));
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    for file in ["push.json", "note_snippet.json", "member_add.json"] {
+        let whole = bytes_of(file);
+        let end = whole.trim_ascii_end().len();
+        for cut in 0..end {
+            let refusal = refusal(whole[..cut].to_vec());
+            assert!(matches!(refusal, Undecodable::NotJson(_)), "{file} cut at {cut}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn text_that_is_no_utf_8_is_refused_wherever_it_stands() {
+    let whole = bytes_of("push.json");
+    // In the kind, in a name that is read, in a string and a field name that are not.
+    for place in ["\"push\"", "John Smith", "Diaspora", "git_ssh_url"] {
+        let at = whole.windows(place.len()).position(|w| w == place.as_bytes()).expect("stands there") + 2;
+        for bad in [&[0xff][..], &[0xc3], &[0xed, 0xa0, 0x80], &[0xc0, 0xaf], &[0xf5, 0x80, 0x80, 0x80]] {
+            let body = [&whole[..at], bad, &whole[at..]].concat();
+            let refusal = refusal(body).to_string();
+            assert!(
+                refusal.contains("utf-8") && refusal.contains(&format!("index {at}")),
+                "{place}: {refusal}"
+            );
+        }
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_in_a_field_that_is_read_is_refused() {
+    let body = r#"{"object_kind":"push","ref":"refs/heads/\ud800"}"#;
+    assert!(refusal(body).to_string().starts_with("not a readable `push` event: ref: "));
+}
+
+#[test]
+fn control_characters_reach_no_error_text() {
+    let refusal = refusal(
+        json!({ "object_kind": "issue", "object_attributes": { "iid": "\n\u{1b}[31m" } }).to_string(),
+    );
+    assert!(!refusal.to_string().contains(|c: char| c.is_control()), "{refusal:?}");
+}
+
+#[test]
+fn depth_never_overflows() {
+    const DEPTH: usize = 10_000;
+    let arrays = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
+    let objects = "{\"a\":".repeat(DEPTH) + "1" + &"}".repeat(DEPTH);
+    for deep in [&arrays, &objects] {
+        assert!(decode(deep.clone()).is_err());
+        assert!(decode(deep[..deep.len() / 2].to_owned()).is_err());
+        // As the value of a field that is read: neither a word nor a list of commits.
+        for body in [
+            format!("{{\"object_kind\":{deep}}}"),
+            format!("{{\"object_kind\":\"push\",\"ref\":{deep}}}"),
+            format!("{{\"object_kind\":\"push\",\"ref\":\"r\",\"commits\":{deep}}}"),
+            format!("{{\"object_kind\":\"push\",\"ref\":\"r\",\"project\":{{\"visibility_level\":{deep}}}}}"),
+        ] {
+            assert!(decode(body).is_err());
+        }
+        // A field that nobody reads may be as deep as it likes, and an object may be full of such fields.
+        assert!(decode(format!("{{\"object_kind\":\"push\",\"ref\":\"r\",\"unread\":{deep}}}")).is_ok());
+    }
+    assert!(decode(format!("{{\"object_kind\":\"issue\",\"object_attributes\":{arrays}}}")).is_err());
+    assert!(decode(format!("{{\"object_kind\":\"issue\",\"object_attributes\":{objects}}}")).is_ok());
+}
+
+#[test]
+fn huge_strings_are_read_but_not_quoted() {
+    let huge = "x".repeat(5_000_000);
+    let push = json!({ "object_kind": "push", "ref": "refs/heads/main", "user_name": huge, "unread": huge });
+    assert_eq!(event(&push).user().expect("a push has one").name.len(), 5_000_000);
+    let wrong = json!({ "object_kind": "push", "ref": "refs/heads/main", "user_id": huge });
+    assert!(refusal(wrong.to_string()).to_string().len() < 500);
+    let wrong = json!({ "object_kind": "push", "ref": "refs/heads/main", "project": huge });
+    assert!(refusal(wrong.to_string()).to_string().len() < 500);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    for number in ["9223372036854775808", "-9223372036854775809", "1e400", "1.5"] {
+        let body = format!("{{\"object_kind\":\"issue\",\"object_attributes\":{{\"iid\":{number}}}}}");
+        assert!(matches!(refusal(body), Undecodable::Malformed { .. } | Undecodable::NotJson(_)), "{number}");
+    }
+}
+
+/// A payload file with some bytes changed, dropped, doubled or replaced by another payload's.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let edit = (any::<prop::sample::Index>(), 0..6usize, any::<Vec<u8>>(), any::<prop::sample::Index>());
+    (prop::sample::select(files()), prop::collection::vec(edit, 1..5)).prop_map(|(file, edits)| {
+        let mut bytes = bytes_of(&file);
+        for (at, what, new, length) in edits {
+            let at = at.index(bytes.len() + 1);
+            let until = (at + length.index(20)).min(bytes.len());
+            match what {
+                0 => drop(bytes.drain(at..until)),
+                1 => drop(bytes.splice(at..until, new)),
+                2 => bytes.truncate(at),
+                3 => drop(bytes.splice(at..at, bytes[at..until].to_vec())),
+                4 => drop(bytes.splice(at..until, b"null".to_vec())),
+                _ => drop(bytes.splice(at..until, b"\"}],{[\"".to_vec())),
+            }
+        }
+        bytes
+    })
+}
+
+/// Random JSON, with the names that are read among its names.
+fn random_json() -> impl Strategy<Value = Value> {
+    let name = prop::sample::select(vec![
+        "object_kind",
+        "event_type",
+        "object_attributes",
+        "project",
+        "user",
+        "labels",
+        "commits",
+        "builds",
+        "changes",
+        "reviewers",
+        "issue",
+        "merge_request",
+        "commit",
+        "mentioned",
+        "iid",
+        "title",
+        "ref",
+        "id",
+        "x",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(name.clone().prop_map(str::to_owned), inner, 0..6)
+                .prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+        drop(decode(bytes));
+    }
+
+    #[test]
+    fn no_mutation_makes_it_panic(bytes in mutated()) {
+        drop(decode(bytes));
+    }
+
+    #[test]
+    fn no_json_of_a_known_kind_makes_it_panic(
+        mut body in random_json(),
+        kind in prop::sample::select(files()).prop_map(|file| json_of(&file)["object_kind"].clone()),
+    ) {
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("object_kind".to_owned(), kind);
+        }
+        drop(decode(body.to_string()));
+    }
+}

@@ -1,0 +1,176 @@
+//! What is forgiven: fields that are missing or null, wherever GitLab's releases leave them out.
+
+use serde_json::{Value, json};
+
+use super::{decode, event, files, json_of};
+use crate::event::{Payload, Undecodable};
+
+/// Every place in a JSON value, as JSON pointers, the whole first; a list's first item stands for all.
+fn places(value: &Value) -> Vec<String> {
+    fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
+        found.push(at.to_owned());
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    walk(field, &format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), found);
+                }
+            }
+            Value::Array(items) => {
+                if let Some(first) = items.first() {
+                    walk(first, &format!("{at}/0"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(value, "", &mut found);
+    found
+}
+
+fn without(value: &Value, place: &str) -> Value {
+    let mut value = value.clone();
+    let (parent, last) = place.rsplit_once('/').expect("not the whole");
+    match value.pointer_mut(parent).expect("a place in it") {
+        Value::Object(fields) => drop(fields.remove(&last.replace("~1", "/").replace("~0", "~"))),
+        Value::Array(items) => drop(items.remove(last.parse().expect("an index"))),
+        _ => unreachable!("only containers have places in them"),
+    }
+    value
+}
+
+fn with(value: &Value, place: &str, instead: Value) -> Value {
+    let mut value = value.clone();
+    *value.pointer_mut(place).expect("a place in it") = instead;
+    value
+}
+
+/// Without its kind, an event is of no kind, or of the kind that another field names; without anything else, it is an event or says what it lacks.
+fn is_read_or_explained(body: &Value, what: &str) {
+    match decode(body.to_string()) {
+        Ok(_) | Err(Undecodable::Malformed { .. }) => {}
+        Err(Undecodable::NoKind) if body["object_kind"].is_null() && body["event_name"].is_null() => {}
+        Err(Undecodable::UnknownKind(kind))
+            if [&body["object_kind"], &body["event_name"]].contains(&&json!(kind)) => {}
+        Err(Undecodable::NotAnObject) if !body.is_object() => {}
+        Err(why) => panic!("{what}: {why}"),
+    }
+}
+
+#[test]
+fn any_one_field_may_be_null_or_missing() {
+    for file in files() {
+        let body = json_of(&file);
+        for place in places(&body) {
+            is_read_or_explained(&with(&body, &place, Value::Null), &format!("{file}: {place} is null"));
+            if !place.is_empty() {
+                is_read_or_explained(&without(&body, &place), &format!("{file}: no {place}"));
+            }
+        }
+    }
+}
+
+/// The documented payloads have every field that there is.
+#[test]
+fn any_one_field_may_be_of_the_wrong_type() {
+    let wrong = [json!(true), json!(-1), json!(1.5e300), json!("word"), json!([]), json!([[1]]), json!({})];
+    for file in files().iter().filter(|file| !file.starts_with("captured/")) {
+        let mut body = json_of(file);
+        for place in places(&body) {
+            for instead in &wrong {
+                let right =
+                    std::mem::replace(body.pointer_mut(&place).expect("a place in it"), instead.clone());
+                is_read_or_explained(&body, &format!("{file}: {place} is {instead}"));
+                *body.pointer_mut(&place).expect("the same place") = right;
+            }
+        }
+    }
+}
+
+/// What is left when everything that can be left out is left out.
+#[test]
+fn these_are_the_smallest_events() {
+    for (kind, rest) in [
+        ("push", json!({ "ref": "refs/heads/main" })),
+        ("tag_push", json!({ "ref": "refs/tags/v1" })),
+        ("issue", json!({ "object_attributes": {} })),
+        ("work_item", json!({ "object_attributes": {} })),
+        ("incident", json!({ "object_attributes": {} })),
+        ("merge_request", json!({ "object_attributes": {} })),
+        ("note", json!({ "object_attributes": {} })),
+        ("pipeline", json!({ "object_attributes": {} })),
+        ("job", json!({})),
+        ("wiki_page", json!({ "object_attributes": {} })),
+        ("deployment", json!({})),
+        ("alert", json!({ "object_attributes": {} })),
+        ("vulnerability", json!({ "object_attributes": {} })),
+        ("group_mention", json!({ "object_attributes": {}, "mentioned": { "name": "acme" } })),
+        ("release", json!({})),
+        ("feature_flag", json!({ "object_attributes": {} })),
+        ("emoji", json!({ "object_attributes": {} })),
+        ("milestone", json!({ "object_attributes": {} })),
+        ("access_token", json!({ "object_attributes": {} })),
+        ("archive_trace", json!({})),
+    ] {
+        let mut body = rest;
+        body["object_kind"] = kind.into();
+        let smallest = event(&body);
+        assert_eq!(smallest.kind(), kind);
+        assert_eq!(smallest.project, None, "{kind}");
+        let required: Vec<String> = body.as_object().unwrap().keys().cloned().collect();
+        for name in required {
+            assert!(
+                decode(without(&body, &format!("/{name}")).to_string()).is_err(),
+                "{kind} without {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn nobody_did_it_where_the_user_is_null() {
+    for file in ["issue_open.json", "merge_request_open.json", "note_issue.json", "pipeline_success.json"] {
+        assert_eq!(event(&with(&json_of(file), "/user", Value::Null)).user(), None, "{file}");
+    }
+}
+
+#[test]
+fn the_project_is_known_by_number_where_that_is_all_there_is() {
+    let mut push = json_of("push.json");
+    push.as_object_mut().unwrap().remove("project");
+    assert_eq!(event(&push).project.expect("the number stands beside it").id, 15);
+    let mut push = json_of("push.json");
+    push["project"].as_object_mut().unwrap().remove("id");
+    let project = event(&push).project.expect("it is there");
+    assert_eq!((project.id, project.path_with_namespace.as_str()), (15, "mike/diaspora"));
+}
+
+#[test]
+fn the_first_label_list_that_is_there_counts_even_when_empty() {
+    let labels = |body: &Value| match event(body).payload {
+        Payload::Note(note) => {
+            note.labels.map(|labels| labels.into_iter().map(|l| l.title).collect::<Vec<_>>())
+        }
+        other => panic!("{} is no note", other.kind()),
+    };
+    let list = |title: &str| json!([{ "title": title }]);
+    let mut note = json!({
+        "object_kind": "note",
+        "object_attributes": { "noteable_type": "Issue", "labels": list("attributes") },
+        "labels": list("top"),
+        "issue": { "labels": list("issue") },
+        "merge_request": { "labels": list("merge request") },
+    });
+    let said = |title: &str| Some(vec![title.to_owned()]);
+    assert_eq!(labels(&note), said("top"));
+    note["labels"] = json!([]);
+    assert_eq!(labels(&note), Some(vec![]));
+    note["labels"] = Value::Null;
+    assert_eq!(labels(&note), said("issue"));
+    note["issue"]["labels"] = Value::Null;
+    assert_eq!(labels(&note), said("merge request"));
+    note["merge_request"] = Value::Null;
+    assert_eq!(labels(&note), said("attributes"));
+    note["object_attributes"]["labels"] = Value::Null;
+    assert_eq!(labels(&note), None);
+}

@@ -1,0 +1,260 @@
+//! What every payload file is read as. The expected values stand in the files themselves.
+
+use super::{bytes_of, decode, event, files, json_of};
+use crate::event::{Noteable, Payload, Project, RefChange, Trigger};
+
+/// File, kind, trigger, project number, subject.
+type Row = (&'static str, &'static str, Option<Trigger>, Option<i64>, &'static str);
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    ("push.json",                     "push",          Some(Trigger::Push),          Some(15),  "ref:refs/heads/master"),
+    ("tag_push.json",                 "tag_push",      Some(Trigger::TagPush),       Some(1),   "ref:refs/tags/v1.0.0"),
+    ("issue_open.json",               "issue",         Some(Trigger::Issue),         Some(1),   "issue:23"),
+    ("merge_request_open.json",       "merge_request", Some(Trigger::MergeRequest),  Some(1),   "merge_request:1"),
+    ("note_commit.json",              "note",          Some(Trigger::Note),          Some(5),   "commit:cfe32cf61b73a0d5e9f13e774abde7ff789b1660"),
+    ("note_issue.json",               "note",          Some(Trigger::Note),          Some(5),   "issue:17"),
+    ("note_merge_request.json",       "note",          Some(Trigger::Note),          Some(5),   "merge_request:1"),
+    ("note_snippet.json",             "note",          Some(Trigger::Note),          Some(5),   "snippet:53"),
+    ("pipeline_success.json",         "pipeline",      Some(Trigger::Pipeline),      Some(1),   "pipeline:31"),
+    ("build_created.json",            "job",           Some(Trigger::Job),           Some(380), "job:1977"),
+    ("wiki_page_create.json",         "wiki_page",     Some(Trigger::WikiPage),      Some(1),   "wiki_page:awesome"),
+    ("deployment_success.json",       "deployment",    Some(Trigger::Deployment),    Some(30),  "deployment:staging"),
+    ("vulnerability_confirmed.json",  "vulnerability", Some(Trigger::Vulnerability), Some(50),  "vulnerability:https://example.com/flightjs/Flight/-/security/vulnerabilities/1"),
+    // No integration takes these; GitLab sends them to webhooks only.
+    ("access_token_group_expiring.json",   "access_token", None, None,     "access_token"),
+    ("access_token_project_expiring.json", "access_token", None, Some(7),  "access_token"),
+    ("emoji_award.json",                   "emoji",        None, Some(6),  "emoji"),
+    ("feature_flag.json",                  "feature_flag", None, Some(1),  "feature_flag:test-feature-flag"),
+    ("group_project_create.json",          "group",        None, Some(22), "group:project1"),
+    ("group_project_destroy.json",         "group",        None, Some(22), "group:project1"),
+    ("member_access_request.json",         "member",       None, None,     "member:test_user"),
+    ("member_access_request_denied.json",  "member",       None, None,     "member:test_user"),
+    ("member_add.json",                    "member",       None, None,     "member:test_user"),
+    ("member_remove.json",                 "member",       None, None,     "member:test_user"),
+    ("member_update.json",                 "member",       None, None,     "member:test_user"),
+    ("milestone_create.json",              "milestone",    None, Some(1),  "milestone:10"),
+    ("release_create.json",                "release",      None, Some(2),  "release:v1.1"),
+    ("subgroup_create.json",               "group",        None, None,     "group:subgroup1"),
+    ("subgroup_destroy.json",              "group",        None, None,     "group:subgroup1"),
+    // Captured from real forges, some of them years old.
+    ("captured/push.json",                     "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
+    ("captured/push_14_commits.json",          "push",     Some(Trigger::Push),    Some(1066),      "ref:refs/heads/master"),
+    ("captured/push_merge.json",               "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
+    ("captured/push_subgroup.json",            "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
+    ("captured/branch_create.json",            "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/feature"),
+    ("captured/branch_delete.json",            "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/feature"),
+    ("captured/branch_delete_subgroup.json",   "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/feature"),
+    ("captured/tag_create.json",               "tag_push", Some(Trigger::TagPush), Some(4_861_503), "ref:refs/tags/v1.0.0"),
+    ("captured/tag_delete.json",               "tag_push", Some(Trigger::TagPush), Some(4_861_503), "ref:refs/tags/v1.0.0"),
+    ("captured/tag_delete_subgroup.json",      "tag_push", Some(Trigger::TagPush), Some(4_861_503), "ref:refs/tags/v1.0.0"),
+    ("captured/issue_create.json",             "issue",    Some(Trigger::Issue),   Some(4_861_503), "issue:1"),
+    ("captured/issue_edited.json",             "issue",    Some(Trigger::Issue),   Some(4_861_503), "issue:1"),
+    ("captured/issue_labeled.json",            "issue",    Some(Trigger::Issue),   Some(4_861_503), "issue:1"),
+    ("captured/issue_closed.json",             "issue",    Some(Trigger::Issue),   Some(4_861_503), "issue:1"),
+    ("captured/issue_reopen.json",             "issue",    Some(Trigger::Issue),   Some(4_861_503), "issue:1"),
+    ("captured/issue_comment_create.json",     "note",     Some(Trigger::Note),    Some(4_861_503), "issue:1"),
+    ("captured/confidential_note.json",        "note",     Some(Trigger::ConfidentialNote), Some(5), "issue:17"),
+    ("captured/merge_request_create.json",           "merge_request", Some(Trigger::MergeRequest), Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_close.json",            "merge_request", Some(Trigger::MergeRequest), Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_reopen.json",           "merge_request", Some(Trigger::MergeRequest), Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_merge.json",            "merge_request", Some(Trigger::MergeRequest), Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_subgroup.json",         "merge_request", Some(Trigger::MergeRequest), Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_update_edited.json",    "merge_request", Some(Trigger::MergeRequest), Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_review_ready.json",     "merge_request", Some(Trigger::MergeRequest), Some(44_067_058), "merge_request:3"),
+    ("captured/merge_request_comment_create.json",   "note",          Some(Trigger::Note),         Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_comment_subgroup.json", "note",          Some(Trigger::Note),         Some(4_861_503),  "merge_request:1"),
+    ("captured/merge_request_diff_note_create.json", "note",          Some(Trigger::Note),         Some(4_861_503),  "merge_request:1"),
+    ("captured/pipeline_hook.json",                  "pipeline",      Some(Trigger::Pipeline),     Some(1),          "pipeline:31"),
+    ("captured/pipeline_subgroup.json",              "pipeline",      Some(Trigger::Pipeline),     Some(1),          "pipeline:31"),
+];
+
+#[test]
+fn every_payload_is_read_as_what_it_is() {
+    for &(file, kind, trigger, project, subject) in TABLE {
+        let event = decode(bytes_of(file)).unwrap_or_else(|why| panic!("{file}: {why}"));
+        let read = (event.kind(), event.trigger, event.project.map(|p| p.id), event.subject.as_str());
+        assert_eq!(read, (kind, trigger, project, subject), "{file}");
+    }
+}
+
+#[test]
+fn every_payload_file_is_in_the_table() {
+    let mut tabled: Vec<_> = TABLE.iter().map(|(file, ..)| (*file).to_owned()).collect();
+    tabled.sort();
+    assert_eq!(tabled, files());
+}
+
+#[test]
+fn the_body_is_kept_as_it_came() {
+    for file in files() {
+        let raw = bytes_of(&file);
+        assert_eq!(decode(raw.clone()).expect("tested above").raw, raw, "{file}");
+    }
+}
+
+/// Project, web address, display name, of the payloads in which these differ in kind.
+#[test]
+fn projects_are_known_by_path_address_and_name() {
+    let project =
+        |file: &str| -> Project { decode(bytes_of(file)).expect("tested above").project.expect("a project") };
+    let facts = |file: &str| {
+        let project = project(file);
+        (project.full_name(), project.path_with_namespace, project.web_url, project.default_branch)
+    };
+    let expected = |name: &str, path: &str, url: &str, default: Option<&str>| {
+        (name.to_owned(), path.to_owned(), url.to_owned(), default.map(str::to_owned))
+    };
+    let master = Some("master");
+    assert_eq!(
+        facts("push.json"),
+        expected("Mike / Diaspora", "mike/diaspora", "http://example.com/mike/diaspora", master)
+    );
+    let nested = "group1/group2/group3/grp2repo";
+    assert_eq!(
+        facts("captured/push_subgroup.json"),
+        expected(nested, nested, "https://gitlab.com/group1/group2/group3/grp2repo", master)
+    );
+    // Only the address of the vulnerability's own page tells where it was found.
+    assert_eq!(
+        facts("vulnerability_confirmed.json"),
+        expected("flightjs/Flight", "flightjs/Flight", "https://example.com/flightjs/Flight", None)
+    );
+}
+
+#[test]
+fn a_push_knows_its_people_its_commits_and_what_became_of_the_ref() {
+    let Payload::Push(push) = decode(bytes_of("push.json")).unwrap().payload else { panic!("no push") };
+    assert_eq!((push.short_ref(), push.change()), ("master", RefChange::Updated));
+    assert_eq!((push.total_commits_count, push.commits.len()), (4, 2));
+    assert_eq!(push.ref_protected, Some(true));
+    assert_eq!(push.user.display(), "John Smith (jsmith)");
+    assert_eq!((push.commits[0].short_id(), push.commits[1].short_id()), ("b6568db1", "da156088"));
+    assert_eq!(push.commits[0].title(), "Update Catalan translation to e38cb41.");
+    assert_eq!(push.commits[1].author.name, "GitLab dev user");
+
+    let change = |file: &str| match decode(bytes_of(file)).unwrap().payload {
+        Payload::Push(push) => push.change(),
+        other => panic!("{file} is {}", other.kind()),
+    };
+    assert_eq!(change("captured/branch_create.json"), RefChange::Created);
+    assert_eq!(change("captured/branch_delete.json"), RefChange::Removed);
+    assert_eq!(change("captured/push_merge.json"), RefChange::Updated);
+    assert_eq!(change("captured/tag_create.json"), RefChange::Created);
+    assert_eq!(change("captured/tag_delete.json"), RefChange::Removed);
+}
+
+#[test]
+fn issues_and_merge_requests_know_their_action_and_labels() {
+    let issue = |file: &str| match decode(bytes_of(file)).unwrap().payload {
+        Payload::Issue(issue) => (issue.action, issue.state, titles(issue.labels)),
+        other => panic!("{file} is {}", other.kind()),
+    };
+    let said = |action: &str, state: &str, labels: &[&str]| {
+        (Some(action.to_owned()), state.to_owned(), Some(labels.iter().map(|&l| l.to_owned()).collect()))
+    };
+    assert_eq!(issue("issue_open.json"), said("open", "opened", &["API"]));
+    assert_eq!(issue("captured/issue_create.json"), said("open", "opened", &[]));
+    assert_eq!(issue("captured/issue_edited.json"), said("update", "opened", &[]));
+    assert_eq!(issue("captured/issue_labeled.json"), said("update", "opened", &["critical"]));
+    assert_eq!(issue("captured/issue_closed.json"), said("close", "closed", &["critical"]));
+    assert_eq!(issue("captured/issue_reopen.json"), said("reopen", "opened", &["critical"]));
+
+    let merge_request = |file: &str| match decode(bytes_of(file)).unwrap().payload {
+        Payload::MergeRequest(mr) => (mr.action, mr.state, titles(mr.labels)),
+        other => panic!("{file} is {}", other.kind()),
+    };
+    assert_eq!(merge_request("merge_request_open.json"), said("open", "opened", &["API"]));
+    assert_eq!(merge_request("captured/merge_request_merge.json"), said("merge", "merged", &[]));
+    assert_eq!(
+        merge_request("captured/merge_request_update_edited.json"),
+        said("update", "opened", &["API"])
+    );
+}
+
+#[test]
+fn notes_know_what_they_stand_on() {
+    let note = |file: &str| match decode(bytes_of(file)).unwrap().payload {
+        Payload::Note(note) => note,
+        other => panic!("{file} is {}", other.kind()),
+    };
+    let on_commit = note("note_commit.json");
+    assert_eq!(on_commit.on.title(), "Add submodule");
+    assert_eq!(on_commit.note, "This is a commit comment. How does this work?");
+    assert_eq!(on_commit.labels, None);
+    let on_issue = note("note_issue.json");
+    assert!(matches!(on_issue.on, Noteable::Issue { iid: 17, .. }));
+    assert_eq!(titles(on_issue.labels), Some(vec!["Afterpod".to_owned(), "Element".to_owned()]));
+    assert!(matches!(note("note_merge_request.json").on, Noteable::MergeRequest { iid: 1, .. }));
+    assert!(matches!(note("note_snippet.json").on, Noteable::Snippet { id: 53, .. }));
+    assert_eq!(note("captured/issue_comment_create.json").on.title(), "found a bug");
+}
+
+#[test]
+fn a_pipeline_knows_its_ref_its_status_and_its_jobs() {
+    let Payload::Pipeline(pipeline) = decode(bytes_of("pipeline_success.json")).unwrap().payload else {
+        panic!("no pipeline")
+    };
+    assert_eq!((pipeline.ref_name.as_str(), pipeline.status.as_str()), ("master", "success"));
+    assert_eq!(pipeline.duration, Some(63.0));
+    assert_eq!(pipeline.builds.len(), 5);
+    let failed: Vec<_> = pipeline.failed_builds().iter().map(|build| build.name.as_str()).collect();
+    assert_eq!(failed, ["test-build"]);
+    assert_eq!(pipeline.user.expect("a user").display(), "Administrator (root)");
+}
+
+/// The names in GitLab's documentation of webhooks and system hooks, for groups and for projects.
+#[test]
+fn member_and_group_events_are_known_by_name_and_asked_of_no_integration() {
+    let members = [
+        "user_add_to_group",
+        "user_remove_from_group",
+        "user_update_for_group",
+        "user_access_request_to_group",
+        "user_access_request_denied_for_group",
+        "user_add_to_team",
+        "user_remove_from_team",
+        "user_update_for_team",
+        "user_access_request_to_project",
+        "user_access_request_denied_for_project",
+    ];
+    let groups = [
+        "subgroup_create",
+        "subgroup_destroy",
+        "project_create",
+        "project_destroy",
+        "project_rename",
+        "project_transfer",
+        "project_update",
+        "group_create",
+        "group_destroy",
+        "group_rename",
+    ];
+    for (names, kind) in [(members, "member"), (groups, "group")] {
+        for name in names {
+            let event = event(&serde_json::json!({ "event_name": name }));
+            assert_eq!((event.kind(), event.trigger), (kind, None), "{name}");
+        }
+    }
+    for stranger in
+        ["user_create", "user_failed_login", "key_create", "repository_update", "project_", "groups"]
+    {
+        assert!(decode(serde_json::json!({ "event_name": stranger }).to_string()).is_err(), "{stranger}");
+    }
+}
+
+#[test]
+fn the_kind_is_the_object_kind_and_only_where_there_is_none_the_event_name() {
+    let mut push = json_of("push.json");
+    push["event_name"] = "tag_push".into();
+    assert_eq!(event(&push).kind(), "push");
+    for none in [serde_json::Value::Null, "".into()] {
+        push["object_kind"] = none;
+        push["event_name"] = "push".into();
+        assert_eq!(event(&push).kind(), "push");
+    }
+}
+
+fn titles(labels: Option<Vec<crate::event::Label>>) -> Option<Vec<String>> {
+    labels.map(|labels| labels.into_iter().map(|label| label.title).collect())
+}

@@ -1,0 +1,79 @@
+//! An integration to write tests with: it wants everything, until told otherwise.
+
+use std::sync::Arc;
+
+use super::{
+    BranchFilter, Channels, Family, Filters, Fingerprint, Integration, IntegrationId, LabelBehavior,
+    LabelFilter, ProjectRef, Rules, Scope,
+};
+use crate::event::{Trigger, Triggers};
+use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
+
+/// No rule looks at an adapter's own settings.
+#[derive(Debug)]
+struct NoSettings;
+
+impl Settings for NoSettings {
+    const FIELDS: &'static [Field] = &[];
+
+    fn read(_: &Properties) -> Result<Self, Vec<FieldError>> {
+        Ok(Self)
+    }
+}
+
+impl Integration {
+    /// Active, listening to every trigger, without filters, in the samples' project `acme/rocket`.
+    pub(crate) fn example(family: Family) -> Self {
+        let every = Triggers::of(&Trigger::ALL);
+        Self {
+            id: IntegrationId::new("acme/rocket:bell"),
+            scope: Scope::Project(ProjectRef::Path("acme/rocket".to_owned())),
+            slug: "bell",
+            active: true,
+            triggers: every,
+            filters: Filters::default(),
+            channels: Channels::default(),
+            rules: Rules { supported: every, family },
+            settings: Parsed::new(NoSettings),
+            origin: Arc::from("example.toml"),
+            fingerprint: Fingerprint(0),
+        }
+    }
+
+    pub(crate) fn inactive(self) -> Self {
+        Self { active: false, ..self }
+    }
+
+    pub(crate) fn of(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    pub(crate) fn supporting(mut self, triggers: &[Trigger]) -> Self {
+        self.rules.supported = Triggers::of(triggers);
+        self
+    }
+
+    pub(crate) fn listening_to(self, triggers: &[Trigger]) -> Self {
+        Self { triggers: Triggers::of(triggers), ..self }
+    }
+
+    pub(crate) fn branches(mut self, setting: &str) -> Self {
+        self.filters.branches_to_be_notified = Some(BranchFilter::from_setting(setting));
+        self
+    }
+
+    pub(crate) fn labels(mut self, list: &str, behavior: LabelBehavior) -> Self {
+        self.filters.labels = LabelFilter::from_setting(list, behavior);
+        self
+    }
+
+    pub(crate) fn only_broken(mut self, on: bool) -> Self {
+        self.filters.notify_only_broken_pipelines = on;
+        self
+    }
+
+    pub(crate) fn only_when_status_changes(mut self, on: bool) -> Self {
+        self.filters.notify_only_when_pipeline_status_changes = on;
+        self
+    }
+}

@@ -1,0 +1,100 @@
+//! Which pipelines are spoken of: status, broken only, status changes only.
+
+use serde_json::json;
+
+use super::{asked, event};
+use crate::event::{Event, Trigger};
+use crate::integration::{Family, Integration};
+
+fn pipeline(status: &str, ref_status_name: Option<&str>) -> Event {
+    let attributes =
+        json!({ "status": status, "detailed_status": status, "ref_status_name": ref_status_name });
+    event(Trigger::Pipeline, json!({ "object_attributes": attributes }))
+}
+
+/// Those who tell of pipelines in words.
+fn tellers() -> [Integration; 2] {
+    [Integration::example(Family::Chat), Integration::example(Family::PipelineMail)]
+}
+
+#[test]
+fn only_ended_pipelines_speak() {
+    for teller in tellers() {
+        for status in ["success", "failed"] {
+            assert_eq!(asked(&teller, &pipeline(status, None)), Ok(()), "{status}");
+        }
+        for status in [
+            "created",
+            "waiting_for_resource",
+            "preparing",
+            "pending",
+            "running",
+            "canceled",
+            "canceling",
+            "skipped",
+            "manual",
+            "scheduled",
+            "",
+            "SUCCESS",
+        ] {
+            assert_eq!(asked(&teller, &pipeline(status, None)), Err("pipeline_status"), "{status}");
+        }
+    }
+}
+
+#[test]
+fn whoever_wants_broken_ones_only_hears_of_no_success() {
+    for (status, only_broken, expected) in [
+        ("failed", false, Ok(())),
+        ("failed", true, Ok(())),
+        ("success", false, Ok(())),
+        ("success", true, Err("not_broken")),
+        ("running", true, Err("pipeline_status")),
+    ] {
+        for teller in tellers() {
+            let teller = teller.only_broken(only_broken);
+            assert_eq!(
+                asked(&teller, &pipeline(status, None)),
+                expected,
+                "{status}, only broken: {only_broken}"
+            );
+        }
+    }
+}
+
+#[test]
+fn passed_with_warnings_is_a_success() {
+    let attributes = json!({ "status": "success", "detailed_status": "passed with warnings" });
+    let warned = event(Trigger::Pipeline, json!({ "object_attributes": attributes }));
+    for teller in tellers() {
+        assert_eq!(asked(&teller.clone().only_broken(false), &warned), Ok(()));
+        assert_eq!(asked(&teller.only_broken(true), &warned), Err("not_broken"));
+    }
+}
+
+#[test]
+fn whoever_wants_changes_only_hears_of_broken_and_fixed() {
+    #[rustfmt::skip]
+    let table = [
+        // status, ref_status_name,     broken only: no            yes
+        ("failed",  Some("broken"),        Ok(()),                  Ok(())),
+        ("failed",  Some("still_failing"), Err("status_unchanged"), Err("status_unchanged")),
+        ("failed",  Some("failed"),        Err("status_unchanged"), Err("status_unchanged")),
+        ("failed",  Some("fixed"),         Err("status_unchanged"), Err("status_unchanged")),
+        ("failed",  None,                  Err("status_unchanged"), Err("status_unchanged")),
+        ("success", Some("fixed"),         Ok(()),                  Err("not_broken")),
+        ("success", Some("success"),       Err("status_unchanged"), Err("not_broken")),
+        ("success", Some("broken"),        Err("status_unchanged"), Err("not_broken")),
+        ("success", None,                  Err("status_unchanged"), Err("not_broken")),
+        ("running", Some("broken"),        Err("pipeline_status"),  Err("pipeline_status")),
+    ];
+    for (status, ref_status_name, broken_or_not, broken_only) in table {
+        for teller in tellers() {
+            let teller = teller.only_when_status_changes(true);
+            let pipeline = pipeline(status, ref_status_name);
+            let what = format!("{status} {ref_status_name:?}");
+            assert_eq!(asked(&teller.clone().only_broken(false), &pipeline), broken_or_not, "{what}");
+            assert_eq!(asked(&teller.only_broken(true), &pipeline), broken_only, "{what}, broken only");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a person reads who asks why nothing came.
+
+use serde_json::json;
+
+use super::{WhyNot, chat, decode, event, wants};
+use crate::event::{Event, Trigger, sample};
+use crate::integration::LabelBehavior::{MatchAll, MatchAny};
+use crate::integration::{Integration, ProjectFacts, ProjectRef, Scope};
+
+fn why(integration: &Integration, event: &Event, facts: &ProjectFacts) -> WhyNot {
+    wants(integration, event, facts).expect_err("it is not wanted")
+}
+
+fn on_branch(setting: &str, facts: &ProjectFacts) -> String {
+    let changes = json!({ "ref": "refs/heads/feature", "ref_protected": null });
+    why(&chat().branches(setting), &event(Trigger::Push, changes), facts).to_string()
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of all reasons")]
+fn every_reason_names_the_setting_and_its_value() {
+    let push = sample(Trigger::Push);
+    let issue = sample(Trigger::Issue);
+    let update = json!({ "object_attributes": { "action": "update" } });
+    let incident = json!({ "object_kind": "work_item", "object_attributes": { "type": "Incident" } });
+    let epic = json!({ "object_attributes": { "noteable_type": "Epic" } });
+    let pipeline = |status: &str, ref_status_name: Option<&str>| {
+        let attributes = json!({ "status": status, "ref_status_name": ref_status_name });
+        event(Trigger::Pipeline, json!({ "object_attributes": attributes }))
+    };
+    for (integration, event, code, text) in [
+        (
+            chat(),
+            decode(&json!({ "object_kind": "release" })),
+            "no_trigger",
+            "no integration hears of `release` events",
+        ),
+        (chat().inactive(), push.clone(), "inactive", "the integration is switched off (active = false)"),
+        (
+            chat().of(Scope::Project(ProjectRef::Id(7))),
+            push.clone(),
+            "elsewhere",
+            "it happened in project acme/rocket, and the integration is of project 7",
+        ),
+        (
+            chat(),
+            sample(Trigger::GroupMention),
+            "elsewhere",
+            "it happened in group acme/launch-crew, and the integration is of project acme/rocket",
+        ),
+        (
+            chat().supporting(&[Trigger::TagPush]),
+            push.clone(),
+            "unsupported",
+            "bell can't be told of `push` events",
+        ),
+        (
+            chat().listening_to(&[Trigger::ConfidentialIssue]),
+            issue.clone(),
+            "switched_off",
+            "the integration does not listen to `issue` events (issues_events = false)",
+        ),
+        (
+            chat(),
+            event(Trigger::MergeRequest, update),
+            "update",
+            "nothing is said of a mere update (`merge_request` event with action = update)",
+        ),
+        (
+            chat(),
+            event(Trigger::Issue, incident),
+            "comes_as_incident",
+            "an incident is told of by its `incident` event, not by its `work_item` event",
+        ),
+        (
+            chat(),
+            event(Trigger::Note, epic),
+            "noteable",
+            "nothing is said of comments on this kind of thing (noteable_type = Epic)",
+        ),
+        (
+            chat(),
+            pipeline("running", None),
+            "pipeline_status",
+            "the pipeline is neither `success` nor `failed` (status = running)",
+        ),
+        (
+            chat().only_broken(true),
+            pipeline("success", None),
+            "not_broken",
+            "the pipeline is not broken (notify_only_broken_pipelines = true, status = success)",
+        ),
+        (
+            chat().only_when_status_changes(true),
+            pipeline("failed", Some("still_failing")),
+            "status_unchanged",
+            "the pipeline is `failed` as it was before \
+             (notify_only_when_pipeline_status_changes = true, ref_status_name = still_failing)",
+        ),
+        (
+            chat().only_when_status_changes(true),
+            pipeline("failed", None),
+            "status_unchanged",
+            "nobody said whether the pipeline was `failed` before \
+             (notify_only_when_pipeline_status_changes = true, no ref_status_name)",
+        ),
+        (
+            chat().labels("~ui, ~team one", MatchAny),
+            issue.clone(),
+            "labels",
+            "it has none of the labels asked for: its labels are bug, propulsion \
+             (labels_to_be_notified = ui, team one, labels_to_be_notified_behavior = match_any)",
+        ),
+        (
+            chat().labels("~bug, ~ui", MatchAll),
+            event(Trigger::Issue, json!({ "labels": [] })),
+            "labels",
+            "it has not all of the labels asked for: it has no labels \
+             (labels_to_be_notified = bug, ui, labels_to_be_notified_behavior = match_all)",
+        ),
+    ] {
+        let why = why(&integration, &event, &ProjectFacts::default());
+        assert_eq!((why.code(), why.to_string().as_str()), (code, text));
+    }
+}
+
+#[test]
+fn the_reason_of_a_branch_says_what_is_known_of_it() {
+    let unknown = ProjectFacts::default();
+    let known = ProjectFacts { default_branch: None, protected_branches: Some(vec!["*-stable".to_owned()]) };
+    for (setting, facts, text) in [
+        (
+            "default",
+            &known,
+            "the branch `feature` is not the default branch `main` (branches_to_be_notified = default)",
+        ),
+        ("protected", &known, "the branch `feature` is not protected (branches_to_be_notified = protected)"),
+        (
+            "protected",
+            &unknown,
+            "the branch `feature` is not known to be protected (nobody said which branches are) \
+             (branches_to_be_notified = protected)",
+        ),
+        (
+            "default_and_protected",
+            &known,
+            "the branch `feature` is not the default branch `main`, and not protected \
+             (branches_to_be_notified = default_and_protected)",
+        ),
+        (
+            "main",
+            &known,
+            "this setting matches no branch, not even `feature`: it is none of all, default, protected, \
+             default_and_protected (branches_to_be_notified = main)",
+        ),
+    ] {
+        assert_eq!(on_branch(setting, facts), text);
+    }
+    let nobody_said = event(
+        Trigger::Push,
+        json!({ "ref": "refs/heads/feature", "ref_protected": null, "project": { "default_branch": null } }),
+    );
+    assert_eq!(
+        why(&chat().branches("default"), &nobody_said, &unknown).to_string(),
+        "the branch `feature` is not known to be the default branch (nobody said which one is) \
+         (branches_to_be_notified = default)"
+    );
+}
+
+#[test]
+fn one_reason_at_a_time_the_most_general_first() {
+    let deaf = chat().listening_to(&[]).branches("default");
+    let push = event(Trigger::Push, json!({ "ref": "refs/heads/feature" }));
+    let code = |integration: &Integration| why(integration, &push, &ProjectFacts::default()).code();
+    assert_eq!(code(&deaf.clone().inactive()), "inactive");
+    assert_eq!(code(&deaf.clone().of(Scope::Project(ProjectRef::Id(7)))), "elsewhere");
+    assert_eq!(code(&deaf.clone().supporting(&[])), "unsupported");
+    assert_eq!(code(&deaf), "switched_off");
+    assert_eq!(code(&deaf.listening_to(&[Trigger::Push])), "branch");
+}

@@ -1,0 +1,155 @@
+//! What sends nothing in the chat family, and does elsewhere.
+
+use serde_json::{Value, json};
+
+use super::{asked, chat, event};
+use crate::event::Trigger;
+use crate::integration::{Family, Integration};
+
+fn issue(kind: &str, changes: Value) -> crate::event::Event {
+    let mut body = json!({ "object_kind": kind, "event_type": kind });
+    super::change(&mut body, changes);
+    event(Trigger::Issue, body)
+}
+
+fn acted(action: &Value) -> Value {
+    json!({ "object_attributes": { "action": action } })
+}
+
+#[test]
+fn issues_of_all_kinds_speak_unless_merely_updated() {
+    for kind in ["issue", "work_item", "incident"] {
+        for (action, expected) in [
+            (json!("open"), Ok(())),
+            (json!("close"), Ok(())),
+            (json!("reopen"), Ok(())),
+            (json!("something new"), Ok(())),
+            // Test payloads have none.
+            (json!(null), Ok(())),
+            (json!("update"), Err("update")),
+        ] {
+            assert_eq!(asked(&chat(), &issue(kind, acted(&action))), expected, "{kind} {action}");
+        }
+    }
+    let confidential = event(Trigger::ConfidentialIssue, acted(&json!("update")));
+    assert_eq!(asked(&chat(), &confidential), Err("update"));
+}
+
+/// It comes again as `incident`; the old `issue` event came beside that one and does speak.
+#[test]
+fn an_incident_does_not_speak_as_a_work_item() {
+    for (kind, issue_type, expected) in [
+        ("work_item", "Incident", Err("comes_as_incident")),
+        ("work_item", "Task", Ok(())),
+        ("work_item", "Issue", Ok(())),
+        ("incident", "Incident", Ok(())),
+        ("issue", "Incident", Ok(())),
+        ("issue", "Issue", Ok(())),
+    ] {
+        let event = issue(kind, json!({ "object_attributes": { "type": issue_type } }));
+        assert_eq!(asked(&chat(), &event), expected, "{kind} of type {issue_type}");
+    }
+}
+
+#[test]
+fn merge_requests_speak_unless_merely_updated() {
+    for action in [
+        "open",
+        "close",
+        "reopen",
+        "merge",
+        "approved",
+        "unapproved",
+        "approval",
+        "unapproval",
+        "something new",
+    ] {
+        assert_eq!(asked(&chat(), &event(Trigger::MergeRequest, acted(&json!(action)))), Ok(()), "{action}");
+    }
+    assert_eq!(asked(&chat(), &event(Trigger::MergeRequest, acted(&json!(null)))), Ok(()));
+    assert_eq!(asked(&chat(), &event(Trigger::MergeRequest, acted(&json!("update")))), Err("update"));
+}
+
+#[test]
+fn an_updated_merge_request_speaks_of_new_reviewers() {
+    let people = json!([{ "name": "Grace Hopper", "username": "grace" }]);
+    for (changes, expected) in [
+        (json!({ "reviewers": { "previous": [], "current": people } }), Ok(())),
+        (json!({ "reviewers": { "previous": people, "current": [] } }), Ok(())),
+        (json!({ "reviewers": { "previous": people, "current": people } }), Ok(())),
+        (json!({ "reviewers": null }), Err("update")),
+        (json!({ "labels": { "previous": [], "current": [] } }), Err("update")),
+        (json!({ "assignees": { "previous": [], "current": people } }), Err("update")),
+        (json!(null), Err("update")),
+    ] {
+        let update = json!({ "object_attributes": { "action": "update" }, "changes": changes });
+        assert_eq!(asked(&chat(), &event(Trigger::MergeRequest, update)), expected, "{changes}");
+    }
+}
+
+#[test]
+fn notes_speak_when_made_and_when_edited() {
+    for noteable_type in ["Commit", "Issue", "MergeRequest", "Snippet"] {
+        for action in [json!("create"), json!("update"), json!(null)] {
+            let changes =
+                json!({ "object_attributes": { "noteable_type": noteable_type, "action": action } });
+            assert_eq!(asked(&chat(), &event(Trigger::Note, changes)), Ok(()), "{noteable_type} {action}");
+        }
+    }
+}
+
+#[test]
+fn notes_on_anything_else_do_not_speak() {
+    for noteable_type in ["DesignManagement::Design", "Epic", "Vulnerability", "AlertManagement::Alert", ""] {
+        let changes = json!({ "object_attributes": { "noteable_type": noteable_type } });
+        assert_eq!(asked(&chat(), &event(Trigger::Note, changes)), Err("noteable"), "{noteable_type}");
+    }
+}
+
+#[test]
+fn pushes_speak_with_and_without_commits_of_new_refs_and_of_removed_ones() {
+    let none = "0".repeat(40);
+    for trigger in [Trigger::Push, Trigger::TagPush] {
+        for changes in [
+            json!({ "commits": [], "total_commits_count": 0 }),
+            json!({ "before": none }),
+            json!({ "after": none, "commits": [] }),
+        ] {
+            assert_eq!(asked(&chat(), &event(trigger, changes.clone())), Ok(()), "{trigger} {changes}");
+        }
+    }
+}
+
+#[test]
+fn pages_deployments_and_alerts_always_speak() {
+    for action in ["create", "update", "delete"] {
+        assert_eq!(asked(&chat(), &event(Trigger::WikiPage, acted(&json!(action)))), Ok(()), "{action}");
+    }
+    for status in ["running", "success", "failed", "canceled", "something new"] {
+        assert_eq!(
+            asked(&chat(), &event(Trigger::Deployment, json!({ "status": status }))),
+            Ok(()),
+            "{status}"
+        );
+    }
+    for status in ["triggered", "resolved"] {
+        let changes = json!({ "object_attributes": { "status": status } });
+        assert_eq!(asked(&chat(), &event(Trigger::Alert, changes)), Ok(()), "{status}");
+    }
+}
+
+#[test]
+fn hooks_get_all_that_chat_keeps_silent_about() {
+    let hook = Integration::example(Family::Hook).only_broken(true).only_when_status_changes(true);
+    for event in [
+        issue("issue", acted(&json!("update"))),
+        issue("work_item", json!({ "object_attributes": { "type": "Incident" } })),
+        event(Trigger::MergeRequest, acted(&json!("update"))),
+        event(Trigger::Note, json!({ "object_attributes": { "noteable_type": "Epic" } })),
+        event(Trigger::Pipeline, json!({ "object_attributes": { "status": "running" } })),
+        event(Trigger::Pipeline, json!({ "object_attributes": { "status": "success" } })),
+    ] {
+        assert!(asked(&chat().only_broken(true), &event).is_err(), "{}", event.subject);
+        assert_eq!(asked(&hook, &event), Ok(()), "{}", event.subject);
+    }
+}

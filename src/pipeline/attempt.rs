@@ -1,0 +1,198 @@
+//! One attempt: compose → call → send → read, and once more for services that want two calls.
+//!
+//! It works with the settings as they are now, not as they were when the delivery was written: a wrong webhook that was
+//! corrected meanwhile is healed, and no secret needs to lie in a queue row.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::debug;
+
+use super::board::{Job, JobEvent};
+use super::retry::Outcome;
+use super::{Clock, Switches, signed};
+use crate::adapters::{self, Entry, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, Response};
+use crate::digest::Digest;
+use crate::event::Event;
+use crate::integration::Integration;
+use crate::message::compose;
+use crate::store::{Catalog, Delivery};
+use crate::wire::{SendError, Transport};
+
+/// Calls that one attempt may need; a reader that asks for more goes round in circles.
+const CALLS_AT_MOST: usize = 4;
+
+/// What attempts are made with.
+#[derive(Clone)]
+pub struct Attempts {
+    pub catalog: Arc<dyn Catalog>,
+    pub transport: Arc<dyn Transport>,
+    pub switches: Switches,
+    pub clock: Clock,
+    /// How old news may be, by slug, where it is not as the adapter says.
+    pub patience: Arc<BTreeMap<String, Duration>>,
+}
+
+/// A delivery whose integration was found to be there and willing.
+pub(super) struct Prepared {
+    pub(super) integration: Arc<Integration>,
+    pub(super) entry: &'static Entry,
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub outcome: Outcome,
+    /// The HTTP status of the last answer, where there was one.
+    pub status: Option<u16>,
+    /// From the first byte sent to the last answer read; `None` where nothing was sent.
+    pub took: Option<Duration>,
+}
+
+impl Report {
+    fn unsent(outcome: Outcome) -> Self {
+        Self { outcome, status: None, took: None }
+    }
+}
+
+impl Attempts {
+    /// Finds the delivery's integration; a report where there is nobody to tell any more.
+    pub(super) fn prepare(&self, delivery: &Delivery) -> Result<Prepared, Report> {
+        let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
+        let Some(integration) = self.catalog.integration(&delivery.integration) else {
+            return Err(cancelled("the integration was removed".to_owned()));
+        };
+        if !integration.active {
+            return Err(cancelled("the integration is not active any more".to_owned()));
+        }
+        if let Some(why) = self.switches.off(&integration) {
+            return Err(cancelled(format!("the integration is switched off: {why}")));
+        }
+        let Some(entry) = adapters::find(integration.slug) else {
+            return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
+        };
+        let age = self.clock.now().duration_since(delivery.news_since);
+        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.patience);
+        if age > signed(patience) {
+            return Err(Report::unsent(Outcome::Expired));
+        }
+        Ok(Prepared { integration, entry })
+    }
+
+    /// Makes the attempt.
+    pub(super) async fn make(&self, job: &Job, prepared: &Prepared) -> Report {
+        let event = match &job.event {
+            JobEvent::Decoded(event) => Arc::clone(event),
+            JobEvent::Stored(stored) => {
+                match Event::decode(stored.id.clone(), stored.occurred_at, stored.raw.clone()) {
+                    Ok(event) => Arc::new(event),
+                    // It was readable when it was dispatched: an older or newer version of us wrote it.
+                    Err(error) => return Report::unsent(Outcome::Cancelled(error.to_string())),
+                }
+            }
+        };
+        let id = notification_id(&job.delivery);
+        let target = &job.delivery.target;
+        attempt(
+            &*self.transport,
+            prepared.entry,
+            &prepared.integration,
+            &event,
+            target,
+            &id,
+            self.clock.now(),
+        )
+        .await
+    }
+}
+
+impl Prepared {
+    pub(super) fn buckets(&self, delivery: &Delivery) -> Vec<Bucket> {
+        self.entry.buckets(&self.integration.settings, &delivery.target)
+    }
+}
+
+/// One attempt to tell one target of one event.
+pub async fn attempt(
+    transport: &dyn Transport,
+    entry: &Entry,
+    integration: &Integration,
+    event: &Event,
+    target: &str,
+    id: &str,
+    now: Timestamp,
+) -> Report {
+    let call = match first_call(entry, integration, event, target, id, now) {
+        Ok(call) => call,
+        Err(outcome) => return Report::unsent(outcome),
+    };
+    carry_out(transport, call).await
+}
+
+/// The call that an attempt begins with: what `send --dry-run` prints.
+///
+/// # Errors
+/// The outcome, where nothing need be sent to know it.
+pub fn first_call(
+    entry: &Entry,
+    integration: &Integration,
+    event: &Event,
+    target: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<Call, Outcome> {
+    let message = compose(event)
+        .ok_or_else(|| Outcome::Cancelled(format!("there is nothing to say of a {} event", event.kind())))?;
+    let note = Notification { id, event, message: &message, target, now };
+    entry.call(&integration.settings, &note).map_err(Outcome::Failed)
+}
+
+async fn carry_out(transport: &dyn Transport, mut call: Call) -> Report {
+    let started = Instant::now();
+    let mut status = None;
+    for _ in 0..CALLS_AT_MOST {
+        let Call { request, read } = call;
+        debug!(?request, "sending");
+        let answer = match transport.send(&request).await {
+            Ok(response) => {
+                status = Some(status_of(&response));
+                read(&response)
+            }
+            Err(error) => Answer::Failed(failure_of(error)),
+        };
+        let outcome = match answer {
+            Answer::Taken => Outcome::Delivered,
+            Answer::Failed(failure) => Outcome::Failed(failure),
+            Answer::Then(next) => {
+                call = next;
+                continue;
+            }
+        };
+        return Report { outcome, status, took: Some(started.elapsed()) };
+    }
+    let endless = Failure::Rejected(format!("still not done after {CALLS_AT_MOST} calls"));
+    Report { outcome: Outcome::Failed(endless), status, took: Some(started.elapsed()) }
+}
+
+fn status_of(response: &Response) -> u16 {
+    match response {
+        Response::Http(response) => response.status,
+    }
+}
+
+fn failure_of(error: SendError) -> Failure {
+    match error {
+        SendError::Refused(why) => Failure::Misconfigured(why),
+        SendError::NotSent(why) => Failure::Unavailable { maybe_taken: false, wait: None, why },
+        SendError::NoAnswer(why) => Failure::Unavailable { maybe_taken: true, wait: None, why },
+    }
+}
+
+/// The same on every attempt and every node, and no other notification's.
+pub fn notification_id(delivery: &Delivery) -> String {
+    let parts = [delivery.event.as_str(), &delivery.integration.0, &delivery.target];
+    Digest::of(parts.map(str::as_bytes)).hex(16)
+}

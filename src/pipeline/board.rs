@@ -1,0 +1,443 @@
+//! Whose turn it is: the deliverer's decisions, pure.
+//!
+//! The [`Board`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
+//! wait in the store, and until when the destination rests. It answers three questions: which job is next, which
+//! destinations want a claim, and when to look again. It makes no call and knows no clock.
+//!
+//! Two rules keep order. Within a destination, a job is not started while an earlier one of its lane is under way. And
+//! as long as rows of a destination wait in the store, newly handed jobs go back there, behind them; they come again
+//! with a claim, which knows the order of all rows.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::event::Event;
+use crate::store::{Delivery, DeliveryId, DestinationKey, Lane, StoredEvent};
+
+/// A delivery that this node has leased, with its event.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) delivery: Delivery,
+    pub(super) event: JobEvent,
+    /// When the event came to us, as far as this process knows.
+    pub(super) entered: Timestamp,
+    /// Attempts that may be under way to its destination at once.
+    pub(super) concurrency: usize,
+    /// Its place in memory, free again when the job is dropped.
+    pub(super) _place: Option<OwnedSemaphorePermit>,
+}
+
+/// An event as the deliverer got it: decoded by dispatch, or raw from the store.
+#[derive(Clone, Debug)]
+pub(super) enum JobEvent {
+    Decoded(Arc<Event>),
+    Stored(Arc<StoredEvent>),
+}
+
+/// How a job left the board's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It is over.
+    Settled,
+    /// It is a row in the store again, due then.
+    Waits(Timestamp),
+}
+
+/// The board's bounds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Attempts under way at once.
+    pub(super) concurrency: usize,
+    /// Jobs kept in memory for one destination.
+    pub(super) per_destination: usize,
+    /// Jobs kept in memory in all, as far as claims go.
+    pub(super) in_memory: usize,
+    /// Rows that one claim brings for one destination.
+    pub(super) claim_size: usize,
+}
+
+/// A rest that is longer than this frees the memory: the jobs go back to the store.
+const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Board {
+    bounds: Bounds,
+    destinations: HashMap<DestinationKey, Destination>,
+    /// Destinations that may have a job to start, in turn.
+    ready: VecDeque<DestinationKey>,
+    /// Moments at which a destination is to be considered again.
+    timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
+    /// Destinations that want a claim, in turn.
+    claims: VecDeque<DestinationKey>,
+    claims_under_way: usize,
+    /// Jobs in all queues.
+    queued: usize,
+    in_flight: usize,
+}
+
+#[derive(Debug, Default)]
+struct Destination {
+    /// Leased to us, in the order of their ids.
+    queue: VecDeque<Job>,
+    lanes_in_flight: Vec<Lane>,
+    /// Open rows wait in the store that nobody has leased, or may.
+    more_in_store: bool,
+    wants_claim: bool,
+    claim: ClaimState,
+    /// The pace's word: nothing starts before.
+    paced_until: Option<Timestamp>,
+    /// The service's word, or the breaker's: nothing starts before.
+    held_until: Option<Timestamp>,
+    /// Failures in a row.
+    strikes: u32,
+    /// It is in `ready`.
+    listed: bool,
+    /// The earliest timer that is set for it.
+    timer: Option<Timestamp>,
+}
+
+/// Whether a claim is under way, and what happened meanwhile that its answer may not know.
+#[derive(Debug, Default)]
+enum ClaimState {
+    #[default]
+    None,
+    UnderWay {
+        /// Rows went (back) to the store.
+        outdated: bool,
+        /// Lanes in which a row began to wait: later rows of theirs that the claim brings must go back.
+        waiting_lanes: Vec<Lane>,
+    },
+}
+
+impl Destination {
+    fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.held_until.max(self.paced_until).filter(|until| *until > now)
+    }
+
+    fn note_stored(&mut self) {
+        self.more_in_store = true;
+        if let ClaimState::UnderWay { outdated, .. } = &mut self.claim {
+            *outdated = true;
+        }
+    }
+
+    /// The first job whose lane is free.
+    fn startable(&self) -> Option<usize> {
+        self.queue.iter().position(|job| !self.lanes_in_flight.contains(&job.delivery.lane))
+    }
+
+    /// A destination that failed lately gets one probe at a time.
+    fn has_room(&self) -> bool {
+        let concurrency = self.queue.front().map_or(1, |job| job.concurrency.max(1));
+        self.lanes_in_flight.len() < if self.strikes > 0 { 1 } else { concurrency }
+    }
+
+    fn is_idle(&self, now: Timestamp) -> bool {
+        self.queue.is_empty()
+            && self.lanes_in_flight.is_empty()
+            && !self.more_in_store
+            && matches!(self.claim, ClaimState::None)
+            && self.strikes == 0
+            && self.resting_until(now).is_none()
+    }
+
+    fn insert(&mut self, job: Job) {
+        let in_order = self.queue.back().is_none_or(|last| last.delivery.id < job.delivery.id);
+        self.queue.push_back(job);
+        if !in_order {
+            self.queue.make_contiguous().sort_by_key(|job| job.delivery.id);
+        }
+    }
+}
+
+impl Board {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            destinations: HashMap::new(),
+            ready: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            claims: VecDeque::new(),
+            claims_under_way: 0,
+            queued: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// Takes a job that dispatch wrote leased; gives it back where it must stand behind rows in the store.
+    pub(super) fn hand(&mut self, job: Job, now: Timestamp) -> Option<Job> {
+        let key = Arc::clone(&job.delivery.destination);
+        let destination = self.destinations.entry(Arc::clone(&key)).or_default();
+        let resting_long = destination.held_until.is_some_and(|until| until > now + SHORT_REST);
+        if destination.more_in_store || resting_long || destination.queue.len() >= self.bounds.per_destination
+        {
+            destination.note_stored();
+            destination.wants_claim = true;
+            self.consider(&key, now);
+            return Some(job);
+        }
+        destination.insert(job);
+        self.queued += 1;
+        self.consider(&key, now);
+        None
+    }
+
+    /// Rows of this destination wait in the store, and may be claimed from `at` on.
+    pub(super) fn stored(&mut self, key: &DestinationKey, at: Timestamp, now: Timestamp) {
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        destination.note_stored();
+        if at <= now {
+            destination.wants_claim = true;
+        } else {
+            self.set_timer(key, at);
+        }
+        self.consider(key, now);
+    }
+
+    /// The destination rests until then; a longer rest is not shortened. Answers the jobs that go back to the store.
+    pub(super) fn hold(&mut self, key: &DestinationKey, until: Timestamp, now: Timestamp) -> Vec<Job> {
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        destination.held_until = destination.held_until.max(Some(until));
+        let mut back = Vec::new();
+        if until > now + SHORT_REST && !destination.queue.is_empty() {
+            back.extend(destination.queue.drain(..));
+            self.queued -= back.len();
+            destination.note_stored();
+        }
+        destination.wants_claim |= destination.more_in_store;
+        self.consider(key, now);
+        back
+    }
+
+    /// The settings changed: every rest may be over.
+    pub(super) fn lift_all(&mut self, now: Timestamp) {
+        let keys: Vec<_> = self.destinations.keys().cloned().collect();
+        for key in keys {
+            if let Some(destination) = self.destinations.get_mut(&key) {
+                destination.held_until = None;
+                destination.strikes = 0;
+                destination.wants_claim = destination.more_in_store;
+            }
+            self.consider(&key, now);
+        }
+    }
+
+    /// Counts a failure of the destination.
+    pub(super) fn strike(&mut self, key: &DestinationKey) {
+        self.destinations.entry(Arc::clone(key)).or_default().strikes += 1;
+    }
+
+    /// Failures in a row.
+    pub(super) fn strikes(&self, key: &DestinationKey) -> u32 {
+        self.destinations.get(key).map_or(0, |destination| destination.strikes)
+    }
+
+    /// The destination answers: `true` where it had failed before.
+    pub(super) fn answers(&mut self, key: &DestinationKey) -> bool {
+        let Some(destination) = self.destinations.get_mut(key) else { return false };
+        let recovered = destination.strikes > 0;
+        destination.strikes = 0;
+        recovered
+    }
+
+    /// The next job to start, if there is one and room for it.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Job> {
+        self.ring_timers(now);
+        while self.in_flight < self.bounds.concurrency {
+            let key = self.ready.pop_front()?;
+            let Some(destination) = self.destinations.get_mut(&key) else { continue };
+            destination.listed = false;
+            if let Some(until) = destination.resting_until(now) {
+                self.set_timer(&key, until);
+                continue;
+            }
+            if !destination.has_room() {
+                continue; // it is listed again when one of its attempts ends
+            }
+            let Some(job) = destination.startable().and_then(|at| destination.queue.remove(at)) else {
+                continue;
+            };
+            destination.lanes_in_flight.push(job.delivery.lane);
+            self.queued -= 1;
+            self.in_flight += 1;
+            self.consider(&key, now);
+            return Some(job);
+        }
+        None
+    }
+
+    /// The job was not started: the pace says when.
+    pub(super) fn paced(&mut self, job: Job, until: Timestamp, now: Timestamp) {
+        let key = Arc::clone(&job.delivery.destination);
+        self.take_down(&key, job.delivery.lane);
+        let destination = self.destinations.entry(Arc::clone(&key)).or_default();
+        destination.paced_until = Some(until);
+        destination.insert(job);
+        self.queued += 1;
+        self.consider(&key, now);
+    }
+
+    /// An attempt is over. Answers the jobs that must go back to the store behind it.
+    pub(super) fn left(&mut self, key: &DestinationKey, lane: Lane, how: Left, now: Timestamp) -> Vec<Job> {
+        self.take_down(key, lane);
+        let Some(destination) = self.destinations.get_mut(key) else { return Vec::new() };
+        let mut back = Vec::new();
+        if let Left::Waits(until) = how {
+            destination.note_stored();
+            if let ClaimState::UnderWay { waiting_lanes, .. } = &mut destination.claim {
+                waiting_lanes.push(lane);
+            }
+            let (same_lane, others): (VecDeque<_>, VecDeque<_>) =
+                destination.queue.drain(..).partition(|job| job.delivery.lane == lane);
+            destination.queue = others;
+            back.extend(same_lane);
+            self.queued -= back.len();
+            self.set_timer(key, until);
+        }
+        self.consider(key, now);
+        back
+    }
+
+    /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
+    /// [`Board::claimed`] or [`Board::claim_failed`] says otherwise.
+    pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
+        let expected = self.queued + self.claims_under_way * self.bounds.claim_size;
+        let room = self.bounds.in_memory.saturating_sub(expected) / self.bounds.claim_size;
+        // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
+        let room = if self.claims_under_way == 0 { room.max(1) } else { room };
+        let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
+        self.claims_under_way += taken.len();
+        taken
+    }
+
+    /// What a claim brought. Answers the jobs that go back: while the claim was under way, an earlier row of their lane
+    /// began to wait.
+    pub(super) fn claimed(
+        &mut self,
+        key: &DestinationKey,
+        jobs: Vec<Job>,
+        more: bool,
+        now: Timestamp,
+    ) -> Vec<Job> {
+        let full = jobs.len() >= self.bounds.claim_size;
+        self.claims_under_way = self.claims_under_way.saturating_sub(1);
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        let state = std::mem::take(&mut destination.claim);
+        let (outdated, waiting_lanes) = match state {
+            ClaimState::UnderWay { outdated, waiting_lanes } => (outdated, waiting_lanes),
+            ClaimState::None => (false, Vec::new()),
+        };
+        let (back, mine): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| waiting_lanes.contains(&job.delivery.lane));
+        self.queued += mine.len();
+        for job in mine {
+            destination.insert(job);
+        }
+        destination.more_in_store = more || outdated || !back.is_empty();
+        // A full claim left more that is due; otherwise what is left is not due yet, and a timer or a look finds it.
+        destination.wants_claim |= destination.more_in_store && (full || outdated);
+        self.consider(key, now);
+        back
+    }
+
+    /// The claim did not come about; the next look asks again.
+    pub(super) fn claim_failed(&mut self, key: &DestinationKey) {
+        self.claims_under_way = self.claims_under_way.saturating_sub(1);
+        if let Some(destination) = self.destinations.get_mut(key) {
+            destination.claim = ClaimState::None;
+        }
+    }
+
+    /// Whether newly written rows of this destination had better stay in the store.
+    pub(super) fn is_crowded(&self, key: &DestinationKey) -> bool {
+        self.destinations.get(key).is_some_and(|destination| destination.more_in_store)
+    }
+
+    /// When to consider the board again, if nothing happens before.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Takes all jobs that were not started, to be given back.
+    pub(super) fn drain(&mut self) -> Vec<DeliveryId> {
+        self.queued = 0;
+        let queues = self.destinations.values_mut().flat_map(|destination| destination.queue.drain(..));
+        queues.map(|job| job.delivery.id).collect()
+    }
+
+    fn take_down(&mut self, key: &DestinationKey, lane: Lane) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if let Some(at) = destination.lanes_in_flight.iter().position(|busy| *busy == lane) {
+            destination.lanes_in_flight.swap_remove(at);
+        }
+    }
+
+    fn ring_timers(&mut self, now: Timestamp) {
+        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((at, key))) = self.timers.pop() else { return };
+            let Some(destination) = self.destinations.get_mut(&key) else { continue };
+            if destination.timer == Some(at) {
+                destination.timer = None;
+                destination.wants_claim |= destination.more_in_store;
+                self.consider(&key, now);
+            }
+        }
+    }
+
+    /// Sets a timer, unless an earlier one is set already (which will consider the rest).
+    fn set_timer(&mut self, key: &DestinationKey, at: Timestamp) {
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if destination.timer.is_none_or(|set| at < set) {
+            destination.timer = Some(at);
+            self.timers.push(Reverse((at, Arc::clone(key))));
+        }
+    }
+
+    /// Looks at one destination after something changed: lists it, claims for it, sets its timer, or forgets it.
+    fn consider(&mut self, key: &DestinationKey, now: Timestamp) {
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if destination.is_idle(now) {
+            self.destinations.remove(key);
+            return;
+        }
+        if let Some(until) = destination.resting_until(now) {
+            // Nothing can start and nothing need be claimed: only a rest that the pace asked for is worth filling up in.
+            if destination.held_until.is_none_or(|held| held <= now) {
+                Self::consider_claim(&mut self.claims, destination, key, self.bounds.claim_size);
+            }
+            self.set_timer(key, until);
+            return;
+        }
+        if !destination.listed && destination.has_room() && destination.startable().is_some() {
+            destination.listed = true;
+            self.ready.push_back(Arc::clone(key));
+        }
+        Self::consider_claim(&mut self.claims, destination, key, self.bounds.claim_size);
+    }
+
+    fn consider_claim(
+        claims: &mut VecDeque<DestinationKey>,
+        destination: &mut Destination,
+        key: &DestinationKey,
+        claim_size: usize,
+    ) {
+        let low = destination.queue.len() <= claim_size / 4;
+        if destination.wants_claim && low && matches!(destination.claim, ClaimState::None) {
+            destination.wants_claim = false;
+            destination.claim = ClaimState::UnderWay { outdated: false, waiting_lanes: Vec::new() };
+            claims.push_back(Arc::clone(key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

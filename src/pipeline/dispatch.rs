@@ -1,0 +1,280 @@
+//! Dispatch: an event becomes deliveries.
+//!
+//! A batch comes from a source, is planned (pure: [`plan`]), is committed, and only then acknowledged. What does not
+//! decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone.
+//! When the store is away, the batch waits here and nothing is acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::Clock;
+use super::deliver::Intake;
+use super::source::{Inbound, Source};
+use super::switches::Switches;
+use crate::adapters;
+use crate::digest::Digest;
+use crate::event::{Event, EventId};
+use crate::integration::Integration;
+use crate::integration::rules::{self, WhyNot};
+use crate::metrics;
+use crate::store::{
+    Catalog, Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, Origin, Outbox, Quarantine, StoreError,
+};
+
+/// Inbound messages taken at once, if that many are there.
+const BATCH: usize = 256;
+/// Waits between attempts to reach a store that is away: the first and the longest.
+const STORE_AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What dispatch works with.
+#[derive(Clone)]
+pub struct Dispatcher {
+    pub catalog: Arc<dyn Catalog>,
+    pub outbox: Arc<dyn Outbox>,
+    pub inbox: Arc<dyn Inbox>,
+    pub quarantine: Arc<dyn Quarantine>,
+    pub switches: Switches,
+    pub intake: Intake,
+    pub clock: Clock,
+}
+
+/// What is to be done with one inbound message.
+#[derive(Debug)]
+pub enum Plan {
+    /// Somebody wants it.
+    Deliver {
+        dispatched: Dispatched,
+        received_at: Timestamp,
+    },
+    /// Nobody does; the fate says why, for the count.
+    Drop {
+        event: Arc<Event>,
+        fate: &'static str,
+        origin: Origin,
+    },
+    Quarantine {
+        item: NewQuarantined,
+        origin: Origin,
+    },
+}
+
+/// One integration's answer to an event.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes to these targets, each with its destination.
+    Sends(Vec<NewDelivery>),
+    Not(WhyNot),
+    /// It was switched off: its address is dead.
+    SwitchedOff(String),
+}
+
+impl Dispatcher {
+    /// Works a source until told to stop; the batch in hand is finished first.
+    pub async fn run(self, mut source: impl Source, stop: CancellationToken) {
+        info!(source = source.name(), "taking events");
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                batch = source.next(BATCH) => batch,
+            };
+            let Some(last) = batch.last().map(|inbound| inbound.receipt) else { continue };
+            if self.dispatch(source.name(), batch, &stop).await {
+                source.acknowledge(last).await;
+            }
+        }
+        source.close().await;
+        info!(source = source.name(), "stopped taking events");
+    }
+
+    /// Plans and commits one batch. `false` where it was told to stop before the store took it.
+    async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
+        let plans = batch.into_iter().map(|inbound| plan(source, inbound, &*self.catalog, &self.switches));
+        let (mut deliver, mut received) = (Vec::new(), Vec::new());
+        let (mut discard, mut quarantine) = (Vec::new(), Vec::new());
+        for plan in plans {
+            count(source, &plan);
+            match plan {
+                Plan::Deliver { dispatched, received_at } => {
+                    deliver.push(dispatched);
+                    received.push(received_at);
+                }
+                Plan::Drop { origin: Origin::Inbox(number), .. } => discard.push(number),
+                Plan::Drop { .. } => {}
+                Plan::Quarantine { item, origin } => quarantine.push((item, origin)),
+            }
+        }
+        self.quarantine(quarantine, &mut discard, stop).await
+            && (discard.is_empty() || insist(stop, || self.inbox.discard(&discard)).await.is_some())
+            && self.enqueue(deliver, &received, stop).await
+    }
+
+    async fn quarantine(
+        &self,
+        items: Vec<(NewQuarantined, Origin)>,
+        discard: &mut Vec<i64>,
+        stop: &CancellationToken,
+    ) -> bool {
+        if items.is_empty() {
+            return true;
+        }
+        for (item, origin) in &items {
+            warn!(source = item.source, event = ?item.id, reason = item.reason, "put in quarantine");
+            if let Origin::Inbox(number) = origin {
+                discard.push(*number);
+            }
+        }
+        let items: Vec<_> = items.into_iter().map(|(item, _)| item).collect();
+        insist(stop, || self.quarantine.quarantine(items.clone())).await.is_some()
+    }
+
+    /// Commits deliveries, then hands those that were written leased to the deliverer.
+    async fn enqueue(
+        &self,
+        mut batch: Vec<Dispatched>,
+        received: &[Timestamp],
+        stop: &CancellationToken,
+    ) -> bool {
+        if batch.is_empty() {
+            return true;
+        }
+        let now = self.clock.now();
+        let mut places = self.intake.places(batch.iter().map(|dispatched| dispatched.deliveries.len()).sum());
+        let mut leased = 0;
+        for delivery in batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries) {
+            if leased < places.len() && !self.intake.is_crowded(&delivery.destination) {
+                delivery.lease = Some(self.intake.lease(now));
+                leased += 1;
+            }
+        }
+        let Some(written) = insist(stop, || self.outbox.enqueue(batch.clone(), now)).await else {
+            return false;
+        };
+        for ((dispatched, rows), received_at) in batch.into_iter().zip(written).zip(received) {
+            for row in rows {
+                match row {
+                    // Here before: whoever wrote it first sees to it.
+                    None => debug!(event = %dispatched.event.id, "came again; dispatched once already"),
+                    Some(delivery) if delivery.leased => {
+                        self.intake.hand(delivery, Arc::clone(&dispatched.event), places.pop(), *received_at);
+                    }
+                    Some(delivery) => self.intake.stored(delivery.destination),
+                }
+            }
+        }
+        true
+    }
+}
+
+/// What is to be done with one inbound message. Pure.
+pub fn plan(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switches: &Switches) -> Plan {
+    let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
+    let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
+    let event = match decoded {
+        Ok(event) => Arc::new(event),
+        Err(error) => {
+            let reason = error.to_string();
+            let item = NewQuarantined { source, id, reason, received_at, raw };
+            return Plan::Quarantine { item, origin };
+        }
+    };
+    if event.trigger.is_none() {
+        return Plan::Drop { event, fate: "unrouted", origin };
+    }
+    let verdicts = verdicts(&event, catalog, switches);
+    let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
+    if deliveries.is_empty() {
+        return Plan::Drop { event, fate: "unmatched", origin };
+    }
+    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
+}
+
+impl Verdict {
+    fn deliveries(self) -> Vec<NewDelivery> {
+        match self {
+            Self::Sends(deliveries) => deliveries,
+            Self::Not(_) | Self::SwitchedOff(_) => Vec::new(),
+        }
+    }
+}
+
+/// What each integration that an event concerns does with it: what dispatch goes by, and what `explain` shows.
+pub fn verdicts(
+    event: &Event,
+    catalog: &dyn Catalog,
+    switches: &Switches,
+) -> Vec<(Arc<Integration>, Verdict)> {
+    let facts = catalog.facts(event);
+    let concerned = catalog.concerned(event).into_iter();
+    concerned
+        .map(|integration| {
+            let verdict = match rules::wants(&integration, event, &facts) {
+                Err(why) => Verdict::Not(why),
+                Ok(()) => match switches.off(&integration) {
+                    Some(why) => Verdict::SwitchedOff(why),
+                    None => Verdict::Sends(deliveries(&integration, event)),
+                },
+            };
+            (integration, verdict)
+        })
+        .collect()
+}
+
+/// One delivery per target.
+fn deliveries(integration: &Integration, event: &Event) -> Vec<NewDelivery> {
+    let (Some(entry), Some(trigger)) = (adapters::find(integration.slug), event.trigger) else {
+        return Vec::new(); // an integration is made from its adapter's entry, and wants only what has a trigger
+    };
+    let targets = entry.targets(&integration.settings, integration.channels.for_trigger(trigger));
+    let new = |target: String| NewDelivery {
+        integration: integration.id.clone(),
+        destination: entry.destination(&integration.settings, &target),
+        lane: lane(integration, &target, event),
+        target: target.into(),
+        lease: None,
+    };
+    targets.into_iter().map(new).collect()
+}
+
+fn lane(integration: &Integration, target: &str, event: &Event) -> Lane {
+    let project = event.project.as_ref().map(|project| project.id).unwrap_or_default();
+    let (project, subject) = (project.to_be_bytes(), event.subject.as_bytes());
+    let parts = [integration.id.0.as_bytes(), target.as_bytes(), &project, subject];
+    Lane(Digest::of(parts).number())
+}
+
+fn fresh_id() -> EventId {
+    EventId::new(&Uuid::now_v7().to_string()).expect("a UUID is short and printable")
+}
+
+fn count(source: &'static str, plan: &Plan) {
+    match plan {
+        Plan::Deliver { dispatched, .. } => metrics::event(source, dispatched.event.kind(), "dispatched"),
+        Plan::Drop { event, fate, .. } => metrics::event(source, event.kind(), fate),
+        Plan::Quarantine { .. } => metrics::event(source, "unknown", "quarantined"),
+    }
+}
+
+/// Calls the store until it answers; `None` where it was told to stop first.
+async fn insist<T, F>(stop: &CancellationToken, mut call: impl FnMut() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut wait = STORE_AWAY.0;
+    loop {
+        let error = match call().await {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        warn!(%error, retry_in = ?wait, "the store did not take a batch; nothing is acknowledged until it does");
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(STORE_AWAY.1),
+        }
+    }
+}

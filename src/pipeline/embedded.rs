@@ -1,0 +1,81 @@
+//! The store's inbox as a source: for forges without a broker.
+//!
+//! Events leave the inbox with the commit that enqueues their deliveries, so there is nothing to acknowledge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use super::source::{Inbound, Receipt, Source};
+use crate::store::{Inbox, Origin};
+
+/// How often to look even if nobody called: a wake-up may have been for a former life of this process.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Takes events out of the inbox, oldest first.
+pub struct Embedded {
+    inbox: Arc<dyn Inbox>,
+    /// Called by the door when it has put something in.
+    arrived: Arc<Notify>,
+    /// What was brought already and may still lie there until its batch is committed.
+    brought: i64,
+    acknowledged: i64,
+}
+
+impl Embedded {
+    pub fn new(inbox: Arc<dyn Inbox>, arrived: Arc<Notify>) -> Self {
+        Self { inbox, arrived, brought: 0, acknowledged: 0 }
+    }
+
+    async fn look(&mut self, at_most: usize) -> Vec<Inbound> {
+        let waiting = match self.inbox.peek(self.acknowledged, at_most).await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look into the inbox; trying again");
+                return Vec::new();
+            }
+        };
+        let inbound = waiting.into_iter().map(|(number, stored)| Inbound {
+            id: Some(stored.id),
+            occurred_at: stored.occurred_at,
+            received_at: stored.occurred_at, // the door's time of arrival
+            raw: stored.raw,
+            origin: Origin::Inbox(number),
+            receipt: Receipt { generation: 0, number: number.unsigned_abs() },
+        });
+        let inbound: Vec<_> = inbound.collect();
+        if let Some(Origin::Inbox(last)) = inbound.last().map(|inbound| &inbound.origin) {
+            self.brought = *last;
+        }
+        inbound
+    }
+}
+
+#[async_trait]
+impl Source for Embedded {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    async fn next(&mut self, at_most: usize) -> Vec<Inbound> {
+        let arrived = Arc::clone(&self.arrived);
+        loop {
+            // Register before looking: what arrives in between must not fall through.
+            let notified = arrived.notified();
+            let inbound = self.look(at_most).await;
+            if !inbound.is_empty() {
+                return inbound;
+            }
+            let _ = tokio::time::timeout(LOOK_EVERY, notified).await;
+        }
+    }
+
+    async fn acknowledge(&mut self, _last: Receipt) {
+        // Numbers grow: what was brought and dispatched need not be looked at again.
+        self.acknowledged = self.brought;
+    }
+
+    async fn close(&mut self) {}
+}

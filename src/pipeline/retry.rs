@@ -1,0 +1,197 @@
+//! What follows from an attempt: pure.
+//!
+//! [`rule`] turns an [`Outcome`] into a [`Ruling`]: the state of the row, whether the attempt counts, whether the
+//! destination or the route is held and for how long, whether the integration is switched off.
+//!
+//! The schedule grows exponentially from `initial` to `max`, with full jitter (anywhere between nothing and the
+//! scheduled wait), so that many deliveries which failed together do not come back together. A wait that the service
+//! named is a floor. The schedule is computed by the `backoff` crate. That crate is unmaintained; nothing outside of
+//! [`scheduled`] knows it, so that it can be replaced here alone.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoffBuilder;
+use backoff::backoff::Backoff;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::after;
+use crate::call::Failure;
+use crate::store::NewState;
+
+/// `[retry]`: when to try again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The wait after the first failure.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub initial: Duration,
+    /// By how much each wait is longer than the one before.
+    pub multiplier: f64,
+    /// No wait is longer.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub max: Duration,
+    /// Attempts in all, after which a delivery is given up.
+    pub attempts: u32,
+}
+
+/// Waits that a service named are kept within this: a minute's typing error on their side must not park us for days.
+const NAMED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+/// The first rest of a destination that keeps failing; it doubles from there.
+const BREAKER_INITIAL: Duration = Duration::from_secs(5);
+/// The first wait for somebody to mend settings, and the longest.
+const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
+/// The first wait after being throttled by a service that names none, and the longest.
+const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered,
+    Failed(Failure),
+    /// The news is too old to be told.
+    Expired,
+    /// There is nobody to tell any more.
+    Cancelled(String),
+}
+
+/// What [`rule`] must know beside the outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    pub now: Timestamp,
+    /// Attempts counted before this one.
+    pub attempts: u32,
+    /// May a message that may have been taken be sent again?
+    pub repeatable: bool,
+    /// Failures in a row of the destination (for `Unavailable`, `Throttled`), of the route (for `Misconfigured`) or of
+    /// the integration (for `Gone`), before this one.
+    pub strikes: u32,
+    /// A random number from 0 up to 1.
+    pub jitter: f64,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruling {
+    pub state: NewState,
+    /// Whether the attempt counts towards giving up.
+    pub counts: bool,
+    pub consequence: Consequence,
+}
+
+/// What follows for others than this delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// The destination answers: whatever was held against it ends.
+    Answers,
+    /// One more strike against the destination, and a rest until then if it had enough of them.
+    Strike {
+        rest: Option<Timestamp>,
+    },
+    /// The destination asked for a rest.
+    HoldDestination(Timestamp),
+    /// This integration's way to this target leads nowhere.
+    HoldRoute(Timestamp),
+    /// One more confirmation that the address is dead; `switch_off` where that was enough of them.
+    Confirmed {
+        switch_off: bool,
+    },
+    None,
+}
+
+/// The numbers by which [`rule`] decides.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub retry: Config,
+    pub breaker_threshold: u32,
+    pub breaker_max: Duration,
+}
+
+/// What follows from an attempt.
+pub fn rule(outcome: &Outcome, of: Circumstances, policy: &Policy) -> Ruling {
+    match outcome {
+        Outcome::Delivered => ended(NewState::Delivered, true, Consequence::Answers),
+        Outcome::Expired => ended(NewState::Expired, false, Consequence::None),
+        Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Consequence::None),
+        Outcome::Failed(failure) => rule_failure(failure, of, policy),
+    }
+}
+
+fn ended(state: NewState, counts: bool, consequence: Consequence) -> Ruling {
+    Ruling { state, counts, consequence }
+}
+
+fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling {
+    match failure {
+        Failure::Rejected(_) => ended(NewState::Failed, true, Consequence::Answers),
+        Failure::Gone { confirmations, .. } => {
+            let switch_off = of.strikes + 1 >= u32::from(*confirmations);
+            ended(NewState::Failed, true, Consequence::Confirmed { switch_off })
+        }
+        Failure::Misconfigured(_) => {
+            let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
+            Ruling {
+                state: NewState::Waiting(until),
+                counts: false,
+                consequence: Consequence::HoldRoute(until),
+            }
+        }
+        Failure::Throttled { wait, .. } => {
+            let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
+            // The wait is a floor: a little more, so that those who wait for the same end do not start together.
+            let until = after(of.now, wait + wait.min(Duration::from_secs(2)).mul_f64(of.jitter * 0.5));
+            Ruling {
+                state: NewState::Waiting(until),
+                counts: false,
+                consequence: Consequence::HoldDestination(until),
+            }
+        }
+        Failure::Unavailable { maybe_taken, wait, .. } => {
+            let strike = Consequence::Strike { rest: rest(of, policy) };
+            if *maybe_taken && !of.repeatable || of.attempts + 1 >= policy.retry.attempts {
+                return ended(NewState::Failed, true, strike);
+            }
+            let delay = delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default());
+            Ruling { state: NewState::Waiting(after(of.now, delay)), counts: true, consequence: strike }
+        }
+    }
+}
+
+/// The rest that a destination gets with this strike, if it is one too many.
+fn rest(of: Circumstances, policy: &Policy) -> Option<Timestamp> {
+    let too_many = (of.strikes + 1).checked_sub(policy.breaker_threshold)?;
+    let rest = doubling((BREAKER_INITIAL, policy.breaker_max), too_many);
+    // Between half of it and all of it: jittered, but a rest in any case.
+    Some(after(of.now, rest.mul_f64(0.5 + of.jitter * 0.5)))
+}
+
+/// The wait after a failure, given the attempts counted before it: full jitter on the schedule, but a second at least
+/// (or the schedule's first wait, where that is shorter still).
+pub fn delay(config: &Config, attempts: u32, jitter: f64) -> Duration {
+    let least = config.initial.min(Duration::from_secs(1));
+    scheduled(config, attempts).mul_f64(jitter.clamp(0.0, 1.0)).max(least)
+}
+
+/// The schedule without jitter: `initial × multiplier^attempts`, up to `max`.
+pub fn scheduled(config: &Config, attempts: u32) -> Duration {
+    let mut schedule = ExponentialBackoffBuilder::new()
+        .with_initial_interval(config.initial)
+        .with_multiplier(config.multiplier)
+        .with_randomization_factor(0.0) // the jitter is ours: a pure function takes its randomness as a value
+        .with_max_interval(config.max)
+        .with_max_elapsed_time(None)
+        .build();
+    let steps = attempts.min(1000); // far beyond the point where `max` is reached
+    (0..=steps).filter_map(|_| schedule.next_backoff()).last().unwrap_or(config.max).min(config.max)
+}
+
+fn doubling((first, longest): (Duration, Duration), times: u32) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(times.min(30)).unwrap_or(u32::MAX)).min(longest)
+}
+
+fn named(wait: Duration) -> Duration {
+    wait.clamp(NAMED_WAIT.0, NAMED_WAIT.1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan};
+
+use super::*;
+
+fn policy() -> Policy {
+    let retry = Config {
+        initial: Duration::from_secs(5),
+        multiplier: 3.2,
+        max: Duration::from_secs(4 * 3600),
+        attempts: 9,
+    };
+    Policy { retry, breaker_threshold: 3, breaker_max: Duration::from_secs(900) }
+}
+
+fn circumstances() -> Circumstances {
+    let now = "2026-01-01T00:00:00Z".parse().expect("a timestamp");
+    Circumstances { now, attempts: 0, repeatable: true, strikes: 0, jitter: 0.5 }
+}
+
+fn unavailable(maybe_taken: bool, wait: Option<u64>) -> Outcome {
+    let wait = wait.map(Duration::from_secs);
+    Outcome::Failed(Failure::Unavailable { maybe_taken, wait, why: "answered 503".into() })
+}
+
+fn waits(ruling: &Ruling) -> Timestamp {
+    match ruling.state {
+        NewState::Waiting(until) => until,
+        ref other => panic!("should wait, is {other:?}"),
+    }
+}
+
+#[test]
+fn the_schedule_covers_about_eight_hours_in_eight_waits() {
+    let waits: Vec<_> = (0..8).map(|attempts| scheduled(&policy().retry, attempts)).collect();
+    assert_eq!(waits[0], Duration::from_secs(5));
+    assert!(waits.windows(2).all(|pair| pair[0] < pair[1] || pair[1] == policy().retry.max), "{waits:?}");
+    assert_eq!(waits[7], Duration::from_secs(4 * 3600), "the last wait is the longest");
+    let total: Duration = waits.iter().sum();
+    let hours = total.as_secs_f64() / 3600.0;
+    assert!((6.0..=9.0).contains(&hours), "{hours} hours: {waits:?}");
+}
+
+#[test]
+fn a_very_high_count_of_attempts_waits_the_longest_wait() {
+    assert_eq!(scheduled(&policy().retry, u32::MAX), policy().retry.max);
+}
+
+#[test]
+fn jitter_goes_from_a_second_to_the_whole_wait() {
+    let retry = policy().retry;
+    assert_eq!(delay(&retry, 3, 0.0), Duration::from_secs(1));
+    assert_eq!(delay(&retry, 3, 1.0), scheduled(&retry, 3));
+    assert!(delay(&retry, 3, 0.5) < scheduled(&retry, 3));
+}
+
+#[test]
+fn what_was_taken_is_delivered_and_clears_the_destination() {
+    let ruling = rule(&Outcome::Delivered, circumstances(), &policy());
+    assert_eq!((ruling.state, ruling.consequence), (NewState::Delivered, Consequence::Answers));
+}
+
+#[test]
+fn a_refused_message_is_a_dead_letter_but_its_destination_is_well() {
+    let ruling = rule(&Outcome::Failed(Failure::Rejected("no_text".into())), circumstances(), &policy());
+    assert_eq!((ruling.state, ruling.consequence), (NewState::Failed, Consequence::Answers));
+}
+
+#[test]
+fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_attempt() {
+    let throttled = Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into() };
+    for jitter in [0.0, 0.5, 0.999] {
+        let of = Circumstances { jitter, ..circumstances() };
+        let ruling = rule(&Outcome::Failed(throttled.clone()), of, &policy());
+        assert!(!ruling.counts);
+        assert!(waits(&ruling) >= of.now + 30.seconds());
+        assert!(waits(&ruling) <= of.now + 32.seconds());
+        assert_eq!(ruling.consequence, Consequence::HoldDestination(waits(&ruling)));
+    }
+}
+
+#[test]
+fn a_named_wait_is_kept_between_a_second_and_an_hour() {
+    let of = Circumstances { jitter: 0.0, ..circumstances() };
+    for (named, kept) in [(0, 1), (7, 7), (86_400, 3600)] {
+        let throttled = Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new() };
+        let ruling = rule(&Outcome::Failed(throttled), of, &policy());
+        assert_eq!(waits(&ruling), of.now + kept.seconds(), "named {named} s");
+    }
+}
+
+#[test]
+fn an_unavailable_service_is_tried_again_not_before_the_wait_it_names() {
+    let of = Circumstances { jitter: 0.0, ..circumstances() };
+    let ruling = rule(&unavailable(false, Some(120)), of, &policy());
+    assert!(ruling.counts);
+    assert_eq!(waits(&ruling), of.now + 120.seconds());
+}
+
+#[test]
+fn the_last_attempt_gives_up() {
+    let of = Circumstances { attempts: 8, ..circumstances() };
+    assert_eq!(rule(&unavailable(false, None), of, &policy()).state, NewState::Failed);
+    let of = Circumstances { attempts: 7, ..circumstances() };
+    assert!(matches!(rule(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
+}
+
+#[test]
+fn what_may_have_been_taken_and_must_not_happen_twice_is_given_up() {
+    let of = Circumstances { repeatable: false, ..circumstances() };
+    assert_eq!(rule(&unavailable(true, None), of, &policy()).state, NewState::Failed);
+    assert!(matches!(rule(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
+}
+
+#[test]
+fn the_third_failure_in_a_row_rests_the_destination_and_rests_grow() {
+    let mut longest = circumstances().now;
+    for strikes in 0..12 {
+        let of = Circumstances { strikes, jitter: 1.0, ..circumstances() };
+        let Consequence::Strike { rest } = rule(&unavailable(false, None), of, &policy()).consequence else {
+            panic!("an unavailable destination gets a strike");
+        };
+        assert_eq!(rest.is_some(), strikes >= 2, "after {} strikes", strikes + 1);
+        if let Some(until) = rest {
+            assert!(until >= longest, "rests never shrink");
+            assert!(until <= of.now + 900.seconds(), "nor pass breaker_max");
+            longest = until;
+        }
+    }
+    assert_eq!(longest, circumstances().now + 900.seconds());
+}
+
+#[test]
+fn wrong_settings_hold_the_route_for_a_long_time_and_count_no_attempt() {
+    let wrong = Outcome::Failed(Failure::Misconfigured("channel_not_found".into()));
+    let ruling = rule(&wrong, circumstances(), &policy());
+    assert!(!ruling.counts);
+    assert_eq!(ruling.consequence, Consequence::HoldRoute(waits(&ruling)));
+    assert_eq!(waits(&ruling), circumstances().now + 15.minutes());
+}
+
+#[test]
+fn a_dead_address_is_switched_off_after_its_confirmations() {
+    let gone = |confirmations| Outcome::Failed(Failure::Gone { why: "no_service".into(), confirmations });
+    let of = |strikes| Circumstances { strikes, ..circumstances() };
+    let switched = |ruling: Ruling| ruling.consequence == Consequence::Confirmed { switch_off: true };
+    assert!(switched(rule(&gone(1), of(0), &policy())));
+    assert!(!switched(rule(&gone(3), of(1), &policy())));
+    assert!(switched(rule(&gone(3), of(2), &policy())));
+    assert_eq!(rule(&gone(3), of(0), &policy()).state, NewState::Failed);
+}

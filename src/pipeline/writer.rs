@@ -1,0 +1,161 @@
+//! What the deliverer has to say to the store, said in order and in batches.
+//!
+//! Settlements go first, then rows that are given back, then claims: so that a claim never brings a later row of a lane
+//! whose earlier row has only just begun to wait. While the store is away, what was said waits here, in order; the
+//! deliverer goes on with what it has in memory and then stands still, because nothing new can be claimed or enqueued.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+
+use super::{Clock, after};
+use crate::store::{Claim, Claimed, DeliveryId, DestinationKey, Lease, NodeId, Outbox, Settled, StoreError};
+
+/// Something to do to the store.
+#[derive(Debug)]
+pub(super) enum Word {
+    Settle(Box<Settled>),
+    Release(DeliveryId),
+    Claim(DestinationKey),
+    /// Prolong the leases of what is in memory.
+    Renew,
+    /// Find destinations whose rows wait.
+    Look,
+}
+
+/// What the store answered.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Claimed(Vec<Claimed>),
+    /// These claims did not come about.
+    NotClaimed(Vec<DestinationKey>),
+    Waiting(Vec<(DestinationKey, Timestamp)>),
+}
+
+pub(super) struct Writer {
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) node: NodeId,
+    pub(super) lease: Duration,
+    pub(super) claim_size: usize,
+    pub(super) clock: Clock,
+    pub(super) words: mpsc::UnboundedReceiver<Word>,
+    pub(super) heard: mpsc::UnboundedSender<Heard>,
+}
+
+/// Destinations found in one look.
+const LOOK_LIMIT: usize = 10_000;
+/// Words taken at once.
+const AT_ONCE: usize = 1024;
+const STORE_AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Words of one batch, sorted.
+#[derive(Default)]
+struct Batch {
+    settle: Vec<Settled>,
+    release: Vec<DeliveryId>,
+    claim: Vec<DestinationKey>,
+    renew: bool,
+    look: bool,
+}
+
+impl Batch {
+    fn sorted(words: Vec<Word>) -> Self {
+        let mut batch = Self::default();
+        for word in words {
+            match word {
+                Word::Settle(settled) => batch.settle.push(*settled),
+                Word::Release(row) => batch.release.push(row),
+                Word::Claim(key) => batch.claim.push(key),
+                Word::Renew => batch.renew = true,
+                Word::Look => batch.look = true,
+            }
+        }
+        batch
+    }
+}
+
+impl Writer {
+    /// Says everything that comes, until nobody can say anything more; then all was written.
+    pub(super) async fn run(mut self) {
+        let mut words = Vec::with_capacity(AT_ONCE);
+        while self.words.recv_many(&mut words, AT_ONCE).await > 0 {
+            self.say(Batch::sorted(std::mem::take(&mut words))).await;
+        }
+    }
+
+    async fn say(&self, batch: Batch) {
+        if !batch.settle.is_empty() {
+            insist("settle", || self.outbox.settle(&self.node, batch.settle.clone())).await;
+        }
+        if !batch.release.is_empty() {
+            insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
+        }
+        if batch.renew {
+            // Not insisted on: the next renewal comes before the leases lapse.
+            if let Err(error) = self.outbox.renew(self.new_lease()).await {
+                warn!(%error, "cannot renew leases");
+            }
+        }
+        if !batch.claim.is_empty() {
+            self.claim(batch.claim).await;
+        }
+        if batch.look {
+            self.look().await;
+        }
+    }
+
+    async fn claim(&self, destinations: Vec<DestinationKey>) {
+        let claim = Claim {
+            destinations: destinations.clone(),
+            limit: self.claim_size,
+            lease: self.new_lease(),
+            now: self.clock.now(),
+        };
+        let heard = match self.outbox.claim(claim).await {
+            Ok(claimed) => Heard::Claimed(claimed),
+            Err(error) => {
+                warn!(%error, "cannot claim deliveries; trying again at the next look");
+                Heard::NotClaimed(destinations)
+            }
+        };
+        // The deliverer is gone only when the whole is stopping; its leases are given back then.
+        let _ = self.heard.send(heard);
+    }
+
+    async fn look(&self) {
+        match self.outbox.waiting(self.clock.now(), LOOK_LIMIT).await {
+            Ok(waiting) => drop(self.heard.send(Heard::Waiting(waiting))),
+            Err(error) => warn!(%error, "cannot look for waiting deliveries"),
+        }
+    }
+
+    fn new_lease(&self) -> Lease {
+        Lease { node: self.node.clone(), until: after(self.clock.now(), self.lease) }
+    }
+}
+
+/// Calls until it is done. Only a store that is broken for good ends it: then the leases lapse, and the attempts are made
+/// again by whoever finds the rows.
+async fn insist<F>(what: &'static str, mut call: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut wait = STORE_AWAY.0;
+    loop {
+        match call().await {
+            Ok(()) => return,
+            Err(error @ StoreError::Broken(_)) => {
+                error!(%error, "cannot {what}; what was attempted may be attempted again");
+                return;
+            }
+            Err(error) => {
+                warn!(%error, retry_in = ?wait, "cannot {what}; trying again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(STORE_AWAY.1);
+            }
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! Integrations from files.

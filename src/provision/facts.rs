@@ -1,0 +1,111 @@
+//! `[[project]]`: what the rules must know of a project and events may not say.
+
+use std::path::Path;
+
+use toml::de::DeValue;
+
+use super::problem::{Level, Problem, did_you_mean};
+use super::read::Place;
+use super::scope;
+use super::text::{Entry, Table, shown, shown_key, simple};
+use crate::integration::{ProjectFacts, ProjectRef};
+
+/// One table, read.
+pub(super) struct Facts {
+    pub(super) place: Place,
+    pub(super) id: Option<i64>,
+    pub(super) path: Option<String>,
+    told: ProjectFacts,
+}
+
+impl Facts {
+    /// The facts under each of the project's names.
+    pub(super) fn by_name(self) -> impl Iterator<Item = (ProjectRef, ProjectFacts)> {
+        let Self { id, path, told, .. } = self;
+        let names = [id.map(ProjectRef::Id), path.map(ProjectRef::Path)];
+        names.into_iter().flatten().map(move |name| (name, told.clone()))
+    }
+}
+
+const KEYS: [&str; 4] = ["id", "path", "default_branch", "protected_branches"];
+
+/// Reads a table; the facts are there where the project could at least be named.
+pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let place = Place { file: file.to_owned(), line: table.line };
+    let mut read = Facts { place, id: None, path: None, told: ProjectFacts::default() };
+    for entry in &table.entries {
+        let done = match entry.key {
+            "id" => id(entry).map(|id| read.id = Some(id)),
+            "path" => path(entry).map(|path| read.path = Some(path)),
+            "default_branch" => branch(entry.value).map(|branch| read.told.default_branch = Some(branch)),
+            "protected_branches" => {
+                branches(entry.value).map(|branches| read.told.protected_branches = Some(branches))
+            }
+            unknown => Err(Wrong {
+                problem: "unknown key",
+                remedy: did_you_mean(unknown, KEYS)
+                    .unwrap_or_else(|| format!("there are {}", KEYS.join(", "))),
+            }),
+        };
+        if let Err(Wrong { problem, remedy }) = done {
+            let value = KEYS.contains(&entry.key).then(|| simple(entry.value).ok()).flatten();
+            problems.push(Problem {
+                line: Some(entry.line),
+                key: Some(shown_key(entry.key)),
+                value: value.as_ref().and_then(shown),
+                ..Problem::new(Level::Error, file, problem).remedy(remedy)
+            });
+        }
+    }
+    let misnamed = problems.iter().any(|p| matches!(p.key.as_deref(), Some("id" | "path")));
+    let named = read.id.is_some() || read.path.is_some();
+    if !named && !misnamed {
+        problems.push(
+            read.place
+                .error("a [[project]] that doesn't say which".to_owned())
+                .remedy("write path = \"acme/rocket\", or id = 42"),
+        );
+    }
+    (named.then_some(read), problems)
+}
+
+struct Wrong {
+    problem: &'static str,
+    remedy: String,
+}
+
+impl Wrong {
+    fn new(problem: &'static str, remedy: &str) -> Self {
+        Self { problem, remedy: remedy.to_owned() }
+    }
+}
+
+fn id(entry: &Entry<'_>) -> Result<i64, Wrong> {
+    match simple(entry.value).map(|value| scope::project(&value)) {
+        Ok(Ok(ProjectRef::Id(id))) => Ok(id),
+        _ => Err(Wrong::new("is no project's number", "write id = 42, or path = \"acme/rocket\"")),
+    }
+}
+
+fn path(entry: &Entry<'_>) -> Result<String, Wrong> {
+    match simple(entry.value).map(|value| scope::project(&value)) {
+        Ok(Ok(ProjectRef::Path(path))) => Ok(path),
+        _ => Err(Wrong::new("is no project's full path", "write path = \"acme/rocket\", or id = 42")),
+    }
+}
+
+fn branch(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let branch = value.as_str().map(str::trim).filter(|branch| !branch.is_empty());
+    branch
+        .map(str::to_owned)
+        .ok_or_else(|| Wrong::new("is no branch's name", "write default_branch = \"main\""))
+}
+
+fn branches(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
+    let list = value.as_array().map(|list| list.iter().map(|item| branch(item.get_ref()).ok()));
+    list.and_then(Iterator::collect).ok_or_else(|| {
+        let example = "write protected_branches = [\"main\", \"*-stable\"]";
+        Wrong::new("is no list of branches and wildcards", example)
+    })
+}

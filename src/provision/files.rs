@@ -1,0 +1,109 @@
+//! The thin shell around [`read`](super::read): finds the files, reads them, looks at who else may.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::problem::{Level, Problem};
+use super::read::{self, Given};
+use super::{Config, Provisioned};
+use crate::adapters::ADAPTERS;
+
+/// More than any list of integrations has: whoever names a larger file named the wrong one.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+/// More than any token has.
+const LARGEST_SECRET: u64 = 64 * 1024;
+
+/// Reads the files that the configuration names, and the secrets that those name. No files, no integrations.
+///
+/// It blocks, for as long as the disk takes: call it where that is no harm.
+///
+/// # Errors
+/// All that is wrong with all of them, and the warnings beside it.
+pub fn load(config: &Config) -> Result<Provisioned, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut files = Vec::new();
+    for path in found(config, &mut problems) {
+        match read_bounded(&path, LARGEST_FILE) {
+            Ok((text, about)) => files.push((path, text, about)),
+            Err(error) => problems.push(unreadable(&path, &error)),
+        }
+    }
+    let texts: Vec<(PathBuf, String)> =
+        files.iter_mut().map(|(path, text, _)| (path.clone(), std::mem::take(text))).collect();
+    let read_secret = |path: &Path| read_bounded(path, LARGEST_SECRET).map(|(secret, _)| secret);
+    let reading = read::read_all(Given { adapters: ADAPTERS, read_secret: &read_secret }, &texts);
+    let exposed = files.iter().filter(|(path, _, about)| reading.holds_secrets(path) && anyone_reads(about));
+    problems.extend(exposed.map(|(path, _, _)| {
+        Problem::new(Level::Warning, path, "holds secrets, and every user of this machine may read it").remedy(
+            "take the right away (chmod o-r), or keep the secrets in files of their own (NAME_file = \"…\")",
+        )
+    }));
+    reading.finish(problems)
+}
+
+/// The files to read, each once, in the order in which they were named; a folder's in the order of their names.
+fn found(config: &Config, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let mut files = Vec::new();
+    for named in &config.files {
+        let expanded = if named.is_dir() { folder(named, problems) } else { vec![named.clone()] };
+        // Under one name or another, a file read twice would contradict itself.
+        let fresh =
+            expanded.into_iter().filter(|file| seen.insert(file.canonicalize().unwrap_or(file.clone())));
+        files.extend(fresh);
+    }
+    files
+}
+
+fn folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(unreadable(folder, &error));
+            return Vec::new();
+        }
+    };
+    let is_meant = |path: &PathBuf| {
+        // Dot files are editors' leftovers and version control's.
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        !hidden && path.extension().is_some_and(|end| end == "toml") && !path.is_dir()
+    };
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_meant).collect();
+    if files.is_empty() {
+        problems.push(Problem::new(
+            Level::Warning,
+            folder,
+            "holds no *.toml file: there is nothing to provision",
+        ));
+    }
+    files.sort();
+    files
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(Level::Error, path, format!("can't be read: {error}"))
+}
+
+fn read_bounded(path: &Path, largest: u64) -> io::Result<(String, Metadata)> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    let mut text = String::new();
+    file.take(largest + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > largest {
+        return Err(io::Error::other(format!("it is larger than {largest} bytes")));
+    }
+    Ok((text, about))
+}
+
+#[cfg(unix)]
+fn anyone_reads(about: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    about.permissions().mode() & 0o004 != 0
+}
+
+#[cfg(not(unix))]
+fn anyone_reads(_: &Metadata) -> bool {
+    false
+}

@@ -1,0 +1,81 @@
+//! A digest of what an integration does: equal where only words, order and comments differ.
+
+use std::collections::BTreeMap;
+
+use crate::digest::Digest;
+use crate::event::Trigger;
+use crate::integration::{BranchFilter, Channels, Filters, Fingerprint, LabelBehavior, Scope};
+use crate::integration::{ProjectRef, Rules};
+use crate::settings::{Field, Kind, Properties, read_bool};
+
+/// Everything that a fingerprint is made of. Names and values are spelled out here rather than taken from `Debug`,
+/// so that a fingerprint survives an upgrade: a changed one ends the holds that were made under the old settings.
+pub(super) struct Content<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) slug: &'a str,
+    pub(super) active: bool,
+    pub(super) triggers: crate::event::Triggers,
+    pub(super) rules: Rules,
+    pub(super) filters: &'a Filters,
+    pub(super) channels: &'a Channels,
+    pub(super) fields: &'a [Field],
+    pub(super) properties: &'a Properties,
+}
+
+impl Content<'_> {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let content = self.canonical();
+        let parts = content.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Fingerprint(Digest::of(parts).number())
+    }
+
+    fn canonical(&self) -> BTreeMap<String, String> {
+        let Filters {
+            branches_to_be_notified,
+            notify_only_broken_pipelines,
+            notify_only_when_pipeline_status_changes,
+            labels,
+        } = self.filters;
+        let behavior = match labels.behavior {
+            LabelBehavior::MatchAny => "match_any",
+            LabelBehavior::MatchAll => "match_all",
+        };
+        let mut content = BTreeMap::new();
+        let mut put = |name: &str, value: String| content.insert(name.to_owned(), value);
+        put("scope", scope_key(self.scope));
+        put("adapter", self.slug.to_owned());
+        put("active", self.active.to_string());
+        put("branches", branches_to_be_notified.as_ref().map_or("", BranchFilter::as_setting).to_owned());
+        put("only_broken", notify_only_broken_pipelines.to_string());
+        put("only_changes", notify_only_when_pipeline_status_changes.to_string());
+        put("labels", labels.labels.join(","));
+        put("labels_behavior", behavior.to_owned());
+        put("channel", self.channels.default.join(","));
+        for (trigger, channels) in &self.channels.per_trigger {
+            put(&format!("channel.{trigger}"), channels.join(","));
+        }
+        // Flags that the adapter can't act on make no difference.
+        for trigger in self.triggers.iter().filter(|t| self.rules.supported.contains(*t)) {
+            put(&format!("flag.{}", Trigger::flag(trigger)), "on".to_owned());
+        }
+        for (name, value) in self.properties {
+            let is_bool = self.fields.iter().any(|field| field.name == name && field.kind == Kind::Bool);
+            let value = match read_bool(value) {
+                Some(value) if is_bool => value.to_string(),
+                _ => value.as_text(),
+            };
+            put(&format!("setting.{name}"), value);
+        }
+        content
+    }
+}
+
+/// A scope as ids and comparisons know it: paths without regard to case. `groups` can be no project's first part,
+/// because GitLab keeps that word for itself.
+pub(super) fn scope_key(scope: &Scope) -> String {
+    match scope {
+        Scope::Project(ProjectRef::Id(id)) => id.to_string(),
+        Scope::Project(ProjectRef::Path(path)) => path.to_ascii_lowercase(),
+        Scope::Group(path) => format!("groups/{}", path.to_ascii_lowercase()),
+    }
+}

@@ -1,0 +1,236 @@
+//! A block's keys, each taken for what it is: the adapter's own, a shared setting, a flag, or nothing known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::block::Notes;
+use super::problem::{Problem, did_you_mean};
+use super::read::Given;
+use super::shared::{HEADING, INERT_FLAGS, SharedField, channel_limit, is_shared, shared_fields};
+use super::text::{Entry, Table, simple};
+use crate::adapters::Entry as Adapter;
+use crate::event::Trigger;
+use crate::settings::{Field, Kind, Properties, Value, read_bool};
+
+/// The keys of a block, sorted out.
+#[derive(Default)]
+pub(super) struct Keys {
+    /// The adapter's own settings, secrets filled in. Holds secrets: no `Debug`.
+    pub(super) own: Properties,
+    /// Own settings that are there and can't be read: told already, so not also missing.
+    pub(super) unreadable: BTreeSet<&'static str>,
+    /// Where own settings stand, by their names, under whichever key.
+    pub(super) lines: BTreeMap<&'static str, usize>,
+    pub(super) texts: BTreeMap<String, (usize, String)>,
+    pub(super) bools: BTreeMap<String, (usize, bool)>,
+    pub(super) flags: Vec<(usize, Trigger, bool)>,
+    /// A secret stands in this text itself.
+    pub(super) inline_secret: bool,
+}
+
+/// What a key is.
+enum Meaning {
+    Heading,
+    Own(&'static Field),
+    /// `NAME_file` for an own setting `NAME`.
+    FileOf(&'static Field),
+    Shared(SharedField),
+    Flag(Trigger),
+    Inert,
+}
+
+impl Keys {
+    pub(super) fn read(
+        given: Given<'_>,
+        adapter: &'static Adapter,
+        table: &Table<'_>,
+        notes: &mut Notes<'_>,
+    ) -> Self {
+        let mut keys = Self::default();
+        let shared = shared_fields(&adapter.about);
+        for entry in &table.entries {
+            match meaning(adapter, &shared, entry.key) {
+                None => {
+                    let remedy = meant(given.adapters, adapter, &shared, entry.key);
+                    notes.push(notes.error(entry, "unknown setting").remedy(remedy));
+                }
+                Some(Meaning::Heading) => {}
+                Some(Meaning::Own(field)) => keys.own(field, entry, notes),
+                Some(Meaning::FileOf(field)) => keys.file_of(given, field, table, entry, notes),
+                Some(Meaning::Shared(field)) => keys.shared(&field, entry, notes),
+                Some(Meaning::Flag(trigger)) => {
+                    if let Some(on) = bool_of(entry, notes) {
+                        keys.flags.push((entry.line, trigger, on));
+                    }
+                }
+                Some(Meaning::Inert) => _ = bool_of(entry, notes),
+            }
+        }
+        keys
+    }
+
+    fn own(&mut self, field: &'static Field, entry: &Entry<'_>, notes: &mut Notes<'_>) {
+        self.lines.insert(field.name, entry.line);
+        self.inline_secret |= field.kind.is_secret();
+        match simple(entry.value) {
+            Ok(value) => _ = self.own.insert(field.name.to_owned(), value),
+            Err(what) => {
+                self.unreadable.insert(field.name);
+                notes.push(wrong_type(notes.error(entry, format!("is {what}")), field.kind, field.example));
+            }
+        }
+    }
+
+    fn file_of(
+        &mut self,
+        given: Given<'_>,
+        field: &'static Field,
+        table: &Table<'_>,
+        entry: &Entry<'_>,
+        notes: &mut Notes<'_>,
+    ) {
+        let name = field.name;
+        let content = if !field.kind.is_secret() {
+            let remedy = format!("write {name} = {}", literal(field.kind, field.example));
+            Err((format!("`{name}` is no secret, and is not read from a file"), remedy))
+        } else if table.get(name).is_some() {
+            Err((format!("is set beside `{name}`"), "keep one of the two".to_owned()))
+        } else {
+            secret_of(given, entry, notes.folder())
+        };
+        self.lines.entry(name).or_insert(entry.line);
+        match content {
+            Ok(secret) => _ = self.own.insert(name.to_owned(), Value::Text(secret)),
+            Err((problem, remedy)) => {
+                self.unreadable.insert(name);
+                notes.push(notes.error(entry, problem).remedy(remedy));
+            }
+        }
+    }
+
+    fn shared(&mut self, field: &SharedField, entry: &Entry<'_>, notes: &mut Notes<'_>) {
+        let name = || field.name.clone().into_owned();
+        if field.kind == Kind::Bool {
+            if let Some(value) = bool_of(entry, notes) {
+                self.bools.insert(name(), (entry.line, value));
+            }
+            return;
+        }
+        let what = match simple(entry.value) {
+            // A number may be a channel's id.
+            Ok(value @ (Value::Text(_) | Value::Integer(_))) => {
+                self.texts.insert(name(), (entry.line, value.as_text()));
+                return;
+            }
+            Ok(Value::Bool(_)) => "true or false",
+            Err(what) => what,
+        };
+        notes.push(wrong_type(notes.error(entry, format!("is {what}")), field.kind, &field.example));
+    }
+}
+
+fn meaning(adapter: &'static Adapter, shared: &[SharedField], key: &str) -> Option<Meaning> {
+    let own = |name: &str| adapter.fields.iter().find(|field| field.name == name);
+    let heading = || HEADING.iter().any(|field| field.name == key).then_some(Meaning::Heading);
+    let file_of = || key.strip_suffix("_file").and_then(own).map(Meaning::FileOf);
+    let of_shared = || shared.iter().find(|f| f.name == key && f.part.is_setting()).cloned();
+    let inert = || INERT_FLAGS.contains(&key).then_some(Meaning::Inert);
+    heading()
+        .or_else(|| own(key).map(Meaning::Own))
+        .or_else(file_of)
+        .or_else(|| of_shared().map(Meaning::Shared))
+        .or_else(|| Trigger::from_flag(key).map(Meaning::Flag))
+        .or_else(inert)
+}
+
+/// What was probably meant by an unknown key. Its value is not shown: it may be a secret under a misspelt name.
+fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[SharedField], key: &str) -> String {
+    let slug = adapter.about.slug;
+    let event =
+        key.strip_suffix("_channel").and_then(|event| Trigger::ALL.iter().find(|t| t.name() == event));
+    if let Some(trigger) = event.filter(|_| channel_limit(&adapter.about.offers).is_some()) {
+        return format!("{slug} does not hear of {trigger} events");
+    }
+    if is_shared(key) || event.is_some() {
+        return format!("{slug} does not offer it");
+    }
+    let own = || adapter.fields.iter().map(|field| field.name);
+    let secret_files: Vec<String> = secret_files(adapter).collect();
+    let known = (HEADING.iter().map(|field| field.name))
+        .chain(own())
+        .chain(secret_files.iter().map(String::as_str))
+        .chain(shared.iter().map(|field| field.name.as_ref()))
+        .chain(Trigger::ALL.iter().map(|trigger| trigger.flag()));
+    did_you_mean(key, known).unwrap_or_else(|| {
+        let owners = adapters.iter().filter(|other| other.fields.iter().any(|field| field.name == key));
+        match owners.map(|owner| owner.about.slug).collect::<Vec<_>>().as_slice() {
+            [] => {
+                let own = own().collect::<Vec<_>>().join(", ");
+                format!("{slug} has {own}, and more that `forgebell adapters {slug}` shows")
+            }
+            owners => format!("it is a setting of {}, not of {slug}", owners.join(", ")),
+        }
+    })
+}
+
+fn secret_files(adapter: &Adapter) -> impl Iterator<Item = String> {
+    adapter.fields.iter().filter(|field| field.kind.is_secret()).map(|field| format!("{}_file", field.name))
+}
+
+/// The secret in the file that an entry names, or what is wrong and what to do.
+fn secret_of(given: Given<'_>, entry: &Entry<'_>, folder: &Path) -> Result<String, (String, String)> {
+    let Some(named) = entry.value.as_str().filter(|path| !path.trim().is_empty()) else {
+        return Err(("is no file's name".to_owned(), "write \"/run/secrets/NAME\"".to_owned()));
+    };
+    let path = folder.join(named);
+    let secret = (given.read_secret)(&path).map_err(|error| {
+        // Who writes the secret itself here, by mistake, must not find it in a log: only what is plainly a path is
+        // shown.
+        let plainly_path = ["/", "./", "../"].iter().any(|start| named.starts_with(start));
+        let which = if plainly_path {
+            format!("the file {}", path.to_string_lossy().escape_debug())
+        } else {
+            "the file".to_owned()
+        };
+        let remedy = if Path::new(named).is_absolute() {
+            "name a file that the daemon is allowed to read".to_owned()
+        } else {
+            format!(
+                "name a file that the daemon is allowed to read; it is looked for in {}",
+                folder.display()
+            )
+        };
+        (format!("{which} can't be read: {error}"), remedy)
+    })?;
+    // Editors and `echo` end a file with a line break, which is no part of the secret.
+    let secret = secret.trim_end_matches(['\n', '\r']);
+    if secret.trim().is_empty() {
+        return Err((
+            "names an empty file".to_owned(),
+            "put the secret into it, and nothing else".to_owned(),
+        ));
+    }
+    Ok(secret.to_owned())
+}
+
+fn bool_of(entry: &Entry<'_>, notes: &mut Notes<'_>) -> Option<bool> {
+    let value = simple(entry.value).ok();
+    let read = value.as_ref().and_then(read_bool);
+    if read.is_none() {
+        let problem = notes.error(entry, "is not true or false").showing(value.as_ref());
+        notes.push(problem.remedy("write true or false"));
+    }
+    read
+}
+
+fn wrong_type(problem: Problem, kind: Kind, example: &str) -> Problem {
+    problem.remedy(format!("write {}, as in {}", kind.word(), literal(kind, example)))
+}
+
+/// An example as it stands in TOML.
+pub(super) fn literal(kind: Kind, example: &str) -> String {
+    match kind {
+        Kind::Bool | Kind::Integer => example.to_owned(),
+        _ => format!("{example:?}"),
+    }
+}

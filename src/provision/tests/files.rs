@@ -1,0 +1,74 @@
+//! The shell: folders, files and their rights.
+
+use super::*;
+use crate::provision::{Config, load};
+use crate::store::Catalog;
+
+fn slack(project: i64) -> String {
+    format!(
+        "[[integration]]\nproject = {project}\nadapter = 'slack'\nwebhook = 'https://hooks.example/s3cret'\n"
+    )
+}
+
+#[test]
+fn folders_are_read_in_order_and_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("b.toml"), slack(2)).unwrap();
+    std::fs::write(path("a.toml"), slack(1)).unwrap();
+    std::fs::write(path(".a.toml.swp.toml"), "not TOML").unwrap();
+    std::fs::write(path("notes.txt"), "not TOML").unwrap();
+    std::fs::create_dir(path("c.toml")).unwrap();
+
+    let files = vec![folder.path().to_owned(), path("a.toml")];
+    let read = load(&Config { files }).unwrap();
+    let ids: Vec<_> = read.integrations.iter().map(|integration| integration.id.to_string()).collect();
+    assert_eq!(ids, ["1:slack", "2:slack"]);
+
+    let snapshot = read.into_snapshot();
+    assert_eq!(snapshot.fingerprints().len(), 2);
+}
+
+#[test]
+fn what_is_not_there_is_told_beside_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.toml"), "oops = 1").unwrap();
+    let none = folder.path().join("none.toml");
+
+    let told = load(&Config { files: vec![folder.path().to_owned(), none.clone()] }).unwrap_err();
+    assert_eq!(told.len(), 2, "{}", lines(&told));
+    assert!(told[1].to_string().starts_with(&format!("{}: can't be read: ", none.display())), "{}", told[1]);
+}
+
+#[test]
+fn an_empty_folder_is_probably_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = load(&Config { files: vec![folder.path().to_owned()] }).unwrap();
+    assert_eq!(read.warnings.len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_that_everybody_can_read_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (text, secret) = (folder.path().join("a.toml"), folder.path().join("secret"));
+    std::fs::write(&secret, "https://hooks.example/s3cret").unwrap();
+    let warnings = |content: &str, mode: u32| {
+        std::fs::write(&text, content).unwrap();
+        std::fs::set_permissions(&text, PermissionsExt::from_mode(mode)).unwrap();
+        load(&Config { files: vec![text.clone()] }).unwrap().warnings.len()
+    };
+    assert_eq!(warnings(&slack(1), 0o644), 1);
+    assert_eq!(warnings(&slack(1), 0o640), 0);
+    let in_file = "[[integration]]\nproject = 1\nadapter = 'slack'\nwebhook_file = 'secret'\n";
+    assert_eq!(warnings(in_file, 0o644), 0, "no secret stands in it");
+}
+
+#[test]
+fn settings_of_the_section_are_checked_by_name() {
+    let config: Config = toml::from_str("files = ['/etc/forgebell/integrations.d']").unwrap();
+    assert_eq!(config.files, [PathBuf::from("/etc/forgebell/integrations.d")]);
+    assert!(toml::from_str::<Config>("file = []").is_err());
+}

@@ -1,0 +1,157 @@
+//! What the room promises, over adapters of its own, so that the promises don't hang on any one service.
+
+mod arbitrary;
+mod files;
+mod problems;
+mod secrets;
+mod settings;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::read::{Given, read_all};
+use super::{Problem, Provisioned};
+use crate::adapters::{About, Adapter, ChannelSettings, Entry, Notification, Offers};
+use crate::call::{Bucket, Call, Failure};
+use crate::event::{Trigger, Triggers};
+use crate::integration::{Family, Integration};
+use crate::settings::{FieldError, SecretUrl};
+
+crate::settings! {
+    pub struct BellSettings {
+        /// Where to ring.
+        pub webhook: SecretUrl = "https://bells.example/1",
+        /// Who rings.
+        pub username: Option<String> = "forgebell",
+        /// How loudly.
+        pub volume: Option<i64> = "11",
+    }
+}
+
+struct Bell;
+
+impl Adapter for Bell {
+    const ABOUT: About = About {
+        slug: "big-bell",
+        title: "Big bell",
+        summary: "Rings.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::Pipeline,
+            Trigger::Deployment,
+            Trigger::GroupMention,
+        ]),
+        family: Family::Chat,
+        offers: Offers {
+            channels: ChannelSettings::Names { at_most: 10 },
+            branches: Some("default"),
+            only_broken_pipelines: true,
+            only_status_changes: false,
+            labels: true,
+        },
+        patience: Duration::from_secs(60),
+        repeatable: true,
+        concurrency: 1,
+        limits: "",
+    };
+    type Settings = BellSettings;
+
+    fn validate(settings: &BellSettings) -> Vec<FieldError> {
+        let too_loud = settings.volume.is_some_and(|volume| volume > 11);
+        too_loud.then(|| FieldError::new("volume", "can't exceed 11")).into_iter().collect()
+    }
+
+    fn buckets(_: &BellSettings, _: &str) -> Vec<Bucket> {
+        Vec::new()
+    }
+
+    fn call(_: &BellSettings, _: &Notification<'_>) -> Result<Call, Failure> {
+        Err(Failure::Rejected(String::new()))
+    }
+}
+
+crate::settings! {
+    #[expect(dead_code, reason = "read, and never told anybody")]
+    pub struct HornSettings {
+        /// Which lighthouse.
+        pub lighthouse: String = "north",
+    }
+}
+
+/// Offers nothing that is shared.
+struct Horn;
+
+impl Adapter for Horn {
+    const ABOUT: About = About {
+        slug: "horn",
+        title: "Horn",
+        triggers: Triggers::of(&[Trigger::Push]),
+        offers: Offers {
+            channels: ChannelSettings::None,
+            branches: None,
+            only_broken_pipelines: false,
+            only_status_changes: false,
+            labels: false,
+        },
+        ..Bell::ABOUT
+    };
+    type Settings = HornSettings;
+
+    fn buckets(_: &HornSettings, _: &str) -> Vec<Bucket> {
+        Vec::new()
+    }
+
+    fn call(_: &HornSettings, _: &Notification<'_>) -> Result<Call, Failure> {
+        Err(Failure::Rejected(String::new()))
+    }
+}
+
+static TABLE: &[Entry] = &[Entry::of::<Bell>(), Entry::of::<Horn>()];
+
+fn secrets(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("/run/secrets/bell") => Ok("https://bells.example/from-a-file\n".to_owned()),
+        Some("/etc/forgebell/bell-secret") => Ok("https://bells.example/beside\r\n".to_owned()),
+        Some("/run/secrets/empty") => Ok("\n".to_owned()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    }
+}
+
+fn read_files(files: &[(&str, &str)]) -> Result<Provisioned, Vec<Problem>> {
+    let files: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
+    read_all(Given { adapters: TABLE, read_secret: &secrets }, &files).finish(Vec::new())
+}
+
+fn read(text: &str) -> Result<Provisioned, Vec<Problem>> {
+    read_files(&[("/etc/forgebell/a.toml", text)])
+}
+
+/// A sound block, and what the test is about.
+fn bell(more: &str) -> String {
+    format!(
+        "[[integration]]\nproject = 'acme/rocket'\nadapter = 'big-bell'\nwebhook = 'https://bells.example/s3cret'\n{more}"
+    )
+}
+
+fn one(text: &str) -> Integration {
+    let mut read = read(text).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    assert_eq!(read.warnings, []);
+    assert_eq!(read.integrations.len(), 1);
+    read.integrations.remove(0)
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().flat_map(|problem| [problem.to_string(), "\n".to_owned()]).collect()
+}
+
+/// The problems of a text, one a line, without the file's name.
+fn problems(text: &str) -> String {
+    let told = match read(text) {
+        Ok(read) => read.warnings,
+        Err(problems) => problems,
+    };
+    lines(&told).replace("/etc/forgebell/a.toml:", "")
+}

@@ -1,0 +1,133 @@
+//! What is said of mistakes.
+
+use super::*;
+
+#[test]
+fn all_mistakes_of_all_files_come_at_once_with_file_line_and_remedy() {
+    let first = "\
+[[integration]]
+project = 'acme/rocket'
+adapter = 'big-bell'
+webhok = 'https://bells.example/s3cret'
+volume = 12
+notify_only_broken_pipelines = 'perhaps'
+labels_to_be_notified_behavior = 'match_some'
+
+[[integration]]
+adapter = 'big-bel'
+
+[[integration]]
+group = 'acme'
+project = 'acme/rocket'
+adapter = 'horn'
+lighthouse = 3.5
+active = 2
+
+[[integrations]]
+";
+    let second = "\
+[[integration]]
+project = 'rocket'
+adapter = 'horn'
+lighthouse = ' '
+push_channel = '#dev'
+
+[[project]]
+default_branch = 'main'
+
+[[project]]
+path = '/acme/rocket'
+protected_branch = ['main']
+
+[integration.typo]
+";
+    let told = read_files(&[("a.toml", first), ("b.toml", second)]).unwrap_err();
+    assert_eq!(
+        lines(&told),
+        "\
+a.toml:1: big-bell of project acme/rocket: webhook: is missing; write webhook = \"https://bells.example/1\", or webhook_file = \"/run/secrets/NAME\"
+a.toml:4: big-bell of project acme/rocket: webhok: unknown setting; did you mean `webhook`?
+a.toml:6: big-bell of project acme/rocket: notify_only_broken_pipelines = \"perhaps\": is not true or false; write true or false
+a.toml:7: big-bell of project acme/rocket: labels_to_be_notified_behavior = \"match_some\": is not included in the list; write \"match_any\" or \"match_all\"
+a.toml:9: project: is missing; write project = \"acme/rocket\", or group = \"acme\"
+a.toml:10: adapter = \"big-bel\": unknown adapter; did you mean `big-bell`?
+a.toml:13: horn: group: is set beside `project`; write a block for each
+a.toml:16: horn: lighthouse: is a number with a fraction; write text, as in \"north\"
+a.toml:17: horn: active = 2: is not true or false; write true or false
+a.toml:19: integrations: unknown key; did you mean `integration`?
+b.toml:2: horn: project = \"rocket\": is neither a project's full path nor its number; write the path without host or outer slashes, as in project = \"acme/rocket\", or project = 42
+b.toml:4: horn: lighthouse = \" \": can't be blank; write lighthouse = \"north\"
+b.toml:5: horn: push_channel: unknown setting; horn does not offer it
+b.toml:7: a [[project]] that doesn't say which; write path = \"acme/rocket\", or id = 42
+b.toml:11: path = \"/acme/rocket\": is no project's full path; write path = \"acme/rocket\", or id = 42
+b.toml:12: protected_branch: unknown key; did you mean `protected_branches`?
+b.toml:14: horn: typo: unknown setting; horn has lighthouse, and more that `forgebell adapters horn` shows
+"
+    );
+}
+
+#[test]
+fn a_mistake_across_fields_is_told_with_its_place_and_value() {
+    assert_eq!(
+        problems(&bell("volume = 12")),
+        "5: big-bell of project acme/rocket: volume = 12: can't exceed 11; write volume = 11\n"
+    );
+}
+
+#[test]
+fn a_setting_of_another_adapter_is_unknown_here() {
+    assert_eq!(
+        problems(&bell("lighthouse = 'north'")),
+        "5: big-bell of project acme/rocket: lighthouse: unknown setting; it is a setting of horn, not of big-bell\n"
+    );
+}
+
+#[test]
+fn flags_and_channels_are_suggested_too() {
+    let told = problems(&bell("incidents_events = true\nissues_channel = '#dev'\njob_channel = '#ci'"));
+    assert_eq!(
+        told,
+        "5: big-bell of project acme/rocket: incidents_events: unknown setting; did you mean `incident_events`?
+6: big-bell of project acme/rocket: issues_channel: unknown setting; did you mean `issue_channel`?
+7: big-bell of project acme/rocket: job_channel: unknown setting; big-bell does not hear of job events
+"
+    );
+}
+
+#[test]
+fn the_same_adapter_twice_for_one_project_names_both_places() {
+    let again = bell("").replace("big-bell", "big_bell").replace("acme/rocket", "ACME/Rocket");
+    let told = read_files(&[("a.toml", &bell("")), ("b.toml", &format!("\n{again}"))]).unwrap_err();
+    assert_eq!(
+        lines(&told),
+        "b.toml:2: big-bell of project ACME/Rocket: is configured twice, first at a.toml:1; keep one of the two\n"
+    );
+}
+
+#[test]
+fn a_project_named_by_number_and_by_path_is_one_where_the_facts_say_so() {
+    let by_number = bell("").replace("'acme/rocket'", "42");
+    let both = format!("{}{by_number}", bell(""));
+    assert_eq!(problems(&both), "", "nobody said that they are one");
+
+    let told = problems(&format!("{both}[[project]]\nid = 42\npath = 'Acme/Rocket'"));
+    assert!(told.contains("5: big-bell of project 42: is configured twice"), "{told}");
+}
+
+#[test]
+fn facts_told_twice_are_a_mistake() {
+    let told = problems("[[project]]\nid = 1\n[[project]]\npath = 'a/b'\n[[project]]\nid = 2\npath = 'A/b'");
+    assert_eq!(told, "5: is configured twice, first at 3; tell a project's facts in one [[project]]\n");
+}
+
+#[test]
+fn broken_toml_keeps_its_line_and_the_other_files_are_still_read() {
+    let broken =
+        "[[integration]]\nproject = 'acme/rocket'\nwebhook = \"https://bells.example/s3cret\nadapter = \n";
+    let told = read_files(&[("a.toml", broken), ("b.toml", "[[integration]]\n")]).unwrap_err();
+
+    assert_eq!((told[0].file.to_str(), told[0].line), (Some("a.toml"), Some(3)));
+    assert!(told[0].problem.starts_with("not TOML: "), "{}", told[0]);
+    assert!(told.iter().any(|problem| problem.file == Path::new("b.toml")), "{}", lines(&told));
+    assert!(!lines(&told).contains("s3cret"), "{}", lines(&told));
+}

@@ -1,0 +1,229 @@
+//! What blocks become.
+
+use super::*;
+use crate::adapters::{ADAPTERS, About};
+use crate::event::{Trigger, Triggers};
+use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
+use crate::provision::{Level, Part, shared_fields};
+use crate::store::Catalog;
+
+#[test]
+fn a_block_becomes_an_integration_with_gitlabs_defaults() {
+    let bell = one(&bell(""));
+
+    assert_eq!(bell.id.to_string(), "acme/rocket:big-bell");
+    assert_eq!(bell.scope, Scope::Project(ProjectRef::Path("acme/rocket".into())));
+    assert_eq!(bell.slug, "big-bell");
+    assert!(bell.active, "a provisioned integration is meant");
+    assert_eq!(bell.triggers, Triggers::by_default());
+    assert_eq!(bell.rules.supported, Bell::ABOUT.triggers);
+    assert_eq!(bell.filters.branches_to_be_notified, Some(BranchFilter::Default));
+    assert!(bell.filters.notify_only_broken_pipelines);
+    assert!(!bell.filters.notify_only_when_pipeline_status_changes);
+    assert_eq!(bell.origin.as_ref(), "/etc/forgebell/a.toml");
+    let settings: &BellSettings = bell.settings.get().unwrap();
+    assert_eq!(settings.webhook.expose().as_str(), "https://bells.example/s3cret");
+}
+
+#[test]
+fn every_setting_lands_where_it_belongs() {
+    let bell = one(&bell(
+        "active = 'off'
+        username = 'ringer'
+        channel = '#ops, #dev,#ops'
+        push_channel = '#code'
+        issue_channel = ''
+        branches_to_be_notified = 'default_and_protected'
+        notify_only_broken_pipelines = 'no'
+        labels_to_be_notified = '~backend, ~team one'
+        labels_to_be_notified_behavior = 'match_all'
+        push_events = 0
+        deployment_events = 'Yes'
+        job_events = true
+        commit_events = true
+        ",
+    ));
+
+    assert!(!bell.active);
+    assert_eq!(bell.channels.for_trigger(Trigger::Pipeline), ["#ops", "#dev"]);
+    assert_eq!(bell.channels.for_trigger(Trigger::Push), ["#code"]);
+    assert_eq!(bell.channels.for_trigger(Trigger::Issue), ["#ops", "#dev"], "blank is as good as unsaid");
+    assert_eq!(bell.filters.branches_to_be_notified, Some(BranchFilter::DefaultAndProtected));
+    assert!(!bell.filters.notify_only_broken_pipelines);
+    assert_eq!(bell.filters.labels.labels, ["backend", "team one"]);
+    assert_eq!(bell.filters.labels.behavior, LabelBehavior::MatchAll);
+    assert!(!bell.triggers.contains(Trigger::Push));
+    assert!(bell.triggers.contains(Trigger::Deployment));
+    let settings: &BellSettings = bell.settings.get().unwrap();
+    assert_eq!(settings.username.as_deref(), Some("ringer"));
+}
+
+#[test]
+fn an_adapter_that_offers_no_filters_gets_none() {
+    let horn = one("[[integration]]\nproject = 7\nadapter = 'horn'\nlighthouse = 'north'");
+
+    assert_eq!(horn.id.to_string(), "7:horn");
+    assert_eq!(horn.filters.branches_to_be_notified, None);
+    assert!(!horn.filters.notify_only_broken_pipelines);
+}
+
+#[test]
+fn no_files_are_an_empty_catalogue() {
+    let read = read_files(&[]).unwrap();
+    assert!(read.into_snapshot().is_empty());
+}
+
+#[test]
+fn digits_are_a_projects_number_even_in_quotes_and_slugs_may_have_underscores() {
+    let bell = one(&bell("").replace("'acme/rocket'", "' 42 '").replace("big-bell", "Big_Bell"));
+    assert_eq!(bell.id.to_string(), "42:big-bell");
+    assert_eq!(bell.scope, Scope::Project(ProjectRef::Id(42)));
+}
+
+#[test]
+fn facts_are_known_under_both_of_a_projects_names() {
+    let read = read(
+        "[[project]]
+        id = 42
+        path = 'acme/rocket'
+        default_branch = 'main'
+        protected_branches = ['main', '*-stable']",
+    )
+    .unwrap();
+
+    let names: Vec<_> = read.facts.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, [ProjectRef::Id(42), ProjectRef::Path("acme/rocket".into())]);
+    for (_, facts) in read.facts {
+        assert_eq!(facts.default_branch.as_deref(), Some("main"));
+        assert_eq!(facts.protected_branches.unwrap(), ["main", "*-stable"]);
+    }
+}
+
+#[test]
+fn ten_channels_are_enough_for_one_event() {
+    let channels = |n: i32| (1..=n).map(|i| format!("#c{i}")).collect::<Vec<_>>().join(",");
+
+    let ten = one(&bell(&format!("push_channel = '{}, #c1'", channels(10))));
+    assert_eq!(ten.channels.for_trigger(Trigger::Push).len(), 10, "repeats don't count");
+
+    let told = problems(&bell(&format!("push_channel = '{}'", channels(11))));
+    assert!(told.contains("push_channel: cannot have more than 10 channels"), "{told}");
+}
+
+#[test]
+fn an_unknown_branch_filter_is_taken_as_gitlab_takes_it_but_not_in_silence() {
+    let read = read(&bell("branches_to_be_notified = 'defualt'")).unwrap();
+
+    let filter = read.integrations[0].filters.branches_to_be_notified.clone();
+    assert_eq!(filter, Some(BranchFilter::Unknown("defualt".into())));
+    assert_eq!(read.warnings[0].level, Level::Warning);
+    assert!(
+        lines(&read.warnings)
+            .ends_with("branches_to_be_notified = \"defualt\": matches no branch; did you mean `default`?\n")
+    );
+}
+
+#[test]
+fn the_old_branch_setting_is_mapped_and_an_explicit_new_one_wins() {
+    let filter = |more: &str| {
+        let read = read(&bell(more)).unwrap();
+        assert_eq!(read.warnings.len(), 1, "{}", lines(&read.warnings));
+        read.integrations[0].filters.branches_to_be_notified.clone().unwrap()
+    };
+    assert_eq!(filter("notify_only_default_branch = true"), BranchFilter::Default);
+    assert_eq!(filter("notify_only_default_branch = false"), BranchFilter::All);
+    let both = "notify_only_default_branch = true\nbranches_to_be_notified = 'protected'";
+    assert_eq!(filter(both), BranchFilter::Protected);
+}
+
+#[test]
+fn a_group_hears_of_its_mentions_only_and_is_told_so() {
+    let group = |more: &str| bell(more).replace("project = 'acme/rocket'", "group = 'acme/web'");
+
+    let read = read(&group("group_mention_events = true")).unwrap();
+    assert_eq!(read.warnings, []);
+    assert_eq!(read.integrations[0].id.to_string(), "groups/acme/web:big-bell");
+    assert_eq!(read.integrations[0].scope, Scope::Group("acme/web".into()));
+
+    let told = problems(&group("push_events = true"));
+    assert!(told.contains("1: big-bell of group acme/web: will hear of nothing"), "{told}");
+    assert!(told.contains("5: big-bell of group acme/web: push_events: has no effect for a group"), "{told}");
+
+    let told = problems("[[integration]]\ngroup = 'acme'\nadapter = 'horn'\nlighthouse = 'n'");
+    assert!(told.contains("horn does not tell of group mentions"), "{told}");
+
+    let told = problems(&bell("group_mention_events = true"));
+    assert!(told.contains("group_mention_events: has no effect for a project"), "{told}");
+}
+
+#[test]
+fn a_group_and_a_project_of_the_same_words_are_two() {
+    let project = bell("").replace("acme/rocket", "group/acme");
+    let group = bell("group_mention_events = true").replace("project = 'acme/rocket'", "group = 'acme'");
+    let read = read(&format!("{project}{group}")).unwrap();
+    assert_ne!(read.integrations[0].id, read.integrations[1].id);
+}
+
+#[test]
+fn shared_settings_are_listed_as_far_as_an_adapter_offers_them() {
+    let names = |about: &About| -> Vec<String> {
+        shared_fields(about).into_iter().map(|field| field.name.into_owned()).collect()
+    };
+    assert_eq!(
+        names(&Bell::ABOUT),
+        [
+            "channel",
+            "push_channel",
+            "issue_channel",
+            "confidential_issue_channel",
+            "pipeline_channel",
+            "deployment_channel",
+            "group_mention_channel",
+            "branches_to_be_notified",
+            "notify_only_default_branch",
+            "notify_only_broken_pipelines",
+            "labels_to_be_notified",
+            "labels_to_be_notified_behavior",
+            "push_events",
+            "issues_events",
+            "confidential_issues_events",
+            "pipeline_events",
+            "deployment_events",
+            "group_mention_events",
+        ]
+    );
+    assert_eq!(names(&Horn::ABOUT), ["push_events"]);
+    let off: Vec<_> = shared_fields(&Bell::ABOUT)
+        .into_iter()
+        .filter(|f| f.part == Part::Flags && f.default == Some("false"))
+        .collect();
+    assert_eq!(off.len(), 2, "deployments and mentions");
+}
+
+#[test]
+fn every_example_of_every_real_adapter_is_accepted() {
+    for adapter in ADAPTERS {
+        let own = adapter.fields.iter().map(|field| (field.name.to_owned(), field.example.to_owned()));
+        let shared = shared_fields(&adapter.about).into_iter();
+        let shared = shared.map(|field| (field.name.into_owned(), field.example.into_owned()));
+        let settings: String =
+            own.chain(shared).flat_map(|(name, example)| [name, format!(" = {example:?}\n")]).collect();
+        let text = format!("[[integration]]\nproject = 1\nadapter = {:?}\n{settings}", adapter.about.slug);
+        let files = [(PathBuf::from("a.toml"), text)];
+        let read = crate::provision::read(&files, &secrets)
+            .unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+        assert_eq!(read.integrations.len(), 1);
+    }
+}
+
+#[test]
+fn settings_without_a_clock_or_forge_are_enough() {
+    // The room takes no time and no forge: an event finds its integrations by project alone.
+    let snapshot = read(&bell("")).unwrap().into_snapshot();
+    let raw =
+        br#"{"object_kind":"push","ref":"refs/heads/main","project":{"path_with_namespace":"Acme/Rocket"}}"#;
+    let id = crate::event::EventId::new("1").unwrap();
+    let event =
+        crate::event::Event::decode(id, jiff::Timestamp::UNIX_EPOCH, bytes::Bytes::from_static(raw)).unwrap();
+    assert_eq!(snapshot.concerned(&event).len(), 1);
+}

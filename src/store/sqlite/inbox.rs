@@ -1,0 +1,37 @@
+//! Events that came over HTTP.
+
+use rusqlite::{Connection, params};
+
+use super::rows::{self, EventRow, change, prepare, stored_event};
+use crate::store::{Result, StoredEvent};
+
+pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
+    let Some(seq) = event.insert(connection)? else { return Ok(false) };
+    change(connection, "INSERT INTO inbox (seq) VALUES (?1)", [seq])?;
+    Ok(true)
+}
+
+const PEEK: &str =
+    "SELECT inbox.seq, id, occurred_at, raw FROM inbox CROSS JOIN events ON events.seq = inbox.seq
+     WHERE inbox.seq > ?1 ORDER BY inbox.seq LIMIT ?2";
+
+pub(super) fn peek(connection: &Connection, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
+    let mut statement = prepare(connection, PEEK)?;
+    let rows = statement
+        .query_map(params![after, rows::limit(limit)], |row| Ok((row.get(0)?, stored_event(row, 1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn discard(connection: &Connection, numbers: &[i64]) -> Result<()> {
+    for number in numbers {
+        if take_out(connection, *number)? {
+            change(connection, "INSERT OR IGNORE INTO unwanted (seq) VALUES (?1)", [number])?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes an event out of the inbox; `false` where it was not in there.
+pub(super) fn take_out(connection: &Connection, number: i64) -> Result<bool> {
+    Ok(change(connection, "DELETE FROM inbox WHERE seq = ?1", [number])? == 1)
+}

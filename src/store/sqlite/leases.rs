@@ -1,0 +1,80 @@
+//! Leases: how they end, and how they go on.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::lanes;
+use super::rows::{change, find, ms, prepare};
+use crate::store::{DeliveryId, Lane, Lease, NodeId, Result};
+
+/// The nodes that have leases, one after another: the smallest name, then the smallest that is greater.
+const NODES: &str = "WITH RECURSIVE nodes (node) AS (
+         SELECT min(lease_node) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2
+         UNION ALL
+         SELECT (SELECT min(lease_node) FROM deliveries INDEXED BY deliveries_leases
+                 WHERE step = 2 AND lease_node > nodes.node)
+         FROM nodes WHERE nodes.node IS NOT NULL
+     )";
+
+/// Rows whose leases have lapsed.
+fn lapsed_sql() -> String {
+    format!(
+        "{NODES} SELECT d.id, d.lane FROM nodes CROSS JOIN deliveries AS d INDEXED BY deliveries_leases
+         WHERE d.step = 2 AND d.lease_node = nodes.node AND d.lease_until <= ?1 LIMIT ?2"
+    )
+}
+
+/// How many lapsed leases end at a time.
+const AT_ONCE: i64 = 1000;
+
+/// Whether any lease has lapsed.
+pub(super) fn any_lapsed(connection: &Connection, now: Timestamp) -> Result<bool> {
+    let found: Option<i64> = find(connection, &lapsed_sql(), params![ms(now), 1])?;
+    Ok(found.is_some())
+}
+
+/// Ends leases that have lapsed, and forgets holds that have ended.
+pub(super) fn lapse(connection: &Connection, now: Timestamp) -> Result<()> {
+    change(connection, "DELETE FROM holds WHERE until <= ?1", [ms(now)])?;
+    free(connection, &lapsed_sql(), params![ms(now), AT_ONCE])?;
+    Ok(())
+}
+
+/// Every lease ends.
+pub(super) fn recover(connection: &Connection) -> Result<()> {
+    free(connection, "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE step = 2", [])?;
+    Ok(())
+}
+
+pub(super) fn release(connection: &Connection, by: &NodeId, rows: &[DeliveryId]) -> Result<()> {
+    for id in rows {
+        let own = "SELECT id, lane FROM deliveries WHERE id = ?1 AND step = 2 AND lease_node = ?2";
+        free(connection, own, params![id.0, by.0])?;
+    }
+    Ok(())
+}
+
+pub(super) fn renew(connection: &Connection, lease: &Lease) -> Result<()> {
+    change(
+        connection,
+        "UPDATE deliveries SET lease_until = ?2 WHERE step = 2 AND lease_node = ?1 AND lease_until < ?2",
+        params![lease.node.0, ms(lease.until)],
+    )?;
+    Ok(())
+}
+
+/// Ends the leases of the rows that the query names, with their lanes.
+fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<()> {
+    let mut statement = prepare(connection, sql)?;
+    let rows = statement.query_map(params, |row| Ok((row.get(0)?, Lane(row.get(1)?))))?;
+    // Collected before anything is written: the query reads what the writing changes.
+    for (id, lane) in rows.collect::<rusqlite::Result<Vec<(i64, Lane)>>>()? {
+        let step = lanes::enter(connection, lane, id)?;
+        change(
+            connection,
+            "UPDATE deliveries SET step = ?2, lease_node = NULL, lease_until = NULL WHERE id = ?1",
+            params![id, step.0],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! What people look at, and what they resend.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::lanes;
+use super::rows::{self, HOLD, Step, at, blob, change, event_id, find, hold, moment, ms, prepare};
+use crate::integration::IntegrationId;
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State,
+    StoredAttempt, route_key,
+};
+
+const LINE: &str =
+    "d.id, d.step, e.id, e.answers_to, e.subject, d.integration, d.target, d.destination, d.attempts,
+     d.due, d.created_at, d.settled_at,
+     (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1)";
+
+fn line(row: &Row<'_>) -> rusqlite::Result<DeliveryLine> {
+    let state = Step(row.get(1)?).state()?;
+    Ok(DeliveryLine {
+        id: DeliveryId(row.get(0)?),
+        state,
+        event: event_id(row, 2)?,
+        trigger: row.get(3)?,
+        subject: row.get(4)?,
+        integration: IntegrationId(row.get(5)?),
+        target: row.get(6)?,
+        destination: row.get(7)?,
+        attempts: row.get(8)?,
+        due: if state == State::Waiting { Some(at(row, 9)?) } else { None },
+        created_at: at(row, 10)?,
+        settled_at: row.get::<_, Option<i64>>(11)?.map(moment).transpose()?,
+        last_note: row.get(12)?,
+    })
+}
+
+/// The list's query: one of six, by whether an integration is named and by where the state's rows are found.
+fn list_sql(filter: &DeliveryFilter) -> String {
+    let state = match filter.state {
+        // What waits is found through the indexes of what waits: few rows, wherever they are.
+        Some(State::Waiting) => {
+            "AND (:step IS NULL) AND d.id IN (
+                 SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1
+                 UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2)"
+        }
+        Some(State::Delivered) => "AND d.step = :step",
+        Some(State::Failed | State::Expired | State::Cancelled) => "AND d.step >= 20 AND d.step = :step",
+        None => "AND (:step IS NULL)",
+    };
+    let integration = if filter.integration.is_some() {
+        "AND d.integration = :integration"
+    } else {
+        "AND (:integration IS NULL)"
+    };
+    format!(
+        "SELECT {LINE} FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event
+         WHERE d.id < :before {state} {integration} ORDER BY d.id DESC LIMIT :limit"
+    )
+}
+
+pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
+    let mut statement = prepare(connection, &list_sql(filter))?;
+    let rows = statement.query_map(
+        named_params! {
+            ":before": filter.before.map_or(i64::MAX, |before| before.0),
+            ":step": filter.state.and_then(Step::of).map(|step| step.0),
+            ":integration": filter.integration.as_ref().map(|integration| &integration.0),
+            ":limit": rows::limit(filter.limit),
+        },
+        line,
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
+    let sql = format!(
+        "SELECT {LINE}, e.raw FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event WHERE d.id = ?1"
+    );
+    let found =
+        prepare(connection, &sql)?.query_row([id.0], |row| Ok((line(row)?, blob(row, 13)?))).optional()?;
+    let Some((line, raw)) = found else { return Ok(None) };
+    let hold = if line.state == State::Waiting { hold_on(connection, &line)? } else { None };
+    Ok(Some(DeliveryDetail { attempts: attempts(connection, id)?, line, raw, hold }))
+}
+
+/// The hold that keeps a delivery longest.
+fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
+    let sql = format!("SELECT {HOLD} FROM holds WHERE key IN (?1, ?2) ORDER BY until DESC LIMIT 1");
+    let route = route_key(&line.integration, &line.target);
+    Ok(prepare(connection, &sql)?.query_row(params![line.destination, route], hold).optional()?)
+}
+
+fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {
+    let sql = "SELECT n, at, latency_ms, outcome, status, note FROM attempts WHERE delivery = ?1 ORDER BY n";
+    let mut statement = prepare(connection, sql)?;
+    let rows = statement.query_map([id.0], |row| {
+        let attempt = StoredAttempt {
+            at: at(row, 1)?,
+            latency_ms: row.get(2)?,
+            outcome: row.get(3)?,
+            status: row.get(4)?,
+            note: row.get(5)?,
+        };
+        Ok((row.get(0)?, attempt))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn resend(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<bool> {
+    let settled = "SELECT lane FROM deliveries WHERE id = ?1 AND settled_at IS NOT NULL";
+    let Some(lane) = find(connection, settled, [id.0])? else { return Ok(false) };
+    let step = lanes::enter(connection, Lane(lane), id.0)?;
+    change(
+        connection,
+        "UPDATE deliveries SET step = ?2, attempts = 0, due = ?3, news_since = ?3, settled_at = NULL WHERE id = ?1",
+        params![id.0, step.0, ms(now)],
+    )?;
+    Ok(true)
+}
+
+const DEPTH: &str = "SELECT
+     (SELECT count(*) FROM inbox),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2),
+     (SELECT min(id) FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1),
+     (SELECT min(id) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE step >= 20 AND step = 20),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE step >= 20 AND step = 21),
+     (SELECT count(*) FROM quarantine),
+     (SELECT count(*) FROM holds WHERE until > ?1)";
+
+pub(super) fn depth(connection: &Connection, now: Timestamp) -> Result<Depth> {
+    let mut statement = prepare(connection, DEPTH)?;
+    let (mut depth, oldest) = statement.query_row([ms(now)], |row| {
+        let count = |column| rows::count(row, column);
+        let depth = Depth {
+            inbox: count(0)?,
+            waiting: count(1)? + count(2)?,
+            oldest_waiting: None,
+            dead_letters: count(5)? + count(6)?,
+            quarantined: count(7)?,
+            held: count(8)?,
+        };
+        let oldest = [row.get::<_, Option<i64>>(3)?, row.get(4)?].into_iter().flatten().min();
+        Ok((depth, oldest))
+    })?;
+    if let Some(oldest) = oldest {
+        let written = find(connection, "SELECT created_at FROM deliveries WHERE id = ?1", [oldest])?;
+        depth.oldest_waiting = written.map(moment).transpose()?;
+    }
+    Ok(depth)
+}

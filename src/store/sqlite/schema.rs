@@ -1,0 +1,143 @@
+//! The file: its lock, its pragmas, its schema and how that grows.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::{Result, StoreError};
+
+/// Forward only: what was released is never edited, only followed.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+
+/// "FBel" in the file's header tells `file(1)`, and us, whose database this is.
+const APPLICATION_ID: i64 = 0x4642_656c;
+
+/// How long a statement waits for another process (a person's command beside the daemon) before it gives up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The WAL file is cut back to this when it starts over.
+const WAL_LIMIT: u64 = 64 << 20;
+
+/// Keeps a second daemon off the same file for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock(
+    #[expect(dead_code, reason = "held, not read: the system frees the lock with it")] File,
+);
+
+impl Lock {
+    pub(super) fn take(database: &Path) -> Result<Self> {
+        let path = beside(database, ".lock");
+        let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
+        let file = private_file(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
+                "another forgebell works with {}: stop it, or give this one a store of its own (`store.path`)",
+                database.display()
+            ))),
+        }
+    }
+}
+
+/// Makes the folder and the file where they are missing, readable to this user alone: events speak of private
+/// projects. SQLite gives `-wal` and `-shm` the file's own permissions.
+pub(super) fn create(database: &Path) -> Result<()> {
+    let failed = |error| StoreError::Unavailable(format!("failed to create {}: {error}", database.display()));
+    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    private_file(database).map(drop).map_err(failed)
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens the file, which must exist.
+pub(super) fn connect(database: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(database, flags).and_then(|connection| {
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        // FULL: the log is synced with every commit, before anybody hears of it.
+        connection.execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = {WAL_LIMIT};"
+        ))?;
+        Ok(connection)
+    });
+    opened.map_err(|error| match StoreError::from(error) {
+        StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", database.display())),
+        StoreError::Broken(why) => StoreError::Broken(format!("{}: {why}", database.display())),
+    })
+}
+
+/// Brings the schema to this version, or says why not.
+pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<()> {
+    let found = version(connection, database)?;
+    // Only now is it certain that the file is ours to change. The mode stays with the file.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    for (number, sql) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+        let step = format!(
+            "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+        );
+        if let Err(error) = connection.execute_batch(&step) {
+            // What failed matters; if undoing it fails too, closing the connection undoes it.
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// For a command beside the daemon: it takes the store as it is, or not at all.
+pub(super) fn expect_current(connection: &Connection, database: &Path) -> Result<()> {
+    let found = version(connection, database)?;
+    if found == known() {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!(
+        "{} has schema version {found}, and this program works with {}: start its daemon once, and it brings the \
+         store up to date",
+        database.display(),
+        known()
+    )))
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("a list of migrations is short")
+}
+
+/// The version of the schema in the file; 0 for a file that is empty.
+fn version(connection: &Connection, database: &Path) -> Result<i64> {
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let found = pragma("user_version")?;
+    let application = pragma("application_id")?;
+    let empty = connection
+        .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get::<_, bool>(0))?;
+    if application != APPLICATION_ID && !empty {
+        return Err(StoreError::Broken(format!(
+            "{} is a database of another program: name another file (`store.path`)",
+            database.display()
+        )));
+    }
+    if found > known() {
+        return Err(StoreError::Broken(format!(
+            "{} was written by a newer forgebell (schema version {found}, this one knows {}): run that version, or \
+             start with another file (`store.path`)",
+            database.display(),
+            known()
+        )));
+    }
+    Ok(found)
+}

@@ -1,0 +1,117 @@
+//! What became of attempts.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{Step, change, ms, prepare};
+use super::{holds, lanes};
+use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, Result, Settled};
+
+pub(super) fn settle(connection: &Connection, by: &NodeId, settlements: &[Settled]) -> Result<()> {
+    settlements.iter().try_for_each(|settled| settle_one(connection, by, settled))
+}
+
+fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<()> {
+    // The ordinary case in one statement: its own lease, and the end of it. Leased rows are not counted in their
+    // lane's order, so the lane stays as it is.
+    let ended = match Step::settled(&settled.state) {
+        Some(step) => {
+            change(
+                connection,
+                "UPDATE deliveries SET step = ?3, attempts = ?4, settled_at = ?5, lease_node = NULL, lease_until = NULL
+                 WHERE id = ?1 AND step = 2 AND lease_node = ?2",
+                params![settled.delivery.0, by.0, step.0, settled.attempts, ms(settled.at)],
+            )? == 1
+        }
+        None => false,
+    };
+    if ended || settle_with_care(connection, by, settled)? {
+        record(connection, settled.delivery, &settled.record)?;
+    }
+    if let Some(key) = &settled.lift {
+        holds::lift(connection, key, settled.at)?;
+    }
+    if let Some(hold) = &settled.hold {
+        holds::hold(connection, hold)?;
+    }
+    Ok(())
+}
+
+/// How a row stands when a settlement comes for it.
+struct Standing {
+    step: Step,
+    lane: Lane,
+    lease_node: Option<String>,
+    lease_until: Option<i64>,
+}
+
+impl Standing {
+    fn of(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Option<Self>> {
+        prepare(connection, "SELECT step, lane, lease_node, lease_until FROM deliveries WHERE id = ?1")?
+            .query_row([id.0], |row| {
+                Ok(Self {
+                    step: Step(row.get(0)?),
+                    lane: Lane(row.get(1)?),
+                    lease_node: row.get(2)?,
+                    lease_until: row.get(3)?,
+                })
+            })
+            .optional()
+    }
+
+    /// Whether this node's word on the row's future counts.
+    fn heeds(&self, by: &NodeId, state: &NewState, at: Timestamp) -> bool {
+        if *state == NewState::Delivered {
+            return self.step != Step::DELIVERED;
+        }
+        let own = self.lease_node.as_deref() == Some(&*by.0);
+        let lapsed = self.lease_until.is_some_and(|until| until <= ms(at));
+        self.step.is_unleased() || (self.step == Step::LEASED && (own || lapsed))
+    }
+}
+
+/// The cases that are not ordinary: the row is to wait, or its lease is no longer this node's. `false` where there
+/// is no such row.
+fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<bool> {
+    let Some(standing) = Standing::of(connection, settled.delivery)? else { return Ok(false) };
+    let id = settled.delivery.0;
+    if !standing.heeds(by, &settled.state, settled.at) {
+        return Ok(true);
+    }
+    if let NewState::Waiting(due) = settled.state {
+        // It may stand in its lane already: then its place there stays.
+        let step = if standing.step.is_unleased() {
+            standing.step
+        } else {
+            lanes::enter(connection, standing.lane, id)?
+        };
+        change(
+            connection,
+            "UPDATE deliveries SET step = ?2, attempts = ?3, due = ?4, lease_node = NULL, lease_until = NULL
+             WHERE id = ?1",
+            params![id, step.0, settled.attempts, ms(due)],
+        )?;
+    } else if let Some(step) = Step::settled(&settled.state) {
+        change(
+            connection,
+            "UPDATE deliveries SET step = ?2, attempts = ?3, settled_at = ?4, lease_node = NULL, lease_until = NULL
+             WHERE id = ?1",
+            params![id, step.0, settled.attempts, ms(settled.at)],
+        )?;
+        if standing.step == Step::READY {
+            lanes::left(connection, standing.lane)?;
+        }
+    }
+    Ok(true)
+}
+
+/// Writes the record of an attempt. The numbers go on after a resend.
+fn record(connection: &Connection, delivery: DeliveryId, record: &AttemptRecord) -> Result<()> {
+    change(
+        connection,
+        "INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+         SELECT ?1, ifnull(max(n), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM attempts WHERE delivery = ?1",
+        params![delivery.0, ms(record.at), record.latency_ms, record.outcome, record.status, record.note],
+    )?;
+    Ok(())
+}

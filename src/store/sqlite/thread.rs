@@ -1,0 +1,245 @@
+//! The threads that own the connections. SQLite's calls block, so they run there, as closures from a queue, and the
+//! caller awaits the answer.
+//!
+//! There is one writer, and it commits in groups: it takes what lies in its queue, up to a bound, runs it all in one
+//! transaction, commits, and only then answers. Syncing the disk costs the same for one command as for a hundred, so
+//! the busier the store, the cheaper each command. Each runs in a savepoint of its own: one that fails takes nothing
+//! else with it.
+
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::schema::Lock;
+use crate::store::{Result, StoreError};
+
+/// How many commands may lie in the queue before callers wait to put theirs in.
+const QUEUE: usize = 1024;
+
+/// A transaction ends after so many commands, or so many changed rows: a bound on how long the first one waits.
+const MAX_COMMANDS: usize = 256;
+const MAX_CHANGES: u64 = 4096;
+
+/// The log is carried over into the file after so many changed rows, between two transactions, when everybody has
+/// their answer.
+const CHECKPOINT_EVERY: u64 = 4096;
+
+/// Rows may be large: a log of so many pages is carried over inside the commit, while callers wait.
+const CHECKPOINT_IN_COMMIT: i64 = 8 * 1024;
+
+/// If the log has grown to so many pages all the same, because somebody was always reading, wait for them once.
+const WAL_PAGES_MAX: i64 = 32 * 1024;
+
+/// A thread with a connection, and the way to it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    name: &'static str,
+    /// `None` only while it is being dropped.
+    queue: Option<mpsc::Sender<Box<dyn Command>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the writer. It holds the lock until its connection is closed.
+    pub(super) fn writer(connection: Connection, lock: Option<Lock>) -> Result<Self> {
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_IN_COMMIT)?;
+        Self::start("store-writer", move |commands| {
+            let _lock = lock;
+            let connection = connection;
+            write(&connection, commands);
+        })
+    }
+
+    /// Starts a reader, whose commands each see one state of the store.
+    pub(super) fn reader(name: &'static str, connection: Connection) -> Result<Self> {
+        connection.pragma_update(None, "query_only", true)?;
+        Self::start(name, move |commands| read(&connection, commands))
+    }
+
+    fn start(
+        name: &'static str,
+        body: impl FnOnce(mpsc::Receiver<Box<dyn Command>>) + Send + 'static,
+    ) -> Result<Self> {
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || body(commands))
+            .map_err(|error| StoreError::Unavailable(format!("failed to start a thread: {error}")))?;
+        Ok(Self { name, queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Has the work done there. A caller that goes away in the meantime does not stop it.
+    pub(super) async fn call<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let command = Box::new(Call { work: Some(work), outcome: None, reply });
+        // The queue is closed, and answers are dropped, when the thread has ended before its time: by a panic.
+        let ended = || StoreError::Broken(format!("its thread `{}` has ended", self.name));
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue.send(command).await.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+impl Drop for Worker {
+    /// Waits until what is queued is done and the connection is closed, so that the file can be opened again at once.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, its callers were told, and the panic was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Something to do with a connection, its types forgotten.
+trait Command: Send {
+    /// Does it, and keeps what came of it. `false`: it failed, and what it did must be undone.
+    fn run(&mut self, connection: &Connection) -> bool;
+
+    /// Keeps what went wrong around it as what came of it, unless it failed by itself.
+    fn spoil(&mut self, error: &StoreError);
+
+    /// Tells the caller.
+    fn answer(self: Box<Self>);
+}
+
+struct Call<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Command for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        self.outcome = self.work.take().map(|work| work(connection));
+        matches!(self.outcome, Some(Ok(_)))
+    }
+
+    fn spoil(&mut self, error: &StoreError) {
+        if !matches!(self.outcome, Some(Err(_))) {
+            self.outcome = Some(Err(error.clone()));
+        }
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // A caller that went away needs no answer.
+            let _ = self.reply.send(outcome);
+        }
+    }
+}
+
+fn read(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>) {
+    while let Some(mut command) = commands.blocking_recv() {
+        if let Err(error) = execute(connection, "BEGIN") {
+            command.spoil(&error);
+        } else {
+            command.run(connection);
+            // Nothing was written; the next BEGIN would tell if even ending a read failed.
+            let _ = execute(connection, "COMMIT");
+        }
+        command.answer();
+    }
+}
+
+fn write(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>) {
+    let mut log = Log::default();
+    while let Some(first) = commands.blocking_recv() {
+        for command in transaction(connection, first, &mut commands) {
+            command.answer();
+        }
+        log.tend(connection);
+    }
+}
+
+/// Runs the first command, and those that wait behind it, in one transaction; they come back done, to be answered.
+fn transaction(
+    connection: &Connection,
+    first: Box<dyn Command>,
+    queue: &mut mpsc::Receiver<Box<dyn Command>>,
+) -> Vec<Box<dyn Command>> {
+    let mut done = Vec::new();
+    let outcome = match execute(connection, "BEGIN IMMEDIATE") {
+        Ok(()) => run_and_commit(connection, first, queue, &mut done),
+        Err(error) => {
+            // It took its full patience to fail. Whoever queued up meanwhile is told now, not after another round.
+            done.push(first);
+            done.extend(std::iter::from_fn(|| queue.try_recv().ok()));
+            Err(error)
+        }
+    };
+    if let Err(error) = outcome {
+        if !connection.is_autocommit() {
+            // Should this fail too, the next BEGIN fails, and says so.
+            let _ = execute(connection, "ROLLBACK");
+        }
+        done.iter_mut().for_each(|command| command.spoil(&error));
+    }
+    done
+}
+
+fn run_and_commit(
+    connection: &Connection,
+    first: Box<dyn Command>,
+    queue: &mut mpsc::Receiver<Box<dyn Command>>,
+    done: &mut Vec<Box<dyn Command>>,
+) -> Result<()> {
+    let before = connection.total_changes();
+    let mut next = Some(first);
+    while let Some(mut command) = next {
+        let saved = execute(connection, "SAVEPOINT command");
+        let ran = saved.is_ok() && command.run(connection);
+        done.push(command);
+        saved?;
+        if connection.is_autocommit() {
+            // SQLite gives up the whole transaction on some errors: a full disk, failing IO.
+            return Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
+        }
+        if !ran {
+            execute(connection, "ROLLBACK TO command")?;
+        }
+        execute(connection, "RELEASE command")?;
+        let full = done.len() >= MAX_COMMANDS || connection.total_changes() - before >= MAX_CHANGES;
+        next = if full { None } else { queue.try_recv().ok() };
+    }
+    execute(connection, "COMMIT")
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+/// Keeps the write-ahead log short.
+#[derive(Default)]
+struct Log {
+    carried_over: u64,
+}
+
+impl Log {
+    fn tend(&mut self, connection: &Connection) {
+        let changes = connection.total_changes();
+        if changes - self.carried_over < CHECKPOINT_EVERY {
+            return;
+        }
+        self.carried_over = changes;
+        // A checkpoint that fails loses nothing: the log keeps what it has, and the next one tries again.
+        if checkpoint(connection, "PASSIVE").is_ok_and(|left| left > WAL_PAGES_MAX) {
+            let _ = checkpoint(connection, "RESTART");
+        }
+    }
+}
+
+/// Answers how many pages the log holds.
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<i64> {
+    connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row([], |row| row.get(1))
+}

@@ -1,0 +1,110 @@
+//! The inbox and the quarantine.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Bed;
+use super::kit::{Case, at, delivery, event, from_broker};
+use crate::event::EventId;
+use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Quarantine};
+
+pub(super) async fn pushing_an_event_twice_keeps_one<B: Bed>() {
+    let case = Case::<B>::new().await;
+    assert!(case.push("e1", at(0)).await);
+    assert!(!case.push("e1", at(1)).await);
+    assert_eq!(case.inbox(0).await.len(), 1);
+    let case = case.reopened().await;
+    assert!(!case.push("e1", at(2)).await);
+    let (_, stored) = case.store.peek(0, 1).await.unwrap().remove(0);
+    assert_eq!((stored.raw, stored.occurred_at), (event("e1").raw, at(-5)));
+}
+
+pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatched<B: Bed>() {
+    let case = Case::<B>::new().await;
+    for id in ["c", "a", "b"] {
+        case.push(id, at(0)).await;
+    }
+    let all = case.inbox(0).await;
+    assert_eq!(all.iter().map(|(_, id)| &**id).collect::<Vec<_>>(), ["c", "a", "b"]);
+    assert!(all.is_sorted_by_key(|(number, _)| *number));
+    assert_eq!(case.inbox(all[0].0).await, all[1..], "after the number");
+    assert_eq!(case.store.peek(0, 2).await.unwrap().len(), 2, "up to the limit");
+
+    let dispatched = |n: usize| Dispatched {
+        event: Arc::new(event(&all[n].1)),
+        origin: Origin::Inbox(all[n].0),
+        deliveries: vec![delivery()],
+    };
+    let written = case.store.enqueue(vec![dispatched(0), dispatched(2)], at(1)).await.unwrap();
+    assert!(written.iter().all(|event| event[0].is_some()));
+    assert_eq!(case.inbox(0).await, all[1..2]);
+    // As when the daemon died after the commit and before it heard of it.
+    let again = case.store.enqueue(vec![dispatched(0)], at(2)).await.unwrap();
+    assert!(again[0][0].is_none());
+    assert_eq!(case.claim("a", "hook", at(3)).await.len(), 2);
+}
+
+pub(super) async fn a_discarded_event_is_known_and_gone<B: Bed>() {
+    let case = Case::<B>::new().await;
+    case.push("e1", at(0)).await;
+    case.push("e2", at(0)).await;
+    let all = case.inbox(0).await;
+    case.store.discard(&[all[0].0, 4711]).await.unwrap();
+    assert_eq!(case.inbox(0).await, all[1..]);
+    assert!(!case.push("e1", at(1)).await);
+}
+
+pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Bed>() {
+    let case = Case::<B>::new().await;
+    case.write("e1", delivery(), at(0)).await;
+    assert!(!case.push("e1", at(1)).await, "it came from the broker before");
+    // And the other way round: it lies in the inbox, and comes from the broker too.
+    assert!(case.push("e2", at(1)).await);
+    let number = case.inbox(0).await[0].0;
+    let by_broker =
+        case.store.enqueue(vec![from_broker(event("e2"), vec![delivery()])], at(2)).await.unwrap();
+    assert!(by_broker[0][0].is_some());
+    let by_inbox = Dispatched {
+        event: Arc::new(event("e2")),
+        origin: Origin::Inbox(number),
+        deliveries: vec![delivery()],
+    };
+    assert!(case.store.enqueue(vec![by_inbox], at(3)).await.unwrap()[0][0].is_none());
+    assert_eq!(case.inbox(0).await, []);
+}
+
+fn bad(id: Option<&str>, second: i64) -> NewQuarantined {
+    NewQuarantined {
+        source: "http",
+        id: id.and_then(EventId::new),
+        reason: "the body is no JSON".to_owned(),
+        received_at: at(second),
+        raw: Bytes::from_static(b"\x00\xff{"),
+    }
+}
+
+pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Bed>() {
+    let case = Case::<B>::new().await;
+    case.store.quarantine(vec![bad(Some("e1"), 0), bad(None, 1)]).await.unwrap();
+    let case = case.reopened().await;
+    let list = case.store.list_quarantined(None, 10).await.unwrap();
+    let (one, raw) = case.store.quarantined(list[1].number).await.unwrap().unwrap();
+    assert_eq!((&*one.source, one.id.as_ref().map(EventId::as_str)), ("http", Some("e1")));
+    assert_eq!((&*one.reason, one.received_at, one.size), ("the body is no JSON", at(0), 3));
+    assert_eq!(raw, bad(None, 0).raw);
+    assert_eq!(list[0].id, None);
+
+    assert!(case.store.remove_quarantined(one.number).await.unwrap());
+    assert!(!case.store.remove_quarantined(one.number).await.unwrap());
+    assert!(case.store.quarantined(one.number).await.unwrap().is_none());
+}
+
+pub(super) async fn quarantine_is_listed_newest_first_in_pages<B: Bed>() {
+    let case = Case::<B>::new().await;
+    case.store.quarantine((0..5).map(|n| bad(None, n)).collect()).await.unwrap();
+    let first = case.store.list_quarantined(None, 3).await.unwrap();
+    assert_eq!(first.iter().map(|line| line.received_at).collect::<Vec<_>>(), [at(4), at(3), at(2)]);
+    let second = case.store.list_quarantined(Some(first[2].number), 3).await.unwrap();
+    assert_eq!(second.iter().map(|line| line.received_at).collect::<Vec<_>>(), [at(1), at(0)]);
+}

@@ -1,0 +1,194 @@
+//! Short words for the tests.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Bed;
+use crate::event::{Event, EventId};
+use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::{
+    AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
+    NodeId, Origin, Outbox, Settled,
+};
+
+/// A moment, in seconds of the test's own time.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+pub(super) fn node(name: &str) -> NodeId {
+    NodeId(name.into())
+}
+
+/// A lease of a minute.
+pub(super) fn lease(name: &str, now: Timestamp) -> Lease {
+    Lease { node: node(name), until: now + SignedDuration::from_secs(60) }
+}
+
+/// A push, told by its id.
+pub(super) fn event(id: &str) -> Event {
+    let raw = format!(
+        r#"{{"object_kind":"push","ref":"refs/heads/main","after":"{id}",
+            "project":{{"id":7,"path_with_namespace":"acme/web"}}}}"#
+    );
+    Event::decode(EventId::new(id).unwrap(), at(-5), Bytes::from(raw)).unwrap()
+}
+
+/// A delivery of the integration `slack` to its address's own channel, over the hook `hook`, in lane 1.
+pub(super) fn delivery() -> NewDelivery {
+    NewDelivery {
+        integration: IntegrationId::new("slack"),
+        target: "".into(),
+        destination: "hook".into(),
+        lane: Lane(1),
+        lease: None,
+    }
+}
+
+pub(super) trait Change: Sized {
+    fn of(self, integration: &str) -> Self;
+    fn to(self, target: &str) -> Self;
+    fn over(self, destination: &str) -> Self;
+    fn lane(self, lane: i64) -> Self;
+    fn leased(self, node: &str, now: Timestamp) -> Self;
+}
+
+impl Change for NewDelivery {
+    fn of(self, integration: &str) -> Self {
+        Self { integration: IntegrationId::new(integration), ..self }
+    }
+
+    fn to(self, target: &str) -> Self {
+        Self { target: target.into(), ..self }
+    }
+
+    fn over(self, destination: &str) -> Self {
+        Self { destination: destination.into(), ..self }
+    }
+
+    fn lane(self, lane: i64) -> Self {
+        Self { lane: Lane(lane), ..self }
+    }
+
+    fn leased(self, node: &str, now: Timestamp) -> Self {
+        Self { lease: Some(lease(node, now)), ..self }
+    }
+}
+
+pub(super) fn from_broker(event: Event, deliveries: Vec<NewDelivery>) -> Dispatched {
+    Dispatched {
+        event: Arc::new(event),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        deliveries,
+    }
+}
+
+pub(super) fn settled(delivery: DeliveryId, state: NewState, now: Timestamp) -> Settled {
+    let record = AttemptRecord {
+        at: now,
+        latency_ms: 12,
+        outcome: if state == NewState::Delivered { "delivered" } else { "unavailable" },
+        status: Some(if state == NewState::Delivered { 200 } else { 503 }),
+        note: format!("{state:?}"),
+    };
+    Settled { delivery, state, attempts: 1, record, hold: None, lift: None, at: now }
+}
+
+pub(super) fn hold(key: &str, until: Timestamp) -> Hold {
+    Hold { key: key.into(), until, why: "it said so".to_owned(), strikes: 1, made_under: None }
+}
+
+pub(super) fn made_under(hold: Hold, integration: &str, fingerprint: i64) -> Hold {
+    Hold { made_under: Some((IntegrationId::new(integration), Fingerprint(fingerprint))), ..hold }
+}
+
+/// A store in its bed, and what tests do with it again and again.
+pub(super) struct Case<B: Bed> {
+    pub(super) store: B::Store,
+    bed: B,
+}
+
+impl<B: Bed> Case<B> {
+    pub(super) async fn new() -> Self {
+        let bed = B::make();
+        Self { store: bed.open().await, bed }
+    }
+
+    /// The daemon ends and starts again.
+    pub(super) async fn reopened(self) -> Self {
+        drop(self.store);
+        Self { store: self.bed.open().await, bed: self.bed }
+    }
+
+    /// Writes one event with these deliveries.
+    pub(super) async fn write_all(
+        &self,
+        id: &str,
+        deliveries: Vec<NewDelivery>,
+        now: Timestamp,
+    ) -> Vec<Option<Delivery>> {
+        self.store.enqueue(vec![from_broker(event(id), deliveries)], now).await.unwrap().remove(0)
+    }
+
+    /// Writes one event with this one delivery, which is new.
+    pub(super) async fn write(&self, id: &str, delivery: NewDelivery, now: Timestamp) -> DeliveryId {
+        self.write_all(id, vec![delivery], now).await.remove(0).unwrap().id
+    }
+
+    /// What a node gets of one destination.
+    pub(super) async fn claim(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
+        self.claim_some(name, destination, 100, now).await.0
+    }
+
+    /// What a node gets of one destination under a limit, and whether there is more.
+    pub(super) async fn claim_some(
+        &self,
+        name: &str,
+        destination: &str,
+        limit: usize,
+        now: Timestamp,
+    ) -> (Vec<DeliveryId>, bool) {
+        let claim = Claim { destinations: vec![destination.into()], limit, lease: lease(name, now), now };
+        let mut claimed = self.store.claim(claim).await.unwrap();
+        assert_eq!(claimed.len(), 1, "one answer for each destination");
+        let claimed = claimed.remove(0);
+        assert!(claimed.deliveries.iter().all(|(delivery, _)| delivery.leased));
+        (claimed.deliveries.iter().map(|(delivery, _)| delivery.id).collect(), claimed.more)
+    }
+
+    pub(super) async fn settle(&self, name: &str, settled: Settled) {
+        self.store.settle(&node(name), vec![settled]).await.unwrap();
+    }
+
+    /// The delivery is settled so.
+    pub(super) async fn end(&self, name: &str, id: DeliveryId, state: NewState, now: Timestamp) {
+        self.settle(name, settled(id, state, now)).await;
+    }
+
+    /// A hold begins. It comes with a settlement, here one for no row at all.
+    pub(super) async fn hold(&self, hold: Hold, now: Timestamp) {
+        let settled = settled(DeliveryId(-1), NewState::Delivered, now);
+        self.settle("any", Settled { hold: Some(hold), ..settled }).await;
+    }
+
+    pub(super) async fn lift(&self, key: &str, now: Timestamp) {
+        let settled = settled(DeliveryId(-1), NewState::Delivered, now);
+        self.settle("any", Settled { lift: Some(key.into()), ..settled }).await;
+    }
+
+    pub(super) async fn waiting(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
+        let waiting = self.store.waiting(now, 100).await.unwrap();
+        waiting.into_iter().map(|(destination, moment)| (destination.to_string(), moment)).collect()
+    }
+
+    pub(super) async fn push(&self, id: &str, now: Timestamp) -> bool {
+        self.store.push(&event(id), now).await.unwrap()
+    }
+
+    pub(super) async fn inbox(&self, after: i64) -> Vec<(i64, String)> {
+        let events = self.store.peek(after, 100).await.unwrap();
+        events.into_iter().map(|(number, event)| (number, event.id.to_string())).collect()
+    }
+}

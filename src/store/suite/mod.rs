@@ -1,0 +1,131 @@
+//! The contract as tests: what every store promises, whatever it is made of.
+//!
+//! Each promise is a function over any [`Bed`]; the list at the end runs them all over each store. What only one store
+//! promises is tested beside that store.
+
+mod events;
+mod holds;
+mod kit;
+mod lanes;
+mod leases;
+mod model;
+mod outbox;
+mod people;
+
+use super::sqlite::Sqlite;
+use super::{Inbox, Ledger, Outbox, Quarantine};
+
+/// Where stores of a kind are made for tests.
+trait Bed: Sized {
+    type Store: Inbox + Outbox + Quarantine + Ledger;
+
+    /// A place with no store in it yet. What is made there goes when this is dropped.
+    fn make() -> Self;
+
+    /// Opens the store, a new one at first, later the same again. One at a time.
+    async fn open(&self) -> Self::Store;
+}
+
+struct SqliteBed(tempfile::TempDir);
+
+impl Bed for SqliteBed {
+    type Store = Sqlite;
+
+    fn make() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> Sqlite {
+        Sqlite::open(&self.0.path().join("forgebell.db")).unwrap()
+    }
+}
+
+macro_rules! promises {
+    ($store:ident: $bed:ty) => {
+        mod $store {
+            use super::*;
+
+            promises! { $bed =>
+                outbox::{
+                    a_delivery_is_written_once_and_dispatching_again_changes_nothing,
+                    dispatching_again_writes_what_is_new_since,
+                    a_redelivered_body_that_is_known_changes_nothing,
+                    an_event_without_deliveries_leaves_the_inbox_and_nothing_else,
+                    a_batch_is_written_whole_or_not_at_all,
+                    a_claim_brings_the_event_as_it_came,
+                    a_claim_takes_the_oldest_first_and_says_whether_there_is_more,
+                    a_row_that_is_not_due_is_not_handed_out,
+                    what_is_settled_stays_settled_over_a_restart,
+                    a_settlement_for_a_row_that_is_gone_is_ignored,
+                    waiting_names_each_destination_at_its_earliest_moment,
+                }
+                lanes::{
+                    a_lane_keeps_its_order_through_retries,
+                    a_lane_is_claimed_in_one_go_and_in_order,
+                    a_row_of_a_lane_that_another_node_works_on_waits_for_it,
+                    a_node_may_have_the_next_of_a_lane_it_works_on,
+                    a_lease_is_refused_where_an_earlier_row_waits,
+                    a_lane_spread_over_two_destinations_keeps_its_order,
+                    what_the_limit_left_of_a_lane_is_claimed_next,
+                }
+                leases::{
+                    a_leased_row_is_not_handed_out_twice,
+                    leases_lapse,
+                    renewed_leases_last,
+                    what_is_given_back_is_as_due_as_it_was,
+                    nobody_gives_back_what_another_holds,
+                    recovery_ends_what_a_former_life_left_behind,
+                    a_settlement_after_the_lease_was_lost_is_recorded,
+                    a_late_word_does_not_end_anothers_lease,
+                    a_late_delivered_is_a_fact,
+                    nothing_reopens_what_is_settled,
+                }
+                holds::{
+                    a_held_destination_gives_nothing_until_the_hold_ends,
+                    a_hold_survives_a_restart,
+                    a_held_route_holds_up_that_target_only,
+                    many_rows_of_a_held_route_hide_nothing,
+                    a_longer_hold_is_not_shortened,
+                    a_longer_hold_replaces_a_shorter_one,
+                    a_lifted_hold_is_gone_and_its_rows_are_due,
+                    new_settings_end_what_was_held_under_the_old_ones,
+                    an_integration_that_is_gone_holds_nothing,
+                }
+                events::{
+                    pushing_an_event_twice_keeps_one,
+                    the_inbox_gives_its_events_in_order_until_they_are_dispatched,
+                    a_discarded_event_is_known_and_gone,
+                    an_event_that_was_dispatched_is_known_to_the_inbox,
+                    quarantine_keeps_the_bytes_and_the_reason,
+                    quarantine_is_listed_newest_first_in_pages,
+                }
+                people::{
+                    the_list_shows_newest_first_in_pages,
+                    the_list_is_filtered_by_state_and_integration,
+                    the_detail_tells_the_whole_story,
+                    a_dead_letter_is_sent_again,
+                    a_resent_letter_goes_before_the_later_ones_of_its_lane,
+                    what_is_on_its_way_is_not_resent,
+                    depth_counts_what_waits,
+                    sweeping_takes_what_is_too_old_and_only_that,
+                    sweeping_takes_a_bounded_piece_at_a_time,
+                    the_store_answers,
+                }
+                model::{
+                    whatever_happens_nothing_is_doubled_reordered_or_lost,
+                }
+            }
+        }
+    };
+    ($bed:ty => $($room:ident::{$($promise:ident,)+})+) => {
+        $($(
+            #[test]
+            fn $promise() {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                runtime.block_on($room::$promise::<$bed>());
+            }
+        )+)+
+    };
+}
+
+promises!(sqlite: SqliteBed);

@@ -1,0 +1,238 @@
+//! What people look at, and what they resend.
+
+use jiff::Timestamp;
+
+use super::Bed;
+use super::kit::{Case, Change, at, delivery, event, hold, node, settled};
+use crate::integration::IntegrationId;
+use crate::store::{
+    AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
+    Outbox, Quarantine, Retention, Settled, State, route_key,
+};
+
+fn all() -> DeliveryFilter {
+    DeliveryFilter { limit: 100, ..Default::default() }
+}
+
+async fn list<B: Bed>(case: &Case<B>, filter: DeliveryFilter) -> Vec<DeliveryId> {
+    case.store.deliveries(filter).await.unwrap().iter().map(|line| line.id).collect()
+}
+
+/// Writes a delivery and settles it so.
+async fn ended<B: Bed>(
+    case: &Case<B>,
+    id: &str,
+    new: NewDelivery,
+    state: NewState,
+    now: Timestamp,
+) -> DeliveryId {
+    let written = case.write(id, new.leased("a", now), now).await;
+    case.end("a", written, state, now).await;
+    written
+}
+
+pub(super) async fn the_list_shows_newest_first_in_pages<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(case.write(&format!("e{n}"), delivery().to("#ops"), at(n)).await);
+    }
+    ids.reverse();
+    let page = |before| DeliveryFilter { before, limit: 3, ..Default::default() };
+    assert_eq!(list(&case, page(None)).await, ids[..3]);
+    assert_eq!(list(&case, page(Some(ids[2]))).await, ids[3..]);
+
+    let line = case.store.deliveries(page(None)).await.unwrap().remove(0);
+    assert_eq!((line.event.as_str(), line.trigger.as_deref(), &*line.target), ("e4", Some("push"), "#ops"));
+    assert_eq!(line.subject, event("e4").subject);
+    assert_eq!(
+        (&*line.destination, line.integration, line.attempts),
+        ("hook", IntegrationId::new("slack"), 0)
+    );
+    assert_eq!(
+        (line.due, line.created_at, line.settled_at, line.last_note),
+        (Some(at(4)), at(4), None, None)
+    );
+}
+
+pub(super) async fn the_list_is_filtered_by_state_and_integration<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let by = |name: &str, lane| delivery().of(name).lane(lane);
+    let delivered = ended(&case, "e1", by("slack", 1), NewState::Delivered, at(0)).await;
+    let failed = ended(&case, "e2", by("slack", 2), NewState::Failed, at(0)).await;
+    let expired = ended(&case, "e3", by("jira", 3), NewState::Expired, at(0)).await;
+    let cancelled = ended(&case, "e4", by("jira", 4), NewState::Cancelled, at(0)).await;
+    let retried = ended(&case, "e5", by("jira", 5), NewState::Waiting(at(9)), at(0)).await;
+    let leased = case.write("e6", by("slack", 6).leased("a", at(0)), at(0)).await;
+    let behind = case.write("e7", by("jira", 5), at(0)).await;
+
+    let state = |state| DeliveryFilter { state: Some(state), ..all() };
+    assert_eq!(list(&case, state(State::Waiting)).await, [behind, leased, retried]);
+    assert_eq!(list(&case, state(State::Delivered)).await, [delivered]);
+    assert_eq!(list(&case, state(State::Failed)).await, [failed]);
+    assert_eq!(list(&case, state(State::Expired)).await, [expired]);
+    assert_eq!(list(&case, state(State::Cancelled)).await, [cancelled]);
+
+    let jira = DeliveryFilter { integration: Some(IntegrationId::new("jira")), ..all() };
+    assert_eq!(list(&case, jira.clone()).await, [behind, retried, cancelled, expired]);
+    let both = DeliveryFilter { state: Some(State::Waiting), ..jira };
+    assert_eq!(list(&case, both.clone()).await, [behind, retried]);
+    assert_eq!(list(&case, DeliveryFilter { before: Some(behind), limit: 1, ..both }).await, [retried]);
+}
+
+pub(super) async fn the_detail_tells_the_whole_story<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let id = case.write("e1", delivery().to("#ops").leased("a", at(0)), at(0)).await;
+    let refused = AttemptRecord {
+        at: at(1),
+        latency_ms: 250,
+        outcome: "misconfigured",
+        status: Some(404),
+        note: "channel_not_found".to_owned(),
+    };
+    let route = route_key(&IntegrationId::new("slack"), "#ops");
+    let first = Settled {
+        record: refused.clone(),
+        hold: Some(hold(&route, at(90))),
+        ..settled(id, NewState::Waiting(at(90)), at(1))
+    };
+    case.settle("a", first).await;
+    case.hold(hold("hook", at(30)), at(2)).await;
+    case.hold(hold("else", at(200)), at(2)).await;
+
+    let detail = case.store.delivery(id).await.unwrap().unwrap();
+    assert_eq!(detail.raw, event("e1").raw);
+    assert_eq!(
+        (detail.line.due, detail.line.last_note.as_deref()),
+        (Some(at(90)), Some("channel_not_found"))
+    );
+    assert_eq!(&*detail.hold.unwrap().key, &*route, "the one that keeps it longest");
+    let (n, attempt) = &detail.attempts[0];
+    assert_eq!((*n, attempt.at, attempt.latency_ms, attempt.status), (1, at(1), 250, Some(404)));
+    assert_eq!((&*attempt.outcome, &*attempt.note), (refused.outcome, &*refused.note));
+
+    assert_eq!(case.claim("a", "hook", at(90)).await, [id]);
+    case.settle("a", Settled { attempts: 2, ..settled(id, NewState::Delivered, at(91)) }).await;
+    let detail = case.store.delivery(id).await.unwrap().unwrap();
+    assert_eq!((detail.line.state, detail.line.attempts, detail.line.due), (State::Delivered, 2, None));
+    assert_eq!(detail.attempts.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(detail.hold, None);
+    assert!(case.store.delivery(DeliveryId(4711)).await.unwrap().is_none());
+}
+
+pub(super) async fn a_dead_letter_is_sent_again<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let id = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
+    assert!(case.store.resend(id, at(100)).await.unwrap());
+    let claim = crate::store::Claim {
+        destinations: vec!["hook".into()],
+        limit: 9,
+        lease: super::kit::lease("a", at(100)),
+        now: at(100),
+    };
+    let (again, _) = case.store.claim(claim).await.unwrap().remove(0).deliveries.remove(0);
+    assert_eq!((again.id, again.attempts, again.news_since), (id, 0, at(100)));
+    case.end("a", id, NewState::Delivered, at(101)).await;
+    let detail = case.store.delivery(id).await.unwrap().unwrap();
+    assert_eq!((detail.line.state, detail.line.attempts), (State::Delivered, 1));
+    assert_eq!(detail.attempts.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2], "the old record stays");
+    assert!(case.store.resend(id, at(200)).await.unwrap(), "what arrived may be sent again too");
+}
+
+pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let old = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
+    let waiting = case.write("e2", delivery(), at(1)).await;
+    case.store.resend(old, at(2)).await.unwrap();
+    assert_eq!(case.claim_some("a", "hook", 1, at(3)).await, (vec![old], true));
+    assert_eq!(case.claim("b", "hook", at(3)).await, []);
+    assert_eq!(case.claim("a", "hook", at(3)).await, [waiting]);
+}
+
+pub(super) async fn what_is_on_its_way_is_not_resent<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let waits = case.write("e1", delivery(), at(0)).await;
+    let leased = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
+    for id in [waits, leased, DeliveryId(4711)] {
+        assert!(!case.store.resend(id, at(1)).await.unwrap());
+    }
+}
+
+pub(super) async fn depth_counts_what_waits<B: Bed>() {
+    let case = Case::<B>::new().await;
+    assert_eq!(case.store.depth(at(0)).await.unwrap(), Depth::default());
+    ended(&case, "e1", delivery(), NewState::Delivered, at(0)).await;
+    ended(&case, "e2", delivery(), NewState::Failed, at(1)).await;
+    ended(&case, "e3", delivery(), NewState::Expired, at(2)).await;
+    ended(&case, "e4", delivery(), NewState::Cancelled, at(3)).await;
+    case.write("e5", delivery().lane(2).leased("a", at(4)), at(4)).await;
+    case.write("e6", delivery(), at(5)).await;
+    case.write("e7", delivery(), at(6)).await;
+    case.push("e8", at(7)).await;
+    case.hold(hold("hook", at(50)), at(7)).await;
+    case.store.quarantine(vec![bad(7)]).await.unwrap();
+    let depth =
+        Depth { inbox: 1, waiting: 3, oldest_waiting: Some(at(4)), dead_letters: 2, quarantined: 1, held: 1 };
+    assert_eq!(case.store.depth(at(8)).await.unwrap(), depth);
+    assert_eq!(case.store.depth(at(50)).await.unwrap().held, 0);
+}
+
+fn bad(second: i64) -> NewQuarantined {
+    let received_at = at(second);
+    NewQuarantined { source: "amqp", id: None, reason: "no".to_owned(), received_at, raw: "x".into() }
+}
+
+pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let old = ended(&case, "old", delivery(), NewState::Delivered, at(0)).await;
+    ended(&case, "shared", delivery(), NewState::Cancelled, at(0)).await;
+    let dead = ended(&case, "shared", delivery().to("#x"), NewState::Failed, at(0)).await;
+    let waits = case.write("waits", delivery(), at(0)).await;
+    let young = ended(&case, "young", delivery().lane(2), NewState::Delivered, at(20)).await;
+    for id in ["nobody", "undispatched"] {
+        case.push(id, at(0)).await;
+    }
+    case.store.discard(&[case.inbox(0).await[0].0]).await.unwrap();
+    case.store.quarantine(vec![bad(0), bad(20)]).await.unwrap();
+
+    let keep_dead =
+        Retention { settled_before: at(10), dead_letters_before: at(-9), quarantine_before: at(10) };
+    let swept = case.store.sweep(keep_dead, 100).await.unwrap();
+    assert_eq!((swept.deliveries, swept.events, swept.quarantined, swept.more), (2, 2, 1, false));
+    assert_eq!(list(&case, all()).await, [young, waits, dead]);
+    assert!(case.store.delivery(dead).await.unwrap().is_some(), "its event is there still");
+    assert!(case.store.delivery(old).await.unwrap().is_none());
+    assert!(case.push("nobody", at(30)).await, "forgotten with its time");
+    assert_eq!(case.inbox(0).await.len(), 2);
+
+    let all_dead = Retention { dead_letters_before: at(10), ..keep_dead };
+    let swept = case.store.sweep(all_dead, 100).await.unwrap();
+    assert_eq!((swept.deliveries, swept.events, swept.quarantined), (1, 1, 0));
+    assert_eq!(case.claim("a", "hook", at(40)).await, [waits], "what waits is never too old for the sweep");
+}
+
+pub(super) async fn sweeping_takes_a_bounded_piece_at_a_time<B: Bed>() {
+    let case = Case::<B>::new().await;
+    for n in 0..5 {
+        ended(&case, &format!("e{n}"), delivery(), NewState::Delivered, at(n)).await;
+    }
+    let retention =
+        Retention { settled_before: at(10), dead_letters_before: at(10), quarantine_before: at(10) };
+    let mut pieces = Vec::new();
+    loop {
+        let swept = case.store.sweep(retention, 2).await.unwrap();
+        pieces.push((swept.deliveries, swept.events));
+        if !swept.more {
+            break;
+        }
+    }
+    assert_eq!(pieces, [(2, 2), (2, 2), (1, 1)]);
+    assert!(list(&case, all()).await.is_empty());
+}
+
+pub(super) async fn the_store_answers<B: Bed>() {
+    let case = Case::<B>::new().await;
+    case.store.ping().await.unwrap();
+    case.store.settle(&node("a"), Vec::new()).await.unwrap();
+    assert!(case.store.enqueue(Vec::new(), at(0)).await.unwrap().is_empty());
+}

@@ -1,0 +1,350 @@
+//! Over real sockets: what a client does when a receiver is slow, gone, rude, or not who it says it is.
+#![expect(clippy::disallowed_methods, reason = "receivers of a test end with its runtime")]
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A receiver on this machine that treats each connection as `serve` says; its address and how many came.
+async fn receiver<F, S>(serve: S) -> (String, Arc<AtomicUsize>)
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: Fn(TcpStream) -> F + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(serve(stream));
+        }
+    });
+    (origin, connections)
+}
+
+/// One whole request, or what came of it before the connection ended.
+async fn read_request(stream: &mut TcpStream) -> String {
+    let mut request = String::new();
+    loop {
+        if let Some((head, body)) = request.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return request;
+            }
+        }
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece).await.unwrap() {
+            0 => return request,
+            read => request.push_str(std::str::from_utf8(&piece[..read]).unwrap()),
+        }
+    }
+}
+
+/// A receiver that answers every request of every connection with these bytes.
+async fn answering(answer: impl Into<String>) -> (String, Arc<AtomicUsize>) {
+    let answer: Arc<str> = answer.into().into();
+    receiver(move |mut stream| {
+        let answer = Arc::clone(&answer);
+        async move {
+            while !read_request(&mut stream).await.is_empty() {
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// For receivers of this machine, whatever proxies its environment names.
+fn config() -> Config {
+    Config {
+        allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        system_proxy: false,
+        connect_timeout: Duration::from_secs(2),
+        ..Config::default()
+    }
+}
+
+fn post(url: &str) -> HttpRequest {
+    let url = format!("{url}/hooks/T0PS3CRET?token=T0PS3CRET").parse().unwrap();
+    HttpRequest {
+        timeout: Duration::from_secs(5),
+        ..HttpRequest::post_json(url, &serde_json::json!({"text": "ding"}))
+    }
+}
+
+async fn send(config: &Config, request: HttpRequest) -> Result<HttpResponse, SendError> {
+    let answer = Wire::new(config).unwrap().send(&Request::Http(request)).await;
+    if let Err(error) = &answer {
+        let text = error.to_string();
+        assert!(!text.contains("T0PS3CRET") && !text.contains('\n'), "{text}");
+    }
+    answer.map(|Response::Http(answer)| answer)
+}
+
+#[tokio::test]
+async fn a_request_goes_out_as_it_was_made_and_its_answer_comes_back() {
+    let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let (origin, _) = receiver(move |mut stream| {
+        let seen = seen.clone();
+        async move {
+            seen.send(read_request(&mut stream).await).unwrap();
+            let answer =
+                "HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\nX-Odd: \u{e9}\r\nContent-Length: 4\r\n\r\nwait";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let mut request = post(&origin);
+    request.headers.push(("X-Trace", "abc".to_owned()));
+
+    let answer = send(&config(), request).await.unwrap();
+
+    let sent = requests.recv().await.unwrap();
+    assert!(sent.starts_with("POST /hooks/T0PS3CRET?token=T0PS3CRET HTTP/1.1\r\n"), "{sent}");
+    for header in ["content-type: application/json\r\n", "x-trace: abc\r\n", "content-length: 15\r\n"] {
+        assert!(sent.contains(header), "{sent}");
+    }
+    assert!(sent.contains(concat!("user-agent: Forgebell/", env!("CARGO_PKG_VERSION"), "\r\n")), "{sent}");
+    assert!(sent.ends_with(r#"{"text":"ding"}"#), "{sent}");
+    assert_eq!((answer.status, answer.text().as_ref()), (429, "wait"));
+    assert_eq!(answer.retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(answer.header("x-odd"), Some("\u{e9}"));
+}
+
+#[tokio::test]
+async fn users_in_addresses_become_basic_authorisation_unless_the_adapter_has_its_own() {
+    let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let (origin, _) = receiver(move |mut stream| {
+        let seen = seen.clone();
+        async move {
+            seen.send(read_request(&mut stream).await).unwrap();
+            stream.write_all(TAKEN.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let with_user = origin.replace("http://", "http://bell:p%40ss@");
+
+    send(&config(), post(&with_user)).await.unwrap();
+    let sent = requests.recv().await.unwrap();
+    assert!(sent.contains("authorization: Basic YmVsbDpwQHNz\r\n"), "{sent}");
+
+    let mut request = post(&with_user);
+    request.headers.push(("authorization", "Bearer mine".to_owned()));
+    send(&config(), request).await.unwrap();
+    let sent = requests.recv().await.unwrap();
+    assert!(sent.contains("authorization: Bearer mine\r\n") && !sent.contains("Basic"), "{sent}");
+}
+
+#[tokio::test]
+async fn connections_are_kept() {
+    let (origin, connections) = answering(TAKEN).await;
+    let wire = Wire::new(&config()).unwrap();
+    for _ in 0..20 {
+        wire.send(&Request::Http(post(&origin))).await.unwrap();
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn of_long_answers_64_kib_are_read() {
+    let endless = format!("HTTP/1.1 200 OK\r\nContent-Length: 99000000\r\n\r\n{}", "x".repeat(200_000));
+    let (origin, _) = answering(endless).await;
+    let answer = send(&config(), post(&origin)).await.unwrap();
+    assert_eq!(answer.body.len(), 64 * 1024);
+}
+
+#[tokio::test]
+async fn redirects_are_answers() {
+    let (elsewhere, visits) = answering(TAKEN).await;
+    let (origin, _) =
+        answering(format!("HTTP/1.1 307 Moved\r\nLocation: {elsewhere}/\r\nContent-Length: 0\r\n\r\n")).await;
+    let answer = send(&config(), post(&origin)).await.unwrap();
+    assert_eq!((answer.status, answer.header("location")), (307, Some(format!("{elsewhere}/").as_str())));
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn silence_may_have_been_consent() {
+    let (origin, _) = receiver(|mut stream| async move {
+        read_request(&mut stream).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let request = HttpRequest { timeout: Duration::from_millis(200), ..post(&origin) };
+    let expected = SendError::NoAnswer(format!("no answer from {origin}: nothing within 200ms"));
+    assert_eq!(send(&config(), request).await.unwrap_err(), expected);
+}
+
+#[tokio::test]
+async fn so_may_a_connection_that_ends_after_the_request() {
+    let (origin, connections) = receiver(|mut stream| async move {
+        read_request(&mut stream).await;
+    })
+    .await;
+    let error = send(&config(), post(&origin)).await.unwrap_err();
+    let expected = format!("no answer from {origin}: connection closed before message completed");
+    assert_eq!(error, SendError::NoAnswer(expected));
+    assert_eq!(connections.load(Ordering::SeqCst), 1, "sent again without being asked to");
+}
+
+#[tokio::test]
+async fn so_may_half_an_answer() {
+    let (origin, _) = receiver(|mut stream| async move {
+        read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+    })
+    .await;
+    let error = send(&config(), post(&origin)).await.unwrap_err();
+    assert!(
+        matches!(&error, SendError::NoAnswer(why) if why.contains("answered 200, then broke off: ")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn where_nobody_listens_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = send(&config(), post(&origin)).await.unwrap_err();
+    assert_eq!(error, SendError::NotSent(format!("could not connect to {origin}: connection refused")));
+}
+
+#[tokio::test]
+async fn nor_where_a_name_leads_nowhere() {
+    let error = send(&config(), post("http://nobody.invalid")).await.unwrap_err();
+    let SendError::NotSent(why) = error else { panic!("{error:?}") };
+    assert!(
+        why.starts_with(
+            "could not connect to http://nobody.invalid: could not find the address of nobody.invalid: "
+        ),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn nor_where_tls_never_begins() {
+    // Accepts, and says nothing.
+    let (origin, _) = receiver(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let config = Config { connect_timeout: Duration::from_millis(200), ..config() };
+    let origin = origin.replace("http:", "https:");
+    let expected = SendError::NotSent(format!("could not connect to {origin}: nothing within 200ms"));
+    assert_eq!(send(&config, post(&origin)).await.unwrap_err(), expected);
+}
+
+#[tokio::test]
+async fn the_guard_stands_before_literal_addresses_and_behind_names() {
+    let (origin, connections) = answering(TAKEN).await;
+    let port = origin.rsplit(':').next().unwrap();
+    let config = Config { allow_networks: Vec::new(), ..config() };
+    let hosts = [
+        "2130706433",
+        "0x7f.1",
+        "127.1",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+        "169.254.169.254",
+        "0.0.0.0",
+        "localhost",
+    ];
+    for host in hosts {
+        let error = send(&config, post(&format!("http://{host}:{port}"))).await.unwrap_err();
+        assert!(
+            matches!(&error, SendError::Refused(why) if why.contains("wire.allow_networks")),
+            "{error:?}"
+        );
+    }
+    // One loopback address is permitted, so the name is asked for; it leads to another.
+    let config = Config { allow_networks: vec!["::1/128".parse().unwrap()], ..config };
+    let error = send(&config, post(&format!("http://localhost:{port}"))).await.unwrap_err();
+    let SendError::Refused(why) = &error else { panic!("{error:?}") };
+    assert!(why.contains("localhost leads to 127.0.0.1, a loopback address; wire.allow_networks"), "{why}");
+    assert_eq!(connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_without_being_repeated() {
+    let mut request = post("http://127.0.0.1:1");
+    request.headers.push(("x-token", "T0PS3CRET\r\nx: y".to_owned()));
+    let error = send(&config(), request).await.unwrap_err();
+    assert!(
+        matches!(&error, SendError::Refused(why) if why.contains("the header x-token holds")),
+        "{error:?}"
+    );
+}
+
+/// Makes an authority and a TLS receiver that it vouches for; answers the receiver's origin and the authority's PEM.
+fn tls_receiver() -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let authority = params.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(params, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+
+    let chain = vec![CertificateDer::from(certificate)];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let server = Arc::new(server.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut session = rustls::ServerConnection::new(Arc::clone(&server)).unwrap();
+            let mut tls = rustls::Stream::new(&mut session, &mut stream);
+            let mut request = [0; 4096];
+            if tls.read(&mut request).is_ok() {
+                tls.write_all(TAKEN.as_bytes()).unwrap();
+            }
+        }
+    });
+    (origin, authority.pem())
+}
+
+#[tokio::test]
+async fn private_authorities_are_trusted_where_the_settings_say_so() {
+    let (origin, authority) = tls_receiver();
+
+    let error = send(&config(), post(&origin)).await.unwrap_err();
+    let expected = format!(
+        "could not connect to {origin}: invalid peer certificate: UnknownIssuer (wire.ca_file can add its authority)"
+    );
+    assert_eq!(error, SendError::NotSent(expected));
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, authority).unwrap();
+    let config = Config { ca_file: Some(file.path().to_owned()), ..config() };
+    assert_eq!(send(&config, post(&origin)).await.unwrap().text(), "ok");
+}
+
+#[test]
+fn a_wrong_ca_file_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let paths = [file.path().to_owned(), "/nowhere/ca.pem".into()];
+    for path in paths {
+        let error = Wire::new(&Config { ca_file: Some(path.clone()), ..config() }).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("failed to read wire.ca_file {}: ", path.display())), "{error}");
+    }
+}
