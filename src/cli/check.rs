@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use super::options::Options;
 use super::table::printable;
 use super::{say, say_json, state};
+use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
 use crate::config::Config;
 use crate::pipeline::amqp;
@@ -81,7 +82,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 
 async fn look(config: &Config, options: &Options) -> Vec<Part> {
     vec![
-        Part::ok("configuration", options.told()),
+        configuration(config, options),
         integrations(config),
         way_out(&config.wire),
         store(&config.store.path).await,
@@ -98,6 +99,17 @@ fn unconfigured(error: &str) -> Vec<Part> {
     let skipped =
         rest.map(|name| Part::skipped(name, "not looked at: it is the configuration that says where"));
     std::iter::once(part).chain(skipped).collect()
+}
+
+fn configuration(config: &Config, options: &Options) -> Part {
+    const NAME: &str = "configuration";
+    let unknown: Vec<_> = config.patience.keys().filter(|slug| adapters::find(slug).is_none()).collect();
+    let part = match unknown.is_empty() {
+        true => Part::ok(NAME, options.told()),
+        false => Part::failed(NAME, format!("{}, and it is wrong", options.told())),
+    };
+    let told = |part: Part, slug: &String| part.with(format!("patience.{slug}: there is no such adapter"));
+    unknown.into_iter().fold(part, told)
 }
 
 fn integrations(config: &Config) -> Part {
