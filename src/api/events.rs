@@ -2,8 +2,9 @@
 //!
 //! Point a GitLab webhook (of a project, a group or the whole instance) at `POST /events`, with the secret token that is
 //! configured as `http.webhook_token`. The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its
-//! retries), else `X-Gitlab-Event-UUID`, else a fresh one. Without a token the door is open to whoever reaches it, which
-//! is only sensible on the loopback interface.
+//! retries). Where there is none it is `X-Gitlab-Event-UUID` and the body together: all that one request to GitLab sets
+//! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
+//! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
 //!
 //! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the mistake is ours.
@@ -11,21 +12,26 @@
 //! Headers: <https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers>.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State as Extract};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::{ApiError, State};
+use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
 use crate::settings::Secret;
-use crate::store::NewQuarantined;
+use crate::store::{self, NewQuarantined};
+
+/// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
+const STORE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// `POST /events`.
 pub(super) async fn receive(
@@ -36,9 +42,9 @@ pub(super) async fn receive(
     authenticate(&headers, state.config.webhook_token.as_ref())?;
     check_content_type(&headers)?;
     let body = read_body(request, &state).await?;
-    let id = sent_id(&headers);
+    let id = sent_id(&headers, &body);
     let now = (state.clock)();
-    let event_id = id.clone().unwrap_or_else(fresh_id);
+    let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => accept(&state, &event, now).await,
         Err(why) => Err(quarantine(&state, id, body, why, now).await?),
@@ -56,7 +62,7 @@ async fn accept(
         metrics::event("http", event.kind(), "unrouted");
         return Ok(answer("dropped: no integration hears of this kind"));
     }
-    let new = state.inbox.push(event, now).await?;
+    let new = committed(state.inbox.push(event, now)).await?;
     if new {
         state.arrived.notify_one();
     }
@@ -75,17 +81,26 @@ async fn quarantine(
     tracing::warn!(source = "http", event = ?id, reason, "put in quarantine");
     metrics::event("http", "unknown", "quarantined");
     let item = NewQuarantined { source: "http", id, reason: reason.clone(), received_at, raw };
-    state.quarantine.quarantine(vec![item]).await?;
+    committed(state.quarantine.quarantine(vec![item])).await?;
     Ok(match why {
         Undecodable::UnknownKind(_) => ApiError::UnknownKind(reason),
         _ => ApiError::NoEvent(reason),
     })
 }
 
+/// The store's word that it is kept. It counts as away where the word does not come while the sender still listens; should
+/// it be kept after all, the sender's next attempt is known as a repeat.
+async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(STORE_PATIENCE, kept).await {
+        Ok(kept) => Ok(kept?),
+        Err(_) => Err(ApiError::Away("it does not answer".to_owned())),
+    }
+}
+
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
 fn authenticate(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), ApiError> {
     let Some(token) = token else { return Ok(()) };
-    let sent = headers.get("x-gitlab-token").map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+    let sent = headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
     let same = Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose().as_bytes()));
     if bool::from(same) { Ok(()) } else { Err(ApiError::Unauthorized) }
 }
@@ -112,13 +127,25 @@ async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     }
 }
 
-fn sent_id(headers: &HeaderMap) -> Option<EventId> {
-    ["idempotency-key", "x-gitlab-event-uuid"]
-        .into_iter()
-        .filter_map(|name| headers.get(name)?.to_str().ok())
-        .find_map(EventId::new)
+/// The id that the sender gave; the same for each attempt at the same event, and no other event's.
+fn sent_id(headers: &HeaderMap, body: &[u8]) -> Option<EventId> {
+    let sent = |name: &str| {
+        let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default().trim_ascii();
+        (!value.is_empty()).then_some(value)
+    };
+    if let Some(key) = sent("idempotency-key") {
+        // A key that can't be kept as it is (too long, not ASCII) is known by its digest.
+        let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
+        return plain.or_else(|| EventId::new(&Digest::of([key]).hex(16)));
+    }
+    let uuid = sent("x-gitlab-event-uuid")?;
+    EventId::new(&Digest::of([uuid, body]).hex(16))
 }
 
-fn fresh_id() -> EventId {
-    EventId::new(&Uuid::now_v7().to_string()).expect("a UUID is short and printable")
+/// The time in it is ours, so that fresh ids sort as their events came.
+fn fresh_id(now: jiff::Timestamp) -> EventId {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);
+    EventId::new(&Uuid::new_v7(time).to_string()).expect("a UUID is short and printable")
 }

@@ -1,6 +1,7 @@
 //! Whether it lives, whether it is ready, and what it counted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
@@ -10,6 +11,9 @@ use serde_json::{Value, json};
 
 use super::State;
 
+/// Who asks for readiness has a second or a few; a store that takes longer is not ready.
+const PING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> Json<Value> {
     Json(json!({ "status": "ok" }))
@@ -17,7 +21,10 @@ pub(super) async fn alive() -> Json<Value> {
 
 /// `GET /readyz`: 200 where events can be taken in and worked, 503 where not; each part says how it stands.
 pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Json<Value>) {
-    let store = state.ledger.ping().await.map_err(|error| error.to_string());
+    let store = match tokio::time::timeout(PING_PATIENCE, state.ledger.ping()).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("the store does not answer".to_owned()),
+    };
     let broker = (state.broker)();
     let ready = store.is_ok() && broker.is_ok();
     let part = |result: Result<(), String>| result.map_or_else(|why| json!(why), |()| json!("ok"));

@@ -7,6 +7,7 @@
 mod error;
 mod events;
 mod health;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -18,16 +19,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use serde::Deserialize;
-use tokio::net::TcpListener;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 use crate::settings::Secret;
 use crate::store::{Inbox, Ledger, Quarantine};
 
 use error::ApiError;
+pub use serve::serve;
 
 /// `[http]`: the doors.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +40,7 @@ pub struct Config {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub body_timeout: Duration,
     /// What a sender must say in `X-Gitlab-Token`. Without it, whoever reaches the door may send events.
+    #[serde(default, deserialize_with = "not_blank")]
     pub webhook_token: Option<Secret>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
@@ -78,10 +79,13 @@ pub fn router(state: State) -> Router {
         .with_state(Arc::new(state))
 }
 
-/// Serves until told to stop; requests under way are finished.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+/// A blank token is a variable that nobody set, and must not open the door to everyone.
+fn not_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let token = Option::<Secret>::deserialize(deserializer)?;
+    if token.as_ref().is_some_and(Secret::is_blank) {
+        let why =
+            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the door";
+        return Err(serde::de::Error::custom(why));
+    }
+    Ok(token)
 }

@@ -33,6 +33,8 @@ use crate::wire::pace::Pace;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Things taken from a channel at once.
 const AT_ONCE: usize = 256;
+/// Until somebody corrects the settings; [`after`] knows how long that is at the most.
+const FOR_EVER: Duration = Duration::MAX;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
 /// Rows that one claim brings for one destination: few, so that many destinations get their turn in a bounded memory.
@@ -526,7 +528,7 @@ impl Work {
                 error!(integration = %id, reason = why, "switched off: its address is dead; correct its settings to switch it on again");
                 metrics::switched_off(self.slug(delivery));
                 self.parts.attempts.switches.switch_off(id, fingerprint, why.clone());
-                (Some(hold(&switch_key(&delivery.integration), Timestamp::MAX, confirmations)), None)
+                (Some(hold(&switch_key(&delivery.integration), after(now, FOR_EVER), confirmations)), None)
             }
         }
     }

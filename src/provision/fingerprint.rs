@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::Digest;
 use crate::event::Trigger;
 use crate::integration::{BranchFilter, Channels, Filters, Fingerprint, LabelBehavior, Scope};
 use crate::integration::{ProjectRef, Rules};
@@ -25,18 +24,9 @@ pub(super) struct Content<'a> {
 
 impl Content<'_> {
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut hash = Sha256::new();
-        for (name, value) in self.canonical() {
-            // Lengths keep neighbours apart: ("ab", "c") is not ("a", "bc").
-            for part in [name.as_bytes(), value.as_bytes()] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part);
-            }
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        Fingerprint(i64::from_be_bytes(first))
+        let content = self.canonical();
+        let parts = content.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        Fingerprint(Digest::of(parts).number())
     }
 
     fn canonical(&self) -> BTreeMap<String, String> {

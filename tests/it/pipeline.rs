@@ -76,8 +76,9 @@ async fn an_event_is_heard_where_the_settings_say(forge: Forge) {
 
 async fn each_channel_is_told_once_though_another_has_to_be_told_again(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.at("/services/T0/B0/x");
-    hook.answer_then(vec![Answer::status(500).body("rollup_error")], Answer::ok());
+    let hook = service
+        .at("/services/T0/B0/x")
+        .answer_then(vec![Answer::status(500).body("rollup_error")], Answer::ok());
     let home = forge.home(&slack(&hook.url(), "channel = \"#one, #two\""));
     let daemon = home.start().await;
     forge.send(&daemon, "one", merge_request(1, "open", "Title")).await;
@@ -92,8 +93,7 @@ async fn each_channel_is_told_once_though_another_has_to_be_told_again(forge: Fo
 
 async fn a_rate_limited_service_gets_everything_and_is_not_pressed(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.slack_like("/services/T0/B0/x");
-    hook.rate_limited(
+    let hook = service.slack_like("/services/T0/B0/x").rate_limited(
         2,
         Duration::from_secs(1),
         Answer::throttled(Duration::from_secs(1)).body("rate_limited"),
@@ -123,8 +123,7 @@ async fn a_rate_limited_service_gets_everything_and_is_not_pressed(forge: Forge)
 
 async fn a_service_that_is_down_gets_everything_when_it_is_back(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.at("/services/T0/B0/x");
-    hook.answer_then(
+    let hook = service.at("/services/T0/B0/x").answer_then(
         vec![Answer::status(503), Answer::status(502), Answer::close(), Answer::status(500)],
         Answer::ok(),
     );
@@ -140,8 +139,9 @@ async fn a_service_that_is_down_gets_everything_when_it_is_back(forge: Forge) {
 
 async fn an_answer_that_breaks_off_is_followed_by_another_attempt(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.at("/services/T0/B0/x");
-    hook.answer_then(vec![Answer::close_mid().body("ok, or so it seems")], Answer::ok());
+    let hook = service
+        .at("/services/T0/B0/x")
+        .answer_then(vec![Answer::close_mid().body("ok, or so it seems")], Answer::ok());
     let home = forge.home(&slack(&hook.url(), ""));
     let daemon = home.start().await;
     forge.send(&daemon, "one", merge_request(1, "open", "Title")).await;
@@ -154,8 +154,9 @@ async fn an_answer_that_breaks_off_is_followed_by_another_attempt(forge: Forge) 
 
 async fn what_concerns_one_subject_is_told_in_order_though_an_attempt_fails(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.at("/services/T0/B0/x");
-    hook.answer_then(vec![Answer::status(500), Answer::status(500)], Answer::ok());
+    let hook = service
+        .at("/services/T0/B0/x")
+        .answer_then(vec![Answer::status(500), Answer::status(500)], Answer::ok());
     let home = forge.home(&slack(&hook.url(), ""));
     let daemon = home.start().await;
     for (id, action) in [("a", "open"), ("b", "approved"), ("c", "merge"), ("d", "close"), ("e", "reopen")] {
@@ -222,8 +223,7 @@ async fn an_event_that_nobody_wants_is_told_to_nobody(forge: Forge) {
 
 async fn a_wrong_webhook_is_healed_by_correcting_it(forge: Forge) {
     let service = Receiver::start().await;
-    let wrong = service.at("/services/T0/B0/wrong");
-    wrong.answer(Answer::status(404).body("channel_not_found"));
+    let wrong = service.at("/services/T0/B0/wrong").answer(Answer::status(404).body("channel_not_found"));
     let right = service.slack_like("/services/T0/B0/right");
     let home = forge.home(&slack(&wrong.url(), ""));
     let daemon = home.start().await;
@@ -240,8 +240,9 @@ async fn a_wrong_webhook_is_healed_by_correcting_it(forge: Forge) {
 
 async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.at("/services/T0/B0/x");
-    hook.answer_then(vec![Answer::status(400).body("invalid_payload")], Answer::ok());
+    let hook = service
+        .at("/services/T0/B0/x")
+        .answer_then(vec![Answer::status(400).body("invalid_payload")], Answer::ok());
     let home = forge.home(&slack(&hook.url(), ""));
     let daemon = home.start().await;
     forge.send(&daemon, "one", merge_request(1, "open", "First")).await;
@@ -259,8 +260,7 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
 
 async fn a_dead_address_is_switched_off_until_it_is_corrected(forge: Forge) {
     let service = Receiver::start().await;
-    let dead = service.at("/services/T0/B0/dead");
-    dead.answer(Answer::status(404).body("no_service"));
+    let dead = service.at("/services/T0/B0/dead").answer(Answer::status(404).body("no_service"));
     let home = forge.home(&slack(&dead.url(), ""));
     let daemon = home.start().await;
     for iid in 1..=3 {
@@ -312,8 +312,7 @@ async fn a_power_cut_loses_nothing(forge: Forge) {
 
 async fn a_soft_stop_finishes_what_is_under_way_and_leaves_the_rest_for_the_next_start(forge: Forge) {
     let service = Receiver::start().await;
-    let hook = service.at("/services/T0/B0/x");
-    hook.answer(Answer::ok().delay(Duration::from_millis(150)));
+    let hook = service.at("/services/T0/B0/x").answer(Answer::ok().delay(Duration::from_millis(150)));
     let home = forge.home(&slack(&hook.url(), "")).with(&["pace.enabled=false"]);
     let daemon = home.start().await;
     for iid in 0..10 {
@@ -332,8 +331,7 @@ async fn a_soft_stop_finishes_what_is_under_way_and_leaves_the_rest_for_the_next
 
 async fn a_dead_destination_holds_up_no_other(forge: Forge) {
     let service = Receiver::start().await;
-    let dead = service.at("/services/T1/B1/dead");
-    dead.answer(Answer::hang());
+    let dead = service.at("/services/T1/B1/dead").answer(Answer::hang());
     let well = service.slack_like("/services/T0/B0/well");
     let both = format!(
         "{}[[integration]]\nproject = \"gitlabhq/gitlab-test\"\nadapter = \"mattermost\"\nwebhook = \"{}\"\n",

@@ -33,7 +33,7 @@ impl Home {
         let home = Self { folder: tempfile::tempdir().expect("a temporary folder"), settings: Vec::new() };
         home.provision(provisioning);
         home.with(&[
-            "wire.allow_networks=127.0.0.0/8",
+            "wire.allow_networks=[\"127.0.0.0/8\"]",
             "retry.initial=20ms",
             "retry.multiplier=2",
             "retry.max=200ms",
@@ -82,15 +82,15 @@ impl Home {
             format!("provision.files=[\"{}\"]", self.provisioning().display()),
         ];
         settings.extend(self.settings.iter().cloned());
-        Config::load(Sources::for_tests(&settings)).unwrap_or_else(|errors| {
-            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            panic!("the configuration of a test is wrong:\n{}", errors.join("\n"))
-        })
+        // Neither the machine's file nor its environment: a test has the same settings everywhere.
+        let sources = Sources { file: None, environment: Vec::new(), options: settings };
+        Config::load(&sources).unwrap_or_else(|errors| panic!("the settings of a test are wrong: {errors}"))
     }
 
     /// Starts a daemon here, and waits until it is ready.
     pub async fn start(&self) -> Daemon {
         let config = self.config();
+        self.until_free().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of our own");
         let address = listener.local_addr().expect("a bound listener has an address");
         // A runtime of its own: dropping it is the nearest to a power cut that a process can do to a part of itself.
@@ -109,7 +109,7 @@ impl Home {
             let listener = TcpListener::from_std(listener).expect("a listener that is non-blocking already");
             let _ = ended.send(daemon::run(config, listener, reloads, stop).await);
         });
-        let daemon = Daemon {
+        let mut daemon = Daemon {
             base: format!("http://{address}"),
             client: super::client(),
             shutdown,
@@ -119,6 +119,16 @@ impl Home {
         };
         daemon.until_alive().await;
         daemon
+    }
+
+    /// A daemon that crashed leaves the store to the next as soon as its last thread has gone.
+    async fn until_free(&self) {
+        let lock = self.folder.path().join("forgebell.db.lock");
+        eventually("the former daemon has let go of the store", Duration::from_secs(20), async || {
+            let file = std::fs::File::open(&lock).ok();
+            file.is_none_or(|file| file.try_lock().is_ok()).then_some(())
+        })
+        .await;
     }
 
     /// The store, seen from beside the daemon.
@@ -159,11 +169,16 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    async fn until_alive(&self) {
-        eventually("the daemon answers", Duration::from_secs(20), async || {
+    async fn until_alive(&mut self) {
+        let mut end = self.end.take().expect("a daemon that has just been started");
+        let alive = eventually("the daemon answers", Duration::from_secs(20), async || {
             self.get("/healthz").await.filter(|(status, _)| *status == 200)
-        })
-        .await;
+        });
+        tokio::select! {
+            _ = alive => {}
+            ended = &mut end => panic!("the daemon did not start: {:#}", ended.expect("it does not panic").unwrap_err()),
+        }
+        self.end = Some(end);
     }
 
     /// Asks for a page; `None` where nobody answers.
@@ -178,7 +193,9 @@ impl Daemon {
         let request = self.client.post(format!("{}/events", self.base));
         let request = request.header("content-type", "application/json").header("idempotency-key", id);
         let response = request.body(body).send().await.expect("the door answers");
-        (response.status().as_u16(), response.json().await.expect("the door answers with JSON"))
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("the door answers to the end");
+        (status, serde_json::from_str(&text).expect("the door answers with JSON"))
     }
 
     /// Has the provisioning files read anew.

@@ -5,8 +5,8 @@
 //!   data, [`RabbitNode::pause`] is a broker that hangs. A boot takes about four seconds.
 //! * [`shared`]: the one node which every test may use that doesn't disturb it; keep apart with [`unique`] names.
 //!   A test that stops the broker starts its own.
-//! * `Process`: a child that dies with its owner, also when a test panics.
-//! * `Watchdog`: cleans up when the test process itself dies, in whatever way, and so never runs a destructor. The
+//! * [`Process`]: a child that dies with its owner, also when a test panics.
+//! * [`Watchdog`]: cleans up when the test process itself dies, in whatever way, and so never runs a destructor. The
 //!   [`shared`] node lives in a `static`, so this is its ordinary end.
 //!
 //! A quorum queue that was declared less than two seconds before [`RabbitNode::kill`] is lost for good (its registry is
@@ -162,7 +162,7 @@ impl RabbitNode {
 
     /// What must not be there any more when the node is gone: its folder and its processes.
     pub fn traces(&self) -> (PathBuf, [u32; 2]) {
-        (self.folder.path().to_owned(), [self.node.0.id(), self.epmd.0.id()])
+        (self.folder.path().to_owned(), [self.node.id(), self.epmd.id()])
     }
 
     async fn ready(&mut self) {
@@ -344,31 +344,36 @@ fn launch(folder: &Path, ports: Ports) -> Process {
 }
 
 /// A child process that is killed and reaped when it is dropped.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    fn start(mut command: Command, log: &Path) -> Process {
+    pub fn start(mut command: Command, log: &Path) -> Process {
         let log = File::options().create(true).append(true).open(log).expect("a log file for the process");
         let errors = log.try_clone().expect("a second handle of the log file");
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         // A group of its own: Ctrl-C is for the test process, and the watchdog does the rest.
         command.process_group(0);
-        Process(command.spawn().unwrap_or_else(|error| panic!("{NOT_INSTALLED} ({command:?}: {error})")))
+        Process(command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")))
     }
 
-    fn kill(&mut self) {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn kill(&mut self) {
         // Fails only where it is dead already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 
-    fn exited(&mut self) -> Option<process::ExitStatus> {
+    pub fn exited(&mut self) -> Option<process::ExitStatus> {
         self.0.try_wait().expect("a child can be asked whether it lives")
     }
 
-    fn signal(&self, name: &str) {
+    /// `signal("TERM")`.
+    pub fn signal(&self, name: &str) {
         let status = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", name, &self.0.id().to_string()])
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, &self.id().to_string()])
             .status()
             .expect("a shell to send a signal with");
         assert!(status.success(), "signal {name} could not be sent to the node");
@@ -383,13 +388,13 @@ impl Drop for Process {
 
 /// A shell that reads from the test process, line by line, whom to kill. When the test process is gone, however it
 /// went, the reading ends: then the shell kills those named last, and removes the folder.
-struct Watchdog(Child);
+pub struct Watchdog(Child);
 
 impl Watchdog {
     const SCRIPT: &str = "while read -r line; do pids=$line; done; \
                           if [ -n \"$pids\" ]; then kill -9 $pids; fi; rm -rf \"$0\"";
 
-    fn over(folder: &Path) -> Watchdog {
+    pub fn over(folder: &Path) -> Watchdog {
         let child = Command::new("sh")
             .args(["-c", Self::SCRIPT])
             .arg(folder)
@@ -403,8 +408,8 @@ impl Watchdog {
         Watchdog(child)
     }
 
-    fn guard(&mut self, processes: &[&Process]) {
-        let pids: Vec<String> = processes.iter().map(|process| process.0.id().to_string()).collect();
+    pub fn guard(&mut self, processes: &[&Process]) {
+        let pids: Vec<String> = processes.iter().map(|process| process.id().to_string()).collect();
         self.tell(&pids.join(" ")).expect("the watchdog is there");
     }
 

@@ -27,7 +27,15 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("api", Uses::Only(UP_TO_PIPELINE)),
     (
         "provision",
-        Uses::Only(&["event", "settings", "integration", "adapters", "store::Snapshot", "store::catalog"]),
+        Uses::Only(&[
+            "event",
+            "settings",
+            "integration",
+            "adapters",
+            "store::Snapshot",
+            "store::catalog",
+            "digest",
+        ]),
     ),
     ("config", Uses::Only(&["*::Config"])),
     ("digest", Uses::Only(&[])),
@@ -79,7 +87,7 @@ pub enum Home {
 /// `axum::` is a path that begins so, `::Instant::now` one that ends so.
 pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     (
-        &["axum::", "tower_http::"],
+        &["axum::", "tower_http::", "hyper::", "hyper_util::"],
         Home::Only(&["api", "daemon", "cli", "demo"]),
         "HTTP is served at the doors",
     ),
@@ -147,5 +155,5 @@ pub const SQL: &[&str] = &[
 /// A file that passes this is two.
 pub const MOST_LINES: usize = 700;
 
-/// Files in `adapters` that are no adapters, but forms of message which several services share.
-pub const SHARED_FORMS: &[&str] = &["attachment"];
+/// Files in `adapters` that are no adapters, but what several of them share.
+pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "discreet"];

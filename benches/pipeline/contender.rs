@@ -1,0 +1,114 @@
+//! The contenders: two programs that do the same job, each started as a process of its own, watched and stopped.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::bare::Order;
+use crate::forgebell;
+use crate::harness::rabbit::{Process, Watchdog};
+use crate::usage::Usage;
+
+/// How long one may take to stop.
+const STOP_BOUND: Duration = Duration::from_secs(15);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    Bare,
+    Forgebell,
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bare => "bare loop",
+            Self::Forgebell => "forgebell",
+        })
+    }
+}
+
+/// What a contender is to do.
+pub struct Job {
+    pub broker: String,
+    pub queue: String,
+    /// Where each project's news go: the first one's first.
+    pub addresses: Vec<String>,
+    pub in_flight: usize,
+    pub prefetch: u16,
+}
+
+/// A contender at work. It is killed with this, or when the bench dies in whatever way.
+pub struct Running {
+    process: Process,
+    _watchdog: Watchdog,
+    folder: TempDir,
+}
+
+impl Running {
+    /// Starts one; what it needs on disk lies in a folder within `disk`.
+    pub fn start(contender: Contender, job: Job, disk: &Path) -> Result<Self> {
+        let folder = TempDir::with_prefix_in("bench-", disk)?;
+        let command = match contender {
+            Contender::Bare => bare(job)?,
+            Contender::Forgebell => forgebell::command(&job, folder.path())?,
+        };
+        let mut watchdog = Watchdog::over(folder.path());
+        let process = Process::start(command, &folder.path().join("log"));
+        watchdog.guard(&[&process]);
+        Ok(Self { process, _watchdog: watchdog, folder })
+    }
+
+    /// Returns only if it ends by itself, which it should not.
+    pub async fn broken(&mut self) -> anyhow::Error {
+        loop {
+            if let Some(status) = self.process.exited() {
+                return anyhow::anyhow!("it ended ({status}); it said:\n{}", self.said());
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.process.id())
+    }
+
+    /// The end of its log.
+    pub fn said(&self) -> String {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(mut self) -> Result<()> {
+        ensure!(self.process.exited().is_none(), "it ended before it was asked to:\n{}", self.said());
+        self.process.signal("TERM");
+        let stopped = async {
+            loop {
+                if let Some(status) = self.process.exited() {
+                    return status;
+                }
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        match tokio::time::timeout(STOP_BOUND, stopped).await {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => bail!("it did not stop in order ({status}):\n{}", self.said()),
+            Err(_) => bail!("it did not stop within {STOP_BOUND:?}:\n{}", self.said()),
+        }
+    }
+}
+
+fn bare(job: Job) -> Result<Command> {
+    let Job { broker, queue, addresses, in_flight, prefetch } = job;
+    let address = addresses.into_iter().next().context("there is nowhere to post to")?;
+    let order = Order { broker, queue, address, in_flight, prefetch };
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(order.arguments());
+    Ok(command)
+}

@@ -1,0 +1,75 @@
+//! Forgebell as a contender: the real program, with an ordinary configuration.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::contender::Job;
+
+/// Writes configuration and integrations into the folder; the store will lie there too.
+pub fn command(job: &Job, folder: &Path) -> Result<Command> {
+    let config = folder.join("forgebell.toml");
+    fs::write(&config, configuration(job, folder))?;
+    fs::write(folder.join("integrations.toml"), integrations(&job.addresses))?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forgebell"));
+    command.arg("serve").arg("--config").arg(config);
+    Ok(command)
+}
+
+fn configuration(job: &Job, folder: &Path) -> String {
+    let Job { broker, queue, in_flight, prefetch, .. } = job;
+    let folder = folder.display();
+    format!(
+        r#"
+[api]
+listen = "127.0.0.1:0"
+
+[amqp]
+enabled = true
+url = "{broker}"
+exchange = "{queue}"
+queue = "{queue}"
+prefetch = {prefetch}
+
+[store]
+path = "{folder}/store.db"
+
+[provision]
+files = ["{folder}/integrations.toml"]
+
+[delivery]
+concurrency = {in_flight}
+grace = "1s"
+
+[pace]
+enabled = false
+
+[wire]
+allow_networks = ["127.0.0.0/8"]
+"#
+    )
+}
+
+/// One Slack integration a project, each with a webhook of its own, which wants to hear of everything that it can.
+fn integrations(addresses: &[String]) -> String {
+    let mut text = String::new();
+    for (project, address) in (1..).zip(addresses) {
+        let block = format!(
+            r#"
+[[integration]]
+project = {project}
+adapter = "slack"
+webhook = "{address}"
+branches_to_be_notified = "all"
+notify_only_broken_pipelines = false
+confidential_issues_events = true
+confidential_note_events = true
+"#
+        );
+        text.write_str(&block).expect("a string takes everything");
+    }
+    text
+}

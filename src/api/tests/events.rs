@@ -1,0 +1,233 @@
+//! `POST /events`.
+
+use super::*;
+
+#[tokio::test]
+async fn an_event_is_accepted_under_the_forges_own_id_and_wakes_the_source() {
+    let house = House::open().await;
+    let answer = answer(house.webhook(push()).header("idempotency-key", "key-1")).await;
+
+    assert_eq!((answer.status, answer.json()), (202, json!({ "id": "key-1", "fate": "accepted" })));
+    assert_eq!(*house.store.events.lock().unwrap(), [("key-1".to_owned(), push())], "the bytes as they came");
+    let woken = tokio::time::timeout(Duration::from_secs(5), house.arrived.notified()).await;
+    assert!(woken.is_ok(), "the source is told");
+}
+
+#[tokio::test]
+async fn nothing_is_answered_before_the_commit() {
+    let house = House::open().await;
+    house.store.commits.forget_permits(Semaphore::MAX_PERMITS);
+    let request = answer(house.webhook(push()));
+    tokio::pin!(request);
+
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut request).await;
+    assert!(early.is_err(), "answered without a commit: {early:?}");
+    house.store.commits.add_permits(1);
+    assert_eq!(request.await.status, 202);
+}
+
+#[tokio::test]
+async fn a_retry_bears_the_same_key_and_is_known() {
+    let house = House::open().await;
+    let send = || answer(house.webhook(push()).header("idempotency-key", "key-1"));
+
+    assert_eq!(send().await.json()["fate"], "accepted");
+    let again = send().await;
+    assert_eq!((again.status, again.json()["id"].clone()), (202, json!("key-1")));
+    assert_ne!(again.json()["fate"], "accepted");
+    assert_eq!(house.store.ids().len(), 1);
+}
+
+#[tokio::test]
+async fn events_that_share_gitlabs_event_uuid_are_still_several() {
+    // GitLab gives one UUID to all that one request set off, and to what webhooks set off in turn:
+    // https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers
+    let house = House::open().await;
+    let uuid = "13792a34-cac6-4fda-95a8-c58e00a3954e";
+    for trigger in [Trigger::Issue, Trigger::Note, Trigger::Issue] {
+        let request = house.webhook(sample(trigger).raw).header("x-gitlab-event-uuid", uuid);
+        assert_eq!(answer(request).await.status, 202);
+    }
+    let ids = house.store.ids();
+    assert_eq!(ids.len(), 2, "an issue and a comment, and the issue sent again: {ids:?}");
+}
+
+#[tokio::test]
+async fn the_key_goes_before_the_event_uuid() {
+    let house = House::open().await;
+    for key in ["key-1", "key-2"] {
+        let request = house.webhook(push()).header("x-gitlab-event-uuid", "u").header("idempotency-key", key);
+        assert_eq!(answer(request).await.json()["id"], key);
+    }
+}
+
+#[tokio::test]
+async fn an_event_without_any_id_gets_a_fresh_one() {
+    let house = House::open().await;
+    for _ in 0..2 {
+        assert_eq!(answer(house.webhook(push())).await.json()["fate"], "accepted");
+    }
+    let ids = house.store.ids();
+    assert_eq!(ids.len(), 2, "nobody said that they are one: {ids:?}");
+    // The time in a UUID of version 7 is the clock's.
+    let millis = u64::try_from(NOW.as_millisecond()).unwrap();
+    let hex = ids[0].replace('-', "");
+    assert_eq!(u64::from_str_radix(&hex[..12], 16).unwrap(), millis, "{ids:?}");
+}
+
+#[tokio::test]
+async fn an_unwieldy_key_still_makes_repeats_known() {
+    let house = House::open().await;
+    let long = "k".repeat(5000);
+    for _ in 0..2 {
+        assert_eq!(answer(house.webhook(push()).header("idempotency-key", &long)).await.status, 202);
+    }
+    assert_eq!(house.store.ids().len(), 1, "a key that is too long to keep is a key all the same");
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_token_is_refused_and_nothing_is_kept() {
+    let house = House::open().await;
+    for token in [None, Some(""), Some("t0ken"), Some("t0ken-of-the-forge "), Some("T0KEN-OF-THE-FORGE")] {
+        let mut request = house.client.post(format!("{}/events", house.base)).body("no event");
+        if let Some(token) = token {
+            request = request.header("x-gitlab-token", token);
+        }
+        let answer = answer(request).await;
+        // The protocol trims the spaces around a header's value: that one is the right token.
+        if token == Some("t0ken-of-the-forge ") {
+            assert_ne!(answer.status, 401);
+            continue;
+        }
+        assert_eq!(answer.status, 401, "{token:?}");
+        assert!(answer.json()["error"].is_string());
+        assert!(!answer.text.contains(TOKEN), "{answer:?}");
+    }
+    assert_eq!(house.store.ids(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_stranger_may_not_fill_the_quarantine() {
+    let house = House::open().await;
+    let request = house.client.post(format!("{}/events", house.base)).body("no event");
+    assert_eq!(answer(request).await.status, 401);
+    assert_eq!(house.store.reasons(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn without_a_configured_token_the_door_is_open() {
+    let house = House::open_with(Config { webhook_token: None, ..config() }).await;
+    let request = house.client.post(format!("{}/events", house.base)).body(push());
+    assert_eq!(answer(request).await.status, 202);
+}
+
+#[test]
+fn a_blank_token_is_a_mistake_and_opens_nothing() {
+    // `FORGEBELL_HTTP_WEBHOOK_TOKEN=$UNSET` must not leave the door open.
+    let section = |token: &str| {
+        toml::from_str::<Config>(&format!(
+            "listen = '127.0.0.1:8484'\nbody_limit = 1\nbody_timeout = '10s'\nmetrics = true\n{token}"
+        ))
+    };
+    assert!(section("").unwrap().webhook_token.is_none());
+    assert!(section("webhook_token = 'x'").unwrap().webhook_token.is_some());
+    assert!(section("webhook_token = ''").is_err());
+    assert!(section("webhook_token = '  '").is_err());
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused() {
+    let house = House::open().await;
+    let large = "x".repeat(BODY_LIMIT + 1);
+    let told = answer(house.webhook(large)).await;
+    assert_eq!(told.status, 413);
+    assert!(told.json()["error"].as_str().unwrap().contains("16384"), "{told:?}");
+    assert_eq!(house.store.reasons(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn only_json_is_taken_and_no_word_about_it_is_taken_for_json() {
+    let house = House::open().await;
+    let send = |kind: &'static str| {
+        let url = format!("{}/events", house.base);
+        answer(
+            house.client.post(url).header("x-gitlab-token", TOKEN).header("content-type", kind).body(push()),
+        )
+    };
+    for kind in
+        ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"]
+    {
+        assert_eq!(send(kind).await.status, 202, "{kind}");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "", "json"] {
+        let answer = send(kind).await;
+        assert_eq!(answer.status, 415, "{kind}");
+        assert!(answer.json()["error"].is_string());
+    }
+    let unsaid =
+        house.client.post(format!("{}/events", house.base)).header("x-gitlab-token", TOKEN).body(push());
+    assert_eq!(answer(unsaid).await.status, 202);
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_refused_with_the_reason_and_kept() {
+    let house = House::open().await;
+    for (body, status) in [
+        ("{\"object_kind\": \"push\"", 400),
+        ("", 400),
+        ("[1, 2]", 400),
+        ("{\"hello\": \"world\"}", 400),
+        ("{\"object_kind\": \"push\", \"ref\": 7}", 400),
+        ("{\"object_kind\": \"unheard_of\"}", 422),
+    ] {
+        let answer = answer(house.webhook(body).header("idempotency-key", "bad")).await;
+        assert_eq!(answer.status, status, "{body}");
+        let reason = answer.json()["error"].as_str().unwrap().to_owned();
+        let quarantine = house.store.quarantine.lock().unwrap();
+        let kept = quarantine.last().unwrap();
+        assert_eq!((&kept.reason, kept.raw.as_ref()), (&reason, body.as_bytes()));
+        assert_eq!((kept.source, kept.received_at), ("http", NOW));
+        assert_eq!(kept.id.as_ref().map(ToString::to_string).as_deref(), Some("bad"));
+    }
+    assert_eq!(house.store.reasons().len(), 6);
+    assert_eq!(house.store.ids(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
+    let house = House::open().await;
+    let release = include_bytes!("../../../tests/payloads/release_create.json").as_slice();
+    let answer = answer(house.webhook(release).header("idempotency-key", "r")).await;
+
+    assert_eq!(answer.status, 202);
+    assert!(answer.json()["fate"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
+    assert_eq!(house.store.ids(), [] as [&str; 0]);
+    let counted = house.get("/metrics").await.text;
+    let line = "forgebell_events_total{source=\"http\",kind=\"release\",fate=\"unrouted\"}";
+    assert!(counted.contains(line), "{counted}");
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_the_sender_is_asked_to_come_again() {
+    let house = House::open().await;
+    house.store.away.store(true, Ordering::Relaxed);
+    for body in [push(), Bytes::from_static(b"no event")] {
+        let answer = answer(house.webhook(body)).await;
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.headers["retry-after"], "5");
+        assert!(answer.json()["message"].is_string(), "{answer:?}");
+    }
+
+    house.store.away.store(false, Ordering::Relaxed);
+    assert_eq!(answer(house.webhook(push())).await.status, 202, "and the same event is new");
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_does_not_keep_the_sender_for_ever() {
+    let house = House::open().await;
+    house.store.commits.forget_permits(Semaphore::MAX_PERMITS);
+    let patient = house.webhook(push()).timeout(Duration::from_secs(30));
+    let answer = answer(patient).await;
+    assert_eq!(answer.status, 503, "GitLab itself gives up after ten seconds");
+    assert_eq!(answer.headers["retry-after"], "5");
+}

@@ -1,0 +1,237 @@
+//! The doors, knocked at over a real connection, with stores that do as the test says.
+
+mod doors;
+mod events;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Config, State, router, serve};
+use crate::event::{Event, Trigger, sample};
+use crate::metrics;
+use crate::settings::Secret;
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
+    Quarantine, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+};
+
+const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
+const TOKEN: &str = "t0ken-of-the-forge";
+const BODY_LIMIT: usize = 16 * 1024;
+
+/// What the doors open onto: remembers, and fails when told to.
+struct Store {
+    /// Ids and bodies, as pushed.
+    events: Mutex<Vec<(String, Bytes)>>,
+    quarantine: Mutex<Vec<NewQuarantined>>,
+    away: AtomicBool,
+    /// The store works as long as it gets permits: the moment of each commit is the test's.
+    commits: Semaphore,
+}
+
+impl Store {
+    fn new() -> Self {
+        Self {
+            events: Mutex::default(),
+            quarantine: Mutex::default(),
+            away: AtomicBool::new(false),
+            commits: Semaphore::new(Semaphore::MAX_PERMITS),
+        }
+    }
+
+    fn answer(&self) -> Result<()> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.events.lock().unwrap().iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        self.quarantine.lock().unwrap().iter().map(|item| item.reason.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Inbox for Store {
+    async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool> {
+        assert_eq!(received_at, NOW, "time comes from the state's clock");
+        self.commits.acquire().await.unwrap().forget();
+        self.answer()?;
+        let mut events = self.events.lock().unwrap();
+        let known: HashSet<_> = events.iter().map(|(id, _)| id.clone()).collect();
+        let new = !known.contains(event.id.as_str());
+        if new {
+            events.push((event.id.to_string(), event.raw.clone()));
+        }
+        Ok(new)
+    }
+
+    async fn peek(&self, _: i64, _: usize) -> Result<Vec<(i64, StoredEvent)>> {
+        unreachable!("the doors don't dispatch")
+    }
+
+    async fn discard(&self, _: &[i64]) -> Result<()> {
+        unreachable!("the doors don't dispatch")
+    }
+}
+
+#[async_trait]
+impl Quarantine for Store {
+    async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
+        self.answer()?;
+        self.quarantine.lock().unwrap().extend(items);
+        Ok(())
+    }
+
+    async fn list_quarantined(&self, _: Option<i64>, _: usize) -> Result<Vec<Quarantined>> {
+        unreachable!("the doors only put in")
+    }
+
+    async fn quarantined(&self, _: i64) -> Result<Option<(Quarantined, Bytes)>> {
+        unreachable!("the doors only put in")
+    }
+
+    async fn remove_quarantined(&self, _: i64) -> Result<bool> {
+        unreachable!("the doors only put in")
+    }
+}
+
+#[async_trait]
+impl Ledger for Store {
+    async fn deliveries(&self, _: DeliveryFilter) -> Result<Vec<DeliveryLine>> {
+        unreachable!("no door shows deliveries")
+    }
+
+    async fn delivery(&self, _: DeliveryId) -> Result<Option<DeliveryDetail>> {
+        unreachable!("no door shows deliveries")
+    }
+
+    async fn resend(&self, _: DeliveryId, _: Timestamp) -> Result<bool> {
+        unreachable!("no door resends")
+    }
+
+    async fn depth(&self, _: Timestamp) -> Result<Depth> {
+        unreachable!("no door measures")
+    }
+
+    async fn sweep(&self, _: Retention, _: usize) -> Result<Swept> {
+        unreachable!("no door sweeps")
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.commits.acquire().await.unwrap().forget();
+        self.answer()
+    }
+}
+
+/// The doors, open on a port of their own until dropped.
+struct House {
+    store: Arc<Store>,
+    arrived: Arc<Notify>,
+    broker: Arc<Mutex<std::result::Result<(), String>>>,
+    base: String,
+    client: reqwest::Client,
+    stop: CancellationToken,
+    doors: JoinSet<std::io::Result<()>>,
+}
+
+fn config() -> Config {
+    Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        body_limit: BODY_LIMIT,
+        body_timeout: Duration::from_millis(300),
+        webhook_token: Some(Secret::new(TOKEN)),
+        metrics: true,
+    }
+}
+
+impl House {
+    async fn open() -> Self {
+        Self::open_with(config()).await
+    }
+
+    async fn open_with(config: Config) -> Self {
+        // Somebody else in this process may have been first; any provider will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let store = Arc::new(Store::new());
+        let arrived = Arc::new(Notify::new());
+        let broker = Arc::new(Mutex::new(Ok(())));
+        let state = State {
+            config,
+            inbox: store.clone(),
+            quarantine: store.clone(),
+            ledger: store.clone(),
+            arrived: arrived.clone(),
+            broker: {
+                let broker = broker.clone();
+                Arc::new(move || broker.lock().unwrap().clone())
+            },
+            clock: Arc::new(|| NOW),
+            metrics: metrics::install(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let mut doors = JoinSet::new();
+        doors.spawn(serve(listener, router(state), stop.clone()));
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { store, arrived, broker, base, client, stop, doors }
+    }
+
+    fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+
+    /// A webhook as GitLab sends it, yet without an id.
+    fn webhook(&self, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
+        self.client
+            .post(format!("{}/events", self.base))
+            .header("content-type", "application/json")
+            .header("x-gitlab-event", "Push Hook")
+            .header("x-gitlab-token", TOKEN)
+            .body(body)
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        answer(self.client.get(format!("{}{path}", self.base))).await
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    headers: reqwest::header::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+fn push() -> Bytes {
+    sample(Trigger::Push).raw
+}
