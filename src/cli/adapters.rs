@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
 use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
+use crate::event::Trigger;
 use crate::provision::{HEADING, Part, SharedField, shared_fields};
 use crate::settings::{Field, Kind};
 
@@ -49,7 +50,7 @@ fn list(entries: &[Entry]) -> String {
     }
     let mut text = table.to_string();
     for Entry { about, .. } in entries {
-        let heard = about.triggers.iter().map(|trigger| trigger.name()).collect::<Vec<_>>().join(", ");
+        let heard = about.triggers.iter().map(Trigger::name).collect::<Vec<_>>().join(", ");
         let _ = write!(text, "\n{} hears of:\n{}\n", about.slug, wrapped(&heard, INDENT, WIDTH));
     }
     text.push_str("\n`forgebell adapters SLUG` shows one's settings with an example.\n");
@@ -179,7 +180,7 @@ fn as_json(entry: &Entry) -> Json {
         "slug": about.slug,
         "title": about.title,
         "summary": about.summary,
-        "hears_of": about.triggers.iter().map(|trigger| trigger.name()).collect::<Vec<_>>(),
+        "hears_of": about.triggers.iter().map(Trigger::name).collect::<Vec<_>>(),
         "settings": own.collect::<Vec<_>>(),
         "shared_settings": shared.collect::<Vec<_>>(),
         "channels_at_most": channels,
