@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
 use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
+use crate::event::Trigger;
 use crate::provision::{HEADING, Part, SharedField, shared_fields};
 use crate::settings::{Field, Kind};
 
@@ -49,7 +50,7 @@ fn list(entries: &[Entry]) -> String {
     }
     let mut text = table.to_string();
     for Entry { about, .. } in entries {
-        let heard = about.triggers.iter().map(|trigger| trigger.name()).collect::<Vec<_>>().join(", ");
+        let heard = about.triggers.iter().map(Trigger::name).collect::<Vec<_>>().join(", ");
         let _ = write!(text, "\n{} hears of:\n{}\n", about.slug, wrapped(&heard, INDENT, WIDTH));
     }
     text.push_str("\n`forgebell adapters SLUG` shows one's settings with an example.\n");
@@ -66,15 +67,22 @@ fn page(entry: &Entry) -> String {
     for (part, heading) in [
         (Part::Channels, "WHERE MESSAGES GO"),
         (Part::Filters, "WHICH EVENTS PASS"),
-        (Part::Flags, "WHICH KINDS OF EVENT IT HEARS OF"),
+        (Part::Flags, "WHICH KINDS OF EVENT IT HEARS OF, and whether it does where nothing is said"),
     ] {
-        let fields: Vec<_> = shared_fields(about).into_iter().filter(|field| field.part == part).collect();
-        if fields.is_empty() {
+        let of_part = shared_fields(about).into_iter().filter(|field| field.part == part);
+        // What there is of each kind of event is alike, and told in a line each.
+        let (alike, own): (Vec<_>, Vec<_>) = of_part.partition(is_of_one_kind);
+        if own.is_empty() && alike.is_empty() {
             continue;
         }
         let _ = write!(text, "\n{heading}\n");
-        for field in &fields {
+        for field in &own {
             shared_setting(&mut text, field);
+        }
+        let width = alike.iter().map(|field| field.name.len()).max().unwrap_or_default();
+        for field in &alike {
+            let what = field.default.unwrap_or(&field.help);
+            let _ = writeln!(text, "  {:<width$}  {what}", field.name);
         }
     }
     let _ = write!(text, "\nLIMITS\n{}\n", wrapped(about.limits, INDENT, WIDTH));
@@ -133,9 +141,13 @@ pub(super) fn example(entry: &Entry) -> String {
     text
 }
 
+fn is_of_one_kind(field: &SharedField) -> bool {
+    field.part == Part::Flags || field.name.ends_with("_channel")
+}
+
 /// One channel setting for one kind of event shows how the others go; what is deprecated needs no example.
 fn is_repeated_elsewhere(field: &SharedField) -> bool {
-    let of_one_kind = field.name.ends_with("_channel") && field.name != "push_channel";
+    let of_one_kind = is_of_one_kind(field) && field.name != "push_channel";
     of_one_kind || field.help.starts_with("Deprecated")
 }
 
@@ -168,7 +180,7 @@ fn as_json(entry: &Entry) -> Json {
         "slug": about.slug,
         "title": about.title,
         "summary": about.summary,
-        "hears_of": about.triggers.iter().map(|trigger| trigger.name()).collect::<Vec<_>>(),
+        "hears_of": about.triggers.iter().map(Trigger::name).collect::<Vec<_>>(),
         "settings": own.collect::<Vec<_>>(),
         "shared_settings": shared.collect::<Vec<_>>(),
         "channels_at_most": channels,
@@ -212,7 +224,7 @@ mod tests {
             let names = entry.fields.iter().map(|field| field.name.to_owned());
             let shared = shared_fields(&entry.about).into_iter().map(|field| field.name.into_owned());
             for name in names.chain(shared) {
-                assert!(page.contains(&format!("  {name}  (")), "{name} of {}", entry.about.slug);
+                assert!(page.contains(&format!("  {name} ")), "{name} of {}", entry.about.slug);
             }
             assert!(page.contains("PATIENCE"), "{page}");
             assert!(page.lines().all(|line| line.chars().count() <= 110), "{page}");

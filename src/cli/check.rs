@@ -11,8 +11,10 @@ use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 
 use super::options::Options;
+use super::publish::near;
 use super::table::printable;
 use super::{say, say_json, state};
+use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
 use crate::config::Config;
 use crate::pipeline::amqp;
@@ -81,7 +83,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 
 async fn look(config: &Config, options: &Options) -> Vec<Part> {
     vec![
-        Part::ok("configuration", options.told()),
+        configuration(config, options),
         integrations(config),
         way_out(&config.wire),
         store(&config.store.path).await,
@@ -98,6 +100,17 @@ fn unconfigured(error: &str) -> Vec<Part> {
     let skipped =
         rest.map(|name| Part::skipped(name, "not looked at: it is the configuration that says where"));
     std::iter::once(part).chain(skipped).collect()
+}
+
+fn configuration(config: &Config, options: &Options) -> Part {
+    const NAME: &str = "configuration";
+    let unknown: Vec<_> = config.patience.keys().filter(|slug| adapters::find(slug).is_none()).collect();
+    if unknown.is_empty() {
+        return Part::ok(NAME, options.told());
+    }
+    let part = Part::failed(NAME, format!("{}, with a mistake", options.told()));
+    let told = |part: Part, slug: &String| part.with(format!("patience.{slug}: there is no such adapter"));
+    unknown.into_iter().fold(part, told)
 }
 
 fn integrations(config: &Config) -> Part {
@@ -196,11 +209,13 @@ async fn address(listen: SocketAddr, wire: &wire::Config) -> Part {
     const NAME: &str = "http";
     match TcpListener::bind(listen).await {
         Ok(_) => Part::ok(NAME, format!("{listen} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => match greet(listen, wire).await {
-            true => Part::ok(NAME, format!("{listen} is used by a daemon that runs already")),
-            false => Part::failed(NAME, format!("{listen} is used by another program"))
-                .with("stop that, or listen elsewhere: `http.listen`"),
-        },
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            if greet(listen, wire).await {
+                return Part::ok(NAME, format!("{listen} is used by a daemon that runs already"));
+            }
+            Part::failed(NAME, format!("{listen} is used by another program"))
+                .with("stop that, or listen elsewhere: `http.listen`")
+        }
         Err(error) => Part::failed(NAME, format!("can't listen on {listen}: {error}"))
             .with("name an address of this machine, and a port that this user may open: `http.listen`"),
     }
@@ -208,10 +223,7 @@ async fn address(listen: SocketAddr, wire: &wire::Config) -> Part {
 
 /// Whether it is a forgebell that listens there.
 async fn greet(listen: SocketAddr, config: &wire::Config) -> bool {
-    let mut near = listen;
-    if near.ip().is_unspecified() {
-        near.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
+    let near = near(listen);
     let config =
         wire::Config { allow_networks: vec![near.ip().into()], system_proxy: false, ..config.clone() };
     let (Ok(wire), Ok(url)) = (Wire::new(&config), format!("http://{near}/healthz").parse()) else {

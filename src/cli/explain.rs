@@ -77,8 +77,8 @@ pub(super) fn provisioned(config: &Config) -> anyhow::Result<Snapshot> {
             Ok(provisioned.into_snapshot())
         }
         Err(problems) => {
-            let list = problems.iter().map(|problem| format!("\n{problem}")).collect::<String>();
-            bail!("the provisioning files are not valid:{list}")
+            let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            bail!("the provisioning files are not valid:\n{}", list.join("\n"))
         }
     }
 }

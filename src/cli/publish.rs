@@ -1,5 +1,6 @@
 //! `publish`: events handed in as a forge would, to the broker or to the HTTP door.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ use super::say;
 use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
+use crate::pipeline::amqp;
 use crate::pipeline::publish::Publisher;
 use crate::settings::Secret;
 
@@ -89,7 +91,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 
 /// Where events are handed in.
 pub(crate) enum To {
-    Broker(Publisher),
+    Broker(Box<Publisher>),
     Http(Door),
 }
 
@@ -124,7 +126,12 @@ impl To {
         if let Some(url) = url {
             amqp.url = Secret::new(url);
         }
-        Ok(Self::Broker(Publisher::connect(&amqp).await.context("cannot reach the broker")?))
+        Self::to_broker(&amqp).await
+    }
+
+    pub(crate) async fn to_broker(config: &amqp::Config) -> anyhow::Result<Self> {
+        let publisher = Publisher::connect(config).await.context("cannot reach the broker")?;
+        Ok(Self::Broker(Box::new(publisher)))
     }
 
     /// Hands one in.
@@ -144,16 +151,7 @@ impl To {
 }
 
 fn door(config: &Config, args: &Args) -> anyhow::Result<Door> {
-    let url = match &args.url {
-        Some(url) => url.clone(),
-        None => {
-            let mut listen = config.http.listen;
-            if listen.ip().is_unspecified() {
-                listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-            }
-            format!("http://{listen}/events")
-        }
-    };
+    let url = args.url.clone().unwrap_or_else(|| format!("http://{}/events", near(config.http.listen)));
     let url: Url = url.parse().with_context(|| format!("{url} is no URL"))?;
     let token = match (&args.token, &args.token_file) {
         (Some(token), _) => Some(Secret::new(token)),
@@ -165,6 +163,16 @@ fn door(config: &Config, args: &Args) -> anyhow::Result<Door> {
         (None, None) => config.http.webhook_token.clone(),
     };
     Door::new(&config.wire, url, token)
+}
+
+/// An address to call where a daemon listens on it: one that listens everywhere is found on this machine.
+pub(super) fn near(mut listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listen
 }
 
 fn words(message: &Message, answer: &Answer) -> String {

@@ -48,7 +48,7 @@ pub(super) struct Args {
     /// A made-up event of this kind instead of a file
     #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with = "file")]
     sample: Option<String>,
-    /// One of the adapter's settings; NAME_file=PATH reads a secret from a file
+    /// One of the adapter's settings; `NAME_file=PATH` reads a secret from a file
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     settings: Vec<(String, String)>,
     /// Where to send it, instead of where the settings say

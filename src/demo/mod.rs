@@ -35,7 +35,7 @@ const BETWEEN: Duration = Duration::from_millis(40);
 
 const DIFFICULTIES: Difficulties = Difficulties {
     taken_before_rest: 3,
-    rest: Duration::from_secs(2),
+    rest: Duration::from_millis(1900),
     refuses_for: Duration::from_millis(1500),
     down_for: Duration::from_millis(2500),
 };
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn play(stage: &mut Stage, stay: bool, paint: Paint) -> anyhow::Result<bool> {
-    stage.begin()?;
+    stage.begin();
     let mut watch = Watch::new(paint, Instant::now());
     for (number, scene) in STORY.iter().enumerate() {
         stage.hand_in(number, scene).await?;

@@ -27,7 +27,6 @@ use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::publish::Publisher;
 use crate::provision;
 use crate::settings::Secret;
 use crate::store::sqlite::Sqlite;
@@ -84,7 +83,7 @@ impl Stage {
         };
         let url: Url = format!("http://{door}/events").parse().context("the door has no URL")?;
         let to = if config.amqp.enabled {
-            To::Broker(Publisher::connect(&config.amqp).await.context("cannot reach the broker")?)
+            To::to_broker(&config.amqp).await?
         } else {
             To::Http(Door::new(&config.wire, url, Some(token.clone()))?)
         };
@@ -93,8 +92,8 @@ impl Stage {
     }
 
     /// From now on, Mattermost's time runs.
-    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
-        self.stand_ins.begin()
+    pub(super) fn begin(&mut self) {
+        self.stand_ins.begin();
     }
 
     /// Hands an event in, as a forge would.

@@ -127,8 +127,8 @@ impl StandIns {
     }
 
     /// Time begins: Mattermost will be back in a while.
-    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
-        let Some(socket) = self.sleeping.take() else { return Ok(()) };
+    pub(super) fn begin(&mut self) {
+        let Some(socket) = self.sleeping.take() else { return };
         let Difficulties { refuses_for, down_for, .. } = self.shared.difficulties;
         let now = Instant::now();
         *lock(&self.shared.up_at) = Some(now + down_for);
@@ -143,7 +143,6 @@ impl StandIns {
                 answer(listener, Service::Mattermost, shared, stop).await;
             }
         });
-        Ok(())
     }
 
     fn serve(&self, listener: TcpListener, service: Service) {
@@ -201,7 +200,7 @@ impl Shared {
         word(StatusCode::OK, "ok")
     }
 
-    /// How many seconds Slack wants to be left alone, if it does.
+    /// How many whole seconds, and a little more, Slack wants to be left alone, if it does.
     fn rest(&self) -> Option<u64> {
         let mut rest = lock(&self.slack);
         let now = Instant::now();
@@ -215,7 +214,7 @@ impl Shared {
             Rest::Until(_) | Rest::After => {}
         }
         match &*rest {
-            Rest::Until(end) => Some(end.duration_since(now).as_secs_f64().ceil() as u64),
+            Rest::Until(end) => Some((*end - now).as_secs() + 1),
             Rest::Before { .. } | Rest::After => None,
         }
     }

@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod cli;
 mod harness_works;
 mod layers;
 mod pipeline;
