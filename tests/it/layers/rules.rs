@@ -32,7 +32,9 @@ pub const ROOMS: &[(&str, Uses)] = &[
             "settings",
             "integration",
             "adapters",
+            "call", // its tests have an adapter of their own
             "store::Snapshot",
+            "store::Catalog",
             "store::catalog",
             "digest",
         ]),
