@@ -30,6 +30,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
         Uses::Only(&[
             "event",
             "settings",
+            "call",
             "integration",
             "adapters",
             "store::Snapshot",
