@@ -30,6 +30,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
         Uses::Only(&[
             "event",
             "settings",
+            "call",
             "integration",
             "adapters",
             "call", // its tests have an adapter of their own
