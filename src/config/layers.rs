@@ -25,16 +25,16 @@ impl Source for Layer {
 }
 
 /// All layers, the least important first, and what in them could not be read.
-pub(super) fn read(sources: &Sources) -> (Vec<Layer>, Vec<ConfigError>) {
+pub(super) fn read(sources: Sources) -> (Vec<Layer>, Vec<ConfigError>) {
     let mut errors = Vec::new();
     let mut layers = vec![Layer(defaults())];
-    if let Some(file) = &sources.file {
-        match of_file(file) {
+    if let Some(file) = sources.file {
+        match of_file(&file) {
             Ok(values) => layers.push(Layer(values)),
             Err(error) => errors.push(error),
         }
     }
-    for (name, value) in &sources.environment {
+    for (name, value) in sources.environment {
         let Some(path) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
         let name = name.to_string_lossy();
         let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
@@ -48,7 +48,7 @@ pub(super) fn read(sources: &Sources) -> (Vec<Layer>, Vec<ConfigError>) {
             }),
         }
     }
-    for option in &sources.options {
+    for option in sources.options {
         match option.split_once('=') {
             Some((key, value)) => {
                 let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();

@@ -71,6 +71,11 @@ impl Sources {
         Self { file: file.or_else(default_file), environment: std::env::vars_os().collect(), options }
     }
 
+    /// These options over the defaults, and nothing of this process's: what a test sees is all there is.
+    pub fn for_tests(options: &[String]) -> Self {
+        Self { options: options.to_vec(), ..Self::default() }
+    }
+
     /// The file that is read, for people.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -123,12 +128,21 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+impl std::ops::Deref for ConfigErrors {
+    type Target = [ConfigError];
+
+    fn deref(&self) -> &[ConfigError] {
+        &self.0
+    }
+}
+
 impl Config {
     /// Reads and checks everything.
     ///
     /// # Errors
     /// All that is wrong, not the first of it.
-    pub fn load(sources: &Sources) -> Result<Self, ConfigErrors> {
+    pub fn load(sources: Sources) -> Result<Self, ConfigErrors> {
+        let proxies = proxies(&sources.environment);
         let (layers, mut errors) = layers::read(sources);
         let mut tree = Tree::merge(layers, &mut errors);
         tree.report_unknown();
@@ -147,14 +161,14 @@ impl Config {
         errors.extend(tree.into_errors());
 
         // All were looked at, so that all is said; now one that is missing is enough.
-        let complete = || {
+        let complete = move || {
             Some(Self {
                 node: node?,
                 log: log?,
                 http: http?,
                 amqp: amqp?,
                 store: store?,
-                wire: with_proxies(wire?, &sources.environment),
+                wire: with_proxies(wire?, proxies),
                 pace: pace?,
                 delivery: delivery?,
                 retry: retry?,
@@ -184,18 +198,19 @@ impl Patience {
 #[derive(Deserialize)]
 struct Friendly(#[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] Duration);
 
-/// Tells the guard which hosts are the system's proxies, by the variables that the HTTP client goes by as well.
-fn with_proxies(config: Wire, environment: &[(OsString, OsString)]) -> Wire {
+/// Tells the guard which hosts are the system's proxies.
+fn with_proxies(config: Wire, proxy_hosts: Vec<String>) -> Wire {
+    if config.system_proxy { Wire { proxy_hosts, ..config } } else { config }
+}
+
+/// The hosts of the system's proxies, by the variables that the HTTP client goes by as well.
+fn proxies(environment: &[(OsString, OsString)]) -> Vec<String> {
     const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
-    if !config.system_proxy {
-        return config;
-    }
     let is_proxy = |name: &OsString| {
         name.to_str().is_some_and(|name| VARIABLES.contains(&name.to_ascii_lowercase().as_str()))
     };
     let proxies = environment.iter().filter(|(name, _)| is_proxy(name));
-    let proxy_hosts = proxies.filter_map(|(_, value)| proxy_host(value.to_str()?)).collect();
-    Wire { proxy_hosts, ..config }
+    proxies.filter_map(|(_, value)| proxy_host(value.to_str()?)).collect()
 }
 
 /// The host of a proxy, written as a URL or without its scheme.

@@ -12,7 +12,7 @@ fn load(text: &str, environment: &[(&str, &str)], options: &[&str]) -> Result<Co
         options: options.iter().map(ToString::to_string).collect(),
     };
     let name = file.path().display().to_string();
-    Config::load(&sources)
+    Config::load(sources)
         .map_err(|errors| errors.0.iter().map(|error| error.to_string().replace(&name, "FILE")).collect())
 }
 
@@ -22,7 +22,7 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 fn the_defaults_are_a_configuration() {
-    let config = Config::load(&Sources::default()).expect("defaults without a mistake");
+    let config = Config::load(Sources::default()).expect("defaults without a mistake");
     assert_eq!(config.http.listen, SocketAddr::from(([127, 0, 0, 1], 8090)));
     assert!(!config.amqp.enabled && config.amqp.url.is_blank() && config.amqp.ca_file.is_none());
     assert!(config.http.webhook_token.is_none(), "an empty token is none, not one that is empty");
@@ -32,7 +32,7 @@ fn the_defaults_are_a_configuration() {
 
 #[test]
 fn the_wires_own_defaults_are_the_documented_ones() {
-    let config = Config::load(&Sources::default()).expect("defaults without a mistake");
+    let config = Config::load(Sources::default()).expect("defaults without a mistake");
     assert_eq!(config.wire, Wire::default());
     assert_eq!(config.pace, crate::wire::pace::Config::default());
 }
@@ -73,7 +73,12 @@ fn texts_are_read_as_what_the_setting_is() {
         ("FORGEBELL_CONFIG", "not ours to read"),
         ("OTHER", "nor this"),
     ];
-    let options = ["wire.allow_networks=10.0.0.0/8,fd00::/8", "wire.ca_file=/etc/ca.pem", "log.format=json"];
+    let options = [
+        "wire.allow_networks=10.0.0.0/8,fd00::/8",
+        "wire.ca_file=/etc/ca.pem",
+        "log.format=json",
+        "provision.files=[\"/a, b.toml\"]",
+    ];
     let config = load("", &environment, &options).expect("no mistake");
     assert!(config.amqp.enabled);
     assert_eq!(config.amqp.url.expose(), "amqp://bell:a=b@broker/%2f");
@@ -82,6 +87,7 @@ fn texts_are_read_as_what_the_setting_is() {
     assert!((config.pace.scale - 2.0).abs() < f64::EPSILON);
     assert_eq!(config.patience["microsoft-teams"], Duration::from_secs(5400));
     assert_eq!(config.wire.allow_networks.len(), 2);
+    assert_eq!(config.provision.files, [PathBuf::from("/a, b.toml")]);
     assert_eq!(config.wire.ca_file, Some(PathBuf::from("/etc/ca.pem")));
     assert_eq!(format!("{:?}", config.log.format), "Json");
 }
@@ -194,6 +200,16 @@ fn a_broker_that_is_wanted_must_be_named() {
 }
 
 #[test]
+fn a_list_that_is_none_is_told() {
+    let told = load("", &[], &["provision.files=[1, 2]"]).expect_err("a mistake");
+    assert_eq!(
+        told,
+        [r#"the command line: provision.files = "[1, 2]": must be a list of texts: ["one", "two"]"#]
+    );
+    assert_eq!(errors("[amqp]\nrouting_keys = ['a', 1]").len(), 1);
+}
+
+#[test]
 fn a_value_where_a_section_should_be_is_told() {
     assert_eq!(errors("http = 'x'"), ["FILE:1: http: is a section: its keys go under [http]"]);
 }
@@ -201,7 +217,7 @@ fn a_value_where_a_section_should_be_is_told() {
 #[test]
 fn a_file_that_is_not_there_or_no_toml_is_told() {
     let sources = Sources { file: Some("/nowhere/forgebell.toml".into()), ..Sources::default() };
-    let told = Config::load(&sources).expect_err("a mistake").to_string();
+    let told = Config::load(sources).expect_err("a mistake").to_string();
     assert!(
         told.starts_with("the configuration has a mistake:\n  /nowhere/forgebell.toml: cannot be read: "),
         "{told}"

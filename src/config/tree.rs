@@ -282,13 +282,27 @@ fn shaped(value: &ValueKind, model: &ValueKind) -> Result<Json, String> {
             items.iter().map(|item| shaped(&item.kind, &ValueKind::String(String::new()))).collect()
         }
         (ValueKind::Array(_), ValueKind::String(text)) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(items.collect::<Vec<_>>().into())
+            list(text).map(Json::from).ok_or_else(|| NO_LIST.to_owned())
         }
-        (ValueKind::Array(_), _) => Err("must be a list of texts: [\"one\", \"two\"]".to_owned()),
+        (ValueKind::Array(_), _) => Err(NO_LIST.to_owned()),
         (_, ValueKind::String(text)) => Ok(text.as_str().into()),
         _ => Err("must be a text, in quotes".to_owned()),
     }
+}
+
+const NO_LIST: &str = "must be a list of texts: [\"one\", \"two\"]";
+
+/// A list in a text: as TOML has it, or with commas alone.
+fn list(text: &str) -> Option<Vec<String>> {
+    let text = text.trim();
+    if text.starts_with('[') {
+        #[derive(serde::Deserialize)]
+        struct Holder {
+            list: Vec<String>,
+        }
+        return toml::from_str::<Holder>(&format!("list = {text}")).ok().map(|holder| holder.list);
+    }
+    Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
 }
 
 fn finite(number: f64) -> Result<Json, String> {

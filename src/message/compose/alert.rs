@@ -1,6 +1,6 @@
 //! Alerts.
 
-use super::{Message, NAME, Scene, TITLE, Text, Title, Tone, brief, humanized, short};
+use super::{Message, NAME, Scene, TITLE, Text, Tone, brief, humanized, short};
 use crate::event::{Alert, parse_time};
 
 pub(super) fn message(scene: &Scene, alert: &Alert) -> Message {
@@ -19,13 +19,7 @@ pub(super) fn message(scene: &Scene, alert: &Alert) -> Message {
     fact("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
     fact("Status", humanized(&alert.status));
     fact("Start time", moment(&alert.started_at));
-    Message {
-        title: (!title.is_empty())
-            .then(|| Title { text: title, url: Some(alert.url.clone()).filter(|url| !url.is_empty()) }),
-        fields,
-        tone: Tone::Notice,
-        ..scene.report(what)
-    }
+    Message { title: super::title(title, &alert.url), fields, tone: Tone::Notice, ..scene.report(what) }
 }
 
 /// A moment in UTC, since nobody knows the reader's zone; as it stands where it cannot be read.

@@ -33,7 +33,7 @@ fn ended(status: &str) -> String {
         "created" => "was created".to_owned(),
         "blocked" => "is waiting for approval".to_owned(),
         "" => "has changed".to_owned(),
-        other => format!("is {}", brief(&other.replace('_', " "), NAME)),
+        other => format!("is {}", brief(other, NAME).replace('_', " ")),
     }
 }
 

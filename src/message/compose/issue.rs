@@ -1,6 +1,6 @@
 //! Issues, incidents, and other work items.
 
-use super::{Message, NAME, Scene, Text, Title, Tone, brief, numbered, some};
+use super::{Message, NAME, Scene, Text, Tone, brief, numbered, some, title};
 use crate::event::{Issue, IssueKind};
 
 pub(super) fn message(scene: &Scene, issue: &Issue) -> Message {
@@ -16,9 +16,8 @@ pub(super) fn message(scene: &Scene, issue: &Issue) -> Message {
         let reopened = action == "reopen";
         return Message { tone: if reopened { Tone::Notice } else { Tone::Neutral }, ..message };
     }
-    let title = Title { text: label, url: Some(issue.url.clone()).filter(|url| !url.is_empty()) };
     Message {
-        title: Some(title).filter(|title| !title.text.is_empty()),
+        title: title(label, &issue.url),
         body: scene.prose(&issue.description),
         tone: Tone::Notice,
         ..message

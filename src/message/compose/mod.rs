@@ -29,6 +29,8 @@ use crate::event::{Event, Payload, Project, RefType, User};
 const TITLE: usize = 255;
 /// Names of people, projects, branches, jobs.
 const NAME: usize = 120;
+/// Git itself allows no longer names on most file systems.
+const LONGEST_REF: usize = 512;
 /// More names than this in one fact are counted, not listed.
 const MOST_NAMES: usize = 10;
 
@@ -87,7 +89,12 @@ impl Scene {
             RefType::Branch => "commits",
             RefType::Tag => "tags",
         };
-        Text::new().link(brief(name, NAME), self.page(&format!("{pages}/{}", in_path(name))))
+        let url = if name.len() > LONGEST_REF {
+            String::new()
+        } else {
+            self.page(&format!("{pages}/{}", in_path(name)))
+        };
+        Text::new().link(brief(name, NAME), url)
     }
 
     /// The project, linked.
@@ -213,9 +220,14 @@ fn some(thing: &str) -> String {
 
 /// `critical` → `Critical`, `in_progress` → `In progress`: the forge's words for machines, for people.
 fn humanized(word: &str) -> String {
-    let word = brief(&word.replace('_', " "), NAME);
+    let word = brief(word, NAME).replace('_', " ");
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A headline; `None` without words.
+fn title(text: String, url: &str) -> Option<Title> {
+    (!text.is_empty()).then(|| Title { text, url: web_address(Some(url)) })
 }
 
 /// A fact that stands beside others.
@@ -224,10 +236,9 @@ fn short(name: impl Into<String>, value: Text) -> Field {
 }
 
 /// Names, the first ten of them, and how many there are besides.
-fn listed(names: Vec<Text>, all_url: &str) -> Text {
-    let rest = names.len().saturating_sub(MOST_NAMES);
-    let list = Text::join(names.into_iter().take(MOST_NAMES), ", ");
-    match rest {
+fn listed<T>(things: &[T], name: impl Fn(&T) -> Text, all_url: &str) -> Text {
+    let list = Text::join(things.iter().take(MOST_NAMES).map(name), ", ");
+    match things.len().saturating_sub(MOST_NAMES) {
         0 => list,
         rest => list.plain(" and ").link(format!("{rest} more"), all_url),
     }

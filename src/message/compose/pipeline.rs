@@ -1,6 +1,8 @@
 //! Pipelines.
 
-use super::{Field, Message, NAME, Person, Scene, TITLE, Text, Title, Tone, brief, in_path, listed, short};
+use std::collections::BTreeSet;
+
+use super::{Field, Message, NAME, Person, Scene, TITLE, Text, Tone, brief, listed, short, title};
 use crate::event::{Build, Pipeline, RefType, parse_time};
 
 /// Errors in a CI configuration are a sentence or a few.
@@ -24,19 +26,19 @@ pub(super) fn message(scene: &Scene, pipeline: &Pipeline) -> Message {
     let what = what.then(origin(scene, pipeline)).plain(format!(" by {} {phrase}{lasted}", author.display));
     Message {
         parts_suffice: true,
-        title: Some(Title {
-            text: ["Pipeline", &name, &format!("{phrase}{lasted}")]
-                .map(str::trim)
-                .join(" ")
-                .replace("  ", " "),
-            url: Some(url.clone()).filter(|url| !url.is_empty()),
-        }),
+        title: title(headline(&name, &phrase, &lasted), &url),
         fields: fields(scene, pipeline, &failed, &url),
         tone: tone(pipeline),
         author: Some(author),
         at: pipeline.finished_at.as_deref().and_then(parse_time),
         ..scene.report(what)
     }
+}
+
+/// `Pipeline #31 has passed in 01:03`.
+fn headline(name: &str, phrase: &str, lasted: &str) -> String {
+    let pipeline = if name.is_empty() { "Pipeline".to_owned() } else { format!("Pipeline {name}") };
+    format!("{pipeline} {phrase}{lasted}")
 }
 
 fn url(scene: &Scene, pipeline: &Pipeline, failed: bool) -> String {
@@ -74,7 +76,7 @@ fn phrase(pipeline: &Pipeline) -> String {
         "manual" => "is waiting for a manual action".to_owned(),
         "waiting_for_resource" => "is waiting for a resource".to_owned(),
         "" => "has changed".to_owned(),
-        other => format!("is {}", brief(&other.replace('_', " "), NAME)),
+        other => format!("is {}", brief(other, NAME).replace('_', " ")),
     }
 }
 
@@ -143,30 +145,28 @@ fn fields(scene: &Scene, pipeline: &Pipeline, failed: &[&Build], url: &str) -> V
 
 /// What failed, stages and jobs, with links.
 fn failures(scene: &Scene, failed: &[&Build], url: &str) -> Vec<Field> {
-    let mut stages: Vec<&str> = Vec::new();
-    for build in failed {
-        if !build.stage.is_empty() && !stages.contains(&build.stage.as_str()) {
-            stages.push(&build.stage);
-        }
-    }
-    let job = |build: &&Build| {
-        let url = if build.id > 0 {
-            scene.page(&format!("jobs/{}", in_path(&build.id.to_string())))
-        } else {
-            String::new()
-        };
-        Text::new().link(brief(&build.name, NAME), url)
-    };
-    let jobs: Vec<Text> = failed.iter().filter(|build| !build.name.is_empty()).map(job).collect();
-    let stages: Vec<Text> = stages.iter().map(|stage| Text::new().link(brief(stage, NAME), url)).collect();
+    let mut seen = BTreeSet::new();
+    let named = |build: &&&Build| !build.name.is_empty();
+    let jobs: Vec<&Build> = failed.iter().filter(named).copied().collect();
+    let stages: Vec<&str> = failed.iter().map(|build| build.stage.as_str()).collect();
+    let stages: Vec<&str> =
+        stages.into_iter().filter(|stage| !stage.is_empty() && seen.insert(*stage)).collect();
+
     let mut fields = Vec::new();
-    for (names, one, many) in [(stages, "Failed stage", "Failed stages"), (jobs, "Failed job", "Failed jobs")]
-    {
-        match names.len() {
-            0 => {}
-            1 => fields.push(short(one, listed(names, url))),
-            _ => fields.push(short(many, listed(names, url))),
-        }
-    }
+    let mut fact = |count: usize, thing: &str, names: Text| match count {
+        0 => {}
+        1 => fields.push(short(format!("Failed {thing}"), names)),
+        _ => fields.push(short(format!("Failed {thing}s"), names)),
+    };
+    fact(stages.len(), "stage", listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url));
+    fact(
+        jobs.len(),
+        "job",
+        listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(scene, job)), url),
+    );
     fields
+}
+
+fn job_url(scene: &Scene, job: &Build) -> String {
+    if job.id > 0 { scene.page(&format!("jobs/{}", job.id)) } else { String::new() }
 }

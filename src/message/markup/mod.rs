@@ -101,7 +101,8 @@ impl Markup {
         match self {
             Self::Slack => within(slack::Label, &text, limit),
             Self::Html => within(html::Label, &text, limit),
-            Self::Plain | Self::Mattermost | Self::Markdown | Self::Irc { .. } => within(Plain, &text, limit),
+            Self::Mattermost | Self::Markdown => within(plain::Label, &text, limit),
+            Self::Plain | Self::Irc { .. } => within(Plain, &text, limit),
         }
     }
 }

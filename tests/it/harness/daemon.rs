@@ -33,7 +33,7 @@ impl Home {
         let home = Self { folder: tempfile::tempdir().expect("a temporary folder"), settings: Vec::new() };
         home.provision(provisioning);
         home.with(&[
-            "wire.allow_networks=[\"127.0.0.0/8\"]",
+            "wire.allow_networks=127.0.0.0/8",
             "retry.initial=20ms",
             "retry.multiplier=2",
             "retry.max=200ms",
@@ -79,7 +79,7 @@ impl Home {
     pub fn config(&self) -> Config {
         let mut settings = vec![
             format!("store.path={}", self.database().display()),
-            format!("provision.files=[\"{}\"]", self.provisioning().display()),
+            format!("provision.files={}", self.provisioning().display()),
         ];
         settings.extend(self.settings.iter().cloned());
         // Neither the machine's file nor its environment: a test has the same settings everywhere.

@@ -316,6 +316,8 @@ proptest! {
             }
             if markup == Markup::Slack {
                 prop_assert!(!label.contains(['<', '>']), "{:?}", label);
+            }
+            if matches!(markup, Markup::Slack | Markup::Mattermost | Markup::Markdown) {
                 readers::calls_nobody(&label);
             }
         }
