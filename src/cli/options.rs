@@ -25,7 +25,7 @@ impl Options {
 
     /// The configuration, or all that is wrong with it.
     pub(super) fn config(&self) -> anyhow::Result<Config> {
-        Ok(Config::load(&self.sources())?)
+        Ok(Config::load(self.sources())?)
     }
 
     /// Where it came from, in words.

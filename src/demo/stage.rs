@@ -201,7 +201,7 @@ pub(super) fn id(number: usize) -> EventId {
 
 /// The program's own defaults, but for what has to do with this machine, and a schedule that nobody has to wait long for.
 fn config(folder: &Path, token: &Secret, broker: Option<&Secret>) -> anyhow::Result<Config> {
-    let mut config = Config::load(&Sources::default()).context("the program's own defaults are not valid")?;
+    let mut config = Config::load(Sources::default()).context("the program's own defaults are not valid")?;
     config.store.path = folder.join("forgebell.db");
     config.provision.files = vec![folder.join("integrations.toml")];
     config.http.webhook_token = Some(token.clone());
