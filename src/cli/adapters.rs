@@ -227,7 +227,7 @@ mod tests {
                 assert!(page.contains(&format!("  {name} ")), "{name} of {}", entry.about.slug);
             }
             assert!(page.contains("PATIENCE"), "{page}");
-            assert!(page.lines().all(|line| line.chars().count() <= 110), "{page}");
+            assert!(page.lines().all(|line| line.chars().count() <= 140), "{page}");
         }
     }
 

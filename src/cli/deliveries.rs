@@ -242,12 +242,13 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     text
 }
 
-/// JSON as people read it; what is no JSON is shown as text.
+/// JSON as people read it; what is no JSON is shown as text. Neither commands the terminal.
 pub(super) fn pretty(raw: &[u8]) -> String {
-    match serde_json::from_slice::<Json>(raw) {
+    let text = match serde_json::from_slice::<Json>(raw) {
         Ok(json) => format!("{json:#}"),
-        Err(_) => String::from_utf8_lossy(raw).lines().map(printable).collect::<Vec<_>>().join("\n"),
-    }
+        Err(_) => String::from_utf8_lossy(raw).replace('\t', "    "),
+    };
+    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
 }
 
 fn line_json(line: &DeliveryLine) -> Json {

@@ -223,6 +223,27 @@ fn as_json(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
     })
 }
 
+/// The events of `tests/payloads`.
+#[cfg(test)]
+pub(super) fn every_payload() -> Vec<Event> {
+    let folders = ["tests/payloads", "tests/payloads/captured"]
+        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+    let entries =
+        folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("the payloads are there"));
+    let paths = entries.map(|entry| entry.expect("a folder can be read").path());
+    let is_payload =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "json") && !path.ends_with("index.json");
+    let events: Vec<_> = paths
+        .filter(is_payload)
+        .map(|path| {
+            Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, read(&path).expect("a payload can be read"))
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        })
+        .collect();
+    assert!(events.len() > 40, "{} payloads", events.len());
+    events
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,22 +316,9 @@ mod tests {
     #[test]
     fn every_payload_we_have_is_explained() {
         let snapshot = snapshot(PROVISIONING);
-        let mut seen = 0;
-        for folder in ["tests/payloads", "tests/payloads/captured"] {
-            for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
-                let path = entry.unwrap().path();
-                let is_payload =
-                    path.extension().is_some_and(|end| end == "json") && !path.ends_with("index.json");
-                if !is_payload {
-                    continue;
-                }
-                let event = Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, read(&path).unwrap())
-                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                let (words, json) = explained(&event, &snapshot);
-                assert!(words.contains(event.kind()) && json["kind"] == event.kind(), "{words}");
-                seen += 1;
-            }
+        for event in every_payload() {
+            let (words, json) = explained(&event, &snapshot);
+            assert!(words.contains(event.kind()) && json["kind"] == event.kind(), "{words}");
         }
-        assert!(seen > 40, "{seen} payloads");
     }
 }

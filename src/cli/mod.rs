@@ -18,6 +18,7 @@ mod serve;
 mod state;
 pub(crate) mod table;
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use crate::config::Sources;
 use crate::demo;
 use options::Options;
 
@@ -145,9 +147,11 @@ fn complain(text: &str) {
     }
 }
 
-/// Whether standard output is a person's terminal.
-pub(crate) fn at_terminal() -> bool {
-    std::io::stdout().is_terminal()
+/// Whether standard output is the terminal of a person who minds no colours (<https://no-color.org>).
+pub(crate) fn wants_colours() -> bool {
+    let is_no = |(name, value): &(OsString, OsString)| name == "NO_COLOR" && !value.is_empty();
+    let environment = Sources::of_process(None, Vec::new()).environment;
+    std::io::stdout().is_terminal() && !environment.iter().any(is_no)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

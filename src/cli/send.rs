@@ -22,11 +22,12 @@ use crate::adapters::{self, Entry};
 use crate::call::{HttpRequest, Request};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
-use crate::integration::{Integration, ProjectFacts, rules};
+use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, attempt, first_call};
 use crate::pipeline::retry::Outcome;
 use crate::provision;
 use crate::settings::Secret;
+use crate::store::{Catalog as _, Snapshot};
 use crate::wire::Wire;
 
 /// Settings that a one-off integration gets from elsewhere.
@@ -78,7 +79,8 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let entry = adapters::find(&args.slug).context("there is no such adapter")?;
     let event = event(&args)?;
     let integration = one_off(entry, &args.settings, &event, |path| std::fs::read_to_string(path))?;
-    if let Err(why) = rules::wants(&integration, &event, &ProjectFacts::default()) {
+    let facts = Snapshot::default().facts(&event);
+    if let Err(why) = rules::wants(&integration, &event, &facts) {
         complain(&format!("note: by these settings the daemon would not send this: {why}"));
     }
     let targets = match args.target {
@@ -223,5 +225,79 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Failed(failure) => printable(&failure.to_string()),
         Outcome::Expired => "too old to be told".to_owned(),
         Outcome::Cancelled(why) => printable(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::ADAPTERS;
+    use crate::cli::explain::every_payload;
+
+    const SECRET: &str = "https://chat.example.com/hooks/deepsecretdeepsecret";
+
+    fn settings() -> Vec<(String, String)> {
+        vec![("webhook".to_owned(), SECRET.to_owned()), ("channel".to_owned(), "#ops, #dev".to_owned())]
+    }
+
+    fn no_files(_: &Path) -> std::io::Result<String> {
+        Err(std::io::Error::other("there are no files here"))
+    }
+
+    #[test]
+    fn every_payload_and_every_sample_can_be_tried_dry_at_every_adapter() {
+        let events: Vec<Event> = every_payload().into_iter().chain(Trigger::ALL.map(sample)).collect();
+        let mut shown = 0;
+        for (entry, event) in ADAPTERS.iter().flat_map(|entry| events.iter().map(move |event| (entry, event)))
+        {
+            let integration = one_off(entry, &settings(), event, no_files).unwrap();
+            for target in targets(entry, &integration, event) {
+                match dry_run(entry, &integration, event, &target, "id-1", &secrets(entry, &settings())) {
+                    Ok(text) => {
+                        shown += 1;
+                        assert!(text.contains("POST https://chat.example.com/****"), "{text}");
+                        assert!(!text.contains("deepsecret"), "{text}");
+                    }
+                    Err(why) => assert!(why.to_string().starts_with("nothing would be sent"), "{why:#}"),
+                }
+            }
+        }
+        assert!(shown > 100, "{shown} requests");
+    }
+
+    #[test]
+    fn settings_are_checked_as_in_a_file_and_are_not_repeated() {
+        let wrong = |settings: &[(&str, &str)]| {
+            let settings: Vec<_> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let entry = adapters::find("slack").unwrap();
+            format!("{:#}", one_off(entry, &settings, &sample(Trigger::Push), no_files).unwrap_err())
+        };
+        assert!(wrong(&[("webhok", "https://x.example/deepsecret")]).contains("did you mean `webhook`?"));
+        assert!(wrong(&[]).contains("--set webhook: is missing"));
+        assert!(wrong(&[("project", "a/b")]).contains("--set project"));
+        assert!(!wrong(&[("webhook", "deepsecret")]).contains("deepsecret"));
+    }
+
+    #[test]
+    fn secrets_are_read_from_files_too() {
+        let settings = [("webhook_file".to_owned(), "/run/secrets/slack".to_owned())];
+        let read = |path: &Path| Ok(format!("{SECRET}#{}\n", path.display()));
+        let entry = adapters::find("slack").unwrap();
+        assert!(one_off(entry, &settings, &sample(Trigger::Push), read).is_ok());
+    }
+
+    #[test]
+    fn credentials_in_headers_are_masked() {
+        let mut request = HttpRequest::post_json(SECRET.parse().unwrap(), &serde_json::json!({}));
+        request.headers.push(("authorization", "Bearer deepsecret".to_owned()));
+        request.headers.push(("x-some-token", "deepsecret".to_owned()));
+        let text = shown(&request);
+        assert!(text.contains("authorization: ****") && !text.contains("deepsecret"), "{text}");
+    }
+
+    #[test]
+    fn pairs_are_split_at_the_first_sign() {
+        assert_eq!(pair(" a =b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(pair("=x").is_err() && pair("x").is_err());
     }
 }

@@ -16,6 +16,8 @@ mod watch;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+
 use crate::cli::say;
 use crate::settings::Secret;
 use report::End;
@@ -56,31 +58,34 @@ pub struct Args {
 
 /// Runs the story, and answers whether it ended well.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let paint = Paint { on: crate::cli::at_terminal() };
+    let paint = Paint { on: crate::cli::wants_colours() };
     let mut stage = Stage::set(args.amqp.map(Secret::new), DIFFICULTIES).await?;
     say(&report::opening(&stage, paint))?;
-    let played = play(&mut stage, args.stay, paint).await;
+    let mut watch = Watch::new(paint, Instant::now());
+    let ended = tokio::select! {
+        ended = play(&mut stage, &mut watch, args.stay, paint) => ended,
+        // Before its end, that is no end; with --stay it is the only one.
+        _ = tokio::signal::ctrl_c() => watch.ended.context("interrupted before the story was over"),
+    };
     // Whatever happened: the daemon stops softly, the folder goes.
     let struck = stage.strike().await;
-    let clean = played?;
+    let good = ended?;
     struck?;
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn play(stage: &mut Stage, stay: bool, paint: Paint) -> anyhow::Result<bool> {
+/// Plays the story; where somebody stays, it has no end of its own.
+async fn play(stage: &mut Stage, watch: &mut Watch, stay: bool, paint: Paint) -> anyhow::Result<bool> {
     stage.begin();
-    let mut watch = Watch::new(paint, Instant::now());
     for (number, scene) in STORY.iter().enumerate() {
-        stage.hand_in(number, scene).await?;
-        watch.sent(scene)?;
+        watch.sent(scene, &stage.hand_in(number, scene).await?)?;
         watch.look(stage, BETWEEN).await?;
         if number == story::SENT_TWICE {
-            stage.hand_in(number, scene).await?;
-            watch.sent_again(scene)?;
+            watch.sent_again(scene, &stage.hand_in(number, scene).await?)?;
         }
     }
     let deadline = Instant::now() + AT_MOST;
-    while Instant::now() < deadline && !(all_arrived(&watch) && stage.is_idle().await?) {
+    while Instant::now() < deadline && !(all_arrived(watch) && stage.is_idle().await?) {
         watch.look(stage, Duration::from_millis(100)).await?;
     }
     watch.look(stage, AFTERTHOUGHTS).await?;
@@ -96,11 +101,14 @@ async fn play(stage: &mut Stage, stay: bool, paint: Paint) -> anyhow::Result<boo
     say(&report::closing(&end, paint))?;
     say(&end.summary())?;
     let good = end.is_good();
-    if stay {
-        say(&report::invitation(stage, paint))?;
-        watch.until_interrupted(stage).await?;
+    watch.ended = Some(good);
+    if !stay {
+        return Ok(good);
     }
-    Ok(good)
+    say(&report::invitation(stage, paint))?;
+    loop {
+        watch.look(stage, Duration::from_millis(200)).await?;
+    }
 }
 
 fn all_arrived(watch: &Watch) -> bool {

@@ -153,7 +153,7 @@ pub(super) fn invitation(stage: &Stage, paint: Paint) -> String {
     let file = stage.folder().join("event.json");
     format!(
         "\n{}\n\n  \
-         curl -H 'X-Gitlab-Token: {}' -H 'X-Gitlab-Event: Note Hook' --data-binary @{} http://{}/events\n\n\
+         curl -H 'X-Gitlab-Token: {}' -H 'Content-Type: application/json' --data-binary @{} http://{}/events\n\n\
          Edit the file first, if you like: it is a comment on an issue of gitlab-org/gitlab-test. Who hears of what is in\n\
          {}. Ctrl-C ends it, and the folder goes.\n",
         paint.bold("The daemon stays. Send it an event of your own:"),

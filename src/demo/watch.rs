@@ -7,6 +7,7 @@ use super::show::{Paint, message};
 use super::stage::Stage;
 use super::story::{self, Scene};
 use super::tally::Arrival;
+use crate::cli::door::Answer;
 use crate::cli::say;
 use crate::cli::table::printable;
 use crate::daemon;
@@ -19,19 +20,22 @@ pub(super) struct Watch {
     pub(super) arrivals: Vec<Arrival>,
     /// How many attempts of each delivery were told of.
     told: HashMap<DeliveryId, usize>,
+    /// Whether the story ended well, once it has.
+    pub(super) ended: Option<bool>,
 }
 
 impl Watch {
     pub(super) fn new(paint: Paint, began: Instant) -> Self {
-        Self { paint, began, arrivals: Vec::new(), told: HashMap::new() }
+        Self { paint, began, arrivals: Vec::new(), told: HashMap::new(), ended: None }
     }
 
-    pub(super) fn sent(&self, scene: &Scene) -> anyhow::Result<()> {
-        self.tell("→", &self.paint.bold(scene.title))
+    pub(super) fn sent(&self, scene: &Scene, answer: &Answer) -> anyhow::Result<()> {
+        self.tell("→", &format!("{}{}", self.paint.bold(scene.title), self.paint.dim(&said(answer))))
     }
 
-    pub(super) fn sent_again(&self, scene: &Scene) -> anyhow::Result<()> {
-        self.tell("→", &format!("{} {}", scene.title, self.paint.dim("(again, with the same id)")))
+    pub(super) fn sent_again(&self, scene: &Scene, answer: &Answer) -> anyhow::Result<()> {
+        let again = format!(", again with the same id{}", said(answer));
+        self.tell("→", &format!("{}{}", scene.title, self.paint.dim(&again)))
     }
 
     /// Tells of what happens for so long.
@@ -46,18 +50,6 @@ impl Watch {
         }
         let deliveries = stage.deliveries().await?;
         self.tell_of_failures(&deliveries)
-    }
-
-    /// Goes on until somebody presses Ctrl-C.
-    pub(super) async fn until_interrupted(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
-        let interrupt = tokio::signal::ctrl_c();
-        tokio::pin!(interrupt);
-        loop {
-            tokio::select! {
-                _ = &mut interrupt => return Ok(()),
-                looked = self.look(stage, Duration::from_millis(200)) => looked?,
-            }
-        }
     }
 
     fn arrived(&self, Arrival { receipt, .. }: &Arrival) -> anyhow::Result<()> {
@@ -94,6 +86,16 @@ impl Watch {
     fn tell(&self, sign: &str, words: &str) -> anyhow::Result<()> {
         let stamp = format!("{:6.2} s", self.began.elapsed().as_secs_f64());
         say(&format!("{} {sign} {words}", self.paint.dim(&stamp)))
+    }
+}
+
+/// What the door said, where that was more than yes.
+fn said(answer: &Answer) -> String {
+    match answer {
+        Answer::Accepted => String::new(),
+        Answer::Repeated => ": it was here before".to_owned(),
+        Answer::Dropped => ": no integration hears of such events".to_owned(),
+        Answer::Refused(why) => format!(": refused, {why}"),
     }
 }
 
