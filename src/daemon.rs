@@ -83,6 +83,7 @@ pub async fn run(
         transport: Arc::new(wire),
         switches: switches.clone(),
         clock: clock.clone(),
+        patience: Arc::new(config.patience.clone()),
     };
     let policy = Policy {
         retry: config.retry.clone(),

@@ -1,98 +1,87 @@
-//! A form that several services understand: attachments as Slack invented them.
-//!
-//! This is no adapter, but what Slack and those who took over its webhooks have in common: a coloured bar with a title,
-//! text, fields and a footer. Each adapter says in which markup and how long.
-//!
-//! Fields: <https://api.slack.com/reference/messaging/attachments>,
-//! <https://developers.mattermost.com/integrate/reference/message-attachments/>.
+//! No adapter, but what Slack and those who took after it call an attachment: a message's parts below its text,
+//! with a coloured bar (<https://docs.slack.dev/messaging/formatting-message-text/>, "secondary attachments").
 
 use serde_json::{Map, Value, json};
 
-use crate::message::{Body, Field, Limit, Markup, Message, Text, Tone};
+use crate::message::{Body, Field, Limit, Markup, Message, Text, Title, Tone};
 
-/// How one service wants its attachments.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
-    pub(super) markup: Markup,
-    /// Characters of an attachment's text.
-    pub(super) text_limit: usize,
-    /// Characters of one field's value.
-    pub(super) field_limit: usize,
-    /// What to say of the fields in which markup is read, for services that want to be told.
-    pub(super) mrkdwn_in: Option<&'static [&'static str]>,
+/// More than a screenful. Clients fold attachments long before, and the title leads to the whole.
+const TEXT: Limit = Limit::Chars(8000);
+/// Two lines or so.
+const NAME: Limit = Limit::Chars(300);
+/// A field may hold an error message.
+const VALUE: Limit = Limit::Chars(2000);
+/// Our own messages have eight at the most.
+const MOST_FIELDS: usize = 20;
+
+/// The message's parts in this markup; `None` where the summary has told it all.
+pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
+    let text = match &message.body {
+        Body::None => String::new(),
+        Body::Lines(lines) => markup.render_within(&Text::join(lines.clone(), "\n"), TEXT),
+        Body::Prose(prose) => markup.render_within(prose, TEXT),
+    };
+    if text.is_empty() && message.fields.is_empty() && message.title.is_none() {
+        return None;
+    }
+    let mut parts = Map::new();
+    parts.insert("fallback".to_owned(), json!(markup.label(&message.summary.words(), NAME)));
+    parts.insert("color".to_owned(), json!(color(message.tone)));
+    if let Some(title) = &message.title {
+        add_title(&mut parts, title, markup);
+    }
+    if !text.is_empty() {
+        parts.insert("text".to_owned(), json!(text));
+    }
+    if !message.fields.is_empty() {
+        let fields = message.fields.iter().take(MOST_FIELDS).map(|field| field_of(field, markup));
+        parts.insert("fields".to_owned(), fields.collect());
+    }
+    if message.parts_suffice {
+        add_surroundings(&mut parts, message, markup);
+    }
+    Some(Value::Object(parts))
 }
 
-/// Characters of a title or a name.
-const LABEL_LIMIT: usize = 250;
-/// Fields beyond these are no reading any more.
-const FIELDS_AT_MOST: usize = 20;
-
-impl Form {
-    /// What stands below the summary; nothing where the summary says it all.
-    pub(super) fn attachment(&self, message: &Message) -> Option<Value> {
-        let text = self.body(&message.body);
-        let fields: Vec<Value> = message.fields.iter().take(FIELDS_AT_MOST).map(|f| self.field(f)).collect();
-        if text.is_empty() && fields.is_empty() {
-            return None;
-        }
-        let mut attachment = Map::new();
-        let mut set = |key: &str, value: Value| drop(attachment.insert(key.to_owned(), value));
-        set("fallback", json!(Markup::Plain.render_within(&message.summary, Limit::Chars(self.text_limit))));
-        set("color", json!(color(message.tone)));
-        // Of facts the summary is the headline already; prose gets the title that it belongs to.
-        if let (Some(title), false) = (&message.title, text.is_empty()) {
-            set("title", json!(self.markup.label(&title.text, Limit::Chars(LABEL_LIMIT))));
-            if let Some(url) = title.url.as_deref().filter(|url| is_web(url)) {
-                set("title_link", json!(url));
-            }
-        }
-        if !text.is_empty() {
-            set("text", json!(text));
-        }
-        if !fields.is_empty() {
-            set("fields", json!(fields));
-            self.footer(message, &mut set);
-        }
-        if let Some(places) = self.mrkdwn_in {
-            set("mrkdwn_in", json!(places));
-        }
-        Some(Value::Object(attachment))
-    }
-
-    fn footer(&self, message: &Message, set: &mut impl FnMut(&str, Value)) {
-        let place = &message.project;
-        if place.full_name.is_empty() {
-            return;
-        }
-        set("footer", json!(self.markup.label(&place.full_name, Limit::Chars(LABEL_LIMIT))));
-        if let Some(icon) = place.avatar_url.as_deref().filter(|url| is_web(url)) {
-            set("footer_icon", json!(icon));
-        }
-        if let Some(at) = message.at {
-            set("ts", json!(at.as_second()));
-        }
-    }
-
-    fn body(&self, body: &Body) -> String {
-        let text = match body {
-            Body::None => return String::new(),
-            Body::Lines(lines) => Text::join(lines.iter().cloned(), "\n"),
-            Body::Prose(text) => text.clone(),
-        };
-        self.markup.render_within(&text, Limit::Chars(self.text_limit))
-    }
-
-    fn field(&self, field: &Field) -> Value {
-        json!({
-            "title": self.markup.label(&field.name, Limit::Chars(LABEL_LIMIT)),
-            "value": self.markup.render_within(&field.value, Limit::Chars(self.field_limit)),
-            "short": field.short,
-        })
-    }
+fn add_title(parts: &mut Map<String, Value>, title: &Title, markup: Markup) {
+    let Some(url) = &title.url else {
+        // Some clients read markup in a title that has no link.
+        let words = markup.render_within(&Text::new().plain(title.text.as_str()), NAME);
+        parts.insert("title".to_owned(), json!(words));
+        return;
+    };
+    parts.insert("title".to_owned(), json!(markup.label(&title.text, NAME)));
+    parts.insert("title_link".to_owned(), json!(url));
 }
 
-/// GitLab's colours; the words are Slack's own names for green, yellow and red.
-fn color(tone: Tone) -> &'static str {
+fn field_of(field: &Field, markup: Markup) -> Value {
+    json!({
+        "title": field.name,
+        "value": markup.render_within(&field.value, VALUE),
+        "short": field.short,
+    })
+}
+
+/// Who, where and when, which otherwise the summary tells.
+fn add_surroundings(parts: &mut Map<String, Value>, message: &Message, markup: Markup) {
+    let mut add = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            parts.insert(name.to_owned(), value);
+        }
+    };
+    if let Some(author) = &message.author {
+        add("author_name", Some(json!(markup.label(&author.display, NAME))));
+        add("author_link", author.url.as_ref().map(|url| json!(url)));
+        add("author_icon", author.avatar_url.as_ref().map(|url| json!(url)));
+    }
+    let place = &message.project;
+    add("footer", (!place.full_name.is_empty()).then(|| json!(markup.label(&place.full_name, NAME))));
+    add("footer_icon", place.avatar_url.as_ref().map(|url| json!(url)));
+    add("ts", message.at.map(|at| json!(at.as_second())));
+}
+
+/// GitLab's own colours, which people know.
+const fn color(tone: Tone) -> &'static str {
     match tone {
         Tone::Neutral => "#334455",
         Tone::Notice => "#C95823",
@@ -100,8 +89,4 @@ fn color(tone: Tone) -> &'static str {
         Tone::Warning => "warning",
         Tone::Danger => "danger",
     }
-}
-
-fn is_web(url: &str) -> bool {
-    url.starts_with("https://") || url.starts_with("http://")
 }

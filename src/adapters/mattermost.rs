@@ -1,15 +1,15 @@
-//! Mattermost: incoming webhooks.
+//! Mattermost, through incoming webhooks
+//! (<https://developers.mattermost.com/integrate/webhooks/incoming/>).
 //!
-//! They take Slack's attachments with real Markdown, and answer `200` with the body `ok`, or JSON whose `id` names the
-//! mistake; its `message` is translated, so it is for people only
-//! (<https://developers.mattermost.com/integrate/webhooks/incoming/>, `server/channels/web/webhook.go` of the server).
+//! It takes Slack's messages, with Markdown in them. Errors are JSON with an `id` that stays when the words are
+//! translated, so the id decides, not the words; a proxy before the server answers in HTML.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::attachment::Form;
+use super::attachment::attachment;
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{
     Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, by_status, describe,
@@ -19,35 +19,27 @@ use crate::integration::Family;
 use crate::message::{Limit, Markup};
 use crate::settings::SecretUrl;
 
-/// Characters of a post: a quarter of 65,535 bytes. The server splits what is longer
-/// (<https://docs.mattermost.com/about/product.html>).
-const TEXT_LIMIT: usize = 16_383;
-/// Characters of an attachment's text: the server does not split attachments, so they stay well below a post.
-const ATTACHMENT_LIMIT: usize = 8000;
-const FIELD_LIMIT: usize = 2000;
-/// How often a dead webhook must say so before it is believed: the server gives the same answer when its database
-/// fails.
+/// A post holds 16,383 characters, and 4,000 on servers that were set up long ago
+/// (<https://docs.mattermost.com/product-overview/product-limits.html>); what is longer, the server splits.
+const TEXT: Limit = Limit::Chars(4000);
+/// Half of what a server allows by default to one address, where its limiter is on at all: all projects share it
+/// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
+const PER_HOST: (u32, u32) = (5, 20);
+/// The server also calls a webhook unknown while its database is away.
 const CONFIRMATIONS: u8 = 3;
 
 crate::settings! {
-    /// What Mattermost needs to be told.
+    /// What Mattermost needs.
     pub struct Settings {
-        /// The incoming webhook's address, as Mattermost shows it when the webhook is made.
-        pub webhook: SecretUrl = "https://mattermost.example.com/hooks/xxxxxxxxxxxxxxxxxxxxxxxxxx",
-        /// The name under which messages appear, if the server allows webhooks to choose one.
+        /// The address of an incoming webhook.
+        pub webhook: SecretUrl = "https://mattermost.example.com/hooks/xxx-generatedkey-xxx",
+        /// The name that messages are posted under, where the server allows another than the webhook's own.
         pub username: Option<String> = "forgebell",
     }
 }
 
-/// Mattermost, told through a webhook.
+/// The adapter.
 pub struct Mattermost;
-
-const FORM: Form = Form {
-    markup: Markup::Mattermost,
-    text_limit: ATTACHMENT_LIMIT,
-    field_limit: FIELD_LIMIT,
-    mrkdwn_in: None,
-};
 
 impl Adapter for Mattermost {
     const ABOUT: About = About {
@@ -76,37 +68,47 @@ impl Adapter for Mattermost {
             labels: true,
         },
         patience: Duration::from_secs(8 * 3600),
+        // Mattermost has no key to tell a repeated post by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "5 messages a second per server (bursts of 20); text up to 16,383 characters",
+        limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters.",
     };
     type Settings = Settings;
 
     fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
         let url = settings.webhook.expose();
         let origin = url.origin().ascii_serialization();
-        // A hook is a room, and what one room asks for holds up no other; the server counts requests by their sender,
-        // so all hooks of one server share the second bucket.
-        vec![
-            Bucket::new("mattermost webhook", &[url.as_str()], 5, Duration::from_secs(1), 20),
-            Bucket::new("mattermost server", &[&origin], 5, Duration::from_secs(1), 20),
-        ]
+        let per = |kind, part: &str| {
+            let (count, burst) = PER_HOST;
+            Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
+        };
+        // The first is the destination: what one hook suffers holds up no other. The server counts by sender, whatever
+        // the hook, so all hooks of one host share the second.
+        vec![per("mattermost webhook", url.as_str()), per("mattermost host", &origin)]
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
-        let request = HttpRequest::post_json(settings.webhook.expose().clone(), &message(settings, note));
-        Ok(Call { request: Request::Http(request), read: Box::new(|response| read(response)) })
+        let url = settings.webhook.expose().clone();
+        Ok(Call {
+            request: Request::Http(HttpRequest::post_json(url, &post(settings, note))),
+            read: Box::new(|response| {
+                let Response::Http(response) = response;
+                read(response)
+            }),
+        })
     }
 }
 
-fn message(settings: &Settings, note: &Notification<'_>) -> Value {
+fn post(settings: &Settings, note: &Notification<'_>) -> Value {
+    let message = note.message;
+    let text = if message.parts_suffice {
+        String::new()
+    } else {
+        Markup::Mattermost.render_within(&message.summary, TEXT)
+    };
     let mut body = Map::new();
-    let text = Markup::Mattermost.render_within(&note.message.summary, Limit::Chars(TEXT_LIMIT));
     body.insert("text".to_owned(), json!(text));
-    if let Some(attachment) = FORM.attachment(note.message) {
-        body.insert("attachments".to_owned(), json!([attachment]));
-    }
-    // The server strips one leading `#` itself; `@user` opens a direct message.
+    body.insert("attachments".to_owned(), attachment(message, Markup::Mattermost).into_iter().collect());
     if !note.target.is_empty() {
         body.insert("channel".to_owned(), json!(note.target));
     }
@@ -116,51 +118,58 @@ fn message(settings: &Settings, note: &Notification<'_>) -> Value {
     Value::Object(body)
 }
 
-/// The server's error, as far as it matters here.
+/// The server's errors (`AppError` in
+/// <https://github.com/mattermost/mattermost/blob/master/server/public/model/utils.go>).
 #[derive(Deserialize)]
-struct Refusal {
+struct AppError {
     id: String,
 }
 
-fn read(response: &Response) -> Answer {
-    let Response::Http(response) = response;
-    let refusal = serde_json::from_slice::<Refusal>(&response.body).ok();
-    if let Some(failure) = refusal.and_then(|refusal| by_id(&refusal.id, response)) {
+fn read(response: &HttpResponse) -> Answer {
+    let body = response.text();
+    if let Some(failure) =
+        serde_json::from_str(&body).ok().and_then(|error: AppError| named(&error.id, response))
+    {
         return Answer::Failed(failure);
     }
+    let (wait, why) = (response.retry_after(), describe(response));
     match response.status {
-        200..=299 if matches!(response.text().trim(), "ok" | "") => Answer::Taken,
-        // A login page, a proxy's greeting: not what the server says when it has a message.
-        200..=299 => {
-            Answer::Failed(Failure::Unavailable { maybe_taken: false, wait: None, why: describe(response) })
-        }
-        429 => Answer::Failed(Failure::Throttled { wait: wait(response), why: describe(response) }),
+        200..=299 => match body.trim() {
+            "ok" => Answer::Taken,
+            // A proxy's page in the server's place: it took nothing.
+            page if page.starts_with('<') => {
+                Answer::Failed(Failure::Unavailable { maybe_taken: false, wait, why })
+            }
+            // Not what the server says; but nothing says either that it did not take the post.
+            _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
+        },
+        429 => Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why }),
         _ => by_status(response),
     }
 }
 
-/// `Retry-After`, or the server's own header: seconds from now, unlike others' of that name.
-fn wait(response: &HttpResponse) -> Option<Duration> {
-    let reset = || response.header("x-ratelimit-reset")?.trim().parse().ok().map(Duration::from_secs);
-    response.retry_after().or_else(reset)
+/// Seconds from now, unlike most services' header of this name
+/// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
+fn reset(response: &HttpResponse) -> Option<Duration> {
+    let seconds = response.header("x-ratelimit-reset")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
-fn by_id(id: &str, response: &HttpResponse) -> Option<Failure> {
-    let why = || describe(response);
+/// The errors that the server names, by what follows from them; `None` for those that we do not know.
+fn named(id: &str, response: &HttpResponse) -> Option<Failure> {
+    let why = describe(response);
     Some(match id {
         "web.incoming_webhook.text.app_error"
-        | "model.incoming_hook.parse_data.app_error"
         | "web.incoming_webhook.parse.app_error"
-        | "api.webhook.incoming.error" => Failure::Rejected(why()),
-        "web.incoming_webhook.invalid.app_error" => {
-            Failure::Gone { why: why(), confirmations: CONFIRMATIONS }
-        }
+        | "model.incoming_hook.parse_data.app_error"
+        | "api.webhook.incoming.error" => Failure::Rejected(why),
+        "web.incoming_webhook.invalid.app_error" => Failure::Gone { why, confirmations: CONFIRMATIONS },
         "web.incoming_webhook.user.app_error"
         | "web.incoming_webhook.channel_locked.app_error"
         | "web.incoming_webhook.permissions.app_error"
         | "web.incoming_webhook.channel.app_error"
         | "app.channel.get.existing.app_error"
-        | "web.incoming_webhook.disabled.app_error" => Failure::Misconfigured(why()),
+        | "web.incoming_webhook.disabled.app_error" => Failure::Misconfigured(why),
         _ => return None,
     })
 }

@@ -6,11 +6,13 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells. [`attachment`] is no adapter, but a form of message that several services share.
+//! adapter may know of what it tells. Two files are no adapters: `attachment` holds what Slack's kin share, and
+//! `discreet` keeps credentials out of what services' answers let us say.
 
 mod attachment;
 #[cfg(test)]
 mod contract;
+mod discreet;
 mod mattermost;
 mod slack;
 
@@ -143,7 +145,7 @@ impl Entry {
             },
             targets: |settings, channels| A::targets(settings_of::<A>(settings), channels),
             buckets: |settings, target| A::buckets(settings_of::<A>(settings), target),
-            call: |settings, note| A::call(settings_of::<A>(settings), note),
+            call: |settings, note| A::call(settings_of::<A>(settings), note).map(discreet::discreet),
         }
     }
 

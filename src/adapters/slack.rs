@@ -1,63 +1,58 @@
-//! Slack: incoming webhooks, and the webhooks of its workflow builder.
+//! Slack, through incoming webhooks and workflow triggers.
 //!
-//! A webhook takes JSON and answers `200` with the body `ok`, or a status with a token that names the mistake
-//! (<https://api.slack.com/messaging/webhooks#handling_errors>,
-//! <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>). The token is read first: its
-//! status varies. A workflow's trigger has the same host and another path, takes a flat object of strings, and answers
-//! `{"ok":true}` or nothing.
+//! An incoming webhook takes a message: a text and attachments
+//! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks alike
+//! and takes something else: a flat object of strings, which the workflow names as its variables
+//! (<https://slack.com/help/articles/360041352714>). Which of them an address is, its path tells.
 //!
-//! Only webhooks of the older kind ("custom integrations") heed `channel` and `username`; those of apps post where they
-//! were installed, whatever is sent.
+//! Slack names what is wrong in the body, and its statuses vary between write-ups: so the body is read first
+//! (<https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>).
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::attachment::Form;
+use super::attachment::attachment;
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{
     Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, by_status, describe,
 };
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Limit, Markup, Message};
+use crate::message::{Body, Limit, Markup, Span, Text};
 use crate::settings::SecretUrl;
 
-/// Characters of a message's own text. 40,000 are taken, but beyond 4,000 clients split it
-/// (<https://api.slack.com/changelog/2018-04-truncating-really-long-messages>).
-const TEXT_LIMIT: usize = 4000;
-/// Characters of an attachment's text: no limit is published; clients fold it after 700 anyway.
-const ATTACHMENT_LIMIT: usize = 8000;
-/// Characters of a field, as Slack limits them in blocks (<https://api.slack.com/reference/block-kit/blocks#section>).
-const FIELD_LIMIT: usize = 2000;
-/// How often a dead webhook must say so before it is believed.
+/// Slack advises 4,000 characters and cuts at 40,000
+/// (<https://docs.slack.dev/changelog/2018-truncating-really-long-messages/>).
+const TEXT: Limit = Limit::Chars(4000);
+/// What goes into one variable of a workflow.
+const VARIABLE: Limit = Limit::Chars(3000);
+/// "One message per second" to a webhook, short bursts allowed
+/// (<https://docs.slack.dev/apis/web-api/rate-limits/>).
+const PER_WEBHOOK: (u32, u32) = (1, 5);
+/// The limit of a whole workspace is not published; this is ours.
+const PER_WORKSPACE: (u32, u32) = (5, 10);
+/// A webhook that Slack calls unknown this often in a row is one that somebody removed.
 const CONFIRMATIONS: u8 = 3;
 
 crate::settings! {
-    /// What Slack needs to be told.
+    /// What Slack needs.
     pub struct Settings {
-        /// The incoming webhook's address, as Slack shows it when the webhook is made.
+        /// The address of an incoming webhook, or of a workflow that starts from a webhook.
         pub webhook: SecretUrl = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
-        /// The name under which messages appear. Webhooks of Slack apps ignore it.
+        /// The name that messages are posted under, where the webhook allows another than its own.
         pub username: Option<String> = "forgebell",
     }
 }
 
-/// Slack, told through a webhook.
+/// The adapter.
 pub struct Slack;
-
-const FORM: Form = Form {
-    markup: Markup::Slack,
-    text_limit: ATTACHMENT_LIMIT,
-    field_limit: FIELD_LIMIT,
-    mrkdwn_in: Some(&["text", "fields"]),
-};
 
 impl Adapter for Slack {
     const ABOUT: About = About {
         slug: "slack",
         title: "Slack notifications",
-        summary: "Posts to Slack channels through an incoming webhook.",
+        summary: "Posts to Slack channels through an incoming webhook, or starts a workflow.",
         triggers: Triggers::of(&[
             Trigger::Push,
             Trigger::TagPush,
@@ -84,126 +79,197 @@ impl Adapter for Slack {
             labels: true,
         },
         patience: Duration::from_secs(8 * 3600),
+        // Slack has no key to tell a repeated message by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; text up to 4,000 characters",
+        limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters.",
     };
     type Settings = Settings;
 
     fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
         let url = settings.webhook.expose();
-        let host = url.host_str().unwrap_or_default();
-        let webhook = Bucket::new("slack webhook", &[url.as_str()], 1, Duration::from_secs(1), 5);
-        // /services/T…/B…/…, /workflows/T…/… and /triggers/T…/…: the second part is the workspace.
-        match url.path_segments().and_then(|mut segments| segments.nth(1)) {
-            Some(team) => {
-                vec![webhook, Bucket::new("slack workspace", &[host, team], 5, Duration::from_secs(1), 10)]
-            }
-            None => vec![webhook],
-        }
+        let (second, host) = (Duration::from_secs(1), url.host_str().unwrap_or_default());
+        let per = |kind, parts: &[&str], (count, burst)| Bucket::new(kind, parts, count, second, burst);
+        vec![
+            per("slack webhook", &[url.as_str()], PER_WEBHOOK),
+            per("slack workspace", &[host, workspace(url)], PER_WORKSPACE),
+        ]
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
-        let url = settings.webhook.expose().clone();
-        let body = if is_workflow(&url) { workflow(note) } else { message(settings, note) };
-        let request = Request::Http(HttpRequest::post_json(url, &body));
-        Ok(Call { request, read: Box::new(|response| read(response)) })
+        let url = settings.webhook.expose();
+        let workflow = is_workflow(url);
+        let body = if workflow { variables(note) } else { post(settings, note) };
+        Ok(Call {
+            request: Request::Http(HttpRequest::post_json(url.clone(), &body)),
+            read: Box::new(move |response| {
+                let Response::Http(response) = response;
+                read(response, workflow)
+            }),
+        })
     }
+}
+
+/// The `T…` of `/services/T…/B…/…`; a Slack of one's own has one workspace.
+fn workspace(url: &url::Url) -> &str {
+    let team = url.path_segments().and_then(|mut segments| segments.nth(1));
+    team.filter(|team| team.starts_with('T')).unwrap_or_default()
 }
 
 fn is_workflow(url: &url::Url) -> bool {
-    url.path().starts_with("/triggers/") || url.path().starts_with("/workflows/")
+    let first = url.path_segments().and_then(|mut segments| segments.next());
+    matches!(first, Some("triggers" | "workflows"))
 }
 
-fn message(settings: &Settings, note: &Notification<'_>) -> Value {
+fn post(settings: &Settings, note: &Notification<'_>) -> Value {
+    let message = note.message;
+    let text = if message.parts_suffice {
+        // Notifications on people's screens show the attachment's fallback instead.
+        String::new()
+    } else {
+        Markup::Slack.render_within(&message.summary, TEXT)
+    };
     let mut body = Map::new();
-    let text = Markup::Slack.render_within(&note.message.summary, Limit::Chars(TEXT_LIMIT));
     body.insert("text".to_owned(), json!(text));
-    if let Some(attachment) = FORM.attachment(note.message) {
-        body.insert("attachments".to_owned(), json!([attachment]));
-    }
+    let attachments = attachment(message, Markup::Slack).map(|mut attachment| {
+        attachment["mrkdwn_in"] = json!(["text", "fields"]);
+        attachment
+    });
+    body.insert("attachments".to_owned(), attachments.into_iter().collect());
     if !note.target.is_empty() {
         body.insert("channel".to_owned(), json!(note.target));
     }
     if let Some(username) = &settings.username {
         body.insert("username".to_owned(), json!(username));
     }
-    // Links lead to the forge, which mostly needs a login: their previews are noise.
-    body.insert("unfurl_links".to_owned(), json!(false));
-    body.insert("unfurl_media".to_owned(), json!(false));
     Value::Object(body)
 }
 
-/// A workflow's variables: strings only, by these names.
-fn workflow(note: &Notification<'_>) -> Value {
-    let Message { summary, project, author, .. } = note.message;
+/// What a workflow can name as its variables: strings only, plain, since it may show them anywhere.
+fn variables(note: &Notification<'_>) -> Value {
+    let message = note.message;
+    let plain = |text: &Text| Markup::Slack.label(&text.words(), VARIABLE);
+    let label = |words: &str| Markup::Slack.label(words, VARIABLE);
+    let details = match &message.body {
+        Body::None => String::new(),
+        Body::Lines(lines) => Markup::Slack.render_within(&Text::join(lines.clone(), "\n"), VARIABLE),
+        Body::Prose(prose) => Markup::Slack.render_within(prose, VARIABLE),
+    };
     json!({
-        "text": Markup::Plain.render_within(summary, Limit::Chars(TEXT_LIMIT)),
         "event": note.event.kind(),
-        "project": project.full_name,
-        "project_url": project.url,
-        "user": author.as_ref().map(|author| author.display.as_str()).unwrap_or_default(),
+        "text": plain(&message.summary),
+        "title": label(message.title.as_ref().map_or("", |title| &title.text)),
+        "url": url_of(note).unwrap_or_default(),
+        "details": details,
+        "author": label(message.author.as_ref().map_or("", |author| &author.display)),
+        "project": label(&message.project.full_name),
+        "project_url": message.project.url,
     })
 }
 
-fn read(response: &Response) -> Answer {
-    let Response::Http(response) = response;
-    let text = response.text();
-    let word = error_word(&text);
-    if let Some(failure) = word.as_deref().and_then(|word| by_word(word, response)) {
-        return Answer::Failed(failure);
-    }
-    match (response.status, word.as_deref()) {
-        (200..=299, None | Some("ok")) => Answer::Taken,
-        // Something between us and Slack answered: a proxy's page, a portal. Slack itself says `ok`.
-        (200..=299, Some(_)) => {
-            Answer::Failed(Failure::Unavailable { maybe_taken: false, wait: None, why: describe(response) })
-        }
-        // Where a status comes without a word that we know, its class decides.
-        (400, _) => Answer::Failed(Failure::Rejected(describe(response))),
-        _ => by_status(response),
-    }
-}
-
-/// The word that Slack answers with: the body itself, or the `error` of a JSON body. `None` where it says nothing, or a
-/// workflow says `{"ok":true}`.
-fn error_word(text: &str) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    let Ok(Value::Object(answer)) = serde_json::from_str::<Value>(text) else {
-        return Some(text.split([':', ' ', '\n']).next().unwrap_or_default().to_owned());
+/// Where the message leads: its title's page, else the first page that its headline names, else the project's.
+fn url_of(note: &Notification<'_>) -> Option<String> {
+    let message = note.message;
+    let link = |span: Span| match span {
+        Span::Link { url, .. } => Some(url),
+        _ => None,
     };
-    match (answer.get("ok"), answer.get("error").and_then(Value::as_str)) {
-        (Some(Value::Bool(true)), _) => None,
-        (_, Some(error)) => Some(error.to_owned()),
-        _ => Some("unknown".to_owned()),
+    let title = message.title.as_ref().and_then(|title| title.url.clone());
+    title
+        .or_else(|| message.headline().0.into_iter().find_map(link))
+        .or_else(|| Some(message.project.url.clone()))
+}
+
+fn read(response: &HttpResponse, workflow: bool) -> Answer {
+    let said = Said::of(&response.text());
+    let success = (200..=299).contains(&response.status);
+    let known = match &said {
+        Said::Word(name) | Said::No(name) => named(name, response),
+        Said::Ok | Said::Nothing | Said::Page => None,
+    };
+    match (known, said, response.status) {
+        (Some(failure), _, _) => Answer::Failed(failure),
+        (None, Said::Ok, _) if success => Answer::Taken,
+        (None, Said::Nothing, _) if success && workflow => Answer::Taken,
+        (None, Said::No(_), _) if success => Answer::Failed(Failure::Rejected(describe(response))),
+        // Something between us and Slack answered in its place.
+        (None, Said::Page, _) if success => unavailable(response, false),
+        // Neither "ok" nor any error that we know. Slack may have taken it; but that it says something else is no
+        // reason to give the message up, and it is seldom enough for a repetition to do no harm.
+        (None, _, _) if success => unavailable(response, true),
+        // With Slack this is an archived channel: the webhook lives on, and works again with another channel.
+        (None, _, 410) => Answer::Failed(Failure::Misconfigured(describe(response))),
+        (None, _, 501) => unavailable(response, false),
+        (None, _, _) => by_status(response),
     }
 }
 
-fn by_word(word: &str, response: &HttpResponse) -> Option<Failure> {
-    let why = || describe(response);
-    Some(match word {
-        "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token"
-        | "no_active_hooks" => Failure::Gone { why: why(), confirmations: CONFIRMATIONS },
-        "user_not_found"
-        | "channel_not_found"
-        | "channel_is_archived"
-        | "action_prohibited"
-        | "posting_to_general_channel_denied" => Failure::Misconfigured(why()),
+fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer {
+    let (wait, why) = (response.retry_after(), describe(response));
+    Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
+}
+
+/// What a body says.
+enum Said {
+    Ok,
+    /// A word, perhaps an error's name, perhaps with details behind it: `no_service`.
+    Word(String),
+    /// A clear no, with the error's name where there is one.
+    No(String),
+    Nothing,
+    /// HTML, or other things not meant for us.
+    Page,
+}
+
+impl Said {
+    fn of(body: &str) -> Self {
+        if let Ok(Value::Object(answer)) = serde_json::from_str(body) {
+            return Self::of_json(&answer);
+        }
+        let body = body.trim();
+        let word = body.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or_default();
+        match (body, word) {
+            ("", _) => Self::Nothing,
+            ("ok", _) => Self::Ok,
+            _ if body.starts_with('<') => Self::Page,
+            (_, word) => Self::Word(word.to_owned()),
+        }
+    }
+
+    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Services that took after Slack say `success` or the like: an
+    /// object that complains of nothing is an "ok".
+    fn of_json(answer: &Map<String, Value>) -> Self {
+        let denied = ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&Value::Bool(false)));
+        match answer.get("error").and_then(Value::as_str) {
+            Some(error) => Self::No(error.to_owned()),
+            None if denied => Self::No(String::new()),
+            None => Self::Ok,
+        }
+    }
+}
+
+/// The errors that Slack names, by what follows from them; `None` for names that we do not know.
+fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
+    let why = describe(response);
+    Some(match error {
         "invalid_payload"
         | "invalid_blocks"
         | "invalid_blocks_format"
         | "no_text"
-        | "too_many_attachments"
         | "msg_too_long"
         | "msg_blocks_too_long"
-        | "missing_text_or_fallback_or_attachments" => Failure::Rejected(why()),
-        "rate_limited" | "ratelimited" => Failure::Throttled { wait: response.retry_after(), why: why() },
-        "rollup_error" => {
-            Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why: why() }
-        }
+        | "missing_text_or_fallback_or_attachments"
+        | "too_many_attachments"
+        | "invalid_attachments" => Failure::Rejected(why),
+        "user_not_found"
+        | "action_prohibited"
+        | "posting_to_general_channel_denied"
+        | "channel_not_found"
+        | "channel_is_archived" => Failure::Misconfigured(why),
+        "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token"
+        | "no_active_hooks" => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        "rate_limited" | "ratelimited" => Failure::Throttled { wait: response.retry_after(), why },
+        "rollup_error" => Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why },
         _ => return None,
     })
 }

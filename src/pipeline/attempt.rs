@@ -3,6 +3,7 @@
 //! It works with the settings as they are now, not as they were when the delivery was written: a wrong webhook that was
 //! corrected meanwhile is healed, and no secret needs to lie in a queue row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,11 @@ use super::board::{Job, JobEvent};
 use super::retry::Outcome;
 use super::{Clock, Switches, signed};
 use crate::adapters::{self, Entry, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, Request, Response};
+use crate::call::{Answer, Bucket, Call, Failure, Response};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::Integration;
 use crate::message::compose;
-use crate::settings::Secret;
 use crate::store::{Catalog, Delivery};
 use crate::wire::{SendError, Transport};
 
@@ -32,6 +32,8 @@ pub struct Attempts {
     pub transport: Arc<dyn Transport>,
     pub switches: Switches,
     pub clock: Clock,
+    /// How old news may be, by slug, where it is not as the adapter says.
+    pub patience: Arc<BTreeMap<String, Duration>>,
 }
 
 /// A delivery whose integration was found to be there and willing.
@@ -73,7 +75,8 @@ impl Attempts {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
         let age = self.clock.now().duration_since(delivery.news_since);
-        if age > signed(entry.about.patience) {
+        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.patience);
+        if age > signed(patience) {
             return Err(Report::unsent(Outcome::Expired));
         }
         Ok(Prepared { integration, entry })
@@ -162,7 +165,7 @@ async fn carry_out(transport: &dyn Transport, mut call: Call) -> Report {
         };
         let outcome = match answer {
             Answer::Taken => Outcome::Delivered,
-            Answer::Failed(failure) => Outcome::Failed(redacted(failure, &request)),
+            Answer::Failed(failure) => Outcome::Failed(failure),
             Answer::Then(next) => {
                 call = next;
                 continue;
@@ -185,32 +188,6 @@ fn failure_of(error: SendError) -> Failure {
         SendError::Refused(why) => Failure::Misconfigured(why),
         SendError::NotSent(why) => Failure::Unavailable { maybe_taken: false, wait: None, why },
         SendError::NoAnswer(why) => Failure::Unavailable { maybe_taken: true, wait: None, why },
-    }
-}
-
-/// Takes out of a failure's words whatever of the request's credentials the service repeated in its answer.
-fn redacted(failure: Failure, request: &Request) -> Failure {
-    let Request::Http(request) = request;
-    let path = request.url.path().trim_matches('/');
-    let query = request.url.query().unwrap_or_default();
-    let authorization = request.headers.iter().filter(|(name, _)| *name == "authorization");
-    let secrets: Vec<&str> = [path, query]
-        .into_iter()
-        .chain(path.split('/'))
-        .chain(query.split('&').filter_map(|pair| pair.split_once('=').map(|(_, value)| value)))
-        .chain(authorization.flat_map(|(_, value)| value.split(' ')))
-        // Short words are no credentials, and would make the answer unreadable.
-        .filter(|secret| secret.len() >= 8)
-        .collect();
-    let clean = |why: String| secrets.iter().fold(why, |why, secret| why.replace(secret, Secret::MASK));
-    match failure {
-        Failure::Rejected(why) => Failure::Rejected(clean(why)),
-        Failure::Misconfigured(why) => Failure::Misconfigured(clean(why)),
-        Failure::Gone { why, confirmations } => Failure::Gone { why: clean(why), confirmations },
-        Failure::Throttled { wait, why } => Failure::Throttled { wait, why: clean(why) },
-        Failure::Unavailable { maybe_taken, wait, why } => {
-            Failure::Unavailable { maybe_taken, wait, why: clean(why) }
-        }
     }
 }
 

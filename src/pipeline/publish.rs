@@ -1,7 +1,7 @@
 //! Publishing events to the broker, as a forge would: for `forgebell publish`, the demo and the benches.
 
 use jiff::Timestamp;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 
 use super::amqp::{self, BrokerError, Config};
@@ -73,6 +73,16 @@ impl Publisher {
             Confirmation::Ack(None) => Ok(()),
             _ => Err(PublishError::Refused(routing_key.to_owned())),
         }
+    }
+
+    /// Takes queue and exchange away again, with what is in them, and parts: for whoever made its own for a while.
+    pub async fn dismantle(self) {
+        let Config { queue, exchange, .. } = &self.config;
+        // What can't be taken away stays: it has a name of its own, and whoever is asked to part parts.
+        let _ = self.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+        let _ =
+            self.channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;
+        self.close().await;
     }
 
     /// Parts in peace.

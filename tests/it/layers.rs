@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reading::{Kind, Source};
-use rules::{Home, MOST_LINES, OUTSIDE, PURE, ROOMS, SHARED_FORMS, SQL, Uses, WAITING_WORDS};
+use rules::{Home, MOST_LINES, OUTSIDE, PURE, ROOMS, SHARED_BY_ADAPTERS, SQL, Uses, WAITING_WORDS};
 
 // ---- the inspection ----------------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ impl House {
         let is_about_adapters = source.room() == "adapters" && source.module.len() > 1 && room == "adapters";
         let other = source.module.get(1) != Some(file)
             && self.modules.contains(&path.segments[1..3])
-            && !SHARED_FORMS.contains(&file.as_str());
+            && !SHARED_BY_ADAPTERS.contains(&file.as_str());
         (is_about_adapters && other)
             .then(|| format!("an adapter may not use another: `{}`", path.segments.join("::")))
     }
@@ -168,7 +168,7 @@ fn unregistered_adapters(house: &House, sources: &[Source]) -> Vec<Breach> {
         source.room() == "adapters"
             && source.module.len() == 2
             && !house.is_for_tests(source)
-            && !SHARED_FORMS.contains(&source.module[1].as_str())
+            && !SHARED_BY_ADAPTERS.contains(&source.module[1].as_str())
     };
     let registry = sources.iter().find(|source| source.module == ["adapters"]);
     let registered = registry.map(registered_words).unwrap_or_default();

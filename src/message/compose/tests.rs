@@ -1,1 +1,89 @@
+//! What is said of the events in `tests/payloads`.
 
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::compose;
+use crate::event::{Event, EventId};
+use crate::message::{Body, Markup, Message, Text};
+
+fn payloads() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+}
+
+fn decode(raw: Vec<u8>) -> Event {
+    let id = EventId::new("1").expect("an id");
+    Event::decode(id, jiff::Timestamp::UNIX_EPOCH, raw.into()).expect("an event")
+}
+
+fn event(file: &str) -> Event {
+    decode(std::fs::read(payloads().join(file)).expect("a payload"))
+}
+
+/// A payload with some of its parts changed.
+fn changed(file: &str, change: impl FnOnce(&mut serde_json::Value)) -> Event {
+    let raw = std::fs::read(payloads().join(file)).expect("a payload");
+    let mut json: serde_json::Value = serde_json::from_slice(&raw).expect("JSON");
+    change(&mut json);
+    decode(json.to_string().into())
+}
+
+fn message(event: &Event) -> Message {
+    compose(event).expect("a message")
+}
+
+fn summary(event: &Event) -> String {
+    Markup::Markdown.render(&message(event).summary)
+}
+
+fn plain(event: &Event) -> String {
+    message(event).summary.words()
+}
+
+fn files() -> Vec<String> {
+    let mut files = Vec::new();
+    for folder in ["", "captured"] {
+        for entry in std::fs::read_dir(payloads().join(folder)).expect("a folder") {
+            let name = entry.expect("an entry").file_name().into_string().expect("a name");
+            if name.ends_with(".json") {
+                files.push(Path::new(folder).join(name).to_string_lossy().into_owned());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A message as a person would read it.
+fn told(message: &Message) -> String {
+    let slack = |text: &Text| Markup::Slack.render(text);
+    let mut told = format!("  {}\n", slack(&message.summary));
+    if let Some(title) = &message.title {
+        let _ = writeln!(told, "  title: {} -> {}", title.text, title.url.as_deref().unwrap_or("-"));
+    }
+    let body = match &message.body {
+        Body::None => String::new(),
+        Body::Lines(lines) => slack(&Text::join(lines.clone(), "\n")),
+        Body::Prose(text) => slack(text),
+    };
+    for line in body.lines() {
+        let _ = writeln!(told, "  | {line}");
+    }
+    for field in &message.fields {
+        let _ = writeln!(told, "  {}: {}", field.name, slack(&field.value));
+    }
+    let author = message.author.as_ref();
+    let url = author.and_then(|author| author.url.as_deref()).unwrap_or("-");
+    let _ = write!(told, "  by {} -> {url}, {:?}", author.map_or("-", |a| &a.display), message.tone);
+    told
+}
+
+#[test]
+fn every_payload_is_told_or_not_told_on_purpose() {
+    let mut all = String::new();
+    for file in files() {
+        let told = compose(&event(&file)).map_or("  (nobody is told)".to_owned(), |message| told(&message));
+        let _ = writeln!(all, "{file}\n{told}\n");
+    }
+    insta::assert_snapshot!(all);
+}

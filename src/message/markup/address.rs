@@ -19,7 +19,7 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
     }
     let mut parsed = url::Url::parse(url).ok()?;
     let rest_at = match parsed.scheme() {
-        "http" | "https" => {
+        "http" | "https" if has_ordinary_host(&parsed) => {
             parsed.set_username("").ok()?;
             parsed.set_password(None).ok()?;
             let after_scheme = parsed.scheme().len() + "://".len();
@@ -30,8 +30,9 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
     };
     let (start, rest) = parsed.as_str().split_at(rest_at);
     let mut quiet = start.to_owned();
-    for byte in rest.bytes() {
-        if is_quiet_byte(byte) || (byte == b'@' && start == "mailto:") {
+    let recipient_at = if start == "mailto:" { rest.find('@') } else { None };
+    for (index, byte) in rest.bytes().enumerate() {
+        if is_quiet_byte(byte) || recipient_at == Some(index) {
             quiet.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -39,6 +40,17 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
         }
     }
     Some(Cow::Owned(quiet))
+}
+
+/// Letters, digits, dots and dashes, or a number. Internet names may hold more to the parser, `*` among it.
+fn has_ordinary_host(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => {
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        }
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+        None => false,
+    }
 }
 
 /// Whether an address is already all that [`address`] would make of it, which the forge's own almost always are.

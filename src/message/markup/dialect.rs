@@ -20,8 +20,9 @@ pub(super) trait Dialect: Copy {
         "\n"
     }
 
-    /// Whether spaces at the start of a line would mean something, and are left out.
-    fn trims_lines(self) -> bool {
+    /// Whether this is a space that would mean something at the start of a line, and is left out there.
+    fn trims(self, glyph: char) -> bool {
+        let _ = glyph;
         false
     }
 
@@ -39,11 +40,6 @@ pub(super) trait Dialect: Copy {
 
     /// A link that shows its own address. `spelled` is how people wrote it.
     fn bare_link(self, spelled: &str, address: &str, out: &mut String);
-
-    /// Code as the service can show it; each of its characters still goes through [`Dialect::code_glyph`].
-    fn code_text(self, code: &str) -> Cow<'_, str> {
-        Cow::Borrowed(code)
-    }
 
     /// What opens and closes this code within a line.
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>);
@@ -80,8 +76,18 @@ pub(super) struct At<'a> {
     /// What follows it in the same words.
     pub after: &'a str,
     pub line: Line,
-    /// Within the words of a link.
-    pub in_link: bool,
+    pub place: Place,
+    /// What the page holds so far; nothing in the words of a link, which are written apart.
+    pub written: &'a str,
+}
+
+/// What a character is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Words,
+    Link,
+    Code,
+    Block,
 }
 
 impl At<'_> {
@@ -90,14 +96,12 @@ impl At<'_> {
     }
 
     /// An `@` before a word that calls a whole room: Slack's `@here`, `@channel` and `@everyone`, Mattermost's
-    /// `@all`, in any case.
+    /// `@all`, in any case. Longer words count as well: a cut could make the shorter one of them.
     pub fn calls_everyone(&self) -> bool {
         const CALLS: [&str; 4] = ["channel", "everyone", "here", "all"];
-        let called = |word: &&str| {
-            let said = self.after.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-            said && !self.after[word.len()..].starts_with(char::is_alphanumeric)
-        };
-        self.glyph == '@' && CALLS.iter().any(|word| called(&word))
+        let called =
+            |word: &str| self.after.get(..word.len()).is_some_and(|said| said.eq_ignore_ascii_case(word));
+        self.glyph == '@' && CALLS.into_iter().any(called)
     }
 }
 
@@ -136,7 +140,7 @@ pub(super) fn link_words<D: Dialect>(dialect: D, words: &str, out: &mut String) 
     let mut before = None;
     for (index, glyph) in words.char_indices() {
         let after = &words[index + glyph.len_utf8()..];
-        dialect.glyph(&At { glyph, before, after, line: Line::Mid, in_link: true }, out);
+        dialect.glyph(&At { glyph, before, after, line: Line::Mid, place: Place::Link, written: "" }, out);
         before = Some(glyph);
     }
 }

@@ -47,8 +47,8 @@ impl Dialect for Irc {
         " "
     }
 
-    fn trims_lines(self) -> bool {
-        true
+    fn trims(self, glyph: char) -> bool {
+        matches!(glyph, ' ' | '\t')
     }
 
     fn marks(self, style: Style) -> (&'static str, &'static str) {

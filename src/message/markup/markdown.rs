@@ -5,13 +5,16 @@
 //! (<https://github.com/mattermost/marked/blob/master/lib/marked.js>, `inline.escape`). Its server, before that,
 //! makes Markdown of Slack's `<url|words>` and `@channel` of `<!channel>`, wherever they stand
 //! (`linkWithTextRegex` in <https://github.com/mattermost/mattermost/blob/master/server/channels/app/webhook.go>):
-//! so no `<` of people's words is left in a text, only its entity. Both parsers turn entities back.
+//! so no `<` and `>` of people's words is left in a text, only their entities. Both parsers turn entities back.
 //! Emoji such as `:tada:` are left alone: the forge shows them as emoji too, and that is what was meant.
 
 use std::borrow::Cow;
 
-use super::dialect::{Around, At, Dialect, Fit, Line, ZERO_WIDTH_SPACE, link_words};
+use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE, link_words};
 use crate::message::Style;
+
+/// Stands for a `|` that would be read as a part of a link.
+const LIKE_A_BAR: char = '\u{2223}';
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Markdown {
@@ -35,20 +38,25 @@ impl Markdown {
     }
 
     /// What begins a heading, a list or a quote at the start of a line.
-    fn line_start(at: &At<'_>, out: &mut String) -> bool {
+    fn line_start(self, at: &At<'_>, out: &mut String) {
         match (at.line, at.glyph) {
+            (Line::Start, '>') if self == Self::Mattermost => {}
             (Line::Start, '#' | '+' | '-' | '>') | (Line::Digits, '.' | ')') => out.push('\\'),
             // Underlines a heading. A backslash would be seen.
             (Line::Start, '=') => out.push(ZERO_WIDTH_SPACE),
-            _ => return false,
+            _ => {}
         }
-        true
+    }
+
+    fn is_slack_bar(self, at: &At<'_>) -> bool {
+        self == Self::Mattermost && (at.place == Place::Link || makes_slack_link(at))
     }
 
     fn escaped(self, at: &At<'_>, out: &mut String) {
         let word_follows = at.next().is_none_or(char::is_alphanumeric);
         let after_word = at.before.is_some_and(char::is_alphanumeric);
         match at.glyph {
+            '|' if self.is_slack_bar(at) => out.push(LIKE_A_BAR),
             '`' | '*' | '_' | '[' | ']' | '|' => {
                 out.push('\\');
                 out.push(at.glyph);
@@ -63,6 +71,8 @@ impl Markdown {
             '\\' if at.next().is_some_and(|c| c.is_ascii_alphanumeric()) => out.push('\\'),
             '\\' => out.push_str("\\\\"),
             '<' => out.push_str(self.less_than()),
+            // Behind code it might end a link that the code began.
+            '>' if self == Self::Mattermost => out.push_str("&gt;"),
             '&' if begins_entity(at.after) => out.push_str(self.ampersand()),
             '@' => {
                 out.push('@');
@@ -81,8 +91,9 @@ impl Markdown {
             }
             // Before a link it would make an image of it.
             '!' if at.next().is_none() => out.push_str("\\!"),
-            // Mattermost takes the picture of a line break for one.
-            '\t' | '\u{2424}' | '\u{a0}' => out.push(' '),
+            '\t' | '\u{a0}' => out.push(' '),
+            // Mattermost takes this picture of a line break for one; the arrow says the same.
+            '\u{2424}' => out.push('\u{21b5}'),
             other => out.push(other),
         }
     }
@@ -90,7 +101,7 @@ impl Markdown {
 
 impl Dialect for Markdown {
     fn glyph(self, at: &At<'_>, out: &mut String) {
-        Self::line_start(at, out);
+        self.line_start(at, out);
         self.escaped(at, out);
     }
 
@@ -105,11 +116,12 @@ impl Dialect for Markdown {
                 out.push(ZERO_WIDTH_SPACE);
                 out.push('`');
             }
-            // A call after Slack's fashion, which the server expands within code too.
-            '<' if self == Self::Mattermost && at.after.starts_with('!') => {
+            // Calls after Slack's fashion, which the server expands within code too.
+            '<' if self == Self::Mattermost && (at.after.starts_with(['!', '@']) || is_user_id(at.after)) => {
                 out.push('<');
                 out.push(ZERO_WIDTH_SPACE);
             }
+            '|' if self.is_slack_bar(at) => out.push(LIKE_A_BAR),
             other => out.push(other),
         }
     }
@@ -122,8 +134,9 @@ impl Dialect for Markdown {
         }
     }
 
-    fn trims_lines(self) -> bool {
-        true
+    /// Four spaces would begin a block of code. To Mattermost, no-break spaces are spaces like others.
+    fn trims(self, glyph: char) -> bool {
+        matches!(glyph, ' ' | '\t' | '\u{a0}')
     }
 
     fn marks(self, style: Style) -> (&'static str, &'static str) {
@@ -182,13 +195,6 @@ impl Dialect for Markdown {
         }
     }
 
-    fn code_text(self, code: &str) -> Cow<'_, str> {
-        match self {
-            Self::Mattermost => without_slack_links(code),
-            Self::Common => Cow::Borrowed(code),
-        }
-    }
-
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>) {
         // Runs of backticks are broken up in `code_glyph`, so two are always more than any run within.
         match (code.contains('`'), code.starts_with('`') || code.ends_with('`')) {
@@ -220,6 +226,12 @@ fn begins_entity(after: &str) -> bool {
     end > 0 && name[end..].starts_with(';')
 }
 
+/// Whether `<` is followed by what Mattermost's server would take for one of its users: 26 letters and digits.
+fn is_user_id(after: &str) -> bool {
+    let end = after.find(|c: char| !c.is_ascii_alphanumeric());
+    end == Some(26) && after[26..].starts_with('>')
+}
+
 /// Whether the brackets in a link's words pair up, none within another.
 fn brackets_pair_up(words: &str) -> bool {
     let mut open = false;
@@ -233,32 +245,18 @@ fn brackets_pair_up(words: &str) -> bool {
     !open
 }
 
-/// Code without what Mattermost's server would take for a link after Slack's fashion, `<…|…>` on one line, and
-/// turn around: a sign of the same shape stands for the bar.
-fn without_slack_links(code: &str) -> Cow<'_, str> {
-    if !code.contains('<') || !code.contains('|') {
-        return Cow::Borrowed(code);
-    }
-    let mut kept = String::with_capacity(code.len());
-    let mut rest = code;
-    while let Some(bar) = slack_link(rest) {
-        kept.push_str(&rest[..bar]);
-        kept.push('\u{2223}');
-        rest = &rest[bar + 1..];
-    }
-    kept.push_str(rest);
-    Cow::Owned(kept)
-}
-
-/// Where the bar of the first `<…|…>` stands.
-fn slack_link(code: &str) -> Option<usize> {
-    let mut last = [(0, ""); 2];
-    for (at, mark) in code.match_indices(['<', '|', '>', '\n']) {
-        let [(less_at, less), (bar_at, bar)] = last;
-        if (less, bar, mark) == ("<", "|", ">") && bar_at > less_at + 1 && at > bar_at + 1 {
-            return Some(bar_at);
-        }
-        last = [last[1], (at, mark)];
-    }
-    None
+/// Whether a `|` would make a Slack link, `<…|…>` on one line, of what was written and what follows: Mattermost's
+/// server would turn the two parts around, in code as well.
+fn makes_slack_link(at: &At<'_>) -> bool {
+    let line = at.written.rsplit('\n').next().unwrap_or_default();
+    let opened = line
+        .rfind(['<', '|', '>'])
+        .is_some_and(|mark| line[mark..].starts_with('<') && mark + 1 < line.len());
+    let closes = match at.after.find(['|', '>', '\n']) {
+        Some(0) => false,
+        Some(mark) => at.after[mark..].starts_with('>'),
+        // What follows a block stands on another line; what follows anything else may close the link.
+        None => at.place != Place::Block,
+    };
+    opened && closes
 }

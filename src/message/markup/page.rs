@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::Limit;
 use super::address::{Piece, address, pieces};
 use super::clean::{clean, cluster, one_line};
-use super::dialect::{Around, At, Dialect, Fit, Line, ZERO_WIDTH_SPACE};
+use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE};
 use crate::message::{Span, Style, Text};
 
 const ELLIPSIS: &str = "…";
@@ -37,8 +37,8 @@ pub(super) struct Page<D> {
     solid: usize,
     /// Where the last style was closed.
     closed_at: Option<usize>,
-    /// The last piece was a bare address: words right behind it would be taken for a part of it.
-    after_address: bool,
+    /// Where the last bare address ended: what stands right behind it would be taken for a part of it.
+    address_end: Option<usize>,
     scratch: String,
 }
 
@@ -66,7 +66,7 @@ impl<D: Dialect> Page<D> {
             open: Vec::new(),
             solid: 0,
             closed_at: None,
-            after_address: false,
+            address_end: None,
             scratch: String::new(),
         }
     }
@@ -85,7 +85,7 @@ impl<D: Dialect> Page<D> {
         if self.full {
             let kept = self.out[self.solid..].trim_end().len();
             self.out.truncate(self.solid + kept);
-            if self.after_address {
+            if self.address_end == Some(self.out.len()) {
                 self.out.push(' ');
             }
             self.out.push_str(ELLIPSIS);
@@ -166,7 +166,8 @@ impl<D: Dialect> Page<D> {
         }
     }
 
-    fn fit(&self, first: char, last: char, after: Option<char>) -> Fit {
+    fn fit(&mut self, first: char, last: char, after: Option<char>) -> Fit {
+        self.begin();
         let before = if self.line == Line::Start { None } else { self.out.chars().next_back() };
         let at_closer = self.closed_at == Some(self.out.len()) && self.line != Line::Start;
         self.dialect.fit(&Around { before, first, last, after, at_closer })
@@ -192,7 +193,7 @@ impl<D: Dialect> Page<D> {
         // A space must fit between it and the `…`.
         if self.fits(&piece, 1) {
             self.put(&piece);
-            self.after_address = true;
+            self.address_end = Some(self.out.len());
         } else {
             self.full = true;
         }
@@ -200,14 +201,17 @@ impl<D: Dialect> Page<D> {
     }
 
     fn glyphs(&mut self, words: &str) {
+        if words.is_empty() {
+            return;
+        }
+        self.begin();
         let mut before = None;
         let mut rest = words;
         while !self.full {
-            if self.room.is_none() && self.line == Line::Mid && self.due == 0 {
+            if self.room.is_none() && self.line == Line::Mid {
                 let harmless = rest.bytes().take_while(|b| is_harmless(*b)).count();
                 if harmless > 0 {
                     self.out.push_str(&rest[..harmless]);
-                    self.after_address = false;
                     before = rest[..harmless].chars().next_back();
                     rest = &rest[harmless..];
                 }
@@ -215,11 +219,11 @@ impl<D: Dialect> Page<D> {
             let Some(glyph) = rest.chars().next() else { break };
             let whole = if self.room.is_some() { cluster(rest) } else { glyph.len_utf8() };
             let after = &rest[glyph.len_utf8()..];
-            let is_space = matches!(glyph, ' ' | '\t' | '\u{a0}');
-            if !(is_space && self.line == Line::Start && self.dialect.trims_lines()) {
-                let at = At { glyph, before, after, line: self.line, in_link: false };
+            if !(self.line == Line::Start && self.dialect.trims(glyph)) {
                 let mut piece = std::mem::take(&mut self.scratch);
                 piece.clear();
+                let at =
+                    At { glyph, before, after, line: self.line, place: Place::Words, written: &self.out };
                 self.dialect.glyph(&at, &mut piece);
                 piece.push_str(&rest[glyph.len_utf8()..whole]);
                 let digits = glyph.is_ascii_digit() && self.line != Line::Mid;
@@ -237,8 +241,11 @@ impl<D: Dialect> Page<D> {
     fn link(&mut self, words: &str, url: &str, style: Style, after: Option<char>) {
         let words = one_line(words);
         let Some(address) = address(url) else { return self.words(&words, style, after) };
-        if words.is_empty() || words == url.trim() {
-            return self.bare_link(url.trim(), &address);
+        if words.is_empty() {
+            return self.bare_link(&address, &address);
+        }
+        if words == url.trim() {
+            return self.bare_link(&words, &address);
         }
         let (opener, closer) = self.dialect.marks(style);
         // What a link begins and ends with is punctuation in every markup.
@@ -263,6 +270,7 @@ impl<D: Dialect> Page<D> {
         if code.is_empty() {
             return;
         }
+        self.begin();
         let (mut opener, mut closer) = self.dialect.code_marks(&code);
         if !opener.is_empty() {
             // Marks that touch letters, or one another, are read as something else.
@@ -274,12 +282,12 @@ impl<D: Dialect> Page<D> {
                 closer = format!("{closer}{ZERO_WIDTH_SPACE}").into();
             }
         }
-        self.enclosed(&opener, closer, |page| page.code_glyphs(&page.dialect.code_text(&code)));
+        self.enclosed(&opener, closer, |page| page.code_glyphs(&code, Place::Code));
     }
 
     fn code_block(&mut self, code: &str) {
         let code = clean(code);
-        let code = self.dialect.code_text(code.trim_matches('\n'));
+        let code = code.trim_matches('\n');
         if code.trim().is_empty() {
             return;
         }
@@ -305,7 +313,7 @@ impl<D: Dialect> Page<D> {
                     page.put_unmarked(line_break);
                     page.put_unmarked(&mark);
                 }
-                page.code_glyphs(line);
+                page.code_glyphs(line, Place::Block);
             }
         });
         self.quoted = quoted;
@@ -313,13 +321,14 @@ impl<D: Dialect> Page<D> {
         self.line = if end.is_empty() { Line::Mid } else { Line::Start };
     }
 
-    fn code_glyphs(&mut self, code: &str) {
+    fn code_glyphs(&mut self, code: &str, place: Place) {
         let mut before = None;
         let mut rest = code;
         while let (Some(glyph), false) = (rest.chars().next(), self.full) {
             let whole = if self.room.is_some() { cluster(rest) } else { glyph.len_utf8() };
-            let at = At { glyph, before, after: &rest[glyph.len_utf8()..], line: Line::Mid, in_link: false };
             let mut piece = std::mem::take(&mut self.scratch);
+            let after = &rest[glyph.len_utf8()..];
+            let at = At { glyph, before, after, line: Line::Mid, place, written: &self.out };
             piece.clear();
             self.dialect.code_glyph(&at, &mut piece);
             piece.push_str(&rest[glyph.len_utf8()..whole]);
@@ -366,7 +375,6 @@ impl<D: Dialect> Page<D> {
             self.out.push_str(&self.open.pop().unwrap_or_default());
             self.solid = self.out.len();
             self.closed_at = Some(self.out.len());
-            self.after_address = false;
         }
     }
 
@@ -402,16 +410,21 @@ impl<D: Dialect> Page<D> {
         })
     }
 
-    /// Writes a piece, whole or not at all, after the line breaks that are due and the marks of a quoted line.
-    fn put(&mut self, piece: &str) {
-        if piece.is_empty() || self.full {
-            return;
-        }
+    /// Writes the line breaks that are due: after this, `line` says where the next piece will stand.
+    fn begin(&mut self) {
         self.after_block = false;
         while self.due > 0 && !self.full {
             self.due -= 1;
             self.write_line_break();
         }
+    }
+
+    /// Writes a piece, whole or not at all, after the line breaks that are due and the marks of a quoted line.
+    fn put(&mut self, piece: &str) {
+        if piece.is_empty() || self.full {
+            return;
+        }
+        self.begin();
         if self.line == Line::Start && self.quoted > 0 {
             let mark = self.dialect.quote_mark().repeat(self.quoted);
             self.put_unmarked(&mark);
@@ -433,7 +446,6 @@ impl<D: Dialect> Page<D> {
             room.left -= cost;
         }
         self.out.push_str(piece);
-        self.after_address = false;
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::dialect::{Around, At, Dialect, Fit, Line, ZERO_WIDTH_SPACE, link_words};
+use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE, link_words};
 use crate::message::Style;
 
 /// Invisible, and Slack no longer sees a quote in the `>` behind it.
@@ -68,7 +68,7 @@ impl Dialect for Slack {
                 escape(at, out);
             }
             // Ends the address within a link.
-            '|' if at.in_link => out.push('\u{2223}'),
+            '|' if at.place == Place::Link => out.push('\u{2223}'),
             glyph => match look_alike(glyph) {
                 Some(other) if !within_word => out.push(other),
                 _ => escape(at, out),

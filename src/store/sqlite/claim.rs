@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::lanes::{self, Foreign};
-use super::rows::{STORED_EVENT, Step, at, change, find, moment, ms, stored_event};
-use super::{leases, rows};
+use super::leases;
+use super::rows::{self, Step, at, change, find, moment, ms, prepare, stored_event};
 use crate::integration::IntegrationId;
 use crate::store::{
     Claim, Claimed, Delivery, DeliveryId, DestinationKey, Lane, Result, StoredEvent, route_key,
@@ -47,8 +47,6 @@ struct Candidate {
     news_since: Timestamp,
 }
 
-const CANDIDATE: &str = "id, event, lane, destination, due, integration, target, attempts, news_since";
-
 impl Candidate {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -69,21 +67,22 @@ impl Candidate {
     }
 }
 
-/// The ready rows of a destination that are due.
-pub(super) fn ready_sql() -> String {
-    format!(
-        "SELECT {CANDIDATE} FROM deliveries INDEXED BY deliveries_ready
-         WHERE destination = ?1 AND step = 0 AND due <= ?2 ORDER BY due, id"
-    )
+/// A query for what [`Candidate::read`] reads.
+macro_rules! candidates {
+    ($from:literal) => {
+        concat!("SELECT id, event, lane, destination, due, integration, target, attempts, news_since ", $from)
+    };
 }
 
+/// The ready rows of a destination that are due.
+const READY: &str = candidates!(
+    "FROM deliveries INDEXED BY deliveries_ready WHERE destination = ?1 AND step = 0 AND due <= ?2 ORDER BY due, id"
+);
+
 /// The row behind a row in its lane.
-pub(super) fn next_sql() -> String {
-    format!(
-        "SELECT {CANDIDATE} FROM deliveries INDEXED BY deliveries_lane
-         WHERE lane = ?1 AND step <= 1 AND id > ?2 ORDER BY id LIMIT 1"
-    )
-}
+const NEXT: &str = candidates!(
+    "FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND step <= 1 AND id > ?2 ORDER BY id LIMIT 1"
+);
 
 impl Claiming<'_> {
     fn destination(&mut self, destination: &DestinationKey) -> Result<Claimed> {
@@ -116,7 +115,7 @@ impl Claiming<'_> {
     fn ready(&self, destination: &DestinationKey) -> Result<BinaryHeap<Reverse<Candidate>>> {
         let mut candidates = BinaryHeap::new();
         let mut put_off = Vec::new();
-        let mut statement = self.connection.prepare_cached(&ready_sql())?;
+        let mut statement = prepare(self.connection, READY)?;
         let mut rows = statement.query(params![destination, ms(self.claim.now)])?;
         while candidates.len() < self.claim.limit
             && put_off.len() < PUT_OFF_AT_ONCE
@@ -150,7 +149,7 @@ impl Claiming<'_> {
     }
 
     fn behind(&self, candidate: &Candidate) -> Result<Option<Candidate>> {
-        let mut statement = self.connection.prepare_cached(&next_sql())?;
+        let mut statement = prepare(self.connection, NEXT)?;
         Ok(statement.query_row([candidate.lane, candidate.id], Candidate::read).optional()?)
     }
 
@@ -184,8 +183,8 @@ impl Claiming<'_> {
         if let Some(event) = self.events.get(&seq) {
             return Ok(Arc::clone(event));
         }
-        let sql = format!("SELECT {STORED_EVENT} FROM events WHERE seq = ?1");
-        let event = self.connection.prepare_cached(&sql)?.query_row([seq], |row| stored_event(row, 0))?;
+        let sql = "SELECT id, occurred_at, raw FROM events WHERE seq = ?1";
+        let event = prepare(self.connection, sql)?.query_row([seq], |row| stored_event(row, 0))?;
         let event = Arc::new(event);
         self.events.insert(seq, Arc::clone(&event));
         Ok(event)
@@ -208,7 +207,7 @@ fn held_until(connection: &Connection, key: &str, now: Timestamp) -> Result<Opti
 
 /// Destinations one after another (the smallest key, then the smallest that is greater), each with its earliest due
 /// time: a few steps into the index for each, however many rows it has.
-pub(super) const WAITING: &str = "WITH RECURSIVE destinations (destination) AS (
+const WAITING: &str = "WITH RECURSIVE destinations (destination) AS (
          SELECT min(destination) FROM deliveries INDEXED BY deliveries_ready WHERE step = 0
          UNION ALL
          SELECT (SELECT min(d.destination) FROM deliveries AS d INDEXED BY deliveries_ready
@@ -227,9 +226,8 @@ pub(super) fn waiting(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(DestinationKey, Timestamp)>> {
-    let mut statement = connection.prepare_cached(WAITING)?;
-    let rows = statement.query_map(params![rows::ms(now), rows::limit(limit)], |row| {
-        Ok((row.get(0)?, moment(row.get(1)?)?))
-    })?;
+    let mut statement = prepare(connection, WAITING)?;
+    let rows = statement
+        .query_map(params![ms(now), rows::limit(limit)], |row| Ok((row.get(0)?, moment(row.get(1)?)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

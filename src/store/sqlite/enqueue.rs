@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, named_params};
 
 use super::lanes::{self, Foreign};
-use super::rows::{EventRow, Step, find, ms};
+use super::rows::{EventRow, Step, find, ms, prepare};
 use super::{inbox, leases};
 use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
 
@@ -83,7 +83,7 @@ fn number_of(connection: &Connection, event: &EventRow, origin: &Origin) -> Resu
     known.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
 }
 
-pub(super) const BY_DIGEST: &str = "SELECT max(seq) FROM events WHERE digest = ?1";
+const BY_DIGEST: &str = "SELECT max(seq) FROM events WHERE digest = ?1";
 
 fn by_digest(connection: &Connection, digest: &BodyDigest) -> Result<Option<i64>> {
     Ok(find::<Option<i64>>(connection, BY_DIGEST, [digest.0.as_slice()])?.flatten())
@@ -123,8 +123,7 @@ fn insert(
         // Its id will be the greatest.
         None => lanes::enter(connection, delivery.lane, i64::MAX)?,
     };
-    let written = connection
-        .prepare_cached(
+    let written = prepare(connection,
             "INSERT INTO deliveries (event, integration, target, destination, lane, step, due, news_since, created_at,
                                      lease_node, lease_until)
              VALUES (:event, :integration, :target, :destination, :lane, :step, :now, :news_since, :now,

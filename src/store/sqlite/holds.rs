@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::rows::{HOLD, change, hold as read, ms};
+use super::rows::{HOLD, change, hold as read, ms, prepare};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{Hold, Result};
 
@@ -36,15 +36,15 @@ pub(super) fn lift(connection: &Connection, key: &str, now: Timestamp) -> Result
     Ok(())
 }
 
-pub(super) const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
+const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE step <= 1 AND due > ?2 AND 'route:' || integration || '>' || target = ?1";
 
-pub(super) const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
+const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE step <= 1 AND due > ?2 AND integration = ?1";
 
 pub(super) fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
     let sql = format!("SELECT {HOLD} FROM holds WHERE until > ?1 ORDER BY key");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = prepare(connection, &sql)?;
     let rows = statement.query_map([ms(now)], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

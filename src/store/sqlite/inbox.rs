@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::{self, EventRow, STORED_EVENT, change, stored_event};
+use super::rows::{self, EventRow, change, prepare, stored_event};
 use crate::store::{Result, StoredEvent};
 
 pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
@@ -11,15 +11,12 @@ pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
     Ok(true)
 }
 
-pub(super) fn peek_sql() -> String {
-    format!(
-        "SELECT inbox.seq, {STORED_EVENT} FROM inbox CROSS JOIN events ON events.seq = inbox.seq
-         WHERE inbox.seq > ?1 ORDER BY inbox.seq LIMIT ?2"
-    )
-}
+const PEEK: &str =
+    "SELECT inbox.seq, id, occurred_at, raw FROM inbox CROSS JOIN events ON events.seq = inbox.seq
+     WHERE inbox.seq > ?1 ORDER BY inbox.seq LIMIT ?2";
 
 pub(super) fn peek(connection: &Connection, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
-    let mut statement = connection.prepare_cached(&peek_sql())?;
+    let mut statement = prepare(connection, PEEK)?;
     let rows = statement
         .query_map(params![after, rows::limit(limit)], |row| Ok((row.get(0)?, stored_event(row, 1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::rows::{Step, change, find};
+use super::rows::{Step, change, find, prepare};
 use crate::store::{Lane, NodeId};
 
 /// The first open row of a lane that nobody has leased.
-pub(super) const FIRST: &str =
+const FIRST: &str =
     "SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND step <= 1 ORDER BY id LIMIT 1";
 
 pub(super) fn first(connection: &Connection, lane: Lane) -> rusqlite::Result<Option<i64>> {
@@ -50,7 +50,7 @@ fn put(connection: &Connection, id: i64, step: Step) -> rusqlite::Result<()> {
 pub(super) struct Foreign(HashMap<i64, i64>);
 
 /// Two ranges and not one `<>`: so the index is used.
-pub(super) const FOREIGN: [&str; 2] = [
+const FOREIGN: [&str; 2] = [
     "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2 AND lease_node < ?1",
     "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2 AND lease_node > ?1",
 ];
@@ -60,7 +60,7 @@ impl Foreign {
     pub(super) fn to(connection: &Connection, node: &NodeId) -> rusqlite::Result<Self> {
         let mut lanes = HashMap::new();
         for sql in FOREIGN {
-            let mut statement = connection.prepare_cached(sql)?;
+            let mut statement = prepare(connection, sql)?;
             let mut rows = statement.query([&node.0])?;
             while let Some(row) = rows.next()? {
                 let (lane, id): (i64, i64) = (row.get(0)?, row.get(1)?);

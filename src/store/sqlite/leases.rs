@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::lanes;
-use super::rows::{change, find, ms};
+use super::rows::{change, find, ms, prepare};
 use crate::store::{DeliveryId, Lane, Lease, NodeId, Result};
 
 /// The nodes that have leases, one after another: the smallest name, then the smallest that is greater.
@@ -17,7 +17,7 @@ const NODES: &str = "WITH RECURSIVE nodes (node) AS (
      )";
 
 /// Rows whose leases have lapsed.
-pub(super) fn lapsed_sql() -> String {
+fn lapsed_sql() -> String {
     format!(
         "{NODES} SELECT d.id, d.lane FROM nodes CROSS JOIN deliveries AS d INDEXED BY deliveries_leases
          WHERE d.step = 2 AND d.lease_node = nodes.node AND d.lease_until <= ?1 LIMIT ?2"
@@ -65,7 +65,7 @@ pub(super) fn renew(connection: &Connection, lease: &Lease) -> Result<()> {
 
 /// Ends the leases of the rows that the query names, with their lanes.
 fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<()> {
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = prepare(connection, sql)?;
     let rows = statement.query_map(params, |row| Ok((row.get(0)?, Lane(row.get(1)?))))?;
     // Collected before anything is written: the query reads what the writing changes.
     for (id, lane) in rows.collect::<rusqlite::Result<Vec<(i64, Lane)>>>()? {

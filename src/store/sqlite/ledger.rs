@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::lanes;
-use super::rows::{self, HOLD, Step, at, blob, change, event_id, find, hold, moment, ms};
+use super::rows::{self, HOLD, Step, at, blob, change, event_id, find, hold, moment, ms, prepare};
 use crate::integration::IntegrationId;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State,
@@ -36,7 +36,7 @@ fn line(row: &Row<'_>) -> rusqlite::Result<DeliveryLine> {
 }
 
 /// The list's query: one of six, by whether an integration is named and by where the state's rows are found.
-pub(super) fn list_sql(filter: &DeliveryFilter) -> String {
+fn list_sql(filter: &DeliveryFilter) -> String {
     let state = match filter.state {
         // What waits is found through the indexes of what waits: few rows, wherever they are.
         Some(State::Waiting) => {
@@ -60,7 +60,7 @@ pub(super) fn list_sql(filter: &DeliveryFilter) -> String {
 }
 
 pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
-    let mut statement = connection.prepare_cached(&list_sql(filter))?;
+    let mut statement = prepare(connection, &list_sql(filter))?;
     let rows = statement.query_map(
         named_params! {
             ":before": filter.before.map_or(i64::MAX, |before| before.0),
@@ -77,10 +77,8 @@ pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<D
     let sql = format!(
         "SELECT {LINE}, e.raw FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event WHERE d.id = ?1"
     );
-    let found = connection
-        .prepare_cached(&sql)?
-        .query_row([id.0], |row| Ok((line(row)?, blob(row, 13)?)))
-        .optional()?;
+    let found =
+        prepare(connection, &sql)?.query_row([id.0], |row| Ok((line(row)?, blob(row, 13)?))).optional()?;
     let Some((line, raw)) = found else { return Ok(None) };
     let hold = if line.state == State::Waiting { hold_on(connection, &line)? } else { None };
     Ok(Some(DeliveryDetail { attempts: attempts(connection, id)?, line, raw, hold }))
@@ -90,12 +88,12 @@ pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<D
 fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
     let sql = format!("SELECT {HOLD} FROM holds WHERE key IN (?1, ?2) ORDER BY until DESC LIMIT 1");
     let route = route_key(&line.integration, &line.target);
-    Ok(connection.prepare_cached(&sql)?.query_row(params![line.destination, route], hold).optional()?)
+    Ok(prepare(connection, &sql)?.query_row(params![line.destination, route], hold).optional()?)
 }
 
 fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {
     let sql = "SELECT n, at, latency_ms, outcome, status, note FROM attempts WHERE delivery = ?1 ORDER BY n";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = prepare(connection, sql)?;
     let rows = statement.query_map([id.0], |row| {
         let attempt = StoredAttempt {
             at: at(row, 1)?,
@@ -121,7 +119,7 @@ pub(super) fn resend(connection: &Connection, id: DeliveryId, now: Timestamp) ->
     Ok(true)
 }
 
-pub(super) const DEPTH: &str = "SELECT
+const DEPTH: &str = "SELECT
      (SELECT count(*) FROM inbox),
      (SELECT count(*) FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1),
      (SELECT count(*) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2),
@@ -133,7 +131,7 @@ pub(super) const DEPTH: &str = "SELECT
      (SELECT count(*) FROM holds WHERE until > ?1)";
 
 pub(super) fn depth(connection: &Connection, now: Timestamp) -> Result<Depth> {
-    let mut statement = connection.prepare_cached(DEPTH)?;
+    let mut statement = prepare(connection, DEPTH)?;
     let (mut depth, oldest) = statement.query_row([ms(now)], |row| {
         let count = |column| rows::count(row, column);
         let depth = Depth {

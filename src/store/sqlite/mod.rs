@@ -17,6 +17,8 @@ mod rows;
 mod schema;
 mod settle;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::path::Path;

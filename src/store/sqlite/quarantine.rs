@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{self, at, blob, change, event_id, ms};
+use super::rows::{self, at, blob, change, event_id, ms, prepare};
 use crate::store::{NewQuarantined, Quarantined, Result};
 
 pub(super) fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> Result<()> {
@@ -39,14 +39,14 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
 
 pub(super) fn list(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {
     let sql = format!("SELECT {LINE} FROM quarantine WHERE number < ?1 ORDER BY number DESC LIMIT ?2");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = prepare(connection, &sql)?;
     let rows = statement.query_map(params![before.unwrap_or(i64::MAX), rows::limit(limit)], line)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn one(connection: &Connection, number: i64) -> Result<Option<(Quarantined, Bytes)>> {
     let sql = format!("SELECT {LINE}, raw FROM quarantine WHERE number = ?1");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = prepare(connection, &sql)?;
     Ok(statement.query_row([number], |row| Ok((line(row)?, blob(row, 6)?))).optional()?)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, named_params};
 
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
@@ -96,8 +96,7 @@ impl EventRow {
 
     /// Writes it, and answers its number; `None` where an event of this id is here already.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
-        let written = connection
-            .prepare_cached(
+        let written = prepare(connection,
                 "INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at,
                                      digest, raw)
                  VALUES (:id, :answers_to, :kind, :project_id, :project, :subject, :occurred_at, :received_at,
@@ -120,9 +119,7 @@ impl EventRow {
     }
 }
 
-/// The columns that [`stored_event`] reads, from its offset on.
-pub(super) const STORED_EVENT: &str = "id, occurred_at, raw";
-
+/// An event's id, moment and JSON, which lie side by side from this column on.
 pub(super) fn stored_event(row: &Row<'_>, from: usize) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent { id: event_id(row, from)?, occurred_at: at(row, from + 1)?, raw: blob(row, from + 2)? })
 }
@@ -170,13 +167,20 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
+/// Every statement comes by here. In tests, its plan is looked at: see `tests/plan.rs`.
+pub(super) fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
+    #[cfg(test)]
+    super::tests::plan::check(connection, sql);
+    connection.prepare_cached(sql)
+}
+
 /// One value of a query that may find no row.
 pub(super) fn find<T: rusqlite::types::FromSql>(
     connection: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
 ) -> rusqlite::Result<Option<T>> {
-    connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()
+    prepare(connection, sql)?.query_row(params, |row| row.get(0)).optional()
 }
 
 /// How many rows a statement changed.
@@ -185,7 +189,7 @@ pub(super) fn change(
     sql: &str,
     params: impl rusqlite::Params,
 ) -> rusqlite::Result<usize> {
-    connection.prepare_cached(sql)?.execute(params)
+    prepare(connection, sql)?.execute(params)
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{Step, change, ms};
+use super::rows::{Step, change, ms, prepare};
 use super::{holds, lanes};
 use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, Result, Settled};
 
@@ -47,8 +47,7 @@ struct Standing {
 
 impl Standing {
     fn of(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Option<Self>> {
-        connection
-            .prepare_cached("SELECT step, lane, lease_node, lease_until FROM deliveries WHERE id = ?1")?
+        prepare(connection, "SELECT step, lane, lease_node, lease_until FROM deliveries WHERE id = ?1")?
             .query_row([id.0], |row| {
                 Ok(Self {
                     step: Step(row.get(0)?),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::rows::{self, Step, change, ms};
+use super::rows::{self, Step, change, ms, prepare};
 use crate::store::{Result, Retention, State, Swept};
 
 pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
@@ -31,7 +31,7 @@ struct Sweeping<'a> {
     swept: Swept,
 }
 
-pub(super) const SETTLED: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_settled
+const SETTLED: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_settled
      WHERE step = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
 
 /// Events that came over HTTP and that nobody wanted, in the order of their arrival.
@@ -42,7 +42,7 @@ impl Sweeping<'_> {
     /// Removes deliveries with their attempts; answers their events.
     fn deliveries(&mut self, state: State, before: i64) -> Result<Vec<i64>> {
         let Some(step) = Step::of(state) else { return Ok(Vec::new()) };
-        let mut statement = self.connection.prepare_cached(SETTLED)?;
+        let mut statement = prepare(self.connection, SETTLED)?;
         let rows = statement
             .query_map(params![step.0, before, rows::limit(self.limit)], |row| {
                 Ok((row.get(0)?, row.get(1)?))
@@ -74,7 +74,7 @@ impl Sweeping<'_> {
     }
 
     fn unwanted(&mut self, before: i64) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(UNWANTED)?;
+        let mut statement = prepare(self.connection, UNWANTED)?;
         let seqs = statement
             .query_map(params![before, rows::limit(self.limit)], |row| row.get(0))?
             .collect::<rusqlite::Result<BTreeSet<i64>>>()?;

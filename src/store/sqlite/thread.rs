@@ -25,6 +25,9 @@ const MAX_CHANGES: u64 = 4096;
 /// their answer.
 const CHECKPOINT_EVERY: u64 = 4096;
 
+/// Rows may be large: a log of so many pages is carried over inside the commit, while callers wait.
+const CHECKPOINT_IN_COMMIT: i64 = 8 * 1024;
+
 /// If the log has grown to so many pages all the same, because somebody was always reading, wait for them once.
 const WAL_PAGES_MAX: i64 = 32 * 1024;
 
@@ -40,8 +43,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts the writer. It holds the lock until its connection is closed.
     pub(super) fn writer(connection: Connection, lock: Option<Lock>) -> Result<Self> {
-        // Checkpoints happen between transactions (see `Log`), not inside a commit that people wait for.
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_IN_COMMIT)?;
         Self::start("store-writer", move |commands| {
             let _lock = lock;
             let connection = connection;

@@ -336,7 +336,7 @@ pub(super) async fn whatever_happens_nothing_is_doubled_reordered_or_lost<B: Bed
     // proptest is synchronous and the promises are not: its cases run on a thread with a runtime of their own.
     let tried = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+        let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
         TestRunner::new(config).run(&steps(), |steps| {
             runtime.block_on(run::<B>(steps));
             Ok(())

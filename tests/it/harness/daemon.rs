@@ -79,18 +79,18 @@ impl Home {
     pub fn config(&self) -> Config {
         let mut settings = vec![
             format!("store.path={}", self.database().display()),
-            format!("provision.files=[\"{}\"]", self.provisioning().display()),
+            format!("provision.files={}", self.provisioning().display()),
         ];
         settings.extend(self.settings.iter().cloned());
-        Config::load(Sources::for_tests(&settings)).unwrap_or_else(|errors| {
-            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            panic!("the configuration of a test is wrong:\n{}", errors.join("\n"))
-        })
+        // Neither the machine's file nor its environment: a test has the same settings everywhere.
+        let sources = Sources { file: None, environment: Vec::new(), options: settings };
+        Config::load(&sources).unwrap_or_else(|errors| panic!("the settings of a test are wrong: {errors}"))
     }
 
     /// Starts a daemon here, and waits until it is ready.
     pub async fn start(&self) -> Daemon {
         let config = self.config();
+        self.until_free().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of our own");
         let address = listener.local_addr().expect("a bound listener has an address");
         // A runtime of its own: dropping it is the nearest to a power cut that a process can do to a part of itself.
@@ -119,6 +119,16 @@ impl Home {
         };
         daemon.until_alive().await;
         daemon
+    }
+
+    /// A daemon that crashed leaves the store to the next as soon as its last thread has gone.
+    async fn until_free(&self) {
+        let lock = self.folder.path().join("forgebell.db.lock");
+        eventually("the former daemon has let go of the store", Duration::from_secs(20), async || {
+            let file = std::fs::File::open(&lock).ok();
+            file.is_none_or(|file| file.try_lock().is_ok()).then_some(())
+        })
+        .await;
     }
 
     /// The store, seen from beside the daemon.

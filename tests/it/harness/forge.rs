@@ -9,7 +9,7 @@ use super::rabbit;
 /// One way for events to come in.
 pub enum Forge {
     Http,
-    Amqp { url: String, queue: String },
+    Amqp { url: String, queue: String, publisher: Box<Publisher> },
 }
 
 impl Forge {
@@ -19,7 +19,15 @@ impl Forge {
 
     /// Over the shared broker, with a queue of its own.
     pub async fn amqp() -> Self {
-        Self::Amqp { url: rabbit::shared().await.url(), queue: rabbit::unique("events") }
+        Self::through(&rabbit::shared().await.url()).await
+    }
+
+    /// Over a broker of the test's own.
+    pub async fn through(url: &str) -> Self {
+        let queue = rabbit::unique("events");
+        let config = Home::new("").with_broker(url, &queue).config().amqp;
+        let publisher = Publisher::connect(&config).await.expect("the broker is there");
+        Self::Amqp { url: url.to_owned(), queue, publisher: Box::new(publisher) }
     }
 
     /// A home for a daemon that this forge can reach.
@@ -27,7 +35,7 @@ impl Forge {
         let home = Home::new(provisioning);
         match self {
             Self::Http => home,
-            Self::Amqp { url, queue } => home.with_broker(url, queue),
+            Self::Amqp { url, queue, .. } => home.with_broker(url, queue),
         }
     }
 
@@ -37,13 +45,10 @@ impl Forge {
             Self::Http => {
                 daemon.send(id, body).await;
             }
-            Self::Amqp { url, queue } => {
-                let config = Home::new("").with_broker(url, queue).config().amqp;
-                let publisher = Publisher::connect(&config).await.expect("the shared broker is there");
+            Self::Amqp { publisher, .. } => {
                 let id = EventId::new(id).expect("a short id");
                 let now = forgebell::daemon::now();
                 publisher.publish(&id, "event", "test", now, &body).await.expect("the broker confirms");
-                publisher.close().await;
             }
         }
     }

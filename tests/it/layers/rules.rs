@@ -155,5 +155,5 @@ pub const SQL: &[&str] = &[
 /// A file that passes this is two.
 pub const MOST_LINES: usize = 700;
 
-/// Files in `adapters` that are no adapters, but forms of message which several services share.
-pub const SHARED_FORMS: &[&str] = &["attachment"];
+/// Files in `adapters` that are no adapters, but what several of them share.
+pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "discreet"];

@@ -1,4 +1,0 @@
-//! What a person runs.
-pub fn run() -> std::process::ExitCode {
-    todo!()
-}

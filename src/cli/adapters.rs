@@ -1,0 +1,239 @@
+//! `adapters`: the services that can be told, and each one's settings, read off its declaration.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use serde_json::{Value as Json, json};
+
+use super::table::{Table, duration, wrapped};
+use super::{say, say_json};
+use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
+use crate::provision::{HEADING, Part, SharedField, shared_fields};
+use crate::settings::{Field, Kind};
+
+/// Columns that help texts are wrapped at.
+const WIDTH: usize = 92;
+const INDENT: &str = "      ";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Show this one's settings, limits and an example
+    #[arg(value_name = "SLUG", value_parser = slugs())]
+    slug: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What an argument that names an adapter may be.
+pub(super) fn slugs() -> PossibleValuesParser {
+    PossibleValuesParser::new(ADAPTERS.iter().map(|entry| entry.about.slug))
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let one = args.slug.as_deref().and_then(adapters::find);
+    match (one, args.json) {
+        (None, false) => say(&list(ADAPTERS))?,
+        (None, true) => say_json(&ADAPTERS.iter().map(as_json).collect())?,
+        (Some(entry), false) => say(&page(entry))?,
+        (Some(entry), true) => say_json(&as_json(entry))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(entries: &[Entry]) -> String {
+    let mut table = Table::new(["SLUG", "NAME", "WHAT IT IS"]);
+    for Entry { about, .. } in entries {
+        table.row([about.slug.to_owned(), about.title.to_owned(), about.summary.to_owned()]);
+    }
+    let mut text = table.to_string();
+    for Entry { about, .. } in entries {
+        let heard = about.triggers.iter().map(|trigger| trigger.name()).collect::<Vec<_>>().join(", ");
+        let _ = write!(text, "\n{} hears of:\n{}\n", about.slug, wrapped(&heard, INDENT, WIDTH));
+    }
+    text.push_str("\n`forgebell adapters SLUG` shows one's settings with an example.\n");
+    text
+}
+
+fn page(entry: &Entry) -> String {
+    let about = &entry.about;
+    let mut text = format!("{} ({})\n{}\n", about.title, about.slug, wrapped(about.summary, "", WIDTH));
+    text.push_str("\nSETTINGS OF ITS OWN\n");
+    for field in entry.fields {
+        own_setting(&mut text, field);
+    }
+    for (part, heading) in [
+        (Part::Channels, "WHERE MESSAGES GO"),
+        (Part::Filters, "WHICH EVENTS PASS"),
+        (Part::Flags, "WHICH KINDS OF EVENT IT HEARS OF"),
+    ] {
+        let fields: Vec<_> = shared_fields(about).into_iter().filter(|field| field.part == part).collect();
+        if fields.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "\n{heading}\n");
+        for field in &fields {
+            shared_setting(&mut text, field);
+        }
+    }
+    let _ = write!(text, "\nLIMITS\n{}\n", wrapped(about.limits, INDENT, WIDTH));
+    let _ = write!(text, "\nPATIENCE\n{}\n", wrapped(&patience(about), INDENT, WIDTH));
+    let _ = write!(text, "\nEXAMPLE, for a provisioning file\n\n{}", example(entry));
+    text
+}
+
+fn own_setting(text: &mut String, field: &Field) {
+    let required = if field.required { "required" } else { "optional" };
+    let _ = writeln!(text, "  {}  ({}, {required})", field.name, field.kind.word());
+    let _ = writeln!(text, "{}", wrapped(field.help, INDENT, WIDTH));
+    let _ = writeln!(text, "{INDENT}Example: {}", field.example);
+    if field.kind.is_secret() {
+        let _ = writeln!(text, "{INDENT}Or, to keep it out of this file: {}_file", field.name);
+    }
+}
+
+fn shared_setting(text: &mut String, field: &SharedField) {
+    let default = field.default.map(|default| format!(", {default} unless set")).unwrap_or_default();
+    let _ = writeln!(text, "  {}  ({}{default})", field.name, field.kind.word());
+    let _ = writeln!(text, "{}", wrapped(&field.help, INDENT, WIDTH));
+}
+
+fn patience(about: &About) -> String {
+    let repeat = if about.repeatable {
+        "A message that may have been taken is sent again rather than lost."
+    } else {
+        "A message that may have been taken is not sent again."
+    };
+    format!("News older than {} is not told any more. {repeat}", duration(about.patience))
+}
+
+/// A block that loads as it stands; what is commented out loads too once the `#` is gone.
+pub(super) fn example(entry: &Entry) -> String {
+    let mut text = String::from("[[integration]]\n");
+    for field in HEADING.iter().filter(|field| ["project", "adapter"].contains(&field.name)) {
+        let value = if field.name == "adapter" { entry.about.slug } else { field.example };
+        let _ = writeln!(text, "{} = {}", field.name, literal(field.kind, value));
+    }
+    for field in entry.fields {
+        let hash = if field.required { "" } else { "# " };
+        let _ = writeln!(text, "{hash}{} = {}", field.name, literal(field.kind, field.example));
+    }
+    for field in shared_fields(&entry.about) {
+        if field.part == Part::Flags || is_repeated_elsewhere(&field) {
+            continue;
+        }
+        let value = field.default.unwrap_or(&field.example);
+        let _ = writeln!(text, "# {} = {}", field.name, literal(field.kind, value));
+    }
+    let flags = shared_fields(&entry.about).into_iter().filter(|field| field.part == Part::Flags);
+    for field in flags.filter(|field| !field.name.starts_with("group_")) {
+        let _ = writeln!(text, "# {} = {}", field.name, field.default.unwrap_or("true"));
+    }
+    text
+}
+
+/// One channel setting for one kind of event shows how the others go; what is deprecated needs no example.
+fn is_repeated_elsewhere(field: &SharedField) -> bool {
+    let of_one_kind = field.name.ends_with("_channel") && field.name != "push_channel";
+    of_one_kind || field.help.starts_with("Deprecated")
+}
+
+fn literal(kind: Kind, value: &str) -> String {
+    match kind {
+        Kind::Bool | Kind::Integer => value.to_owned(),
+        _ => toml::Value::String(value.to_owned()).to_string(),
+    }
+}
+
+fn as_json(entry: &Entry) -> Json {
+    let about = &entry.about;
+    let own = entry.fields.iter().map(|field| {
+        json!({
+            "name": field.name, "kind": field.kind.word(), "required": field.required,
+            "secret": field.kind.is_secret(), "help": field.help, "example": field.example,
+        })
+    });
+    let shared = shared_fields(about).into_iter().map(|field| {
+        json!({
+            "name": field.name, "kind": field.kind.word(), "help": field.help,
+            "example": field.example, "default": field.default,
+        })
+    });
+    let channels = match about.offers.channels {
+        ChannelSettings::None => 0,
+        ChannelSettings::Names { at_most } => at_most,
+    };
+    json!({
+        "slug": about.slug,
+        "title": about.title,
+        "summary": about.summary,
+        "hears_of": about.triggers.iter().map(|trigger| trigger.name()).collect::<Vec<_>>(),
+        "settings": own.collect::<Vec<_>>(),
+        "shared_settings": shared.collect::<Vec<_>>(),
+        "channels_at_most": channels,
+        "limits": about.limits,
+        "patience_seconds": about.patience.as_secs(),
+        "sends_again_what_may_have_been_taken": about.repeatable,
+        "example": example(entry),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::provision;
+
+    fn load(text: String) -> provision::Provisioned {
+        let no_secrets = |_: &Path| Err(std::io::Error::other("there are no files here"));
+        let told = text.clone();
+        provision::read(&[(PathBuf::from("example.toml"), text)], &no_secrets)
+            .unwrap_or_else(|problems| panic!("{problems:?} in\n{told}"))
+    }
+
+    #[test]
+    fn every_example_loads_as_it_stands_and_with_all_of_it() {
+        for entry in ADAPTERS {
+            let text = example(entry);
+            for text in [text.clone(), text.replace("# ", "")] {
+                let read = load(text);
+                assert_eq!(read.integrations[0].slug, entry.about.slug);
+                assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_names_every_setting_and_the_limits() {
+        for entry in ADAPTERS {
+            let page = page(entry);
+            let names = entry.fields.iter().map(|field| field.name.to_owned());
+            let shared = shared_fields(&entry.about).into_iter().map(|field| field.name.into_owned());
+            for name in names.chain(shared) {
+                assert!(page.contains(&format!("  {name}  (")), "{name} of {}", entry.about.slug);
+            }
+            assert!(page.contains("PATIENCE"), "{page}");
+            assert!(page.lines().all(|line| line.chars().count() <= 110), "{page}");
+        }
+    }
+
+    #[test]
+    fn the_list_has_a_line_for_each() {
+        let list = list(ADAPTERS);
+        for entry in ADAPTERS {
+            assert!(list.lines().any(|line| line.starts_with(entry.about.slug)), "{list}");
+            assert!(list.contains(entry.about.title));
+        }
+    }
+
+    #[test]
+    fn json_tells_the_same() {
+        for entry in ADAPTERS {
+            let json = as_json(entry);
+            assert_eq!(json["slug"], entry.about.slug);
+            assert_eq!(json["settings"].as_array().unwrap().len(), entry.fields.len());
+        }
+    }
+}

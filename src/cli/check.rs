@@ -1,0 +1,304 @@
+//! `check`: whether the daemon would start, part by part, with what to do where it would not.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
+
+use super::options::Options;
+use super::table::printable;
+use super::{say, say_json, state};
+use crate::call::{HttpRequest, Method, Request, Response};
+use crate::config::Config;
+use crate::pipeline::amqp;
+use crate::provision::{self, Level, Problem};
+use crate::store::Ledger as _;
+use crate::wire::{self, Transport as _, Wire};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
+    name: &'static str,
+    state: PartState,
+    /// What was found, in a line.
+    found: String,
+    /// More of it, or what to do.
+    more: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PartState {
+    Ok,
+    Failed,
+    /// It is switched off, or can't be looked at.
+    Skipped,
+}
+
+impl Part {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, state: PartState::Ok, found: found.into(), more: Vec::new() }
+    }
+
+    fn failed(name: &'static str, found: impl Into<String>) -> Self {
+        Self { state: PartState::Failed, ..Self::ok(name, found) }
+    }
+
+    fn skipped(name: &'static str, found: impl Into<String>) -> Self {
+        Self { state: PartState::Skipped, ..Self::ok(name, found) }
+    }
+
+    fn with(mut self, more: impl Into<String>) -> Self {
+        self.more.push(more.into());
+        self
+    }
+}
+
+pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
+    let parts = match options.config() {
+        Ok(config) => look(&config, options).await,
+        Err(error) => unconfigured(&format!("{error:#}")),
+    };
+    if args.json {
+        say_json(&as_json(&parts))?;
+    } else {
+        say(&words(&parts))?;
+    }
+    let failed = parts.iter().any(|part| part.state == PartState::Failed);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn look(config: &Config, options: &Options) -> Vec<Part> {
+    vec![
+        Part::ok("configuration", options.told()),
+        integrations(config),
+        way_out(&config.wire),
+        store(&config.store.path).await,
+        broker(&config.amqp).await,
+        address(config.http.listen, &config.wire).await,
+    ]
+}
+
+fn unconfigured(error: &str) -> Vec<Part> {
+    let mut lines = error.lines();
+    let mut part = Part::failed("configuration", lines.next().unwrap_or_default());
+    part.more.extend(lines.map(|line| line.trim().to_owned()));
+    let rest = ["provisioning", "way out", "store", "broker", "http"];
+    let skipped =
+        rest.map(|name| Part::skipped(name, "not looked at: it is the configuration that says where"));
+    std::iter::once(part).chain(skipped).collect()
+}
+
+fn integrations(config: &Config) -> Part {
+    const NAME: &str = "provisioning";
+    let told = |problem: &Problem| {
+        let level = if problem.level == Level::Warning { "warning: " } else { "" };
+        format!("{level}{problem}")
+    };
+    match provision::load(&config.provision) {
+        Ok(provisioned) => {
+            let count = provisioned.integrations.len();
+            let active = provisioned.integrations.iter().filter(|integration| integration.active).count();
+            let found = match count {
+                0 => "no integrations: nobody will be told of anything".to_owned(),
+                n if n == active => format!("{n} {}", plural(n, "integration")),
+                n => format!("{n} {}, {active} of them active", plural(n, "integration")),
+            };
+            let mut part = Part::ok(NAME, found);
+            if count == 0 {
+                part = part.with(
+                    "name files or folders in `provision.files`; `forgebell adapters SLUG` shows a block",
+                );
+            }
+            part.more.extend(provisioned.warnings.iter().map(told));
+            part
+        }
+        Err(problems) => {
+            let errors = problems.iter().filter(|problem| problem.level == Level::Error).count();
+            let mut part = Part::failed(NAME, format!("{errors} {}", plural(errors, "mistake")));
+            part.more.extend(problems.iter().map(told));
+            part
+        }
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+/// The client that calls services: its certificates, above all.
+fn way_out(config: &wire::Config) -> Part {
+    match Wire::new(config) {
+        Ok(_) => Part::ok("way out", "the HTTP client and its certificates are ready"),
+        Err(error) => Part::failed("way out", error.to_string()),
+    }
+}
+
+async fn store(path: &Path) -> Part {
+    const NAME: &str = "store";
+    if !path.exists() {
+        let folder = path.ancestors().skip(1).find(|folder| folder.exists());
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return match writable(folder) {
+            Ok(()) => Part::ok(NAME, format!("{} is not there yet; the daemon will make it", path.display())),
+            Err(error) => {
+                Part::failed(NAME, format!("{} can't be made: {error}", path.display())).with(format!(
+                    "let the daemon's user write in {}, or name another file: `store.path`",
+                    folder.display()
+                ))
+            }
+        };
+    }
+    let answers = async {
+        let store = state::open(path)?;
+        store.ping().await?;
+        anyhow::Ok(())
+    };
+    match answers.await {
+        Ok(()) => Part::ok(NAME, format!("{} answers", path.display())),
+        Err(error) => Part::failed(NAME, printable(&format!("{error:#}"))),
+    }
+}
+
+/// Whether a file can be made in this folder: tried, since permissions alone don't tell.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(format!(".forgebell-check-{}", std::process::id()));
+    std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    std::fs::remove_file(&probe)
+}
+
+async fn broker(config: &amqp::Config) -> Part {
+    const NAME: &str = "broker";
+    if !config.enabled {
+        return Part::skipped(NAME, "not used (amqp.enabled is false): events come over HTTP alone");
+    }
+    match amqp::probe(config).await {
+        Ok(()) => {
+            Part::ok(NAME, format!("answers, and has queue {} on exchange {}", config.queue, config.exchange))
+        }
+        Err(error) => Part::failed(NAME, printable(&error.to_string()))
+            .with("is it running, and do user, password and virtual host in `amqp.url` fit?"),
+    }
+}
+
+async fn address(listen: SocketAddr, wire: &wire::Config) -> Part {
+    const NAME: &str = "http";
+    match TcpListener::bind(listen).await {
+        Ok(_) => Part::ok(NAME, format!("{listen} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => match greet(listen, wire).await {
+            true => Part::ok(NAME, format!("{listen} is used by a daemon that runs already")),
+            false => Part::failed(NAME, format!("{listen} is used by another program"))
+                .with("stop that, or listen elsewhere: `http.listen`"),
+        },
+        Err(error) => Part::failed(NAME, format!("can't listen on {listen}: {error}"))
+            .with("name an address of this machine, and a port that this user may open: `http.listen`"),
+    }
+}
+
+/// Whether it is a forgebell that listens there.
+async fn greet(listen: SocketAddr, config: &wire::Config) -> bool {
+    let mut near = listen;
+    if near.ip().is_unspecified() {
+        near.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let config =
+        wire::Config { allow_networks: vec![near.ip().into()], system_proxy: false, ..config.clone() };
+    let (Ok(wire), Ok(url)) = (Wire::new(&config), format!("http://{near}/healthz").parse()) else {
+        return false;
+    };
+    let request = HttpRequest {
+        method: Method::Get,
+        url,
+        headers: Vec::new(),
+        body: bytes::Bytes::new(),
+        timeout: Duration::from_secs(3),
+    };
+    matches!(wire.send(&Request::Http(request)).await, Ok(Response::Http(response)) if response.status == 200)
+}
+
+fn words(parts: &[Part]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let state = match part.state {
+            PartState::Ok => "ok",
+            PartState::Failed => "FAILED",
+            PartState::Skipped => "-",
+        };
+        let _ = writeln!(text, "{:<14} {state:<7} {}", part.name, part.found);
+        for more in &part.more {
+            let _ = writeln!(text, "{:22} {more}", "");
+        }
+    }
+    text
+}
+
+fn as_json(parts: &[Part]) -> Json {
+    let part = |part: &Part| {
+        let state = match part.state {
+            PartState::Ok => "ok",
+            PartState::Failed => "failed",
+            PartState::Skipped => "skipped",
+        };
+        json!({ "part": part.name, "state": state, "found": part.found, "more": part.more })
+    };
+    parts.iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_each_part_and_remedies_below() {
+        let parts = [
+            Part::ok("store", "there"),
+            Part::failed("broker", "no answer").with("is it running?"),
+            Part::skipped("http", "not looked at"),
+        ];
+        let expected = "\
+store          ok      there
+broker         FAILED  no answer
+                       is it running?
+http           -       not looked at
+";
+        assert_eq!(words(&parts), expected);
+        assert_eq!(as_json(&parts)[1]["state"], "failed");
+    }
+
+    #[test]
+    fn all_mistakes_of_a_configuration_are_shown() {
+        let parts = unconfigured("2 mistakes\n  http.listen: no\n  log.format: no");
+        assert_eq!(parts[0].more, ["http.listen: no", "log.format: no"]);
+        assert!(parts[1..].iter().all(|part| part.state == PartState::Skipped));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_not_there_yet_is_no_failure_where_it_can_be_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/down/forgebell.db");
+        let part = store(&path).await;
+        assert_eq!(part.state, PartState::Ok, "{part:?}");
+        assert!(
+            !path.exists() && folder.path().read_dir().unwrap().next().is_none(),
+            "nothing is left behind"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_a_failure_unless_a_daemon_uses_it() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = super::address(taken.local_addr().unwrap(), &wire::Config::default()).await;
+        assert_eq!(address.state, PartState::Failed, "{address:?}");
+    }
+}

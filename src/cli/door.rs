@@ -1,0 +1,116 @@
+//! The HTTP door, from outside: events handed in as a forge hands them in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::table::{cut, printable};
+use crate::call::{HttpRequest, Method, Request, Response};
+use crate::event::EventId;
+use crate::settings::Secret;
+use crate::wire::{self, Transport as _, Wire};
+
+/// How long the door may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A way to somebody's `/events`.
+pub(crate) struct Door {
+    wire: Wire,
+    url: Url,
+    token: Option<Secret>,
+}
+
+/// What the door said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    /// It was here before.
+    Repeated,
+    /// Nobody can want it, whatever the settings.
+    Dropped,
+    /// It was not taken, and why.
+    Refused(String),
+}
+
+impl Door {
+    /// The user names the address: the guard, which is there for addresses out of many hands, lets all of them pass.
+    pub(crate) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
+        let everywhere = ["0.0.0.0/0", "::/0"].map(|network| network.parse().expect("these are networks"));
+        let config = wire::Config { allow_networks: everywhere.to_vec(), ..config.clone() };
+        Ok(Self { wire: Wire::new(&config)?, url, token })
+    }
+
+    /// Hands one event in. `kind` is the event's, where it could be read.
+    ///
+    /// # Errors
+    /// Nobody answered.
+    pub(crate) async fn hand_in(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-gitlab-event", hook(kind).to_owned()),
+            ("idempotency-key", id.to_string()),
+        ];
+        headers.extend(self.token.iter().map(|token| ("x-gitlab-token", token.expose().to_owned())));
+        let request =
+            HttpRequest { method: Method::Post, url: self.url.clone(), headers, body, timeout: PATIENCE };
+        let Response::Http(response) = self.wire.send(&Request::Http(request)).await?;
+        Ok(read(response.status, &response.text()))
+    }
+}
+
+fn read(status: u16, text: &str) -> Answer {
+    let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    match status {
+        200..=299 => match json["fate"].as_str().unwrap_or_default() {
+            fate if fate.starts_with("known") => Answer::Repeated,
+            fate if fate.starts_with("dropped") => Answer::Dropped,
+            _ => Answer::Accepted,
+        },
+        status => {
+            let why = ["message", "error"].iter().find_map(|key| json[key].as_str()).unwrap_or(text);
+            Answer::Refused(cut(&printable(&format!("{status}: {why}")), 200))
+        }
+    }
+}
+
+/// What GitLab says in `X-Gitlab-Event`.
+pub(super) fn hook(kind: &str) -> &'static str {
+    match kind {
+        "push" => "Push Hook",
+        "tag_push" => "Tag Push Hook",
+        "issue" | "incident" | "work_item" => "Issue Hook",
+        "note" => "Note Hook",
+        "merge_request" => "Merge Request Hook",
+        "pipeline" => "Pipeline Hook",
+        "job" => "Job Hook",
+        "wiki_page" => "Wiki Page Hook",
+        "deployment" => "Deployment Hook",
+        "release" => "Release Hook",
+        "feature_flag" => "Feature Flag Hook",
+        "emoji" => "Emoji Hook",
+        "milestone" => "Milestone Hook",
+        "access_token" => "Resource Access Token Hook",
+        "member" => "Member Hook",
+        "group" => "Subgroup Hook",
+        "vulnerability" => "Vulnerability Hook",
+        _ => "System Hook",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        assert_eq!(read(202, r#"{"id":"1","fate":"accepted"}"#), Answer::Accepted);
+        assert_eq!(read(202, r#"{"id":"1","fate":"known: it came before"}"#), Answer::Repeated);
+        assert_eq!(
+            read(202, r#"{"id":"1","fate":"dropped: no integration hears of this kind"}"#),
+            Answer::Dropped
+        );
+        assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));
+        assert_eq!(read(502, "<html>\u{1b}"), Answer::Refused("502: <html>".to_owned()));
+    }
+}

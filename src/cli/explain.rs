@@ -1,0 +1,316 @@
+//! `explain`: who would hear of an event, and why the others would not. It asks the same functions as dispatch does.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use clap::ValueHint;
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::options::Options;
+use super::table::{Table, printable};
+use super::{complain, say, say_json, state};
+use crate::config::Config;
+use crate::daemon;
+use crate::event::{Event, EventId};
+use crate::integration::Integration;
+use crate::pipeline::Switches;
+use crate::pipeline::dispatch::{Verdict, verdicts};
+use crate::provision;
+use crate::store::{Outbox as _, Snapshot};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Webhook payloads (JSON); `-` reads standard input
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = options.config()?;
+    let snapshot = provisioned(&config)?;
+    let now = daemon::now();
+    let switches = switches(&config, now).await;
+    let mut code = ExitCode::SUCCESS;
+    let mut told = Vec::new();
+    for file in &args.files {
+        let name = file.display().to_string();
+        let raw = read(file)?;
+        let explained = Event::decode(fresh_id(), now, raw)
+            .map(|event| {
+                let verdicts = verdicts(&event, &snapshot, &switches);
+                (as_json(&event, &verdicts), words(&event, &verdicts, &snapshot))
+            })
+            .map_err(|error| error.to_string());
+        let (mut json, words) = explained.unwrap_or_else(|why| {
+            code = ExitCode::FAILURE;
+            (json!({ "undecodable": why }), format!("it would go to quarantine: {}\n", printable(&why)))
+        });
+        if args.json {
+            json["file"] = name.into();
+            told.push(json);
+        } else {
+            say(&format!("{name}: {words}"))?;
+        }
+    }
+    if args.json {
+        say_json(&told.into())?;
+    }
+    Ok(code)
+}
+
+/// The integrations, as the files have them now; what is odd about the files goes to standard error.
+pub(super) fn provisioned(config: &Config) -> anyhow::Result<Snapshot> {
+    match provision::load(&config.provision) {
+        Ok(provisioned) => {
+            provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            Ok(provisioned.into_snapshot())
+        }
+        Err(problems) => {
+            let list = problems.iter().map(|problem| format!("\n{problem}")).collect::<String>();
+            bail!("the provisioning files are not valid:{list}")
+        }
+    }
+}
+
+/// What the store remembers of integrations that were switched off. Without a store, none were.
+async fn switches(config: &Config, now: Timestamp) -> Switches {
+    let switches = Switches::default();
+    let holds = async {
+        let Some(store) = state::open_if_there(&config.store.path)? else { return Ok(Vec::new()) };
+        store.holds(now).await.context("cannot read the store")
+    };
+    match holds.await {
+        Ok(holds) => switches.restore(&holds),
+        Err(error) => complain(&format!("not known, which integrations were switched off: {error:#}")),
+    }
+    switches
+}
+
+/// A payload, from a file or standard input.
+pub(super) fn read(file: &Path) -> anyhow::Result<Bytes> {
+    if file == Path::new("-") {
+        let mut raw = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut raw).context("cannot read standard input")?;
+        return Ok(raw.into());
+    }
+    Ok(std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?.into())
+}
+
+pub(super) fn fresh_id() -> EventId {
+    EventId::new(&Uuid::now_v7().to_string()).expect("a UUID is short and printable")
+}
+
+/// `push event of acme/rocket (42), about ref:refs/heads/main`
+pub(super) fn title(event: &Event) -> String {
+    let place = match (&event.group, &event.project) {
+        (Some(group), _) => format!("of group {}", group.path),
+        (None, Some(project)) if project.path_with_namespace.is_empty() => {
+            format!("of project {}", project.id)
+        }
+        (None, Some(project)) => format!("of {} ({})", project.path_with_namespace, project.id),
+        (None, None) => "of no project".to_owned(),
+    };
+    printable(&format!("{} event {place}, about {}", event.kind(), event.subject))
+}
+
+fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Snapshot) -> String {
+    let mut text = format!("{}\n", title(event));
+    if event.trigger.is_none() {
+        text.push_str("  nobody hears of such events: there is no flag for them\n");
+        return text;
+    }
+    if verdicts.is_empty() {
+        text.push_str(&nobody(event, snapshot));
+        return text;
+    }
+    let mut table = Table::new(["INTEGRATION", "", "WHERE, OR WHY NOT"]);
+    for (integration, verdict) in verdicts {
+        let name = integration.id.to_string();
+        for (word, what) in lines(verdict) {
+            table.row([name.clone(), word.to_owned(), what]);
+        }
+    }
+    for line in table.to_string().lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}
+
+fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
+    match verdict {
+        Verdict::Sends(deliveries) => {
+            let line = |target: &str, destination: &str| format!("{} ({destination})", named(target));
+            deliveries.iter().map(|new| ("would hear", line(&new.target, &new.destination))).collect()
+        }
+        Verdict::Not(why) => vec![("no", why.to_string())],
+        Verdict::SwitchedOff(why) => vec![("switched off", why.clone())],
+    }
+}
+
+/// A target as people call it.
+pub(crate) fn named(target: &str) -> &str {
+    if target.is_empty() { "the address's own channel" } else { target }
+}
+
+/// Nobody is concerned: say which names would have been right, and which there are.
+fn nobody(event: &Event, snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    let wanted = match (&event.group, &event.project) {
+        (Some(group), _) => format!("group = \"{}\"", group.path),
+        (None, Some(project)) if project.path_with_namespace.is_empty() => {
+            format!("project = {}", project.id)
+        }
+        (None, Some(project)) => {
+            format!("project = \"{}\" (or project = {})", project.path_with_namespace, project.id)
+        }
+        (None, None) => {
+            return "  nobody is concerned: the event names neither a project nor a group\n".to_owned();
+        }
+    };
+    let _ = writeln!(text, "  nobody is concerned: no integration has {}", printable(&wanted));
+    let scopes: BTreeSet<String> =
+        snapshot.integrations().iter().map(|integration| integration.scope.to_string()).collect();
+    let _ = match scopes.len() {
+        0 => writeln!(
+            text,
+            "  there are no integrations at all: `provision.files` says where they are read from"
+        ),
+        1..=12 => {
+            let list = scopes.into_iter().collect::<Vec<_>>().join(", ");
+            writeln!(text, "  there are integrations of {list}")
+        }
+        many => writeln!(text, "  there are integrations of {many} other projects and groups"),
+    };
+    text
+}
+
+fn as_json(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
+    let verdict_json = |(integration, verdict): &(Arc<Integration>, Verdict)| {
+        let (word, targets, why) = match verdict {
+            Verdict::Sends(deliveries) => {
+                let target = |new: &crate::store::NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
+                ("would_hear", deliveries.iter().map(target).collect(), None)
+            }
+            Verdict::Not(why) => ("no", Vec::new(), Some(why.to_string())),
+            Verdict::SwitchedOff(why) => ("switched_off", Vec::new(), Some(why.clone())),
+        };
+        json!({
+            "integration": integration.id.to_string(),
+            "adapter": integration.slug,
+            "verdict": word,
+            "targets": targets,
+            "why": why,
+        })
+    };
+    json!({
+        "kind": event.kind(),
+        "trigger": event.trigger.map(crate::event::Trigger::name),
+        "project": event.project.as_ref().map(|project| json!({ "id": project.id, "path": project.path_with_namespace })),
+        "group": event.group.as_ref().map(|group| &group.path),
+        "subject": event.subject,
+        "verdicts": verdicts.iter().map(verdict_json).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Trigger, sample};
+
+    const PROVISIONING: &str = r##"
+        [[integration]]
+        project = "acme/rocket"
+        adapter = "slack"
+        webhook = "https://hooks.slack.com/services/T0/B0/secretsecret"
+        channel = "#ops, #dev"
+
+        [[integration]]
+        project = 42
+        adapter = "mattermost"
+        webhook = "https://chat.example.com/hooks/secretsecret"
+        push_events = false
+    "##;
+
+    fn snapshot(text: &str) -> Snapshot {
+        let no_secrets = |_: &Path| Err(std::io::Error::other("there are no files here"));
+        let files = [(PathBuf::from("integrations.toml"), text.to_owned())];
+        provision::read(&files, &no_secrets).expect("the test's provisioning is valid").into_snapshot()
+    }
+
+    fn explained(event: &Event, snapshot: &Snapshot) -> (String, Json) {
+        let verdicts = verdicts(event, snapshot, &Switches::default());
+        (words(event, &verdicts, snapshot), as_json(event, &verdicts))
+    }
+
+    #[test]
+    fn a_push_is_explained_for_each_integration() {
+        let (words, json) = explained(&sample(Trigger::Push), &snapshot(PROVISIONING));
+        assert!(words.starts_with("push event of acme/rocket (42)"), "{words}");
+        for part in ["would hear", "#ops", "#dev", "no "] {
+            assert!(words.contains(part), "{part} is missing in\n{words}");
+        }
+        assert!(!words.contains("secretsecret"), "{words}");
+        assert_eq!(json["verdicts"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn where_nobody_is_concerned_the_right_name_is_told() {
+        let (words, _) = explained(
+            &sample(Trigger::Push),
+            &snapshot(&PROVISIONING.replace("42", "43").replace("acme/rocket", "acme/other")),
+        );
+        assert!(words.contains("project = \"acme/rocket\" (or project = 42)"), "{words}");
+        assert!(words.contains("project acme/other"), "{words}");
+        let (words, _) = explained(&sample(Trigger::Push), &Snapshot::default());
+        assert!(words.contains("provision.files"), "{words}");
+    }
+
+    #[test]
+    fn an_integration_that_was_switched_off_says_why() {
+        let snapshot = snapshot(PROVISIONING);
+        let event = sample(Trigger::Push);
+        let switches = Switches::default();
+        for integration in snapshot.integrations() {
+            switches.switch_off(
+                integration.id.clone(),
+                integration.fingerprint,
+                "answered 404: no_service".to_owned(),
+            );
+        }
+        let words = words(&event, &verdicts(&event, &snapshot, &switches), &snapshot);
+        assert!(words.contains("switched off") && words.contains("no_service"), "{words}");
+    }
+
+    #[test]
+    fn every_payload_we_have_is_explained() {
+        let snapshot = snapshot(PROVISIONING);
+        let mut seen = 0;
+        for folder in ["tests/payloads", "tests/payloads/captured"] {
+            for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let is_payload =
+                    path.extension().is_some_and(|end| end == "json") && !path.ends_with("index.json");
+                if !is_payload {
+                    continue;
+                }
+                let event = Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, read(&path).unwrap())
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let (words, json) = explained(&event, &snapshot);
+                assert!(words.contains(event.kind()) && json["kind"] == event.kind(), "{words}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "{seen} payloads");
+    }
+}

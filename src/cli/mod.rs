@@ -1,0 +1,196 @@
+//! What a person runs: one file a command, and this one, which reads the command line and turns ends into exit codes.
+//!
+//! Every command makes its words first, as a `String` from a pure function, and prints them last through [`say`]. So
+//! they are tested by calling them, and a reader that has gone away (`| head`) ends a command quietly. Exit codes:
+//! 0 done, 1 failed, 2 the command line was wrong.
+
+mod adapters;
+mod check;
+mod deliveries;
+pub(crate) mod door;
+pub(crate) mod explain;
+mod options;
+mod pages;
+pub(crate) mod publish;
+mod quarantine;
+mod send;
+mod serve;
+mod state;
+pub(crate) mod table;
+
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::demo;
+use options::Options;
+
+/// How long threads that are still at work are waited for at the end.
+const PARTING: Duration = Duration::from_millis(500);
+
+/// Tells people what happens in their forge: events in from AMQP or HTTP, notifications out, nothing lost on the way.
+#[derive(Debug, Parser)]
+#[command(
+    name = "forgebell",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Start with `forgebell demo`. `forgebell help COMMAND` tells more of each command."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve(serve::Args),
+    /// See it work: the real daemon, real events, and stand-ins for the services it tells
+    Demo(demo::Args),
+    /// Check the configuration, the integrations, the store, the broker and the address to listen on
+    Check(check::Args),
+    /// List the services that can be told, or show one's settings with an example
+    Adapters(adapters::Args),
+    /// Publish events to the broker or the HTTP door, as a forge would
+    Publish(publish::Args),
+    /// Tell one service of one event, once, without the daemon
+    Send(send::Args),
+    /// Show who would hear of an event, and why the others would not
+    Explain(explain::Args),
+    /// Look at deliveries and their attempts; send them again
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+    /// Look at what could not be understood; try it again
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    /// Print completions for a shell
+    Completions(pages::CompletionsArgs),
+    /// Print the manual page, or write all of them to a folder
+    Man(pages::ManArgs),
+}
+
+/// Parses, runs, and answers with the exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help that nobody reads is no failure.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let end = runtime.block_on(cli.run());
+    runtime.shutdown_timeout(PARTING);
+    match end {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let options = &self.options;
+        match self.command {
+            Command::Serve(args) => serve::run(args, options).await,
+            Command::Demo(args) => demo::run(args).await,
+            Command::Check(args) => check::run(args, options).await,
+            Command::Adapters(args) => adapters::run(&args),
+            Command::Publish(args) => publish::run(args, options).await,
+            Command::Send(args) => send::run(args, options).await,
+            Command::Explain(args) => explain::run(args, options).await,
+            Command::Deliveries(command) => deliveries::run(command, options).await,
+            Command::Quarantine(command) => quarantine::run(command, options).await,
+            Command::Completions(args) => pages::completions(&args),
+            Command::Man(args) => pages::man(&args),
+        }
+    }
+}
+
+/// Prints to standard output, with a line's end.
+pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write the output")
+}
+
+/// Prints a value for scripts.
+fn say_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    say(&format!("{value:#}"))
+}
+
+/// Prints to standard error, in the program's name. Several lines are several complaints.
+fn complain(text: &str) {
+    let mut err = std::io::stderr().lock();
+    for line in text.lines() {
+        // There is nobody left to tell of a standard error that is closed.
+        let _ = writeln!(err, "forgebell: {line}");
+    }
+}
+
+/// Whether standard output is a person's terminal.
+pub(crate) fn at_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let pipe = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(pipe)
+}
+
+/// The command line as data: what completions and manual pages are made from.
+fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::{Cli, command};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_argument_says_what_it_is() {
+        fn walk(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "{path} has no help");
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+            }
+            command.get_subcommands().for_each(|sub| walk(sub, &path));
+        }
+        walk(&command(), "");
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_exit_code_2_and_a_question_for_help_0() {
+        let code = |words: &[&str]| Cli::try_parse_from(words).unwrap_err().exit_code();
+        assert_eq!(code(&["forgebell", "srve"]), 2);
+        assert_eq!(code(&["forgebell"]), 2);
+        assert_eq!(code(&["forgebell", "adapters", "slak"]), 2);
+        assert_eq!(code(&["forgebell", "--help"]), 0);
+        assert_eq!(code(&["forgebell", "deliveries", "retry", "--help"]), 0);
+    }
+}

@@ -1,0 +1,201 @@
+//! `publish`: events handed in as a forge would, to the broker or to the HTTP door.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::ValueHint;
+use jiff::Timestamp;
+use url::Url;
+
+use super::door::{Answer, Door};
+use super::explain::{fresh_id, read, title};
+use super::options::Options;
+use super::say;
+use crate::config::Config;
+use crate::daemon;
+use crate::event::{Event, EventId};
+use crate::pipeline::publish::Publisher;
+use crate::settings::Secret;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell publish tests/payloads/push.json\n  \
+    forgebell publish --to http --url http://127.0.0.1:8080/events --token-file token push.json")]
+pub(super) struct Args {
+    /// Webhook payloads (JSON); `-` reads standard input
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    /// Which way; without it the broker where `amqp.enabled` is true, else HTTP
+    #[arg(long, value_enum)]
+    to: Option<Way>,
+    /// The broker's URL (amqp://…) or the door's (http://…/events), instead of the configured one
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    url: Option<String>,
+    /// The door's token, instead of the configured one
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// A file that holds the door's token
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
+    /// The event's id, instead of a fresh one; with several files, -1, -2 … are added to it
+    #[arg(long, value_parser = id)]
+    id: Option<EventId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Way {
+    /// Over AMQP
+    Broker,
+    /// To the HTTP door
+    Http,
+}
+
+fn id(text: &str) -> Result<EventId, String> {
+    EventId::new(text)
+        .ok_or_else(|| format!("ids are printable, and at most {} characters", EventId::MAX_LEN))
+}
+
+pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = options.config()?;
+    let named = args.url.as_deref().map(|url| if url.starts_with("amqp") { Way::Broker } else { Way::Http });
+    let configured = if config.amqp.enabled { Way::Broker } else { Way::Http };
+    let to = match args.to.or(named).unwrap_or(configured) {
+        Way::Broker => To::broker(&config, args.url.as_deref()).await?,
+        Way::Http => To::Http(door(&config, &args)?),
+    };
+    let mut code = ExitCode::SUCCESS;
+    let several = args.files.len() > 1;
+    for (number, file) in args.files.iter().enumerate() {
+        let id = match &args.id {
+            None => fresh_id(),
+            Some(id) if several => self::id(&format!("{id}-{}", number + 1)).map_err(anyhow::Error::msg)?,
+            Some(id) => id.clone(),
+        };
+        let message = Message::new(id, read(file)?, daemon::now());
+        let answer =
+            to.hand_in(&message).await.with_context(|| format!("cannot publish {}", file.display()))?;
+        if let Answer::Refused(_) = answer {
+            code = ExitCode::FAILURE;
+        }
+        say(&format!("{}: {}", file.display(), words(&message, &answer)))?;
+    }
+    if let To::Broker(publisher) = to {
+        publisher.close().await;
+    }
+    Ok(code)
+}
+
+/// Where events are handed in.
+pub(crate) enum To {
+    Broker(Publisher),
+    Http(Door),
+}
+
+/// An event, as a forge sends it: bytes, and what is said beside them.
+pub(crate) struct Message {
+    id: EventId,
+    at: Timestamp,
+    kind: &'static str,
+    routing_key: String,
+    title: String,
+    body: Bytes,
+}
+
+impl Message {
+    pub(crate) fn new(id: EventId, body: Bytes, at: Timestamp) -> Self {
+        let event = Event::decode(id.clone(), at, body.clone()).ok();
+        let kind = event.as_ref().map_or("unknown", Event::kind);
+        let project = event.as_ref().and_then(|event| event.project.as_ref());
+        let path = project.map(|project| project.path_with_namespace.replace('/', "."));
+        let routing_key = match path.filter(|path| !path.is_empty()) {
+            Some(path) => format!("{kind}.{path}"),
+            None => kind.to_owned(),
+        };
+        let title = event.as_ref().map_or_else(|| "something that is no event".to_owned(), title);
+        Self { id, at, kind, routing_key, title, body }
+    }
+}
+
+impl To {
+    async fn broker(config: &Config, url: Option<&str>) -> anyhow::Result<Self> {
+        let mut amqp = config.amqp.clone();
+        if let Some(url) = url {
+            amqp.url = Secret::new(url);
+        }
+        Ok(Self::Broker(Publisher::connect(&amqp).await.context("cannot reach the broker")?))
+    }
+
+    /// Hands one in.
+    ///
+    /// # Errors
+    /// Nobody answered. An answer that says no is no error.
+    pub(crate) async fn hand_in(&self, message: &Message) -> anyhow::Result<Answer> {
+        let Message { id, at, kind, routing_key, body, .. } = message;
+        match self {
+            Self::Http(door) => door.hand_in(id, kind, body.clone()).await,
+            Self::Broker(publisher) => {
+                publisher.publish(id, kind, routing_key, *at, body).await?;
+                Ok(Answer::Accepted)
+            }
+        }
+    }
+}
+
+fn door(config: &Config, args: &Args) -> anyhow::Result<Door> {
+    let url = match &args.url {
+        Some(url) => url.clone(),
+        None => {
+            let mut listen = config.http.listen;
+            if listen.ip().is_unspecified() {
+                listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            format!("http://{listen}/events")
+        }
+    };
+    let url: Url = url.parse().with_context(|| format!("{url} is no URL"))?;
+    let token = match (&args.token, &args.token_file) {
+        (Some(token), _) => Some(Secret::new(token)),
+        (None, Some(file)) => {
+            let token =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            Some(Secret::new(token.trim()))
+        }
+        (None, None) => config.http.webhook_token.clone(),
+    };
+    Door::new(&config.wire, url, token)
+}
+
+fn words(message: &Message, answer: &Answer) -> String {
+    let Message { id, title, .. } = message;
+    match answer {
+        Answer::Accepted => format!("accepted as {id}: {title}"),
+        Answer::Repeated => format!("was here before as {id}: {title}"),
+        Answer::Dropped => format!("taken and dropped, since no integration hears of such events: {title}"),
+        Answer::Refused(why) => format!("refused: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Trigger, sample};
+
+    #[test]
+    fn a_message_says_beside_its_body_what_it_is() {
+        let raw = sample(Trigger::TagPush).raw;
+        let message = Message::new(id("m-1").unwrap(), raw, Timestamp::UNIX_EPOCH);
+        assert_eq!((message.kind, message.routing_key.as_str()), ("tag_push", "tag_push.acme.rocket"));
+        assert!(
+            words(&message, &Answer::Accepted).starts_with("accepted as m-1: tag_push event of acme/rocket")
+        );
+        let broken = Message::new(id("m-2").unwrap(), Bytes::from_static(b"{"), Timestamp::UNIX_EPOCH);
+        assert_eq!((broken.kind, broken.routing_key.as_str()), ("unknown", "unknown"));
+    }
+
+    #[test]
+    fn ids_are_checked_before_anything_is_sent() {
+        assert!(id("  ").is_err() && id("ok-1").is_ok());
+    }
+}

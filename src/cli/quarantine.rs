@@ -1,0 +1,221 @@
+//! `quarantine`: bytes that were no event, why, and another try.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::deliveries::pretty;
+use super::options::Options;
+use super::table::{Table, age, cut, printable};
+use super::{say, say_json, state};
+use crate::daemon;
+use crate::event::{Event, EventId};
+use crate::store::{Inbox, Quarantine, Quarantined};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List what is in quarantine, newest first
+    List(ListArgs),
+    /// Show one item: the reason and the bytes
+    Show(ShowArgs),
+    /// Read items again, as this version does; what is understood now goes its way
+    Retry(RetryArgs),
+    /// Throw items away, for good
+    Drop(DropArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Only those with numbers below this one: the next page
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<i64>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// The item's number, as `quarantine list` shows it
+    number: i64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RetryArgs {
+    /// The items' numbers
+    #[arg(value_name = "NUMBER", required = true)]
+    numbers: Vec<i64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DropArgs {
+    /// The items' numbers
+    #[arg(value_name = "NUMBER", required = true)]
+    numbers: Vec<i64>,
+}
+
+pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
+    let store = state::open(&options.config()?.store.path)?;
+    let now = daemon::now();
+    match command {
+        Command::List(args) => {
+            let items = store.list_quarantined(args.before, args.limit).await?;
+            if args.json {
+                say_json(&items.iter().map(item_json).collect())?;
+            } else {
+                say(&table(&items, now))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Show(args) => {
+            let Some((item, raw)) = store.quarantined(args.number).await? else {
+                bail!("there is no number {} in quarantine", args.number);
+            };
+            if args.json {
+                let mut json = item_json(&item);
+                json["body"] = String::from_utf8_lossy(&raw).into();
+                say_json(&json)?;
+            } else {
+                say(&page(&item, &raw, now))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Retry(args) => each(&args.numbers, async |number| retry(&store, number, now).await).await,
+        Command::Drop(args) => {
+            each(&args.numbers, async |number| {
+                let dropped = store.remove_quarantined(number).await?;
+                Ok(if dropped { Ok("dropped".to_owned()) } else { Err(NOT_THERE.to_owned()) })
+            })
+            .await
+        }
+    }
+}
+
+const NOT_THERE: &str = "there is no such number in quarantine";
+
+/// Does something with each, says what came of it, and fails if one of them did.
+async fn each(
+    numbers: &[i64],
+    step: impl AsyncFn(i64) -> anyhow::Result<Result<String, String>>,
+) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for number in numbers {
+        let word = match step(*number).await? {
+            Ok(word) => word,
+            Err(why) => {
+                code = ExitCode::FAILURE;
+                why
+            }
+        };
+        say(&format!("{number}: {}", printable(&word)))?;
+    }
+    Ok(code)
+}
+
+/// Reads one again. It is taken out after it is in the inbox: between the two it may be read twice, but has the same id.
+async fn retry<S: Inbox + Quarantine>(
+    store: &S,
+    number: i64,
+    now: Timestamp,
+) -> anyhow::Result<Result<String, String>> {
+    let Some((item, raw)) = store.quarantined(number).await? else { return Ok(Err(NOT_THERE.to_owned())) };
+    let event = match Event::decode(id(&item), item.received_at, raw) {
+        Ok(event) => event,
+        Err(error) => return Ok(Err(format!("still not understood: {error}"))),
+    };
+    let fresh = store.push(&event, now).await?;
+    store.remove_quarantined(number).await?;
+    Ok(Ok(if fresh {
+        format!("understood now, as a {} event; it is on its way", event.kind())
+    } else {
+        format!("understood now, as event {}, which was here before; nothing more to do", event.id)
+    }))
+}
+
+/// The sender's id, or one that is the same whenever this item is tried.
+fn id(item: &Quarantined) -> EventId {
+    let own = || EventId::new(&format!("quarantine-{}-{}", item.number, item.received_at.as_millisecond()));
+    item.id.clone().or_else(own).expect("two numbers are printable and short")
+}
+
+fn table(items: &[Quarantined], now: Timestamp) -> String {
+    if items.is_empty() {
+        return "nothing is in quarantine".to_owned();
+    }
+    let mut table = Table::new(["NUMBER", "CAME", "BY", "BYTES", "ID", "REASON"]);
+    for item in items {
+        table.row([
+            item.number.to_string(),
+            age(item.received_at, now),
+            item.source.clone(),
+            item.size.to_string(),
+            item.id.as_ref().map_or("", EventId::as_str).to_owned(),
+            cut(&item.reason, 90),
+        ]);
+    }
+    table.to_string()
+}
+
+fn page(item: &Quarantined, raw: &Bytes, now: Timestamp) -> String {
+    let mut text = format!("quarantine {}: {}\n", item.number, printable(&item.reason));
+    let id = item.id.as_ref().map_or("(none)", EventId::as_str);
+    let came = format!("{} ({}) by {}", item.received_at, age(item.received_at, now), item.source);
+    for (name, value) in [("came", came.as_str()), ("id", id), ("bytes", &item.size.to_string())] {
+        let _ = writeln!(text, "  {name:<6} {}", printable(value));
+    }
+    let _ = write!(text, "\n{}\n", pretty(raw));
+    text
+}
+
+fn item_json(item: &Quarantined) -> Json {
+    json!({
+        "number": item.number,
+        "source": item.source,
+        "id": item.id.as_ref().map(EventId::as_str),
+        "reason": item.reason,
+        "received_at": item.received_at.to_string(),
+        "size": item.size,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: Option<&str>) -> Quarantined {
+        Quarantined {
+            number: 3,
+            source: "amqp".to_owned(),
+            id: id.and_then(EventId::new),
+            reason: "the body is no JSON: expected value at line 1".to_owned(),
+            received_at: Timestamp::from_second(1_770_000_000).unwrap(),
+            size: 9,
+        }
+    }
+
+    #[test]
+    fn an_item_keeps_its_id_and_one_without_gets_the_same_each_time() {
+        assert_eq!(id(&item(Some("m-1"))).as_str(), "m-1");
+        assert_eq!(id(&item(None)), id(&item(None)));
+    }
+
+    #[test]
+    fn lists_and_pages_tell_the_reason() {
+        let now = Timestamp::from_second(1_770_000_060).unwrap();
+        assert!(table(&[item(None)], now).contains("60 s ago  amqp  9"));
+        assert_eq!(table(&[], now), "nothing is in quarantine");
+        let page = page(&item(None), &Bytes::from_static(b"not\x1b[2Jjson"), now);
+        assert!(page.contains("the body is no JSON") && page.contains("not[2Jjson"), "{page}");
+        assert_eq!(item_json(&item(None))["id"], Json::Null);
+    }
+}

@@ -1,0 +1,227 @@
+//! `send`: one attempt to tell one service of one event, made here and now, with nothing kept.
+//!
+//! The settings go through the reader of provisioning files, the message through the same functions as the daemon's,
+//! and the request through the same guard.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
+use clap::ValueHint;
+use clap::builder::PossibleValuesParser;
+use ipnet::IpNet;
+
+use super::adapters::slugs;
+use super::explain::{fresh_id, named, read, title};
+use super::options::Options;
+use super::table::printable;
+use super::{complain, say};
+use crate::adapters::{self, Entry};
+use crate::call::{HttpRequest, Request};
+use crate::daemon;
+use crate::event::{Event, Trigger, sample};
+use crate::integration::{Integration, ProjectFacts, rules};
+use crate::pipeline::attempt::{Report, attempt, first_call};
+use crate::pipeline::retry::Outcome;
+use crate::provision;
+use crate::settings::Secret;
+use crate::wire::Wire;
+
+/// Settings that a one-off integration gets from elsewhere.
+const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
+/// Headers that hold credentials.
+const SECRET_HEADERS: [&str; 4] = ["authorization", "x-api-key", "private-token", "cookie"];
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell send slack --sample push --set webhook=https://hooks.slack.com/services/T…/B…/… --dry-run\n  \
+    forgebell send slack push.json --set webhook_file=/run/secrets/slack --target '#ops'")]
+pub(super) struct Args {
+    /// Which service to tell: see `forgebell adapters`
+    #[arg(value_name = "SLUG", value_parser = slugs())]
+    slug: String,
+    /// The event: a webhook payload (JSON); `-` reads standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "sample")]
+    file: Option<PathBuf>,
+    /// A made-up event of this kind instead of a file
+    #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with = "file")]
+    sample: Option<String>,
+    /// One of the adapter's settings; NAME_file=PATH reads a secret from a file
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+    /// Where to send it, instead of where the settings say
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// A network that may be called though it is not public (`127.0.0.0/8`)
+    #[arg(long, value_name = "CIDR")]
+    allow_network: Vec<IpNet>,
+    /// Print the request, with secrets masked, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Trigger::ALL.map(Trigger::name))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = options.config()?;
+    let entry = adapters::find(&args.slug).context("there is no such adapter")?;
+    let event = event(&args)?;
+    let integration = one_off(entry, &args.settings, &event, |path| std::fs::read_to_string(path))?;
+    if let Err(why) = rules::wants(&integration, &event, &ProjectFacts::default()) {
+        complain(&format!("note: by these settings the daemon would not send this: {why}"));
+    }
+    let targets = match args.target {
+        Some(target) => vec![target],
+        None => targets(entry, &integration, &event),
+    };
+    let id = event.id.to_string();
+    if args.dry_run {
+        let secrets = secrets(entry, &args.settings);
+        for target in &targets {
+            say(&dry_run(entry, &integration, &event, target, &id, &secrets)?)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut wire = config.wire.clone();
+    wire.allow_networks.extend(args.allow_network);
+    let wire = Wire::new(&wire)?;
+    let mut code = ExitCode::SUCCESS;
+    for target in &targets {
+        let report = attempt(&wire, entry, &integration, &event, target, &id, daemon::now()).await;
+        if report.outcome != Outcome::Delivered {
+            code = ExitCode::FAILURE;
+        }
+        say(&format!("{} to {}: {}", title(&event), named(target), ending(&report)))?;
+    }
+    Ok(code)
+}
+
+fn event(args: &Args) -> anyhow::Result<Event> {
+    if let Some(trigger) =
+        args.sample.as_deref().and_then(|kind| Trigger::ALL.into_iter().find(|t| t.name() == kind))
+    {
+        return Ok(sample(trigger));
+    }
+    let file = args.file.as_deref().context("name a file, or --sample")?;
+    Event::decode(fresh_id(), daemon::now(), read(file)?)
+        .with_context(|| format!("{} is no event that we know", file.display()))
+}
+
+fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
+    let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
+    entry.targets(&integration.settings, channels)
+}
+
+/// An integration that is written nowhere, read as if it stood in a file.
+fn one_off(
+    entry: &Entry,
+    settings: &[(String, String)],
+    event: &Event,
+    read_secret: impl Fn(&Path) -> std::io::Result<String>,
+) -> anyhow::Result<Integration> {
+    if let Some((key, _)) = settings.iter().find(|(key, _)| NOT_SETTINGS.contains(&key.as_str())) {
+        bail!("--set {key}: the event says whose it is, and the command line which adapter");
+    }
+    let mut text = format!("[[integration]]\nadapter = {}\n", quoted(entry.about.slug));
+    let _ = match (&event.group, &event.project) {
+        (Some(group), _) => writeln!(text, "group = {}", quoted(&group.path)),
+        (None, Some(project)) if !project.path_with_namespace.is_empty() => {
+            writeln!(text, "project = {}", quoted(&project.path_with_namespace))
+        }
+        (None, Some(project)) => writeln!(text, "project = {}", project.id.max(1)),
+        (None, None) => writeln!(text, "project = \"none/none\""),
+    };
+    for (key, value) in settings {
+        let _ = writeln!(text, "{} = {}", quoted(key), quoted(value));
+    }
+    let read = provision::read(&[(PathBuf::from("--set"), text)], &read_secret);
+    let provisioned = read.map_err(|problems| {
+        let list = problems.iter().map(problem_line).collect::<String>();
+        anyhow!("these settings won't do:{list}")
+    })?;
+    for warning in &provisioned.warnings {
+        complain(&format!("warning:{}", problem_line(warning)));
+    }
+    provisioned.integrations.into_iter().next().context("no integration came of these settings")
+}
+
+/// A problem without the place: there is no file to look into.
+fn problem_line(problem: &provision::Problem) -> String {
+    let key = problem.key.as_deref().map(|key| format!(" --set {key}:")).unwrap_or_default();
+    let remedy = problem.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    format!("\n {key} {}{remedy}", problem.problem)
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// Values that must not be printed, wherever they turn up.
+fn secrets(entry: &Entry, settings: &[(String, String)]) -> Vec<String> {
+    let is_secret = |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
+    settings
+        .iter()
+        .filter(|(key, value)| is_secret(key) && !value.is_empty())
+        .map(|(_, value)| value.clone())
+        .collect()
+}
+
+/// The request as it would go out, for people.
+fn dry_run(
+    entry: &Entry,
+    integration: &Integration,
+    event: &Event,
+    target: &str,
+    id: &str,
+    secrets: &[String],
+) -> anyhow::Result<String> {
+    let call = first_call(entry, integration, event, target, id, daemon::now())
+        .map_err(|outcome| anyhow!("nothing would be sent: {}", outcome_words(&outcome)))?;
+    let Request::Http(request) = call.request;
+    let text = format!("{} to {}\n\n{}", title(event), named(target), shown(&request));
+    Ok(secrets.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK)))
+}
+
+/// A chat webhook's path is its credential: of the address, only the origin is shown.
+fn shown(request: &HttpRequest) -> String {
+    let mut text = format!("{} {}/{}\n", request.method.word(), request.origin(), Secret::MASK);
+    for (name, value) in &request.headers {
+        let is_secret = SECRET_HEADERS.contains(name) || name.contains("token") || name.contains("secret");
+        let value = if is_secret { Secret::MASK } else { value };
+        let _ = writeln!(text, "{name}: {}", printable(value));
+    }
+    let _ = write!(text, "\n{}\n", body(&request.body));
+    text
+}
+
+fn body(body: &Bytes) -> String {
+    super::deliveries::pretty(body)
+}
+
+fn ending(report: &Report) -> String {
+    let status = report.status.map(|status| format!("HTTP {status}")).unwrap_or_default();
+    let took = report.took.map(|took| format!("{} ms", took.as_millis())).unwrap_or_default();
+    let facts = [status, took].into_iter().filter(|fact| !fact.is_empty()).collect::<Vec<_>>().join(", ");
+    let words = outcome_words(&report.outcome);
+    if facts.is_empty() { words } else { format!("{words} ({facts})") }
+}
+
+fn outcome_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Delivered => "delivered".to_owned(),
+        Outcome::Failed(failure) => printable(&failure.to_string()),
+        Outcome::Expired => "too old to be told".to_owned(),
+        Outcome::Cancelled(why) => printable(why),
+    }
+}

@@ -1,0 +1,108 @@
+//! The demo: the real daemon with its embedded defaults, on free ports and in a temporary folder; real payloads; and
+//! stand-ins for the services, which are difficult as the real ones are.
+//!
+//! [`story`] is what happens and what must come of it, [`stand_ins`] answer and keep receipts, [`show`] shows a message
+//! as its service would, [`watch`] tells of what happens while it does, [`tally`] counts in the end. Nothing is lost where the receipts say
+//! so: neither the daemon's metrics nor its store are asked for that.
+
+mod report;
+mod show;
+mod stage;
+mod stand_ins;
+mod story;
+mod tally;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::cli::say;
+use crate::settings::Secret;
+use report::End;
+use show::Paint;
+use stage::Stage;
+use stand_ins::Difficulties;
+use story::STORY;
+use tally::tally;
+use watch::Watch;
+
+/// The whole must be over by then.
+const AT_MOST: Duration = Duration::from_secs(30);
+/// What comes a second time comes soon.
+const AFTERTHOUGHTS: Duration = Duration::from_millis(300);
+/// Between one event and the next.
+const BETWEEN: Duration = Duration::from_millis(40);
+
+const DIFFICULTIES: Difficulties = Difficulties {
+    taken_before_rest: 3,
+    rest: Duration::from_secs(2),
+    refuses_for: Duration::from_millis(1500),
+    down_for: Duration::from_millis(2500),
+};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It exits with 0 if every message arrived, once, at everyone it concerned; what a message must \
+                        reach is written down in the demo by hand, and counted by the stand-ins."
+)]
+pub struct Args {
+    /// Send the events through this broker (amqp://user:password@host:port/vhost) instead of over HTTP
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
+    amqp: Option<String>,
+    /// Keep the daemon running afterwards, and show how to send it an event of your own
+    #[arg(long)]
+    stay: bool,
+}
+
+/// Runs the story, and answers whether it ended well.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let paint = Paint { on: crate::cli::at_terminal() };
+    let mut stage = Stage::set(args.amqp.map(Secret::new), DIFFICULTIES).await?;
+    say(&report::opening(&stage, paint))?;
+    let played = play(&mut stage, args.stay, paint).await;
+    // Whatever happened: the daemon stops softly, the folder goes.
+    let struck = stage.strike().await;
+    let clean = played?;
+    struck?;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn play(stage: &mut Stage, stay: bool, paint: Paint) -> anyhow::Result<bool> {
+    stage.begin()?;
+    let mut watch = Watch::new(paint, Instant::now());
+    for (number, scene) in STORY.iter().enumerate() {
+        stage.hand_in(number, scene).await?;
+        watch.sent(scene)?;
+        watch.look(stage, BETWEEN).await?;
+        if number == story::SENT_TWICE {
+            stage.hand_in(number, scene).await?;
+            watch.sent_again(scene)?;
+        }
+    }
+    let deadline = Instant::now() + AT_MOST;
+    while Instant::now() < deadline && !(all_arrived(&watch) && stage.is_idle().await?) {
+        watch.look(stage, Duration::from_millis(100)).await?;
+    }
+    watch.look(stage, AFTERTHOUGHTS).await?;
+
+    let tally = tally(&STORY, &watch.arrivals);
+    let end = End {
+        tally: &tally,
+        arrivals: &watch.arrivals,
+        deliveries: &stage.deliveries().await?,
+        quarantined: &stage.quarantined().await?,
+        why_not: &stage.why_not()?,
+    };
+    say(&report::closing(&end, paint))?;
+    say(&end.summary())?;
+    let good = end.is_good();
+    if stay {
+        say(&report::invitation(stage, paint))?;
+        watch.until_interrupted(stage).await?;
+    }
+    Ok(good)
+}
+
+fn all_arrived(watch: &Watch) -> bool {
+    tally(&STORY, &watch.arrivals).lost.is_empty()
+}

@@ -1,0 +1,262 @@
+//! The stage: a temporary folder, the stand-ins, and the real daemon between them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+use uuid::Uuid;
+
+use super::stand_ins::{Difficulties, Receipt, StandIns};
+use super::story::{self, STORY, Scene};
+use crate::cli::door::{Answer, Door};
+use crate::cli::publish::{Message, To};
+use crate::config::{Config, Sources};
+use crate::daemon;
+use crate::event::{Event, EventId};
+use crate::pipeline::Switches;
+use crate::pipeline::dispatch::{Verdict, verdicts};
+use crate::pipeline::publish::Publisher;
+use crate::provision;
+use crate::settings::Secret;
+use crate::store::sqlite::Sqlite;
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, Ledger as _, Quarantine as _, Quarantined, State,
+};
+
+/// How long the daemon may take to open its store, and to stop.
+const STARTING: Duration = Duration::from_secs(10);
+const STOPPING: Duration = Duration::from_secs(15);
+/// More than the story has deliveries, and whoever stays may add some.
+const MANY: usize = 1000;
+
+/// Everything that stands around the story.
+pub(super) struct Stage {
+    stand_ins: StandIns,
+    pub(super) receipts: mpsc::UnboundedReceiver<Receipt>,
+    door: SocketAddr,
+    token: Secret,
+    to: To,
+    config: Config,
+    /// The same file that the daemon works with, to look into.
+    store: Sqlite,
+    daemon: JoinHandle<anyhow::Result<()>>,
+    shutdown: CancellationToken,
+    /// Deliveries that were over when they were last looked at.
+    over: HashMap<DeliveryId, DeliveryDetail>,
+    /// Dropped last: its removal is the end.
+    folder: Folder,
+}
+
+impl Stage {
+    pub(super) async fn set(broker: Option<Secret>, difficulties: Difficulties) -> anyhow::Result<Self> {
+        let folder = Folder::make()?;
+        let (sender, receipts) = mpsc::unbounded_channel();
+        let stand_ins = StandIns::new(story::webhooks(), difficulties, sender).await?;
+        folder.write("integrations.toml", &story::provisioning(stand_ins.slack, stand_ins.mattermost))?;
+        folder.write("event.json", story::OWN_EVENT)?;
+        let token = Secret::new(Uuid::now_v7().simple().to_string());
+        let config = config(&folder.0, &token, broker.as_ref())?;
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the door")?;
+        let door = listener.local_addr().context("the door has no address")?;
+        let shutdown = CancellationToken::new();
+        let (_, reloads) = mpsc::channel(1);
+        let mut daemon =
+            TaskTracker::new().spawn(daemon::run(config.clone(), listener, reloads, shutdown.clone()));
+        let store = tokio::select! {
+            ended = &mut daemon => {
+                ended.context("the daemon broke off")??;
+                bail!("the daemon ended before it began");
+            }
+            opened = opened(&config.store.path) => opened?,
+        };
+        let url: Url = format!("http://{door}/events").parse().context("the door has no URL")?;
+        let to = if config.amqp.enabled {
+            To::Broker(Publisher::connect(&config.amqp).await.context("cannot reach the broker")?)
+        } else {
+            To::Http(Door::new(&config.wire, url, Some(token.clone()))?)
+        };
+        let over = HashMap::new();
+        Ok(Self { stand_ins, receipts, door, token, to, config, store, daemon, shutdown, over, folder })
+    }
+
+    /// From now on, Mattermost's time runs.
+    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
+        self.stand_ins.begin()
+    }
+
+    /// Hands an event in, as a forge would.
+    pub(super) async fn hand_in(&self, number: usize, scene: &'static Scene) -> anyhow::Result<Answer> {
+        let body = Bytes::from_static(scene.body.as_bytes());
+        let message = Message::new(id(number), body, daemon::now());
+        self.to.hand_in(&message).await.with_context(|| format!("cannot hand in: {}", scene.title))
+    }
+
+    /// Whether nothing is under way any more.
+    pub(super) async fn is_idle(&self) -> anyhow::Result<bool> {
+        if self.daemon.is_finished() {
+            bail!("the daemon ended before its time");
+        }
+        let depth = self.store.depth(daemon::now()).await?;
+        Ok(depth.inbox == 0 && depth.waiting == 0)
+    }
+
+    /// All deliveries with their attempts, as the daemon wrote them down, oldest first.
+    pub(super) async fn deliveries(&mut self) -> anyhow::Result<Vec<DeliveryDetail>> {
+        let filter = DeliveryFilter { limit: MANY, ..DeliveryFilter::default() };
+        let mut details = Vec::new();
+        for line in self.store.deliveries(filter).await? {
+            if let Some(known) = self.over.get(&line.id) {
+                details.push(known.clone());
+                continue;
+            }
+            let Some(detail) = self.store.delivery(line.id).await? else { continue };
+            if detail.line.state != State::Waiting {
+                self.over.insert(line.id, detail.clone());
+            }
+            details.push(detail);
+        }
+        details.reverse();
+        Ok(details)
+    }
+
+    /// What lies in quarantine.
+    pub(super) async fn quarantined(&self) -> anyhow::Result<Vec<Quarantined>> {
+        Ok(self.store.list_quarantined(None, MANY).await?)
+    }
+
+    /// For each scene, the integrations that would not have it, and why: what `forgebell explain` says.
+    pub(super) fn why_not(&self) -> anyhow::Result<Vec<Vec<(String, String)>>> {
+        let provisioned = provision::load(&self.config.provision);
+        let snapshot = match provisioned {
+            Ok(provisioned) => provisioned.into_snapshot(),
+            Err(problems) => bail!("the demo's integrations are not valid: {problems:?}"),
+        };
+        let of_scene = |(number, scene): (usize, &'static Scene)| {
+            let body = Bytes::from_static(scene.body.as_bytes());
+            let Ok(event) = Event::decode(id(number), daemon::now(), body) else { return Vec::new() };
+            let verdicts = verdicts(&event, &snapshot, &Switches::default()).into_iter();
+            let said = verdicts.filter_map(|(integration, verdict)| match verdict {
+                Verdict::Not(why) => Some((integration.slug.to_owned(), why.to_string())),
+                Verdict::Sends(_) | Verdict::SwitchedOff(_) => None,
+            });
+            said.collect()
+        };
+        Ok(STORY.iter().enumerate().map(of_scene).collect())
+    }
+
+    /// Stops the daemon softly, closes the stand-ins, takes what was made on the broker away.
+    pub(super) async fn strike(self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        let ended = timeout(STOPPING, self.daemon).await;
+        if let To::Broker(publisher) = self.to {
+            publisher.dismantle().await;
+        }
+        self.stand_ins.close().await;
+        ended.context("the daemon did not stop in time")?.context("the daemon broke off")??;
+        Ok(())
+    }
+
+    pub(super) fn door(&self) -> SocketAddr {
+        self.door
+    }
+
+    pub(super) fn token(&self) -> &str {
+        self.token.expose()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    pub(super) fn slack(&self) -> SocketAddr {
+        self.stand_ins.slack
+    }
+
+    pub(super) fn mattermost(&self) -> SocketAddr {
+        self.stand_ins.mattermost
+    }
+
+    /// The broker's exchange, where there is one.
+    pub(super) fn exchange(&self) -> Option<&str> {
+        self.config.amqp.enabled.then_some(self.config.amqp.exchange.as_str())
+    }
+}
+
+/// A scene's event, by id.
+pub(super) fn id(number: usize) -> EventId {
+    EventId::new(&format!("demo-{:02}", number + 1)).expect("a number is printable and short")
+}
+
+/// The program's own defaults, but for what has to do with this machine, and a schedule that nobody has to wait long for.
+fn config(folder: &Path, token: &Secret, broker: Option<&Secret>) -> anyhow::Result<Config> {
+    let mut config = Config::load(&Sources::default()).context("the program's own defaults are not valid")?;
+    config.store.path = folder.join("forgebell.db");
+    config.provision.files = vec![folder.join("integrations.toml")];
+    config.http.webhook_token = Some(token.clone());
+    config.wire.allow_networks = vec!["127.0.0.0/8".parse().context("loopback is a network")?];
+    config.wire.system_proxy = false;
+    config.retry.initial = Duration::from_secs(1);
+    config.retry.max = Duration::from_secs(2);
+    if let Some(url) = broker {
+        let name = format!("forgebell.demo.{}", Uuid::now_v7().simple());
+        config.amqp.enabled = true;
+        config.amqp.url = url.clone();
+        config.amqp.exchange.clone_from(&name);
+        config.amqp.queue = name;
+    }
+    Ok(config)
+}
+
+/// Opens the store as soon as the daemon has made it.
+async fn opened(path: &Path) -> anyhow::Result<Sqlite> {
+    let opening = async {
+        loop {
+            match Sqlite::open_shared(path) {
+                Ok(store) => return store,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    timeout(STARTING, opening).await.context("the daemon has made no store")
+}
+
+/// A folder for this user alone, which goes when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> anyhow::Result<Self> {
+        let name = format!("forgebell-demo-{}", &Uuid::now_v7().simple().to_string()[20..]);
+        let folder = std::env::temp_dir().join(name);
+        let made = fs::DirBuilder::new().mode(0o700).create(&folder);
+        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        use std::io::Write as _;
+        let path = self.0.join(name);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A leftover in the temporary folder is no reason to fail.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,315 @@
+//! Stand-ins for Slack and Mattermost: HTTP servers that answer an incoming webhook's calls as the real ones do, and
+//! keep what they took.
+//!
+//! Both are difficult on purpose. Slack takes a few messages and then asks for a rest, as it does of anybody who is
+//! faster than a message a second (429, `Retry-After`). Mattermost is not there at first (connections are refused), then
+//! stands behind a proxy that says so (503, a page of HTML), then answers.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value as Json, json};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Which service a stand-in stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Service {
+    Slack,
+    Mattermost,
+}
+
+impl Service {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Slack => "Slack",
+            Self::Mattermost => "Mattermost",
+        }
+    }
+}
+
+/// One call, as the stand-in saw it.
+#[derive(Clone, Debug)]
+pub(super) struct Receipt {
+    pub(super) service: Service,
+    /// The webhook's path: whose it is.
+    pub(super) path: String,
+    pub(super) body: Json,
+    pub(super) status: u16,
+}
+
+impl Receipt {
+    pub(super) fn is_taken(&self) -> bool {
+        self.status == 200
+    }
+
+    /// The channel that the message was sent to; empty for the webhook's own.
+    pub(super) fn channel(&self) -> &str {
+        self.body["channel"].as_str().unwrap_or_default()
+    }
+}
+
+/// How difficult they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Difficulties {
+    /// Slack takes so many messages before it asks for a rest, once.
+    pub(super) taken_before_rest: usize,
+    pub(super) rest: Duration,
+    /// Mattermost refuses connections for so long after the first event.
+    pub(super) refuses_for: Duration,
+    /// And answers 503 until so long after it.
+    pub(super) down_for: Duration,
+}
+
+/// Both of them.
+pub(super) struct StandIns {
+    pub(super) slack: SocketAddr,
+    pub(super) mattermost: SocketAddr,
+    /// Bound, but not listening yet: connections to it are refused, and nobody else gets the port.
+    sleeping: Option<TcpSocket>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+struct Shared {
+    difficulties: Difficulties,
+    /// The webhooks that there are; any other is answered as one that was removed.
+    webhooks: Vec<String>,
+    slack: Mutex<Rest>,
+    up_at: Mutex<Option<Instant>>,
+    receipts: mpsc::UnboundedSender<Receipt>,
+}
+
+/// Where Slack is with its patience.
+enum Rest {
+    Before { taken: usize },
+    Until(Instant),
+    After,
+}
+
+impl StandIns {
+    /// Slack is up at once; Mattermost's address is taken, and that is all.
+    pub(super) async fn new(
+        webhooks: Vec<String>,
+        difficulties: Difficulties,
+        receipts: mpsc::UnboundedSender<Receipt>,
+    ) -> anyhow::Result<Self> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = TcpListener::bind(any).await.context("no port for Slack's stand-in")?;
+        let sleeping = TcpSocket::new_v4().context("no socket for Mattermost's stand-in")?;
+        sleeping.bind(any).context("no port for Mattermost's stand-in")?;
+        let stand_ins = Self {
+            slack: listener.local_addr().context("Slack's stand-in has no address")?,
+            mattermost: sleeping.local_addr().context("Mattermost's stand-in has no address")?,
+            sleeping: Some(sleeping),
+            shared: Arc::new(Shared {
+                difficulties,
+                webhooks,
+                slack: Mutex::new(Rest::Before { taken: 0 }),
+                up_at: Mutex::new(None),
+                receipts,
+            }),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        stand_ins.serve(listener, Service::Slack);
+        Ok(stand_ins)
+    }
+
+    /// Time begins: Mattermost will be back in a while.
+    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
+        let Some(socket) = self.sleeping.take() else { return Ok(()) };
+        let Difficulties { refuses_for, down_for, .. } = self.shared.difficulties;
+        let now = Instant::now();
+        *lock(&self.shared.up_at) = Some(now + down_for);
+        let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(refuses_for) => {}
+            }
+            // The port is ours since it was bound: listening on it can't fail for want of it.
+            if let Ok(listener) = socket.listen(128) {
+                answer(listener, Service::Mattermost, shared, stop).await;
+            }
+        });
+        Ok(())
+    }
+
+    fn serve(&self, listener: TcpListener, service: Service) {
+        self.tasks.spawn(answer(listener, service, Arc::clone(&self.shared), self.stop.clone()));
+    }
+
+    /// Closes both, and waits until they are.
+    pub(super) async fn close(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn answer(listener: TcpListener, service: Service, shared: Arc<Shared>, stop: CancellationToken) {
+    let router = Router::new()
+        .fallback(async move |State(shared): State<Arc<Shared>>, method: Method, uri: Uri, body: Bytes| {
+            shared.take(service, &method, uri.path(), &body)
+        })
+        .with_state(shared);
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    // It ends with the demo; what becomes of connections that are still open then concerns nobody.
+    let _ = served.await;
+}
+
+impl Shared {
+    fn take(&self, service: Service, method: &Method, path: &str, body: &Bytes) -> Response {
+        let body = serde_json::from_slice(body).unwrap_or(Json::Null);
+        let answer = match service {
+            Service::Slack => self.slack(method, path, &body),
+            Service::Mattermost => self.mattermost(method, path, &body),
+        };
+        let receipt = Receipt { service, path: path.to_owned(), body, status: answer.status().as_u16() };
+        // The demo may have stopped listening.
+        let _ = self.receipts.send(receipt);
+        answer
+    }
+
+    fn slack(&self, method: &Method, path: &str, body: &Json) -> Response {
+        let word = |status: StatusCode, word: &'static str| (status, word).into_response();
+        if method != Method::POST || !self.webhooks.iter().any(|webhook| webhook == path) {
+            return word(StatusCode::NOT_FOUND, "no_service");
+        }
+        if !body.is_object() {
+            return word(StatusCode::BAD_REQUEST, "invalid_payload");
+        }
+        if says_nothing(body) {
+            return word(StatusCode::BAD_REQUEST, "no_text");
+        }
+        if let Some(wait) = self.rest() {
+            let mut answer = word(StatusCode::TOO_MANY_REQUESTS, "rate_limited");
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+            return answer;
+        }
+        word(StatusCode::OK, "ok")
+    }
+
+    /// How many seconds Slack wants to be left alone, if it does.
+    fn rest(&self) -> Option<u64> {
+        let mut rest = lock(&self.slack);
+        let now = Instant::now();
+        match &mut *rest {
+            Rest::Before { taken } if *taken < self.difficulties.taken_before_rest => {
+                *taken += 1;
+                return None;
+            }
+            Rest::Before { .. } => *rest = Rest::Until(now + self.difficulties.rest),
+            Rest::Until(end) if *end <= now => *rest = Rest::After,
+            Rest::Until(_) | Rest::After => {}
+        }
+        match &*rest {
+            Rest::Until(end) => Some(end.duration_since(now).as_secs_f64().ceil() as u64),
+            Rest::Before { .. } | Rest::After => None,
+        }
+    }
+
+    fn mattermost(&self, method: &Method, path: &str, body: &Json) -> Response {
+        if lock(&self.up_at).is_none_or(|up_at| Instant::now() < up_at) {
+            let page = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>";
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/html")], page)
+                .into_response();
+        }
+        let refuse = |id: &str, message: &str| {
+            let body = json!({ "id": id, "message": message, "detailed_error": "", "request_id": "", "status_code": 400 });
+            let json = [(header::CONTENT_TYPE, "application/json")];
+            (StatusCode::BAD_REQUEST, json, body.to_string()).into_response()
+        };
+        if method != Method::POST || !self.webhooks.iter().any(|webhook| webhook == path) {
+            return refuse("web.incoming_webhook.invalid.app_error", "Invalid webhook.");
+        }
+        if !body.is_object() {
+            return refuse("web.incoming_webhook.parse.app_error", "Unable to parse incoming data.");
+        }
+        if says_nothing(body) {
+            return refuse("web.incoming_webhook.text.app_error", "No text specified.");
+        }
+        (StatusCode::OK, "ok").into_response()
+    }
+}
+
+fn says_nothing(body: &Json) -> bool {
+    let no_text = body["text"].as_str().is_none_or(str::is_empty);
+    no_text && body["attachments"].as_array().is_none_or(Vec::is_empty)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEBHOOK: &str = "/services/T0/B0/x";
+
+    fn shared(difficulties: Difficulties) -> Shared {
+        let (receipts, _) = mpsc::unbounded_channel();
+        Shared {
+            difficulties,
+            webhooks: vec![WEBHOOK.to_owned()],
+            slack: Mutex::new(Rest::Before { taken: 0 }),
+            up_at: Mutex::new(Some(Instant::now())),
+            receipts,
+        }
+    }
+
+    fn difficulties(rest: Duration) -> Difficulties {
+        Difficulties { taken_before_rest: 1, rest, refuses_for: Duration::ZERO, down_for: Duration::ZERO }
+    }
+
+    fn statuses(shared: &Shared, service: Service, calls: &[(&str, &'static str)]) -> Vec<u16> {
+        let call = |(path, body): &(&str, &'static str)| {
+            shared.take(service, &Method::POST, path, &Bytes::from_static(body.as_bytes())).status().as_u16()
+        };
+        calls.iter().map(call).collect()
+    }
+
+    #[test]
+    fn slack_answers_as_slack_does() {
+        let shared = shared(difficulties(Duration::from_secs(60)));
+        let calls = [
+            ("/services/T0/B0/removed", r#"{"text":"hello"}"#),
+            (WEBHOOK, "no json"),
+            (WEBHOOK, "{}"),
+            (WEBHOOK, r#"{"text":"hello"}"#),
+            (WEBHOOK, r#"{"text":"hello"}"#),
+        ];
+        assert_eq!(statuses(&shared, Service::Slack, &calls), [404, 400, 400, 200, 429]);
+    }
+
+    #[test]
+    fn slack_rests_once_and_says_for_how_long() {
+        let shared = shared(difficulties(Duration::from_millis(1500)));
+        assert_eq!(shared.rest(), None);
+        assert_eq!(shared.rest(), Some(2));
+        *lock(&shared.slack) = Rest::Until(Instant::now());
+        assert_eq!([shared.rest(), shared.rest(), shared.rest()], [None, None, None]);
+    }
+
+    #[test]
+    fn mattermost_answers_as_mattermost_does() {
+        let shared = shared(difficulties(Duration::ZERO));
+        let calls =
+            [("/hooks/removed", r#"{"text":"hello"}"#), (WEBHOOK, "{}"), (WEBHOOK, r#"{"text":"hello"}"#)];
+        assert_eq!(statuses(&shared, Service::Mattermost, &calls), [400, 400, 200]);
+        *lock(&shared.up_at) = Some(Instant::now() + Duration::from_secs(60));
+        assert_eq!(statuses(&shared, Service::Mattermost, &calls[2..]), [503]);
+    }
+}

@@ -1,0 +1,310 @@
+//! What happens in the demo: who wants to know of which project, which events come in what order, and, written down
+//! here by hand rather than asked of the program, who must have heard of each in the end.
+//!
+//! The payloads are GitLab's own: from its documentation, or captured from gitlab.com. Only the failed pipeline is
+//! made here, out of the one that passed.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
+use serde_json::{Value as Json, json};
+
+use super::stand_ins::Service;
+
+/// An incoming webhook, and whom it belongs to.
+#[derive(Debug)]
+pub(super) struct Hook {
+    pub(super) service: Service,
+    pub(super) path: &'static str,
+    project: &'static str,
+    /// The rest of its block in the provisioning file.
+    settings: &'static str,
+}
+
+/// Something that happens, and what must come of it.
+#[derive(Debug)]
+pub(super) struct Scene {
+    /// In a few words, for people.
+    pub(super) title: &'static str,
+    pub(super) body: String,
+    /// Everyone who must be told, once each; empty where nobody is.
+    pub(super) heard_by: Vec<Heard>,
+    pub(super) fate: Fate,
+}
+
+/// One message that must arrive: at which webhook, in which channel, and words by which it is known there.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) hook: &'static Hook,
+    pub(super) channel: &'static str,
+    pub(super) saying: &'static str,
+}
+
+/// What becomes of an event in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Somebody hears of it, or would but for a filter.
+    Matched,
+    /// No integration takes events of this kind.
+    Unrouted,
+    /// It can't be understood.
+    Quarantined,
+}
+
+static HELLO_SLACK: Hook = Hook {
+    service: Service::Slack,
+    path: "/services/T0DEMO/B0HELLO/kTz3vQpL9sWm",
+    project: "gitlab-org/hello-world",
+    settings: "channel = \"#hello-world\"\nmerge_request_channel = \"#reviews\"\nbranches_to_be_notified = \"all\"\n",
+};
+static HELLO_MATTERMOST: Hook = Hook {
+    service: Service::Mattermost,
+    path: "/hooks/h3ll0w0rldh3ll0w0rldh3ll0w",
+    project: "gitlab-org/hello-world",
+    settings: "channel = \"hello-world\"\nbranches_to_be_notified = \"default\"\n",
+};
+static TEST_SLACK: Hook = Hook {
+    service: Service::Slack,
+    path: "/services/T0DEMO/B0TESTS/2fXn8RbY4cHd",
+    project: "gitlab-org/gitlab-test",
+    settings: "channel = \"#dev\"\npipeline_channel = \"#ci, #oncall\"\n",
+};
+static TEST_MATTERMOST: Hook = Hook {
+    service: Service::Mattermost,
+    path: "/hooks/t3stt3stt3stt3stt3stt3stt3",
+    project: "gitlab-org/gitlab-test",
+    settings: "channel = \"developers\"\npipeline_events = false\n",
+};
+static DIASPORA: Hook = Hook {
+    service: Service::Slack,
+    path: "/services/T0DEMO/B0SPORA/x7JqWe5uKaZo",
+    project: "mike/diaspora",
+    settings: "channel = \"#diaspora\"\n",
+};
+static RELEASES: Hook = Hook {
+    service: Service::Slack,
+    path: "/services/T0DEMO/B0RELES/m1GtYh6iNbVc",
+    project: "jsmith/example",
+    settings: "",
+};
+static LABELS: Hook = Hook {
+    service: Service::Mattermost,
+    path: "/hooks/l4b3ll4b3ll4b3ll4b3ll4b3l4",
+    project: "gitlabhq/gitlab-test",
+    settings: "channel = \"api-team\"\nlabels_to_be_notified = \"~API\"\n",
+};
+static WIKI: Hook = Hook {
+    service: Service::Mattermost,
+    path: "/hooks/w1k1w1k1w1k1w1k1w1k1w1k1w1",
+    project: "root/awesome-project",
+    settings: "",
+};
+static DEPLOYMENTS: Hook = Hook {
+    service: Service::Slack,
+    path: "/services/T0DEMO/B0DEPLO/q9LwEr2pAsDf",
+    project: "root/test-deployment-webhooks",
+    settings: "channel = \"#deployments\"\ndeployment_events = true\n",
+};
+
+static HOOKS: [&Hook; 9] = [
+    &HELLO_SLACK,
+    &HELLO_MATTERMOST,
+    &TEST_SLACK,
+    &TEST_MATTERMOST,
+    &DIASPORA,
+    &RELEASES,
+    &LABELS,
+    &WIKI,
+    &DEPLOYMENTS,
+];
+
+/// The paths of all webhooks that there are.
+pub(super) fn webhooks() -> Vec<String> {
+    HOOKS.iter().map(|hook| hook.path.to_owned()).collect()
+}
+
+/// Whose webhook this is.
+pub(super) fn project_of(path: &str) -> &'static str {
+    HOOKS.iter().find(|hook| hook.path == path).map_or("", |hook| hook.project)
+}
+
+/// The provisioning file.
+pub(super) fn provisioning(slack: SocketAddr, mattermost: SocketAddr) -> String {
+    let block = |hook: &&Hook| {
+        let (adapter, address) = match hook.service {
+            Service::Slack => ("slack", slack),
+            Service::Mattermost => ("mattermost", mattermost),
+        };
+        format!(
+            "\n[[integration]]\nproject = \"{}\"\nadapter = \"{adapter}\"\nwebhook = \"http://{address}{}\"\n{}",
+            hook.project, hook.path, hook.settings
+        )
+    };
+    let blocks = HOOKS.iter().map(block).collect::<String>();
+    format!("# Who wants to know of what. `forgebell adapters slack` explains the settings.\n{blocks}")
+}
+
+macro_rules! payload {
+    ($name:literal) => {
+        include_str!(concat!("../../tests/payloads/", $name, ".json"))
+    };
+}
+
+/// A payload for whoever wants to send one by hand.
+pub(super) const OWN_EVENT: &str = payload!("note_issue");
+
+/// The whole story, in order.
+pub(super) static STORY: LazyLock<Vec<Scene>> = LazyLock::new(|| {
+    vec![
+        scene("push to mike/diaspora", payload!("push")).heard(&DIASPORA, "#diaspora", "Catalan"),
+        scene("tag in jsmith/example", payload!("tag_push")).heard(&RELEASES, "", "v1.0.0"),
+        scene("push to hello-world", payload!("captured/push"))
+            .heard(&HELLO_SLACK, "#hello-world", "added readme")
+            .heard(&HELLO_MATTERMOST, "hello-world", "added readme"),
+        scene("new branch in hello-world", payload!("captured/branch_create")).heard(
+            &HELLO_SLACK,
+            "#hello-world",
+            "feature",
+        ),
+        scene("merge request opened in hello-world", payload!("captured/merge_request_create"))
+            .heard(&HELLO_SLACK, "#reviews", "opened")
+            .heard(&HELLO_MATTERMOST, "hello-world", "opened"),
+        scene("comment on the merge request", payload!("captured/merge_request_comment_create"))
+            .heard(&HELLO_SLACK, "#hello-world", "lgtm")
+            .heard(&HELLO_MATTERMOST, "hello-world", "lgtm"),
+        scene("merge request merged in hello-world", payload!("captured/merge_request_merge"))
+            .heard(&HELLO_SLACK, "#reviews", "merged")
+            .heard(&HELLO_MATTERMOST, "hello-world", "merged"),
+        scene("issue opened in gitlabhq/gitlab-test", payload!("issue_open"))
+            .heard(&LABELS, "api-team", "New API"),
+        scene("merge request opened in gitlabhq/gitlab-test", payload!("merge_request_open")).heard(
+            &LABELS,
+            "api-team",
+            "MS-Viewport",
+        ),
+        scene("comment on an issue of gitlab-test", payload!("note_issue"))
+            .heard(&TEST_SLACK, "#dev", "Hello world")
+            .heard(&TEST_MATTERMOST, "developers", "Hello world"),
+        scene("comment on a merge request of gitlab-test", payload!("note_merge_request"))
+            .heard(&TEST_SLACK, "#dev", "needs work")
+            .heard(&TEST_MATTERMOST, "developers", "needs work"),
+        scene("comment on a snippet of gitlab-test", payload!("note_snippet"))
+            .heard(&TEST_SLACK, "#dev", "snippet doing")
+            .heard(&TEST_MATTERMOST, "developers", "snippet doing"),
+        scene("pipeline passed in gitlab-test", payload!("pipeline_success")),
+        Scene { body: failed_pipeline(), ..scene("pipeline failed in gitlab-test", "") }
+            .heard(&TEST_SLACK, "#ci", "Pipeline #32")
+            .heard(&TEST_SLACK, "#oncall", "Pipeline #32"),
+        scene("release in gitlab-org/release-webhook-example", payload!("release_create"))
+            .ending(Fate::Unrouted),
+        scene("a body that broke off on its way", broken()).ending(Fate::Quarantined),
+        scene("wiki page in root/awesome-project", payload!("wiki_page_create")).heard(&WIKI, "", "Awesome"),
+        scene("deployment in root/test-deployment-webhooks", payload!("deployment_success")).heard(
+            &DEPLOYMENTS,
+            "#deployments",
+            "staging",
+        ),
+    ]
+});
+
+/// The scene that is sent a second time, under the same id, as a forge does that missed the answer.
+pub(super) const SENT_TWICE: usize = 4;
+
+fn scene(title: &'static str, body: impl Into<String>) -> Scene {
+    Scene { title, body: body.into(), heard_by: Vec::new(), fate: Fate::Matched }
+}
+
+impl Scene {
+    fn heard(mut self, hook: &'static Hook, channel: &'static str, saying: &'static str) -> Self {
+        self.heard_by.push(Heard { hook, channel, saying });
+        self
+    }
+
+    fn ending(self, fate: Fate) -> Self {
+        Self { fate, ..self }
+    }
+}
+
+/// Two thirds of a push.
+fn broken() -> &'static str {
+    let whole = payload!("push");
+    &whole[..whole.len() * 2 / 3]
+}
+
+fn failed_pipeline() -> String {
+    let mut pipeline: Json = serde_json::from_str(payload!("pipeline_success")).unwrap_or_default();
+    let about = &mut pipeline["object_attributes"];
+    about["id"] = json!(32);
+    about["status"] = json!("failed");
+    about["detailed_status"] = json!("failed");
+    about["url"] = json!("http://example.com/gitlab-org/gitlab-test/-/pipelines/32");
+    pipeline.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::{Path, PathBuf};
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::event::{Event, EventId};
+    use crate::pipeline::Switches;
+    use crate::pipeline::dispatch::{Verdict, verdicts};
+    use crate::provision;
+    use crate::store::Snapshot;
+
+    fn snapshot() -> Snapshot {
+        let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        let files = [(PathBuf::from("demo.toml"), provisioning(address, address))];
+        let no_secrets = |_: &Path| Err(std::io::Error::other("there are no files here"));
+        let read = provision::read(&files, &no_secrets).expect("the demo's provisioning is valid");
+        assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+        read.into_snapshot()
+    }
+
+    fn decode(scene: &Scene) -> Option<Event> {
+        let id = EventId::new("demo").unwrap();
+        Event::decode(id, Timestamp::UNIX_EPOCH, scene.body.clone().into()).ok()
+    }
+
+    #[test]
+    fn what_the_story_expects_is_what_the_rules_say() {
+        let snapshot = snapshot();
+        for scene in STORY.iter() {
+            let Some(event) = decode(scene) else {
+                assert_eq!(scene.fate, Fate::Quarantined, "{}", scene.title);
+                continue;
+            };
+            assert_eq!(event.trigger.is_none(), scene.fate == Fate::Unrouted, "{}", scene.title);
+            let targets =
+                verdicts(&event, &snapshot, &Switches::default()).into_iter().flat_map(|(to, verdict)| {
+                    let sent = if let Verdict::Sends(sent) = verdict { sent } else { Vec::new() };
+                    sent.into_iter().map(move |new| (to.scope.to_string(), to.slug, new.target.to_string()))
+                });
+            let expected = scene.heard_by.iter().map(|heard| {
+                let slug = if heard.hook.service == Service::Slack { "slack" } else { "mattermost" };
+                (format!("project {}", heard.hook.project), slug, heard.channel.to_owned())
+            });
+            let (targets, expected): (HashSet<_>, HashSet<_>) = (targets.collect(), expected.collect());
+            assert_eq!(targets, expected, "{}", scene.title);
+        }
+    }
+
+    #[test]
+    fn no_two_messages_of_one_channel_are_known_by_the_same_words() {
+        let mut seen = HashSet::new();
+        for heard in STORY.iter().flat_map(|scene| &scene.heard_by) {
+            assert!(seen.insert((heard.hook.path, heard.channel, heard.saying)), "{heard:?}");
+        }
+        assert_eq!(HOOKS.iter().map(|hook| hook.path).collect::<HashSet<_>>().len(), HOOKS.len());
+    }
+
+    #[test]
+    fn the_failed_pipeline_is_one() {
+        let pipeline: Json = serde_json::from_str(&failed_pipeline()).unwrap();
+        assert_eq!(pipeline["object_attributes"]["status"], "failed");
+        assert_eq!(pipeline["builds"].as_array().map(Vec::len), Some(5));
+    }
+}

@@ -1,0 +1,118 @@
+//! What happens, told while it does: what is sent, what arrives and how it looks there, what has to be tried again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use super::show::{Paint, message};
+use super::stage::Stage;
+use super::story::{self, Scene};
+use super::tally::Arrival;
+use crate::cli::say;
+use crate::cli::table::printable;
+use crate::daemon;
+use crate::store::{DeliveryDetail, DeliveryId};
+
+pub(super) struct Watch {
+    paint: Paint,
+    began: Instant,
+    /// What the stand-ins saw, refused or not, in order.
+    pub(super) arrivals: Vec<Arrival>,
+    /// How many attempts of each delivery were told of.
+    told: HashMap<DeliveryId, usize>,
+}
+
+impl Watch {
+    pub(super) fn new(paint: Paint, began: Instant) -> Self {
+        Self { paint, began, arrivals: Vec::new(), told: HashMap::new() }
+    }
+
+    pub(super) fn sent(&self, scene: &Scene) -> anyhow::Result<()> {
+        self.tell("→", &self.paint.bold(scene.title))
+    }
+
+    pub(super) fn sent_again(&self, scene: &Scene) -> anyhow::Result<()> {
+        self.tell("→", &format!("{} {}", scene.title, self.paint.dim("(again, with the same id)")))
+    }
+
+    /// Tells of what happens for so long.
+    pub(super) async fn look(&mut self, stage: &mut Stage, for_so_long: Duration) -> anyhow::Result<()> {
+        let end = tokio::time::Instant::now() + for_so_long;
+        while let Ok(Some(receipt)) = tokio::time::timeout_at(end, stage.receipts.recv()).await {
+            let arrival = Arrival { receipt, after: self.began.elapsed() };
+            if arrival.receipt.is_taken() {
+                self.arrived(&arrival)?;
+            }
+            self.arrivals.push(arrival);
+        }
+        let deliveries = stage.deliveries().await?;
+        self.tell_of_failures(&deliveries)
+    }
+
+    /// Goes on until somebody presses Ctrl-C.
+    pub(super) async fn until_interrupted(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
+        let interrupt = tokio::signal::ctrl_c();
+        tokio::pin!(interrupt);
+        loop {
+            tokio::select! {
+                _ = &mut interrupt => return Ok(()),
+                looked = self.look(stage, Duration::from_millis(200)) => looked?,
+            }
+        }
+    }
+
+    fn arrived(&self, Arrival { receipt, .. }: &Arrival) -> anyhow::Result<()> {
+        let paint = self.paint;
+        let place = place(receipt.service.name(), receipt.channel());
+        let project = paint.dim(story::project_of(&receipt.path));
+        self.tell(&paint.green("✓"), &format!("{} {project}", paint.bold(&place)))?;
+        for line in message(receipt.service, &receipt.body, paint) {
+            say(&format!("           {line}"))?;
+        }
+        Ok(())
+    }
+
+    /// One line for all that failed for the same reason since the last look.
+    fn tell_of_failures(&mut self, deliveries: &[DeliveryDetail]) -> anyhow::Result<()> {
+        let mut failures: BTreeMap<(&'static str, String), Vec<&DeliveryDetail>> = BTreeMap::new();
+        for detail in deliveries {
+            let told = self.told.entry(detail.line.id).or_default();
+            for (_, attempt) in detail.attempts.iter().skip(*told).filter(|(_, a)| a.outcome != "delivered") {
+                failures.entry((service(detail), printable(&attempt.note))).or_default().push(detail);
+            }
+            *told = detail.attempts.len();
+        }
+        for ((service, why), of) in failures {
+            let wait = of.iter().filter_map(|detail| wait(detail)).min();
+            let wait = wait.map(|wait| format!(", to be tried again in {:.1} s", wait.as_secs_f64()));
+            let count = if of.len() == 1 { "1 message".to_owned() } else { format!("{} messages", of.len()) };
+            let words = format!("{service}: {why} ({count}{})", wait.unwrap_or_default());
+            self.tell(&self.paint.yellow("↻"), &self.paint.yellow(&words))?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, sign: &str, words: &str) -> anyhow::Result<()> {
+        let stamp = format!("{:6.2} s", self.began.elapsed().as_secs_f64());
+        say(&format!("{} {sign} {words}", self.paint.dim(&stamp)))
+    }
+}
+
+/// A service and one of its channels, in words.
+pub(super) fn place(service: &str, channel: &str) -> String {
+    if channel.is_empty() {
+        format!("{service}, the webhook's own channel")
+    } else {
+        format!("{service} {channel}")
+    }
+}
+
+fn service(detail: &DeliveryDetail) -> &'static str {
+    if detail.line.integration.0.ends_with(":slack") { "Slack" } else { "Mattermost" }
+}
+
+/// How long until it is tried again.
+fn wait(detail: &DeliveryDetail) -> Option<Duration> {
+    let held = detail.hold.as_ref().map(|hold| hold.until);
+    let until = detail.line.due.max(held)?;
+    Duration::try_from(until.duration_since(daemon::now())).ok()
+}

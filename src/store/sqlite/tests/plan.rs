@@ -1,0 +1,47 @@
+//! How SQLite means to find the rows: every statement that any test runs is asked for its plan, once.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use rusqlite::Connection;
+
+/// Tables that grow with what went through; `attempts` and `inbox` are read by key alone.
+const GROWING: [&str; 5] = ["deliveries", "d", "events", "e", "attempts"];
+
+/// Indexes of what waits, or is dead, may be walked from end to end by what is done seldom.
+const SMALL: [&str; 3] = ["deliveries_lane", "deliveries_leases", "deliveries_dead"];
+
+/// New settings, a route let go; recovery; lists of what waits; gauges.
+const SELDOM: [&str; 4] = [
+    "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2",
+    "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE step = 2",
+    "SELECT d.id, d.step, e.id, ",
+    "SELECT\n     (SELECT count(*) FROM inbox),",
+];
+
+static SEEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+
+/// Panics where a statement would read a whole table that grows.
+pub(in crate::store::sqlite) fn check(connection: &Connection, sql: &str) {
+    let new = SEEN.lock().unwrap().get_or_insert_default().insert(sql.to_owned());
+    if !new {
+        return;
+    }
+    let plan = plan(connection, sql);
+    let seldom = SELDOM.iter().any(|start| sql.starts_with(start));
+    let scans = plan.iter().filter(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some("SCAN")
+            && words.next().is_some_and(|table| GROWING.contains(&table))
+            && !(seldom && words.next_back().is_some_and(|index| SMALL.contains(&index)))
+    });
+    assert_eq!(scans.count(), 0, "a full scan\n{sql}\n{plan:#?}");
+}
+
+/// The plan's lines, without their numbers.
+pub(super) fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    // What its parameters are doesn't matter to the plan.
+    let lines = statement.raw_query().mapped(|row| row.get(3));
+    lines.collect::<rusqlite::Result<_>>().unwrap()
+}
