@@ -1,7 +1,8 @@
-//! What every adapter must do, tested over the whole table; `answers` has what is each one's own.
+//! What every adapter must do, tested over the whole table; `answers` and `own` have what is each one's own.
 
 mod answers;
 mod events;
+mod own;
 
 use std::collections::BTreeSet;
 use std::path::Path;

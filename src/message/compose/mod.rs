@@ -146,7 +146,7 @@ fn place_of(project: &Project) -> Place {
     Place {
         name: if project.name.is_empty() { full_name.clone() } else { brief(&project.name, NAME) },
         full_name,
-        url: address(project.web_url.trim_end_matches('/')).unwrap_or_default().into_owned(),
+        url: web_address(Some(project.web_url.trim_end_matches('/'))).unwrap_or_default(),
         avatar_url: web_address(project.avatar_url.as_deref()),
     }
 }

@@ -21,6 +21,12 @@ pub fn slack(text: &str) -> Seen {
     let mut before = None;
     let mut in_block = false;
     let mut in_code = false;
+    // How many of each mark of a style the line has had.
+    let mut styles = [0; 3];
+    let closed = |styles: &mut [i32; 3]| {
+        assert!(styles.iter().all(|count| count % 2 == 0), "a style without an end in {text:?}");
+        *styles = [0; 3];
+    };
     while let Some(c) = rest.chars().next() {
         if rest.starts_with("```") {
             in_block = !in_block;
@@ -72,10 +78,12 @@ pub fn slack(text: &str) -> Seen {
                     seen.words.push(c);
                 } else {
                     seen.marks.push("style");
+                    styles["*_~".find(c).expect("one of them")] += 1;
                 }
             }
             '\n' => {
                 assert!(!in_code, "code across lines in {text:?}");
+                closed(&mut styles);
                 seen.words.push('\n');
             }
             c => seen.words.push(c),
@@ -83,6 +91,7 @@ pub fn slack(text: &str) -> Seen {
         before = rest[..taken].chars().next_back();
         rest = &rest[taken..];
     }
+    closed(&mut styles);
     assert!(!in_code && !in_block, "code without an end in {text:?}");
     seen
 }
