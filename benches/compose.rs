@@ -1,1 +1,121 @@
-fn main() {}
+//! What an event costs before anything touches disk or network: time and allocations of each step on its way to a call,
+//! for each kind of payload.
+//!
+//! `cargo bench --bench compose [FILTER]`. The steps are those of the pipeline: `decode` at the door, `wants` in dispatch,
+//! `compose` and `call` at the attempt; `all_four` is one after the other. Slack stands for the chats.
+
+use bytes::Bytes;
+use divan::{AllocProfiler, Bencher, black_box};
+use forgebell::adapters::{self, Entry, Notification};
+use forgebell::call::{Call, Request};
+use forgebell::event::{Event, EventId};
+use forgebell::integration::{Integration, ProjectFacts, rules};
+use forgebell::message::{Message, compose};
+use forgebell::provision;
+use jiff::Timestamp;
+
+#[path = "../tests/it/harness/payloads.rs"]
+#[expect(dead_code, reason = "the tests' harness; not all of it is needed here")]
+mod payloads;
+
+#[global_allocator]
+static ALLOC: AllocProfiler = AllocProfiler::system();
+
+const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
+
+/// One of each kind that chats are told of; two of pushes, since they differ most in size.
+const KINDS: [&str; 10] = [
+    "push.json",
+    "captured/push_14_commits.json",
+    "tag_push.json",
+    "issue_open.json",
+    "merge_request_open.json",
+    "note_merge_request.json",
+    "pipeline_success.json",
+    "wiki_page_create.json",
+    "deployment_success.json",
+    "vulnerability_confirmed.json",
+];
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = KINDS)]
+fn decode(bencher: Bencher<'_, '_>, kind: &str) {
+    let raw = Bytes::from(payloads::payload(kind));
+    bencher.with_inputs(|| (id(), raw.clone())).bench_values(|(id, raw)| Event::decode(id, NOW, raw));
+}
+
+#[divan::bench(args = KINDS)]
+fn wants(bencher: Bencher<'_, '_>, kind: &str) {
+    let (event, integration) = (event(kind), integration());
+    let facts = ProjectFacts::default();
+    assert_eq!(rules::wants(&integration, &event, &facts), Ok(()), "{kind} is not wanted");
+    bencher.bench_local(|| rules::wants(black_box(&integration), black_box(&event), &facts));
+}
+
+#[divan::bench(name = "compose", args = KINDS)]
+fn compose_message(bencher: Bencher<'_, '_>, kind: &str) {
+    let event = event(kind);
+    bencher.bench_local(|| compose(black_box(&event)));
+}
+
+#[divan::bench(args = KINDS)]
+fn call(bencher: Bencher<'_, '_>, kind: &str) {
+    let (event, integration) = (event(kind), integration());
+    let message = compose(&event).expect("there is something to say");
+    bencher.bench_local(|| calling(&integration, black_box(&event), black_box(&message)));
+}
+
+#[divan::bench(args = KINDS)]
+fn all_four(bencher: Bencher<'_, '_>, kind: &str) {
+    let (raw, integration) = (Bytes::from(payloads::payload(kind)), integration());
+    let facts = ProjectFacts::default();
+    bencher.with_inputs(|| (id(), raw.clone())).bench_values(|(id, raw)| {
+        let event = Event::decode(id, NOW, raw).expect("a payload is an event");
+        rules::wants(&integration, &event, &facts).expect("it is wanted");
+        let message = compose(&event).expect("there is something to say");
+        calling(&integration, &event, &message)
+    });
+}
+
+/// Allocated once, as the broker's message id is: its clone is counted, not its making.
+fn id() -> EventId {
+    EventId::new("0190f5a2-0000-7000-8000-000000000001").expect("a UUID is an id")
+}
+
+fn event(kind: &str) -> Event {
+    Event::decode(id(), NOW, payloads::payload(kind).into()).expect("a payload is an event")
+}
+
+/// Calls nobody, and hands out what would be sent, so that it isn't optimised away.
+fn calling(integration: &Integration, event: &Event, message: &Message) -> Request {
+    let note = Notification { id: "0123456789abcdef", event, message, target: "", now: NOW };
+    let Call { request, .. } = slack().call(&integration.settings, &note).expect("a call can be made");
+    request
+}
+
+fn slack() -> &'static Entry {
+    adapters::find("slack").expect("there is an adapter for Slack")
+}
+
+/// It hears of everything, in whatever project.
+fn integration() -> Integration {
+    let text = r#"
+        [[integration]]
+        project = 1
+        adapter = "slack"
+        webhook = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
+        branches_to_be_notified = "all"
+        notify_only_broken_pipelines = false
+        confidential_issues_events = true
+        confidential_note_events = true
+        deployment_events = true
+        vulnerability_events = true
+    "#;
+    let files = [("bench.toml".into(), text.to_owned())];
+    let read = provision::read(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
+    let read = read.unwrap_or_else(|problems| panic!("{problems:?}"));
+    read.integrations.into_iter().next().expect("one integration was written")
+}

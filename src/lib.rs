@@ -31,7 +31,7 @@
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules |
 //! | [`wire`] | how it gets out: the guard, the pace, the HTTP client | `call` |
 //! | [`store`] | what must survive: inbox, outbox, quarantine, ledger | `event`, `integration`, `call` |
-//! | [`provision`] | integrations from files | `event`, `settings`, `integration`, `adapters`, `store`'s snapshot, `digest` |
+//! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `store`'s snapshot, `digest` |
 //! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
 //! | [`api`] | the doors: events in, health and metrics out | all above but `wire`'s insides |
 //! | [`config`] | every setting of the daemon, read and checked | each room's own `Config` |

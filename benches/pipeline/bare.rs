@@ -137,7 +137,8 @@ impl Acknowledged {
             self.posted.resize(place + 1, false);
         }
         self.posted[place] = true;
-        while self.posted.pop_front_if(|posted| *posted).is_some() {
+        while self.posted.front() == Some(&true) {
+            self.posted.pop_front();
             self.complete += 1;
         }
     }

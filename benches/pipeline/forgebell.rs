@@ -24,7 +24,7 @@ fn configuration(job: &Job, folder: &Path) -> String {
     let folder = folder.display();
     format!(
         r#"
-[api]
+[http]
 listen = "127.0.0.1:0"
 
 [amqp]
@@ -49,6 +49,7 @@ enabled = false
 
 [wire]
 allow_networks = ["127.0.0.0/8"]
+system_proxy = false
 "#
     )
 }

@@ -30,9 +30,6 @@ pub(super) enum ApiError {
     /// The bytes are no event; they are in quarantine, with this reason.
     #[error("{0}")]
     NoEvent(String),
-    /// The bytes are an event of a kind that we don't know; they are in quarantine.
-    #[error("{0}")]
-    UnknownKind(String),
     #[error("the store is away: {0}; nothing was kept, send it again")]
     Away(String),
 }
@@ -47,7 +44,6 @@ impl ApiError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenOff | Self::NoEvent(_) => StatusCode::BAD_REQUEST,
-            Self::UnknownKind(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

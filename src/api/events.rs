@@ -47,7 +47,7 @@ pub(super) async fn receive(
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => accept(&state, &event, now).await,
-        Err(why) => Err(quarantine(&state, id, body, why, now).await?),
+        Err(why) => quarantine(&state, id, body, why, now).await,
     }
 }
 
@@ -69,23 +69,26 @@ async fn accept(
     Ok(answer(if new { "accepted" } else { "known: it came before" }))
 }
 
-/// Keeps what is no event; answers with the refusal that tells the sender why.
+/// Keeps what is no event. The sender is told why by a refusal; of a kind that we don't know it is told with a 202, since
+/// GitLab switches a hook off after a few refusals, and the events that we do know would be lost with it.
 async fn quarantine(
     state: &State,
     id: Option<EventId>,
     raw: Bytes,
     why: Undecodable,
     received_at: jiff::Timestamp,
-) -> Result<ApiError, ApiError> {
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let reason = why.to_string();
     tracing::warn!(source = "http", event = ?id, reason, "put in quarantine");
     metrics::event("http", "unknown", "quarantined");
     let item = NewQuarantined { source: "http", id, reason: reason.clone(), received_at, raw };
     committed(state.quarantine.quarantine(vec![item])).await?;
-    Ok(match why {
-        Undecodable::UnknownKind(_) => ApiError::UnknownKind(reason),
-        _ => ApiError::NoEvent(reason),
-    })
+    match why {
+        Undecodable::UnknownKind(_) => {
+            Ok((StatusCode::ACCEPTED, Json(json!({ "fate": format!("quarantined: {reason}") }))))
+        }
+        _ => Err(ApiError::NoEvent(reason)),
+    }
 }
 
 /// The store's word that it is kept. It counts as away where the word does not come while the sender still listens; should

@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod amqp;
 mod cli;
 mod harness_works;
 mod layers;

@@ -178,7 +178,6 @@ async fn what_is_no_event_is_refused_with_the_reason_and_kept() {
         ("[1, 2]", 400),
         ("{\"hello\": \"world\"}", 400),
         ("{\"object_kind\": \"push\", \"ref\": 7}", 400),
-        ("{\"object_kind\": \"unheard_of\"}", 422),
     ] {
         let answer = answer(house.webhook(body).header("idempotency-key", "bad")).await;
         assert_eq!(answer.status, status, "{body}");
@@ -189,8 +188,18 @@ async fn what_is_no_event_is_refused_with_the_reason_and_kept() {
         assert_eq!((kept.source, kept.received_at), ("http", NOW));
         assert_eq!(kept.id.as_ref().map(ToString::to_string).as_deref(), Some("bad"));
     }
-    assert_eq!(house.store.reasons().len(), 6);
+    assert_eq!(house.store.reasons().len(), 5);
     assert_eq!(house.store.ids(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_switch_the_hook_off() {
+    let house = House::open().await;
+    let answer = answer(house.webhook("{\"object_kind\": \"unheard_of\"}")).await;
+    assert_eq!(answer.status, 202);
+    let fate = answer.json()["fate"].as_str().unwrap().to_owned();
+    assert!(fate.starts_with("quarantined") && fate.contains("unheard_of"), "{fate}");
+    assert_eq!(house.store.reasons().len(), 1);
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
 use crate::provision::{Level, Part, shared_fields};
-use crate::store::Catalog;
 
 #[test]
 fn a_block_becomes_an_integration_with_gitlabs_defaults() {
@@ -217,13 +216,10 @@ fn every_example_of_every_real_adapter_is_accepted() {
 }
 
 #[test]
-fn settings_without_a_clock_or_forge_are_enough() {
-    // The room takes no time and no forge: an event finds its integrations by project alone.
-    let snapshot = read(&bell("")).unwrap().into_snapshot();
-    let raw =
-        br#"{"object_kind":"push","ref":"refs/heads/main","project":{"path_with_namespace":"Acme/Rocket"}}"#;
-    let id = crate::event::EventId::new("1").unwrap();
-    let event =
-        crate::event::Event::decode(id, jiff::Timestamp::UNIX_EPOCH, bytes::Bytes::from_static(raw)).unwrap();
-    assert_eq!(snapshot.concerned(&event).len(), 1);
+fn an_event_finds_its_integration_however_its_path_is_written() {
+    let mut event = crate::event::sample(Trigger::Push);
+    let project = event.project.as_mut().unwrap();
+    project.path_with_namespace = "Acme/Rocket".to_owned();
+    assert!(one(&bell("")).scope.covers(event.project.as_ref(), None));
+    assert!(!one(&bell("").replace("acme/", "other/")).scope.covers(event.project.as_ref(), None));
 }

@@ -84,7 +84,7 @@ impl Home {
         settings.extend(self.settings.iter().cloned());
         // Neither the machine's file nor its environment: a test has the same settings everywhere.
         let sources = Sources { file: None, environment: Vec::new(), options: settings };
-        Config::load(&sources).unwrap_or_else(|errors| panic!("the settings of a test are wrong: {errors}"))
+        Config::load(sources).unwrap_or_else(|errors| panic!("the settings of a test are wrong: {errors}"))
     }
 
     /// Starts a daemon here, and waits until it is ready.

@@ -30,9 +30,12 @@ pub const ROOMS: &[(&str, Uses)] = &[
         Uses::Only(&[
             "event",
             "settings",
+            "call",
             "integration",
             "adapters",
+            "call", // its tests have an adapter of their own
             "store::Snapshot",
+            "store::Catalog",
             "store::catalog",
             "digest",
         ]),
