@@ -37,6 +37,12 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     text
 }
 
+/// The start of a text, so many bytes at the most, cut between characters.
+pub(in crate::message) fn start(text: &str, at_most: usize) -> &str {
+    let end = (0..=at_most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
 /// Direction marks, line separators (made line breaks above), and the byte order mark.
 const fn is_invisible_actor(c: char) -> bool {
     matches!(

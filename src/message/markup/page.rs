@@ -75,10 +75,7 @@ impl<D: Dialect> Page<D> {
     pub fn write(mut self, text: &Text) -> String {
         let too_small = self.full;
         self.spans(text);
-        match too_small {
-            true => String::new(),
-            false => self.finish(),
-        }
+        if too_small { String::new() } else { self.finish() }
     }
 
     fn finish(mut self) -> String {

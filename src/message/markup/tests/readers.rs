@@ -54,9 +54,10 @@ pub fn slack(text: &str) -> Seen {
                 let entity = ["&amp;", "&lt;", "&gt;"].into_iter().find(|entity| rest.starts_with(entity));
                 let entity = entity.unwrap_or_else(|| panic!("a bare `&` in {text:?}"));
                 let at_line_start = text[..text.len() - rest.len()].ends_with('\n') || before.is_none();
-                match at_line_start && entity == "&gt;" && !in_block {
-                    true => seen.marks.push("quote"),
-                    false => seen.words.push_str(&entities(entity)),
+                if at_line_start && entity == "&gt;" && !in_block {
+                    seen.marks.push("quote");
+                } else {
+                    seen.words.push_str(&entities(entity));
                 }
                 taken = entity.len();
             }
@@ -67,9 +68,10 @@ pub fn slack(text: &str) -> Seen {
             '*' | '_' | '~' if !in_block && !in_code => {
                 let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
                 let next = rest[1..].chars().next();
-                match is_word(before) && is_word(next) {
-                    true => seen.words.push(c),
-                    false => seen.marks.push("style"),
+                if is_word(before) && is_word(next) {
+                    seen.words.push(c);
+                } else {
+                    seen.marks.push("style");
                 }
             }
             '\n' => {
@@ -104,9 +106,11 @@ pub fn markdown(text: &str) -> Seen {
                 seen.marks.push("code");
                 seen.words.push_str(&code);
             }
-            Event::SoftBreak | Event::HardBreak => seen.words.push('\n'),
+            Event::SoftBreak
+            | Event::HardBreak
+            | Event::Start(Tag::Paragraph)
+            | Event::End(TagEnd::Paragraph) => seen.words.push('\n'),
             Event::Start(Tag::Link { dest_url, .. }) => seen.links.push(dest_url.to_string()),
-            Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => seen.words.push('\n'),
             Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough) => seen.marks.push("style"),
             Event::Start(Tag::BlockQuote(_)) => seen.marks.push("quote"),
             Event::Start(Tag::CodeBlock(_)) => seen.marks.push("block"),
