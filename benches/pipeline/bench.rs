@@ -60,6 +60,7 @@ pub enum Health {
 struct Session {
     queue: Queue,
     running: Running,
+    health: Health,
 }
 
 impl Bench {
@@ -137,7 +138,7 @@ impl Bench {
             in_flight: self.in_flight,
             prefetch: self.prefetch,
         };
-        Ok(Session { running: Running::start(contender, job, &self.disk)?, queue })
+        Ok(Session { running: Running::start(contender, job, &self.disk)?, queue, health })
     }
 
     fn address(&self, project: u32, health: Health) -> String {
@@ -167,11 +168,11 @@ impl Bench {
     /// Stops it, and sees to it that every event came exactly once, and that the broker knows.
     async fn finish(
         &mut self,
-        Session { queue, running }: Session,
+        Session { queue, running, health }: Session,
         events: &[Event],
         mut receipts: Vec<Receipt>,
     ) -> Result<Vec<Receipt>> {
-        running.stop().await?;
+        running.stop(health == Health::SomeDead).await?;
         receipts.extend(self.sink.take().await?);
         let left = self.broker.remove(&queue).await?;
         let mut times: HashMap<EventNumber, usize> = events.iter().map(|event| (event.number, 0)).collect();

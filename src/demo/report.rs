@@ -23,7 +23,7 @@ pub(super) fn opening(stage: &Stage, paint: Paint) -> String {
          rest after three messages (429), Mattermost is down for the first two and a half seconds.\n\n  \
          events go to   {to}\n  \
          Slack          http://{}\n  \
-         Mattermost     http://{}\n",
+         Mattermost     http://{}\n\n",
         paint.bold("Forgebell, from a forge's events to people's screens"),
         stage.folder().display(),
         stage.slack(),
