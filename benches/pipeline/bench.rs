@@ -29,6 +29,8 @@ pub struct Bench {
     pub disk: PathBuf,
     /// A port on which nobody listens.
     pub closed_port: u16,
+    /// The program.
+    pub forgebell: PathBuf,
 }
 
 /// How one did when the queue was full.
@@ -137,6 +139,7 @@ impl Bench {
             addresses: (1..=self.projects).map(|project| self.address(project, health)).collect(),
             in_flight: self.in_flight,
             prefetch: self.prefetch,
+            forgebell: self.forgebell.clone(),
         };
         Ok(Session { running: Running::start(contender, job, &self.disk)?, queue, health })
     }

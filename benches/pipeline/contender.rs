@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct Job {
     pub addresses: Vec<String>,
     pub in_flight: usize,
     pub prefetch: u16,
+    /// The program, where it is Forgebell.
+    pub forgebell: PathBuf,
 }
 
 /// A contender at work. It is killed with this, or when the bench dies in whatever way.
@@ -106,7 +108,7 @@ impl Running {
 }
 
 fn bare(job: Job) -> Result<Command> {
-    let Job { broker, queue, addresses, in_flight, prefetch } = job;
+    let Job { broker, queue, addresses, in_flight, prefetch, .. } = job;
     let address = addresses.into_iter().next().context("there is nowhere to post to")?;
     let order = Order { broker, queue, address, in_flight, prefetch };
     let mut command = Command::new(std::env::current_exe()?);
