@@ -1,1 +1,239 @@
-fn main() {}
+//! How much goes through the store, with full durability, and what it costs: `cargo bench --bench store`.
+//!
+//! Three ways, each in batches of several sizes. *claimed*: enqueue, claim, settle, one after another, as after an
+//! overflow or a retry. *leased*: enqueue with a lease, then settle: the ordinary way. *overlapped*: the same by a
+//! dispatcher and a deliverer at the same time, as in the daemon, so that both share commits.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use forgebell::event::{Event, EventId};
+use forgebell::integration::IntegrationId;
+use forgebell::store::sqlite::Sqlite;
+use forgebell::store::{
+    AttemptRecord, Claim, Delivery, Dispatched, Lane, Lease, NewDelivery, NewState, NodeId, Origin, Outbox,
+    Settled,
+};
+use jiff::Timestamp;
+
+/// On the disk that the build is on, and not in memory, as `/tmp` may be.
+const DISK: &str = env!("CARGO_TARGET_TMPDIR");
+
+const EVENT_BYTES: usize = 2700;
+const DESTINATIONS: usize = 10;
+const LANES: usize = 200;
+const BATCHES: [usize; 4] = [1, 16, 64, 256];
+const TIME_EACH: Duration = Duration::from_secs(3);
+
+type Done = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    println!(
+        "SQLite, WAL, synchronous=FULL; events of {EVENT_BYTES} bytes, one delivery each; {}",
+        machine()
+    );
+    println!(
+        "{:>10} {:>6} {:>14} {:>18} {:>10}",
+        "way", "batch", "deliveries/s", "CPU s per 10,000", "file MB"
+    );
+    // `cargo bench --bench store -- leased` measures that way alone.
+    let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |way: &str| named.is_empty() || named.iter().any(|name| name == way);
+    for batch in BATCHES {
+        if wanted("claimed") {
+            runtime.block_on(measure("claimed", batch, claimed))?;
+        }
+        if wanted("leased") {
+            runtime.block_on(measure("leased", batch, leased))?;
+        }
+        if wanted("overlapped") {
+            runtime.block_on(measure("overlapped", batch, overlapped))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs one way on a fresh store, and prints a line.
+async fn measure(way: impl Display, batch: usize, run: impl AsyncFn(&Bench) -> Done) -> Done {
+    let folder = tempfile::tempdir_in(DISK)?;
+    let path = folder.path().join("bench.db");
+    let store = Sqlite::open(&path)?;
+    let bench = Bench {
+        store,
+        template: template(),
+        batch,
+        node: NodeId("bench".into()),
+        settled: 0.into(),
+        started: Instant::now(),
+    };
+    let cpu = cpu_seconds();
+    run(&bench).await?;
+    let seconds = bench.started.elapsed().as_secs_f64();
+    let settled = f64::from(bench.settled.load(std::sync::atomic::Ordering::Relaxed));
+    let cpu_each = (cpu_seconds() - cpu) / settled * 10_000.0;
+    let megabytes = path.metadata()?.len() >> 20;
+    println!("{way:>10} {batch:>6} {:>14.0} {cpu_each:>18.2} {megabytes:>10}", settled / seconds);
+    Ok(())
+}
+
+struct Bench {
+    store: Sqlite,
+    template: Event,
+    batch: usize,
+    node: NodeId,
+    settled: std::sync::atomic::AtomicU32,
+    started: Instant,
+}
+
+async fn claimed(bench: &Bench) -> Done {
+    let mut written = 0;
+    while bench.has_time() {
+        bench.enqueue(written, None).await?;
+        written += bench.batch;
+        let claim = Claim {
+            destinations: (0..DESTINATIONS.min(bench.batch)).map(destination).collect(),
+            limit: bench.batch,
+            lease: bench.lease(),
+            now: now(),
+        };
+        let claimed = bench.store.claim(claim).await?;
+        let deliveries =
+            claimed.into_iter().flat_map(|claimed| claimed.deliveries).map(|(delivery, _)| delivery);
+        bench.settle(deliveries.collect()).await?;
+    }
+    Ok(())
+}
+
+async fn leased(bench: &Bench) -> Done {
+    let mut written = 0;
+    while bench.has_time() {
+        let deliveries = bench.enqueue(written, Some(bench.lease())).await?;
+        written += bench.batch;
+        bench.settle(deliveries).await?;
+    }
+    Ok(())
+}
+
+async fn overlapped(bench: &Bench) -> Done {
+    let (to_settle, mut settling) = tokio::sync::mpsc::channel(4);
+    let dispatch = async {
+        let mut written = 0;
+        while bench.has_time() {
+            to_settle.send(bench.enqueue(written, Some(bench.lease())).await?).await?;
+            written += bench.batch;
+        }
+        drop(to_settle);
+        Done::Ok(())
+    };
+    let deliver = async {
+        while let Some(deliveries) = settling.recv().await {
+            bench.settle(deliveries).await?;
+        }
+        Done::Ok(())
+    };
+    let (dispatched, delivered) = tokio::join!(dispatch, deliver);
+    dispatched.and(delivered)
+}
+
+impl Bench {
+    fn has_time(&self) -> bool {
+        self.started.elapsed() < TIME_EACH
+    }
+
+    fn lease(&self) -> Lease {
+        Lease { node: self.node.clone(), until: now() + jiff::SignedDuration::from_secs(60) }
+    }
+
+    async fn enqueue(
+        &self,
+        from: usize,
+        lease: Option<Lease>,
+    ) -> Result<Vec<Delivery>, Box<dyn std::error::Error>> {
+        let batch = (from..from + self.batch).map(|n| dispatched(&self.template, n, lease.clone())).collect();
+        let written = self.store.enqueue(batch, now()).await?;
+        Ok(written.into_iter().flatten().flatten().collect())
+    }
+
+    async fn settle(&self, deliveries: Vec<Delivery>) -> Done {
+        let count = u32::try_from(deliveries.len())?;
+        let settled = deliveries.into_iter().map(|delivery| Settled {
+            delivery: delivery.id,
+            state: NewState::Delivered,
+            attempts: 1,
+            record: AttemptRecord {
+                at: now(),
+                latency_ms: 42,
+                outcome: "delivered",
+                status: Some(200),
+                note: String::new(),
+            },
+            hold: None,
+            lift: None,
+            at: now(),
+        });
+        self.store.settle(&self.node, settled.collect()).await?;
+        self.settled.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn dispatched(template: &Event, n: usize, lease: Option<Lease>) -> Dispatched {
+    let delivery = NewDelivery {
+        integration: IntegrationId::new("acme/web:slack"),
+        target: "#ops".into(),
+        destination: destination(n),
+        lane: Lane(i64::try_from(n % LANES).unwrap_or_default().wrapping_mul(0x9e37_79b9_7f4a_7c1)),
+        lease,
+    };
+    Dispatched {
+        event: Arc::new(event(template, n)),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        deliveries: vec![delivery],
+    }
+}
+
+fn destination(n: usize) -> Arc<str> {
+    format!("hook:{:016x}", n % DESTINATIONS).into()
+}
+
+/// A push, as long as a real one, decoded once: what decoding costs is not the store's. Ids are as random as those
+/// of forges.
+fn event(template: &Event, n: usize) -> Event {
+    let id = format!("{:016x}-{n:08x}", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    Event { id: EventId::new(&id).expect("printable and short"), ..template.clone() }
+}
+
+fn template() -> Event {
+    let mut raw = r#"{"object_kind":"push","ref":"refs/heads/main","after":"0123456789abcdef",
+        "project":{"id":7,"path_with_namespace":"acme/web"},"filler":""#
+        .to_owned();
+    raw.push_str(&"x".repeat(EVENT_BYTES - raw.len() - 2));
+    raw.push_str("\"}");
+    let id = EventId::new("template").expect("printable and short");
+    Event::decode(id, now(), Bytes::from(raw)).expect("a push")
+}
+
+/// The store has no clock, and no need of a true one.
+fn now() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).expect("in range")
+}
+
+/// What this process has used of the processor so far, all threads.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field, the name, may hold spaces; fields 14 and 15 are user and system time in hundredths.
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}
+
+fn machine() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("an unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} cores of {model}; in {DISK}")
+}

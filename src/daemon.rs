@@ -100,7 +100,7 @@ pub async fn run(
         tasks: tasks.clone(),
     });
     let stop_delivering = CancellationToken::new();
-    let delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
+    let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let dispatcher = Dispatcher {
         catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
@@ -142,7 +142,16 @@ pub async fn run(
     info!(%address, integrations = catalog.load().len(), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    shutdown.cancelled().await;
+    // These end when they are told to. If one ends before, it is a bug of ours, and a daemon that takes events in and tells
+    // nobody is worse than one that ends and is started again.
+    let broken = tokio::select! {
+        () = shutdown.cancelled() => None,
+        ended = &mut delivering => Some(format!("the deliverer ended: {ended:?}")),
+        ended = futures_util::future::select_all(&mut sources) => Some(format!("a source ended: {:?}", ended.0)),
+    };
+    if let Some(why) = broken {
+        anyhow::bail!(why);
+    }
 
     info!("stopping");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -318,7 +327,10 @@ impl Reloader {
         if let Err(error) = take_up(&*self.store, &self.catalog, &self.switches, &self.clock).await {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
         }
-        self.intake.healed();
+        match self.store.holds(self.clock.now()).await {
+            Ok(holds) => self.intake.healed(holds),
+            Err(error) => warn!(%error, "cannot read the holds; rests go on as they were"),
+        }
         metrics::reloaded(true);
         info!(integrations = count, "read the integrations anew");
         Ok(count)

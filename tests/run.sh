@@ -9,8 +9,15 @@ step() { printf '\n== %s\n' "$*"; }
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# What the tests call, and the package it comes in: a private RabbitMQ node, and promtool to check the metrics with.
+if ! has cargo; then
+  echo "missing: cargo, of Rust 1.89 or newer; https://rustup.rs installs it, and this system's packages may" >&2
+  exit 1
+fi
+
+# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node, and promtool
+# to check the metrics with.
 missing=()
+has cc || missing+=(build-essential)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 has promtool || missing+=(prometheus)
 

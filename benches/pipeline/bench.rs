@@ -29,6 +29,8 @@ pub struct Bench {
     pub disk: PathBuf,
     /// A port on which nobody listens.
     pub closed_port: u16,
+    /// The program.
+    pub forgebell: PathBuf,
 }
 
 /// How one did when the queue was full.
@@ -60,6 +62,7 @@ pub enum Health {
 struct Session {
     queue: Queue,
     running: Running,
+    health: Health,
 }
 
 impl Bench {
@@ -136,8 +139,9 @@ impl Bench {
             addresses: (1..=self.projects).map(|project| self.address(project, health)).collect(),
             in_flight: self.in_flight,
             prefetch: self.prefetch,
+            forgebell: self.forgebell.clone(),
         };
-        Ok(Session { running: Running::start(contender, job, &self.disk)?, queue })
+        Ok(Session { running: Running::start(contender, job, &self.disk)?, queue, health })
     }
 
     fn address(&self, project: u32, health: Health) -> String {
@@ -167,11 +171,11 @@ impl Bench {
     /// Stops it, and sees to it that every event came exactly once, and that the broker knows.
     async fn finish(
         &mut self,
-        Session { queue, running }: Session,
+        Session { queue, running, health }: Session,
         events: &[Event],
         mut receipts: Vec<Receipt>,
     ) -> Result<Vec<Receipt>> {
-        running.stop().await?;
+        running.stop(health == Health::SomeDead).await?;
         receipts.extend(self.sink.take().await?);
         let left = self.broker.remove(&queue).await?;
         let mut times: HashMap<EventNumber, usize> = events.iter().map(|event| (event.number, 0)).collect();

@@ -14,7 +14,7 @@ pub fn command(job: &Job, folder: &Path) -> Result<Command> {
     let config = folder.join("forgebell.toml");
     fs::write(&config, configuration(job, folder))?;
     fs::write(folder.join("integrations.toml"), integrations(&job.addresses))?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forgebell"));
+    let mut command = Command::new(&job.forgebell);
     command.arg("serve").arg("--config").arg(config);
     Ok(command)
 }

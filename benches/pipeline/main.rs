@@ -35,7 +35,7 @@ mod harness {
     pub mod wait;
 }
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -76,6 +76,9 @@ struct Args {
     /// Messages that the broker may send ahead, to each contender.
     #[arg(long, default_value_t = 512)]
     prefetch: u16,
+    /// Another build of Forgebell to measure.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_forgebell"))]
+    forgebell: PathBuf,
     /// Said by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -138,6 +141,7 @@ async fn measure(args: &Args) -> Result<()> {
         prefetch: args.prefetch,
         disk: disk.to_owned(),
         closed_port: free_port(),
+        forgebell: args.forgebell.clone(),
     };
     if args.scenario != Scenario::Dead {
         let speed = report::throughput(&mut bench, args.events, args.rounds).await?;

@@ -11,21 +11,28 @@ const SHORTEST_VALUE: usize = 6;
 
 /// The same call; failures that its answer is read as show nothing of its credentials.
 pub(super) fn discreet(call: Call) -> Call {
+    hiding(call, Vec::new())
+}
+
+fn hiding(call: Call, mut secrets: Vec<String>) -> Call {
     let Request::Http(request) = &call.request;
-    let secrets = secrets_of(request);
+    secrets.extend(secrets_of(request));
+    // The longest first, so that no part of one is masked before the whole.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
     let read = call.read;
     Call {
         request: call.request,
         read: Box::new(move |response| match read(response) {
             Answer::Failed(failure) => Answer::Failed(masked(failure, &secrets)),
-            // The next half has credentials of its own, and may be answered with those of this one.
-            Answer::Then(next) => Answer::Then(discreet(next)),
+            // The next half's answer may quote the first one's credentials too.
+            Answer::Then(next) => Answer::Then(hiding(next, secrets)),
             Answer::Taken => Answer::Taken,
         }),
     }
 }
 
-/// All that could be a credential, the longest first, so that no part of it is masked before the whole.
+/// All that could be a credential.
 fn secrets_of(request: &HttpRequest) -> Vec<String> {
     let url = &request.url;
     let mut secrets: Vec<String> = Vec::new();
@@ -36,6 +43,11 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
     };
     add(url.path().trim_matches('/'), SHORTEST_IN_PATH);
     url.path_segments().into_iter().flatten().for_each(|part| add(part, SHORTEST_IN_PATH));
+    // As it is quoted, and as it was meant.
+    url.query()
+        .into_iter()
+        .flat_map(|query| query.split(['&', '=']))
+        .for_each(|part| add(part, SHORTEST_IN_PATH));
     url.query_pairs().for_each(|(_, value)| add(&value, SHORTEST_VALUE));
     add(url.password().unwrap_or_default(), 1);
     for (name, value) in &request.headers {
@@ -43,7 +55,6 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
             add(value.rsplit(' ').next().unwrap_or_default(), SHORTEST_VALUE);
         }
     }
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
 }
 
@@ -74,4 +85,67 @@ fn mask(why: String, secrets: &[String]) -> String {
         }
     }
     why
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::call::{HttpResponse, Method, Response, by_status};
+
+    fn call(url: &str, next: Option<Call>) -> Call {
+        let request = HttpRequest {
+            method: Method::Post,
+            url: url.parse().expect("a URL"),
+            headers: vec![("authorization", "Bearer s3cr3t-t0ken".to_owned())],
+            body: Bytes::new(),
+            timeout: std::time::Duration::from_secs(1),
+        };
+        let read = move |response: &Response| {
+            let Response::Http(response) = response;
+            next.map_or_else(|| by_status(response), Answer::Then)
+        };
+        Call { request: Request::Http(request), read: Box::new(read) }
+    }
+
+    fn why(call: Call, body: &str) -> String {
+        let body = body.to_owned().into();
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let response = Response::Http(HttpResponse { status: 404, headers: Vec::new(), body, at });
+        match (call.read)(&response) {
+            Answer::Failed(failure) => failure.why().to_owned(),
+            Answer::Then(next) => why(next, &response.text_for_tests()),
+            Answer::Taken => panic!("taken"),
+        }
+    }
+
+    trait TextForTests {
+        fn text_for_tests(&self) -> String;
+    }
+
+    impl TextForTests for Response {
+        fn text_for_tests(&self) -> String {
+            let Self::Http(response) = self;
+            response.text().into_owned()
+        }
+    }
+
+    #[test]
+    fn what_was_secret_in_the_request_is_masked_in_what_is_said_of_the_answer() {
+        let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
+        let said = |body: &str| why(discreet(call(url, None)), body);
+        assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no /************ here");
+        assert_eq!(said("no abcdef+12, no s3cr3t-t0ken"), "answered 404: no ************, no ************");
+        assert_eq!(said("hooks are words"), "answered 404: hooks are words");
+        assert_eq!(said("cut: 0123456789ab"), "answered 404: cut: ************");
+    }
+
+    #[test]
+    fn the_second_half_of_a_call_hides_the_first_ones_secrets_too() {
+        let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
+        let both = call("https://a.example/0123456789abcdefghij", Some(second));
+        let said = why(discreet(both), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
+        assert_eq!(said, "answered 404: ************ and ************");
+    }
 }

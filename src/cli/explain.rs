@@ -154,7 +154,7 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
             deliveries.iter().map(|new| ("would hear", line(&new.target, &new.destination))).collect()
         }
         Verdict::Not(why) => vec![("no", why.to_string())],
-        Verdict::SwitchedOff(why) => vec![("switched off", why.clone())],
+        Verdict::SwitchedOff { why, .. } => vec![("switched off", why.clone())],
     }
 }
 
@@ -203,7 +203,7 @@ fn as_json(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
                 ("would_hear", deliveries.iter().map(target).collect(), None)
             }
             Verdict::Not(why) => ("no", Vec::new(), Some(why.to_string())),
-            Verdict::SwitchedOff(why) => ("switched_off", Vec::new(), Some(why.clone())),
+            Verdict::SwitchedOff { why, .. } => ("switched_off", Vec::new(), Some(why.clone())),
         };
         json!({
             "integration": integration.id.to_string(),

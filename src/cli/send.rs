@@ -3,6 +3,7 @@
 //! The settings go through the reader of provisioning files, the message through the same functions as the daemon's,
 //! and the request through the same guard.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -78,7 +79,8 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let config = options.config()?;
     let entry = adapters::find(&args.slug).context("there is no such adapter")?;
     let event = event(&args)?;
-    let integration = one_off(entry, &args.settings, &event, |path| std::fs::read_to_string(path))?;
+    let (integration, secrets) =
+        one_off(entry, &args.settings, &event, |path| std::fs::read_to_string(path))?;
     let facts = Snapshot::default().facts(&event);
     if let Err(why) = rules::wants(&integration, &event, &facts) {
         complain(&format!("note: by these settings the daemon would not send this: {why}"));
@@ -89,7 +91,6 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     };
     let id = event.id.to_string();
     if args.dry_run {
-        let secrets = secrets(entry, &args.settings);
         for target in &targets {
             say(&dry_run(entry, &integration, &event, target, &id, &secrets)?)?;
         }
@@ -125,13 +126,13 @@ fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<Strin
     entry.targets(&integration.settings, channels)
 }
 
-/// An integration that is written nowhere, read as if it stood in a file.
+/// An integration that is written nowhere, read as if it stood in a file; and what must not be printed of it.
 fn one_off(
     entry: &Entry,
     settings: &[(String, String)],
     event: &Event,
     read_secret: impl Fn(&Path) -> std::io::Result<String>,
-) -> anyhow::Result<Integration> {
+) -> anyhow::Result<(Integration, Secrets)> {
     if let Some((key, _)) = settings.iter().find(|(key, _)| NOT_SETTINGS.contains(&key.as_str())) {
         bail!("--set {key}: the event says whose it is, and the command line which adapter");
     }
@@ -147,7 +148,15 @@ fn one_off(
     for (key, value) in settings {
         let _ = writeln!(text, "{} = {}", quoted(key), quoted(value));
     }
+    let mut secrets = Secrets::inline(entry, settings);
+    let from_files = RefCell::new(Vec::new());
+    let read_secret = |path: &Path| {
+        let content = read_secret(path)?;
+        from_files.borrow_mut().push(content.clone());
+        Ok(content)
+    };
     let read = provision::read(&[(PathBuf::from("--set"), text)], &read_secret);
+    from_files.into_inner().iter().for_each(|content| secrets.add(content));
     let provisioned = read.map_err(|problems| {
         let list = problems.iter().map(problem_line).collect::<String>();
         anyhow!("these settings won't do:{list}")
@@ -155,7 +164,8 @@ fn one_off(
     for warning in &provisioned.warnings {
         complain(&format!("warning:{}", problem_line(warning)));
     }
-    provisioned.integrations.into_iter().next().context("no integration came of these settings")
+    let integration = provisioned.integrations.into_iter().next();
+    Ok((integration.context("no integration came of these settings")?, secrets))
 }
 
 /// A problem without the place: there is no file to look into.
@@ -169,14 +179,41 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// Values that must not be printed, wherever they turn up.
-fn secrets(entry: &Entry, settings: &[(String, String)]) -> Vec<String> {
-    let is_secret = |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
-    settings
-        .iter()
-        .filter(|(key, value)| is_secret(key) && !value.is_empty())
-        .map(|(_, value)| value.clone())
-        .collect()
+/// Words that must not be printed, wherever they turn up; the longest first, so that none leaves its rest behind.
+#[derive(Debug, Default)]
+struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Those that stand on the command line itself.
+    fn inline(entry: &Entry, settings: &[(String, String)]) -> Self {
+        let is_secret =
+            |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
+        let mut secrets = Self::default();
+        settings.iter().filter(|(key, _)| is_secret(key)).for_each(|(_, value)| secrets.add(value));
+        secrets
+    }
+
+    /// Takes a secret in, in every form that a request may show it in: bare, within JSON, and of an address that is
+    /// one also the normal form and the part behind the host, which is the secret in it.
+    fn add(&mut self, secret: &str) {
+        let secret = secret.trim();
+        let mut forms = vec![secret.to_owned()];
+        if let Ok(url) = url::Url::parse(secret) {
+            forms.push(url.to_string());
+            forms.push(url[url::Position::BeforePath..].to_owned());
+        }
+        let in_json: Vec<_> = forms
+            .iter()
+            .map(|form| serde_json::Value::from(form.as_str()).to_string().trim_matches('"').to_owned())
+            .collect();
+        self.0.extend(forms.into_iter().chain(in_json).filter(|form| !form.is_empty() && form != "/"));
+        self.0.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        self.0.dedup();
+    }
+
+    fn mask(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK))
+    }
 }
 
 /// The request as it would go out, for people.
@@ -186,13 +223,13 @@ fn dry_run(
     event: &Event,
     target: &str,
     id: &str,
-    secrets: &[String],
+    secrets: &Secrets,
 ) -> anyhow::Result<String> {
     let call = first_call(entry, integration, event, target, id, daemon::now())
-        .map_err(|outcome| anyhow!("nothing would be sent: {}", outcome_words(&outcome)))?;
+        .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask(outcome_words(&outcome))))?;
     let Request::Http(request) = call.request;
     let text = format!("{} to {}\n\n{}", title(event), named(target), shown(&request));
-    Ok(secrets.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK)))
+    Ok(secrets.mask(text))
 }
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
@@ -224,7 +261,7 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Delivered => "delivered".to_owned(),
         Outcome::Failed(failure) => printable(&failure.to_string()),
         Outcome::Expired => "too old to be told".to_owned(),
-        Outcome::Cancelled(why) => printable(why),
+        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) => printable(why),
     }
 }
 
@@ -250,9 +287,9 @@ mod tests {
         let mut shown = 0;
         for (entry, event) in ADAPTERS.iter().flat_map(|entry| events.iter().map(move |event| (entry, event)))
         {
-            let integration = one_off(entry, &settings(), event, no_files).unwrap();
+            let (integration, secrets) = one_off(entry, &settings(), event, no_files).unwrap();
             for target in targets(entry, &integration, event) {
-                match dry_run(entry, &integration, event, &target, "id-1", &secrets(entry, &settings())) {
+                match dry_run(entry, &integration, event, &target, "id-1", &secrets) {
                     Ok(text) => {
                         shown += 1;
                         assert!(text.contains("POST https://chat.example.com/****"), "{text}");
@@ -279,11 +316,33 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_read_from_files_too() {
+    fn secrets_from_files_are_read_and_masked_like_those_of_the_command_line() {
         let settings = [("webhook_file".to_owned(), "/run/secrets/slack".to_owned())];
-        let read = |path: &Path| Ok(format!("{SECRET}#{}\n", path.display()));
+        let read = |path: &Path| {
+            assert_eq!(path, Path::new("/run/secrets/slack"));
+            Ok(format!("{SECRET}\n"))
+        };
         let entry = adapters::find("slack").unwrap();
-        assert!(one_off(entry, &settings, &sample(Trigger::Push), read).is_ok());
+        // Somebody pastes the webhook where it is told on.
+        let mut payload: serde_json::Value = serde_json::from_slice(&sample(Trigger::WikiPage).raw).unwrap();
+        payload["object_attributes"]["title"] = SECRET.into();
+        let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();
+        let (integration, secrets) = one_off(entry, &settings, &event, read).unwrap();
+        let text = dry_run(entry, &integration, &event, "", "id-1", &secrets).unwrap();
+        assert!(text.contains(Secret::MASK) && !text.contains("deepsecret"), "{text}");
+    }
+
+    #[test]
+    fn secrets_are_masked_in_every_form_that_they_may_be_shown_in() {
+        let mut secrets = Secrets::default();
+        ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\"]
+            .iter()
+            .for_each(|secret| secrets.add(secret));
+        let shown =
+            r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\"} deep"#;
+        let masked = secrets.mask(shown.to_owned());
+        assert!(!masked.contains("deep") && !masked.contains("secret"), "{masked}");
+        assert_eq!(Secrets::default().mask(shown.to_owned()), shown);
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Stage {
             let verdicts = verdicts(&event, &snapshot, &Switches::default()).into_iter();
             let said = verdicts.filter_map(|(integration, verdict)| match verdict {
                 Verdict::Not(why) => Some((integration.slug.to_owned(), why.to_string())),
-                Verdict::Sends(_) | Verdict::SwitchedOff(_) => None,
+                Verdict::Sends(_) | Verdict::SwitchedOff { .. } => None,
             });
             said.collect()
         };

@@ -11,6 +11,9 @@
 //! - **`content_type`** `application/json`, **`type`** the event's name (`push`): for people who look into the queue;
 //! - **routing key**: anything that the binding matches; `<event>.<project path with dots>` is a good choice.
 //!
+//! A quorum queue that somebody else makes (`declare = "passive"`) needs a high `x-delivery-limit`: from version 4 on,
+//! RabbitMQ drops a message after 20 deliveries, and each lost connection counts as one.
+//!
 //! Publish the events of one thing (a merge request, a pipeline) in order over one channel, and they are told in order.
 //!
 //! # Supervision
@@ -39,8 +42,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
-use super::Clock;
 use super::source::{Inbound, Receipt, Source};
+use super::{Clock, after};
 use crate::event::EventId;
 use crate::metrics;
 use crate::settings::Secret;
@@ -123,8 +126,14 @@ pub enum BrokerState {
     Away { since: Timestamp, why: String },
 }
 
+/// How often a quorum queue may deliver a message again before it drops it. RabbitMQ 4 drops after 20 unless told otherwise
+/// (<https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling>), and every lost connection counts; we
+/// acknowledge what we cannot read, so there is no poison to guard against.
+const DELIVERY_LIMIT: i32 = 1_000_000;
 /// The first pause between attempts to connect.
 const RECONNECT_MIN: Duration = Duration::from_millis(200);
+/// A connection that lives shorter than this is followed by a pause: a broker that lets in and throws out is not pressed.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// An acknowledgement that takes longer is a connection that is no more.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -137,6 +146,9 @@ pub struct Amqp {
     /// Counts connections: a receipt of a former one acknowledges nothing.
     generation: u64,
     pause: Duration,
+    connected_at: Timestamp,
+    /// The last connection did not live long: the next one waits.
+    hasty: bool,
 }
 
 /// One connection, with all that hangs on it.
@@ -165,38 +177,57 @@ impl Amqp {
         let away = BrokerState::Away { since: clock.now(), why: "not connected yet".to_owned() };
         let (state, receiver) = watch::channel(away);
         metrics::broker_connected(false);
-        let amqp = Self { config, clock, state, live: None, generation: 0, pause: RECONNECT_MIN };
+        let clock_now = clock.now();
+        let amqp = Self {
+            config,
+            clock,
+            state,
+            live: None,
+            generation: 0,
+            pause: RECONNECT_MIN,
+            connected_at: clock_now,
+            hasty: false,
+        };
         (amqp, receiver)
     }
 
     /// Connects, for ever.
     async fn connected(&mut self) -> &mut Live {
         while self.live.is_none() {
+            if std::mem::take(&mut self.hasty) {
+                self.rest().await;
+            }
             match connect(&self.config).await {
                 Ok(live) => {
                     info!(queue = self.config.queue, "connected to the broker");
                     self.generation += 1;
+                    self.connected_at = self.clock.now();
                     self.live = Some(live);
                     self.state.send_replace(BrokerState::Connected);
                     metrics::broker_connected(true);
                 }
                 Err(error) => {
-                    let pause = self.pause.mul_f64(0.5 + super::deliver::jitter() / 2.0);
-                    warn!(%error, retry_in = ?pause, "cannot consume from the broker");
+                    warn!(%error, "cannot consume from the broker; trying again");
                     self.lost(&error.to_string());
-                    self.pause = (self.pause * 2).min(self.config.reconnect_max);
-                    tokio::time::sleep(pause).await;
+                    self.rest().await;
                 }
             }
         }
         self.live.as_mut().expect("the loop ends with a connection")
     }
 
+    /// A jittered pause, the next one longer.
+    async fn rest(&mut self) {
+        let pause = self.pause.mul_f64(0.5 + super::deliver::jitter() / 2.0);
+        self.pause = (self.pause * 2).min(self.config.reconnect_max);
+        tokio::time::sleep(pause).await;
+    }
+
     /// Forgets the connection, and says so.
     fn lost(&mut self, why: &str) {
-        self.live = None;
-        metrics::broker_connected(false);
         let now = self.clock.now();
+        self.hasty = self.live.take().is_some() && now < after(self.connected_at, SHORT_LIFE);
+        metrics::broker_connected(false);
         self.state.send_modify(|state| {
             let since = match state {
                 BrokerState::Connected => now,
@@ -253,7 +284,9 @@ impl Source for Amqp {
             {
                 deliveries.push(delivery);
             }
-            self.pause = RECONNECT_MIN;
+            if self.clock.now() >= after(self.connected_at, SHORT_LIFE) {
+                self.pause = RECONNECT_MIN;
+            }
             return deliveries.into_iter().map(|delivery| self.inbound(delivery)).collect();
         }
     }
@@ -338,6 +371,9 @@ pub(super) async fn declare(channel: &Channel, config: &Config) -> Result<(), Br
     let mut arguments = FieldTable::default();
     if !passive {
         arguments.insert("x-queue-type".into(), AMQPValue::LongString(LongString::from(queue_type)));
+        if config.queue_type == QueueType::Quorum {
+            arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+        }
     }
     declare_exchange(channel, config).await?;
     channel
@@ -375,12 +411,19 @@ async fn declare_exchange(channel: &Channel, config: &Config) -> Result<(), Brok
     Ok(())
 }
 
-/// Whether the broker answers and has what we need: for `check`.
+/// Whether the broker answers, lets us in, and has what others should have made: for `check`.
 ///
 /// # Errors
 /// What is wrong, in words.
 pub async fn probe(config: &Config) -> Result<(), BrokerError> {
-    let live = connect(config).await?;
-    live.connection.close(200, "checked".into()).await?;
-    Ok(())
+    within(config.connect_timeout, async {
+        let connection = open(config).await?;
+        let channel = connection.create_channel().await?;
+        // Nothing is consumed, and nothing is made: a look must not change what is looked at.
+        if config.declare == Declare::Passive {
+            declare(&channel, config).await?;
+        }
+        Ok(connection.close(200, "checked".into()).await?)
+    })
+    .await
 }

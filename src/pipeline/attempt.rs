@@ -53,6 +53,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// The attempt ended in a panic of ours.
+    pub(super) fn of_a_bug() -> Self {
+        let why = "a bug of ours: the attempt ended in a panic".to_owned();
+        Self::unsent(Outcome::Failed(Failure::Rejected(why)))
+    }
+
     fn unsent(outcome: Outcome) -> Self {
         Self { outcome, status: None, took: None }
     }
@@ -69,7 +75,9 @@ impl Attempts {
             return Err(cancelled("the integration is not active any more".to_owned()));
         }
         if let Some(why) = self.switches.off(&integration) {
-            return Err(cancelled(format!("the integration is switched off: {why}")));
+            return Err(Report::unsent(Outcome::SwitchedOff(format!(
+                "the integration is switched off: {why}"
+            ))));
         }
         let Some(entry) = adapters::find(integration.slug) else {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));

@@ -9,7 +9,7 @@
 //! with a claim, which knows the order of all rows.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -67,6 +67,8 @@ const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 pub(super) struct Board {
     bounds: Bounds,
     destinations: HashMap<DestinationKey, Destination>,
+    /// What is queued or in flight: a row that the store hands out once more, because its lease lapsed, is not taken twice.
+    held: HashSet<DeliveryId>,
     /// Destinations that may have a job to start, in turn.
     ready: VecDeque<DestinationKey>,
     /// Moments at which a destination is to be considered again.
@@ -159,6 +161,7 @@ impl Board {
         Self {
             bounds,
             destinations: HashMap::new(),
+            held: HashSet::new(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
             claims: VecDeque::new(),
@@ -180,6 +183,7 @@ impl Board {
             self.consider(&key, now);
             return Some(job);
         }
+        self.held.insert(job.delivery.id);
         destination.insert(job);
         self.queued += 1;
         self.consider(&key, now);
@@ -210,7 +214,20 @@ impl Board {
         }
         destination.wants_claim |= destination.more_in_store;
         self.consider(key, now);
+        self.let_go(&back);
         back
+    }
+
+    /// What the store remembers of a destination: a rest, and failures in a row.
+    pub(super) fn restore(
+        &mut self,
+        key: &DestinationKey,
+        until: Timestamp,
+        strikes: u32,
+        now: Timestamp,
+    ) -> Vec<Job> {
+        self.destinations.entry(Arc::clone(key)).or_default().strikes = strikes;
+        self.hold(key, until, now)
     }
 
     /// The settings changed: every rest may be over.
@@ -282,7 +299,9 @@ impl Board {
     }
 
     /// An attempt is over. Answers the jobs that must go back to the store behind it.
-    pub(super) fn left(&mut self, key: &DestinationKey, lane: Lane, how: Left, now: Timestamp) -> Vec<Job> {
+    pub(super) fn left(&mut self, delivery: &Delivery, how: Left, now: Timestamp) -> Vec<Job> {
+        let (key, lane) = (&delivery.destination, delivery.lane);
+        self.held.remove(&delivery.id);
         self.take_down(key, lane);
         let Some(destination) = self.destinations.get_mut(key) else { return Vec::new() };
         let mut back = Vec::new();
@@ -299,7 +318,14 @@ impl Board {
             self.set_timer(key, until);
         }
         self.consider(key, now);
+        self.let_go(&back);
         back
+    }
+
+    fn let_go(&mut self, jobs: &[Job]) {
+        for job in jobs {
+            self.held.remove(&job.delivery.id);
+        }
     }
 
     /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
@@ -308,7 +334,9 @@ impl Board {
         let expected = self.queued + self.claims_under_way * self.bounds.claim_size;
         let room = self.bounds.in_memory.saturating_sub(expected) / self.bounds.claim_size;
         // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
-        let room = if self.claims_under_way == 0 { room.max(1) } else { room };
+        // But only up to a point: what the pace holds up must not be piled up without end.
+        let may_exceed = self.claims_under_way == 0 && self.queued < 2 * self.bounds.in_memory;
+        let room = if may_exceed { room.max(1) } else { room };
         let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
         self.claims_under_way += taken.len();
         taken
@@ -333,8 +361,11 @@ impl Board {
         };
         let (back, mine): (Vec<_>, Vec<_>) =
             jobs.into_iter().partition(|job| waiting_lanes.contains(&job.delivery.lane));
-        self.queued += mine.len();
         for job in mine {
+            if !self.held.insert(job.delivery.id) {
+                continue;
+            }
+            self.queued += 1;
             destination.insert(job);
         }
         destination.more_in_store = more || outdated || !back.is_empty();
@@ -369,6 +400,7 @@ impl Board {
     /// Takes all jobs that were not started, to be given back.
     pub(super) fn drain(&mut self) -> Vec<DeliveryId> {
         self.queued = 0;
+        self.held.clear();
         let queues = self.destinations.values_mut().flat_map(|destination| destination.queue.drain(..));
         queues.map(|job| job.delivery.id).collect()
     }

@@ -4,6 +4,7 @@
 //! decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone.
 //! When the store is away, the batch waits here and nothing is acknowledged.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +70,11 @@ pub enum Verdict {
     /// It goes to these targets, each with its destination.
     Sends(Vec<NewDelivery>),
     Not(WhyNot),
-    /// It was switched off: its address is dead.
-    SwitchedOff(String),
+    /// It is switched off, its address being dead. What it wants waits until somebody corrects it, or expires.
+    SwitchedOff {
+        why: String,
+        waits: Vec<NewDelivery>,
+    },
 }
 
 impl Dispatcher {
@@ -94,7 +98,8 @@ impl Dispatcher {
 
     /// Plans and commits one batch. `false` where it was told to stop before the store took it.
     async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
-        let plans = batch.into_iter().map(|inbound| plan(source, inbound, &*self.catalog, &self.switches));
+        let plans =
+            batch.into_iter().map(|inbound| plan_or_bug(source, inbound, &*self.catalog, &self.switches));
         let (mut deliver, mut received) = (Vec::new(), Vec::new());
         let (mut discard, mut quarantine) = (Vec::new(), Vec::new());
         for plan in plans {
@@ -109,9 +114,10 @@ impl Dispatcher {
                 Plan::Quarantine { item, origin } => quarantine.push((item, origin)),
             }
         }
-        self.quarantine(quarantine, &mut discard, stop).await
+        // Enqueueing twice changes nothing, so it goes first: whoever is stopped in between does it again.
+        self.enqueue(deliver, &received, stop).await
+            && self.quarantine(quarantine, &mut discard, stop).await
             && (discard.is_empty() || insist(stop, || self.inbox.discard(&discard)).await.is_some())
-            && self.enqueue(deliver, &received, stop).await
     }
 
     async fn quarantine(
@@ -143,18 +149,24 @@ impl Dispatcher {
         if batch.is_empty() {
             return true;
         }
-        let now = self.clock.now();
         let mut places = self.intake.places(batch.iter().map(|dispatched| dispatched.deliveries.len()).sum());
         let mut leased = 0;
         for delivery in batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries) {
             if leased < places.len() && !self.intake.is_crowded(&delivery.destination) {
-                delivery.lease = Some(self.intake.lease(now));
+                delivery.lease = Some(self.intake.lease(self.clock.now()));
                 leased += 1;
             }
         }
-        let Some(written) = insist(stop, || self.outbox.enqueue(batch.clone(), now)).await else {
-            return false;
+        let write = || {
+            // A store that was away for longer than a lease must not be given one that has lapsed.
+            let now = self.clock.now();
+            let leased = batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries);
+            for lease in leased.filter_map(|delivery| delivery.lease.as_mut()) {
+                *lease = self.intake.lease(now);
+            }
+            self.outbox.enqueue(batch.clone(), now)
         };
+        let Some(written) = insist(stop, write).await else { return false };
         for ((dispatched, rows), received_at) in batch.into_iter().zip(written).zip(received) {
             for row in rows {
                 match row {
@@ -169,6 +181,17 @@ impl Dispatcher {
         }
         true
     }
+}
+
+/// [`plan`], of which not even a bug of ours may stop the others: what it stumbles over is put aside with that reason.
+fn plan_or_bug(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switches: &Switches) -> Plan {
+    let kept = inbound.clone();
+    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, switches));
+    std::panic::catch_unwind(planned).unwrap_or_else(|_| {
+        let Inbound { id, received_at, raw, origin, .. } = kept;
+        let reason = "a bug of ours: reading it ended in a panic".to_owned();
+        Plan::Quarantine { item: NewQuarantined { source, id, reason, received_at, raw }, origin }
+    })
 }
 
 /// What is to be done with one inbound message. Pure.
@@ -197,8 +220,8 @@ pub fn plan(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switc
 impl Verdict {
     fn deliveries(self) -> Vec<NewDelivery> {
         match self {
-            Self::Sends(deliveries) => deliveries,
-            Self::Not(_) | Self::SwitchedOff(_) => Vec::new(),
+            Self::Sends(deliveries) | Self::SwitchedOff { waits: deliveries, .. } => deliveries,
+            Self::Not(_) => Vec::new(),
         }
     }
 }
@@ -216,7 +239,7 @@ pub fn verdicts(
             let verdict = match rules::wants(&integration, event, &facts) {
                 Err(why) => Verdict::Not(why),
                 Ok(()) => match switches.off(&integration) {
-                    Some(why) => Verdict::SwitchedOff(why),
+                    Some(why) => Verdict::SwitchedOff { why, waits: deliveries(&integration, event) },
                     None => Verdict::Sends(deliveries(&integration, event)),
                 },
             };

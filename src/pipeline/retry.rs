@@ -41,6 +41,8 @@ const NAMED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 const BREAKER_INITIAL: Duration = Duration::from_secs(5);
 /// The first wait for somebody to mend settings, and the longest.
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
+/// The first wait for a dead address to be confirmed, and the longest.
+const GONE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(4 * 3600));
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
@@ -53,6 +55,8 @@ pub enum Outcome {
     Expired,
     /// There is nobody to tell any more.
     Cancelled(String),
+    /// The integration is switched off, its address being dead: it waits for a better one.
+    SwitchedOff(String),
 }
 
 /// What [`rule`] must know beside the outcome.
@@ -113,6 +117,11 @@ pub fn rule(outcome: &Outcome, of: Circumstances, policy: &Policy) -> Ruling {
         Outcome::Delivered => ended(NewState::Delivered, true, Consequence::Answers),
         Outcome::Expired => ended(NewState::Expired, false, Consequence::None),
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Consequence::None),
+        Outcome::SwitchedOff(_) => Ruling {
+            state: NewState::Waiting(after(of.now, MISCONFIGURED.1)),
+            counts: false,
+            consequence: Consequence::None,
+        },
         Outcome::Failed(failure) => rule_failure(failure, of, policy),
     }
 }
@@ -125,8 +134,14 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
     match failure {
         Failure::Rejected(_) => ended(NewState::Failed, true, Consequence::Answers),
         Failure::Gone { confirmations, .. } => {
+            // It waits like what is wrongly configured: when somebody corrects the address, it is told after all.
+            let until = after(of.now, doubling(GONE, of.strikes));
             let switch_off = of.strikes + 1 >= u32::from(*confirmations);
-            ended(NewState::Failed, true, Consequence::Confirmed { switch_off })
+            Ruling {
+                state: NewState::Waiting(until),
+                counts: false,
+                consequence: Consequence::Confirmed { switch_off },
+            }
         }
         Failure::Misconfigured(_) => {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));

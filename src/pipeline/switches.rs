@@ -1,4 +1,6 @@
 //! Integrations that were switched off because their address is dead, until their settings change.
+//!
+//! What is meant for them is written all the same, and waits: when somebody corrects the address in time, it is told.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,8 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::integration::{Fingerprint, Integration, IntegrationId};
 use crate::store::Hold;
 
-/// Which integrations are off, and why. Shared by dispatch (which writes them nothing new), attempts (which cancel
-/// what waits) and whoever explains.
+/// Which integrations are off, and why. Shared by attempts, which leave them alone, and whoever explains.
 #[derive(Clone, Debug, Default)]
 pub struct Switches(Arc<RwLock<HashMap<IntegrationId, Off>>>);
 

@@ -33,6 +33,8 @@ pub(super) enum Heard {
     /// These claims did not come about.
     NotClaimed(Vec<DestinationKey>),
     Waiting(Vec<(DestinationKey, Timestamp)>),
+    /// So many settlements are safe.
+    Written(usize),
 }
 
 pub(super) struct Writer {
@@ -49,6 +51,8 @@ pub(super) struct Writer {
 const LOOK_LIMIT: usize = 10_000;
 /// Words taken at once.
 const AT_ONCE: usize = 1024;
+/// Destinations claimed for in one call: what it brings is read into memory whole.
+const CLAIMS_AT_ONCE: usize = 32;
 const STORE_AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Words of one batch, sorted.
@@ -88,7 +92,7 @@ impl Writer {
 
     async fn say(&self, batch: Batch) {
         if !batch.settle.is_empty() {
-            insist("settle", || self.outbox.settle(&self.node, batch.settle.clone())).await;
+            self.settle(&batch.settle).await;
         }
         if !batch.release.is_empty() {
             insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
@@ -100,11 +104,28 @@ impl Writer {
             }
         }
         if !batch.claim.is_empty() {
-            self.claim(batch.claim).await;
+            for destinations in batch.claim.chunks(CLAIMS_AT_ONCE) {
+                self.claim(destinations.to_vec()).await;
+            }
         }
         if batch.look {
             self.look().await;
         }
+    }
+
+    /// Writes settlements; where the store takes them for broken, those that it can take are written all the same, and the
+    /// leases of the others are given back, so that they are found again.
+    async fn settle(&self, settlements: &[Settled]) {
+        if !insist("settle", || self.outbox.settle(&self.node, settlements.to_vec())).await {
+            for settled in settlements {
+                let one = || self.outbox.settle(&self.node, vec![settled.clone()]);
+                if !insist("settle", one).await {
+                    let row = [settled.delivery];
+                    insist("give a lease back", || self.outbox.release(&self.node, &row)).await;
+                }
+            }
+        }
+        let _ = self.heard.send(Heard::Written(settlements.len()));
     }
 
     async fn claim(&self, destinations: Vec<DestinationKey>) {
@@ -137,19 +158,18 @@ impl Writer {
     }
 }
 
-/// Calls until it is done. Only a store that is broken for good ends it: then the leases lapse, and the attempts are made
-/// again by whoever finds the rows.
-async fn insist<F>(what: &'static str, mut call: impl FnMut() -> F)
+/// Calls until it is done. Only a store that takes it for broken ends it, with `false`.
+async fn insist<F>(what: &'static str, mut call: impl FnMut() -> F) -> bool
 where
     F: Future<Output = Result<(), StoreError>>,
 {
     let mut wait = STORE_AWAY.0;
     loop {
         match call().await {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(error @ StoreError::Broken(_)) => {
-                error!(%error, "cannot {what}; what was attempted may be attempted again");
-                return;
+                error!(%error, "cannot {what}");
+                return false;
             }
             Err(error) => {
                 warn!(%error, retry_in = ?wait, "cannot {what}; trying again");

@@ -261,11 +261,11 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
 async fn a_dead_address_is_switched_off_until_it_is_corrected(forge: Forge) {
     let service = Receiver::start().await;
     let dead = service.at("/services/T0/B0/dead").answer(Answer::status(404).body("no_service"));
-    let home = forge.home(&slack(&dead.url(), ""));
+    let home = forge.home(&slack(&dead.url(), "")).with(&["pace.enabled=false"]);
     let daemon = home.start().await;
     for iid in 1..=3 {
         forge.send(&daemon, &format!("mr-{iid}"), merge_request(iid, "open", "Title")).await;
-        home.until(State::Failed, usize::try_from(iid).expect("small")).await;
+        dead.wait_for(usize::try_from(iid).expect("small")).await;
     }
     daemon.stop().await;
     // It stays off over a restart …
@@ -274,12 +274,14 @@ async fn a_dead_address_is_switched_off_until_it_is_corrected(forge: Forge) {
     forge.send(&daemon, "unheard", merge_request(4, "open", "Unheard")).await;
     forge.settled(&daemon, &home).await;
     assert_eq!(dead.received().len(), 3, "nothing goes to a dead address");
-    // … until somebody corrects it.
+    // … until somebody corrects it; then everything is told that waited for it.
     home.provision(&slack(&right.url(), ""));
     daemon.reload().await.expect("the file is right");
     forge.send(&daemon, "heard", merge_request(5, "open", "Heard")).await;
-    let heard = right.wait_for(1).await;
-    assert!(heard[0].text().contains("Heard"));
+    home.until(State::Delivered, 5).await;
+    let heard: String = right.received().iter().map(|received| received.text()).collect();
+    assert!(heard.contains("Unheard") && heard.contains("Heard"), "{heard}");
+    assert_eq!(right.received().len(), 5);
     daemon.stop().await;
 }
 
@@ -304,9 +306,10 @@ async fn a_power_cut_loses_nothing(forge: Forge) {
     for title in &expected {
         assert!(heard.contains(title.as_str()), "{title} was never told");
     }
-    // A repeat is an attempt that was in flight, and a room has one of those at a time.
+    // A room has one attempt in flight at a time, and the settlements of a few before it may not have been committed yet:
+    // those are what can be told again, per power cut.
     let repeats = hook.received().len() - expected.len();
-    assert!(repeats <= 3 * 64, "{repeats} repeats over three power cuts");
+    assert!(repeats <= 3 * 8, "{repeats} repeats over three power cuts");
     daemon.stop().await;
 }
 

@@ -10,16 +10,15 @@ use crate::call::Failure;
 fn expected(slug: &str, status: u16) -> &'static str {
     match (slug, status) {
         // Neither service answers so: it is said in words that a message was taken.
-        ("slack" | "mattermost", 200..=299) => "unavailable",
-        // An archived channel.
-        ("slack", 410) => "misconfigured",
-        ("slack", 501) => "unavailable",
-        // Webhooks are switched off on this server.
-        ("mattermost", 501) => "misconfigured",
+        ("slack" | "mattermost", 200..=299) | ("slack", 501) | (_, 408 | 425 | 500 | 502..=599) => {
+            "unavailable"
+        }
+        // Slack: an archived channel. Mattermost: webhooks are switched off on this server.
+        ("slack", 410) | ("mattermost", 501) | (_, 300..=399 | 401 | 403 | 404 | 405 | 407) => {
+            "misconfigured"
+        }
         (_, 429) => "throttled",
-        (_, 408 | 425 | 500 | 502..=599) => "unavailable",
         (_, 410) => "gone",
-        (_, 300..=399 | 401 | 403 | 404 | 405 | 407) => "misconfigured",
         (_, 100..=199 | 400..=499) => "rejected",
         (slug, status) => panic!("no expectation for {slug} and {status}"),
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, Trigger};
 use crate::message::{Message, compose};
 
 /// An event and its message.
@@ -101,6 +101,13 @@ fn mention(event_type: &str) -> Value {
             json!({"object_kind": "group", "name": "acme/ops", "url": "http://example.com/groups/acme/ops"});
         note["object_attributes"]["note"] = json!("@acme/ops, have a **look** at `this`.");
     })
+}
+
+/// The samples that people try their settings with.
+pub fn sample(trigger: Trigger) -> Told {
+    let event = crate::event::sample(trigger);
+    let message = compose(&event).unwrap_or_else(|| panic!("the sample of {trigger} is told"));
+    Told { name: format!("sample of {trigger}"), event, message }
 }
 
 /// What nobody should have sent: endless, or meant to be more than words.

@@ -1,7 +1,8 @@
-//! What every adapter must do, tested over the whole table; `answers` has what is each one's own.
+//! What every adapter must do, tested over the whole table; `answers` and `own` have what is each one's own.
 
 mod answers;
 mod events;
+mod own;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use self::events::{Told, hostile, told};
+use self::events::{Told, hostile, sample, told};
 use super::{ADAPTERS, Entry, Notification, find};
 use crate::call::{Answer, Call, Failure, HttpRequest, HttpResponse, Request, Response};
 use crate::event::Trigger;
@@ -160,10 +161,10 @@ fn every_trigger_of_every_adapter_makes_a_call() {
     let told = told();
     for entry in ADAPTERS {
         for trigger in entry.about.triggers.iter() {
-            let of_trigger: Vec<&Told> =
-                told.iter().filter(|told| told.event.trigger == Some(trigger)).collect();
-            assert!(!of_trigger.is_empty(), "no event to test {trigger} with");
-            for told in of_trigger {
+            let of_trigger = |told: &&Told| told.event.trigger == Some(trigger);
+            let captured: Vec<&Told> = told.iter().filter(of_trigger).collect();
+            assert!(!captured.is_empty(), "no event to test {trigger} with");
+            for told in captured.into_iter().chain([&sample(trigger)]) {
                 let call = call(entry, told, "");
                 assert_eq!(http(&call).url.as_str(), entry.fields[0].example, "{}", entry.about.slug);
                 assert!(http(&call).body.len() < LARGEST_BODY);

@@ -21,7 +21,7 @@ mod wiki_page;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::markup::address;
+use super::markup::{address, start};
 use super::{Body, Field, Message, Person, Place, Text, Title, Tone, prose};
 use crate::event::{Event, Payload, Project, RefType, User};
 
@@ -146,7 +146,7 @@ fn place_of(project: &Project) -> Place {
     Place {
         name: if project.name.is_empty() { full_name.clone() } else { brief(&project.name, NAME) },
         full_name,
-        url: address(project.web_url.trim_end_matches('/')).unwrap_or_default().into_owned(),
+        url: web_address(Some(project.web_url.trim_end_matches('/'))).unwrap_or_default(),
         avatar_url: web_address(project.avatar_url.as_deref()),
     }
 }
@@ -175,7 +175,7 @@ fn web_address(url: Option<&str>) -> Option<String> {
 /// Words on one line, cut to so many characters.
 fn brief(words: &str, at_most: usize) -> String {
     // Far more than is kept, and far less than a title of a megabyte.
-    let start = &words[..words.floor_char_boundary(at_most * 8)];
+    let start = start(words, at_most * 8);
     let line = start.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(at_most) {
         None if start.len() == words.len() => line,

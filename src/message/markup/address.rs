@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::clean::start;
+
 /// Longer ones are somebody's mistake or trick. Browsers and chat clients differ from about here on.
 const LONGEST: usize = 2000;
 
@@ -28,9 +30,9 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
         "mailto" if !parsed.path().is_empty() => "mailto:".len(),
         _ => return None,
     };
-    let (start, rest) = parsed.as_str().split_at(rest_at);
-    let mut quiet = start.to_owned();
-    let recipient_at = if start == "mailto:" { rest.find('@') } else { None };
+    let (origin, rest) = parsed.as_str().split_at(rest_at);
+    let mut quiet = origin.to_owned();
+    let recipient_at = if origin == "mailto:" { rest.find('@') } else { None };
     for (index, byte) in rest.bytes().enumerate() {
         if is_quiet_byte(byte) || recipient_at == Some(index) {
             quiet.push(char::from(byte));
@@ -142,7 +144,7 @@ fn next_scheme(line: &str, mut from: usize) -> Option<usize> {
 fn spelled_out(text: &str) -> &str {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`|\\^{}*".contains(c);
     // One byte too long is long enough to be refused.
-    let text = &text[..text.floor_char_boundary(LONGEST + 1)];
+    let text = start(text, LONGEST + 1);
     let mut url = &text[..text.find(ends).unwrap_or(text.len())];
     loop {
         let unbalanced = url.ends_with(')') && url.matches(')').count() > url.matches('(').count();

@@ -7,8 +7,6 @@ use std::borrow::Cow;
 /// them a title can show words in another order than they are written, links included
 /// (<https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings>).
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    let harmless =
-        |c: char| c == '\n' || c == '\t' || !(c.is_control() || is_invisible_actor(c) || c == '\r');
     if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\n') || text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }
@@ -17,12 +15,25 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     while let Some(c) = chars.next() {
         match c {
             '\r' if chars.peek() == Some(&'\n') => {}
-            '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
+            c if is_line_break(c) => kept.push('\n'),
             c if harmless(c) => kept.push(c),
             _ => {}
         }
     }
     Cow::Owned(kept)
+}
+
+/// The first character that is left of a text.
+pub(super) fn first(text: &str) -> Option<char> {
+    text.chars().find_map(|c| if is_line_break(c) { Some('\n') } else { harmless(c).then_some(c) })
+}
+
+fn harmless(c: char) -> bool {
+    c == '\n' || c == '\t' || !(c.is_control() || is_invisible_actor(c))
+}
+
+const fn is_line_break(c: char) -> bool {
+    matches!(c, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// The same on one line.
@@ -35,6 +46,12 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
         return Cow::Owned(text.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     text
+}
+
+/// The start of a text, so many bytes at the most, cut between characters.
+pub(in crate::message) fn start(text: &str, at_most: usize) -> &str {
+    let end = (0..=at_most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 /// Direction marks, line separators (made line breaks above), and the byte order mark.

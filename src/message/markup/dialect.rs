@@ -35,6 +35,12 @@ pub(super) trait Dialect: Copy {
         Fit::Snug
     }
 
+    /// Whether this meant nothing only because of what would have followed it, and goes where a text is cut behind it.
+    fn dangles(self, glyph: char) -> bool {
+        let _ = glyph;
+        false
+    }
+
     /// A link, whole. Both the words and the address are as they are, not yet escaped.
     fn link(self, words: &str, address: &str, out: &mut String);
 

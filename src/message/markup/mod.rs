@@ -20,6 +20,7 @@ mod slack;
 mod tests;
 
 pub(super) use self::address::address;
+pub(super) use self::clean::start;
 use self::dialect::Dialect;
 use self::html::Html;
 use self::irc::Irc;

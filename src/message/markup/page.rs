@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::Limit;
 use super::address::{Piece, address, pieces};
-use super::clean::{clean, cluster, one_line};
+use super::clean::{clean, cluster, first, one_line};
 use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE};
 use crate::message::{Span, Style, Text};
 
@@ -75,15 +75,13 @@ impl<D: Dialect> Page<D> {
     pub fn write(mut self, text: &Text) -> String {
         let too_small = self.full;
         self.spans(text);
-        match too_small {
-            true => String::new(),
-            false => self.finish(),
-        }
+        if too_small { String::new() } else { self.finish() }
     }
 
     fn finish(mut self) -> String {
         if self.full {
-            let kept = self.out[self.solid..].trim_end().len();
+            let dangles = |c: char| c.is_whitespace() || self.dialect.dangles(c);
+            let kept = self.out[self.solid..].trim_end_matches(dangles).len();
             self.out.truncate(self.solid + kept);
             if self.address_end == Some(self.out.len()) {
                 self.out.push(' ');
@@ -259,6 +257,7 @@ impl<D: Dialect> Page<D> {
         piece.push_str(closer);
         if self.fits(&piece, 0) {
             self.put(&piece);
+            self.solid = self.out.len();
             self.closed_at = (!closer.is_empty()).then_some(self.out.len());
         } else {
             self.plain(&words);
@@ -456,10 +455,16 @@ const fn is_harmless(byte: u8) -> bool {
 
 /// What the next thing written will begin with, as far as a style that ends before it is concerned.
 fn first_glyph(spans: &[Span]) -> Option<char> {
-    let blank = |span: &&Span| matches!(span, Span::Words { text, .. } if text.is_empty());
-    match spans.iter().find(|span| !blank(span))? {
-        Span::Words { text, .. } => text.chars().next(),
-        Span::Link { .. } => Some('['),
+    let is_written = |span: &&Span| match span {
+        Span::Words { text, .. } => first(text).is_some(),
+        Span::Link { text, url, .. } => first(text).or_else(|| first(url)).is_some(),
+        Span::Code(code) | Span::CodeBlock(code) => !clean(code).trim().is_empty(),
+        Span::Quote(quoted) => !quoted.is_blank(),
+    };
+    match spans.iter().find(is_written)? {
+        Span::Words { text, .. } => first(text),
+        // Of a link whose address is dropped, the words are left.
+        Span::Link { text, url, .. } => first(text).or_else(|| first(url)),
         Span::Code(_) => Some('`'),
         Span::CodeBlock(_) | Span::Quote(_) => None,
     }

@@ -98,6 +98,11 @@ impl Dialect for Slack {
         }
     }
 
+    /// Kept within a word, at whose end it would begin or end a style.
+    fn dangles(self, glyph: char) -> bool {
+        matches!(glyph, '*' | '_' | '~')
+    }
+
     /// Slack wants a boundary on either side of a style; a zero-width space makes one.
     fn fit(self, around: &Around) -> Fit {
         let is_word = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace() && !c.is_ascii_punctuation());

@@ -47,6 +47,12 @@ fn ids(jobs: &[Job]) -> Vec<i64> {
     jobs.iter().map(|job| job.delivery.id.0).collect()
 }
 
+/// The attempt that is under way in this lane leaves.
+fn left(board: &mut Board, destination: &str, lane: i64, how: Left, now: Timestamp) -> Vec<Job> {
+    let delivery = job(lane, destination, lane).delivery;
+    board.left(&delivery, how, now)
+}
+
 /// Starts everything that may start.
 fn started(board: &mut Board, now: Timestamp) -> Vec<i64> {
     std::iter::from_fn(|| board.next(now)).map(|job| job.delivery.id.0).collect()
@@ -59,9 +65,9 @@ fn a_chat_room_hears_one_thing_at_a_time_in_order() {
         assert!(board.hand(job(id, "room", id), start()).is_none());
     }
     assert_eq!(started(&mut board, start()), [1]);
-    board.left(&key("room"), Lane(1), Left::Settled, start());
+    left(&mut board, "room", 1, Left::Settled, start());
     assert_eq!(started(&mut board, start()), [2]);
-    board.left(&key("room"), Lane(2), Left::Settled, start());
+    left(&mut board, "room", 2, Left::Settled, start());
     assert_eq!(started(&mut board, start()), [3]);
 }
 
@@ -81,7 +87,7 @@ fn where_several_may_be_under_way_a_lane_is_still_told_in_order() {
         board.hand(Job { concurrency: 4, ..job(id, "relay", lane) }, start());
     }
     assert_eq!(started(&mut board, start()), [1, 3], "2 waits for 1, which is of its lane");
-    board.left(&key("relay"), Lane(7), Left::Settled, start());
+    left(&mut board, "relay", 7, Left::Settled, start());
     assert_eq!(started(&mut board, start()), [2]);
 }
 
@@ -94,7 +100,7 @@ fn a_failed_destination_gets_one_probe_at_a_time() {
     }
     assert_eq!(started(&mut board, start()), [1]);
     board.answers(&key("relay"));
-    board.left(&key("relay"), Lane(1), Left::Settled, start());
+    left(&mut board, "relay", 1, Left::Settled, start());
     assert_eq!(started(&mut board, start()), [2, 3]);
 }
 
@@ -105,7 +111,7 @@ fn what_is_later_in_the_lane_of_a_waiting_delivery_goes_back_behind_it() {
         board.hand(job(id, "room", lane), start());
     }
     assert_eq!(started(&mut board, start()), [1]);
-    let back = board.left(&key("room"), Lane(7), Left::Waits(start() + 5.seconds()), start());
+    let back = left(&mut board, "room", 7, Left::Waits(start() + 5.seconds()), start());
     assert_eq!(ids(&back), [2]);
     assert_eq!(started(&mut board, start()), [3], "another subject does not wait");
 }
@@ -133,7 +139,7 @@ fn a_claim_that_crossed_with_a_failure_brings_nothing_out_of_order() {
     board.stored(&key("room"), start(), start());
     assert_eq!(board.take_claims(), [key("room")]);
     // 1 fails while the claim is under way; the claim brings 2, of the same lane, and 3, of another.
-    board.left(&key("room"), Lane(7), Left::Waits(start() + 5.seconds()), start());
+    left(&mut board, "room", 7, Left::Waits(start() + 5.seconds()), start());
     let back = board.claimed(&key("room"), vec![job(2, "room", 7), job(3, "room", 8)], true, start());
     assert_eq!(ids(&back), [2]);
     assert_eq!(started(&mut board, start()), [3]);
@@ -200,7 +206,7 @@ fn attempts_under_way_are_bounded_over_all() {
         board.hand(job(id, &format!("room {id}"), id), start());
     }
     assert_eq!(started(&mut board, start()).len(), 2);
-    board.left(&key("room 1"), Lane(1), Left::Settled, start());
+    left(&mut board, "room 1", 1, Left::Settled, start());
     assert_eq!(started(&mut board, start()), [3]);
 }
 
@@ -210,9 +216,9 @@ fn a_delivery_that_keeps_failing_steps_aside_for_its_neighbours() {
     board.hand(job(1, "room", 1), start());
     board.hand(job(2, "room", 2), start());
     assert_eq!(started(&mut board, start()), [1]);
-    board.left(&key("room"), Lane(1), Left::Waits(start() + 1.hours()), start());
+    left(&mut board, "room", 1, Left::Waits(start() + 1.hours()), start());
     assert_eq!(started(&mut board, start()), [2]);
-    board.left(&key("room"), Lane(2), Left::Settled, start());
+    left(&mut board, "room", 2, Left::Settled, start());
     board.stored(&key("room"), start(), start());
     assert_eq!(board.take_claims(), [key("room")]);
     board.claimed(&key("room"), vec![job(3, "room", 3)], true, start());
@@ -224,7 +230,7 @@ fn a_destination_at_rest_is_forgotten_when_nothing_is_left_of_it() {
     let mut board = board();
     board.hand(job(1, "room", 1), start());
     started(&mut board, start());
-    board.left(&key("room"), Lane(1), Left::Settled, start());
+    left(&mut board, "room", 1, Left::Settled, start());
     assert!(board.destinations.is_empty());
     assert_eq!(board.in_flight(), 0);
 }
@@ -256,4 +262,24 @@ fn claims_bring_no_more_than_there_is_room_for_and_every_destination_gets_its_tu
     assert_eq!(started(&mut board, start()), [1]);
     board.claimed(&rooms[1], Vec::new(), false, start());
     assert_eq!(board.take_claims(), rooms[4..5], "an empty claim leaves room for the next in turn");
+}
+
+#[test]
+fn a_row_that_the_store_hands_out_once_more_is_not_taken_twice() {
+    let mut board = board();
+    board.hand(job(1, "room", 1), start());
+    board.hand(job(2, "room", 2), start());
+    assert_eq!(started(&mut board, start()), [1]);
+    board.stored(&key("room"), start(), start());
+    board.take_claims();
+    board.claimed(
+        &key("room"),
+        vec![job(1, "room", 1), job(2, "room", 2), job(3, "room", 3)],
+        false,
+        start(),
+    );
+    left(&mut board, "room", 1, Left::Settled, start());
+    assert_eq!(started(&mut board, start()), [2]);
+    left(&mut board, "room", 2, Left::Settled, start());
+    assert_eq!(started(&mut board, start()), [3]);
 }

@@ -141,6 +141,13 @@ fn wrong_settings_hold_the_route_for_a_long_time_and_count_no_attempt() {
 }
 
 #[test]
+fn what_is_for_an_integration_that_is_off_waits_for_it() {
+    let ruling = rule(&Outcome::SwitchedOff("no_service".into()), circumstances(), &policy());
+    assert_eq!(waits(&ruling), circumstances().now + 4.hours());
+    assert_eq!((ruling.counts, ruling.consequence), (false, Consequence::None));
+}
+
+#[test]
 fn a_dead_address_is_switched_off_after_its_confirmations() {
     let gone = |confirmations| Outcome::Failed(Failure::Gone { why: "no_service".into(), confirmations });
     let of = |strikes| Circumstances { strikes, ..circumstances() };
@@ -148,5 +155,7 @@ fn a_dead_address_is_switched_off_after_its_confirmations() {
     assert!(switched(rule(&gone(1), of(0), &policy())));
     assert!(!switched(rule(&gone(3), of(1), &policy())));
     assert!(switched(rule(&gone(3), of(2), &policy())));
-    assert_eq!(rule(&gone(3), of(0), &policy()).state, NewState::Failed);
+    let ruling = rule(&gone(3), of(0), &policy());
+    assert_eq!(waits(&ruling), of(0).now + 30.seconds(), "it waits for a better address");
+    assert!(!ruling.counts);
 }

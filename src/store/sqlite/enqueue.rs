@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, params};
 
 use super::lanes::{self, Foreign};
-use super::rows::{EventRow, Step, find, ms, prepare};
+use super::rows::{EventRow, Step, change, find, ms};
 use super::{inbox, leases};
 use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
 
@@ -123,25 +123,25 @@ fn insert(
         // Its id will be the greatest.
         None => lanes::enter(connection, delivery.lane, i64::MAX)?,
     };
-    let written = prepare(connection,
-            "INSERT INTO deliveries (event, integration, target, destination, lane, step, due, news_since, created_at,
-                                     lease_node, lease_until)
-             VALUES (:event, :integration, :target, :destination, :lane, :step, :now, :news_since, :now,
-                     :lease_node, :lease_until)
-             ON CONFLICT (event, integration, target) DO NOTHING",
-        )?
-        .execute(named_params! {
-            ":event": seq,
-            ":integration": delivery.integration.0,
-            ":target": delivery.target,
-            ":destination": delivery.destination,
-            ":lane": delivery.lane.0,
-            ":step": step.0,
-            ":now": ms(now),
-            ":news_since": ms(event.occurred_at),
-            ":lease_node": lease.map(|lease| &lease.node.0),
-            ":lease_until": lease.map(|lease| ms(lease.until)),
-        })?;
+    let written = change(
+        connection,
+        "INSERT INTO deliveries (event, integration, target, destination, lane, step, due, created_at, news_since,
+                                 lease_node, lease_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)
+         ON CONFLICT (event, integration, target) DO NOTHING",
+        params![
+            seq,
+            delivery.integration.0,
+            delivery.target,
+            delivery.destination,
+            delivery.lane.0,
+            step.0,
+            ms(now),
+            ms(event.occurred_at),
+            lease.map(|lease| &lease.node.0),
+            lease.map(|lease| ms(lease.until)),
+        ],
+    )?;
     if written == 0 {
         return Ok(None);
     }

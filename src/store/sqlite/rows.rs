@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, named_params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
@@ -96,25 +96,25 @@ impl EventRow {
 
     /// Writes it, and answers its number; `None` where an event of this id is here already.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
-        let written = prepare(connection,
-                "INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at,
-                                     digest, raw)
-                 VALUES (:id, :answers_to, :kind, :project_id, :project, :subject, :occurred_at, :received_at,
-                         :digest, :raw)
-                 ON CONFLICT (id) DO NOTHING",
-            )?
-            .execute(named_params! {
-                ":id": self.id.as_str(),
-                ":answers_to": self.answers_to,
-                ":kind": self.kind,
-                ":project_id": self.project_id,
-                ":project": self.project,
-                ":subject": self.subject,
-                ":occurred_at": ms(self.occurred_at),
-                ":received_at": ms(self.received_at),
-                ":digest": self.digest.as_ref().map(|digest| digest.0.as_slice()),
-                ":raw": self.raw.as_ref(),
-            })?;
+        let written = change(
+            connection,
+            "INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at, digest,
+                                 raw)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (id) DO NOTHING",
+            params![
+                self.id.as_str(),
+                self.answers_to,
+                self.kind,
+                self.project_id,
+                self.project,
+                self.subject,
+                ms(self.occurred_at),
+                ms(self.received_at),
+                self.digest.as_ref().map(|digest| digest.0.as_slice()),
+                self.raw.as_ref(),
+            ],
+        )?;
         Ok((written == 1).then(|| connection.last_insert_rowid()))
     }
 }

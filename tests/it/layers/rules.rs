@@ -21,7 +21,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("message", Uses::Only(&["event"])),
     ("integration", Uses::Only(&["event", "settings"])),
     ("adapters", Uses::Only(&["event", "message", "settings", "call", "integration"])),
-    ("store", Uses::Only(&["event", "integration", "call"])),
+    ("store", Uses::Only(&["event", "integration", "call", "settings"])), // settings: for its tests
     ("wire", Uses::Only(&["call"])),
     ("pipeline", Uses::Only(UP_TO_WIRE)),
     ("api", Uses::Only(UP_TO_PIPELINE)),
@@ -35,7 +35,6 @@ pub const ROOMS: &[(&str, Uses)] = &[
             "adapters",
             "call", // its tests have an adapter of their own
             "store::Snapshot",
-            "store::Catalog",
             "store::catalog",
             "digest",
         ]),

@@ -21,6 +21,12 @@ pub fn slack(text: &str) -> Seen {
     let mut before = None;
     let mut in_block = false;
     let mut in_code = false;
+    // How many of each mark of a style the line has had.
+    let mut styles = [0; 3];
+    let closed = |styles: &mut [i32; 3]| {
+        assert!(styles.iter().all(|count| count % 2 == 0), "a style without an end in {text:?}");
+        *styles = [0; 3];
+    };
     while let Some(c) = rest.chars().next() {
         if rest.starts_with("```") {
             in_block = !in_block;
@@ -54,9 +60,10 @@ pub fn slack(text: &str) -> Seen {
                 let entity = ["&amp;", "&lt;", "&gt;"].into_iter().find(|entity| rest.starts_with(entity));
                 let entity = entity.unwrap_or_else(|| panic!("a bare `&` in {text:?}"));
                 let at_line_start = text[..text.len() - rest.len()].ends_with('\n') || before.is_none();
-                match at_line_start && entity == "&gt;" && !in_block {
-                    true => seen.marks.push("quote"),
-                    false => seen.words.push_str(&entities(entity)),
+                if at_line_start && entity == "&gt;" && !in_block {
+                    seen.marks.push("quote");
+                } else {
+                    seen.words.push_str(&entities(entity));
                 }
                 taken = entity.len();
             }
@@ -67,13 +74,16 @@ pub fn slack(text: &str) -> Seen {
             '*' | '_' | '~' if !in_block && !in_code => {
                 let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
                 let next = rest[1..].chars().next();
-                match is_word(before) && is_word(next) {
-                    true => seen.words.push(c),
-                    false => seen.marks.push("style"),
+                if is_word(before) && is_word(next) {
+                    seen.words.push(c);
+                } else {
+                    seen.marks.push("style");
+                    styles["*_~".find(c).expect("one of them")] += 1;
                 }
             }
             '\n' => {
                 assert!(!in_code, "code across lines in {text:?}");
+                closed(&mut styles);
                 seen.words.push('\n');
             }
             c => seen.words.push(c),
@@ -81,6 +91,7 @@ pub fn slack(text: &str) -> Seen {
         before = rest[..taken].chars().next_back();
         rest = &rest[taken..];
     }
+    closed(&mut styles);
     assert!(!in_code && !in_block, "code without an end in {text:?}");
     seen
 }
@@ -104,9 +115,11 @@ pub fn markdown(text: &str) -> Seen {
                 seen.marks.push("code");
                 seen.words.push_str(&code);
             }
-            Event::SoftBreak | Event::HardBreak => seen.words.push('\n'),
+            Event::SoftBreak
+            | Event::HardBreak
+            | Event::Start(Tag::Paragraph)
+            | Event::End(TagEnd::Paragraph) => seen.words.push('\n'),
             Event::Start(Tag::Link { dest_url, .. }) => seen.links.push(dest_url.to_string()),
-            Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => seen.words.push('\n'),
             Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough) => seen.marks.push("style"),
             Event::Start(Tag::BlockQuote(_)) => seen.marks.push("quote"),
             Event::Start(Tag::CodeBlock(_)) => seen.marks.push("block"),

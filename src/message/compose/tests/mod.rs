@@ -1,4 +1,9 @@
-//! What is said of the events in `tests/payloads`.
+//! What is said of the events in `tests/payloads`, and of events that lack what those have.
+
+mod code;
+mod missing;
+mod planning;
+mod rest;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +50,7 @@ fn files() -> Vec<String> {
     for folder in ["", "captured"] {
         for entry in std::fs::read_dir(payloads().join(folder)).expect("a folder") {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
-            if name.ends_with(".json") {
+            if Path::new(&name).extension().is_some_and(|ending| ending == "json") {
                 files.push(Path::new(folder).join(name).to_string_lossy().into_owned());
             }
         }

@@ -5,8 +5,13 @@
 //! lists have bullets, tables are lines of cells, images are links. HTML is words too, less the tags that
 //! everybody writes and the comments that templates are full of.
 
+mod html;
+#[cfg(test)]
+mod tests;
+
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
+use self::html::without_tags;
 use super::{Span, Style, Text};
 
 /// More than any service shows of one message. What is beyond is not even read: descriptions of a megabyte exist.
@@ -36,6 +41,8 @@ struct Reader<'a> {
     project_url: &'a str,
     /// The text being written, and those that it is quoted in, outermost first.
     texts: Vec<Vec<Span>>,
+    /// Line breaks owed before each of the quotes.
+    owed_before: Vec<usize>,
     /// Quotes that were opened too deep for a text of their own.
     flattened: usize,
     style: Vec<Style>,
@@ -54,6 +61,7 @@ impl<'a> Reader<'a> {
         Self {
             project_url: project_url.trim_end_matches('/'),
             texts: vec![Vec::new()],
+            owed_before: Vec::new(),
             flattened: 0,
             style: Vec::new(),
             lists: Vec::new(),
@@ -86,9 +94,12 @@ impl<'a> Reader<'a> {
                 Some(block) => block.push_str(&html),
                 None => self.words(&without_tags(&html)),
             },
-            Event::InlineHtml(tag) => self.words(&without_tags(&tag)),
+            Event::InlineHtml(tag) => match without_tags(&tag).as_str() {
+                "\n" => self.line_break(),
+                words => self.words(words),
+            },
             // GitLab shows a space; the writer broke the line, and chat lines are as wide as the writer's.
-            Event::SoftBreak | Event::HardBreak => self.words(if self.in_cell { " " } else { "\n" }),
+            Event::SoftBreak | Event::HardBreak => self.line_break(),
             Event::Rule => {
                 self.break_lines(2);
                 self.words("———");
@@ -103,7 +114,6 @@ impl<'a> Reader<'a> {
 
     fn start(&mut self, tag: Tag<'_>) {
         match tag {
-            Tag::Paragraph => {}
             Tag::Heading { level, .. } => {
                 self.break_lines(2);
                 self.push_style(|style| Style { bold: true, italic: level > HeadingLevel::H3, ..style });
@@ -115,17 +125,14 @@ impl<'a> Reader<'a> {
             Tag::CodeBlock(_) => self.code = Some(String::new()),
             Tag::HtmlBlock => self.html = Some(String::new()),
             Tag::List(first) => {
-                self.break_lines(if self.lists.is_empty() { 2 } else { 1 });
+                self.break_lines(1);
                 self.lists.push(first);
             }
             Tag::Item => self.start_item(),
             Tag::Link { dest_url, .. } => self.start_link(&dest_url),
-            Tag::Image { dest_url, .. } => {
-                if self.link.is_none() {
-                    self.start_link(&dest_url);
-                }
-            }
-            Tag::Table(_) => self.break_lines(2),
+            // An image within a link is the link's words.
+            Tag::Image { dest_url, .. } if self.link.is_none() => self.start_link(&dest_url),
+            Tag::Table(_) => self.break_lines(1),
             Tag::TableCell => {
                 if self.in_cell {
                     self.words(" | ");
@@ -155,10 +162,7 @@ impl<'a> Reader<'a> {
             }
             TagEnd::Item => self.break_lines(1),
             TagEnd::Link => self.end_link(""),
-            TagEnd::Image => {
-                // An image within a link is the link's words.
-                self.end_link("image");
-            }
+            TagEnd::Image => self.end_link("image"),
             TagEnd::TableHead => {
                 self.style.pop();
                 self.end_row();
@@ -188,6 +192,11 @@ impl<'a> Reader<'a> {
     /// At least so many line breaks before whatever comes next.
     fn break_lines(&mut self, breaks: usize) {
         self.owed = self.owed.max(breaks);
+    }
+
+    /// One within a paragraph.
+    fn line_break(&mut self) {
+        if self.in_cell || self.link.is_some() { self.words(" ") } else { self.break_lines(1) }
     }
 
     /// Pays the line breaks owed; none at the start of a text.
@@ -278,25 +287,25 @@ impl<'a> Reader<'a> {
             self.break_lines(2);
             return;
         }
-        self.owed = self.owed.min(1);
-        self.settle();
+        // They are paid when it turns out that there is something to quote.
+        self.owed_before.push(std::mem::take(&mut self.owed));
         self.texts.push(Vec::new());
     }
 
     fn end_quote(&mut self) {
-        self.owed = 0;
         if self.flattened > 0 {
             self.flattened -= 1;
             self.break_lines(2);
             return;
         }
-        if self.texts.len() > 1 {
-            let quoted = Text(self.texts.pop().unwrap_or_default());
-            if !quoted.is_blank() {
-                self.spans().push(Span::Quote(quoted));
-            }
+        self.owed = self.owed_before.pop().unwrap_or_default();
+        let quoted = Text(self.texts.pop().unwrap_or_default());
+        if !quoted.is_blank() {
+            self.owed = self.owed.min(1);
+            self.settle();
+            self.spans().push(Span::Quote(quoted));
+            self.break_lines(1);
         }
-        self.break_lines(1);
     }
 
     fn end_code_block(&mut self) {
@@ -324,99 +333,4 @@ fn push_words(spans: &mut Vec<Span>, words: &str, style: Style) {
         Some(Span::Words { text, style: last }) if *last == style => text.push_str(words),
         _ => spans.push(Span::Words { text: words.to_owned(), style }),
     }
-}
-
-/// HTML as words: comments and well-known tags are left out, `<br>` is a line break, and what only looks like a
-/// tag (`Vec<T>`) stays.
-fn without_tags(html: &str) -> String {
-    let mut words = String::new();
-    let mut rest = html;
-    while let Some(start) = rest.find('<') {
-        words.push_str(&rest[..start]);
-        rest = &rest[start..];
-        if let Some(comment) = rest.strip_prefix("<!--") {
-            rest = comment.find("-->").map_or("", |end| &comment[end + "-->".len()..]);
-            continue;
-        }
-        let name = rest[1..].trim_start_matches('/');
-        let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len())];
-        let end = rest.find('>');
-        match end.filter(|_| is_tag(name)) {
-            Some(end) => {
-                if name.eq_ignore_ascii_case("br") {
-                    words.push('\n');
-                }
-                rest = &rest[end + 1..];
-            }
-            None => {
-                words.push('<');
-                rest = &rest[1..];
-            }
-        }
-    }
-    words.push_str(rest);
-    words
-}
-
-/// The tags that GitLab lets through (its sanitizer's list, less those that nobody writes).
-fn is_tag(name: &str) -> bool {
-    const TAGS: &[&str] = &[
-        "a",
-        "abbr",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "code",
-        "dd",
-        "del",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "font",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "mark",
-        "ol",
-        "p",
-        "picture",
-        "pre",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "source",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "summary",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-        "video",
-    ];
-    TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(name))
 }

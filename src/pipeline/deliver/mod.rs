@@ -4,37 +4,35 @@
 //! starts attempts as tracked tasks, has [`retry::rule`] say what follows, and tells the writer. [`Intake`] is its door:
 //! dispatch hands it rows that it wrote leased, so that an ordinary first attempt needs no query.
 
+mod settle;
+
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::attempt::{Attempts, Report};
+use super::attempt::{Attempts, Prepared, Report};
 use super::board::{Board, Bounds, Job, JobEvent, Left};
-use super::retry::{self, Circumstances, Consequence, Outcome, Policy, Ruling};
+use super::retry::Policy;
 use super::writer::{Heard, Word, Writer};
 use super::{Clock, Config, after};
 use crate::adapters;
 use crate::event::Event;
-use crate::integration::IntegrationId;
-use crate::metrics;
-use crate::store::{
-    AttemptRecord, Claimed, Delivery, DestinationKey, Hold, Lease, NewState, NodeId, Outbox, Settled,
-    route_key, switch_key,
-};
+use crate::integration::{Integration, IntegrationId};
+use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, route_key};
 use crate::wire::pace::Pace;
 
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Things taken from a channel at once.
 const AT_ONCE: usize = 256;
-/// Until somebody corrects the settings; [`after`] knows how long that is at the most.
-const FOR_EVER: Duration = Duration::MAX;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
 /// Rows that one claim brings for one destination: few, so that many destinations get their turn in a bounded memory.
@@ -53,8 +51,8 @@ pub struct Intake {
 enum Handed {
     Leased(Box<Job>),
     Stored(DestinationKey),
-    /// The settings changed: rests that were made under the old ones are over.
-    Healed,
+    /// The settings changed: of the rests, only these are left.
+    Healed(Vec<Hold>),
 }
 
 /// Destinations for which rows wait in the store: new ones had better be written to wait behind them. Only a hint; the
@@ -94,9 +92,9 @@ impl Intake {
         let _ = self.handed.send(Handed::Stored(destination));
     }
 
-    /// The settings changed; see [`Outbox::heal`].
-    pub fn healed(&self) {
-        let _ = self.handed.send(Handed::Healed);
+    /// The settings changed, and these holds are left; see [`Outbox::heal`].
+    pub fn healed(&self, holds: Vec<Hold>) {
+        let _ = self.handed.send(Handed::Healed(holds));
     }
 }
 
@@ -128,8 +126,18 @@ pub struct Parts {
 /// An attempt that ended.
 struct Done {
     job: Job,
+    /// The integration as it was when the attempt began; `None` where there was none.
+    integration: Option<Arc<Integration>>,
     report: Report,
     at: Timestamp,
+}
+
+/// One integration's way to one target that leads nowhere.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    /// How often in a row it was found so.
+    strikes: u32,
+    held_until: Timestamp,
 }
 
 /// The deliverer at work: its parts, and what only lives while it runs.
@@ -138,8 +146,11 @@ struct Work {
     board: Board,
     words: mpsc::UnboundedSender<Word>,
     done: mpsc::UnboundedSender<Done>,
-    /// Failures in a row of one integration's way to one target.
-    route_strikes: HashMap<Arc<str>, u32>,
+    /// Ways that lead nowhere, by their key.
+    routes: HashMap<Arc<str>, Route>,
+    /// Settlements that were said and are not written yet. They count as attempts under way: after a power cut, they are
+    /// what is told again.
+    unwritten: usize,
     /// Confirmations in a row that an integration's address is dead.
     gone: HashMap<IntegrationId, u32>,
 }
@@ -191,7 +202,8 @@ impl Deliverer {
             board,
             words,
             done: done_sender,
-            route_strikes: HashMap::new(),
+            routes: HashMap::new(),
+            unwritten: 0,
             gone: HashMap::new(),
         };
         work.take_up_holds().await;
@@ -265,17 +277,24 @@ impl Work {
 
     /// Holds outlive the process: take them up before the first attempt.
     async fn take_up_holds(&mut self) {
-        let now = self.now();
-        match self.parts.outbox.holds(now).await {
-            Ok(holds) => {
-                for hold in &holds {
-                    if !is_route_or_switch(&hold.key) {
-                        self.board.hold(&hold.key, hold.until, now);
-                    }
-                }
-            }
+        match self.parts.outbox.holds(self.now()).await {
+            Ok(holds) => self.restore(&holds),
             Err(error) => {
-                warn!(%error, "cannot read the holds; destinations will say again that they want rest");
+                warn!(%error, "cannot read the holds; destinations will say again that they want rest")
+            }
+        }
+    }
+
+    /// Goes on from what the store remembers: rests, and how often in a row something failed.
+    fn restore(&mut self, holds: &[Hold]) {
+        let now = self.now();
+        for hold in holds {
+            if hold.key.starts_with("route:") {
+                let route = Route { strikes: hold.strikes, held_until: hold.until };
+                self.routes.insert(Arc::clone(&hold.key), route);
+            } else if !hold.key.starts_with("off:") {
+                let back = self.board.restore(&hold.key, hold.until, hold.strikes, now);
+                self.give_back(back);
             }
         }
     }
@@ -290,8 +309,9 @@ impl Work {
     }
 
     fn until_wake(&self) -> Duration {
-        let wake = self.board.wake().map(|at| at.duration_since(self.now()));
-        wake.and_then(|wait| Duration::try_from(wait).ok()).map_or(LOOK_EVERY, |wait| wait.min(LOOK_EVERY))
+        let Some(wake) = self.board.wake() else { return LOOK_EVERY };
+        // A moment that has just passed is now.
+        Duration::try_from(wake.duration_since(self.now())).unwrap_or_default().min(LOOK_EVERY)
     }
 
     fn take(&mut self, handed: Handed) {
@@ -309,10 +329,11 @@ impl Work {
                 self.board.stored(&key, now, now);
                 self.note_crowding(&key);
             }
-            Handed::Healed => {
-                self.route_strikes.clear();
+            Handed::Healed(holds) => {
+                self.routes.clear();
                 self.gone.clear();
                 self.board.lift_all(now);
+                self.restore(&holds);
                 self.say(Word::Look);
             }
         }
@@ -327,6 +348,7 @@ impl Work {
                     self.take_claimed(claimed, now);
                 }
             }
+            Heard::Written(count) => self.unwritten = self.unwritten.saturating_sub(count),
             Heard::NotClaimed(keys) => {
                 for key in &keys {
                     self.board.claim_failed(key);
@@ -386,13 +408,21 @@ impl Work {
 
     /// Starts what may start.
     fn start_attempts(&mut self) {
-        loop {
+        while self.board.in_flight() + self.unwritten < self.parts.config.concurrency.max(1) {
             let now = self.now();
             let Some(job) = self.board.next(now) else { break };
+            if let Some(until) = self.route_held_until(&job.delivery, now) {
+                // The store knows of the hold, and hands it out again when that ends.
+                self.say(Word::Release(job.delivery.id));
+                let back = self.board.left(&job.delivery, Left::Waits(until), now);
+                self.give_back(back);
+                continue;
+            }
             let prepared = match self.parts.attempts.prepare(&job.delivery) {
                 Ok(prepared) => prepared,
                 Err(report) => {
-                    self.settle(Done { job, report, at: now });
+                    let integration = self.parts.attempts.catalog.integration(&job.delivery.integration);
+                    self.settle(Done { job, integration, report, at: now });
                     continue;
                 }
             };
@@ -400,211 +430,30 @@ impl Work {
                 self.board.paced(job, after(now, wait), now);
                 continue;
             }
-            let (attempts, done, clock) =
-                (self.parts.attempts.clone(), self.done.clone(), self.parts.clock.clone());
-            self.parts.tasks.spawn(async move {
-                let report = attempts.make(&job, &prepared).await;
-                // Nobody listens any more only when the grace period is over.
-                let _ = done.send(Done { at: clock.now(), job, report });
-            });
+            self.start(job, prepared);
         }
         self.say_claims();
     }
 
-    /// Rules what follows from an attempt, and sees to it.
-    fn settle(&mut self, done: Done) {
-        let Done { job, report, at } = done;
-        let delivery = &job.delivery;
-        let ruling = self.rule(delivery, &report, at);
-        self.count(&job, &report, &ruling, at);
-        tell(delivery, &report, &ruling);
-        let (hold, lift) = self.see_to(delivery, &report, &ruling, at);
-        let left = match ruling.state {
-            NewState::Waiting(until) => Left::Waits(until),
-            _ => Left::Settled,
-        };
-        self.say(Word::Settle(Box::new(Settled {
-            delivery: delivery.id,
-            attempts: delivery.attempts + u32::from(ruling.counts),
-            record: record(&report, at),
-            state: ruling.state,
-            hold,
-            lift,
-            at,
-        })));
-        let back = self.board.left(&delivery.destination, delivery.lane, left, at);
-        self.give_back(back);
-        self.note_crowding(&delivery.destination);
-        self.say_claims();
+    fn start(&self, job: Job, prepared: Prepared) {
+        let (attempts, done, clock) =
+            (self.parts.attempts.clone(), self.done.clone(), self.parts.clock.clone());
+        self.parts.tasks.spawn(async move {
+            let attempt = AssertUnwindSafe(attempts.make(&job, &prepared)).catch_unwind().await;
+            // A bug of ours costs this one message, visibly, and not its whole destination.
+            let report = attempt.unwrap_or_else(|_| Report::of_a_bug());
+            let integration = Some(prepared.integration);
+            // Nobody listens any more only when the grace period is over.
+            let _ = done.send(Done { at: clock.now(), job, integration, report });
+        });
     }
 
-    fn rule(&self, delivery: &Delivery, report: &Report, now: Timestamp) -> Ruling {
-        use crate::call::Failure;
-        let strikes = match &report.outcome {
-            Outcome::Failed(Failure::Misconfigured(_)) => {
-                let route = route_key(&delivery.integration, &delivery.target);
-                self.route_strikes.get(&route).copied().unwrap_or_default()
-            }
-            Outcome::Failed(Failure::Gone { .. }) => {
-                self.gone.get(&delivery.integration).copied().unwrap_or_default()
-            }
-            _ => self.board.strikes(&delivery.destination),
-        };
-        let integration = self.parts.attempts.catalog.integration(&delivery.integration);
-        let entry = integration.and_then(|integration| adapters::find(integration.slug));
-        let of = Circumstances {
-            now,
-            attempts: delivery.attempts,
-            repeatable: entry.is_none_or(|entry| entry.about.repeatable),
-            strikes,
-            jitter: jitter(),
-        };
-        retry::rule(&report.outcome, of, &self.parts.policy)
-    }
-
-    /// Carries out what follows for others than the delivery; answers what of it the store must keep.
-    fn see_to(
-        &mut self,
-        delivery: &Delivery,
-        report: &Report,
-        ruling: &Ruling,
-        now: Timestamp,
-    ) -> (Option<Hold>, Option<Arc<str>>) {
-        let key = &delivery.destination;
-        let made_under = self
-            .parts
-            .attempts
-            .catalog
-            .integration(&delivery.integration)
-            .map(|integration| (integration.id.clone(), integration.fingerprint));
-        let why = note(report);
-        let hold = |key: &Arc<str>, until, strikes| Hold {
-            key: Arc::clone(key),
-            until,
-            why: why.clone(),
-            strikes,
-            made_under: made_under.clone(),
-        };
-        let route = route_key(&delivery.integration, &delivery.target);
-        match &ruling.consequence {
-            Consequence::None => (None, None),
-            Consequence::Answers => {
-                self.gone.remove(&delivery.integration);
-                let route_was_held = self.route_strikes.remove(&route).is_some();
-                let recovered = self.board.answers(key);
-                let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then_some(route) };
-                (None, lift)
-            }
-            Consequence::Strike { rest } => {
-                self.board.strike(key);
-                let strikes = self.board.strikes(key);
-                let held = rest.map(|until| hold(key, until, strikes));
-                if let Some(until) = rest {
-                    let back = self.board.hold(key, *until, now);
-                    self.give_back(back);
-                    warn!(destination = %key, failures = strikes, %until, "destination keeps failing; it gets a rest");
-                }
-                (held, None)
-            }
-            Consequence::HoldDestination(until) => {
-                self.board.strike(key);
-                let back = self.board.hold(key, *until, now);
-                self.give_back(back);
-                (Some(hold(key, *until, self.board.strikes(key))), None)
-            }
-            Consequence::HoldRoute(until) => {
-                self.board.answers(key);
-                let strikes = self.route_strikes.entry(Arc::clone(&route)).or_default();
-                *strikes += 1;
-                (Some(hold(&route, *until, *strikes)), None)
-            }
-            Consequence::Confirmed { switch_off } => {
-                self.board.answers(key);
-                let confirmations = self.gone.entry(delivery.integration.clone()).or_default();
-                *confirmations += 1;
-                let confirmations = *confirmations;
-                let under = made_under.clone().filter(|_| *switch_off);
-                let Some((id, fingerprint)) = under else { return (None, None) };
-                error!(integration = %id, reason = why, "switched off: its address is dead; correct its settings to switch it on again");
-                metrics::switched_off(self.slug(delivery));
-                self.parts.attempts.switches.switch_off(id, fingerprint, why.clone());
-                (Some(hold(&switch_key(&delivery.integration), after(now, FOR_EVER), confirmations)), None)
-            }
+    fn route_held_until(&self, delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
+        if self.routes.is_empty() {
+            return None; // the ordinary case: no key need be made to look it up
         }
-    }
-
-    fn slug(&self, delivery: &Delivery) -> &'static str {
-        self.parts.attempts.catalog.integration(&delivery.integration).map_or("unknown", |found| found.slug)
-    }
-
-    fn count(&self, job: &Job, report: &Report, ruling: &Ruling, at: Timestamp) {
-        let adapter = self.slug(&job.delivery);
-        metrics::attempt(adapter, outcome_word(&report.outcome), report.took);
-        match ruling.state {
-            NewState::Waiting(_) => metrics::retry(adapter),
-            NewState::Delivered => {
-                metrics::delivery(adapter, "delivered");
-                let took = at.duration_since(job.entered);
-                metrics::entry_to_acceptance(adapter, Duration::try_from(took).unwrap_or_default());
-            }
-            NewState::Failed => metrics::delivery(adapter, "failed"),
-            NewState::Expired => metrics::delivery(adapter, "expired"),
-            NewState::Cancelled => metrics::delivery(adapter, "cancelled"),
-        }
-    }
-}
-
-fn is_route_or_switch(key: &str) -> bool {
-    key.starts_with("route:") || key.starts_with("off:")
-}
-
-/// One line in the log per attempt that people may want to read of.
-fn tell(delivery: &Delivery, report: &Report, ruling: &Ruling) {
-    let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
-    let reason = note(report);
-    match &ruling.state {
-        NewState::Delivered => {
-            tracing::debug!(delivery = id, %event, %integration, target = %delivery.target, "delivered");
-        }
-        NewState::Waiting(until) => {
-            info!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");
-        }
-        NewState::Failed => {
-            warn!(delivery = id, %event, %integration, reason, "given up; it is kept as a dead letter");
-        }
-        NewState::Expired => {
-            warn!(delivery = id, %event, %integration, "too old to be told; it is kept as a dead letter");
-        }
-        NewState::Cancelled => info!(delivery = id, %event, %integration, reason, "cancelled"),
-    }
-}
-
-fn record(report: &Report, at: Timestamp) -> AttemptRecord {
-    let latency_ms = report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
-    AttemptRecord {
-        at,
-        latency_ms,
-        outcome: outcome_word(&report.outcome),
-        status: report.status,
-        note: note(report),
-    }
-}
-
-fn outcome_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Failed(failure) => failure.consequence(),
-        Outcome::Expired => "expired",
-        Outcome::Cancelled(_) => "cancelled",
-    }
-}
-
-fn note(report: &Report) -> String {
-    match &report.outcome {
-        Outcome::Delivered => String::new(),
-        Outcome::Failed(failure) => failure.why().to_owned(),
-        Outcome::Expired => "older than this adapter's patience".to_owned(),
-        Outcome::Cancelled(why) => why.clone(),
+        let route = self.routes.get(&route_key(&delivery.integration, &delivery.target))?;
+        Some(route.held_until).filter(|until| *until > now)
     }
 }
 

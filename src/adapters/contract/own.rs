@@ -1,0 +1,134 @@
+//! What only one adapter does, or does in its own way.
+
+use serde_json::Value as Json;
+
+use super::{body, events, find, http, told};
+use crate::adapters::{Entry, Notification};
+use crate::call::{Answer, Call, Failure, HttpResponse, Response};
+use crate::settings::{Parsed, Properties, Value};
+
+fn entry(slug: &str) -> &'static Entry {
+    find(slug).expect("it is in the table")
+}
+
+fn settings(slug: &str, properties: &[(&str, &str)]) -> Parsed {
+    let property = |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Text((*value).to_owned()));
+    let properties: Properties = properties.iter().map(property).collect();
+    entry(slug).read(&properties).expect("valid settings")
+}
+
+fn call(slug: &str, settings: &Parsed, told: &events::Told, target: &str) -> Call {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let note = Notification { id: "1", event: &told.event, message: &told.message, target, now };
+    entry(slug).call(settings, &note).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn kind(name: &str) -> &'static events::Told {
+    told().iter().find(|told| told.name == name).expect("an event of this name")
+}
+
+const HOOK: &str = "https://hooks.slack.com/services/T01/B01/aaaaaaaaaaaaaaaaaaaaaaaa";
+const WORKFLOW: &str = "https://hooks.slack.com/triggers/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";
+
+#[test]
+fn names_and_channels_are_sent_only_where_they_are_set() {
+    for (slug, webhook) in [("slack", HOOK), ("mattermost", "https://chat.example/hooks/xyz")] {
+        let bare = settings(slug, &[("webhook", webhook)]);
+        let sent = body(&call(slug, &bare, kind("push"), ""));
+        assert!(sent.get("channel").is_none() && sent.get("username").is_none(), "{sent}");
+        let named = settings(slug, &[("webhook", webhook), ("username", "Forge")]);
+        let sent = body(&call(slug, &named, kind("push"), "town-square"));
+        assert_eq!(sent["channel"], "town-square");
+        assert_eq!(sent["username"], "Forge");
+    }
+}
+
+#[test]
+fn what_an_attachment_tells_is_not_told_twice() {
+    for slug in ["slack", "mattermost"] {
+        let settings = settings(slug, &[("webhook", HOOK)]);
+        let pipeline = body(&call(slug, &settings, kind("pipeline_failed"), ""));
+        assert_eq!(pipeline["text"], "");
+        assert_eq!(pipeline["attachments"][0]["color"], "danger");
+        assert_eq!(pipeline["attachments"][0]["author_name"], "Administrator (root)");
+        let closed = body(&call(slug, &settings, kind("issue_closed"), ""));
+        assert_eq!(closed["attachments"], Json::Array(Vec::new()), "nothing to add to the text");
+        assert!(closed["text"].as_str().is_some_and(|text| text.contains("closed issue")));
+    }
+}
+
+#[test]
+fn workflows_get_strings_by_name() {
+    for address in [WORKFLOW, "https://hooks.slack.com/workflows/T01/A01/1/abc"] {
+        let settings = settings("slack", &[("webhook", address)]);
+        for told in told() {
+            let call = call("slack", &settings, told, "#general");
+            assert_eq!(http(&call).url.as_str(), address);
+            let sent = body(&call);
+            let variables = sent.as_object().expect("an object");
+            assert!(variables.values().all(Json::is_string), "{sent}");
+            assert!(!sent["text"].as_str().unwrap_or_default().is_empty());
+            assert!(sent["url"].as_str().unwrap_or_default().starts_with("http"), "{sent}");
+            assert!(variables.get("channel").is_none());
+        }
+        let issue = body(&call("slack", &settings, kind("issue"), ""));
+        assert_eq!(issue["event"], "issue");
+        assert_eq!(issue["title"], "#23 New API: create/update/delete file");
+        assert_eq!(issue["url"], "http://example.com/diaspora/issues/23");
+        assert_eq!(issue["details"], "Create new API for manipulations with repository");
+        assert_eq!(issue["author"], "Administrator (root)");
+        assert_eq!(issue["project"], "GitlabHQ / Gitlab Test");
+        let note = body(&call("slack", &settings, kind("note_issue"), ""));
+        assert_eq!(note["url"], "http://example.com/gitlab-org/gitlab-test/issues/17#note_1241");
+    }
+}
+
+#[test]
+fn workflows_answer_in_json_or_not_at_all() {
+    let settings = settings("slack", &[("webhook", WORKFLOW)]);
+    let read = |status: u16, text: &str| {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let response = HttpResponse { status, headers: Vec::new(), body: text.to_owned().into(), at };
+        (call("slack", &settings, kind("push"), "").read)(&Response::Http(response))
+    };
+    for (status, text) in [(200, "{\"ok\":true}"), (200, ""), (202, ""), (200, "ok")] {
+        assert!(matches!(read(status, text), Answer::Taken), "{status} {text}");
+    }
+    let refused = |status, text| matches!(read(status, text), Answer::Failed(Failure::Rejected(_)));
+    assert!(refused(200, "{\"ok\":false,\"error\":\"parameter_validation_failed\"}"));
+    assert!(refused(400, "{\"ok\":false,\"error\":\"invalid_payload\"}"));
+    assert!(matches!(
+        read(404, "{\"ok\":false,\"error\":\"no_service\"}"),
+        Answer::Failed(Failure::Gone { .. })
+    ));
+}
+
+#[test]
+fn slack_counts_by_webhook_and_by_workspace() {
+    let keys = |webhook: &str| -> Vec<String> {
+        let settings = settings("slack", &[("webhook", webhook)]);
+        let buckets = entry("slack").buckets(&settings, "#any");
+        assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (1000, 5));
+        assert_eq!((buckets[1].every.as_millis(), buckets[1].burst), (200, 10));
+        buckets.into_iter().map(|bucket| bucket.key.0).collect()
+    };
+    let (one, two) = (keys(HOOK), keys("https://hooks.slack.com/services/T01/B02/bbbbbbbbbbbbbbbbbbbbbbbb"));
+    assert_ne!(one[0], two[0]);
+    assert_eq!(one[1], two[1], "one workspace");
+    assert_eq!(one[1], keys(WORKFLOW)[1], "workflows count in the same workspace");
+    assert_ne!(one[1], keys("https://hooks.slack.com/services/T02/B01/aaaaaaaaaaaaaaaaaaaaaaaa")[1]);
+}
+
+#[test]
+fn mattermost_counts_by_host() {
+    let keys = |webhook: &str| -> Vec<String> {
+        let settings = settings("mattermost", &[("webhook", webhook)]);
+        let buckets = entry("mattermost").buckets(&settings, "");
+        let host = buckets.last().expect("a bucket");
+        assert_eq!((host.every.as_millis(), host.burst), (200, 20));
+        buckets.into_iter().map(|bucket| bucket.key.0).collect()
+    };
+    let one = keys("https://chat.example/hooks/a");
+    assert_eq!(one.last(), keys("https://chat.example/sub/path/hooks/b").last());
+    assert_ne!(one.last(), keys("https://chat.example:8065/hooks/a").last());
+}

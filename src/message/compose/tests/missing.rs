@@ -1,0 +1,171 @@
+//! Whatever a payload leaves out, what is said stays whole sentences.
+
+use serde_json::{Value, json};
+
+use super::{compose, event, files, payloads};
+use crate::event::{Event, EventId, Trigger, sample};
+use crate::message::{Body, Markup, Message, Span, Text};
+
+/// All places in a document, as JSON pointers.
+fn places(json: &Value, at: &str, found: &mut Vec<String>) {
+    let mut visit = |name: &str, inner: &Value| {
+        let path = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+        found.push(path.clone());
+        places(inner, &path, found);
+    };
+    match json {
+        Value::Object(parts) => parts.iter().for_each(|(name, part)| visit(name, part)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| visit(&n.to_string(), item)),
+        _ => {}
+    }
+}
+
+fn remove(json: &mut Value, place: &str) {
+    let (parent, name) = place.rsplit_once('/').expect("a place within");
+    let name = name.replace("~1", "/").replace("~0", "~");
+    match json.pointer_mut(parent) {
+        Some(Value::Object(parts)) => {
+            parts.remove(&name);
+        }
+        Some(Value::Array(items)) => {
+            items.remove(name.parse().expect("a number"));
+        }
+        _ => panic!("no {place}"),
+    }
+}
+
+fn texts(message: &Message) -> Vec<Text> {
+    let mut texts = vec![message.summary.clone(), message.headline()];
+    match &message.body {
+        Body::None => {}
+        Body::Lines(lines) => texts.extend(lines.clone()),
+        // People's own words, holes and all.
+        Body::Prose(text) => assert!(!text.is_blank()),
+    }
+    texts.extend(message.title.iter().map(|title| Text::new().plain(title.text.as_str())));
+    texts.extend(message.fields.iter().map(|field| field.value.clone()));
+    texts
+}
+
+/// Complains of sentences with holes in them.
+fn check(message: &Message, why: &str) {
+    for text in texts(message) {
+        let words = text.words();
+        assert!(!text.is_blank(), "nothing is said {why}: {message:?}");
+        for hole in ["  ", "()", "#0", "!0", "$0", " : ", "\n\n\n", "( ", " )"] {
+            assert!(!words.contains(hole), "{hole:?} in {words:?} {why}");
+        }
+        for end in [" by", " in", " of", " to", " from", ":", " - ", " ", "#", "!", "$", " on"] {
+            assert!(!words.ends_with(end) || message.summary != text, "{words:?} ends in {end:?} {why}");
+        }
+        assert!(!words.starts_with([' ', ':', '(']), "{words:?} {why}");
+        for span in &text.0 {
+            if let Span::Link { text, url, .. } = span {
+                assert!(!text.trim().is_empty() && !url.is_empty(), "an empty link in {words:?} {why}");
+                assert!(url.starts_with("http"), "{url:?} leads nowhere, {why}");
+            }
+        }
+    }
+    for field in &message.fields {
+        assert!(!field.name.is_empty() && !field.value.is_blank(), "{field:?} {why}");
+    }
+    if let Some(author) = &message.author {
+        assert!(!author.display.is_empty(), "{why}");
+    }
+}
+
+fn decode(json: &Value) -> Option<Event> {
+    let id = EventId::new("1").expect("an id");
+    Event::decode(id, jiff::Timestamp::UNIX_EPOCH, json.to_string().into()).ok()
+}
+
+#[test]
+fn sentences_stay_whole_whatever_is_missing() {
+    let mut told = 0;
+    for file in files() {
+        let raw = std::fs::read(payloads().join(&file)).expect("a payload");
+        let whole: Value = serde_json::from_slice(&raw).expect("JSON");
+        if let Some(message) = compose(&event(&file)) {
+            check(&message, &file);
+        }
+        let mut all = Vec::new();
+        places(&whole, "", &mut all);
+        for place in all {
+            for (how, empty) in
+                [("without", None), ("with null for", Some(json!(null))), ("with an empty", Some(json!("")))]
+            {
+                let mut holed = whole.clone();
+                match empty {
+                    None => remove(&mut holed, &place),
+                    Some(empty) => *holed.pointer_mut(&place).expect("a place") = empty,
+                }
+                // Some parts an event cannot be without; what is left must make sense.
+                if let Some(message) = decode(&holed).as_ref().and_then(compose) {
+                    check(&message, &format!("({file} {how} {place})"));
+                    told += 1;
+                }
+            }
+        }
+    }
+    assert!(told > 3000, "only {told} events were told");
+}
+
+#[test]
+fn events_of_almost_nothing_are_told_all_the_same() {
+    let least = [
+        json!({"object_kind": "push", "ref": "refs/heads/main"}),
+        json!({"object_kind": "tag_push", "ref": "refs/tags/v1", "before": "0000000000000000000000000000000000000000"}),
+        json!({"object_kind": "issue", "object_attributes": {}}),
+        json!({"object_kind": "incident", "object_attributes": {"action": "open"}}),
+        json!({"object_kind": "merge_request", "object_attributes": {}}),
+        json!({"object_kind": "note", "object_attributes": {"noteable_type": "Commit"}}),
+        json!({"object_kind": "note", "object_attributes": {"noteable_type": "Issue"}}),
+        json!({"object_kind": "note", "object_attributes": {"noteable_type": "MergeRequest"}}),
+        json!({"object_kind": "note", "object_attributes": {"noteable_type": "Snippet"}}),
+        json!({"object_kind": "pipeline", "object_attributes": {}}),
+        json!({"object_kind": "wiki_page", "object_attributes": {}}),
+        json!({"object_kind": "wiki_page", "object_attributes": {"action": "delete"}}),
+        json!({"object_kind": "deployment"}),
+        json!({"object_kind": "alert", "object_attributes": {}}),
+        json!({"object_kind": "vulnerability", "object_attributes": {}}),
+        json!({"object_kind": "group_mention", "mentioned": {"name": "acme"}, "object_attributes": {}}),
+    ];
+    let mut said = Vec::new();
+    for payload in least {
+        let event = decode(&payload).unwrap_or_else(|| panic!("{payload} is no event"));
+        let message = compose(&event).expect("a message");
+        check(&message, &payload.to_string());
+        said.push(Markup::Plain.render(&message.summary));
+    }
+    let expected = [
+        "Someone pushed to branch main",
+        "Someone pushed new tag v1",
+        "Someone updated an issue",
+        "Someone opened an incident",
+        "Someone updated a merge request",
+        "Someone commented on a commit",
+        "Someone commented on an issue",
+        "Someone commented on a merge request",
+        "Someone commented on a snippet",
+        "Pipeline by API has changed",
+        "Someone edited a wiki page",
+        "Someone deleted a wiki page",
+        "Deploy to an environment has changed",
+        "Alert firing",
+        "Vulnerability was detected",
+        "Someone mentioned group acme in a comment or description",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn every_sample_is_told() {
+    for trigger in Trigger::ALL {
+        let message = compose(&sample(trigger));
+        let silent = matches!(trigger, Trigger::Job | Trigger::ArchiveTrace);
+        assert_eq!(message.is_none(), silent, "{trigger}");
+        if let Some(message) = message {
+            check(&message, trigger.name());
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What follows from an attempt, seen to: the row, its destination, its route, its integration, the counts and the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{Done, Route, Work, jitter};
+use crate::adapters;
+use crate::call::Failure;
+use crate::integration::Integration;
+use crate::metrics;
+use crate::pipeline::after;
+use crate::pipeline::attempt::Report;
+use crate::pipeline::board::{Job, Left};
+use crate::pipeline::retry::{self, Circumstances, Consequence, Outcome, Ruling};
+use crate::pipeline::writer::Word;
+use crate::store::{AttemptRecord, Delivery, Hold, NewState, Settled, route_key, switch_key};
+
+/// Until somebody corrects the settings; [`after`] knows how long that is at the most.
+const FOR_EVER: Duration = Duration::MAX;
+
+/// What of a ruling's consequence the store must keep.
+#[derive(Default)]
+struct Kept {
+    hold: Option<Hold>,
+    lift: Option<Arc<str>>,
+}
+
+impl Work {
+    /// Rules what follows from an attempt, and sees to it.
+    pub(super) fn settle(&mut self, done: Done) {
+        let Done { job, integration, report, at } = done;
+        let delivery = &job.delivery;
+        let ruling = self.rule(delivery, integration.as_deref(), &report, at);
+        let adapter = integration.as_ref().map_or("unknown", |integration| integration.slug);
+        count(adapter, &job, &report, &ruling, at);
+        tell(delivery, &report, &ruling);
+        let kept = self.see_to(delivery, integration.as_deref(), &report, &ruling, at);
+        let left = match ruling.state {
+            NewState::Waiting(until) => Left::Waits(until),
+            _ => Left::Settled,
+        };
+        self.unwritten += 1;
+        self.say(Word::Settle(Box::new(Settled {
+            delivery: delivery.id,
+            attempts: delivery.attempts + u32::from(ruling.counts),
+            record: record(&report, at),
+            state: ruling.state,
+            hold: kept.hold,
+            lift: kept.lift,
+            at,
+        })));
+        let back = self.board.left(delivery, left, at);
+        self.give_back(back);
+        self.note_crowding(&delivery.destination);
+        self.say_claims();
+    }
+
+    fn rule(
+        &self,
+        delivery: &Delivery,
+        integration: Option<&Integration>,
+        report: &Report,
+        now: Timestamp,
+    ) -> Ruling {
+        if let (Outcome::Failed(_), true) = (&report.outcome, self.settings_changed(integration)) {
+            // What the old settings met with says nothing of the new ones.
+            return Ruling { state: NewState::Waiting(now), counts: false, consequence: Consequence::None };
+        }
+        let strikes = match &report.outcome {
+            Outcome::Failed(Failure::Misconfigured(_)) => {
+                let route = self.routes.get(&route_key(&delivery.integration, &delivery.target));
+                // Several that were under way when it was found out are one finding.
+                route
+                    .map_or(0, |route| route.strikes - u32::from(route.held_until > now && route.strikes > 0))
+            }
+            Outcome::Failed(Failure::Gone { .. }) => {
+                self.gone.get(&delivery.integration).copied().unwrap_or_default()
+            }
+            _ => self.board.strikes(&delivery.destination),
+        };
+        let entry = integration.and_then(|integration| adapters::find(integration.slug));
+        let of = Circumstances {
+            now,
+            attempts: delivery.attempts,
+            repeatable: entry.is_none_or(|entry| entry.about.repeatable),
+            strikes,
+            jitter: jitter(),
+        };
+        retry::rule(&report.outcome, of, &self.parts.policy)
+    }
+
+    fn settings_changed(&self, integration: Option<&Integration>) -> bool {
+        let Some(then) = integration else { return false };
+        let now = self.parts.attempts.catalog.integration(&then.id);
+        now.is_none_or(|now| now.fingerprint != then.fingerprint)
+    }
+
+    /// Carries out what follows for others than the delivery.
+    fn see_to(
+        &mut self,
+        delivery: &Delivery,
+        integration: Option<&Integration>,
+        report: &Report,
+        ruling: &Ruling,
+        now: Timestamp,
+    ) -> Kept {
+        let key = &delivery.destination;
+        let made_under = integration.map(|integration| (integration.id.clone(), integration.fingerprint));
+        let hold = |key: &Arc<str>, until, strikes| {
+            let (key, why, made_under) = (Arc::clone(key), note(report), made_under.clone());
+            Kept { hold: Some(Hold { key, until, why, strikes, made_under }), lift: None }
+        };
+        let route = route_key(&delivery.integration, &delivery.target);
+        match &ruling.consequence {
+            Consequence::None => Kept::default(),
+            Consequence::Answers => {
+                self.gone.remove(&delivery.integration);
+                let route_was_held = self.routes.remove(&route).is_some();
+                let recovered = self.board.answers(key);
+                let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then_some(route) };
+                Kept { hold: None, lift }
+            }
+            Consequence::Strike { rest } => {
+                self.board.strike(key);
+                let strikes = self.board.strikes(key);
+                let Some(until) = rest else { return Kept::default() };
+                let back = self.board.hold(key, *until, now);
+                self.give_back(back);
+                warn!(destination = %key, failures = strikes, %until, "destination keeps failing; it gets a rest");
+                hold(key, *until, strikes)
+            }
+            Consequence::HoldDestination(until) => {
+                self.board.strike(key);
+                let back = self.board.hold(key, *until, now);
+                self.give_back(back);
+                hold(key, *until, self.board.strikes(key))
+            }
+            Consequence::HoldRoute(until) => {
+                self.board.answers(key);
+                let known = self.routes.get(&route).copied();
+                let strikes = match known {
+                    Some(known) if known.held_until > now => known.strikes,
+                    Some(known) => known.strikes + 1,
+                    None => 1,
+                };
+                self.routes.insert(Arc::clone(&route), Route { strikes, held_until: *until });
+                hold(&route, *until, strikes)
+            }
+            Consequence::Confirmed { switch_off } => {
+                self.board.answers(key);
+                let confirmations = self.gone.entry(delivery.integration.clone()).or_default();
+                *confirmations += 1;
+                let confirmations = *confirmations;
+                let Some(integration) = integration.filter(|_| *switch_off) else { return Kept::default() };
+                self.switch_off(integration, &note(report));
+                hold(&switch_key(&delivery.integration), after(now, FOR_EVER), confirmations)
+            }
+        }
+    }
+
+    fn switch_off(&self, integration: &Integration, reason: &str) {
+        let id = &integration.id;
+        error!(integration = %id, reason, "switched off: its address is dead; correct its settings to switch it on again");
+        metrics::switched_off(integration.slug);
+        self.parts.attempts.switches.switch_off(id.clone(), integration.fingerprint, reason.to_owned());
+    }
+}
+
+fn count(adapter: &'static str, job: &Job, report: &Report, ruling: &Ruling, at: Timestamp) {
+    metrics::attempt(adapter, outcome_word(&report.outcome), report.took);
+    match ruling.state {
+        NewState::Waiting(_) => metrics::retry(adapter),
+        NewState::Delivered => {
+            metrics::delivery(adapter, "delivered");
+            let took = at.duration_since(job.entered);
+            metrics::entry_to_acceptance(adapter, Duration::try_from(took).unwrap_or_default());
+        }
+        NewState::Failed => metrics::delivery(adapter, "failed"),
+        NewState::Expired => metrics::delivery(adapter, "expired"),
+        NewState::Cancelled => metrics::delivery(adapter, "cancelled"),
+    }
+}
+
+/// One line in the log per attempt that people may want to read of.
+fn tell(delivery: &Delivery, report: &Report, ruling: &Ruling) {
+    let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
+    let reason = note(report);
+    match &ruling.state {
+        NewState::Delivered => {
+            tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
+        }
+        NewState::Waiting(until) => {
+            info!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");
+        }
+        NewState::Failed => {
+            warn!(delivery = id, %event, %integration, reason, "given up; it is kept as a dead letter");
+        }
+        NewState::Expired => {
+            warn!(delivery = id, %event, %integration, "too old to be told; it is kept as a dead letter");
+        }
+        NewState::Cancelled => info!(delivery = id, %event, %integration, reason, "cancelled"),
+    }
+}
+
+fn record(report: &Report, at: Timestamp) -> AttemptRecord {
+    let latency_ms = report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
+    let (outcome, status, note) = (outcome_word(&report.outcome), report.status, note(report));
+    AttemptRecord { at, latency_ms, outcome, status, note }
+}
+
+fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Failed(failure) => failure.consequence(),
+        Outcome::Expired => "expired",
+        Outcome::Cancelled(_) => "cancelled",
+        Outcome::SwitchedOff(_) => "switched_off",
+    }
+}
+
+fn note(report: &Report) -> String {
+    match &report.outcome {
+        Outcome::Delivered => String::new(),
+        Outcome::Failed(failure) => failure.why().to_owned(),
+        Outcome::Expired => "older than this adapter's patience".to_owned(),
+        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) => why.clone(),
+    }
+}
