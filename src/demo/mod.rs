@@ -38,8 +38,8 @@ const BETWEEN: Duration = Duration::from_millis(40);
 const DIFFICULTIES: Difficulties = Difficulties {
     taken_before_rest: 3,
     rest: Duration::from_millis(1900),
-    refuses_for: Duration::from_millis(1500),
-    down_for: Duration::from_millis(2500),
+    refuses_for: Duration::from_millis(1200),
+    down_for: Duration::from_millis(2200),
 };
 
 #[derive(Debug, clap::Args)]
@@ -76,7 +76,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Plays the story; where somebody stays, it has no end of its own.
 async fn play(stage: &mut Stage, watch: &mut Watch, stay: bool, paint: Paint) -> anyhow::Result<bool> {
-    stage.begin();
     for (number, scene) in STORY.iter().enumerate() {
         watch.sent(scene, &stage.hand_in(number, scene).await?)?;
         watch.look(stage, BETWEEN).await?;

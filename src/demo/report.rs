@@ -20,7 +20,7 @@ pub(super) fn opening(stage: &Stage, paint: Paint) -> String {
         "{}\n\
          The daemon is the real one, with its own defaults (but for a hurried retry schedule), in {}.\n\
          Slack and Mattermost are stand-ins that answer as the real ones do, and make it difficult: Slack asks for a\n\
-         rest after three messages (429), Mattermost is down for the first two and a half seconds.\n\n  \
+         rest after three messages (429), Mattermost is away at first, for a good two seconds.\n\n  \
          events go to   {to}\n  \
          Slack          http://{}\n  \
          Mattermost     http://{}\n\n",

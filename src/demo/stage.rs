@@ -91,9 +91,9 @@ impl Stage {
         Ok(Self { stand_ins, receipts, door, token, to, config, store, daemon, shutdown, over, folder })
     }
 
-    /// From now on, Mattermost's time runs.
-    pub(super) fn begin(&mut self) {
-        self.stand_ins.begin();
+    /// Mattermost was found to be away: from now on, its recovery runs.
+    pub(super) fn mattermost_is_missed(&mut self) {
+        self.stand_ins.recover();
     }
 
     /// Hands an event in, as a forge would.

@@ -3,7 +3,8 @@
 //!
 //! Both are difficult on purpose. Slack takes a few messages and then asks for a rest, as it does of anybody who is
 //! faster than a message a second (429, `Retry-After`). Mattermost is not there at first (connections are refused), then
-//! stands behind a proxy that says so (503, a page of HTML), then answers.
+//! stands behind a proxy that says so (503, a page of HTML), then answers. Both see to it that their difficulty is met:
+//! on a slow machine it is not over before anybody has called.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,9 +65,9 @@ pub(super) struct Difficulties {
     /// Slack takes so many messages before it asks for a rest, once.
     pub(super) taken_before_rest: usize,
     pub(super) rest: Duration,
-    /// Mattermost refuses connections for so long after the first event.
+    /// Mattermost goes on refusing connections for so long after the first that it refused.
     pub(super) refuses_for: Duration,
-    /// And answers 503 until so long after it.
+    /// And answers 503 until so long after it, once at least.
     pub(super) down_for: Duration,
 }
 
@@ -86,8 +87,15 @@ struct Shared {
     /// The webhooks that there are; any other is answered as one that was removed.
     webhooks: Vec<String>,
     slack: Mutex<Rest>,
-    up_at: Mutex<Option<Instant>>,
+    mattermost: Mutex<Recovery>,
     receipts: mpsc::UnboundedSender<Receipt>,
+}
+
+/// How far Mattermost has come.
+#[derive(Default)]
+struct Recovery {
+    up_at: Option<Instant>,
+    said_so: bool,
 }
 
 /// Where Slack is with its patience.
@@ -116,7 +124,7 @@ impl StandIns {
                 difficulties,
                 webhooks,
                 slack: Mutex::new(Rest::Before { taken: 0 }),
-                up_at: Mutex::new(None),
+                mattermost: Mutex::default(),
                 receipts,
             }),
             stop: CancellationToken::new(),
@@ -126,12 +134,11 @@ impl StandIns {
         Ok(stand_ins)
     }
 
-    /// Time begins: Mattermost will be back in a while.
-    pub(super) fn begin(&mut self) {
+    /// The first connection was refused: Mattermost will be back in a while.
+    pub(super) fn recover(&mut self) {
         let Some(socket) = self.sleeping.take() else { return };
         let Difficulties { refuses_for, down_for, .. } = self.shared.difficulties;
-        let now = Instant::now();
-        *lock(&self.shared.up_at) = Some(now + down_for);
+        lock(&self.shared.mattermost).up_at = Some(Instant::now() + down_for);
         let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
@@ -219,8 +226,15 @@ impl Shared {
         }
     }
 
+    fn is_down(&self) -> bool {
+        let mut recovery = lock(&self.mattermost);
+        let is_down = !recovery.said_so || recovery.up_at.is_none_or(|up_at| Instant::now() < up_at);
+        recovery.said_so = true;
+        is_down
+    }
+
     fn mattermost(&self, method: &Method, path: &str, body: &Json) -> Response {
-        if lock(&self.up_at).is_none_or(|up_at| Instant::now() < up_at) {
+        if self.is_down() {
             let page = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>";
             return (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/html")], page)
                 .into_response();
@@ -264,7 +278,7 @@ mod tests {
             difficulties,
             webhooks: vec![WEBHOOK.to_owned()],
             slack: Mutex::new(Rest::Before { taken: 0 }),
-            up_at: Mutex::new(Some(Instant::now())),
+            mattermost: Mutex::new(Recovery { up_at: Some(Instant::now()), said_so: true }),
             receipts,
         }
     }
@@ -308,7 +322,14 @@ mod tests {
         let calls =
             [("/hooks/removed", r#"{"text":"hello"}"#), (WEBHOOK, "{}"), (WEBHOOK, r#"{"text":"hello"}"#)];
         assert_eq!(statuses(&shared, Service::Mattermost, &calls), [400, 400, 200]);
-        *lock(&shared.up_at) = Some(Instant::now() + Duration::from_secs(60));
+        lock(&shared.mattermost).up_at = Some(Instant::now() + Duration::from_secs(60));
         assert_eq!(statuses(&shared, Service::Mattermost, &calls[2..]), [503]);
+        *lock(&shared.mattermost) = Recovery { up_at: Some(Instant::now()), said_so: false };
+        let twice = [calls[2], calls[2]];
+        assert_eq!(
+            statuses(&shared, Service::Mattermost, &twice),
+            [503, 200],
+            "its absence is met once at least"
+        );
     }
 }

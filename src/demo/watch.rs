@@ -49,6 +49,9 @@ impl Watch {
             self.arrivals.push(arrival);
         }
         let deliveries = stage.deliveries().await?;
+        if deliveries.iter().any(|detail| service(detail) == "Mattermost" && !detail.attempts.is_empty()) {
+            stage.mattermost_is_missed();
+        }
         self.tell_of_failures(&deliveries)
     }
 
