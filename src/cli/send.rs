@@ -319,6 +319,7 @@ fn report_json(target: &str, report: &Report) -> Json {
         Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
         Outcome::Expired => ("expired", None),
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
+        Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
     };
     json!({
         "target": target,
