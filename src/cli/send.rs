@@ -106,7 +106,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             }
         }
         if args.json {
-            say_json(&told(entry, &event, unwanted, "requests", requests))?;
+            say_json(&told(entry, &event, unwanted.as_deref(), "requests", &requests))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -123,11 +123,12 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         if args.json {
             attempts.push(secrets.mask_json(report_json(target, &report)));
         } else {
-            say(&format!("{} to {}: {}", title(&event), named(target), ending(&report)))?;
+            let words = format!("{} to {}: {}", title(&event), named(target), ending(&report));
+            say(&secrets.mask(words))?;
         }
     }
     if args.json {
-        say_json(&told(entry, &event, unwanted, "attempts", attempts))?;
+        say_json(&told(entry, &event, unwanted.as_deref(), "attempts", &attempts))?;
     }
     Ok(code)
 }
@@ -178,7 +179,9 @@ fn one_off(
         Ok(content)
     };
     let read = provision::read(&[(PathBuf::from("--set"), text)], &read_secret);
-    from_files.into_inner().iter().for_each(|content| secrets.add(content));
+    for content in from_files.into_inner() {
+        secrets.add(&content);
+    }
     let provisioned = read.map_err(|problems| {
         let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
         anyhow!("these settings won't do:{}", list.collect::<String>())
@@ -205,13 +208,21 @@ fn quoted(text: &str) -> String {
 #[derive(Debug, Default)]
 struct Secrets(Vec<String>);
 
+/// The text as it stands between the quotes of a JSON string.
+fn quoted_in_json(text: &str) -> String {
+    let json = Json::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
 impl Secrets {
     /// Those that stand on the command line itself.
     fn inline(entry: &Entry, settings: &[(String, String)]) -> Self {
         let is_secret =
             |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
         let mut secrets = Self::default();
-        settings.iter().filter(|(key, _)| is_secret(key)).for_each(|(_, value)| secrets.add(value));
+        for (_, value) in settings.iter().filter(|(key, _)| is_secret(key)) {
+            secrets.add(value);
+        }
         secrets
     }
 
@@ -224,10 +235,7 @@ impl Secrets {
             forms.push(url.to_string());
             forms.push(url[url::Position::BeforePath..].to_owned());
         }
-        let in_json: Vec<_> = forms
-            .iter()
-            .map(|form| serde_json::Value::from(form.as_str()).to_string().trim_matches('"').to_owned())
-            .collect();
+        let in_json: Vec<_> = forms.iter().map(|form| quoted_in_json(form)).collect();
         self.0.extend(forms.into_iter().chain(in_json).filter(|form| !form.is_empty() && form != "/"));
         self.0.sort_by_key(|form| std::cmp::Reverse(form.len()));
         self.0.dedup();
@@ -302,7 +310,7 @@ fn body(body: &Bytes) -> String {
 }
 
 /// What scripts are told; `what` are the attempts, or the requests of a dry run.
-fn told(entry: &Entry, event: &Event, unwanted: Option<String>, what: &str, each: Vec<Json>) -> Json {
+fn told(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: &[Json]) -> Json {
     json!({
         "adapter": entry.about.slug,
         "kind": event.kind(),
@@ -425,13 +433,14 @@ mod tests {
     #[test]
     fn secrets_are_masked_in_every_form_that_they_may_be_shown_in() {
         let mut secrets = Secrets::default();
-        ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\"]
-            .iter()
-            .for_each(|secret| secrets.add(secret));
+        for secret in ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\\""] {
+            secrets.add(secret);
+        }
         let shown =
-            r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\"} deep"#;
+            r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\\""} deep"#;
         let masked = secrets.mask(shown.to_owned());
         assert!(!masked.contains("deep") && !masked.contains("secret"), "{masked}");
+        assert!(masked.contains(&format!(r#"{{"a":"{}"}}"#, Secret::MASK)), "{masked}");
         assert_eq!(Secrets::default().mask(shown.to_owned()), shown);
     }
 
