@@ -202,7 +202,7 @@ fn destination(n: usize) -> Arc<str> {
 /// A push, as long as a real one, decoded once: what decoding costs is not the store's. Ids are as random as those
 /// of forges.
 fn event(template: &Event, n: usize) -> Event {
-    let id = format!("{:016x}-{n:08x}", (n as u64).wrapping_mul(0x09e3_779b_97f4_a7c15));
+    let id = format!("{:016x}-{n:08x}", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     Event { id: EventId::new(&id).expect("printable and short"), ..template.clone() }
 }
 
