@@ -335,9 +335,9 @@ mod tests {
     #[test]
     fn secrets_are_masked_in_every_form_that_they_may_be_shown_in() {
         let mut secrets = Secrets::default();
-        ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\"]
-            .iter()
-            .for_each(|secret| secrets.add(secret));
+        for secret in ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\"] {
+            secrets.add(secret);
+        }
         let shown =
             r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\"} deep"#;
         let masked = secrets.mask(shown.to_owned());
