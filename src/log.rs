@@ -112,6 +112,53 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
     }
 
+    /// A field called as something that the format itself writes would stand there twice, and readers keep either.
+    #[test]
+    fn every_key_stands_once_in_a_line_for_machines() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let config = Config { format: Format::Json, filter: "debug".to_owned() };
+        let subscriber = subscriber(&config, move || writer.clone(), false).expect("a filter");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(delivery = 7, event = "e-1", integration = "a/b:slack", to = "#ops", "delivered");
+            tracing::info!(delivery = 7, reason = "503", until = "soon", "not delivered yet");
+        });
+        let text = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+        for line in text.lines() {
+            let Keys(mut keys) = serde_json::from_str(line).expect("a JSON object");
+            let all = keys.len();
+            keys.sort();
+            keys.dedup();
+            assert_eq!(keys.len(), all, "{line}");
+        }
+        assert_eq!(text.lines().count(), 2);
+    }
+
+    /// An object's keys, repeated ones too.
+    struct Keys(Vec<String>);
+
+    impl<'de> Deserialize<'de> for Keys {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Visitor;
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = Keys;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                    let mut keys = Vec::new();
+                    while let Some((key, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+                        keys.push(key);
+                    }
+                    Ok(Keys(keys))
+                }
+            }
+            deserializer.deserialize_map(Visitor)
+        }
+    }
+
     #[test]
     fn a_filter_that_is_none_is_named() {
         let config = Config { format: Format::Human, filter: "forgebell=loud".to_owned() };

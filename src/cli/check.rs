@@ -23,6 +23,10 @@ use crate::store::Ledger as _;
 use crate::wire::{self, Transport as _, Wire};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell check\n  \
+    forgebell --config new.toml check --json\n\n\
+    Exit codes: 0 it would start; 1 a part failed, and what is printed says what to do.")]
 pub(super) struct Args {
     /// Print JSON
     #[arg(long)]

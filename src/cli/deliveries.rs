@@ -73,6 +73,9 @@ pub(super) struct RetryArgs {
     /// With --all-failed: only those of this integration (`acme/rocket:slack`)
     #[arg(long, value_name = "ID", requires = "all_failed")]
     integration: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 fn states() -> PossibleValuesParser {
@@ -124,19 +127,27 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
         args.ids.into_iter().map(DeliveryId).collect()
     };
     let mut refused = 0;
+    let mut told = Vec::new();
     for id in &ids {
-        if store.resend(*id, now).await? {
-            say(&format!("{id}: due again"))?;
+        let done = store.resend(*id, now).await?;
+        let word = if done {
+            "due again"
         } else {
             refused += 1;
-            let why = match store.delivery(*id).await? {
+            match store.delivery(*id).await? {
                 None => "there is no such delivery",
                 Some(_) => "still on its way",
-            };
-            say(&format!("{id}: {why}"))?;
+            }
+        };
+        if args.json {
+            told.push(step_json(id.0, done, word));
+        } else {
+            say(&format!("{id}: {word}"))?;
         }
     }
-    if ids.is_empty() {
+    if args.json {
+        say_json(&told.into())?;
+    } else if ids.is_empty() {
         say("nothing was given up: there is nothing to send again")?;
     }
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -249,6 +260,11 @@ pub(super) fn pretty(raw: &[u8]) -> String {
         Err(_) => String::from_utf8_lossy(raw).replace('\t', "    "),
     };
     text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
+}
+
+/// What came of one of several, for scripts.
+pub(super) fn step_json(number: i64, done: bool, word: &str) -> Json {
+    json!({ "number": number, "done": done, "told": word })
 }
 
 fn line_json(line: &DeliveryLine) -> Json {

@@ -27,6 +27,10 @@ use crate::provision;
 use crate::store::{Outbox as _, Snapshot};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell explain tests/payloads/push.json\n  \
+    curl … | forgebell explain --json -\n\n\
+    Exit codes: 0 explained, whoever would hear of it; 1 an event could not be understood, or the configuration is wrong.")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -13,7 +13,7 @@ pub(super) struct Options {
     /// Read this file instead of /etc/forgebell/forgebell.toml
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Set one key, before file and environment: `-o http.listen=127.0.0.1:9000`
+    /// Set one key, over file and environment: `-o http.listen=127.0.0.1:9000`
     #[arg(long = "option", short, global = true, value_name = "SECTION.KEY=VALUE")]
     options: Vec<String>,
 }

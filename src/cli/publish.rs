@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueHint;
 use jiff::Timestamp;
+use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::door::{Answer, Door};
 use super::explain::{fresh_id, read, title};
 use super::options::Options;
-use super::say;
+use super::{say, say_json};
 use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
@@ -24,7 +25,7 @@ use crate::settings::Secret;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
     forgebell publish tests/payloads/push.json\n  \
-    forgebell publish --to http --url http://127.0.0.1:8080/events --token-file token push.json")]
+    forgebell publish --to http --url http://127.0.0.1:8090/events --token-file token push.json")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -44,6 +45,9 @@ pub(super) struct Args {
     /// The event's id, instead of a fresh one; with several files, -1, -2 … are added to it
     #[arg(long, value_parser = id)]
     id: Option<EventId>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -69,6 +73,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     };
     let mut code = ExitCode::SUCCESS;
     let several = args.files.len() > 1;
+    let mut told = Vec::new();
     for (number, file) in args.files.iter().enumerate() {
         let id = match &args.id {
             None => fresh_id(),
@@ -81,7 +86,14 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         if let Answer::Refused(_) = answer {
             code = ExitCode::FAILURE;
         }
-        say(&format!("{}: {}", file.display(), words(&message, &answer)))?;
+        if args.json {
+            told.push(as_json(&file.display().to_string(), &message, &answer));
+        } else {
+            say(&format!("{}: {}", file.display(), words(&message, &answer)))?;
+        }
+    }
+    if args.json {
+        say_json(&told.into())?;
     }
     if let To::Broker(publisher) = to {
         publisher.close().await;
@@ -185,6 +197,16 @@ fn words(message: &Message, answer: &Answer) -> String {
     }
 }
 
+fn as_json(file: &str, message: &Message, answer: &Answer) -> Json {
+    let (word, why) = match answer {
+        Answer::Accepted => ("accepted", None),
+        Answer::Repeated => ("repeated", None),
+        Answer::Dropped => ("dropped", None),
+        Answer::Refused(why) => ("refused", Some(why)),
+    };
+    json!({ "file": file, "id": message.id.as_str(), "kind": message.kind, "answer": word, "why": why })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +220,11 @@ mod tests {
         assert!(
             words(&message, &Answer::Accepted).starts_with("accepted as m-1: tag_push event of acme/rocket")
         );
+        let told = as_json("a.json", &message, &Answer::Refused("401: wrong token".to_owned()));
+        let expected = json!({
+            "file": "a.json", "id": "m-1", "kind": "tag_push", "answer": "refused", "why": "401: wrong token"
+        });
+        assert_eq!(told, expected);
         let broken = Message::new(id("m-2").unwrap(), Bytes::from_static(b"{"), Timestamp::UNIX_EPOCH);
         assert_eq!((broken.kind, broken.routing_key.as_str()), ("unknown", "unknown"));
     }

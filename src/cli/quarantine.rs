@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::deliveries::pretty;
+use super::deliveries::{pretty, step_json};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::{say, say_json, state};
@@ -55,6 +55,9 @@ pub(super) struct RetryArgs {
     /// The items' numbers
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,6 +65,9 @@ pub(super) struct DropArgs {
     /// The items' numbers
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
@@ -90,9 +96,11 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Retry(args) => each(&args.numbers, async |number| retry(&store, number, now).await).await,
+        Command::Retry(args) => {
+            each(&args.numbers, args.json, async |number| retry(&store, number, now).await).await
+        }
         Command::Drop(args) => {
-            each(&args.numbers, async |number| {
+            each(&args.numbers, args.json, async |number| {
                 let dropped = store.remove_quarantined(number).await?;
                 Ok(if dropped { Ok("dropped".to_owned()) } else { Err(NOT_THERE.to_owned()) })
             })
@@ -106,18 +114,27 @@ const NOT_THERE: &str = "there is no such number in quarantine";
 /// Does something with each, says what came of it, and fails if one of them did.
 async fn each(
     numbers: &[i64],
+    as_json: bool,
     step: impl AsyncFn(i64) -> anyhow::Result<Result<String, String>>,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
+    let mut told = Vec::new();
     for number in numbers {
-        let word = match step(*number).await? {
-            Ok(word) => word,
+        let (done, word) = match step(*number).await? {
+            Ok(word) => (true, word),
             Err(why) => {
                 code = ExitCode::FAILURE;
-                why
+                (false, why)
             }
         };
-        say(&format!("{number}: {}", printable(&word)))?;
+        if as_json {
+            told.push(step_json(*number, done, &word));
+        } else {
+            say(&format!("{number}: {}", printable(&word)))?;
+        }
+    }
+    if as_json {
+        say_json(&told.into())?;
     }
     Ok(code)
 }
@@ -136,7 +153,7 @@ async fn retry<S: Inbox + Quarantine>(
     let fresh = store.push(&event, now).await?;
     store.remove_quarantined(number).await?;
     Ok(Ok(if fresh {
-        format!("understood now, as a {} event; it is on its way", event.kind())
+        format!("understood now, as an event of kind {}; it is on its way", event.kind())
     } else {
         format!("understood now, as event {}, which was here before; nothing more to do", event.id)
     }))

@@ -13,12 +13,13 @@ use bytes::Bytes;
 use clap::ValueHint;
 use clap::builder::PossibleValuesParser;
 use ipnet::IpNet;
+use serde_json::{Value as Json, json};
 
 use super::adapters::slugs;
 use super::explain::{fresh_id, named, read, title};
 use super::options::Options;
 use super::table::printable;
-use super::{complain, say};
+use super::{complain, say, say_json};
 use crate::adapters::{self, Entry};
 use crate::call::{HttpRequest, Request};
 use crate::daemon;
@@ -62,6 +63,9 @@ pub(super) struct Args {
     /// Print the request, with secrets masked, and send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 fn kinds() -> PossibleValuesParser {
@@ -82,7 +86,8 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let (integration, secrets) =
         one_off(entry, &args.settings, &event, |path| std::fs::read_to_string(path))?;
     let facts = Snapshot::default().facts(&event);
-    if let Err(why) = rules::wants(&integration, &event, &facts) {
+    let unwanted = rules::wants(&integration, &event, &facts).err().map(|why| why.to_string());
+    if let Some(why) = &unwanted {
         complain(&format!("note: by these settings the daemon would not send this: {why}"));
     }
     let targets = match args.target {
@@ -91,8 +96,17 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     };
     let id = event.id.to_string();
     if args.dry_run {
+        let mut requests = Vec::new();
         for target in &targets {
-            say(&dry_run(entry, &integration, &event, target, &id, &secrets)?)?;
+            let request = request(entry, &integration, &event, target, &id, &secrets)?;
+            if args.json {
+                requests.push(secrets.mask_json(request_json(target, &request)));
+            } else {
+                say(&secrets.mask(format!("{} to {}\n\n{}", title(&event), named(target), shown(&request))))?;
+            }
+        }
+        if args.json {
+            say_json(&told(entry, &event, unwanted.as_deref(), "requests", &requests))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -100,12 +114,21 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     wire.allow_networks.extend(args.allow_network);
     let wire = Wire::new(&wire)?;
     let mut code = ExitCode::SUCCESS;
+    let mut attempts = Vec::new();
     for target in &targets {
         let report = attempt(&wire, entry, &integration, &event, target, &id, daemon::now()).await;
         if report.outcome != Outcome::Delivered {
             code = ExitCode::FAILURE;
         }
-        say(&format!("{} to {}: {}", title(&event), named(target), ending(&report)))?;
+        if args.json {
+            attempts.push(secrets.mask_json(report_json(target, &report)));
+        } else {
+            let words = format!("{} to {}: {}", title(&event), named(target), ending(&report));
+            say(&secrets.mask(words))?;
+        }
+    }
+    if args.json {
+        say_json(&told(entry, &event, unwanted.as_deref(), "attempts", &attempts))?;
     }
     Ok(code)
 }
@@ -156,13 +179,15 @@ fn one_off(
         Ok(content)
     };
     let read = provision::read(&[(PathBuf::from("--set"), text)], &read_secret);
-    from_files.into_inner().iter().for_each(|content| secrets.add(content));
+    for content in from_files.into_inner() {
+        secrets.add(&content);
+    }
     let provisioned = read.map_err(|problems| {
-        let list = problems.iter().map(problem_line).collect::<String>();
-        anyhow!("these settings won't do:{list}")
+        let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
+        anyhow!("these settings won't do:{}", list.collect::<String>())
     })?;
     for warning in &provisioned.warnings {
-        complain(&format!("warning:{}", problem_line(warning)));
+        complain(&format!("warning: {}", problem_line(warning)));
     }
     let integration = provisioned.integrations.into_iter().next();
     Ok((integration.context("no integration came of these settings")?, secrets))
@@ -170,9 +195,9 @@ fn one_off(
 
 /// A problem without the place: there is no file to look into.
 fn problem_line(problem: &provision::Problem) -> String {
-    let key = problem.key.as_deref().map(|key| format!(" --set {key}:")).unwrap_or_default();
+    let key = problem.key.as_deref().map(|key| format!("--set {key}: ")).unwrap_or_default();
     let remedy = problem.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    format!("\n {key} {}{remedy}", problem.problem)
+    format!("{key}{}{remedy}", problem.problem)
 }
 
 fn quoted(text: &str) -> String {
@@ -183,13 +208,21 @@ fn quoted(text: &str) -> String {
 #[derive(Debug, Default)]
 struct Secrets(Vec<String>);
 
+/// The text as it stands between the quotes of a JSON string.
+fn quoted_in_json(text: &str) -> String {
+    let json = Json::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
 impl Secrets {
     /// Those that stand on the command line itself.
     fn inline(entry: &Entry, settings: &[(String, String)]) -> Self {
         let is_secret =
             |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
         let mut secrets = Self::default();
-        settings.iter().filter(|(key, _)| is_secret(key)).for_each(|(_, value)| secrets.add(value));
+        for (_, value) in settings.iter().filter(|(key, _)| is_secret(key)) {
+            secrets.add(value);
+        }
         secrets
     }
 
@@ -202,10 +235,7 @@ impl Secrets {
             forms.push(url.to_string());
             forms.push(url[url::Position::BeforePath..].to_owned());
         }
-        let in_json: Vec<_> = forms
-            .iter()
-            .map(|form| serde_json::Value::from(form.as_str()).to_string().trim_matches('"').to_owned())
-            .collect();
+        let in_json: Vec<_> = forms.iter().map(|form| quoted_in_json(form)).collect();
         self.0.extend(forms.into_iter().chain(in_json).filter(|form| !form.is_empty() && form != "/"));
         self.0.sort_by_key(|form| std::cmp::Reverse(form.len()));
         self.0.dedup();
@@ -214,38 +244,98 @@ impl Secrets {
     fn mask(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK))
     }
+
+    fn mask_json(&self, json: Json) -> Json {
+        match json {
+            Json::String(text) => self.mask(text).into(),
+            Json::Array(items) => items.into_iter().map(|item| self.mask_json(item)).collect(),
+            Json::Object(fields) => {
+                fields.into_iter().map(|(key, value)| (key, self.mask_json(value))).collect()
+            }
+            other => other,
+        }
+    }
 }
 
-/// The request as it would go out, for people.
-fn dry_run(
+/// The request as it would go out.
+fn request(
     entry: &Entry,
     integration: &Integration,
     event: &Event,
     target: &str,
     id: &str,
     secrets: &Secrets,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<HttpRequest> {
     let call = first_call(entry, integration, event, target, id, daemon::now())
         .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask(outcome_words(&outcome))))?;
     let Request::Http(request) = call.request;
-    let text = format!("{} to {}\n\n{}", title(event), named(target), shown(&request));
-    Ok(secrets.mask(text))
+    Ok(request)
 }
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
 fn shown(request: &HttpRequest) -> String {
-    let mut text = format!("{} {}/{}\n", request.method.word(), request.origin(), Secret::MASK);
+    let mut text = format!("{} {}\n", request.method.word(), address(request));
     for (name, value) in &request.headers {
-        let is_secret = SECRET_HEADERS.contains(name) || name.contains("token") || name.contains("secret");
-        let value = if is_secret { Secret::MASK } else { value };
-        let _ = writeln!(text, "{name}: {}", printable(value));
+        let _ = writeln!(text, "{name}: {}", printable(header(name, value)));
     }
     let _ = write!(text, "\n{}\n", body(&request.body));
     text
 }
 
+fn request_json(target: &str, request: &HttpRequest) -> Json {
+    let headers =
+        request.headers.iter().map(|(name, value)| ((*name).to_owned(), header(name, value).into()));
+    let body = serde_json::from_slice(&request.body)
+        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&request.body).into_owned()));
+    json!({
+        "target": target,
+        "method": request.method.word(),
+        "url": address(request),
+        "headers": headers.collect::<serde_json::Map<_, _>>(),
+        "body": body,
+    })
+}
+
+fn address(request: &HttpRequest) -> String {
+    format!("{}/{}", request.origin(), Secret::MASK)
+}
+
+fn header<'a>(name: &str, value: &'a str) -> &'a str {
+    let is_secret = SECRET_HEADERS.contains(&name) || name.contains("token") || name.contains("secret");
+    if is_secret { Secret::MASK } else { value }
+}
+
 fn body(body: &Bytes) -> String {
     super::deliveries::pretty(body)
+}
+
+/// What scripts are told; `what` are the attempts, or the requests of a dry run.
+fn told(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: &[Json]) -> Json {
+    json!({
+        "adapter": entry.about.slug,
+        "kind": event.kind(),
+        "subject": event.subject,
+        "unwanted": unwanted,
+        what: each,
+    })
+}
+
+/// In the words of `deliveries show --json`.
+fn report_json(target: &str, report: &Report) -> Json {
+    let (outcome, note) = match &report.outcome {
+        Outcome::Delivered => ("delivered", None),
+        Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
+        Outcome::Expired => ("expired", None),
+        Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
+        Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
+    };
+    json!({
+        "target": target,
+        "outcome": outcome,
+        "status": report.status,
+        "latency_ms": report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        "note": note.unwrap_or_default(),
+    })
 }
 
 fn ending(report: &Report) -> String {
@@ -284,14 +374,17 @@ mod tests {
     #[test]
     fn every_payload_and_every_sample_can_be_tried_dry_at_every_adapter() {
         let events: Vec<Event> = every_payload().into_iter().chain(Trigger::ALL.map(sample)).collect();
-        let mut shown = 0;
+        let mut tried = 0;
         for (entry, event) in ADAPTERS.iter().flat_map(|entry| events.iter().map(move |event| (entry, event)))
         {
             let (integration, secrets) = one_off(entry, &settings(), event, no_files).unwrap();
             for target in targets(entry, &integration, event) {
-                match dry_run(entry, &integration, event, &target, "id-1", &secrets) {
-                    Ok(text) => {
-                        shown += 1;
+                match request(entry, &integration, event, &target, "id-1", &secrets) {
+                    Ok(request) => {
+                        tried += 1;
+                        let json = secrets.mask_json(request_json(&target, &request));
+                        assert!(!json.to_string().contains("deepsecret"), "{json:#}");
+                        let text = secrets.mask(shown(&request));
                         assert!(text.contains("POST https://chat.example.com/****"), "{text}");
                         assert!(!text.contains("deepsecret"), "{text}");
                     }
@@ -299,7 +392,7 @@ mod tests {
                 }
             }
         }
-        assert!(shown > 100, "{shown} requests");
+        assert!(tried > 100, "{tried} requests");
     }
 
     #[test]
@@ -312,6 +405,8 @@ mod tests {
         assert!(wrong(&[("webhok", "https://x.example/deepsecret")]).contains("did you mean `webhook`?"));
         assert!(wrong(&[]).contains("--set webhook: is missing"));
         assert!(wrong(&[("project", "a/b")]).contains("--set project"));
+        let several = wrong(&[("webhok", "x"), ("chanel", "x")]);
+        assert!(several.lines().skip(1).all(|line| line.starts_with("  --set ")), "{several}");
         assert!(!wrong(&[("webhook", "deepsecret")]).contains("deepsecret"));
     }
 
@@ -328,20 +423,24 @@ mod tests {
         payload["object_attributes"]["title"] = SECRET.into();
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();
         let (integration, secrets) = one_off(entry, &settings, &event, read).unwrap();
-        let text = dry_run(entry, &integration, &event, "", "id-1", &secrets).unwrap();
-        assert!(text.contains(Secret::MASK) && !text.contains("deepsecret"), "{text}");
+        let request = request(entry, &integration, &event, "", "id-1", &secrets).unwrap();
+        let json = secrets.mask_json(request_json("", &request)).to_string();
+        for text in [secrets.mask(shown(&request)), json] {
+            assert!(text.contains("Put the weather first") && !text.contains("deepsecret"), "{text}");
+        }
     }
 
     #[test]
     fn secrets_are_masked_in_every_form_that_they_may_be_shown_in() {
         let mut secrets = Secrets::default();
-        for secret in ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\"] {
+        for secret in ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\\""] {
             secrets.add(secret);
         }
         let shown =
-            r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\"} deep"#;
+            r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\\""} deep"#;
         let masked = secrets.mask(shown.to_owned());
         assert!(!masked.contains("deep") && !masked.contains("secret"), "{masked}");
+        assert!(masked.contains(&format!(r#"{{"a":"{}"}}"#, Secret::MASK)), "{masked}");
         assert_eq!(Secrets::default().mask(shown.to_owned()), shown);
     }
 

@@ -152,8 +152,9 @@ pub fn first_call(
     id: &str,
     now: Timestamp,
 ) -> Result<Call, Outcome> {
-    let message = compose(event)
-        .ok_or_else(|| Outcome::Cancelled(format!("there is nothing to say of a {} event", event.kind())))?;
+    let message = compose(event).ok_or_else(|| {
+        Outcome::Cancelled(format!("there is nothing to say of an event of kind {}", event.kind()))
+    })?;
     let note = Notification { id, event, message: &message, target, now };
     entry.call(&integration.settings, &note).map_err(Outcome::Failed)
 }

@@ -140,7 +140,7 @@ mod tests {
         /// None that matter here.
         pub struct Settings {
             /// Whatever.
-            pub note: Option<String> = "",
+            pub _note: Option<String> = "",
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
             filters: Filters::default(),
             channels: Channels::default(),
             rules: Rules { supported: Triggers::by_default(), family: Family::Chat },
-            settings: Parsed::new(Settings { note: None }),
+            settings: Parsed::new(Settings { _note: None }),
             origin: "test".into(),
             fingerprint: Fingerprint(1),
         }

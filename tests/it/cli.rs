@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::harness::payloads::payload;
@@ -53,6 +53,11 @@ impl Desk {
         self.file(name).display().to_string()
     }
 
+    /// What the daemon has logged so far.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.file("log")).expect("the folder is ours")
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = program();
         command.arg("--config").arg(self.file("forgebell.toml")).args(words);
@@ -66,7 +71,8 @@ impl Desk {
 
     /// Starts the daemon, and waits until it is ready.
     async fn serve(&self) -> Child {
-        let mut daemon = self.command(&["serve"]).stderr(Stdio::null()).spawn().expect("the program starts");
+        let log = std::fs::File::create(self.file("log")).expect("the folder is ours");
+        let mut daemon = self.command(&["serve"]).stderr(log).spawn().expect("the program starts");
         eventually("the daemon answers", PATIENCE, async || {
             assert!(daemon.try_wait().expect("a child can be asked").is_none(), "the daemon ended");
             let found = self.run(&["check", "--json"]).await.json();
@@ -202,7 +208,8 @@ async fn what_is_published_arrives_and_is_listed_shown_and_sent_again() {
     let shown = desk.run(&["deliveries", "show", &number]).await.ends_with(0);
     assert!(shown.out.contains("1. ") && shown.out.contains("HTTP 200"), "{}", shown.out);
     assert!(!shown.out.contains("deepsecret"), "{}", shown.out);
-    desk.run(&["deliveries", "retry", &number]).await.ends_with(0);
+    let again = desk.run(&["deliveries", "retry", "--json", &number]).await.ends_with(0).json();
+    assert_eq!(again, json!([{ "number": list[0]["number"], "done": true, "told": "due again" }]));
     hook.wait_for(2).await;
     desk.run(&["deliveries", "retry", "4711"]).await.ends_with(1);
 
@@ -227,7 +234,8 @@ async fn what_was_not_understood_is_looked_at_tried_again_and_thrown_away() {
     assert!(shown.out.contains("no JSON") && shown.out.contains("object_kind"), "{}", shown.out);
     let tried = desk.run(&["quarantine", "retry", &number]).await.ends_with(1);
     assert!(tried.out.contains("still not understood"), "{}", tried.out);
-    desk.run(&["quarantine", "drop", &number]).await.ends_with(0);
+    let dropped = desk.run(&["quarantine", "drop", "--json", &number]).await.ends_with(0).json();
+    assert_eq!(dropped, json!([{ "number": list[0]["number"], "done": true, "told": "dropped" }]));
     desk.run(&["quarantine", "drop", &number]).await.ends_with(1);
     assert_eq!(desk.run(&["quarantine", "list"]).await.ends_with(0).out, "nothing is in quarantine\n");
 }
@@ -267,8 +275,10 @@ async fn a_second_signal_ends_it_at_once() {
     desk.run(&["publish", &push]).await.ends_with(0);
     hook.wait_for(1).await;
     signal(&daemon, "INT");
-    // It waits for the attempt that hangs; the second signal does not come before the first was heard.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // It waits for the attempt that hangs. The second signal does not come before the first was heard: then the doors
+    // are still open, and the log says that it is stopping.
+    eventually("the first signal is heard", PATIENCE, async || desk.log().contains("stopping").then_some(()))
+        .await;
     assert!(daemon.try_wait().expect("a child can be asked").is_none(), "it finishes what it has begun");
     signal(&daemon, "TERM");
     assert_eq!(end_of(&mut daemon).await, Some(1));
@@ -350,9 +360,18 @@ async fn send_makes_one_attempt_and_a_dry_run_none() {
         dry.out
     );
     assert!(!dry.out.contains("deepsecret") && hook.received().is_empty(), "{}", dry.out);
+    let dry = desk.run(&[&words[..], &["--dry-run", "--json"]].concat()).await.ends_with(0);
+    assert_eq!(dry.json()["requests"][0]["body"]["channel"], "#ops");
+    assert!(!dry.out.contains("deepsecret") && hook.received().is_empty(), "{}", dry.out);
     let sent = desk.run(&words).await.ends_with(0);
     assert!(sent.out.contains("delivered (HTTP 200"), "{}", sent.out);
-    assert_eq!(hook.received().len(), 1);
+    let sent = desk.run(&[&words[..], &["--json"]].concat()).await.ends_with(0).json();
+    assert_eq!((&sent["adapter"], &sent["kind"]), (&"slack".into(), &"push".into()));
+    assert_eq!(
+        (&sent["attempts"][0]["outcome"], &sent["attempts"][0]["status"]),
+        (&"delivered".into(), &200.into())
+    );
+    assert_eq!(hook.received().len(), 2);
 
     let mut guarded = program();
     guarded.args(["send", "slack", "--sample", "push", "--set", &webhook]);

@@ -11,6 +11,8 @@ mod harness;
 
 mod amqp;
 mod cli;
+mod deploy;
 mod harness_works;
 mod layers;
+mod observability;
 mod pipeline;

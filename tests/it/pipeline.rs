@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use forgebell::store::State;
+use forgebell::store::{Ledger as _, State};
 use serde_json::json;
 
 use crate::harness::daemon::{Daemon, Home};
@@ -252,7 +252,6 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
         "{failed:?}"
     );
     // People resend what they want to be told after all.
-    use forgebell::store::Ledger as _;
     assert!(home.ledger().resend(failed[0].id, forgebell::daemon::now()).await.expect("the store answers"));
     home.until(State::Delivered, 1).await;
     daemon.stop().await;

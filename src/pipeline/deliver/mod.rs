@@ -280,7 +280,7 @@ impl Work {
         match self.parts.outbox.holds(self.now()).await {
             Ok(holds) => self.restore(&holds),
             Err(error) => {
-                warn!(%error, "cannot read the holds; destinations will say again that they want rest")
+                warn!(%error, "cannot read the holds; destinations will say again that they want rest");
             }
         }
     }

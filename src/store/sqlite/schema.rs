@@ -13,7 +13,7 @@ use crate::store::{Result, StoreError};
 /// Forward only: what was released is never edited, only followed.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
 
-/// "FBel" in the file's header tells `file(1)`, and us, whose database this is.
+/// `FBel` in the file's header tells `file(1)`, and us, whose database this is.
 const APPLICATION_ID: i64 = 0x4642_656c;
 
 /// How long a statement waits for another process (a person's command beside the daemon) before it gives up.

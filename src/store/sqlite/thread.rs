@@ -182,7 +182,9 @@ fn transaction(
             // Should this fail too, the next BEGIN fails, and says so.
             let _ = execute(connection, "ROLLBACK");
         }
-        done.iter_mut().for_each(|command| command.spoil(&error));
+        for command in &mut done {
+            command.spoil(&error);
+        }
     }
     done
 }

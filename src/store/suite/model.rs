@@ -162,7 +162,7 @@ impl<B: Bed> Run<B> {
         let now = self.now;
         match step {
             Step::Enqueue { lane, moved, leased_by } => {
-                self.enqueue(n, new_delivery(lane, moved), leased_by).await
+                self.enqueue(n, new_delivery(lane, moved), leased_by).await;
             }
             Step::Claim { by, destination, limit } => {
                 self.claim(by, DESTINATIONS[destination], limit).await;

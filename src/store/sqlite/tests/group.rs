@@ -17,6 +17,7 @@ fn store() -> (tempfile::TempDir, PathBuf, Sqlite) {
 }
 
 /// Work that keeps the writer busy, so that what is asked for next lies in its queue together.
+#[expect(clippy::unnecessary_wraps, reason = "the writer's commands can fail")]
 fn dawdle(_: &Connection) -> Result<()> {
     std::thread::sleep(Duration::from_millis(50));
     Ok(())
