@@ -40,7 +40,7 @@ impl Broker {
         Ok(Self { url, channel, _connection: connection, queues: 0 })
     }
 
-    /// Declares an empty one, as Forgebell does.
+    /// Declares an empty one.
     pub async fn fresh_queue(&mut self) -> Result<Queue> {
         self.queues += 1;
         let queue = Queue(format!("forgebell-bench-{}-{}", std::process::id(), self.queues));

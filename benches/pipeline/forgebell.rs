@@ -32,6 +32,7 @@ enabled = true
 url = "{broker}"
 exchange = "{queue}"
 queue = "{queue}"
+declare = "passive"
 prefetch = {prefetch}
 
 [store]

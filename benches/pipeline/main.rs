@@ -117,7 +117,7 @@ fn main() -> Result<ExitCode> {
     }
     let outcome = tokio::runtime::Runtime::new()?.block_on(measure(&args));
     if let Err(error) = outcome {
-        eprintln!("\nFAILED: {error:?}");
+        eprintln!("\nFAILED: {error:#}");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
