@@ -35,21 +35,20 @@ fn main() -> Done {
         "SQLite, WAL, synchronous=FULL; events of {EVENT_BYTES} bytes, one delivery each; {}",
         machine()
     );
-    println!(
-        "{:>10} {:>6} {:>14} {:>18} {:>10}",
-        "way", "batch", "deliveries/s", "CPU s per 10,000", "file MB"
-    );
-    // `cargo bench --bench store -- leased` measures that way alone.
+    let titles = ["way", "batch", "deliveries/s", "CPU s per 10,000", "KB written each"];
+    println!("{:>10} {:>6} {:>14} {:>18} {:>16}", titles[0], titles[1], titles[2], titles[3], titles[4]);
+    // `cargo bench --bench store -- leased 64` measures that alone.
     let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let wanted = |way: &str| named.is_empty() || named.iter().any(|name| name == way);
-    for batch in BATCHES {
-        if wanted("claimed") {
+    let (sizes, ways): (Vec<_>, Vec<_>) = named.into_iter().partition(|name| name.parse::<usize>().is_ok());
+    let wanted = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    for batch in BATCHES.into_iter().filter(|batch| wanted(&sizes, &batch.to_string())) {
+        if wanted(&ways, "claimed") {
             runtime.block_on(measure("claimed", batch, claimed))?;
         }
-        if wanted("leased") {
+        if wanted(&ways, "leased") {
             runtime.block_on(measure("leased", batch, leased))?;
         }
-        if wanted("overlapped") {
+        if wanted(&ways, "overlapped") {
             runtime.block_on(measure("overlapped", batch, overlapped))?;
         }
     }
@@ -59,8 +58,7 @@ fn main() -> Done {
 /// Runs one way on a fresh store, and prints a line.
 async fn measure(way: impl Display, batch: usize, run: impl AsyncFn(&Bench) -> Done) -> Done {
     let folder = tempfile::tempdir_in(DISK)?;
-    let path = folder.path().join("bench.db");
-    let store = Sqlite::open(&path)?;
+    let store = Sqlite::open(&folder.path().join("bench.db"))?;
     let bench = Bench {
         store,
         template: template(),
@@ -69,13 +67,13 @@ async fn measure(way: impl Display, batch: usize, run: impl AsyncFn(&Bench) -> D
         settled: 0.into(),
         started: Instant::now(),
     };
-    let cpu = cpu_seconds();
+    let (cpu, written) = (cpu_seconds(), kilobytes_written());
     run(&bench).await?;
     let seconds = bench.started.elapsed().as_secs_f64();
     let settled = f64::from(bench.settled.load(std::sync::atomic::Ordering::Relaxed));
     let cpu_each = (cpu_seconds() - cpu) / settled * 10_000.0;
-    let megabytes = path.metadata()?.len() >> 20;
-    println!("{way:>10} {batch:>6} {:>14.0} {cpu_each:>18.2} {megabytes:>10}", settled / seconds);
+    let written_each = (kilobytes_written() - written) / settled;
+    println!("{way:>10} {batch:>6} {:>14.0} {cpu_each:>18.2} {written_each:>16.1}", settled / seconds);
     Ok(())
 }
 
@@ -92,13 +90,13 @@ async fn claimed(bench: &Bench) -> Done {
     let mut written = 0;
     while bench.has_time() {
         bench.enqueue(written, None).await?;
-        written += bench.batch;
         let claim = Claim {
-            destinations: (0..DESTINATIONS.min(bench.batch)).map(destination).collect(),
+            destinations: (written..written + bench.batch.min(DESTINATIONS)).map(destination).collect(),
             limit: bench.batch,
             lease: bench.lease(),
             now: now(),
         };
+        written += bench.batch;
         let claimed = bench.store.claim(claim).await?;
         let deliveries =
             claimed.into_iter().flat_map(|claimed| claimed.deliveries).map(|(delivery, _)| delivery);
@@ -228,6 +226,13 @@ fn cpu_seconds() -> f64 {
     let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0
+}
+
+/// What this process has written to files so far.
+fn kilobytes_written() -> f64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<f64>().ok());
+    written.unwrap_or_default() / 1024.0
 }
 
 fn machine() -> String {

@@ -3,8 +3,8 @@
 //!
 //! There is one writer, and it commits in groups: it takes what lies in its queue, up to a bound, runs it all in one
 //! transaction, commits, and only then answers. Syncing the disk costs the same for one command as for a hundred, so
-//! the busier the store, the cheaper each command. Each runs in a savepoint of its own: one that fails takes nothing
-//! else with it.
+//! the busier the store, the cheaper each command. Each can be undone by itself: one that fails takes nothing else with
+//! it.
 
 use std::thread::JoinHandle;
 
@@ -198,18 +198,28 @@ fn run_and_commit(
     let before = connection.total_changes();
     let mut next = Some(first);
     while let Some(mut command) = next {
-        let saved = execute(connection, "SAVEPOINT command");
-        let ran = saved.is_ok() && command.run(connection);
+        // The first has nothing before it that could be lost with it. Being alone is common, and savepoints copy pages.
+        let shared = !done.is_empty();
+        let ready = if shared { execute(connection, "SAVEPOINT command") } else { Ok(()) };
+        let ran = ready.is_ok() && command.run(connection);
         done.push(command);
-        saved?;
+        ready?;
         if connection.is_autocommit() {
             // SQLite gives up the whole transaction on some errors: a full disk, failing IO.
             return Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
         }
-        if !ran {
-            execute(connection, "ROLLBACK TO command")?;
+        match (ran, shared) {
+            (true, false) => {}
+            (true, true) => execute(connection, "RELEASE command")?,
+            (false, false) => {
+                execute(connection, "ROLLBACK")?;
+                execute(connection, "BEGIN IMMEDIATE")?;
+            }
+            (false, true) => {
+                execute(connection, "ROLLBACK TO command")?;
+                execute(connection, "RELEASE command")?;
+            }
         }
-        execute(connection, "RELEASE command")?;
         let full = done.len() >= MAX_COMMANDS || connection.total_changes() - before >= MAX_CHANGES;
         next = if full { None } else { queue.try_recv().ok() };
     }
