@@ -56,7 +56,7 @@ async fn a_command_that_fails_takes_no_other_with_it() {
     assert!(matches!(two, Err(StoreError::Broken(_))), "{two:?}");
     assert_eq!(sources(&store).await, ["one", "three"]);
 
-    let first = |connection: &Connection| dawdle(connection).and_then(|()| fails(connection));
+    let first = move |connection: &Connection| dawdle(connection).and_then(|()| fails(connection));
     let (first, four) =
         tokio::join!(writer.call(first), writer.call(|connection| insert(connection, "four")));
     assert!(first.is_err() && four.is_ok());
