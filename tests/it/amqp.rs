@@ -1,0 +1,339 @@
+//! What only a broker can do to us: be killed, freeze, be cut off, lose the queue, send again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forgebell::event::EventId;
+use forgebell::pipeline::publish::Publisher;
+use forgebell::store::State;
+use serde_json::json;
+
+use crate::harness::daemon::{Daemon, Home};
+use crate::harness::payloads::{payload, with};
+use crate::harness::proxy::CuttingProxy;
+use crate::harness::rabbit::{self, RabbitNode};
+use crate::harness::receiver::{Answer, Received, Receiver};
+use crate::harness::wait::eventually;
+
+const PROJECTS: usize = 20;
+const SUBJECTS: usize = 25;
+
+/// One Slack integration per project, each at a path of its own.
+fn integrations(receiver: &Receiver) -> String {
+    let one = |project: usize| {
+        format!(
+            "[[integration]]\nproject = {}\nadapter = \"slack\"\nwebhook = \"{}\"\n\n",
+            1000 + project,
+            receiver.url(&path(project))
+        )
+    };
+    (0..PROJECTS).map(one).collect()
+}
+
+fn path(project: usize) -> String {
+    format!("/services/T{project}/B/hook")
+}
+
+/// The `n`th event: its project, its subject within it, and its place in the subject's order, all to be read in its title.
+fn event(n: usize) -> Vec<u8> {
+    let (project, subject, step) = (n % PROJECTS, n / PROJECTS % SUBJECTS, n / PROJECTS / SUBJECTS);
+    with(&payload("merge_request_open.json"), |json| {
+        json["project"]["id"] = json!(1000 + project);
+        json["object_attributes"]["iid"] = json!(subject + 1);
+        json["object_attributes"]["title"] = json!(format!("event {n} step {step} end"));
+    })
+}
+
+fn told(received: &Received) -> usize {
+    let text = received.text();
+    let word =
+        |after: &str| text.split(after).nth(1).and_then(|rest| rest.split(' ').next().map(str::to_owned));
+    word("event ").and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("no event is named in {text}"))
+}
+
+/// Publishes as a careful forge does: what was not confirmed is published again, under the same id.
+async fn publish_come_what_may(config: forgebell::pipeline::amqp::Config, events: usize) {
+    let mut next = 0;
+    while next < events {
+        let Ok(publisher) = Publisher::connect(&config).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        while next < events {
+            let id = EventId::new(&format!("event-{next}")).expect("a short id");
+            let (now, body) = (forgebell::daemon::now(), event(next));
+            let published = publisher.publish(&id, "merge_request", "test", now, &body);
+            // A broker that died does not always say so.
+            match tokio::time::timeout(Duration::from_secs(5), published).await {
+                Ok(Ok(())) => next += 1,
+                _ => break,
+            }
+        }
+    }
+}
+
+async fn publish(publisher: &Publisher, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        let id = EventId::new(&format!("event-{n}")).expect("a short id");
+        publisher
+            .publish(&id, "merge_request", "test", forgebell::daemon::now(), &event(n))
+            .await
+            .expect("the broker confirms");
+    }
+}
+
+/// The whole promise in one: a broker that loses its power in the middle, and a service that misbehaves in every way.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_events_survive_a_killed_broker_and_a_bad_service() {
+    const EVENTS: usize = 5000;
+    let mut broker = RabbitNode::start().await;
+    let service = Receiver::start().await;
+    let script = || {
+        vec![
+            Answer::status(500).body("rollup_error"),
+            Answer::ok(),
+            Answer::close(),
+            Answer::ok(),
+            Answer::throttled(Duration::from_secs(1)).body("rate_limited"),
+            Answer::ok(),
+            Answer::close_mid().body("ok ok ok ok"),
+        ]
+    };
+    for project in 0..PROJECTS {
+        // One of them hangs until the attempt's time runs out.
+        let mut answers = script();
+        if project == 0 {
+            answers.insert(3, Answer::hang());
+        }
+        service.at(&path(project)).answer_then(answers, Answer::ok());
+    }
+    let home =
+        Home::new(&integrations(&service)).with(&["pace.enabled=false"]).with_broker(&broker.url(), "events");
+    let daemon = home.start().await;
+    let publishing = tokio::spawn(publish_come_what_may(home.config().amqp, EVENTS));
+    // In the middle of it all, with events in the queue, on their way, and half published. (A quorum queue must be some
+    // seconds old to survive its node's death: reaching a thousand takes longer.)
+    service.wait_for(1000).await;
+    broker.kill();
+    broker.start_again().await;
+    publishing.await.expect("everything is published at last");
+    home.until(State::Delivered, EVENTS).await;
+    daemon.stop().await;
+    let received = service.received();
+    every_event_was_told(&received, EVENTS);
+    order_was_kept(&received);
+    only_attempts_in_flight_were_repeated(&received);
+}
+
+fn every_event_was_told(received: &[Arc<Received>], events: usize) {
+    let mut times = vec![0; events];
+    for received in received.iter().filter(|received| received.answered == Some(200)) {
+        times[told(received)] += 1;
+    }
+    let untold: Vec<_> = (0..events).filter(|n| times[*n] == 0).collect();
+    assert!(untold.is_empty(), "never told: {untold:?}");
+}
+
+/// Of each subject, the first telling of each step comes after the first telling of the step before it.
+fn order_was_kept(received: &[Arc<Received>]) {
+    let mut last: HashMap<(usize, usize), usize> = HashMap::new();
+    let mut seen = vec![false; 1_000_000];
+    for received in received.iter().filter(|received| received.answered == Some(200)) {
+        let n = told(received);
+        if std::mem::replace(&mut seen[n], true) {
+            continue;
+        }
+        let subject = (n % PROJECTS, n / PROJECTS % SUBJECTS);
+        let before = last.insert(subject, n);
+        assert!(before.is_none_or(|before| before < n), "{n} was told after {before:?}");
+    }
+}
+
+/// The daemon itself was not killed: a message is told again only where its answer did not arrive.
+fn only_attempts_in_flight_were_repeated(received: &[Arc<Received>]) {
+    let mut accepted: BTreeMap<usize, usize> = BTreeMap::new();
+    for received in received.iter().filter(|received| received.answered == Some(200)) {
+        *accepted.entry(told(received)).or_default() += 1;
+    }
+    let repeated: Vec<_> = accepted.iter().filter(|(_, times)| **times > 1).collect();
+    // Per project one answer was closed in the middle: that message was taken, for all that the service knows.
+    assert!(repeated.len() <= PROJECTS, "told twice: {repeated:?}");
+    assert!(repeated.iter().all(|(_, times)| **times == 2), "told more than twice: {repeated:?}");
+}
+
+fn one_project(receiver: &Receiver) -> String {
+    integrations(receiver).split("\n\n").next().unwrap_or_default().to_owned()
+}
+
+/// A home with one integration, whose broker is reached through a cable that can be cut.
+async fn behind_a_cable(receiver: &Receiver) -> (Home, CuttingProxy, Publisher) {
+    let broker = rabbit::shared().await;
+    let cable = CuttingProxy::start(([127, 0, 0, 1], broker.port()).into()).await;
+    let queue = rabbit::unique("cable");
+    let direct = Home::new("").with_broker(&broker.url(), &queue).config().amqp;
+    let publisher = Publisher::connect(&direct).await.expect("the broker is there");
+    let url = broker.url().replace(&format!(":{}", broker.port()), &format!(":{}", cable.addr().port()));
+    let home = Home::new(&one_project(receiver)).with_broker(&url, &queue).with(&[
+        "amqp.heartbeat=1s",
+        "amqp.connect_timeout=2s",
+        "pace.enabled=false",
+    ]);
+    (home, cable, publisher)
+}
+
+async fn ready(daemon: &Daemon, expected: u16) -> String {
+    eventually(&format!("readiness is {expected}"), Duration::from_secs(30), async || {
+        daemon.get("/readyz").await.filter(|(status, _)| *status == expected).map(|(_, body)| body)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_connection_is_said_and_found_again() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let (home, cable, publisher) = behind_a_cable(&service).await;
+    let daemon = home.start().await;
+    ready(&daemon, 200).await;
+    cable.cut().await;
+    let body = ready(&daemon, 503).await;
+    assert!(body.contains("away since"), "{body}");
+    publish(&publisher, 0..1).await;
+    cable.heal().await;
+    ready(&daemon, 200).await;
+    hook.wait_for(1).await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_falls_silent_is_noticed_by_its_heartbeat() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let (home, cable, publisher) = behind_a_cable(&service).await;
+    let daemon = home.start().await;
+    ready(&daemon, 200).await;
+    cable.freeze();
+    ready(&daemon, 503).await;
+    publish(&publisher, 0..1).await;
+    cable.heal().await;
+    ready(&daemon, 200).await;
+    hook.wait_for(1).await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_is_made_anew() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let broker = rabbit::shared().await;
+    let queue = rabbit::unique("deleted");
+    let home = Home::new(&one_project(&service)).with_broker(&broker.url(), &queue);
+    let daemon = home.start().await;
+    ready(&daemon, 200).await;
+    broker.ctl(&["delete_queue", &queue]).await;
+    // It may be there again before the next question: what counts is that what is published now arrives.
+    eventually("the queue is bound again", Duration::from_secs(30), async || {
+        let publisher = Publisher::connect(&home.config().amqp).await.ok()?;
+        let id = EventId::new("after").expect("a short id");
+        publisher.publish(&id, "merge_request", "test", forgebell::daemon::now(), &event(0)).await.ok()
+    })
+    .await;
+    hook.wait_for(1).await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_sends_again_is_told_once_though_it_has_no_id() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let url = rabbit::shared().await.url();
+    let home = Home::new(&one_project(&service)).with_broker(&url, &rabbit::unique("again"));
+    let config = home.config().amqp;
+    let publisher = Publisher::connect(&config).await.expect("the broker is there");
+    publish_without_id(&url, &config.exchange, &event(0)).await;
+    let daemon = home.start().await;
+    hook.wait_for(1).await;
+    daemon.stop().await;
+    // The same bytes again, flagged as the broker flags what it cannot know to have been taken.
+    publish_without_id(&url, &config.exchange, &event(0)).await;
+    give_back(&url, &config.queue).await;
+    let daemon = home.start().await;
+    let next_step = PROJECTS * SUBJECTS; // of the same subject: when it is told, the repeat has passed
+    publish(&publisher, next_step..next_step + 1).await;
+    hook.wait_for(2).await;
+    home.until(State::Delivered, 2).await;
+    assert_eq!(hook.received().iter().map(|received| told(received)).collect::<Vec<_>>(), [0, next_step]);
+    daemon.stop().await;
+}
+
+/// Takes the queue's first message and gives it back: it is flagged as redelivered from then on.
+async fn give_back(url: &str, queue: &str) {
+    use lapin::options::{BasicGetOptions, BasicNackOptions};
+    use lapin::{Connection, ConnectionProperties};
+    let connection =
+        Connection::connect(url, ConnectionProperties::default()).await.expect("the broker is there");
+    let channel = connection.create_channel().await.expect("a channel");
+    let message = eventually("the message is in the queue", Duration::from_secs(20), async || {
+        channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("the queue is there")
+    })
+    .await;
+    message
+        .nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() })
+        .await
+        .expect("it is given back");
+    connection.close(200, "done".into()).await.expect("a farewell");
+}
+
+async fn publish_without_id(url: &str, exchange: &str, body: &[u8]) {
+    use lapin::options::BasicPublishOptions;
+    use lapin::{BasicProperties, Connection, ConnectionProperties};
+    let connection =
+        Connection::connect(url, ConnectionProperties::default()).await.expect("the broker is there");
+    let channel = connection.create_channel().await.expect("a channel");
+    let options = BasicPublishOptions::default();
+    channel
+        .basic_publish(exchange.into(), "test".into(), options, body, BasicProperties::default())
+        .await
+        .expect("it is sent")
+        .await
+        .expect("it is taken");
+    connection.close(200, "done".into()).await.expect("a farewell");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_queue_that_others_should_have_made_is_said_in_readiness() {
+    let broker = rabbit::shared().await;
+    let home =
+        Home::new("").with_broker(&broker.url(), &rabbit::unique("missing")).with(&["amqp.declare=passive"]);
+    let daemon = home.start().await;
+    let body = eventually("readiness says what is missing", Duration::from_secs(30), async || {
+        daemon
+            .get("/readyz")
+            .await
+            .filter(|(_, body)| body.contains("NOT_FOUND") || body.contains("NOT-FOUND"))
+            .map(|(_, body)| body)
+    })
+    .await;
+    assert!(body.contains("broker"), "{body}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_over_tls_from_a_private_authority() {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+    let broker = RabbitNode::with_tls(&certificate, &key, &certificate).await;
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let home = Home::new(&one_project(&service)).with_broker(&broker.tls_url(), "events");
+    let ca_file = home.path().join("ca.pem");
+    std::fs::write(&ca_file, certificate).expect("a file of ours");
+    let home = home.with(&[&format!("amqp.ca_file={}", ca_file.display())]);
+    let daemon = home.start().await;
+    ready(&daemon, 200).await;
+    let publisher = Publisher::connect(&home.config().amqp).await.expect("the broker is there");
+    publish(&publisher, 0..1).await;
+    hook.wait_for(1).await;
+    daemon.stop().await;
+}

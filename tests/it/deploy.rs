@@ -1,0 +1,110 @@
+//! What is shipped for operators: it names nothing that the daemon does not have, and its own tools are content with it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use forgebell::config::{Config, Sources};
+use forgebell::metrics::{Kind, SERIES};
+use forgebell::provision;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every series that a text names; a histogram's parts by the histogram's name.
+fn series_in(text: &str) -> BTreeSet<String> {
+    let parts = ["_bucket", "_sum", "_count"];
+    let whole = |word: &str| {
+        let histogram = parts.iter().find_map(|part| word.strip_suffix(part));
+        let is_one =
+            |name: &&str| SERIES.iter().any(|s| s.name == *name && matches!(s.kind, Kind::Histogram(_)));
+        histogram.filter(is_one).unwrap_or(word).to_owned()
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("forgebell_"))
+        .map(whole)
+        .collect()
+}
+
+fn declared() -> BTreeSet<String> {
+    SERIES.iter().map(|series| series.name.to_owned()).collect()
+}
+
+fn promtool(words: &[&str]) {
+    let ran = Command::new("promtool").args(words).current_dir(repository("deploy")).output();
+    let ran = ran.expect("promtool is installed (Debian's package is prometheus)");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(ran.status.success(), "promtool {words:?}:\n{}{}", said(&ran.stdout), said(&ran.stderr));
+}
+
+#[test]
+fn alerts_and_dashboard_look_at_series_that_there_are() {
+    for file in ["deploy/alerts.yml", "deploy/alerts_test.yml", "deploy/dashboard.json"] {
+        let named = series_in(&text(file));
+        let unknown: Vec<_> = named.difference(&declared()).cloned().collect();
+        assert!(!named.is_empty() && unknown.is_empty(), "{file}: {unknown:?}");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_every_series() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&text("deploy/dashboard.json")).expect("the dashboard is JSON");
+    assert_eq!(series_in(&dashboard["panels"].to_string()), declared());
+}
+
+#[test]
+fn the_alerts_are_rules_and_go_off_when_they_should() {
+    promtool(&["check", "rules", "alerts.yml"]);
+    promtool(&["test", "rules", "alerts_test.yml"]);
+}
+
+/// A service manager that is less patient than the daemon would cut off what is being sent.
+#[test]
+fn service_managers_wait_longer_than_the_daemon_takes_to_stop() {
+    let config = Config::load(Sources::default()).expect("the defaults are valid");
+    let seconds = |file: &str, key: &str| -> u64 {
+        let text = text(file);
+        let value = text.lines().find_map(|line| line.trim().strip_prefix(key)).expect("it is set");
+        value.trim().trim_end_matches('s').parse().expect("it is in seconds")
+    };
+    for (file, key) in
+        [("deploy/forgebell.service", "TimeoutStopSec="), ("deploy/compose.yaml", "stop_grace_period:")]
+    {
+        assert!(seconds(file, key) > config.delivery.grace.as_secs() + 5, "{file}");
+    }
+}
+
+#[test]
+fn the_example_configuration_is_valid() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let token = folder.path().join("webhook-token");
+    std::fs::write(&token, "open sesame\n").expect("the folder is ours");
+    let config = Config::load(Sources {
+        file: Some(repository("config/examples/forgebell.toml")),
+        environment: Vec::new(),
+        // The example names a file that is not on this machine.
+        options: vec![format!("http.webhook_token_file={}", token.display())],
+    });
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.provision.files, [Path::new("/etc/forgebell/integrations.toml")]);
+    assert!(config.http.webhook_token.is_some());
+}
+
+#[test]
+fn the_example_integrations_are_valid_and_nothing_about_them_is_odd() {
+    let path = "config/examples/integrations.toml";
+    let read_secret = |secret: &Path| {
+        let name = secret.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Ok(format!("https://chat.example.com/hooks/{name}\n"))
+    };
+    let read = provision::read(&[(PathBuf::from(path), text(path))], &read_secret);
+    let provisioned = read.unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(provisioned.warnings.is_empty(), "{:#?}", provisioned.warnings);
+    assert!(provisioned.integrations.len() >= 4 && !provisioned.facts.is_empty());
+}

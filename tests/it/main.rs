@@ -1,0 +1,18 @@
+//! The integration tests: one binary, so that everything is linked once and the tests share one broker.
+//!
+//! [`harness`] is the cast around the daemon; every other module is a suite.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the bans keep the daemon honest; tests have clocks and tasks of their own"
+)]
+
+mod harness;
+
+mod amqp;
+mod cli;
+mod deploy;
+mod harness_works;
+mod layers;
+mod observability;
+mod pipeline;

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is merged: formatting, lints, tests, licences.
+# Installs what the tests need where it is missing (Debian and its kin), and starts none of it as a service.
+# CI=1 makes warnings errors.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+if ! has cargo; then
+  echo "missing: cargo, of Rust 1.89 or newer; https://rustup.rs installs it, and this system's packages may" >&2
+  exit 1
+fi
+
+# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node, and promtool
+# to check the metrics with.
+missing=()
+has cc || missing+=(build-essential)
+[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
+has promtool || missing+=(prometheus)
+
+# In a subshell, so that its trap is done when it is.
+install_missing() (
+  if ! has apt-get; then
+    echo "missing: ${missing[*]} (names as in Debian); install them in this system's way, then run this again" >&2
+    exit 1
+  fi
+  step "installing ${missing[*]}, without starting them as services"
+  # Debian's packages start their services on installation, unless this file says no.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
+)
+[ ${#missing[@]} -eq 0 ] || install_missing
+
+step "formatting: cargo fmt --check"
+cargo fmt --check
+
+if [ -n "${CI:-}" ]; then
+  step "lints: cargo clippy --all-targets, warnings denied"
+  cargo clippy --all-targets -- -D warnings
+else
+  step "lints: cargo clippy --all-targets"
+  cargo clippy --all-targets
+fi
+
+# Not --all-targets: that would run the benches too.
+step "tests: library, program, and tests/it with a private RabbitMQ"
+cargo test --lib --bins --tests
+
+step "tests: examples in the documentation"
+cargo test --doc
+
+if has cargo-deny; then
+  step "dependencies: cargo deny check licenses bans sources"
+  cargo deny check licenses bans sources
+else
+  step "dependencies: not checked, since cargo-deny is not installed"
+fi
+
+step "all is well"
