@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
-use forgebell::adapters::{self, Entry, Notification};
+use forgebell::adapters::{self, Entry, Installation, Notification};
 use forgebell::call::{Call, Request};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{Integration, ProjectFacts, rules};
@@ -91,7 +91,14 @@ fn event(kind: &str) -> Event {
 
 /// Calls nobody, and hands out what would be sent, so that it isn't optimised away.
 fn calling(integration: &Integration, event: &Event, message: &Message) -> Request {
-    let note = Notification { id: "0123456789abcdef", event, message, target: "", now: NOW };
+    let note = Notification {
+        id: "0123456789abcdef",
+        event,
+        message,
+        target: "",
+        now: NOW,
+        installation: &Installation::default(),
+    };
     let Call { request, .. } = slack().call(&integration.settings, &note).expect("a call can be made");
     request
 }

@@ -3,6 +3,9 @@
 //! An adapter makes a [`Call`]: a [`Request`] and how its answer is read. `wire` sends the request and brings a
 //! [`Response`]; the call's reader turns that into an [`Answer`]. A [`Failure`] is named by its consequence, and
 //! keeps its type until `pipeline::retry` has decided what follows. A [`Bucket`] is what limits the pace of calls.
+//! [`Mail`] is in `mail.rs`.
+
+mod mail;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,19 +15,83 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 
+pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
+
 /// A request, and how its answer is read.
 pub struct Call {
     pub request: Request,
     pub read: Read,
+    /// What follows where no answer came at all; `None` where then the attempt has failed.
+    pub unanswered: Option<Unanswered>,
 }
 
 /// Reads an answer. It may hold what it needs to know; it is called once.
 pub type Read = Box<dyn FnOnce(&Response) -> Answer + Send>;
 
+/// Makes do without an answer, given why none came.
+pub type Unanswered = Box<dyn FnOnce(&str) -> Answer + Send>;
+
+impl Call {
+    /// An HTTP request, and how its answer is read.
+    pub fn http(request: HttpRequest, read: impl FnOnce(&HttpResponse) -> Answer + Send + 'static) -> Self {
+        let read: Read = Box::new(|response| match response {
+            Response::Http(response) => read(response),
+            Response::Smtp(_) | Response::Written => unexpected(),
+        });
+        Self { request: Request::Http(request), read, unanswered: None }
+    }
+
+    /// A mail, and how the relay's last reply is read.
+    pub fn smtp(mail: Mail, read: impl FnOnce(&SmtpReply) -> Answer + Send + 'static) -> Self {
+        let read: Read = Box::new(|response| match response {
+            Response::Smtp(reply) => read(reply),
+            Response::Http(_) | Response::Written => unexpected(),
+        });
+        Self { request: Request::Smtp(Box::new(mail)), read, unanswered: None }
+    }
+
+    /// Bytes for a service that never answers: what was written counts as taken.
+    pub fn tcp(request: TcpRequest) -> Self {
+        Self { request: Request::Tcp(request), read: Box::new(|_| Answer::Taken), unanswered: None }
+    }
+
+    /// The same call; where no answer comes, it goes on like this instead of failing.
+    #[must_use]
+    pub fn or_unanswered(self, unanswered: impl FnOnce(&str) -> Answer + Send + 'static) -> Self {
+        Self { unanswered: Some(Box::new(unanswered)), ..self }
+    }
+}
+
+/// Only a bug in a transport brings an answer of another kind than was asked for.
+fn unexpected() -> Answer {
+    Answer::Failed(Failure::Rejected(
+        "a bug of ours: the answer is of another kind than the request".to_owned(),
+    ))
+}
+
 /// What goes over a wire.
 #[derive(Clone, Debug)]
 pub enum Request {
     Http(HttpRequest),
+    /// One mail for one recipient, through the relay that the operator configured.
+    Smtp(Box<Mail>),
+    Tcp(TcpRequest),
+}
+
+/// Bytes for a service that never answers: connect, write, close.
+#[derive(Clone)]
+pub struct TcpRequest {
+    pub host: String,
+    pub port: u16,
+    pub body: Bytes,
+    /// For the whole of it: connecting, writing, closing.
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for TcpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} ({} bytes)", self.host, self.port, self.body.len())
+    }
 }
 
 /// An HTTP request. Its address and headers may hold credentials: `Debug` shows neither.
@@ -36,6 +103,20 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// For the whole of it: connecting, sending, reading the answer.
     pub timeout: Duration,
+    pub reach: Reach,
+    /// How much of the answer's body is read, in bytes. With HTTP/1 what is longer costs its connection.
+    pub answer_limit: usize,
+    /// How long the answer may be given again to whoever asks the same: only for what does not change.
+    pub keep: Option<Duration>,
+}
+
+/// Whose address it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// An integration's, set up by any of many hands: the guard judges where it leads.
+    Guarded,
+    /// The operator's own, from the daemon's configuration: it may well be in a private network.
+    Operator,
 }
 
 /// The methods that adapters use.
@@ -57,14 +138,29 @@ impl Method {
 }
 
 impl HttpRequest {
-    /// A POST of JSON, with the time-out that chat services get.
+    /// What services answer is short: of more than this, nothing is read.
+    pub const ANSWER_LIMIT: usize = 64 * 1024;
+
+    /// A request without headers or a body, with the time-out that chat services get.
+    pub fn new(method: Method, url: url::Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            timeout: Duration::from_secs(10),
+            reach: Reach::Guarded,
+            answer_limit: Self::ANSWER_LIMIT,
+            keep: None,
+        }
+    }
+
+    /// A POST of JSON.
     pub fn post_json(url: url::Url, body: &serde_json::Value) -> Self {
         Self {
-            method: Method::Post,
-            url,
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.to_string().into(),
-            timeout: Duration::from_secs(10),
+            ..Self::new(Method::Post, url)
         }
     }
 
@@ -111,9 +207,13 @@ impl BucketKey {
 #[derive(Clone, Debug)]
 pub enum Response {
     Http(HttpResponse),
+    /// The relay's last reply, good or bad.
+    Smtp(SmtpReply),
+    /// All bytes were written and the connection closed in order. There is no other answer.
+    Written,
 }
 
-/// An HTTP answer, cut at 64 KiB.
+/// An HTTP answer, cut at the request's limit.
 #[derive(Clone, Debug)]
 pub struct HttpResponse {
     pub status: u16,
@@ -165,7 +265,18 @@ pub enum Failure {
     /// The address is dead. After this many confirmations in a row the integration is switched off.
     Gone { why: String, confirmations: u8 },
     /// Too fast: the whole destination waits, and no attempt is counted.
-    Throttled { wait: Option<Duration>, why: String },
+    Throttled {
+        wait: Option<Duration>,
+        why: String,
+        /// Not this destination alone, but whoever shares a bucket with it (a token, a workspace, a host).
+        wide: bool,
+    },
+    /// It answers, but will not take this one now (a mailbox that is full, a greylist): again on schedule, not before
+    /// `wait`, and nobody else waits for it.
+    Deferred { wait: Option<Duration>, why: String },
+    /// It takes nothing from us at all until somebody changes something (a relay that refuses our login): the whole
+    /// destination waits, and no attempt is counted.
+    ShutOut(String),
     /// Down, slow or unreachable: again on schedule, not before `wait`.
     Unavailable {
         /// It may have our message all the same (it was sent, and no answer came).
@@ -183,6 +294,8 @@ impl Failure {
             Self::Misconfigured(_) => "misconfigured",
             Self::Gone { .. } => "gone",
             Self::Throttled { .. } => "throttled",
+            Self::Deferred { .. } => "deferred",
+            Self::ShutOut(_) => "shut_out",
             Self::Unavailable { .. } => "unavailable",
         }
     }
@@ -191,9 +304,29 @@ impl Failure {
         match self {
             Self::Rejected(why)
             | Self::Misconfigured(why)
+            | Self::ShutOut(why)
             | Self::Gone { why, .. }
             | Self::Throttled { why, .. }
+            | Self::Deferred { why, .. }
             | Self::Unavailable { why, .. } => why,
+        }
+    }
+}
+
+impl Failure {
+    /// The same failure, its reason put otherwise.
+    #[must_use]
+    pub fn map_why(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Rejected(why) => Self::Rejected(change(why)),
+            Self::Misconfigured(why) => Self::Misconfigured(change(why)),
+            Self::ShutOut(why) => Self::ShutOut(change(why)),
+            Self::Gone { why, confirmations } => Self::Gone { why: change(why), confirmations },
+            Self::Throttled { wait, why, wide } => Self::Throttled { wait, why: change(why), wide },
+            Self::Deferred { wait, why } => Self::Deferred { wait, why: change(why) },
+            Self::Unavailable { maybe_taken, wait, why } => {
+                Self::Unavailable { maybe_taken, wait, why: change(why) }
+            }
         }
     }
 }
@@ -213,7 +346,7 @@ pub fn by_status(response: &HttpResponse) -> Answer {
     let wait = response.retry_after();
     Answer::Failed(match response.status {
         200..=299 => return Answer::Taken,
-        429 => Failure::Throttled { wait, why },
+        429 => Failure::Throttled { wait, why, wide: false },
         408 | 425 | 500 | 502..=504 | 505..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
         410 => Failure::Gone { why, confirmations: 1 },
         300..=399 | 401 | 403..=405 | 407 | 501 => Failure::Misconfigured(why),

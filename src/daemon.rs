@@ -84,6 +84,7 @@ pub async fn run(
         switches: switches.clone(),
         clock: clock.clone(),
         patience: Arc::new(config.patience.clone()),
+        installation: Arc::new(config.installation.clone()),
     };
     let policy = Policy {
         retry: config.retry.clone(),

@@ -29,12 +29,12 @@
 //! | [`integration`] | who wants to know, and the rules by which they choose | `event`, `settings` |
 //! | [`call`] | requests, answers, failures: data | `digest` |
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules |
-//! | [`wire`] | how it gets out: the guard, the pace, the HTTP client | `call` |
+//! | [`wire`] | how it gets out: the guard, the pace, HTTP, mail, bare TCP | `call`, `settings`' secrets |
 //! | [`store`] | what must survive: inbox, outbox, quarantine, ledger | `event`, `integration`, `call` |
 //! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `store`'s snapshot, `digest` |
 //! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
 //! | [`api`] | the doors: events in, health and metrics out | all above but `wire`'s insides |
-//! | [`config`] | every setting of the daemon, read and checked | each room's own `Config` |
+//! | [`config`] | every setting of the daemon, read and checked | each room's own `Config`, `adapters`' installation |
 //! | [`daemon`] | the wiring, start to stop | everything; it decides nothing |
 //! | [`cli`], [`demo`] | what a person runs | everything |
 //! | [`digest`] | short stable names | nothing of ours |

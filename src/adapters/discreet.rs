@@ -1,7 +1,7 @@
 //! Keeps credentials out of failures. Services quote the address they were called at, proxies the whole request:
 //! what they say goes into records and logs, so whatever of it was secret in the request is masked there.
 
-use crate::call::{Answer, Call, Failure, HttpRequest, Request};
+use crate::call::{Answer, Call, HttpRequest, Request, Unanswered};
 use crate::settings::Secret;
 
 /// Shorter parts of an address are words (`services`, `hooks`) or names (`T01ABCDEF`); secrets are longer.
@@ -15,20 +15,28 @@ pub(super) fn discreet(call: Call) -> Call {
 }
 
 fn hiding(call: Call, mut secrets: Vec<String>) -> Call {
-    let Request::Http(request) = &call.request;
-    secrets.extend(secrets_of(request));
+    if let Request::Http(request) = &call.request {
+        secrets.extend(secrets_of(request));
+    }
     // The longest first, so that no part of one is masked before the whole.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets.dedup();
-    let read = call.read;
+    let Call { request, read, unanswered } = call;
+    let without_answer = secrets.clone();
     Call {
-        request: call.request,
-        read: Box::new(move |response| match read(response) {
-            Answer::Failed(failure) => Answer::Failed(masked(failure, &secrets)),
-            // The next half's answer may quote the first one's credentials too.
-            Answer::Then(next) => Answer::Then(hiding(next, secrets)),
-            Answer::Taken => Answer::Taken,
-        }),
+        request,
+        read: Box::new(move |response| hidden(read(response), secrets)),
+        unanswered: unanswered
+            .map(|unanswered| -> Unanswered { Box::new(move |why| hidden(unanswered(why), without_answer)) }),
+    }
+}
+
+fn hidden(answer: Answer, secrets: Vec<String>) -> Answer {
+    match answer {
+        Answer::Failed(failure) => Answer::Failed(failure.map_why(|why| mask(why, &secrets))),
+        // The next half's answer may quote the first one's credentials too.
+        Answer::Then(next) => Answer::Then(hiding(next, secrets)),
+        Answer::Taken => Answer::Taken,
     }
 }
 
@@ -58,19 +66,6 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
     secrets
 }
 
-fn masked(failure: Failure, secrets: &[String]) -> Failure {
-    let mask = |why: String| mask(why, secrets);
-    match failure {
-        Failure::Rejected(why) => Failure::Rejected(mask(why)),
-        Failure::Misconfigured(why) => Failure::Misconfigured(mask(why)),
-        Failure::Gone { why, confirmations } => Failure::Gone { why: mask(why), confirmations },
-        Failure::Throttled { wait, why } => Failure::Throttled { wait, why: mask(why) },
-        Failure::Unavailable { maybe_taken, wait, why } => {
-            Failure::Unavailable { maybe_taken, wait, why: mask(why) }
-        }
-    }
-}
-
 fn mask(why: String, secrets: &[String]) -> String {
     let mut why = why;
     for secret in secrets {
@@ -89,45 +84,24 @@ fn mask(why: String, secrets: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::call::{HttpResponse, Method, Response, by_status};
 
     fn call(url: &str, next: Option<Call>) -> Call {
         let request = HttpRequest {
-            method: Method::Post,
-            url: url.parse().expect("a URL"),
             headers: vec![("authorization", "Bearer s3cr3t-t0ken".to_owned())],
-            body: Bytes::new(),
-            timeout: std::time::Duration::from_secs(1),
+            ..HttpRequest::new(Method::Post, url.parse().expect("a URL"))
         };
-        let read = move |response: &Response| {
-            let Response::Http(response) = response;
-            next.map_or_else(|| by_status(response), Answer::Then)
-        };
-        Call { request: Request::Http(request), read: Box::new(read) }
+        Call::http(request, move |response| next.map_or_else(|| by_status(response), Answer::Then))
     }
 
     fn why(call: Call, body: &str) -> String {
-        let body = body.to_owned().into();
         let at = jiff::Timestamp::UNIX_EPOCH;
-        let response = Response::Http(HttpResponse { status: 404, headers: Vec::new(), body, at });
-        match (call.read)(&response) {
+        let answer = HttpResponse { status: 404, headers: Vec::new(), body: body.to_owned().into(), at };
+        match (call.read)(&Response::Http(answer)) {
             Answer::Failed(failure) => failure.why().to_owned(),
-            Answer::Then(next) => why(next, &response.text_for_tests()),
+            Answer::Then(next) => why(next, body),
             Answer::Taken => panic!("taken"),
-        }
-    }
-
-    trait TextForTests {
-        fn text_for_tests(&self) -> String;
-    }
-
-    impl TextForTests for Response {
-        fn text_for_tests(&self) -> String {
-            let Self::Http(response) = self;
-            response.text().into_owned()
         }
     }
 

@@ -11,9 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, by_status, describe,
-};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup};
@@ -89,13 +87,7 @@ impl Adapter for Mattermost {
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
         let url = settings.webhook.expose().clone();
-        Ok(Call {
-            request: Request::Http(HttpRequest::post_json(url, &post(settings, note))),
-            read: Box::new(|response| {
-                let Response::Http(response) = response;
-                read(response)
-            }),
-        })
+        Ok(Call::http(HttpRequest::post_json(url, &post(settings, note)), read))
     }
 }
 
@@ -143,7 +135,8 @@ fn read(response: &HttpResponse) -> Answer {
             // Not what the server says; but nothing says either that it did not take the post.
             _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
         },
-        429 => Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why }),
+        // Its limiter counts by sender: all hooks of the host are meant.
+        429 => Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why, wide: true }),
         _ => by_status(response),
     }
 }

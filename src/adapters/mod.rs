@@ -6,13 +6,15 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells. Two files are no adapters: `attachment` holds what Slack's kin share, and
-//! `discreet` keeps credentials out of what services' answers let us say.
+//! adapter may know of what it tells, [`Installation`] what it may know of where. Three files are no adapters:
+//! `attachment` holds what Slack's kin share, `discreet` keeps credentials out of what services' answers let us say,
+//! and `installation` is the operator's part.
 
 mod attachment;
 #[cfg(test)]
 mod contract;
 mod discreet;
+pub mod installation;
 mod mattermost;
 mod slack;
 
@@ -26,6 +28,8 @@ use crate::event::{Event, Triggers};
 use crate::integration::Family;
 use crate::message::Message;
 use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
+
+pub use installation::Installation;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
@@ -48,7 +52,8 @@ pub trait Adapter: 'static {
 
     /// Whom an event goes to: each becomes a delivery of its own, so that a retry never says a thing twice elsewhere.
     /// `channels` are those that the integration's settings name for this event; the empty target is the address's own.
-    fn targets(_settings: &Self::Settings, channels: &[String]) -> Vec<String> {
+    /// Targets are stored and shown: they are never secrets.
+    fn targets(_settings: &Self::Settings, _event: &Event, channels: &[String]) -> Vec<String> {
         if channels.is_empty() { vec![String::new()] } else { channels.to_vec() }
     }
 
@@ -120,6 +125,7 @@ pub struct Notification<'a> {
     pub target: &'a str,
     /// Adapters have no clock.
     pub now: Timestamp,
+    pub installation: &'a Installation,
 }
 
 /// An adapter with its types forgotten.
@@ -128,7 +134,7 @@ pub struct Entry {
     /// Its own settings; the shared ones follow from [`About::offers`].
     pub fields: &'static [Field],
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
-    targets: fn(&Parsed, &[String]) -> Vec<String>,
+    targets: fn(&Parsed, &Event, &[String]) -> Vec<String>,
     buckets: fn(&Parsed, &str) -> Vec<Bucket>,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call, Failure>,
 }
@@ -143,7 +149,7 @@ impl Entry {
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
             },
-            targets: |settings, channels| A::targets(settings_of::<A>(settings), channels),
+            targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             buckets: |settings, target| A::buckets(settings_of::<A>(settings), target),
             call: |settings, note| A::call(settings_of::<A>(settings), note).map(discreet::discreet),
         }
@@ -158,8 +164,8 @@ impl Entry {
     }
 
     /// See [`Adapter::targets`].
-    pub fn targets(&self, settings: &Parsed, channels: &[String]) -> Vec<String> {
-        (self.targets)(settings, channels)
+    pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Vec<String> {
+        (self.targets)(settings, event, channels)
     }
 
     /// See [`Adapter::buckets`].

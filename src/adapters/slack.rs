@@ -14,9 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, by_status, describe,
-};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Body, Limit, Markup, Span, Text};
@@ -100,13 +98,8 @@ impl Adapter for Slack {
         let url = settings.webhook.expose();
         let workflow = is_workflow(url);
         let body = if workflow { variables(note) } else { post(settings, note) };
-        Ok(Call {
-            request: Request::Http(HttpRequest::post_json(url.clone(), &body)),
-            read: Box::new(move |response| {
-                let Response::Http(response) = response;
-                read(response, workflow)
-            }),
-        })
+        let request = HttpRequest::post_json(url.clone(), &body);
+        Ok(Call::http(request, move |response| read(response, workflow)))
     }
 }
 
@@ -268,7 +261,9 @@ fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
         | "channel_is_archived" => Failure::Misconfigured(why),
         "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token"
         | "no_active_hooks" => Failure::Gone { why, confirmations: CONFIRMATIONS },
-        "rate_limited" | "ratelimited" => Failure::Throttled { wait: response.retry_after(), why },
+        "rate_limited" | "ratelimited" => {
+            Failure::Throttled { wait: response.retry_after(), why, wide: false }
+        }
         "rollup_error" => Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why },
         _ => return None,
     })

@@ -233,13 +233,7 @@ async fn greet(listen: SocketAddr, config: &wire::Config) -> bool {
     let (Ok(wire), Ok(url)) = (Wire::new(&config), format!("http://{near}/healthz").parse()) else {
         return false;
     };
-    let request = HttpRequest {
-        method: Method::Get,
-        url,
-        headers: Vec::new(),
-        body: bytes::Bytes::new(),
-        timeout: Duration::from_secs(3),
-    };
+    let request = HttpRequest { timeout: Duration::from_secs(3), ..HttpRequest::new(Method::Get, url) };
     matches!(wire.send(&Request::Http(request)).await, Ok(Response::Http(response)) if response.status == 200)
 }
 

@@ -230,7 +230,7 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     }
     text.push('\n');
     for (number, attempt) in &detail.attempts {
-        let status = attempt.status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+        let status = attempt.status.map(|status| format!(", answered {status}")).unwrap_or_default();
         let latency =
             if attempt.latency_ms > 0 { format!(", {} ms", attempt.latency_ms) } else { String::new() };
         let _ = writeln!(
@@ -371,7 +371,7 @@ mod tests {
     fn a_page_tells_of_every_attempt_and_why_it_waits() {
         let page = page(&detail(), true, at(0));
         for part in
-            ["delivery 7: waiting", "#ops", "HTTP 429", "60 s ago", "asked for a rest", "\"object_kind\""]
+            ["delivery 7: waiting", "#ops", "answered 429", "60 s ago", "asked for a rest", "\"object_kind\""]
         {
             assert!(page.contains(part), "{part} is missing in\n{page}");
         }

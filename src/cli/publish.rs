@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let configured = if config.amqp.enabled { Way::Broker } else { Way::Http };
     let to = match args.to.or(named).unwrap_or(configured) {
         Way::Broker => To::broker(&config, args.url.as_deref()).await?,
-        Way::Http => To::Http(door(&config, &args)?),
+        Way::Http => To::Http(Box::new(door(&config, &args)?)),
     };
     let mut code = ExitCode::SUCCESS;
     let several = args.files.len() > 1;
@@ -104,7 +104,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 /// Where events are handed in.
 pub(crate) enum To {
     Broker(Box<Publisher>),
-    Http(Door),
+    Http(Box<Door>),
 }
 
 /// An event, as a forge sends it: bytes, and what is said beside them.

@@ -21,11 +21,11 @@ use super::options::Options;
 use super::table::printable;
 use super::{complain, say, say_json};
 use crate::adapters::{self, Entry};
-use crate::call::{HttpRequest, Request};
+use crate::call::{HttpRequest, Mail, Mailbox, Request};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
-use crate::pipeline::attempt::{Report, attempt, first_call};
+use crate::pipeline::attempt::{Report, Telling, attempt};
 use crate::pipeline::retry::Outcome;
 use crate::provision;
 use crate::settings::Secret;
@@ -95,10 +95,19 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         None => targets(entry, &integration, &event),
     };
     let id = event.id.to_string();
+    let telling = |target| Telling {
+        entry,
+        integration: &integration,
+        event: &event,
+        target,
+        id: &id,
+        now: daemon::now(),
+        installation: &config.installation,
+    };
     if args.dry_run {
         let mut requests = Vec::new();
         for target in &targets {
-            let request = request(entry, &integration, &event, target, &id, &secrets)?;
+            let request = request(telling(target), &secrets)?;
             if args.json {
                 requests.push(secrets.mask_json(request_json(target, &request)));
             } else {
@@ -116,7 +125,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let mut code = ExitCode::SUCCESS;
     let mut attempts = Vec::new();
     for target in &targets {
-        let report = attempt(&wire, entry, &integration, &event, target, &id, daemon::now()).await;
+        let report = attempt(&wire, telling(target)).await;
         if report.outcome != Outcome::Delivered {
             code = ExitCode::FAILURE;
         }
@@ -146,7 +155,7 @@ fn event(args: &Args) -> anyhow::Result<Event> {
 
 fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
-    entry.targets(&integration.settings, channels)
+    entry.targets(&integration.settings, event, channels)
 }
 
 /// An integration that is written nowhere, read as if it stood in a file; and what must not be printed of it.
@@ -258,22 +267,57 @@ impl Secrets {
 }
 
 /// The request as it would go out.
-fn request(
-    entry: &Entry,
-    integration: &Integration,
-    event: &Event,
-    target: &str,
-    id: &str,
-    secrets: &Secrets,
-) -> anyhow::Result<HttpRequest> {
-    let call = first_call(entry, integration, event, target, id, daemon::now())
+fn request(telling: Telling<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
+    let call = telling
+        .first_call()
         .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask(outcome_words(&outcome))))?;
-    let Request::Http(request) = call.request;
-    Ok(request)
+    Ok(call.request)
+}
+
+/// A request for a person to read.
+fn shown(request: &Request) -> String {
+    match request {
+        Request::Http(request) => shown_http(request),
+        Request::Smtp(mail) => shown_mail(mail),
+        Request::Tcp(request) => {
+            format!("TCP {}:{}\n\n{}", request.host, request.port, String::from_utf8_lossy(&request.body))
+        }
+    }
+}
+
+/// The mail's headers and its text; the HTML says the same.
+fn shown_mail(mail: &Mail) -> String {
+    let mailbox = |mailbox: &Mailbox| format!("{} <{}>", mailbox.name, mailbox.address);
+    let mut text = format!("From: {}\nTo: {}\n", mailbox(&mail.from), mail.to);
+    let mut add = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name}: {}", printable(value));
+    };
+    if let Some(reply_to) = &mail.reply_to {
+        add("Reply-To", &mailbox(reply_to));
+    }
+    add("Subject", &mail.subject);
+    add("Message-ID", &mail.message_id);
+    if let Some(thread) = &mail.thread {
+        add("References", thread);
+    }
+    mail.headers.iter().for_each(|(name, value)| add(name, value));
+    format!("{text}\n{}\n", mail.text)
+}
+
+fn request_json(target: &str, request: &Request) -> Json {
+    match request {
+        Request::Http(request) => http_json(target, request),
+        Request::Smtp(mail) => json!({ "target": target, "mail": mail }),
+        Request::Tcp(request) => json!({
+            "target": target,
+            "tcp": format!("{}:{}", request.host, request.port),
+            "body": String::from_utf8_lossy(&request.body),
+        }),
+    }
 }
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
-fn shown(request: &HttpRequest) -> String {
+fn shown_http(request: &HttpRequest) -> String {
     let mut text = format!("{} {}\n", request.method.word(), address(request));
     for (name, value) in &request.headers {
         let _ = writeln!(text, "{name}: {}", printable(header(name, value)));
@@ -282,7 +326,7 @@ fn shown(request: &HttpRequest) -> String {
     text
 }
 
-fn request_json(target: &str, request: &HttpRequest) -> Json {
+fn http_json(target: &str, request: &HttpRequest) -> Json {
     let headers =
         request.headers.iter().map(|(name, value)| ((*name).to_owned(), header(name, value).into()));
     let body = serde_json::from_slice(&request.body)
@@ -339,7 +383,7 @@ fn report_json(target: &str, report: &Report) -> Json {
 }
 
 fn ending(report: &Report) -> String {
-    let status = report.status.map(|status| format!("HTTP {status}")).unwrap_or_default();
+    let status = report.status.map(|status| format!("answered {status}")).unwrap_or_default();
     let took = report.took.map(|took| format!("{} ms", took.as_millis())).unwrap_or_default();
     let facts = [status, took].into_iter().filter(|fact| !fact.is_empty()).collect::<Vec<_>>().join(", ");
     let words = outcome_words(&report.outcome);
@@ -357,18 +401,33 @@ fn outcome_words(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
-    use crate::adapters::ADAPTERS;
+    use crate::adapters::{ADAPTERS, Installation};
     use crate::cli::explain::every_payload;
+    use crate::settings::Field;
 
     const SECRET: &str = "https://chat.example.com/hooks/deepsecretdeepsecret";
 
-    fn settings() -> Vec<(String, String)> {
-        vec![("webhook".to_owned(), SECRET.to_owned()), ("channel".to_owned(), "#ops, #dev".to_owned())]
-    }
-
     fn no_files(_: &Path) -> std::io::Result<String> {
         Err(std::io::Error::other("there are no files here"))
+    }
+
+    fn examples(entry: &Entry) -> Vec<(String, String)> {
+        let example = |field: &Field| (field.name.to_owned(), field.example.to_owned());
+        entry.fields.iter().map(example).collect()
+    }
+
+    fn telling<'a>(
+        entry: &'static Entry,
+        integration: &'a Integration,
+        event: &'a Event,
+        target: &'a str,
+    ) -> Telling<'a> {
+        static INSTALLATION: LazyLock<Installation> = LazyLock::new(Installation::default);
+        let now = daemon::now();
+        Telling { entry, integration, event, target, id: "id-1", now, installation: &INSTALLATION }
     }
 
     #[test]
@@ -377,16 +436,18 @@ mod tests {
         let mut tried = 0;
         for (entry, event) in ADAPTERS.iter().flat_map(|entry| events.iter().map(move |event| (entry, event)))
         {
-            let (integration, secrets) = one_off(entry, &settings(), event, no_files).unwrap();
+            let (integration, secrets) = one_off(entry, &examples(entry), event, no_files).unwrap();
             for target in targets(entry, &integration, event) {
-                match request(entry, &integration, event, &target, "id-1", &secrets) {
+                match request(telling(entry, &integration, event, &target), &secrets) {
                     Ok(request) => {
                         tried += 1;
-                        let json = secrets.mask_json(request_json(&target, &request));
-                        assert!(!json.to_string().contains("deepsecret"), "{json:#}");
+                        let json = secrets.mask_json(request_json(&target, &request)).to_string();
                         let text = secrets.mask(shown(&request));
-                        assert!(text.contains("POST https://chat.example.com/****"), "{text}");
-                        assert!(!text.contains("deepsecret"), "{text}");
+                        for secret in entry.fields.iter().filter(|field| field.kind.is_secret()) {
+                            let path = secret.example.splitn(4, '/').last().unwrap_or_default();
+                            assert!(!json.contains(path), "{json}");
+                            assert!(!text.contains(path), "{text}");
+                        }
                     }
                     Err(why) => assert!(why.to_string().starts_with("nothing would be sent"), "{why:#}"),
                 }
@@ -423,7 +484,7 @@ mod tests {
         payload["object_attributes"]["title"] = SECRET.into();
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();
         let (integration, secrets) = one_off(entry, &settings, &event, read).unwrap();
-        let request = request(entry, &integration, &event, "", "id-1", &secrets).unwrap();
+        let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
         let json = secrets.mask_json(request_json("", &request)).to_string();
         for text in [secrets.mask(shown(&request)), json] {
             assert!(text.contains("Put the weather first") && !text.contains("deepsecret"), "{text}");
@@ -449,7 +510,7 @@ mod tests {
         let mut request = HttpRequest::post_json(SECRET.parse().unwrap(), &serde_json::json!({}));
         request.headers.push(("authorization", "Bearer deepsecret".to_owned()));
         request.headers.push(("x-some-token", "deepsecret".to_owned()));
-        let text = shown(&request);
+        let text = shown_http(&request);
         assert!(text.contains("authorization: ****") && !text.contains("deepsecret"), "{text}");
     }
 

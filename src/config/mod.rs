@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::adapters::Installation;
 use crate::wire::Config as Wire;
 use tree::Tree;
 
@@ -34,7 +35,10 @@ pub struct Config {
     pub http: crate::api::Config,
     pub amqp: crate::pipeline::amqp::Config,
     pub store: crate::store::Config,
+    /// `[wire]`, and `[smtp]` within it.
     pub wire: Wire,
+    /// `[mail]` and `[forge]`.
+    pub installation: Installation,
     pub pace: crate::wire::pace::Config,
     pub delivery: crate::pipeline::Config,
     pub retry: crate::pipeline::retry::Config,
@@ -153,6 +157,9 @@ impl Config {
         let amqp = tree.section("amqp", rules::amqp);
         let store = tree.section("store", rules::store);
         let wire = tree.section("wire", rules::wire);
+        let smtp = tree.section("smtp", rules::smtp);
+        let mail = tree.section("mail", rules::mail);
+        let forge = tree.section("forge", rules::forge);
         let pace = tree.section("pace", rules::pace);
         let delivery = tree.section("delivery", rules::delivery);
         let retry = tree.section("retry", rules::retry);
@@ -168,7 +175,8 @@ impl Config {
                 http: http?,
                 amqp: amqp?,
                 store: store?,
-                wire: with_proxies(wire?, proxies),
+                wire: Wire { smtp: smtp?, ..with_proxies(wire?, proxies) },
+                installation: Installation { mail: mail?, forge: forge? },
                 pace: pace?,
                 delivery: delivery?,
                 retry: retry?,

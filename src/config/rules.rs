@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{Node, Patience};
+use crate::adapters::installation::forge::Config as Forge;
+use crate::adapters::installation::mail::Config as Mail;
 use crate::api::Config as Http;
 use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::Config as Amqp;
@@ -10,6 +12,7 @@ use crate::pipeline::retry::Config as Retry;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
 use crate::wire::pace::Config as Pace;
+use crate::wire::smtp::Config as Smtp;
 
 /// What is wrong: a key, and why it would not work.
 pub(super) type Problem = (String, &'static str);
@@ -74,6 +77,39 @@ pub(super) fn store(config: &Store) -> Vec<Problem> {
 
 pub(super) fn wire(config: &Wire) -> Vec<Problem> {
     broken(&[(config.connect_timeout > NONE, "connect_timeout", ABOVE_0)])
+}
+
+pub(super) fn smtp(config: &Smtp) -> Vec<Problem> {
+    broken(&[
+        (
+            config.username.is_empty() || !config.password.is_blank(),
+            "password",
+            "is needed, since smtp.username is set; set it, or smtp.password_file",
+        ),
+        (config.connections > 0, "connections", ABOVE_0),
+        (config.mails_per_connection > 0, "mails_per_connection", ABOVE_0),
+        (config.connect_timeout > NONE, "connect_timeout", ABOVE_0),
+        (config.command_timeout > NONE, "command_timeout", ABOVE_0),
+        (config.content_timeout > NONE, "content_timeout", ABOVE_0),
+    ])
+}
+
+pub(super) fn mail(config: &Mail) -> Vec<Problem> {
+    let is_address =
+        |text: &str| text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    broken(&[
+        (is_address(&config.from), "from", "must be a mail address"),
+        (config.reply_to.is_empty() || is_address(&config.reply_to), "reply_to", "must be a mail address"),
+    ])
+}
+
+pub(super) fn forge(config: &Forge) -> Vec<Problem> {
+    let is_address =
+        |text: &str| text.is_empty() || text.starts_with("http://") || text.starts_with("https://");
+    broken(&[
+        (is_address(&config.url), "url", "must begin with http:// or https://"),
+        (is_address(&config.api_url), "api_url", "must begin with http:// or https://"),
+    ])
 }
 
 pub(super) fn pace(config: &Pace) -> Vec<Problem> {

@@ -85,7 +85,7 @@ impl Stage {
         let to = if config.amqp.enabled {
             To::to_broker(&config.amqp).await?
         } else {
-            To::Http(Door::new(&config.wire, url, Some(token.clone()))?)
+            To::Http(Box::new(Door::new(&config.wire, url, Some(token.clone()))?))
         };
         let over = HashMap::new();
         Ok(Self { stand_ins, receipts, door, token, to, config, store, daemon, shutdown, over, folder })

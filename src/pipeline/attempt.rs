@@ -13,7 +13,7 @@ use tracing::debug;
 use super::board::{Job, JobEvent};
 use super::retry::Outcome;
 use super::{Clock, Switches, signed};
-use crate::adapters::{self, Entry, Notification};
+use crate::adapters::{self, Entry, Installation, Notification};
 use crate::call::{Answer, Bucket, Call, Failure, Response};
 use crate::digest::Digest;
 use crate::event::Event;
@@ -34,6 +34,7 @@ pub struct Attempts {
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
     pub patience: Arc<BTreeMap<String, Duration>>,
+    pub installation: Arc<Installation>,
 }
 
 /// A delivery whose integration was found to be there and willing.
@@ -46,7 +47,7 @@ pub(super) struct Prepared {
 #[derive(Clone, Debug)]
 pub struct Report {
     pub outcome: Outcome,
-    /// The HTTP status of the last answer, where there was one.
+    /// The HTTP status of the last answer, or the mail relay's last reply, where there was one.
     pub status: Option<u16>,
     /// From the first byte sent to the last answer read; `None` where nothing was sent.
     pub took: Option<Duration>,
@@ -102,18 +103,16 @@ impl Attempts {
                 }
             }
         };
-        let id = notification_id(&job.delivery);
-        let target = &job.delivery.target;
-        attempt(
-            &*self.transport,
-            prepared.entry,
-            &prepared.integration,
-            &event,
-            target,
-            &id,
-            self.clock.now(),
-        )
-        .await
+        let telling = Telling {
+            entry: prepared.entry,
+            integration: &prepared.integration,
+            event: &event,
+            target: &job.delivery.target,
+            id: &notification_id(&job.delivery),
+            now: self.clock.now(),
+            installation: &self.installation,
+        };
+        attempt(&*self.transport, telling).await
     }
 }
 
@@ -123,54 +122,55 @@ impl Prepared {
     }
 }
 
-/// One attempt to tell one target of one event.
-pub async fn attempt(
-    transport: &dyn Transport,
-    entry: &Entry,
-    integration: &Integration,
-    event: &Event,
-    target: &str,
-    id: &str,
-    now: Timestamp,
-) -> Report {
-    let call = match first_call(entry, integration, event, target, id, now) {
-        Ok(call) => call,
-        Err(outcome) => return Report::unsent(outcome),
-    };
-    carry_out(transport, call).await
+/// Who is told of what, by whom.
+#[derive(Clone, Copy)]
+pub struct Telling<'a> {
+    pub entry: &'static Entry,
+    pub integration: &'a Integration,
+    pub event: &'a Event,
+    pub target: &'a str,
+    /// See [`notification_id`].
+    pub id: &'a str,
+    pub now: Timestamp,
+    pub installation: &'a Installation,
 }
 
-/// The call that an attempt begins with: what `send --dry-run` prints.
-///
-/// # Errors
-/// The outcome, where nothing need be sent to know it.
-pub fn first_call(
-    entry: &Entry,
-    integration: &Integration,
-    event: &Event,
-    target: &str,
-    id: &str,
-    now: Timestamp,
-) -> Result<Call, Outcome> {
-    let message = compose(event).ok_or_else(|| {
-        Outcome::Cancelled(format!("there is nothing to say of an event of kind {}", event.kind()))
-    })?;
-    let note = Notification { id, event, message: &message, target, now };
-    entry.call(&integration.settings, &note).map_err(Outcome::Failed)
+/// One attempt to tell one target of one event.
+pub async fn attempt(transport: &dyn Transport, telling: Telling<'_>) -> Report {
+    match telling.first_call() {
+        Ok(call) => carry_out(transport, call).await,
+        Err(outcome) => Report::unsent(outcome),
+    }
+}
+
+impl Telling<'_> {
+    /// The call that an attempt begins with: what `send --dry-run` prints.
+    ///
+    /// # Errors
+    /// The outcome, where nothing need be sent to know it.
+    pub fn first_call(self) -> Result<Call, Outcome> {
+        let Self { entry, integration, event, target, id, now, installation } = self;
+        let message = compose(event).ok_or_else(|| {
+            Outcome::Cancelled(format!("there is nothing to say of an event of kind {}", event.kind()))
+        })?;
+        let note = Notification { id, event, message: &message, target, now, installation };
+        entry.call(&integration.settings, &note).map_err(Outcome::Failed)
+    }
 }
 
 async fn carry_out(transport: &dyn Transport, mut call: Call) -> Report {
     let started = Instant::now();
     let mut status = None;
     for _ in 0..CALLS_AT_MOST {
-        let Call { request, read } = call;
+        let Call { request, read, unanswered } = call;
         debug!(?request, "sending");
-        let answer = match transport.send(&request).await {
-            Ok(response) => {
-                status = Some(status_of(&response));
+        let answer = match (transport.send(&request).await, unanswered) {
+            (Ok(response), _) => {
+                status = status_of(&response);
                 read(&response)
             }
-            Err(error) => Answer::Failed(failure_of(error)),
+            (Err(error), Some(unanswered)) => unanswered(&error.to_string()),
+            (Err(error), None) => Answer::Failed(failure_of(error)),
         };
         let outcome = match answer {
             Answer::Taken => Outcome::Delivered,
@@ -186,15 +186,18 @@ async fn carry_out(transport: &dyn Transport, mut call: Call) -> Report {
     Report { outcome: Outcome::Failed(endless), status, took: Some(started.elapsed()) }
 }
 
-fn status_of(response: &Response) -> u16 {
+fn status_of(response: &Response) -> Option<u16> {
     match response {
-        Response::Http(response) => response.status,
+        Response::Http(response) => Some(response.status),
+        Response::Smtp(reply) => Some(reply.code),
+        Response::Written => None,
     }
 }
 
 fn failure_of(error: SendError) -> Failure {
     match error {
         SendError::Refused(why) => Failure::Misconfigured(why),
+        SendError::ShutOut(why) => Failure::ShutOut(why),
         SendError::NotSent(why) => Failure::Unavailable { maybe_taken: false, wait: None, why },
         SendError::NoAnswer(why) => Failure::Unavailable { maybe_taken: true, wait: None, why },
     }

@@ -253,7 +253,7 @@ fn deliveries(integration: &Integration, event: &Event) -> Vec<NewDelivery> {
     let (Some(entry), Some(trigger)) = (adapters::find(integration.slug), event.trigger) else {
         return Vec::new(); // an integration is made from its adapter's entry, and wants only what has a trigger
     };
-    let targets = entry.targets(&integration.settings, integration.channels.for_trigger(trigger));
+    let targets = entry.targets(&integration.settings, event, integration.channels.for_trigger(trigger));
     let new = |target: String| NewDelivery {
         integration: integration.id.clone(),
         destination: entry.destination(&integration.settings, &target),

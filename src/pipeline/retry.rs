@@ -43,6 +43,8 @@ const BREAKER_INITIAL: Duration = Duration::from_secs(5);
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
 /// The first wait for a dead address to be confirmed, and the longest.
 const GONE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(4 * 3600));
+/// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
+const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
@@ -92,8 +94,11 @@ pub enum Consequence {
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The destination asked for a rest.
-    HoldDestination(Timestamp),
+    /// The destination asked for a rest; `wide`, for all who share a bucket with it.
+    HoldDestination {
+        until: Timestamp,
+        wide: bool,
+    },
     /// This integration's way to this target leads nowhere.
     HoldRoute(Timestamp),
     /// One more confirmation that the address is dead; `switch_off` where that was enough of them.
@@ -151,14 +156,34 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
                 consequence: Consequence::HoldRoute(until),
             }
         }
-        Failure::Throttled { wait, .. } => {
+        Failure::ShutOut(_) => {
+            let until = after(of.now, doubling(SHUT_OUT, of.strikes));
+            Ruling {
+                state: NewState::Waiting(until),
+                counts: false,
+                consequence: Consequence::HoldDestination { until, wide: false },
+            }
+        }
+        Failure::Throttled { wait, wide, .. } => {
             let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
             // The wait is a floor: a little more, so that those who wait for the same end do not start together.
             let until = after(of.now, wait + wait.min(Duration::from_secs(2)).mul_f64(of.jitter * 0.5));
             Ruling {
                 state: NewState::Waiting(until),
                 counts: false,
-                consequence: Consequence::HoldDestination(until),
+                consequence: Consequence::HoldDestination { until, wide: *wide },
+            }
+        }
+        Failure::Deferred { wait, .. } => {
+            // The destination is well: its others go on.
+            if of.attempts + 1 >= policy.retry.attempts {
+                return ended(NewState::Failed, true, Consequence::Answers);
+            }
+            let delay = again(of, policy, *wait);
+            Ruling {
+                state: NewState::Waiting(after(of.now, delay)),
+                counts: true,
+                consequence: Consequence::Answers,
             }
         }
         Failure::Unavailable { maybe_taken, wait, .. } => {
@@ -166,10 +191,15 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
             if *maybe_taken && !of.repeatable || of.attempts + 1 >= policy.retry.attempts {
                 return ended(NewState::Failed, true, strike);
             }
-            let delay = delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default());
+            let delay = again(of, policy, *wait);
             Ruling { state: NewState::Waiting(after(of.now, delay)), counts: true, consequence: strike }
         }
     }
+}
+
+/// The schedule's next wait, and no less than the service named.
+fn again(of: Circumstances, policy: &Policy, wait: Option<Duration>) -> Duration {
+    delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default())
 }
 
 /// The rest that a destination gets with this strike, if it is one too many.

@@ -1,5 +1,6 @@
 //! The room's own settings. `config/default.toml` explains each to people; the defaults here are the same.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub idle_per_host: usize,
     /// Networks that may be called though they are not public: `10.20.0.0/16`, `127.0.0.1/32`.
     pub allow_networks: Vec<IpNet>,
+    /// Single services that may be called by bare TCP though they are not public: irkerd on this machine.
+    pub allow_tcp: Vec<SocketAddr>,
     /// Certificates of private authorities (PEM), trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are heeded.
@@ -31,6 +34,9 @@ pub struct Config {
     /// in by whoever reads the environment.
     #[serde(skip)]
     pub proxy_hosts: Vec<String>,
+    /// `[smtp]`, a section of its own.
+    #[serde(skip)]
+    pub smtp: super::smtp::Config,
 }
 
 impl Default for Config {
@@ -40,9 +46,11 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(30),
             idle_per_host: 64,
             allow_networks: Vec::new(),
+            allow_tcp: Vec::new(),
             ca_file: None,
             system_proxy: true,
             proxy_hosts: Vec::new(),
+            smtp: super::smtp::Config::default(),
         }
     }
 }

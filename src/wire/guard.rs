@@ -35,13 +35,46 @@ pub(super) struct Guard(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     allow: Vec<IpNet>,
+    /// Single services that may be called by bare TCP: for daemons on this machine, without opening the rest of it.
+    allow_tcp: Vec<SocketAddr>,
     proxies: Vec<String>,
 }
 
 impl Guard {
     pub(super) fn new(allow: Vec<IpNet>, proxies: &[String]) -> Self {
         let proxies = proxies.iter().map(|host| bare(host)).collect();
-        Self(Arc::new(Inner { allow, proxies }))
+        Self(Arc::new(Inner { allow, allow_tcp: Vec::new(), proxies }))
+    }
+
+    /// Lets bare TCP through to these as well.
+    pub(super) fn allowing_tcp(&self, allow_tcp: Vec<SocketAddr>) -> Self {
+        let Inner { allow, proxies, .. } = &*self.0;
+        Self(Arc::new(Inner { allow: allow.clone(), allow_tcp, proxies: proxies.clone() }))
+    }
+
+    /// What of a host's addresses may be called by bare TCP.
+    pub(super) fn filter_tcp(
+        &self,
+        host: &str,
+        found: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Forbidden> {
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(found.len());
+        for address in found {
+            match self.judge(address.ip()) {
+                Err(kind) if !self.0.allow_tcp.contains(&address) => {
+                    refused = refused.or(Some((address, kind)));
+                }
+                _ => allowed.push(address),
+            }
+        }
+        match refused {
+            Some((address, kind)) if allowed.is_empty() => Err(Forbidden(format!(
+                "{host} is at {}, {kind}; wire.allow_tcp = [\"{address}\"] can permit it",
+                address.ip()
+            ))),
+            _ => Ok(allowed),
+        }
     }
 
     /// Judges an address as it was written, before anything is sent.

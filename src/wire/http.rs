@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,11 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::guard::{Forbidden, Guard};
-use super::{Config, SendError, Transport};
-use crate::call::{HttpRequest, HttpResponse, Method, Request, Response};
-
-/// What of an answer's body is read. The rest stays unread, and with HTTP/1 its connection is closed for it.
-const BODY_LIMIT: usize = 64 * 1024;
+use super::kept::Kept;
+use super::smtp::Relay;
+use super::{Config, SendError, Transport, tcp};
+use crate::call::{HttpRequest, HttpResponse, Method, Reach, Request, Response};
 
 const USER_AGENT: &str = concat!("Forgebell/", env!("CARGO_PKG_VERSION"));
 
@@ -30,11 +30,16 @@ pub enum WireError {
     Client(String),
 }
 
-/// The way out. Clones of the one client inside share its connections.
+/// The way out. Clones share its connections and what it keeps.
 #[derive(Clone, Debug)]
 pub struct Wire {
+    /// Calls what the guard lets pass.
     client: reqwest::Client,
+    /// Calls what the operator named in the configuration.
+    operators: reqwest::Client,
     guard: Guard,
+    kept: Arc<Kept>,
+    relay: Relay,
     connect_timeout: Duration,
 }
 
@@ -45,36 +50,45 @@ impl Wire {
         // Fails where a provider is installed already: another daemon's in this process, and the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
 
-        let guard = Guard::new(config.allow_networks.clone(), &config.proxy_hosts);
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .dns_resolver(guard.clone())
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(config.idle_timeout)
-            .pool_max_idle_per_host(config.idle_per_host)
-            // A connection that died unnoticed would swallow every request that is multiplexed over it.
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .http2_keep_alive_timeout(Duration::from_secs(10))
-            .tls_certs_merge(private_authorities(config)?);
-        if !config.system_proxy {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| WireError::Client(innermost(&error)))?;
-        Ok(Self { client, guard, connect_timeout: config.connect_timeout })
+        let guard = Guard::new(config.allow_networks.clone(), &config.proxy_hosts)
+            .allowing_tcp(config.allow_tcp.clone());
+        Ok(Self {
+            client: client(config, Some(guard.clone()))?,
+            operators: client(config, None)?,
+            guard,
+            kept: Arc::default(),
+            relay: Relay::new(config.smtp.clone()),
+            connect_timeout: config.connect_timeout,
+        })
     }
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
+        let Some(keep) = request.keep else { return self.ask(request).await };
+        if let Some(kept) = self.kept.get(&request.url) {
+            return Ok(kept);
+        }
+        let response = self.ask(request).await?;
+        if (200..=299).contains(&response.status) {
+            self.kept.put(&request.url, &response, keep);
+        }
+        Ok(response)
+    }
+
+    async fn ask(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
         let refused = |why: &dyn std::fmt::Display| {
             SendError::Refused(format!("will not call {}: {why}", request.origin()))
         };
-        self.guard.check(&request.url).map_err(|forbidden| refused(&forbidden))?;
+        let client = match request.reach {
+            Reach::Guarded => {
+                self.guard.check(&request.url).map_err(|forbidden| refused(&forbidden))?;
+                &self.client
+            }
+            Reach::Operator => &self.operators,
+        };
         let headers = headers(request).map_err(|why| refused(&why))?;
         // `request()` takes a user and password out of the address and makes them Basic authorisation, which is what
         // people mean by writing them there; `headers()` comes after it, so an adapter's own authorisation wins.
-        let sent = self
-            .client
+        let sent = client
             .request(method(request.method), request.url.clone())
             .headers(headers)
             .body(request.body.clone())
@@ -85,7 +99,7 @@ impl Wire {
 
         let status = response.status().as_u16();
         let headers = answered_headers(response.headers());
-        let body = read_body(response).await.map_err(|error| {
+        let body = read_body(response, request.answer_limit).await.map_err(|error| {
             SendError::NoAnswer(format!(
                 "{} answered {status}, then broke off: {}",
                 request.origin(),
@@ -136,8 +150,34 @@ impl Transport for Wire {
     async fn send(&self, request: &Request) -> Result<Response, SendError> {
         match request {
             Request::Http(request) => self.send_http(request).await.map(Response::Http),
+            Request::Smtp(mail) => self.relay.send(mail).await.map(Response::Smtp),
+            Request::Tcp(request) => {
+                tcp::send(&self.guard, self.connect_timeout, request).await.map(|()| Response::Written)
+            }
         }
     }
+}
+
+/// A client that resolves names by the guard, or by the system alone.
+fn client(config: &Config, guard: Option<Guard>) -> Result<reqwest::Client, WireError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(config.connect_timeout)
+        .pool_idle_timeout(config.idle_timeout)
+        .pool_max_idle_per_host(config.idle_per_host)
+        // A connection that died unnoticed would swallow every request that is multiplexed over it.
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
+        .tls_certs_merge(private_authorities(config)?);
+    if let Some(guard) = guard {
+        builder = builder.dns_resolver(guard);
+    }
+    if !config.system_proxy {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| WireError::Client(innermost(&error)))
 }
 
 fn private_authorities(config: &Config) -> Result<Vec<reqwest::Certificate>, WireError> {
@@ -180,11 +220,12 @@ fn answered_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-async fn read_body(mut response: reqwest::Response) -> reqwest::Result<Bytes> {
+/// Of what is longer than the limit the rest stays unread, and with HTTP/1 its connection is closed for it.
+async fn read_body(mut response: reqwest::Response, limit: usize) -> reqwest::Result<Bytes> {
     let mut body = BytesMut::new();
-    while body.len() < BODY_LIMIT {
+    while body.len() < limit {
         let Some(piece) = response.chunk().await? else { break };
-        body.extend_from_slice(&piece[..piece.len().min(BODY_LIMIT - body.len())]);
+        body.extend_from_slice(&piece[..piece.len().min(limit - body.len())]);
     }
     Ok(body.freeze())
 }

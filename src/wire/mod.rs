@@ -1,7 +1,8 @@
-//! HOW IT GETS OUT: one HTTP client, the guard in front of it, and the pace.
+//! HOW IT GETS OUT: HTTP clients, the mail relay, bare TCP; the guard in front of them, and the pace.
 //!
 //! [`Wire`] sends one [`Request`] once and brings the answer, whatever it says: what it means is the call's to read,
-//! and whether to try again is the pipeline's to decide. The `guard` keeps it out of networks that no integration
+//! and whether to try again is the pipeline's to decide. `http` keeps connections and, where a request asks for it,
+//! answers (`kept`); `smtp` keeps a few connections to the operator's relay; `tcp` writes and closes. The `guard` keeps it out of networks that no integration
 //! has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
 //! its consequence: never sent, or perhaps taken.
 //!
@@ -12,7 +13,10 @@
 mod config;
 mod guard;
 mod http;
+mod kept;
 pub mod pace;
+pub mod smtp;
+mod tcp;
 
 use async_trait::async_trait;
 
@@ -34,6 +38,10 @@ pub enum SendError {
     /// We do not send there: the guard forbids the address, or the request is none that can be sent.
     #[error("{0}")]
     Refused(String),
+    /// The daemon's own configuration lacks what is needed to send this, or the operator's relay refuses us: nothing that
+    /// an integration's settings could change.
+    #[error("{0}")]
+    ShutOut(String),
     /// Nothing was taken for certain: no connection came about.
     #[error("{0}")]
     NotSent(String),

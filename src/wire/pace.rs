@@ -58,6 +58,8 @@ pub struct Pace<C: Clock = TokioClock> {
 
 struct Limiters<C: Clock> {
     by_key: HashMap<BucketKey, Limiter<C>>,
+    /// Buckets that give nothing before a moment that their service named.
+    held: HashMap<BucketKey, C::Instant>,
     /// At this many, idle ones are dropped.
     sweep_at: usize,
 }
@@ -79,7 +81,8 @@ impl Pace {
 
 impl<C: Clock + Clone> Pace<C> {
     pub fn with_clock(config: Config, clock: C) -> Self {
-        let limiters = Mutex::new(Limiters { by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
+        let limiters =
+            Mutex::new(Limiters { by_key: HashMap::new(), held: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
         Self { config, clock, limiters }
     }
 
@@ -97,6 +100,7 @@ impl<C: Clock + Clone> Pace<C> {
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(buckets.len());
         let mut longest = None;
         for bucket in buckets {
+            longest = longest.max(limiters.held_for(&bucket.key, now));
             let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
             let before = limiter.arrival.get();
@@ -115,6 +119,18 @@ impl<C: Clock + Clone> Pace<C> {
         Err(wait.max(Duration::from_millis(1)))
     }
 
+    /// Empties these buckets until `wait` is over: a service said that all who share them are too fast.
+    pub fn hold(&self, buckets: &[Bucket], wait: Duration) {
+        let now = self.clock.now();
+        let until = now + wait.into();
+        let mut limiters = self.lock();
+        limiters.held.retain(|_, until| *until > now);
+        for bucket in buckets {
+            let held = limiters.held.entry(bucket.key.clone()).or_insert(until);
+            *held = (*held).max(until);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
         // Whoever panicked left whole limiters behind, at worst a token short.
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,6 +138,12 @@ impl<C: Clock + Clone> Pace<C> {
 }
 
 impl<C: Clock + Clone> Limiters<C> {
+    /// How long a bucket gives nothing any more, where somebody said so.
+    fn held_for(&self, key: &BucketKey, now: C::Instant) -> Option<Duration> {
+        let until = *self.held.get(key)?;
+        (until > now).then(|| until.duration_since(now).into())
+    }
+
     /// The limiter under this key, made or remade where its terms are new.
     fn obtain(&mut self, key: &BucketKey, terms: Terms, clock: &C, now: C::Instant) -> &Limiter<C> {
         let owed = match self.by_key.get(key) {
@@ -292,6 +314,23 @@ mod tests {
         assert_eq!(pace.admit(&both), Err(10 * SECOND));
         clock.advance(10 * SECOND);
         assert_eq!(pace.admit(&both), Ok(()));
+    }
+
+    #[test]
+    fn a_hold_is_for_all_who_share_the_bucket_and_ends() {
+        let (pace, clock) = pace(Config::default());
+        let (ours, theirs) = (bucket("ours", SECOND, 5), bucket("theirs", SECOND, 5));
+        let host = bucket("host", SECOND, 50);
+        pace.hold(&[ours, host.clone()], 40 * SECOND);
+        pace.hold(std::slice::from_ref(&host), 10 * SECOND);
+        assert_eq!(
+            pace.admit(&[theirs.clone(), host.clone()]),
+            Err(40 * SECOND),
+            "a shorter hold shortens none"
+        );
+        assert_eq!(pace.admit(std::slice::from_ref(&theirs)), Ok(()));
+        clock.advance(40 * SECOND);
+        assert_eq!(pace.admit(&[theirs, host]), Ok(()));
     }
 
     #[test]

@@ -206,7 +206,7 @@ async fn what_is_published_arrives_and_is_listed_shown_and_sent_again() {
 
     let number = list[0]["number"].to_string();
     let shown = desk.run(&["deliveries", "show", &number]).await.ends_with(0);
-    assert!(shown.out.contains("1. ") && shown.out.contains("HTTP 200"), "{}", shown.out);
+    assert!(shown.out.contains("1. ") && shown.out.contains("answered 200"), "{}", shown.out);
     assert!(!shown.out.contains("deepsecret"), "{}", shown.out);
     let again = desk.run(&["deliveries", "retry", "--json", &number]).await.ends_with(0).json();
     assert_eq!(again, json!([{ "number": list[0]["number"], "done": true, "told": "due again" }]));
@@ -364,7 +364,7 @@ async fn send_makes_one_attempt_and_a_dry_run_none() {
     assert_eq!(dry.json()["requests"][0]["body"]["channel"], "#ops");
     assert!(!dry.out.contains("deepsecret") && hook.received().is_empty(), "{}", dry.out);
     let sent = desk.run(&words).await.ends_with(0);
-    assert!(sent.out.contains("delivered (HTTP 200"), "{}", sent.out);
+    assert!(sent.out.contains("delivered (answered 200"), "{}", sent.out);
     let sent = desk.run(&[&words[..], &["--json"]].concat()).await.ends_with(0).json();
     assert_eq!((&sent["adapter"], &sent["kind"]), (&"slack".into(), &"push".into()));
     assert_eq!(

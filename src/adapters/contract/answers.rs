@@ -1,10 +1,11 @@
-//! How answers are read: every status, and every body that the services document.
+//! How Slack's and Mattermost's answers are read: every status, and every body that they document.
 
 use std::time::Duration;
 
-use super::{ADAPTERS, answer, consequence, failure, find};
-use crate::adapters::Entry;
+use super::{answer, consequence, entry, every_status, failure};
 use crate::call::Failure;
+
+const SLACKS_KIN: [&str; 2] = ["slack", "mattermost"];
 
 /// What a status alone, with an empty body, comes to.
 fn expected(slug: &str, status: u16) -> &'static str {
@@ -24,10 +25,6 @@ fn expected(slug: &str, status: u16) -> &'static str {
     }
 }
 
-fn entry(slug: &str) -> &'static Entry {
-    find(slug).expect("it is in the table")
-}
-
 /// What a body comes to; a `gone` names its confirmations.
 fn read(slug: &str, status: u16, body: &str) -> String {
     let answer = answer(entry(slug), status, &[], body);
@@ -42,18 +39,14 @@ fn read(slug: &str, status: u16, body: &str) -> String {
 
 #[test]
 fn every_status_has_its_consequence() {
-    for entry in ADAPTERS {
-        let slug = entry.about.slug;
-        for status in 100..=599 {
-            let answer = answer(entry, status, &[], "");
-            assert_eq!(consequence(&answer), expected(slug, status), "{slug}: {status}");
-        }
+    for slug in SLACKS_KIN {
+        every_status(entry(slug), |status| expected(slug, status));
     }
 }
 
 #[test]
 fn waits_are_read_where_the_services_put_them() {
-    for entry in ADAPTERS {
+    for entry in SLACKS_KIN.map(entry) {
         let waited = |headers: &[(&str, &str)]| match failure(answer(entry, 429, headers, "")) {
             Failure::Throttled { wait, .. } => wait,
             other => panic!("{other}"),
@@ -66,6 +59,7 @@ fn waits_are_read_where_the_services_put_them() {
     let wait = |seconds| Failure::Throttled {
         wait: Some(Duration::from_secs(seconds)),
         why: "answered 429: limit exceeded".to_owned(),
+        wide: true,
     };
     assert_eq!(mattermost(&[("x-ratelimit-reset", "7")]), wait(7));
     assert_eq!(mattermost(&[("x-ratelimit-reset", "7"), ("retry-after", "3")]), wait(3));

@@ -1,30 +1,13 @@
-//! What only one adapter does, or does in its own way.
+//! What Slack and Mattermost do in their own way.
 
 use serde_json::Value as Json;
 
-use super::{body, events, find, http, told};
-use crate::adapters::{Entry, Notification};
+use super::{body, call_with, entry, events, http, kind, settings_of as settings, told};
 use crate::call::{Answer, Call, Failure, HttpResponse, Response};
-use crate::settings::{Parsed, Properties, Value};
-
-fn entry(slug: &str) -> &'static Entry {
-    find(slug).expect("it is in the table")
-}
-
-fn settings(slug: &str, properties: &[(&str, &str)]) -> Parsed {
-    let property = |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Text((*value).to_owned()));
-    let properties: Properties = properties.iter().map(property).collect();
-    entry(slug).read(&properties).expect("valid settings")
-}
+use crate::settings::Parsed;
 
 fn call(slug: &str, settings: &Parsed, told: &events::Told, target: &str) -> Call {
-    let now = jiff::Timestamp::UNIX_EPOCH;
-    let note = Notification { id: "1", event: &told.event, message: &told.message, target, now };
-    entry(slug).call(settings, &note).unwrap_or_else(|failure| panic!("{failure}"))
-}
-
-fn kind(name: &str) -> &'static events::Told {
-    told().iter().find(|told| told.name == name).expect("an event of this name")
+    call_with(entry(slug), settings, told, target)
 }
 
 const HOOK: &str = "https://hooks.slack.com/services/T01/B01/aaaaaaaaaaaaaaaaaaaaaaaa";

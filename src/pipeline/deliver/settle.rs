@@ -132,8 +132,11 @@ impl Work {
                 warn!(destination = %key, failures = strikes, %until, "destination keeps failing; it gets a rest");
                 hold(key, *until, strikes)
             }
-            Consequence::HoldDestination(until) => {
+            Consequence::HoldDestination { until, wide } => {
                 self.board.strike(key);
+                if *wide {
+                    self.hold_shared(delivery, integration, *until, now);
+                }
                 let back = self.board.hold(key, *until, now);
                 self.give_back(back);
                 hold(key, *until, self.board.strikes(key))
@@ -159,6 +162,20 @@ impl Work {
                 hold(&switch_key(&delivery.integration), after(now, FOR_EVER), confirmations)
             }
         }
+    }
+
+    /// Whoever shares a bucket waits as well; in memory only, as they would be told the same.
+    fn hold_shared(
+        &self,
+        delivery: &Delivery,
+        integration: Option<&Integration>,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(integration) = integration else { return };
+        let Some(entry) = adapters::find(integration.slug) else { return };
+        let buckets = entry.buckets(&integration.settings, &delivery.target);
+        self.parts.pace.hold(&buckets, until.duration_since(now).try_into().unwrap_or_default());
     }
 
     fn switch_off(&self, integration: &Integration, reason: &str) {

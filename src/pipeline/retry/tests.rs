@@ -69,14 +69,15 @@ fn a_refused_message_is_a_dead_letter_but_its_destination_is_well() {
 
 #[test]
 fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_attempt() {
-    let throttled = Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into() };
+    let throttled =
+        Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into(), wide: true };
     for jitter in [0.0, 0.5, 0.999] {
         let of = Circumstances { jitter, ..circumstances() };
         let ruling = rule(&Outcome::Failed(throttled.clone()), of, &policy());
         assert!(!ruling.counts);
         assert!(waits(&ruling) >= of.now + 30.seconds());
         assert!(waits(&ruling) <= of.now + 32.seconds());
-        assert_eq!(ruling.consequence, Consequence::HoldDestination(waits(&ruling)));
+        assert_eq!(ruling.consequence, Consequence::HoldDestination { until: waits(&ruling), wide: true });
     }
 }
 
@@ -84,10 +85,39 @@ fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_at
 fn a_named_wait_is_kept_between_a_second_and_an_hour() {
     let of = Circumstances { jitter: 0.0, ..circumstances() };
     for (named, kept) in [(0, 1), (7, 7), (86_400, 3600)] {
-        let throttled = Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new() };
+        let throttled =
+            Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new(), wide: false };
         let ruling = rule(&Outcome::Failed(throttled), of, &policy());
         assert_eq!(waits(&ruling), of.now + kept.seconds(), "named {named} s");
     }
+}
+
+#[test]
+fn who_shuts_us_out_is_left_alone_for_a_while_and_no_attempt_is_counted() {
+    let refused = Outcome::Failed(Failure::ShutOut("535 5.7.8 authentication failed".into()));
+    for (strikes, minutes) in [(0, 1), (1, 2), (20, 15)] {
+        let ruling = rule(&refused, Circumstances { strikes, ..circumstances() }, &policy());
+        assert!(!ruling.counts);
+        assert_eq!(waits(&ruling), circumstances().now + minutes.minutes());
+        assert_eq!(ruling.consequence, Consequence::HoldDestination { until: waits(&ruling), wide: false });
+    }
+}
+
+#[test]
+fn what_is_deferred_comes_again_and_its_destination_is_well() {
+    let deferred = |wait: u64| {
+        Outcome::Failed(Failure::Deferred {
+            wait: Some(Duration::from_secs(wait)),
+            why: "451 4.7.1 greylisted".into(),
+        })
+    };
+    let of = Circumstances { jitter: 0.0, ..circumstances() };
+    let ruling = rule(&deferred(300), of, &policy());
+    assert!(ruling.counts);
+    assert_eq!(waits(&ruling), of.now + 300.seconds());
+    assert_eq!(ruling.consequence, Consequence::Answers);
+    let of = Circumstances { attempts: 8, ..circumstances() };
+    assert_eq!(rule(&deferred(300), of, &policy()).state, NewState::Failed);
 }
 
 #[test]

@@ -91,7 +91,10 @@ async fn send(config: &Config, request: HttpRequest) -> Result<HttpResponse, Sen
         let text = error.to_string();
         assert!(!text.contains("T0PS3CRET") && !text.contains('\n'), "{text}");
     }
-    answer.map(|Response::Http(answer)| answer)
+    answer.map(|answer| match answer {
+        Response::Http(answer) => answer,
+        other => panic!("{other:?}"),
+    })
 }
 
 #[tokio::test]

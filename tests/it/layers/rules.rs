@@ -22,7 +22,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("integration", Uses::Only(&["event", "settings"])),
     ("adapters", Uses::Only(&["event", "message", "settings", "call", "integration"])),
     ("store", Uses::Only(&["event", "integration", "call", "settings"])), // settings: for its tests
-    ("wire", Uses::Only(&["call"])),
+    ("wire", Uses::Only(&["call", "settings::Secret"])),
     ("pipeline", Uses::Only(UP_TO_WIRE)),
     ("api", Uses::Only(UP_TO_PIPELINE)),
     (
@@ -39,7 +39,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
             "digest",
         ]),
     ),
-    ("config", Uses::Only(&["*::Config"])),
+    ("config", Uses::Only(&["*::Config", "adapters::Installation"])),
     ("digest", Uses::Only(&[])),
     ("metrics", Uses::Only(&[])),
     ("log", Uses::Only(&[])),
@@ -158,4 +158,4 @@ pub const SQL: &[&str] = &[
 pub const MOST_LINES: usize = 700;
 
 /// Files in `adapters` that are no adapters, but what several of them share.
-pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "discreet"];
+pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "discreet", "installation"];

@@ -1,0 +1,90 @@
+//! `[smtp]`: the relay. `config/default.toml` explains each setting to people; the defaults here are the same.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
+use serde::Deserialize;
+
+use crate::settings::Secret;
+
+/// Where mails go out, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Empty: there is no relay, and no mail is sent.
+    pub host: String,
+    /// 0: the port that goes with `tls`.
+    pub port: u16,
+    pub tls: Tls,
+    /// A private authority's certificates (PEM), trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the relay's certificate must be valid for its host.
+    pub verify: bool,
+    /// Empty: no login.
+    pub username: String,
+    pub password: Secret,
+    /// What we call ourselves in `EHLO`; empty: this machine's name.
+    pub hello_name: String,
+    /// How many connections there are at once.
+    pub connections: usize,
+    /// How many mails go through one connection before it is closed.
+    pub mails_per_connection: usize,
+    /// How long an unused connection is kept.
+    #[serde(with = "friendly")]
+    pub idle_timeout: Duration,
+    /// For finding the address, connecting and the TLS handshake.
+    #[serde(with = "friendly")]
+    pub connect_timeout: Duration,
+    /// For each reply but the last.
+    #[serde(with = "friendly")]
+    pub command_timeout: Duration,
+    /// For the reply to the content. Relays scan it meanwhile; who gives up early sends it twice.
+    #[serde(with = "friendly")]
+    pub content_timeout: Duration,
+}
+
+/// How the connection is kept from others' eyes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// A plain connection that must become a TLS one (RFC 3207).
+    Starttls,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+    /// None at all: for relays on this machine.
+    None,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 0,
+            tls: Tls::Starttls,
+            ca_file: None,
+            verify: true,
+            username: String::new(),
+            password: Secret::default(),
+            hello_name: String::new(),
+            connections: 4,
+            mails_per_connection: 50,
+            idle_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            command_timeout: Duration::from_secs(60),
+            content_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Config {
+    /// The relay's port: the one that was set, or the one that goes with its way of encryption.
+    pub const fn port(&self) -> u16 {
+        match (self.port, self.tls) {
+            (0, Tls::Starttls) => 587,
+            (0, Tls::Implicit) => 465,
+            (0, Tls::None) => 25,
+            (port, _) => port,
+        }
+    }
+}

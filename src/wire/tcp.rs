@@ -1,0 +1,168 @@
+//! Bare TCP, for services that take lines and answer nothing: connect, write, close.
+//!
+//! What was written and closed in order counts as taken, since there is no other sign. The connection is never kept:
+//! irkerd serves one client at a time, and whoever stays connected keeps everybody else out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::SendError;
+use super::guard::Guard;
+use crate::call::TcpRequest;
+
+/// Sends one request's bytes. Connecting may take `connect_timeout`, all of it the request's own.
+pub(super) async fn send(
+    guard: &Guard,
+    connect_timeout: Duration,
+    request: &TcpRequest,
+) -> Result<(), SendError> {
+    let place = format!("{}:{}", request.host, request.port);
+    let addresses = find(guard, request, &place).await?;
+    let connecting = connect(&addresses);
+    let stream = tokio::time::timeout(connect_timeout.min(request.timeout), connecting).await;
+    let stream = match stream {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            return Err(SendError::NotSent(format!("could not connect to {place}: {}", plain(&error))));
+        }
+        Err(_) => {
+            let limit = words(connect_timeout.min(request.timeout));
+            return Err(SendError::NotSent(format!("could not connect to {place}: nothing within {limit}")));
+        }
+    };
+    let no_answer = |why: &str| SendError::NoAnswer(format!("could not write all to {place}: {why}"));
+    match tokio::time::timeout(request.timeout, write(stream, &request.body)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(no_answer(&plain(&error))),
+        Err(_) => Err(no_answer(&format!("not done within {}", words(request.timeout)))),
+    }
+}
+
+/// The addresses that may be called.
+async fn find(guard: &Guard, request: &TcpRequest, place: &str) -> Result<Vec<SocketAddr>, SendError> {
+    let host = request.host.trim_start_matches('[').trim_end_matches(']');
+    let found = tokio::net::lookup_host((host, request.port)).await;
+    let found: Vec<SocketAddr> = found
+        .map_err(|error| {
+            SendError::NotSent(format!("could not find the address of {}: {}", request.host, plain(&error)))
+        })?
+        .collect();
+    if found.is_empty() {
+        return Err(SendError::NotSent(format!("{} has no address", request.host)));
+    }
+    guard
+        .filter_tcp(&request.host, found)
+        .map_err(|forbidden| SendError::Refused(format!("will not call {place}: {forbidden}")))
+}
+
+/// The first address that answers.
+async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    TcpStream::connect(addresses).await
+}
+
+/// Writes, says that this was all, and waits until the other side has closed as well: bytes that were only handed to
+/// this system's buffers may still be lost to a reset.
+async fn write(mut stream: TcpStream, body: &[u8]) -> io::Result<()> {
+    stream.write_all(body).await?;
+    stream.shutdown().await?;
+    let mut nothing = [0; 256];
+    while stream.read(&mut nothing).await? > 0 {}
+    Ok(())
+}
+
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    text.split(" (os error ").next().unwrap_or_default().to_lowercase()
+}
+
+fn words(limit: Duration) -> String {
+    format!("{:#}", SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn guard(allow: &[&str]) -> Guard {
+        Guard::new(Vec::new(), &[]).allowing_tcp(allow.iter().map(|a| a.parse().unwrap()).collect())
+    }
+
+    fn request(address: SocketAddr) -> TcpRequest {
+        TcpRequest {
+            host: address.ip().to_string(),
+            port: address.port(),
+            body: "{\"to\":\"irc://a/b\"}\n".into(),
+            timeout: Duration::from_secs(5),
+        }
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn all_bytes_arrive_and_the_connection_is_closed() {
+        let (listener, address) = listener().await;
+        let request = request(address);
+        let body = request.body.clone();
+        let reading = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut got = Vec::new();
+            stream.read_to_end(&mut got).await.unwrap();
+            got
+        };
+        let guard = guard(&[&address.to_string()]);
+        let (got, sent) = tokio::join!(reading, send(&guard, SECOND, &request));
+        assert_eq!(got, body);
+        assert_eq!(sent, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn this_machine_is_called_only_where_address_and_port_are_allowed() {
+        let (_listener, address) = listener().await;
+        let refused = send(&guard(&[]), SECOND, &request(address)).await;
+        let Err(SendError::Refused(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("wire.allow_tcp"), "{why}");
+        let other_port = guard(&["127.0.0.1:1"]);
+        assert!(matches!(send(&other_port, SECOND, &request(address)).await, Err(SendError::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nobody_listens_was_certainly_not_told() {
+        let (listener, address) = listener().await;
+        drop(listener);
+        let sent = send(&guard(&[&address.to_string()]), SECOND, &request(address)).await;
+        assert_eq!(
+            sent,
+            Err(SendError::NotSent(format!("could not connect to {address}: connection refused")))
+        );
+    }
+
+    #[tokio::test]
+    async fn who_never_closes_may_have_been_told() {
+        let (listener, address) = listener().await;
+        let request = TcpRequest { timeout: Duration::from_millis(200), ..request(address) };
+        let guard = guard(&[&address.to_string()]);
+        let holding = async {
+            let stream = listener.accept().await.unwrap();
+            tokio::time::sleep(SECOND * 5).await;
+            drop(stream);
+        };
+        tokio::select! {
+            () = holding => panic!("it waited for ever"),
+            sent = send(&guard, SECOND, &request) => assert!(matches!(sent, Err(SendError::NoAnswer(_))), "{sent:?}"),
+        }
+    }
+}
