@@ -14,12 +14,18 @@ if ! has cargo; then
   exit 1
 fi
 
-# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node, and promtool
-# to check the metrics with.
+# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node, promtool to check the
+# metrics with, irkerd and an IRC server, a mail server, and Node with a browser for other people's renderers.
 missing=()
 has cc || missing+=(build-essential)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 has promtool || missing+=(prometheus)
+has irkerd || missing+=(irker)
+[ -x /usr/sbin/ngircd ] || missing+=(ngircd)
+[ -x /usr/sbin/exim4 ] || missing+=(exim4-daemon-light)
+has chromium || missing+=(chromium)
+has node || missing+=(nodejs)
+has npm || missing+=(npm)
 
 # In a subshell, so that its trap is done when it is.
 install_missing() (
@@ -40,6 +46,9 @@ install_missing() (
     apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
 )
 [ ${#missing[@]} -eq 0 ] || install_missing
+
+step "test tooling: the npm packages of tests/node"
+(cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 
 step "formatting: cargo fmt --check"
 cargo fmt --check
