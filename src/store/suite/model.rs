@@ -209,7 +209,9 @@ impl<B: Bed> Run<B> {
             }
             Step::Recover => {
                 self.model.rows.iter_mut().for_each(|row| row.lease = None);
-                self.case.store.recover().await.unwrap();
+                for name in NODES {
+                    self.case.store.recover(&node(name), now).await.unwrap();
+                }
             }
             Step::Resend { row } => {
                 let Some(row) = self.model.row(row) else { return };
