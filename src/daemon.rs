@@ -40,6 +40,9 @@ const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// Rows of a kind that one step of a sweep removes; between steps others get their turn.
 const SWEEP_STEP: usize = 1000;
 
+/// A database notices within a minute that a node's machine went dark; only then is its name free.
+const FORMER_LIFE: Duration = Duration::from_secs(90);
+
 /// What time it is.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 pub fn now() -> Timestamp {
@@ -182,10 +185,13 @@ pub async fn run(
 }
 
 /// The store that is configured; one that nodes share brings news of the others.
-async fn open_store(config: &crate::store::Config, node: &NodeId) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
+async fn open_store(
+    config: &crate::store::Config,
+    node: &NodeId,
+) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
     let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path)?), None)) };
     let store = Postgres::open(url, config.ca_file.as_deref()).await?;
-    let news = store.news(node).await?;
+    let news = store.news(node, FORMER_LIFE).await?;
     Ok((Arc::new(store), Some(news)))
 }
 
@@ -357,7 +363,9 @@ impl Reloader {
         let snapshot = loaded.into_snapshot();
         let count = snapshot.len();
         self.catalog.store(Arc::new(snapshot));
-        if let Err(error) = take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await {
+        if let Err(error) =
+            take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await
+        {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
         }
         match self.store.holds(self.clock.now()).await {

@@ -59,7 +59,9 @@ impl Connection {
     /// The one row that a statement answers with.
     pub(super) async fn row(&self, sql: &'static str, values: Values<'_>) -> Result<Row> {
         let row = self.query(sql, values).await?.into_iter().next();
-        row.ok_or_else(|| StoreError::Broken("PostgreSQL answered with no row where there must be one".to_owned()))
+        row.ok_or_else(|| {
+            StoreError::Broken("PostgreSQL answered with no row where there must be one".to_owned())
+        })
     }
 
     /// Several statements, for the schema.
@@ -121,5 +123,9 @@ pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, login, transaction rolled back,
     // resources, operator's intervention, the system; and a database that is not there yet.
     let passes = ["08", "28", "25", "3D", "40", "53", "55", "57", "58"];
-    if passes.contains(&&code.code()[..2]) { StoreError::Unavailable(words) } else { StoreError::Broken(words) }
+    if passes.contains(&&code.code()[..2]) {
+        StoreError::Unavailable(words)
+    } else {
+        StoreError::Broken(words)
+    }
 }

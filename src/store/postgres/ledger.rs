@@ -7,8 +7,8 @@ use super::connection::Connection;
 use super::rows::{self, bytes, moment, ms, step_of, unsigned};
 use crate::integration::IntegrationId;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined, Result,
-    Retention, State, StoredAttempt, Swept, route_key,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined,
+    Result, Retention, State, StoredAttempt, Swept, route_key,
 };
 
 /// The start of every query for what [`line`] reads.
@@ -78,7 +78,8 @@ pub(super) async fn detail(connection: &Connection, id: DeliveryId) -> Result<Op
 
 /// The hold that keeps a delivery longest.
 async fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
-    const HOLD_ON: &str = "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE key IN ($1, $2)
+    const HOLD_ON: &str =
+        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE key IN ($1, $2)
          ORDER BY until DESC LIMIT 1";
     let route = route_key(&line.integration, &line.target);
     connection.query(HOLD_ON, &[&line.destination, &&*route]).await?.first().map(rows::hold).transpose()
@@ -132,7 +133,9 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
         (State::Expired, retention.dead_letters_before),
     ];
     for (step, before) in ages.into_iter().filter_map(|(state, before)| Some((step_of(state)?, before))) {
-        let row = connection.row("SELECT * FROM sweep_deliveries($1, $2, $3)", &[&step, &ms(before), &most]).await?;
+        let row = connection
+            .row("SELECT * FROM sweep_deliveries($1, $2, $3)", &[&step, &ms(before), &most])
+            .await?;
         let (found, events): (i64, i64) = (row.get(0), row.get(1));
         swept.deliveries += found.unsigned_abs();
         swept.events += events.unsigned_abs();

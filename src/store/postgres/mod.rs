@@ -20,15 +20,16 @@ mod tests;
 mod tls;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
-    Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, DestinationKey,
-    Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine, Quarantined, Result, Retention,
-    Settled, StoreError, StoredEvent, Swept,
+    Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
+    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
+    Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -73,12 +74,13 @@ impl Postgres {
         Ok(store)
     }
 
-    /// What other nodes do. It holds this node's name as well: nobody else can work under it meanwhile.
+    /// What other nodes do. It holds this node's name as well: nobody else can work under it meanwhile. A former life's
+    /// hold on the name is waited for, up to `patience`.
     ///
     /// # Errors
     /// Somebody does already.
-    pub async fn news(&self, node: &NodeId) -> Result<News> {
-        News::open(self.config.clone(), self.tls.clone(), node.clone()).await
+    pub async fn news(&self, node: &NodeId, patience: Duration) -> Result<News> {
+        News::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
     }
 
     fn connect(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
@@ -87,7 +89,7 @@ impl Postgres {
             .parse()
             // The reason may quote the URL.
             .map_err(|_| StoreError::Broken("store.url is no PostgreSQL URL that can be read".to_owned()))?;
-        config.connect_timeout(std::time::Duration::from_secs(10)).application_name("forgebell");
+        config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
@@ -120,7 +122,8 @@ impl Inbox for Postgres {
     }
 
     async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
-        const PEEK: &str = "SELECT inbox.seq, id::text, occurred_at, raw FROM inbox JOIN events ON events.seq = inbox.seq
+        const PEEK: &str =
+            "SELECT inbox.seq, id::text, occurred_at, raw FROM inbox JOIN events ON events.seq = inbox.seq
              WHERE inbox.seq > $1 ORDER BY inbox.seq LIMIT $2";
         let found = self.reader.query(PEEK, &[&after, &rows::limit(limit)]).await?;
         found.iter().map(|row| Ok((row.get(0), stored_event(row, 1)?))).collect()

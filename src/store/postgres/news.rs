@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,6 +19,11 @@ use crate::store::{DestinationKey, NodeId, Result, StoreError};
 
 /// The pause before the next try to connect.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Where a node's machine went dark, the database notices within a minute, and its name is free.
+const BEGIN: &str =
+    "SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3;
+     LISTEN forgebell_stored; LISTEN forgebell_arrived";
 
 /// What a node hears of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +50,31 @@ struct Live {
 type Listening = BoxStream<'static, std::result::Result<AsyncMessage, tokio_postgres::Error>>;
 
 impl News {
-    /// Takes the node's name, and begins to listen.
+    /// Takes the node's name, and begins to listen. A former life of this node may still have the name, for as long as the
+    /// database takes to notice its end: that is waited for.
     ///
     /// # Errors
     /// Another node of this name works with the database, or the database is away.
-    pub(super) async fn open(config: tokio_postgres::Config, tls: Tls, node: NodeId) -> Result<Self> {
+    pub(super) async fn open(
+        config: tokio_postgres::Config,
+        tls: Tls,
+        node: NodeId,
+        patience: Duration,
+    ) -> Result<Self> {
         let mut news = Self { config, tls, node, live: None };
-        news.live = Some(connect(&news.config, &news.tls, &news.node).await?);
-        Ok(news)
+        let since = Instant::now();
+        loop {
+            match connect(&news.config, &news.tls, &news.node).await {
+                Err(StoreError::Broken(why)) if since.elapsed() < patience => {
+                    warn!(why, "waiting for the database to notice the end of a former life of this node");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                ended => {
+                    news.live = Some(ended?);
+                    return Ok(news);
+                }
+            }
+        }
     }
 
     /// Tells what it hears until told to stop; comes back after outages.
@@ -79,13 +102,12 @@ impl News {
 }
 
 async fn connect(config: &tokio_postgres::Config, tls: &Tls, node: &NodeId) -> Result<Live> {
-    let (client, mut connection) =
-        config.connect(tls.clone()).await.map_err(|error| failed(&error))?;
+    let (client, mut connection) = config.connect(tls.clone()).await.map_err(|error| failed(&error))?;
     let mut connection: Listening =
         futures_util::stream::poll_fn(move |context| connection.poll_message(context)).boxed();
     let node = &*node.0;
     let asking = async {
-        client.batch_execute("LISTEN forgebell_stored; LISTEN forgebell_arrived").await.map_err(|e| failed(&e))?;
+        client.batch_execute(BEGIN).await.map_err(|e| failed(&e))?;
         let row = client
             .query_one("SELECT pg_try_advisory_lock(1178752365, hashtext($1))", &[&node])
             .await

@@ -10,8 +10,8 @@ use super::connection::Connection;
 use super::rows::{self, EventRow, HOLD, ms, shared, signed, stored_event, text, unsigned};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
-    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, Lane, NewState, NodeId, Origin, Result,
-    Settled, StoredEvent,
+    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, Lane, NewState, NodeId, Origin,
+    Result, Settled, StoredEvent,
 };
 
 /// The columns of a batch of events.
@@ -68,7 +68,11 @@ struct Rows<'a> {
 const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 impl Postgres {
-    pub(super) async fn write(&self, batch: &[Dispatched], now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
+    pub(super) async fn write(
+        &self,
+        batch: &[Dispatched],
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Option<Delivery>>>> {
         let (mut events, mut rows) = (Events::default(), Rows::default());
         for (place, dispatched) in (1..).zip(batch) {
             events.add(dispatched);
@@ -202,12 +206,16 @@ impl Postgres {
         let hold_whys = hold(|hold| text(&hold.why));
         let hold_untils: Vec<Option<i64>> =
             settlements.iter().map(|settled| settled.hold.as_ref().map(|hold| ms(hold.until))).collect();
-        let hold_strikes: Vec<Option<i32>> =
-            settlements.iter().map(|settled| settled.hold.as_ref().map(|hold| signed(hold.strikes))).collect();
+        let hold_strikes: Vec<Option<i32>> = settlements
+            .iter()
+            .map(|settled| settled.hold.as_ref().map(|hold| signed(hold.strikes)))
+            .collect();
         let integrations: Vec<Option<String>> =
             settlements.iter().map(|settled| made_under(settled).map(|(id, _)| id.0.to_string())).collect();
-        let fingerprints: Vec<Option<i64>> =
-            settlements.iter().map(|settled| made_under(settled).map(|(_, fingerprint)| fingerprint.0)).collect();
+        let fingerprints: Vec<Option<i64>> = settlements
+            .iter()
+            .map(|settled| made_under(settled).map(|(_, fingerprint)| fingerprint.0))
+            .collect();
         let lifts: Vec<Option<&str>> = settlements.iter().map(|settled| settled.lift.as_deref()).collect();
         self.writer
             .query(
@@ -250,8 +258,8 @@ impl Postgres {
 }
 
 pub(super) async fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
-    const HOLDS: &str = "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE until > $1 ORDER BY key";
+    const HOLDS: &str =
+        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE until > $1 ORDER BY key";
     debug_assert!(HOLDS.contains(HOLD));
     connection.query(HOLDS, &[&ms(now)]).await?.iter().map(rows::hold).collect()
 }
-

@@ -13,8 +13,8 @@ use crate::integration::IntegrationId;
 use crate::settings::Secret;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
-    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Ledger, Lease, NewDelivery, NewState, NodeId, Origin, Outbox,
-    Settled, StoreError,
+    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
+    Origin, Outbox, Settled, StoreError,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -63,7 +63,8 @@ async fn claim(store: &Postgres, name: &str, now: Timestamp) -> usize {
 }
 
 async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timestamp) {
-    let record = AttemptRecord { at: now, latency_ms: 3, outcome: "delivered", status: None, note: String::new() };
+    let record =
+        AttemptRecord { at: now, latency_ms: 3, outcome: "delivered", status: None, note: String::new() };
     let settled = Settled {
         delivery: delivery.id,
         state: NewState::Delivered,
@@ -86,12 +87,12 @@ async fn a_destination_is_worked_by_one_node_at_a_time() {
     assert_eq!(claim(&store, "b", at(2)).await, 0);
     deliver(&store, "a", &first, at(3)).await;
     assert_eq!(claim(&store, "b", at(4)).await, 0, "what a sent last is in a's memory");
-    assert_eq!(claim(&store, "a", at(5)).await, 1, "so a gets the other one's too");
-    deliver(&store, "a", &second, at(6)).await;
-    write(&store, "e3", None, at(7)).await;
-    assert_eq!(claim(&store, "b", at(64)).await, 0);
-    assert_eq!(claim(&store, "b", at(66)).await, 1, "a has not come for a lease's time");
-    assert_eq!(claim(&store, "a", at(67)).await, 0);
+    assert_eq!(claim(&store, "a", at(10)).await, 1, "so a gets the other one's too");
+    deliver(&store, "a", &second, at(11)).await;
+    write(&store, "e3", None, at(12)).await;
+    assert_eq!(claim(&store, "b", at(69)).await, 0);
+    assert_eq!(claim(&store, "b", at(70)).await, 1, "a has not come for a lease's time");
+    assert_eq!(claim(&store, "a", at(71)).await, 0);
 }
 
 #[tokio::test]
@@ -116,11 +117,13 @@ async fn renewing_keeps_what_a_node_has_rows_of() {
 #[tokio::test]
 async fn two_nodes_of_one_name_are_one_too_many() {
     let (store, url) = store().await;
-    let _first = store.news(&node("a")).await.unwrap();
+    let _first = store.news(&node("a"), Duration::ZERO).await.unwrap();
     let other = Postgres::open(&url, None).await.unwrap();
-    let Err(StoreError::Broken(why)) = other.news(&node("a")).await.map(drop) else { panic!("two of a name") };
+    let Err(StoreError::Broken(why)) = other.news(&node("a"), Duration::ZERO).await.map(drop) else {
+        panic!("two of a name")
+    };
     assert!(why.contains("`a`") && why.contains("node.name"), "{why}");
-    assert!(other.news(&node("b")).await.is_ok());
+    assert!(other.news(&node("b"), Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn nodes_hear_of_what_others_write() {
     let other = Postgres::open(&url, None).await.unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
-    let listening = store.news(&node("a")).await.unwrap().run(told, stop.clone());
+    let listening = store.news(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
     let told_of = async {
         write(&other, "e1", None, at(0)).await;
         assert_eq!(heard.recv().await, Some(Heard::Stored("hook".into())));
@@ -159,7 +162,9 @@ async fn a_wrong_url_is_not_repeated() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_unavailable_and_a_broken_connection_comes_back() {
-    let Err(away) = Postgres::open(&Secret::new("postgres://x@127.0.0.1:1/x"), None).await else { panic!("it opened") };
+    let Err(away) = Postgres::open(&Secret::new("postgres://x@127.0.0.1:1/x"), None).await else {
+        panic!("it opened")
+    };
     assert!(matches!(away, StoreError::Unavailable(_)), "{away}");
     let (store, url) = store().await;
     store.ping().await.unwrap();

@@ -18,8 +18,9 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<Tls> {
     let system = rustls_native_certs::load_native_certs().certs;
     roots.add_parsable_certificates(system);
     if let Some(path) = ca_file {
-        let failed =
-            |why: String| StoreError::Broken(format!("failed to read store.ca_file {}: {why}", path.display()));
+        let failed = |why: String| {
+            StoreError::Broken(format!("failed to read store.ca_file {}: {why}", path.display()))
+        };
         let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
         let certificates: Vec<_> =
             certificates.collect::<std::result::Result<_, _>>().map_err(|error| failed(error.to_string()))?;

@@ -44,12 +44,20 @@ impl Postgres {
         }
         let data = folder.join("data");
         let made = as_nobody(&bin.join("initdb"))
-            .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=forgebell", "-D"])
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--username=forgebell",
+                "-D",
+            ])
             .arg(&data)
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port();
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port();
         let server = Self { port, folder, bin, databases: AtomicUsize::new(0) };
         server.launch(data);
         server
@@ -121,7 +129,9 @@ fn as_nobody(program: &Path) -> Command {
 fn sweep() {
     for folder in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = folder.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix("forgebell-postgres-")) else { continue };
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix("forgebell-postgres-")) else {
+            continue;
+        };
         if !Path::new("/proc").join(pid).exists() {
             let _ = std::fs::remove_dir_all(folder.path());
         }
