@@ -90,11 +90,7 @@ pub async fn run(
         patience: Arc::new(config.patience.clone()),
         installation: Arc::new(config.installation.clone()),
     };
-    let policy = Policy {
-        retry: config.retry.clone(),
-        breaker_threshold: config.delivery.breaker_threshold,
-        breaker_max: config.delivery.breaker_max,
-    };
+    let policy = policy(&config);
     let leaving = node.clone();
     let (deliverer, intake) = Deliverer::new(Parts {
         config: config.delivery.clone(),
@@ -170,10 +166,7 @@ pub async fn run(
     }
     stop_delivering.cancel();
     let _ = delivering.await;
-    // Others need not wait until leases lapse; if it fails, they do.
-    if let Err(error) = store.recover(&leaving, clock.now()).await {
-        warn!(%error, "could not give the leases back; they lapse by themselves");
-    }
+    take_leave(&*store, &leaving, clock.now()).await;
     stop_rest.cancel();
     if let Ok(Err(error)) = doors.await {
         warn!(%error, "the doors did not close in order");
@@ -182,6 +175,14 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        retry: config.retry.clone(),
+        breaker_threshold: config.delivery.breaker_threshold,
+        breaker_max: config.delivery.breaker_max,
+    }
 }
 
 /// The store that is configured; one that nodes share brings news of the others.
@@ -193,6 +194,13 @@ async fn open_store(
     let store = Postgres::open(url, config.ca_file.as_deref()).await?;
     let news = store.news(node, FORMER_LIFE).await?;
     Ok((Arc::new(store), Some(news)))
+}
+
+/// Others need not wait until our leases lapse; if this fails, they do.
+async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
+    if let Err(error) = store.recover(node, now).await {
+        warn!(%error, "could not give the leases back; they lapse by themselves");
+    }
 }
 
 /// Hands on what other nodes wrote.

@@ -93,7 +93,9 @@ async fn a_node_that_dies_midway_costs_nothing() {
 
     let received = service.received();
     let mut times = vec![0; EVENTS];
-    taken(&received).iter().for_each(|received| times[told(received)] += 1);
+    for received in taken(&received) {
+        times[told(received)] += 1;
+    }
     let lost: Vec<_> = (0..EVENTS).filter(|n| times[*n] == 0).collect();
     assert!(lost.is_empty(), "never told: {lost:?}");
     // What the dead node had sent and not written down is told again: no more than was under way at once.

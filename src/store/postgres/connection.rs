@@ -77,12 +77,11 @@ impl Connection {
 
     async fn ask(&self, live: &mut Option<Live>, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
         let Live { client, statements, .. } = self.obtain(live).await?;
-        let statement = match statements.get(sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let statement = client.prepare(sql).await.map_err(|error| failed(&error))?;
-                statements.entry(sql).or_insert(statement).clone()
-            }
+        let statement = if let Some(statement) = statements.get(sql) {
+            statement.clone()
+        } else {
+            let statement = client.prepare(sql).await.map_err(|error| failed(&error))?;
+            statements.entry(sql).or_insert(statement).clone()
         };
         client.query(&statement, values).await.map_err(|error| failed(&error))
     }

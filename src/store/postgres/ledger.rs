@@ -123,6 +123,10 @@ pub(super) async fn depth(connection: &Connection, now: Timestamp) -> Result<Dep
     })
 }
 
+const SWEEP_QUARANTINE: &str = "WITH gone AS (DELETE FROM quarantine WHERE number IN
+         (SELECT number FROM quarantine WHERE received_at < $1 ORDER BY received_at LIMIT $2) RETURNING 1)
+     SELECT count(*) FROM gone";
+
 pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
     let most = rows::limit(limit);
     let mut swept = Swept::default();
@@ -146,10 +150,8 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     let (found, events): (i64, i64) = (row.get(0), row.get(1));
     swept.events += events.unsigned_abs();
     swept.more |= found == most;
-    const QUARANTINE: &str = "WITH gone AS (DELETE FROM quarantine WHERE number IN
-             (SELECT number FROM quarantine WHERE received_at < $1 ORDER BY received_at LIMIT $2) RETURNING 1)
-         SELECT count(*) FROM gone";
-    let gone: i64 = connection.row(QUARANTINE, &[&ms(retention.quarantine_before), &most]).await?.get(0);
+    let gone: i64 =
+        connection.row(SWEEP_QUARANTINE, &[&ms(retention.quarantine_before), &most]).await?.get(0);
     swept.quarantined += gone.unsigned_abs();
     swept.more |= gone == most;
     Ok(swept)
@@ -159,7 +161,8 @@ pub(super) async fn quarantine(connection: &Connection, items: &[NewQuarantined]
     const PUT: &str = "INSERT INTO quarantine (source, id, reason, received_at, raw)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[])";
     let sources: Vec<&str> = items.iter().map(|item| item.source).collect();
-    let ids: Vec<Option<&str>> = items.iter().map(|item| item.id.as_ref().map(|id| id.as_str())).collect();
+    let ids: Vec<Option<&str>> =
+        items.iter().map(|item| item.id.as_ref().map(crate::event::EventId::as_str)).collect();
     let reasons: Vec<String> = items.iter().map(|item| rows::text(&item.reason)).collect();
     let moments: Vec<i64> = items.iter().map(|item| ms(item.received_at)).collect();
     let raws: Vec<&[u8]> = items.iter().map(|item| item.raw.as_ref()).collect();

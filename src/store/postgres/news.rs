@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -62,12 +61,13 @@ impl News {
         patience: Duration,
     ) -> Result<Self> {
         let mut news = Self { config, tls, node, live: None };
-        let since = Instant::now();
+        let mut left = patience;
         loop {
             match connect(&news.config, &news.tls, &news.node).await {
-                Err(StoreError::Broken(why)) if since.elapsed() < patience => {
+                Err(StoreError::Broken(why)) if !left.is_zero() => {
                     warn!(why, "waiting for the database to notice the end of a former life of this node");
                     tokio::time::sleep(AGAIN).await;
+                    left = left.saturating_sub(AGAIN);
                 }
                 ended => {
                     news.live = Some(ended?);
