@@ -1,6 +1,6 @@
 //! Text as spans: words with a style, links, and line breaks, in no one's markup yet.
 
-use super::markup::cluster;
+use super::markup::{address, cluster};
 
 /// Longer words are cut in the middle.
 const LONGEST_WORD: usize = 24;
@@ -155,6 +155,19 @@ impl Text {
         kept
     }
 
+    /// Its links to pages, by words and by address, for services that show them apart. Those whose addresses nobody
+    /// should follow are left out, as they are in every markup; those in quotes are somebody else's.
+    pub fn links(&self) -> Vec<(String, String)> {
+        let page = |span: &Span| match span {
+            Span::Link { text, url, .. } => {
+                let url = address(url).filter(|url| url.starts_with("http"))?;
+                Some((text.clone(), url.into_owned()))
+            }
+            _ => None,
+        };
+        self.0.iter().filter_map(page).collect()
+    }
+
     /// Whether there is nothing to read.
     pub fn is_blank(&self) -> bool {
         self.0.iter().all(|span| match span {
@@ -198,6 +211,16 @@ fn cut(words: &str, room: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_are_those_that_can_be_followed() {
+        let text = Text::new()
+            .plain("see ")
+            .link("this", "https://a.example/x y")
+            .link("that", "javascript:alert(1)")
+            .link("her", "mailto:a@b.example");
+        assert_eq!(text.links(), [("this".to_owned(), "https://a.example/x%20y".to_owned())]);
+    }
 
     #[test]
     fn an_excerpt_ends_between_words_and_leaves_links_code_and_quotes_what_they_are() {

@@ -4,6 +4,7 @@
 mod answers;
 mod events;
 mod hipchat;
+mod microsoft_teams;
 mod own;
 
 use std::collections::BTreeSet;
@@ -131,6 +132,8 @@ fn largest(slug: &str) -> usize {
         "hipchat" => 41_000,
         // Its default for a whole body: MaximumPayloadSizeBytes. Slack names none.
         "mattermost" | "slack" => 300_000,
+        // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.
+        "microsoft-teams" => 24_001,
         other => panic!("no largest body is known for {other}"),
     }
 }
@@ -332,6 +335,8 @@ fn whatever_people_write_calls_nobody_and_fits() {
             // HipChat calls nobody in messages of HTML.
             let words_call = entry.about.slug != "hipchat";
             for (path, text) in found {
+                // A bracket behind a backslash opens nothing.
+                let text = text.replace("\\<", "");
                 for call in ["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"] {
                     assert!(
                         !(words_call && text.contains(call)),
