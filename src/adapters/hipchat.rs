@@ -304,32 +304,32 @@ fn says_sent(body: &str) -> bool {
 /// Two limits may have been reached: the room's, which holds up nobody else, and the token's, which holds up all of its
 /// rooms.
 fn throttled(response: &HttpResponse, version: Version) -> Failure {
-    let room = exhausted(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");
-    let token = exhausted(response, "x-ratelimit-remaining", "x-ratelimit-reset");
+    let room = Reached::of(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");
+    let token = Reached::of(response, "x-ratelimit-remaining", "x-ratelimit-reset");
     // Version 1 knows no limit but the token's.
     let wide = token.is_some() || (version == Version::V1 && room.is_none());
     // Where both are reached, both must end.
-    let wait = room.into_iter().chain(token).flatten().max().or_else(|| response.retry_after());
-    Failure::Throttled { wait, why: describe(response), wide }
+    let wait = room.into_iter().chain(token).filter_map(|reached| reached.ends_in).max();
+    Failure::Throttled { wait: wait.or_else(|| response.retry_after()), why: describe(response), wide }
 }
 
-/// Where nothing remains of a limit: how long until there is again, if that is said. The header names a moment, in
-/// seconds since 1970.
-fn exhausted(response: &HttpResponse, remaining: &str, reset: &str) -> Option<Option<Duration>> {
-    let remaining: i64 = response.header(remaining)?.trim().parse().ok()?;
-    let moment = || {
-        let seconds = response.header(reset)?.trim().parse::<f64>().ok()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "saturates, and what is out of range is no moment"
-        )]
-        let at = Timestamp::from_second(seconds.ceil() as i64).ok()?;
-        // A clock that goes wrong, theirs or ours, must not make us hurry.
-        Some(
-            Duration::try_from(at.duration_since(response.at))
-                .unwrap_or_default()
-                .max(Duration::from_secs(1)),
-        )
-    };
-    (remaining <= 0).then(moment)
+/// A limit of which nothing remains.
+struct Reached {
+    /// If that is said.
+    ends_in: Option<Duration>,
+}
+
+impl Reached {
+    fn of(response: &HttpResponse, remaining: &str, reset: &str) -> Option<Self> {
+        let remaining: i64 = response.header(remaining)?.trim().parse().ok()?;
+        (remaining <= 0).then(|| Self { ends_in: ends_in(response, reset) })
+    }
+}
+
+/// The header names a moment, in seconds since 1970.
+fn ends_in(response: &HttpResponse, reset: &str) -> Option<Duration> {
+    let end = Timestamp::from_second(response.header(reset)?.trim().parse().ok()?).ok()?;
+    // A clock that goes wrong, theirs or ours, must not make us hurry.
+    let wait = Duration::try_from(end.duration_since(response.at)).unwrap_or_default();
+    Some(wait.max(Duration::from_secs(1)))
 }
