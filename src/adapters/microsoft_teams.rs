@@ -18,7 +18,7 @@ use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{Bucket, Call, Failure, HttpRequest};
 use crate::event::{Payload, RefType, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Message, Span, Text};
+use crate::message::{Message, Text};
 use crate::settings::{FieldType, Kind, SecretUrl, Value};
 
 /// "If more than four requests are made in a second, the client connection is throttled", of either kind.
@@ -133,6 +133,8 @@ impl Adapter for MicrosoftTeams {
 /// What a card tells, whatever its shape.
 struct Story<'a> {
     message: &'a Message,
+    /// The whole in a line, for notifications and for clients that show no cards.
+    preview: String,
     headline: Text,
     /// Where it happened, and by whom where the headline doesn't say it.
     place: Text,
@@ -143,12 +145,13 @@ struct Story<'a> {
 impl<'a> Story<'a> {
     fn of(note: &'a Notification<'_>) -> Self {
         let message = note.message;
-        let (did, more) = around_the_place(message);
+        let [did, at, more] = parts(message);
         let title = message.title.as_ref();
         let url = title.and_then(|title| title.url.clone());
         if let Some(title) = title.filter(|_| message.parts_suffice) {
             return Self {
                 message,
+                preview: message.summary.words(),
                 headline: Text::new().link(&title.text, url.clone().unwrap_or_default()),
                 place: by_whom(message).then(place(message)),
                 buttons: url.map(|url| (button(note).to_owned(), url)).into_iter().collect(),
@@ -160,21 +163,27 @@ impl<'a> Story<'a> {
         // What a push changed is seen by comparing; its branch is linked in the headline.
         let is_push = matches!(note.event.payload, Payload::Push(_));
         let main = main.filter(|_| !is_push || extra.is_empty()).map(|url| (button(note).to_owned(), url));
+        let (preview, headline) = if extra.is_empty() {
+            (message.summary.words(), message.headline())
+        } else {
+            (did.words() + &at.words(), did)
+        };
         Self {
             message,
-            headline: if extra.is_empty() { message.headline() } else { did },
+            preview,
+            headline,
             place: place(message),
             buttons: main.into_iter().chain(extra).collect(),
         }
     }
 }
 
-/// What the summary says before and behind the place where it happened.
-fn around_the_place(message: &Message) -> (Text, Text) {
+/// The summary, taken apart: what was done, where it happened, and what is said behind that.
+fn parts(message: &Message) -> [Text; 3] {
     let spans = &message.summary.0;
-    let at = &message.place_in_summary;
-    let part = |spans: &[Span]| Text(spans.to_vec());
-    (part(&spans[..at.start.min(spans.len())]), part(&spans[at.end.min(spans.len())..]))
+    let end = message.place_in_summary.end.min(spans.len());
+    let start = message.place_in_summary.start.min(end);
+    [&spans[..start], &spans[start..end], &spans[end..]].map(|part| Text(part.to_vec()))
 }
 
 /// The words on the button that opens what it is about.

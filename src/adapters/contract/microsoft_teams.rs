@@ -92,6 +92,11 @@ fn every_status_of_a_workflow_has_its_consequence() {
         came_to(&read(WORKFLOW, 400, &[], "{\"error\":{\"code\":\"TriggerInputSchemaMismatch\"}}")),
         "rejected"
     );
+    let off =
+        "{\"error\":{\"code\":\"WorkflowTriggerIsNotEnabled\",\"message\":\"trigger is not enabled.\"}}";
+    for status in [400, 403, 409] {
+        assert_eq!(came_to(&read(WORKFLOW, status, &[], off)), "unavailable", "{status}");
+    }
     let slow = read(WORKFLOW, 429, &[("retry-after", "17")], "");
     assert!(
         matches!(slow, Answer::Failed(Failure::Throttled { wait: Some(wait), wide: false, .. }) if wait == Duration::from_secs(17))
@@ -300,11 +305,40 @@ fn people_s_words_make_no_headings_tables_or_mentions() {
     let card = card(&told);
     let mut found = Vec::new();
     elements(&card, &mut found);
-    let code = found.iter().find(|element| element["fontType"] == "Monospace").expect("code");
-    assert_eq!(code["text"], "fn main() {  \n\u{2007}\u{2007}\u{2007}\u{2007}go(\"\\*a\\*\");  \n}");
+    let code: Vec<&Json> =
+        found.iter().filter(|part| part["fontType"] == "Monospace").map(|part| &part["text"]).collect();
+    assert_eq!(code, ["fn main() {", "\u{2007}\u{2007}\u{2007}\u{2007}go(\"\\*a\\*\");", "}"]);
+    assert!(shown.iter().all(|text| !text.contains('\n')), "a line break within an element: {shown:?}");
     for text in shown {
         assert!(!text.lines().any(|line| line.starts_with('#')), "{text}");
     }
+}
+
+/// A connector's texts know a little more, and take single line breaks for spaces.
+#[test]
+fn a_connector_is_given_paragraphs() {
+    let told = tell_changed("note_issue.json", |note| {
+        note["object_attributes"]["note"] = json!("one  \ntwo\n\n```\nlet x;\nlet y;\n```\n\n- a\n- b");
+    });
+    let section = sent(CONNECTOR, &told)["sections"][0].clone();
+    let text = section["text"].as_str().expect("a text").replace("  \n", "\n");
+    assert!(text.starts_with("one\n\ntwo\n\n"), "{text:?}");
+    assert!(text.contains("```\nlet x;\nlet y;\n```"), "{text:?}");
+    assert!(text.ends_with("a\n\n• b"), "{text:?}");
+}
+
+/// The exact cards of connectors; the examples' settings are of a workflow. Look at every change of one.
+#[test]
+fn connectors_cards_are_as_they_were() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for name in ["push", "issue", "merge_request", "note_commit", "pipeline_failed", "wiki_page"] {
+            insta::assert_json_snapshot!(format!("{SLUG}-connector__{name}"), sent(CONNECTOR, kind(name)));
+        }
+    });
 }
 
 #[test]

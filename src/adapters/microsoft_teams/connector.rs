@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{MOST_FACTS, Story, within};
 use crate::call::{Answer, Failure, HttpResponse, by_status, describe};
-use crate::message::{Body, Field, Limit, Markup, Text, Tone};
+use crate::message::{Body, Field, Limit, Markup, Span, Text, Tone};
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
 /// 28 KB by the documentation; cards from 21 KB on were refused.
@@ -30,7 +30,7 @@ fn sized(story: &Story<'_>, room: usize) -> Json {
     let mut card = json!({
         "@type": "MessageCard",
         "@context": "http://schema.org/extensions",
-        "summary": Markup::Markdown.label(&story.message.summary.words(), NAME),
+        "summary": Markup::Markdown.label(&story.preview, NAME),
         "themeColor": color(story.message.tone),
         "sections": [section(story, room)],
     });
@@ -69,7 +69,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
         Body::Lines(lines) => {
             Markup::Markdown.render_within(&Text::join(lines.clone(), "\n\n"), Limit::Bytes(room))
         }
-        Body::Prose(prose) => Markup::Markdown.render_within(prose, Limit::Bytes(room)),
+        Body::Prose(prose) => Markup::Markdown.render_within(&spaced(prose), Limit::Bytes(room)),
     };
     if !text.is_empty() {
         add("text", json!(text));
@@ -80,6 +80,16 @@ fn section(story: &Story<'_>, room: usize) -> Json {
     }
     add("markdown", json!(true));
     Json::Object(section)
+}
+
+/// The same with every line a paragraph.
+fn spaced(text: &Text) -> Text {
+    let span = |span: &Span| match span {
+        Span::Words { text, style } => Span::Words { text: text.replace('\n', "\n\n"), style: *style },
+        Span::Quote(text) => Span::Quote(spaced(text)),
+        other => other.clone(),
+    };
+    Text(text.0.iter().map(span).collect())
 }
 
 fn facts(fields: &[Field], room: usize) -> Vec<Json> {

@@ -24,8 +24,8 @@ const NAME: Limit = Limit::Chars(300);
 const BUTTON: Limit = Limit::Chars(60);
 /// A flow that Power Automate calls unknown this often in a row is one that somebody removed.
 const CONFIRMATIONS: u8 = 3;
-/// More pieces of code and quotes than this are somebody's experiment.
-const MOST_BLOCKS: usize = 24;
+/// What an element costs besides its words, about.
+const LEAST_OF_BLOCK: usize = 80;
 /// As wide as a digit, and no space that a reader would drop.
 const INDENT: &str = "\u{2007}";
 
@@ -55,7 +55,7 @@ fn card(story: &Story<'_>, room: usize) -> Json {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.2",
-        "fallbackText": Markup::Markdown.label(&story.message.summary.words(), NAME),
+        "fallbackText": Markup::Markdown.label(&story.preview, NAME),
         "body": body,
         "msteams": {"width": "Full"},
     });
@@ -116,11 +116,11 @@ fn text_block(text: &Text, limit: Limit) -> Json {
     json!({"type": "TextBlock", "text": Markup::Markdown.render_within(&simple(text), limit), "wrap": true})
 }
 
-/// One element a line: line breaks within one are read differently by every client.
+/// A push's commits.
 fn told_by_line(lines: &[Text], room: usize) -> Vec<Json> {
     let mut blocks = Blocks::new(room);
     for line in lines {
-        blocks.add(line, |block| block["spacing"] = json!("Small"));
+        blocks.add(line, Some("Small"), |_| {});
     }
     blocks.made
 }
@@ -132,15 +132,17 @@ fn told(prose: &Text, room: usize) -> Vec<Json> {
     blocks.made
 }
 
-/// Elements below the headline, as many as there is room for.
+/// Elements below the headline, as many as there is room for: one a line, since every client reads line breaks within
+/// one in its own way.
 struct Blocks {
     made: Vec<Json>,
+    most: usize,
     left: usize,
 }
 
 impl Blocks {
-    fn new(left: usize) -> Self {
-        Self { made: Vec::new(), left }
+    fn new(room: usize) -> Self {
+        Self { made: Vec::new(), most: room / LEAST_OF_BLOCK, left: room }
     }
 
     fn tell(&mut self, text: &Text, quoted: bool) {
@@ -162,47 +164,68 @@ impl Blocks {
     }
 
     fn words(&mut self, words: &Text, quoted: bool) {
-        if quoted {
-            self.add(words, |block| block["isSubtle"] = json!(true));
-        } else {
-            self.add(words, |_| {});
+        let mut after_gap = true;
+        for line in lines(words) {
+            if line.is_blank() {
+                after_gap = true;
+                continue;
+            }
+            let spacing = if std::mem::take(&mut after_gap) { None } else { Some("Small") };
+            self.add(&line, spacing, |block| {
+                if quoted {
+                    block["isSubtle"] = json!(true);
+                }
+            });
         }
     }
 
     fn code(&mut self, code: &str) {
-        let lines: Vec<String> = code.trim_matches('\n').lines().map(indented).collect();
-        self.add(&Text::new().plain(lines.join("\n")), |block| block["fontType"] = json!("Monospace"));
+        for (number, line) in code.trim_matches('\n').lines().enumerate() {
+            let line = Text::new().plain(indented(line));
+            let spacing = if number == 0 { None } else { Some("None") };
+            self.add(&line, spacing, |block| block["fontType"] = json!("Monospace"));
+        }
     }
 
-    fn add(&mut self, text: &Text, change: impl FnOnce(&mut Json)) {
-        let text = trimmed(text);
-        if text.is_blank() || self.left == 0 {
+    fn add(&mut self, text: &Text, spacing: Option<&str>, change: impl FnOnce(&mut Json)) {
+        if self.left == 0 || text.is_blank() {
             return;
         }
-        let whole = Markup::Markdown.render(&simple(&text)).len();
-        let mut block = text_block(&text, Limit::Bytes(self.left));
-        let says_nothing = block["text"] == "";
-        if says_nothing || self.made.len() + 1 >= MOST_BLOCKS {
+        let whole = Markup::Markdown.render(&simple(text)).len();
+        let mut block = text_block(text, Limit::Bytes(self.left));
+        if block["text"] == "" || self.made.len() + 1 >= self.most {
             block = text_block(&Text::new().plain("…"), NAME);
             self.left = 0;
         }
         // What was cut was the last.
         self.left = self.left.saturating_sub(whole);
+        if let Some(spacing) = spacing {
+            block["spacing"] = json!(spacing);
+        }
         change(&mut block);
         self.made.push(block);
     }
 }
 
-/// Without the line breaks at its ends, which stood between it and what is an element of its own now.
-fn trimmed(text: &Text) -> Text {
-    let mut text = text.clone();
-    if let Some(Span::Words { text, .. }) = text.0.first_mut() {
-        *text = text.trim_start().to_owned();
+fn lines(text: &Text) -> Vec<Text> {
+    let mut lines = vec![Text::new()];
+    for span in &text.0 {
+        let Span::Words { text: words, style } = span else {
+            if let Some(line) = lines.last_mut() {
+                line.0.push(span.clone());
+            }
+            continue;
+        };
+        for (number, words) in words.split('\n').enumerate() {
+            if number > 0 {
+                lines.push(Text::new());
+            }
+            if let (Some(line), false) = (lines.last_mut(), words.is_empty()) {
+                line.0.push(Span::Words { text: words.to_owned(), style: *style });
+            }
+        }
     }
-    if let Some(Span::Words { text, .. }) = text.0.last_mut() {
-        *text = text.trim_end().to_owned();
-    }
-    text
+    lines
 }
 
 fn indented(line: &str) -> String {
@@ -252,8 +275,17 @@ pub(super) fn read(response: &HttpResponse) -> Answer {
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(match response.status {
         404 => Failure::Gone { why, confirmations: CONFIRMATIONS },
-        // A flow that is switched off may be switched on again.
         409 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
+        400..=499 if is_switched_off(&response.text()) => {
+            Failure::Unavailable { maybe_taken: false, wait, why }
+        }
         _ => return by_status(response),
     })
+}
+
+/// A flow that is switched off may be switched on again. Its status is a 409, or in some places another
+/// (<https://github.com/microsoft/coe-starter-kit/issues/8684>).
+fn is_switched_off(body: &str) -> bool {
+    let answer: Option<Json> = serde_json::from_str(body).ok();
+    answer.is_some_and(|answer| answer["error"]["code"] == "WorkflowTriggerIsNotEnabled")
 }
