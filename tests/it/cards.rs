@@ -190,7 +190,9 @@ fn expected(message: &Message) -> (String, BTreeSet<String>) {
     let headline = match &message.title {
         Some(title) if message.parts_suffice => {
             links.extend(title.url.clone());
-            message.fields.iter().for_each(|field| add_links(&field.value, &mut links));
+            for field in &message.fields {
+                add_links(&field.value, &mut links);
+            }
             title.text.clone()
         }
         _ => {
@@ -199,7 +201,9 @@ fn expected(message: &Message) -> (String, BTreeSet<String>) {
         }
     };
     if let Body::Lines(lines) = &message.body {
-        lines.iter().for_each(|line| add_links(line, &mut links));
+        for line in lines {
+            add_links(line, &mut links);
+        }
     }
     (headline, links)
 }
