@@ -10,6 +10,7 @@
 mod harness;
 
 mod amqp;
+mod cards;
 mod cli;
 mod deploy;
 mod harness_works;
