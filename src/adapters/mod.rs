@@ -15,6 +15,7 @@ mod attachment;
 mod contract;
 mod discreet;
 pub mod installation;
+mod irker;
 mod mattermost;
 mod slack;
 
@@ -32,7 +33,8 @@ use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
 pub use installation::Installation;
 
 /// Every adapter, by slug.
-pub static ADAPTERS: &[Entry] = &[Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
+pub static ADAPTERS: &[Entry] =
+    &[Entry::of::<irker::Irker>(), Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
 
 /// The adapter with this slug, dashes and underscores alike.
 pub fn find(slug: &str) -> Option<&'static Entry> {
