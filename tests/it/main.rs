@@ -13,6 +13,7 @@ mod amqp;
 mod cli;
 mod deploy;
 mod harness_works;
+mod irker;
 mod layers;
 mod observability;
 mod pipeline;
