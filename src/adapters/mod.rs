@@ -16,6 +16,7 @@ mod contract;
 mod discreet;
 mod hipchat;
 pub mod installation;
+mod irker;
 mod mattermost;
 mod microsoft_teams;
 mod slack;
@@ -36,6 +37,7 @@ pub use installation::Installation;
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
     Entry::of::<hipchat::HipChat>(),
+    Entry::of::<irker::Irker>(),
     Entry::of::<mattermost::Mattermost>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<slack::Slack>(),

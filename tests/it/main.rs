@@ -14,6 +14,7 @@ mod cards;
 mod cli;
 mod deploy;
 mod harness_works;
+mod irker;
 mod layers;
 mod nodes;
 mod observability;

@@ -4,6 +4,7 @@
 mod answers;
 mod events;
 mod hipchat;
+mod irker;
 mod microsoft_teams;
 mod own;
 
@@ -130,6 +131,8 @@ fn largest(slug: &str) -> usize {
     match slug {
         // 10,000 characters of four bytes, and what is around them.
         "hipchat" => 41_000,
+        // 400 bytes a line and 5 lines for each of the examples' recipients, as JSON, which may double letters.
+        "irker" => 10_000,
         // Its default for a whole body: MaximumPayloadSizeBytes. Slack names none.
         "mattermost" | "slack" => 300_000,
         // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.

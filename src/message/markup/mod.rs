@@ -102,8 +102,9 @@ impl Markup {
         match self {
             Self::Slack => within(slack::Label, &text, limit),
             Self::Html => within(html::Label, &text, limit),
-            Self::Mattermost | Self::Markdown => within(plain::Label, &text, limit),
-            Self::Plain | Self::Irc { .. } => within(Plain, &text, limit),
+            // IRC calls nobody by `@here`; the bridges do that carry its lines into other services.
+            Self::Mattermost | Self::Markdown | Self::Irc { .. } => within(plain::Label, &text, limit),
+            Self::Plain => within(Plain, &text, limit),
         }
     }
 }
