@@ -13,6 +13,7 @@
 mod attachment;
 #[cfg(test)]
 mod contract;
+mod discord;
 mod discreet;
 pub mod installation;
 mod mattermost;
@@ -32,7 +33,8 @@ use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
 pub use installation::Installation;
 
 /// Every adapter, by slug.
-pub static ADAPTERS: &[Entry] = &[Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
+pub static ADAPTERS: &[Entry] =
+    &[Entry::of::<discord::Discord>(), Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
 
 /// The adapter with this slug, dashes and underscores alike.
 pub fn find(slug: &str) -> Option<&'static Entry> {

@@ -2,6 +2,7 @@
 //! and Mattermost share `answers` and `own`.
 
 mod answers;
+mod discord;
 mod events;
 mod own;
 
@@ -128,6 +129,8 @@ fn largest(slug: &str) -> usize {
     match slug {
         // Its default for a whole body: MaximumPayloadSizeBytes. Slack names none.
         "mattermost" | "slack" => 300_000,
+        // Embeds hold 6,000 characters; the rest is their frame and addresses.
+        "discord" => 64_000,
         other => panic!("no largest body is known for {other}"),
     }
 }
@@ -328,6 +331,10 @@ fn whatever_people_write_calls_nobody_and_fits() {
             strings(&body, "", &mut found);
             for (path, text) in found {
                 for call in ["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"] {
+                    // Only Slack and its kin read those, and behind a backslash or within code too.
+                    if call.starts_with('<') && !["slack", "mattermost"].contains(&entry.about.slug) {
+                        continue;
+                    }
                     assert!(
                         !text.contains(call),
                         "{} of {}: {call} in {path}: {text}",
@@ -396,7 +403,9 @@ fn credentials_show_nowhere() {
             for secret in &secrets {
                 let path = secret.splitn(4, '/').last().unwrap_or_default();
                 let quoted = format!("No {secret} and no /{path} here");
-                hides(&failure(answer(entry, status, &[], &quoted)).to_string());
+                // Some services need not say that they took a message.
+                let Answer::Failed(why) = answer(entry, status, &[], &quoted) else { continue };
+                hides(&why.to_string());
                 // The excerpt ends within the address.
                 for padding in 140..200 {
                     let quoted = format!("{} /{path}", "x".repeat(padding));
