@@ -13,6 +13,7 @@
 mod attachment;
 #[cfg(test)]
 mod contract;
+mod discord;
 mod discreet;
 mod hipchat;
 pub mod installation;
@@ -36,6 +37,7 @@ pub use installation::Installation;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<discord::Discord>(),
     Entry::of::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>(),
     Entry::of::<mattermost::Mattermost>(),

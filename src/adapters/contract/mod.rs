@@ -2,6 +2,7 @@
 //! and Mattermost share `answers` and `own`.
 
 mod answers;
+mod discord;
 mod events;
 mod hipchat;
 mod irker;
@@ -137,6 +138,8 @@ fn largest(slug: &str) -> usize {
         "mattermost" | "slack" => 300_000,
         // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.
         "microsoft-teams" => 24_001,
+        // Embeds hold 6,000 characters; the rest is their frame and addresses.
+        "discord" => 64_000,
         other => panic!("no largest body is known for {other}"),
     }
 }
@@ -338,9 +341,11 @@ fn whatever_people_write_calls_nobody_and_fits() {
             // HipChat calls nobody in messages of HTML.
             let words_call = entry.about.slug != "hipchat";
             for (path, text) in found {
-                // A bracket behind a backslash opens nothing.
-                let text = text.replace("\\<", "");
                 for call in ["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"] {
+                    // Only Slack and its kin read these, and behind a backslash or within code too.
+                    if call.starts_with('<') && !["slack", "mattermost"].contains(&entry.about.slug) {
+                        continue;
+                    }
                     assert!(
                         !(words_call && text.contains(call)),
                         "{} of {}: {call} in {path}: {text}",
