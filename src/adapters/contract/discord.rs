@@ -535,5 +535,5 @@ fn words_are_nothing_but_words_to_discord() {
         ..Message { summary: Text::new().plain("x"), ..Message::default() }
     };
     let name = sent_message(&message)["embeds"][0]["author"]["name"].clone();
-    assert_eq!(name, "@\u{200b}everyone <\u{200b}@1>");
+    assert_eq!(name, "@\u{200b}everyone <\u{200b}@\u{200b}1>");
 }
