@@ -12,6 +12,7 @@ mod harness;
 mod amqp;
 mod cli;
 mod deploy;
+mod discord;
 mod harness_works;
 mod layers;
 mod observability;
