@@ -28,7 +28,7 @@ use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, Telling, attempt};
 use crate::pipeline::retry::Outcome;
 use crate::provision;
-use crate::settings::Secret;
+use crate::settings::{Addresses, Kind, Secret};
 use crate::store::{Catalog as _, Snapshot};
 use crate::wire::Wire;
 
@@ -221,7 +221,7 @@ pub(super) fn one_off_quietly(
     };
     let read = provision::read(&[(PathBuf::from("--set"), text)], &read_secret);
     for content in from_files.into_inner() {
-        secrets.add(&content);
+        kinds_in_files(entry, settings).for_each(|kind| secrets.add_setting(kind, &content));
     }
     let provisioned = read.map_err(|problems| {
         let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
@@ -230,6 +230,15 @@ pub(super) fn one_off_quietly(
     let warnings = provisioned.warnings.iter().map(problem_line).collect();
     let integration = provisioned.integrations.into_iter().next();
     Ok((integration.context("no integration came of these settings")?, secrets, warnings))
+}
+
+/// Of what kind the settings are that are read from files.
+fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator<Item = Kind> {
+    let is_read = |name: &str| {
+        let key = format!("{name}_file");
+        settings.iter().any(|(given, _)| *given == key)
+    };
+    entry.fields.iter().filter(move |field| is_read(field.name)).map(|field| field.kind)
 }
 
 /// A problem without the place: there is no file to look into.
@@ -256,13 +265,23 @@ fn quoted_in_json(text: &str) -> String {
 impl Secrets {
     /// Those that stand on the command line itself.
     fn inline(entry: &Entry, settings: &[(String, String)]) -> Self {
-        let is_secret =
-            |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
         let mut secrets = Self::default();
-        for (_, value) in settings.iter().filter(|(key, _)| is_secret(key)) {
-            secrets.add(value);
+        for (key, value) in settings {
+            if let Some(field) = entry.fields.iter().find(|field| field.name == key) {
+                secrets.add_setting(field.kind, value);
+            }
         }
         secrets
+    }
+
+    /// Takes in what is secret of a setting.
+    fn add_setting(&mut self, kind: Kind, value: &str) {
+        match kind {
+            // They are written anew for the service: only the secrets in them stay what they are.
+            Kind::Addresses => Addresses::credentials(value).for_each(|secret| self.add(secret)),
+            kind if kind.is_secret() => self.add(value),
+            _ => {}
+        }
     }
 
     /// Takes a secret in, in every form that a request may show it in: bare, within JSON, and of an address that is
@@ -341,9 +360,17 @@ fn request_json(target: &str, request: &Request) -> Json {
         Request::Tcp(request) => json!({
             "target": target,
             "tcp": format!("{}:{}", request.host, request.port),
-            "body": String::from_utf8_lossy(&request.body),
+            "lines": lines(&request.body).collect::<Vec<_>>(),
         }),
     }
+}
+
+/// Lines of JSON, where they are that.
+fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
+    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| {
+        serde_json::from_slice(line).unwrap_or_else(|_| String::from_utf8_lossy(line).into_owned().into())
+    })
 }
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
@@ -473,7 +500,8 @@ mod tests {
                         tried += 1;
                         let json = secrets.mask_json(request_json(&target, &request)).to_string();
                         let text = secrets.mask(shown(&request));
-                        for secret in entry.fields.iter().filter(|field| field.kind.is_secret()) {
+                        let secrets = entry.fields.iter().filter(|field| field.kind.hides(field.example));
+                        for secret in secrets {
                             let path = secret.example.splitn(4, '/').last().unwrap_or_default();
                             assert!(!json.contains(path), "{json}");
                             assert!(!text.contains(path), "{text}");
@@ -518,6 +546,29 @@ mod tests {
         let json = secrets.mask_json(request_json("", &request)).to_string();
         for text in [secrets.mask(shown(&request)), json] {
             assert!(text.contains("Put the weather first") && !text.contains("deepsecret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_irc_addresses_the_keys_and_passwords_are_masked_and_the_rest_is_shown() {
+        let entry = adapters::find("irker").unwrap();
+        let event = sample(Trigger::Push);
+        let text = "#ops?key=deepkey irc://h/b?deepword irc://me:deeppass@i/c";
+        let default = ("default_irc_uri".to_owned(), "irc://bell:deepdefault@irc.example.net".to_owned());
+        let from_file = |_: &Path| Ok(format!("{text}\n"));
+        for name in ["recipients", "recipients_file"] {
+            let value = if name == "recipients" { text } else { "/run/secrets/irc" };
+            let settings = [(name.to_owned(), value.to_owned()), default.clone()];
+            let (integration, secrets) = one_off(entry, &settings, &event, from_file).unwrap();
+            let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
+            let json = secrets.mask_json(request_json("", &request));
+            assert_eq!(
+                json["lines"][0]["to"][0],
+                "irc://bell:************@irc.example.net/ops?key=************"
+            );
+            let shown = secrets.mask(shown(&request));
+            assert!(shown.contains("irc://h/b?key=****") && shown.contains("irc://me:****"), "{shown}");
+            assert!(!shown.contains("deep") && !json.to_string().contains("deep"), "{shown}");
         }
     }
 

@@ -71,9 +71,11 @@ impl Keys {
 
     fn own(&mut self, field: &'static Field, entry: &Entry<'_>, notes: &mut Notes<'_>) {
         self.lines.insert(field.name, entry.line);
-        self.inline_secret |= field.kind.is_secret();
         match simple(entry.value) {
-            Ok(value) => _ = self.own.insert(field.name.to_owned(), value),
+            Ok(value) => {
+                self.inline_secret |= field.kind.hides(&value.as_text());
+                self.own.insert(field.name.to_owned(), value);
+            }
             Err(what) => {
                 self.unreadable.insert(field.name);
                 notes.push(wrong_type(notes.error(entry, format!("is {what}")), field.kind, field.example));

@@ -10,10 +10,13 @@
 mod harness;
 
 mod amqp;
+mod cards;
 mod cli;
 mod deploy;
 mod discord;
 mod harness_works;
+mod irker;
 mod layers;
+mod nodes;
 mod observability;
 mod pipeline;

@@ -5,29 +5,38 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 
 use super::page::esc;
-use super::raw::text;
 
-/// Lines of JSON for an irkerd; `None` where they are something else.
+/// Lines of JSON for an irkerd, by room; `None` where they are something else.
 pub(super) fn draw(body: &[u8]) -> Option<String> {
-    let mut html = "<div class=\"irc\">".to_owned();
-    let mut rooms = String::new();
+    let mut rooms: Vec<(String, String)> = Vec::new();
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let line: Json = serde_json::from_slice(line).ok()?;
+        let said = line.get("privmsg")?.as_str()?;
         let to = match line.get("to")? {
-            Json::Array(rooms) => rooms.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", "),
-            room => room.as_str()?.to_owned(),
+            Json::Array(rooms) => {
+                rooms.iter().filter_map(Json::as_str).map(room).collect::<Vec<_>>().join(", ")
+            }
+            one => room(one.as_str()?),
         };
-        if to != rooms {
-            let _ = write!(html, "<div class=\"room\">{}</div>", esc(&to));
-            rooms = to;
-        }
-        line.get("privmsg")?.as_str()?;
-        for said in text(&line, "privmsg").lines() {
-            let _ = write!(html, "<div>&lt;irker&gt; {}</div>", coloured(said));
+        let at = rooms.iter().position(|(room, _)| *room == to).unwrap_or_else(|| {
+            rooms.push((to, String::new()));
+            rooms.len() - 1
+        });
+        for said in said.lines() {
+            let _ = write!(rooms[at].1, "<div>&lt;irker&gt; {}</div>", coloured(said));
         }
     }
-    html.push_str("</div>");
-    Some(html)
+    let drawn = rooms.iter().map(|(room, lines)| format!("<div class=\"room\">{}</div>{lines}", esc(room)));
+    Some(format!("<div class=\"irc\">{}</div>", drawn.collect::<String>()))
+}
+
+/// A room's address without what may be secret in it: a login, a key.
+fn room(url: &str) -> String {
+    let address = url.split('?').next().unwrap_or_default();
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => address.to_owned(),
+    }
 }
 
 /// mIRC's sixteen, as clients on a dark ground show them.

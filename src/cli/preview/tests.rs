@@ -185,9 +185,11 @@ fn hipchat_is_a_bubble_in_its_colour() {
 #[test]
 fn irc_shows_rooms_lines_and_colours() {
     let drawing = irc(&[
+        json!({ "to": "ircs://ann:secret@irc.example.net:6697/ops?key=secret", "privmsg": "first" }),
         json!({ "to": ["irc://irc.example.net/dev"], "privmsg": "\u{3}04repo\u{f} \u{2}3\u{2} new \u{3}02\u{1f}https://a.example/\u{f}" }),
-        json!({ "to": ["irc://irc.example.net/dev"], "privmsg": "second" }),
+        json!({ "to": "ircs://ann:secret@irc.example.net:6697/ops?key=secret", "privmsg": "second" }),
     ]);
+    assert!(drawing.contains("ircs://irc.example.net:6697/ops<") && !drawing.contains("secret"), "{drawing}");
     assert_eq!(drawing.matches("irc://irc.example.net/dev").count(), 1, "a room is named once: {drawing}");
     for part in [
         "<span style=\"color:#ff6b6b\">repo</span>",
@@ -247,7 +249,9 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     assert!(known > 60, "{known} messages have a drawer");
     let page = page::page(&shown);
     assert!(page.contains("Content-Security-Policy") && page.contains("default-src 'none'"));
-    assert!(page.contains("Not heard by mattermost"));
+    let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
+    assert!(alert.unheard.contains(&"mattermost".to_owned()), "{:?}", alert.unheard);
+    assert!(page.contains("<p class=\"unheard\">Not heard by "));
     for word in ["<script", "<img", "<link", "javascript:", "@import"] {
         assert!(!page.contains(word), "{word}");
     }

@@ -20,7 +20,7 @@ mod slack;
 mod tests;
 
 pub(super) use self::address::address;
-pub(super) use self::clean::start;
+pub(super) use self::clean::{cluster, start};
 use self::dialect::Dialect;
 use self::html::Html;
 use self::irc::Irc;
@@ -105,8 +105,9 @@ impl Markup {
         match self {
             Self::Slack => within(slack::Label, &text, limit),
             Self::Html => within(html::Label, &text, limit),
-            Self::Mattermost | Self::Markdown => within(plain::Label, &text, limit),
-            Self::Plain | Self::Irc { .. } => within(Plain, &text, limit),
+            // IRC calls nobody by `@here`; the bridges do that carry its lines into other services.
+            Self::Mattermost | Self::Markdown | Self::Irc { .. } => within(plain::Label, &text, limit),
+            Self::Plain => within(Plain, &text, limit),
         }
     }
 }
