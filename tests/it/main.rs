@@ -13,6 +13,7 @@ mod amqp;
 mod cards;
 mod cli;
 mod deploy;
+mod discord;
 mod harness_works;
 mod irker;
 mod layers;

@@ -94,13 +94,14 @@ impl Embed {
 
     fn title_and_description(&mut self, message: &Message) {
         let (title, words) = told_once(message);
-        let more = match &message.body {
-            Body::None => None,
-            Body::Lines(lines) => Some(Text::join(lines.clone(), "\n")),
-            Body::Prose(prose) => Some(prose.clone()),
+        let (more, gap) = match &message.body {
+            Body::None => (None, ""),
+            Body::Lines(lines) => (Some(Text::join(lines.clone(), "\n")), "\n"),
+            // People's words begin a paragraph of their own.
+            Body::Prose(prose) => (Some(prose.clone()), "\n\n"),
         };
         let texts = words.into_iter().chain(more).filter(|text| !text.is_blank());
-        let description = Text::join(texts, "\n");
+        let description = Text::join(texts, gap);
         let title = title.and_then(|title| self.rendered(&Text::new().plain(title), TITLE));
         if let (Some(_), Some(url)) = (&title, url_of(message)) {
             self.add("url", Some(json!(url)));

@@ -102,7 +102,12 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     (&["lapin::"], Home::Only(&["pipeline", "cli", "demo"]), "the broker is a source"),
     (&["governor::"], Home::Only(&["wire"]), "the wire keeps the pace"),
     (&["backoff::"], Home::Only(&["pipeline/retry"]), "unmaintained, so one file must be able to replace it"),
-    (&["pulldown_cmark::"], Home::Only(&["message"]), "messages are spans, read once"),
+    (
+        &["pulldown_cmark::"],
+        // The preview reads what was rendered, as the services do: it stands at the other end.
+        Home::Only(&["message", "cli/preview"]),
+        "messages are spans, read once",
+    ),
     (
         &["clap::", "clap_complete::", "clap_mangen::"],
         Home::Only(&["cli", "demo", "main"]),
