@@ -14,9 +14,11 @@ mod attachment;
 #[cfg(test)]
 mod contract;
 mod discreet;
+mod hipchat;
 pub mod installation;
 mod irker;
 mod mattermost;
+mod microsoft_teams;
 mod slack;
 
 use std::sync::Arc;
@@ -33,8 +35,13 @@ use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
 pub use installation::Installation;
 
 /// Every adapter, by slug.
-pub static ADAPTERS: &[Entry] =
-    &[Entry::of::<irker::Irker>(), Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
+pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<hipchat::HipChat>(),
+    Entry::of::<irker::Irker>(),
+    Entry::of::<mattermost::Mattermost>(),
+    Entry::of::<microsoft_teams::MicrosoftTeams>(),
+    Entry::of::<slack::Slack>(),
+];
 
 /// The adapter with this slug, dashes and underscores alike.
 pub fn find(slug: &str) -> Option<&'static Entry> {

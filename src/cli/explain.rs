@@ -24,7 +24,7 @@ use crate::integration::Integration;
 use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::provision;
-use crate::store::{Outbox as _, Snapshot};
+use crate::store::Snapshot;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -91,7 +91,7 @@ pub(super) fn provisioned(config: &Config) -> anyhow::Result<Snapshot> {
 async fn switches(config: &Config, now: Timestamp) -> Switches {
     let switches = Switches::default();
     let holds = async {
-        let Some(store) = state::open_if_there(&config.store.path)? else { return Ok(Vec::new()) };
+        let Some(store) = state::open_if_there(&config.store).await? else { return Ok(Vec::new()) };
         store.holds(now).await.context("cannot read the store")
     };
     match holds.await {

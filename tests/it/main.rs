@@ -10,10 +10,12 @@
 mod harness;
 
 mod amqp;
+mod cards;
 mod cli;
 mod deploy;
 mod harness_works;
 mod irker;
 mod layers;
+mod nodes;
 mod observability;
 mod pipeline;

@@ -3,7 +3,9 @@
 
 mod answers;
 mod events;
+mod hipchat;
 mod irker;
+mod microsoft_teams;
 mod own;
 
 use std::collections::BTreeSet;
@@ -127,10 +129,14 @@ fn size(call: &Call) -> usize {
 /// The most that a service takes in one request, in bytes.
 fn largest(slug: &str) -> usize {
     match slug {
+        // 10,000 characters of four bytes, and what is around them.
+        "hipchat" => 41_000,
         // 400 bytes a line and 5 lines for each of the examples' recipients, as JSON, which may double letters.
         "irker" => 10_000,
         // Its default for a whole body: MaximumPayloadSizeBytes. Slack names none.
         "mattermost" | "slack" => 300_000,
+        // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.
+        "microsoft-teams" => 24_001,
         other => panic!("no largest body is known for {other}"),
     }
 }
@@ -329,10 +335,14 @@ fn whatever_people_write_calls_nobody_and_fits() {
             let body = body(&call);
             let mut found = Vec::new();
             strings(&body, "", &mut found);
+            // HipChat calls nobody in messages of HTML.
+            let words_call = entry.about.slug != "hipchat";
             for (path, text) in found {
+                // A bracket behind a backslash opens nothing.
+                let text = text.replace("\\<", "");
                 for call in ["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"] {
                     assert!(
-                        !text.contains(call),
+                        !(words_call && text.contains(call)),
                         "{} of {}: {call} in {path}: {text}",
                         entry.about.slug,
                         told.name
@@ -399,7 +409,9 @@ fn credentials_show_nowhere() {
             for secret in &secrets {
                 let path = secret.splitn(4, '/').last().unwrap_or_default();
                 let quoted = format!("No {secret} and no /{path} here");
-                hides(&failure(answer(entry, status, &[], &quoted)).to_string());
+                // Some take a 200 for a yes, whatever it says.
+                let Answer::Failed(said) = answer(entry, status, &[], &quoted) else { continue };
+                hides(&said.to_string());
                 // The excerpt ends within the address.
                 for padding in 140..200 {
                     let quoted = format!("{} /{path}", "x".repeat(padding));

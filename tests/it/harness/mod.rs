@@ -2,6 +2,7 @@
 //!
 //! * [`daemon`]: the daemon itself, in this process, with a home of its own that survives it.
 //! * [`forge`]: sends events to it, over HTTP or through the shared broker.
+//! * [`postgres`]: a private PostgreSQL, a database for each who asks.
 //! * [`rabbit`]: a private `RabbitMQ` node; it can lose its power, freeze and come back with its data.
 //! * [`receiver`]: the service that is told of things: an HTTP server that records every request and answers by script.
 //! * [`irc`]: an IRC server, the real irkerd, and a person who listens.
@@ -18,6 +19,7 @@ pub mod forge;
 pub mod irc;
 pub mod payloads;
 pub mod ports;
+pub mod postgres;
 pub mod proxy;
 pub mod rabbit;
 pub mod receiver;

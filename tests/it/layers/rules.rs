@@ -21,7 +21,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("message", Uses::Only(&["event"])),
     ("integration", Uses::Only(&["event", "settings"])),
     ("adapters", Uses::Only(&["event", "message", "settings", "call", "integration"])),
-    ("store", Uses::Only(&["event", "integration", "call", "settings"])), // settings: for its tests
+    ("store", Uses::Only(&["event", "integration", "call", "settings"])), // beside secrets, its tests have settings
     ("wire", Uses::Only(&["call", "settings::Secret"])),
     ("pipeline", Uses::Only(UP_TO_WIRE)),
     ("api", Uses::Only(UP_TO_PIPELINE)),
