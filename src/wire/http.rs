@@ -23,6 +23,8 @@ const USER_AGENT: &str = concat!("Forgebell/", env!("CARGO_PKG_VERSION"));
 pub enum WireError {
     #[error("failed to read wire.ca_file {}: {why}", path.display())]
     CaFile { path: PathBuf, why: String },
+    #[error("failed to read smtp.ca_file {}: {why}", path.display())]
+    SmtpCaFile { path: PathBuf, why: String },
     /// Nearly always: a machine or container without certificates.
     #[error(
         "failed to set up the HTTP client, which wants the system's ca-certificates or wire.ca_file: {0}"
@@ -57,7 +59,7 @@ impl Wire {
             operators: client(config, None)?,
             guard,
             kept: Arc::default(),
-            relay: Relay::new(config.smtp.clone()),
+            relay: Relay::new(config.smtp.clone())?,
             connect_timeout: config.connect_timeout,
         })
     }
