@@ -6,16 +6,19 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells, [`Installation`] what it may know of where. Three files are no adapters:
-//! `attachment` holds what Slack's kin share, `discreet` keeps credentials out of what services' answers let us say,
-//! and `installation` is the operator's part.
+//! adapter may know of what it tells, [`Installation`] what it may know of where. Four files are no adapters:
+//! `attachment` holds what Slack's kin share, `mail` what the two kinds of mail share, `discreet` keeps credentials out of
+//! what services' answers let us say, and `installation` is the operator's part.
 
 mod attachment;
 #[cfg(test)]
 mod contract;
 mod discreet;
+mod emails_on_push;
 pub mod installation;
+mod mail;
 mod mattermost;
+mod pipelines_email;
 mod slack;
 
 use std::sync::Arc;
@@ -32,7 +35,12 @@ use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
 pub use installation::Installation;
 
 /// Every adapter, by slug.
-pub static ADAPTERS: &[Entry] = &[Entry::of::<mattermost::Mattermost>(), Entry::of::<slack::Slack>()];
+pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<emails_on_push::EmailsOnPush>(),
+    Entry::of::<mattermost::Mattermost>(),
+    Entry::of::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<slack::Slack>(),
+];
 
 /// The adapter with this slug, dashes and underscores alike.
 pub fn find(slug: &str) -> Option<&'static Entry> {

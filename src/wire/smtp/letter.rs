@@ -13,9 +13,9 @@ use lettre::{Address, address::AddressError};
 use super::super::SendError;
 use crate::call;
 
-/// Sender, recipient and content.
+/// The envelope's sender and recipient, and the content.
 pub(super) struct Letter {
-    pub(super) from: Address,
+    pub(super) sender: Address,
     pub(super) to: Address,
     pub(super) content: Vec<u8>,
 }
@@ -26,6 +26,8 @@ impl Letter {
     /// settings are to blame, [`SendError::Refused`] where the integration's are.
     pub(super) fn of(mail: &call::Mail) -> Result<Self, SendError> {
         let shut_out = |what: &str, why: String| SendError::ShutOut(format!("{what} can't be sent: {why}"));
+        let sender =
+            address(&mail.sender).map_err(|why| shut_out("a mail from this address (mail.from)", why))?;
         let from = address(&mail.from.address)
             .map_err(|why| shut_out("a mail from this address (mail.from)", why))?;
         let to = address(&mail.to)
@@ -39,7 +41,7 @@ impl Letter {
 
         let mut message = Message::builder()
             .date(SystemTime::from(mail.date).max(SystemTime::UNIX_EPOCH))
-            .from(mailbox(&mail.from.name, from.clone()))
+            .from(mailbox(&mail.from.name, from))
             .to(Mailbox::new(None, to.clone()))
             .subject(one_line(&mail.subject))
             .message_id(Some(mail.message_id.clone()));
@@ -59,7 +61,7 @@ impl Letter {
             .singlepart(part(ContentType::TEXT_PLAIN, &mail.text))
             .singlepart(part(ContentType::TEXT_HTML, &mail.html));
         let message = message.multipart(bodies).map_err(|error| SendError::Refused(error.to_string()))?;
-        Ok(Self { from, to, content: message.formatted() })
+        Ok(Self { sender, to, content: message.formatted() })
     }
 }
 

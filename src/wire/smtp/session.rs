@@ -119,7 +119,7 @@ impl Session {
         self.mails += 1;
         let limit = config.command_timeout;
         let connection = &mut self.connection;
-        let sender = Mail::new(Some(letter.from.clone()), Vec::new());
+        let sender = Mail::new(Some(letter.sender.clone()), Vec::new());
         step(SmtpStage::Sender, limit, connection.command(sender)).await?;
         let recipient = Rcpt::new(letter.to.clone(), Vec::new());
         step(SmtpStage::Recipient, limit, connection.command(recipient)).await?;

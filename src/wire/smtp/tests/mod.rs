@@ -27,6 +27,7 @@ fn relay(config: Config) -> Relay {
 
 fn mail() -> Mail {
     Mail {
+        sender: "bounces@forge.example".to_owned(),
         from: Mailbox { name: "Forgebell".to_owned(), address: "bell@forge.example".to_owned() },
         reply_to: None,
         to: "ada@example.com".to_owned(),
@@ -47,7 +48,7 @@ async fn a_mail_goes_over_the_wire_as_it_should() {
     assert_eq!(reply, SmtpReply { stage: SmtpStage::Content, code: 250, text: "2.0.0 fine".to_owned() });
     assert_eq!(
         scripted.heard(0)[..4],
-        ["EHLO bell.example", "MAIL FROM:<bell@forge.example>", "RCPT TO:<ada@example.com>", "DATA"]
+        ["EHLO bell.example", "MAIL FROM:<bounces@forge.example>", "RCPT TO:<ada@example.com>", "DATA"]
     );
     let content = scripted.contents().remove(0);
     assert!(content.contains("\r\nMessage-ID: <01912d68@forge.example>\r\n"), "{content}");
