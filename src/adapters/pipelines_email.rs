@@ -62,11 +62,9 @@ impl Adapter for PipelinesEmail {
         let mut targets = addresses::recipients(&settings.recipients, separates);
         // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
         let starter = event.user().and_then(|user| addresses::address(user.email.as_deref()?));
-        if let Some(starter) = starter.filter(|_| settings.add_pusher) {
-            if !targets.iter().any(|target| target.eq_ignore_ascii_case(&starter)) {
-                targets.push(starter);
-            }
-        }
+        let is_new = |starter: &String| !targets.iter().any(|target| target.eq_ignore_ascii_case(starter));
+        let starter = starter.filter(|starter| settings.add_pusher && is_new(starter));
+        targets.extend(starter);
         targets
     }
 

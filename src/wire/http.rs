@@ -66,14 +66,22 @@ impl Wire {
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
         let Some(keep) = request.keep else { return self.ask(request).await };
+        let asking = self.kept.asking(&request.url);
+        let mut outcome = asking.lock().await;
+        if let Some(outcome) = &*outcome {
+            return outcome.clone();
+        }
         if let Some(kept) = self.kept.get(&request.url) {
             return Ok(kept);
         }
-        let response = self.ask(request).await?;
-        if (200..=299).contains(&response.status) {
-            self.kept.put(&request.url, &response, keep);
+        let answer = self.ask(request).await;
+        if let Ok(response) = &answer
+            && (200..=299).contains(&response.status)
+        {
+            self.kept.put(&request.url, response, keep);
         }
-        Ok(response)
+        *outcome = Some(answer.clone());
+        answer
     }
 
     async fn ask(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {

@@ -14,5 +14,6 @@ mod cli;
 mod deploy;
 mod harness_works;
 mod layers;
+mod mail;
 mod observability;
 mod pipeline;

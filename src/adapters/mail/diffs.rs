@@ -58,23 +58,19 @@ pub fn of_event(push: &Push) -> Option<Diffs> {
 fn split(diff: &str, commit: &str) -> Vec<FileDiff> {
     let mut files: Vec<FileDiff> = Vec::new();
     for line in diff.lines() {
-        match line.strip_prefix("diff --git ") {
-            Some(paths) => {
-                if files.len() > MOST_FILES {
-                    break;
-                }
-                let path = paths.rsplit_once(" b/").map_or(paths, |(_, path)| path);
-                files.push(FileDiff { title: titled(commit, path), lines: String::new() });
+        if let Some(paths) = line.strip_prefix("diff --git ") {
+            if files.len() > MOST_FILES {
+                break;
             }
-            None => {
-                if files.is_empty() {
-                    files.push(FileDiff { title: titled(commit, ""), lines: String::new() });
-                }
-                let file = files.last_mut().expect("there is one by now");
-                file.lines.push_str(line);
-                file.lines.push('\n');
-            }
+            let path = paths.rsplit_once(" b/").map_or(paths, |(_, path)| path);
+            files.push(FileDiff { title: titled(commit, path), lines: String::new() });
+            continue;
         }
+        if files.is_empty() {
+            files.push(FileDiff { title: titled(commit, ""), lines: String::new() });
+        }
+        let file = files.last_mut().expect("there is one by now");
+        file.lines.extend([line, "\n"]);
     }
     files
 }

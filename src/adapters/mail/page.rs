@@ -86,8 +86,10 @@ impl Page {
     /// Facts in pairs; those without a value are left out. Narrow screens have room for two columns of words.
     pub fn facts(&mut self, facts: &[(&str, Text)]) {
         let rows: Vec<_> = facts.iter().filter(|(_, value)| !value.is_blank()).collect();
-        let text: String = rows.iter().map(|(name, value)| format!("{name}: {}", words_of(value))).collect();
-        let text = format!("\n{text}");
+        let mut text = "\n".to_owned();
+        for (name, value) in &rows {
+            text.extend([*name, ": ", &words_of(value)]);
+        }
         let row = |(name, value): &&(&str, Text)| {
             format!(
                 "<tr><td style=\"padding:2px 12px 2px 0;color:#666;vertical-align:top\">{name}</td>\
@@ -119,7 +121,7 @@ impl Page {
 
     /// A list.
     pub fn list(&mut self, items: &[Text]) {
-        let text: String = items.iter().map(|item| format!("- {}", words_of(item))).collect();
+        let text: String = items.iter().flat_map(|item| ["- ".to_owned(), words_of(item)]).collect();
         let item = |item: &Text| format!("<li style=\"word-break:break-word\">{}</li>\n", html_of(item));
         let html: String = items.iter().map(item).collect();
         self.push(&text, &format!("<ul style=\"margin:0 0 8px;padding-left:20px\">\n{html}</ul>\n"));
@@ -177,14 +179,13 @@ impl Page {
         if !link.is_blank() {
             self.text.push('\n');
             self.text.push_str(&words_of(&link));
-            self.html.push_str(&format!("<p style=\"margin:16px 0\">{}</p>\n", html_of(&link)));
+            self.html.extend(["<p style=\"margin:16px 0\">", &html_of(&link), "</p>\n"]);
         }
         // The two dashes by which mail programs know a signature.
-        self.text.push_str(&format!("\n-- \n{}\n", Markup::Plain.label(why, Limit::Chars(500))));
-        self.html.push_str(&format!(
-            "<p style=\"margin:16px 0 0;font-size:12px;color:#666\">{}</p>\n",
-            Markup::Html.label(why, Limit::Chars(500))
-        ));
+        let words = Markup::Plain.label(why, Limit::Chars(500));
+        self.text.extend(["\n-- \n", &words, "\n"]);
+        let words = Markup::Html.label(why, Limit::Chars(500));
+        self.html.extend(["<p style=\"margin:16px 0 0;font-size:12px;color:#666\">", &words, "</p>\n"]);
     }
 
     /// The text, and the HTML as a whole document.

@@ -20,13 +20,13 @@ pub fn read(reply: &SmtpReply) -> Answer {
     let down = || Failure::Unavailable { maybe_taken: false, wait: None, why: why.clone() };
     Answer::Failed(match (reply.stage, reply.code) {
         (SmtpStage::Content, 200..=299) => return Answer::Taken,
-        // The relay wants a login, another one, or encryption first, whatever it was told.
-        (_, 530 | 534 | 535 | 538) => Failure::ShutOut(why),
         (_, 421) => down(),
-        (SmtpStage::Greeting | SmtpStage::Login, 500..=599) => Failure::ShutOut(why),
-        // Too large is this mail alone; otherwise it is our own address that is refused, and with it every mail.
+        // Too large is this mail alone.
         (SmtpStage::Sender, 500..=599) if enhanced == "5.3.4" || reply.code == 552 => Failure::Rejected(why),
-        (SmtpStage::Sender, 500..=599) => Failure::ShutOut(why),
+        // The relay wants a login, another one, or encryption first; or it takes nothing from us, or nothing from our own
+        // address: that concerns every mail.
+        (_, 530 | 534 | 535 | 538)
+        | (SmtpStage::Greeting | SmtpStage::Login | SmtpStage::Sender, 500..=599) => Failure::ShutOut(why),
         (SmtpStage::Recipient, 452) => deferred(FULL),
         (SmtpStage::Recipient | SmtpStage::Content, 400..=599) if is_full => deferred(FULL),
         (SmtpStage::Recipient, 400..=499) => deferred(GREYLISTED),

@@ -104,8 +104,8 @@ impl Inner {
         // A connection that the relay closed while nobody looked took nothing: the next one does.
         while let Some(session) = self.idle.take() {
             match self.deliver(session, letter).await {
-                Err(Stop::Lost { stage: SmtpStage::Sender, .. }) => {}
-                Ok(SmtpReply { stage: SmtpStage::Sender, code: 421, .. }) => {}
+                Err(Stop::Lost { stage: SmtpStage::Sender, .. })
+                | Ok(SmtpReply { stage: SmtpStage::Sender, code: 421, .. }) => {}
                 outcome => return self.told(outcome),
             }
         }

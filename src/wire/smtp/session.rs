@@ -50,21 +50,19 @@ impl Session {
     pub(super) async fn open(place: &Place) -> Result<Self, Stop> {
         let config = &place.config;
         let name = place.name();
-        let (mut connection, is_here) = match (config.tls, &place.tls) {
-            (Tls::Implicit, Some(tls)) => {
-                let limit = Some(config.connect_timeout);
-                let server = (config.host.as_str(), config.port());
-                let opening =
-                    AsyncSmtpConnection::connect_tokio1(server, limit, &place.hello, Some(tls.clone()), None);
-                let limit = config.connect_timeout + config.command_timeout;
-                (step(SmtpStage::Greeting, limit, opening).await?, false)
-            }
-            _ => {
-                let stream = connect(place).await?;
-                let is_here = stream.peer_addr().is_ok_and(|relay| relay.ip().is_loopback());
-                let opening = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &place.hello);
-                (step(SmtpStage::Greeting, config.command_timeout, opening).await?, is_here)
-            }
+        let implicit = place.tls.as_ref().filter(|_| config.tls == Tls::Implicit);
+        let (mut connection, is_here) = if let Some(tls) = implicit {
+            let limit = Some(config.connect_timeout);
+            let server = (config.host.as_str(), config.port());
+            let opening =
+                AsyncSmtpConnection::connect_tokio1(server, limit, &place.hello, Some(tls.clone()), None);
+            let limit = config.connect_timeout + config.command_timeout;
+            (step(SmtpStage::Greeting, limit, opening).await?, false)
+        } else {
+            let stream = connect(place).await?;
+            let is_here = stream.peer_addr().is_ok_and(|relay| relay.ip().is_loopback());
+            let opening = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &place.hello);
+            (step(SmtpStage::Greeting, config.command_timeout, opening).await?, is_here)
         };
         if let (Tls::Starttls, Some(tls)) = (config.tls, &place.tls) {
             if !connection.can_starttls() {
