@@ -254,7 +254,7 @@ async fn an_address_that_is_gone_is_called_once_and_never_again() {
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     let hold = eventually("the integration is switched off", Duration::from_secs(20), async || {
-        let holds = home.ledger().holds(forgebell::daemon::now()).await.expect("the store can be read");
+        let holds = home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
         holds.into_iter().find(|hold| hold.made_under.is_some())
     })
     .await;
