@@ -11,7 +11,7 @@ use forgebell::call::Request;
 use forgebell::event::{Event, EventId, Trigger, sample};
 use forgebell::message::compose;
 use forgebell::provision;
-use forgebell::store::{Outbox as _, State};
+use forgebell::store::State;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
