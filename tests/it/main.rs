@@ -17,6 +17,7 @@ mod discord;
 mod harness_works;
 mod irker;
 mod layers;
+mod mail;
 mod nodes;
 mod observability;
 mod pipeline;

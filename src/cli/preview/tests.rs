@@ -16,6 +16,7 @@ fn posted(slug: &str, body: &Json) -> String {
 
 fn mail(words: &str) -> Request {
     Request::Smtp(Box::new(Mail {
+        sender: "forgebell@forge.example.com".to_owned(),
         from: Mailbox { name: words.to_owned(), address: "bell@example.com".to_owned() },
         reply_to: None,
         to: "ann@example.com".to_owned(),

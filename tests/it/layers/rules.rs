@@ -20,7 +20,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("call", Uses::Only(&["digest"])),
     ("message", Uses::Only(&["event"])),
     ("integration", Uses::Only(&["event", "settings"])),
-    ("adapters", Uses::Only(&["event", "message", "settings", "call", "integration"])),
+    ("adapters", Uses::Only(&["event", "message", "settings", "call", "integration", "digest"])),
     ("store", Uses::Only(&["event", "integration", "call", "settings"])), // beside secrets, its tests have settings
     ("wire", Uses::Only(&["call", "settings::Secret"])),
     ("pipeline", Uses::Only(UP_TO_WIRE)),
@@ -163,4 +163,4 @@ pub const SQL: &[&str] = &[
 pub const MOST_LINES: usize = 700;
 
 /// Files in `adapters` that are no adapters, but what several of them share.
-pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "discreet", "installation"];
+pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "discreet", "installation", "mail"];
