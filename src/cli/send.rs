@@ -186,7 +186,9 @@ fn one_off(
     read_secret: impl Fn(&Path) -> std::io::Result<String>,
 ) -> anyhow::Result<(Integration, Secrets)> {
     let (integration, secrets, warnings) = one_off_quietly(entry, settings, event, read_secret)?;
-    warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
     Ok((integration, secrets))
 }
 

@@ -47,23 +47,23 @@ impl<'a> Hook<'a> {
         let whole = before.last() == Some(&"api") && !id.is_empty() && !token.is_empty();
         whole.then_some(Self { id, token })
     }
+}
 
-    /// The address to call. Without `wait=true`, Discord answers before it has the message, and says nothing where then
-    /// it gets lost (<https://docs.discord.com/developers/resources/webhook#execute-webhook-query-string-params>).
-    /// What else the query holds stays: `thread_id` names a thread of the channel.
-    pub fn address(&self, url: &Url) -> Url {
-        let mut address = url.clone();
-        let path = address.path().trim_end_matches('/').to_owned();
-        address.set_path(&path);
-        let kept: Vec<(String, String)> = url
-            .query_pairs()
-            .filter(|(name, _)| name != "wait")
-            .map(|(n, v)| (n.into_owned(), v.into_owned()))
-            .collect();
-        address.query_pairs_mut().clear().extend_pairs(kept).append_pair("wait", "true");
-        address.set_fragment(None);
-        address
-    }
+/// What to call at a webhook's address. Without `wait=true`, Discord answers before it has the message, and says nothing
+/// where then it gets lost (<https://docs.discord.com/developers/resources/webhook#execute-webhook-query-string-params>).
+/// What else the query holds stays: `thread_id` names a thread of the channel.
+pub(super) fn address(url: &Url) -> Url {
+    let mut address = url.clone();
+    let path = address.path().trim_end_matches('/').to_owned();
+    address.set_path(&path);
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| name != "wait")
+        .map(|(n, v)| (n.into_owned(), v.into_owned()))
+        .collect();
+    address.query_pairs_mut().clear().extend_pairs(kept).append_pair("wait", "true");
+    address.set_fragment(None);
+    address
 }
 
 /// Whose limits an address counts for: Discord under any of its names, or a server of one's own.

@@ -168,12 +168,12 @@ impl Adapter for Discord {
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
         let url = settings.webhook(note.target).expose();
-        let url = Hook::of(url).map_err(|why| Failure::Misconfigured(why.to_owned()))?.address(url);
+        Hook::of(url).map_err(|why| Failure::Misconfigured(why.to_owned()))?;
         let body = json!({
             "embeds": [embed::embed(note)],
             "allowed_mentions": { "parse": [] },
         });
-        Ok(Call::http(HttpRequest::post_json(url, &body), read))
+        Ok(Call::http(HttpRequest::post_json(hook::address(url), &body), read))
     }
 }
 

@@ -36,11 +36,11 @@ fn adaptive_card(card: &Json) -> String {
 fn elements(html: &mut String, elements: &[Json], depth: usize) {
     for element in elements {
         let rule = element.get("separator") == Some(&Json::Bool(true));
-        let gap = match text(element, "spacing") {
-            "none" | "None" | "small" | "Small" => "",
-            "large" | "Large" | "extraLarge" | "ExtraLarge" | "medium" | "Medium" => " gap",
-            _ => "",
-        };
+        let wide = matches!(
+            text(element, "spacing").to_ascii_lowercase().as_str(),
+            "medium" | "large" | "extralarge"
+        );
+        let gap = if wide { " gap" } else { "" };
         let _ = write!(html, "<div class=\"block{gap}{}\">", if rule { " rule" } else { "" });
         one(html, element, depth);
         html.push_str("</div>");
@@ -53,7 +53,8 @@ fn one(html: &mut String, element: &Json, depth: usize) {
     }
     match text(element, "type") {
         "TextBlock" => {
-            _ = write!(html, "<div style=\"{}\">{}</div>", look(element), markdown(text(element, "text")))
+            let words = markdown(text(element, "text"));
+            let _ = write!(html, "<div style=\"{}\">{words}</div>", look(element));
         }
         "RichTextBlock" => {
             for run in list(element, "inlines") {
@@ -62,9 +63,8 @@ fn one(html: &mut String, element: &Json, depth: usize) {
                 let _ = write!(html, "<span style=\"{}\">{words}</span>", look(run));
             }
         }
-        "Image" => html.push_str(&picture(element)),
+        "Image" | "Media" => html.push_str(&picture(element)),
         "ImageSet" => list(element, "images").iter().for_each(|image| html.push_str(&picture(image))),
-        "Media" => html.push_str(&picture(element)),
         "FactSet" => {
             html.push_str("<div class=\"facts\">");
             for fact in list(element, "facts") {

@@ -1,5 +1,7 @@
 //! Readers of the services' markups: text in, HTML out, and none of what people wrote stays markup of the page.
 
+use std::fmt::Write as _;
+
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
 use super::page::{esc, link, opens};
@@ -159,15 +161,15 @@ pub(super) fn few_tags(text: &str) -> String {
         } else if let Some(href) =
             href.map(|href| href.replace("&amp;", "&").replace("&#39;", "'")).filter(|href| opens(href))
         {
-            out.push_str(&format!("<a href=\"{}\" rel=\"noreferrer\">", esc(&href)));
+            let _ = write!(out, "<a href=\"{}\" rel=\"noreferrer\">", esc(&href));
             open.push("a");
         } else if let Some(name) = known(tag).filter(|name| *name != "a") {
-            out.push_str(&format!("<{name}>"));
+            let _ = write!(out, "<{name}>");
             open.push(name);
         } else if let Some(name) =
             tag.strip_prefix('/').and_then(known).filter(|name| open.last() == Some(name))
         {
-            out.push_str(&format!("</{name}>"));
+            let _ = write!(out, "</{name}>");
             open.pop();
         } else {
             out.push_str(&esc(&format!("<{tag}>")));
@@ -176,7 +178,7 @@ pub(super) fn few_tags(text: &str) -> String {
     }
     out.push_str(&esc(rest));
     for name in open.iter().rev() {
-        out.push_str(&format!("</{name}>"));
+        let _ = write!(out, "</{name}>");
     }
     out
 }

@@ -31,7 +31,8 @@ fn mail(words: &str) -> Request {
 }
 
 fn irc(lines: &[Json]) -> String {
-    let body = lines.iter().map(|line| format!("{line}\n")).collect::<String>().into();
+    let lines: Vec<String> = lines.iter().map(Json::to_string).collect();
+    let body = (lines.join("\n") + "\n").into();
     let host = "localhost".to_owned();
     drawn("irker", &Request::Tcp(TcpRequest { host, port: 6659, body, timeout: std::time::Duration::ZERO }))
 }
