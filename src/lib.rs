@@ -28,7 +28,7 @@
 //! | [`settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
 //! | [`integration`] | who wants to know, and the rules by which they choose | `event`, `settings` |
 //! | [`call`] | requests, answers, failures: data | `digest` |
-//! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules |
+//! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules, `digest` |
 //! | [`wire`] | how it gets out: the guard, the pace, HTTP, mail, bare TCP | `call`, `settings`' secrets |
 //! | [`store`] | what must survive: inbox, outbox, quarantine, ledger; in SQLite or PostgreSQL | `event`, `integration`, `call`, `settings`' secrets |
 //! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `store`'s snapshot, `digest` |

@@ -6,19 +6,23 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells, [`Installation`] what it may know of where. Three files are no adapters:
-//! `attachment` holds what Slack's kin share, `discreet` keeps credentials out of what services' answers let us say,
-//! and `installation` is the operator's part.
+//! adapter may know of what it tells, [`Installation`] what it may know of where. Four files are no adapters:
+//! `attachment` holds what Slack's kin share, `mail` what the two kinds of mail share, `discreet` keeps credentials out of
+//! what services' answers let us say, and `installation` is the operator's part.
 
 mod attachment;
 #[cfg(test)]
 mod contract;
+mod discord;
 mod discreet;
+mod emails_on_push;
 mod hipchat;
 pub mod installation;
 mod irker;
+mod mail;
 mod mattermost;
 mod microsoft_teams;
+mod pipelines_email;
 mod slack;
 
 use std::sync::Arc;
@@ -36,10 +40,13 @@ pub use installation::Installation;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<discord::Discord>(),
+    Entry::of::<emails_on_push::EmailsOnPush>(),
     Entry::of::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>(),
     Entry::of::<mattermost::Mattermost>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>(),
+    Entry::of::<pipelines_email::PipelinesEmail>(),
     Entry::of::<slack::Slack>(),
 ];
 

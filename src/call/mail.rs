@@ -17,6 +17,8 @@ pub struct Mailbox {
 /// One mail for one recipient.
 #[derive(Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Mail {
+    /// The envelope's sender: whom a mail comes back to that can't be delivered.
+    pub sender: String,
     pub from: Mailbox,
     pub reply_to: Option<Mailbox>,
     /// The only recipient, of the envelope and of the `To` header. Domains are in ASCII.

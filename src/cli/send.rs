@@ -72,7 +72,7 @@ fn kinds() -> PossibleValuesParser {
     PossibleValuesParser::new(Trigger::ALL.map(Trigger::name))
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE".to_owned()),
@@ -153,9 +153,29 @@ fn event(args: &Args) -> anyhow::Result<Event> {
         .with_context(|| format!("{} is no event that we know", file.display()))
 }
 
-fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
+pub(super) fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
     entry.targets(&integration.settings, event, channels)
+}
+
+/// Whether an adapter has a setting of this name, of its own or shared, or a secret's file.
+pub(super) fn has(entry: &Entry, key: &str) -> bool {
+    let own = |name: &str| entry.fields.iter().any(|field| field.name == name);
+    own(key)
+        || key.strip_suffix("_file").is_some_and(own)
+        || provision::shared_fields(&entry.about).iter().any(|field| field.name == key)
+}
+
+/// An adapter's own examples, and in place of them those of the given settings that it has.
+pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec<(String, String)> {
+    let given = |name: &str| {
+        settings
+            .iter()
+            .any(|(key, _)| key == name || key.strip_suffix("_file").is_some_and(|key| key == name))
+    };
+    let examples = entry.fields.iter().filter(|field| !given(field.name));
+    let examples = examples.map(|field| (field.name.to_owned(), field.example.to_owned()));
+    examples.chain(settings.iter().filter(|(key, _)| has(entry, key)).cloned()).collect()
 }
 
 /// An integration that is written nowhere, read as if it stood in a file; and what must not be printed of it.
@@ -165,6 +185,18 @@ fn one_off(
     event: &Event,
     read_secret: impl Fn(&Path) -> std::io::Result<String>,
 ) -> anyhow::Result<(Integration, Secrets)> {
+    let (integration, secrets, warnings) = one_off_quietly(entry, settings, event, read_secret)?;
+    warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    Ok((integration, secrets))
+}
+
+/// The same, and what is odd about the settings.
+pub(super) fn one_off_quietly(
+    entry: &Entry,
+    settings: &[(String, String)],
+    event: &Event,
+    read_secret: impl Fn(&Path) -> std::io::Result<String>,
+) -> anyhow::Result<(Integration, Secrets, Vec<String>)> {
     if let Some((key, _)) = settings.iter().find(|(key, _)| NOT_SETTINGS.contains(&key.as_str())) {
         bail!("--set {key}: the event says whose it is, and the command line which adapter");
     }
@@ -195,11 +227,9 @@ fn one_off(
         let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
         anyhow!("these settings won't do:{}", list.collect::<String>())
     })?;
-    for warning in &provisioned.warnings {
-        complain(&format!("warning: {}", problem_line(warning)));
-    }
+    let warnings = provisioned.warnings.iter().map(problem_line).collect();
     let integration = provisioned.integrations.into_iter().next();
-    Ok((integration.context("no integration came of these settings")?, secrets))
+    Ok((integration.context("no integration came of these settings")?, secrets, warnings))
 }
 
 /// Of what kind the settings are that are read from files.
@@ -224,7 +254,7 @@ fn quoted(text: &str) -> String {
 
 /// Words that must not be printed, wherever they turn up; the longest first, so that none leaves its rest behind.
 #[derive(Debug, Default)]
-struct Secrets(Vec<String>);
+pub(super) struct Secrets(Vec<String>);
 
 /// The text as it stands between the quotes of a JSON string.
 fn quoted_in_json(text: &str) -> String {
@@ -269,7 +299,7 @@ impl Secrets {
         self.0.dedup();
     }
 
-    fn mask(&self, text: String) -> String {
+    pub(super) fn mask(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK))
     }
 
@@ -417,7 +447,7 @@ fn ending(report: &Report) -> String {
     if facts.is_empty() { words } else { format!("{words} ({facts})") }
 }
 
-fn outcome_words(outcome: &Outcome) -> String {
+pub(super) fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Delivered => "delivered".to_owned(),
         Outcome::Failed(failure) => printable(&failure.to_string()),

@@ -150,7 +150,11 @@ fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[SharedField], key: &
     let slug = adapter.about.slug;
     let event =
         key.strip_suffix("_channel").and_then(|event| Trigger::ALL.iter().find(|t| t.name() == event));
-    if let Some(trigger) = event.filter(|_| channel_limit(&adapter.about.offers).is_some()) {
+    // Some services' channels are addresses, and settings of their own.
+    let own_channels = || adapter.fields.iter().any(|field| field.name.ends_with("_channel"));
+    let has_channels = channel_limit(&adapter.about.offers).is_some() || own_channels();
+    if let Some(trigger) = event.filter(|trigger| has_channels && !adapter.about.triggers.contains(**trigger))
+    {
         return format!("{slug} does not hear of {trigger} events");
     }
     if is_shared(key) || event.is_some() {

@@ -23,6 +23,8 @@ const USER_AGENT: &str = concat!("Forgebell/", env!("CARGO_PKG_VERSION"));
 pub enum WireError {
     #[error("failed to read wire.ca_file {}: {why}", path.display())]
     CaFile { path: PathBuf, why: String },
+    #[error("failed to read smtp.ca_file {}: {why}", path.display())]
+    SmtpCaFile { path: PathBuf, why: String },
     /// Nearly always: a machine or container without certificates.
     #[error(
         "failed to set up the HTTP client, which wants the system's ca-certificates or wire.ca_file: {0}"
@@ -57,21 +59,29 @@ impl Wire {
             operators: client(config, None)?,
             guard,
             kept: Arc::default(),
-            relay: Relay::new(config.smtp.clone()),
+            relay: Relay::new(config.smtp.clone())?,
             connect_timeout: config.connect_timeout,
         })
     }
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
         let Some(keep) = request.keep else { return self.ask(request).await };
+        let asking = self.kept.asking(&request.url);
+        let mut outcome = asking.lock().await;
+        if let Some(outcome) = &*outcome {
+            return outcome.clone();
+        }
         if let Some(kept) = self.kept.get(&request.url) {
             return Ok(kept);
         }
-        let response = self.ask(request).await?;
-        if (200..=299).contains(&response.status) {
-            self.kept.put(&request.url, &response, keep);
+        let answer = self.ask(request).await;
+        if let Ok(response) = &answer
+            && (200..=299).contains(&response.status)
+        {
+            self.kept.put(&request.url, response, keep);
         }
-        Ok(response)
+        *outcome = Some(answer.clone());
+        answer
     }
 
     async fn ask(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {

@@ -2,12 +2,13 @@
 //! each of those mails shows the same diff.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use url::Url;
 
+use super::SendError;
 use crate::call::HttpResponse;
 
 /// All kept bodies together, in bytes.
@@ -15,9 +16,15 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// How many are kept, however small.
 const MOST: usize = 64;
 
-/// Answers, the oldest first.
+/// A question that is being asked, and what came of it for those who wait with the same one.
+pub(super) type Asking = tokio::sync::Mutex<Option<Result<HttpResponse, SendError>>>;
+
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<VecDeque<Answer>>);
+pub(super) struct Kept {
+    /// The oldest first.
+    answers: Mutex<VecDeque<Answer>>,
+    asking: Mutex<Vec<(Url, Weak<Asking>)>>,
+}
 
 #[derive(Debug)]
 struct Answer {
@@ -27,8 +34,22 @@ struct Answer {
 }
 
 impl Kept {
+    /// The place where those meet who ask the same at the same time: who locks it first asks for all.
+    pub(super) fn asking(&self, url: &Url) -> Arc<Asking> {
+        let mut all = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, asking)| asking.strong_count() > 0);
+        if let Some(asking) =
+            all.iter().find(|(asked, _)| asked == url).and_then(|(_, asking)| asking.upgrade())
+        {
+            return asking;
+        }
+        let asking = Arc::default();
+        all.push((url.clone(), Arc::downgrade(&asking)));
+        asking
+    }
+
     pub(super) fn get(&self, url: &Url) -> Option<HttpResponse> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         kept.retain(|answer| answer.until > now);
         kept.iter().find(|answer| answer.url == *url).map(|answer| answer.response.clone())
@@ -36,7 +57,7 @@ impl Kept {
 
     /// Keeps an answer, at the cost of the oldest.
     pub(super) fn put(&self, url: &Url, response: &HttpResponse, keep: Duration) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|answer| answer.url != *url);
         kept.push_back(Answer { url: url.clone(), until: Instant::now() + keep, response: response.clone() });
         let bytes =
@@ -70,6 +91,20 @@ mod tests {
         assert!(kept.get(&url(2)).is_none());
         tokio::time::advance(MINUTE).await;
         assert!(kept.get(&url(1)).is_none());
+    }
+
+    #[tokio::test]
+    async fn who_asks_the_same_at_the_same_time_asks_once() {
+        let kept = Kept::default();
+        let (first, second) = (kept.asking(&url(1)), kept.asking(&url(1)));
+        let mut outcome = first.lock().await;
+        assert!(outcome.is_none() && second.try_lock().is_err());
+        *outcome = Some(Ok(response(3)));
+        drop(outcome);
+        assert!(second.lock().await.is_some(), "it hears what the first was told");
+        assert!(kept.asking(&url(2)).lock().await.is_none());
+        drop((first, second));
+        assert!(kept.asking(&url(1)).lock().await.is_none(), "who comes later asks anew");
     }
 
     #[tokio::test(start_paused = true)]

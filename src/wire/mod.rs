@@ -2,8 +2,8 @@
 //!
 //! [`Wire`] sends one [`Request`] once and brings the answer, whatever it says: what it means is the call's to read,
 //! and whether to try again is the pipeline's to decide. `http` keeps connections and, where a request asks for it,
-//! answers (`kept`); `smtp` keeps a few connections to the operator's relay; `tcp` writes and closes. The `guard` keeps it out of networks that no integration
-//! has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
+//! answers (`kept`); `smtp` keeps a few connections to the operator's relay; `tcp` writes and closes. The `guard` keeps
+//! it out of networks that no integration has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
 //! its consequence: never sent, or perhaps taken.
 //!
 //! Deliberately absent: redirects (a webhook that moved wants new settings, and a redirect would walk around the

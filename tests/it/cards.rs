@@ -28,6 +28,9 @@ const BOUND: Duration = Duration::from_secs(120);
 /// What people write when they know Markdown, or wish to be seen.
 const SIGNS: &str = "# not *a* heading | __nor__ <b>bold</b> <at>all</at> &amp; [link](javascript:x) 1. `code` ~~gone~~ \\ {{DATE(x)}}";
 
+/// What people write in comments.
+const PROSE: &str = "# Plan\n\nUse `cargo` and ~~never~~ *always*:\n\n1. one\n2. two\n   - deeper\n\n```sh\nif x; then\n  make\nfi\n```\n\n> it\n> was\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n---\n\n![logo](https://a.example/l.png)";
+
 /// A card, and what it must come to.
 struct Told {
     name: String,
@@ -70,6 +73,18 @@ async fn what_people_write_is_seen_as_they_wrote_it() {
     );
     let foreign: Vec<&String> = verdict.links.iter().filter(|link| !link.starts_with("http")).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+/// Teams knows little of Markdown: what it doesn't know is told otherwise, line by line.
+#[tokio::test]
+async fn comments_are_told_without_the_markdown_that_teams_does_not_know() {
+    let (told, _) = verdicts().await;
+    let (_, verdict) = told.iter().find(|(told, _)| told.name == "prose").expect("the card with a comment");
+    let lines: Vec<String> = verdict.text.lines().map(seen).filter(|line| !line.is_empty()).collect();
+    for line in ["Plan", "Use cargo and never always:", "if x; then", "make", "fi", "it", "was", "1 | 2"] {
+        assert!(lines.iter().any(|seen| seen == line), "{line} is no line of {lines:?}");
+    }
+    assert_eq!(verdict.unknown, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -153,7 +168,10 @@ fn all() -> Vec<Told> {
         push["commits"][0]["title"] = json!(SIGNS);
         push["commits"][0]["message"] = json!(SIGNS);
     });
-    let mut events: Vec<(String, Event)> = vec![("signs".to_owned(), decode(signs))];
+    let prose = payloads::with(&payloads::payload("note_issue.json"), |note| {
+        note["object_attributes"]["note"] = json!(PROSE);
+    });
+    let mut events = vec![("signs".to_owned(), decode(signs)), ("prose".to_owned(), decode(prose))];
     events.extend(payloads::all().into_iter().map(|(name, raw)| (name, decode(raw))));
     events.extend(Trigger::ALL.into_iter().map(|trigger| (format!("sample of {trigger}"), sample(trigger))));
     events

@@ -21,14 +21,14 @@ fn payload(file: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a payload")).expect("JSON")
 }
 
-fn tell(name: &str, payload: &Value) -> Told {
+pub fn tell(name: &str, payload: &Value) -> Told {
     let id = EventId::new(name).expect("an id");
     let event = Event::decode(id, Timestamp::UNIX_EPOCH, payload.to_string().into()).expect("an event");
     let message = compose(&event).unwrap_or_else(|| panic!("{name} is told"));
     Told { name: name.to_owned(), event, message }
 }
 
-fn changed(file: &str, change: impl FnOnce(&mut Value)) -> Value {
+pub fn changed(file: &str, change: impl FnOnce(&mut Value)) -> Value {
     let mut payload = payload(file);
     change(&mut payload);
     payload

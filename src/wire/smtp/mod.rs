@@ -1,26 +1,203 @@
-//! Mail, through the operator's relay.
+//! Mail, through the operator's relay (RFC 5321).
+//!
+//! * [`Relay`]: takes one [`Mail`] and brings the relay's last reply, good or bad; what it means is the adapter's to
+//!   read. It keeps a few connections, never more than the operator allows.
+//! * `session`: one connection. It drives every command itself, so that each reply is known by its stage, and a connection
+//!   that is lost before the final dot is told from one that is lost after it.
+//! * `letter`: a mail as the bytes that go over the wire.
+//! * `idle`: connections that wait for the next mail.
+//!
+//! No guard stands here: the relay is the operator's own, and may well be in a private network.
 
 mod config;
+mod idle;
+mod letter;
+mod session;
+#[cfg(test)]
+mod tests;
 
-use super::SendError;
-use crate::call::{Mail, SmtpReply};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lettre::transport::smtp::client::{Certificate, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use self::idle::Idle;
+use self::letter::Letter;
+use self::session::{Session, Stop};
+use super::{SendError, WireError};
+use crate::call::{Mail, SmtpReply, SmtpStage};
 
 pub use config::{Config, Tls};
 
-/// The operator's relay.
-#[derive(Clone, Debug)]
-pub(super) struct Relay {
+/// For so long a refused login is not tried again: hundreds of waiting mails would have the relay lock us out.
+const LOGIN_REST: Duration = Duration::from_secs(60);
+
+/// The operator's relay. Clones share its connections.
+#[derive(Clone)]
+pub(super) struct Relay(Option<Arc<Inner>>);
+
+struct Inner {
+    place: Place,
+    /// As many as there may be connections.
+    turns: Semaphore,
+    idle: Arc<Idle>,
+    mails_per_connection: usize,
+    refused_login: Mutex<Option<(Instant, SmtpReply)>>,
+}
+
+/// Where the relay is, and all that it takes to speak to it.
+struct Place {
     config: Config,
+    tls: Option<TlsParameters>,
+    hello: ClientId,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(inner) => write!(f, "Relay({})", inner.place.name()),
+            None => f.write_str("Relay(none)"),
+        }
+    }
 }
 
 impl Relay {
-    pub(super) fn new(config: Config) -> Self {
-        Self { config }
+    /// # Errors
+    /// The private authority's certificates can't be read.
+    pub(super) fn new(config: Config) -> Result<Self, WireError> {
+        if config.host.is_empty() {
+            return Ok(Self(None));
+        }
+        let (connections, mails_per_connection) =
+            (config.connections.max(1), config.mails_per_connection.max(1));
+        let idle = Arc::new(Idle::new(config.idle_timeout));
+        let place = Place { tls: tls_parameters(&config)?, hello: hello(&config.hello_name), config };
+        Ok(Self(Some(Arc::new(Inner {
+            place,
+            turns: Semaphore::new(connections),
+            idle,
+            mails_per_connection,
+            refused_login: Mutex::default(),
+        }))))
     }
 
     /// Sends one mail to its one recipient, and brings the reply that decided.
-    pub(super) async fn send(&self, _mail: &Mail) -> Result<SmtpReply, SendError> {
-        let _ = &self.config;
-        Err(SendError::ShutOut("there is no mail relay: set smtp.host".to_owned()))
+    pub(super) async fn send(&self, mail: &Mail) -> Result<SmtpReply, SendError> {
+        let Some(inner) = &self.0 else {
+            return Err(SendError::ShutOut("there is no mail relay: set smtp.host".to_owned()));
+        };
+        let letter = Letter::of(mail)?;
+        let _turn = inner.turns.acquire().await.expect("the semaphore is never closed");
+        inner.send(&letter).await
     }
+}
+
+impl Inner {
+    async fn send(&self, letter: &Letter) -> Result<SmtpReply, SendError> {
+        if let Some(reply) = self.refused_login() {
+            return Ok(reply);
+        }
+        // A connection that the relay closed while nobody looked took nothing: the next one does.
+        while let Some(session) = self.idle.take() {
+            match self.deliver(session, letter).await {
+                Err(Stop::Lost { stage: SmtpStage::Sender, .. })
+                | Ok(SmtpReply { stage: SmtpStage::Sender, code: 421, .. }) => {}
+                outcome => return self.told(outcome),
+            }
+        }
+        let outcome = match Session::open(&self.place).await {
+            Ok(session) => self.deliver(session, letter).await,
+            Err(stop) => Err(stop),
+        };
+        self.told(outcome)
+    }
+
+    /// Delivers over this connection, and keeps it for the next mail where it can take one.
+    async fn deliver(&self, mut session: Session, letter: &Letter) -> Result<SmtpReply, Stop> {
+        let outcome = session.deliver(letter, &self.place.config).await;
+        match &outcome {
+            Err(_) | Ok(SmtpReply { code: 421, .. }) => {}
+            Ok(_) if session.mails >= self.mails_per_connection => session.quit().await,
+            Ok(reply) if reply.stage == SmtpStage::Content => self.idle.keep(session),
+            // The transaction is half open: what of it stands must not become a part of the next one.
+            Ok(_) => {
+                if session.reset(&self.place.config).await {
+                    self.idle.keep(session);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn told(&self, outcome: Result<SmtpReply, Stop>) -> Result<SmtpReply, SendError> {
+        match outcome {
+            Ok(reply) => Ok(reply),
+            Err(Stop::Reply(reply)) => {
+                if reply.stage == SmtpStage::Login && reply.code >= 500 {
+                    *self.refused_login.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some((Instant::now(), reply.clone()));
+                }
+                Ok(reply)
+            }
+            Err(Stop::ShutOut(why)) => Err(SendError::ShutOut(why)),
+            Err(Stop::Lost { dotted: false, why, .. }) => Err(SendError::NotSent(why)),
+            Err(Stop::Lost { dotted: true, why, .. }) => Err(SendError::NoAnswer(why)),
+        }
+    }
+
+    fn refused_login(&self) -> Option<SmtpReply> {
+        let refused = self.refused_login.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(at, _)| at.elapsed() < LOGIN_REST).map(|(_, reply)| reply.clone())
+    }
+}
+
+impl Place {
+    /// `relay.example:587`
+    fn name(&self) -> String {
+        format!("{}:{}", self.config.host, self.config.port())
+    }
+}
+
+fn tls_parameters(config: &Config) -> Result<Option<TlsParameters>, WireError> {
+    if config.tls == Tls::None {
+        return Ok(None);
+    }
+    let mut builder = TlsParameters::builder(config.host.clone());
+    if let Some(path) = config.ca_file.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        let failed = |why: String| WireError::SmtpCaFile { path: path.clone(), why };
+        let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+            return Err(failed("there is no PEM certificate in it".to_owned()));
+        }
+        let authorities = Certificate::from_pem(&pem).map_err(|error| failed(error.to_string()))?;
+        builder = builder.add_root_certificate(authorities);
+    }
+    if !config.verify {
+        // The operator's word, for a relay with a certificate of its own making.
+        builder = builder.dangerous_accept_invalid_certs(true);
+    }
+    let parameters = builder.build().map_err(|error| WireError::Client(error.to_string()))?;
+    Ok(Some(parameters))
+}
+
+/// What we call ourselves: the name that was set, or this machine's where it is a full one, or an address literal, which
+/// RFC 5321 (4.1.4) has for who knows no name of its own. Many relays refuse a bare `localhost`.
+fn hello(name: &str) -> ClientId {
+    let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let is_name = |name: &str| {
+        let ordinary = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+        name.len() < 256 && name.contains('.') && name.bytes().all(ordinary)
+    };
+    match name.trim() {
+        "" => Some(machine().trim().to_owned()).filter(|name| is_name(name)).map(ClientId::Domain),
+        name => {
+            let graphic: String = name.chars().filter(char::is_ascii_graphic).collect();
+            Some(ClientId::Domain(graphic))
+        }
+    }
+    .unwrap_or(ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST))
 }

@@ -7,6 +7,7 @@
 //! * [`receiver`]: the service that is told of things: an HTTP server that records every request and answers by script.
 //! * [`irc`]: an IRC server, the real irkerd, and a person who listens.
 //! * [`proxy`]: the cable between two of them; it can be cut, frozen, healed, or cut after so many bytes.
+//! * [`mail`]: a real mail server, one that misbehaves, and an independent reader of mails.
 //! * [`payloads`]: what a forge says, as files, and variants of them.
 //! * [`wait`]: waits for a state, with a bound. Nothing else in the tests waits by looking again.
 //! * [`ports`]: ports which nobody else is handed, for what has to come back at the same address.
@@ -17,6 +18,7 @@
 pub mod daemon;
 pub mod forge;
 pub mod irc;
+pub mod mail;
 pub mod payloads;
 pub mod ports;
 pub mod postgres;

@@ -1,0 +1,90 @@
+//! Mail addresses: read from settings, and judged.
+
+use crate::settings::FieldError;
+
+/// RFC 5321 (4.5.3.1): the longest path, without its brackets, and the longest local part.
+const LONGEST: usize = 254;
+const LONGEST_LOCAL: usize = 64;
+
+/// An address that people wrote, as mail servers want it: the domain in ASCII letters, small.
+///
+/// `None` for whatever is no plain `name@domain`: groups, comments, routes, quoted names, and names that begin with a
+/// dash, which some mail programs take for an option.
+pub fn address(text: &str) -> Option<String> {
+    let (local, domain) = text.rsplit_once('@')?;
+    let is_atom = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~-.".contains(c);
+    let is_local = !local.is_empty()
+        && local.len() <= LONGEST_LOCAL
+        && !local.starts_with(['-', '.'])
+        && !local.ends_with('.')
+        && !local.contains("..")
+        && local.chars().all(is_atom);
+    let address = format!("{local}@{}", domain_of(domain)?);
+    (is_local && address.len() <= LONGEST).then_some(address)
+}
+
+/// Whether only letters beyond ASCII before the `@` keep it from being an address: it is one, but needs mail servers
+/// that all know RFC 6531.
+fn is_international(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let ascii: String = local.chars().map(|c| if c.is_alphanumeric() { 'x' } else { c }).collect();
+    !local.is_ascii() && address(&format!("{ascii}@{domain}")).is_some()
+}
+
+/// A domain name in ASCII (UTS 46); `None` for what is none.
+pub fn domain_of(domain: &str) -> Option<String> {
+    let ascii = idna::domain_to_ascii(domain).ok()?;
+    let is_label = |label: &str| {
+        let ordinary = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-') && ordinary
+    };
+    let is_number = ascii.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    (ascii.len() <= 253 && !is_number && ascii.split('.').all(is_label)).then_some(ascii)
+}
+
+/// The addresses in a list, each once whatever its case, in order; entries that are none are left out.
+pub fn recipients(list: &str, separates: fn(char) -> bool) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    let addresses = list.split(separates).filter_map(address);
+    addresses.filter(|address| seen.insert(address.to_ascii_lowercase())).collect()
+}
+
+/// What is wrong with a list of recipients.
+pub fn problems(list: &str, separates: fn(char) -> bool, at_most: usize) -> Vec<FieldError> {
+    let problem = |what: String| vec![FieldError::new("recipients", what)];
+    if let Some(entry) = list.split(separates).find(|entry| is_international(entry)) {
+        return problem(format!("can't send mail to `{entry}`: it has letters beyond ASCII before the @"));
+    }
+    match recipients(list, separates).len() {
+        0 => {
+            let entries: Vec<&str> = list.split(separates).filter(|entry| !entry.is_empty()).collect();
+            let shown: String = entries.join(" ").chars().filter(|c| !c.is_control()).take(100).collect();
+            problem(format!("has no valid mail address: `{shown}`"))
+        }
+        count if count > at_most => problem(format!("can't exceed {at_most}")),
+        _ => Vec::new(),
+    }
+}
+
+/// Second-level names under which, in countries' domains, anybody may have a name.
+const PUBLIC: [&str; 17] = [
+    "ac", "co", "com", "edu", "gob", "gov", "govt", "id", "mil", "ne", "net", "nom", "or", "org", "sch",
+    "school", "gv",
+];
+
+/// Whether a mail may be from this address: its domain is the forge's host or a domain above it, never one that is open to
+/// everybody. For anything else the receiving server would rightly call it forged.
+///
+/// For `gitlab.corp.company.com` those are `gitlab.corp.company.com`, `corp.company.com` and `company.com`.
+pub fn may_be_from(address: &str, forge_host: &str) -> bool {
+    let Some(domain) = address.rsplit_once('@').and_then(|(_, domain)| domain_of(domain)) else {
+        return false;
+    };
+    let Some(host) = domain_of(forge_host) else { return false };
+    let is_above = host == domain || host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+    let is_public = match domain.split('.').collect::<Vec<_>>().as_slice() {
+        [second, country] => country.len() == 2 && PUBLIC.contains(second),
+        labels => labels.len() < 2,
+    };
+    is_above && !is_public
+}

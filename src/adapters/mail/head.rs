@@ -1,0 +1,129 @@
+//! Everything above a mail's text.
+//!
+//! Names, titles and refs are people's words, and go into headers: each is one line there, short, and never part of an
+//! address. Names and values of headers are GitLab's, so that people's mail filters keep working.
+
+use crate::adapters::Notification;
+use crate::adapters::mail::addresses::{address, domain_of, may_be_from};
+use crate::adapters::mail::page::Page;
+use crate::call::{Mail, Mailbox};
+use crate::digest::Digest;
+use crate::event::{Project, User};
+use crate::message::{Limit, Markup};
+
+/// Longer subjects are cut by whoever shows them.
+const SUBJECT: usize = 255;
+const NAME: usize = 100;
+const VALUE: usize = 200;
+/// RFC 2919 (section 3) has list ids no longer than this.
+const LONGEST_LIST_ID: usize = 255;
+
+/// What a mail is about, as far as its head must know.
+pub struct Head<'a> {
+    pub subject: String,
+    /// What its thread is made of, beside the project: `["push", "refs/heads/main"]`.
+    pub thread: [&'a str; 2],
+    /// Whose name it bears.
+    pub author: Option<&'a User>,
+    /// Whether it may be from the author's own address.
+    pub as_author: bool,
+    /// Beside those that every mail has.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// The mail, with nothing in it yet.
+pub fn blank(note: &Notification<'_>, head: Head<'_>) -> Mail {
+    let config = &note.installation.mail;
+    let domain = domain_of(config.domain()).unwrap_or_else(|| "localhost".to_owned());
+    let unknown = Project::default();
+    let project = note.event.project.as_ref().unwrap_or(&unknown);
+    let (from, reply_to) = sender(note, head.author.filter(|_| head.as_author));
+    let name =
+        head.author.map(|author| name(if author.name.is_empty() { &author.username } else { &author.name }));
+    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| self::name(&config.from_name));
+
+    let mut headers = vec![
+        ("List-Id", list_id(note, project, &domain)),
+        ("Auto-Submitted", "auto-generated".to_owned()),
+        ("X-Auto-Response-Suppress", "All".to_owned()),
+        ("X-GitLab-Project", line(&project.name, VALUE)),
+        ("X-GitLab-Project-Id", project.id.to_string()),
+        ("X-GitLab-Project-Path", line(&project.path_with_namespace, VALUE)),
+    ];
+    headers.extend(head.headers.into_iter().map(|(name, value)| (name, line(&value, VALUE))));
+    headers.retain(|(_, value)| !value.is_empty());
+    Mail {
+        sender: config.from.clone(),
+        from: Mailbox { name, address: from },
+        reply_to: reply_to.map(|address| Mailbox { name: String::new(), address }),
+        to: note.target.to_owned(),
+        subject: line(&head.subject, SUBJECT),
+        message_id: format!("<{}@{domain}>", atom(note.id)),
+        thread: Some(thread(project, head.thread, &domain)),
+        date: note.now,
+        headers,
+        text: String::new(),
+        html: String::new(),
+    }
+}
+
+/// The mail with this on it.
+pub fn written(mail: Mail, page: Page) -> Mail {
+    let (text, html) = page.finish(&mail.subject);
+    Mail { text, html, ..mail }
+}
+
+/// The address that a mail is from, and the one that answers go to.
+fn sender(note: &Notification<'_>, author: Option<&User>) -> (String, Option<String>) {
+    let config = &note.installation.mail;
+    let host = note.installation.forge.host().unwrap_or_default();
+    let own =
+        author.and_then(|author| address(author.email.as_deref()?)).filter(|own| may_be_from(own, &host));
+    match own {
+        Some(own) => (own.clone(), Some(own)),
+        None => (config.from.clone(), Some(config.reply_to.clone()).filter(|address| !address.is_empty())),
+    }
+}
+
+/// Words on one line, cut to so many characters.
+pub fn line(words: &str, at_most: usize) -> String {
+    Markup::Plain.label(words, Limit::Chars(at_most))
+}
+
+/// A name that cannot be taken for an address, whatever a mail program makes of quotes and brackets.
+fn name(words: &str) -> String {
+    let harmless: String = words.chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>')).collect();
+    // A name with an @ in it is shown by some programs instead of the address that it stands beside.
+    line(&harmless.replace('@', " at "), NAME)
+}
+
+/// What may stand on the left of a message id without quotes.
+fn atom(words: &str) -> String {
+    let kept = words.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    kept.take(100).collect::<String>().trim_matches('.').to_owned()
+}
+
+/// `<push.15.0f3a…@forge.example>`: the root of a thread, which need never have been sent.
+fn thread(project: &Project, [kind, subject]: [&str; 2], domain: &str) -> String {
+    let digest = Digest::of([project.path_with_namespace.as_bytes(), subject.as_bytes()]).hex(8);
+    format!("<{kind}.{}.{digest}@{domain}>", project.id)
+}
+
+/// `mike/diaspora <15.diaspora.mike.gitlab.example.com>` (RFC 2919). What stands in the brackets is made of slugs.
+fn list_id(note: &Notification<'_>, project: &Project, domain: &str) -> String {
+    let host = note.installation.forge.host().and_then(|host| domain_of(&host));
+    let host = host.unwrap_or_else(|| domain.to_owned());
+    let label = |part: &str| -> String {
+        let ordinary = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
+        part.chars().map(ordinary).collect()
+    };
+    let parts: Vec<String> =
+        project.path_with_namespace.split('/').rev().map(label).filter(|part| !part.is_empty()).collect();
+    let short = format!("{}.{host}", project.id);
+    let whole = format!("{}.{}.{host}", project.id, parts.join("."));
+    let id = if parts.is_empty() || whole.len() > LONGEST_LIST_ID { short } else { whole };
+    match name(&project.path_with_namespace).replace([',', ';', ':', '(', ')'], " ") {
+        description if description.is_empty() => format!("<{id}>"),
+        description => format!("{description} <{id}>"),
+    }
+}

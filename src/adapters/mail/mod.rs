@@ -1,0 +1,30 @@
+//! What both kinds of mail share: no adapter, but the paper that they are written on.
+//!
+//! * [`addresses`]: who can be written to, and whose own address a mail may be from.
+//! * [`head`]: everything above a mail's text: names, ids, threads, lists.
+//! * [`page`]: the text and the HTML, written side by side and never too long.
+//! * [`diffs`]: what a push changed, from the event or from the forge.
+//! * [`replies`]: what the relay's replies mean.
+
+pub mod addresses;
+pub mod diffs;
+pub mod head;
+pub mod page;
+pub mod replies;
+
+use std::time::Duration;
+
+use crate::call::Bucket;
+
+/// How old news may be that is mailed: mail is slow, and is expected to be.
+pub const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// Fewer connections than any relay allows.
+pub const CONCURRENCY: usize = 4;
+/// A relay's limit is its own and seldom published; this is ours.
+const PER_RELAY: (u32, u32) = (10, 20);
+
+/// All mails of this installation go through one relay.
+pub fn buckets() -> Vec<Bucket> {
+    let (count, burst) = PER_RELAY;
+    vec![Bucket::new("mail relay", &[], count, Duration::from_secs(1), burst)]
+}

@@ -1,0 +1,250 @@
+//! One connection to the relay: how it comes about, and how a mail goes over it.
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Auth, Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::response::Response;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::letter::Letter;
+use super::{Config, Place, Tls};
+use crate::call::{SmtpReply, SmtpStage};
+use crate::settings::Secret;
+
+/// How long a goodbye may take. It is a courtesy.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// So much of a mail is written at once.
+const PIECE: usize = 16 * 1024;
+
+/// A connection that was greeted, encrypted and logged in as the operator wants.
+pub(super) struct Session {
+    connection: AsyncSmtpConnection,
+    /// How many mails went over it.
+    pub(super) mails: usize,
+}
+
+/// Why it did not go on.
+pub(super) enum Stop {
+    /// The relay said no.
+    Reply(SmtpReply),
+    /// The connection did not come about, or was lost.
+    Lost {
+        stage: SmtpStage,
+        /// Whether the final dot may have been sent: then the relay may have the mail.
+        dotted: bool,
+        why: String,
+    },
+    /// The relay lacks what the configuration asks for.
+    ShutOut(String),
+}
+
+impl Session {
+    /// Connects, encrypts, logs in.
+    pub(super) async fn open(place: &Place) -> Result<Self, Stop> {
+        let config = &place.config;
+        let name = place.name();
+        let implicit = place.tls.as_ref().filter(|_| config.tls == Tls::Implicit);
+        let (mut connection, is_here) = if let Some(tls) = implicit {
+            let limit = Some(config.connect_timeout);
+            let server = (config.host.as_str(), config.port());
+            let opening =
+                AsyncSmtpConnection::connect_tokio1(server, limit, &place.hello, Some(tls.clone()), None);
+            let limit = config.connect_timeout + config.command_timeout;
+            (step(SmtpStage::Greeting, limit, opening).await?, false)
+        } else {
+            let stream = connect(place).await?;
+            let is_here = stream.peer_addr().is_ok_and(|relay| relay.ip().is_loopback());
+            let opening = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &place.hello);
+            (step(SmtpStage::Greeting, config.command_timeout, opening).await?, is_here)
+        };
+        if let (Tls::Starttls, Some(tls)) = (config.tls, &place.tls) {
+            if !connection.can_starttls() {
+                return Err(Stop::ShutOut(format!(
+                    "the mail relay {name} does not offer STARTTLS (smtp.tls = \"implicit\" or \"none\" are the others)"
+                )));
+            }
+            let upgrading = connection.starttls(tls.clone(), &place.hello);
+            step(SmtpStage::Greeting, config.connect_timeout + config.command_timeout, upgrading).await?;
+        }
+        let mut session = Self { connection, mails: 0 };
+        if !config.username.is_empty() {
+            session.log_in(place, is_here).await?;
+        }
+        Ok(session)
+    }
+
+    /// `is_here`: the relay is on this machine, where nobody listens in between.
+    async fn log_in(&mut self, place: &Place, is_here: bool) -> Result<(), Stop> {
+        let config = &place.config;
+        if !self.connection.is_encrypted() && !is_here {
+            return Err(Stop::ShutOut(format!(
+                "will not show the password of smtp.username to {} without encryption: set smtp.tls",
+                place.name()
+            )));
+        }
+        let credentials = Credentials::new(config.username.clone(), config.password.expose().to_owned());
+        let known = [Mechanism::Plain, Mechanism::Login];
+        if !known.iter().any(|mechanism| self.connection.server_info().supports_auth_mechanism(*mechanism)) {
+            return Err(Stop::ShutOut(format!(
+                "the mail relay {} offers no login that we know (PLAIN, LOGIN), but smtp.username is set",
+                place.name()
+            )));
+        }
+        let logging_in = self.connection.auth(&known, &credentials);
+        match step(SmtpStage::Login, config.command_timeout, logging_in).await {
+            Ok(_) => Ok(()),
+            Err(stop) => Err(without_password(stop, config, credentials)),
+        }
+    }
+
+    /// Sends one mail. `Ok` is the reply that decided: the first no, or the yes to the content.
+    pub(super) async fn deliver(&mut self, letter: &Letter, config: &Config) -> Result<SmtpReply, Stop> {
+        match self.transact(letter, config).await {
+            Ok(response) => Ok(reply(SmtpStage::Content, &response)),
+            Err(Stop::Reply(reply)) => Ok(reply),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    async fn transact(&mut self, letter: &Letter, config: &Config) -> Result<Response, Stop> {
+        self.mails += 1;
+        let limit = config.command_timeout;
+        let connection = &mut self.connection;
+        let sender = Mail::new(Some(letter.sender.clone()), Vec::new());
+        step(SmtpStage::Sender, limit, connection.command(sender)).await?;
+        let recipient = Rcpt::new(letter.to.clone(), Vec::new());
+        step(SmtpStage::Recipient, limit, connection.command(recipient)).await?;
+        step(SmtpStage::Data, limit, connection.command(Data)).await?;
+
+        // The last piece is empty, and is asked for when all before it were written: next comes the final dot.
+        let dotted = AtomicBool::new(false);
+        let last = std::iter::once_with(|| {
+            dotted.store(true, Ordering::Relaxed);
+            &[][..]
+        });
+        let writing = connection.message_iter(letter.content.chunks(PIECE).chain(last));
+        let written = step(SmtpStage::Content, config.content_timeout, writing).await;
+        written.map_err(|stop| match stop {
+            Stop::Lost { stage, why, .. } => {
+                Stop::Lost { stage, dotted: dotted.load(Ordering::Relaxed), why }
+            }
+            other => other,
+        })
+    }
+
+    /// Forgets a transaction that was begun; false where the connection is of no use any more.
+    pub(super) async fn reset(&mut self, config: &Config) -> bool {
+        step(SmtpStage::Sender, config.command_timeout, self.connection.command(Rset)).await.is_ok()
+    }
+
+    /// Says goodbye and closes.
+    pub(super) async fn quit(mut self) {
+        // Whether the relay hears it changes nothing.
+        let _ = timeout(GOODBYE, self.connection.quit()).await;
+    }
+}
+
+async fn connect(place: &Place) -> Result<TcpStream, Stop> {
+    let config = &place.config;
+    let connecting = TcpStream::connect((config.host.as_str(), config.port()));
+    let why = match timeout(config.connect_timeout, connecting).await {
+        Ok(Ok(stream)) => {
+            // Only slower where it fails.
+            let _ = stream.set_nodelay(true);
+            return Ok(stream);
+        }
+        Ok(Err(error)) => plain(&error.to_string()),
+        Err(_) => nothing_within(config.connect_timeout),
+    };
+    let why = format!("could not connect to the mail relay {}: {why}", place.name());
+    Err(Stop::Lost { stage: SmtpStage::Greeting, dotted: false, why })
+}
+
+/// One exchange, within its time. Nothing but the content is ever taken for sent.
+async fn step<T>(
+    stage: SmtpStage,
+    limit: Duration,
+    exchange: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Stop> {
+    let lost = |why: &str| Stop::Lost {
+        stage,
+        dotted: false,
+        why: format!("the mail relay was lost at {}: {why}", stage.word()),
+    };
+    match timeout(limit, exchange).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => match error.status() {
+            Some(code) => {
+                let text = error.source().map(ToString::to_string).unwrap_or_default();
+                Err(Stop::Reply(SmtpReply { stage, code: code.into(), text: one_line(&text) }))
+            }
+            None => Err(lost(&reason(&error))),
+        },
+        Err(_) => Err(lost(&nothing_within(limit))),
+    }
+}
+
+fn reply(stage: SmtpStage, response: &Response) -> SmtpReply {
+    let text = response.message().collect::<Vec<_>>().join(" ");
+    SmtpReply { stage, code: response.code().into(), text: one_line(&text) }
+}
+
+fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+/// The innermost cause in a few words.
+fn reason(error: &Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let text = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
+    let text = plain(&text);
+    if text.contains("UnknownIssuer") {
+        return format!("{text} (smtp.ca_file can add its authority)");
+    }
+    // lettre's words for a connection that ended between two lines, or within one.
+    if text == "incomplete response" { "the connection was closed".to_owned() } else { text }
+}
+
+fn plain(text: &str) -> String {
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
+    let text = one_line(text.split(" (os error ").next().unwrap_or_default());
+    // It ends a sentence of ours; but an acronym stays as it is.
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            text.replacen(first, &first.to_lowercase().to_string(), 1)
+        }
+        _ => text,
+    }
+}
+
+fn nothing_within(limit: Duration) -> String {
+    format!("nothing within {:#}", SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX))
+}
+
+/// Relays may quote what they were sent. The password is in it, as it is and as it was encoded.
+fn without_password(stop: Stop, config: &Config, credentials: Credentials) -> Stop {
+    let password = config.password.expose();
+    let encoded = Auth::new(Mechanism::Plain, credentials, None).map(|auth| auth.to_string());
+    let encoded = encoded.unwrap_or_default();
+    let encoded = encoded.trim_end().strip_prefix("AUTH PLAIN ").unwrap_or_default();
+    let mask = |text: String| {
+        let secrets = [encoded, password].into_iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text, |text, secret| text.replace(secret, Secret::MASK))
+    };
+    match stop {
+        Stop::Reply(SmtpReply { stage, code, text }) => {
+            Stop::Reply(SmtpReply { stage, code, text: mask(text) })
+        }
+        Stop::Lost { stage, dotted, why } => Stop::Lost { stage, dotted, why: mask(why) },
+        Stop::ShutOut(why) => Stop::ShutOut(mask(why)),
+    }
+}
