@@ -151,9 +151,10 @@ impl Stage {
             let Ok(event) = Event::decode(id(number), daemon::now(), body) else { return Vec::new() };
             let verdicts = verdicts(&event, &snapshot, &Switches::default()).into_iter();
             let said = verdicts.filter_map(|(integration, verdict)| match verdict {
-                Verdict::Not(WhyNot::Unsupported { .. }) => None,
-                Verdict::Not(why) => Some((integration.slug.to_owned(), why.to_string())),
-                Verdict::Sends(_) | Verdict::SwitchedOff { .. } => None,
+                Verdict::Not(why) if !matches!(why, WhyNot::Unsupported { .. }) => {
+                    Some((integration.slug.to_owned(), why.to_string()))
+                }
+                Verdict::Not(_) | Verdict::Sends(_) | Verdict::SwitchedOff { .. } => None,
             });
             said.collect()
         };
