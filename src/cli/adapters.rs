@@ -59,7 +59,7 @@ fn list(entries: &[Entry]) -> String {
 
 fn page(entry: &Entry) -> String {
     let about = &entry.about;
-    let mut text = format!("{} ({})\n{}\n", about.title, about.slug, wrapped(about.summary, "", WIDTH));
+    let mut text = format!("{}: {}\n{}\n", about.slug, about.title, wrapped(about.summary, "", WIDTH));
     text.push_str("\nSETTINGS OF ITS OWN\n");
     for field in entry.fields {
         own_setting(&mut text, field);

@@ -31,8 +31,8 @@ pub(super) fn opening(stage: &Stage, paint: Paint) -> String {
             _ => "http",
         };
         let place = format!("{scheme}://{}", stage.address(service));
-        let difficulty = difficulty(service);
-        let _ = writeln!(text, "  {:<15}  {place:<24}  {}", service.name(), paint.dim(difficulty));
+        let line = format!("  {:<15}  {place:<24}  {}", service.name(), paint.dim(difficulty(service)));
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     text.push('\n');
     text

@@ -25,6 +25,7 @@ use crate::cli::publish::{Message, To};
 use crate::config::{Config, Sources};
 use crate::daemon;
 use crate::event::{Event, EventId};
+use crate::integration::rules::WhyNot;
 use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::provision;
@@ -137,7 +138,8 @@ impl Stage {
         Ok(self.store.list_quarantined(None, MANY).await?)
     }
 
-    /// For each scene, the integrations that would not have it, and why: what `forgebell explain` says.
+    /// For each scene, the integrations that would not have it, and why: what `forgebell explain` says. Those whose
+    /// service never hears of such things are not worth a word.
     pub(super) fn why_not(&self) -> anyhow::Result<Vec<Vec<(String, String)>>> {
         let provisioned = provision::load(&self.config.provision);
         let snapshot = match provisioned {
@@ -149,8 +151,10 @@ impl Stage {
             let Ok(event) = Event::decode(id(number), daemon::now(), body) else { return Vec::new() };
             let verdicts = verdicts(&event, &snapshot, &Switches::default()).into_iter();
             let said = verdicts.filter_map(|(integration, verdict)| match verdict {
-                Verdict::Not(why) => Some((integration.slug.to_owned(), why.to_string())),
-                Verdict::Sends(_) | Verdict::SwitchedOff { .. } => None,
+                Verdict::Not(why) if !matches!(why, WhyNot::Unsupported { .. }) => {
+                    Some((integration.slug.to_owned(), why.to_string()))
+                }
+                Verdict::Not(_) | Verdict::Sends(_) | Verdict::SwitchedOff { .. } => None,
             });
             said.collect()
         };

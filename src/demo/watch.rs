@@ -112,6 +112,8 @@ pub(super) fn place(service: Service, path: &str, channel: &str) -> String {
     let name = service.name();
     let last = path.rsplit('/').next().unwrap_or_default();
     match (service, channel) {
+        (Service::HipChat, _) => format!("{name} {}", path.split('/').nth(3).unwrap_or_default()),
+        (Service::Teams | Service::Discord, _) => name.to_owned(),
         (Service::Irker, _) => format!("{name} #{last}"),
         (Service::Mail, reader) => format!("{name} to {reader}"),
         (_, "") => format!("{name}, the webhook's own channel"),

@@ -157,8 +157,15 @@ fn assert_demo_ended_well(ran: Ran) {
         last,
         format!("demo: {events} events, {deliveries} deliveries, {retries} retries, {lost} lost")
     );
-    assert!(events >= 15 && deliveries >= 20 && retries >= 2 && lost == 0, "{last}");
-    for part in ["429", "connection refused", "in quarantine", "Catalan", "not the default branch"] {
+    assert!(events >= 15 && deliveries >= 25 && retries >= 2 && lost == 0, "{last}");
+    for part in [
+        "429",
+        "connection refused",
+        "in quarantine",
+        "Catalan",
+        "not the default branch",
+        "IRC #hello-world",
+    ] {
         assert!(ran.out.contains(part), "{part} is missing in:\n{}", ran.out);
     }
     assert!(!ran.out.contains('\u{1b}'), "no colours where there is no terminal");

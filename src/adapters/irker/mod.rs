@@ -37,7 +37,7 @@ crate::settings! {
     pub struct Settings {
         /// Channels and people, separated by spaces: full addresses, or names alone, which are looked for on the server of
         /// `default_irc_uri`. A channel's key follows it as `?key=word`; a person's name is followed by `,isnick`.
-        pub recipients: Addresses = "#builds ircs://irc.example.org/ops?key=opensesame",
+        pub recipients: Addresses = "irc://irc.example.net/builds ircs://irc.example.org/ops?key=opensesame",
         /// The IRC server of recipients that name none. A name and password stand before the host: `irc://name:password@host/`.
         pub default_irc_uri: Option<Addresses> = "irc://irc.example.net:6667/",
         /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
@@ -88,7 +88,7 @@ pub struct Irker;
 impl Adapter for Irker {
     const ABOUT: About = About {
         slug: "irker",
-        title: "irker (IRC gateway)",
+        title: "Irker (IRC gateway)",
         summary: "Tells of pushes in IRC channels, through an irkerd.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,

@@ -185,7 +185,9 @@ fn spans(service: Service, line: &str) -> Vec<Piece> {
         }
     }
     let Reader { mut pieces, .. } = reader;
-    pieces.iter_mut().for_each(|piece| piece.text = clean(&piece.text));
+    for piece in &mut pieces {
+        piece.text = clean(&piece.text);
+    }
     pieces
 }
 

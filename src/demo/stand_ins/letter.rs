@@ -26,15 +26,12 @@ impl<'a> Part<'a> {
         let (head, body) = content.split_once("\n\n").unwrap_or((content, ""));
         let mut headers: Vec<(String, String)> = Vec::new();
         for line in head.lines() {
-            match (line.strip_prefix([' ', '\t']), headers.last_mut()) {
-                (Some(more), Some((_, value))) => {
-                    value.push(' ');
-                    value.push_str(more.trim());
-                }
-                _ => {
-                    let (name, value) = line.split_once(':').unwrap_or((line, ""));
-                    headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
-                }
+            if let (Some(more), Some((_, value))) = (line.strip_prefix([' ', '\t']), headers.last_mut()) {
+                value.push(' ');
+                value.push_str(more.trim());
+            } else {
+                let (name, value) = line.split_once(':').unwrap_or((line, ""));
+                headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
             }
         }
         Self { headers, body }
@@ -69,16 +66,12 @@ fn quoted_printable(text: &str) -> Vec<u8> {
     while let Some((first, after)) = rest.split_first() {
         let code =
             after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code.filter(|_| *first == b'=') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
+        let (byte, after) = match code.filter(|_| *first == b'=') {
+            Some(byte) => (byte, &after[2..]),
+            None => (*first, after),
+        };
+        bytes.push(byte);
+        rest = after;
     }
     bytes
 }
