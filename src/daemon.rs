@@ -29,8 +29,9 @@ use crate::pipeline::embedded::Embedded;
 use crate::pipeline::retry::Policy;
 use crate::pipeline::{Clock, Switches};
 use crate::provision;
+use crate::store::postgres::{Heard, News, Postgres};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Catalog, Inbox, Ledger, NodeId, Outbox, Quarantine, Snapshot};
+use crate::store::{Catalog, Inbox, Ledger, NodeId, Outbox, Quarantine, Snapshot, Store};
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 
@@ -38,6 +39,9 @@ use crate::wire::pace::Pace;
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 /// Rows of a kind that one step of a sweep removes; between steps others get their turn.
 const SWEEP_STEP: usize = 1000;
+
+/// A database notices within a minute that a node's machine went dark; only then is its name free.
+const FORMER_LIFE: Duration = Duration::from_secs(90);
 
 /// What time it is.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
@@ -68,13 +72,13 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let node = NodeId(config.node.name.as_str().into());
 
-    let store = Arc::new(Sqlite::open(&config.store.path).context("cannot open the store")?);
-    store.recover().await.context("cannot take over the store")?;
+    let (store, news) = open_store(&config.store, &node).await.context("cannot open the store")?;
+    store.recover(&node, clock.now()).await.context("cannot take over the store")?;
 
     let provisioned = provisioned(&config.provision)?;
     let catalog = Arc::new(ArcSwap::from_pointee(provisioned));
     let switches = Switches::default();
-    take_up(&*store, &catalog, &switches, &clock).await?;
+    take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
 
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     let pace = Arc::new(Pace::new(config.pace));
@@ -86,11 +90,8 @@ pub async fn run(
         patience: Arc::new(config.patience.clone()),
         installation: Arc::new(config.installation.clone()),
     };
-    let policy = Policy {
-        retry: config.retry.clone(),
-        breaker_threshold: config.delivery.breaker_threshold,
-        breaker_max: config.delivery.breaker_max,
-    };
+    let policy = policy(&config);
+    let leaving = node.clone();
     let (deliverer, intake) = Deliverer::new(Parts {
         config: config.delivery.clone(),
         policy,
@@ -124,6 +125,9 @@ pub async fn run(
     }
 
     let stop_rest = CancellationToken::new();
+    if let Some(news) = news {
+        tasks.spawn(hear(news, intake.clone(), Arc::clone(&arrived), stop_rest.clone()));
+    }
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(house);
@@ -162,6 +166,7 @@ pub async fn run(
     }
     stop_delivering.cancel();
     let _ = delivering.await;
+    take_leave(&*store, &leaving, clock.now()).await;
     stop_rest.cancel();
     if let Ok(Err(error)) = doors.await {
         warn!(%error, "the doors did not close in order");
@@ -170,6 +175,47 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        retry: config.retry.clone(),
+        breaker_threshold: config.delivery.breaker_threshold,
+        breaker_max: config.delivery.breaker_max,
+    }
+}
+
+/// The store that is configured; one that nodes share brings news of the others.
+async fn open_store(
+    config: &crate::store::Config,
+    node: &NodeId,
+) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
+    let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path)?), None)) };
+    let store = Postgres::open(url, config.ca_file.as_deref()).await?;
+    let news = store.news(node, FORMER_LIFE).await?;
+    Ok((Arc::new(store), Some(news)))
+}
+
+/// Others need not wait until our leases lapse; if this fails, they do.
+async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
+    if let Err(error) = store.recover(node, now).await {
+        warn!(%error, "could not give the leases back; they lapse by themselves");
+    }
+}
+
+/// Hands on what other nodes wrote.
+async fn hear(news: News, intake: Intake, arrived: Arc<Notify>, stop: CancellationToken) {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let listening = news.run(told, stop);
+    let handing_on = async {
+        while let Some(heard) = heard.recv().await {
+            match heard {
+                Heard::Stored(destination) => intake.stored(destination),
+                Heard::Arrived => arrived.notify_one(),
+            }
+        }
+    };
+    tokio::join!(listening, handing_on);
 }
 
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.
@@ -208,7 +254,7 @@ async fn take_up(
 /// What the doors open onto.
 fn doors(
     config: &Config,
-    store: &Arc<Sqlite>,
+    store: &Arc<dyn Store>,
     arrived: Arc<Notify>,
     broker: Option<watch::Receiver<BrokerState>>,
     clock: &Clock,
@@ -291,7 +337,7 @@ async fn sweep_out(
 struct Reloader {
     config: provision::Config,
     catalog: Arc<ArcSwap<Snapshot>>,
-    store: Arc<Sqlite>,
+    store: Arc<dyn Store>,
     switches: Switches,
     intake: Intake,
     clock: Clock,
@@ -325,7 +371,9 @@ impl Reloader {
         let snapshot = loaded.into_snapshot();
         let count = snapshot.len();
         self.catalog.store(Arc::new(snapshot));
-        if let Err(error) = take_up(&*self.store, &self.catalog, &self.switches, &self.clock).await {
+        if let Err(error) =
+            take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await
+        {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
         }
         match self.store.holds(self.clock.now()).await {

@@ -72,6 +72,8 @@ pub enum Kind {
     Secret,
     /// An `http` or `https` address that is itself a credential, as chat webhooks are.
     SecretUrl,
+    /// Addresses of any scheme, separated by spaces; there may be a password or key in any of them.
+    Addresses,
     Url,
     Bool,
     Integer,
@@ -80,7 +82,15 @@ pub enum Kind {
 impl Kind {
     /// Whether values are hidden wherever settings are shown.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::SecretUrl)
+        matches!(self, Self::Secret | Self::SecretUrl | Self::Addresses)
+    }
+
+    /// Whether there is anything to hide in this value.
+    pub fn hides(self, value: &str) -> bool {
+        match self {
+            Self::Addresses => Addresses::credentials(value).next().is_some(),
+            kind => kind.is_secret(),
+        }
     }
 
     /// The word for this kind in help texts.
@@ -89,6 +99,7 @@ impl Kind {
             Self::Text => "text",
             Self::Secret => "secret",
             Self::SecretUrl => "secret URL",
+            Self::Addresses => "addresses, which may hold passwords",
             Self::Url => "URL",
             Self::Bool => "true or false",
             Self::Integer => "number",
@@ -252,6 +263,44 @@ impl FieldType for SecretUrl {
 
     fn read(value: &Value) -> Result<Self, String> {
         Url::read(value).map(Self)
+    }
+}
+
+/// Addresses, separated by spaces: `irc://name:password@host/room?key=word`, or parts of such.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Addresses(String);
+
+impl Addresses {
+    /// The text itself, for the one place that reads it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What is secret in a text of such addresses: what stands before a host, and what follows a question mark.
+    pub fn credentials(text: &str) -> impl Iterator<Item = &str> {
+        text.split_whitespace().flat_map(|word| {
+            let authority = word.split_once("://").map_or("", |(_, rest)| rest);
+            let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+            let user = authority.rsplit_once('@').map(|(user, _)| user);
+            let password = user.map(|user| user.split_once(':').map_or(user, |(_, password)| password));
+            let query = word.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
+            let key = query.map(|query| query.strip_prefix("key=").unwrap_or(query));
+            [password, key].into_iter().flatten().filter(|part| !part.is_empty())
+        })
+    }
+}
+
+impl fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Secret::MASK)
+    }
+}
+
+impl FieldType for Addresses {
+    const KIND: Kind = Kind::Addresses;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        non_blank(value).map(Self)
     }
 }
 

@@ -14,12 +14,13 @@ if ! has cargo; then
   exit 1
 fi
 
-# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node, promtool to check the
-# metrics with, irkerd and an IRC server, a mail server, and Node with a browser for other people's renderers.
+# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node and a private PostgreSQL,
+# promtool to check the metrics with, irkerd and an IRC server, a mail server, and Node with a browser for other people's renderers.
 missing=()
 has cc || missing+=(build-essential)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
 has promtool || missing+=(prometheus)
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 has irkerd || missing+=(irker)
 [ -x /usr/sbin/ngircd ] || missing+=(ngircd)
 [ -x /usr/sbin/exim4 ] || missing+=(exim4-daemon-light)

@@ -90,3 +90,43 @@ const fn color(tone: Tone) -> &'static str {
         Tone::Danger => "danger",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mattermost takes 300,000 bytes in one request and 800,000 characters of attachments; Slack names no limit.
+    #[test]
+    fn however_much_there_is_to_tell_an_attachment_stays_small() {
+        for filler in ["👩‍👩‍👧", "\\\"*", "<@U1>|"] {
+            let endless = || Text::new().plain(filler.repeat(30_000));
+            let field = |n: usize| Field { name: format!("Fact {n}"), value: endless(), short: false };
+            let message = Message {
+                summary: endless(),
+                title: Some(Title { text: filler.repeat(30_000), url: None }),
+                body: Body::Prose(endless()),
+                fields: (0..100).map(field).collect(),
+                parts_suffice: true,
+                ..Message::default()
+            };
+            for markup in [Markup::Slack, Markup::Mattermost] {
+                let made = attachment(&message, markup).expect("an attachment");
+                let length = |value: &Value| value.as_str().map_or(0, |text| text.chars().count());
+                let fields = made["fields"].as_array().expect("fields");
+                assert_eq!(fields.len(), MOST_FIELDS);
+                assert!(
+                    fields.iter().all(|field| (1900..=2000).contains(&length(&field["value"]))),
+                    "{filler}"
+                );
+                assert!((7900..=8000).contains(&length(&made["text"])), "{}", length(&made["text"]));
+                assert!((250..=300).contains(&length(&made["title"])), "{}", length(&made["title"]));
+                assert!(length(&made["fallback"]) <= 300);
+                for text in fields.iter().map(|field| &field["value"]).chain([&made["text"], &made["title"]])
+                {
+                    assert!(text.as_str().is_some_and(|text| text.ends_with('…')), "{text}");
+                }
+                assert!(made.to_string().len() < 250_000, "{filler}: {}", made.to_string().len());
+            }
+        }
+    }
+}

@@ -13,11 +13,15 @@
 mod attachment;
 #[cfg(test)]
 mod contract;
+mod discord;
 mod discreet;
 mod emails_on_push;
+mod hipchat;
 pub mod installation;
+mod irker;
 mod mail;
 mod mattermost;
+mod microsoft_teams;
 mod pipelines_email;
 mod slack;
 
@@ -36,8 +40,12 @@ pub use installation::Installation;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<discord::Discord>(),
     Entry::of::<emails_on_push::EmailsOnPush>(),
+    Entry::of::<hipchat::HipChat>(),
+    Entry::of::<irker::Irker>(),
     Entry::of::<mattermost::Mattermost>(),
+    Entry::of::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<pipelines_email::PipelinesEmail>(),
     Entry::of::<slack::Slack>(),
 ];

@@ -17,7 +17,7 @@ use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Body, Limit, Markup, Span, Text};
+use crate::message::{Body, Limit, Markup, Text};
 use crate::settings::SecretUrl;
 
 /// Slack advises 4,000 characters and cuts at 40,000
@@ -38,7 +38,7 @@ crate::settings! {
     pub struct Settings {
         /// The address of an incoming webhook, or of a workflow that starts from a webhook.
         pub webhook: SecretUrl = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
-        /// The name that messages are posted under, where the webhook allows another than its own.
+        /// The name that messages are posted under. Only webhooks of the old kind heed it: those of Slack apps have a name and a channel of their own.
         pub username: Option<String> = "forgebell",
     }
 }
@@ -80,7 +80,9 @@ impl Adapter for Slack {
         // Slack has no key to tell a repeated message by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters.",
+        limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
+                 attachments at 8,000. Webhooks of Slack apps post to their own channel and under their own name, \
+                 whatever is set here.",
     };
     type Settings = Settings;
 
@@ -163,13 +165,9 @@ fn variables(note: &Notification<'_>) -> Value {
 /// Where the message leads: its title's page, else the first page that its headline names, else the project's.
 fn url_of(note: &Notification<'_>) -> Option<String> {
     let message = note.message;
-    let link = |span: Span| match span {
-        Span::Link { url, .. } => Some(url),
-        _ => None,
-    };
     let title = message.title.as_ref().and_then(|title| title.url.clone());
     title
-        .or_else(|| message.headline().0.into_iter().find_map(link))
+        .or_else(|| message.headline().links().into_iter().next().map(|(_, url)| url))
         .or_else(|| Some(message.project.url.clone()))
 }
 

@@ -19,7 +19,7 @@ use crate::call::{HttpRequest, Method, Request, Response};
 use crate::config::Config;
 use crate::pipeline::amqp;
 use crate::provision::{self, Level, Problem};
-use crate::store::Ledger as _;
+use crate::store;
 use crate::wire::{self, Transport as _, Wire};
 
 #[derive(Debug, clap::Args)]
@@ -90,7 +90,7 @@ async fn look(config: &Config, options: &Options) -> Vec<Part> {
         configuration(config, options),
         integrations(config),
         way_out(&config.wire),
-        store(&config.store.path).await,
+        store(&config.store).await,
         broker(&config.amqp).await,
         address(config.http.listen, &config.wire).await,
     ]
@@ -162,9 +162,10 @@ fn way_out(config: &wire::Config) -> Part {
     }
 }
 
-async fn store(path: &Path) -> Part {
+async fn store(config: &store::Config) -> Part {
     const NAME: &str = "store";
-    if !path.exists() {
+    let path = &config.path;
+    if config.url.is_none() && !path.exists() {
         let folder = path.ancestors().skip(1).find(|folder| folder.exists());
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         return match writable(folder) {
@@ -178,11 +179,12 @@ async fn store(path: &Path) -> Part {
         };
     }
     let answers = async {
-        let store = state::open(path)?;
+        let store = state::open(config).await?;
         store.ping().await?;
         anyhow::Ok(())
     };
     match answers.await {
+        Ok(()) if config.url.is_some() => Part::ok(NAME, "the database answers"),
         Ok(()) => Part::ok(NAME, format!("{} answers", path.display())),
         Err(error) => Part::failed(NAME, printable(&format!("{error:#}"))),
     }
@@ -268,6 +270,7 @@ fn as_json(parts: &[Part]) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sources;
 
     #[test]
     fn a_line_for_each_part_and_remedies_below() {
@@ -297,7 +300,9 @@ http           -       not looked at
     async fn a_store_that_is_not_there_yet_is_no_failure_where_it_can_be_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/down/forgebell.db");
-        let part = store(&path).await;
+        let options = [format!("store.path={}", path.display())];
+        let config = Config::load(Sources::for_tests(&options)).unwrap();
+        let part = store(&config.store).await;
         assert_eq!(part.state, PartState::Ok, "{part:?}");
         assert!(
             !path.exists() && folder.path().read_dir().unwrap().next().is_none(),

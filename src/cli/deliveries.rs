@@ -83,12 +83,12 @@ fn states() -> PossibleValuesParser {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let store = state::open(&options.config()?.store.path)?;
+    let store = state::open(&options.config()?.store).await?;
     let now = daemon::now();
     match command {
-        Command::List(args) => list(&store, args, now).await,
-        Command::Show(args) => show(&store, &args, now).await,
-        Command::Retry(args) => retry(&store, args, now).await,
+        Command::List(args) => list(&*store, args, now).await,
+        Command::Show(args) => show(&*store, &args, now).await,
+        Command::Retry(args) => retry(&*store, args, now).await,
     }
 }
 

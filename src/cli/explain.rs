@@ -24,7 +24,7 @@ use crate::integration::Integration;
 use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::provision;
-use crate::store::{Outbox as _, Snapshot};
+use crate::store::Snapshot;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -91,7 +91,7 @@ pub(super) fn provisioned(config: &Config) -> anyhow::Result<Snapshot> {
 async fn switches(config: &Config, now: Timestamp) -> Switches {
     let switches = Switches::default();
     let holds = async {
-        let Some(store) = state::open_if_there(&config.store.path)? else { return Ok(Vec::new()) };
+        let Some(store) = state::open_if_there(&config.store).await? else { return Ok(Vec::new()) };
         store.holds(now).await.context("cannot read the store")
     };
     match holds.await {
@@ -151,8 +151,12 @@ fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Sna
     text
 }
 
+/// Of an event that passes all filters, and then leads to no delivery.
+const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+
 fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     match verdict {
+        Verdict::Sends(deliveries) if deliveries.is_empty() => vec![("no", NOTHING_TO_TELL.to_owned())],
         Verdict::Sends(deliveries) => {
             let line = |target: &str, destination: &str| format!("{} ({destination})", named(target));
             deliveries.iter().map(|new| ("would hear", line(&new.target, &new.destination))).collect()
@@ -164,7 +168,7 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
 
 /// A target as people call it.
 pub(crate) fn named(target: &str) -> &str {
-    if target.is_empty() { "the address's own channel" } else { target }
+    if target.is_empty() { "where its settings say" } else { target }
 }
 
 /// Nobody is concerned: say which names would have been right, and which there are.
@@ -202,6 +206,9 @@ fn nobody(event: &Event, snapshot: &Snapshot) -> String {
 fn as_json(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
     let verdict_json = |(integration, verdict): &(Arc<Integration>, Verdict)| {
         let (word, targets, why) = match verdict {
+            Verdict::Sends(deliveries) if deliveries.is_empty() => {
+                ("no", Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
+            }
             Verdict::Sends(deliveries) => {
                 let target = |new: &crate::store::NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
                 ("would_hear", deliveries.iter().map(target).collect(), None)

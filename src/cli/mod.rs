@@ -11,6 +11,7 @@ pub(crate) mod door;
 pub(crate) mod explain;
 mod options;
 mod pages;
+mod preview;
 pub(crate) mod publish;
 mod quarantine;
 mod send;
@@ -64,6 +65,8 @@ enum Command {
     Publish(publish::Args),
     /// Tell one service of one event, once, without the daemon
     Send(send::Args),
+    /// Draw the messages of events as their services would show them, on one HTML page
+    Preview(preview::Args),
     /// Show who would hear of an event, and why the others would not
     Explain(explain::Args),
     /// Look at deliveries and their attempts; send them again
@@ -117,6 +120,7 @@ impl Cli {
             Command::Adapters(args) => adapters::run(&args),
             Command::Publish(args) => publish::run(args, options).await,
             Command::Send(args) => send::run(args, options).await,
+            Command::Preview(args) => preview::run(&args, options),
             Command::Explain(args) => explain::run(args, options).await,
             Command::Deliveries(command) => deliveries::run(command, options).await,
             Command::Quarantine(command) => quarantine::run(command, options).await,

@@ -71,7 +71,7 @@ pub(super) struct DropArgs {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let store = state::open(&options.config()?.store.path)?;
+    let store = state::open(&options.config()?.store).await?;
     let now = daemon::now();
     match command {
         Command::List(args) => {
@@ -97,7 +97,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
             Ok(ExitCode::SUCCESS)
         }
         Command::Retry(args) => {
-            each(&args.numbers, args.json, async |number| retry(&store, number, now).await).await
+            each(&args.numbers, args.json, async |number| retry(&*store, number, now).await).await
         }
         Command::Drop(args) => {
             each(&args.numbers, args.json, async |number| {
@@ -140,7 +140,7 @@ async fn each(
 }
 
 /// Reads one again. It is taken out after it is in the inbox: between the two it may be read twice, but has the same id.
-async fn retry<S: Inbox + Quarantine>(
+async fn retry<S: Inbox + Quarantine + ?Sized>(
     store: &S,
     number: i64,
     now: Timestamp,

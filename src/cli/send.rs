@@ -28,7 +28,7 @@ use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, Telling, attempt};
 use crate::pipeline::retry::Outcome;
 use crate::provision;
-use crate::settings::Secret;
+use crate::settings::{Addresses, Kind, Secret};
 use crate::store::{Catalog as _, Snapshot};
 use crate::wire::Wire;
 
@@ -72,7 +72,7 @@ fn kinds() -> PossibleValuesParser {
     PossibleValuesParser::new(Trigger::ALL.map(Trigger::name))
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE".to_owned()),
@@ -153,9 +153,29 @@ fn event(args: &Args) -> anyhow::Result<Event> {
         .with_context(|| format!("{} is no event that we know", file.display()))
 }
 
-fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
+pub(super) fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
     entry.targets(&integration.settings, event, channels)
+}
+
+/// Whether an adapter has a setting of this name, of its own or shared, or a secret's file.
+pub(super) fn has(entry: &Entry, key: &str) -> bool {
+    let own = |name: &str| entry.fields.iter().any(|field| field.name == name);
+    own(key)
+        || key.strip_suffix("_file").is_some_and(own)
+        || provision::shared_fields(&entry.about).iter().any(|field| field.name == key)
+}
+
+/// An adapter's own examples, and in place of them those of the given settings that it has.
+pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec<(String, String)> {
+    let given = |name: &str| {
+        settings
+            .iter()
+            .any(|(key, _)| key == name || key.strip_suffix("_file").is_some_and(|key| key == name))
+    };
+    let examples = entry.fields.iter().filter(|field| !given(field.name));
+    let examples = examples.map(|field| (field.name.to_owned(), field.example.to_owned()));
+    examples.chain(settings.iter().filter(|(key, _)| has(entry, key)).cloned()).collect()
 }
 
 /// An integration that is written nowhere, read as if it stood in a file; and what must not be printed of it.
@@ -165,6 +185,18 @@ fn one_off(
     event: &Event,
     read_secret: impl Fn(&Path) -> std::io::Result<String>,
 ) -> anyhow::Result<(Integration, Secrets)> {
+    let (integration, secrets, warnings) = one_off_quietly(entry, settings, event, read_secret)?;
+    warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    Ok((integration, secrets))
+}
+
+/// The same, and what is odd about the settings.
+pub(super) fn one_off_quietly(
+    entry: &Entry,
+    settings: &[(String, String)],
+    event: &Event,
+    read_secret: impl Fn(&Path) -> std::io::Result<String>,
+) -> anyhow::Result<(Integration, Secrets, Vec<String>)> {
     if let Some((key, _)) = settings.iter().find(|(key, _)| NOT_SETTINGS.contains(&key.as_str())) {
         bail!("--set {key}: the event says whose it is, and the command line which adapter");
     }
@@ -189,17 +221,24 @@ fn one_off(
     };
     let read = provision::read(&[(PathBuf::from("--set"), text)], &read_secret);
     for content in from_files.into_inner() {
-        secrets.add(&content);
+        kinds_in_files(entry, settings).for_each(|kind| secrets.add_setting(kind, &content));
     }
     let provisioned = read.map_err(|problems| {
         let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
         anyhow!("these settings won't do:{}", list.collect::<String>())
     })?;
-    for warning in &provisioned.warnings {
-        complain(&format!("warning: {}", problem_line(warning)));
-    }
+    let warnings = provisioned.warnings.iter().map(problem_line).collect();
     let integration = provisioned.integrations.into_iter().next();
-    Ok((integration.context("no integration came of these settings")?, secrets))
+    Ok((integration.context("no integration came of these settings")?, secrets, warnings))
+}
+
+/// Of what kind the settings are that are read from files.
+fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator<Item = Kind> {
+    let is_read = |name: &str| {
+        let key = format!("{name}_file");
+        settings.iter().any(|(given, _)| *given == key)
+    };
+    entry.fields.iter().filter(move |field| is_read(field.name)).map(|field| field.kind)
 }
 
 /// A problem without the place: there is no file to look into.
@@ -215,7 +254,7 @@ fn quoted(text: &str) -> String {
 
 /// Words that must not be printed, wherever they turn up; the longest first, so that none leaves its rest behind.
 #[derive(Debug, Default)]
-struct Secrets(Vec<String>);
+pub(super) struct Secrets(Vec<String>);
 
 /// The text as it stands between the quotes of a JSON string.
 fn quoted_in_json(text: &str) -> String {
@@ -226,13 +265,23 @@ fn quoted_in_json(text: &str) -> String {
 impl Secrets {
     /// Those that stand on the command line itself.
     fn inline(entry: &Entry, settings: &[(String, String)]) -> Self {
-        let is_secret =
-            |key: &str| entry.fields.iter().any(|field| field.name == key && field.kind.is_secret());
         let mut secrets = Self::default();
-        for (_, value) in settings.iter().filter(|(key, _)| is_secret(key)) {
-            secrets.add(value);
+        for (key, value) in settings {
+            if let Some(field) = entry.fields.iter().find(|field| field.name == key) {
+                secrets.add_setting(field.kind, value);
+            }
         }
         secrets
+    }
+
+    /// Takes in what is secret of a setting.
+    fn add_setting(&mut self, kind: Kind, value: &str) {
+        match kind {
+            // They are written anew for the service: only the secrets in them stay what they are.
+            Kind::Addresses => Addresses::credentials(value).for_each(|secret| self.add(secret)),
+            kind if kind.is_secret() => self.add(value),
+            _ => {}
+        }
     }
 
     /// Takes a secret in, in every form that a request may show it in: bare, within JSON, and of an address that is
@@ -250,7 +299,7 @@ impl Secrets {
         self.0.dedup();
     }
 
-    fn mask(&self, text: String) -> String {
+    pub(super) fn mask(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK))
     }
 
@@ -311,9 +360,17 @@ fn request_json(target: &str, request: &Request) -> Json {
         Request::Tcp(request) => json!({
             "target": target,
             "tcp": format!("{}:{}", request.host, request.port),
-            "body": String::from_utf8_lossy(&request.body),
+            "lines": lines(&request.body).collect::<Vec<_>>(),
         }),
     }
+}
+
+/// Lines of JSON, where they are that.
+fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
+    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| {
+        serde_json::from_slice(line).unwrap_or_else(|_| String::from_utf8_lossy(line).into_owned().into())
+    })
 }
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
@@ -390,7 +447,7 @@ fn ending(report: &Report) -> String {
     if facts.is_empty() { words } else { format!("{words} ({facts})") }
 }
 
-fn outcome_words(outcome: &Outcome) -> String {
+pub(super) fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Delivered => "delivered".to_owned(),
         Outcome::Failed(failure) => printable(&failure.to_string()),
@@ -443,7 +500,8 @@ mod tests {
                         tried += 1;
                         let json = secrets.mask_json(request_json(&target, &request)).to_string();
                         let text = secrets.mask(shown(&request));
-                        for secret in entry.fields.iter().filter(|field| field.kind.is_secret()) {
+                        let secrets = entry.fields.iter().filter(|field| field.kind.hides(field.example));
+                        for secret in secrets {
                             let path = secret.example.splitn(4, '/').last().unwrap_or_default();
                             assert!(!json.contains(path), "{json}");
                             assert!(!text.contains(path), "{text}");
@@ -488,6 +546,29 @@ mod tests {
         let json = secrets.mask_json(request_json("", &request)).to_string();
         for text in [secrets.mask(shown(&request)), json] {
             assert!(text.contains("Put the weather first") && !text.contains("deepsecret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_irc_addresses_the_keys_and_passwords_are_masked_and_the_rest_is_shown() {
+        let entry = adapters::find("irker").unwrap();
+        let event = sample(Trigger::Push);
+        let text = "#ops?key=deepkey irc://h/b?deepword irc://me:deeppass@i/c";
+        let default = ("default_irc_uri".to_owned(), "irc://bell:deepdefault@irc.example.net".to_owned());
+        let from_file = |_: &Path| Ok(format!("{text}\n"));
+        for name in ["recipients", "recipients_file"] {
+            let value = if name == "recipients" { text } else { "/run/secrets/irc" };
+            let settings = [(name.to_owned(), value.to_owned()), default.clone()];
+            let (integration, secrets) = one_off(entry, &settings, &event, from_file).unwrap();
+            let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
+            let json = secrets.mask_json(request_json("", &request));
+            assert_eq!(
+                json["lines"][0]["to"][0],
+                "irc://bell:************@irc.example.net/ops?key=************"
+            );
+            let shown = secrets.mask(shown(&request));
+            assert!(shown.contains("irc://h/b?key=****") && shown.contains("irc://me:****"), "{shown}");
+            assert!(!shown.contains("deep") && !json.to_string().contains("deep"), "{shown}");
         }
     }
 

@@ -40,6 +40,7 @@ const DIFFICULTIES: Difficulties = Difficulties {
     rest: Duration::from_millis(1900),
     refuses_for: Duration::from_millis(1200),
     down_for: Duration::from_millis(2200),
+    discord_rest: Duration::from_millis(800),
 };
 
 #[derive(Debug, clap::Args)]

@@ -16,19 +16,37 @@ pub(super) fn opening(stage: &Stage, paint: Paint) -> String {
         Some(exchange) => format!("the broker, exchange {exchange}"),
         None => format!("http://{}/events", stage.door()),
     };
-    format!(
+    let mut text = format!(
         "{}\n\
          The daemon is the real one, with its own defaults (but for a hurried retry schedule), in {}.\n\
-         Slack and Mattermost are stand-ins that answer as the real ones do, and make it difficult: Slack asks for a\n\
-         rest after three messages (429), Mattermost is away at first, for a good two seconds.\n\n  \
-         events go to   {to}\n  \
-         Slack          http://{}\n  \
-         Mattermost     http://{}\n\n",
+         The services are stand-ins that answer as the real ones do, and some make it difficult.\n\n  \
+         events go to     {to}\n",
         paint.bold("Forgebell, from a forge's events to people's screens"),
         stage.folder().display(),
-        stage.slack(),
-        stage.mattermost(),
-    )
+    );
+    for service in Service::ALL.into_iter().filter(|service| service.is_told()) {
+        let scheme = match service {
+            Service::Irker => "irker",
+            Service::Mail => "smtp",
+            _ => "http",
+        };
+        let place = format!("{scheme}://{}", stage.address(service));
+        let difficulty = difficulty(service);
+        let _ = writeln!(text, "  {:<15}  {place:<24}  {}", service.name(), paint.dim(difficulty));
+    }
+    text.push('\n');
+    text
+}
+
+fn difficulty(service: Service) -> &'static str {
+    match service {
+        Service::Slack => "asks for a rest after three messages (429)",
+        Service::Mattermost => "is away at first, for a good two seconds",
+        Service::Discord => "asks for a rest after one message (429)",
+        Service::Irker => "hears one connection at a time, and answers nothing",
+        Service::Mail => "cannot write the second mail down (451)",
+        Service::HipChat | Service::Teams => "",
+    }
 }
 
 /// How it ended.
@@ -98,14 +116,14 @@ pub(super) fn closing(end: &End<'_>, paint: Paint) -> String {
 fn outcome(end: &End<'_>, number: usize, scene: &Scene, paint: Paint) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for heard in &scene.heard_by {
-        let place = place(heard.hook.service.name(), heard.channel);
+        let place = place(heard.hook.service, heard.hook.path, heard.channel);
         lines.push(match arrived(heard, end.arrivals) {
             Some(after) => {
-                let slug = slug(heard.hook.service);
+                let slug = format!(":{}", heard.hook.slug);
                 let of_it = end.deliveries.iter().filter(|detail| {
                     let line = &detail.line;
                     line.event == id(number)
-                        && line.integration.0.ends_with(slug)
+                        && line.integration.0.ends_with(&slug)
                         && line.target == heard.channel
                 });
                 let again = match of_it.map(retries).sum::<usize>() {
@@ -134,13 +152,6 @@ fn outcome(end: &End<'_>, number: usize, scene: &Scene, paint: Paint) -> Vec<Str
         Fate::Matched => {}
     }
     lines
-}
-
-fn slug(service: Service) -> &'static str {
-    match service {
-        Service::Slack => ":slack",
-        Service::Mattermost => ":mattermost",
-    }
 }
 
 /// Attempts of a delivery that did not deliver.

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use uuid::Uuid;
 
-use super::stand_ins::{Difficulties, Receipt, StandIns};
+use super::stand_ins::{Difficulties, Receipt, Service, StandIns};
 use super::story::{self, STORY, Scene};
 use crate::cli::door::{Answer, Door};
 use crate::cli::publish::{Message, To};
@@ -33,6 +33,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, Ledger as _, Quarantine as _, Quarantined, State,
 };
+use crate::wire::smtp::Tls;
 
 /// How long the daemon may take to open its store, and to stop.
 const STARTING: Duration = Duration::from_secs(10);
@@ -63,10 +64,10 @@ impl Stage {
         let folder = Folder::make()?;
         let (sender, receipts) = mpsc::unbounded_channel();
         let stand_ins = StandIns::new(story::webhooks(), difficulties, sender).await?;
-        folder.write("integrations.toml", &story::provisioning(stand_ins.slack, stand_ins.mattermost))?;
+        folder.write("integrations.toml", &story::provisioning(|service| stand_ins.address(service)))?;
         folder.write("event.json", story::OWN_EVENT)?;
         let token = Secret::new(Uuid::now_v7().simple().to_string());
-        let config = config(&folder.0, &token, broker.as_ref())?;
+        let config = config(&folder.0, &token, stand_ins.address(Service::Mail), broker.as_ref())?;
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the door")?;
         let door = listener.local_addr().context("the door has no address")?;
@@ -180,12 +181,9 @@ impl Stage {
         &self.folder.0
     }
 
-    pub(super) fn slack(&self) -> SocketAddr {
-        self.stand_ins.slack
-    }
-
-    pub(super) fn mattermost(&self) -> SocketAddr {
-        self.stand_ins.mattermost
+    /// Where a service's stand-in is.
+    pub(super) fn address(&self, service: Service) -> SocketAddr {
+        self.stand_ins.address(service)
     }
 
     /// The broker's exchange, where there is one.
@@ -200,13 +198,21 @@ pub(super) fn id(number: usize) -> EventId {
 }
 
 /// The program's own defaults, but for what has to do with this machine, and a schedule that nobody has to wait long for.
-fn config(folder: &Path, token: &Secret, broker: Option<&Secret>) -> anyhow::Result<Config> {
+fn config(
+    folder: &Path,
+    token: &Secret,
+    relay: SocketAddr,
+    broker: Option<&Secret>,
+) -> anyhow::Result<Config> {
     let mut config = Config::load(Sources::default()).context("the program's own defaults are not valid")?;
     config.store.path = folder.join("forgebell.db");
     config.provision.files = vec![folder.join("integrations.toml")];
     config.http.webhook_token = Some(token.clone());
     config.wire.allow_networks = vec!["127.0.0.0/8".parse().context("loopback is a network")?];
     config.wire.system_proxy = false;
+    config.wire.smtp.host = relay.ip().to_string();
+    config.wire.smtp.port = relay.port();
+    config.wire.smtp.tls = Tls::None;
     config.retry.initial = Duration::from_secs(1);
     config.retry.max = Duration::from_secs(2);
     if let Some(url) = broker {

@@ -39,7 +39,7 @@ pub(super) fn tally(story: &[Scene], arrivals: &[Arrival]) -> Tally {
     let mut tally = Tally::default();
     for scene in story {
         for heard in &scene.heard_by {
-            let name = format!("{} to {} {}", scene.title, heard.hook.service.name(), heard.channel);
+            let name = format!("{} to {} {}", scene.title, heard.hook.slug, heard.channel);
             match taken(arrivals).filter(|arrival| is_it(heard, &arrival.receipt)).count() {
                 0 => tally.lost.push(name),
                 1 => tally.delivered += 1,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::show::{Paint, message};
 use super::stage::Stage;
+use super::stand_ins::Service;
 use super::story::{self, Scene};
 use super::tally::Arrival;
 use crate::cli::door::Answer;
@@ -49,7 +50,10 @@ impl Watch {
             self.arrivals.push(arrival);
         }
         let deliveries = stage.deliveries().await?;
-        if deliveries.iter().any(|detail| service(detail) == "Mattermost" && !detail.attempts.is_empty()) {
+        if deliveries
+            .iter()
+            .any(|detail| service(detail) == Some(Service::Mattermost) && !detail.attempts.is_empty())
+        {
             stage.mattermost_is_missed();
         }
         self.tell_of_failures(&deliveries)
@@ -57,7 +61,7 @@ impl Watch {
 
     fn arrived(&self, Arrival { receipt, .. }: &Arrival) -> anyhow::Result<()> {
         let paint = self.paint;
-        let place = place(receipt.service.name(), receipt.channel());
+        let place = place(receipt.service, &receipt.path, receipt.channel());
         let project = paint.dim(story::project_of(&receipt.path));
         self.tell(&paint.green("✓"), &format!("{} {project}", paint.bold(&place)))?;
         for line in message(receipt.service, &receipt.body, paint) {
@@ -72,7 +76,8 @@ impl Watch {
         for detail in deliveries {
             let told = self.told.entry(detail.line.id).or_default();
             for (_, attempt) in detail.attempts.iter().skip(*told).filter(|(_, a)| a.outcome != "delivered") {
-                failures.entry((service(detail), printable(&attempt.note))).or_default().push(detail);
+                let service = service(detail).map_or("some service", Service::name);
+                failures.entry((service, printable(&attempt.note))).or_default().push(detail);
             }
             *told = detail.attempts.len();
         }
@@ -103,16 +108,19 @@ fn said(answer: &Answer) -> String {
 }
 
 /// A service and one of its channels, in words.
-pub(super) fn place(service: &str, channel: &str) -> String {
-    if channel.is_empty() {
-        format!("{service}, the webhook's own channel")
-    } else {
-        format!("{service} {channel}")
+pub(super) fn place(service: Service, path: &str, channel: &str) -> String {
+    let name = service.name();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    match (service, channel) {
+        (Service::Irker, _) => format!("{name} #{last}"),
+        (Service::Mail, reader) => format!("{name} to {reader}"),
+        (_, "") => format!("{name}, the webhook's own channel"),
+        (_, channel) => format!("{name} {channel}"),
     }
 }
 
-fn service(detail: &DeliveryDetail) -> &'static str {
-    if detail.line.integration.0.ends_with(":slack") { "Slack" } else { "Mattermost" }
+fn service(detail: &DeliveryDetail) -> Option<Service> {
+    Service::of(&detail.line.integration.0)
 }
 
 /// How long until it is tried again.

@@ -51,6 +51,32 @@ impl Message {
         let elsewhere = |(index, _): &(usize, &Span)| !place.contains(index);
         Text(self.summary.0.iter().enumerate().filter(elsewhere).map(|(_, span)| span.clone()).collect())
     }
+
+    /// The headline without who did it, for services that show the author by themselves: `Opened issue #23 New API`.
+    pub fn deed(&self) -> Text {
+        let headline = self.headline();
+        let who = self.author.as_ref().map(|author| author.display.as_str()).filter(|who| !who.is_empty());
+        let rest = match (headline.0.first(), who) {
+            (Some(Span::Words { text, .. }), Some(who)) => text.strip_prefix(who).map(str::to_owned),
+            _ => None,
+        };
+        let Some(rest) = rest else { return headline };
+        let mut spans = headline.0;
+        if rest.trim().is_empty() {
+            spans.remove(0);
+        } else if let Some(Span::Words { text, .. }) = spans.first_mut() {
+            *text = rest;
+        }
+        if let Some(Span::Words { text, .. } | Span::Link { text, .. }) = spans.first_mut() {
+            *text = capitalised(text.trim_start());
+        }
+        Text(spans)
+    }
+}
+
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A headline, and where it leads.

@@ -1,5 +1,10 @@
 //! Text as spans: words with a style, links, and line breaks, in no one's markup yet.
 
+use super::markup::{address, cluster};
+
+/// Longer words are cut in the middle.
+const LONGEST_WORD: usize = 24;
+
 /// A run of spans. Build it with the chaining methods; render it with [`Markup`](super::Markup).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(pub Vec<Span>);
@@ -123,6 +128,46 @@ impl Text {
         }
     }
 
+    /// The start of the text, cut with `…` where it has more characters than this (addresses don't count): between words
+    /// where that costs little, and with links, code and quotes still what they were.
+    #[must_use]
+    pub fn excerpt(&self, at_most: usize) -> Self {
+        let mut room = at_most;
+        let mut kept = Self::new();
+        for span in &self.0 {
+            let length = length(span);
+            if length <= room {
+                room -= length;
+                kept.0.push(span.clone());
+                continue;
+            }
+            kept.0.push(match span {
+                Span::Words { text, style } => Span::Words { text: cut(text, room), style: *style },
+                Span::Link { text, url, style } => {
+                    Span::Link { text: cut(text, room), url: url.clone(), style: *style }
+                }
+                Span::Code(code) => Span::Code(cut(code, room)),
+                Span::CodeBlock(code) => Span::CodeBlock(cut(code, room)),
+                Span::Quote(text) => Span::Quote(text.excerpt(room)),
+            });
+            break;
+        }
+        kept
+    }
+
+    /// Its links to pages, by words and by address, for services that show them apart. Those whose addresses nobody
+    /// should follow are left out, as they are in every markup; those in quotes are somebody else's.
+    pub fn links(&self) -> Vec<(String, String)> {
+        let page = |span: &Span| match span {
+            Span::Link { text, url, .. } => {
+                let url = address(url).filter(|url| url.starts_with("http"))?;
+                Some((text.clone(), url.into_owned()))
+            }
+            _ => None,
+        };
+        self.0.iter().filter_map(page).collect()
+    }
+
     /// Whether there is nothing to read.
     pub fn is_blank(&self) -> bool {
         self.0.iter().all(|span| match span {
@@ -130,5 +175,67 @@ impl Text {
             Span::Code(code) | Span::CodeBlock(code) => code.trim().is_empty(),
             Span::Quote(text) => text.is_blank(),
         })
+    }
+}
+
+fn length(span: &Span) -> usize {
+    match span {
+        Span::Words { text, .. } | Span::Link { text, .. } => text.chars().count(),
+        Span::Code(code) | Span::CodeBlock(code) => code.chars().count(),
+        Span::Quote(text) => text.0.iter().map(length).sum(),
+    }
+}
+
+/// The start of what is too long, with its `…`.
+fn cut(words: &str, room: usize) -> String {
+    let (mut end, mut left) = (0, room.saturating_sub(1));
+    while end < words.len() {
+        let whole = cluster(&words[end..]);
+        let cost = words[end..end + whole].chars().count();
+        if cost > left {
+            break;
+        }
+        left -= cost;
+        end += whole;
+    }
+    // Back to the end of a word, if that is near.
+    let kept = &words[..end];
+    let word_end = kept.rfind(char::is_whitespace).filter(|at| kept[*at..].chars().count() <= LONGEST_WORD);
+    let kept = match word_end {
+        Some(at) if !words[end..].starts_with(char::is_whitespace) => &kept[..at],
+        _ => kept,
+    };
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_those_that_can_be_followed() {
+        let text = Text::new()
+            .plain("see ")
+            .link("this", "https://a.example/x y")
+            .link("that", "javascript:alert(1)")
+            .link("her", "mailto:a@b.example");
+        assert_eq!(text.links(), [("this".to_owned(), "https://a.example/x%20y".to_owned())]);
+    }
+
+    #[test]
+    fn an_excerpt_ends_between_words_and_leaves_links_code_and_quotes_what_they_are() {
+        let words = |text: &str, at_most| Text::new().plain(text).excerpt(at_most).words();
+        assert_eq!(words("short enough", 12), "short enough");
+        assert_eq!(words("short enough, or is it", 13), "short…");
+        assert_eq!(words("short enough, or is it", 14), "short enough,…");
+        assert_eq!(words(&"x".repeat(50), 20), "x".repeat(19) + "…");
+        assert_eq!(words("so 👩‍👩‍👧 it is", 6), "so…", "an emoji is not torn");
+        let text = Text::new().plain("see ").link("this long page", "https://a.example/").code("after");
+        assert_eq!(text.excerpt(10), Text::new().plain("see ").link("this…", "https://a.example/"));
+        assert_eq!(text.excerpt(1000), text);
+        let quote = Text(vec![Span::Quote(Text::new().plain("one two three")), Span::Code("code".into())]);
+        assert_eq!(quote.excerpt(9), Text(vec![Span::Quote(Text::new().plain("one two…"))]));
+        assert_eq!(quote.excerpt(15).0[1], Span::Code("c…".into()));
+        assert_eq!(quote.excerpt(0).words().trim(), "…");
     }
 }

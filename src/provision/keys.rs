@@ -71,9 +71,11 @@ impl Keys {
 
     fn own(&mut self, field: &'static Field, entry: &Entry<'_>, notes: &mut Notes<'_>) {
         self.lines.insert(field.name, entry.line);
-        self.inline_secret |= field.kind.is_secret();
         match simple(entry.value) {
-            Ok(value) => _ = self.own.insert(field.name.to_owned(), value),
+            Ok(value) => {
+                self.inline_secret |= field.kind.hides(&value.as_text());
+                self.own.insert(field.name.to_owned(), value);
+            }
             Err(what) => {
                 self.unreadable.insert(field.name);
                 notes.push(wrong_type(notes.error(entry, format!("is {what}")), field.kind, field.example));
@@ -148,7 +150,11 @@ fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[SharedField], key: &
     let slug = adapter.about.slug;
     let event =
         key.strip_suffix("_channel").and_then(|event| Trigger::ALL.iter().find(|t| t.name() == event));
-    if let Some(trigger) = event.filter(|_| channel_limit(&adapter.about.offers).is_some()) {
+    // Some services' channels are addresses, and settings of their own.
+    let own_channels = || adapter.fields.iter().any(|field| field.name.ends_with("_channel"));
+    let has_channels = channel_limit(&adapter.about.offers).is_some() || own_channels();
+    if let Some(trigger) = event.filter(|trigger| has_channels && !adapter.about.triggers.contains(**trigger))
+    {
         return format!("{slug} does not hear of {trigger} events");
     }
     if is_shared(key) || event.is_some() {

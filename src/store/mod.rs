@@ -17,6 +17,9 @@
 //!   claim nor a lease that is asked for on a new row gives a row away while an earlier one of its lane is open, unless
 //!   the earlier one is leased to the same node or is handed out by the same call (the node then keeps the order
 //!   itself). Where an earlier row has to wait, those behind it wait, held or not, due or not.
+//! - **One worker.** In a store that nodes share, a destination's rows are handed out to one node at a time: to the one that
+//!   had some of them last, until its leases there have ended and as long again as a lease lasts. What the pace of a
+//!   destination allows is in that node's memory.
 //! - **Holds.** A row whose destination or lane-independent route is held (see [`Hold`]) is not handed out before the
 //!   hold's end. Holds survive restarts. A longer hold replaces a shorter one, never the reverse.
 //! - **Whose word counts.** A settlement is recorded whoever makes it: the attempt did happen. What it says of the row's
@@ -27,6 +30,7 @@
 //! - Times are given; a store has no clock. Ids grow with time within one store.
 
 mod catalog;
+pub mod postgres;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -42,6 +46,7 @@ use serde::Deserialize;
 
 use crate::event::{Event, EventId, Trigger};
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
+use crate::settings::Secret;
 
 pub use catalog::Snapshot;
 
@@ -49,6 +54,12 @@ pub use catalog::Snapshot;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// A PostgreSQL database, `postgres://user:password@host/database`. Without one, the store is a SQLite file.
+    #[serde(default)]
+    pub url: Option<Secret>,
+    /// Certificates of a private authority (PEM) for the database, trusted beside the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// The SQLite file. Its folder is made where it is missing; `.lock`, `-wal` and `-shm` lie beside it.
     pub path: PathBuf,
     /// How long deliveries that arrived, or were cancelled, are kept for people to look at. For as long, a repeat of
@@ -228,8 +239,9 @@ pub trait Outbox: Send + Sync {
     /// Prolongs all leases of a node.
     async fn renew(&self, lease: Lease) -> Result<()>;
 
-    /// Ends the leases that a former life of this node left behind. Only for stores that one node has to itself.
-    async fn recover(&self) -> Result<()>;
+    /// Ends all leases of a node, whether a former life left them behind or its life is about to end. A store that one node
+    /// has to itself ends whatever leases there are: the node may have had another name.
+    async fn recover(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
@@ -484,6 +496,11 @@ pub struct Swept {
     /// The limit was reached: there may be more.
     pub more: bool,
 }
+
+/// All of a store.
+pub trait Store: Inbox + Outbox + Quarantine + Ledger {}
+
+impl<T: Inbox + Outbox + Quarantine + Ledger> Store for T {}
 
 /// Who is configured. Read on every event: answers from memory.
 pub trait Catalog: Send + Sync {

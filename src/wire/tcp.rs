@@ -10,37 +10,44 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::SendError;
 use super::guard::Guard;
 use crate::call::TcpRequest;
 
-/// Sends one request's bytes. Connecting may take `connect_timeout`, all of it the request's own.
+/// Sends one request's bytes. Finding the address and connecting may take `connect_timeout`, all of it together the
+/// request's own.
 pub(super) async fn send(
     guard: &Guard,
     connect_timeout: Duration,
     request: &TcpRequest,
 ) -> Result<(), SendError> {
     let place = format!("{}:{}", request.host, request.port);
-    let addresses = find(guard, request, &place).await?;
-    let connecting = connect(&addresses);
-    let stream = tokio::time::timeout(connect_timeout.min(request.timeout), connecting).await;
-    let stream = match stream {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            return Err(SendError::NotSent(format!("could not connect to {place}: {}", plain(&error))));
-        }
-        Err(_) => {
-            let limit = words(connect_timeout.min(request.timeout));
-            return Err(SendError::NotSent(format!("could not connect to {place}: nothing within {limit}")));
-        }
+    let deadline = Instant::now() + request.timeout;
+    let connect_timeout = connect_timeout.min(request.timeout);
+    let Ok(connected) = timeout(connect_timeout, connect(guard, request, &place)).await else {
+        let limit = words(connect_timeout);
+        return Err(SendError::NotSent(format!("could not connect to {place}: nothing within {limit}")));
     };
-    let no_answer = |why: &str| SendError::NoAnswer(format!("could not write all to {place}: {why}"));
-    match tokio::time::timeout(request.timeout, write(stream, &request.body)).await {
+    let stream = connected?;
+    match timeout_at(deadline, write(stream, &request.body)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(no_answer(&plain(&error))),
-        Err(_) => Err(no_answer(&format!("not done within {}", words(request.timeout)))),
+        Ok(Err(error)) => {
+            Err(SendError::NoAnswer(format!("could not write all to {place}: {}", plain(&error))))
+        }
+        Err(_) => Err(SendError::NoAnswer(format!(
+            "{place} did not take it all within {}; perhaps another connection keeps it busy",
+            words(request.timeout)
+        ))),
     }
+}
+
+/// A connection to the first that answers of the addresses that may be called.
+async fn connect(guard: &Guard, request: &TcpRequest, place: &str) -> Result<TcpStream, SendError> {
+    let addresses = find(guard, request, place).await?;
+    let connected = TcpStream::connect(addresses.as_slice()).await;
+    connected.map_err(|error| SendError::NotSent(format!("could not connect to {place}: {}", plain(&error))))
 }
 
 /// The addresses that may be called.
@@ -58,11 +65,6 @@ async fn find(guard: &Guard, request: &TcpRequest, place: &str) -> Result<Vec<So
     guard
         .filter_tcp(&request.host, found)
         .map_err(|forbidden| SendError::Refused(format!("will not call {place}: {forbidden}")))
-}
-
-/// The first address that answers.
-async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    TcpStream::connect(addresses).await
 }
 
 /// Writes, says that this was all, and waits until the other side has closed as well: bytes that were only handed to

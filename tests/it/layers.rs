@@ -224,7 +224,8 @@ fn written_files(folder: &Path) -> Vec<PathBuf> {
         for entry in entries {
             let path = entry.expect("an entry of a folder").path();
             if path.is_dir() {
-                folders.push(path);
+                // What others wrote is not ours to judge.
+                folders.extend((!path.ends_with("node_modules")).then_some(path));
             } else if path
                 .extension()
                 .is_some_and(|is| ["rs", "sql", "sh", "toml", "md"].iter().any(|e| is == *e))

@@ -10,10 +10,14 @@
 mod harness;
 
 mod amqp;
+mod cards;
 mod cli;
 mod deploy;
+mod discord;
 mod harness_works;
+mod irker;
 mod layers;
 mod mail;
+mod nodes;
 mod observability;
 mod pipeline;

@@ -1,9 +1,9 @@
-//! The promises of the way through, each kept over both sources: an event comes in by the HTTP door or from a broker, and
-//! everything behind is the same.
+//! The promises of the way through, each kept over both sources and both stores: an event comes in by the HTTP door or from
+//! a broker, it is kept in SQLite or in PostgreSQL, and everything else is the same.
 
 use std::time::Duration;
 
-use forgebell::store::{Ledger as _, State};
+use forgebell::store::State;
 use serde_json::json;
 
 use crate::harness::daemon::{Daemon, Home};
@@ -12,11 +12,15 @@ use crate::harness::payloads::{payload, with};
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
 
-/// Makes two tests of one promise: by HTTP, and over AMQP.
+/// Makes three tests of one promise: by HTTP, by HTTP with the store in PostgreSQL, and over AMQP.
 macro_rules! promises {
     ($($name:ident)*) => {
         mod over_http {
             $(#[tokio::test(flavor = "multi_thread")] async fn $name() { super::$name(super::Forge::http()).await; })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::Forge::http_on_postgres()).await; })*
         }
         mod over_amqp {
             $(#[tokio::test(flavor = "multi_thread")] async fn $name() { super::$name(super::Forge::amqp().await).await; })*
@@ -252,7 +256,9 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
         "{failed:?}"
     );
     // People resend what they want to be told after all.
-    assert!(home.ledger().resend(failed[0].id, forgebell::daemon::now()).await.expect("the store answers"));
+    assert!(
+        home.ledger().await.resend(failed[0].id, forgebell::daemon::now()).await.expect("the store answers")
+    );
     home.until(State::Delivered, 1).await;
     daemon.stop().await;
 }

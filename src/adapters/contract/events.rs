@@ -34,6 +34,11 @@ pub fn changed(file: &str, change: impl FnOnce(&mut Value)) -> Value {
     payload
 }
 
+/// One of the payloads with some of its parts changed, told.
+pub fn tell_changed(file: &str, change: impl FnOnce(&mut Value)) -> Told {
+    tell(file, &changed(file, change))
+}
+
 /// One or more of every kind that people are told of.
 pub fn told() -> &'static [Told] {
     static TOLD: LazyLock<Vec<Told>> = LazyLock::new(every_kind);

@@ -1,8 +1,9 @@
 //! What Slack and Mattermost do in their own way.
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::{body, call_with, entry, events, http, kind, settings_of as settings, told};
+use super::events::tell_changed;
+use super::{body, call_with, entry, events, http, kind, settings_of as settings, strings, told};
 use crate::call::{Answer, Call, Failure, HttpResponse, Response};
 use crate::settings::Parsed;
 
@@ -100,6 +101,92 @@ fn slack_counts_by_webhook_and_by_workspace() {
     assert_eq!(one[1], two[1], "one workspace");
     assert_eq!(one[1], keys(WORKFLOW)[1], "workflows count in the same workspace");
     assert_ne!(one[1], keys("https://hooks.slack.com/services/T02/B01/aaaaaaaaaaaaaaaaaaaaaaaa")[1]);
+}
+
+/// The server looks for names in the text, and in an attachment's text and fields; clients show them as links in more
+/// places than that.
+#[test]
+fn mattermost_is_given_nobody_s_name_to_call() {
+    let calls = "@jane.doe @all @channel @here, @Everyone (@root) x@here";
+    let settings = settings("mattermost", &[("webhook", "https://chat.example/hooks/xyz")]);
+    let pipeline = |url: &str| {
+        tell_changed("pipeline_success.json", |pipeline| {
+            pipeline["object_attributes"]["status"] = json!("failed");
+            for name in ["name", "ref", "yaml_errors", "detailed_status"] {
+                pipeline["object_attributes"][name] = json!(calls);
+            }
+            pipeline["object_attributes"]["url"] = json!(url);
+            pipeline["user"] = json!({"name": calls, "username": calls});
+            pipeline["project"]["name"] = json!(calls);
+            pipeline["commit"]["title"] = json!(calls);
+            pipeline["commit"]["message"] = json!(calls);
+            pipeline["merge_request"]["title"] = json!(calls);
+            pipeline["builds"] = json!([{"id": 1, "stage": calls, "name": calls, "status": "failed"}]);
+        })
+    };
+    let all = [
+        pipeline("https://forge.example/p/1"),
+        pipeline(""),
+        tell_changed("push.json", |push| {
+            push["user_name"] = json!(calls);
+            push["ref"] = json!(format!("refs/heads/{calls}"));
+            push["commits"][0]["title"] = json!(calls);
+            push["commits"][0]["author"]["name"] = json!(calls);
+        }),
+        tell_changed("issue_open.json", |issue| {
+            issue["object_attributes"]["title"] = json!(calls);
+            issue["object_attributes"]["description"] =
+                json!(format!("{calls}\n\n> {calls}\n\n# {calls}\n\n- {calls}"));
+        }),
+        tell_changed("note_issue.json", |note| {
+            note["object_attributes"]["note"] = json!(format!("**{calls}** [{calls}](https://a.example)"));
+            note["issue"]["title"] = json!(calls);
+        }),
+    ];
+    for told in &all {
+        let sent = body(&call("mattermost", &settings, told, ""));
+        let mut found = Vec::new();
+        strings(&sent, "", &mut found);
+        let mut ats = 0;
+        for (path, text) in &found {
+            for (at, _) in text.match_indices('@') {
+                let next = text[at + 1..].chars().next();
+                assert!(next.is_some_and(|c| !c.is_alphanumeric()), "{path}: {text}");
+                ats += 1;
+            }
+        }
+        assert!(ats > 10, "the names are there to be read: {sent}");
+    }
+}
+
+/// What is escaped for Slack calls nobody, whatever kind of call it is.
+#[test]
+fn slack_is_given_nobody_to_call_either() {
+    let calls = "<@U01ABCDEF> <!here> <!channel|x> <!subteam^S01> <#C01|general> <https://evil.example|ok>";
+    let settings = settings("slack", &[("webhook", HOOK)]);
+    let told = tell_changed("issue_open.json", |issue| {
+        issue["object_attributes"]["title"] = json!(calls);
+        issue["object_attributes"]["description"] = json!(calls);
+        issue["user"]["name"] = json!(calls);
+    });
+    let sent = body(&call("slack", &settings, &told, ""));
+    let mut found = Vec::new();
+    strings(&sent, "", &mut found);
+    for (path, text) in found {
+        for opened in text.match_indices('<').map(|(at, _)| &text[at + 1..]) {
+            assert!(opened.starts_with("http"), "{path}: {text}");
+        }
+    }
+}
+
+#[test]
+fn workflows_are_given_no_address_that_opens_something_else() {
+    let told = tell_changed("issue_open.json", |issue| {
+        issue["object_attributes"]["url"] = json!("javascript:alert(1)");
+        issue["object_attributes"]["action"] = json!("close");
+    });
+    let sent = body(&call("slack", &settings("slack", &[("webhook", WORKFLOW)]), &told, ""));
+    assert_eq!(sent["url"], "http://example.com/gitlabhq/gitlab-test");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::markup::{address, start};
-use super::{Body, Field, Message, Person, Place, Text, Title, Tone, prose};
+use super::{Body, Field, Message, Person, Place, Text, Title, Tone, capitalised, prose};
 use crate::event::{Event, Payload, Project, RefType, User};
 
 /// Titles as long as GitLab itself allows for issues.
@@ -220,9 +220,7 @@ fn some(thing: &str) -> String {
 
 /// `critical` → `Critical`, `in_progress` → `In progress`: the forge's words for machines, for people.
 fn humanized(word: &str) -> String {
-    let word = brief(word, NAME).replace('_', " ");
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    capitalised(&brief(word, NAME).replace('_', " "))
 }
 
 /// A headline; `None` without words.

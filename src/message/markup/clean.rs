@@ -66,7 +66,7 @@ const fn is_invisible_actor(c: char) -> bool {
 /// How many bytes at the start of `text` a reader takes for one character: a letter with its accents, a family of
 /// emoji, a flag. Bounded, since somebody will put a thousand accents on one letter. This is the part of
 /// <https://www.unicode.org/reports/tr29/> that chat is full of, not all of it.
-pub(super) fn cluster(text: &str) -> usize {
+pub(in crate::message) fn cluster(text: &str) -> usize {
     const LONGEST: usize = 24;
     let mut chars = text.char_indices();
     let Some((_, first)) = chars.next() else { return 0 };

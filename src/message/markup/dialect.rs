@@ -109,6 +109,13 @@ impl At<'_> {
             |word: &str| self.after.get(..word.len()).is_some_and(|said| said.eq_ignore_ascii_case(word));
         self.glyph == '@' && CALLS.into_iter().any(called)
     }
+
+    /// An `@` that a service may take for the start of somebody's name; not that of a mail address.
+    pub fn names_someone(&self) -> bool {
+        let after_word = self.before.is_some_and(char::is_alphanumeric);
+        let in_mail_address = after_word && self.next().is_some() && !self.calls_everyone();
+        self.glyph == '@' && !in_mail_address && self.next().is_none_or(|c| !c.is_whitespace())
+    }
 }
 
 /// How far a line has come.

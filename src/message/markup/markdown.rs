@@ -76,8 +76,7 @@ impl Markdown {
             '&' if begins_entity(at.after) => out.push_str(self.ampersand()),
             '@' => {
                 out.push('@');
-                let in_mail_address = after_word && at.next().is_some() && !at.calls_everyone();
-                if !in_mail_address && at.next().is_none_or(|c| !c.is_whitespace()) {
+                if at.names_someone() {
                     out.push(ZERO_WIDTH_SPACE);
                 }
             }

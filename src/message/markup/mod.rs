@@ -20,7 +20,7 @@ mod slack;
 mod tests;
 
 pub(super) use self::address::address;
-pub(super) use self::clean::start;
+pub(super) use self::clean::{cluster, start};
 use self::dialect::Dialect;
 use self::html::Html;
 use self::irc::Irc;
@@ -52,12 +52,14 @@ pub enum Markup {
 pub enum Limit {
     Chars(usize),
     Bytes(usize),
+    /// As JavaScript counts: most emoji are two.
+    Utf16(usize),
 }
 
 impl Limit {
     const fn allowance(self) -> usize {
         match self {
-            Self::Chars(allowance) | Self::Bytes(allowance) => allowance,
+            Self::Chars(allowance) | Self::Bytes(allowance) | Self::Utf16(allowance) => allowance,
         }
     }
 
@@ -66,11 +68,12 @@ impl Limit {
         match self {
             Self::Chars(_) => piece.chars().count(),
             Self::Bytes(_) => piece.len(),
+            Self::Utf16(_) => piece.encode_utf16().count(),
         }
     }
 
     fn holds(self, text: &str) -> bool {
-        // A text never has more characters than bytes.
+        // A text never has more characters or units than bytes.
         text.len() <= self.allowance() || self.cost(text) <= self.allowance()
     }
 }
@@ -102,8 +105,9 @@ impl Markup {
         match self {
             Self::Slack => within(slack::Label, &text, limit),
             Self::Html => within(html::Label, &text, limit),
-            Self::Mattermost | Self::Markdown => within(plain::Label, &text, limit),
-            Self::Plain | Self::Irc { .. } => within(Plain, &text, limit),
+            // IRC calls nobody by `@here`; the bridges do that carry its lines into other services.
+            Self::Mattermost | Self::Markdown | Self::Irc { .. } => within(plain::Label, &text, limit),
+            Self::Plain => within(Plain, &text, limit),
         }
     }
 }

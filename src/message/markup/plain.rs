@@ -41,15 +41,15 @@ impl Dialect for Plain {
     }
 }
 
-/// Words as they are, for the titles and names of services that read calls (`@channel`, `<!here>`) but no other
-/// markup there.
+/// Words as they are, for the titles and names of services that read calls (`@channel`, `@jane`, `<!here>`) but no
+/// other markup there.
 #[derive(Clone, Copy)]
 pub(super) struct Label;
 
 impl Dialect for Label {
     fn glyph(self, at: &At<'_>, out: &mut String) {
         Plain.glyph(at, out);
-        if at.calls_everyone() || (at.glyph == '<' && at.after.starts_with(['!', '@'])) {
+        if at.names_someone() || (at.glyph == '<' && at.after.starts_with(['!', '@'])) {
             out.push(ZERO_WIDTH_SPACE);
         }
     }

@@ -88,7 +88,8 @@ impl Intake {
         let _ = self.handed.send(Handed::Leased(Box::new(job)));
     }
 
-    pub(super) fn stored(&self, destination: DestinationKey) {
+    /// Rows of this destination wait in the store.
+    pub fn stored(&self, destination: DestinationKey) {
         let _ = self.handed.send(Handed::Stored(destination));
     }
 

@@ -216,6 +216,38 @@ fn every_example_of_every_real_adapter_is_accepted() {
 }
 
 #[test]
+fn channels_that_are_an_adapters_own_settings_are_read_as_such() {
+    let read = |more: &str| {
+        let webhook = "https://discord.com/api/webhooks/1/s3cret";
+        let text =
+            format!("[[integration]]\nproject = 1\nadapter = 'discord'\nwebhook = '{webhook}'\n{more}");
+        let no_files = |path: &Path| match path.to_str() {
+            Some("/run/secrets/issues") => Ok("https://discord.com/api/webhooks/2/s3cret\n".to_owned()),
+            _ => secrets(path),
+        };
+        crate::provision::read(&[(PathBuf::from("a.toml"), text)], &no_files).map_err(|told| lines(&told))
+    };
+    let push = "push_channel = 'https://discord.com/api/webhooks/3/s3cret'\n";
+    let provisioned = read(&format!("{push}issue_channel_file = '/run/secrets/issues'")).unwrap();
+    let discord = &provisioned.integrations[0];
+    let entry = crate::adapters::find("discord").unwrap();
+    for (trigger, target) in [(Trigger::Push, "push"), (Trigger::Issue, "issue"), (Trigger::Note, "")] {
+        let event = crate::event::sample(trigger);
+        assert!(discord.channels.for_trigger(trigger).is_empty(), "they are no names of channels");
+        assert_eq!(entry.targets(&discord.settings, &event, &[]), [target]);
+    }
+
+    let told = read("push_channel = '#dev'").unwrap_err();
+    assert!(told.contains("push_channel: must be a valid URL") && !told.contains("#dev"), "{told}");
+    let told = read("push_channel = 'https://discord.com/api/webhooks/3/s3cret/slack'").unwrap_err();
+    assert!(told.contains("push_channel: ends in /slack") && !told.contains("s3cret"), "{told}");
+    let told = read("channel = '#dev'\njob_channel = '#ci'\npush_chanel = '#dev'").unwrap_err();
+    assert!(told.contains("channel: unknown setting; discord does not offer it"), "{told}");
+    assert!(told.contains("job_channel: unknown setting; discord does not hear of job events"), "{told}");
+    assert!(told.contains("push_chanel: unknown setting; did you mean `push_channel`?"), "{told}");
+}
+
+#[test]
 fn an_event_finds_its_integration_however_its_path_is_written() {
     let mut event = crate::event::sample(Trigger::Push);
     let project = event.project.as_mut().unwrap();

@@ -126,7 +126,7 @@ impl Outbox for Sqlite {
         self.writer.call(move |connection| leases::renew(connection, &lease)).await
     }
 
-    async fn recover(&self) -> Result<()> {
+    async fn recover(&self, _by: &NodeId, _now: Timestamp) -> Result<()> {
         self.writer.call(leases::recover).await
     }
 

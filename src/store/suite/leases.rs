@@ -62,14 +62,14 @@ pub(super) async fn recovery_ends_what_a_former_life_left_behind<B: Bed>() {
     let later = case.write("e2", delivery(), at(0)).await;
     let case = case.reopened().await;
     assert_eq!(case.claim("b", "hook", at(1)).await, [], "the lease outlives the process");
-    case.store.recover().await.unwrap();
+    case.store.recover(&node("a"), at(1)).await.unwrap();
     assert_eq!(case.claim("b", "hook", at(1)).await, [id, later]);
 }
 
 pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Bed>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
-    case.store.recover().await.unwrap();
+    case.store.recover(&node("a"), at(1)).await.unwrap();
     // Nobody else has it: the word counts.
     case.end("a", id, NewState::Waiting(at(90)), at(2)).await;
     assert_eq!(case.claim("b", "hook", at(89)).await, []);

@@ -11,9 +11,13 @@ mod leases;
 mod model;
 mod outbox;
 mod people;
+#[path = "../../../tests/it/harness/postgres.rs"]
+pub(super) mod private_postgres;
 
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::{Inbox, Ledger, Outbox, Quarantine};
+use crate::settings::Secret;
 
 /// Where stores of a kind are made for tests.
 trait Bed: Sized {
@@ -37,6 +41,21 @@ impl Bed for SqliteBed {
 
     async fn open(&self) -> Sqlite {
         Sqlite::open(&self.0.path().join("forgebell.db")).unwrap()
+    }
+}
+
+/// A database of its own.
+struct PostgresBed(Secret);
+
+impl Bed for PostgresBed {
+    type Store = Postgres;
+
+    fn make() -> Self {
+        Self(Secret::new(private_postgres::database()))
+    }
+
+    async fn open(&self) -> Postgres {
+        Postgres::open_for_anybody(&self.0).await.unwrap()
     }
 }
 
@@ -121,7 +140,7 @@ macro_rules! promises {
         $($(
             #[test]
             fn $promise() {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on($room::$promise::<$bed>());
             }
         )+)+
@@ -129,3 +148,4 @@ macro_rules! promises {
 }
 
 promises!(sqlite: SqliteBed);
+promises!(postgres: PostgresBed);

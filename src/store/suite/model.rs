@@ -209,7 +209,9 @@ impl<B: Bed> Run<B> {
             }
             Step::Recover => {
                 self.model.rows.iter_mut().for_each(|row| row.lease = None);
-                self.case.store.recover().await.unwrap();
+                for name in NODES {
+                    self.case.store.recover(&node(name), now).await.unwrap();
+                }
             }
             Step::Resend { row } => {
                 let Some(row) = self.model.row(row) else { return };
@@ -335,7 +337,7 @@ async fn run<B: Bed>(steps: Vec<Step>) {
 pub(super) async fn whatever_happens_nothing_is_doubled_reordered_or_lost<B: Bed>() {
     // proptest is synchronous and the promises are not: its cases run on a thread with a runtime of their own.
     let tried = std::thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
         TestRunner::new(config).run(&steps(), |steps| {
             runtime.block_on(run::<B>(steps));

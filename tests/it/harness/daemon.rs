@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use forgebell::config::{Config, Sources};
 use forgebell::daemon::{self, ReloadRequest};
+use forgebell::settings::Secret;
+use forgebell::store::postgres::Postgres;
 use forgebell::store::sqlite::Sqlite;
-use forgebell::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryLine, Ledger, Quarantine, Quarantined, State,
-};
+use forgebell::store::{DeliveryDetail, DeliveryFilter, DeliveryLine, Quarantined, State, Store};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -25,12 +25,14 @@ use super::wait::eventually;
 pub struct Home {
     folder: tempfile::TempDir,
     settings: Vec<String>,
+    postgres: Option<String>,
 }
 
 impl Home {
     /// A daemon's home with these integrations. Retries come quickly, and loopback may be called.
     pub fn new(provisioning: &str) -> Self {
-        let home = Self { folder: tempfile::tempdir().expect("a temporary folder"), settings: Vec::new() };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let home = Self { folder, settings: Vec::new(), postgres: None };
         home.provision(provisioning);
         home.with(&[
             "wire.allow_networks=127.0.0.0/8",
@@ -56,6 +58,12 @@ impl Home {
             &format!("amqp.exchange={queue}.exchange"),
             "amqp.reconnect_max=500ms",
         ])
+    }
+
+    /// Keeps what must survive in this PostgreSQL database, as this node.
+    pub fn with_postgres(mut self, url: &str, node: &str) -> Self {
+        self.postgres = Some(url.to_owned());
+        self.with(&[&format!("store.url={url}"), &format!("node.name={node}"), "delivery.lease=10s"])
     }
 
     /// Replaces the provisioned integrations; a running daemon hears of it by [`Daemon::reload`].
@@ -132,21 +140,34 @@ impl Home {
     }
 
     /// The store, seen from beside the daemon.
-    pub fn ledger(&self) -> Sqlite {
-        Sqlite::open_shared(&self.database()).expect("the store can be read beside the daemon")
+    pub async fn ledger(&self) -> Box<dyn Store> {
+        match &self.postgres {
+            Some(url) => {
+                let store = Postgres::open_shared(&Secret::new(url.as_str()), None).await;
+                Box::new(store.expect("the database can be read beside the daemon"))
+            }
+            None => Box::new(
+                Sqlite::open_shared(&self.database()).expect("the store can be read beside the daemon"),
+            ),
+        }
     }
 
     pub async fn deliveries(&self, state: Option<State>) -> Vec<DeliveryLine> {
         let filter = DeliveryFilter { state, limit: 100_000, ..DeliveryFilter::default() };
-        self.ledger().deliveries(filter).await.expect("the ledger can be read")
+        self.ledger().await.deliveries(filter).await.expect("the ledger can be read")
     }
 
     pub async fn delivery(&self, line: &DeliveryLine) -> DeliveryDetail {
-        self.ledger().delivery(line.id).await.expect("the ledger can be read").expect("the delivery is there")
+        self.ledger()
+            .await
+            .delivery(line.id)
+            .await
+            .expect("the ledger can be read")
+            .expect("the delivery is there")
     }
 
     pub async fn quarantined(&self) -> Vec<Quarantined> {
-        self.ledger().list_quarantined(None, 1000).await.expect("the quarantine can be read")
+        self.ledger().await.list_quarantined(None, 1000).await.expect("the quarantine can be read")
     }
 
     /// Waits until this many deliveries are in this state.

@@ -4,17 +4,30 @@ use forgebell::event::EventId;
 use forgebell::pipeline::publish::Publisher;
 
 use super::daemon::{Daemon, Home};
-use super::rabbit;
+use super::{postgres, rabbit};
 
 /// One way for events to come in.
 pub enum Forge {
     Http,
-    Amqp { url: String, queue: String, publisher: Box<Publisher> },
+    /// The same, to a daemon whose store is this PostgreSQL database.
+    HttpOnPostgres {
+        url: String,
+    },
+    Amqp {
+        url: String,
+        queue: String,
+        publisher: Box<Publisher>,
+    },
 }
 
 impl Forge {
     pub fn http() -> Self {
         Self::Http
+    }
+
+    /// Over HTTP, to a daemon with a database of its own.
+    pub fn http_on_postgres() -> Self {
+        Self::HttpOnPostgres { url: postgres::database() }
     }
 
     /// Over the shared broker, with a queue of its own.
@@ -35,6 +48,7 @@ impl Forge {
         let home = Home::new(provisioning);
         match self {
             Self::Http => home,
+            Self::HttpOnPostgres { url } => home.with_postgres(url, "node"),
             Self::Amqp { url, queue, .. } => home.with_broker(url, queue),
         }
     }
@@ -42,7 +56,7 @@ impl Forge {
     /// Sends one event; when it returns, the daemon or the broker has it.
     pub async fn send(&self, daemon: &Daemon, id: &str, body: Vec<u8>) {
         match self {
-            Self::Http => {
+            Self::Http | Self::HttpOnPostgres { .. } => {
                 daemon.send(id, body).await;
             }
             Self::Amqp { publisher, .. } => {

@@ -2,8 +2,10 @@
 //!
 //! * [`daemon`]: the daemon itself, in this process, with a home of its own that survives it.
 //! * [`forge`]: sends events to it, over HTTP or through the shared broker.
+//! * [`postgres`]: a private PostgreSQL, a database for each who asks.
 //! * [`rabbit`]: a private `RabbitMQ` node; it can lose its power, freeze and come back with its data.
 //! * [`receiver`]: the service that is told of things: an HTTP server that records every request and answers by script.
+//! * [`irc`]: an IRC server, the real irkerd, and a person who listens.
 //! * [`proxy`]: the cable between two of them; it can be cut, frozen, healed, or cut after so many bytes.
 //! * [`mail`]: a real mail server, one that misbehaves, and an independent reader of mails.
 //! * [`payloads`]: what a forge says, as files, and variants of them.
@@ -15,9 +17,11 @@
 
 pub mod daemon;
 pub mod forge;
+pub mod irc;
 pub mod mail;
 pub mod payloads;
 pub mod ports;
+pub mod postgres;
 pub mod proxy;
 pub mod rabbit;
 pub mod receiver;

@@ -128,3 +128,17 @@ fn groups_hear_who_mentioned_them_where() {
     );
     assert_eq!(body(&event), "Hello world");
 }
+
+#[test]
+fn a_deed_begins_with_what_was_done() {
+    for (file, begin) in [
+        ("push.json", "Pushed 4 commits to branch master (Compare changes)"),
+        ("issue_open.json", "Opened issue #23 New API: create/update/delete file"),
+        ("note_issue.json", "Commented on issue #17: "),
+        ("deployment_success.json", "Deploy to staging succeeded"),
+    ] {
+        let message = message(&event(file));
+        let deed = message.deed().words();
+        assert!(deed.starts_with(begin), "{file}: {deed}");
+    }
+}

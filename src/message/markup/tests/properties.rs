@@ -184,7 +184,11 @@ fn texts() -> impl Strategy<Value = Text> {
 }
 
 fn limits() -> impl Strategy<Value = Limit> {
-    prop_oneof![(0..90_usize).prop_map(Limit::Chars), (0..90_usize).prop_map(Limit::Bytes)]
+    prop_oneof![
+        (0..90_usize).prop_map(Limit::Chars),
+        (0..90_usize).prop_map(Limit::Bytes),
+        (0..90_usize).prop_map(Limit::Utf16),
+    ]
 }
 
 /// What a service would read, where the tests have a reader for it.
@@ -292,6 +296,9 @@ proptest! {
             match limit {
                 Limit::Chars(most) => prop_assert!(cut.chars().count() <= most, "{:?} {:?}", markup, &cut),
                 Limit::Bytes(most) => prop_assert!(cut.len() <= most, "{:?} {:?}", markup, &cut),
+                Limit::Utf16(most) => {
+                    prop_assert!(cut.encode_utf16().count() <= most, "{:?} {:?}", markup, &cut);
+                }
             }
             check(markup, &cut);
             if let (Some(whole), Some(cut)) = (read(markup, &whole), read(markup, &cut)) {
@@ -310,6 +317,7 @@ proptest! {
             match limit {
                 Limit::Chars(most) => prop_assert!(label.chars().count() <= most),
                 Limit::Bytes(most) => prop_assert!(label.len() <= most),
+                Limit::Utf16(most) => prop_assert!(label.encode_utf16().count() <= most),
             }
             if markup == Markup::Html {
                 prop_assert_eq!(readers::html(&label).links.len(), 0);

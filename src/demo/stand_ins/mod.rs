@@ -1,11 +1,20 @@
-//! Stand-ins for Slack and Mattermost: HTTP servers that answer an incoming webhook's calls as the real ones do, and
-//! keep what they took.
+//! Stand-ins for the services: servers that answer as the real ones do, and keep what they took.
 //!
-//! Both are difficult on purpose. Slack takes a few messages and then asks for a rest, as it does of anybody who is
-//! faster than a message a second (429, `Retry-After`). Mattermost is not there at first (connections are refused), then
-//! stands behind a proxy that says so (503, a page of HTML), then answers. Both see to it that their difficulty is met:
-//! on a slow machine it is not over before anybody has called.
+//! Most of them answer webhooks (`rooms` for those that have ways of their own); `irker` hears lines over TCP, `smtp` takes
+//! mail, which `letter` unwraps.
+//!
+//! Some are difficult on purpose. Slack takes a few messages and then asks for a rest, as it does of anybody who is
+//! faster than a message a second (429, `Retry-After`), and Discord does the like. Mattermost is not there at first
+//! (connections are refused), then stands behind a proxy that says so (503, a page of HTML), then answers. The mail relay
+//! fails once to write a mail down. They see to it that their difficulty is met: on a slow machine it is not over before
+//! anybody has called.
 
+mod irker;
+mod letter;
+mod rooms;
+mod smtp;
+
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +23,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
 use tokio::net::{TcpListener, TcpSocket};
@@ -22,19 +31,58 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::adapters;
+
 /// Which service a stand-in stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Service {
     Slack,
     Mattermost,
+    HipChat,
+    Teams,
+    Discord,
+    Irker,
+    Mail,
 }
 
 impl Service {
+    pub(super) const ALL: [Self; 7] =
+        [Self::Slack, Self::Mattermost, Self::HipChat, Self::Teams, Self::Discord, Self::Irker, Self::Mail];
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Slack => "Slack",
             Self::Mattermost => "Mattermost",
+            Self::HipChat => "HipChat",
+            Self::Teams => "Microsoft Teams",
+            Self::Discord => "Discord",
+            Self::Irker => "IRC",
+            Self::Mail => "mail",
         }
+    }
+
+    /// The adapters that tell it.
+    const fn slugs(self) -> &'static [&'static str] {
+        match self {
+            Self::Slack => &["slack"],
+            Self::Mattermost => &["mattermost"],
+            Self::HipChat => &["hipchat"],
+            Self::Teams => &["microsoft-teams"],
+            Self::Discord => &["discord"],
+            Self::Irker => &["irker"],
+            Self::Mail => &["emails-on-push", "pipelines-email"],
+        }
+    }
+
+    /// The service that an integration tells, by the end of its id.
+    pub(super) fn of(integration: &str) -> Option<Self> {
+        let slug = integration.rsplit(':').next()?;
+        Self::ALL.into_iter().find(|service| service.slugs().contains(&slug))
+    }
+
+    /// Whether this program can tell it.
+    pub(super) fn is_told(self) -> bool {
+        self.slugs().iter().any(|slug| adapters::find(slug).is_some())
     }
 }
 
@@ -42,7 +90,7 @@ impl Service {
 #[derive(Clone, Debug)]
 pub(super) struct Receipt {
     pub(super) service: Service,
-    /// The webhook's path: whose it is.
+    /// Whose it is: the webhook's path, the channel's address, the mailbox's domain.
     pub(super) path: String,
     pub(super) body: Json,
     pub(super) status: u16,
@@ -50,10 +98,10 @@ pub(super) struct Receipt {
 
 impl Receipt {
     pub(super) fn is_taken(&self) -> bool {
-        self.status == 200
+        (200..300).contains(&self.status)
     }
 
-    /// The channel that the message was sent to; empty for the webhook's own.
+    /// The channel or mailbox that the message was sent to; empty for the webhook's own.
     pub(super) fn channel(&self) -> &str {
         self.body["channel"].as_str().unwrap_or_default()
     }
@@ -69,12 +117,13 @@ pub(super) struct Difficulties {
     pub(super) refuses_for: Duration,
     /// And answers 503 until so long after it, once at least.
     pub(super) down_for: Duration,
+    /// How long a rest Discord asks for, once.
+    pub(super) discord_rest: Duration,
 }
 
-/// Both of them.
+/// All of them.
 pub(super) struct StandIns {
-    pub(super) slack: SocketAddr,
-    pub(super) mattermost: SocketAddr,
+    addresses: BTreeMap<Service, SocketAddr>,
     /// Bound, but not listening yet: connections to it are refused, and nobody else gets the port.
     sleeping: Option<TcpSocket>,
     shared: Arc<Shared>,
@@ -88,7 +137,17 @@ struct Shared {
     webhooks: Vec<String>,
     slack: Mutex<Rest>,
     mattermost: Mutex<Recovery>,
+    discord: Mutex<rooms::Patience>,
     receipts: mpsc::UnboundedSender<Receipt>,
+}
+
+/// An HTTP request, as far as anybody looks at it.
+struct Asked<'a> {
+    method: &'a Method,
+    path: &'a str,
+    query: &'a str,
+    authorization: Option<&'a str>,
+    body: &'a Json,
 }
 
 /// How far Mattermost has come.
@@ -106,32 +165,43 @@ enum Rest {
 }
 
 impl StandIns {
-    /// Slack is up at once; Mattermost's address is taken, and that is all.
+    /// All are up at once but Mattermost: its address is taken, and that is all. `webhooks` are the paths, addresses and
+    /// domains that there are.
     pub(super) async fn new(
         webhooks: Vec<String>,
         difficulties: Difficulties,
         receipts: mpsc::UnboundedSender<Receipt>,
     ) -> anyhow::Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = TcpListener::bind(any).await.context("no port for Slack's stand-in")?;
         let sleeping = TcpSocket::new_v4().context("no socket for Mattermost's stand-in")?;
         sleeping.bind(any).context("no port for Mattermost's stand-in")?;
-        let stand_ins = Self {
-            slack: listener.local_addr().context("Slack's stand-in has no address")?,
-            mattermost: sleeping.local_addr().context("Mattermost's stand-in has no address")?,
+        let address = sleeping.local_addr().context("Mattermost's stand-in has no address")?;
+        let mut stand_ins = Self {
+            addresses: BTreeMap::from([(Service::Mattermost, address)]),
             sleeping: Some(sleeping),
             shared: Arc::new(Shared {
                 difficulties,
                 webhooks,
                 slack: Mutex::new(Rest::Before { taken: 0 }),
                 mattermost: Mutex::default(),
+                discord: Mutex::default(),
                 receipts,
             }),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        stand_ins.serve(listener, Service::Slack);
+        for service in Service::ALL.into_iter().filter(|service| *service != Service::Mattermost) {
+            let nowhere = || format!("no port for the stand-in of {}", service.name());
+            let listener = TcpListener::bind(any).await.with_context(nowhere)?;
+            stand_ins.addresses.insert(service, listener.local_addr().with_context(nowhere)?);
+            stand_ins.serve(listener, service);
+        }
         Ok(stand_ins)
+    }
+
+    /// Where the service is.
+    pub(super) fn address(&self, service: Service) -> SocketAddr {
+        *self.addresses.get(&service).expect("every service has had its address from the start")
     }
 
     /// The first connection was refused: Mattermost will be back in a while.
@@ -153,10 +223,18 @@ impl StandIns {
     }
 
     fn serve(&self, listener: TcpListener, service: Service) {
-        self.tasks.spawn(answer(listener, service, Arc::clone(&self.shared), self.stop.clone()));
+        let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
+        let receipts = shared.receipts.clone();
+        match service {
+            Service::Irker => self.tasks.spawn(irker::listen(listener, receipts, stop)),
+            Service::Mail => {
+                self.tasks.spawn(smtp::listen(listener, shared.webhooks.clone(), receipts, stop))
+            }
+            _ => self.tasks.spawn(answer(listener, service, shared, stop)),
+        };
     }
 
-    /// Closes both, and waits until they are.
+    /// Closes all, and waits until they are.
     pub(super) async fn close(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -166,9 +244,18 @@ impl StandIns {
 
 async fn answer(listener: TcpListener, service: Service, shared: Arc<Shared>, stop: CancellationToken) {
     let router = Router::new()
-        .fallback(async move |State(shared): State<Arc<Shared>>, method: Method, uri: Uri, body: Bytes| {
-            shared.take(service, &method, uri.path(), &body)
-        })
+        .fallback(
+            async move |State(shared): State<Arc<Shared>>,
+                        method: Method,
+                        uri: Uri,
+                        headers: HeaderMap,
+                        body: Bytes| {
+                let body = serde_json::from_slice(&body).unwrap_or(Json::Null);
+                let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+                let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+                shared.take(service, &Asked { method: &method, path, query, authorization, body: &body })
+            },
+        )
         .with_state(shared);
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     // It ends with the demo; what becomes of connections that are still open then concerns nobody.
@@ -176,27 +263,33 @@ async fn answer(listener: TcpListener, service: Service, shared: Arc<Shared>, st
 }
 
 impl Shared {
-    fn take(&self, service: Service, method: &Method, path: &str, body: &Bytes) -> Response {
-        let body = serde_json::from_slice(body).unwrap_or(Json::Null);
+    fn take(&self, service: Service, asked: &Asked<'_>) -> Response {
+        let is_known = self.webhooks.iter().any(|webhook| webhook == asked.path);
         let answer = match service {
-            Service::Slack => self.slack(method, path, &body),
-            Service::Mattermost => self.mattermost(method, path, &body),
+            Service::Slack => self.slack(asked, is_known),
+            Service::Mattermost => self.mattermost(asked, is_known),
+            Service::HipChat => rooms::hipchat(asked, is_known),
+            Service::Teams => rooms::teams(asked, is_known),
+            Service::Discord => {
+                rooms::discord(asked, is_known, &mut lock(&self.discord), self.difficulties.discord_rest)
+            }
+            Service::Irker | Service::Mail => StatusCode::NOT_FOUND.into_response(),
         };
-        let receipt = Receipt { service, path: path.to_owned(), body, status: answer.status().as_u16() };
+        let (path, status) = (asked.path.to_owned(), answer.status().as_u16());
         // The demo may have stopped listening.
-        let _ = self.receipts.send(receipt);
+        let _ = self.receipts.send(Receipt { service, path, body: asked.body.clone(), status });
         answer
     }
 
-    fn slack(&self, method: &Method, path: &str, body: &Json) -> Response {
+    fn slack(&self, asked: &Asked<'_>, is_known: bool) -> Response {
         let word = |status: StatusCode, word: &'static str| (status, word).into_response();
-        if method != Method::POST || !self.webhooks.iter().any(|webhook| webhook == path) {
+        if asked.method != Method::POST || !is_known {
             return word(StatusCode::NOT_FOUND, "no_service");
         }
-        if !body.is_object() {
+        if !asked.body.is_object() {
             return word(StatusCode::BAD_REQUEST, "invalid_payload");
         }
-        if says_nothing(body) {
+        if says_nothing(asked.body) {
             return word(StatusCode::BAD_REQUEST, "no_text");
         }
         if let Some(wait) = self.rest() {
@@ -233,7 +326,7 @@ impl Shared {
         is_down
     }
 
-    fn mattermost(&self, method: &Method, path: &str, body: &Json) -> Response {
+    fn mattermost(&self, asked: &Asked<'_>, is_known: bool) -> Response {
         if self.is_down() {
             let page = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>";
             return (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "text/html")], page)
@@ -244,13 +337,13 @@ impl Shared {
             let json = [(header::CONTENT_TYPE, "application/json")];
             (StatusCode::BAD_REQUEST, json, body.to_string()).into_response()
         };
-        if method != Method::POST || !self.webhooks.iter().any(|webhook| webhook == path) {
+        if asked.method != Method::POST || !is_known {
             return refuse("web.incoming_webhook.invalid.app_error", "Invalid webhook.");
         }
-        if !body.is_object() {
+        if !asked.body.is_object() {
             return refuse("web.incoming_webhook.parse.app_error", "Unable to parse incoming data.");
         }
-        if says_nothing(body) {
+        if says_nothing(asked.body) {
             return refuse("web.incoming_webhook.text.app_error", "No text specified.");
         }
         (StatusCode::OK, "ok").into_response()
@@ -279,17 +372,21 @@ mod tests {
             webhooks: vec![WEBHOOK.to_owned()],
             slack: Mutex::new(Rest::Before { taken: 0 }),
             mattermost: Mutex::new(Recovery { up_at: Some(Instant::now()), said_so: true }),
+            discord: Mutex::default(),
             receipts,
         }
     }
 
     fn difficulties(rest: Duration) -> Difficulties {
-        Difficulties { taken_before_rest: 1, rest, refuses_for: Duration::ZERO, down_for: Duration::ZERO }
+        let none = Duration::ZERO;
+        Difficulties { taken_before_rest: 1, rest, refuses_for: none, down_for: none, discord_rest: none }
     }
 
     fn statuses(shared: &Shared, service: Service, calls: &[(&str, &'static str)]) -> Vec<u16> {
         let call = |(path, body): &(&str, &'static str)| {
-            shared.take(service, &Method::POST, path, &Bytes::from_static(body.as_bytes())).status().as_u16()
+            let body = serde_json::from_str(body).unwrap_or(Json::Null);
+            let asked = Asked { method: &Method::POST, path, query: "", authorization: None, body: &body };
+            shared.take(service, &asked).status().as_u16()
         };
         calls.iter().map(call).collect()
     }

@@ -1,5 +1,7 @@
 //! Messages in a terminal, as the services would show them: links by their words, bold as bold, attachments beside a
-//! coloured bar. Without a terminal it is all plain text.
+//! coloured bar. Without a terminal it is all plain text. What is not like Slack's is in `others`.
+
+mod others;
 
 use serde_json::Value as Json;
 
@@ -67,18 +69,30 @@ fn rgb(hex: &str) -> Option<[u8; 3]> {
 
 /// One message, in lines.
 pub(super) fn message(service: Service, body: &Json, paint: Paint) -> Vec<String> {
+    match service {
+        Service::Slack | Service::Mattermost => post(service, body, paint),
+        _ => others::message(service, body, paint),
+    }
+}
+
+/// Slack's messages, and Mattermost's, which are the same in another markup.
+fn post(service: Service, body: &Json, paint: Paint) -> Vec<String> {
     let mut lines = words(service, &body["text"], paint, WIDTH);
     for attachment in body["attachments"].as_array().into_iter().flatten() {
         let colour = attachment["color"].as_str().unwrap_or_default();
         let bar = paint.in_colour(colour, "▌");
-        let content = attachment_lines(service, attachment, paint);
-        let folded = content.len().saturating_sub(LINES + 1);
-        let shown = if folded > 0 { LINES } else { content.len() };
-        lines.extend(content.iter().take(shown).map(|line| format!("{bar} {line}")));
-        if folded > 0 {
-            let rest = content.len() - LINES;
-            lines.push(format!("{bar} {}", paint.dim(&format!("… {rest} more lines"))));
-        }
+        let content = folded(attachment_lines(service, attachment, paint), paint);
+        lines.extend(content.iter().map(|line| format!("{bar} {line}")));
+    }
+    lines
+}
+
+/// The first lines, and how many more there are.
+fn folded(mut lines: Vec<String>, paint: Paint) -> Vec<String> {
+    let rest = lines.len().saturating_sub(LINES);
+    if rest > 1 {
+        lines.truncate(LINES);
+        lines.push(paint.dim(&format!("… {rest} more lines")));
     }
     lines
 }
@@ -131,10 +145,7 @@ fn fields(service: Service, fields: &Json, paint: Paint) -> Vec<String> {
 fn words(service: Service, text: &Json, paint: Paint, width: usize) -> Vec<String> {
     let text = text.as_str().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines
-        .flat_map(|line| wrap(spans(service, &clean(line)), width))
-        .map(|line| painted(&line, paint))
-        .collect()
+    lines.flat_map(|line| wrap(spans(service, line), width)).map(|line| painted(&line, paint)).collect()
 }
 
 /// Words in one look.
@@ -161,14 +172,21 @@ fn painted(pieces: &[Piece], paint: Paint) -> String {
 }
 
 fn spans(service: Service, line: &str) -> Vec<Piece> {
-    let mut reader = Reader { rest: line, pieces: Vec::new(), bold: false };
+    // IRC's markup is made of what is taken out elsewhere.
+    let cleaned = if service == Service::Irker { line.to_owned() } else { clean(line) };
+    let mut reader = Reader { rest: &cleaned, pieces: Vec::new(), bold: false };
     while !reader.rest.is_empty() {
         match service {
             Service::Slack => reader.slack(),
-            Service::Mattermost => reader.markdown(),
+            Service::Mattermost | Service::Teams | Service::Discord => reader.markdown(),
+            Service::HipChat => reader.html(),
+            Service::Irker => reader.irc(),
+            Service::Mail => reader.letter(),
         }
     }
-    reader.pieces
+    let Reader { mut pieces, .. } = reader;
+    pieces.iter_mut().for_each(|piece| piece.text = clean(&piece.text));
+    pieces
 }
 
 /// Reads markup from the front, piece by piece.

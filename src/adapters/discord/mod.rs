@@ -1,0 +1,232 @@
+//! Discord, through webhooks (<https://docs.discord.com/developers/resources/webhook#execute-webhook>).
+//!
+//! One message is one embed: who, what, more of it, where. Each kind of event can have a webhook of its own, since a
+//! webhook belongs to one channel; a *target* is the name of the kind whose webhook is meant, never its address.
+//! [`Hook`](hook::Hook) is what an address must hold, `embed` makes the message, and this file calls and reads the
+//! answers.
+
+mod embed;
+mod hook;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use self::hook::Hook;
+use super::{About, Adapter, ChannelSettings, Notification, Offers};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
+use crate::event::{Event, Trigger, Triggers};
+use crate::integration::Family;
+use crate::settings::{FieldError, SecretUrl};
+
+/// Not in the documentation, which says not to rely on numbers: observed are 5 requests in 2 seconds for a webhook, and
+/// 30 messages in a minute for a channel (<https://github.com/discord/discord-api-docs/issues/6753>). This keeps both,
+/// but for a burst.
+const PER_WEBHOOK: (u32, Duration, u32) = (1, Duration::from_secs(2), 5);
+/// "50 requests per second", whatever the routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
+const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
+/// Cloudflare refuses a sender for about so long who had too many requests refused by Discord.
+const BAN: Duration = Duration::from_secs(3600);
+
+crate::settings! {
+    /// What Discord needs.
+    pub struct Settings {
+        /// The address of a webhook.
+        pub webhook: SecretUrl = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for pushes, where they go to another channel.
+        pub push_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for issues.
+        pub issue_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for confidential issues. Blank: the one for issues.
+        pub confidential_issue_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for merge requests.
+        pub merge_request_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for comments.
+        pub note_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for confidential comments. Blank: the one for comments.
+        pub confidential_note_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for tags.
+        pub tag_push_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for pipelines.
+        pub pipeline_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for wiki pages.
+        pub wiki_page_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for deployments.
+        pub deployment_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for mentions of a group.
+        pub group_mention_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        /// The webhook for confidential mentions of a group.
+        pub group_confidential_mention_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+    }
+}
+
+impl Settings {
+    /// The webhook that this kind of event has of its own.
+    fn of_its_own(&self, trigger: Trigger) -> Option<&SecretUrl> {
+        let own = match trigger {
+            Trigger::Push => &self.push_channel,
+            Trigger::Issue => &self.issue_channel,
+            Trigger::ConfidentialIssue => &self.confidential_issue_channel,
+            Trigger::MergeRequest => &self.merge_request_channel,
+            Trigger::Note => &self.note_channel,
+            Trigger::ConfidentialNote => &self.confidential_note_channel,
+            Trigger::TagPush => &self.tag_push_channel,
+            Trigger::Pipeline => &self.pipeline_channel,
+            Trigger::WikiPage => &self.wiki_page_channel,
+            Trigger::Deployment => &self.deployment_channel,
+            Trigger::GroupMention => &self.group_mention_channel,
+            Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
+            Trigger::Job
+            | Trigger::Alert
+            | Trigger::Incident
+            | Trigger::Vulnerability
+            | Trigger::ArchiveTrace => return None,
+        };
+        own.as_ref()
+    }
+
+    /// The webhook that a target means. The settings may have changed since the target was named.
+    fn webhook(&self, target: &str) -> &SecretUrl {
+        let trigger = Discord::ABOUT.triggers.iter().find(|trigger| trigger.name() == target);
+        trigger.and_then(|trigger| self.of_its_own(trigger)).unwrap_or(&self.webhook)
+    }
+}
+
+/// The adapter.
+pub struct Discord;
+
+impl Adapter for Discord {
+    const ABOUT: About = About {
+        slug: "discord",
+        title: "Discord notifications",
+        summary: "Posts to Discord channels through webhooks, one for all events or one for each kind.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::TagPush,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::MergeRequest,
+            Trigger::Note,
+            Trigger::ConfidentialNote,
+            Trigger::Pipeline,
+            Trigger::WikiPage,
+            Trigger::Deployment,
+            Trigger::GroupMention,
+            Trigger::GroupConfidentialMention,
+        ]),
+        family: Family::Chat,
+        offers: Offers {
+            // Channels are webhooks here, secrets: settings of its own.
+            channels: ChannelSettings::None,
+            branches: Some("default"),
+            only_broken_pipelines: true,
+            only_status_changes: true,
+            labels: false,
+        },
+        patience: Duration::from_secs(8 * 3600),
+        // Discord has no key to tell a repeated message by; told twice is better than not told.
+        repeatable: true,
+        concurrency: 1,
+        limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000.",
+    };
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        let own = Self::ABOUT.triggers.iter().filter_map(|trigger| {
+            settings.of_its_own(trigger).map(|webhook| (format!("{trigger}_channel"), webhook))
+        });
+        let error = |(field, webhook): (String, &SecretUrl)| {
+            Hook::of(webhook.expose()).err().map(|problem| FieldError::new(field, problem))
+        };
+        std::iter::once(("webhook".to_owned(), &settings.webhook)).chain(own).filter_map(error).collect()
+    }
+
+    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
+        let also = match event.trigger {
+            Some(Trigger::ConfidentialIssue) => Some(Trigger::Issue),
+            Some(Trigger::ConfidentialNote) => Some(Trigger::Note),
+            _ => None,
+        };
+        let has_its_own = |trigger: &Trigger| settings.of_its_own(*trigger).is_some();
+        let kind = event.trigger.into_iter().chain(also).find(has_its_own);
+        vec![kind.map_or("", Trigger::name).to_owned()]
+    }
+
+    fn buckets(settings: &Settings, target: &str) -> Vec<Bucket> {
+        let url = settings.webhook(target).expose();
+        let per = |kind, parts: &[&str], (count, per, burst)| Bucket::new(kind, parts, count, per, burst);
+        // Not the query: a thread has no limit apart from its channel's.
+        let webhook = match Hook::of(url) {
+            Ok(Hook { id, token, .. }) => per("discord webhook", &[id, token], PER_WEBHOOK),
+            Err(_) => per("discord webhook", &[url.as_str()], PER_WEBHOOK),
+        };
+        // What Discord or Cloudflare refuse to us as a whole, all webhooks wait for.
+        vec![webhook, per("discord host", &[hook::service(url)], PER_HOST)]
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+        let url = settings.webhook(note.target).expose();
+        let url = Hook::of(url).map_err(|why| Failure::Misconfigured(why.to_owned()))?.address(url);
+        let body = json!({
+            "embeds": [embed::embed(note)],
+            "allowed_mentions": { "parse": [] },
+        });
+        Ok(Call::http(HttpRequest::post_json(url, &body), read))
+    }
+}
+
+/// An error, or the answer to a request too many
+/// (<https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit>).
+#[derive(Deserialize)]
+struct Complaint {
+    #[serde(default)]
+    code: Option<i64>,
+    /// Seconds.
+    #[serde(default)]
+    retry_after: Option<f64>,
+    #[serde(default)]
+    global: bool,
+}
+
+fn read(response: &HttpResponse) -> Answer {
+    let body = response.text();
+    let complaint: Option<Complaint> = serde_json::from_str(&body).ok();
+    let code = complaint.as_ref().and_then(|complaint| complaint.code);
+    let (wait, why) = (response.retry_after(), describe(response));
+    Answer::Failed(match (response.status, code) {
+        // A page in Discord's place: it took nothing.
+        (200..=299, _) if body.trim_start().starts_with('<') => {
+            Failure::Unavailable { maybe_taken: false, wait, why }
+        }
+        (200..=299, _) => return Answer::Taken,
+        (429, _) => throttled(complaint.as_ref(), response),
+        // Whoever goes on calling a webhook that is gone is refused everything in the end
+        // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
+        (401 | 404, _) => Failure::Gone { why, confirmations: 1 },
+        // The channel is a forum: it takes only what names a thread
+        // (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>).
+        (400, Some(220_001..=220_004)) => {
+            Failure::Misconfigured(format!("{why}; add ?thread_id=… to the webhook's address"))
+        }
+        (500..=599, _) => Failure::Unavailable { maybe_taken: false, wait, why },
+        _ => return by_status(response),
+    })
+}
+
+fn throttled(complaint: Option<&Complaint>, response: &HttpResponse) -> Failure {
+    let why = describe(response);
+    let Some(complaint) = complaint else {
+        // Not Discord but Cloudflare before it, and it means whatever comes from here.
+        return Failure::Throttled { wait: Some(BAN), why, wide: true };
+    };
+    let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
+    let header = |name: &str| response.header(name).map(str::trim);
+    let reset = || header("x-ratelimit-reset-after").and_then(|text| text.parse().ok()).and_then(seconds);
+    let wait = complaint.retry_after.and_then(seconds).or_else(|| response.retry_after()).or_else(reset);
+    let wide = complaint.global
+        || header("x-ratelimit-scope") == Some("global")
+        || header("x-ratelimit-global") == Some("true");
+    Failure::Throttled { wait, why, wide }
+}

@@ -1,0 +1,168 @@
+//! irker: pushes as lines in IRC channels, through an irkerd, which keeps the connections to the IRC servers
+//! (<https://gitlab.com/esr/irker>).
+//!
+//! irkerd takes one JSON object a line over TCP, `{"to": [address], "privmsg": text}`, and answers nothing. It serves one
+//! client at a time: so all lines of a push go in one piece, and the connection is closed behind them.
+//!
+//! `recipients` makes of what people wrote the addresses that irkerd understands; `lines` says a push in lines that
+//! pass through IRC whole.
+
+mod lines;
+mod recipients;
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use serde_json::json;
+
+use self::lines::{lines, says_something};
+use self::recipients::{is_name_alone, resolve, server};
+use super::{About, Adapter, ChannelSettings, Notification, Offers};
+use crate::call::{Bucket, Call, Failure, TcpRequest};
+use crate::event::{Event, Payload, Trigger, Triggers};
+use crate::integration::Family;
+use crate::settings::{Addresses, FieldError, FieldType, Kind, Value};
+
+/// irkerd's own, which it has no option for.
+const PORT: u16 = 6659;
+const HOST: &str = "localhost";
+/// irkerd passes on a line a second to each IRC server, lest it be thrown out for flooding (`ANTI_FLOOD_DELAY` in
+/// irkerd): what comes faster only piles up in its memory, where it is lost when irkerd ends.
+const PER_DAEMON: (u32, u32) = (1, 3);
+/// For connecting, writing and closing. Somebody else's connection may keep irkerd busy meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+crate::settings! {
+    /// What irker needs.
+    pub struct Settings {
+        /// Channels and people, separated by spaces: full addresses, or names alone, which are looked for on the server of
+        /// `default_irc_uri`. A channel's key follows it as `?key=word`; a person's name is followed by `,isnick`.
+        pub recipients: Addresses = "#builds ircs://irc.example.org/ops?key=opensesame",
+        /// The IRC server of recipients that name none. A name and password stand before the host: `irc://name:password@host/`.
+        pub default_irc_uri: Option<Addresses> = "irc://irc.example.net:6667/",
+        /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
+        /// be permitted by the operator, in `wire.allow_tcp`.
+        pub server_host: Option<String> = "localhost",
+        /// The port that irkerd listens at; 6659 unless this says otherwise.
+        pub server_port: Port = "6659",
+        /// Whether names, addresses and numbers are coloured, by mIRC's codes.
+        pub colorize_messages: bool = "false",
+    }
+}
+
+/// A TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(u16);
+
+impl FieldType for Port {
+    const KIND: Kind = Kind::Integer;
+    const REQUIRED: bool = false;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let Some(number) = Option::<i64>::read(value)? else { return Ok(Self(PORT)) };
+        match u16::try_from(number) {
+            Ok(port @ 1..) => Ok(Self(port)),
+            _ => Err("must be a port, from 1 to 65535".to_owned()),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(PORT))
+    }
+}
+
+impl Settings {
+    fn host(&self) -> &str {
+        self.server_host.as_deref().map_or(HOST, str::trim)
+    }
+
+    /// The addresses to tell, each once.
+    fn addresses(&self) -> Vec<String> {
+        resolve(self.recipients.expose(), self.default_irc_uri.as_ref().map(Addresses::expose))
+    }
+}
+
+/// The adapter.
+pub struct Irker;
+
+impl Adapter for Irker {
+    const ABOUT: About = About {
+        slug: "irker",
+        title: "irker (IRC gateway)",
+        summary: "Tells of pushes in IRC channels, through an irkerd.",
+        triggers: Triggers::of(&[Trigger::Push]),
+        family: Family::Chat,
+        offers: Offers {
+            channels: ChannelSettings::None,
+            branches: None,
+            only_broken_pipelines: false,
+            only_status_changes: false,
+            labels: false,
+        },
+        patience: Duration::from_secs(8 * 3600),
+        // irkerd never says what it took; told twice is better than not told.
+        repeatable: true,
+        concurrency: 1,
+        limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
+    };
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let default = settings.default_irc_uri.as_ref().map(Addresses::expose);
+        if default.is_some_and(|address| server(address).is_none()) {
+            errors.push(FieldError::new(
+                "default_irc_uri",
+                "must be the address of a server, with irc:// or ircs://",
+            ));
+        } else if settings.addresses().is_empty() {
+            let names_alone = settings.recipients.expose().split_whitespace().all(is_name_alone);
+            let why = if default.is_none() && names_alone {
+                ": names alone want a server in `default_irc_uri`"
+            } else {
+                ""
+            };
+            errors.push(FieldError::new("recipients", format!("are all invalid{why}")));
+        }
+        let host = settings.host();
+        if url::Host::parse(host).is_err() && host.parse::<Ipv6Addr>().is_err() {
+            errors.push(FieldError::new("server_host", "must be a host's name or address, and nothing else"));
+        }
+        errors
+    }
+
+    /// One for all recipients, since irkerd takes them in one piece; none where a push says nothing, as one that only
+    /// takes commits back.
+    fn targets(_: &Settings, event: &Event, _: &[String]) -> Vec<String> {
+        let is_told = matches!(&event.payload, Payload::Push(push) if says_something(push));
+        if is_told { vec![String::new()] } else { Vec::new() }
+    }
+
+    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+        let (count, burst) = PER_DAEMON;
+        let (host, port) = (settings.host().to_ascii_lowercase(), settings.server_port.0.to_string());
+        vec![Bucket::new("irkerd", &[&host, &port], count, Duration::from_secs(1), burst)]
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+        let Payload::Push(push) = &note.event.payload else {
+            return Err(Failure::Rejected("only pushes are told in IRC".to_owned()));
+        };
+        let lines = lines(&note.message.project, push, settings.colorize_messages);
+        if lines.is_empty() {
+            return Err(Failure::Rejected("a push without commits says nothing in IRC".to_owned()));
+        }
+        // One recipient an object: where one IRC server is gone, irkerd gives up the rest of a list at times (it takes
+        // servers out of a dictionary that it is walking through, `Irker.handle`).
+        let addresses = settings.addresses();
+        let objects = lines.iter().flat_map(|line| {
+            addresses.iter().map(move |address| format!("{}\n", json!({"to": [address], "privmsg": line})))
+        });
+        Ok(Call::tcp(TcpRequest {
+            host: settings.host().to_owned(),
+            port: settings.server_port.0,
+            body: objects.collect::<String>().into(),
+            timeout: TIMEOUT,
+        }))
+    }
+}

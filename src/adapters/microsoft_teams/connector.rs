@@ -1,0 +1,168 @@
+//! Message cards, for Office 365 connectors
+//! (<https://learn.microsoft.com/outlook/actionable-messages/message-card-reference>), and how those answer.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{MOST_FACTS, Story, within};
+use crate::call::{Answer, Failure, HttpResponse, by_status, describe};
+use crate::message::{Body, Field, Limit, Markup, Span, Text, Tone};
+
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
+/// 28 KB by the documentation; cards from 21 KB on were refused.
+const WHOLE: usize = 20_000;
+/// Three lines or so, and a few addresses.
+const HEADLINE: Limit = Limit::Bytes(1500);
+const PLACE: Limit = Limit::Bytes(1000);
+const NAME: Limit = Limit::Chars(300);
+const BUTTON: Limit = Limit::Chars(60);
+/// The service behind the connector also calls a channel unknown while it has trouble of its own.
+const CONFIRMATIONS: u8 = 3;
+/// What to do about a connector that is gone.
+const MOVE_ON: &str = "Microsoft has ended connectors; give the address of a workflow instead";
+
+pub(super) fn card(story: &Story<'_>) -> Json {
+    within(WHOLE, |room| sized(story, room))
+}
+
+fn sized(story: &Story<'_>, room: usize) -> Json {
+    let mut card = json!({
+        "@type": "MessageCard",
+        "@context": "http://schema.org/extensions",
+        "summary": Markup::Markdown.label(&story.preview, NAME),
+        "themeColor": color(story.message.tone),
+        "sections": [section(story, room)],
+    });
+    let project = &story.message.project.full_name;
+    if !project.is_empty() {
+        // Whether Markdown is read here depends on the client: nothing in a name may make a link.
+        let name = project.replace('[', "(").replace(']', ")");
+        card["title"] = json!(Markup::Markdown.label(&name, NAME));
+    }
+    if !story.buttons.is_empty() {
+        let open = |(name, url): &(String, String)| {
+            json!({
+                "@type": "OpenUri",
+                "name": Markup::Markdown.label(name, BUTTON),
+                "targets": [{"os": "default", "uri": url}],
+            })
+        };
+        card["potentialAction"] = story.buttons.iter().map(open).collect();
+    }
+    card
+}
+
+fn section(story: &Story<'_>, room: usize) -> Json {
+    let mut section = Map::new();
+    let mut add = |name: &str, value: Json| section.insert(name.to_owned(), value);
+    add("activityTitle", json!(Markup::Markdown.render_within(&story.headline, HEADLINE)));
+    if !story.place.is_blank() {
+        add("activitySubtitle", json!(Markup::Markdown.render_within(&story.place, PLACE)));
+    }
+    if let Some(url) = story.message.author.as_ref().and_then(|author| author.avatar_url.as_ref()) {
+        add("activityImage", json!(url));
+    }
+    let text = match &story.message.body {
+        Body::None => String::new(),
+        // Single line breaks are spaces here.
+        Body::Lines(lines) => {
+            Markup::Markdown.render_within(&Text::join(lines.clone(), "\n\n"), Limit::Bytes(room))
+        }
+        Body::Prose(prose) => Markup::Markdown.render_within(&spaced(prose), Limit::Bytes(room)),
+    };
+    if !text.is_empty() {
+        add("text", json!(text));
+    }
+    let facts = facts(&story.message.fields, room);
+    if !facts.is_empty() {
+        add("facts", json!(facts));
+    }
+    add("markdown", json!(true));
+    Json::Object(section)
+}
+
+/// The same with every line a paragraph.
+fn spaced(text: &Text) -> Text {
+    let span = |span: &Span| match span {
+        Span::Words { text, style } => Span::Words { text: text.replace('\n', "\n\n"), style: *style },
+        Span::Quote(text) => Span::Quote(spaced(text)),
+        other => other.clone(),
+    };
+    Text(text.0.iter().map(span).collect())
+}
+
+fn facts(fields: &[Field], room: usize) -> Vec<Json> {
+    let value = |field: &Field| Markup::Markdown.render_within(&field.value, Limit::Bytes(room / 4));
+    let known = fields.iter().filter(|field| !field.value.is_blank()).take(MOST_FACTS);
+    known.map(|field| json!({"name": field.name, "value": value(field)})).collect()
+}
+
+/// GitLab's own colours, which people know.
+const fn color(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Neutral => "334455",
+        Tone::Notice => "C95823",
+        Tone::Good => "2DA160",
+        Tone::Warning => "FC9403",
+        Tone::Danger => "DD2B0E",
+    }
+}
+
+/// A 200 means nothing: the body is a number where the card was taken, and words where it was not.
+pub(super) fn read(response: &HttpResponse) -> Answer {
+    let body = response.text();
+    let said = body.trim();
+    if !(200..=299).contains(&response.status) {
+        return match response.status {
+            404 => gone(response, CONFIRMATIONS),
+            410 => gone(response, 1),
+            501 => unavailable(response, false),
+            _ => by_status(response),
+        };
+    }
+    let number = said.trim_matches('"');
+    match http_error(said) {
+        _ if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => Answer::Taken,
+        Some(status) => inner(status, response),
+        None if is_retired(said) => gone(response, CONFIRMATIONS),
+        // It ought to have said a number; something between us may have swallowed that.
+        None if said.is_empty() => unavailable(response, true),
+        None => unavailable(response, false),
+    }
+}
+
+/// What the service behind the connector answered to it, which the body quotes.
+fn inner(status: u16, response: &HttpResponse) -> Answer {
+    let (wait, why) = (response.retry_after(), describe(response));
+    Answer::Failed(match status {
+        429 => Failure::Throttled { wait, why, wide: false },
+        404 | 410 => return gone(response, CONFIRMATIONS),
+        401 | 403 => Failure::Misconfigured(why),
+        408 | 425 | 500..=599 => return unavailable(response, false),
+        _ => Failure::Rejected(why),
+    })
+}
+
+/// `… Microsoft Teams endpoint returned HTTP error 429 with ContextId …` → 429.
+fn http_error(body: &str) -> Option<u16> {
+    let (_, behind) = body.split_once("HTTP error ")?;
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|status| (100..=599).contains(status))
+}
+
+/// What connectors say, in some wording, since Microsoft began to end them.
+fn is_retired(body: &str) -> bool {
+    let body = body.to_lowercase();
+    ["retired", "retirement", "deprecated", "no longer supported"].iter().any(|word| body.contains(word))
+}
+
+fn gone(response: &HttpResponse, confirmations: u8) -> Answer {
+    let why = format!("{}; {MOVE_ON}", describe(response));
+    Answer::Failed(Failure::Gone { why, confirmations })
+}
+
+fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer {
+    let (wait, why) = (response.retry_after(), describe(response));
+    Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
+}

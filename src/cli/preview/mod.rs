@@ -1,0 +1,215 @@
+//! `preview`: one page that shows each message as its service would draw it.
+//!
+//! The requests are those that `send` would make; a *drawer* makes HTML of one. [`drawn`] finds the drawer by what the
+//! request is, `page` holds what stands around the drawings, `markup` reads the services' ways to mark text up. All of
+//! it are pure functions from requests to text.
+
+mod attachments;
+mod card;
+mod discord;
+mod hipchat;
+mod irc;
+mod mail;
+mod markup;
+mod page;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::ValueHint;
+use clap::builder::PossibleValuesParser;
+
+use super::explain::{fresh_id, named, read, title};
+use super::options::Options;
+use super::say;
+use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
+use crate::adapters::{ADAPTERS, Entry, Installation};
+use crate::call::{HttpRequest, Request};
+use crate::daemon;
+use crate::event::{Event, Trigger, sample};
+use crate::pipeline::attempt::Telling;
+use attachments::Reader;
+
+const ALL: &str = "all";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell preview tests/payloads/push.json --to slack,discord --out preview.html\n  \
+    forgebell preview --sample all --out preview.html\n\n\
+    Nothing is sent, and nobody's settings are needed: each adapter's examples stand in for them.")]
+pub(super) struct Args {
+    /// Webhook payloads (JSON); `-` reads standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "samples")]
+    files: Vec<PathBuf>,
+    /// A made-up event of this kind, or `all` of them
+    #[arg(long = "sample", value_name = "KIND", value_parser = kinds(), value_delimiter = ',')]
+    samples: Vec<String>,
+    /// For which services: see `forgebell adapters`; `all` of them unless said
+    #[arg(long, value_name = "SLUG", value_parser = destinations(), value_delimiter = ',', default_value = ALL)]
+    to: Vec<String>,
+    /// One of the adapters' settings, for those that have it, instead of its example
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+    /// Write the page to this file instead of standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    out: Option<PathBuf>,
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Trigger::ALL.map(Trigger::name).into_iter().chain([ALL]))
+}
+
+fn destinations() -> PossibleValuesParser {
+    PossibleValuesParser::new(ADAPTERS.iter().map(|entry| entry.about.slug).chain([ALL]))
+}
+
+/// One event on the page.
+struct Shown {
+    title: String,
+    kind: String,
+    /// The file, or that it is a sample.
+    source: String,
+    messages: Vec<Drawn>,
+    /// The slugs of those who are not told of it.
+    unheard: Vec<String>,
+}
+
+/// One message on the page.
+struct Drawn {
+    service: String,
+    place: String,
+    /// HTML.
+    drawing: String,
+    /// It needs the page's whole width.
+    wide: bool,
+}
+
+pub(super) fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
+    let installation = options.config()?.installation;
+    let everyone = args.to.iter().any(|slug| slug == ALL);
+    let chosen =
+        ADAPTERS.iter().filter(|entry| everyone || args.to.iter().any(|slug| slug == entry.about.slug));
+    let chosen: Vec<&'static Entry> = chosen.collect();
+    if let Some((key, _)) =
+        args.settings.iter().find(|(key, _)| !chosen.iter().any(|entry| super::send::has(entry, key)))
+    {
+        bail!("--set {key}: none of these services has such a setting");
+    }
+    let mut shown = Vec::new();
+    for (source, event) in events(args)? {
+        shown.push(show(&source, &event, &chosen, &args.settings, &installation)?);
+    }
+    let page = page::page(&shown);
+    match &args.out {
+        Some(file) => {
+            std::fs::write(file, page).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        None => say(&page)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn events(args: &Args) -> anyhow::Result<Vec<(String, Event)>> {
+    let mut events = Vec::new();
+    for file in &args.files {
+        let event = Event::decode(fresh_id(), daemon::now(), read(file)?)
+            .with_context(|| format!("{} is no event that we know", file.display()))?;
+        events.push((file.display().to_string(), event));
+    }
+    let wanted = |trigger: &Trigger| args.samples.iter().any(|kind| kind == ALL || kind == trigger.name());
+    for trigger in Trigger::ALL.into_iter().filter(wanted) {
+        events.push(("a sample".to_owned(), sample(trigger)));
+    }
+    Ok(events)
+}
+
+fn show(
+    source: &str,
+    event: &Event,
+    chosen: &[&'static Entry],
+    settings: &[(String, String)],
+    installation: &Installation,
+) -> anyhow::Result<Shown> {
+    let hears = |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
+    let (hearing, deaf): (Vec<&'static Entry>, Vec<_>) = chosen.iter().partition(|entry| hears(entry));
+    let messages = hearing.into_iter().map(|entry| message(entry, event, settings, installation));
+    Ok(Shown {
+        title: title(event),
+        kind: event.trigger.map_or(event.kind(), Trigger::name).to_owned(),
+        source: source.to_owned(),
+        messages: messages.collect::<anyhow::Result<_>>()?,
+        unheard: deaf.iter().map(|entry| entry.about.slug.to_owned()).collect(),
+    })
+}
+
+fn message(
+    entry: &'static Entry,
+    event: &Event,
+    settings: &[(String, String)],
+    installation: &Installation,
+) -> anyhow::Result<Drawn> {
+    let all = examples_with(entry, settings);
+    let (integration, secrets, _) =
+        one_off_quietly(entry, &all, event, |path| std::fs::read_to_string(path))?;
+    let targets = targets(entry, &integration, event);
+    let service = entry.about.title.to_owned();
+    let Some(target) = targets.first() else {
+        let drawing = nothing("it goes to nobody");
+        return Ok(Drawn { service, place: String::new(), drawing, wide: false });
+    };
+    let others = match targets.len() {
+        1 => String::new(),
+        many => format!(", and {} more", many - 1),
+    };
+    let telling = Telling {
+        entry,
+        integration: &integration,
+        event,
+        target,
+        id: "01912d68783e7a0384675661c1243ad4",
+        now: daemon::now(),
+        installation,
+    };
+    let (drawing, wide) = match telling.first_call() {
+        Ok(call) => (drawn(entry.about.slug, &call.request), matches!(call.request, Request::Smtp(_))),
+        Err(outcome) => (nothing(&outcome_words(&outcome)), false),
+    };
+    // The examples are no secrets, and may be words of any message.
+    let drawing = if settings.is_empty() { drawing } else { secrets.mask(drawing) };
+    Ok(Drawn { service, place: format!("to {}{others}", named(target)), drawing, wide })
+}
+
+fn nothing(why: &str) -> String {
+    format!("<div class=\"nothing\">Nothing would be sent: {}.</div>", page::esc(why))
+}
+
+/// A request, drawn as its service would; as it is, where no drawer knows it.
+fn drawn(slug: &str, request: &Request) -> String {
+    match request {
+        Request::Smtp(mail) => mail::draw(mail),
+        Request::Tcp(request) => irc::draw(&request.body).unwrap_or_else(|| raw::draw("", &request.body)),
+        Request::Http(request) => http(slug, request),
+    }
+}
+
+fn http(slug: &str, request: &HttpRequest) -> String {
+    let json = || serde_json::from_slice(&request.body).ok();
+    let drawing = match slug {
+        "slack" => json().and_then(|body| {
+            attachments::draw(&body, &Reader { words: markup::mrkdwn, labels: markup::entities })
+        }),
+        "mattermost" => json().and_then(|body| {
+            attachments::draw(&body, &Reader { words: markup::markdown, labels: page::esc })
+        }),
+        "discord" => json().and_then(|body| discord::draw(&body)),
+        "hipchat" => json().and_then(|body| hipchat::draw(&body)),
+        "microsoft-teams" => json().and_then(|body| card::draw(&body)),
+        _ => None,
+    };
+    let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");
+    drawing.unwrap_or_else(|| raw::draw(content_type.map_or("", |(_, value)| value), &request.body))
+}

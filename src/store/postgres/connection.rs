@@ -1,0 +1,130 @@
+//! A connection that comes back: made on first use, dropped when it breaks, made anew by the next who asks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+use tracing::warn;
+
+use super::tls::Tls;
+use crate::store::{Result, StoreError};
+
+/// Connecting, and each statement. A database that is silent for longer is as good as away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Values of a statement, in order.
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// One connection, for one caller at a time.
+pub(super) struct Connection {
+    config: tokio_postgres::Config,
+    tls: Tls,
+    live: Mutex<Option<Live>>,
+}
+
+struct Live {
+    client: Client,
+    statements: HashMap<&'static str, Statement>,
+    /// Moves the bytes.
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    pub(super) fn new(config: tokio_postgres::Config, tls: Tls) -> Self {
+        Self { config, tls, live: Mutex::new(None) }
+    }
+
+    /// The rows that a statement answers with.
+    pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
+        let mut live = self.live.lock().await;
+        let asked = tokio::time::timeout(PATIENCE, self.ask(&mut live, sql, values)).await;
+        let answer = asked.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs())))
+        });
+        if matches!(answer, Err(StoreError::Unavailable(_))) {
+            // Whatever it was, the next one begins afresh.
+            *live = None;
+        }
+        answer
+    }
+
+    /// The one row that a statement answers with.
+    pub(super) async fn row(&self, sql: &'static str, values: Values<'_>) -> Result<Row> {
+        let row = self.query(sql, values).await?.into_iter().next();
+        row.ok_or_else(|| {
+            StoreError::Broken("PostgreSQL answered with no row where there must be one".to_owned())
+        })
+    }
+
+    /// Several statements, for the schema.
+    pub(super) async fn batch(&self, sql: &str) -> Result<()> {
+        let mut live = self.live.lock().await;
+        let client = &self.obtain(&mut live).await?.client;
+        let ended = client.batch_execute(sql).await.map_err(|error| failed(&error));
+        if ended.is_err() {
+            *live = None;
+        }
+        ended
+    }
+
+    async fn ask(&self, live: &mut Option<Live>, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
+        let Live { client, statements, .. } = self.obtain(live).await?;
+        let statement = if let Some(statement) = statements.get(sql) {
+            statement.clone()
+        } else {
+            let statement = client.prepare(sql).await.map_err(|error| failed(&error))?;
+            statements.entry(sql).or_insert(statement).clone()
+        };
+        client.query(&statement, values).await.map_err(|error| failed(&error))
+    }
+
+    async fn obtain<'l>(&self, live: &'l mut Option<Live>) -> Result<&'l mut Live> {
+        if live.as_ref().is_none_or(|live| live.client.is_closed()) {
+            *live = Some(self.connect().await?);
+        }
+        live.as_mut().ok_or_else(|| StoreError::Broken("a bug of ours: no connection".to_owned()))
+    }
+
+    async fn connect(&self) -> Result<Live> {
+        let (client, connection) =
+            self.config.connect(self.tls.clone()).await.map_err(|error| failed(&error))?;
+        #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                warn!(%error, "the connection to PostgreSQL broke off");
+            }
+        });
+        let live = Live { client, statements: HashMap::new(), driver };
+        live.client.batch_execute(super::schema::SESSION).await.map_err(|error| failed(&error))?;
+        Ok(live)
+    }
+}
+
+/// By what follows: what a database says of itself passes, what it says of our statement does not.
+pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
+    let words = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let words = format!("PostgreSQL: {}", words.split_whitespace().collect::<Vec<_>>().join(" "));
+    let Some(code) = error.code() else {
+        // No word from the server: the network, or TLS.
+        return StoreError::Unavailable(words);
+    };
+    // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, login, transaction rolled back,
+    // resources, operator's intervention, the system; and a database that is not there yet.
+    let passes = ["08", "28", "25", "3D", "40", "53", "55", "57", "58"];
+    if passes.contains(&&code.code()[..2]) {
+        StoreError::Unavailable(words)
+    } else {
+        StoreError::Broken(words)
+    }
+}

@@ -1,0 +1,499 @@
+-- What the store does in one go, each a function and so each one transaction and one journey over the network. They are
+-- made anew whenever the schema is brought up to date; they belong to the program, not to the data.
+--
+-- Whoever writes takes one lock first, and has it to the commit: writers come one after another, as in SQLite. So each
+-- function may look and then write what it concluded.
+
+CREATE OR REPLACE FUNCTION alone() RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(1178752364) -- "FBel"
+$$;
+
+-- The first open row of a lane that nobody has leased.
+CREATE OR REPLACE FUNCTION first_of(the_lane bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT id FROM deliveries WHERE lane = the_lane AND step <= 1 ORDER BY id LIMIT 1
+$$;
+
+-- The step for a row that is to wait in its lane and does not yet: a ready row that it goes before steps behind it.
+CREATE OR REPLACE FUNCTION enter(the_lane bigint, the_id bigint) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    the_first bigint := first_of(the_lane);
+BEGIN
+    IF the_first < the_id THEN
+        RETURN 1;
+    END IF;
+    UPDATE deliveries SET step = 1 WHERE id = the_first AND step = 0;
+    RETURN 0;
+END
+$$;
+
+-- A row left its lane: the next one is ready.
+CREATE OR REPLACE FUNCTION leave(the_lane bigint) RETURNS void LANGUAGE sql AS $$
+    UPDATE deliveries SET step = 0 WHERE id = first_of(the_lane) AND step <> 0
+$$;
+
+-- Ends the leases of these rows, with their lanes.
+CREATE OR REPLACE FUNCTION free(rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN SELECT id, lane FROM deliveries WHERE id = ANY (rows) AND step = 2 ORDER BY id LOOP
+        UPDATE deliveries SET step = enter(r.lane, r.id), lease_node = NULL, lease_until = NULL WHERE id = r.id;
+    END LOOP;
+END
+$$;
+
+-- Ends what is over by time: leases that have lapsed (a thousand at once), holds, and who works what.
+CREATE OR REPLACE FUNCTION lapse(now bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM holds WHERE until <= now;
+    DELETE FROM workers WHERE until <= now;
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE step = 2 AND lease_until <= now LIMIT 1000));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION held_until(the_key text, now bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT until FROM holds WHERE key = the_key AND until > now
+$$;
+
+-- Makes a node the one that works this destination, if no other is. Where destinations have no such worker (`sole` is
+-- false), anybody may.
+CREATE OR REPLACE FUNCTION work(the_destination text, the_node text, lease_until bigint, sole boolean) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    w record;
+BEGIN
+    IF NOT sole THEN
+        RETURN true;
+    END IF;
+    SELECT node, until INTO w FROM workers WHERE destination = the_destination;
+    IF NOT FOUND THEN
+        INSERT INTO workers (destination, node, until) VALUES (the_destination, the_node, lease_until);
+        RETURN true;
+    END IF;
+    IF w.node <> the_node THEN
+        RETURN false;
+    END IF;
+    -- Not with every batch: what is good for most of a lease's time is good enough.
+    IF w.until + 5000 < lease_until THEN
+        UPDATE workers SET until = lease_until WHERE destination = the_destination;
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- The number of an event to be dispatched: of the one in the inbox, or of one that was here before, or of one written now.
+CREATE OR REPLACE FUNCTION number_of(
+    e_id text, e_answers_to text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
+    e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    found_seq bigint;
+BEGIN
+    IF e_inbox IS NOT NULL THEN
+        DELETE FROM inbox WHERE seq = e_inbox;
+        IF FOUND THEN
+            RETURN e_inbox;
+        END IF;
+    ELSIF e_digest IS NOT NULL AND e_redelivered THEN
+        SELECT max(seq) INTO found_seq FROM events WHERE digest = e_digest;
+        IF found_seq IS NOT NULL THEN
+            RETURN found_seq;
+        END IF;
+    END IF;
+    SELECT seq INTO found_seq FROM events WHERE id = e_id;
+    IF found_seq IS NULL THEN
+        INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at, digest, raw)
+        VALUES (e_id, e_answers_to, e_kind, e_project_id, e_project, e_subject, e_occurred_at, now, e_digest, e_raw)
+        RETURNING seq INTO found_seq;
+    END IF;
+    RETURN found_seq;
+END
+$$;
+
+-- Writes a batch of events (one array a column) with their deliveries (which name their event by its place). Answers, for
+-- each delivery in the given order, its number and whether it is leased; no number where it was here before.
+CREATE OR REPLACE FUNCTION enqueue(
+    e_id text[], e_answers_to text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
+    e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
+    d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
+    d_lease_node text[], d_lease_until bigint[], now bigint, sole boolean
+) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    seqs bigint[] := '{}';
+    leased boolean;
+BEGIN
+    PERFORM alone();
+    PERFORM lapse(now);
+    FOR i IN 1 .. coalesce(array_length(e_id, 1), 0) LOOP
+        IF i = ANY (d_event) THEN
+            seqs[i] := number_of(e_id[i], e_answers_to[i], e_kind[i], e_project_id[i], e_project[i], e_subject[i],
+                                 e_occurred_at[i], e_digest[i], e_raw[i], e_inbox[i], e_redelivered[i], now);
+        ELSIF e_inbox[i] IS NOT NULL THEN
+            PERFORM discard(ARRAY [e_inbox[i]]);
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. coalesce(array_length(d_event, 1), 0) LOOP
+        leased := d_lease_node[i] IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.step <= 2
+                            AND (d.step <= 1 OR d.lease_node <> d_lease_node[i]))
+            AND work(d_destination[i], d_lease_node[i], d_lease_until[i], sole);
+        new_id := NULL;
+        IF NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
+                       AND d.integration = d_integration[i] AND d.target = d_target[i]) THEN
+            INSERT INTO deliveries (event, integration, target, destination, lane, step, due, created_at, news_since,
+                                    lease_node, lease_until)
+            VALUES (seqs[d_event[i]], d_integration[i], d_target[i], d_destination[i], d_lane[i],
+                    -- Its number will be the greatest.
+                    CASE WHEN leased THEN 2 ELSE enter(d_lane[i], 9223372036854775807) END,
+                    now, now, e_occurred_at[d_event[i]],
+                    CASE WHEN leased THEN d_lease_node[i] END, CASE WHEN leased THEN d_lease_until[i] END)
+            RETURNING id INTO new_id;
+            IF NOT leased THEN
+                PERFORM pg_notify('forgebell_stored', d_destination[i]);
+            END IF;
+        END IF;
+        new_leased := leased;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- Takes events out of the inbox that nobody wants; they are kept for a while, so that a repeat is known.
+CREATE OR REPLACE FUNCTION discard(numbers bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    WITH gone AS (DELETE FROM inbox WHERE seq = ANY (numbers) RETURNING seq)
+    INSERT INTO unwanted (seq) SELECT seq FROM gone ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- Keeps an event that came over HTTP; false where its id was here before.
+CREATE OR REPLACE FUNCTION push(
+    e_id text, e_answers_to text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
+    e_received_at bigint, e_raw bytea
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    new_seq bigint;
+BEGIN
+    PERFORM alone();
+    IF EXISTS (SELECT 1 FROM events WHERE id = e_id) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at, raw)
+    VALUES (e_id, e_answers_to, e_kind, e_project_id, e_project, e_subject, e_occurred_at, e_received_at, e_raw)
+    RETURNING seq INTO new_seq;
+    INSERT INTO inbox (seq) VALUES (new_seq);
+    PERFORM pg_notify('forgebell_arrived', '');
+    RETURN true;
+END
+$$;
+
+-- Leases due rows of one destination, oldest first. Of a lane, the ready row goes first, and those right behind it may go
+-- along as far as nothing is in their way: another destination, a later moment, a held route, another node's earlier row.
+CREATE OR REPLACE FUNCTION claim_one(
+    the_destination text, most integer, the_node text, the_until bigint, now bigint, sole boolean
+) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    taken bigint[];
+    moved bigint[];
+BEGIN
+    IF held_until(the_destination, now) IS NOT NULL
+       OR NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = the_destination AND step = 0 AND due <= now)
+       OR NOT work(the_destination, the_node, the_until, sole) THEN
+        RETURN '{}';
+    END IF;
+    -- Ready rows of held routes are put off to the hold's end, a bounded number at a time.
+    WITH held AS (
+        SELECT r.id, h.until
+        FROM (SELECT id, integration, target FROM deliveries
+              WHERE destination = the_destination AND step = 0 AND due <= now ORDER BY due, id LIMIT most + 1000) AS r
+        JOIN holds AS h ON h.key = 'route:' || r.integration || '>' || r.target AND h.until > now
+    )
+    UPDATE deliveries AS d SET due = held.until FROM held WHERE d.id = held.id;
+
+    WITH ready AS (
+        SELECT id, lane, due FROM deliveries
+        WHERE destination = the_destination AND step = 0 AND due <= now ORDER BY due, id LIMIT most + 1000
+    ), heads AS (
+        SELECT r.id, r.lane FROM ready AS r
+        WHERE NOT EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = r.lane AND f.step = 2
+                          AND f.step <= 2 AND f.lease_node <> the_node AND f.id < r.id)
+        ORDER BY r.due, r.id LIMIT most
+    ), rows AS (
+        SELECT b.id, b.lane,
+               count(*) FILTER (WHERE b.stuck) OVER (PARTITION BY b.lane ORDER BY b.id) AS stuck
+        FROM heads AS h CROSS JOIN LATERAL (
+            SELECT d.id, d.lane,
+                   d.destination <> the_destination OR d.due > now
+                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.key = 'route:' || d.integration || '>' || d.target
+                              AND x.until > now)
+                   OR EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = d.lane AND f.step = 2
+                              AND f.step <= 2 AND f.lease_node <> the_node AND f.id < d.id) AS stuck
+            FROM deliveries AS d WHERE d.lane = h.lane AND d.step <= 1 AND d.id >= h.id
+            ORDER BY d.id LIMIT most
+        ) AS b
+    ), chosen AS (
+        SELECT id, lane FROM rows WHERE stuck = 0 ORDER BY id LIMIT most
+    ), leased AS (
+        UPDATE deliveries AS d SET step = 2, lease_node = the_node, lease_until = the_until
+        FROM chosen WHERE d.id = chosen.id RETURNING d.id, d.lane
+    )
+    SELECT array_agg(id ORDER BY id), array_agg(DISTINCT lane) INTO taken, moved FROM leased;
+    PERFORM leave(lane) FROM unnest(moved) AS lane;
+    RETURN coalesce(taken, '{}');
+END
+$$;
+
+-- Claims rows of several destinations.
+CREATE OR REPLACE FUNCTION claim(
+    destinations text[], most integer, the_node text, the_until bigint, now bigint, sole boolean
+) RETURNS TABLE (
+    place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
+    d_news_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    taken bigint[];
+BEGIN
+    PERFORM alone();
+    PERFORM lapse(now);
+    FOR i IN 1 .. coalesce(array_length(destinations, 1), 0) LOOP
+        taken := claim_one(destinations[i], most, the_node, the_until, now, sole);
+        RETURN QUERY
+            SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.news_since,
+                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean
+            FROM deliveries AS d JOIN events AS e ON e.seq = d.event WHERE d.id = ANY (taken) ORDER BY d.id;
+        RETURN QUERY
+            SELECT i, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::integer, NULL::bigint,
+                   NULL::bigint, NULL::text, NULL::bigint, NULL::bytea,
+                   EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.step = 0);
+    END LOOP;
+END
+$$;
+
+-- Destinations one after another (the smallest key, then the smallest that is greater), each with the moment at which it
+-- wants a claim: a few steps into the index for each, however many rows it has.
+CREATE OR REPLACE FUNCTION waiting(now bigint, most integer) RETURNS TABLE (w_destination text, w_at bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- Rows whose lease has lapsed wait too; one seldom lapses.
+    IF EXISTS (SELECT 1 FROM deliveries WHERE step = 2 AND lease_until <= now) THEN
+        PERFORM alone();
+        PERFORM lapse(now);
+    END IF;
+    RETURN QUERY WITH RECURSIVE found (destination) AS (
+        (SELECT destination FROM deliveries WHERE step = 0 ORDER BY destination LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.destination FROM deliveries AS d
+                WHERE d.step = 0 AND d.destination > found.destination ORDER BY d.destination LIMIT 1)
+        FROM found WHERE found.destination IS NOT NULL
+    )
+    SELECT destination::text, wanted FROM (
+        SELECT destination,
+               greatest((SELECT d.due FROM deliveries AS d WHERE d.step = 0 AND d.destination = found.destination
+                         ORDER BY d.due LIMIT 1),
+                        held_until(destination, now)) AS wanted
+        FROM found WHERE destination IS NOT NULL
+    ) AS w ORDER BY wanted, destination LIMIT most;
+END
+$$;
+
+-- Begins a hold, or prolongs it; a longer one stays.
+CREATE OR REPLACE FUNCTION hold(
+    h_key text, h_until bigint, h_why text, h_strikes integer, h_integration text, h_fingerprint bigint
+) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO holds AS h (key, until, why, strikes, integration, fingerprint)
+    VALUES (h_key, h_until, h_why, h_strikes, h_integration, h_fingerprint)
+    ON CONFLICT (key) DO UPDATE SET until = excluded.until, why = excluded.why, strikes = excluded.strikes,
+        integration = excluded.integration, fingerprint = excluded.fingerprint
+    WHERE excluded.until >= h.until
+$$;
+
+-- Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
+CREATE OR REPLACE FUNCTION lift(h_key text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM holds WHERE key = h_key;
+    IF FOUND AND h_key LIKE 'route:%' THEN
+        UPDATE deliveries SET due = now
+        WHERE step <= 1 AND due > now AND 'route:' || integration || '>' || target = h_key;
+    END IF;
+END
+$$;
+
+-- What became of one row. `state` is its new step, or null where it is to wait till `due`. False where there is none.
+CREATE OR REPLACE FUNCTION settle_one(
+    the_id bigint, the_node text, state integer, new_due bigint, new_attempts integer, now bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    d record;
+BEGIN
+    SELECT step, lane, lease_node, lease_until INTO d FROM deliveries WHERE id = the_id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- Whose word counts: that it was delivered is a fact, the rest are opinions.
+    IF state = 10 THEN
+        IF d.step = 10 THEN
+            RETURN true;
+        END IF;
+    ELSIF NOT (d.step <= 1 OR (d.step = 2 AND (d.lease_node = the_node OR d.lease_until <= now))) THEN
+        RETURN true;
+    END IF;
+    IF state IS NULL THEN
+        UPDATE deliveries
+        SET step = CASE WHEN d.step <= 1 THEN d.step ELSE enter(d.lane, the_id) END,
+            attempts = new_attempts, due = new_due, lease_node = NULL, lease_until = NULL
+        WHERE id = the_id;
+    ELSE
+        UPDATE deliveries
+        SET step = state, attempts = new_attempts, settled_at = now, lease_node = NULL, lease_until = NULL
+        WHERE id = the_id;
+        IF d.step = 0 THEN
+            PERFORM leave(d.lane);
+        END IF;
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- What became of a node's attempts, one array a column.
+CREATE OR REPLACE FUNCTION settle(
+    the_node text, s_id bigint[], s_state integer[], s_due bigint[], s_attempts integer[], s_at bigint[],
+    r_at bigint[], r_latency_ms bigint[], r_outcome text[], r_status integer[], r_note text[],
+    h_key text[], h_until bigint[], h_why text[], h_strikes integer[], h_integration text[], h_fingerprint bigint[],
+    s_lift text[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    FOR i IN 1 .. coalesce(array_length(s_id, 1), 0) LOOP
+        IF settle_one(s_id[i], the_node, s_state[i], s_due[i], s_attempts[i], s_at[i]) THEN
+            INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+            SELECT s_id[i], coalesce(max(n), 0) + 1, r_at[i], r_latency_ms[i], r_outcome[i], r_status[i], r_note[i]
+            FROM attempts WHERE delivery = s_id[i];
+        END IF;
+        IF s_lift[i] IS NOT NULL THEN
+            PERFORM lift(s_lift[i], s_at[i]);
+        END IF;
+        IF h_key[i] IS NOT NULL THEN
+            PERFORM hold(h_key[i], h_until[i], h_why[i], h_strikes[i], h_integration[i], h_fingerprint[i]);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Gives a node's leases back.
+CREATE OR REPLACE FUNCTION release(the_node text, rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE id = ANY (rows) AND step = 2 AND lease_node = the_node));
+END
+$$;
+
+-- Prolongs all leases of a node, and its hold on the destinations that it has rows of.
+CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    UPDATE deliveries SET lease_until = the_until
+    WHERE step = 2 AND lease_node = the_node AND lease_until < the_until;
+    UPDATE workers SET until = the_until WHERE node = the_node AND until < the_until
+        AND destination IN (SELECT destination FROM deliveries WHERE step = 2 AND lease_node = the_node);
+END
+$$;
+
+-- Ends all leases of a node: of a former life, or at its end. What it worked stays its own for a moment longer: until then
+-- others would be faster than the destination allows, as what was sent last is in this node's memory only.
+CREATE OR REPLACE FUNCTION recover(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE step = 2 AND lease_node = the_node));
+    UPDATE workers SET until = now + 15000 WHERE node = the_node AND until > now + 15000;
+    PERFORM pg_notify('forgebell_stored', '');
+END
+$$;
+
+-- Ends the holds that were made under other settings than these, and makes due what waited for them.
+CREATE OR REPLACE FUNCTION heal(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    healed text[];
+BEGIN
+    PERFORM alone();
+    WITH gone AS (
+        DELETE FROM holds AS h
+        WHERE h.integration IS NOT NULL AND h.fingerprint IS NOT NULL AND h.until > now
+          AND NOT EXISTS (SELECT 1 FROM unnest(integrations, fingerprints) AS c (integration, fingerprint)
+                          WHERE c.integration = h.integration AND c.fingerprint = h.fingerprint)
+        RETURNING h.integration
+    )
+    SELECT array_agg(integration) INTO healed FROM gone;
+    UPDATE deliveries SET due = now WHERE step <= 1 AND due > now AND integration = ANY (healed);
+    RETURN coalesce(array_length(healed, 1), 0);
+END
+$$;
+
+-- Makes a settled delivery due again. False where there is none, or where it is still on its way.
+CREATE OR REPLACE FUNCTION resend(the_id bigint, now bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    d record;
+BEGIN
+    PERFORM alone();
+    SELECT lane, destination INTO d FROM deliveries WHERE id = the_id AND settled_at IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE deliveries SET step = enter(d.lane, the_id), attempts = 0, due = now, news_since = now, settled_at = NULL
+    WHERE id = the_id;
+    PERFORM pg_notify('forgebell_stored', d.destination);
+    RETURN true;
+END
+$$;
+
+-- Removes a bounded piece of what is too old: deliveries of a step settled before a moment. Answers their events.
+CREATE OR REPLACE FUNCTION sweep_deliveries(the_step integer, before bigint, most bigint)
+RETURNS TABLE (s_deliveries bigint, s_events bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    old bigint[];
+    told bigint[];
+BEGIN
+    PERFORM alone();
+    SELECT array_agg(id), array_agg(DISTINCT event) INTO old, told FROM (
+        SELECT id, event FROM deliveries
+        WHERE step = the_step AND settled_at IS NOT NULL AND settled_at < before ORDER BY settled_at LIMIT most
+    ) AS d;
+    DELETE FROM attempts WHERE delivery = ANY (old);
+    DELETE FROM deliveries WHERE id = ANY (old);
+    s_deliveries := coalesce(array_length(old, 1), 0);
+    s_events := forget(told);
+    RETURN NEXT;
+END
+$$;
+
+-- Removes those of these events that no delivery needs, and that don't wait in the inbox.
+CREATE OR REPLACE FUNCTION forget(seqs bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM unwanted WHERE seq = ANY (seqs);
+    DELETE FROM events AS e WHERE e.seq = ANY (seqs)
+        AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = e.seq)
+        AND NOT EXISTS (SELECT 1 FROM inbox AS i WHERE i.seq = e.seq);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
+$$;
+
+-- Removes events that came over HTTP and that nobody wanted. Answers how many were looked at, and how many went.
+CREATE OR REPLACE FUNCTION sweep_unwanted(before bigint, most bigint)
+RETURNS TABLE (s_found bigint, s_events bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    seqs bigint[];
+BEGIN
+    PERFORM alone();
+    SELECT array_agg(seq) INTO seqs FROM (
+        SELECT u.seq FROM unwanted AS u JOIN events AS e ON e.seq = u.seq
+        WHERE e.received_at < before ORDER BY u.seq LIMIT most
+    ) AS u;
+    s_found := coalesce(array_length(seqs, 1), 0);
+    s_events := forget(seqs);
+    RETURN NEXT;
+END
+$$;

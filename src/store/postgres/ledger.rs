@@ -1,0 +1,202 @@
+//! What people look at, and what is too old.
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::connection::Connection;
+use super::rows::{self, bytes, moment, ms, step_of, unsigned};
+use crate::integration::IntegrationId;
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined,
+    Result, Retention, State, StoredAttempt, Swept, route_key,
+};
+
+/// The start of every query for what [`line`] reads.
+macro_rules! lines {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT d.id, d.step, e.id::text, e.answers_to, e.subject, d.integration::text, d.target::text,
+                    d.destination::text, d.attempts, d.due, d.created_at, d.settled_at,
+                    (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1)",
+            $more,
+            " FROM deliveries AS d JOIN events AS e ON e.seq = d.event ",
+            $rest
+        )
+    };
+}
+
+fn line(row: &Row) -> Result<DeliveryLine> {
+    let state = rows::state(row.get(1))?;
+    Ok(DeliveryLine {
+        id: DeliveryId(row.get(0)),
+        state,
+        event: rows::event_id(row.get(2))?,
+        trigger: row.get(3),
+        subject: row.get(4),
+        integration: IntegrationId(rows::shared(row, 5)),
+        target: row.get(6),
+        destination: row.get(7),
+        attempts: unsigned(row.get(8)),
+        due: if state == State::Waiting { Some(moment(row.get(9))?) } else { None },
+        created_at: moment(row.get(10))?,
+        settled_at: row.get::<_, Option<i64>>(11).map(moment).transpose()?,
+        last_note: row.get(12),
+    })
+}
+
+const WAITING: &str = lines!(
+    "",
+    "WHERE d.id < $1 AND d.step <= 2 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
+);
+const SETTLED: &str = lines!(
+    "",
+    "WHERE d.id < $1 AND d.step = $4 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
+);
+const ANY: &str =
+    lines!("", "WHERE d.id < $1 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3");
+const ONE: &str = lines!(", e.raw", "WHERE d.id = $1");
+
+pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
+    let before = filter.before.map_or(i64::MAX, |before| before.0);
+    let integration = filter.integration.as_ref().map(|integration| &*integration.0);
+    let limit = rows::limit(filter.limit);
+    let found = match (filter.state, filter.state.and_then(step_of)) {
+        (_, Some(step)) => connection.query(SETTLED, &[&before, &integration, &limit, &step]).await,
+        (Some(_), None) => connection.query(WAITING, &[&before, &integration, &limit]).await,
+        (None, None) => connection.query(ANY, &[&before, &integration, &limit]).await,
+    };
+    found?.iter().map(line).collect()
+}
+
+pub(super) async fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
+    let found = connection.query(ONE, &[&id.0]).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let (line, raw) = (line(row)?, bytes(row, 13));
+    let hold = if line.state == State::Waiting { hold_on(connection, &line).await? } else { None };
+    Ok(Some(DeliveryDetail { attempts: attempts(connection, id).await?, line, raw, hold }))
+}
+
+/// The hold that keeps a delivery longest.
+async fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
+    const HOLD_ON: &str =
+        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE key IN ($1, $2)
+         ORDER BY until DESC LIMIT 1";
+    let route = route_key(&line.integration, &line.target);
+    connection.query(HOLD_ON, &[&line.destination, &&*route]).await?.first().map(rows::hold).transpose()
+}
+
+async fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {
+    const ATTEMPTS: &str =
+        "SELECT n, at, latency_ms, outcome, status, note FROM attempts WHERE delivery = $1 ORDER BY n";
+    let found = connection.query(ATTEMPTS, &[&id.0]).await?;
+    let attempt = |row: &Row| {
+        let attempt = StoredAttempt {
+            at: moment(row.get(1))?,
+            latency_ms: u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX),
+            outcome: row.get(3),
+            status: row.get::<_, Option<i32>>(4).and_then(|status| u16::try_from(status).ok()),
+            note: row.get(5),
+        };
+        Ok((unsigned(row.get(0)), attempt))
+    };
+    found.iter().map(attempt).collect()
+}
+
+const DEPTH: &str = "SELECT
+     (SELECT count(*) FROM inbox),
+     (SELECT count(*) FROM deliveries WHERE step <= 2),
+     (SELECT min(created_at) FROM deliveries WHERE step <= 2),
+     (SELECT count(*) FROM deliveries WHERE step >= 20 AND step IN (20, 21)),
+     (SELECT count(*) FROM quarantine),
+     (SELECT count(*) FROM holds WHERE until > $1)";
+
+pub(super) async fn depth(connection: &Connection, now: Timestamp) -> Result<Depth> {
+    let row = connection.row(DEPTH, &[&ms(now)]).await?;
+    let count = |column| row.get::<_, i64>(column).unsigned_abs();
+    Ok(Depth {
+        inbox: count(0),
+        waiting: count(1),
+        oldest_waiting: row.get::<_, Option<i64>>(2).map(moment).transpose()?,
+        dead_letters: count(3),
+        quarantined: count(4),
+        held: count(5),
+    })
+}
+
+const SWEEP_QUARANTINE: &str = "WITH gone AS (DELETE FROM quarantine WHERE number IN
+         (SELECT number FROM quarantine WHERE received_at < $1 ORDER BY received_at LIMIT $2) RETURNING 1)
+     SELECT count(*) FROM gone";
+
+pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
+    let most = rows::limit(limit);
+    let mut swept = Swept::default();
+    let ages = [
+        (State::Delivered, retention.settled_before),
+        (State::Cancelled, retention.settled_before),
+        (State::Failed, retention.dead_letters_before),
+        (State::Expired, retention.dead_letters_before),
+    ];
+    for (step, before) in ages.into_iter().filter_map(|(state, before)| Some((step_of(state)?, before))) {
+        let row = connection
+            .row("SELECT * FROM sweep_deliveries($1, $2, $3)", &[&step, &ms(before), &most])
+            .await?;
+        let (found, events): (i64, i64) = (row.get(0), row.get(1));
+        swept.deliveries += found.unsigned_abs();
+        swept.events += events.unsigned_abs();
+        swept.more |= found == most;
+    }
+    let before = ms(retention.settled_before);
+    let row = connection.row("SELECT * FROM sweep_unwanted($1, $2)", &[&before, &most]).await?;
+    let (found, events): (i64, i64) = (row.get(0), row.get(1));
+    swept.events += events.unsigned_abs();
+    swept.more |= found == most;
+    let gone: i64 =
+        connection.row(SWEEP_QUARANTINE, &[&ms(retention.quarantine_before), &most]).await?.get(0);
+    swept.quarantined += gone.unsigned_abs();
+    swept.more |= gone == most;
+    Ok(swept)
+}
+
+pub(super) async fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> Result<()> {
+    const PUT: &str = "INSERT INTO quarantine (source, id, reason, received_at, raw)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[])";
+    let sources: Vec<&str> = items.iter().map(|item| item.source).collect();
+    let ids: Vec<Option<&str>> =
+        items.iter().map(|item| item.id.as_ref().map(crate::event::EventId::as_str)).collect();
+    let reasons: Vec<String> = items.iter().map(|item| rows::text(&item.reason)).collect();
+    let moments: Vec<i64> = items.iter().map(|item| ms(item.received_at)).collect();
+    let raws: Vec<&[u8]> = items.iter().map(|item| item.raw.as_ref()).collect();
+    connection.query(PUT, &[&sources, &ids, &reasons, &moments, &raws]).await.map(drop)
+}
+
+fn quarantined(row: &Row) -> Result<Quarantined> {
+    Ok(Quarantined {
+        number: row.get(0),
+        source: row.get(1),
+        id: row.get::<_, Option<&str>>(2).map(rows::event_id).transpose()?,
+        reason: row.get(3),
+        received_at: moment(row.get(4))?,
+        size: usize::try_from(row.get::<_, i32>(5)).unwrap_or_default(),
+    })
+}
+
+pub(super) async fn list_quarantined(
+    connection: &Connection,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<Vec<Quarantined>> {
+    const LIST: &str = "SELECT number, source, id, reason, received_at, length(raw) FROM quarantine
+         WHERE number < $1 ORDER BY number DESC LIMIT $2";
+    let found = connection.query(LIST, &[&before.unwrap_or(i64::MAX), &rows::limit(limit)]).await?;
+    found.iter().map(quarantined).collect()
+}
+
+pub(super) async fn one_quarantined(
+    connection: &Connection,
+    number: i64,
+) -> Result<Option<(Quarantined, bytes::Bytes)>> {
+    const ONE: &str =
+        "SELECT number, source, id, reason, received_at, length(raw), raw FROM quarantine WHERE number = $1";
+    let found = connection.query(ONE, &[&number]).await?;
+    found.first().map(|row| Ok((quarantined(row)?, bytes(row, 6)))).transpose()
+}

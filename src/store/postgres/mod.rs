@@ -1,0 +1,225 @@
+//! The store in PostgreSQL: for several nodes, or where there is a database that is looked after already.
+//!
+//! What changes something is a function of the database (`functions.sql`): one transaction and one journey each, one after
+//! another under one lock, as SQLite's writer has it. Which node works a destination is a row too (`workers`), so that
+//! pace, which is kept in memory, has one keeper. [`connection`] comes back after an outage; until then every call
+//! answers that the store is unavailable. [`outbox`] and [`ledger`] put batches into arrays and rows into values.
+//!
+//! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
+//! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
+//! event handed in again is answered as known.
+
+mod connection;
+mod ledger;
+mod news;
+mod outbox;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{
+    Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
+    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
+    Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+};
+use crate::event::Event;
+use crate::integration::{Fingerprint, IntegrationId};
+use crate::settings::Secret;
+use connection::Connection;
+pub use news::{Heard, News};
+use rows::{EventRow, ms, stored_event};
+
+/// A store in a PostgreSQL database, under the schema `forgebell`.
+pub struct Postgres {
+    config: tokio_postgres::Config,
+    tls: tls::Tls,
+    /// For what changes something: one at a time in any case.
+    writer: Connection,
+    /// For the pipeline: short questions, asked often.
+    reader: Connection,
+    /// For people and gauges: questions that may look at much.
+    people: Connection,
+    /// Whether a destination is worked by one node at a time. It always is; only the contract's tests, which know of no
+    /// such thing, do without.
+    sole: bool,
+}
+
+impl Postgres {
+    /// Opens the daemon's store, and brings its schema up to date.
+    pub async fn open(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
+        let store = Self::connect(url, ca_file)?;
+        schema::migrate(&store.writer).await?;
+        Ok(store)
+    }
+
+    /// A store whose destinations any node may work.
+    #[cfg(test)]
+    pub(super) async fn open_for_anybody(url: &Secret) -> Result<Self> {
+        Ok(Self { sole: false, ..Self::open(url, None).await? })
+    }
+
+    /// Opens the store beside daemons, for a person's command.
+    pub async fn open_shared(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
+        let store = Self::connect(url, ca_file)?;
+        schema::expect_current(&store.reader).await?;
+        Ok(store)
+    }
+
+    /// What other nodes do. It holds this node's name as well: nobody else can work under it meanwhile. A former life's
+    /// hold on the name is waited for, up to `patience`.
+    ///
+    /// # Errors
+    /// Somebody does already.
+    pub async fn news(&self, node: &NodeId, patience: Duration) -> Result<News> {
+        News::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
+    }
+
+    fn connect(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
+        let mut config: tokio_postgres::Config = url
+            .expose()
+            .parse()
+            // The reason may quote the URL.
+            .map_err(|_| StoreError::Broken("store.url is no PostgreSQL URL that can be read".to_owned()))?;
+        config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
+        let tls = tls::connector(ca_file)?;
+        let connection = || Connection::new(config.clone(), tls.clone());
+        let (writer, reader, people) = (connection(), connection(), connection());
+        Ok(Self { config, tls, writer, reader, people, sole: true })
+    }
+}
+
+#[async_trait]
+impl Inbox for Postgres {
+    async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool> {
+        let row = EventRow::new(event);
+        let answer = self
+            .writer
+            .row(
+                "SELECT push($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                &[
+                    &row.id,
+                    &row.answers_to,
+                    &row.kind,
+                    &row.project_id,
+                    &row.project,
+                    &row.subject,
+                    &row.occurred_at,
+                    &ms(received_at),
+                    &row.raw,
+                ],
+            )
+            .await?;
+        Ok(answer.get(0))
+    }
+
+    async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
+        const PEEK: &str =
+            "SELECT inbox.seq, id::text, occurred_at, raw FROM inbox JOIN events ON events.seq = inbox.seq
+             WHERE inbox.seq > $1 ORDER BY inbox.seq LIMIT $2";
+        let found = self.reader.query(PEEK, &[&after, &rows::limit(limit)]).await?;
+        found.iter().map(|row| Ok((row.get(0), stored_event(row, 1)?))).collect()
+    }
+
+    async fn discard(&self, numbers: &[i64]) -> Result<()> {
+        self.writer.query("SELECT discard($1)", &[&numbers]).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Outbox for Postgres {
+    async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
+        self.write(&batch, now).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>> {
+        self.hand_out(&claim).await
+    }
+
+    async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
+        let most = i32::try_from(limit).unwrap_or(i32::MAX);
+        let found = self.reader.query("SELECT * FROM waiting($1, $2)", &[&ms(now), &most]).await?;
+        found.iter().map(|row| Ok((rows::shared(row, 0), rows::moment(row.get(1))?))).collect()
+    }
+
+    async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()> {
+        self.record(by, &settlements).await
+    }
+
+    async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        self.writer.query("SELECT release($1, $2)", &[&&*by.0, &ids]).await.map(drop)
+    }
+
+    async fn renew(&self, lease: Lease) -> Result<()> {
+        self.writer.query("SELECT renew($1, $2)", &[&&*lease.node.0, &ms(lease.until)]).await.map(drop)
+    }
+
+    async fn recover(&self, by: &NodeId, now: Timestamp) -> Result<()> {
+        self.writer.query("SELECT recover($1, $2)", &[&&*by.0, &ms(now)]).await.map(drop)
+    }
+
+    async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
+        outbox::holds(&self.reader, now).await
+    }
+
+    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize> {
+        self.end_outdated(current, now).await
+    }
+}
+
+#[async_trait]
+impl Quarantine for Postgres {
+    async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
+        ledger::quarantine(&self.writer, &items).await
+    }
+
+    async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {
+        ledger::list_quarantined(&self.people, before, limit).await
+    }
+
+    async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>> {
+        ledger::one_quarantined(&self.people, number).await
+    }
+
+    async fn remove_quarantined(&self, number: i64) -> Result<bool> {
+        let sql = "DELETE FROM quarantine WHERE number = $1 RETURNING number";
+        Ok(!self.writer.query(sql, &[&number]).await?.is_empty())
+    }
+}
+
+#[async_trait]
+impl Ledger for Postgres {
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>> {
+        ledger::list(&self.people, &filter).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
+        ledger::detail(&self.people, id).await
+    }
+
+    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
+        Ok(self.writer.row("SELECT resend($1, $2)", &[&id.0, &ms(now)]).await?.get(0))
+    }
+
+    async fn depth(&self, now: Timestamp) -> Result<Depth> {
+        ledger::depth(&self.people, now).await
+    }
+
+    async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {
+        ledger::sweep(&self.writer, retention, limit).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.reader.query("SELECT 1", &[]).await?;
+        self.writer.query("SELECT 1", &[]).await.map(drop)
+    }
+}

@@ -1,0 +1,150 @@
+//! What other nodes do: a connection that listens, and that holds this node's name for as long as it lives.
+//!
+//! News only saves time: who hears nothing (while the connection is away, or where a pooler stands between that lets no
+//! `NOTIFY` through) looks every second anyway.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_postgres::AsyncMessage;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::connection::failed;
+use super::tls::Tls;
+use crate::store::{DestinationKey, NodeId, Result, StoreError};
+
+/// The pause before the next try to connect.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Where a node's machine went dark, the database notices within a minute, and its name is free.
+const BEGIN: &str =
+    "SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3;
+     LISTEN forgebell_stored; LISTEN forgebell_arrived";
+
+/// What a node hears of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Rows of this destination wait in the store.
+    Stored(DestinationKey),
+    /// An event arrived in the inbox.
+    Arrived,
+}
+
+/// Hears news. Made when the store is opened, run beside it.
+pub struct News {
+    pub(super) config: tokio_postgres::Config,
+    pub(super) tls: Tls,
+    pub(super) node: NodeId,
+    live: Option<Live>,
+}
+
+struct Live {
+    client: tokio_postgres::Client,
+    connection: Listening,
+}
+
+type Listening = BoxStream<'static, std::result::Result<AsyncMessage, tokio_postgres::Error>>;
+
+impl News {
+    /// Takes the node's name, and begins to listen. A former life of this node may still have the name, for as long as the
+    /// database takes to notice its end: that is waited for.
+    ///
+    /// # Errors
+    /// Another node of this name works with the database, or the database is away.
+    pub(super) async fn open(
+        config: tokio_postgres::Config,
+        tls: Tls,
+        node: NodeId,
+        patience: Duration,
+    ) -> Result<Self> {
+        let mut news = Self { config, tls, node, live: None };
+        let mut left = patience;
+        loop {
+            match connect(&news.config, &news.tls, &news.node).await {
+                Err(StoreError::Broken(why)) if !left.is_zero() => {
+                    warn!(why, "waiting for the database to notice the end of a former life of this node");
+                    tokio::time::sleep(AGAIN).await;
+                    left = left.saturating_sub(AGAIN);
+                }
+                ended => {
+                    news.live = Some(ended?);
+                    return Ok(news);
+                }
+            }
+        }
+    }
+
+    /// Tells what it hears until told to stop; comes back after outages.
+    pub async fn run(mut self, told: mpsc::UnboundedSender<Heard>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Some(live) = self.live.take() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = listen(live, &told) => warn!("PostgreSQL's news broke off; looking every second instead"),
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+            match connect(&self.config, &self.tls, &self.node).await {
+                Ok(live) => {
+                    info!("hearing PostgreSQL's news again");
+                    self.live = Some(live);
+                }
+                Err(error) => warn!(%error, "cannot hear PostgreSQL's news"),
+            }
+        }
+    }
+}
+
+async fn connect(config: &tokio_postgres::Config, tls: &Tls, node: &NodeId) -> Result<Live> {
+    let (client, mut connection) = config.connect(tls.clone()).await.map_err(|error| failed(&error))?;
+    let mut connection: Listening =
+        futures_util::stream::poll_fn(move |context| connection.poll_message(context)).boxed();
+    let node = &*node.0;
+    let asking = async {
+        client.batch_execute(BEGIN).await.map_err(|e| failed(&e))?;
+        let row = client
+            .query_one("SELECT pg_try_advisory_lock(1178752365, hashtext($1))", &[&node])
+            .await
+            .map_err(|error| failed(&error))?;
+        Ok(row.get::<_, bool>(0))
+    };
+    // The connection moves while the questions wait for their answers; what it hears meanwhile is no loss.
+    let is_ours: Result<bool> = tokio::select! {
+        answer = asking => answer,
+        () = drain(&mut connection) => Err(StoreError::Unavailable("PostgreSQL closed the connection".to_owned())),
+    };
+    if !is_ours? {
+        return Err(StoreError::Broken(format!(
+            "another node called `{node}` works with this database: give each a name of its own (`node.name`)"
+        )));
+    }
+    Ok(Live { client, connection })
+}
+
+/// Until the connection ends.
+async fn drain(connection: &mut Listening) {
+    while connection.next().await.is_some_and(|message| message.is_ok()) {}
+}
+
+async fn listen(live: Live, told: &mpsc::UnboundedSender<Heard>) {
+    // The client is held: the connection ends with it.
+    let Live { client, mut connection } = live;
+    while let Some(Ok(message)) = connection.next().await {
+        let AsyncMessage::Notification(note) = message else { continue };
+        let heard = match (note.channel(), note.payload()) {
+            ("forgebell_arrived", _) => Heard::Arrived,
+            (_, "") => continue,
+            (_, destination) => Heard::Stored(destination.into()),
+        };
+        if told.send(heard).is_err() {
+            return; // nobody listens any more
+        }
+    }
+    drop(client);
+}

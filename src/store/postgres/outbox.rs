@@ -1,0 +1,265 @@
+//! Deliveries: batches become arrays, one a column, and each call is one function of the database.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Postgres;
+use super::connection::Connection;
+use super::rows::{self, EventRow, HOLD, ms, shared, signed, stored_event, text, unsigned};
+use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::{
+    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, Lane, NewState, NodeId, Origin,
+    Result, Settled, StoredEvent,
+};
+
+/// The columns of a batch of events.
+#[derive(Default)]
+struct Events<'a> {
+    id: Vec<&'a str>,
+    answers_to: Vec<Option<&'static str>>,
+    kind: Vec<&'static str>,
+    project_id: Vec<Option<i64>>,
+    project: Vec<Option<String>>,
+    subject: Vec<String>,
+    occurred_at: Vec<i64>,
+    digest: Vec<Option<&'a [u8]>>,
+    raw: Vec<&'a [u8]>,
+    inbox: Vec<Option<i64>>,
+    redelivered: Vec<bool>,
+}
+
+impl<'a> Events<'a> {
+    fn add(&mut self, dispatched: &'a Dispatched) {
+        let event = EventRow::new(&dispatched.event);
+        self.id.push(event.id);
+        self.answers_to.push(event.answers_to);
+        self.kind.push(event.kind);
+        self.project_id.push(event.project_id);
+        self.project.push(event.project);
+        self.subject.push(event.subject);
+        self.occurred_at.push(event.occurred_at);
+        self.raw.push(event.raw);
+        let (inbox, digest, redelivered) = match &dispatched.origin {
+            Origin::Inbox(number) => (Some(*number), None, false),
+            Origin::Broker { digest, redelivered } => {
+                (None, digest.as_ref().map(|digest| digest.0.as_slice()), *redelivered)
+            }
+        };
+        self.inbox.push(inbox);
+        self.digest.push(digest);
+        self.redelivered.push(redelivered);
+    }
+}
+
+/// The columns of their deliveries.
+#[derive(Default)]
+struct Rows<'a> {
+    event: Vec<i32>,
+    integration: Vec<&'a str>,
+    target: Vec<String>,
+    destination: Vec<&'a str>,
+    lane: Vec<i64>,
+    lease_node: Vec<Option<&'a str>>,
+    lease_until: Vec<Option<i64>>,
+}
+
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+
+impl Postgres {
+    pub(super) async fn write(
+        &self,
+        batch: &[Dispatched],
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Option<Delivery>>>> {
+        let (mut events, mut rows) = (Events::default(), Rows::default());
+        for (place, dispatched) in (1..).zip(batch) {
+            events.add(dispatched);
+            for delivery in &dispatched.deliveries {
+                rows.event.push(place);
+                rows.integration.push(&delivery.integration.0);
+                rows.target.push(text(&delivery.target));
+                rows.destination.push(&delivery.destination);
+                rows.lane.push(delivery.lane.0);
+                rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
+                rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
+            }
+        }
+        let written = self
+            .writer
+            .query(
+                ENQUEUE,
+                &[
+                    &events.id,
+                    &events.answers_to,
+                    &events.kind,
+                    &events.project_id,
+                    &events.project,
+                    &events.subject,
+                    &events.occurred_at,
+                    &events.digest,
+                    &events.raw,
+                    &events.inbox,
+                    &events.redelivered,
+                    &rows.event,
+                    &rows.integration,
+                    &rows.target,
+                    &rows.destination,
+                    &rows.lane,
+                    &rows.lease_node,
+                    &rows.lease_until,
+                    &ms(now),
+                    &self.sole,
+                ],
+            )
+            .await?;
+        let mut written = written.into_iter();
+        let each = batch.iter().map(|dispatched| {
+            let deliveries = dispatched.deliveries.iter().zip(written.by_ref());
+            let delivery = |(new, row): (&crate::store::NewDelivery, tokio_postgres::Row)| {
+                Some(Delivery {
+                    id: DeliveryId(row.get::<_, Option<i64>>(0)?),
+                    event: dispatched.event.id.clone(),
+                    integration: new.integration.clone(),
+                    target: Arc::clone(&new.target),
+                    destination: Arc::clone(&new.destination),
+                    lane: new.lane,
+                    attempts: 0,
+                    news_since: dispatched.event.occurred_at,
+                    leased: row.get(1),
+                })
+            };
+            deliveries.map(delivery).collect()
+        });
+        Ok(each.collect())
+    }
+
+    pub(super) async fn hand_out(&self, claim: &Claim) -> Result<Vec<Claimed>> {
+        let destinations: Vec<&str> = claim.destinations.iter().map(|key| &**key).collect();
+        let most = i32::try_from(claim.limit).unwrap_or(i32::MAX / 2);
+        let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
+        let found = self
+            .writer
+            .query(
+                "SELECT * FROM claim($1, $2, $3, $4, $5, $6)",
+                &[&destinations, &most, &node, &until, &now, &self.sole],
+            )
+            .await?;
+        let claimed = |destination: &DestinationKey| Claimed {
+            destination: Arc::clone(destination),
+            deliveries: Vec::new(),
+            more: false,
+        };
+        let mut all: Vec<Claimed> = claim.destinations.iter().map(claimed).collect();
+        // Several deliveries of one event share its JSON.
+        let mut events: HashMap<i64, Arc<StoredEvent>> = HashMap::new();
+        for row in &found {
+            let place = usize::try_from(row.get::<_, i32>(0)).unwrap_or_default().saturating_sub(1);
+            let Some(of) = all.get_mut(place) else { continue };
+            let Some(id) = row.get::<_, Option<i64>>(1) else {
+                of.more = row.get(12);
+                continue;
+            };
+            let seq = row.get(8);
+            let event = match events.get(&seq) {
+                Some(event) => Arc::clone(event),
+                None => Arc::clone(events.entry(seq).or_insert(Arc::new(stored_event(row, 9)?))),
+            };
+            let delivery = Delivery {
+                id: DeliveryId(id),
+                event: event.id.clone(),
+                integration: IntegrationId(shared(row, 4)),
+                target: shared(row, 5),
+                destination: shared(row, 3),
+                lane: Lane(row.get(2)),
+                attempts: unsigned(row.get(6)),
+                news_since: rows::moment(row.get(7))?,
+                leased: true,
+            };
+            of.deliveries.push((delivery, event));
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn record(&self, by: &NodeId, settlements: &[Settled]) -> Result<()> {
+        let made_under = |settled: &Settled| settled.hold.as_ref().and_then(|hold| hold.made_under.clone());
+        let hold = |read: fn(&Hold) -> String| -> Vec<Option<String>> {
+            settlements.iter().map(|settled| settled.hold.as_ref().map(read)).collect()
+        };
+        let numbers = |read: fn(&Settled) -> i64| -> Vec<i64> { settlements.iter().map(read).collect() };
+        let due = |settled: &Settled| match settled.state {
+            NewState::Waiting(due) => Some(ms(due)),
+            _ => None,
+        };
+        let (ids, at) = (numbers(|s| s.delivery.0), numbers(|s| ms(s.at)));
+        let states: Vec<Option<i32>> = settlements.iter().map(|settled| rows::step(&settled.state)).collect();
+        let dues: Vec<Option<i64>> = settlements.iter().map(due).collect();
+        let attempts: Vec<i32> = settlements.iter().map(|settled| signed(settled.attempts)).collect();
+        let (record_at, latencies) =
+            (numbers(|s| ms(s.record.at)), numbers(|s| i64::from(s.record.latency_ms)));
+        let outcomes: Vec<&str> = settlements.iter().map(|settled| settled.record.outcome).collect();
+        let statuses: Vec<Option<i32>> =
+            settlements.iter().map(|settled| settled.record.status.map(i32::from)).collect();
+        let notes: Vec<String> = settlements.iter().map(|settled| text(&settled.record.note)).collect();
+        let hold_keys = hold(|hold| text(&hold.key));
+        let hold_whys = hold(|hold| text(&hold.why));
+        let hold_untils: Vec<Option<i64>> =
+            settlements.iter().map(|settled| settled.hold.as_ref().map(|hold| ms(hold.until))).collect();
+        let hold_strikes: Vec<Option<i32>> = settlements
+            .iter()
+            .map(|settled| settled.hold.as_ref().map(|hold| signed(hold.strikes)))
+            .collect();
+        let integrations: Vec<Option<String>> =
+            settlements.iter().map(|settled| made_under(settled).map(|(id, _)| id.0.to_string())).collect();
+        let fingerprints: Vec<Option<i64>> = settlements
+            .iter()
+            .map(|settled| made_under(settled).map(|(_, fingerprint)| fingerprint.0))
+            .collect();
+        let lifts: Vec<Option<&str>> = settlements.iter().map(|settled| settled.lift.as_deref()).collect();
+        self.writer
+            .query(
+                "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                &[
+                    &&*by.0,
+                    &ids,
+                    &states,
+                    &dues,
+                    &attempts,
+                    &at,
+                    &record_at,
+                    &latencies,
+                    &outcomes,
+                    &statuses,
+                    &notes,
+                    &hold_keys,
+                    &hold_untils,
+                    &hold_whys,
+                    &hold_strikes,
+                    &integrations,
+                    &fingerprints,
+                    &lifts,
+                ],
+            )
+            .await
+            .map(drop)
+    }
+
+    pub(super) async fn end_outdated(
+        &self,
+        current: &[(IntegrationId, Fingerprint)],
+        now: Timestamp,
+    ) -> Result<usize> {
+        let (ids, fingerprints): (Vec<&str>, Vec<i64>) =
+            current.iter().map(|(id, fingerprint)| (&*id.0, fingerprint.0)).unzip();
+        let row = self.writer.row("SELECT heal($1, $2, $3)", &[&ids, &fingerprints, &ms(now)]).await?;
+        Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
+    }
+}
+
+pub(super) async fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
+    const HOLDS: &str =
+        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE until > $1 ORDER BY key";
+    debug_assert!(HOLDS.contains(HOLD));
+    connection.query(HOLDS, &[&ms(now)]).await?.iter().map(rows::hold).collect()
+}

@@ -1,0 +1,73 @@
+//! The schema and how it grows: forward only, each step in a transaction, one node at a time.
+
+use super::connection::Connection;
+use crate::store::{Result, StoreError};
+
+/// What was released is never edited, only followed.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/postgres_0001_first.sql")];
+
+/// The program's own part, made anew with every step.
+const FUNCTIONS: &str = include_str!("functions.sql");
+
+/// What every connection begins with: our schema alone, durable commits, and no statement that hangs for ever.
+pub(super) const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
+     SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
+
+const FIRST: &str = "CREATE SCHEMA IF NOT EXISTS forgebell;
+     CREATE TABLE IF NOT EXISTS forgebell.schema_version (version bigint NOT NULL)";
+
+/// Brings the schema to this version, or says why not.
+pub(super) async fn migrate(connection: &Connection) -> Result<()> {
+    connection.batch(&alone(FIRST)).await?;
+    let found = version(connection).await?;
+    for (number, sql) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+        // Another node may have been quicker: then the table is there already, and the step is none of ours.
+        let step = alone(&format!(
+            "DO $step$ BEGIN IF (SELECT coalesce(max(version), 0) FROM schema_version) >= {number} THEN RETURN; END IF;
+             EXECUTE $sql${sql}$sql$; DELETE FROM schema_version; INSERT INTO schema_version VALUES ({number}); END $step$"
+        ));
+        connection.batch(&step).await?;
+    }
+    // Nothing in it is data, so that a node of the same version changes nothing by making it again.
+    connection.batch(&alone(FUNCTIONS)).await
+}
+
+/// For a command beside the daemon: it takes the store as it is, or not at all.
+pub(super) async fn expect_current(connection: &Connection) -> Result<()> {
+    let found = connection
+        .query("SELECT to_regclass('forgebell.schema_version') IS NOT NULL", &[])
+        .await?
+        .first()
+        .is_some_and(|row| row.get(0));
+    let found = if found { version(connection).await? } else { 0 };
+    if found == known() {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!(
+        "the database has schema version {found}, and this program works with {}: start its daemon once, and it brings \
+         the store up to date",
+        known()
+    )))
+}
+
+/// A transaction that waits for every other of its kind.
+fn alone(sql: &str) -> String {
+    format!("BEGIN; SELECT pg_advisory_xact_lock(1178752364); {sql}; COMMIT")
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("a list of migrations is short")
+}
+
+async fn version(connection: &Connection) -> Result<i64> {
+    let row = connection.row("SELECT coalesce(max(version), 0) FROM schema_version", &[]).await?;
+    let found: i64 = row.get(0);
+    if found > known() {
+        return Err(StoreError::Broken(format!(
+            "the database was written by a newer forgebell (schema version {found}, this one knows {}): run that version, \
+             or name another database (`store.url`)",
+            known()
+        )));
+    }
+    Ok(found)
+}

@@ -1,0 +1,201 @@
+//! What PostgreSQL alone promises. The contract itself is in [`crate::store::suite`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Heard, Postgres};
+use crate::event::{Event, EventId};
+use crate::integration::IntegrationId;
+use crate::settings::Secret;
+use crate::store::suite::private_postgres::database;
+use crate::store::{
+    AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
+    Origin, Outbox, Settled, StoreError,
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+fn node(name: &str) -> NodeId {
+    NodeId(name.into())
+}
+
+fn lease(name: &str, now: Timestamp) -> Lease {
+    Lease { node: node(name), until: now + SignedDuration::from_secs(60) }
+}
+
+async fn store() -> (Postgres, Secret) {
+    let url = Secret::new(database());
+    (Postgres::open(&url, None).await.unwrap(), url)
+}
+
+fn event(id: &str, subject: &str) -> Event {
+    let raw = format!(r#"{{"object_kind":"push","ref":"refs/heads/{subject}"}}"#);
+    Event::decode(EventId::new(id).unwrap(), at(0), raw.into()).unwrap()
+}
+
+/// One event with one delivery to `hook`, in a lane of its own; leased to `name`, where that may be.
+async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -> Delivery {
+    let delivery = NewDelivery {
+        integration: IntegrationId::new("slack"),
+        target: "".into(),
+        destination: "hook".into(),
+        lane: Lane(id.bytes().map(i64::from).sum()),
+        lease: name.map(|name| lease(name, now)),
+    };
+    let dispatched = Dispatched {
+        event: Arc::new(event(id, "main")),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        deliveries: vec![delivery],
+    };
+    let mut written = store.enqueue(vec![dispatched], now).await.unwrap();
+    written.remove(0).remove(0).unwrap()
+}
+
+async fn claim(store: &Postgres, name: &str, now: Timestamp) -> usize {
+    let claim = Claim { destinations: vec!["hook".into()], limit: 10, lease: lease(name, now), now };
+    store.claim(claim).await.unwrap().remove(0).deliveries.len()
+}
+
+async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timestamp) {
+    let record =
+        AttemptRecord { at: now, latency_ms: 3, outcome: "delivered", status: None, note: String::new() };
+    let settled = Settled {
+        delivery: delivery.id,
+        state: NewState::Delivered,
+        attempts: 1,
+        record,
+        hold: None,
+        lift: None,
+        at: now,
+    };
+    store.settle(&node(name), vec![settled]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_destination_is_worked_by_one_node_at_a_time() {
+    let (store, _) = store().await;
+    let first = write(&store, "e1", Some("a"), at(0)).await;
+    assert!(first.leased, "nobody worked it");
+    let second = write(&store, "e2", Some("b"), at(1)).await;
+    assert!(!second.leased, "a works it");
+    assert_eq!(claim(&store, "b", at(2)).await, 0);
+    deliver(&store, "a", &first, at(3)).await;
+    assert_eq!(claim(&store, "b", at(4)).await, 0, "what a sent last is in a's memory");
+    assert_eq!(claim(&store, "a", at(10)).await, 1, "so a gets the other one's too");
+    deliver(&store, "a", &second, at(11)).await;
+    write(&store, "e3", None, at(12)).await;
+    assert_eq!(claim(&store, "b", at(69)).await, 0);
+    assert_eq!(claim(&store, "b", at(70)).await, 1, "a has not come for a lease's time");
+    assert_eq!(claim(&store, "a", at(71)).await, 0);
+}
+
+#[tokio::test]
+async fn a_node_that_ends_leaves_its_destinations_soon() {
+    let (store, _) = store().await;
+    write(&store, "e1", Some("a"), at(0)).await;
+    store.recover(&node("a"), at(1)).await.unwrap();
+    assert_eq!(claim(&store, "b", at(15)).await, 0, "the pace of what it sent last");
+    assert_eq!(claim(&store, "b", at(16)).await, 1);
+}
+
+#[tokio::test]
+async fn renewing_keeps_what_a_node_has_rows_of() {
+    let (store, _) = store().await;
+    write(&store, "e1", Some("a"), at(0)).await;
+    write(&store, "e2", None, at(0)).await;
+    store.renew(lease("a", at(50))).await.unwrap();
+    assert_eq!(claim(&store, "b", at(100)).await, 0);
+    assert_eq!(claim(&store, "b", at(110)).await, 2);
+}
+
+#[tokio::test]
+async fn two_nodes_of_one_name_are_one_too_many() {
+    let (store, url) = store().await;
+    let _first = store.news(&node("a"), Duration::ZERO).await.unwrap();
+    let other = Postgres::open(&url, None).await.unwrap();
+    let Err(StoreError::Broken(why)) = other.news(&node("a"), Duration::ZERO).await.map(drop) else {
+        panic!("two of a name")
+    };
+    assert!(why.contains("`a`") && why.contains("node.name"), "{why}");
+    assert!(other.news(&node("b"), Duration::ZERO).await.is_ok());
+}
+
+#[tokio::test]
+async fn nodes_hear_of_what_others_write() {
+    let (store, url) = store().await;
+    let other = Postgres::open(&url, None).await.unwrap();
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let listening = store.news(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
+    let told_of = async {
+        write(&other, "e1", None, at(0)).await;
+        assert_eq!(heard.recv().await, Some(Heard::Stored("hook".into())));
+        assert!(other.push(&event("e2", "main"), at(0)).await.unwrap());
+        assert_eq!(heard.recv().await, Some(Heard::Arrived));
+        stop.cancel();
+    };
+    tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(listening, told_of) }).await.unwrap();
+}
+
+#[tokio::test]
+async fn texts_that_postgresql_cannot_hold_lose_a_character_and_not_the_event() {
+    let (store, _) = store().await;
+    let raw = r#"{"object_kind":"push","ref":"refs/heads/a\u0000b"}"#;
+    let event = Event::decode(EventId::new("nul").unwrap(), at(0), raw.into()).unwrap();
+    assert!(store.push(&event, at(0)).await.unwrap());
+    let (_, stored) = store.peek(0, 1).await.unwrap().remove(0);
+    assert_eq!(stored.raw, raw.as_bytes());
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_not_repeated() {
+    let url = Secret::new("postgres://user:deepsecret@host:port/x");
+    let Err(error) = Postgres::open(&url, None).await else { panic!("it opened") };
+    assert!(error.to_string().contains("store.url") && !error.to_string().contains("deepsecret"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_unavailable_and_a_broken_connection_comes_back() {
+    let Err(away) = Postgres::open(&Secret::new("postgres://x@127.0.0.1:1/x"), None).await else {
+        panic!("it opened")
+    };
+    assert!(matches!(away, StoreError::Unavailable(_)), "{away}");
+    let (store, url) = store().await;
+    store.ping().await.unwrap();
+    let other = Postgres::open(&url, None).await.unwrap();
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+         AND pid <> pg_backend_pid()";
+    other.writer.query(kill, &[]).await.unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while store.ping().await.is_err() {
+        assert!(std::time::Instant::now() < until, "it does not come back");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_program_is_left_alone() {
+    let (store, url) = store().await;
+    store.writer.query("UPDATE schema_version SET version = 99", &[]).await.unwrap();
+    for opened in [Postgres::open(&url, None).await, Postgres::open_shared(&url, None).await] {
+        let error = opened.map(drop).unwrap_err().to_string();
+        assert!(error.contains("newer forgebell (schema version 99"), "{error}");
+    }
+    let empty = Secret::new(database());
+    let error = Postgres::open_shared(&empty, None).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("start its daemon once"), "{error}");
+}
+
+#[tokio::test]
+async fn nodes_that_start_together_bring_the_schema_up_once() {
+    let url = Secret::new(database());
+    let opening = (0..4).map(|_| Postgres::open(&url, None));
+    for opened in futures_util::future::join_all(opening).await {
+        opened.unwrap().ping().await.unwrap();
+    }
+}

@@ -1,0 +1,139 @@
+//! A private PostgreSQL, one for a test binary, a database for each who asks. It ends with the process that started it.
+//!
+//! The store's own suite takes this file in as well.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, mpsc};
+use std::time::{Duration, Instant};
+
+/// Debian's package has no PostgreSQL of root's, and PostgreSQL runs as no root: then it is run as nobody.
+const NOBODY: &str = "65534";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub struct Postgres {
+    port: u16,
+    folder: PathBuf,
+    bin: PathBuf,
+    databases: AtomicUsize,
+}
+
+static RUNNING: LazyLock<Postgres> = LazyLock::new(Postgres::start);
+
+/// A new, empty database: its URL.
+pub fn database() -> String {
+    let server = &*RUNNING;
+    let name = format!("t{}", server.databases.fetch_add(1, Ordering::Relaxed));
+    server.run(&format!("CREATE DATABASE {name}"));
+    format!("postgres://forgebell@127.0.0.1:{}/{name}", server.port)
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let bin = bin();
+        sweep();
+        let folder = std::env::temp_dir().join(format!("forgebell-postgres-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        if is_root() {
+            let owned = Command::new("chown").arg(NOBODY).arg(&folder).status();
+            assert!(owned.is_ok_and(|status| status.success()), "cannot hand {} to nobody", folder.display());
+        }
+        let data = folder.join("data");
+        let made = as_nobody(&bin.join("initdb"))
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--username=forgebell",
+                "-D",
+            ])
+            .arg(&data)
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port();
+        let server = Self { port, folder, bin, databases: AtomicUsize::new(0) };
+        server.launch(data);
+        server
+    }
+
+    /// The thread that starts it lives as long as the process: when that ends, the system ends the server.
+    fn launch(&self, data: PathBuf) {
+        let (bin, folder, port) = (self.bin.clone(), self.folder.clone(), self.port);
+        let (started, wait) = mpsc::channel::<io::Result<()>>();
+        std::thread::spawn(move || {
+            let log = std::fs::File::create(folder.join("log")).expect("a log");
+            let mut server = as_nobody(&bin.join("postgres"));
+            server.arg("-D").arg(data).arg("-k").arg(&folder).args(["-p", &port.to_string()]);
+            for setting in ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"] {
+                server.args(["-c", setting]);
+            }
+            let child = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+            let _ = started.send(child.as_ref().map(drop).map_err(|error| io::Error::from(error.kind())));
+            loop {
+                std::thread::park();
+            }
+        });
+        wait.recv().expect("the thread lives").expect("postgres starts");
+        let until = Instant::now() + PATIENCE;
+        while !self.answers("postgres", "SELECT 1") {
+            assert!(Instant::now() < until, "PostgreSQL does not answer; see {}/log", self.folder.display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn run(&self, sql: &str) {
+        assert!(self.answers("postgres", sql), "{sql}");
+    }
+
+    fn answers(&self, database: &str, sql: &str) -> bool {
+        let port = self.port.to_string();
+        let asked = Command::new(self.bin.join("psql"))
+            .args(["-qX", "-h", "127.0.0.1", "-p", &port, "-U", "forgebell", "-d", database, "-c", sql])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        asked.is_ok_and(|status| status.success())
+    }
+}
+
+/// The newest PostgreSQL that Debian's packages have put here.
+fn bin() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let bins = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists());
+    bins.max().expect("PostgreSQL is missing: install Debian's package postgresql, or run tests/run.sh")
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
+}
+
+/// The program, as nobody if we are root; it ends at once when the thread that started it does.
+fn as_nobody(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "QUIT"]);
+    if is_root() {
+        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+    }
+    command.arg(program).current_dir("/");
+    command
+}
+
+/// Removes what test runs left that are no more.
+fn sweep() {
+    for folder in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = folder.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix("forgebell-postgres-")) else {
+            continue;
+        };
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
