@@ -175,6 +175,41 @@ async fn a_wrong_password_loses_nothing_and_is_healed_by_the_right_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_trusted_by_its_certificate_or_by_the_operators_word() {
+    let exim = Exim::start(Door::Encrypted).await;
+    let home = Home::new(&integrations("ada@example.com")).with(&[
+        "smtp.host=localhost",
+        &format!("smtp.port={}", exim.port),
+        "smtp.tls=implicit",
+        "mail.from=bell@forge.example.com",
+    ]);
+    let daemon = home.start().await;
+    daemon.send("push-1", push("Fix")).await;
+    let waits = eventually("the mail waits", std::time::Duration::from_secs(30), async || {
+        let waiting = home.deliveries(Some(State::Waiting)).await;
+        waiting.into_iter().find(|line| line.last_note.is_some())
+    })
+    .await;
+    daemon.stop().await;
+    let why = waits.last_note.unwrap_or_default();
+    assert!(why.contains("UnknownIssuer") && why.contains("smtp.ca_file"), "{why}");
+    assert!(exim.delivered().is_empty(), "nothing was shown to a stranger");
+
+    time_passes(&home);
+    let home = home.with(&[&format!("smtp.ca_file={}", exim.certificate())]);
+    let daemon = home.start().await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+
+    let home = home.with(&["smtp.ca_file=", "smtp.verify=false"]);
+    let daemon = home.start().await;
+    daemon.send("push-2", push("Again")).await;
+    home.until(State::Delivered, 2).await;
+    daemon.stop().await;
+    exim.until_delivered(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_breaks_off_gets_the_same_mail_again() {
     let faults =
         [Fault::AtOnce, Fault::AtRecipient, Fault::WithinContent, Fault::Closing, Fault::AfterTheDot];
