@@ -10,7 +10,7 @@ as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if ! has cargo; then
-  echo "missing: cargo, of Rust 1.89 or newer; https://rustup.rs installs it, and this system's packages may" >&2
+  echo "missing: cargo, of Rust 1.91 or newer; https://rustup.rs installs it, and this system's packages may" >&2
   exit 1
 fi
 
@@ -26,6 +26,7 @@ has irkerd || missing+=(irker)
 [ -x /usr/sbin/exim4 ] || missing+=(exim4-daemon-light)
 has chromium || missing+=(chromium)
 has node || missing+=(nodejs)
+has python3 || missing+=(python3)
 has npm || missing+=(npm)
 
 # In a subshell, so that its trap is done when it is.
@@ -63,7 +64,7 @@ else
 fi
 
 # Not --all-targets: that would run the benches too.
-step "tests: library, program, and tests/it with a private RabbitMQ"
+step "tests: library, program, and tests/it with private servers of every kind"
 cargo test --lib --bins --tests
 
 step "tests: examples in the documentation"
