@@ -86,6 +86,8 @@ pub struct TcpRequest {
     pub body: Bytes,
     /// For the whole of it: connecting, writing, closing.
     pub timeout: Duration,
+    /// Whom the service will call for us, host and port: it may go nowhere that we may not.
+    pub onward: Vec<(String, u16)>,
 }
 
 impl fmt::Debug for TcpRequest {
@@ -272,7 +274,7 @@ pub enum Failure {
         wide: bool,
     },
     /// It answers, but will not take this one now (a mailbox that is full, a greylist): again on schedule, not before
-    /// `wait`, and nobody else waits for it.
+    /// `wait`, for as long as the news is worth telling; and nobody else waits for it.
     Deferred { wait: Option<Duration>, why: String },
     /// It takes nothing from us at all until somebody changes something (a relay that refuses our login): the whole
     /// destination waits, and no attempt is counted.

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -125,9 +126,7 @@ pub async fn run(
     }
 
     let stop_rest = CancellationToken::new();
-    if let Some(news) = news {
-        tasks.spawn(hear(news, intake.clone(), Arc::clone(&arrived), stop_rest.clone()));
-    }
+    let mut hearing = tasks.spawn(hear(news, intake.clone(), Arc::clone(&arrived), stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(house);
@@ -147,15 +146,9 @@ pub async fn run(
     info!(%address, integrations = catalog.load().len(), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
-    // These end when they are told to. If one ends before, it is a bug of ours, and a daemon that takes events in and tells
-    // nobody is worse than one that ends and is started again.
-    let broken = tokio::select! {
-        () = shutdown.cancelled() => None,
-        ended = &mut delivering => Some(format!("the deliverer ended: {ended:?}")),
-        ended = futures_util::future::select_all(&mut sources) => Some(format!("a source ended: {:?}", ended.0)),
-    };
-    if let Some(why) = broken {
-        anyhow::bail!(why);
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        why = until_broken(&mut delivering, &mut sources, &mut hearing) => anyhow::bail!(why),
     }
 
     info!("stopping");
@@ -185,6 +178,23 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
+/// What never ends by itself: if one of these does, it is a bug of ours or another node's claim to our name, and a daemon
+/// that takes events in and tells nobody is worse than one that ends and is started again.
+async fn until_broken(
+    delivering: &mut JoinHandle<()>,
+    sources: &mut [JoinHandle<()>],
+    hearing: &mut JoinHandle<crate::store::Result<()>>,
+) -> String {
+    tokio::select! {
+        ended = delivering => format!("the deliverer ended: {ended:?}"),
+        ended = futures_util::future::select_all(sources) => format!("a source ended: {:?}", ended.0),
+        ended = hearing => match ended {
+            Ok(Err(why)) => why.to_string(),
+            ended => format!("the listener to other nodes ended: {ended:?}"),
+        },
+    }
+}
+
 /// The store that is configured; one that nodes share brings news of the others.
 async fn open_store(
     config: &crate::store::Config,
@@ -203,8 +213,17 @@ async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
     }
 }
 
-/// Hands on what other nodes wrote.
-async fn hear(news: News, intake: Intake, arrived: Arc<Notify>, stop: CancellationToken) {
+/// Hands on what other nodes wrote, where there are any.
+async fn hear(
+    news: Option<News>,
+    intake: Intake,
+    arrived: Arc<Notify>,
+    stop: CancellationToken,
+) -> crate::store::Result<()> {
+    let Some(news) = news else {
+        stop.cancelled().await;
+        return Ok(());
+    };
     let (told, mut heard) = mpsc::unbounded_channel();
     let listening = news.run(told, stop);
     let handing_on = async {
@@ -215,7 +234,7 @@ async fn hear(news: News, intake: Intake, arrived: Arc<Notify>, stop: Cancellati
             }
         }
     };
-    tokio::join!(listening, handing_on);
+    tokio::join!(listening, handing_on).0
 }
 
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.

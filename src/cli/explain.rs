@@ -258,6 +258,7 @@ pub(super) fn every_payload() -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters;
     use crate::event::{Trigger, sample};
 
     const PROVISIONING: &str = r##"
@@ -314,8 +315,12 @@ mod tests {
         let event = sample(Trigger::Push);
         let switches = Switches::default();
         for integration in snapshot.integrations() {
+            let entry = adapters::find(integration.slug).unwrap();
+            let channels = integration.channels.for_trigger(Trigger::Push);
+            let target = entry.targets(&integration.settings, &event, channels).swap_remove(0);
             switches.switch_off(
-                integration.id.clone(),
+                &integration.id,
+                &entry.destination(&integration.settings, &target),
                 integration.fingerprint,
                 "answered 404: no_service".to_owned(),
             );

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::adapters::Installation;
 use crate::wire::Config as Wire;
+use crate::wire::smtp::Config as Smtp;
 use tree::Tree;
 
 /// The default configuration, commented: what `config/default.toml` holds.
@@ -175,7 +176,10 @@ impl Config {
                 http: http?,
                 amqp: amqp?,
                 store: store?,
-                wire: Wire { smtp: smtp?, ..with_proxies(wire?, proxies) },
+                wire: Wire {
+                    smtp: Smtp { mail_domain: mail.as_ref()?.domain().to_owned(), ..smtp? },
+                    ..with_proxies(wire?, proxies)
+                },
                 installation: Installation { mail: mail?, forge: forge? },
                 pace: pace?,
                 delivery: delivery?,

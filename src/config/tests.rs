@@ -33,7 +33,9 @@ fn the_defaults_are_a_configuration() {
 #[test]
 fn the_wires_own_defaults_are_the_documented_ones() {
     let config = Config::load(Sources::default()).expect("defaults without a mistake");
-    assert_eq!(config.wire, Wire::default());
+    let mut wire = config.wire;
+    assert_eq!(std::mem::take(&mut wire.smtp.mail_domain), "localhost", "filled in from mail.from");
+    assert_eq!(wire, Wire::default());
     assert_eq!(config.pace, crate::wire::pace::Config::default());
 }
 

@@ -75,7 +75,7 @@ impl Attempts {
         if !integration.active {
             return Err(cancelled("the integration is not active any more".to_owned()));
         }
-        if let Some(why) = self.switches.off(&integration) {
+        if let Some(why) = self.switches.off(&integration, &delivery.destination) {
             return Err(Report::unsent(Outcome::SwitchedOff(format!(
                 "the integration is switched off: {why}"
             ))));

@@ -61,7 +61,7 @@ pub(super) struct Bounds {
 }
 
 /// A rest that is longer than this frees the memory: the jobs go back to the store.
-const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
+pub(super) const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Board {
@@ -320,6 +320,35 @@ impl Board {
         self.consider(key, now);
         self.let_go(&back);
         back
+    }
+
+    /// What is in memory, queued or in flight.
+    pub(super) fn rows(&self) -> Vec<DeliveryId> {
+        self.held.iter().copied().collect()
+    }
+
+    /// These rows are another's: those that are queued go, without a word to the store.
+    pub(super) fn forget(&mut self, lost: &[DeliveryId], now: Timestamp) {
+        if lost.is_empty() {
+            return;
+        }
+        let lost: HashSet<DeliveryId> = lost.iter().copied().collect();
+        let mut touched = Vec::new();
+        for (key, destination) in &mut self.destinations {
+            let before = destination.queue.len();
+            destination
+                .queue
+                .retain(|job| !lost.contains(&job.delivery.id) || !self.held.remove(&job.delivery.id));
+            let gone = before - destination.queue.len();
+            if gone > 0 {
+                self.queued -= gone;
+                destination.note_stored();
+                touched.push(Arc::clone(key));
+            }
+        }
+        for key in touched {
+            self.consider(&key, now);
+        }
     }
 
     fn let_go(&mut self, jobs: &[Job]) {

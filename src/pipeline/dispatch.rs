@@ -236,12 +236,16 @@ pub fn verdicts(
     let concerned = catalog.concerned(event).into_iter();
     concerned
         .map(|integration| {
-            let verdict = match rules::wants(&integration, event, &facts) {
-                Err(why) => Verdict::Not(why),
-                Ok(()) => match switches.off(&integration) {
-                    Some(why) => Verdict::SwitchedOff { why, waits: deliveries(&integration, event) },
-                    None => Verdict::Sends(deliveries(&integration, event)),
-                },
+            let verdict = if let Err(why) = rules::wants(&integration, event, &facts) {
+                Verdict::Not(why)
+            } else {
+                let deliveries = deliveries(&integration, event);
+                // Where only some of its addresses are off, those wait and the others are told.
+                let off = |delivery: &NewDelivery| switches.off(&integration, &delivery.destination);
+                match deliveries.iter().map(off).reduce(Option::and).flatten() {
+                    Some(why) => Verdict::SwitchedOff { why, waits: deliveries },
+                    None => Verdict::Sends(deliveries),
+                }
             };
             (integration, verdict)
         })

@@ -41,8 +41,10 @@ const NAMED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 const BREAKER_INITIAL: Duration = Duration::from_secs(5);
 /// The first wait for somebody to mend settings, and the longest.
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
-/// The first wait for a dead address to be confirmed, and the longest.
-const GONE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(4 * 3600));
+/// The first wait for a dead address to be confirmed, as so many of the schedule's first waits (30 s), and the longest.
+const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
+/// The longest wait of what a service will not take now.
+const DEFERRED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
 const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The first wait after being throttled by a service that names none, and the longest.
@@ -99,10 +101,14 @@ pub enum Consequence {
         until: Timestamp,
         wide: bool,
     },
+    /// The destination wants something of the operator. It is left alone for as long as this daemon runs.
+    LeaveAlone(Timestamp),
     /// This integration's way to this target leads nowhere.
     HoldRoute(Timestamp),
     /// One more confirmation that the address is dead; `switch_off` where that was enough of them.
     Confirmed {
+        /// Until then nobody asks on this way, and what is found all the same confirms nothing more.
+        until: Timestamp,
         switch_off: bool,
     },
     None,
@@ -139,13 +145,15 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
     match failure {
         Failure::Rejected(_) => ended(NewState::Failed, true, Consequence::Answers),
         Failure::Gone { confirmations, .. } => {
-            // It waits like what is wrongly configured: when somebody corrects the address, it is told after all.
-            let until = after(of.now, doubling(GONE, of.strikes));
+            // It waits like what is wrongly configured, and so do the others on the same way: services call an address dead
+            // for a moment too, and a hundred in that moment confirm no more than one.
+            let first = policy.retry.initial.saturating_mul(GONE.0);
+            let until = after(of.now, doubling((first, GONE.1), of.strikes));
             let switch_off = of.strikes + 1 >= u32::from(*confirmations);
             Ruling {
                 state: NewState::Waiting(until),
                 counts: false,
-                consequence: Consequence::Confirmed { switch_off },
+                consequence: Consequence::Confirmed { until, switch_off },
             }
         }
         Failure::Misconfigured(_) => {
@@ -156,14 +164,12 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
                 consequence: Consequence::HoldRoute(until),
             }
         }
-        Failure::ShutOut(_) => {
-            let until = after(of.now, doubling(SHUT_OUT, of.strikes));
-            Ruling {
-                state: NewState::Waiting(until),
-                counts: false,
-                consequence: Consequence::HoldDestination { until, wide: false },
-            }
-        }
+        // The row is due: whoever starts the daemon anew, with other settings perhaps, has it tried at once.
+        Failure::ShutOut(_) => Ruling {
+            state: NewState::Waiting(of.now),
+            counts: false,
+            consequence: Consequence::LeaveAlone(after(of.now, doubling(SHUT_OUT, of.strikes))),
+        },
         Failure::Throttled { wait, wide, .. } => {
             let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
             // The wait is a floor: a little more, so that those who wait for the same end do not start together.
@@ -175,11 +181,9 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
             }
         }
         Failure::Deferred { wait, .. } => {
-            // The destination is well: its others go on.
-            if of.attempts + 1 >= policy.retry.attempts {
-                return ended(NewState::Failed, true, Consequence::Answers);
-            }
-            let delay = again(of, policy, *wait);
+            // The destination is well: its others go on. This one comes again until the news is too old: a mailbox that is
+            // full stays so for hours, and says so each time.
+            let delay = again(of, policy, *wait).min(DEFERRED_MAX);
             Ruling {
                 state: NewState::Waiting(after(of.now, delay)),
                 counts: true,

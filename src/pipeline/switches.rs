@@ -1,18 +1,19 @@
-//! Integrations that were switched off because their address is dead, until their settings change.
+//! Addresses of integrations that were switched off because they are dead, until the settings change.
 //!
-//! What is meant for them is written all the same, and waits: when somebody corrects the address in time, it is told.
+//! An integration may have several (a webhook for each kind of event): only the dead one is off. What is meant for it is
+//! written all the same, and waits: when somebody corrects the address in time, it is told.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::integration::{Fingerprint, Integration, IntegrationId};
-use crate::store::Hold;
+use crate::store::{Hold, switch_key};
 
-/// Which integrations are off, and why. Shared by attempts, which leave them alone, and whoever explains.
+/// Which addresses are off, and why. Shared by attempts, which leave them alone, and whoever explains.
 #[derive(Clone, Debug, Default)]
-pub struct Switches(Arc<RwLock<HashMap<IntegrationId, Off>>>);
+pub struct Switches(Arc<RwLock<HashMap<Arc<str>, Off>>>);
 
-/// One integration that is off.
+/// One address that is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Off {
     pub why: String,
@@ -21,24 +22,28 @@ pub struct Off {
 }
 
 impl Switches {
-    /// Why this integration is off, if it is.
-    pub fn off(&self, integration: &Integration) -> Option<String> {
+    /// Why this integration's way to a destination is off, if it is.
+    pub fn off(&self, integration: &Integration, destination: &str) -> Option<String> {
         let switches = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let off = switches.get(&integration.id)?;
+        if switches.is_empty() {
+            return None; // the ordinary case: no key need be made to look it up
+        }
+        let off = switches.get(&switch_key(&integration.id, destination))?;
         (off.under == integration.fingerprint).then(|| off.why.clone())
     }
 
     /// Switches one off.
-    pub fn switch_off(&self, id: IntegrationId, under: Fingerprint, why: String) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, Off { why, under });
+    pub fn switch_off(&self, id: &IntegrationId, destination: &str, under: Fingerprint, why: String) {
+        let key = switch_key(id, destination);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, Off { why, under });
     }
 
     /// Takes up what the store remembers.
     pub fn restore(&self, holds: &[Hold]) {
         let off = holds.iter().filter(|hold| hold.key.starts_with("off:"));
         let off = off.filter_map(|hold| {
-            let (id, under) = hold.made_under.clone()?;
-            Some((id, Off { why: hold.why.clone(), under }))
+            let (_, under) = hold.made_under.clone()?;
+            Some((Arc::clone(&hold.key), Off { why: hold.why.clone(), under }))
         });
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = off.collect();
     }

@@ -4,6 +4,7 @@
 //! whose earlier row has only just begun to wait. While the store is away, what was said waits here, in order; the
 //! deliverer goes on with what it has in memory and then stands still, because nothing new can be claimed or enqueued.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub(super) enum Word {
     Release(DeliveryId),
     Claim(DestinationKey),
     /// Prolong the leases of what is in memory.
-    Renew,
+    Renew(Vec<DeliveryId>),
     /// Find destinations whose rows wait.
     Look,
 }
@@ -35,6 +36,11 @@ pub(super) enum Heard {
     Waiting(Vec<(DestinationKey, Timestamp)>),
     /// So many settlements are safe.
     Written(usize),
+    /// Leases were prolonged, asked for at this moment; these rows are somebody else's by now.
+    Renewed {
+        asked: Timestamp,
+        lost: Vec<DeliveryId>,
+    },
 }
 
 pub(super) struct Writer {
@@ -61,7 +67,7 @@ struct Batch {
     settle: Vec<Settled>,
     release: Vec<DeliveryId>,
     claim: Vec<DestinationKey>,
-    renew: bool,
+    renew: Option<Vec<DeliveryId>>,
     look: bool,
 }
 
@@ -73,7 +79,7 @@ impl Batch {
                 Word::Settle(settled) => batch.settle.push(*settled),
                 Word::Release(row) => batch.release.push(row),
                 Word::Claim(key) => batch.claim.push(key),
-                Word::Renew => batch.renew = true,
+                Word::Renew(rows) => batch.renew = Some(rows),
                 Word::Look => batch.look = true,
             }
         }
@@ -97,11 +103,8 @@ impl Writer {
         if !batch.release.is_empty() {
             insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
         }
-        if batch.renew {
-            // Not insisted on: the next renewal comes before the leases lapse.
-            if let Err(error) = self.outbox.renew(self.new_lease()).await {
-                warn!(%error, "cannot renew leases");
-            }
+        if let Some(rows) = batch.renew {
+            self.renew(rows).await;
         }
         if !batch.claim.is_empty() {
             for destinations in batch.claim.chunks(CLAIMS_AT_ONCE) {
@@ -144,6 +147,19 @@ impl Writer {
         };
         // The deliverer is gone only when the whole is stopping; its leases are given back then.
         let _ = self.heard.send(heard);
+    }
+
+    /// Not insisted on: the next renewal comes before the leases lapse.
+    async fn renew(&self, mut rows: Vec<DeliveryId>) {
+        let asked = self.clock.now();
+        match self.outbox.renew(self.new_lease(), &rows).await {
+            Ok(own) => {
+                let own: HashSet<DeliveryId> = own.into_iter().collect();
+                rows.retain(|row| !own.contains(row));
+                let _ = self.heard.send(Heard::Renewed { asked, lost: rows });
+            }
+            Err(error) => warn!(%error, "cannot renew leases"),
+        }
     }
 
     async fn look(&self) {

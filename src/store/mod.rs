@@ -236,8 +236,9 @@ pub trait Outbox: Send + Sync {
     /// Gives a node's leases back: the rows are as due as they were. Rows that it has not leased are left alone.
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()>;
 
-    /// Prolongs all leases of a node.
-    async fn renew(&self, lease: Lease) -> Result<()>;
+    /// Prolongs a node's leases of these rows, and answers which of them are still its own. A lease that nobody knows of
+    /// (the answer to a claim was lost on its way) is not prolonged, and lapses.
+    async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Ends all leases of a node, whether a former life left them behind or its life is about to end. A store that one node
     /// has to itself ends whatever leases there are: the node may have had another name.
@@ -333,9 +334,9 @@ pub fn route_key(integration: &IntegrationId, target: &str) -> Arc<str> {
     format!("route:{integration}>{target}").into()
 }
 
-/// The key of a hold that switches an integration off.
-pub fn switch_key(integration: &IntegrationId) -> Arc<str> {
-    format!("off:{integration}").into()
+/// The key of a hold that switches one of an integration's addresses off.
+pub fn switch_key(integration: &IntegrationId, destination: &str) -> Arc<str> {
+    format!("off:{integration}>{destination}").into()
 }
 
 /// Bytes that are no event.

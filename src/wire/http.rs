@@ -16,6 +16,9 @@ use super::smtp::Relay;
 use super::{Config, SendError, Transport, tcp};
 use crate::call::{HttpRequest, HttpResponse, Method, Reach, Request, Response};
 
+/// How long it is kept that a question got no good answer.
+const KEEP_FAILURES: Duration = Duration::from_secs(60);
+
 const USER_AGENT: &str = concat!("Forgebell/", env!("CARGO_PKG_VERSION"));
 
 /// Why no client could be made: the settings or the system are to blame.
@@ -72,14 +75,12 @@ impl Wire {
             return outcome.clone();
         }
         if let Some(kept) = self.kept.get(&request.url) {
-            return Ok(kept);
+            return kept;
         }
         let answer = self.ask(request).await;
-        if let Ok(response) = &answer
-            && (200..=299).contains(&response.status)
-        {
-            self.kept.put(&request.url, response, keep);
-        }
+        let is_good = answer.as_ref().is_ok_and(|response| (200..=299).contains(&response.status));
+        // Who refuses or is away is not asked by the next hundreds one after another.
+        self.kept.put(&request.url, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
         *outcome = Some(answer.clone());
         answer
     }

@@ -30,7 +30,7 @@ pub(super) struct Kept {
 struct Answer {
     url: Url,
     until: Instant,
-    response: HttpResponse,
+    outcome: Result<HttpResponse, SendError>,
 }
 
 impl Kept {
@@ -48,20 +48,20 @@ impl Kept {
         asking
     }
 
-    pub(super) fn get(&self, url: &Url) -> Option<HttpResponse> {
+    pub(super) fn get(&self, url: &Url) -> Option<Result<HttpResponse, SendError>> {
         let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         kept.retain(|answer| answer.until > now);
-        kept.iter().find(|answer| answer.url == *url).map(|answer| answer.response.clone())
+        kept.iter().find(|answer| answer.url == *url).map(|answer| answer.outcome.clone())
     }
 
-    /// Keeps an answer, at the cost of the oldest.
-    pub(super) fn put(&self, url: &Url, response: &HttpResponse, keep: Duration) {
+    /// Keeps an answer, or that there was none, at the cost of the oldest.
+    pub(super) fn put(&self, url: &Url, outcome: &Result<HttpResponse, SendError>, keep: Duration) {
         let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|answer| answer.url != *url);
-        kept.push_back(Answer { url: url.clone(), until: Instant::now() + keep, response: response.clone() });
-        let bytes =
-            |kept: &VecDeque<Answer>| kept.iter().map(|answer| answer.response.body.len()).sum::<usize>();
+        kept.push_back(Answer { url: url.clone(), until: Instant::now() + keep, outcome: outcome.clone() });
+        let size = |answer: &Answer| answer.outcome.as_ref().map_or(0, |response| response.body.len());
+        let bytes = |kept: &VecDeque<Answer>| kept.iter().map(size).sum::<usize>();
         while kept.len() > MOST || bytes(&kept) > MOST_BYTES {
             kept.pop_front();
         }
@@ -76,9 +76,10 @@ mod tests {
         format!("https://forge.example/{n}").parse().unwrap()
     }
 
-    fn response(bytes: usize) -> HttpResponse {
+    #[expect(clippy::unnecessary_wraps, reason = "it is what is kept")]
+    fn response(bytes: usize) -> Result<HttpResponse, SendError> {
         let at = jiff::Timestamp::UNIX_EPOCH;
-        HttpResponse { status: 200, headers: Vec::new(), body: vec![b'x'; bytes].into(), at }
+        Ok(HttpResponse { status: 200, headers: Vec::new(), body: vec![b'x'; bytes].into(), at })
     }
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -87,7 +88,7 @@ mod tests {
     async fn an_answer_is_given_again_until_its_time_is_over() {
         let kept = Kept::default();
         kept.put(&url(1), &response(3), MINUTE);
-        assert_eq!(kept.get(&url(1)).map(|response| response.body.len()), Some(3));
+        assert_eq!(kept.get(&url(1)).map(|response| response.unwrap().body.len()), Some(3));
         assert!(kept.get(&url(2)).is_none());
         tokio::time::advance(MINUTE).await;
         assert!(kept.get(&url(1)).is_none());
@@ -99,7 +100,7 @@ mod tests {
         let (first, second) = (kept.asking(&url(1)), kept.asking(&url(1)));
         let mut outcome = first.lock().await;
         assert!(outcome.is_none() && second.try_lock().is_err());
-        *outcome = Some(Ok(response(3)));
+        *outcome = Some(response(3));
         drop(outcome);
         assert!(second.lock().await.is_some(), "it hears what the first was told");
         assert!(kept.asking(&url(2)).lock().await.is_none());

@@ -24,7 +24,8 @@ use crate::call::{Bucket, BucketKey};
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Off, everything is admitted at once: for benches and for receivers of one's own.
+    /// Off, everything is admitted at once, but for what a service asked to wait with: for benches and for receivers of
+    /// one's own.
     pub enabled: bool,
     /// Multiplies every rate: 0.5 is half as fast as the services allow. Bursts stay as they are.
     pub scale: f64,
@@ -92,11 +93,13 @@ impl<C: Clock + Clone> Pace<C> {
     /// # Errors
     /// The wait.
     pub fn admit(&self, buckets: &[Bucket]) -> Result<(), Duration> {
-        if !self.config.enabled {
-            return Ok(());
-        }
         let now = self.clock.now();
         let mut limiters = self.lock();
+        if !self.config.enabled {
+            // What a service has asked for is heeded all the same.
+            let held = buckets.iter().filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
+            return held.map_or(Ok(()), Err);
+        }
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(buckets.len());
         let mut longest = None;
         for bucket in buckets {
@@ -363,6 +366,10 @@ mod tests {
         let (pace, _) = pace(Config { enabled: false, scale: 1.0 });
         assert!((0..1000).all(|_| pace.admit(&[bucket("room", SECOND, 1)]).is_ok()));
         assert!(pace.lock().by_key.is_empty());
+        let (ours, theirs) = ([bucket("room", SECOND, 1)], [bucket("other", SECOND, 1)]);
+        pace.hold(&ours, 40 * SECOND);
+        assert_eq!(pace.admit(&ours), Err(40 * SECOND), "but for what a service asked for");
+        assert_eq!(pace.admit(&theirs), Ok(()));
     }
 
     #[test]

@@ -45,9 +45,23 @@ pub(super) async fn send(
 
 /// A connection to the first that answers of the addresses that may be called.
 async fn connect(guard: &Guard, request: &TcpRequest, place: &str) -> Result<TcpStream, SendError> {
+    for (host, port) in &request.onward {
+        judge_onward(guard, host, *port).await?;
+    }
     let addresses = find(guard, request, place).await?;
     let connected = TcpStream::connect(addresses.as_slice()).await;
     connected.map_err(|error| SendError::NotSent(format!("could not connect to {place}: {}", plain(&error))))
+}
+
+/// Whether the service may call this for us: else it would be a way around the guard. A name that leads nowhere leads
+/// the service nowhere either.
+async fn judge_onward(guard: &Guard, host: &str, port: u16) -> Result<(), SendError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(found) = tokio::net::lookup_host((bare, port)).await else { return Ok(()) };
+    found
+        .into_iter()
+        .try_for_each(|address| guard.filter_tcp(host, vec![address]).map(drop))
+        .map_err(|forbidden| SendError::Refused(format!("will not have {host}:{port} called: {forbidden}")))
 }
 
 /// The addresses that may be called.
@@ -103,6 +117,7 @@ mod tests {
             port: address.port(),
             body: "{\"to\":\"irc://a/b\"}\n".into(),
             timeout: Duration::from_secs(5),
+            onward: Vec::new(),
         }
     }
 
@@ -139,6 +154,18 @@ mod tests {
         assert!(why.contains("wire.allow_tcp"), "{why}");
         let other_port = guard(&["127.0.0.1:1"]);
         assert!(matches!(send(&other_port, SECOND, &request(address)).await, Err(SendError::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_called_for_us_whom_we_may_not_call() {
+        let (_listener, address) = listener().await;
+        let guard = guard(&[&address.to_string()]);
+        for host in ["127.0.0.1", "10.0.0.5", "localhost", "[::1]"] {
+            let request = TcpRequest { onward: vec![(host.to_owned(), 6379)], ..request(address) };
+            let sent = send(&guard, SECOND, &request).await;
+            let Err(SendError::Refused(why)) = sent else { panic!("{host}: {sent:?}") };
+            assert!(why.contains(host) && why.contains("wire.allow_tcp"), "{why}");
+        }
     }
 
     #[tokio::test]

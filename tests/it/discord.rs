@@ -278,3 +278,57 @@ async fn an_address_that_is_gone_is_called_once_and_never_again() {
     assert_eq!(gone.received().len(), 1);
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_on_all_that_we_send_holds_back_other_webhooks_too() {
+    let service = Receiver::start().await;
+    let limited = json!({ "message": "You are being rate limited.", "retry_after": 3.0, "global": true });
+    let first = service
+        .at("/api/webhooks/1/token")
+        .answer_then(vec![Answer::json(429, &limited)], Answer::status(200).body(TAKEN));
+    let second = service.at("/api/webhooks/2/token").answer(Answer::status(200).body(TAKEN));
+    let other = discord(&second.url(), "").replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
+    let home = Home::new(&format!("{}{other}", discord(&first.url(), ""))).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    eventually("the limit was heard of", Duration::from_secs(20), async || {
+        let waiting = home.deliveries(Some(State::Waiting)).await;
+        waiting.into_iter().find(|line| line.last_note.as_deref().is_some_and(|note| note.contains("429")))
+    })
+    .await;
+    daemon.send("two", payload("note_issue.json")).await;
+    home.until(State::Delivered, 2).await;
+    let waited = second.received()[0].at - first.received()[0].at;
+    assert!(waited >= Duration::from_secs(3), "the other webhook was called after {waited:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_kind_of_event_whose_webhook_is_gone_costs_the_others_nothing() {
+    let service = Receiver::start().await;
+    let unknown = json!({ "message": "Unknown Webhook", "code": 10015 });
+    let gone = service.at("/api/webhooks/1/gone").answer(Answer::json(404, &unknown));
+    let well = service.at("/api/webhooks/2/token").answer(Answer::status(200).body(TAKEN));
+    let settings = discord(&well.url(), &format!("merge_request_channel = \"{}\"", gone.url()));
+    let home = Home::new(&settings.replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test"))
+        .with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    let merge_request = |iid: i64| {
+        with(&merge_request(iid), |json| {
+            json["project"]["path_with_namespace"] = json!("gitlab-org/gitlab-test");
+        })
+    };
+    daemon.send("one", merge_request(1)).await;
+    gone.wait_for(1).await;
+    eventually("its end is known", Duration::from_secs(20), async || {
+        let holds = home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
+        holds.into_iter().find(|hold| hold.key.starts_with("off:"))
+    })
+    .await;
+    daemon.send("two", payload("note_issue.json")).await;
+    daemon.send("three", merge_request(2)).await;
+    well.wait_for(1).await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    assert_eq!(gone.received().len(), 1);
+}

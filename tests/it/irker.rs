@@ -15,12 +15,18 @@ use crate::harness::wait::eventually;
 
 const NOBODY: &str = "0000000000000000000000000000000000000000";
 
-/// A home whose pushes to `mike/diaspora` are told to these; this machine's irkerd may be called, and nothing else of it.
+/// A home whose pushes to `mike/diaspora` are told to these; this machine's irkerd may be called, and have these IRC
+/// servers called, and nothing else of it.
 fn home(forge: &Forge, recipients: &str, more: &str) -> Home {
     let block = format!(
         "[[integration]]\nproject = \"mike/diaspora\"\nadapter = \"irker\"\nrecipients = \"{recipients}\"\n{more}\n"
     );
-    forge.home(&block).with(&["wire.allow_networks=", &format!("wire.allow_tcp={IRKERD}")])
+    let servers = block.match_indices("127.0.0.1:").map(|(at, _)| {
+        let end = block[at + 10..].find(|c: char| !c.is_ascii_digit()).expect("a quote follows");
+        block[at..at + 10 + end].to_owned()
+    });
+    let allowed: Vec<_> = servers.chain([IRKERD.to_string()]).collect();
+    forge.home(&block).with(&["wire.allow_networks=", &format!("wire.allow_tcp={}", allowed.join(","))])
 }
 
 /// A push, changed.

@@ -166,7 +166,7 @@ async fn a_wrong_password_loses_nothing_and_is_healed_by_the_right_one() {
     assert_eq!(home.deliveries(Some(State::Waiting)).await.len(), 2, "nothing is lost");
     assert!(exim.delivered().is_empty());
 
-    time_passes(&home);
+    // A new start tries at once.
     let home = home.with(&["smtp.password=right-s3cret"]);
     let daemon = home.start().await;
     home.until(State::Delivered, 2).await;

@@ -32,10 +32,10 @@ fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
 fn every_status_has_its_consequence() {
     every_status(entry("discord"), |status| match status {
         200..=299 => "taken",
-        401 | 404 | 410 => "gone",
+        401 | 403 | 404 | 410 => "gone",
         429 => "throttled",
         408 | 425 | 500..=599 => "unavailable",
-        300..=399 | 403 | 405 | 407 => "misconfigured",
+        300..=399 | 405 | 407 => "misconfigured",
         100..=199 | 400..=499 => "rejected",
         status => panic!("no expectation for {status}"),
     });
@@ -59,7 +59,8 @@ fn what_discord_says_is_understood() {
         (400, r#"{"code": 220003, "message": "…"}"#, "misconfigured"),
         (400, r#"{"code": 220004, "message": "…"}"#, "misconfigured"),
         (401, r#"{"message": "Invalid Webhook Token", "code": 50027}"#, "gone"),
-        (403, r#"{"message": "Missing Permissions", "code": 50013}"#, "misconfigured"),
+        (403, r#"{"message": "Missing Permissions", "code": 50013}"#, "gone"),
+        (403, "<!DOCTYPE html><title>Access denied</title>", "throttled"),
         (404, r#"{"message": "Unknown Webhook", "code": 10015}"#, "gone"),
         (404, "<html>Not Found</html>", "gone"),
         (405, r#"{"message": "405: Method Not Allowed", "code": 0}"#, "misconfigured"),
@@ -113,6 +114,9 @@ fn waits_are_read_where_discord_puts_them() {
         "<!DOCTYPE html><title>Access denied | discord.com used Cloudflare to restrict access</title> 1015";
     assert_eq!(throttled(&[("retry-after", "20")], ban), (Some(3_600_000), true));
     assert_eq!(throttled(&[], "error code: 1015"), (Some(3_600_000), true));
+    // Whatever else it is, it is no ban.
+    assert_eq!(throttled(&[("retry-after", "2")], ""), (Some(2000), false));
+    assert_eq!(throttled(&[("retry-after", "2")], r#"{"global": null, "code": "1"}"#), (Some(2000), false));
 }
 
 // ---- addresses

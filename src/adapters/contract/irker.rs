@@ -383,7 +383,7 @@ fn each_line_of_the_request_is_one_object_for_one_recipient() {
     assert_eq!(order[0], order[1], "everybody hears the first line before anybody hears the second");
     let Request::Tcp(request) = &call.request else { panic!("{:?}", call.request) };
     assert!(request.body.ends_with(b"}\n"));
-    assert_eq!(request.timeout.as_secs(), 10);
+    assert_eq!(request.timeout.as_secs(), 300, "irkerd may be busy with another client for long");
     assert!(size(&call) > 0);
     assert!(matches!((call.read)(&Response::Written), Answer::Taken), "irkerd answers nothing");
 }

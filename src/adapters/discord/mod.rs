@@ -10,8 +10,7 @@ mod hook;
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::hook::Hook;
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
@@ -177,34 +176,23 @@ impl Adapter for Discord {
     }
 }
 
-/// An error, or the answer to a request too many
-/// (<https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit>).
-#[derive(Deserialize)]
-struct Complaint {
-    #[serde(default)]
-    code: Option<i64>,
-    /// Seconds.
-    #[serde(default)]
-    retry_after: Option<f64>,
-    #[serde(default)]
-    global: bool,
-}
-
 fn read(response: &HttpResponse) -> Answer {
     let body = response.text();
-    let complaint: Option<Complaint> = serde_json::from_str(&body).ok();
-    let code = complaint.as_ref().and_then(|complaint| complaint.code);
+    let complaint: Value = serde_json::from_str(&body).unwrap_or_default();
+    let code = complaint["code"].as_i64();
+    let is_page = body.trim_start().starts_with('<');
+    let is_cloudflares = is_page || complaint.is_null() && body.contains("1015");
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(match (response.status, code) {
         // A page in Discord's place: it took nothing.
-        (200..=299, _) if body.trim_start().starts_with('<') => {
-            Failure::Unavailable { maybe_taken: false, wait, why }
-        }
+        (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
         (200..=299, _) => return Answer::Taken,
-        (429, _) => throttled(complaint.as_ref(), response),
+        // Not Discord but Cloudflare before it, and it means whatever comes from here.
+        (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, wide: true },
+        (429, _) => throttled(&complaint, response),
         // Whoever goes on calling a webhook that is gone is refused everything in the end
         // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
-        (401 | 404, _) => Failure::Gone { why, confirmations: 1 },
+        (401 | 403 | 404, _) => Failure::Gone { why, confirmations: 1 },
         // The channel is a forum: it takes only what names a thread
         // (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>).
         (400, Some(220_001..=220_004)) => {
@@ -215,18 +203,16 @@ fn read(response: &HttpResponse) -> Answer {
     })
 }
 
-fn throttled(complaint: Option<&Complaint>, response: &HttpResponse) -> Failure {
-    let why = describe(response);
-    let Some(complaint) = complaint else {
-        // Not Discord but Cloudflare before it, and it means whatever comes from here.
-        return Failure::Throttled { wait: Some(BAN), why, wide: true };
-    };
+/// The answer to a request too many
+/// (<https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit>).
+fn throttled(complaint: &Value, response: &HttpResponse) -> Failure {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
     let header = |name: &str| response.header(name).map(str::trim);
     let reset = || header("x-ratelimit-reset-after").and_then(|text| text.parse().ok()).and_then(seconds);
-    let wait = complaint.retry_after.and_then(seconds).or_else(|| response.retry_after()).or_else(reset);
-    let wide = complaint.global
+    let named = complaint["retry_after"].as_f64().and_then(seconds);
+    let wait = named.or_else(|| response.retry_after()).or_else(reset);
+    let wide = complaint["global"] == true
         || header("x-ratelimit-scope") == Some("global")
         || header("x-ratelimit-global") == Some("true");
-    Failure::Throttled { wait, why, wide }
+    Failure::Throttled { wait, why: describe(response), wide }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use self::lines::{lines, says_something};
-use self::recipients::{is_name_alone, resolve, server};
+use self::recipients::{is_name_alone, resolve, server, servers};
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{Bucket, Call, Failure, TcpRequest};
 use crate::event::{Event, Payload, Trigger, Triggers};
@@ -29,8 +29,9 @@ const HOST: &str = "localhost";
 /// irkerd passes on a line a second to each IRC server, lest it be thrown out for flooding (`ANTI_FLOOD_DELAY` in
 /// irkerd): what comes faster only piles up in its memory, where it is lost when irkerd ends.
 const PER_DAEMON: (u32, u32) = (1, 3);
-/// For connecting, writing and closing. Somebody else's connection may keep irkerd busy meanwhile.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// For connecting, writing and closing. Somebody else's connection may keep irkerd busy meanwhile, and what waits for it in
+/// this system's queue is told when irkerd comes to it, whether we wait as well or not: who gives up early tells it twice.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 crate::settings! {
     /// What irker needs.
@@ -41,7 +42,7 @@ crate::settings! {
         /// The IRC server of recipients that name none. A name and password stand before the host: `irc://name:password@host/`.
         pub default_irc_uri: Option<Addresses> = "irc://irc.example.net:6667/",
         /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
-        /// be permitted by the operator, in `wire.allow_tcp`.
+        /// be permitted by the operator, in `wire.allow_tcp`; so must IRC servers there.
         pub server_host: Option<String> = "localhost",
         /// The port that irkerd listens at; 6659 unless this says otherwise.
         pub server_port: Port = "6659",
@@ -79,6 +80,11 @@ impl Settings {
     /// The addresses to tell, each once.
     fn addresses(&self) -> Vec<String> {
         resolve(self.recipients.expose(), self.default_irc_uri.as_ref().map(Addresses::expose))
+    }
+
+    /// The IRC servers that irkerd will call for that.
+    fn servers(&self) -> Vec<(String, u16)> {
+        servers(self.recipients.expose(), self.default_irc_uri.as_ref().map(Addresses::expose))
     }
 }
 
@@ -163,6 +169,7 @@ impl Adapter for Irker {
             port: settings.server_port.0,
             body: objects.collect::<String>().into(),
             timeout: TIMEOUT,
+            onward: settings.servers(),
         }))
     }
 }

@@ -15,6 +15,22 @@ const ROOM_SIGNS: [char; 3] = ['#', '&', '+'];
 
 /// The addresses, each room and person once. What can't be understood is left out, as GitLab does.
 pub(super) fn resolve(recipients: &str, default: Option<&str>) -> Vec<String> {
+    read(recipients, default).iter().map(Recipient::address).collect()
+}
+
+/// The servers that irkerd will call for these recipients, each once.
+pub(super) fn servers(recipients: &str, default: Option<&str>) -> Vec<(String, u16)> {
+    let mut servers: Vec<(String, u16)> = Vec::new();
+    for Recipient { server, .. } in read(recipients, default) {
+        let place = (server.host.clone(), server.port());
+        if !servers.contains(&place) {
+            servers.push(place);
+        }
+    }
+    servers
+}
+
+fn read(recipients: &str, default: Option<&str>) -> Vec<Recipient> {
     let default = default.and_then(server);
     let mut found: Vec<Recipient> = Vec::new();
     for recipient in recipients.split_whitespace().filter_map(|word| Recipient::read(word, default.as_ref()))
@@ -26,7 +42,7 @@ pub(super) fn resolve(recipients: &str, default: Option<&str>) -> Vec<String> {
             None => found.push(recipient),
         }
     }
-    found.iter().map(Recipient::address).collect()
+    found
 }
 
 /// The server that an address names.

@@ -273,14 +273,24 @@ fn facts(fields: &[Field], room: usize) -> Option<Json> {
 /// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
 pub(super) fn read(response: &HttpResponse) -> Answer {
     let (wait, why) = (response.retry_after(), describe(response));
+    let body = response.text();
     Answer::Failed(match response.status {
-        404 => Failure::Gone { why, confirmations: CONFIRMATIONS },
-        409 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
-        400..=499 if is_switched_off(&response.text()) => {
+        // A page in the flow's place: it took nothing.
+        200..=299 if body.trim_start().starts_with('<') => {
             Failure::Unavailable { maybe_taken: false, wait, why }
         }
+        // An error in a yes is an error; which, nobody has written down.
+        200..=299 if is_error(&body) => Failure::Unavailable { maybe_taken: true, wait, why },
+        404 => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        409 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
+        400..=499 if is_switched_off(&body) => Failure::Unavailable { maybe_taken: false, wait, why },
         _ => return by_status(response),
     })
+}
+
+fn is_error(body: &str) -> bool {
+    let answer: Option<Json> = serde_json::from_str(body).ok();
+    answer.is_some_and(|answer| answer["error"].is_object())
 }
 
 /// A flow that is switched off may be switched on again. Its status is a 409, or in some places another

@@ -26,9 +26,9 @@ use clap::builder::PossibleValuesParser;
 use super::explain::{fresh_id, named, read, title};
 use super::options::Options;
 use super::say;
-use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
+use super::send::{Secrets, examples_with, one_off_quietly, outcome_words, pair, targets};
 use crate::adapters::{ADAPTERS, Entry, Installation};
-use crate::call::{HttpRequest, Request};
+use crate::call::{HttpRequest, Mail, Request, TcpRequest};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::pipeline::attempt::Telling;
@@ -175,12 +175,31 @@ fn message(
         installation,
     };
     let (drawing, wide) = match telling.first_call() {
-        Ok(call) => (drawn(entry.about.slug, &call.request), matches!(call.request, Request::Smtp(_))),
+        Ok(call) => {
+            // The examples are no secrets, and may be words of any message.
+            let request = if settings.is_empty() { call.request } else { masked(call.request, &secrets) };
+            (drawn(entry.about.slug, &request), matches!(request, Request::Smtp(_)))
+        }
         Err(outcome) => (nothing(&outcome_words(&outcome)), false),
     };
-    // The examples are no secrets, and may be words of any message.
-    let drawing = if settings.is_empty() { drawing } else { secrets.mask(drawing) };
     Ok(Drawn { service, place: format!("to {}{others}", named(target)), drawing, wide })
+}
+
+/// The same request with secrets masked, before any of it becomes markup.
+fn masked(request: Request, secrets: &Secrets) -> Request {
+    let body = |body: &[u8]| secrets.mask(String::from_utf8_lossy(body).into_owned()).into();
+    match request {
+        Request::Http(request) => Request::Http(HttpRequest { body: body(&request.body), ..request }),
+        Request::Tcp(request) => Request::Tcp(TcpRequest { body: body(&request.body), ..request }),
+        Request::Smtp(mail) => {
+            let (subject, text, html) = (
+                secrets.mask(mail.subject.clone()),
+                secrets.mask(mail.text.clone()),
+                secrets.mask(mail.html.clone()),
+            );
+            Request::Smtp(Box::new(Mail { subject, text, html, ..*mail }))
+        }
+    }
 }
 
 fn nothing(why: &str) -> String {

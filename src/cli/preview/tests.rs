@@ -34,7 +34,16 @@ fn irc(lines: &[Json]) -> String {
     let lines: Vec<String> = lines.iter().map(Json::to_string).collect();
     let body = (lines.join("\n") + "\n").into();
     let host = "localhost".to_owned();
-    drawn("irker", &Request::Tcp(TcpRequest { host, port: 6659, body, timeout: std::time::Duration::ZERO }))
+    drawn(
+        "irker",
+        &Request::Tcp(TcpRequest {
+            host,
+            port: 6659,
+            body,
+            timeout: std::time::Duration::ZERO,
+            onward: Vec::new(),
+        }),
+    )
 }
 
 /// One request for each drawer, with these words wherever there can be any.

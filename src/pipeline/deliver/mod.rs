@@ -19,13 +19,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::attempt::{Attempts, Prepared, Report};
-use super::board::{Board, Bounds, Job, JobEvent, Left};
+use super::board::{Board, Bounds, Job, JobEvent, Left, SHORT_REST};
 use super::retry::Policy;
 use super::writer::{Heard, Word, Writer};
 use super::{Clock, Config, after};
 use crate::adapters;
 use crate::event::Event;
-use crate::integration::{Integration, IntegrationId};
+use crate::integration::Integration;
 use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, route_key};
 use crate::wire::pace::Pace;
 
@@ -141,6 +141,14 @@ struct Route {
     held_until: Timestamp,
 }
 
+/// An address that is called dead.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    confirmations: u32,
+    /// What is found before that confirms nothing more.
+    until: Timestamp,
+}
+
 /// The deliverer at work: its parts, and what only lives while it runs.
 struct Work {
     parts: Deliverer,
@@ -152,8 +160,10 @@ struct Work {
     /// Settlements that were said and are not written yet. They count as attempts under way: after a power cut, they are
     /// what is told again.
     unwritten: usize,
-    /// Confirmations in a row that an integration's address is dead.
-    gone: HashMap<IntegrationId, u32>,
+    /// Addresses that were called dead, by the key of the hold that would switch them off.
+    gone: HashMap<Arc<str>, Gone>,
+    /// When the leases were prolonged last.
+    renewed: Timestamp,
 }
 
 impl Deliverer {
@@ -198,6 +208,7 @@ impl Deliverer {
             heard: heard_sender,
         };
         let writing = self.tasks.spawn(writer.run());
+        let renewed = self.clock.now();
         let mut work = Work {
             parts: self,
             board,
@@ -206,6 +217,7 @@ impl Deliverer {
             routes: HashMap::new(),
             unwritten: 0,
             gone: HashMap::new(),
+            renewed,
         };
         work.take_up_holds().await;
         work.until(stop, heard, done).await;
@@ -243,8 +255,13 @@ impl Work {
                     }
                 }
                 Some(heard) = heard.recv() => self.hear(heard),
-                _ = look.tick() => self.say(Word::Look),
-                _ = renew.tick() => self.say(Word::Renew),
+                _ = look.tick() => {
+                    if self.leases_may_have_lapsed(self.now()) {
+                        self.say(Word::Renew(self.board.rows()));
+                    }
+                    self.say(Word::Look);
+                }
+                _ = renew.tick() => self.say(Word::Renew(self.board.rows())),
                 () = tokio::time::sleep(wake) => {}
             }
         }
@@ -300,6 +317,11 @@ impl Work {
         }
     }
 
+    /// Whether the store has not been heard of for as long as leases last: what is in memory may be another node's by now.
+    fn leases_may_have_lapsed(&self, now: Timestamp) -> bool {
+        now >= after(self.renewed, self.parts.config.lease)
+    }
+
     fn now(&self) -> Timestamp {
         self.parts.clock.now()
     }
@@ -311,6 +333,9 @@ impl Work {
 
     fn until_wake(&self) -> Duration {
         let Some(wake) = self.board.wake() else { return LOOK_EVERY };
+        if self.leases_may_have_lapsed(self.now()) {
+            return LOOK_EVERY; // nothing starts before the store has answered
+        }
         // A moment that has just passed is now.
         Duration::try_from(wake.duration_since(self.now())).unwrap_or_default().min(LOOK_EVERY)
     }
@@ -348,6 +373,10 @@ impl Work {
                 for claimed in claimed {
                     self.take_claimed(claimed, now);
                 }
+            }
+            Heard::Renewed { asked, lost } => {
+                self.renewed = asked;
+                self.board.forget(&lost, now);
             }
             Heard::Written(count) => self.unwritten = self.unwritten.saturating_sub(count),
             Heard::NotClaimed(keys) => {
@@ -411,6 +440,9 @@ impl Work {
     fn start_attempts(&mut self) {
         while self.board.in_flight() + self.unwritten < self.parts.config.concurrency.max(1) {
             let now = self.now();
+            if self.leases_may_have_lapsed(now) {
+                break;
+            }
             let Some(job) = self.board.next(now) else { break };
             if let Some(until) = self.route_held_until(&job.delivery, now) {
                 // The store knows of the hold, and hands it out again when that ends.
@@ -428,12 +460,24 @@ impl Work {
                 }
             };
             if let Err(wait) = self.parts.pace.admit(&prepared.buckets(&job.delivery)) {
-                self.board.paced(job, after(now, wait), now);
+                self.pace(job, after(now, wait), now);
                 continue;
             }
             self.start(job, prepared);
         }
         self.say_claims();
+    }
+
+    /// It is too early for this one. A long wait (all who share a bucket were sent away) is a rest: the store keeps the rows.
+    fn pace(&mut self, job: Job, until: Timestamp, now: Timestamp) {
+        if until <= now + SHORT_REST {
+            return self.board.paced(job, until, now);
+        }
+        let key = Arc::clone(&job.delivery.destination);
+        self.say(Word::Release(job.delivery.id));
+        let mut back = self.board.left(&job.delivery, Left::Waits(until), now);
+        back.extend(self.board.hold(&key, until, now));
+        self.give_back(back);
     }
 
     fn start(&self, job: Job, prepared: Prepared) {

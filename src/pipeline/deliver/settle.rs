@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{Done, Route, Work, jitter};
+use super::{Done, Gone, Route, Work, jitter};
 use crate::adapters;
 use crate::call::Failure;
 use crate::integration::Integration;
@@ -77,7 +77,10 @@ impl Work {
                     .map_or(0, |route| route.strikes - u32::from(route.held_until > now && route.strikes > 0))
             }
             Outcome::Failed(Failure::Gone { .. }) => {
-                self.gone.get(&delivery.integration).copied().unwrap_or_default()
+                let gone = self.gone.get(&switch_key(&delivery.integration, &delivery.destination));
+                gone.map_or(0, |gone| {
+                    gone.confirmations - u32::from(gone.until > now && gone.confirmations > 0)
+                })
             }
             _ => self.board.strikes(&delivery.destination),
         };
@@ -117,7 +120,9 @@ impl Work {
         match &ruling.consequence {
             Consequence::None => Kept::default(),
             Consequence::Answers => {
-                self.gone.remove(&delivery.integration);
+                if !self.gone.is_empty() {
+                    self.gone.remove(&switch_key(&delivery.integration, key));
+                }
                 let route_was_held = self.routes.remove(&route).is_some();
                 let recovered = self.board.answers(key);
                 let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then_some(route) };
@@ -141,6 +146,13 @@ impl Work {
                 self.give_back(back);
                 hold(key, *until, self.board.strikes(key))
             }
+            Consequence::LeaveAlone(until) => {
+                self.board.strike(key);
+                let back = self.board.hold(key, *until, now);
+                self.give_back(back);
+                warn!(destination = %key, why = note(report), %until, "left alone; it wants something of the operator");
+                Kept::default()
+            }
             Consequence::HoldRoute(until) => {
                 self.board.answers(key);
                 let known = self.routes.get(&route).copied();
@@ -152,14 +164,21 @@ impl Work {
                 self.routes.insert(Arc::clone(&route), Route { strikes, held_until: *until });
                 hold(&route, *until, strikes)
             }
-            Consequence::Confirmed { switch_off } => {
+            Consequence::Confirmed { until, switch_off } => {
                 self.board.answers(key);
-                let confirmations = self.gone.entry(delivery.integration.clone()).or_default();
-                *confirmations += 1;
-                let confirmations = *confirmations;
-                let Some(integration) = integration.filter(|_| *switch_off) else { return Kept::default() };
-                self.switch_off(integration, &note(report));
-                hold(&switch_key(&delivery.integration), after(now, FOR_EVER), confirmations)
+                let switch = switch_key(&delivery.integration, key);
+                let gone =
+                    self.gone.entry(Arc::clone(&switch)).or_insert(Gone { confirmations: 0, until: now });
+                if gone.until <= now {
+                    *gone = Gone { confirmations: gone.confirmations + 1, until: *until };
+                }
+                let Gone { confirmations: strikes, until } = *gone;
+                if let Some(integration) = integration.filter(|_| *switch_off) {
+                    self.switch_off(integration, key, &note(report));
+                    return hold(&switch, after(now, FOR_EVER), strikes);
+                }
+                self.routes.insert(Arc::clone(&route), Route { strikes, held_until: until });
+                hold(&route, until, strikes)
             }
         }
     }
@@ -178,11 +197,11 @@ impl Work {
         self.parts.pace.hold(&buckets, until.duration_since(now).try_into().unwrap_or_default());
     }
 
-    fn switch_off(&self, integration: &Integration, reason: &str) {
+    fn switch_off(&self, integration: &Integration, destination: &str, reason: &str) {
         let id = &integration.id;
         error!(integration = %id, reason, "switched off: its address is dead; correct its settings to switch it on again");
         metrics::switched_off(integration.slug);
-        self.parts.attempts.switches.switch_off(id.clone(), integration.fingerprint, reason.to_owned());
+        self.parts.attempts.switches.switch_off(id, destination, integration.fingerprint, reason.to_owned());
     }
 }
 

@@ -12,7 +12,7 @@ use super::tls::Tls;
 use crate::store::{Result, StoreError};
 
 /// Connecting, and each statement. A database that is silent for longer is as good as away.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Values of a statement, in order.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -46,9 +46,7 @@ impl Connection {
     pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
         let mut live = self.live.lock().await;
         let asked = tokio::time::timeout(PATIENCE, self.ask(&mut live, sql, values)).await;
-        let answer = asked.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs())))
-        });
+        let answer = asked.unwrap_or_else(|_| Err(silent()));
         if matches!(answer, Err(StoreError::Unavailable(_))) {
             // Whatever it was, the next one begins afresh.
             *live = None;
@@ -67,8 +65,11 @@ impl Connection {
     /// Several statements, for the schema.
     pub(super) async fn batch(&self, sql: &str) -> Result<()> {
         let mut live = self.live.lock().await;
-        let client = &self.obtain(&mut live).await?.client;
-        let ended = client.batch_execute(sql).await.map_err(|error| failed(&error));
+        let asking = async {
+            let client = &self.obtain(&mut live).await?.client;
+            client.batch_execute(sql).await.map_err(|error| failed(&error))
+        };
+        let ended = tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(silent()));
         if ended.is_err() {
             *live = None;
         }
@@ -108,13 +109,18 @@ impl Connection {
     }
 }
 
-/// By what follows: what a database says of itself passes, what it says of our statement does not.
+pub(super) fn silent() -> StoreError {
+    StoreError::Unavailable(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs()))
+}
+
+/// By what follows: what a database complains of itself is over some time, what it complains of our statement is not.
 pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     let words = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source())
         .last()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let words = format!("PostgreSQL: {}", words.split_whitespace().collect::<Vec<_>>().join(" "));
+    let remedy = if words.contains("UnknownIssuer") { " (store.ca_file can add its authority)" } else { "" };
+    let words = format!("PostgreSQL: {}{remedy}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     let Some(code) = error.code() else {
         // No word from the server: the network, or TLS.
         return StoreError::Unavailable(words);

@@ -389,14 +389,21 @@ BEGIN
 END
 $$;
 
--- Prolongs all leases of a node, and its hold on the destinations that it has rows of.
-CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Prolongs a node's leases of these rows, and its hold on the destinations that it has them of. Answers which rows are
+-- still its own.
+CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint, rows bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    own bigint[];
 BEGIN
     PERFORM alone();
-    UPDATE deliveries SET lease_until = the_until
-    WHERE step = 2 AND lease_node = the_node AND lease_until < the_until;
+    WITH renewed AS (
+        UPDATE deliveries SET lease_until = greatest(lease_until, the_until)
+        WHERE id = ANY (rows) AND step = 2 AND lease_node = the_node RETURNING id
+    )
+    SELECT array_agg(id) INTO own FROM renewed;
     UPDATE workers SET until = the_until WHERE node = the_node AND until < the_until
-        AND destination IN (SELECT destination FROM deliveries WHERE step = 2 AND lease_node = the_node);
+        AND destination IN (SELECT destination FROM deliveries WHERE id = ANY (own));
+    RETURN coalesce(own, '{}');
 END
 $$;
 
@@ -407,7 +414,6 @@ BEGIN
     PERFORM alone();
     PERFORM free(ARRAY (SELECT id FROM deliveries WHERE step = 2 AND lease_node = the_node));
     UPDATE workers SET until = now + 15000 WHERE node = the_node AND until > now + 15000;
-    PERFORM pg_notify('forgebell_stored', '');
 END
 $$;
 

@@ -7,7 +7,10 @@
 //!
 //! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
 //! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
-//! event handed in again is answered as known.
+//! event handed in again is answered as known. Rows that were leased by such a call are nobody's work: nobody renews
+//! them, and they are found again when the lease has lapsed.
+//!
+//! Sessions are set up once for each connection, so that a pooler which shares them out by transaction won't do.
 
 mod connection;
 mod ledger;
@@ -84,12 +87,12 @@ impl Postgres {
     }
 
     fn connect(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
-        let mut config: tokio_postgres::Config = url
-            .expose()
+        let mut config: tokio_postgres::Config = tls::plain_words(url.expose())
             .parse()
             // The reason may quote the URL.
             .map_err(|_| StoreError::Broken("store.url is no PostgreSQL URL that can be read".to_owned()))?;
         config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
+        tls::insist(&mut config, url.expose());
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
@@ -159,8 +162,11 @@ impl Outbox for Postgres {
         self.writer.query("SELECT release($1, $2)", &[&&*by.0, &ids]).await.map(drop)
     }
 
-    async fn renew(&self, lease: Lease) -> Result<()> {
-        self.writer.query("SELECT renew($1, $2)", &[&&*lease.node.0, &ms(lease.until)]).await.map(drop)
+    async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let own =
+            self.writer.row("SELECT renew($1, $2, $3)", &[&&*lease.node.0, &ms(lease.until), &ids]).await?;
+        Ok(own.get::<_, Vec<i64>>(0).into_iter().map(DeliveryId).collect())
     }
 
     async fn recover(&self, by: &NodeId, now: Timestamp) -> Result<()> {

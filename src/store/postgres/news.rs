@@ -12,7 +12,7 @@ use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::connection::failed;
+use super::connection::{PATIENCE, failed, silent};
 use super::tls::Tls;
 use crate::store::{DestinationKey, NodeId, Result, StoreError};
 
@@ -78,19 +78,27 @@ impl News {
     }
 
     /// Tells what it hears until told to stop; comes back after outages.
-    pub async fn run(mut self, told: mpsc::UnboundedSender<Heard>, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// Meanwhile another node took this one's name: leases tell the two apart no more, so that one must end.
+    pub async fn run(mut self, told: mpsc::UnboundedSender<Heard>, stop: CancellationToken) -> Result<()> {
         while !stop.is_cancelled() {
             if let Some(live) = self.live.take() {
                 tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = stop.cancelled() => return Ok(()),
                     () = listen(live, &told) => warn!("PostgreSQL's news broke off; looking every second instead"),
                 }
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(AGAIN) => {}
             }
-            match connect(&self.config, &self.tls, &self.node).await {
+            let connected = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                connected = connect(&self.config, &self.tls, &self.node) => connected,
+            };
+            match connected {
+                Err(taken @ StoreError::Broken(_)) => return Err(taken),
                 Ok(live) => {
                     info!("hearing PostgreSQL's news again");
                     self.live = Some(live);
@@ -98,10 +106,16 @@ impl News {
                 Err(error) => warn!(%error, "cannot hear PostgreSQL's news"),
             }
         }
+        Ok(())
     }
 }
 
 async fn connect(config: &tokio_postgres::Config, tls: &Tls, node: &NodeId) -> Result<Live> {
+    let connecting = connect_at_leisure(config, tls, node);
+    tokio::time::timeout(PATIENCE, connecting).await.unwrap_or_else(|_| Err(silent()))
+}
+
+async fn connect_at_leisure(config: &tokio_postgres::Config, tls: &Tls, node: &NodeId) -> Result<Live> {
     let (client, mut connection) = config.connect(tls.clone()).await.map_err(|error| failed(&error))?;
     let mut connection: Listening =
         futures_util::stream::poll_fn(move |context| connection.poll_message(context)).boxed();

@@ -13,11 +13,20 @@ const FUNCTIONS: &str = include_str!("functions.sql");
 pub(super) const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
      SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
 
-const FIRST: &str = "CREATE SCHEMA IF NOT EXISTS forgebell;
+/// The schema may have been made for a role that may make none.
+const FIRST: &str = "DO $first$ BEGIN
+         IF to_regnamespace('forgebell') IS NULL THEN CREATE SCHEMA forgebell; END IF;
+     END $first$;
      CREATE TABLE IF NOT EXISTS forgebell.schema_version (version bigint NOT NULL)";
 
 /// Brings the schema to this version, or says why not.
 pub(super) async fn migrate(connection: &Connection) -> Result<()> {
+    let encoding: String = connection.row("SHOW server_encoding", &[]).await?.get(0);
+    if encoding != "UTF8" {
+        return Err(StoreError::Broken(format!(
+            "the database holds texts in {encoding}, which lacks letters that people write: make one with ENCODING 'UTF8'"
+        )));
+    }
     connection.batch(&alone(FIRST)).await?;
     let found = version(connection).await?;
     for (number, sql) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {

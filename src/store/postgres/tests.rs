@@ -107,9 +107,9 @@ async fn a_node_that_ends_leaves_its_destinations_soon() {
 #[tokio::test]
 async fn renewing_keeps_what_a_node_has_rows_of() {
     let (store, _) = store().await;
-    write(&store, "e1", Some("a"), at(0)).await;
+    let first = write(&store, "e1", Some("a"), at(0)).await;
     write(&store, "e2", None, at(0)).await;
-    store.renew(lease("a", at(50))).await.unwrap();
+    store.renew(lease("a", at(50)), &[first.id]).await.unwrap();
     assert_eq!(claim(&store, "b", at(100)).await, 0);
     assert_eq!(claim(&store, "b", at(110)).await, 2);
 }
@@ -140,7 +140,8 @@ async fn nodes_hear_of_what_others_write() {
         assert_eq!(heard.recv().await, Some(Heard::Arrived));
         stop.cancel();
     };
-    tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(listening, told_of) }).await.unwrap();
+    let both = async { tokio::join!(listening, told_of).0 };
+    tokio::time::timeout(Duration::from_secs(30), both).await.unwrap().unwrap();
 }
 
 #[tokio::test]

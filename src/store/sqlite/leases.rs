@@ -54,13 +54,24 @@ pub(super) fn release(connection: &Connection, by: &NodeId, rows: &[DeliveryId])
     Ok(())
 }
 
-pub(super) fn renew(connection: &Connection, lease: &Lease) -> Result<()> {
-    change(
-        connection,
-        "UPDATE deliveries SET lease_until = ?2 WHERE step = 2 AND lease_node = ?1 AND lease_until < ?2",
-        params![lease.node.0, ms(lease.until)],
-    )?;
-    Ok(())
+/// Prolongs the node's leases of these rows; answers which are still its own.
+pub(super) fn renew(
+    connection: &Connection,
+    lease: &Lease,
+    rows: Vec<DeliveryId>,
+) -> Result<Vec<DeliveryId>> {
+    let mut own = Vec::with_capacity(rows.len());
+    for row in rows {
+        let renewed = change(
+            connection,
+            "UPDATE deliveries SET lease_until = max(lease_until, ?3) WHERE id = ?1 AND step = 2 AND lease_node = ?2",
+            params![row.0, lease.node.0, ms(lease.until)],
+        )?;
+        if renewed == 1 {
+            own.push(row);
+        }
+    }
+    Ok(own)
 }
 
 /// Ends the leases of the rows that the query names, with their lanes.

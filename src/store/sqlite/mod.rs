@@ -122,8 +122,9 @@ impl Outbox for Sqlite {
         self.writer.call(move |connection| leases::release(connection, &by, &rows)).await
     }
 
-    async fn renew(&self, lease: Lease) -> Result<()> {
-        self.writer.call(move |connection| leases::renew(connection, &lease)).await
+    async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        let rows = rows.to_vec();
+        self.writer.call(move |connection| leases::renew(connection, &lease, rows)).await
     }
 
     async fn recover(&self, _by: &NodeId, _now: Timestamp) -> Result<()> {

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::Bed;
 use super::kit::{Case, Change, at, delivery, lease, node, settled};
-use crate::store::{Ledger, NewState, Outbox, Settled, State};
+use crate::store::{DeliveryId, Ledger, NewState, Outbox, Settled, State};
 
 pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Bed>() {
     let case = Case::<B>::new().await;
@@ -29,9 +29,11 @@ pub(super) async fn renewed_leases_last<B: Bed>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let other = case.write("e2", delivery().lane(2).leased("b", at(0)), at(0)).await;
-    case.store.renew(lease("a", at(50))).await.unwrap();
-    assert_eq!(case.claim("c", "hook", at(100)).await, [other], "only the node's own");
-    case.store.renew(lease("a", at(10))).await.unwrap();
+    let unknown = case.write("e3", delivery().lane(3).leased("a", at(0)), at(0)).await;
+    let own = case.store.renew(lease("a", at(50)), &[other, id, DeliveryId(-1)]).await.unwrap();
+    assert_eq!(own, [id], "only the node's own");
+    assert_eq!(case.claim("c", "hook", at(100)).await, [other, unknown], "and only those it knows of");
+    case.store.renew(lease("a", at(10)), &[id]).await.unwrap();
     assert_eq!(case.claim("c", "hook", at(109)).await, [], "never shortened");
     assert_eq!(case.claim("c", "hook", at(110)).await, [id]);
 }

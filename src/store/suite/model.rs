@@ -181,7 +181,8 @@ impl<B: Bed> Run<B> {
                         (holder, if holder == by { until.max(lease.until) } else { until })
                     });
                 }
-                self.case.store.renew(lease).await.unwrap();
+                let rows: Vec<_> = self.model.rows.iter().map(|row| row.id).collect();
+                self.case.store.renew(lease, &rows).await.unwrap();
             }
             Step::Hold { key, seconds } => {
                 let hold = new_hold(key, now + SignedDuration::from_secs(seconds));

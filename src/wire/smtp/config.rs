@@ -24,8 +24,12 @@ pub struct Config {
     /// Empty: no login.
     pub username: String,
     pub password: Secret,
-    /// What we call ourselves in `EHLO`; empty: this machine's name.
+    /// What we call ourselves in `EHLO`; empty: this machine's name, if it is a full one, or else the domain that mails
+    /// are from.
     pub hello_name: String,
+    /// The domain that mails are from, filled in by whoever knows.
+    #[serde(skip)]
+    pub mail_domain: String,
     /// How many connections there are at once.
     pub connections: usize,
     /// How many mails go through one connection before it is closed.
@@ -67,6 +71,7 @@ impl Default for Config {
             username: String::new(),
             password: Secret::default(),
             hello_name: String::new(),
+            mail_domain: String::new(),
             connections: 4,
             mails_per_connection: 50,
             idle_timeout: Duration::from_secs(30),

@@ -75,7 +75,7 @@ impl Relay {
         let (connections, mails_per_connection) =
             (config.connections.max(1), config.mails_per_connection.max(1));
         let idle = Arc::new(Idle::new(config.idle_timeout));
-        let place = Place { tls: tls_parameters(&config)?, hello: hello(&config.hello_name), config };
+        let place = Place { tls: tls_parameters(&config)?, hello: hello(&config), config };
         Ok(Self(Some(Arc::new(Inner {
             place,
             turns: Semaphore::new(connections),
@@ -184,16 +184,21 @@ fn tls_parameters(config: &Config) -> Result<Option<TlsParameters>, WireError> {
     Ok(Some(parameters))
 }
 
-/// What we call ourselves: the name that was set, or this machine's where it is a full one, or an address literal, which
-/// RFC 5321 (4.1.4) has for who knows no name of its own. Many relays refuse a bare `localhost`.
-fn hello(name: &str) -> ClientId {
+/// What we call ourselves: the name that was set, or this machine's where it is a full one, or the domain that mails are
+/// from, or an address literal, which RFC 5321 (4.1.4) has for who knows no name of its own. Many relays refuse a bare
+/// `localhost`.
+fn hello(config: &Config) -> ClientId {
+    let name = config.hello_name.as_str();
     let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let is_name = |name: &str| {
         let ordinary = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
         name.len() < 256 && name.contains('.') && name.bytes().all(ordinary)
     };
     match name.trim() {
-        "" => Some(machine().trim().to_owned()).filter(|name| is_name(name)).map(ClientId::Domain),
+        "" => [machine().trim(), &config.mail_domain]
+            .into_iter()
+            .find(|name| is_name(name))
+            .map(|name| ClientId::Domain(name.to_owned())),
         name => {
             let graphic: String = name.chars().filter(char::is_ascii_graphic).collect();
             Some(ClientId::Domain(graphic))

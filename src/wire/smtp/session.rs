@@ -4,6 +4,8 @@ use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::SignedDuration;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -185,10 +187,31 @@ async fn step<T>(
                 let text = error.source().map(ToString::to_string).unwrap_or_default();
                 Err(Stop::Reply(SmtpReply { stage, code: code.into(), text: one_line(&text) }))
             }
+            None if is_unreadable(&error) => Err(Stop::Reply(unreadable(stage))),
             None => Err(lost(&reason(&error))),
         },
         Err(_) => Err(lost(&nothing_within(limit))),
     }
+}
+
+/// lettre reads replies as UTF-8, and some relays speak Latin-1.
+fn is_unreadable(error: &Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+    })
+}
+
+/// What a reply that can't be read is taken for: a mail that may have been taken is not sent again and again, and one that
+/// was not yet sent comes again later.
+fn unreadable(stage: SmtpStage) -> SmtpReply {
+    let (code, text) = match stage {
+        SmtpStage::Content => (554, "in no UTF-8, so it is not known whether the mail was taken"),
+        _ => (451, "in no UTF-8"),
+    };
+    SmtpReply { stage, code, text: text.to_owned() }
 }
 
 fn reply(stage: SmtpStage, response: &Response) -> SmtpReply {
@@ -236,8 +259,9 @@ fn without_password(stop: Stop, config: &Config, credentials: Credentials) -> St
     let encoded = Auth::new(Mechanism::Plain, credentials, None).map(|auth| auth.to_string());
     let encoded = encoded.unwrap_or_default();
     let encoded = encoded.trim_end().strip_prefix("AUTH PLAIN ").unwrap_or_default();
+    let alone = BASE64_STANDARD.encode(password); // as AUTH LOGIN sends it
     let mask = |text: String| {
-        let secrets = [encoded, password].into_iter().filter(|secret| !secret.is_empty());
+        let secrets = [encoded, &alone, password].into_iter().filter(|secret| !secret.is_empty());
         secrets.fold(text, |text, secret| text.replace(secret, Secret::MASK))
     };
     match stop {
