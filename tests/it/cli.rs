@@ -74,7 +74,8 @@ impl Desk {
         let log = std::fs::File::create(self.file("log")).expect("the folder is ours");
         let mut daemon = self.command(&["serve"]).stderr(log).spawn().expect("the program starts");
         eventually("the daemon answers", PATIENCE, async || {
-            assert!(daemon.try_wait().expect("a child can be asked").is_none(), "the daemon ended");
+            let ended = daemon.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the daemon ended: {}", self.log());
             let found = self.run(&["check", "--json"]).await.json();
             let http = found.as_array()?.iter().find(|part| part["part"] == "http")?.clone();
             http["found"].as_str()?.contains("runs already").then_some(())

@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forgebell::event::EventId;
+use forgebell::event::{Event, EventId};
 use forgebell::pipeline::publish::Publisher;
-use forgebell::store::State;
+use forgebell::settings::Secret;
+use forgebell::store::postgres::Postgres;
+use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, State};
 use serde_json::json;
 
 use crate::harness::daemon::Home;
 use crate::harness::payloads::{payload, with};
 use crate::harness::postgres;
+use crate::harness::proxy::CuttingProxy;
 use crate::harness::rabbit;
-use crate::harness::receiver::{Received, Receiver};
+use crate::harness::receiver::{Answer, Received, Receiver};
 use crate::harness::wait::eventually;
 
 const PROJECTS: usize = 20;
@@ -56,11 +59,17 @@ fn told(received: &Received) -> usize {
 
 /// Two homes of one database and one queue.
 async fn two_nodes(integrations: &str, settings: &[&str]) -> [Home; 2] {
-    let (database, broker) = (postgres::database(), rabbit::shared().await.url());
-    let queue = rabbit::unique("nodes");
-    ["one", "two"].map(|name| {
-        Home::new(integrations).with_broker(&broker, &queue).with_postgres(&database, name).with(settings)
-    })
+    let database = postgres::database();
+    nodes_at([&database, &database], integrations, settings).await
+}
+
+/// Two homes of one queue, each with its own way to the database.
+async fn nodes_at(databases: [&str; 2], integrations: &str, settings: &[&str]) -> [Home; 2] {
+    let (broker, queue) = (rabbit::shared().await.url(), rabbit::unique("nodes"));
+    let node = |name, database| {
+        Home::new(integrations).with_broker(&broker, &queue).with_postgres(database, name).with(settings)
+    };
+    [node("one", databases[0]), node("two", databases[1])]
 }
 
 async fn publish(home: &Home, numbers: std::ops::Range<usize>) {
@@ -91,28 +100,98 @@ async fn a_node_that_dies_midway_costs_nothing() {
     publish(&two, EVENTS / 2..EVENTS).await;
     two.until(State::Delivered, EVENTS).await;
 
+    all_was_told_in_order(&service, EVENTS);
+    for hook in &hooks {
+        assert_eq!(hook.max_concurrency(), 1, "two nodes worked one room at once");
+    }
+    second.stop().await;
+}
+
+/// Nothing is lost, and each subject's events are told in order; what a node had sent and not written down when it was lost
+/// is told again, and that is no more than may be under way at once.
+fn all_was_told_in_order(service: &Receiver, events: usize) {
     let received = service.received();
-    let mut times = vec![0; EVENTS];
+    let mut times = vec![0; events];
     for received in taken(&received) {
         times[told(received)] += 1;
     }
-    let lost: Vec<_> = (0..EVENTS).filter(|n| times[*n] == 0).collect();
+    let lost: Vec<_> = (0..events).filter(|n| times[*n] == 0).collect();
     assert!(lost.is_empty(), "never told: {lost:?}");
-    // What the dead node had sent and not written down is told again: no more than was under way at once.
     let repeated = times.iter().filter(|times| **times > 1).count();
     assert!(repeated <= 256, "{repeated} were told again");
     let mut last: HashMap<(usize, usize), usize> = HashMap::new();
-    let mut seen = vec![false; EVENTS];
+    let mut seen = vec![false; events];
     for n in taken(&received).into_iter().map(|received| told(received)) {
         if !std::mem::replace(&mut seen[n], true) {
             let before = last.insert(subject(n), n);
             assert!(before.is_none_or(|before| before < n), "{n} was told after {before:?}");
         }
     }
-    for hook in &hooks {
-        assert_eq!(hook.max_concurrency(), 1, "two nodes worked one room at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() {
+    const FEW: usize = 4000;
+    let service = Receiver::start().await;
+    let slow = Answer::ok().body("ok").delay(Duration::from_millis(20));
+    for project in 0..PROJECTS {
+        service.at(&path(project)).answer(slow.clone());
     }
+    let database = postgres::database();
+    let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
+    let cable = CuttingProxy::start(([127, 0, 0, 1], server).into()).await;
+    let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
+    let settings = ["pace.enabled=false", "amqp.prefetch=64"];
+    let [one, two] = nodes_at([&through, &database], &integrations(&service), &settings).await;
+    let (first, second) = (one.start().await, two.start().await);
+    publish(&two, 0..FEW).await;
+    eventually("both are at work", Duration::from_secs(60), async || {
+        (taken(&service.received()).len() > FEW / 10).then_some(())
+    })
+    .await;
+    cable.cut().await;
+    // What the first has not acknowledged it still holds; all the rest is the second's when leases have lapsed.
+    two.until(State::Delivered, FEW - 400).await;
+    cable.heal().await;
+    two.until(State::Delivered, FEW).await;
+    all_was_told_in_order(&service, FEW);
+    first.stop().await;
     second.stop().await;
+}
+
+/// The first answer to a claim is lost on its way: the rows are leased, and nobody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let database = postgres::database();
+    let home = Home::new(&integrations(&service)).with_postgres(&database, "one");
+    let daemon = home.start().await;
+    daemon.send("first", event(0)).await;
+    hook.wait_for(1).await;
+    daemon.stop().await;
+    // A row as such a claim leaves it behind: leased to this node, and in nobody's memory.
+    let daemon = home.start().await;
+    let store = Postgres::open(&Secret::new(database.as_str()), None).await.expect("it opens");
+    let (now, node) = (forgebell::daemon::now(), NodeId("one".into()));
+    let lease = Lease { node, until: now + Duration::from_secs(10) };
+    let event =
+        Event::decode(EventId::new("second").expect("an id"), now, event(PROJECTS).into()).expect("an event");
+    let told = home.deliveries(None).await.remove(0);
+    let delivery = NewDelivery {
+        integration: told.integration,
+        target: "".into(),
+        destination: told.destination.into(),
+        lane: Lane(7),
+        lease: Some(lease),
+    };
+    let origin = Origin::Broker { digest: None, redelivered: false };
+    let dispatched = Dispatched { event: Arc::new(event), origin, deliveries: vec![delivery] };
+    let written = store.enqueue(vec![dispatched], now).await.expect("it is written");
+    assert!(written[0][0].as_ref().is_some_and(|delivery| delivery.leased));
+    hook.wait_for(2).await;
+    home.until(State::Delivered, 2).await;
+    daemon.stop().await;
 }
 
 /// Slack's second per message, twenty times as fast, so that the test ends: bursts of 5, then one each 50 ms.
@@ -143,7 +222,7 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_node_of_the_same_name_does_not_start() {
+async fn the_name_that_a_node_works_under_is_taken() {
     let database = postgres::database();
     let home = Home::new("").with_postgres(&database, "twin");
     let daemon = home.start().await;

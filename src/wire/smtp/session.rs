@@ -197,11 +197,8 @@ async fn step<T>(
 /// lettre reads replies as UTF-8, and some relays speak Latin-1.
 fn is_unreadable(error: &Error) -> bool {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
-    })
+    // A certificate that is not trusted is "invalid data" as well.
+    causes.any(|cause| cause.is::<std::io::Error>() && cause.to_string().contains("valid UTF-8"))
 }
 
 /// What a reply that can't be read is taken for: a mail that may have been taken is not sent again and again, and one that
