@@ -14,6 +14,7 @@ mod pages;
 mod preview;
 pub(crate) mod publish;
 mod quarantine;
+mod secrets;
 mod send;
 mod serve;
 mod state;
