@@ -31,6 +31,7 @@
 
 mod catalog;
 pub mod postgres;
+pub mod registry;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;

@@ -1,0 +1,307 @@
+//! What people configured, as it is kept: integrations, projects, groups, tokens, mutes, and who changed what.
+//!
+//! # The contract
+//!
+//! - **One count of changes.** Whatever changes gets the next revision, in the order of commits, so that whoever has seen
+//!   revision *n* misses nothing by asking for what came after *n*. Rows are never deleted here: what is over says so.
+//! - **Nothing is overwritten unseen.** A change to an integration names the revision that it was made from, and is
+//!   refused where somebody was quicker ([`Put::Outdated`]).
+//! - **Secrets are sealed** before they are written, and opened when they are read, by the store and nobody else. Each is
+//!   bound to its row: moved to another, it does not open.
+//! - **Said as it is done.** A change and its line in the audit log are one transaction.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::Result;
+use crate::settings::{Properties, Secret};
+
+/// Whose an integration is, or what a token reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Owner {
+    /// A default for everyone.
+    Instance,
+    Group(GroupKey),
+    /// By the forge's number, which outlives renames.
+    Project(i64),
+}
+
+/// A group's row. Not the forge's number of it, which events do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKey(pub i64);
+
+/// What one integration is set to, as it was given. Names are GitLab's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    pub active: bool,
+    /// Follows the nearest default of a group above, or of the instance (`use_inherited_settings`).
+    pub inherits: bool,
+    /// `push_events` and its like: those that were ever set. The others are as they are on a new integration.
+    pub flags: BTreeMap<String, bool>,
+    /// Settings that anybody may see.
+    pub properties: Properties,
+    /// Settings that nobody may see.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// An integration as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredIntegration {
+    /// Its number, the same for ever.
+    pub id: i64,
+    pub owner: Owner,
+    /// With dashes.
+    pub slug: String,
+    pub configuration: Configuration,
+    pub revision: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What became of a change to an integration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    Done(StoredIntegration),
+    /// Somebody was quicker: look again, and make the change anew.
+    Outdated,
+}
+
+/// Who may see a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    Private,
+    Internal,
+    Public,
+}
+
+impl Visibility {
+    pub const ALL: [Self; 3] = [Self::Private, Self::Internal, Self::Public];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Internal => "internal",
+            Self::Public => "public",
+        }
+    }
+}
+
+/// A project of the forge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredProject {
+    /// The forge's number.
+    pub id: i64,
+    /// Its full path; `None` where nobody has said yet, or another project has it now.
+    pub path: Option<String>,
+    /// As events tell it.
+    pub learned: Learned,
+    /// As people corrected it; goes before what events tell.
+    pub corrected: Corrected,
+    pub revision: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What events tell of a project beside its path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    pub default_branch: Option<String>,
+    pub visibility: Option<Visibility>,
+}
+
+/// What people said of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    pub default_branch: Option<String>,
+    pub visibility: Option<Visibility>,
+    /// Names and wildcards; `None` where nobody said.
+    pub protected_branches: Option<Vec<String>>,
+}
+
+/// A project as one event showed it. What an event does not tell stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenProject {
+    pub id: i64,
+    pub path: Option<String>,
+    pub learned: Learned,
+}
+
+/// A project as a person says that it is; this replaces what was corrected before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectCorrection {
+    pub id: i64,
+    /// `None` leaves it as it is.
+    pub path: Option<String>,
+    pub corrected: Corrected,
+}
+
+/// A group of the forge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredGroup {
+    pub key: GroupKey,
+    /// The forge's number, where somebody told it.
+    pub id: Option<i64>,
+    /// Its full path.
+    pub path: String,
+    pub revision: i64,
+    pub created_at: Timestamp,
+}
+
+/// A token: what it opens. The token itself is nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredToken {
+    pub id: i64,
+    pub name: String,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    pub access: Access,
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    pub revision: i64,
+    pub created_at: Timestamp,
+}
+
+/// What a token may do, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub reach: Owner,
+    pub right: Right,
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// See and change.
+    Maintain,
+    /// See.
+    Read,
+    /// Hand in events, and nothing else.
+    Ingest,
+}
+
+impl Right {
+    pub const ALL: [Self; 3] = [Self::Maintain, Self::Read, Self::Ingest];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Maintain => "maintain",
+            Self::Read => "read",
+            Self::Ingest => "ingest",
+        }
+    }
+}
+
+/// A token to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewToken {
+    pub name: String,
+    pub hash: [u8; 32],
+    pub access: Access,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A channel that wants to hear nothing for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mute {
+    pub project: i64,
+    /// The adapter whose messages stay away.
+    pub slug: String,
+    /// As [`Mute::channel_of`] makes it.
+    pub channel: String,
+    /// A moment that is past ends it.
+    pub until: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+    pub revision: i64,
+}
+
+impl Mute {
+    /// A channel's name or id as it is compared: without `#`, in lower case.
+    pub fn channel_of(name: &str) -> String {
+        name.trim().trim_start_matches('#').to_lowercase()
+    }
+}
+
+/// A line of the audit log, to be written with what it tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub at: Timestamp,
+    /// `token ci (3)`, `command line`, `slash command of @ada`.
+    pub who: String,
+    /// `integration.update`, `token.create` …
+    pub action: &'static str,
+    /// `project 42 slack`
+    pub object: String,
+    /// The names of what changed. Never a value.
+    pub fields: Vec<String>,
+}
+
+/// A line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditLine {
+    pub id: i64,
+    pub at: Timestamp,
+    pub who: String,
+    pub action: String,
+    pub object: String,
+    pub fields: Vec<String>,
+}
+
+/// What changed after some revision: the rows as they are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The newest revision that there is; that of the question where nothing changed.
+    pub revision: i64,
+    pub integrations: Vec<StoredIntegration>,
+    pub projects: Vec<StoredProject>,
+    pub groups: Vec<StoredGroup>,
+    pub tokens: Vec<StoredToken>,
+    pub mutes: Vec<Mute>,
+}
+
+/// What people configured.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// What changed after this revision; after 0, everything. All of one moment.
+    async fn changes(&self, after: i64) -> Result<Changes>;
+
+    /// The integration of this owner, as it is at this moment.
+    async fn integration(&self, owner: Owner, slug: &str) -> Result<Option<StoredIntegration>>;
+
+    /// Sets an integration, if it still has the revision `made_from` (`None`: if there is none yet).
+    async fn put_integration(
+        &self,
+        owner: Owner,
+        slug: &str,
+        configuration: Configuration,
+        made_from: Option<i64>,
+        audit: AuditEntry,
+    ) -> Result<Put>;
+
+    /// Notes projects as events showed them. A path that another project had is this one's now. Answers with the rows,
+    /// in the given order; one that is as it was keeps its revision.
+    async fn learn(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<Vec<StoredProject>>;
+
+    /// Notes what a person says of a project, known or not.
+    async fn correct(&self, project: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject>;
+
+    /// Notes a group: by its number where that is known already (it was renamed), else by its path.
+    async fn put_group(&self, id: Option<i64>, path: &str, audit: AuditEntry) -> Result<StoredGroup>;
+
+    /// Keeps a token.
+    async fn create_token(&self, token: NewToken, audit: AuditEntry) -> Result<StoredToken>;
+
+    /// Ends a token's life. `false` where there is none of this number, or it is over already.
+    async fn revoke_token(&self, id: i64, audit: AuditEntry) -> Result<bool>;
+
+    /// Mutes a channel, or (by a moment that is past) ends that. The revision given is not heeded.
+    async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()>;
+
+    /// The audit log, newest first, after (below) line `before`.
+    async fn audit_log(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditLine>>;
+
+    /// Seals all secrets anew with the present key, those under older keys as well; answers how many rows there were.
+    async fn rekey(&self, audit: AuditEntry) -> Result<usize>;
+}
