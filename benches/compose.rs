@@ -124,5 +124,5 @@ fn integration() -> Integration {
     let files = [("bench.toml".into(), text.to_owned())];
     let read = provision::read(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
     let read = read.unwrap_or_else(|problems| panic!("{problems:?}"));
-    read.integrations.into_iter().next().expect("one integration was written")
+    read.each().into_iter().next().expect("one integration was written")
 }

@@ -6,11 +6,11 @@
 //! get the grace period, everything is written, leases are given back, the doors close last. Who can't wait (a second
 //! signal, a deadline) drops the future: leases lapse by themselves, and what was not settled is attempted again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::api;
+use crate::catalog::{Catalog, Live};
 use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{Amqp, BrokerState};
@@ -29,15 +30,18 @@ use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::embedded::Embedded;
 use crate::pipeline::retry::Policy;
 use crate::pipeline::{Clock, Switches};
-use crate::provision;
+use crate::provision::{self, Provisioned};
 use crate::store::postgres::{Heard, News, Postgres};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Catalog, Inbox, Ledger, NodeId, Outbox, Quarantine, Snapshot, Store};
+use crate::store::registry::Registry;
+use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 
 /// How often the gauges are brought up to date.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
+/// How often the store is asked what changed, in case that nobody told.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rows of a kind that one step of a sweep removes; between steps others get their turn.
 const SWEEP_STEP: usize = 1000;
 
@@ -76,10 +80,9 @@ pub async fn run(
     let (store, news) = open_store(&config.store, &node).await.context("cannot open the store")?;
     store.recover(&node, clock.now()).await.context("cannot take over the store")?;
 
-    let provisioned = provisioned(&config.provision)?;
-    let catalog = Arc::new(ArcSwap::from_pointee(provisioned));
+    let catalog = open_catalog(&config.provision, &store, clock.now()).await?;
     let switches = Switches::default();
-    take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
+    take_up(&*store as &dyn Outbox, &*catalog, &switches, &clock).await?;
 
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     let pace = Arc::new(Pace::new(config.pace));
@@ -126,11 +129,12 @@ pub async fn run(
     }
 
     let stop_rest = CancellationToken::new();
-    let mut hearing = tasks.spawn(hear(news, intake.clone(), Arc::clone(&arrived), stop_rest.clone()));
+    let others = Others { intake: intake.clone(), arrived: Arc::clone(&arrived), catalog: Arc::clone(&catalog) };
+    let mut hearing = tasks.spawn(hear(news, others, stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(house);
-    let reloader = Reloader {
+    let keeper = Keeper {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
         store: Arc::clone(&store),
@@ -138,12 +142,12 @@ pub async fn run(
         intake,
         clock: clock.clone(),
     };
-    tasks.spawn(reloader.run(reloads, stop_rest.clone()));
+    tasks.spawn(keeper.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
     let state = doors(&config, &store, arrived, broker, &clock, metrics);
     let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
-    info!(%address, integrations = catalog.load().len(), "forgebell is ready");
+    info!(%address, integrations = catalog.read(|state| state.len()), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
     tokio::select! {
@@ -213,13 +217,15 @@ async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
     }
 }
 
-/// Hands on what other nodes wrote, where there are any.
-async fn hear(
-    news: Option<News>,
+/// Who is told of what other nodes wrote.
+struct Others {
     intake: Intake,
     arrived: Arc<Notify>,
-    stop: CancellationToken,
-) -> crate::store::Result<()> {
+    catalog: Arc<Live>,
+}
+
+/// Hands on what other nodes wrote, where there are any.
+async fn hear(news: Option<News>, others: Others, stop: CancellationToken) -> crate::store::Result<()> {
     let Some(news) = news else {
         stop.cancelled().await;
         return Ok(());
@@ -229,22 +235,44 @@ async fn hear(
     let handing_on = async {
         while let Some(heard) = heard.recv().await {
             match heard {
-                Heard::Stored(destination) => intake.stored(destination),
-                Heard::Arrived => arrived.notify_one(),
+                Heard::Stored(destination) => others.intake.stored(destination),
+                Heard::Arrived => others.arrived.notify_one(),
+                // In the order in which it was committed: rows that are heard of next may go by it.
+                Heard::Configured => refresh(&others.catalog).await,
             }
         }
     };
     tokio::join!(listening, handing_on).0
 }
 
+async fn refresh(catalog: &Live) {
+    if let Err(error) = catalog.refresh().await {
+        warn!(%error, "cannot read what changed in the integrations; trying again soon");
+    }
+}
+
+/// The catalogue: what the store knows and what the files say.
+async fn open_catalog(
+    config: &provision::Config,
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+) -> anyhow::Result<Arc<Live>> {
+    let provisioned = provisioned(config)?;
+    let registry = Arc::clone(store) as Arc<dyn Registry>;
+    let catalog = Live::open(registry).await.context("cannot read the integrations in the store")?;
+    let Provisioned { integrations, facts, numbers, .. } = provisioned;
+    catalog.take_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
+    Ok(Arc::new(catalog))
+}
+
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.
-fn provisioned(config: &provision::Config) -> anyhow::Result<Snapshot> {
+fn provisioned(config: &provision::Config) -> anyhow::Result<Provisioned> {
     match provision::load(config) {
         Ok(provisioned) => {
             for warning in &provisioned.warnings {
                 warn!("{warning}");
             }
-            Ok(provisioned.into_snapshot())
+            Ok(provisioned)
         }
         Err(problems) => {
             let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -257,12 +285,17 @@ fn provisioned(config: &provision::Config) -> anyhow::Result<Snapshot> {
 /// and the rest of the dead addresses stay switched off.
 async fn take_up(
     store: &dyn Outbox,
-    catalog: &ArcSwap<Snapshot>,
+    catalog: &Live,
     switches: &Switches,
     clock: &Clock,
 ) -> anyhow::Result<()> {
     let now = clock.now();
-    let ended = store.heal(&catalog.fingerprints(), now).await.context("cannot end outdated holds")?;
+    let holds = store.holds(now).await.context("cannot read the holds")?;
+    let made_under = holds.iter().filter_map(|hold| hold.made_under.as_ref());
+    let current: BTreeMap<_, _> =
+        made_under.filter_map(|(id, _)| Some((id.clone(), catalog.fingerprint(id)?))).collect();
+    let current: Vec<_> = current.into_iter().collect();
+    let ended = store.heal(&current, now).await.context("cannot end outdated holds")?;
     if ended > 0 {
         info!(ended, "settings changed; what waited for that is due now");
     }
@@ -352,30 +385,38 @@ async fn sweep_out(
     }
 }
 
-/// Reads the provisioning files anew when asked. A broken file keeps the old state and says so.
-struct Reloader {
+/// Keeps the catalogue fresh: reads the provisioning files anew when asked, and the store now and then, in case that
+/// nobody told us. When integrations change, what waits for that goes on.
+struct Keeper {
     config: provision::Config,
-    catalog: Arc<ArcSwap<Snapshot>>,
+    catalog: Arc<Live>,
     store: Arc<dyn Store>,
     switches: Switches,
     intake: Intake,
     clock: Clock,
 }
 
-impl Reloader {
+impl Keeper {
     async fn run(self, mut requests: Reloads, stop: CancellationToken) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut changes = self.catalog.watch();
         loop {
-            let request = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
-                request = requests.recv() => request,
-            };
-            let Some(request) = request else { return };
-            let answer = self.reload().await;
-            // Whoever asked may not wait for the answer; the log has it too.
-            let _ = request.answer.send(answer);
+                request = requests.recv() => {
+                    let Some(request) = request else { return };
+                    let answer = self.reload().await;
+                    // Whoever asked may not wait for the answer; the log has it too.
+                    let _ = request.answer.send(answer);
+                }
+                _ = look.tick() => refresh(&self.catalog).await,
+                Ok(()) = changes.changed() => self.heal().await,
+            }
         }
     }
 
+    /// A broken file keeps the old state and says so.
     async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
         let loaded = provision::load(&self.config).inspect_err(|problems| {
             for problem in problems {
@@ -387,21 +428,27 @@ impl Reloader {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let snapshot = loaded.into_snapshot();
-        let count = snapshot.len();
-        self.catalog.store(Arc::new(snapshot));
-        if let Err(error) =
-            take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await
-        {
+        let Provisioned { integrations, facts, numbers, .. } = loaded;
+        let count = integrations.len();
+        if let Err(error) = self.catalog.take_files(integrations, facts, numbers, self.clock.now()).await {
+            warn!(%error, "the projects that the files name are not noted yet");
+        }
+        self.heal().await;
+        metrics::reloaded(true);
+        info!(integrations = count, "read the integrations anew");
+        Ok(count)
+    }
+
+    /// What waited for other settings is due now.
+    async fn heal(&self) {
+        let taken_up = take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await;
+        if let Err(error) = taken_up {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
         }
         match self.store.holds(self.clock.now()).await {
             Ok(holds) => self.intake.healed(holds),
             Err(error) => warn!(%error, "cannot read the holds; rests go on as they were"),
         }
-        metrics::reloaded(true);
-        info!(integrations = count, "read the integrations anew");
-        Ok(count)
     }
 }
 

@@ -30,10 +30,11 @@
 //! | [`call`] | requests, answers, failures: data | `digest` |
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules, `digest` |
 //! | [`wire`] | how it gets out: the guard, the pace, HTTP, mail, bare TCP | `call`, `settings`' secrets |
-//! | [`store`] | what must survive: inbox, outbox, quarantine, ledger; in SQLite or PostgreSQL | `event`, `integration`, `call`, `settings`' secrets |
-//! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `store`'s snapshot, `digest` |
+//! | [`store`] | what must survive: inbox, outbox, quarantine, ledger, what people configured; in SQLite or PostgreSQL | `event`, `integration`, `call`, `settings` |
+//! | [`catalog`] | who is configured: what files and the store say, joined with the projects and groups that it is of | `event`, `settings`, `integration`, `adapters`, `store`, `digest` |
+//! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store`'s registry, `digest` |
 //! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
-//! | [`api`] | the doors: events in, health and metrics out | all above but `wire`'s insides |
+//! | [`api`] | the doors: events in, GitLab's Integrations API, health and metrics out | all above but `wire`'s insides |
 //! | [`config`] | every setting of the daemon, read and checked | each room's own `Config`, `adapters`' installation |
 //! | [`daemon`] | the wiring, start to stop | everything; it decides nothing |
 //! | [`cli`], [`demo`] | what a person runs | everything |
@@ -51,6 +52,7 @@
 pub mod adapters;
 pub mod api;
 pub mod call;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod daemon;

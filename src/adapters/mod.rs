@@ -6,11 +6,13 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells, [`Installation`] what it may know of where. Four files are no adapters:
-//! `attachment` holds what Slack's kin share, `mail` what the two kinds of mail share, `discreet` keeps credentials out of
-//! what services' answers let us say, and `installation` is the operator's part.
+//! adapter may know of what it tells, [`Installation`] what it may know of where. Six files are no adapters: [`shared`]
+//! declares the settings that several of them offer, `attachment` holds what Slack's kin share, `mail` what the two kinds
+//! of mail share, `commands` what those share that only hear, `discreet` keeps credentials out of what services' answers
+//! let us say, and `installation` is the operator's part.
 
 mod attachment;
+mod commands;
 #[cfg(test)]
 mod contract;
 mod discord;
@@ -21,9 +23,12 @@ pub mod installation;
 mod irker;
 mod mail;
 mod mattermost;
+mod mattermost_slash_commands;
 mod microsoft_teams;
 mod pipelines_email;
+pub mod shared;
 mod slack;
+mod slack_slash_commands;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +50,11 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>(),
     Entry::of::<mattermost::Mattermost>(),
+    Entry::of::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<pipelines_email::PipelinesEmail>(),
     Entry::of::<slack::Slack>(),
+    Entry::of::<slack_slash_commands::SlackSlashCommands>(),
 ];
 
 /// The adapter with this slug, dashes and underscores alike.
@@ -106,7 +113,7 @@ pub struct About {
     pub limits: &'static str,
 }
 
-/// The settings that several adapters share. They are declared once, in `provision`, and offered here.
+/// The settings that several adapters share. They are declared once, in [`shared`], and offered here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offers {
     /// `channel` and `<event>_channel`.
@@ -155,6 +162,12 @@ pub struct Entry {
     call: fn(&Parsed, &Notification<'_>) -> Result<Call, Failure>,
 }
 
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.about.slug)
+    }
+}
+
 impl Entry {
     pub(crate) const fn of<A: Adapter>() -> Self {
         Self {
@@ -169,6 +182,11 @@ impl Entry {
             buckets: |settings, target| A::buckets(settings_of::<A>(settings), target),
             call: |settings, note| A::call(settings_of::<A>(settings), note).map(discreet::discreet),
         }
+    }
+
+    /// Whether it tells anybody of events; those that don't only answer what people type.
+    pub fn tells(&self) -> bool {
+        self.about.family != Family::Commands
     }
 
     /// Reads and checks the adapter's own settings.

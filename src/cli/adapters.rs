@@ -10,7 +10,8 @@ use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
 use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
 use crate::event::Trigger;
-use crate::provision::{HEADING, Part, SharedField, shared_fields};
+use crate::adapters::shared::{Part, SharedField, shared_fields};
+use crate::provision::HEADING;
 use crate::settings::{Field, Kind};
 
 /// Columns that help texts are wrapped at.
@@ -49,7 +50,7 @@ fn list(entries: &[Entry]) -> String {
         table.row([about.slug.to_owned(), about.title.to_owned(), about.summary.to_owned()]);
     }
     let mut text = table.to_string();
-    for Entry { about, .. } in entries {
+    for Entry { about, .. } in entries.iter().filter(|entry| entry.tells()) {
         let heard = about.triggers.iter().map(Trigger::name).collect::<Vec<_>>().join(", ");
         let _ = write!(text, "\n{} hears of:\n{}\n", about.slug, wrapped(&heard, INDENT, WIDTH));
     }
@@ -211,7 +212,7 @@ mod tests {
             let text = example(entry);
             for text in [text.clone(), text.replace("# ", "")] {
                 let read = load(text);
-                assert_eq!(read.integrations[0].slug, entry.about.slug);
+                assert_eq!(read.integrations[0].setup.slug(), entry.about.slug);
                 assert!(read.warnings.is_empty(), "{:?}", read.warnings);
             }
         }

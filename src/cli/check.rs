@@ -126,7 +126,7 @@ fn integrations(config: &Config) -> Part {
     match provision::load(&config.provision) {
         Ok(provisioned) => {
             let count = provisioned.integrations.len();
-            let active = provisioned.integrations.iter().filter(|integration| integration.active).count();
+            let active = provisioned.integrations.iter().filter(|placed| placed.setup.is_active()).count();
             let found = match count {
                 0 => "no integrations: nobody will be told of anything".to_owned(),
                 n if n == active => format!("{n} {}", plural(n, "integration")),

@@ -24,7 +24,8 @@ use crate::integration::Integration;
 use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::provision;
-use crate::store::Snapshot;
+use crate::store::registry::Mute;
+use crate::catalog::Snapshot;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -52,7 +53,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         let raw = read(file)?;
         let explained = Event::decode(fresh_id(), now, raw)
             .map(|event| {
-                let verdicts = verdicts(&event, &snapshot, &switches);
+                let verdicts = verdicts(&event, &snapshot, &switches, now);
                 (as_json(&event, &verdicts), words(&event, &verdicts, &snapshot))
             })
             .map_err(|error| error.to_string());
@@ -154,6 +155,11 @@ fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Sna
 /// Of an event that passes all filters, and then leads to no delivery.
 const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
 
+/// Who wants to hear nothing where, and until when.
+fn muted(target: &str, mute: &Mute) -> String {
+    format!("{} is muted by {} until {}", named(target), mute.by, mute.until)
+}
+
 fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     match verdict {
         Verdict::Sends(deliveries) if deliveries.is_empty() => vec![("no", NOTHING_TO_TELL.to_owned())],
@@ -162,6 +168,7 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
             deliveries.iter().map(|new| ("would hear", line(&new.target, &new.destination))).collect()
         }
         Verdict::Not(why) => vec![("no", why.to_string())],
+        Verdict::Muted { target, mute } => vec![("muted", muted(target, mute))],
         Verdict::SwitchedOff { why, .. } => vec![("switched off", why.clone())],
     }
 }
@@ -187,12 +194,11 @@ fn nobody(event: &Event, snapshot: &Snapshot) -> String {
         }
     };
     let _ = writeln!(text, "  nobody is concerned: no integration has {}", printable(&wanted));
-    let scopes: BTreeSet<String> =
-        snapshot.integrations().iter().map(|integration| integration.scope.to_string()).collect();
+    let scopes: BTreeSet<String> = snapshot.scopes().iter().map(ToString::to_string).collect();
     let _ = match scopes.len() {
         0 => writeln!(
             text,
-            "  there are no integrations at all: `provision.files` says where they are read from"
+            "  there are no integrations at all: files may name some (`provision.files`), or the API sets them"
         ),
         1..=12 => {
             let list = scopes.into_iter().collect::<Vec<_>>().join(", ");
@@ -214,6 +220,7 @@ fn as_json(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
                 ("would_hear", deliveries.iter().map(target).collect(), None)
             }
             Verdict::Not(why) => ("no", Vec::new(), Some(why.to_string())),
+            Verdict::Muted { target, mute } => ("muted", Vec::new(), Some(muted(target, mute))),
             Verdict::SwitchedOff { why, .. } => ("switched_off", Vec::new(), Some(why.clone())),
         };
         json!({
@@ -259,6 +266,7 @@ pub(super) fn every_payload() -> Vec<Event> {
 mod tests {
     use super::*;
     use crate::adapters;
+    use crate::catalog::Catalog as _;
     use crate::event::{Trigger, sample};
 
     const PROVISIONING: &str = r##"
@@ -282,7 +290,7 @@ mod tests {
     }
 
     fn explained(event: &Event, snapshot: &Snapshot) -> (String, Json) {
-        let verdicts = verdicts(event, snapshot, &Switches::default());
+        let verdicts = verdicts(event, snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
         (words(event, &verdicts, snapshot), as_json(event, &verdicts))
     }
 
@@ -314,7 +322,7 @@ mod tests {
         let snapshot = snapshot(PROVISIONING);
         let event = sample(Trigger::Push);
         let switches = Switches::default();
-        for integration in snapshot.integrations() {
+        for integration in snapshot.concerned(&event) {
             let entry = adapters::find(integration.slug).unwrap();
             let channels = integration.channels.for_trigger(Trigger::Push);
             let target = entry.targets(&integration.settings, &event, channels).swap_remove(0);
@@ -325,7 +333,7 @@ mod tests {
                 "answered 404: no_service".to_owned(),
             );
         }
-        let words = words(&event, &verdicts(&event, &snapshot, &switches), &snapshot);
+        let words = words(&event, &verdicts(&event, &snapshot, &switches, Timestamp::UNIX_EPOCH), &snapshot);
         assert!(words.contains("switched off") && words.contains("no_service"), "{words}");
     }
 

@@ -5,10 +5,12 @@
 //! 0 done, 1 failed, 2 the command line was wrong.
 
 mod adapters;
+mod apply;
 mod check;
 mod deliveries;
 pub(crate) mod door;
 pub(crate) mod explain;
+mod export;
 mod options;
 mod pages;
 mod preview;
@@ -76,6 +78,10 @@ enum Command {
     /// Look at what could not be understood; try it again
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Print what the API was told, as provisioning files
+    Export(export::Args),
+    /// Bring the store to what provisioning files say, as the API would
+    Apply(apply::Args),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -125,6 +131,8 @@ impl Cli {
             Command::Explain(args) => explain::run(args, options).await,
             Command::Deliveries(command) => deliveries::run(command, options).await,
             Command::Quarantine(command) => quarantine::run(command, options).await,
+            Command::Export(args) => export::run(args, options).await,
+            Command::Apply(args) => apply::run(args, options).await,
             Command::Completions(args) => pages::completions(&args),
             Command::Man(args) => pages::man(&args),
         }

@@ -30,7 +30,7 @@ use crate::pipeline::attempt::{Report, Telling, attempt};
 use crate::pipeline::retry::Outcome;
 use crate::provision;
 use crate::settings::{Kind, Secret};
-use crate::store::{Catalog as _, Snapshot};
+use crate::catalog::{Catalog as _, Snapshot};
 use crate::wire::Wire;
 
 /// Settings that a one-off integration gets from elsewhere.
@@ -104,6 +104,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         id: &id,
         now: daemon::now(),
         installation: &config.installation,
+        test: false,
     };
     if args.dry_run {
         let mut requests = Vec::new();
@@ -164,7 +165,7 @@ pub(super) fn has(entry: &Entry, key: &str) -> bool {
     let own = |name: &str| entry.fields.iter().any(|field| field.name == name);
     own(key)
         || key.strip_suffix("_file").is_some_and(own)
-        || provision::shared_fields(&entry.about).iter().any(|field| field.name == key)
+        || adapters::shared::shared_fields(&entry.about).iter().any(|field| field.name == key)
 }
 
 /// An adapter's own examples, and in place of them those of the given settings that it has.
@@ -231,7 +232,7 @@ pub(super) fn one_off_quietly(
         anyhow!("these settings won't do:{}", list.collect::<String>())
     })?;
     let warnings = provisioned.warnings.iter().map(problem_line).collect();
-    let integration = provisioned.integrations.into_iter().next();
+    let integration = provisioned.each().into_iter().next();
     Ok((integration.context("no integration came of these settings")?, secrets, warnings))
 }
 
@@ -424,7 +425,7 @@ mod tests {
     ) -> Telling<'a> {
         static INSTALLATION: LazyLock<Installation> = LazyLock::new(Installation::default);
         let now = daemon::now();
-        Telling { entry, integration, event, target, id: "id-1", now, installation: &INSTALLATION }
+        Telling { entry, integration, event, target, id: "id-1", now, installation: &INSTALLATION, test: false }
     }
 
     #[test]

@@ -149,12 +149,12 @@ impl Stage {
         let of_scene = |(number, scene): (usize, &'static Scene)| {
             let body = Bytes::from_static(scene.body.as_bytes());
             let Ok(event) = Event::decode(id(number), daemon::now(), body) else { return Vec::new() };
-            let verdicts = verdicts(&event, &snapshot, &Switches::default()).into_iter();
+            let verdicts = verdicts(&event, &snapshot, &Switches::default(), daemon::now()).into_iter();
             let said = verdicts.filter_map(|(integration, verdict)| match verdict {
                 Verdict::Not(why) if !matches!(why, WhyNot::Unsupported { .. }) => {
                     Some((integration.slug.to_owned(), why.to_string()))
                 }
-                Verdict::Not(_) | Verdict::Sends(_) | Verdict::SwitchedOff { .. } => None,
+                Verdict::Not(_) | Verdict::Sends(_) | Verdict::Muted { .. } | Verdict::SwitchedOff { .. } => None,
             });
             said.collect()
         };

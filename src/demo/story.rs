@@ -341,7 +341,7 @@ mod tests {
     use crate::pipeline::Switches;
     use crate::pipeline::dispatch::{Verdict, verdicts};
     use crate::provision;
-    use crate::store::Snapshot;
+    use crate::catalog::Snapshot;
 
     fn snapshot() -> Snapshot {
         let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
@@ -366,11 +366,11 @@ mod tests {
                 continue;
             };
             assert_eq!(event.trigger.is_none(), scene.fate == Fate::Unrouted, "{}", scene.title);
-            let targets =
-                verdicts(&event, &snapshot, &Switches::default()).into_iter().flat_map(|(to, verdict)| {
-                    let sent = if let Verdict::Sends(sent) = verdict { sent } else { Vec::new() };
-                    sent.into_iter().map(move |new| (to.scope.to_string(), to.slug, new.target.to_string()))
-                });
+            let verdicts = verdicts(&event, &snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
+            let targets = verdicts.into_iter().flat_map(|(to, verdict)| {
+                let sent = if let Verdict::Sends(sent) = verdict { sent } else { Vec::new() };
+                sent.into_iter().map(move |new| (to.scope.to_string(), to.slug, new.target.to_string()))
+            });
             let expected = scene.heard_by.iter().map(|heard| {
                 let target = heard.channel.to_owned();
                 (format!("project {}", heard.hook.project), heard.hook.slug, target)

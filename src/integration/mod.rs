@@ -64,6 +64,8 @@ pub enum Scope {
     Project(ProjectRef),
     /// By full path; a group hears of its own mentions only.
     Group(String),
+    /// Nobody's: a default for groups and projects, which hears of nothing itself.
+    Instance,
 }
 
 impl Scope {
@@ -83,6 +85,20 @@ impl fmt::Display for Scope {
             Self::Project(ProjectRef::Id(id)) => write!(f, "project {id}"),
             Self::Project(ProjectRef::Path(path)) => write!(f, "project {path}"),
             Self::Group(path) => write!(f, "group {path}"),
+            Self::Instance => f.write_str("the whole instance"),
+        }
+    }
+}
+
+impl Scope {
+    /// As ids and comparisons know it: paths without regard to case. `groups` and `instance` can be no project's, because
+    /// GitLab keeps the one word for itself, and the other has no slash.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Project(ProjectRef::Id(id)) => id.to_string(),
+            Self::Project(ProjectRef::Path(path)) => path.to_ascii_lowercase(),
+            Self::Group(path) => format!("groups/{}", path.to_ascii_lowercase()),
+            Self::Instance => "instance".to_owned(),
         }
     }
 }
@@ -232,4 +248,6 @@ pub enum Family {
     PipelineMail,
     /// Gets the event as it is: trackers, build servers.
     Hook,
+    /// Tells nobody anything, and answers what people type in a channel.
+    Commands,
 }

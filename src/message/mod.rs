@@ -20,6 +20,9 @@ pub use markup::{Limit, Markup};
 pub use prose::prose;
 pub use text::{Span, Style, Text};
 
+/// What a message begins with that only tries whether messages arrive.
+pub const TEST_MARK: &str = "[Test]";
+
 /// What one event says to people.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
@@ -50,6 +53,20 @@ impl Message {
         let place = &self.place_in_summary;
         let elsewhere = |(index, _): &(usize, &Span)| !place.contains(index);
         Text(self.summary.0.iter().enumerate().filter(elsewhere).map(|(_, span)| span.clone()).collect())
+    }
+
+    /// The same, so that nobody takes it for news.
+    #[must_use]
+    pub fn marked_as_test(self) -> Self {
+        let mark = format!("{TEST_MARK} ");
+        let place = self.place_in_summary;
+        let title = self.title.map(|title| Title { text: format!("{mark}{}", title.text), ..title });
+        Self {
+            summary: Text::new().plain(mark).then(self.summary),
+            place_in_summary: place.start + 1..place.end + 1,
+            title,
+            ..self
+        }
     }
 
     /// The headline without who did it, for services that show the author by themselves: `Opened issue #23 New API`.

@@ -14,12 +14,13 @@ use super::board::{Job, JobEvent};
 use super::retry::Outcome;
 use super::{Clock, Switches, signed};
 use crate::adapters::{self, Entry, Installation, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, Response};
+use crate::call::{Answer, Bucket, Call, Failure, Request, Response};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::Integration;
-use crate::message::compose;
-use crate::store::{Catalog, Delivery};
+use crate::message::{TEST_MARK, compose};
+use crate::catalog::Catalog;
+use crate::store::Delivery;
 use crate::wire::{SendError, Transport};
 
 /// Calls that one attempt may need; a reader that asks for more goes round in circles.
@@ -111,6 +112,7 @@ impl Attempts {
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
             installation: &self.installation,
+            test: false,
         };
         attempt(&*self.transport, telling).await
     }
@@ -133,6 +135,8 @@ pub struct Telling<'a> {
     pub id: &'a str,
     pub now: Timestamp,
     pub installation: &'a Installation,
+    /// Says of itself that it is a test, in every form that a person may see.
+    pub test: bool,
 }
 
 /// One attempt to tell one target of one event.
@@ -149,12 +153,17 @@ impl Telling<'_> {
     /// # Errors
     /// The outcome, where nothing need be sent to know it.
     pub fn first_call(self) -> Result<Call, Outcome> {
-        let Self { entry, integration, event, target, id, now, installation } = self;
+        let Self { entry, integration, event, target, id, now, installation, test } = self;
         let message = compose(event).ok_or_else(|| {
             Outcome::Cancelled(format!("there is nothing to say of an event of kind {}", event.kind()))
         })?;
+        let message = if test { message.marked_as_test() } else { message };
         let note = Notification { id, event, message: &message, target, now, installation };
-        entry.call(&integration.settings, &note).map_err(Outcome::Failed)
+        let mut call = entry.call(&integration.settings, &note).map_err(Outcome::Failed)?;
+        if let (true, Request::Smtp(mail)) = (test, &mut call.request) {
+            mail.subject = format!("{TEST_MARK} {}", mail.subject);
+        }
+        Ok(call)
     }
 }
 

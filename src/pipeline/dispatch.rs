@@ -18,13 +18,15 @@ use super::deliver::Intake;
 use super::source::{Inbound, Source};
 use super::switches::Switches;
 use crate::adapters;
+use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
+use crate::store::registry::Mute;
 use crate::store::{
-    Catalog, Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, Origin, Outbox, Quarantine, StoreError,
+    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, Origin, Outbox, Quarantine, StoreError,
 };
 
 /// Inbound messages taken at once, if that many are there.
@@ -70,6 +72,11 @@ pub enum Verdict {
     /// It goes to these targets, each with its destination.
     Sends(Vec<NewDelivery>),
     Not(WhyNot),
+    /// It would go to this target, where somebody wants to hear nothing for a while.
+    Muted {
+        target: Arc<str>,
+        mute: Mute,
+    },
     /// It is switched off, its address being dead. What it wants waits until somebody corrects it, or expires.
     SwitchedOff {
         why: String,
@@ -98,8 +105,14 @@ impl Dispatcher {
 
     /// Plans and commits one batch. `false` where it was told to stop before the store took it.
     async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
-        let plans =
-            batch.into_iter().map(|inbound| plan_or_bug(source, inbound, &*self.catalog, &self.switches));
+        let now = self.clock.now();
+        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &self.switches, now);
+        let plans: Vec<_> = batch.into_iter().map(plan).collect();
+        // A row names its integration by the project: whoever works it must be able to know that project.
+        let events: Vec<_> = plans.iter().filter_map(Plan::event).cloned().collect();
+        if insist(stop, || self.catalog.learn(&events, now)).await.is_none() {
+            return false;
+        }
         let (mut deliver, mut received) = (Vec::new(), Vec::new());
         let (mut discard, mut quarantine) = (Vec::new(), Vec::new());
         for plan in plans {
@@ -184,9 +197,15 @@ impl Dispatcher {
 }
 
 /// [`plan`], of which not even a bug of ours may stop the others: what it stumbles over is put aside with that reason.
-fn plan_or_bug(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switches: &Switches) -> Plan {
+fn plan_or_bug(
+    source: &'static str,
+    inbound: Inbound,
+    catalog: &dyn Catalog,
+    switches: &Switches,
+    now: Timestamp,
+) -> Plan {
     let kept = inbound.clone();
-    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, switches));
+    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, switches, now));
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
@@ -195,7 +214,13 @@ fn plan_or_bug(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, sw
 }
 
 /// What is to be done with one inbound message. Pure.
-pub fn plan(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switches: &Switches) -> Plan {
+pub fn plan(
+    source: &'static str,
+    inbound: Inbound,
+    catalog: &dyn Catalog,
+    switches: &Switches,
+    now: Timestamp,
+) -> Plan {
     let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
     let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
     let event = match decoded {
@@ -209,7 +234,7 @@ pub fn plan(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switc
     if event.trigger.is_none() {
         return Plan::Drop { event, fate: "unrouted", origin };
     }
-    let verdicts = verdicts(&event, catalog, switches);
+    let verdicts = verdicts(&event, catalog, switches, now);
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
         return Plan::Drop { event, fate: "unmatched", origin };
@@ -217,11 +242,21 @@ pub fn plan(source: &'static str, inbound: Inbound, catalog: &dyn Catalog, switc
     Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
 }
 
+impl Plan {
+    fn event(&self) -> Option<&Arc<Event>> {
+        match self {
+            Self::Deliver { dispatched, .. } => Some(&dispatched.event),
+            Self::Drop { event, .. } => Some(event),
+            Self::Quarantine { .. } => None,
+        }
+    }
+}
+
 impl Verdict {
     fn deliveries(self) -> Vec<NewDelivery> {
         match self {
             Self::Sends(deliveries) | Self::SwitchedOff { waits: deliveries, .. } => deliveries,
-            Self::Not(_) => Vec::new(),
+            Self::Not(_) | Self::Muted { .. } => Vec::new(),
         }
     }
 }
@@ -231,25 +266,39 @@ pub fn verdicts(
     event: &Event,
     catalog: &dyn Catalog,
     switches: &Switches,
+    now: Timestamp,
 ) -> Vec<(Arc<Integration>, Verdict)> {
     let facts = catalog.facts(event);
-    let concerned = catalog.concerned(event).into_iter();
-    concerned
-        .map(|integration| {
-            let verdict = if let Err(why) = rules::wants(&integration, event, &facts) {
-                Verdict::Not(why)
-            } else {
-                let deliveries = deliveries(&integration, event);
-                // Where only some of its addresses are off, those wait and the others are told.
-                let off = |delivery: &NewDelivery| switches.off(&integration, &delivery.destination);
-                match deliveries.iter().map(off).reduce(Option::and).flatten() {
-                    Some(why) => Verdict::SwitchedOff { why, waits: deliveries },
-                    None => Verdict::Sends(deliveries),
+    let mut verdicts = Vec::new();
+    for integration in catalog.concerned(event) {
+        if let Err(why) = rules::wants(&integration, event, &facts) {
+            verdicts.push((integration, Verdict::Not(why)));
+            continue;
+        }
+        let mut heard = Vec::new();
+        let mut is_muted = false;
+        for delivery in deliveries(&integration, event) {
+            match catalog.muted(event, &integration, &delivery.target, now) {
+                None => heard.push(delivery),
+                Some(mute) => {
+                    let muted = Verdict::Muted { target: delivery.target, mute };
+                    verdicts.push((Arc::clone(&integration), muted));
+                    is_muted = true;
                 }
-            };
-            (integration, verdict)
-        })
-        .collect()
+            }
+        }
+        if heard.is_empty() && is_muted {
+            continue;
+        }
+        // Where only some of its addresses are off, those wait and the others are told.
+        let off = |delivery: &NewDelivery| switches.off(&integration, &delivery.destination);
+        let verdict = match heard.iter().map(off).reduce(Option::and).flatten() {
+            Some(why) => Verdict::SwitchedOff { why, waits: heard },
+            None => Verdict::Sends(heard),
+        };
+        verdicts.push((integration, verdict));
+    }
+    verdicts
 }
 
 /// One delivery per target.

@@ -10,6 +10,7 @@
 //!   which pace. What it must do to the store goes through [`writer`], in order.
 //! - [`attempt`] makes one attempt: compose, call, send, read.
 //! - [`retry`] rules what follows from it: pure.
+//! - [`rehearsal`] is an attempt that somebody asked for, to see whether messages arrive, and that tells all it saw.
 //!
 //! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
 
@@ -20,6 +21,7 @@ pub mod deliver;
 pub mod dispatch;
 pub mod embedded;
 pub mod publish;
+pub mod rehearsal;
 pub mod retry;
 pub mod source;
 mod switches;

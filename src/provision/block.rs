@@ -1,28 +1,25 @@
 //! `[[integration]]`: one project's or group's use of one adapter.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::fingerprint::{Content, scope_key};
 use super::keys::{Keys, literal};
 use super::problem::{Level, Problem, did_you_mean};
 use super::read::{Given, Identity, Place};
 use super::scope;
-use super::shared::{channel_limit, channel_setting, channel_triggers};
 use super::text::{Entry, Table, shown, shown_key, simple};
 use crate::adapters::Entry as Adapter;
+use crate::catalog::{Placed, Setup, Terms, sort_secrets};
 use crate::event::{Trigger, Triggers};
-use crate::integration::{
-    BranchFilter, Channels, Filters, Fingerprint, Integration, IntegrationId, LabelBehavior, LabelFilter,
-    Rules, Scope,
-};
-use crate::settings::{Parsed, Value, read_bool};
+use crate::integration::{BranchFilter, Channels, Scope};
+use crate::settings::{FieldError, Value, read_bool};
+use crate::store::registry::Configuration;
 
 /// What a block turned out to be.
 pub(super) struct Outcome {
     pub(super) identity: Option<Identity>,
     /// There where nothing is wrong with the block.
-    pub(super) integration: Option<Integration>,
+    pub(super) integration: Option<Placed>,
     pub(super) problems: Vec<Problem>,
     pub(super) inline_secret: bool,
 }
@@ -57,10 +54,6 @@ impl Notes<'_> {
         }
     }
 
-    fn about_all(&self, level: Level, line: usize, problem: impl Into<String>) -> Problem {
-        Problem { key: None, ..self.about(level, line, "", problem) }
-    }
-
     fn flawed(&self) -> bool {
         self.problems.iter().any(|problem| problem.level == Level::Error)
     }
@@ -75,21 +68,24 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
     if let Some(scope) = &scope {
         notes.label = Some(format!("{slug} of {scope}"));
     }
-    let active = read_active(table, &mut notes);
+    let active = read_switch("active", true, table, &mut notes);
+    let inherits = read_switch("use_inherited_settings", false, table, &mut notes);
     let Some(adapter) = adapter else {
         return Outcome { identity: None, integration: None, problems: notes.problems, inline_secret: false };
     };
 
     let keys = Keys::read(given, adapter, table, &mut notes);
-    let settings = read_settings(adapter, &keys, table.line, &mut notes);
-    let filters = read_filters(adapter, &keys, &mut notes);
-    let channels = read_channels(adapter, &keys, &mut notes);
-    let mut triggers = Triggers::by_default();
-    for (_, trigger, on) in &keys.flags {
-        triggers.set(*trigger, *on);
-    }
-    if let Some(scope) = &scope {
-        warn_of_deafness(adapter, scope, triggers, &keys, table.line, &mut notes);
+    let configuration = configuration(adapter, active, inherits, &keys);
+    let terms = if inherits {
+        Err(Vec::new()) // its own words mean nothing
+    } else {
+        Terms::read(adapter, &configuration).map(Arc::new).inspect_err(|errors| {
+            complain(adapter, errors, &keys, table.line, &mut notes);
+        })
+    };
+    warn_of_branches(&keys, &mut notes);
+    if let (Some(scope), Ok(terms)) = (&scope, &terms) {
+        warn_of_deafness(scope, terms.triggers(), &keys, &mut notes);
     }
 
     let identity = scope.clone().map(|scope| Identity {
@@ -98,37 +94,20 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
         label: notes.label.clone().unwrap_or_default(),
         place: Place { file: file.to_owned(), line: table.line },
     });
-    let sound = settings.zip(scope).filter(|_| !notes.flawed());
-    let integration = sound.map(|(settings, scope)| Integration {
-        id: IntegrationId::new(format!("{}:{slug}", scope_key(&scope))),
-        rules: Rules { supported: adapter.about.triggers, family: adapter.about.family },
-        origin: file.display().to_string().into(),
-        fingerprint: Fingerprint(0),
-        scope,
-        slug,
-        active,
-        triggers,
-        filters,
-        channels,
-        settings,
-    });
-    let integration = integration.map(|integration| with_fingerprint(integration, adapter, &keys));
+    let origin: Arc<str> = file.display().to_string().into();
+    let sound = scope.filter(|_| !notes.flawed());
+    let integration = sound
+        .map(|scope| Placed { scope, setup: Setup::of_file(adapter, configuration, terms, origin) });
     Outcome { identity, integration, problems: notes.problems, inline_secret: keys.inline_secret }
 }
 
-fn with_fingerprint(integration: Integration, adapter: &Adapter, keys: &Keys) -> Integration {
-    let content = Content {
-        scope: &integration.scope,
-        slug: integration.slug,
-        active: integration.active,
-        triggers: integration.triggers,
-        rules: integration.rules,
-        filters: &integration.filters,
-        channels: &integration.channels,
-        fields: adapter.fields,
-        properties: &keys.own,
-    };
-    Integration { fingerprint: content.fingerprint(), ..integration }
+fn configuration(adapter: &Adapter, active: bool, inherits: bool, keys: &Keys) -> Configuration {
+    let flags = keys.flags.iter().map(|(_, trigger, on)| (trigger.flag(), *on));
+    let flags = flags.chain(keys.inert_flags.iter().copied()).map(|(flag, on)| (flag.to_owned(), on));
+    let mut configuration =
+        Configuration { active, inherits, flags: flags.collect(), ..Configuration::default() };
+    sort_secrets(adapter, keys.settings.clone(), &mut configuration);
+    configuration
 }
 
 fn read_adapter(
@@ -154,21 +133,26 @@ fn read_adapter(
 }
 
 fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
-    let (entry, read) = match (table.get("project"), table.get("group")) {
-        (Some(entry), None) => {
-            (entry, simple(entry.value).map(|value| scope::project(&value).map(Scope::Project)))
-        }
-        (None, Some(entry)) => (entry, simple(entry.value).map(|value| scope::group(&value))),
-        (None, None) => {
+    let named: Vec<_> = ["project", "group", "instance"].into_iter().filter_map(|key| table.get(key)).collect();
+    let entry = match named.as_slice() {
+        [entry] => *entry,
+        [] => {
             let missing = notes.about(Level::Error, table.line, "project", "is missing");
-            notes.push(missing.remedy("write project = \"acme/rocket\", or group = \"acme\""));
+            let remedy = "write project = \"acme/rocket\", or group = \"acme\", or instance = true";
+            notes.push(missing.remedy(remedy));
             return None;
         }
-        (Some(_), Some(entry)) => {
-            notes.push(notes.error(&entry, "is set beside `project`").remedy("write a block for each"));
+        [first, entry, ..] => {
+            let twice = notes.error(entry, format!("is set beside `{}`", first.key));
+            notes.push(twice.remedy("write a block for each"));
             return None;
         }
     };
+    let read = simple(entry.value).map(|value| match entry.key {
+        "project" => scope::project(&value).map(Scope::Project),
+        "group" => scope::group(&value),
+        _ => scope::instance(&value),
+    });
     match read {
         Ok(Ok(scope)) => Some(scope),
         Ok(Err(scope::Misnamed { problem, remedy })) => {
@@ -185,148 +169,85 @@ fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
     }
 }
 
-fn read_active(table: &Table<'_>, notes: &mut Notes<'_>) -> bool {
-    // Who writes a block means it; GitLab's own default is for forms that somebody has yet to fill in.
-    let Some(entry) = table.get("active") else { return true };
+/// Who writes a block means it to be active; GitLab's own default is for forms that somebody has yet to fill in.
+fn read_switch(key: &str, default: bool, table: &Table<'_>, notes: &mut Notes<'_>) -> bool {
+    let Some(entry) = table.get(key) else { return default };
     let value = simple(entry.value).ok();
     value.as_ref().and_then(read_bool).unwrap_or_else(|| {
         let problem = notes.error(&entry, "is not true or false").showing(value.as_ref());
         notes.push(problem.remedy("write true or false"));
-        true
+        default
     })
 }
 
-fn read_settings(adapter: &Adapter, keys: &Keys, line: usize, notes: &mut Notes<'_>) -> Option<Parsed> {
-    let errors = match adapter.read(&keys.own) {
-        Ok(settings) => return Some(settings),
-        Err(errors) => errors,
-    };
-    for error in errors.into_iter().filter(|error| !keys.unreadable.contains(error.field.as_str())) {
+/// Tells what is wrong with the settings, each with its place and what to write instead.
+fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, notes: &mut Notes<'_>) {
+    for error in errors.iter().filter(|error| !keys.unreadable.contains(error.field.as_str())) {
         let field = adapter.fields.iter().find(|field| field.name == error.field);
         let line = keys.lines.get(error.field.as_str()).copied().unwrap_or(line);
-        let value = keys.own.get(&error.field).filter(|_| field.is_some_and(|field| !field.kind.is_secret()));
-        let problem = notes.about(Level::Error, line, &error.field, error.problem).showing(value);
-        let remedy = field.map(|field| {
-            let in_file = if field.kind.is_secret() {
-                format!(", or {}_file = \"/run/secrets/NAME\"", field.name)
-            } else {
-                String::new()
-            };
-            format!("write {} = {}{in_file}", field.name, literal(field.kind, field.example))
-        });
+        let value = keys.settings.get(&error.field).filter(|_| !field.is_some_and(|field| field.kind.is_secret()));
+        let is_list = error.field == "channel" || error.field.ends_with("_channel");
+        let shown = value.filter(|_| field.is_some() || !is_list);
+        let problem = notes.about(Level::Error, line, &error.field, error.problem.clone()).showing(shown);
+        let remedy = match field {
+            Some(field) if field.kind.is_secret() => Some(format!(
+                "write {} = {}, or {0}_file = \"/run/secrets/NAME\"",
+                field.name,
+                literal(field.kind, field.example)
+            )),
+            Some(field) => Some(format!("write {} = {}", field.name, literal(field.kind, field.example))),
+            None if error.field == "labels_to_be_notified_behavior" => {
+                Some("write \"match_any\" or \"match_all\"".to_owned())
+            }
+            None => value.map(|list| format!("it has {}", Channels::parse_list(&list.as_text()).len())),
+        };
         notes.push(Problem { remedy, ..problem });
     }
-    None
 }
 
-fn read_filters(adapter: &Adapter, keys: &Keys, notes: &mut Notes<'_>) -> Filters {
-    let offers = adapter.about.offers;
-    let switch = |name: &str, default: bool| keys.bools.get(name).map_or(default, |(_, value)| *value);
-    Filters {
-        branches_to_be_notified: offers.branches.map(|default| read_branches(default, keys, notes)),
-        notify_only_broken_pipelines: switch("notify_only_broken_pipelines", offers.only_broken_pipelines),
-        notify_only_when_pipeline_status_changes: switch("notify_only_when_pipeline_status_changes", false),
-        labels: read_labels(keys, notes),
-    }
-}
-
-fn read_branches(default: &str, keys: &Keys, notes: &mut Notes<'_>) -> BranchFilter {
+/// Branch settings that are accepted, as GitLab accepts them, and probably not meant.
+fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
     const KEY: &str = "branches_to_be_notified";
     const OLD_KEY: &str = "notify_only_default_branch";
-    let told = keys.texts.get(KEY).map(|(line, word)| (*line, BranchFilter::from_setting(word)));
-    let old = keys.bools.get(OLD_KEY).map(|(line, only)| (*line, if *only { "default" } else { "all" }));
-    if let Some((line, meaning)) = old {
-        let remedy = format!("write {KEY} = \"{meaning}\" instead");
-        let deprecated = match &told {
-            Some(_) => notes
-                .about(Level::Warning, line, OLD_KEY, format!("is not heeded, since `{KEY}` is set"))
-                .remedy("leave it out"),
-            None => notes.about(Level::Warning, line, OLD_KEY, "is deprecated").remedy(remedy),
+    let line_of = |key: &str| keys.lines.get(key).copied().unwrap_or_default();
+    let told = keys.settings.get(KEY);
+    if let Some(old) = keys.settings.get(OLD_KEY) {
+        let meaning = if read_bool(old) == Some(false) { "all" } else { "default" };
+        let deprecated = if told.is_some() {
+            notes
+                .about(Level::Warning, line_of(OLD_KEY), OLD_KEY, format!("is not heeded, since `{KEY}` is set"))
+                .remedy("leave it out")
+        } else {
+            notes
+                .about(Level::Warning, line_of(OLD_KEY), OLD_KEY, "is deprecated")
+                .remedy(format!("write {KEY} = \"{meaning}\" instead"))
         };
         notes.push(deprecated);
     }
-    let Some((line, filter)) = told else {
-        return BranchFilter::from_setting(old.map_or(default, |(_, meaning)| meaning));
-    };
-    if let BranchFilter::Unknown(word) = &filter {
+    let Some(told) = told else { return };
+    if let BranchFilter::Unknown(word) = BranchFilter::from_setting(&told.as_text()) {
         let words = ["all", "default", "protected", "default_and_protected"];
         let remedy =
-            did_you_mean(word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
-        let value = Value::Text(word.clone());
-        let unknown = notes.about(Level::Warning, line, KEY, "matches no branch").showing(Some(&value));
+            did_you_mean(&word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
+        let value = Value::Text(word);
+        let unknown = notes.about(Level::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
         notes.push(unknown.remedy(remedy));
     }
-    filter
-}
-
-fn read_labels(keys: &Keys, notes: &mut Notes<'_>) -> LabelFilter {
-    const KEY: &str = "labels_to_be_notified_behavior";
-    let list = keys.texts.get("labels_to_be_notified").map_or("", |(_, list)| list);
-    let behavior = match keys.texts.get(KEY).map(|(line, word)| (line, word, word.trim())) {
-        None | Some((_, _, "" | "match_any")) => LabelBehavior::MatchAny,
-        Some((_, _, "match_all")) => LabelBehavior::MatchAll,
-        Some((line, word, _)) => {
-            let value = Value::Text(word.clone());
-            let problem = notes.about(Level::Error, *line, KEY, "is not included in the list");
-            notes.push(problem.showing(Some(&value)).remedy("write \"match_any\" or \"match_all\""));
-            LabelBehavior::MatchAny
-        }
-    };
-    LabelFilter::from_setting(list, behavior)
-}
-
-fn read_channels(adapter: &Adapter, keys: &Keys, notes: &mut Notes<'_>) -> Channels {
-    let Some(at_most) = channel_limit(&adapter.about.offers) else { return Channels::default() };
-    let mut list = |name: &str| {
-        let (line, list) = keys.texts.get(name)?;
-        let channels = Channels::parse_list(list);
-        if channels.len() > at_most {
-            let problem = format!("cannot have more than {at_most} channels");
-            let remedy = format!("it has {}", channels.len());
-            notes.push(notes.about(Level::Error, *line, name, problem).remedy(remedy));
-        }
-        Some(channels)
-    };
-    let default = list("channel").unwrap_or_default();
-    let per_trigger: BTreeMap<_, _> = channel_triggers(&adapter.about)
-        .iter()
-        .filter_map(|trigger| Some((trigger, list(&channel_setting(trigger))?)))
-        .filter(|(_, channels)| !channels.is_empty())
-        .collect();
-    Channels { default, per_trigger }
 }
 
 const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentialMention];
 
-/// A group's integrations hear of the group's mentions and of nothing else, a project's of everything but those:
-/// flags that say otherwise are accepted, as GitLab does, and would leave somebody waiting.
-fn warn_of_deafness(
-    adapter: &Adapter,
-    scope: &Scope,
-    triggers: Triggers,
-    keys: &Keys,
-    line: usize,
-    notes: &mut Notes<'_>,
-) {
-    let of_group = matches!(scope, Scope::Group(_));
-    for (line, trigger, _) in keys.flags.iter().filter(|(_, _, on)| *on) {
-        let why = match (of_group, MENTIONS.contains(trigger)) {
-            (true, false) => "has no effect for a group, which hears of its mentions only",
-            (false, true) => "has no effect for a project: only groups hear of their mentions",
-            _ => continue,
-        };
-        notes.push(notes.about(Level::Warning, *line, trigger.flag(), why).remedy("leave it out"));
-    }
-    if !of_group {
+/// Only groups hear of their mentions: a project's flag for them is accepted, as GitLab does, and would leave somebody
+/// waiting. A group's other flags are for the projects in it.
+fn warn_of_deafness(scope: &Scope, triggers: Triggers, keys: &Keys, notes: &mut Notes<'_>) {
+    if !matches!(scope, Scope::Project(_)) {
         return;
     }
-    let slug = adapter.about.slug;
-    if MENTIONS.iter().all(|mention| !adapter.about.triggers.contains(*mention)) {
-        let deaf = format!("will hear of nothing: {slug} does not tell of group mentions");
-        notes.push(notes.about_all(Level::Warning, line, deaf));
-    } else if MENTIONS.iter().all(|mention| !triggers.contains(*mention)) {
-        let deaf = notes.about_all(Level::Warning, line, "will hear of nothing: no flag for mentions is on");
-        notes.push(deaf.remedy("write group_mention_events = true"));
+    for (line, trigger, _) in keys.flags.iter().filter(|(_, trigger, _)| MENTIONS.contains(trigger)) {
+        if triggers.contains(*trigger) {
+            let why = "has no effect for a project: only groups hear of their mentions";
+            notes.push(notes.about(Level::Warning, *line, trigger.flag(), why).remedy("leave it out"));
+        }
     }
 }
 

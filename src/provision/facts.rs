@@ -9,6 +9,7 @@ use super::read::Place;
 use super::scope;
 use super::text::{Entry, Table, shown, shown_key, simple};
 use crate::integration::{ProjectFacts, ProjectRef};
+use crate::store::registry::{Corrected, ProjectCorrection, Visibility};
 
 /// One table, read.
 pub(super) struct Facts {
@@ -16,9 +17,20 @@ pub(super) struct Facts {
     pub(super) id: Option<i64>,
     pub(super) path: Option<String>,
     told: ProjectFacts,
+    visibility: Option<Visibility>,
 }
 
 impl Facts {
+    /// The same as a person would tell it through the API; `None` without the number that rows go by.
+    pub(super) fn correction(&self) -> Option<ProjectCorrection> {
+        let corrected = Corrected {
+            default_branch: self.told.default_branch.clone(),
+            visibility: self.visibility,
+            protected_branches: self.told.protected_branches.clone(),
+        };
+        Some(ProjectCorrection { id: self.id?, path: self.path.clone(), corrected })
+    }
+
     /// The facts under each of the project's names.
     pub(super) fn by_name(self) -> impl Iterator<Item = (ProjectRef, ProjectFacts)> {
         let Self { id, path, told, .. } = self;
@@ -27,13 +39,13 @@ impl Facts {
     }
 }
 
-const KEYS: [&str; 4] = ["id", "path", "default_branch", "protected_branches"];
+const KEYS: [&str; 5] = ["id", "path", "default_branch", "protected_branches", "visibility"];
 
 /// Reads a table; the facts are there where the project could at least be named.
 pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Problem>) {
     let mut problems = Vec::new();
     let place = Place { file: file.to_owned(), line: table.line };
-    let mut read = Facts { place, id: None, path: None, told: ProjectFacts::default() };
+    let mut read = Facts { place, id: None, path: None, told: ProjectFacts::default(), visibility: None };
     for entry in &table.entries {
         let done = match entry.key {
             "id" => id(entry).map(|id| read.id = Some(id)),
@@ -42,6 +54,7 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Proble
             "protected_branches" => {
                 branches(entry.value).map(|branches| read.told.protected_branches = Some(branches))
             }
+            "visibility" => visibility(entry.value).map(|visibility| read.visibility = Some(visibility)),
             unknown => Err(Wrong {
                 problem: "unknown key",
                 remedy: did_you_mean(unknown, KEYS)
@@ -70,9 +83,9 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Proble
     (named.then_some(read), problems)
 }
 
-struct Wrong {
-    problem: &'static str,
-    remedy: String,
+pub(super) struct Wrong {
+    pub(super) problem: &'static str,
+    pub(super) remedy: String,
 }
 
 impl Wrong {
@@ -81,7 +94,7 @@ impl Wrong {
     }
 }
 
-fn id(entry: &Entry<'_>) -> Result<i64, Wrong> {
+pub(super) fn id(entry: &Entry<'_>) -> Result<i64, Wrong> {
     match simple(entry.value).map(|value| scope::project(&value)) {
         Ok(Ok(ProjectRef::Id(id))) => Ok(id),
         _ => Err(Wrong::new("is no project's number", "write id = 42, or path = \"acme/rocket\"")),
@@ -100,6 +113,11 @@ fn branch(value: &DeValue<'_>) -> Result<String, Wrong> {
     branch
         .map(str::to_owned)
         .ok_or_else(|| Wrong::new("is no branch's name", "write default_branch = \"main\""))
+}
+
+fn visibility(value: &DeValue<'_>) -> Result<Visibility, Wrong> {
+    let found = Visibility::ALL.into_iter().find(|known| Some(known.word()) == value.as_str());
+    found.ok_or_else(|| Wrong::new("is no visibility", "write \"private\", \"internal\" or \"public\""))
 }
 
 fn branches(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {

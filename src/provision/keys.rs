@@ -6,24 +6,70 @@ use std::path::Path;
 use super::block::Notes;
 use super::problem::{Problem, did_you_mean};
 use super::read::Given;
-use super::shared::{HEADING, INERT_FLAGS, SharedField, channel_limit, is_shared, shared_fields};
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
+use crate::adapters::shared::{INERT_FLAGS, SharedField, channel_limit, is_shared, shared_fields};
 use crate::event::Trigger;
 use crate::settings::{Field, Kind, Properties, Value, read_bool};
+
+/// What every `[[integration]]` begins with.
+pub static HEADING: &[Field] = &[
+    Field {
+        name: "project",
+        kind: Kind::Text,
+        required: false,
+        help: "Whose events it hears: a project's full path or its number. Either this, or `group`, or `instance`.",
+        example: "acme/rocket",
+    },
+    Field {
+        name: "group",
+        kind: Kind::Text,
+        required: false,
+        help: "A group's full path: the integration hears of mentions of that group, and is the default for the projects \
+               and groups in it.",
+        example: "acme",
+    },
+    Field {
+        name: "instance",
+        kind: Kind::Bool,
+        required: false,
+        help: "True makes it the default for all groups and projects.",
+        example: "true",
+    },
+    Field {
+        name: "adapter",
+        kind: Kind::Text,
+        required: true,
+        help: "Which service is told.",
+        example: "slack",
+    },
+    Field {
+        name: "active",
+        kind: Kind::Bool,
+        required: false,
+        help: "Whether it is switched on; it is, unless this says no. One that is not keeps a default out.",
+        example: "true",
+    },
+    Field {
+        name: "use_inherited_settings",
+        kind: Kind::Bool,
+        required: false,
+        help: "True follows the nearest default above; other settings are then not heeded.",
+        example: "true",
+    },
+];
 
 /// The keys of a block, sorted out.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// The adapter's own settings, secrets filled in. Holds secrets: no `Debug`.
-    pub(super) own: Properties,
+    /// The adapter's own settings, secrets filled in, and those that adapters share. Holds secrets: no `Debug`.
+    pub(super) settings: Properties,
     /// Own settings that are there and can't be read: told already, so not also missing.
     pub(super) unreadable: BTreeSet<&'static str>,
-    /// Where own settings stand, by their names, under whichever key.
-    pub(super) lines: BTreeMap<&'static str, usize>,
-    pub(super) texts: BTreeMap<String, (usize, String)>,
-    pub(super) bools: BTreeMap<String, (usize, bool)>,
+    /// Where settings stand, by their names, under whichever key.
+    pub(super) lines: BTreeMap<String, usize>,
     pub(super) flags: Vec<(usize, Trigger, bool)>,
+    pub(super) inert_flags: Vec<(&'static str, bool)>,
     /// A secret stands in this text itself.
     pub(super) inline_secret: bool,
 }
@@ -36,7 +82,7 @@ enum Meaning {
     FileOf(&'static Field),
     Shared(SharedField),
     Flag(Trigger),
-    Inert,
+    Inert(&'static str),
 }
 
 impl Keys {
@@ -63,18 +109,20 @@ impl Keys {
                         keys.flags.push((entry.line, trigger, on));
                     }
                 }
-                Some(Meaning::Inert) => _ = bool_of(entry, notes),
+                Some(Meaning::Inert(flag)) => {
+                    keys.inert_flags.extend(bool_of(entry, notes).map(|on| (flag, on)));
+                }
             }
         }
         keys
     }
 
     fn own(&mut self, field: &'static Field, entry: &Entry<'_>, notes: &mut Notes<'_>) {
-        self.lines.insert(field.name, entry.line);
+        self.lines.insert(field.name.to_owned(), entry.line);
         match simple(entry.value) {
             Ok(value) => {
                 self.inline_secret |= field.kind.hides(&value.as_text());
-                self.own.insert(field.name.to_owned(), value);
+                self.settings.insert(field.name.to_owned(), value);
             }
             Err(what) => {
                 self.unreadable.insert(field.name);
@@ -100,9 +148,9 @@ impl Keys {
         } else {
             secret_of(given, entry, notes.folder())
         };
-        self.lines.entry(name).or_insert(entry.line);
+        self.lines.entry(name.to_owned()).or_insert(entry.line);
         match content {
-            Ok(secret) => _ = self.own.insert(name.to_owned(), Value::Text(secret)),
+            Ok(secret) => _ = self.settings.insert(name.to_owned(), Value::Text(secret)),
             Err((problem, remedy)) => {
                 self.unreadable.insert(name);
                 notes.push(notes.error(entry, problem).remedy(remedy));
@@ -112,16 +160,17 @@ impl Keys {
 
     fn shared(&mut self, field: &SharedField, entry: &Entry<'_>, notes: &mut Notes<'_>) {
         let name = || field.name.clone().into_owned();
+        self.lines.insert(name(), entry.line);
         if field.kind == Kind::Bool {
             if let Some(value) = bool_of(entry, notes) {
-                self.bools.insert(name(), (entry.line, value));
+                self.settings.insert(name(), Value::Bool(value));
             }
             return;
         }
         let what = match simple(entry.value) {
             // A number may be a channel's id.
             Ok(value @ (Value::Text(_) | Value::Integer(_))) => {
-                self.texts.insert(name(), (entry.line, value.as_text()));
+                self.settings.insert(name(), Value::Text(value.as_text()));
                 return;
             }
             Ok(Value::Bool(_)) => "true or false",
@@ -136,7 +185,7 @@ fn meaning(adapter: &'static Adapter, shared: &[SharedField], key: &str) -> Opti
     let heading = || HEADING.iter().any(|field| field.name == key).then_some(Meaning::Heading);
     let file_of = || key.strip_suffix("_file").and_then(own).map(Meaning::FileOf);
     let of_shared = || shared.iter().find(|f| f.name == key && f.part.is_setting()).cloned();
-    let inert = || INERT_FLAGS.contains(&key).then_some(Meaning::Inert);
+    let inert = || INERT_FLAGS.into_iter().find(|flag| *flag == key).map(Meaning::Inert);
     heading()
         .or_else(|| own(key).map(Meaning::Own))
         .or_else(file_of)

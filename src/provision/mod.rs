@@ -6,6 +6,10 @@
 //! default_branch = "main"
 //! protected_branches = ["main", "*-stable"]
 //!
+//! [[group]]                        # the forge's number of a group; optional
+//! path = "acme"
+//! id = 7
+//!
 //! [[integration]]
 //! project = "acme/rocket"          # path or number; or: group = "acme"
 //! adapter = "slack"
@@ -16,40 +20,41 @@
 //! deployment_events = true
 //! ```
 //!
-//! Keys are GitLab's: an adapter's own settings, the settings that adapters share ([`shared_fields`]), and one
-//! `…_events` flag per event. Any secret `NAME` can stand in a file of its own, named by `NAME_file`.
+//! Keys are GitLab's: an adapter's own settings, the settings that adapters share, and one `…_events` flag per event. Any secret `NAME` can stand in a file of its own, named by `NAME_file`.
 //!
-//! [`load`] reads the files, [`read`] is the same without IO. Both answer with everything or with *all* that is
+//! [`load`] reads the files, [`read`] is the same without IO; [`write`] writes them, from what the API was told. Both answer with everything or with *all* that is
 //! wrong, in all files at once: whoever mends a configuration shouldn't have to start the daemon once per mistake.
 //! A [`Problem`] says where, what and what to do, and never shows a secret.
 //!
-//! Deliberately absent: defaults that reach across files, includes and templates. What a block does can be read in
-//! the block.
+//! Deliberately absent: includes and templates. Defaults are blocks themselves (`group = "acme"`, `instance = true`), as
+//! GitLab has them.
 
 mod block;
 mod facts;
 mod files;
-mod fingerprint;
+mod groups;
 mod keys;
 mod problem;
 mod read;
 mod scope;
-mod shared;
 #[cfg(test)]
 mod tests;
 mod text;
+mod write;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::catalog::{Placed, Snapshot};
 use crate::integration::{Integration, ProjectFacts, ProjectRef};
-use crate::store::Snapshot;
+use crate::store::registry::ProjectCorrection;
 
 pub use files::load;
+pub use keys::HEADING;
 pub use problem::{Level, Problem};
 pub use read::read;
-pub use shared::{HEADING, Part, SharedField, shared_fields};
+pub use write::{Written, write};
 
 /// Where integrations are written down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -62,15 +67,28 @@ pub struct Config {
 /// What the files say, when all of it could be read.
 #[derive(Debug, Default)]
 pub struct Provisioned {
-    pub integrations: Vec<Integration>,
+    pub integrations: Vec<Placed>,
     pub facts: Vec<(ProjectRef, ProjectFacts)>,
+    /// The same as a person would tell it through the API, of projects whose number is told.
+    pub projects: Vec<ProjectCorrection>,
+    /// Groups by path, with the forge's number.
+    pub groups: Vec<(String, Option<i64>)>,
+    /// Numbers of projects with their paths, where the files tell both or the number alone.
+    pub numbers: Vec<(i64, Option<String>)>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
 }
 
 impl Provisioned {
-    /// The catalogue's next snapshot.
+    /// A catalogue of these alone.
     pub fn into_snapshot(self) -> Snapshot {
-        Snapshot::new(self.integrations, self.facts)
+        let mut snapshot = Snapshot::default();
+        snapshot.take_files(self.integrations, self.facts);
+        snapshot
+    }
+
+    /// What each of them is by itself; those that only follow a default are left out.
+    pub fn each(&self) -> Vec<Integration> {
+        self.integrations.iter().filter_map(Placed::integration).collect()
     }
 }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use super::facts::Facts;
-use super::fingerprint::scope_key;
 use super::problem::{Level, Problem, did_you_mean};
 use super::text::{Source, Table, shown_key};
-use super::{Provisioned, block, facts};
+use super::{Provisioned, block, facts, groups};
 use crate::adapters::{ADAPTERS, Entry as Adapter};
-use crate::integration::{Integration, ProjectRef, Scope};
+use crate::catalog::Placed;
+use crate::integration::{ProjectRef, Scope};
 
 /// Gives the content of a file that holds a secret.
 type ReadSecret<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -45,10 +45,11 @@ pub(super) fn read_all(given: Given<'_>, files: &[(PathBuf, String)]) -> Reading
 /// What has been read so far.
 #[derive(Default)]
 pub(super) struct Reading {
-    integrations: Vec<Integration>,
+    integrations: Vec<Placed>,
     /// Every block that says for whom and by which adapter it is, sound or not.
     identities: Vec<Identity>,
     facts: Vec<Facts>,
+    groups: Vec<(String, Option<i64>)>,
     problems: Vec<Problem>,
     with_secrets: BTreeSet<PathBuf>,
 }
@@ -87,14 +88,21 @@ impl Reading {
 
     /// All or nothing: half a configuration would drop somebody's events without a word.
     pub(super) fn finish(self, more: Vec<Problem>) -> Result<Provisioned, Vec<Problem>> {
-        let Self { integrations, facts, mut problems, .. } = self;
+        let Self { integrations, facts, groups, mut problems, .. } = self;
         problems.extend(more);
         problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         if problems.iter().any(|problem| problem.level == Level::Error) {
             return Err(problems);
         }
+        let projects: Vec<_> = facts.iter().filter_map(Facts::correction).collect();
+        let numbers = projects.iter().map(|project| (project.id, project.path.clone()));
+        let numbered = integrations.iter().filter_map(|placed| match &placed.scope {
+            Scope::Project(ProjectRef::Id(id)) => Some((*id, None)),
+            _ => None,
+        });
+        let numbers = numbers.chain(numbered).collect();
         let facts = facts.into_iter().flat_map(Facts::by_name).collect();
-        Ok(Provisioned { integrations, facts, warnings: problems })
+        Ok(Provisioned { integrations, facts, projects, groups, numbers, warnings: problems })
     }
 
     fn file(&mut self, given: Given<'_>, source: &Source<'_>) {
@@ -109,6 +117,14 @@ impl Reading {
                         let (facts, mut problems) = facts::read(source.path, &table);
                         self.facts.extend(facts);
                         self.problems.append(&mut problems);
+                    }
+                }
+                "group" => {
+                    for table in self.tables(source, entry.key, entry.line, entry.value) {
+                        match groups::read(source.path, &table) {
+                            Ok(group) => self.groups.push(group),
+                            Err(mut problems) => self.problems.append(&mut problems),
+                        }
                     }
                 }
                 "integration" => {
@@ -186,7 +202,7 @@ impl Reading {
                 Scope::Project(ProjectRef::Path(path)) => numbers.get(&path.to_ascii_lowercase()),
                 _ => None,
             };
-            let scope = number.map_or_else(|| scope_key(scope), i64::to_string);
+            let scope = number.map_or_else(|| scope.key(), i64::to_string);
             match known.get(&(scope.clone(), *slug)) {
                 Some(first) => self.problems.push(Problem {
                     integration: Some(label.clone()),
@@ -203,8 +219,8 @@ fn repeated(place: &Place, first: &Place) -> Problem {
 }
 
 fn unknown_table(source: &Source<'_>, name: &str, line: usize) -> Problem {
-    let remedy = did_you_mean(name, ["project", "integration"])
-        .unwrap_or_else(|| "there are [[project]] and [[integration]]".to_owned());
+    let remedy = did_you_mean(name, ["project", "group", "integration"])
+        .unwrap_or_else(|| "there are [[project]], [[group]] and [[integration]]".to_owned());
     let problem = Problem::new(Level::Error, source.path, "unknown key").remedy(remedy);
     Problem { line: Some(line), key: Some(shown_key(name)), ..problem }
 }

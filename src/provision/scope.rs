@@ -1,7 +1,7 @@
-//! Whose events: projects and groups as settings name them.
+//! Whose events: projects, groups and the instance as settings name them.
 
 use crate::integration::{ProjectRef, Scope};
-use crate::settings::Value;
+use crate::settings::{Value, read_bool};
 
 /// What is wrong with a name, and what to write.
 pub(super) struct Misnamed {
@@ -32,6 +32,19 @@ pub(super) fn group(value: &Value) -> Result<Scope, Misnamed> {
         Value::Bool(_) | Value::Integer(_) => Err(NO_GROUP),
     }
 }
+
+/// The instance itself.
+pub(super) fn instance(value: &Value) -> Result<Scope, Misnamed> {
+    match read_bool(value) {
+        Some(true) => Ok(Scope::Instance),
+        _ => Err(NO_INSTANCE),
+    }
+}
+
+const NO_INSTANCE: Misnamed = Misnamed {
+    problem: "is not true",
+    remedy: "write instance = true, or leave it out and write project = \"acme/rocket\"",
+};
 
 const NO_PROJECT: Misnamed = Misnamed {
     problem: "is neither a project's full path nor its number",

@@ -29,7 +29,6 @@
 //!   left for the next time.
 //! - Times are given; a store has no clock. Ids grow with time within one store.
 
-mod catalog;
 pub mod postgres;
 pub mod registry;
 pub mod sqlite;
@@ -46,10 +45,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::event::{Event, EventId, Trigger};
-use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
+use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
-
-pub use catalog::Snapshot;
 
 /// Where the store is, and how long it remembers.
 #[derive(Clone, Debug, Deserialize)]
@@ -503,17 +500,6 @@ pub struct Swept {
 pub trait Store: Inbox + Outbox + Quarantine + Ledger {}
 
 impl<T: Inbox + Outbox + Quarantine + Ledger> Store for T {}
-
-/// Who is configured. Read on every event: answers from memory.
-pub trait Catalog: Send + Sync {
-    /// The integrations that an event of this project or group concerns, inactive ones too (they say why not).
-    fn concerned(&self, event: &Event) -> Vec<Arc<Integration>>;
-    fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
-    /// What is known of the event's project beyond the event.
-    fn facts(&self, event: &Event) -> ProjectFacts;
-    /// Every integration with its fingerprint.
-    fn fingerprints(&self) -> Vec<(IntegrationId, Fingerprint)>;
-}
 
 /// A trigger's name as stored rows carry it.
 pub(crate) fn trigger_name(trigger: Option<Trigger>) -> Option<&'static str> {

@@ -109,7 +109,7 @@ fn body(event: &Event) -> Option<String> {
                 webhook = \"https://discord.com/api/webhooks/1/token\"\n";
     let files = [("discord.toml".into(), text.to_owned())];
     let read = provision::read(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
-    let integration = read.expect("sound settings").integrations.remove(0);
+    let integration = read.expect("sound settings").each().remove(0);
     let entry = adapters::find("discord").expect("there is an adapter for Discord");
     event.trigger.filter(|trigger| entry.about.triggers.contains(*trigger))?;
     let message = compose(event)?;

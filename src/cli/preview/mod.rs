@@ -92,8 +92,8 @@ struct Drawn {
 pub(super) fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
     let installation = options.config()?.installation;
     let everyone = args.to.iter().any(|slug| slug == ALL);
-    let chosen =
-        ADAPTERS.iter().filter(|entry| everyone || args.to.iter().any(|slug| slug == entry.about.slug));
+    let is_named = |entry: &Entry| args.to.iter().any(|slug| slug == entry.about.slug);
+    let chosen = ADAPTERS.iter().filter(|entry| everyone && entry.tells() || is_named(entry));
     let chosen: Vec<&'static Entry> = chosen.collect();
     if let Some((key, _)) =
         args.settings.iter().find(|(key, _)| !chosen.iter().any(|entry| super::send::has(entry, key)))
@@ -174,6 +174,7 @@ fn message(
         id: "01912d68783e7a0384675661c1243ad4",
         now: daemon::now(),
         installation,
+        test: false,
     };
     let (drawing, wide) = match telling.first_call() {
         Ok(call) => {

@@ -246,7 +246,7 @@ fn what_no_drawer_knows_is_shown_as_it_is() {
 
 #[test]
 fn the_page_of_everything_has_every_message_and_no_script() {
-    let everyone: Vec<&'static Entry> = ADAPTERS.iter().collect();
+    let everyone: Vec<&'static Entry> = ADAPTERS.iter().filter(|entry| entry.tells()).collect();
     let installation = Installation::default();
     let events = every_payload().into_iter().chain(Trigger::ALL.map(sample));
     let shown: Vec<Shown> = events

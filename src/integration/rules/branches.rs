@@ -63,7 +63,7 @@ fn of_pipeline(pipeline: &Pipeline, family: Family) -> Option<Branch<'_>> {
         (RefType::Branch, _) => Some(Branch { name, protected: pipeline.protected_ref }),
         // The payload speaks of protected tags here; what counts is whether a *branch* so named would be protected.
         (RefType::Tag, Family::PipelineMail) => Some(Branch { name, protected: None }),
-        (RefType::Tag, Family::Chat | Family::PushMail | Family::Hook) => None,
+        (RefType::Tag, Family::Chat | Family::PushMail | Family::Hook | Family::Commands) => None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! starts attempts as tracked tasks, has [`retry::rule`] say what follows, and tells the writer. [`Intake`] is its door:
 //! dispatch hands it rows that it wrote leased, so that an ordinary first attempt needs no query.
 
+mod doubt;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
@@ -20,7 +21,7 @@ use tracing::{info, warn};
 
 use super::attempt::{Attempts, Prepared, Report};
 use super::board::{Board, Bounds, Job, JobEvent, Left, SHORT_REST};
-use super::retry::Policy;
+use super::retry::{Outcome, Policy};
 use super::writer::{Heard, Word, Writer};
 use super::{Clock, Config, after};
 use crate::adapters;
@@ -28,6 +29,7 @@ use crate::event::Event;
 use crate::integration::Integration;
 use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, route_key};
 use crate::wire::pace::Pace;
+use doubt::Doubts;
 
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -164,6 +166,7 @@ struct Work {
     gone: HashMap<Arc<str>, Gone>,
     /// When the leases were prolonged last.
     renewed: Timestamp,
+    doubts: Doubts,
 }
 
 impl Deliverer {
@@ -218,6 +221,7 @@ impl Deliverer {
             unwritten: 0,
             gone: HashMap::new(),
             renewed,
+            doubts: Doubts::default(),
         };
         work.take_up_holds().await;
         work.until(stop, heard, done).await;
@@ -454,6 +458,9 @@ impl Work {
             let prepared = match self.parts.attempts.prepare(&job.delivery) {
                 Ok(prepared) => prepared,
                 Err(report) => {
+                    if matches!(report.outcome, Outcome::Cancelled(_)) && !self.is_certain(&job, now) {
+                        continue;
+                    }
                     let integration = self.parts.attempts.catalog.integration(&job.delivery.integration);
                     self.settle(Done { job, integration, report, at: now });
                     continue;

@@ -21,7 +21,7 @@ fn folders_are_read_in_order_and_nothing_twice() {
 
     let files = vec![folder.path().to_owned(), path("a.toml")];
     let read = load(&Config { files }).unwrap();
-    let ids: Vec<_> = read.integrations.iter().map(|integration| integration.id.to_string()).collect();
+    let ids: Vec<_> = read.each().iter().map(|integration| integration.id.to_string()).collect();
     assert_eq!(ids, ["1:slack", "2:slack"]);
 
     assert_eq!(read.into_snapshot().len(), 2);

@@ -137,10 +137,10 @@ fn bell(more: &str) -> String {
 }
 
 fn one(text: &str) -> Integration {
-    let mut read = read(text).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    let read = read(text).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
     assert_eq!(read.warnings, []);
     assert_eq!(read.integrations.len(), 1);
-    read.integrations.remove(0)
+    read.each().remove(0)
 }
 
 fn lines(problems: &[Problem]) -> String {

@@ -113,7 +113,7 @@ fn ten_channels_are_enough_for_one_event() {
 fn an_unknown_branch_filter_is_taken_as_gitlab_takes_it_but_not_in_silence() {
     let read = read(&bell("branches_to_be_notified = 'defualt'")).unwrap();
 
-    let filter = read.integrations[0].filters.branches_to_be_notified.clone();
+    let filter = read.each()[0].filters.branches_to_be_notified.clone();
     assert_eq!(filter, Some(BranchFilter::Unknown("defualt".into())));
     assert_eq!(read.warnings[0].level, Level::Warning);
     assert!(
@@ -127,7 +127,7 @@ fn the_old_branch_setting_is_mapped_and_an_explicit_new_one_wins() {
     let filter = |more: &str| {
         let read = read(&bell(more)).unwrap();
         assert_eq!(read.warnings.len(), 1, "{}", lines(&read.warnings));
-        read.integrations[0].filters.branches_to_be_notified.clone().unwrap()
+        read.each()[0].filters.branches_to_be_notified.clone().unwrap()
     };
     assert_eq!(filter("notify_only_default_branch = true"), BranchFilter::Default);
     assert_eq!(filter("notify_only_default_branch = false"), BranchFilter::All);
@@ -141,8 +141,8 @@ fn a_group_hears_of_its_mentions_only_and_is_told_so() {
 
     let read = read(&group("group_mention_events = true")).unwrap();
     assert_eq!(read.warnings, []);
-    assert_eq!(read.integrations[0].id.to_string(), "groups/acme/web:big-bell");
-    assert_eq!(read.integrations[0].scope, Scope::Group("acme/web".into()));
+    assert_eq!(read.each()[0].id.to_string(), "groups/acme/web:big-bell");
+    assert_eq!(read.each()[0].scope, Scope::Group("acme/web".into()));
 
     let told = problems(&group("push_events = true"));
     assert!(told.contains("1: big-bell of group acme/web: will hear of nothing"), "{told}");
@@ -160,7 +160,7 @@ fn a_group_and_a_project_of_the_same_words_are_two() {
     let project = bell("").replace("acme/rocket", "group/acme");
     let group = bell("group_mention_events = true").replace("project = 'acme/rocket'", "group = 'acme'");
     let read = read(&format!("{project}{group}")).unwrap();
-    assert_ne!(read.integrations[0].id, read.integrations[1].id);
+    assert_ne!(read.each()[0].id, read.each()[1].id);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn channels_that_are_an_adapters_own_settings_are_read_as_such() {
     };
     let push = "push_channel = 'https://discord.com/api/webhooks/3/s3cret'\n";
     let provisioned = read(&format!("{push}issue_channel_file = '/run/secrets/issues'")).unwrap();
-    let discord = &provisioned.integrations[0];
+    let discord = &provisioned.each()[0];
     let entry = crate::adapters::find("discord").unwrap();
     for (trigger, target) in [(Trigger::Push, "push"), (Trigger::Issue, "issue"), (Trigger::Note, "")] {
         let event = crate::event::sample(trigger);

@@ -1,17 +1,15 @@
-//! A digest of what an integration does: equal where only words, order and comments differ.
+//! A digest of what an integration does: equal where only words, order and comments differ, and wherever it holds.
 
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::event::Trigger;
-use crate::integration::{BranchFilter, Channels, Filters, Fingerprint, LabelBehavior, Scope};
-use crate::integration::{ProjectRef, Rules};
+use crate::integration::{BranchFilter, Channels, Filters, Fingerprint, LabelBehavior, Rules};
 use crate::settings::{Field, Kind, Properties, read_bool};
 
 /// Everything that a fingerprint is made of. Names and values are spelled out here rather than taken from `Debug`,
 /// so that a fingerprint survives an upgrade: a changed one ends the holds that were made under the old settings.
 pub(super) struct Content<'a> {
-    pub(super) scope: &'a Scope,
     pub(super) slug: &'a str,
     pub(super) active: bool,
     pub(super) triggers: crate::event::Triggers,
@@ -42,7 +40,6 @@ impl Content<'_> {
         };
         let mut content = BTreeMap::new();
         let mut put = |name: &str, value: String| content.insert(name.to_owned(), value);
-        put("scope", scope_key(self.scope));
         put("adapter", self.slug.to_owned());
         put("active", self.active.to_string());
         put("branches", branches_to_be_notified.as_ref().map_or("", BranchFilter::as_setting).to_owned());
@@ -67,15 +64,5 @@ impl Content<'_> {
             put(&format!("setting.{name}"), value);
         }
         content
-    }
-}
-
-/// A scope as ids and comparisons know it: paths without regard to case. `groups` can be no project's first part,
-/// because GitLab keeps that word for itself.
-pub(super) fn scope_key(scope: &Scope) -> String {
-    match scope {
-        Scope::Project(ProjectRef::Id(id)) => id.to_string(),
-        Scope::Project(ProjectRef::Path(path)) => path.to_ascii_lowercase(),
-        Scope::Group(path) => format!("groups/{}", path.to_ascii_lowercase()),
     }
 }

@@ -1,45 +1,16 @@
-//! The settings that adapters share, declared once: read by the reader of files and by help pages alike.
+//! The settings that adapters share, declared once: read here for whoever was given some, and listed for help pages,
+//! readers of files and the API alike.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::adapters::{About, ChannelSettings, Offers};
+use super::{About, ChannelSettings, Offers};
 use crate::event::{Trigger, Triggers};
-use crate::settings::{Field, Kind};
-
-/// What every `[[integration]]` begins with.
-pub static HEADING: &[Field] = &[
-    Field {
-        name: "project",
-        kind: Kind::Text,
-        required: false,
-        help: "Whose events it hears: a project's full path or its number. Either this or `group`.",
-        example: "acme/rocket",
-    },
-    Field {
-        name: "group",
-        kind: Kind::Text,
-        required: false,
-        help: "A group's full path: the integration then hears of mentions of that group, and of nothing else.",
-        example: "acme",
-    },
-    Field {
-        name: "adapter",
-        kind: Kind::Text,
-        required: true,
-        help: "Which service is told.",
-        example: "slack",
-    },
-    Field {
-        name: "active",
-        kind: Kind::Bool,
-        required: false,
-        help: "Whether it is switched on; it is, unless this says no.",
-        example: "true",
-    },
-];
+use crate::integration::{BranchFilter, Channels, Filters, LabelBehavior, LabelFilter};
+use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
 
 /// Flags that GitLab has on every integration and that only Jira heeds: accepted, without effect.
-pub(super) const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
+pub const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
 
 /// A shared setting, as a help page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +37,7 @@ pub enum Part {
 
 impl Part {
     /// Whether it says how, rather than of what: everything but the flags.
-    pub(super) fn is_setting(self) -> bool {
+    pub fn is_setting(self) -> bool {
         self != Self::Flags
     }
 }
@@ -156,7 +127,7 @@ static SHARED: &[Shared] = &[
 ];
 
 /// Whether some adapter may offer a setting of this name.
-pub(super) fn is_shared(name: &str) -> bool {
+pub fn is_shared(name: &str) -> bool {
     SHARED.iter().any(|shared| shared.name == name)
 }
 
@@ -181,7 +152,7 @@ pub fn shared_fields(about: &About) -> Vec<SharedField> {
 }
 
 /// How many channels one event may go to; `None` where the adapter has no channels.
-pub(super) fn channel_limit(offers: &Offers) -> Option<usize> {
+pub fn channel_limit(offers: &Offers) -> Option<usize> {
     match offers.channels {
         ChannelSettings::None => None,
         ChannelSettings::Names { at_most } => Some(at_most),
@@ -189,12 +160,12 @@ pub(super) fn channel_limit(offers: &Offers) -> Option<usize> {
 }
 
 /// The triggers that have a channel setting of their own.
-pub(super) fn channel_triggers(about: &About) -> Triggers {
+pub fn channel_triggers(about: &About) -> Triggers {
     if channel_limit(&about.offers).is_some() { about.triggers } else { Triggers::default() }
 }
 
 /// `push_channel` and its like.
-pub(super) fn channel_setting(trigger: Trigger) -> String {
+pub fn channel_setting(trigger: Trigger) -> String {
     format!("{trigger}_channel")
 }
 
@@ -231,4 +202,99 @@ fn flag_field(trigger: Trigger) -> SharedField {
 
 fn spoken(trigger: Trigger) -> String {
     trigger.name().replace('_', " ")
+}
+
+/// What the shared settings say, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    pub filters: Filters,
+    pub channels: Channels,
+}
+
+/// Reads the shared settings that an adapter offers. Those that it does not offer, and names that are no shared setting,
+/// are left to the caller.
+///
+/// # Errors
+/// Everything that is wrong with them, in GitLab's words.
+pub fn read_shared(about: &About, given: &Properties) -> Result<Shares, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut reader = Reader { given, errors: &mut errors };
+    let filters = Filters {
+        branches_to_be_notified: about.offers.branches.map(|default| reader.branches(default)),
+        notify_only_broken_pipelines: about.offers.only_broken_pipelines
+            && reader.switch("notify_only_broken_pipelines", true),
+        notify_only_when_pipeline_status_changes: about.offers.only_status_changes
+            && reader.switch("notify_only_when_pipeline_status_changes", false),
+        labels: if about.offers.labels { reader.labels() } else { LabelFilter::default() },
+    };
+    let channels = reader.channels(about);
+    if errors.is_empty() { Ok(Shares { filters, channels }) } else { Err(errors) }
+}
+
+struct Reader<'a> {
+    given: &'a Properties,
+    errors: &'a mut Vec<FieldError>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.given.get(name).map(Value::as_text)
+    }
+
+    fn switch(&mut self, name: &str, default: bool) -> bool {
+        let Some(value) = self.given.get(name) else { return default };
+        // Blank is how a form says nothing.
+        if matches!(value, Value::Text(text) if text.trim().is_empty()) {
+            return default;
+        }
+        read_bool(value).unwrap_or_else(|| {
+            self.errors.push(FieldError::new(name, "is not true or false"));
+            default
+        })
+    }
+
+    /// The old setting counts only where the new one was never set.
+    fn branches(&mut self, default: &str) -> BranchFilter {
+        if let Some(word) = self.text("branches_to_be_notified") {
+            return BranchFilter::from_setting(&word);
+        }
+        if !self.given.contains_key("notify_only_default_branch") {
+            return BranchFilter::from_setting(default);
+        }
+        let only_default = self.switch("notify_only_default_branch", true);
+        BranchFilter::from_setting(if only_default { "default" } else { "all" })
+    }
+
+    fn labels(&mut self) -> LabelFilter {
+        const BEHAVIOR: &str = "labels_to_be_notified_behavior";
+        let list = self.text("labels_to_be_notified").unwrap_or_default();
+        let behavior = match self.text(BEHAVIOR).as_deref().map(str::trim) {
+            None | Some("" | "match_any") => LabelBehavior::MatchAny,
+            Some("match_all") => LabelBehavior::MatchAll,
+            Some(_) => {
+                self.errors.push(FieldError::new(BEHAVIOR, "is not included in the list"));
+                LabelBehavior::MatchAny
+            }
+        };
+        LabelFilter::from_setting(&list, behavior)
+    }
+
+    fn channels(&mut self, about: &About) -> Channels {
+        let Some(at_most) = channel_limit(&about.offers) else { return Channels::default() };
+        let default = self.channel_list("channel", at_most);
+        let per_trigger: BTreeMap<_, _> = channel_triggers(about)
+            .iter()
+            .map(|trigger| (trigger, self.channel_list(&channel_setting(trigger), at_most)))
+            .filter(|(_, channels)| !channels.is_empty())
+            .collect();
+        Channels { default, per_trigger }
+    }
+
+    fn channel_list(&mut self, name: &str, at_most: usize) -> Vec<String> {
+        let channels = Channels::parse_list(&self.text(name).unwrap_or_default());
+        if channels.len() > at_most {
+            self.errors.push(FieldError::new(name, format!("cannot have more than {at_most} channels")));
+        }
+        channels
+    }
 }

@@ -1,0 +1,40 @@
+//! Slack slash commands: what people type in a Slack channel
+//! (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
+
+use super::{About, Adapter, Notification, commands};
+use crate::call::{Bucket, Call, Failure};
+use crate::event::Event;
+use crate::settings::Secret;
+
+crate::settings! {
+    /// What Slack shows, so that it is known to be Slack.
+    #[expect(dead_code, reason = "the door compares the token as it is stored")]
+    pub struct Settings {
+        /// The token that Slack shows with each command.
+        pub token: Secret = "5IwL2wSO9Zyl5pS7tGEcrx9Z",
+    }
+}
+
+/// The adapter.
+pub struct SlackSlashCommands;
+
+impl Adapter for SlackSlashCommands {
+    const ABOUT: About = commands::about(
+        "slack-slash-commands",
+        "Slack slash commands",
+        "Answers commands from Slack: what is sent where, what failed, mute and unmute.",
+    );
+    type Settings = Settings;
+
+    fn targets(_: &Settings, _: &Event, _: &[String]) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn buckets(_: &Settings, _: &str) -> Vec<Bucket> {
+        Vec::new()
+    }
+
+    fn call(_: &Settings, _: &Notification<'_>) -> Result<Call, Failure> {
+        Err(commands::tells_nobody())
+    }
+}

@@ -1,0 +1,125 @@
+//! A new configuration out of the present one and a request, after GitLab's rules. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::snapshot::Standing;
+use super::{Terms, is_secret, sort_secrets};
+use crate::adapters::Entry;
+use crate::settings::{FieldError, Kind, Properties, Secret, Value};
+use crate::store::registry::Configuration;
+
+/// What somebody asks to be set. What is not named stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    pub flags: BTreeMap<String, bool>,
+    /// The adapter's own settings, secrets among them, and those that adapters share.
+    pub settings: Properties,
+    pub use_inherited_settings: Option<bool>,
+}
+
+/// Why a request can't be met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// There is no default to inherit.
+    NoDefault,
+    Invalid(Vec<FieldError>),
+}
+
+/// What a request makes of what holds now. Whoever is set is active, as in GitLab; who follows a default goes on
+/// following it, whatever the request says of settings, unless it says that this is over.
+///
+/// # Errors
+/// Everything that is wrong with what would come of it.
+pub fn put(
+    entry: &'static Entry,
+    standing: Standing<'_>,
+    request: &Request,
+) -> Result<Configuration, Wrong> {
+    let follows = standing.effective().is_some() && standing.is_inherited()
+        || standing.own.is_some_and(|own| own.configuration.inherits);
+    match request.use_inherited_settings {
+        Some(true) if standing.default.is_none() => Err(Wrong::NoDefault),
+        Some(true) => Ok(following()),
+        None if follows => Ok(following()),
+        Some(false) | None => {
+            let own = standing.own.filter(|own| !own.configuration.inherits);
+            let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
+            let next = merged(entry, present, request);
+            Terms::read(entry, &next).map(|_| next).map_err(Wrong::Invalid)
+        }
+    }
+}
+
+/// Switched off: settings and flags stay. Of one that followed a default, what is left keeps that default out.
+pub fn deactivate(standing: Standing<'_>) -> Option<Configuration> {
+    standing.effective().or(standing.own)?;
+    let own = standing.own.filter(|own| !own.configuration.inherits);
+    let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
+    Some(Configuration { active: false, inherits: false, ..present })
+}
+
+/// The names of what differs, for the audit log.
+pub fn differences(before: Option<&Configuration>, after: &Configuration) -> Vec<String> {
+    let nothing = Configuration::default();
+    let before = before.unwrap_or(&nothing);
+    let mut names = BTreeSet::new();
+    differing(&before.flags, &after.flags, &mut names);
+    differing(&before.properties, &after.properties, &mut names);
+    differing(&before.secrets, &after.secrets, &mut names);
+    let switches = [
+        ("active", before.active != after.active),
+        ("use_inherited_settings", before.inherits != after.inherits),
+    ];
+    names.extend(switches.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()));
+    names.into_iter().collect()
+}
+
+fn differing<T: PartialEq>(
+    before: &BTreeMap<String, T>,
+    after: &BTreeMap<String, T>,
+    names: &mut BTreeSet<String>,
+) {
+    let all = before.keys().chain(after.keys());
+    names.extend(all.filter(|name| before.get(*name) != after.get(*name)).cloned());
+}
+
+fn following() -> Configuration {
+    Configuration { active: true, inherits: true, ..Configuration::default() }
+}
+
+fn merged(entry: &'static Entry, present: Configuration, request: &Request) -> Configuration {
+    let mut next = Configuration { active: true, inherits: false, ..present.clone() };
+    next.flags.extend(request.flags.clone());
+    let sent = |name: &str| request.settings.contains_key(name);
+    if guarded_address_moves(entry, &present, request) {
+        // Whoever can set the address could otherwise have the secret sent to a host of theirs.
+        let is_token = |name: &str| {
+            entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret)
+        };
+        next.secrets.retain(|name, _| sent(name) || !is_token(name));
+    }
+    // The mask is what forms show of a secret that is there: sent back, it means that one.
+    let is_mask = |name: &str, value: &Value| {
+        is_secret(entry, name) && matches!(value, Value::Text(text) if text == Secret::MASK)
+    };
+    let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
+    let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
+    sort_secrets(entry, settings, &mut next);
+    // A blank secret is none.
+    next.secrets.retain(|_, secret| !secret.is_blank());
+    next
+}
+
+/// Whether an address that secrets are sent to would be at another host, port or scheme. One that is not set stands for
+/// the service's own.
+fn guarded_address_moves(entry: &Entry, present: &Configuration, request: &Request) -> bool {
+    let addresses = entry.fields.iter().filter(|field| field.kind == Kind::Url);
+    addresses.into_iter().any(|field| {
+        let Some(next) = request.settings.get(field.name) else { return false };
+        let origin = |value: Option<&Value>| {
+            let text = value.map(Value::as_text).unwrap_or_default();
+            url::Url::parse(text.trim()).ok().map(|url| url.origin().ascii_serialization())
+        };
+        origin(present.properties.get(field.name)) != origin(Some(next))
+    })
+}

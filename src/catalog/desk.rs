@@ -1,0 +1,236 @@
+//! Where changes are made: by the API, by `apply`, by a command from a chat room. Each looks at the row as it is, makes
+//! the next one out of it, and begins again where somebody was quicker.
+
+use jiff::Timestamp;
+
+use super::change::{self, Request, Wrong};
+use super::setup::{Origin, Setup};
+use super::snapshot::Standing;
+use super::{Catalog as _, Live, Place};
+use crate::adapters::Entry;
+use crate::store::StoreError;
+use crate::store::registry::{
+    AuditEntry, Configuration, Corrected, Mute, Owner, ProjectCorrection, Put, SeenProject, StoredGroup,
+    StoredProject,
+};
+
+/// How often a change begins again because somebody was quicker. Each time somebody else's change was made.
+const ROUNDS: usize = 50;
+
+/// Who changes something, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who(pub String);
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("it was never configured")]
+    NeverConfigured,
+    /// A file says what it is set to.
+    #[error("it is configured in {0}, and is changed there")]
+    Provisioned(String),
+    /// Nothing can be kept for a project of which only the path is known.
+    #[error("the number of {0} is not known yet")]
+    NoNumber(String),
+    /// It is not as it was at the moment that the request names.
+    #[error("it was changed since")]
+    ChangedSince,
+    #[error("the request can't be met")]
+    Wrong(Wrong),
+    /// Others change it all the time.
+    #[error("others are changing it; try again")]
+    Contended,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One integration that somebody wants to change.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    pub place: &'a Place,
+    pub entry: &'static Entry,
+    /// `If-Unmodified-Since`.
+    pub unless_changed_since: Option<Timestamp>,
+    pub who: &'a Who,
+    pub now: Timestamp,
+}
+
+impl Live {
+    /// Sets an integration.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), Refusal> {
+        self.change(change, "integration.update", |standing| {
+            change::put(change.entry, standing, request).map_err(Refusal::Wrong)
+        })
+        .await
+    }
+
+    /// Switches an integration off; its settings stay.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn deactivate(&self, change: Change<'_>) -> Result<(), Refusal> {
+        self.change(change, "integration.deactivate", |standing| {
+            change::deactivate(standing).ok_or(Refusal::NeverConfigured)
+        })
+        .await
+    }
+
+    /// Sets an integration to exactly this, as `apply` does.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn replace(&self, change: Change<'_>, configuration: &Configuration) -> Result<(), Refusal> {
+        self.change(change, "integration.apply", |_| Ok(configuration.clone())).await
+    }
+
+    async fn change(
+        &self,
+        change: Change<'_>,
+        action: &'static str,
+        next: impl Fn(Standing<'_>) -> Result<Configuration, Refusal>,
+    ) -> Result<(), Refusal> {
+        let Change { place, entry, unless_changed_since, who, now } = change;
+        let slug = entry.about.slug;
+        self.refresh().await?;
+        for _ in 0..ROUNDS {
+            let (in_memory, default) = self.read(|state| {
+                let standing = state.standing(place, slug);
+                (standing.own.cloned(), standing.default.cloned())
+            });
+            if let Some(Setup { origin: Origin::File(name), .. }) = &in_memory {
+                return Err(Refusal::Provisioned(name.to_string()));
+            }
+            let owner = self.owner(place, who, now).await?;
+            let row = self.registry().integration(owner, slug).await?;
+            let made_from = row.as_ref().map(|row| row.revision);
+            let updated_at = row.as_ref().map(|row| row.updated_at);
+            // The header knows seconds only.
+            if let (Some(updated_at), Some(moment)) = (updated_at, unless_changed_since)
+                && updated_at.as_second() > moment.as_second()
+            {
+                return Err(Refusal::ChangedSince);
+            }
+            let own = row.map(|row| Setup::of_row(entry, row));
+            let standing = Standing { own: own.as_ref(), default: default.as_ref() };
+            let configuration = next(standing)?;
+            let before = own.as_ref().map(|own| &own.configuration);
+            let fields = change::differences(before, &configuration);
+            if before == Some(&configuration) {
+                return Ok(()); // nothing would change
+            }
+            let audit = AuditEntry {
+                at: now,
+                who: who.0.clone(),
+                action,
+                object: format!("{place} {slug}"),
+                fields,
+            };
+            match self.registry().put_integration(owner, slug, configuration, made_from, audit).await? {
+                Put::Done(_) => return Ok(self.refresh().await?),
+                Put::Outdated => {}
+            }
+        }
+        Err(Refusal::Contended)
+    }
+
+    /// Whose a row at this place is. A project or group that is named for the first time is written down.
+    async fn owner(&self, place: &Place, who: &Who, now: Timestamp) -> Result<Owner, Refusal> {
+        match place {
+            Place::Instance => Ok(Owner::Instance),
+            Place::Project(project) => {
+                let Some(id) = project.id else {
+                    return Err(Refusal::NoNumber(project.path.clone().unwrap_or_default()));
+                };
+                if self.read(|state| state.directory().project(id).is_none()) {
+                    let path = project.path.clone();
+                    self.note(vec![SeenProject { id, path, learned: Default::default() }], now).await?;
+                }
+                Ok(Owner::Project(id))
+            }
+            Place::Group(group) => {
+                let known = self.read(|state| state.directory().group_by_path(&group.path).map(|row| row.key));
+                let key = match known {
+                    Some(key) => key,
+                    None => self.put_group(None, &group.path, who, now).await?.key,
+                };
+                Ok(Owner::Group(key))
+            }
+        }
+    }
+
+    /// Notes what a person says of a project.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn correct(
+        &self,
+        id: i64,
+        path: Option<String>,
+        corrected: Corrected,
+        who: &Who,
+        now: Timestamp,
+    ) -> Result<StoredProject, Refusal> {
+        let before = self.read(|state| state.directory().project(id).cloned());
+        let was = before.as_ref().map(|row| row.corrected.clone()).unwrap_or_default();
+        let named = [
+            ("path", path.is_some() && before.as_ref().and_then(|row| row.path.as_ref()) != path.as_ref()),
+            ("default_branch", was.default_branch != corrected.default_branch),
+            ("visibility", was.visibility != corrected.visibility),
+            ("protected_branches", was.protected_branches != corrected.protected_branches),
+        ];
+        let fields = named.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
+        let audit = AuditEntry {
+            at: now,
+            who: who.0.clone(),
+            action: "project.update",
+            object: format!("project {id}"),
+            fields: fields.collect(),
+        };
+        let row = self.registry().correct(ProjectCorrection { id, path, corrected }, audit).await?;
+        self.refresh().await?;
+        Ok(row)
+    }
+
+    /// Notes a group, or its new path.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn put_group(
+        &self,
+        id: Option<i64>,
+        path: &str,
+        who: &Who,
+        now: Timestamp,
+    ) -> Result<StoredGroup, Refusal> {
+        let audit = AuditEntry {
+            at: now,
+            who: who.0.clone(),
+            action: "group.update",
+            object: format!("group {path}"),
+            fields: vec!["path".to_owned()],
+        };
+        let row = self.registry().put_group(id, path, audit).await?;
+        self.refresh().await?;
+        Ok(row)
+    }
+
+    /// Mutes a channel for a project until a moment; one that is past ends that.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn mute(&self, mute: Mute, who: &Who, now: Timestamp) -> Result<(), Refusal> {
+        let ends = mute.until <= now;
+        let audit = AuditEntry {
+            at: now,
+            who: who.0.clone(),
+            action: if ends { "channel.unmute" } else { "channel.mute" },
+            object: format!("project {} {} {}", mute.project, mute.slug, mute.channel),
+            fields: vec!["until".to_owned()],
+        };
+        self.registry().mute(mute, audit).await?;
+        Ok(self.refresh().await?)
+    }
+}

@@ -1,0 +1,148 @@
+//! The catalogue that the pipeline reads: a snapshot, kept fresh from the store.
+//!
+//! It takes up what changed (`Registry::changes`) when told that something did, and now and then without being told.
+//! Whoever changes something through it sees the change when the call returns.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::{Mutex, watch};
+
+use super::{Catalog, Placed, Snapshot};
+use crate::event::Event;
+use crate::integration::{Integration, IntegrationId, ProjectFacts, ProjectRef};
+use crate::store::Result;
+use crate::store::registry::{Learned, Mute, Registry, SeenProject};
+
+/// The catalogue, kept fresh.
+pub struct Live {
+    state: RwLock<Snapshot>,
+    registry: Arc<dyn Registry>,
+    /// One refresh at a time: the second would read the same changes again.
+    turn: Mutex<()>,
+    /// Counts what could make a difference to what waits: integrations that changed.
+    settings: watch::Sender<u64>,
+}
+
+impl Live {
+    /// A catalogue over a store, with everything that is in it.
+    ///
+    /// # Errors
+    /// The store does not answer, or secrets in it can't be opened.
+    pub async fn open(registry: Arc<dyn Registry>) -> Result<Self> {
+        let live = Self {
+            state: RwLock::default(),
+            registry,
+            turn: Mutex::default(),
+            settings: watch::Sender::new(0),
+        };
+        live.refresh().await?;
+        Ok(live)
+    }
+
+    /// Looks at it as it is at this moment. Others wait meanwhile: look, and leave.
+    pub fn read<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hears when integrations change, by whomever.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.settings.subscribe()
+    }
+
+    /// What the files say, in place of what they said before; `numbers` are the projects that they name by number.
+    ///
+    /// # Errors
+    /// The store does not take the projects that the files tell of. The files count all the same.
+    pub async fn take_files(
+        &self,
+        placed: Vec<Placed>,
+        facts: Vec<(ProjectRef, ProjectFacts)>,
+        numbers: Vec<(i64, Option<String>)>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(|state| state.take_files(placed, facts));
+        self.changed();
+        let is_news = |id: i64, path: Option<&String>| {
+            self.read(|state| match state.directory().project(id) {
+                Some(known) => path.is_some() && known.path.as_ref() != path,
+                None => true,
+            })
+        };
+        let seen = |(id, path): (i64, Option<String>)| {
+            is_news(id, path.as_ref()).then(|| SeenProject { id, path, learned: Learned::default() })
+        };
+        self.note(numbers.into_iter().filter_map(seen).collect(), now).await
+    }
+
+    pub(super) fn registry(&self) -> &dyn Registry {
+        &*self.registry
+    }
+
+    fn changed(&self) {
+        self.settings.send_modify(|count| *count += 1);
+    }
+
+    /// Writes down projects, and knows them from then on.
+    pub(super) async fn note(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<()> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let rows = self.registry.learn(seen, now).await?;
+        self.write(|state| rows.into_iter().for_each(|row| state.directory_mut().put_project(row)));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Catalog for Live {
+    fn concerned(&self, event: &Event) -> Vec<Arc<Integration>> {
+        self.read(|state| state.concerned(event))
+    }
+
+    fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
+        self.read(|state| state.integration(id))
+    }
+
+    fn facts(&self, event: &Event) -> ProjectFacts {
+        self.read(|state| state.facts(event))
+    }
+
+    fn muted(&self, event: &Event, integration: &Integration, target: &str, now: Timestamp) -> Option<Mute> {
+        self.read(|state| state.muted(event, integration, target, now))
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let known = self.read(Snapshot::revision);
+        let changes = self.registry.changes(known).await?;
+        if changes.revision == known {
+            return Ok(());
+        }
+        let matters = !changes.integrations.is_empty() || !changes.groups.is_empty();
+        self.write(|state| state.take_changes(changes));
+        if matters {
+            self.changed();
+        }
+        Ok(())
+    }
+
+    async fn learn(&self, events: &[Arc<Event>], now: Timestamp) -> Result<()> {
+        let news = self.read(|state| {
+            let news = events.iter().filter_map(|event| state.directory().news_of(event));
+            news.collect::<Vec<_>>()
+        });
+        let mut latest: Vec<SeenProject> = Vec::new();
+        for seen in news {
+            // Of several events of a project in one batch, the last one's word counts.
+            latest.retain(|earlier| earlier.id != seen.id);
+            latest.push(seen);
+        }
+        self.note(latest, now).await
+    }
+}

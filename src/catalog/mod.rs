@@ -1,0 +1,72 @@
+//! WHO IS CONFIGURED: integrations from files and from the API, the projects and groups that they are of, and what holds
+//! where.
+//!
+//! A [`Setup`] is one integration as somebody configured it; [`Terms`] are what it means. The [`Snapshot`] holds them
+//! all with the [`Directory`] of projects and groups, and answers who is concerned by an event. What has no setup of its
+//! own, or one that inherits, follows the nearest default: of the groups it lies in, then of the instance
+//! ([`Standing`]). [`Live`] keeps a snapshot fresh from the store and the files, and is what the pipeline reads
+//! ([`Catalog`]). [`change`] makes a new configuration out of an old one and a request: pure; `desk` carries it out.
+//!
+//! Absent here: HTTP, TOML and SQL.
+
+mod change;
+mod desk;
+mod directory;
+mod fingerprint;
+mod live;
+mod setup;
+mod snapshot;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::adapters::Entry;
+use crate::event::Event;
+use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
+use crate::store::registry::Mute;
+
+pub use change::{Request, Wrong};
+pub use desk::{Change, Refusal, Who};
+pub use directory::{Directory, GroupName, Place, ProjectName};
+pub use live::Live;
+pub use setup::{Origin, Placed, Setup, integration_id};
+pub use snapshot::{Snapshot, Standing};
+pub use terms::{Terms, sort_secrets};
+
+/// Who is configured. Read on every event: answers from memory.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// The integrations that an event of this project or group concerns, inactive ones too (they say why not).
+    fn concerned(&self, event: &Event) -> Vec<Arc<Integration>>;
+    fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
+    /// What is known of the event's project beyond the event.
+    fn facts(&self, event: &Event) -> ProjectFacts;
+    /// Whether this channel wants to hear nothing of this project at the moment.
+    fn muted(&self, event: &Event, integration: &Integration, target: &str, now: Timestamp) -> Option<Mute>;
+
+    /// The present fingerprint of an integration.
+    fn fingerprint(&self, id: &IntegrationId) -> Option<Fingerprint> {
+        self.integration(id).map(|integration| integration.fingerprint)
+    }
+
+    /// Takes up what others changed in the store, where there is one behind it.
+    async fn refresh(&self) -> crate::store::Result<()> {
+        Ok(())
+    }
+
+    /// Notes the projects that these events show, before anything is written that goes by them.
+    async fn learn(&self, _events: &[Arc<Event>], _now: Timestamp) -> crate::store::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether nobody may see a setting of an adapter: because of its kind, or because it is an old or unknown name that
+/// sounds like one. What is none of its settings is not shown either way.
+pub(crate) fn is_secret(entry: &Entry, name: &str) -> bool {
+    entry.fields.iter().any(|field| field.name == name && field.kind.is_secret())
+}

@@ -1,0 +1,158 @@
+//! What a request makes of what holds, after GitLab's rules.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::adapters::Entry;
+use crate::catalog::change::{self, Request, Wrong};
+use crate::catalog::{Place, ProjectName};
+use crate::settings::{Properties, Secret};
+
+fn entry() -> &'static Entry {
+    adapters::find("slack").unwrap()
+}
+
+fn rocket() -> Place {
+    Place::Project(ProjectName { id: Some(42), path: Some("acme/web/rocket".to_owned()) })
+}
+
+fn request(settings: &[(&str, &str)]) -> Request {
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned())));
+    Request { settings: settings.collect(), ..Request::default() }
+}
+
+fn put(snapshot: &Snapshot, request: &Request) -> Result<Configuration, Wrong> {
+    change::put(entry(), snapshot.standing(&rocket(), "slack"), request)
+}
+
+fn own(configuration: Configuration) -> Snapshot {
+    rows(vec![row(Owner::Project(42), configuration)])
+}
+
+fn text<'a>(configuration: &'a Configuration, name: &str) -> Option<&'a Value> {
+    configuration.properties.get(name)
+}
+
+#[test]
+fn a_put_makes_it_active_and_leaves_what_it_does_not_name() {
+    let before = inactive(slack(&[("channel", "#ops"), ("username", "bell")]));
+    let mut asked = request(&[("webhook", "https://hooks.slack.com/services/T0/B0/n3w"), ("channel", "#dev")]);
+    asked.flags = BTreeMap::from([("push_events".to_owned(), false)]);
+    let after = put(&own(before), &asked).unwrap();
+    assert!(after.active && !after.inherits);
+    assert_eq!(text(&after, "channel"), Some(&Value::Text("#dev".to_owned())));
+    assert_eq!(text(&after, "username"), Some(&Value::Text("bell".to_owned())));
+    assert_eq!(after.secrets["webhook"], Secret::new("https://hooks.slack.com/services/T0/B0/n3w"));
+    assert_eq!(after.flags, BTreeMap::from([("push_events".to_owned(), false)]));
+    assert!(!after.properties.contains_key("webhook"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let asked = request(&[("webhook", "ftp://x"), ("labels_to_be_notified_behavior", "match_some")]);
+    let Err(Wrong::Invalid(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
+    let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["webhook", "labels_to_be_notified_behavior"]);
+}
+
+#[test]
+fn the_mask_means_the_secret_that_is_there() {
+    let asked = request(&[("webhook", Secret::MASK), ("channel", "#dev")]);
+    assert_eq!(put(&own(slack(&[])), &asked).unwrap().secrets["webhook"], Secret::new(HOOK));
+    assert!(put(&rows(Vec::new()), &asked).is_err());
+}
+
+#[test]
+fn who_follows_a_default_goes_on_following_until_told_otherwise() {
+    let default = row(Owner::Instance, slack(&[("channel", "#all")]));
+    let follows = rows(vec![default.clone(), row(Owner::Project(42), following())]);
+    let asked = request(&[("webhook", HOOK), ("channel", "#mine")]);
+    assert_eq!(put(&follows, &asked).unwrap(), following());
+    // In GitLab, every project below an active default has a row that follows it.
+    assert_eq!(put(&rows(vec![default]), &asked).unwrap(), following());
+    let own = Request { use_inherited_settings: Some(false), ..asked };
+    let after = put(&follows, &own).unwrap();
+    assert_eq!(text(&after, "channel"), Some(&Value::Text("#mine".to_owned())));
+    assert!(!after.inherits);
+}
+
+#[test]
+fn a_default_can_be_followed_where_there_is_one() {
+    let follow = Request { use_inherited_settings: Some(true), ..request(&[("channel", "#ignored")]) };
+    assert_eq!(put(&own(slack(&[])), &follow), Err(Wrong::NoDefault));
+    let group = row(Owner::Group(GroupKey(1)), slack(&[]));
+    assert_eq!(put(&rows(vec![group]), &follow).unwrap(), following());
+}
+
+#[test]
+fn what_stops_following_keeps_nothing_of_the_defaults_secrets() {
+    let default = row(Owner::Instance, slack(&[]));
+    let follows = rows(vec![default, row(Owner::Project(42), following())]);
+    let own = Request { use_inherited_settings: Some(false), ..request(&[("channel", "#mine")]) };
+    let Err(Wrong::Invalid(errors)) = put(&follows, &own) else { panic!("it was taken") };
+    assert_eq!(errors[0].to_string(), "webhook: is missing");
+}
+
+#[test]
+fn switched_off_it_keeps_its_settings_and_keeps_a_default_out() {
+    let before = slack(&[("channel", "#ops")]);
+    let snapshot = own(before.clone());
+    let after = change::deactivate(snapshot.standing(&rocket(), "slack")).unwrap();
+    assert_eq!(after, inactive(before));
+    let inherited = rows(vec![row(Owner::Instance, slack(&[]))]);
+    let after = change::deactivate(inherited.standing(&rocket(), "slack")).unwrap();
+    assert_eq!(after, Configuration::default());
+    assert_eq!(change::deactivate(rows(Vec::new()).standing(&rocket(), "slack")), None);
+}
+
+/// HipChat's `server` is where its token is sent.
+mod guarded {
+    use super::*;
+
+    fn hipchat(settings: &[(&str, &str)]) -> StoredIntegration {
+        let mut configuration = Configuration { active: true, ..Configuration::default() };
+        let settings: Properties = request(settings).settings;
+        sort_secrets(adapters::find("hipchat").unwrap(), settings, &mut configuration);
+        StoredIntegration { slug: "hipchat".to_owned(), ..row(Owner::Project(42), configuration) }
+    }
+
+    fn put(before: StoredIntegration, asked: &Request) -> Result<Configuration, Wrong> {
+        let snapshot = rows(vec![before]);
+        change::put(adapters::find("hipchat").unwrap(), snapshot.standing(&rocket(), "hipchat"), asked)
+    }
+
+    const TOKEN: (&str, &str) = ("token", "t0ken");
+    const ROOM: (&str, &str) = ("room", "ops");
+
+    #[test]
+    fn a_secret_does_not_follow_its_address_to_another_host() {
+        let before = || hipchat(&[TOKEN, ROOM, ("server", "https://chat.example.com")]);
+        for server in [
+            "https://evil.example.com",
+            "http://chat.example.com",
+            "https://chat.example.com:8443",
+            "https://chat.example.com.evil.example.com/",
+            "",
+        ] {
+            let Err(Wrong::Invalid(errors)) = put(before(), &request(&[("server", server)])) else {
+                panic!("{server:?} was taken");
+            };
+            assert_eq!(errors[0].to_string(), "token: is missing", "{server:?}");
+        }
+        let moved = put(before(), &request(&[("server", "https://new.example.com"), ("token", "again")])).unwrap();
+        assert_eq!(moved.secrets["token"], Secret::new("again"));
+    }
+
+    #[test]
+    fn a_service_of_ones_own_in_place_of_the_vendors_is_another_host() {
+        let asked = request(&[("server", "https://evil.example.com")]);
+        assert!(put(hipchat(&[TOKEN, ROOM]), &asked).is_err());
+    }
+
+    #[test]
+    fn another_path_on_the_same_host_keeps_the_secret() {
+        let before = hipchat(&[TOKEN, ROOM, ("server", "https://chat.example.com")]);
+        let after = put(before, &request(&[("server", "https://CHAT.example.com:443/base")])).unwrap();
+        assert_eq!(after.secrets["token"], Secret::new("t0ken"));
+    }
+}

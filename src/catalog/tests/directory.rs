@@ -1,0 +1,111 @@
+//! Who is found by which name, and what is known of them.
+
+use super::*;
+use crate::integration::{IntegrationId, ProjectFacts};
+use crate::store::registry::{Corrected, Visibility};
+
+#[test]
+fn a_project_is_found_by_number_and_by_path_in_any_case() {
+    let snapshot = files(vec![
+        in_file(by_id(7), slack(&[("channel", "#number")])),
+        in_file(by_path("Acme/Web"), slack(&[("channel", "#path")])),
+        in_file(by_path("acme/website"), slack(&[("channel", "#other")])),
+        in_file(of_group("acme-web"), slack(&[("channel", "#group")])),
+    ]);
+    assert_eq!(concerned(&snapshot, &push(7, "acme/WEB")), ["7:slack #number", "acme/web:slack #path"]);
+    assert_eq!(concerned(&snapshot, &push(7, "acme/renamed")), ["7:slack #number"]);
+    assert_eq!(concerned(&snapshot, &push(8, "acme/web")), ["acme/web:slack #path"]);
+    assert!(concerned(&snapshot, &push(8, "acme/none")).is_empty());
+}
+
+#[test]
+fn a_group_and_a_project_of_the_same_words_are_two() {
+    let snapshot = files(vec![
+        in_file(of_group("Acme"), slack(&[("channel", "#group")])),
+        in_file(by_path("acme"), slack(&[("channel", "#project")])),
+    ]);
+    assert_eq!(concerned(&snapshot, &mention("aCME")), ["groups/acme:slack #group"]);
+    assert_eq!(concerned(&snapshot, &push(7, "acme")), ["acme:slack #project"]);
+}
+
+#[test]
+fn integrations_are_looked_up_by_the_id_that_their_place_gives() {
+    let snapshot = files(vec![in_file(by_id(7), slack(&[])), in_file(by_path("Acme/Web"), slack(&[]))]);
+    assert_eq!((snapshot.len(), snapshot.is_empty()), (2, false));
+    assert!(snapshot.integration(&IntegrationId::new("7:slack")).is_some());
+    assert!(snapshot.integration(&IntegrationId::new("acme/web:slack")).is_some());
+    assert!(snapshot.integration(&IntegrationId::new("8:slack")).is_none());
+    assert!(snapshot.fingerprint(&IntegrationId::new("7:slack")).is_some());
+}
+
+#[test]
+fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
+    let facts = |branch: &str| ProjectFacts { default_branch: Some(branch.to_owned()), protected_branches: None };
+    let branch = |snapshot: &Snapshot, event: &Event| snapshot.facts(event).default_branch;
+    let mut learned = project(42, "acme/web");
+    learned.learned.default_branch = Some("earlier".to_owned());
+    let mut snapshot = Snapshot::default();
+    let take = |snapshot: &mut Snapshot, project| {
+        snapshot.take_changes(Changes { revision: 1, projects: vec![project], ..Changes::default() });
+    };
+    take(&mut snapshot, learned.clone());
+    let mut event = push(42, "acme/web");
+    assert_eq!(branch(&snapshot, &event).as_deref(), Some("trunk"));
+    event.project.as_mut().unwrap().default_branch = None;
+    assert_eq!(branch(&snapshot, &event).as_deref(), Some("earlier"));
+    let protected_branches = Some(vec!["*-stable".to_owned()]);
+    learned.corrected = Corrected {
+        default_branch: Some("corrected".to_owned()),
+        protected_branches: protected_branches.clone(),
+        ..Corrected::default()
+    };
+    take(&mut snapshot, learned);
+    assert_eq!(branch(&snapshot, &push(42, "acme/web")).as_deref(), Some("corrected"));
+    snapshot.take_files(
+        Vec::new(),
+        vec![
+            (ProjectRef::Path("ACME/web".to_owned()), facts("by-path")),
+            (ProjectRef::Path("acme/WEB".to_owned()), facts("told twice")),
+            (ProjectRef::Id(7), facts("by-number")),
+        ],
+    );
+    assert_eq!(branch(&snapshot, &push(42, "acme/web")).as_deref(), Some("by-path"));
+    assert_eq!(branch(&snapshot, &push(7, "acme/web")).as_deref(), Some("by-number"));
+    assert_eq!(branch(&snapshot, &push(8, "acme/none")).as_deref(), Some("trunk"));
+    // What one source does not say, the next one may.
+    assert_eq!(snapshot.facts(&push(42, "acme/web")).protected_branches, protected_branches);
+}
+
+#[test]
+fn only_what_an_event_tells_anew_is_news() {
+    let mut snapshot = Snapshot::default();
+    let news = |snapshot: &Snapshot, event: &Event| snapshot.directory().news_of(event);
+    let mut event = push(42, "acme/web");
+    event.project.as_mut().unwrap().visibility_level = Some(json!(20));
+    let seen = news(&snapshot, &event).unwrap();
+    assert_eq!((seen.id, seen.path.as_deref()), (42, Some("acme/web")));
+    assert_eq!(seen.learned.visibility, Some(Visibility::Public));
+    let known = StoredProject { learned: seen.learned, ..project(42, "acme/web") };
+    snapshot.take_changes(Changes { revision: 1, projects: vec![known], ..Changes::default() });
+    assert_eq!(news(&snapshot, &event), None);
+    // A payload that says less takes nothing back.
+    event.project.as_mut().unwrap().default_branch = None;
+    event.project.as_mut().unwrap().visibility_level = None;
+    assert_eq!(news(&snapshot, &event), None);
+    assert!(news(&snapshot, &push(42, "acme/renamed")).is_some());
+    assert_eq!(news(&snapshot, &push(0, "acme/numberless")), None);
+}
+
+#[test]
+fn a_place_is_known_by_a_row_or_by_a_file_that_names_it() {
+    let mut snapshot = rows(Vec::new());
+    let known = |snapshot: &Snapshot, scope: Scope| snapshot.place(&scope).map(|place| place.to_string());
+    assert_eq!(known(&snapshot, by_id(42)).as_deref(), Some("project 42"));
+    assert_eq!(known(&snapshot, by_path("ACME/web/Rocket")).as_deref(), Some("project 42"));
+    assert_eq!(known(&snapshot, of_group("Acme")).as_deref(), Some("group acme"));
+    assert_eq!(known(&snapshot, by_id(43)), None);
+    assert_eq!(known(&snapshot, by_path("acme/none")), None);
+    assert_eq!(known(&snapshot, of_group("none")), None);
+    snapshot.take_files(vec![in_file(by_path("acme/filed"), slack(&[]))], Vec::new());
+    assert_eq!(known(&snapshot, by_path("acme/filed")).as_deref(), Some("project acme/filed"));
+}

@@ -1,0 +1,114 @@
+//! The way back: what the store knows, as files that say the same. Secrets stand in files of their own, which are named
+//! and not written here.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use toml::Value as Toml;
+
+use crate::catalog::{Origin, Setup, Snapshot};
+use crate::integration::{ProjectRef, Scope};
+use crate::settings::{Secret, Value};
+use crate::store::registry::{StoredGroup, StoredProject};
+
+/// What an export consists of.
+#[derive(Debug)]
+pub struct Written {
+    /// The provisioning file.
+    pub text: String,
+    /// The secrets that it names, each by its file's name, relative to the provisioning file.
+    pub secrets: Vec<(String, Secret)>,
+}
+
+/// Writes down what the API was told: integrations, what people corrected of projects, and the numbers of groups. What
+/// files said already is left to them.
+pub fn write(snapshot: &Snapshot) -> Written {
+    let stored = |(scope, setup): (Scope, &'_ Setup)| {
+        matches!(setup.origin, Origin::Stored { .. }).then(|| (scope, setup.clone()))
+    };
+    let setups: Vec<_> = snapshot.setups().into_iter().filter_map(stored).collect();
+    let with_settings: BTreeSet<_> = setups.iter().map(|(scope, _)| scope.key()).collect();
+    let directory = snapshot.directory();
+    let mut text = String::new();
+    for project in directory.projects() {
+        if project.corrected != Default::default() || with_settings.contains(&project.id.to_string()) {
+            write_project(&mut text, project);
+        }
+    }
+    for group in directory.groups().into_iter().filter(|group| group.id.is_some()) {
+        write_group(&mut text, group);
+    }
+    let mut secrets = Vec::new();
+    for (scope, setup) in &setups {
+        write_setup(&mut text, scope, setup, &mut secrets);
+    }
+    Written { text, secrets }
+}
+
+fn write_project(text: &mut String, project: &StoredProject) {
+    text.push_str("[[project]]\n");
+    line(text, "id", Toml::Integer(project.id));
+    if let Some(path) = &project.path {
+        line(text, "path", path.as_str().into());
+    }
+    let corrected = &project.corrected;
+    if let Some(branch) = &corrected.default_branch {
+        line(text, "default_branch", branch.as_str().into());
+    }
+    if let Some(branches) = &corrected.protected_branches {
+        let branches = branches.iter().map(|branch| Toml::from(branch.as_str()));
+        line(text, "protected_branches", Toml::Array(branches.collect()));
+    }
+    if let Some(visibility) = corrected.visibility {
+        line(text, "visibility", visibility.word().into());
+    }
+    text.push('\n');
+}
+
+fn write_group(text: &mut String, group: &StoredGroup) {
+    text.push_str("[[group]]\n");
+    line(text, "path", group.path.as_str().into());
+    if let Some(id) = group.id {
+        line(text, "id", Toml::Integer(id));
+    }
+    text.push('\n');
+}
+
+fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Vec<(String, Secret)>) {
+    text.push_str("[[integration]]\n");
+    match scope {
+        Scope::Project(ProjectRef::Id(id)) => line(text, "project", Toml::Integer(*id)),
+        Scope::Project(ProjectRef::Path(path)) => line(text, "project", path.as_str().into()),
+        Scope::Group(path) => line(text, "group", path.as_str().into()),
+        Scope::Instance => line(text, "instance", Toml::Boolean(true)),
+    }
+    line(text, "adapter", setup.slug().into());
+    let configuration = &setup.configuration;
+    if !configuration.active {
+        line(text, "active", Toml::Boolean(false));
+    }
+    if configuration.inherits {
+        line(text, "use_inherited_settings", Toml::Boolean(true));
+    }
+    for (name, secret) in &configuration.secrets {
+        let file = format!("secrets/{}.{}.{name}", scope.key().replace('/', "-"), setup.slug());
+        line(text, &format!("{name}_file"), file.as_str().into());
+        secrets.push((file, secret.clone()));
+    }
+    for (name, value) in &configuration.properties {
+        let value = match value {
+            Value::Bool(value) => Toml::Boolean(*value),
+            Value::Integer(value) => Toml::Integer(*value),
+            Value::Text(value) => value.as_str().into(),
+        };
+        line(text, name, value);
+    }
+    for (flag, on) in &configuration.flags {
+        line(text, flag, Toml::Boolean(*on));
+    }
+    text.push('\n');
+}
+
+fn line(text: &mut String, key: &str, value: Toml) {
+    let _ = writeln!(text, "{key} = {value}");
+}
