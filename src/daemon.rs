@@ -31,6 +31,7 @@ use crate::pipeline::retry::Policy;
 use crate::pipeline::{Clock, Switches};
 use crate::provision;
 use crate::store::postgres::{Heard, News, Postgres};
+use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Catalog, Inbox, Ledger, NodeId, Outbox, Quarantine, Snapshot, Store};
 use crate::wire::Wire;
@@ -73,7 +74,7 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let node = NodeId(config.node.name.as_str().into());
 
-    let (store, news) = open_store(&config.store, &node).await.context("cannot open the store")?;
+    let (store, news) = open_store(&config, &node).await.context("cannot open the store")?;
     store.recover(&node, clock.now()).await.context("cannot take over the store")?;
 
     let provisioned = provisioned(&config.provision)?;
@@ -126,7 +127,9 @@ pub async fn run(
     }
 
     let stop_rest = CancellationToken::new();
-    let mut hearing = tasks.spawn(hear(news, intake.clone(), Arc::clone(&arrived), stop_rest.clone()));
+    let configured = Arc::new(Notify::new());
+    let told = hear(news, intake.clone(), Arc::clone(&arrived), configured, stop_rest.clone());
+    let mut hearing = tasks.spawn(told);
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(house);
@@ -196,12 +199,11 @@ async fn until_broken(
 }
 
 /// The store that is configured; one that nodes share brings news of the others.
-async fn open_store(
-    config: &crate::store::Config,
-    node: &NodeId,
-) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
-    let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path)?), None)) };
-    let store = Postgres::open(url, config.ca_file.as_deref()).await?;
+async fn open_store(config: &Config, node: &NodeId) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
+    let keys = Keyring::new(&config.secrets);
+    let config = &config.store;
+    let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path, keys)?), None)) };
+    let store = Postgres::open(url, config.ca_file.as_deref(), keys).await?;
     let news = store.news(node, FORMER_LIFE).await?;
     Ok((Arc::new(store), Some(news)))
 }
@@ -218,6 +220,7 @@ async fn hear(
     news: Option<News>,
     intake: Intake,
     arrived: Arc<Notify>,
+    configured: Arc<Notify>,
     stop: CancellationToken,
 ) -> crate::store::Result<()> {
     let Some(news) = news else {
@@ -231,6 +234,7 @@ async fn hear(
             match heard {
                 Heard::Stored(destination) => intake.stored(destination),
                 Heard::Arrived => arrived.notify_one(),
+                Heard::Configured => configured.notify_one(),
             }
         }
     };

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::store::postgres::Postgres;
+use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Config, Store};
 
-/// Opens the store, which must be there.
+/// Opens the store, which must be there, for what touches no secret.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    open_with(config, Keyring::none()).await
+}
+
+/// Opens the store, which must be there, with the keys to its secrets.
+pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(url) = &config.url {
-        let store = Postgres::open_shared(url, config.ca_file.as_deref()).await;
+        let store = Postgres::open_shared(url, config.ca_file.as_deref(), keys).await;
         return Ok(Arc::new(store.context("cannot open the store")?));
     }
     let path = &config.path;
@@ -21,7 +27,7 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
             path.display()
         );
     }
-    let store = Sqlite::open_shared(path);
+    let store = Sqlite::open_shared(path, keys);
     Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
 }
 
