@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use forgebell::event::{Event, EventId};
 use forgebell::integration::IntegrationId;
+use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use forgebell::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Lane, Lease, NewDelivery, NewState, NodeId, Origin, Outbox,
@@ -58,7 +59,7 @@ fn main() -> Done {
 /// Runs one way on a fresh store, and prints a line.
 async fn measure(way: impl Display, batch: usize, run: impl AsyncFn(&Bench) -> Done) -> Done {
     let folder = tempfile::tempdir_in(DISK)?;
-    let store = Sqlite::open(&folder.path().join("bench.db"))?;
+    let store = Sqlite::open(&folder.path().join("bench.db"), Keyring::none())?;
     let bench = Bench {
         store,
         template: template(),

@@ -32,9 +32,9 @@ use crate::pipeline::retry::Policy;
 use crate::pipeline::{Clock, Switches};
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::{Heard, News, Postgres};
+use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::store::registry::Registry;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
+use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Registry, Store};
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 
@@ -77,7 +77,7 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let node = NodeId(config.node.name.as_str().into());
 
-    let (store, news) = open_store(&config.store, &node).await.context("cannot open the store")?;
+    let (store, news) = open_store(&config, &node).await.context("cannot open the store")?;
     store.recover(&node, clock.now()).await.context("cannot take over the store")?;
 
     let catalog = open_catalog(&config.provision, &store, clock.now()).await?;
@@ -200,12 +200,11 @@ async fn until_broken(
 }
 
 /// The store that is configured; one that nodes share brings news of the others.
-async fn open_store(
-    config: &crate::store::Config,
-    node: &NodeId,
-) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
-    let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path)?), None)) };
-    let store = Postgres::open(url, config.ca_file.as_deref()).await?;
+async fn open_store(config: &Config, node: &NodeId) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
+    let keys = Keyring::new(&config.secrets);
+    let config = &config.store;
+    let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path, keys)?), None)) };
+    let store = Postgres::open(url, config.ca_file.as_deref(), keys).await?;
     let news = store.news(node, FORMER_LIFE).await?;
     Ok((Arc::new(store), Some(news)))
 }

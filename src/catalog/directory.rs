@@ -143,11 +143,21 @@ impl Directory {
 
     /// Takes up a group as it is now.
     pub fn put_group(&mut self, group: StoredGroup) {
-        if let Some(former) = self.groups.get(&group.key) {
-            self.keys.remove(&folded(&former.path));
+        if let Some(former) = self.groups.get(&group.key).and_then(|former| former.path.as_deref()) {
+            let former = folded(former);
+            if self.keys.get(&former) == Some(&group.key) {
+                self.keys.remove(&former);
+            }
         }
-        self.keys.insert(folded(&group.path), group.key);
+        if let Some(path) = &group.path {
+            self.keys.insert(folded(path), group.key);
+        }
         self.groups.insert(group.key, group);
+    }
+
+    /// Forgets what the store told; what files tell stays.
+    pub fn forget_rows(&mut self) {
+        *self = Self { told: std::mem::take(&mut self.told), ..Self::default() };
     }
 
     /// What files tell of projects. Where facts of a project are told twice, the first count, and those told by its

@@ -66,8 +66,7 @@ impl Live {
         numbers: Vec<(i64, Option<String>)>,
         now: Timestamp,
     ) -> Result<()> {
-        self.write(|state| state.take_files(placed, facts));
-        self.changed();
+        self.look_at_files(placed, facts);
         let is_news = |id: i64, path: Option<&String>| {
             self.read(|state| match state.directory().project(id) {
                 Some(known) => path.is_some() && known.path.as_ref() != path,
@@ -78,6 +77,12 @@ impl Live {
             is_news(id, path.as_ref()).then(|| SeenProject { id, path, learned: Learned::default() })
         };
         self.note(numbers.into_iter().filter_map(seen).collect(), now).await
+    }
+
+    /// The same, and nothing is written.
+    pub fn look_at_files(&self, placed: Vec<Placed>, facts: Vec<(ProjectRef, ProjectFacts)>) {
+        self.write(|state| state.take_files(placed, facts));
+        self.changed();
     }
 
     pub(super) fn registry(&self) -> &dyn Registry {

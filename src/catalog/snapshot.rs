@@ -78,7 +78,14 @@ impl Snapshot {
     /// What changed in the store.
     pub fn take_changes(&mut self, changes: Changes) {
         let Changes { revision, integrations, projects, groups, tokens, mutes } = changes;
-        self.revision = self.revision.max(revision);
+        if revision < self.revision {
+            // The store was put back to an older state, and these changes are all that there is.
+            self.rows.clear();
+            self.mutes.clear();
+            self.tokens.clear();
+            self.directory.forget_rows();
+        }
+        self.revision = revision;
         for project in projects {
             self.directory.put_project(project);
         }
@@ -164,7 +171,7 @@ impl Snapshot {
             Scope::Group(path) => {
                 let row = self.directory.group_by_path(path);
                 let known = row.is_some() || self.files.contains_key(&scope.key());
-                let path = row.map_or_else(|| path.clone(), |row| row.path.clone());
+                let path = row.map_or_else(|| path.clone(), |row| row.path.clone().unwrap_or_default());
                 known.then(|| Place::Group(GroupName { key: row.map(|row| row.key), path }))
             }
         }
@@ -175,7 +182,7 @@ impl Snapshot {
         let of_row = |owner: &Owner| match owner {
             Owner::Instance => Some(Scope::Instance),
             Owner::Project(id) => Some(Scope::Project(ProjectRef::Id(*id))),
-            Owner::Group(key) => self.directory.group(*key).map(|group| Scope::Group(group.path.clone())),
+            Owner::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
         };
         let rows = self.rows.iter().filter_map(|(owner, shelf)| Some((of_row(owner)?, shelf)));
         let files = self.files.iter().map(|(key, shelf)| (scope_of(key), shelf));

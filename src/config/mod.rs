@@ -36,6 +36,8 @@ pub struct Config {
     pub http: crate::api::Config,
     pub amqp: crate::pipeline::amqp::Config,
     pub store: crate::store::Config,
+    /// `[secrets]`: the keys that the store's secrets are sealed with.
+    pub secrets: crate::store::seal::Config,
     /// `[wire]`, and `[smtp]` within it.
     pub wire: Wire,
     /// `[mail]` and `[forge]`.
@@ -157,6 +159,7 @@ impl Config {
         let http = tree.section("http", rules::http);
         let amqp = tree.section("amqp", rules::amqp);
         let store = tree.section("store", rules::store);
+        let secrets = tree.section("secrets", rules::none);
         let wire = tree.section("wire", rules::wire);
         let smtp = tree.section("smtp", rules::smtp);
         let mail = tree.section("mail", rules::mail);
@@ -176,6 +179,7 @@ impl Config {
                 http: http?,
                 amqp: amqp?,
                 store: store?,
+                secrets: secrets?,
                 wire: Wire {
                     smtp: Smtp { mail_domain: mail.as_ref()?.domain().to_owned(), ..smtp? },
                     ..with_proxies(wire?, proxies)

@@ -174,6 +174,31 @@ fn secrets_are_read_from_files() {
 }
 
 #[test]
+fn sealing_keys_are_given_themselves_or_in_files() {
+    let key = |byte: u8| format!("{}=", char::from(byte).to_string().repeat(43));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&file, format!("{}\n{}\n", key(b'E'), key(b'I'))).expect("a written file");
+    let path = file.path().display();
+    let config = load(&format!("[secrets]\nkey = '{}'\nold_keys_file = '{path}'", key(b'A')), &[], &[]);
+    let secrets = config.expect("no mistake").secrets;
+    assert_eq!(secrets.key.expect("a key").text().expose(), key(b'A'));
+    let old: Vec<_> = secrets.old_keys.iter().map(|key| key.text().expose().to_owned()).collect();
+    assert_eq!(old, [key(b'E'), key(b'I')]);
+    let none = load("", &[], &[]).expect("no mistake").secrets;
+    assert!(none.key.is_none() && none.old_keys.is_empty());
+
+    let wrong = "[secrets]\nkey = 't0psecret'\nold_keys = ['t0psecret']";
+    let told = errors(wrong).join("\n");
+    assert!(!told.contains("t0psecret"), "{told}");
+    for (line, key) in [(2, "key"), (3, "old_keys")] {
+        let problem = format!("FILE:{line}: secrets.{key}: is no key: it must be 32 bytes in base64");
+        assert!(told.contains(&problem), "{told}");
+    }
+    let both = format!("[secrets]\nold_keys = ['{}']\nold_keys_file = '{path}'", key(b'A'));
+    assert!(errors(&both)[0].contains("secrets.old_keys is set as well"));
+}
+
+#[test]
 fn no_secret_is_told() {
     let cases = [
         "[amqp]\nurl = 'http://bell:t0psecret@broker'",

@@ -130,7 +130,11 @@ impl Tree {
             Some(Value { kind: ValueKind::String(file), .. }) if !file.is_empty() => file.clone(),
             _ => return,
         };
-        let is_unset = |value: &Value| matches!(&value.kind, ValueKind::String(text) if text.is_empty());
+        let is_unset = |value: &Value| match &value.kind {
+            ValueKind::String(text) => text.is_empty(),
+            ValueKind::Array(items) => items.is_empty(),
+            _ => false,
+        };
         if !self.given(section, key).is_none_or(is_unset) {
             let problem = format!("{section}.{key} is set as well; set the other to \"\"");
             return self.complain(section, &file_key, problem);
@@ -292,7 +296,7 @@ fn shaped(value: &ValueKind, model: &ValueKind) -> Result<Json, String> {
 
 const NO_LIST: &str = "must be a list of texts: [\"one\", \"two\"]";
 
-/// A list in a text: as TOML has it, or with commas alone.
+/// A list in a text: as TOML has it, or with commas or line breaks alone.
 fn list(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     if text.starts_with('[') {
@@ -302,7 +306,7 @@ fn list(text: &str) -> Option<Vec<String>> {
         }
         return toml::from_str::<Holder>(&format!("list = {text}")).ok().map(|holder| holder.list);
     }
-    Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    Some(text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
 }
 
 fn finite(number: f64) -> Result<Json, String> {

@@ -30,6 +30,7 @@ use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::provision;
 use crate::settings::Secret;
+use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, Ledger as _, Quarantine as _, Quarantined, State,
@@ -233,7 +234,7 @@ fn config(
 async fn opened(path: &Path) -> anyhow::Result<Sqlite> {
     let opening = async {
         loop {
-            match Sqlite::open_shared(path) {
+            match Sqlite::open_shared(path, Keyring::none()) {
                 Ok(store) => return store,
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }

@@ -35,7 +35,7 @@ pub fn write(snapshot: &Snapshot) -> Written {
             write_project(&mut text, project);
         }
     }
-    for group in directory.groups().into_iter().filter(|group| group.id.is_some()) {
+    for group in directory.groups().into_iter().filter(|group| group.id.is_some() && group.path.is_some()) {
         write_group(&mut text, group);
     }
     let mut secrets = Vec::new();
@@ -67,7 +67,9 @@ fn write_project(text: &mut String, project: &StoredProject) {
 
 fn write_group(text: &mut String, group: &StoredGroup) {
     text.push_str("[[group]]\n");
-    line(text, "path", group.path.as_str().into());
+    if let Some(path) = &group.path {
+        line(text, "path", path.as_str().into());
+    }
     if let Some(id) = group.id {
         line(text, "id", Toml::Integer(id));
     }

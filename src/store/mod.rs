@@ -1,10 +1,12 @@
-//! WHAT MUST SURVIVE: events on their way, deliveries, holds, attempts, and what could not be understood.
+//! WHAT MUST SURVIVE: events on their way, deliveries, holds, attempts, what could not be understood, and what people
+//! configured.
 //!
-//! Four narrow traits, shaped for batches, so that each part of the pipeline can touch only what is its own:
+//! Five narrow traits, shaped for batches, so that each part of the pipeline can touch only what is its own:
 //! [`Inbox`] (events that came over HTTP, until they are dispatched), [`Outbox`] (deliveries, until they are
-//! settled), [`Quarantine`] (bytes that are no event, with the reason) and [`Ledger`] (what people look at and
-//! resend). [`Catalog`] answers who is configured; it may live in memory. [`sqlite`] is the default store; `suite`
-//! is the contract as tests, run over every implementation.
+//! settled), [`Quarantine`] (bytes that are no event, with the reason), [`Ledger`] (what people look at and
+//! resend) and [`Registry`] (what people configured: the contract of that is in [`registry`], [`seal`] closes its
+//! secrets, [`token`] makes its tokens). [`Catalog`] answers who is configured; it may live in memory. [`sqlite`] is the
+//! default store; `suite` is the contract as tests, run over every implementation.
 //!
 //! # The contract
 //!
@@ -31,9 +33,11 @@
 
 pub mod postgres;
 pub mod registry;
+pub mod seal;
 pub mod sqlite;
 #[cfg(test)]
 mod suite;
+pub mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +51,8 @@ use serde::Deserialize;
 use crate::event::{Event, EventId, Trigger};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
+
+pub use registry::Registry;
 
 /// Where the store is, and how long it remembers.
 #[derive(Clone, Debug, Deserialize)]
@@ -497,9 +503,9 @@ pub struct Swept {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger {}
+pub trait Store: Inbox + Outbox + Quarantine + Ledger + Registry {}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger> Store for T {}
+impl<T: Inbox + Outbox + Quarantine + Ledger + Registry> Store for T {}
 
 /// A trigger's name as stored rows carry it.
 pub(crate) fn trigger_name(trigger: Option<Trigger>) -> Option<&'static str> {

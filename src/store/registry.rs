@@ -8,7 +8,12 @@
 //!   refused where somebody was quicker ([`Put::Outdated`]).
 //! - **Secrets are sealed** before they are written, and opened when they are read, by the store and nobody else. Each is
 //!   bound to its row: moved to another, it does not open.
-//! - **Said as it is done.** A change and its line in the audit log are one transaction.
+//! - **Said as it is done.** A change and its line in the audit log are one transaction. What changes nothing is not said.
+//! - **A path is one project's, and one group's.** Letters' case makes no other path of it. Whoever has it now takes it
+//!   from whoever had it, who is then without one: both have changed. What hangs on a number stays there, and never
+//!   passes to another by way of a path.
+
+pub(super) mod columns;
 
 use std::collections::BTreeMap;
 
@@ -143,10 +148,25 @@ pub struct StoredGroup {
     pub key: GroupKey,
     /// The forge's number, where somebody told it.
     pub id: Option<i64>,
-    /// Its full path.
-    pub path: String,
+    /// Its full path; `None` where another group has it now.
+    pub path: Option<String>,
     pub revision: i64,
     pub created_at: Timestamp,
+}
+
+/// A project, by what people call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProjectName {
+    /// The forge's number.
+    Number(i64),
+    Path(String),
+}
+
+/// A group, by what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupName {
+    Key(GroupKey),
+    Path(String),
 }
 
 /// A token: what it opens. The token itself is nowhere.
@@ -264,7 +284,8 @@ pub struct Changes {
 /// What people configured.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// What changed after this revision; after 0, everything. All of one moment.
+    /// What changed after this revision; after 0, everything. All of one moment. Whoever asks for what came after a
+    /// revision that there is not yet (the store was put back to an older state) gets everything too.
     async fn changes(&self, after: i64) -> Result<Changes>;
 
     /// The integration of this owner, as it is at this moment.
@@ -287,14 +308,24 @@ pub trait Registry: Send + Sync {
     /// Notes what a person says of a project, known or not.
     async fn correct(&self, project: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject>;
 
-    /// Notes a group: by its number where that is known already (it was renamed), else by its path.
+    /// Notes a group: by its number where that is known already (it was renamed), else by its path, where no other number
+    /// is known for that, else as a new one.
     async fn put_group(&self, id: Option<i64>, path: &str, audit: AuditEntry) -> Result<StoredGroup>;
+
+    /// A project that is known, as it is at this moment.
+    async fn project(&self, name: ProjectName) -> Result<Option<StoredProject>>;
+
+    /// A group that is known, as it is at this moment.
+    async fn group(&self, name: GroupName) -> Result<Option<StoredGroup>>;
 
     /// Keeps a token.
     async fn create_token(&self, token: NewToken, audit: AuditEntry) -> Result<StoredToken>;
 
     /// Ends a token's life. `false` where there is none of this number, or it is over already.
     async fn revoke_token(&self, id: i64, audit: AuditEntry) -> Result<bool>;
+
+    /// All tokens, oldest first, those that are over too.
+    async fn tokens(&self) -> Result<Vec<StoredToken>>;
 
     /// Mutes a channel, or (by a moment that is past) ends that. The revision given is not heeded.
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()>;
@@ -303,5 +334,6 @@ pub trait Registry: Send + Sync {
     async fn audit_log(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditLine>>;
 
     /// Seals all secrets anew with the present key, those under older keys as well; answers how many rows there were.
+    /// What they are does not change, and so no revision.
     async fn rekey(&self, audit: AuditEntry) -> Result<usize>;
 }

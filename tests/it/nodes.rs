@@ -8,6 +8,7 @@ use forgebell::event::{Event, EventId};
 use forgebell::pipeline::publish::Publisher;
 use forgebell::settings::Secret;
 use forgebell::store::postgres::Postgres;
+use forgebell::store::seal::Keyring;
 use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, State};
 use serde_json::json;
 
@@ -172,7 +173,8 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
     daemon.stop().await;
     // A row as such a claim leaves it behind: leased to this node, and in nobody's memory.
     let daemon = home.start().await;
-    let store = Postgres::open(&Secret::new(database.as_str()), None).await.expect("it opens");
+    let store =
+        Postgres::open(&Secret::new(database.as_str()), None, Keyring::none()).await.expect("it opens");
     let (now, node) = (forgebell::daemon::now(), NodeId("one".into()));
     let lease = Lease { node, until: now + Duration::from_secs(10) };
     let event =
@@ -226,8 +228,12 @@ async fn the_name_that_a_node_works_under_is_taken() {
     let database = postgres::database();
     let home = Home::new("").with_postgres(&database, "twin");
     let daemon = home.start().await;
-    let store =
-        forgebell::store::postgres::Postgres::open(&forgebell::settings::Secret::new(database), None).await;
+    let store = forgebell::store::postgres::Postgres::open(
+        &forgebell::settings::Secret::new(database),
+        None,
+        Keyring::none(),
+    )
+    .await;
     let news = store.expect("it opens").news(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
     let why = news.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");

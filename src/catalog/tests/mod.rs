@@ -55,7 +55,7 @@ fn in_file(scope: Scope, configuration: Configuration) -> Placed {
 }
 
 fn group(key: i64, path: &str) -> StoredGroup {
-    let path = path.to_owned();
+    let path = Some(path.to_owned());
     StoredGroup { key: GroupKey(key), id: None, path, revision: 1, created_at: Timestamp::UNIX_EPOCH }
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
-use crate::provision::{Level, Part, shared_fields};
+use crate::adapters::shared::{Part, shared_fields};
+use crate::provision::Level;
 
 #[test]
 fn a_block_becomes_an_integration_with_gitlabs_defaults() {

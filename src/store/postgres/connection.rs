@@ -62,6 +62,40 @@ impl Connection {
         })
     }
 
+    /// The answers to several questions, all of one moment.
+    pub(super) async fn at_once<const N: usize>(
+        &self,
+        questions: [(&'static str, Values<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        let mut live = self.live.lock().await;
+        let asking = async {
+            const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            self.obtain(&mut live)
+                .await?
+                .client
+                .batch_execute(BEGIN)
+                .await
+                .map_err(|error| failed(&error))?;
+            let mut answers = [const { Vec::new() }; N];
+            for (answer, (sql, values)) in answers.iter_mut().zip(questions) {
+                *answer = self.ask(&mut live, sql, values).await?;
+            }
+            self.obtain(&mut live)
+                .await?
+                .client
+                .batch_execute("COMMIT")
+                .await
+                .map_err(|error| failed(&error))?;
+            Ok(answers)
+        };
+        let ended = tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(silent()));
+        if ended.is_err() {
+            // The transaction may be open still: it goes with its connection.
+            *live = None;
+        }
+        ended
+    }
+
     /// Several statements, for the schema.
     pub(super) async fn batch(&self, sql: &str) -> Result<()> {
         let mut live = self.live.lock().await;

@@ -1,9 +1,10 @@
 //! The store in PostgreSQL: for several nodes, or where there is a database that is looked after already.
 //!
-//! What changes something is a function of the database (`functions.sql`): one transaction and one journey each, one after
-//! another under one lock, as SQLite's writer has it. Which node works a destination is a row too (`workers`), so that
+//! What changes something is a function of the database (`functions.sql`, `registry.sql`): one transaction and one journey
+//! each, one after another under one lock, as SQLite's writer has it. Which node works a destination is a row too (`workers`), so that
 //! pace, which is kept in memory, has one keeper. [`connection`] comes back after an outage; until then every call
-//! answers that the store is unavailable. [`outbox`] and [`ledger`] put batches into arrays and rows into values.
+//! answers that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] put batches into arrays and rows into
+//! values.
 //!
 //! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
 //! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
@@ -16,6 +17,7 @@ mod connection;
 mod ledger;
 mod news;
 mod outbox;
+mod registry;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
     DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
@@ -54,27 +57,47 @@ pub struct Postgres {
     /// Whether a destination is worked by one node at a time. It always is; only the contract's tests, which know of no
     /// such thing, do without.
     sole: bool,
+    keys: Keyring,
 }
 
 impl Postgres {
-    /// Opens the daemon's store, and brings its schema up to date.
-    pub async fn open(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
-        let store = Self::connect(url, ca_file)?;
+    /// Opens the daemon's store, and brings its schema up to date. It has no key of its own: all nodes need the same.
+    ///
+    /// # Errors
+    /// Also where its secrets are sealed with a key that is not there.
+    pub async fn open(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
+        let store = Self::connect(url, ca_file, keys)?;
         schema::migrate(&store.writer).await?;
+        store.keys.expect_all(&store.marks().await?)?;
         Ok(store)
+    }
+
+    /// Brings a store up to date. Answers its version before and after.
+    pub async fn migrate(url: &Secret, ca_file: Option<&Path>) -> Result<(i64, i64)> {
+        schema::migrate(&Self::connect(url, ca_file, Keyring::none())?.writer).await
     }
 
     /// A store whose destinations any node may work.
     #[cfg(test)]
-    pub(super) async fn open_for_anybody(url: &Secret) -> Result<Self> {
-        Ok(Self { sole: false, ..Self::open(url, None).await? })
+    pub(super) async fn open_for_anybody(url: &Secret, keys: Keyring) -> Result<Self> {
+        Ok(Self { sole: false, ..Self::open(url, None, keys).await? })
     }
 
-    /// Opens the store beside daemons, for a person's command.
-    pub async fn open_shared(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
-        let store = Self::connect(url, ca_file)?;
+    /// Opens the store beside daemons, for a person's command. What touches no secret works without a key.
+    pub async fn open_shared(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
+        let store = Self::connect(url, ca_file, keys)?;
         schema::expect_current(&store.reader).await?;
         Ok(store)
+    }
+
+    /// Asks the database itself.
+    #[cfg(test)]
+    pub(super) async fn ask(
+        &self,
+        sql: &'static str,
+        values: connection::Values<'_>,
+    ) -> Vec<tokio_postgres::Row> {
+        self.people.query(sql, values).await.unwrap()
     }
 
     /// What other nodes do. It holds this node's name as well: nobody else can work under it meanwhile. A former life's
@@ -86,7 +109,7 @@ impl Postgres {
         News::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
     }
 
-    fn connect(url: &Secret, ca_file: Option<&Path>) -> Result<Self> {
+    fn connect(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
         let mut config: tokio_postgres::Config = tls::plain_words(url.expose())
             .parse()
             // The reason may quote the URL.
@@ -96,7 +119,7 @@ impl Postgres {
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
-        Ok(Self { config, tls, writer, reader, people, sole: true })
+        Ok(Self { config, tls, writer, reader, people, sole: true, keys })
     }
 }
 

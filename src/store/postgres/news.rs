@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Where a node's machine went dark, the database notices within a minute, and its name is free.
 const BEGIN: &str =
     "SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3;
-     LISTEN forgebell_stored; LISTEN forgebell_arrived";
+     LISTEN forgebell_stored; LISTEN forgebell_arrived; LISTEN forgebell_configured";
 
 /// What a node hears of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Heard {
     Stored(DestinationKey),
     /// An event arrived in the inbox.
     Arrived,
+    /// Something that people configure changed: see [`Registry::changes`](crate::store::Registry::changes).
+    Configured,
 }
 
 /// Hears news. Made when the store is opened, run beside it.
@@ -153,6 +155,7 @@ async fn listen(live: Live, told: &mpsc::UnboundedSender<Heard>) {
         let AsyncMessage::Notification(note) = message else { continue };
         let heard = match (note.channel(), note.payload()) {
             ("forgebell_arrived", _) => Heard::Arrived,
+            ("forgebell_configured", _) => Heard::Configured,
             (_, "") => continue,
             (_, destination) => Heard::Stored(destination.into()),
         };

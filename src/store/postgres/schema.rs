@@ -4,10 +4,13 @@ use super::connection::Connection;
 use crate::store::{Result, StoreError};
 
 /// What was released is never edited, only followed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/postgres_0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/postgres_0001_first.sql"),
+    include_str!("../migrations/postgres_0002_registry.sql"),
+];
 
 /// The program's own part, made anew with every step.
-const FUNCTIONS: &str = include_str!("functions.sql");
+const FUNCTIONS: &str = concat!(include_str!("functions.sql"), "\n", include_str!("registry.sql"));
 
 /// What every connection begins with: our schema alone, durable commits, and no statement that hangs for ever.
 pub(super) const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
@@ -19,8 +22,8 @@ const FIRST: &str = "DO $first$ BEGIN
      END $first$;
      CREATE TABLE IF NOT EXISTS forgebell.schema_version (version bigint NOT NULL)";
 
-/// Brings the schema to this version, or says why not.
-pub(super) async fn migrate(connection: &Connection) -> Result<()> {
+/// Brings the schema to this version, or says why not. Answers the version before and after.
+pub(super) async fn migrate(connection: &Connection) -> Result<(i64, i64)> {
     let encoding: String = connection.row("SHOW server_encoding", &[]).await?.get(0);
     if encoding != "UTF8" {
         return Err(StoreError::Broken(format!(
@@ -38,7 +41,8 @@ pub(super) async fn migrate(connection: &Connection) -> Result<()> {
         connection.batch(&step).await?;
     }
     // Nothing in it is data, so that a node of the same version changes nothing by making it again.
-    connection.batch(&alone(FUNCTIONS)).await
+    connection.batch(&alone(FUNCTIONS)).await?;
+    Ok((found, known()))
 }
 
 /// For a command beside the daemon: it takes the store as it is, or not at all.
@@ -53,8 +57,8 @@ pub(super) async fn expect_current(connection: &Connection) -> Result<()> {
         return Ok(());
     }
     Err(StoreError::Unavailable(format!(
-        "the database has schema version {found}, and this program works with {}: start its daemon once, and it brings \
-         the store up to date",
+        "the database has schema version {found}, and this program works with {}: start its daemon once, or \
+         run `forgebell migrate`: either brings the store up to date",
         known()
     )))
 }

@@ -11,6 +11,7 @@ use super::{Heard, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
+use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
@@ -31,7 +32,7 @@ fn lease(name: &str, now: Timestamp) -> Lease {
 
 async fn store() -> (Postgres, Secret) {
     let url = Secret::new(database());
-    (Postgres::open(&url, None).await.unwrap(), url)
+    (Postgres::open(&url, None, Keyring::none()).await.unwrap(), url)
 }
 
 fn event(id: &str, subject: &str) -> Event {
@@ -118,7 +119,7 @@ async fn renewing_keeps_what_a_node_has_rows_of() {
 async fn two_nodes_of_one_name_are_one_too_many() {
     let (store, url) = store().await;
     let _first = store.news(&node("a"), Duration::ZERO).await.unwrap();
-    let other = Postgres::open(&url, None).await.unwrap();
+    let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let Err(StoreError::Broken(why)) = other.news(&node("a"), Duration::ZERO).await.map(drop) else {
         panic!("two of a name")
     };
@@ -129,7 +130,7 @@ async fn two_nodes_of_one_name_are_one_too_many() {
 #[tokio::test]
 async fn nodes_hear_of_what_others_write() {
     let (store, url) = store().await;
-    let other = Postgres::open(&url, None).await.unwrap();
+    let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let listening = store.news(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
@@ -157,19 +158,20 @@ async fn texts_that_postgresql_cannot_hold_lose_a_character_and_not_the_event() 
 #[tokio::test]
 async fn a_wrong_url_is_not_repeated() {
     let url = Secret::new("postgres://user:deepsecret@host:port/x");
-    let Err(error) = Postgres::open(&url, None).await else { panic!("it opened") };
+    let Err(error) = Postgres::open(&url, None, Keyring::none()).await else { panic!("it opened") };
     assert!(error.to_string().contains("store.url") && !error.to_string().contains("deepsecret"), "{error}");
 }
 
 #[tokio::test]
 async fn a_database_that_is_away_is_unavailable_and_a_broken_connection_comes_back() {
-    let Err(away) = Postgres::open(&Secret::new("postgres://x@127.0.0.1:1/x"), None).await else {
+    let Err(away) = Postgres::open(&Secret::new("postgres://x@127.0.0.1:1/x"), None, Keyring::none()).await
+    else {
         panic!("it opened")
     };
     assert!(matches!(away, StoreError::Unavailable(_)), "{away}");
     let (store, url) = store().await;
     store.ping().await.unwrap();
-    let other = Postgres::open(&url, None).await.unwrap();
+    let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
          AND pid <> pg_backend_pid()";
     other.writer.query(kill, &[]).await.unwrap();
@@ -183,19 +185,22 @@ async fn a_database_that_is_away_is_unavailable_and_a_broken_connection_comes_ba
 async fn a_schema_of_a_newer_program_is_left_alone() {
     let (store, url) = store().await;
     store.writer.query("UPDATE schema_version SET version = 99", &[]).await.unwrap();
-    for opened in [Postgres::open(&url, None).await, Postgres::open_shared(&url, None).await] {
+    for opened in [
+        Postgres::open(&url, None, Keyring::none()).await,
+        Postgres::open_shared(&url, None, Keyring::none()).await,
+    ] {
         let error = opened.map(drop).unwrap_err().to_string();
         assert!(error.contains("newer forgebell (schema version 99"), "{error}");
     }
     let empty = Secret::new(database());
-    let error = Postgres::open_shared(&empty, None).await.map(drop).unwrap_err().to_string();
+    let error = Postgres::open_shared(&empty, None, Keyring::none()).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("start its daemon once"), "{error}");
 }
 
 #[tokio::test]
 async fn nodes_that_start_together_bring_the_schema_up_once() {
     let url = Secret::new(database());
-    let opening = (0..4).map(|_| Postgres::open(&url, None));
+    let opening = (0..4).map(|_| Postgres::open(&url, None, Keyring::none()));
     for opened in futures_util::future::join_all(opening).await {
         opened.unwrap().ping().await.unwrap();
     }

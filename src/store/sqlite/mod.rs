@@ -3,16 +3,18 @@
 //! A writer thread commits in groups ([`thread`]); two readers, one for the pipeline's questions and one for people's,
 //! see what is committed and never wait for it. What each trait asks lies in a file of its own, as functions of a
 //! connection: [`inbox`], [`enqueue`], [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`],
-//! [`quarantine`]. [`lanes`] keeps the order. [`schema`] is the file itself.
+//! [`quarantine`], [`registry`]. [`lanes`] keeps the order. [`schema`] is the file itself, [`key_file`] the key beside it.
 
 mod claim;
 mod enqueue;
 mod holds;
 mod inbox;
+mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
 mod quarantine;
+mod registry;
 mod rows;
 mod schema;
 mod settle;
@@ -27,6 +29,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
     DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
@@ -48,31 +51,50 @@ pub struct Sqlite {
     /// For people and gauges: questions that may look at much.
     ledger: Worker,
     writer: Worker,
+    keys: Keyring,
 }
 
 impl Sqlite {
     /// Opens the daemon's store: makes it where it is missing, brings its schema up to date, and keeps other daemons
-    /// off it.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// off it. Where no key is given, it has one of its own, in a file beside it.
+    ///
+    /// # Errors
+    /// Also where its secrets are sealed with a key that is not there.
+    pub fn open(path: &Path, keys: Keyring) -> Result<Self> {
         schema::create(path)?;
         let lock = Lock::take(path)?;
         let connection = schema::connect(path)?;
         schema::migrate(&connection, path)?;
-        Self::start(path, connection, Some(lock))
+        let keys = key_file::complete(keys, path, &registry::marks(&connection)?)?;
+        Self::start(path, connection, Some(lock), keys)
     }
 
-    /// Opens a store beside the daemon that may be running on it, for a person's command.
-    pub fn open_shared(path: &Path) -> Result<Self> {
+    /// Opens a store beside the daemon that may be running on it, for a person's command. What touches no secret works
+    /// without a key.
+    pub fn open_shared(path: &Path, keys: Keyring) -> Result<Self> {
         let connection = schema::connect(path)?;
         schema::expect_current(&connection, path)?;
-        Self::start(path, connection, None)
+        Self::start(path, connection, None, key_file::find(keys, path))
     }
 
-    fn start(path: &Path, connection: rusqlite::Connection, lock: Option<Lock>) -> Result<Self> {
+    /// Brings a store up to date while no daemon runs on it, and makes it where it is missing. Answers its version
+    /// before and after.
+    pub fn migrate(path: &Path) -> Result<(i64, i64)> {
+        schema::create(path)?;
+        let _lock = Lock::take(path)?;
+        schema::migrate(&schema::connect(path)?, path)
+    }
+
+    fn start(
+        path: &Path,
+        connection: rusqlite::Connection,
+        lock: Option<Lock>,
+        keys: Keyring,
+    ) -> Result<Self> {
         let writer = Worker::writer(connection, lock)?;
         let reader = Worker::reader("store-reader", schema::connect(path)?)?;
         let ledger = Worker::reader("store-ledger", schema::connect(path)?)?;
-        Ok(Self { reader, ledger, writer })
+        Ok(Self { reader, ledger, writer, keys })
     }
 }
 

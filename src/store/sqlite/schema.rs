@@ -11,7 +11,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::{Result, StoreError};
 
 /// Forward only: what was released is never edited, only followed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_registry.sql")];
 
 /// `FBel` in the file's header tells `file(1)`, and us, whose database this is.
 const APPLICATION_ID: i64 = 0x4642_656c;
@@ -58,7 +59,7 @@ fn private_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -85,8 +86,8 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
     })
 }
 
-/// Brings the schema to this version, or says why not.
-pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<()> {
+/// Brings the schema to this version, or says why not. Answers the version before and after.
+pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, i64)> {
     let found = version(connection, database)?;
     // Only now is it certain that the file is ours to change. The mode stays with the file.
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -100,7 +101,7 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<()> {
             return Err(error.into());
         }
     }
-    Ok(())
+    Ok((found, known()))
 }
 
 /// For a command beside the daemon: it takes the store as it is, or not at all.
@@ -110,8 +111,8 @@ pub(super) fn expect_current(connection: &Connection, database: &Path) -> Result
         return Ok(());
     }
     Err(StoreError::Unavailable(format!(
-        "{} has schema version {found}, and this program works with {}: start its daemon once, and it brings the \
-         store up to date",
+        "{} has schema version {found}, and this program works with {}: start its daemon once, or run \
+         `forgebell migrate`: either brings the store up to date",
         database.display(),
         known()
     )))

@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 
 use super::Bed;
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
+use crate::settings::{Secret, Value};
+use crate::store::registry::{AuditEntry, Configuration, Owner, Put, StoredIntegration};
+use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
     AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
-    NodeId, Origin, Outbox, Settled,
+    NodeId, Origin, Outbox, Registry, Settled,
 };
 
 /// A moment, in seconds of the test's own time.
@@ -104,6 +110,39 @@ pub(super) fn made_under(hold: Hold, integration: &str, fingerprint: i64) -> Hol
     Hold { made_under: Some((IntegrationId::new(integration), Fingerprint(fingerprint))), ..hold }
 }
 
+/// A key of this name, and others that were before it.
+pub(super) fn keys(present: &str, old: &[&str]) -> Keyring {
+    let key = |name: &str| SealingKey::read(&STANDARD.encode(Sha256::digest(name))).unwrap();
+    Keyring::new(&Config { key: Some(key(present)), old_keys: old.iter().copied().map(key).collect() })
+}
+
+/// A line for the audit log.
+pub(super) fn audit(action: &'static str, now: Timestamp) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        who: "token ci (3)".to_owned(),
+        action,
+        object: "project 42 slack".to_owned(),
+        fields: vec!["webhook".to_owned(), "push_events".to_owned()],
+    }
+}
+
+/// Settings of an integration, one of them secret.
+pub(super) fn configuration(secret: &str) -> Configuration {
+    Configuration {
+        active: true,
+        inherits: false,
+        flags: [("push_events".to_owned(), false), ("job_events".to_owned(), true)].into(),
+        properties: [
+            ("channel".to_owned(), Value::Text("#ops, #dev".to_owned())),
+            ("volume".to_owned(), Value::Integer(11)),
+            ("notify_only_broken_pipelines".to_owned(), Value::Bool(true)),
+        ]
+        .into(),
+        secrets: [("webhook".to_owned(), Secret::new(secret))].into(),
+    }
+}
+
 /// A store in its bed, and what tests do with it again and again.
 pub(super) struct Case<B: Bed> {
     pub(super) store: B::Store,
@@ -120,6 +159,32 @@ impl<B: Bed> Case<B> {
     pub(super) async fn reopened(self) -> Self {
         drop(self.store);
         Self { store: self.bed.open().await, bed: self.bed }
+    }
+
+    /// The daemon ends and starts again with these keys.
+    pub(super) async fn reopened_with(self, keys: Keyring) -> Self {
+        drop(self.store);
+        Self { store: self.bed.open_with(keys).await.unwrap(), bed: self.bed }
+    }
+
+    /// The daemon ends.
+    pub(super) fn closed(self) -> B {
+        self.bed
+    }
+
+    pub(super) fn bed(&self) -> &B {
+        &self.bed
+    }
+
+    /// Sets project 42's integration, new or not, at second 0.
+    pub(super) async fn set(&self, slug: &str, configuration: Configuration) -> StoredIntegration {
+        let owner = Owner::Project(42);
+        let before = self.store.integration(owner, slug).await.unwrap().map(|found| found.revision);
+        let note = audit("integration.update", at(0));
+        match self.store.put_integration(owner, slug, configuration, before, note).await.unwrap() {
+            Put::Done(stored) => stored,
+            Put::Outdated => panic!("nobody else changes it"),
+        }
     }
 
     /// Writes one event with these deliveries.

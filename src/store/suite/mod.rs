@@ -3,6 +3,7 @@
 //! Each promise is a function over any [`Bed`]; the list at the end runs them all over each store. What only one store
 //! promises is tested beside that store.
 
+mod configured;
 mod events;
 mod holds;
 mod kit;
@@ -11,26 +12,50 @@ mod leases;
 mod model;
 mod outbox;
 mod people;
+mod places;
 #[path = "../../../tests/it/harness/postgres.rs"]
 pub(super) mod private_postgres;
+mod sealed;
+mod tokens;
 
 use super::postgres::Postgres;
+use super::seal::Keyring;
 use super::sqlite::Sqlite;
-use super::{Inbox, Ledger, Outbox, Quarantine};
+use super::{Result, Store};
 use crate::settings::Secret;
 
 /// Where stores of a kind are made for tests.
 trait Bed: Sized {
-    type Store: Inbox + Outbox + Quarantine + Ledger;
+    type Store: Store;
 
     /// A place with no store in it yet. What is made there goes when this is dropped.
     fn make() -> Self;
 
-    /// Opens the store, a new one at first, later the same again. One at a time.
-    async fn open(&self) -> Self::Store;
+    /// Opens the store, a new one at first, later the same again, with the key of these tests. One at a time.
+    async fn open(&self) -> Self::Store {
+        self.open_with(kit::keys("present", &[])).await.unwrap()
+    }
+
+    /// The same with these keys; why not, where it does not open.
+    async fn open_with(&self, keys: Keyring) -> Result<Self::Store>;
+
+    /// Opens the store beside the one that is open, as commands do.
+    async fn open_beside(&self, keys: Keyring) -> Result<Self::Store>;
+
+    /// Everything in which a secret could be found.
+    async fn bytes(&self) -> Vec<u8>;
+
+    /// What somebody could do who has the store and no key: an integration's secrets become another's.
+    async fn move_secrets(&self, from: i64, to: i64);
 }
 
 struct SqliteBed(tempfile::TempDir);
+
+impl SqliteBed {
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("forgebell.db")
+    }
+}
 
 impl Bed for SqliteBed {
     type Store = Sqlite;
@@ -39,8 +64,23 @@ impl Bed for SqliteBed {
         Self(tempfile::tempdir().unwrap())
     }
 
-    async fn open(&self) -> Sqlite {
-        Sqlite::open(&self.0.path().join("forgebell.db")).unwrap()
+    async fn open_with(&self, keys: Keyring) -> Result<Sqlite> {
+        Sqlite::open(&self.path(), keys)
+    }
+
+    async fn open_beside(&self, keys: Keyring) -> Result<Sqlite> {
+        Sqlite::open_shared(&self.path(), keys)
+    }
+
+    async fn bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.flat_map(|file| std::fs::read(file).unwrap()).collect()
+    }
+
+    async fn move_secrets(&self, from: i64, to: i64) {
+        const MOVE: &str = "UPDATE integrations SET secrets = (SELECT secrets FROM integrations WHERE id = ?1) WHERE id = ?2";
+        let moved = rusqlite::Connection::open(self.path()).unwrap().execute(MOVE, [from, to]).unwrap();
+        assert_eq!(moved, 1);
     }
 }
 
@@ -54,8 +94,31 @@ impl Bed for PostgresBed {
         Self(Secret::new(private_postgres::database()))
     }
 
-    async fn open(&self) -> Postgres {
-        Postgres::open_for_anybody(&self.0).await.unwrap()
+    async fn open_with(&self, keys: Keyring) -> Result<Postgres> {
+        Postgres::open_for_anybody(&self.0, keys).await
+    }
+
+    async fn open_beside(&self, keys: Keyring) -> Result<Postgres> {
+        Postgres::open_shared(&self.0, None, keys).await
+    }
+
+    async fn bytes(&self) -> Vec<u8> {
+        let store = self.open_beside(Keyring::none()).await.unwrap();
+        // A column of bytes shows as hexadecimal numbers in the text of its row, so it comes as it is, too.
+        let integrations = "SELECT coalesce(secrets, ''), i::text FROM integrations AS i";
+        let audit = "SELECT ''::bytea, a::text FROM audit AS a";
+        let rows = [store.ask(integrations, &[]).await, store.ask(audit, &[]).await].concat();
+        rows.iter()
+            .flat_map(|row| [row.get::<_, Vec<u8>>(0), row.get::<_, String>(1).into_bytes()].concat())
+            .collect()
+    }
+
+    async fn move_secrets(&self, from: i64, to: i64) {
+        const MOVE: &str =
+            "UPDATE integrations SET secrets = (SELECT secrets FROM integrations WHERE id = $1)
+             WHERE id = $2 RETURNING id";
+        let store = self.open_beside(Keyring::none()).await.unwrap();
+        assert_eq!(store.ask(MOVE, &[&from, &to]).await.len(), 1);
     }
 }
 
@@ -129,6 +192,42 @@ macro_rules! promises {
                     sweeping_takes_what_is_too_old_and_only_that,
                     sweeping_takes_a_bounded_piece_at_a_time,
                     the_store_answers,
+                }
+                configured::{
+                    an_integration_comes_back_as_it_was_set,
+                    every_change_gets_the_next_revision_and_is_found_after_the_one_before,
+                    whoever_was_ahead_of_the_store_gets_everything,
+                    of_two_changes_made_from_the_same_state_one_is_outdated,
+                    changers_of_different_fields_lose_nothing,
+                    what_is_refused_leaves_no_line_in_the_audit_log,
+                    the_audit_log_tells_who_changed_what_newest_first_in_pages,
+                    a_mute_is_replaced_and_ended_by_a_moment_that_is_past,
+                    a_restart_keeps_everything,
+                }
+                places::{
+                    a_project_is_learned_and_what_is_not_told_stays,
+                    what_is_as_it_was_keeps_its_revision,
+                    a_rename_follows_the_number,
+                    a_path_is_taken_from_whoever_had_it,
+                    two_projects_that_swap_their_paths_both_keep_one,
+                    a_correction_stays_beside_what_is_learned,
+                    paths_differ_by_more_than_the_case_of_letters,
+                    a_group_is_found_by_its_number_and_then_by_its_path,
+                    a_groups_path_passes_on_without_what_hangs_on_the_group,
+                }
+                tokens::{
+                    a_token_is_kept_by_its_digest,
+                    a_token_ends_once,
+                    a_token_that_was_there_before_is_refused,
+                }
+                sealed::{
+                    secrets_are_in_the_store_and_nowhere_to_be_read,
+                    secrets_of_another_row_do_not_open,
+                    a_store_without_its_key_refuses_to_open_and_says_what_is_missing,
+                    a_command_that_needs_no_secret_needs_no_key,
+                    without_a_key_no_secret_is_written,
+                    rekeying_seals_everything_with_the_present_key,
+                    rekeying_beside_a_daemon_loses_no_change,
                 }
                 model::{
                     whatever_happens_nothing_is_doubled_reordered_or_lost,

@@ -11,6 +11,7 @@ use forgebell::config::{Config, Sources};
 use forgebell::daemon::{self, ReloadRequest};
 use forgebell::settings::Secret;
 use forgebell::store::postgres::Postgres;
+use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use forgebell::store::{DeliveryDetail, DeliveryFilter, DeliveryLine, Quarantined, State, Store};
 use serde_json::Value;
@@ -143,11 +144,12 @@ impl Home {
     pub async fn ledger(&self) -> Box<dyn Store> {
         match &self.postgres {
             Some(url) => {
-                let store = Postgres::open_shared(&Secret::new(url.as_str()), None).await;
+                let store = Postgres::open_shared(&Secret::new(url.as_str()), None, Keyring::none()).await;
                 Box::new(store.expect("the database can be read beside the daemon"))
             }
             None => Box::new(
-                Sqlite::open_shared(&self.database()).expect("the store can be read beside the daemon"),
+                Sqlite::open_shared(&self.database(), Keyring::none())
+                    .expect("the store can be read beside the daemon"),
             ),
         }
     }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use rusqlite::Connection;
 
 use super::{count, now, write};
+use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{DeliveryFilter, Ledger, StoreError};
 
@@ -21,7 +22,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 fn the_folder_is_made_and_nobody_else_may_read_the_file() {
     let (folder, _) = place();
     let path = folder.path().join("var/lib/forgebell.db");
-    let _store = Sqlite::open(&path).unwrap();
+    let _store = Sqlite::open(&path, Keyring::none()).unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     for file in ["forgebell.db", "forgebell.db.lock", "forgebell.db-wal", "forgebell.db-shm"] {
         assert_eq!(mode(&path.with_file_name(file)), 0o600, "{file}");
@@ -32,21 +33,24 @@ fn the_folder_is_made_and_nobody_else_may_read_the_file() {
 #[test]
 fn a_second_daemon_is_told_what_to_do() {
     let (_folder, path) = place();
-    let first = Sqlite::open(&path).unwrap();
-    let error = Sqlite::open(&path).unwrap_err();
+    let first = Sqlite::open(&path, Keyring::none()).unwrap();
+    let error = Sqlite::open(&path, Keyring::none()).unwrap_err();
     let words = error.to_string();
     assert!(matches!(error, StoreError::Unavailable(_)), "{words}");
     assert!(words.contains(path.to_str().unwrap()) && words.contains("store.path"), "{words}");
     drop(first);
-    Sqlite::open(&path).unwrap();
+    Sqlite::open(&path, Keyring::none()).unwrap();
 }
 
 #[test]
 fn a_newer_schema_is_left_alone() {
     let (_folder, path) = place();
-    drop(Sqlite::open(&path).unwrap());
+    drop(Sqlite::open(&path, Keyring::none()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 4711).unwrap();
-    for error in [Sqlite::open(&path).unwrap_err(), Sqlite::open_shared(&path).unwrap_err()] {
+    for error in [
+        Sqlite::open(&path, Keyring::none()).unwrap_err(),
+        Sqlite::open_shared(&path, Keyring::none()).unwrap_err(),
+    ] {
         let words = error.to_string();
         assert!(matches!(error, StoreError::Broken(_)), "{words}");
         assert!(words.contains("newer forgebell") && words.contains("4711"), "{words}");
@@ -56,16 +60,16 @@ fn a_newer_schema_is_left_alone() {
 #[test]
 fn a_command_does_not_bring_the_schema_up_to_date() {
     let (_folder, path) = place();
-    drop(Sqlite::open(&path).unwrap());
+    drop(Sqlite::open(&path, Keyring::none()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 0).unwrap();
-    let error = Sqlite::open_shared(&path).unwrap_err().to_string();
+    let error = Sqlite::open_shared(&path, Keyring::none()).unwrap_err().to_string();
     assert!(error.contains("start its daemon once"), "{error}");
 }
 
 #[test]
 fn a_command_does_not_make_a_store() {
     let (_folder, path) = place();
-    let error = Sqlite::open_shared(&path).unwrap_err();
+    let error = Sqlite::open_shared(&path, Keyring::none()).unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable(words) if words.contains("forgebell.db")), "{error}");
     assert!(!path.exists());
 }
@@ -75,21 +79,21 @@ fn another_programs_file_is_not_touched() {
     let (folder, path) = place();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (it)").unwrap();
     let before = std::fs::read(&path).unwrap();
-    let error = Sqlite::open(&path).unwrap_err();
+    let error = Sqlite::open(&path, Keyring::none()).unwrap_err();
     assert!(matches!(&error, StoreError::Broken(words) if words.contains("another program")), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 
     let letter = folder.path().join("letter.txt");
     std::fs::write(&letter, "Dear Sir or Madam, ".repeat(100)).unwrap();
-    let error = Sqlite::open(&letter).unwrap_err();
+    let error = Sqlite::open(&letter, Keyring::none()).unwrap_err();
     assert!(matches!(&error, StoreError::Broken(words) if words.contains("letter.txt")), "{error}");
 }
 
 #[tokio::test]
 async fn a_command_reads_and_writes_beside_the_daemon() {
     let (_folder, path) = place();
-    let daemon = Sqlite::open(&path).unwrap();
-    let command = Sqlite::open_shared(&path).unwrap();
+    let daemon = Sqlite::open(&path, Keyring::none()).unwrap();
+    let command = Sqlite::open_shared(&path, Keyring::none()).unwrap();
     let by = async |store: &Sqlite, name: &str| {
         for n in 0..50 {
             write(store, &format!("{name}-{n}")).await.unwrap();
@@ -107,14 +111,14 @@ async fn a_command_reads_and_writes_beside_the_daemon() {
 #[tokio::test]
 async fn what_was_answered_is_in_the_files_at_that_moment() {
     let (folder, path) = place();
-    let store = Sqlite::open(&path).unwrap();
+    let store = Sqlite::open(&path, Keyring::none()).unwrap();
     let image = folder.path().join("image.db");
     for n in 0..3 {
         write(&store, &format!("e{n}")).await.unwrap();
         // As the disk would be after a power cut: nobody had the time to close anything.
         std::fs::copy(&path, &image).unwrap();
         std::fs::copy(folder.path().join("forgebell.db-wal"), folder.path().join("image.db-wal")).unwrap();
-        assert_eq!(count(&Sqlite::open(&image).unwrap()).await, n + 1);
+        assert_eq!(count(&Sqlite::open(&image, Keyring::none()).unwrap()).await, n + 1);
     }
 }
 
@@ -127,7 +131,7 @@ async fn writes_until_it_is_killed() {
     if std::io::stdin().read_line(&mut path).unwrap() == 0 {
         return;
     }
-    let store = Sqlite::open(Path::new(path.trim())).unwrap();
+    let store = Sqlite::open(Path::new(path.trim()), Keyring::none()).unwrap();
     for n in 0..1_000_000 {
         let (one, other) = (format!("a{n}"), format!("b{n}"));
         let (first, second) = tokio::join!(write(&store, &one), write(&store, &other));
@@ -164,7 +168,7 @@ async fn a_killed_daemon_loses_nothing_that_it_answered() {
     daemon.wait().unwrap();
     assert!(answered >= 200, "it ended by itself after {answered}");
 
-    let store = Sqlite::open(&path).unwrap();
+    let store = Sqlite::open(&path, Keyring::none()).unwrap();
     let kept = count(&store).await;
     assert!(kept >= answered, "{kept} of {answered}");
     let check = |connection: &Connection| {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::{count, size_of, write, write_large};
+use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Ledger, Result, StoreError};
 
 fn store() -> (tempfile::TempDir, PathBuf, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("forgebell.db");
-    let store = Sqlite::open(&path).unwrap();
+    let store = Sqlite::open(&path, Keyring::none()).unwrap();
     (folder, path, store)
 }
 
@@ -139,7 +140,7 @@ async fn a_thread_that_died_is_an_error_and_no_silence() {
     }
     // Not even the lock is left behind.
     drop(store);
-    write(&Sqlite::open(&path).unwrap(), "again").await.unwrap();
+    write(&Sqlite::open(&path, Keyring::none()).unwrap(), "again").await.unwrap();
 }
 
 #[tokio::test]
@@ -149,7 +150,7 @@ async fn a_caller_that_goes_away_stops_nothing() {
     assert!(tokio::time::timeout(Duration::from_millis(5), slow).await.is_err());
     // Closing waits for it.
     drop(store);
-    assert_eq!(sources(&Sqlite::open(&path).unwrap()).await, ["slow"]);
+    assert_eq!(sources(&Sqlite::open(&path, Keyring::none()).unwrap()).await, ["slow"]);
 }
 
 #[tokio::test]

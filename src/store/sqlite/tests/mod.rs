@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::Sqlite;
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
+use crate::store::seal::Keyring;
 use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Result};
 
 fn now() -> Timestamp {
@@ -63,7 +64,7 @@ fn size_of(path: &Path) -> u64 {
 fn a_full_scan_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("forgebell.db");
-    drop(Sqlite::open(&path).unwrap());
+    drop(Sqlite::open(&path, Keyring::none()).unwrap());
     let connection = super::schema::connect(&path).unwrap();
     plan::check(&connection, "SELECT id FROM deliveries WHERE integration = ?1");
 }

@@ -1,0 +1,310 @@
+//! What people configured. What changes it are functions of the database (`registry.sql`); [`rows`] reads what they and
+//! the tables answer.
+
+mod rows;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::Postgres;
+use super::connection::Connection;
+use super::rows::{limit, ms, text};
+use crate::store::registry::columns::{self, IntegrationColumns, SealedRow, json};
+use crate::store::registry::{
+    AuditEntry, AuditLine, Changes, Configuration, GroupName, Mute, NewToken, Owner, ProjectCorrection,
+    ProjectName, Put, Registry, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
+    Visibility,
+};
+use crate::store::seal::MARK_LEN;
+use crate::store::{Result, StoreError};
+use rows::{audit_line, group, integration, mute, project, token};
+
+/// How often secrets are sealed anew where somebody changed one meanwhile.
+const RESEALS: usize = 20;
+
+/// The columns that [`integration`] reads, and the like: one list for tables and functions alike.
+macro_rules! integrations {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT id, owner_kind, owner, slug, active, inherits, flags, properties, secrets, revision, created_at,
+                    updated_at FROM ", $($rest),+
+        )
+    };
+}
+macro_rules! projects {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT id, path, learned_branch, learned_visibility, corrected_branch, corrected_visibility,
+                    protected_branches, revision, created_at, updated_at FROM ", $($rest),+
+        )
+    };
+}
+macro_rules! groups {
+    ($($rest:literal),+) => { concat!("SELECT key, id, path, revision, created_at FROM ", $($rest),+) };
+}
+macro_rules! tokens {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT id, name, hash, reach_kind, reach, may, expires_at, revoked_at, revision, created_at FROM ",
+            $($rest),+
+        )
+    };
+}
+
+const MUTES: &str = "SELECT project, slug, channel, until, asked_by, revision FROM mutes WHERE revision > $1
+     ORDER BY revision";
+
+/// A line of the audit log, as the functions take it.
+struct Note {
+    at: i64,
+    who: String,
+    action: &'static str,
+    object: String,
+    fields: String,
+}
+
+impl Note {
+    fn new(audit: &AuditEntry) -> Self {
+        Self {
+            at: ms(audit.at),
+            who: text(&audit.who),
+            action: audit.action,
+            object: text(&audit.object),
+            fields: json(&audit.fields),
+        }
+    }
+
+    /// These values, and behind them its own.
+    fn after<'a>(&'a self, values: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
+        let own: [&(dyn ToSql + Sync); 5] = [&self.at, &self.who, &self.action, &self.object, &self.fields];
+        [values, &own].concat()
+    }
+}
+
+#[async_trait]
+impl Registry for Postgres {
+    async fn changes(&self, after: i64) -> Result<Changes> {
+        let revision = revision(&self.reader.row(REVISION, &[]).await?);
+        if revision == after {
+            return Ok(Changes { revision, ..Changes::default() });
+        }
+        self.changes_after(if revision < after { 0 } else { after }).await
+    }
+
+    async fn integration(&self, owner: Owner, slug: &str) -> Result<Option<StoredIntegration>> {
+        const ONE: &str = integrations!("integrations WHERE owner_kind = $1 AND owner = $2 AND slug = $3");
+        let (kind, number) = columns::owner(owner);
+        let found = self.reader.query(ONE, &[&kind, &number, &text(slug)]).await?;
+        found.first().map(|row| integration(row).opened(&self.keys)).transpose()
+    }
+
+    async fn put_integration(
+        &self,
+        owner: Owner,
+        slug: &str,
+        configuration: Configuration,
+        made_from: Option<i64>,
+        audit: AuditEntry,
+    ) -> Result<Put> {
+        const PUT: &str =
+            integrations!("put_integration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
+        let new = IntegrationColumns::new(owner, slug, &configuration, &self.keys)?;
+        let note = Note::new(&audit);
+        let values = note.after(&[
+            &new.owner_kind,
+            &new.owner,
+            &new.slug,
+            &new.active,
+            &new.inherits,
+            &new.flags,
+            &new.properties,
+            &new.secrets,
+            &made_from,
+        ]);
+        match self.writer.query(PUT, &values).await?.first() {
+            Some(row) => Ok(Put::Done(integration(row).opened(&self.keys)?)),
+            None => Ok(Put::Outdated),
+        }
+    }
+
+    async fn learn(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<Vec<StoredProject>> {
+        const LEARN: &str = projects!("learn($1, $2, $3, $4, $5)");
+        // Most events tell what is known already, and need no writer.
+        if let Some(known) = known_as_seen(&self.reader, &seen).await? {
+            return Ok(known);
+        }
+        let ids: Vec<i64> = seen.iter().map(|seen| seen.id).collect();
+        let paths: Vec<Option<String>> = seen.iter().map(|seen| seen.path.as_deref().map(text)).collect();
+        let branches: Vec<Option<String>> =
+            seen.iter().map(|seen| seen.learned.default_branch.as_deref().map(text)).collect();
+        let visibilities: Vec<Option<&str>> =
+            seen.iter().map(|seen| seen.learned.visibility.map(Visibility::word)).collect();
+        let found = self.writer.query(LEARN, &[&ids, &paths, &branches, &visibilities, &ms(now)]).await?;
+        found.iter().map(|row| project(row).read()).collect()
+    }
+
+    async fn correct(&self, correction: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject> {
+        const CORRECT: &str = projects!("correct($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+        let path = correction.path.as_deref().map(text);
+        let branch = correction.corrected.default_branch.as_deref().map(text);
+        let visibility = correction.corrected.visibility.map(Visibility::word);
+        let protected = correction.corrected.protected_branches.as_ref().map(json);
+        let note = Note::new(&audit);
+        let values = note.after(&[&correction.id, &path, &branch, &visibility, &protected]);
+        project(&self.writer.row(CORRECT, &values).await?).read()
+    }
+
+    async fn put_group(&self, id: Option<i64>, path: &str, audit: AuditEntry) -> Result<StoredGroup> {
+        const PUT: &str = groups!("put_group($1, $2, $3, $4, $5, $6, $7)");
+        let (path, note) = (text(path), Note::new(&audit));
+        group(&self.writer.row(PUT, &note.after(&[&id, &path])).await?).read()
+    }
+
+    async fn project(&self, name: ProjectName) -> Result<Option<StoredProject>> {
+        const NUMBERED: &str = projects!("projects WHERE id = $1");
+        const AT_PATH: &str = projects!("projects WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        let found = match name {
+            ProjectName::Number(id) => self.people.query(NUMBERED, &[&id]).await?,
+            ProjectName::Path(path) => self.people.query(AT_PATH, &[&text(&path)]).await?,
+        };
+        found.first().map(|row| project(row).read()).transpose()
+    }
+
+    async fn group(&self, name: GroupName) -> Result<Option<StoredGroup>> {
+        const KEYED: &str = groups!("groups WHERE key = $1");
+        const AT_PATH: &str = groups!("groups WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        let found = match name {
+            GroupName::Key(key) => self.people.query(KEYED, &[&key.0]).await?,
+            GroupName::Path(path) => self.people.query(AT_PATH, &[&text(&path)]).await?,
+        };
+        found.first().map(|row| group(row).read()).transpose()
+    }
+
+    async fn create_token(&self, new: NewToken, audit: AuditEntry) -> Result<StoredToken> {
+        const CREATE: &str = tokens!("create_token($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+        let (kind, number) = columns::owner(new.access.reach);
+        let (name, hash, may) = (text(&new.name), new.hash.as_slice(), new.access.right.word());
+        let (expires_at, note) = (new.expires_at.map(ms), Note::new(&audit));
+        let values = note.after(&[&name, &hash, &kind, &number, &may, &expires_at]);
+        token(&self.writer.row(CREATE, &values).await?).read()
+    }
+
+    async fn revoke_token(&self, id: i64, audit: AuditEntry) -> Result<bool> {
+        let note = Note::new(&audit);
+        let sql = "SELECT revoke_token($1, $2, $3, $4, $5, $6)";
+        Ok(self.writer.row(sql, &note.after(&[&id])).await?.get(0))
+    }
+
+    async fn tokens(&self) -> Result<Vec<StoredToken>> {
+        let found = self.people.query(tokens!("tokens ORDER BY id"), &[]).await?;
+        found.iter().map(|row| token(row).read()).collect()
+    }
+
+    async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()> {
+        let (slug, channel, by) = (text(&mute.slug), text(&mute.channel), text(&mute.by));
+        let (until, note) = (ms(mute.until), Note::new(&audit));
+        let values = note.after(&[&mute.project, &slug, &channel, &until, &by]);
+        self.writer.query("SELECT mute($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", &values).await.map(drop)
+    }
+
+    async fn audit_log(&self, before: Option<i64>, most: usize) -> Result<Vec<AuditLine>> {
+        const LIST: &str =
+            "SELECT id, at, who, action, object, fields FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";
+        let found = self.people.query(LIST, &[&before.unwrap_or(i64::MAX), &limit(most)]).await?;
+        found.iter().map(|row| audit_line(row).read()).collect()
+    }
+
+    async fn rekey(&self, audit: AuditEntry) -> Result<usize> {
+        self.keys.present()?;
+        let note = Note::new(&audit);
+        // The database has no key: rows come here and go back, and somebody may have been quicker with one.
+        for _ in 0..RESEALS {
+            if let Some(rows) = self.reseal(&note).await? {
+                return Ok(rows);
+            }
+        }
+        Err(StoreError::Unavailable("integrations change all the time: try again".to_owned()))
+    }
+}
+
+const REVISION: &str = "SELECT revision FROM registry";
+
+fn revision(row: &Row) -> i64 {
+    row.get(0)
+}
+
+impl Postgres {
+    async fn changes_after(&self, after: i64) -> Result<Changes> {
+        let answers = self
+            .reader
+            .at_once([
+                (REVISION, &[]),
+                (integrations!("integrations WHERE revision > $1 ORDER BY revision"), &[&after]),
+                (projects!("projects WHERE revision > $1 ORDER BY revision"), &[&after]),
+                (groups!("groups WHERE revision > $1 ORDER BY revision"), &[&after]),
+                (tokens!("tokens WHERE revision > $1 ORDER BY id"), &[&after]),
+                (MUTES, &[&after]),
+            ])
+            .await?;
+        let [count, integrations, projects, groups, tokens, mutes] = answers;
+        let no_count = || StoreError::Broken("the count of changes is gone".to_owned());
+        Ok(Changes {
+            revision: revision(count.first().ok_or_else(no_count)?),
+            integrations: integrations
+                .iter()
+                .map(|row| integration(row).opened(&self.keys))
+                .collect::<Result<_>>()?,
+            projects: projects.iter().map(|row| project(row).read()).collect::<Result<_>>()?,
+            groups: groups.iter().map(|row| group(row).read()).collect::<Result<_>>()?,
+            tokens: tokens.iter().map(|row| token(row).read()).collect::<Result<_>>()?,
+            mutes: mutes.iter().map(|row| mute(row).read()).collect::<Result<_>>()?,
+        })
+    }
+
+    /// By which keys the rows are sealed.
+    pub(super) async fn marks(&self) -> Result<Vec<Vec<u8>>> {
+        const MARKS: &str =
+            "SELECT DISTINCT substr(secrets, 1, $1) FROM integrations WHERE secrets IS NOT NULL";
+        let length = i32::try_from(MARK_LEN).expect("a mark is short");
+        let found = self.reader.query(MARKS, &[&length]).await?;
+        Ok(found.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// How many rows were sealed anew; `None` where one of them changed meanwhile.
+    async fn reseal(&self, note: &Note) -> Result<Option<usize>> {
+        const SEALED: &str =
+            "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL";
+        let sealed = |row: &Row| SealedRow {
+            id: row.get(0),
+            owner_kind: row.get(1),
+            owner: row.get(2),
+            slug: row.get(3),
+            secrets: row.get(4),
+        };
+        let rows: Vec<SealedRow> = self.people.query(SEALED, &[]).await?.iter().map(sealed).collect();
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let old: Vec<&[u8]> = rows.iter().map(|row| &*row.secrets).collect();
+        let new = rows.iter().map(|row| row.sealed_anew(&self.keys)).collect::<Result<Vec<_>>>()?;
+        let values = note.after(&[&ids, &old, &new]);
+        let done = self.writer.row("SELECT reseal($1, $2, $3, $4, $5, $6, $7, $8)", &values).await?;
+        Ok(done.get::<_, bool>(0).then_some(rows.len()))
+    }
+}
+
+/// The projects, where all are as they were seen; `None` where one is not.
+async fn known_as_seen(connection: &Connection, seen: &[SeenProject]) -> Result<Option<Vec<StoredProject>>> {
+    const KNOWN: &str = projects!(
+        "unnest($1::bigint[]) WITH ORDINALITY AS s (seen, n) JOIN projects ON id = s.seen ORDER BY s.n"
+    );
+    let ids: Vec<i64> = seen.iter().map(|seen| seen.id).collect();
+    let rows: Vec<_> = connection.query(KNOWN, &[&ids]).await?.iter().map(project).collect();
+    let all_as_seen =
+        rows.len() == seen.len() && rows.iter().zip(seen).all(|(row, seen)| row.is_as_seen(seen));
+    if all_as_seen {
+        rows.into_iter().map(columns::ProjectRow::read).collect::<Result<_>>().map(Some)
+    } else {
+        Ok(None)
+    }
+}

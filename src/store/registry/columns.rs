@@ -1,0 +1,295 @@
+//! How what is configured lies in columns: the same in every store.
+//!
+//! Moments are milliseconds. Maps and lists are JSON in a text. Each `…Row` has the columns of one table as they were
+//! read; reading on may find that they are not as this program writes them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Owner, Right, SeenProject,
+    StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
+};
+use crate::settings::Properties;
+use crate::store::seal::Keyring;
+use crate::store::{Result, StoreError};
+
+/// An owner's two columns.
+pub(in crate::store) fn owner(owner: Owner) -> (&'static str, i64) {
+    match owner {
+        Owner::Instance => ("instance", 0),
+        Owner::Group(GroupKey(key)) => ("group", key),
+        Owner::Project(number) => ("project", number),
+    }
+}
+
+/// An owner in words.
+pub(in crate::store) fn place(whose: Owner) -> String {
+    match owner(whose) {
+        (kind, _) if whose == Owner::Instance => format!("the {kind}"),
+        (kind, number) => format!("{kind} {number}"),
+    }
+}
+
+fn owner_of(kind: &str, number: i64) -> Result<Owner> {
+    match kind {
+        "instance" => Ok(Owner::Instance),
+        "group" => Ok(Owner::Group(GroupKey(number))),
+        "project" => Ok(Owner::Project(number)),
+        _ => Err(unknown("owner", kind)),
+    }
+}
+
+fn visibility_of(word: &str) -> Result<Visibility> {
+    let found = Visibility::ALL.into_iter().find(|visibility| visibility.word() == word);
+    found.ok_or_else(|| unknown("visibility", word))
+}
+
+fn right_of(word: &str) -> Result<Right> {
+    let found = Right::ALL.into_iter().find(|right| right.word() == word);
+    found.ok_or_else(|| unknown("right", word))
+}
+
+fn unknown(what: &str, word: &str) -> StoreError {
+    StoreError::Broken(format!("a row has the {what} `{word}`, which this version does not know"))
+}
+
+fn moment(ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(ms).map_err(|_| StoreError::Broken(format!("{ms} is no moment")))
+}
+
+pub(in crate::store) fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("maps from names to simple values, and lists of texts, are JSON")
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Broken(format!("a row holds JSON that cannot be read: {error}")))
+}
+
+/// What is written of an integration.
+pub(in crate::store) struct IntegrationColumns {
+    pub owner_kind: &'static str,
+    pub owner: i64,
+    pub slug: String,
+    pub active: bool,
+    pub inherits: bool,
+    pub flags: String,
+    pub properties: String,
+    pub secrets: Option<Vec<u8>>,
+}
+
+impl IntegrationColumns {
+    /// # Errors
+    /// There are secrets, and no key to seal them with.
+    pub fn new(whose: Owner, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
+        let (owner_kind, owner) = owner(whose);
+        Ok(Self {
+            owner_kind,
+            owner,
+            slug: slug.to_owned(),
+            active: configuration.active,
+            inherits: configuration.inherits,
+            flags: json(&configuration.flags),
+            properties: json(&configuration.properties),
+            secrets: keys.seal(whose, slug, &configuration.secrets)?,
+        })
+    }
+}
+
+pub(in crate::store) struct IntegrationRow {
+    pub id: i64,
+    pub owner_kind: String,
+    pub owner: i64,
+    pub slug: String,
+    pub active: bool,
+    pub inherits: bool,
+    pub flags: String,
+    pub properties: String,
+    pub secrets: Option<Vec<u8>>,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+impl IntegrationRow {
+    pub fn opened(self, keys: &Keyring) -> Result<StoredIntegration> {
+        let owner = owner_of(&self.owner_kind, self.owner)?;
+        let configuration = Configuration {
+            active: self.active,
+            inherits: self.inherits,
+            flags: from_json::<BTreeMap<String, bool>>(&self.flags)?,
+            properties: from_json::<Properties>(&self.properties)?,
+            secrets: keys.open(owner, &self.slug, self.secrets.as_deref())?,
+        };
+        Ok(StoredIntegration {
+            id: self.id,
+            owner,
+            slug: self.slug,
+            configuration,
+            revision: self.revision,
+            created_at: moment(self.created_at)?,
+            updated_at: moment(self.updated_at)?,
+        })
+    }
+}
+
+/// What is sealed of a row, and whose it is.
+pub(in crate::store) struct SealedRow {
+    pub id: i64,
+    pub owner_kind: String,
+    pub owner: i64,
+    pub slug: String,
+    pub secrets: Vec<u8>,
+}
+
+impl SealedRow {
+    /// The same under the present key.
+    pub fn sealed_anew(&self, keys: &Keyring) -> Result<Vec<u8>> {
+        let owner = owner_of(&self.owner_kind, self.owner)?;
+        let secrets = keys.open(owner, &self.slug, Some(&self.secrets))?;
+        // A map that was sealed has something in it.
+        Ok(keys.seal(owner, &self.slug, &secrets)?.unwrap_or_default())
+    }
+}
+
+#[derive(PartialEq, Eq)]
+pub(in crate::store) struct ProjectRow {
+    pub id: i64,
+    pub path: Option<String>,
+    pub learned_branch: Option<String>,
+    pub learned_visibility: Option<String>,
+    pub corrected_branch: Option<String>,
+    pub corrected_visibility: Option<String>,
+    pub protected_branches: Option<String>,
+    pub revision: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+impl ProjectRow {
+    /// Whether an event that showed the project so tells nothing new.
+    pub fn is_as_seen(&self, seen: &SeenProject) -> bool {
+        let same =
+            |new: Option<&str>, old: &Option<String>| new.is_none_or(|new| old.as_deref() == Some(new));
+        same(seen.path.as_deref(), &self.path)
+            && same(seen.learned.default_branch.as_deref(), &self.learned_branch)
+            && same(seen.learned.visibility.map(Visibility::word), &self.learned_visibility)
+    }
+
+    pub fn read(self) -> Result<StoredProject> {
+        let visibility = |word: Option<String>| word.as_deref().map(visibility_of).transpose();
+        Ok(StoredProject {
+            id: self.id,
+            path: self.path,
+            learned: Learned {
+                default_branch: self.learned_branch,
+                visibility: visibility(self.learned_visibility)?,
+            },
+            corrected: Corrected {
+                default_branch: self.corrected_branch,
+                visibility: visibility(self.corrected_visibility)?,
+                protected_branches: self.protected_branches.as_deref().map(from_json).transpose()?,
+            },
+            revision: self.revision,
+            created_at: moment(self.created_at)?,
+            updated_at: moment(self.updated_at)?,
+        })
+    }
+}
+
+pub(in crate::store) struct GroupRow {
+    pub key: i64,
+    pub id: Option<i64>,
+    pub path: Option<String>,
+    pub revision: i64,
+    pub created_at: i64,
+}
+
+impl GroupRow {
+    pub fn read(self) -> Result<StoredGroup> {
+        Ok(StoredGroup {
+            key: GroupKey(self.key),
+            id: self.id,
+            path: self.path,
+            revision: self.revision,
+            created_at: moment(self.created_at)?,
+        })
+    }
+}
+
+pub(in crate::store) struct TokenRow {
+    pub id: i64,
+    pub name: String,
+    pub hash: Vec<u8>,
+    pub reach_kind: String,
+    pub reach: i64,
+    pub may: String,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
+    pub revision: i64,
+    pub created_at: i64,
+}
+
+impl TokenRow {
+    pub fn read(self) -> Result<StoredToken> {
+        let hash = self.hash.try_into();
+        Ok(StoredToken {
+            id: self.id,
+            name: self.name,
+            hash: hash.map_err(|_| StoreError::Broken(format!("the digest of token {} is none", self.id)))?,
+            access: Access { reach: owner_of(&self.reach_kind, self.reach)?, right: right_of(&self.may)? },
+            expires_at: self.expires_at.map(moment).transpose()?,
+            revoked_at: self.revoked_at.map(moment).transpose()?,
+            revision: self.revision,
+            created_at: moment(self.created_at)?,
+        })
+    }
+}
+
+pub(in crate::store) struct MuteRow {
+    pub project: i64,
+    pub slug: String,
+    pub channel: String,
+    pub until: i64,
+    pub asked_by: String,
+    pub revision: i64,
+}
+
+impl MuteRow {
+    pub fn read(self) -> Result<Mute> {
+        Ok(Mute {
+            project: self.project,
+            slug: self.slug,
+            channel: self.channel,
+            until: moment(self.until)?,
+            by: self.asked_by,
+            revision: self.revision,
+        })
+    }
+}
+
+pub(in crate::store) struct AuditRow {
+    pub id: i64,
+    pub at: i64,
+    pub who: String,
+    pub action: String,
+    pub object: String,
+    pub fields: String,
+}
+
+impl AuditRow {
+    pub fn read(self) -> Result<AuditLine> {
+        Ok(AuditLine {
+            id: self.id,
+            at: moment(self.at)?,
+            who: self.who,
+            action: self.action,
+            object: self.object,
+            fields: from_json(&self.fields)?,
+        })
+    }
+}

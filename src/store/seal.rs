@@ -1,0 +1,356 @@
+//! Secrets as they lie in the store: closed, all of one integration in one piece, and bound to its row.
+//!
+//! ```text
+//! 1 byte     the form of what follows: 1
+//! 8 bytes    which key closes it
+//! 12 bytes   a nonce
+//! the rest   the names and secrets as JSON, under ChaCha20-Poly1305, with its tag
+//! ```
+//!
+//! A [`Keyring`] has the key that closes, and older ones that only open. Nonces are random: one key may close four
+//! billion times before two of them are likely to meet, which no store does. Whose secrets they are is authenticated
+//! with them: moved to another row, they do not open.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest as _, Sha256};
+
+use super::registry::{Owner, columns};
+use super::{Result, StoreError};
+use crate::settings::Secret;
+
+/// The form that is written.
+const FORM: u8 = 1;
+const ID_LEN: usize = 8;
+/// Form and key: what tells whether there is a key for it.
+pub(super) const MARK_LEN: usize = 1 + ID_LEN;
+
+/// The keys that close what is secret in the store.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Closes and opens.
+    #[serde(default)]
+    pub key: Option<SealingKey>,
+    /// Only open: those that were `key` before.
+    #[serde(default)]
+    pub old_keys: Vec<SealingKey>,
+}
+
+/// A key. Shown, it is the name by which sealed rows know it, which tells nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealingKey {
+    id: [u8; ID_LEN],
+    bytes: [u8; 32],
+}
+
+impl SealingKey {
+    fn new(bytes: [u8; 32]) -> Self {
+        let digest =
+            Sha256::new().chain_update(b"forgebell: the name of a sealing key\0").chain_update(bytes);
+        let mut id = [0; ID_LEN];
+        id.copy_from_slice(&digest.finalize()[..ID_LEN]);
+        Self { id, bytes }
+    }
+
+    /// A new one.
+    ///
+    /// # Errors
+    /// The system gives no randomness.
+    pub fn make() -> Result<Self> {
+        Ok(Self::new(random()?))
+    }
+
+    /// From its text: 32 bytes in base64. `None` where it is none; why may not be told, for that would tell of the key.
+    pub fn read(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.trim()).ok()?;
+        Some(Self::new(bytes.try_into().ok()?))
+    }
+
+    /// Its text, for the one file that it is written to.
+    pub fn text(&self) -> Secret {
+        Secret::new(STANDARD.encode(self.bytes))
+    }
+
+    fn cipher(&self) -> LessSafeKey {
+        let key =
+            UnboundKey::new(&CHACHA20_POLY1305, &self.bytes).expect("a key of 32 bytes is what it takes");
+        LessSafeKey::new(key)
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&name_of(&self.id))
+    }
+}
+
+impl<'de> Deserialize<'de> for SealingKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || {
+            serde::de::Error::custom("is no key: it must be 32 bytes in base64 (`openssl rand -base64 32`)")
+        };
+        Self::read(&text).ok_or_else(wrong)
+    }
+}
+
+/// The keys that a store was opened with. Without any, it does all that has nothing to do with secrets.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring {
+    present: Option<Arc<SealingKey>>,
+    older: Vec<Arc<SealingKey>>,
+    /// Where the store's own key would lie.
+    own_file: Option<PathBuf>,
+}
+
+impl Keyring {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            present: config.key.clone().map(Arc::new),
+            older: config.old_keys.iter().cloned().map(Arc::new).collect(),
+            own_file: None,
+        }
+    }
+
+    /// For whoever touches no secret.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is a key to seal with.
+    pub fn can_seal(&self) -> bool {
+        self.present.is_some()
+    }
+
+    /// Notes where the store's own key would lie.
+    pub(super) fn at(self, own_file: &Path) -> Self {
+        Self { own_file: Some(own_file.to_owned()), ..self }
+    }
+
+    /// Takes the store's own key in: it closes where no other was given, and opens in any case.
+    pub(super) fn with_own(mut self, key: SealingKey) -> Self {
+        let key = Arc::new(key);
+        if self.present.is_none() {
+            self.present = Some(key);
+        } else {
+            self.older.push(key);
+        }
+        self
+    }
+
+    /// Seals the secrets of one integration; `None` where it has none.
+    pub(super) fn seal(
+        &self,
+        owner: Owner,
+        slug: &str,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Option<Vec<u8>>> {
+        if secrets.is_empty() {
+            return Ok(None);
+        }
+        let present = self.present()?;
+        let nonce: [u8; NONCE_LEN] = random()?;
+        let plain: BTreeMap<&str, &str> =
+            secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let mut closed = columns::json(&plain).into_bytes();
+        present
+            .cipher()
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), whose(owner, slug), &mut closed)
+            .map_err(|_| StoreError::Broken("secrets that long cannot be sealed".to_owned()))?;
+        Ok(Some([&[FORM][..], &present.id, &nonce, &closed].concat()))
+    }
+
+    /// Opens what [`seal`](Self::seal) closed.
+    pub(super) fn open(
+        &self,
+        owner: Owner,
+        slug: &str,
+        sealed: Option<&[u8]>,
+    ) -> Result<BTreeMap<String, Secret>> {
+        let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
+        let altered = || {
+            let place = columns::place(owner);
+            StoreError::Broken(format!(
+                "the secrets of {slug} of {place} do not open: they were altered, or belong to another row"
+            ))
+        };
+        let (mark, rest) = sealed.split_at_checked(MARK_LEN).ok_or_else(altered)?;
+        let (nonce, closed) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(altered)?;
+        let key = self.key_of(mark).ok_or_else(|| self.missing(&[mark.to_vec()]))?;
+        let mut closed = closed.to_vec();
+        let opened = key
+            .cipher()
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), whose(owner, slug), &mut closed)
+            .map_err(|_| altered())?;
+        serde_json::from_slice(opened).map_err(|_| altered())
+    }
+
+    /// Whether there is a key for everything that bears these marks, or else what is missing, in words.
+    pub(super) fn expect_all(&self, marks: &[Vec<u8>]) -> Result<()> {
+        let missing: Vec<_> = marks.iter().filter(|mark| self.key_of(mark).is_none()).cloned().collect();
+        if missing.is_empty() { Ok(()) } else { Err(self.missing(&missing)) }
+    }
+
+    /// The key that closes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn present(&self) -> Result<&SealingKey> {
+        self.present.as_deref().ok_or_else(|| {
+            let own_file = match &self.own_file {
+                Some(file) => format!("put {} back, or ", file.display()),
+                None => String::new(),
+            };
+            StoreError::Broken(format!(
+                "there is no key to seal secrets with, and unsealed they are not kept: {own_file}make one \
+                 (`openssl rand -base64 32`) and name it in secrets.key_file, on every node the same"
+            ))
+        })
+    }
+
+    fn key_of(&self, mark: &[u8]) -> Option<&SealingKey> {
+        let (form, id) = mark.split_first()?;
+        let mut keys = self.present.iter().chain(&self.older);
+        keys.find(|key| *form == FORM && key.id == id).map(|key| &**key)
+    }
+
+    fn missing(&self, marks: &[Vec<u8>]) -> StoreError {
+        if marks.iter().any(|mark| mark.first() != Some(&FORM)) {
+            return StoreError::Broken(
+                "secrets in it are sealed in a form that this version does not know".to_owned(),
+            );
+        }
+        let ids: Vec<String> = marks.iter().map(|mark| name_of(&mark[1..])).collect();
+        let (keys, are) = if ids.len() == 1 { ("key", "is") } else { ("keys", "are") };
+        let own_file = match &self.own_file {
+            Some(file) if !file.exists() => format!("put {} back, which is gone, or ", file.display()),
+            _ => String::new(),
+        };
+        StoreError::Broken(format!(
+            "secrets in it are sealed with the {keys} {}, which {are} not at hand: {own_file}give the key in \
+             secrets.key_file, or among secrets.old_keys where another took its place",
+            ids.join(", ")
+        ))
+    }
+}
+
+/// What is authenticated with the secrets: whose they are. The slug comes last, so that no two are one text.
+fn whose(owner: Owner, slug: &str) -> Aad<String> {
+    let (kind, number) = columns::owner(owner);
+    Aad::from(format!("forgebell secrets of {kind} {number} {slug}"))
+}
+
+/// The one source of what nobody may guess: keys, nonces, tokens.
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| StoreError::Unavailable("the system gives no random numbers".to_owned()))?;
+    Ok(bytes)
+}
+
+/// A key's name, for people.
+fn name_of(id: &[u8]) -> String {
+    id.iter().fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::registry::GroupKey;
+
+    const PROJECT: Owner = Owner::Project(42);
+
+    fn keyring(key: u8, old: &[u8]) -> Keyring {
+        Keyring::new(&Config {
+            key: Some(SealingKey::new([key; 32])),
+            old_keys: old.iter().map(|old| SealingKey::new([*old; 32])).collect(),
+        })
+    }
+
+    fn secrets() -> BTreeMap<String, Secret> {
+        BTreeMap::from([("webhook".to_owned(), Secret::new("https://hooks.example/t0psecret"))])
+    }
+
+    #[test]
+    fn what_is_sealed_opens_again_and_shows_nothing() {
+        let keys = keyring(1, &[]);
+        let sealed = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
+        assert!(!String::from_utf8_lossy(&sealed).contains("t0psecret"));
+        assert!(!String::from_utf8_lossy(&sealed).contains("webhook"), "names are no one's business either");
+        assert_eq!(keys.open(PROJECT, "slack", Some(&sealed)).unwrap(), secrets());
+        let again = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
+        assert_ne!(sealed, again, "equal secrets do not look equal");
+        assert_eq!(keys.seal(PROJECT, "slack", &BTreeMap::new()).unwrap(), None);
+        assert_eq!(keys.open(PROJECT, "slack", None).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn what_is_altered_or_of_another_row_does_not_open() {
+        let keys = keyring(1, &[]);
+        let sealed = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
+        for (owner, slug) in [
+            (Owner::Project(43), "slack"),
+            (PROJECT, "jira"),
+            (Owner::Group(GroupKey(42)), "slack"),
+            (Owner::Instance, "slack"),
+        ] {
+            let error = keys.open(owner, slug, Some(&sealed)).unwrap_err().to_string();
+            assert!(error.contains("do not open") && error.contains(slug), "{error}");
+        }
+        for place in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[place] ^= 1;
+            assert!(keys.open(PROJECT, "slack", Some(&altered)).is_err(), "byte {place}");
+            assert!(keys.open(PROJECT, "slack", Some(&sealed[..place])).is_err(), "the first {place}");
+        }
+    }
+
+    #[test]
+    fn older_keys_open_and_do_not_seal() {
+        let old = keyring(1, &[]).seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
+        let both = keyring(2, &[1]);
+        assert_eq!(both.open(PROJECT, "slack", Some(&old)).unwrap(), secrets());
+        let new = both.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
+        assert!(keyring(1, &[]).open(PROJECT, "slack", Some(&new)).is_err());
+        assert_eq!(keyring(2, &[]).open(PROJECT, "slack", Some(&new)).unwrap(), secrets());
+    }
+
+    #[test]
+    fn a_missing_key_is_named_with_the_way_out() {
+        let sealed = keyring(1, &[]).seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
+        let marks = [sealed[..MARK_LEN].to_vec()];
+        assert_eq!(keyring(2, &[1]).expect_all(&marks), Ok(()));
+        let name = format!("{:?}", SealingKey::new([1; 32]));
+        for keys in [keyring(2, &[]), Keyring::none()] {
+            let error = keys.expect_all(&marks).unwrap_err().to_string();
+            assert!(error.contains(&name) && error.contains("secrets.key_file"), "{error}");
+            assert_eq!(keys.open(PROJECT, "slack", Some(&sealed)).unwrap_err().to_string(), error);
+        }
+        let error = Keyring::none().seal(PROJECT, "slack", &secrets()).unwrap_err().to_string();
+        assert!(error.contains("no key") && error.contains("openssl rand"), "{error}");
+    }
+
+    #[test]
+    fn keys_are_read_from_base64_and_never_shown() {
+        let key = SealingKey::new([7; 32]);
+        let text = key.text();
+        assert_eq!(SealingKey::read(&format!(" {}\n", text.expose())), Some(key.clone()));
+        assert_eq!(SealingKey::read("c2hvcnQ="), None);
+        assert_eq!(SealingKey::read("no base64!"), None);
+        assert!(!format!("{key:?}").contains(text.expose()));
+        assert_ne!(SealingKey::make().unwrap(), SealingKey::make().unwrap());
+    }
+}

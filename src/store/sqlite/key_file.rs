@@ -1,0 +1,70 @@
+//! The store's own key: a file beside the database, made where no other key is given.
+//!
+//! It protects what leaves the machine without it, which backups of the database and copies of it for a look are. Who
+//! wants it elsewhere names a key in `secrets.key_file`; what was sealed with this one opens still while it is there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::schema::beside;
+use crate::store::seal::{Keyring, SealingKey};
+use crate::store::{Result, StoreError};
+
+const SUFFIX: &str = ".key";
+
+/// The keys for a daemon's store whose rows bear these marks. Where there is none to seal with, it is made.
+///
+/// # Errors
+/// Rows are sealed with a key that is not there.
+pub(super) fn complete(keys: Keyring, database: &Path, marks: &[Vec<u8>]) -> Result<Keyring> {
+    let path = beside(database, SUFFIX);
+    let keys = match read(&path)? {
+        Some(own) => keys.at(&path).with_own(own),
+        None => keys.at(&path),
+    };
+    // Before one is made: a new key in the place of a lost one would only hide what happened.
+    keys.expect_all(marks)?;
+    if keys.can_seal() {
+        return Ok(keys);
+    }
+    let own = SealingKey::make()?;
+    write(&path, &own).map_err(|error| failed("write", &path, &error))?;
+    Ok(keys.with_own(own))
+}
+
+/// The keys for a command beside the daemon: what is there.
+pub(super) fn find(keys: Keyring, database: &Path) -> Keyring {
+    let path = beside(database, SUFFIX);
+    match read(&path) {
+        Ok(Some(own)) => keys.at(&path).with_own(own),
+        // Most commands need none. One that does is told.
+        Ok(None) | Err(_) => keys.at(&path),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<SealingKey>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => SealingKey::read(&text).map(Some).ok_or_else(|| {
+            StoreError::Broken(format!("{} holds no key: put the right one back from a copy", path.display()))
+        }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path, &error)),
+    }
+}
+
+/// Whole or not at all, and on the disk before anything is sealed with it.
+fn write(path: &Path, key: &SealingKey) -> std::io::Result<()> {
+    let draft = beside(path, ".new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    writeln!(file, "{}", key.text().expose())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("failed to {what} the key {}: {error}", path.display()))
+}

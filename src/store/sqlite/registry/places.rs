@@ -1,0 +1,237 @@
+//! Projects and groups: whose a path is, and what is known of it.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::rows::{change, find, ms, prepare};
+use super::{all, next_revision, people};
+use crate::store::registry::columns::{GroupRow, ProjectRow, json};
+use crate::store::registry::{
+    AuditEntry, GroupName, ProjectCorrection, ProjectName, SeenProject, StoredGroup, StoredProject,
+    Visibility,
+};
+use crate::store::{Result, StoreError};
+
+const PROJECT: &str = "id, path, learned_branch, learned_visibility, corrected_branch, corrected_visibility,
+     protected_branches, revision, created_at, updated_at";
+
+fn project_row(row: &Row<'_>) -> rusqlite::Result<ProjectRow> {
+    Ok(ProjectRow {
+        id: row.get(0)?,
+        path: row.get(1)?,
+        learned_branch: row.get(2)?,
+        learned_visibility: row.get(3)?,
+        corrected_branch: row.get(4)?,
+        corrected_visibility: row.get(5)?,
+        protected_branches: row.get(6)?,
+        revision: row.get(7)?,
+        created_at: row.get(8)?,
+        updated_at: row.get(9)?,
+    })
+}
+
+pub(super) fn projects_after(connection: &Connection, after: i64) -> Result<Vec<StoredProject>> {
+    let sql = format!("SELECT {PROJECT} FROM projects WHERE revision > ?1 ORDER BY revision");
+    all(connection, &sql, [after], project_row, ProjectRow::read)
+}
+
+pub(super) fn project(connection: &Connection, name: &ProjectName) -> Result<Option<ProjectRow>> {
+    match name {
+        ProjectName::Number(id) => numbered(connection, *id),
+        ProjectName::Path(path) => {
+            let sql = format!("SELECT {PROJECT} FROM projects WHERE path = ?1");
+            Ok(prepare(connection, &sql)?.query_row([path], project_row).optional()?)
+        }
+    }
+}
+
+fn numbered(connection: &Connection, id: i64) -> Result<Option<ProjectRow>> {
+    let sql = format!("SELECT {PROJECT} FROM projects WHERE id = ?1");
+    Ok(prepare(connection, &sql)?.query_row([id], project_row).optional()?)
+}
+
+/// The rows of projects that are all as they were seen; `None` where one is not.
+pub(super) fn known_as_seen(
+    connection: &Connection,
+    seen: &[SeenProject],
+) -> Result<Option<Vec<ProjectRow>>> {
+    let mut rows = Vec::with_capacity(seen.len());
+    for seen in seen {
+        match numbered(connection, seen.id)? {
+            Some(row) if row.is_as_seen(seen) => rows.push(row),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(rows))
+}
+
+pub(super) fn learn(
+    connection: &Connection,
+    seen: &[SeenProject],
+    now: Timestamp,
+) -> Result<Vec<ProjectRow>> {
+    for seen in seen {
+        if !numbered(connection, seen.id)?.is_some_and(|row| row.is_as_seen(seen)) {
+            learn_one(connection, seen, now)?;
+        }
+    }
+    // As they are in the end: a later one may have taken the path of an earlier one.
+    seen.iter().map(|seen| written(numbered(connection, seen.id)?)).collect()
+}
+
+fn learn_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Result<()> {
+    take_project_path(connection, seen.path.as_deref(), seen.id, now)?;
+    change(
+        connection,
+        "INSERT INTO projects (id, path, learned_branch, learned_visibility, revision, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+         ON CONFLICT (id) DO UPDATE SET
+             path = coalesce(excluded.path, path), learned_branch = coalesce(excluded.learned_branch, learned_branch),
+             learned_visibility = coalesce(excluded.learned_visibility, learned_visibility),
+             revision = excluded.revision, updated_at = excluded.updated_at",
+        params![
+            seen.id,
+            seen.path,
+            seen.learned.default_branch,
+            seen.learned.visibility.map(Visibility::word),
+            next_revision(connection)?,
+            ms(now),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whoever else has the path has it no more.
+fn take_project_path(connection: &Connection, path: Option<&str>, id: i64, now: Timestamp) -> Result<()> {
+    let holder: Option<i64> =
+        find(connection, "SELECT id FROM projects WHERE path = ?1 AND id <> ?2", params![path, id])?;
+    if let Some(holder) = holder {
+        let sql = "UPDATE projects SET path = NULL, revision = ?2, updated_at = ?3 WHERE id = ?1";
+        change(connection, sql, params![holder, next_revision(connection)?, ms(now)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn correct(
+    connection: &Connection,
+    project: &ProjectCorrection,
+    audit: &AuditEntry,
+) -> Result<ProjectRow> {
+    let corrected = &project.corrected;
+    let visibility = corrected.visibility.map(Visibility::word);
+    let protected = corrected.protected_branches.as_ref().map(json);
+    let is_so = |row: &ProjectRow| {
+        project.path.as_ref().is_none_or(|path| row.path.as_ref() == Some(path))
+            && row.corrected_branch == corrected.default_branch
+            && row.corrected_visibility.as_deref() == visibility
+            && row.protected_branches == protected
+    };
+    if let Some(row) = numbered(connection, project.id)?.filter(is_so) {
+        return Ok(row);
+    }
+    take_project_path(connection, project.path.as_deref(), project.id, audit.at)?;
+    change(
+        connection,
+        "INSERT INTO projects (id, path, corrected_branch, corrected_visibility, protected_branches, revision,
+                               created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+         ON CONFLICT (id) DO UPDATE SET
+             path = coalesce(excluded.path, path), corrected_branch = excluded.corrected_branch,
+             corrected_visibility = excluded.corrected_visibility, protected_branches = excluded.protected_branches,
+             revision = excluded.revision, updated_at = excluded.updated_at",
+        params![
+            project.id,
+            project.path,
+            corrected.default_branch,
+            visibility,
+            protected,
+            next_revision(connection)?,
+            ms(audit.at),
+        ],
+    )?;
+    people::note(connection, audit)?;
+    written(numbered(connection, project.id)?)
+}
+
+const GROUP: &str = "key, id, path, revision, created_at";
+
+fn group_row(row: &Row<'_>) -> rusqlite::Result<GroupRow> {
+    Ok(GroupRow {
+        key: row.get(0)?,
+        id: row.get(1)?,
+        path: row.get(2)?,
+        revision: row.get(3)?,
+        created_at: row.get(4)?,
+    })
+}
+
+pub(super) fn groups_after(connection: &Connection, after: i64) -> Result<Vec<StoredGroup>> {
+    let sql = format!("SELECT {GROUP} FROM groups WHERE revision > ?1 ORDER BY revision");
+    all(connection, &sql, [after], group_row, GroupRow::read)
+}
+
+pub(super) fn group(connection: &Connection, name: &GroupName) -> Result<Option<GroupRow>> {
+    match name {
+        GroupName::Key(key) => keyed(connection, key.0),
+        GroupName::Path(path) => at_path(connection, path),
+    }
+}
+
+fn keyed(connection: &Connection, key: i64) -> Result<Option<GroupRow>> {
+    let sql = format!("SELECT {GROUP} FROM groups WHERE key = ?1");
+    Ok(prepare(connection, &sql)?.query_row([key], group_row).optional()?)
+}
+
+fn at_path(connection: &Connection, path: &str) -> Result<Option<GroupRow>> {
+    let sql = format!("SELECT {GROUP} FROM groups WHERE path = ?1");
+    Ok(prepare(connection, &sql)?.query_row([path], group_row).optional()?)
+}
+
+pub(super) fn put_group(
+    connection: &Connection,
+    id: Option<i64>,
+    path: &str,
+    audit: &AuditEntry,
+) -> Result<GroupRow> {
+    let sql = format!("SELECT {GROUP} FROM groups WHERE id = ?1");
+    let numbered = prepare(connection, &sql)?.query_row([id], group_row).optional()?;
+    let known = match numbered {
+        Some(row) => Some(row),
+        // Of another number it is another group, which had the path before.
+        None => at_path(connection, path)?.filter(|row| id.is_none() || row.id.is_none()),
+    };
+    // Only who knows the number knows how the path is spelt.
+    let is_so = |row: &GroupRow| id.is_none() || row.id == id && row.path.as_deref() == Some(path);
+    let key = known.as_ref().map(|row| row.key);
+    if let Some(row) = known.filter(is_so) {
+        return Ok(row);
+    }
+    take_group_path(connection, path, key)?;
+    let revision = next_revision(connection)?;
+    let key = if let Some(key) = key {
+        let sql = "UPDATE groups SET id = ?2, path = ?3, revision = ?4 WHERE key = ?1";
+        change(connection, sql, params![key, id, path, revision])?;
+        key
+    } else {
+        let sql = "INSERT INTO groups (id, path, revision, created_at) VALUES (?1, ?2, ?3, ?4)";
+        change(connection, sql, params![id, path, revision, ms(audit.at)])?;
+        connection.last_insert_rowid()
+    };
+    people::note(connection, audit)?;
+    written(keyed(connection, key)?)
+}
+
+fn take_group_path(connection: &Connection, path: &str, key: Option<i64>) -> Result<()> {
+    let holder: Option<i64> =
+        find(connection, "SELECT key FROM groups WHERE path = ?1 AND key IS NOT ?2", params![path, key])?;
+    if let Some(holder) = holder {
+        let sql = "UPDATE groups SET path = NULL, revision = ?2 WHERE key = ?1";
+        change(connection, sql, params![holder, next_revision(connection)?])?;
+    }
+    Ok(())
+}
+
+/// A row that was written a moment ago, in the same transaction.
+fn written<R>(row: Option<R>) -> Result<R> {
+    row.ok_or_else(|| StoreError::Broken("a row that was just written is not there".to_owned()))
+}
