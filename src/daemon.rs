@@ -129,7 +129,8 @@ pub async fn run(
     }
 
     let stop_rest = CancellationToken::new();
-    let others = Others { intake: intake.clone(), arrived: Arc::clone(&arrived), catalog: Arc::clone(&catalog) };
+    let others =
+        Others { intake: intake.clone(), arrived: Arc::clone(&arrived), catalog: Arc::clone(&catalog) };
     let mut hearing = tasks.spawn(hear(news, others, stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());

@@ -30,11 +30,7 @@ pub enum Wrong {
 ///
 /// # Errors
 /// Everything that is wrong with what would come of it.
-pub fn put(
-    entry: &'static Entry,
-    standing: Standing<'_>,
-    request: &Request,
-) -> Result<Configuration, Wrong> {
+pub fn put(entry: &'static Entry, standing: Standing<'_>, request: &Request) -> Result<Configuration, Wrong> {
     let follows = standing.effective().is_some() && standing.is_inherited()
         || standing.own.is_some_and(|own| own.configuration.inherits);
     match request.use_inherited_settings {
@@ -93,9 +89,8 @@ fn merged(entry: &'static Entry, present: Configuration, request: &Request) -> C
     let sent = |name: &str| request.settings.contains_key(name);
     if guarded_address_moves(entry, &present, request) {
         // Whoever can set the address could otherwise have the secret sent to a host of theirs.
-        let is_token = |name: &str| {
-            entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret)
-        };
+        let is_token =
+            |name: &str| entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret);
         next.secrets.retain(|name, _| sent(name) || !is_token(name));
     }
     // The mask is what forms show of a secret that is there: sent back, it means that one.

@@ -121,13 +121,8 @@ impl Live {
             if before == Some(&configuration) {
                 return Ok(()); // nothing would change
             }
-            let audit = AuditEntry {
-                at: now,
-                who: who.0.clone(),
-                action,
-                object: format!("{place} {slug}"),
-                fields,
-            };
+            let audit =
+                AuditEntry { at: now, who: who.0.clone(), action, object: format!("{place} {slug}"), fields };
             match self.registry().put_integration(owner, slug, configuration, made_from, audit).await? {
                 Put::Done(_) => return Ok(self.refresh().await?),
                 Put::Outdated => {}
@@ -151,7 +146,8 @@ impl Live {
                 Ok(Owner::Project(id))
             }
             Place::Group(group) => {
-                let known = self.read(|state| state.directory().group_by_path(&group.path).map(|row| row.key));
+                let known =
+                    self.read(|state| state.directory().group_by_path(&group.path).map(|row| row.key));
                 let key = match known {
                     Some(key) => key,
                     None => self.put_group(None, &group.path, who, now).await?.key,

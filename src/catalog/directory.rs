@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use crate::event::{Event, Project};
 use crate::integration::{ProjectFacts, ProjectRef, Scope};
-use crate::store::registry::{
-    GroupKey, Learned, Owner, SeenProject, StoredGroup, StoredProject, Visibility,
-};
+use crate::store::registry::{GroupKey, Learned, Owner, SeenProject, StoredGroup, StoredProject, Visibility};
 
 /// Where an integration can be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -147,7 +147,11 @@ impl Snapshot {
     /// What holds at a place for an adapter.
     pub fn standing(&self, place: &Place, slug: &str) -> Standing<'_> {
         Standing {
-            own: self.own_shelves(place).into_iter().find_map(|(_, shelf)| shelf.get(slug)).map(|held| &held.setup),
+            own: self
+                .own_shelves(place)
+                .into_iter()
+                .find_map(|(_, shelf)| shelf.get(slug))
+                .map(|held| &held.setup),
             default: self
                 .default_shelves(place)
                 .into_iter()
@@ -230,9 +234,8 @@ impl Snapshot {
 
     /// The defaults above a place, the nearest first.
     fn default_shelves(&self, place: &Place) -> Vec<&Shelf> {
-        let groups = place.ancestors().map(|path| {
-            Place::Group(GroupName { key: None, path: path.to_owned() })
-        });
+        let groups =
+            place.ancestors().map(|path| Place::Group(GroupName { key: None, path: path.to_owned() }));
         let instance = (*place != Place::Instance).then_some(Place::Instance);
         let shelves = groups.chain(instance).flat_map(|above| {
             let file = if self.files.is_empty() { None } else { self.files.get(&above.scope().key()) };

@@ -7,9 +7,7 @@ use super::fingerprint::Content;
 use crate::adapters::Entry;
 use crate::adapters::shared::read_shared;
 use crate::event::{Trigger, Triggers};
-use crate::integration::{
-    Channels, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope,
-};
+use crate::integration::{Channels, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope};
 use crate::settings::{FieldError, Parsed, Properties, Value};
 use crate::store::registry::Configuration;
 

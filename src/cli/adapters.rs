@@ -8,9 +8,9 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
+use crate::adapters::shared::{Part, SharedField, shared_fields};
 use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
 use crate::event::Trigger;
-use crate::adapters::shared::{Part, SharedField, shared_fields};
 use crate::provision::HEADING;
 use crate::settings::{Field, Kind};
 

@@ -120,9 +120,10 @@ fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result
 /// A project by its number, which rows go by.
 fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
     let Scope::Project(ProjectRef::Path(path)) = scope else { return Ok(scope.clone()) };
-    let told = wanted.numbers.iter().find(|(_, told)| {
-        told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(path))
-    });
+    let told = wanted
+        .numbers
+        .iter()
+        .find(|(_, told)| told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(path)));
     let known = || present.directory().project_by_path(path).map(|project| project.id);
     let id = told.map(|(id, _)| *id).or_else(known);
     id.map(|id| Scope::Project(ProjectRef::Id(id))).ok_or_else(|| {
@@ -162,8 +163,7 @@ fn shown(configuration: &Configuration) -> BTreeMap<String, String> {
     let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), value.as_text()));
     let secrets = configuration.secrets.keys().map(|name| (name.clone(), Secret::MASK.to_owned()));
     let flags = configuration.flags.iter().map(|(name, on)| (name.clone(), on.to_string()));
-    let switches =
-        [("active", configuration.active), ("use_inherited_settings", configuration.inherits)];
+    let switches = [("active", configuration.active), ("use_inherited_settings", configuration.inherits)];
     let switches = switches.into_iter().map(|(name, on)| (name.to_owned(), on.to_string()));
     settings.chain(secrets).chain(flags).chain(switches).collect()
 }
@@ -190,7 +190,8 @@ async fn carry_out(catalog: &Live, wanted: &Provisioned, steps: &[Step]) -> anyh
     }
     for step in steps {
         let Some(entry) = crate::adapters::find(step.slug) else { continue };
-        let place = catalog.read(|state| state.place(&step.scope)).unwrap_or_else(|| Place::named(&step.scope));
+        let place =
+            catalog.read(|state| state.place(&step.scope)).unwrap_or_else(|| Place::named(&step.scope));
         let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
         catalog.replace(change, &step.next).await.map_err(|refusal| match refusal {
             Refusal::Provisioned(file) => {

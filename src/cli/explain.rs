@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::options::Options;
 use super::table::{Table, printable};
 use super::{complain, say, say_json, state};
+use crate::catalog::Snapshot;
 use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
@@ -25,7 +26,6 @@ use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::provision;
 use crate::store::registry::Mute;
-use crate::catalog::Snapshot;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \

@@ -23,6 +23,7 @@ use super::table::printable;
 use super::{complain, say, say_json};
 use crate::adapters::{self, Entry};
 use crate::call::{HttpRequest, Mail, Mailbox, Request};
+use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
@@ -30,7 +31,6 @@ use crate::pipeline::attempt::{Report, Telling, attempt};
 use crate::pipeline::retry::Outcome;
 use crate::provision;
 use crate::settings::{Kind, Secret};
-use crate::catalog::{Catalog as _, Snapshot};
 use crate::wire::Wire;
 
 /// Settings that a one-off integration gets from elsewhere.
@@ -425,7 +425,16 @@ mod tests {
     ) -> Telling<'a> {
         static INSTALLATION: LazyLock<Installation> = LazyLock::new(Installation::default);
         let now = daemon::now();
-        Telling { entry, integration, event, target, id: "id-1", now, installation: &INSTALLATION, test: false }
+        Telling {
+            entry,
+            integration,
+            event,
+            target,
+            id: "id-1",
+            now,
+            installation: &INSTALLATION,
+            test: false,
+        }
     }
 
     #[test]

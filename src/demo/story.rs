@@ -337,11 +337,11 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::catalog::Snapshot;
     use crate::event::{Event, EventId};
     use crate::pipeline::Switches;
     use crate::pipeline::dispatch::{Verdict, verdicts};
     use crate::provision;
-    use crate::catalog::Snapshot;
 
     fn snapshot() -> Snapshot {
         let address: SocketAddr = "127.0.0.1:9".parse().unwrap();

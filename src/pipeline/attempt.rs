@@ -15,11 +15,11 @@ use super::retry::Outcome;
 use super::{Clock, Switches, signed};
 use crate::adapters::{self, Entry, Installation, Notification};
 use crate::call::{Answer, Bucket, Call, Failure, Request, Response};
+use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::Integration;
 use crate::message::{TEST_MARK, compose};
-use crate::catalog::Catalog;
 use crate::store::Delivery;
 use crate::wire::{SendError, Transport};
 

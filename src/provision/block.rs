@@ -96,8 +96,8 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
     });
     let origin: Arc<str> = file.display().to_string().into();
     let sound = scope.filter(|_| !notes.flawed());
-    let integration = sound
-        .map(|scope| Placed { scope, setup: Setup::of_file(adapter, configuration, terms, origin) });
+    let integration =
+        sound.map(|scope| Placed { scope, setup: Setup::of_file(adapter, configuration, terms, origin) });
     Outcome { identity, integration, problems: notes.problems, inline_secret: keys.inline_secret }
 }
 
@@ -133,7 +133,8 @@ fn read_adapter(
 }
 
 fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
-    let named: Vec<_> = ["project", "group", "instance"].into_iter().filter_map(|key| table.get(key)).collect();
+    let named: Vec<_> =
+        ["project", "group", "instance"].into_iter().filter_map(|key| table.get(key)).collect();
     let entry = match named.as_slice() {
         [entry] => *entry,
         [] => {
@@ -185,7 +186,8 @@ fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, 
     for error in errors.iter().filter(|error| !keys.unreadable.contains(error.field.as_str())) {
         let field = adapter.fields.iter().find(|field| field.name == error.field);
         let line = keys.lines.get(error.field.as_str()).copied().unwrap_or(line);
-        let value = keys.settings.get(&error.field).filter(|_| !field.is_some_and(|field| field.kind.is_secret()));
+        let value =
+            keys.settings.get(&error.field).filter(|_| !field.is_some_and(|field| field.kind.is_secret()));
         let is_list = error.field == "channel" || error.field.ends_with("_channel");
         let shown = value.filter(|_| field.is_some() || !is_list);
         let problem = notes.about(Level::Error, line, &error.field, error.problem.clone()).showing(shown);
@@ -215,7 +217,12 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
         let meaning = if read_bool(old) == Some(false) { "all" } else { "default" };
         let deprecated = if told.is_some() {
             notes
-                .about(Level::Warning, line_of(OLD_KEY), OLD_KEY, format!("is not heeded, since `{KEY}` is set"))
+                .about(
+                    Level::Warning,
+                    line_of(OLD_KEY),
+                    OLD_KEY,
+                    format!("is not heeded, since `{KEY}` is set"),
+                )
                 .remedy("leave it out")
         } else {
             notes
@@ -230,7 +237,8 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
         let remedy =
             did_you_mean(&word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
         let value = Value::Text(word);
-        let unknown = notes.about(Level::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
+        let unknown =
+            notes.about(Level::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
         notes.push(unknown.remedy(remedy));
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> Result<(String, Option<i64
             },
             "id" => id(entry).map(|id| number = Some(id)).map_err(|wrong| (wrong.problem, wrong.remedy)),
             unknown => {
-                let remedy = did_you_mean(unknown, KEYS).unwrap_or_else(|| "there are path and id".to_owned());
+                let remedy =
+                    did_you_mean(unknown, KEYS).unwrap_or_else(|| "there are path and id".to_owned());
                 Err(("unknown key", remedy))
             }
         };

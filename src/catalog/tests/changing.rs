@@ -17,7 +17,8 @@ fn rocket() -> Place {
 }
 
 fn request(settings: &[(&str, &str)]) -> Request {
-    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned())));
+    let settings =
+        settings.iter().map(|(name, value)| ((*name).to_owned(), Value::Text((*value).to_owned())));
     Request { settings: settings.collect(), ..Request::default() }
 }
 
@@ -36,7 +37,8 @@ fn text<'a>(configuration: &'a Configuration, name: &str) -> Option<&'a Value> {
 #[test]
 fn a_put_makes_it_active_and_leaves_what_it_does_not_name() {
     let before = inactive(slack(&[("channel", "#ops"), ("username", "bell")]));
-    let mut asked = request(&[("webhook", "https://hooks.slack.com/services/T0/B0/n3w"), ("channel", "#dev")]);
+    let mut asked =
+        request(&[("webhook", "https://hooks.slack.com/services/T0/B0/n3w"), ("channel", "#dev")]);
     asked.flags = BTreeMap::from([("push_events".to_owned(), false)]);
     let after = put(&own(before), &asked).unwrap();
     assert!(after.active && !after.inherits);
@@ -139,7 +141,8 @@ mod guarded {
             };
             assert_eq!(errors[0].to_string(), "token: is missing", "{server:?}");
         }
-        let moved = put(before(), &request(&[("server", "https://new.example.com"), ("token", "again")])).unwrap();
+        let moved =
+            put(before(), &request(&[("server", "https://new.example.com"), ("token", "again")])).unwrap();
         assert_eq!(moved.secrets["token"], Secret::new("again"));
     }
 

@@ -40,7 +40,8 @@ fn integrations_are_looked_up_by_the_id_that_their_place_gives() {
 
 #[test]
 fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
-    let facts = |branch: &str| ProjectFacts { default_branch: Some(branch.to_owned()), protected_branches: None };
+    let facts =
+        |branch: &str| ProjectFacts { default_branch: Some(branch.to_owned()), protected_branches: None };
     let branch = |snapshot: &Snapshot, event: &Event| snapshot.facts(event).default_branch;
     let mut learned = project(42, "acme/web");
     learned.learned.default_branch = Some("earlier".to_owned());

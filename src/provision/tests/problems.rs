@@ -49,7 +49,7 @@ a.toml:1: big-bell of project acme/rocket: webhook: is missing; write webhook = 
 a.toml:4: big-bell of project acme/rocket: webhok: unknown setting; did you mean `webhook`?
 a.toml:6: big-bell of project acme/rocket: notify_only_broken_pipelines = \"perhaps\": is not true or false; write true or false
 a.toml:7: big-bell of project acme/rocket: labels_to_be_notified_behavior = \"match_some\": is not included in the list; write \"match_any\" or \"match_all\"
-a.toml:9: project: is missing; write project = \"acme/rocket\", or group = \"acme\"
+a.toml:9: project: is missing; write project = \"acme/rocket\", or group = \"acme\", or instance = true
 a.toml:10: adapter = \"big-bel\": unknown adapter; did you mean `big-bell`?
 a.toml:13: horn: group: is set beside `project`; write a block for each
 a.toml:16: horn: lighthouse: is a number with a fraction; write text, as in \"north\"

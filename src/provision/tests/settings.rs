@@ -1,11 +1,12 @@
 //! What blocks become.
 
 use super::*;
+use crate::adapters::shared::{Part, shared_fields};
 use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
-use crate::adapters::shared::{Part, shared_fields};
 use crate::provision::Level;
+use crate::store::registry::Visibility;
 
 #[test]
 fn a_block_becomes_an_integration_with_gitlabs_defaults() {
@@ -137,23 +138,48 @@ fn the_old_branch_setting_is_mapped_and_an_explicit_new_one_wins() {
 }
 
 #[test]
-fn a_group_hears_of_its_mentions_only_and_is_told_so() {
+fn a_groups_block_is_for_its_mentions_and_the_default_of_its_projects() {
     let group = |more: &str| bell(more).replace("project = 'acme/rocket'", "group = 'acme/web'");
 
-    let read = read(&group("group_mention_events = true")).unwrap();
+    let read = read(&group("group_mention_events = true\npush_events = false")).unwrap();
     assert_eq!(read.warnings, []);
     assert_eq!(read.each()[0].id.to_string(), "groups/acme/web:big-bell");
     assert_eq!(read.each()[0].scope, Scope::Group("acme/web".into()));
 
-    let told = problems(&group("push_events = true"));
-    assert!(told.contains("1: big-bell of group acme/web: will hear of nothing"), "{told}");
-    assert!(told.contains("5: big-bell of group acme/web: push_events: has no effect for a group"), "{told}");
-
-    let told = problems("[[integration]]\ngroup = 'acme'\nadapter = 'horn'\nlighthouse = 'n'");
-    assert!(told.contains("horn does not tell of group mentions"), "{told}");
-
     let told = problems(&bell("group_mention_events = true"));
     assert!(told.contains("group_mention_events: has no effect for a project"), "{told}");
+}
+
+#[test]
+fn a_block_can_be_everybodys_default_or_follow_one() {
+    let everybody = bell("").replace("project = 'acme/rocket'", "instance = true");
+    let follows = "[[integration]]\nproject = 42\nadapter = 'big-bell'\nuse_inherited_settings = true\n";
+    let read = read(&format!("{everybody}{follows}")).unwrap();
+    assert_eq!(read.warnings, []);
+    assert_eq!(read.integrations[0].scope, Scope::Instance);
+    assert!(read.integrations[1].setup.configuration.inherits);
+    let told = problems(&everybody.replace("true", "false"));
+    assert!(told.contains("instance = false: is not true; write instance = true, or leave it out"), "{told}");
+}
+
+#[test]
+fn groups_and_projects_are_told_with_their_numbers() {
+    let read = read(
+        "[[group]]\npath = 'acme'\nid = 7\n[[project]]\nid = 42\npath = 'acme/rocket'\nvisibility = 'private'\n",
+    )
+    .unwrap();
+    assert_eq!(read.groups, [("acme".to_owned(), Some(7))]);
+    assert_eq!(read.numbers, [(42, Some("acme/rocket".to_owned()))]);
+    assert_eq!(read.projects[0].corrected.visibility, Some(Visibility::Private));
+    let told =
+        problems("[[group]]\nid = 7\n[[group]]\npath = '/acme'\n[[project]]\nid = 1\nvisibility = 'secret'");
+    for expected in [
+        "1: a [[group]] that doesn't say which; write path = \"acme/web\"",
+        "4: path = \"/acme\": is no group's full path; write path = \"acme/web\"",
+        "7: visibility = \"secret\": is no visibility; write \"private\", \"internal\" or \"public\"",
+    ] {
+        assert!(told.contains(expected), "{expected}\n{told}");
+    }
 }
 
 #[test]

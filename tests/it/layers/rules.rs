@@ -166,4 +166,5 @@ pub const SQL: &[&str] = &[
 pub const MOST_LINES: usize = 700;
 
 /// Files in `adapters` that are no adapters, but what several of them share.
-pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "commands", "discreet", "installation", "mail", "shared"];
+pub const SHARED_BY_ADAPTERS: &[&str] =
+    &["attachment", "commands", "discreet", "installation", "mail", "shared"];
