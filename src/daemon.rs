@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::api;
-use crate::catalog::{Catalog, Live};
+use crate::catalog::{Catalog, Live, Snapshot};
 use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{Amqp, BrokerState};
@@ -82,7 +82,7 @@ pub async fn run(
 
     let catalog = open_catalog(&config.provision, &store, clock.now()).await?;
     let switches = Switches::default();
-    take_up(&*store as &dyn Outbox, &*catalog, &switches, &clock).await?;
+    take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
 
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     let pace = Arc::new(Pace::new(config.pace));
@@ -148,7 +148,7 @@ pub async fn run(
     let address = listener.local_addr().context("the listener has no address")?;
     let state = doors(&config, &store, arrived, broker, &clock, metrics);
     let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
-    info!(%address, integrations = catalog.read(|state| state.len()), "forgebell is ready");
+    info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
     tokio::select! {

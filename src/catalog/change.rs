@@ -40,7 +40,7 @@ pub fn put(entry: &'static Entry, standing: Standing<'_>, request: &Request) -> 
         Some(false) | None => {
             let own = standing.own.filter(|own| !own.configuration.inherits);
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
-            let next = merged(entry, present, request);
+            let next = merged(entry, &present, request);
             Terms::read(entry, &next).map(|_| next).map_err(Wrong::Invalid)
         }
     }
@@ -83,11 +83,11 @@ fn following() -> Configuration {
     Configuration { active: true, inherits: true, ..Configuration::default() }
 }
 
-fn merged(entry: &'static Entry, present: Configuration, request: &Request) -> Configuration {
+fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> Configuration {
     let mut next = Configuration { active: true, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
     let sent = |name: &str| request.settings.contains_key(name);
-    if guarded_address_moves(entry, &present, request) {
+    if guarded_address_moves(entry, present, request) {
         // Whoever can set the address could otherwise have the secret sent to a host of theirs.
         let is_token =
             |name: &str| entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret);

@@ -10,8 +10,8 @@ use super::{Catalog as _, Live, Place};
 use crate::adapters::Entry;
 use crate::store::StoreError;
 use crate::store::registry::{
-    AuditEntry, Configuration, Corrected, Mute, Owner, ProjectCorrection, Put, SeenProject, StoredGroup,
-    StoredProject,
+    AuditEntry, Configuration, Corrected, Learned, Mute, Owner, ProjectCorrection, Put, SeenProject,
+    StoredGroup, StoredProject,
 };
 
 /// How often a change begins again because somebody was quicker. Each time somebody else's change was made.
@@ -141,7 +141,7 @@ impl Live {
                 };
                 if self.read(|state| state.directory().project(id).is_none()) {
                     let path = project.path.clone();
-                    self.note(vec![SeenProject { id, path, learned: Default::default() }], now).await?;
+                    self.note(vec![SeenProject { id, path, learned: Learned::default() }], now).await?;
                 }
                 Ok(Owner::Project(id))
             }

@@ -336,10 +336,10 @@ impl Catalog for Snapshot {
         };
         let effective = self.standing(&place, slug).effective()?;
         let row = place.owner().and_then(|owner| self.rows.get(&owner)).and_then(|shelf| shelf.get(slug));
-        if let Some(made) = row.filter(|held| std::ptr::eq(&raw const held.setup, effective)) {
-            if let Some(integration) = made.integration.as_ref().filter(|made| made.id == *id) {
-                return Some(Arc::clone(integration));
-            }
+        let is_what_counts = |held: &&Held| std::ptr::eq(&raw const held.setup, effective);
+        let made = row.filter(is_what_counts).and_then(|held| held.integration.as_ref());
+        if let Some(integration) = made.filter(|made| made.id == *id) {
+            return Some(Arc::clone(integration));
         }
         inherited(effective, &scope).map(Arc::new)
     }

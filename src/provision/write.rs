@@ -9,7 +9,7 @@ use toml::Value as Toml;
 use crate::catalog::{Origin, Setup, Snapshot};
 use crate::integration::{ProjectRef, Scope};
 use crate::settings::{Secret, Value};
-use crate::store::registry::{StoredGroup, StoredProject};
+use crate::store::registry::{Corrected, StoredGroup, StoredProject};
 
 /// What an export consists of.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub fn write(snapshot: &Snapshot) -> Written {
     let directory = snapshot.directory();
     let mut text = String::new();
     for project in directory.projects() {
-        if project.corrected != Default::default() || with_settings.contains(&project.id.to_string()) {
+        if project.corrected != Corrected::default() || with_settings.contains(&project.id.to_string()) {
             write_project(&mut text, project);
         }
     }
@@ -47,20 +47,20 @@ pub fn write(snapshot: &Snapshot) -> Written {
 
 fn write_project(text: &mut String, project: &StoredProject) {
     text.push_str("[[project]]\n");
-    line(text, "id", Toml::Integer(project.id));
+    line(text, "id", project.id);
     if let Some(path) = &project.path {
-        line(text, "path", path.as_str().into());
+        line(text, "path", path.as_str());
     }
     let corrected = &project.corrected;
     if let Some(branch) = &corrected.default_branch {
-        line(text, "default_branch", branch.as_str().into());
+        line(text, "default_branch", branch.as_str());
     }
     if let Some(branches) = &corrected.protected_branches {
         let branches = branches.iter().map(|branch| Toml::from(branch.as_str()));
         line(text, "protected_branches", Toml::Array(branches.collect()));
     }
     if let Some(visibility) = corrected.visibility {
-        line(text, "visibility", visibility.word().into());
+        line(text, "visibility", visibility.word());
     }
     text.push('\n');
 }
@@ -68,10 +68,10 @@ fn write_project(text: &mut String, project: &StoredProject) {
 fn write_group(text: &mut String, group: &StoredGroup) {
     text.push_str("[[group]]\n");
     if let Some(path) = &group.path {
-        line(text, "path", path.as_str().into());
+        line(text, "path", path.as_str());
     }
     if let Some(id) = group.id {
-        line(text, "id", Toml::Integer(id));
+        line(text, "id", id);
     }
     text.push('\n');
 }
@@ -79,22 +79,22 @@ fn write_group(text: &mut String, group: &StoredGroup) {
 fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Vec<(String, Secret)>) {
     text.push_str("[[integration]]\n");
     match scope {
-        Scope::Project(ProjectRef::Id(id)) => line(text, "project", Toml::Integer(*id)),
-        Scope::Project(ProjectRef::Path(path)) => line(text, "project", path.as_str().into()),
-        Scope::Group(path) => line(text, "group", path.as_str().into()),
-        Scope::Instance => line(text, "instance", Toml::Boolean(true)),
+        Scope::Project(ProjectRef::Id(id)) => line(text, "project", *id),
+        Scope::Project(ProjectRef::Path(path)) => line(text, "project", path.as_str()),
+        Scope::Group(path) => line(text, "group", path.as_str()),
+        Scope::Instance => line(text, "instance", true),
     }
-    line(text, "adapter", setup.slug().into());
+    line(text, "adapter", setup.slug());
     let configuration = &setup.configuration;
     if !configuration.active {
-        line(text, "active", Toml::Boolean(false));
+        line(text, "active", false);
     }
     if configuration.inherits {
-        line(text, "use_inherited_settings", Toml::Boolean(true));
+        line(text, "use_inherited_settings", true);
     }
     for (name, secret) in &configuration.secrets {
         let file = format!("secrets/{}.{}.{name}", scope.key().replace('/', "-"), setup.slug());
-        line(text, &format!("{name}_file"), file.as_str().into());
+        line(text, &format!("{name}_file"), file.as_str());
         secrets.push((file, secret.clone()));
     }
     for (name, value) in &configuration.properties {
@@ -106,11 +106,12 @@ fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Ve
         line(text, name, value);
     }
     for (flag, on) in &configuration.flags {
-        line(text, flag, Toml::Boolean(*on));
+        line(text, flag, *on);
     }
     text.push('\n');
 }
 
-fn line(text: &mut String, key: &str, value: Toml) {
+fn line(text: &mut String, key: &str, value: impl Into<Toml>) {
+    let value = value.into();
     let _ = writeln!(text, "{key} = {value}");
 }
