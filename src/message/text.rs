@@ -1,6 +1,6 @@
 //! Text as spans: words with a style, links, and line breaks, in no one's markup yet.
 
-use super::markup::{address, cluster};
+use super::markup::{address, clean, cluster};
 
 /// Longer words are cut in the middle.
 const LONGEST_WORD: usize = 24;
@@ -168,11 +168,12 @@ impl Text {
         self.0.iter().filter_map(page).collect()
     }
 
-    /// Whether there is nothing to read.
+    /// Whether there is nothing to read, as in a text of marks that no reader sees.
     pub fn is_blank(&self) -> bool {
+        let is_blank = |words: &str| clean(words).trim().is_empty();
         self.0.iter().all(|span| match span {
-            Span::Words { text, .. } | Span::Link { text, .. } => text.trim().is_empty(),
-            Span::Code(code) | Span::CodeBlock(code) => code.trim().is_empty(),
+            Span::Words { text, .. } | Span::Link { text, .. } => is_blank(text),
+            Span::Code(code) | Span::CodeBlock(code) => is_blank(code),
             Span::Quote(text) => text.is_blank(),
         })
     }

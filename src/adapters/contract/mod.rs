@@ -9,6 +9,7 @@ mod irker;
 mod mail;
 mod microsoft_teams;
 mod own;
+mod scarce;
 
 use std::collections::BTreeSet;
 use std::path::Path;

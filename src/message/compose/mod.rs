@@ -37,7 +37,7 @@ const MOST_NAMES: usize = 10;
 /// What an event says to people; `None` for kinds that nobody is told of in words.
 pub fn compose(event: &Event) -> Option<Message> {
     let scene = Scene::of(event);
-    Some(match &event.payload {
+    let mut message = match &event.payload {
         Payload::Push(push) => push::message(&scene, push),
         Payload::Issue(issue) => issue::message(&scene, issue),
         Payload::MergeRequest(merge_request) => merge_request::message(&scene, merge_request),
@@ -57,7 +57,10 @@ pub fn compose(event: &Event) -> Option<Message> {
         | Payload::Member(_)
         | Payload::GroupChange(_)
         | Payload::ArchiveTrace => return None,
-    })
+    };
+    // A name with nothing behind it is no fact, and some services refuse it.
+    message.fields.retain(|field| !field.value.is_blank());
+    Some(message)
 }
 
 /// Who and where: what every kind of message begins with.
