@@ -32,11 +32,13 @@ use crate::adapters::{ADAPTERS, Entry, Installation};
 use crate::call::{HttpRequest, Mail, Request, TcpRequest};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
-use crate::message::compose;
+use crate::message::{Limit, Markup, compose};
 use crate::pipeline::attempt::Telling;
 use attachments::Reader;
 
 const ALL: &str = "all";
+/// A few lines, of the longest titles and names.
+const HEADLINE: Limit = Limit::Chars(500);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -140,7 +142,9 @@ fn show(
     let (hearing, deaf): (Vec<&'static Entry>, Vec<_>) = chosen.iter().partition(|entry| hears(entry));
     let messages = hearing.into_iter().map(|entry| message(entry, event, settings, installation));
     // What people would read; where nobody would, what the event is.
-    let headline = compose(event).map(|message| message.summary.words()).filter(|words| !words.is_empty());
+    let headline = compose(event)
+        .map(|message| Markup::Plain.label(&message.summary.words(), HEADLINE))
+        .filter(|words| !words.is_empty());
     Ok(Shown {
         title: headline.unwrap_or_else(|| title(event)),
         kind: event.trigger.map_or(event.kind(), Trigger::name).to_owned(),

@@ -31,6 +31,9 @@ const TITLE: usize = 255;
 const NAME: usize = 120;
 /// Git itself allows no longer names on most file systems.
 const LONGEST_REF: usize = 512;
+/// Of people's longer words: about as much as is read in passing. The message leads to the rest.
+const PROSE: usize = 2_000;
+const PROSE_LINES: usize = 40;
 /// More names than this in one fact are counted, not listed.
 const MOST_NAMES: usize = 10;
 
@@ -137,9 +140,9 @@ impl Scene {
         }
     }
 
-    /// People's longer words as a message's body, where there are any.
+    /// People's longer words as a message's body, where there are any: a chat is no place for all of an endless one.
     fn prose(&self, markdown: &str) -> Body {
-        let text = prose(markdown, &self.place.url);
+        let text = prose(markdown, &self.place.url).first_lines(PROSE_LINES).excerpt(PROSE);
         if text.is_blank() { Body::None } else { Body::Prose(text) }
     }
 }
