@@ -10,6 +10,7 @@ mod mail;
 mod microsoft_teams;
 mod own;
 mod scarce;
+mod strange;
 
 use std::collections::BTreeSet;
 use std::path::Path;
