@@ -137,8 +137,8 @@ impl Adapter for HipChat {
         // HipChat has no key to tell a repeated message by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); 3 commits and 200 \
-                 characters of people's own words are shown.",
+        limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
+                 10,000 characters; 3 commits and 200 characters of people's own words are shown.",
     };
     type Settings = Settings;
 

@@ -69,8 +69,8 @@ impl Adapter for Mattermost {
         // Mattermost has no key to tell a repeated post by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000. \
-                 A webhook that is locked to its channel refuses others.",
+        limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000, \
+                 descriptions and comments at 2,000 or 40 lines. A webhook that is locked to its channel refuses others.",
     };
     type Settings = Settings;
 

@@ -104,8 +104,9 @@ impl Adapter for MicrosoftTeams {
         // Teams has no key to tell a repeated card by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors). A workflow that \
-                 accepts a card may fail afterwards: only its run history tells.",
+        limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors), descriptions and \
+                 comments at 2,000 characters or 40 lines. A workflow that accepts a card may fail afterwards: only its \
+                 run history tells.",
     };
     type Settings = Settings;
 

@@ -77,7 +77,8 @@ static SHARED: &[Shared] = &[
         name: "branches_to_be_notified",
         kind: Kind::Text,
         help: "For which branches it hears of pushes, pipelines and deployments: `all`, `default`, `protected` or \
-               `default_and_protected`. Tags always pass.",
+               `default_and_protected`. Tags pass, but for pipelines that are mailed: there a tag's name is compared like \
+               a branch's.",
         example: "default_and_protected",
         part: Part::Filters,
         offered: |offers| offers.branches.map(|default| Offered { default: Some(default) }),

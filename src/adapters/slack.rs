@@ -81,8 +81,8 @@ impl Adapter for Slack {
         repeatable: true,
         concurrency: 1,
         limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
-                 attachments at 8,000. Webhooks of Slack apps post to their own channel and under their own name, \
-                 whatever is set here.",
+                 attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
+                 their own channel and under their own name, whatever is set here.",
     };
     type Settings = Settings;
 

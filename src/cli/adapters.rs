@@ -50,12 +50,37 @@ fn list(entries: &[Entry]) -> String {
         table.row([about.slug.to_owned(), about.title.to_owned(), about.summary.to_owned()]);
     }
     let mut text = table.to_string();
-    for Entry { about, .. } in entries.iter().filter(|entry| entry.tells()) {
+    for entry in entries {
+        let about = &entry.about;
         let heard = about.triggers.iter().map(Trigger::name).collect::<Vec<_>>().join(", ");
-        let _ = write!(text, "\n{} hears of:\n{}\n", about.slug, wrapped(&heard, INDENT, WIDTH));
+        let mut part = |what: &str, words: &str| {
+            let _ = write!(text, "{what}\n{}\n", wrapped(words, INDENT, WIDTH));
+        };
+        let heard = if entry.tells() { heard.as_str() } else { "what people type" };
+        part(&format!("\n{} hears of:", about.slug), heard);
+        part("   has the settings:", &settings_of(entry));
+        part("   keeps the limits:", about.limits);
     }
-    text.push_str("\n`forgebell adapters SLUG` shows one's settings with an example.\n");
+    text.push_str("\n`forgebell adapters SLUG` explains one's settings and shows an example.\n");
     text
+}
+
+/// By name: its own, with what it must have marked, and the shared ones. Those for one kind of event each are alike.
+fn settings_of(entry: &Entry) -> String {
+    let shared = shared_fields(&entry.about);
+    let is_channel = |name: &str| name.ends_with("_channel");
+    let (mut names, mut has_channels) = (Vec::new(), shared.iter().any(|field| is_channel(&field.name)));
+    for field in entry.fields {
+        match (is_channel(field.name), field.required) {
+            (true, _) => has_channels = true,
+            (false, true) => names.push(format!("{} (required)", field.name)),
+            (false, false) => names.push(field.name.to_owned()),
+        }
+    }
+    names.extend(shared.iter().filter(|field| !is_of_one_kind(field)).map(|field| field.name.to_string()));
+    names.extend(has_channels.then(|| "<event>_channel".to_owned()));
+    names.push("<event>_events".to_owned());
+    names.join(", ")
 }
 
 fn page(entry: &Entry) -> String {
@@ -238,6 +263,20 @@ mod tests {
         for entry in ADAPTERS {
             assert!(list.lines().any(|line| line.starts_with(entry.about.slug)), "{list}");
             assert!(list.contains(entry.about.title));
+            let settings = settings_of(entry);
+            for field in entry.fields.iter().filter(|field| field.required) {
+                assert!(settings.contains(&format!("{} (required)", field.name)), "{settings}");
+            }
+        }
+        let words = list.split_whitespace().collect::<Vec<_>>().join(" ");
+        for told in [
+            "discord hears of: push, tag_push, issue,",
+            "has the settings: webhook (required), username, channel, branches_to_be_notified,",
+            "labels_to_be_notified_behavior, <event>_channel, <event>_events",
+            "has the settings: recipients (required), add_pusher,",
+            "keeps the limits: 30 messages a minute per room (bursts of 5)",
+        ] {
+            assert!(words.contains(told), "{told} in {list}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Text as spans: words with a style, links, and line breaks, in no one's markup yet.
 
-use super::markup::{address, cluster};
+use super::markup::{address, clean, cluster};
 
 /// Longer words are cut in the middle.
 const LONGEST_WORD: usize = 24;
@@ -155,6 +155,31 @@ impl Text {
         kept
     }
 
+    /// The first lines of the text, and `…` on one of its own where it has more: code and quotes stay what they are.
+    #[must_use]
+    pub fn first_lines(&self, at_most: usize) -> Self {
+        let mut room = at_most.max(1);
+        let mut kept = Self::new();
+        for span in &self.0 {
+            let breaks = line_breaks(span);
+            if breaks < room {
+                room -= breaks;
+                kept.0.push(span.clone());
+                continue;
+            }
+            // Where a block begins, a line has ended already.
+            kept.0.push(match span {
+                Span::Words { text, style } => Span::Words { text: cut_lines(text, room), style: *style },
+                Span::CodeBlock(code) => Span::CodeBlock(cut_lines(code, (room - 1).max(1))),
+                Span::Quote(text) => Span::Quote(text.first_lines(room - 1)),
+                Span::Link { .. } | Span::Code(_) => span.clone(),
+            });
+            let says_so = kept.words().trim_end().ends_with('…');
+            return if says_so { kept } else { kept.plain("\n…") };
+        }
+        kept
+    }
+
     /// Its links to pages, by words and by address, for services that show them apart. Those whose addresses nobody
     /// should follow are left out, as they are in every markup; those in quotes are somebody else's.
     pub fn links(&self) -> Vec<(String, String)> {
@@ -168,11 +193,12 @@ impl Text {
         self.0.iter().filter_map(page).collect()
     }
 
-    /// Whether there is nothing to read.
+    /// Whether there is nothing to read, as in a text of marks that no reader sees.
     pub fn is_blank(&self) -> bool {
+        let is_blank = |words: &str| clean(words).trim().is_empty();
         self.0.iter().all(|span| match span {
-            Span::Words { text, .. } | Span::Link { text, .. } => text.trim().is_empty(),
-            Span::Code(code) | Span::CodeBlock(code) => code.trim().is_empty(),
+            Span::Words { text, .. } | Span::Link { text, .. } => is_blank(text),
+            Span::Code(code) | Span::CodeBlock(code) => is_blank(code),
             Span::Quote(text) => text.is_blank(),
         })
     }
@@ -184,6 +210,23 @@ fn length(span: &Span) -> usize {
         Span::Code(code) | Span::CodeBlock(code) => code.chars().count(),
         Span::Quote(text) => text.0.iter().map(length).sum(),
     }
+}
+
+/// Those that are seen. Code and quotes begin on a line of their own.
+fn line_breaks(span: &Span) -> usize {
+    match span {
+        Span::Words { text, .. } => text.matches('\n').count(),
+        Span::Link { .. } | Span::Code(_) => 0,
+        Span::CodeBlock(code) => code.trim_matches('\n').matches('\n').count() + 1,
+        Span::Quote(text) => text.0.iter().map(line_breaks).sum::<usize>() + 1,
+    }
+}
+
+/// The first lines of what has more, with `…` instead of the others.
+fn cut_lines(words: &str, at_most: usize) -> String {
+    let ends = words.match_indices('\n').map(|(at, _)| at);
+    let end = ends.take(at_most.max(1)).last().unwrap_or(words.len());
+    format!("{}\n…", words[..end].trim_end())
 }
 
 /// The start of what is too long, with its `…`.
@@ -237,5 +280,26 @@ mod tests {
         assert_eq!(quote.excerpt(9), Text(vec![Span::Quote(Text::new().plain("one two…"))]));
         assert_eq!(quote.excerpt(15).0[1], Span::Code("c…".into()));
         assert_eq!(quote.excerpt(0).words().trim(), "…");
+    }
+    #[test]
+    fn first_lines_end_with_a_line_and_say_that_there_is_more() {
+        let words = |text: &str, at_most| Text::new().plain(text).first_lines(at_most).words();
+        assert_eq!(words("one\ntwo\nthree", 3), "one\ntwo\nthree");
+        assert_eq!(words("one\ntwo\nthree", 2), "one\ntwo\n…");
+        assert_eq!(words("one\n\ntwo", 2), "one\n…");
+        assert_eq!(words("one\ntwo", 0), "one\n…");
+        let text = Text::new().plain("see\n").link("this", "https://a.example/").plain(" and\nthat");
+        assert_eq!(text.first_lines(3), text);
+        assert_eq!(text.first_lines(2).words(), "see\nthis and\n…");
+        let code = Text(vec![
+            Span::Words { text: "so:".into(), style: Style::PLAIN },
+            Span::CodeBlock("a\nb\nc\n".into()),
+        ]);
+        assert_eq!(code.first_lines(4), code);
+        assert_eq!(code.first_lines(3).0[1], Span::CodeBlock("a\nb\n…".into()));
+        let quote = Text(vec![Span::Quote(Text::new().plain("a\nb")), Span::Quote(Text::new().plain("c"))]);
+        assert_eq!(quote.first_lines(2).0, [Span::Quote(Text::new().plain("a\n…"))]);
+        assert_eq!(quote.first_lines(3).0[0], quote.0[0]);
+        assert!(quote.first_lines(3).words().ends_with("…"), "{:?}", quote.first_lines(3));
     }
 }

@@ -13,6 +13,9 @@ use crate::harness::payloads::{payload, with};
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
 
+/// What would be another header, a body, markup, or nothing that is seen.
+const EVIL: &str = "x\r\nBcc: eve@evil.example\r\n\r\n<script>\u{2028}\u{85}\0\u{202e}";
+
 /// Emails on push of the project that `push.json` comes from, and pipeline emails of the one of `pipeline_success.json`.
 fn integrations(recipients: &str) -> String {
     format!(
@@ -90,6 +93,44 @@ async fn both_kinds_of_mail_arrive_and_are_read_by_others() {
         assert!(first.text.replace("\r\n", "\n").contains(words), "{words:?} in {}", first.text);
     }
     assert!(first.html.contains("+let a = &quot;é&quot;;"), "{}", first.html);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_would_be_more_arrive_as_words_even_at_a_domain_with_an_umlaut() {
+    let exim = Exim::start(Door::Open).await;
+    let home = home("ada@bücher.example", exim.port);
+    let daemon = home.start().await;
+    let evil = with(&push("Fix"), |push| {
+        for name in ["title", "message"] {
+            push["commits"][0][name] = json!(format!("{EVIL}{}", "🔔".repeat(400)));
+        }
+        push["user_name"] = json!(format!("\"ceo@bank.example\" <ceo@bank.example>{EVIL}"));
+        push["user_username"] = json!(EVIL);
+        push["project"]["path_with_namespace"] = json!("mike/diaspora");
+        push["project"]["name"] = json!(EVIL);
+        push["ref"] = json!(format!("refs/heads/{EVIL}"));
+    });
+    daemon.send("push-1", evil).await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    let letters = exim.until_delivered(1).await;
+    let [letter] = &letters[..] else { panic!("one mail: {letters:?}") };
+    assert!(letter.defects.is_empty(), "{:?}", letter.defects);
+    assert_eq!(letter.header("Envelope-to"), "ada@xn--bcher-kva.example");
+    assert_eq!(letter.header("To"), "ada@xn--bcher-kva.example");
+    assert!(!letter.has("Bcc"));
+    let from = letter.header("From");
+    assert!(from.ends_with("<bell@forge.example.com>") && from.matches(['@', '<']).count() == 2, "{from}");
+    let subject = letter.header("Subject");
+    assert!(
+        subject.contains("Bcc: eve@evil.example <script>") && subject.chars().count() <= 255,
+        "{subject}"
+    );
+    assert!(subject.ends_with("🔔…"), "{subject}");
+    for words in [subject, from, &letter.text, &letter.html] {
+        assert!(!words.contains(['\0', '\u{202e}', '\u{2028}', '\u{85}', '\u{fffd}']), "{words:?}");
+    }
+    assert!(letter.html.contains("&lt;script&gt;") && !letter.html.contains("<script"), "{}", letter.html);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,3 +21,4 @@ mod mail;
 mod nodes;
 mod observability;
 mod pipeline;
+mod services;

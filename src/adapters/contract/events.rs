@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::event::{Event, EventId, Trigger};
-use crate::message::{Message, compose};
+use crate::message::{Body, Message, compose, prose};
 
 /// An event and its message.
 pub struct Told {
@@ -121,12 +121,23 @@ pub fn hostile() -> &'static [Told] {
     &HOSTILE
 }
 
+/// With people's own words whole: that messages are made with less of them is no adapter's promise.
+pub fn with_all_its_words(told: Told, words: &str) -> Told {
+    let body = match told.message.body {
+        Body::Prose(_) => Body::Prose(prose(words, "https://forge.example.com/acme/rocket")),
+        other => other,
+    };
+    Told { message: Message { body, ..told.message }, ..told }
+}
+
 fn every_trick() -> Vec<Told> {
     let evil = "*<!channel>* @channel @here @everyone @all <@U1> [x](javascript:alert(1)) \u{202e}\0\u{7} `_~|>&lt; # https://a.example/@all";
     let long = evil.repeat(1_000_000 / evil.len());
     let mut all = Vec::new();
     for (size, words) in [("evil", evil), ("endless", long.as_str())] {
-        let mut add = |kind: &str, payload: Value| all.push(tell(&format!("{size} {kind}"), &payload));
+        let mut add = |kind: &str, payload: Value| {
+            all.push(with_all_its_words(tell(&format!("{size} {kind}"), &payload), words));
+        };
         add(
             "push",
             changed("push.json", |push| {

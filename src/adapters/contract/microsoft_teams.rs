@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::events::{Told, hostile, tell_changed};
+use super::events::{Told, hostile, tell_changed, with_all_its_words};
 use super::{
     body, call_with, consequence, entry, every_status, http, kind, settings_of, size, strings, told,
 };
@@ -353,7 +353,8 @@ fn cards_fit_whatever_is_in_them() {
         pipeline["builds"] = (1..=60).map(build).collect();
     });
     let prose = |words: &str| {
-        tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words))
+        let told = tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
+        with_all_its_words(told, words)
     };
     let blocks = prose(&"```\na \"b\" \\c\n```\n\n> quoted *\n\n".repeat(500));
     let emoji = prose(&"👩‍👩‍👧".repeat(10_000));

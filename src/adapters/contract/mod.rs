@@ -9,6 +9,8 @@ mod irker;
 mod mail;
 mod microsoft_teams;
 mod own;
+mod scarce;
+mod strange;
 
 use std::collections::BTreeSet;
 use std::path::Path;

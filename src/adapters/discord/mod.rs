@@ -127,7 +127,8 @@ impl Adapter for Discord {
         // Discord has no key to tell a repeated message by; told twice is better than not told.
         repeatable: true,
         concurrency: 1,
-        limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000.",
+        limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
+                 descriptions and comments at 2,000 or 40 lines.",
     };
     type Settings = Settings;
 

@@ -54,7 +54,9 @@ impl Page {
             "border-left:6px solid {0};padding:6px 0 6px 12px;margin:0 0 16px;font-size:18px;color:{0}",
             mood.color()
         );
-        self.push(&words_of(words), &format!("<div style=\"{style}\"><b>{}</b></div>\n", html_of(words)));
+        // A link in a mail program's own blue would take the colour's meaning away; it stays underlined.
+        let html = html_of(words).replace("<a href=", "<a style=\"color:inherit\" href=");
+        self.push(&words_of(words), &format!("<div style=\"{style}\"><b>{html}</b></div>\n"));
     }
 
     /// A heading within.

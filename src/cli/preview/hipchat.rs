@@ -22,8 +22,8 @@ pub(super) fn draw(body: &Json) -> Option<String> {
         _ => few_tags(message),
     };
     let from = Some(text(body, "from")).filter(|from| !from.is_empty()).unwrap_or("Forgebell");
-    let rings =
-        if body.get("notify") == Some(&Json::Bool(true)) { "<span class=\"tag\">rings</span>" } else { "" };
+    let notifies = body.get("notify") == Some(&Json::Bool(true)) || text(body, "notify") == "1";
+    let rings = if notifies { "<span class=\"tag\">rings</span>" } else { "" };
     Some(format!(
         "<div class=\"hipchat\"><div>{} <span class=\"who\">{}</span>{rings}</div>\
          <div class=\"bubble\" style=\"background:{colour}\">{words}</div></div>",

@@ -20,10 +20,11 @@ pub(super) fn draw(mail: &Mail) -> String {
     if let Some(reply_to) = &mail.reply_to {
         row("Reply-To", &mailbox(reply_to));
     }
-    row("Date", &mail.date.to_string());
+    row("Date", &mail.date.strftime("%a, %-d %b %Y %H:%M:%S +0000").to_string());
     row("Message-ID", &mail.message_id);
     if let Some(thread) = &mail.thread {
         row("In-Reply-To", thread);
+        row("References", thread);
     }
     mail.headers.iter().for_each(|(name, value)| row(name, value));
     let _ = write!(

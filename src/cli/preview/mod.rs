@@ -23,7 +23,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueHint;
 use clap::builder::PossibleValuesParser;
 
-use super::explain::{fresh_id, named, read, title};
+use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::say;
 use super::secrets::Secrets;
@@ -32,10 +32,13 @@ use crate::adapters::{ADAPTERS, Entry, Installation};
 use crate::call::{HttpRequest, Mail, Request, TcpRequest};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
+use crate::message::{Limit, Markup, compose};
 use crate::pipeline::attempt::Telling;
 use attachments::Reader;
 
 const ALL: &str = "all";
+/// A few lines, of the longest titles and names.
+const HEADLINE: Limit = Limit::Chars(500);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -72,7 +75,7 @@ fn destinations() -> PossibleValuesParser {
 struct Shown {
     title: String,
     kind: String,
-    /// The file, or that it is a sample.
+    /// The file, or that it is a sample; and what event it is.
     source: String,
     messages: Vec<Drawn>,
     /// The slugs of those who are not told of it.
@@ -138,10 +141,14 @@ fn show(
     let hears = |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
     let (hearing, deaf): (Vec<&'static Entry>, Vec<_>) = chosen.iter().partition(|entry| hears(entry));
     let messages = hearing.into_iter().map(|entry| message(entry, event, settings, installation));
+    // What people would read; where nobody would, what the event is.
+    let headline = compose(event)
+        .map(|message| Markup::Plain.label(&message.summary.words(), HEADLINE))
+        .filter(|words| !words.is_empty());
     Ok(Shown {
-        title: title(event),
+        title: headline.unwrap_or_else(|| title(event)),
         kind: event.trigger.map_or(event.kind(), Trigger::name).to_owned(),
-        source: source.to_owned(),
+        source: format!("{source}: {}", title(event)),
         messages: messages.collect::<anyhow::Result<_>>()?,
         unheard: deaf.iter().map(|entry| entry.about.slug.to_owned()).collect(),
     })
@@ -184,7 +191,9 @@ fn message(
         }
         Err(outcome) => (nothing(&outcome_words(&outcome)), false),
     };
-    Ok(Drawn { service, place: format!("to {}{others}", named(target)), drawing, wide })
+    // The address's own place has no name.
+    let place = if target.is_empty() { String::new() } else { format!("to {target}{others}") };
+    Ok(Drawn { service, place, drawing, wide })
 }
 
 /// The same request with secrets masked, before any of it becomes markup.
@@ -227,10 +236,19 @@ fn http(slug: &str, request: &HttpRequest) -> String {
             attachments::draw(&body, &Reader { words: markup::markdown, labels: page::esc })
         }),
         "discord" => json().and_then(|body| discord::draw(&body)),
-        "hipchat" => json().and_then(|body| hipchat::draw(&body)),
+        // Version 1 of its API takes the same in a form.
+        "hipchat" => hipchat::draw(&json().unwrap_or_else(|| form(&request.body))),
         "microsoft-teams" => json().and_then(|body| card::draw(&body)),
         _ => None,
     };
     let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");
     drawing.unwrap_or_else(|| raw::draw(content_type.map_or("", |(_, value)| value), &request.body))
+}
+
+/// A form's fields, by name.
+fn form(body: &[u8]) -> serde_json::Value {
+    let field = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+        (name.into_owned(), value.into())
+    };
+    url::form_urlencoded::parse(body).map(field).collect::<serde_json::Map<_, _>>().into()
 }

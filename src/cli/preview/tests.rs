@@ -194,6 +194,17 @@ fn hipchat_is_a_bubble_in_its_colour() {
 }
 
 #[test]
+fn hipchats_old_form_is_the_same_bubble() {
+    let url = "https://chat.example.com/v1/rooms/message".parse().expect("an address");
+    let mut request = HttpRequest::new(crate::call::Method::Post, url);
+    request.body = "room_id=7&from=GitLab&message=%3Cb%3Ex%3C%2Fb%3E&color=red&notify=1".into();
+    let drawing = drawn("hipchat", &Request::Http(request));
+    for part in ["#ffd9d9", "<b>x</b>", "rings"] {
+        assert!(drawing.contains(part), "{part} in {drawing}");
+    }
+}
+
+#[test]
 fn irc_shows_rooms_lines_and_colours() {
     let drawing = irc(&[
         json!({ "to": "ircs://ann:secret@irc.example.net:6697/ops?key=secret", "privmsg": "first" }),
@@ -222,6 +233,9 @@ fn a_mail_shows_its_headers_and_keeps_its_html_apart() {
     for part in [
         "Message-ID",
         "X-Forge-Project",
+        "<th>Date</th><td>Thu, 1 Jan 1970 00:00:00 +0000</td>",
+        "<th>In-Reply-To</th>",
+        "<th>References</th>",
         "sandbox=\"\"",
         "srcdoc=\"&lt;p&gt;Pipeline #1 &quot;failed&quot;&lt;/p&gt;\"",
     ] {
@@ -263,6 +277,9 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
     assert!(alert.unheard.contains(&"mattermost".to_owned()), "{:?}", alert.unheard);
     assert!(page.contains("<p class=\"unheard\">Not heard by "));
+    // A section begins with what people read; where nobody is told anything, with what the event is.
+    assert!(page.contains("<h2>Ada Lovelace (ada) opened issue #17 "), "{page}");
+    assert!(page.contains("<h2>job event of acme/rocket (42)"), "{page}");
     for word in ["<script", "<img", "<link", "javascript:", "@import"] {
         assert!(!page.contains(word), "{word}");
     }

@@ -31,13 +31,16 @@ const TITLE: usize = 255;
 const NAME: usize = 120;
 /// Git itself allows no longer names on most file systems.
 const LONGEST_REF: usize = 512;
+/// Of people's longer words: about as much as is read in passing. The message leads to the rest.
+const PROSE: usize = 2_000;
+const PROSE_LINES: usize = 40;
 /// More names than this in one fact are counted, not listed.
 const MOST_NAMES: usize = 10;
 
 /// What an event says to people; `None` for kinds that nobody is told of in words.
 pub fn compose(event: &Event) -> Option<Message> {
     let scene = Scene::of(event);
-    Some(match &event.payload {
+    let mut message = match &event.payload {
         Payload::Push(push) => push::message(&scene, push),
         Payload::Issue(issue) => issue::message(&scene, issue),
         Payload::MergeRequest(merge_request) => merge_request::message(&scene, merge_request),
@@ -57,7 +60,10 @@ pub fn compose(event: &Event) -> Option<Message> {
         | Payload::Member(_)
         | Payload::GroupChange(_)
         | Payload::ArchiveTrace => return None,
-    })
+    };
+    // A name with nothing behind it is no fact, and some services refuse it.
+    message.fields.retain(|field| !field.value.is_blank());
+    Some(message)
 }
 
 /// Who and where: what every kind of message begins with.
@@ -134,9 +140,9 @@ impl Scene {
         }
     }
 
-    /// People's longer words as a message's body, where there are any.
+    /// People's longer words as a message's body, where there are any: a chat is no place for all of an endless one.
     fn prose(&self, markdown: &str) -> Body {
-        let text = prose(markdown, &self.place.url);
+        let text = prose(markdown, &self.place.url).first_lines(PROSE_LINES).excerpt(PROSE);
         if text.is_blank() { Body::None } else { Body::Prose(text) }
     }
 }

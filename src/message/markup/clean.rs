@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// on the words around it. Those are control characters, and the marks by which text changes its direction: with
 /// them a title can show words in another order than they are written, links included
 /// (<https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings>).
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(in crate::message) fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\n') || text.chars().all(harmless) {
         return Cow::Borrowed(text);
     }

@@ -20,7 +20,7 @@ mod slack;
 mod tests;
 
 pub(super) use self::address::address;
-pub(super) use self::clean::{cluster, start};
+pub(super) use self::clean::{clean, cluster, start};
 use self::dialect::Dialect;
 use self::html::Html;
 use self::irc::Irc;

@@ -155,3 +155,21 @@ fn comments_say_on_what_and_lead_there() {
     });
     assert_eq!(super::compose(&design), None);
 }
+
+/// A chat is read in passing: whoever wants the whole of a comment follows its link.
+#[test]
+fn of_endless_words_a_message_holds_about_as_much_as_is_read() {
+    let body = |words: &str| {
+        let event = changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
+        match message(&event).body {
+            Body::Prose(prose) => prose.words(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let long = body(&"Lorem ipsum dolor sit amet. ".repeat(40_000));
+    assert!((1_970..=2_000).contains(&long.chars().count()) && long.ends_with('…'), "{long}");
+    let log = body(&format!("It says:\n\n```\n{}```\n\nWhy?", "at line 1\n".repeat(5_000)));
+    assert!((38..=41).contains(&log.trim().lines().count()) && log.trim().ends_with('…'), "{log}");
+    let template = "### What\n\nIt breaks.\n\n".repeat(8);
+    assert!(!body(&template).contains('…'), "what is written by hand is told whole");
+}

@@ -52,6 +52,11 @@ impl Letter {
         serde_json::from_slice(&output.stdout).expect("the parser writes JSON")
     }
 
+    /// Whether there is any header of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
     /// The header of this name, which stands there once.
     pub fn header(&self, name: &str) -> &str {
         let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));

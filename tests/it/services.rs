@@ -1,0 +1,190 @@
+//! Services that nobody can run for a test: the real daemon, and addresses that answer as those services do, misleading
+//! answers included.
+
+use std::time::Duration;
+
+use forgebell::store::State;
+use serde_json::json;
+
+use crate::harness::daemon::Home;
+use crate::harness::payloads::{payload, with};
+use crate::harness::receiver::{Answer, Receiver};
+
+/// An integration of the project that `merge_request_open.json` comes from.
+fn integration(adapter: &str, settings: &str) -> String {
+    format!("[[integration]]\nproject = \"gitlabhq/gitlab-test\"\nadapter = \"{adapter}\"\n{settings}\n")
+}
+
+fn webhook(adapter: &str, url: &str) -> String {
+    integration(adapter, &format!("webhook = \"{url}\""))
+}
+
+fn merge_request(iid: i64) -> Vec<u8> {
+    with(&payload("merge_request_open.json"), |json| json["object_attributes"]["iid"] = json!(iid))
+}
+
+fn in_seconds(seconds: i64) -> String {
+    (forgebell::daemon::now().as_second() + seconds).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_hipchat_room_is_waited_for_and_other_rooms_are_not() {
+    let service = Receiver::start().await;
+    let room = |room: &str| {
+        let server = service.url("/");
+        integration(
+            "hipchat",
+            &format!(
+                "token = \"t0ken\"\nroom = \"{room}\"\nserver = \"{server}\"\ncolor = \"gray\"\nnotify = true"
+            ),
+        )
+    };
+    let elsewhere = room("42").replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
+    let home = Home::new(&(room("a/b c") + &elsewhere)).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    let flooded = Answer::status(429)
+        .header("x-floodcontrol-limit", "30")
+        .header("x-floodcontrol-remaining", "0")
+        .header("x-floodcontrol-reset", &in_seconds(4))
+        .header("x-ratelimit-remaining", "480")
+        .header("x-ratelimit-reset", &in_seconds(300));
+    let full = service.at("/v2/room/a%2Fb%20c/notification").answer_then(vec![flooded], Answer::status(204));
+    let other = service.at("/v2/room/42/notification").answer(Answer::status(204));
+    daemon.send("one", merge_request(1)).await;
+    full.wait_for(1).await;
+    daemon.send("two", payload("note_issue.json")).await;
+    daemon.send("three", merge_request(2)).await;
+    let delivered = home.until(State::Delivered, 3).await;
+    daemon.stop().await;
+    assert!(delivered.iter().all(|line| line.attempts == 1), "throttling costs no attempt: {delivered:?}");
+    let told = full.received();
+    assert_eq!(told.iter().map(|told| told.answered).collect::<Vec<_>>(), [Some(429), Some(204), Some(204)]);
+    assert!(other.received()[0].at < told[1].at, "the other room did not wait");
+    assert!(told[1].at - told[0].at >= Duration::from_secs(2), "the room's own limit was waited for");
+    assert_eq!(told[1].header("authorization"), Some("Bearer t0ken"));
+    assert_eq!(told[1].query, "", "the token is in no address");
+    let said = told[1].json();
+    assert_eq!((&said["color"], &said["notify"]), (&json!("gray"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hipchats_first_version_says_forbidden_and_means_later() {
+    let service = Receiver::start().await;
+    let too_fast = json!({ "error": { "code": 403, "type": "Forbidden", "message": "Rate limit exceeded" } });
+    let hook = service
+        .at("/v1/rooms/message")
+        .answer_then(vec![Answer::json(403, &too_fast)], Answer::json(200, &json!({ "status": "sent" })));
+    let settings =
+        format!("token = \"t0ken\"\nroom = \"dev\"\napi_version = \"v1\"\nserver = \"{}\"", service.url(""));
+    let home = Home::new(&integration("hipchat", &settings)).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    let delivered = home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    assert_eq!((delivered[0].attempts, hook.received().len()), (1, 2));
+    assert_eq!(hook.received()[1].header("content-type"), Some("application/x-www-form-urlencoded"));
+}
+
+/// Microsoft's connectors answer 200 to everything; what they do not mean by it stands in the body.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connectors_yes_is_a_no_where_its_body_says_so() {
+    let said = |status: u16| {
+        Answer::ok().body(format!(
+            "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {status} with ContextId tcid=0"
+        ))
+    };
+    let service = Receiver::start().await;
+    let hook = service
+        .at("/webhookb2/x/IncomingWebhook/y/z")
+        .answer_then(vec![said(429), said(503), Answer::ok().body("1"), said(413)], Answer::ok().body("1"));
+    let settings = format!("webhook = \"{}\"\nwebhook_kind = \"connector\"", hook.url());
+    let home = Home::new(&integration("microsoft-teams", &settings)).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    let delivered = home.until(State::Delivered, 1).await;
+    assert_eq!(hook.received().len(), 3, "{delivered:?}");
+    daemon.send("two", merge_request(2)).await;
+    let failed = home.until(State::Failed, 1).await;
+    daemon.stop().await;
+    assert_eq!(hook.received().len(), 4, "what is too large is too large the next time as well");
+    assert!(failed[0].last_note.as_deref().is_some_and(|note| note.contains("HTTP error 413")), "{failed:?}");
+    assert_eq!(hook.received()[0].json()["@type"], "MessageCard");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflows_address_is_called_as_it_was_given() {
+    // What another program would write differently is a part of the signature.
+    const QUERY: &str =
+        "api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=aB-3_~dE%2b5f*G(7)h%20I+9";
+    let service = Receiver::start().await;
+    let hook = service
+        .at("/workflows/0a1b/triggers/manual/paths/invoke")
+        .answer_then(vec![Answer::throttled(Duration::from_secs(1))], Answer::status(202));
+    let home = Home::new(&webhook("microsoft-teams", &format!("{}?{QUERY}", hook.url())));
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    let delivered = home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    assert_eq!(delivered[0].attempts, 1, "throttling costs no attempt");
+    let received = hook.received();
+    assert!(received.iter().all(|received| received.query == QUERY), "{}", received[0].query);
+    assert!(received[1].at - received[0].at >= Duration::from_secs(1));
+    assert_eq!(received[1].json()["attachments"][0]["content"]["type"], "AdaptiveCard");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mattermost_is_waited_for_in_its_own_units_and_its_proxys_page_is_no_yes() {
+    let service = Receiver::start().await;
+    let limited = Answer::status(429).header("x-ratelimit-reset", "2").body("limit exceeded");
+    let page = Answer::ok().header("content-type", "text/html").body("<html>Down for maintenance</html>");
+    let hook = service.at("/hooks/x").answer_then(vec![limited, page], Answer::ok().body("ok"));
+    let home = Home::new(&webhook("mattermost", &hook.url())).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    let received = hook.received();
+    assert_eq!(received.len(), 3);
+    let waited = received[1].at - received[0].at;
+    assert!((Duration::from_secs(2)..Duration::from_secs(60)).contains(&waited), "{waited:?}, not 2 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mattermost_that_takes_no_webhooks_is_waited_for_until_somebody_lets_it() {
+    let service = Receiver::start().await;
+    let off = json!({
+        "id": "web.incoming_webhook.disabled.app_error", "message": "Eingehende Webhooks sind deaktiviert.",
+        "detailed_error": "", "request_id": "x", "status_code": 501,
+    });
+    let wrong = service.at("/hooks/x").answer(Answer::json(501, &off));
+    let right = service.at("/hooks/y").answer(Answer::ok().body("ok"));
+    let home = Home::new(&webhook("mattermost", &wrong.url())).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    wrong.wait_for(1).await;
+    home.until(State::Waiting, 1).await;
+    home.provision(&webhook("mattermost", &right.url()));
+    daemon.reload().await.expect("the file is right");
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    assert_eq!(right.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slack_workflow_is_started_with_words_by_name() {
+    let service = Receiver::start().await;
+    let hook = service.at("/triggers/T0/1/x").answer_then(
+        vec![Answer::json(200, &json!({ "ok": false, "error": "rate_limited" }))],
+        Answer::json(200, &json!({ "ok": true })),
+    );
+    let home = Home::new(&webhook("slack", &hook.url())).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    daemon.send("one", merge_request(1)).await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    let received = hook.received();
+    assert_eq!(received.len(), 2, "a 200 that says no is a no");
+    let said = received[1].json();
+    assert!(said.as_object().is_some_and(|said| said.values().all(serde_json::Value::is_string)), "{said}");
+    assert_eq!(said["author"], "Administrator (root)");
+}
