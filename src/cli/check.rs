@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::pipeline::amqp;
 use crate::provision::{self, Level, Problem};
 use crate::store;
+use crate::store::seal::Keyring;
 use crate::wire::{self, Transport as _, Wire};
 
 #[derive(Debug, clap::Args)]
@@ -90,7 +91,7 @@ async fn look(config: &Config, options: &Options) -> Vec<Part> {
         configuration(config, options),
         integrations(config),
         way_out(&config.wire),
-        store(&config.store).await,
+        store(&config.store, Keyring::new(&config.secrets)).await,
         broker(&config.amqp).await,
         address(config.http.listen, &config.wire).await,
     ]
@@ -162,7 +163,7 @@ fn way_out(config: &wire::Config) -> Part {
     }
 }
 
-async fn store(config: &store::Config) -> Part {
+async fn store(config: &store::Config, keys: Keyring) -> Part {
     const NAME: &str = "store";
     let path = &config.path;
     if config.url.is_none() && !path.exists() {
@@ -179,8 +180,10 @@ async fn store(config: &store::Config) -> Part {
         };
     }
     let answers = async {
-        let store = state::open(config).await?;
+        let store = state::open_with(config, keys).await?;
         store.ping().await?;
+        // All that is configured, its secrets too: that their keys are at hand.
+        store.changes(0).await?;
         anyhow::Ok(())
     };
     match answers.await {
@@ -302,7 +305,7 @@ http           -       not looked at
         let path = folder.path().join("deep/down/forgebell.db");
         let options = [format!("store.path={}", path.display())];
         let config = Config::load(Sources::for_tests(&options)).unwrap();
-        let part = store(&config.store).await;
+        let part = store(&config.store, Keyring::none()).await;
         assert_eq!(part.state, PartState::Ok, "{part:?}");
         assert!(
             !path.exists() && folder.path().read_dir().unwrap().next().is_none(),

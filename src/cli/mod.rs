@@ -6,21 +6,25 @@
 
 mod adapters;
 mod apply;
+mod audit;
 mod check;
 mod deliveries;
 pub(crate) mod door;
 pub(crate) mod explain;
 mod export;
+mod migrate;
 mod options;
 mod pages;
 mod preview;
 pub(crate) mod publish;
 mod quarantine;
+mod rekey;
 mod secrets;
 mod send;
 mod serve;
 mod state;
 pub(crate) mod table;
+mod token;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -82,6 +86,16 @@ enum Command {
     Export(export::Args),
     /// Bring the store to what provisioning files say, as the API would
     Apply(apply::Args),
+    /// Make, list and revoke the tokens that open the API
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Look at who changed what
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Bring the store up to date without starting the daemon
+    Migrate(migrate::Args),
+    /// Seal all secrets in the store anew, with the present key
+    Rekey(rekey::Args),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -133,6 +147,10 @@ impl Cli {
             Command::Quarantine(command) => quarantine::run(command, options).await,
             Command::Export(args) => export::run(args, options).await,
             Command::Apply(args) => apply::run(args, options).await,
+            Command::Token(command) => token::run(command, options).await,
+            Command::Audit(command) => audit::run(command, options).await,
+            Command::Migrate(args) => migrate::run(&args, options).await,
+            Command::Rekey(args) => rekey::run(&args, options).await,
             Command::Completions(args) => pages::completions(&args),
             Command::Man(args) => pages::man(&args),
         }

@@ -112,7 +112,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 const NOT_THERE: &str = "there is no such number in quarantine";
 
 /// Does something with each, says what came of it, and fails if one of them did.
-async fn each(
+pub(super) async fn each(
     numbers: &[i64],
     as_json: bool,
     step: impl AsyncFn(i64) -> anyhow::Result<Result<String, String>>,

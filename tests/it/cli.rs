@@ -1,5 +1,7 @@
 //! The program itself, as a person or a script runs it: exit codes, what is printed, signals, and the demo.
 
+mod kept;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;

@@ -11,11 +11,12 @@ use super::{Heard, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
+use crate::store::registry::{AuditEntry, GroupName};
 use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
-    Origin, Outbox, Settled, StoreError,
+    Origin, Outbox, Registry, Settled, StoreError,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -28,6 +29,16 @@ fn node(name: &str) -> NodeId {
 
 fn lease(name: &str, now: Timestamp) -> Lease {
     Lease { node: node(name), until: now + SignedDuration::from_secs(60) }
+}
+
+fn audit() -> AuditEntry {
+    AuditEntry {
+        at: at(0),
+        who: "command line".to_owned(),
+        action: "group.create",
+        object: "group acme".to_owned(),
+        fields: Vec::new(),
+    }
 }
 
 async fn store() -> (Postgres, Secret) {
@@ -139,6 +150,8 @@ async fn nodes_hear_of_what_others_write() {
         assert_eq!(heard.recv().await, Some(Heard::Stored("hook".into())));
         assert!(other.push(&event("e2", "main"), at(0)).await.unwrap());
         assert_eq!(heard.recv().await, Some(Heard::Arrived));
+        other.put_group(None, "acme", audit()).await.unwrap();
+        assert_eq!(heard.recv().await, Some(Heard::Configured));
         stop.cancel();
     };
     let both = async { tokio::join!(listening, told_of).0 };
@@ -195,6 +208,30 @@ async fn a_schema_of_a_newer_program_is_left_alone() {
     let empty = Secret::new(database());
     let error = Postgres::open_shared(&empty, None, Keyring::none()).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("start its daemon once"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let (store, url) = store().await;
+    assert!(store.push(&event("e1", "main"), at(0)).await.unwrap());
+    let sql = "DROP TABLE registry, integrations, projects, groups, tokens, mutes, audit CASCADE";
+    store.writer.query(sql, &[]).await.unwrap();
+    store.writer.query("UPDATE schema_version SET version = 1", &[]).await.unwrap();
+    let error = Postgres::open_shared(&url, None, Keyring::none()).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("forgebell migrate"), "{error}");
+    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (1, 2));
+    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (2, 2));
+    let store = Postgres::open(&url, None, Keyring::none()).await.unwrap();
+    assert_eq!(store.depth(at(0)).await.unwrap().inbox, 1);
+    assert_eq!(store.changes(0).await.unwrap().revision, 0);
+}
+
+#[tokio::test]
+async fn a_path_that_postgresql_cannot_hold_loses_a_character() {
+    let (store, _) = store().await;
+    let group = store.put_group(None, "ac\0me", audit()).await.unwrap();
+    assert_eq!(group.path.as_deref(), Some("ac\u{fffd}me"));
+    assert_eq!(store.group(GroupName::Path("ac\0me".to_owned())).await.unwrap(), Some(group));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::{count, now, write};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::store::{DeliveryFilter, Ledger, StoreError};
+use crate::store::{DeliveryFilter, Ledger, Registry, StoreError};
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -64,6 +64,28 @@ fn a_command_does_not_bring_the_schema_up_to_date() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 0).unwrap();
     let error = Sqlite::open_shared(&path, Keyring::none()).unwrap_err().to_string();
     assert!(error.contains("start its daemon once"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+    let (_folder, path) = place();
+    let first = include_str!("../../migrations/0001_first.sql");
+    let header = "PRAGMA journal_mode = WAL; PRAGMA application_id = 0x4642656c; PRAGMA user_version = 1;";
+    let event = "INSERT INTO events (id, kind, subject, occurred_at, received_at, raw) VALUES ('e1', 'push', '', 0, 0, '{}');
+                 INSERT INTO inbox VALUES (1);";
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(&format!("{header}{first}{}", event.replace("'{}'", "x'7b7d'")))
+        .unwrap();
+    let error = Sqlite::open_shared(&path, Keyring::none()).unwrap_err().to_string();
+    assert!(error.contains("forgebell migrate"), "{error}");
+    assert_eq!(Sqlite::migrate(&path).unwrap(), (1, 2));
+    assert_eq!(Sqlite::migrate(&path).unwrap(), (2, 2));
+    let store = Sqlite::open(&path, Keyring::none()).unwrap();
+    assert_eq!(store.depth(now()).await.unwrap().inbox, 1);
+    assert_eq!(store.changes(0).await.unwrap().revision, 0);
+    let error = Sqlite::migrate(&path).unwrap_err().to_string();
+    assert!(error.contains("another forgebell works with"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod file;
 mod group;
+mod key;
 pub(super) mod plan;
 
 use std::path::Path;

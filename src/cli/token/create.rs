@@ -1,0 +1,249 @@
+//! `token create`: the one moment at which a token can be read.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::ArgGroup;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use serde_json::json;
+
+use super::super::{audit, complain, say, say_json};
+use super::{allows, place, token_json};
+use crate::config::Config;
+use crate::store::registry::{
+    Access, Corrected, GroupName, NewToken, Owner, ProjectCorrection, ProjectName, Right, StoredToken,
+};
+use crate::store::{Registry, Store, token};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    group(ArgGroup::new("reach").required(true)),
+    group(ArgGroup::new("right")),
+    after_help = "The token alone goes to standard output, what is said of it to standard error.\n\n\
+    For example:\n  \
+    forgebell token create --admin --name ada\n  \
+    TOKEN=$(forgebell token create --project acme/web --expires 90d)\n  \
+    forgebell token create --project 42 --ingest --name 'the forge'\n  \
+    forgebell token create --group acme --read-only --json"
+)]
+pub(in crate::cli) struct Args {
+    /// For everything: all projects, all groups, the defaults for everyone
+    #[arg(long, group = "reach")]
+    admin: bool,
+    /// For one project: its number, or the path of one that is known
+    #[arg(long, group = "reach", value_name = "ID|PATH")]
+    project: Option<String>,
+    /// For a group with all that is below it: its path
+    #[arg(long, group = "reach", value_name = "PATH")]
+    group: Option<String>,
+    /// It may look, and change nothing
+    #[arg(long, group = "right")]
+    read_only: bool,
+    /// It may hand in events, and nothing else
+    #[arg(long, group = "right")]
+    ingest: bool,
+    /// What it is called in lists and in the audit log
+    #[arg(long, value_name = "NAME", default_value = "unnamed", value_parser = name)]
+    name: String,
+    /// How long it opens anything: `90d`, `12h`. For ever, unless said otherwise
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    expires: Option<SignedDuration>,
+    /// Print JSON, the token in it
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    fn right(&self) -> Right {
+        match (self.read_only, self.ingest) {
+            (true, _) => Right::Read,
+            (_, true) => Right::Ingest,
+            _ => Right::Maintain,
+        }
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_name = !name.is_empty() && name.chars().count() <= 255 && !name.chars().any(char::is_control);
+    if is_name { Ok(name.to_owned()) } else { Err("a name has 1 to 255 letters, on one line".to_owned()) }
+}
+
+fn lifetime(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || "durations are written `90d`, `2w` or `12h`, and are above 0".to_owned();
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let lasting = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    if lasting.is_positive() { Ok(lasting) } else { Err(wrong()) }
+}
+
+pub(super) async fn run(
+    store: &dyn Store,
+    args: &Args,
+    config: &Config,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let expires_at = match args.expires {
+        None => None,
+        Some(lasting) => match now.checked_add(lasting) {
+            Ok(end) => Some(end),
+            Err(_) => bail!("--expires: nobody lives that long; without it the token opens for ever"),
+        },
+    };
+    let reach = reach(store, args, now).await?;
+    let place = place(store, reach).await?;
+    let secret = token::make()?;
+    let new = NewToken {
+        name: args.name.clone(),
+        hash: token::hash(secret.expose()),
+        access: Access { reach, right: args.right() },
+        expires_at,
+    };
+    let object = format!("token {} for {place}", args.name);
+    let note = audit::entry("token.create", object, &["name", "reach", "right", "expires_at"], now);
+    let made = store.create_token(new, note).await?;
+    if args.json {
+        let mut json = token_json(&made, &place, now);
+        json["token"] = json!(secret.expose());
+        say_json(&json)?;
+    } else {
+        say(secret.expose())?;
+        complain(&words(&made, &place, &format!("http://{}", config.http.listen)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What it is for. A place that is named so that there is no doubt of it is noted, if it was not known yet.
+async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<Owner> {
+    if let Some(project) = &args.project {
+        return project_of(store, project.trim().trim_matches('/'), now).await;
+    }
+    if let Some(group) = &args.group {
+        return group_of(store, group.trim().trim_matches('/')).await;
+    }
+    Ok(Owner::Instance)
+}
+
+async fn project_of(
+    store: &(impl Registry + ?Sized),
+    project: &str,
+    now: Timestamp,
+) -> anyhow::Result<Owner> {
+    // A project's path has a slash in it, so that a number is one.
+    let Ok(id) = project.parse::<i64>() else {
+        let Some(found) = store.project(ProjectName::Path(project.to_owned())).await? else {
+            bail!(
+                "no project {project} is known yet: they are learned from their events. Name it by its number, which \
+                 its page in the forge shows: --project 42"
+            );
+        };
+        return Ok(Owner::Project(found.id));
+    };
+    if id < 1 {
+        bail!("--project: {id} is no project's number");
+    }
+    if store.project(ProjectName::Number(id)).await?.is_none() {
+        let unknown = ProjectCorrection { id, path: None, corrected: Corrected::default() };
+        let note = audit::entry("project.create", format!("project {id}"), &[], now);
+        store.correct(unknown, note).await?;
+    }
+    Ok(Owner::Project(id))
+}
+
+async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Result<Owner> {
+    let Some(found) = store.group(GroupName::Path(group.to_owned())).await? else {
+        bail!(
+            "no group {group} is known yet: it is as soon as something is set for it \
+             (`PUT /api/v4/groups/{}/integrations/…`, with an admin's token)",
+            group.replace('/', "%2F")
+        );
+    };
+    Ok(Owner::Group(found.key))
+}
+
+/// What is said beside the token: what it may do, and how it is used.
+fn words(token: &StoredToken, place: &str, base: &str) -> String {
+    let end = token.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
+    let use_it = match (token.access.right, token.access.reach) {
+        (Right::Ingest, _) => format!("events go to {base}/events, with it as PRIVATE-TOKEN"),
+        (_, Owner::Project(id)) => example(base, &format!("projects/{id}/integrations")),
+        (_, Owner::Group(_)) => {
+            let path = place.strip_prefix("group ").unwrap_or(place).replace('/', "%2F");
+            example(base, &format!("groups/{path}/integrations"))
+        }
+        (_, Owner::Instance) => example(base, "integrations"),
+    };
+    let number = token.id;
+    let may = allows(token.access.right);
+    format!("token {number} may {may} {place}, {end}, and is shown this once; {use_it}")
+}
+
+fn example(base: &str, path: &str) -> String {
+    format!("try `curl -H \"PRIVATE-TOKEN: {}…\" {base}/api/v4/{path}`", token::PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(words: &[&str]) -> Result<Args, clap::Error> {
+        Line::try_parse_from([&["create"], words].concat()).map(|line| line.args)
+    }
+
+    #[test]
+    fn a_token_is_for_one_place_and_has_one_right() {
+        assert_eq!(parse(&["--admin"]).unwrap().right(), Right::Maintain);
+        assert_eq!(parse(&["--project", "42", "--read-only"]).unwrap().right(), Right::Read);
+        assert_eq!(parse(&["--group", "acme", "--ingest"]).unwrap().right(), Right::Ingest);
+        for wrong in [&[][..], &["--admin", "--project", "42"], &["--admin", "--ingest", "--read-only"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn lifetimes_are_written_as_people_do() {
+        assert_eq!(lifetime("90d").unwrap(), SignedDuration::from_hours(90 * 24));
+        assert_eq!(lifetime("2w").unwrap(), SignedDuration::from_hours(14 * 24));
+        assert_eq!(lifetime("12h").unwrap(), SignedDuration::from_hours(12));
+        for wrong in ["", "soon", "0d", "-1d", "1y"] {
+            assert!(lifetime(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_on_one_line() {
+        assert_eq!(name(" ci ").unwrap(), "ci");
+        for wrong in ["", " ", "a\nb", "\u{1b}[2J"] {
+            assert!(name(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_tells_how_to_use_it_and_not_the_token() {
+        let token = |reach, right| StoredToken {
+            id: 3,
+            name: "ci".to_owned(),
+            hash: [7; 32],
+            access: Access { reach, right },
+            expires_at: Some(Timestamp::from_second(1_770_000_000).unwrap()),
+            revoked_at: None,
+            revision: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        let said =
+            words(&token(Owner::Project(42), Right::Maintain), "project 42 (acme/web)", "http://bell:8090");
+        let expected = "token 3 may see and change project 42 (acme/web), until 2026-02-02T02:40:00Z, and is shown this \
+             once; try `curl -H \"PRIVATE-TOKEN: fbt-…\" http://bell:8090/api/v4/projects/42/integrations`";
+        assert_eq!(said, expected);
+        let door = StoredToken { expires_at: None, ..token(Owner::Instance, Right::Ingest) };
+        let said = words(&door, "everything", "http://bell:8090");
+        assert!(said.contains("for ever") && said.contains("http://bell:8090/events"), "{said}");
+    }
+}

@@ -1,0 +1,205 @@
+//! `token`: what opens the doors, and to whom.
+
+mod create;
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::options::Options;
+use super::quarantine::each;
+use super::table::{Table, age, cut};
+use super::{audit, say, say_json, state};
+use crate::daemon;
+use crate::store::registry::{GroupName, Owner, ProjectName, Right, StoredToken};
+use crate::store::{Registry, Store};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a token and print it, this once: only its digest is kept
+    Create(create::Args),
+    /// List tokens with what they open, those that are over too
+    List(ListArgs),
+    /// End the life of tokens
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RevokeArgs {
+    /// The tokens' numbers, as `token list` shows them
+    #[arg(value_name = "NUMBER", required = true)]
+    numbers: Vec<i64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
+    let config = options.config()?;
+    let store = state::open(&config.store).await?;
+    let now = daemon::now();
+    match command {
+        Command::Create(args) => create::run(&*store, &args, &config, now).await,
+        Command::List(args) => list(&*store, &args, now).await,
+        Command::Revoke(args) => {
+            each(&args.numbers, args.json, async |number| revoke(&*store, number, now).await).await
+        }
+    }
+}
+
+async fn list(store: &dyn Store, args: &ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+    let mut lines = Vec::new();
+    for token in store.tokens().await? {
+        let place = place(store, token.access.reach).await?;
+        lines.push((token, place));
+    }
+    if args.json {
+        say_json(&lines.iter().map(|(token, place)| token_json(token, place, now)).collect())?;
+    } else {
+        say(&table(&lines, now))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Result<Result<String, String>> {
+    let tokens = store.tokens().await?;
+    let Some(token) = tokens.iter().find(|token| token.id == number) else {
+        return Ok(Err("there is no such token".to_owned()));
+    };
+    let note = audit::entry("token.revoke", format!("token {} ({number})", token.name), &[], now);
+    let revoked = store.revoke_token(number, note).await?;
+    Ok(if revoked {
+        Ok(format!("{} opens nothing any more", token.name))
+    } else {
+        Err("it was over already".to_owned())
+    })
+}
+
+/// What a token reaches, in words: `project 42 (acme/web)`.
+async fn place(store: &(impl Registry + ?Sized), reach: Owner) -> anyhow::Result<String> {
+    Ok(match reach {
+        Owner::Instance => "everything".to_owned(),
+        Owner::Project(id) => {
+            let path = store.project(ProjectName::Number(id)).await?.and_then(|project| project.path);
+            path.map_or_else(|| format!("project {id}"), |path| format!("project {id} ({path})"))
+        }
+        Owner::Group(key) => {
+            let group = store.group(GroupName::Key(key)).await?;
+            match group.map(|group| (group.path, group.id)) {
+                Some((Some(path), _)) => format!("group {path}"),
+                Some((None, Some(id))) => format!("group {id}"),
+                _ => "a group that has no path any more".to_owned(),
+            }
+        }
+    })
+}
+
+/// `live`, or why not.
+fn standing(token: &StoredToken, now: Timestamp) -> &'static str {
+    match (token.revoked_at, token.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(end)) if end <= now => "expired",
+        _ => "live",
+    }
+}
+
+/// What a right allows, in words that go before a place.
+const fn allows(right: Right) -> &'static str {
+    match right {
+        Right::Maintain => "see and change",
+        Right::Read => "see",
+        Right::Ingest => "hand in events of",
+    }
+}
+
+fn table(lines: &[(StoredToken, String)], now: Timestamp) -> String {
+    if lines.is_empty() {
+        return "there are no tokens yet; `forgebell token create --admin` makes the first".to_owned();
+    }
+    let mut table = Table::new(["NUMBER", "NAME", "STATE", "MAY", "OF", "MADE", "ENDS"]);
+    for (token, place) in lines {
+        table.row([
+            token.id.to_string(),
+            cut(&token.name, 40),
+            standing(token, now).to_owned(),
+            token.access.right.word().to_owned(),
+            cut(place, 60),
+            age(token.created_at, now),
+            token.expires_at.map_or_else(|| "never".to_owned(), |end| age(end, now)),
+        ]);
+    }
+    table.to_string()
+}
+
+fn token_json(token: &StoredToken, place: &str, now: Timestamp) -> Json {
+    let (project, group) = match token.access.reach {
+        Owner::Instance => (None, None),
+        Owner::Project(id) => (Some(id), None),
+        Owner::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
+    };
+    json!({
+        "number": token.id,
+        "name": token.name,
+        "state": standing(token, now),
+        "right": token.access.right.word(),
+        "project": project,
+        "group": group,
+        "created_at": token.created_at.to_string(),
+        "expires_at": token.expires_at.map(|end| end.to_string()),
+        "revoked_at": token.revoked_at.map(|end| end.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::registry::Access;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_770_000_000 + seconds).unwrap()
+    }
+
+    fn token() -> StoredToken {
+        StoredToken {
+            id: 3,
+            name: "ci".to_owned(),
+            hash: [7; 32],
+            access: Access { reach: Owner::Project(42), right: Right::Read },
+            expires_at: Some(at(600)),
+            revoked_at: None,
+            revision: 1,
+            created_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_token_is_live_until_it_ends() {
+        assert_eq!(standing(&token(), at(599)), "live");
+        assert_eq!(standing(&token(), at(600)), "expired");
+        let revoked = StoredToken { revoked_at: Some(at(5)), ..token() };
+        assert_eq!(standing(&revoked, at(700)), "revoked");
+        assert_eq!(standing(&StoredToken { expires_at: None, ..token() }, at(700)), "live");
+    }
+
+    #[test]
+    fn the_list_tells_what_a_token_opens_and_never_its_digest() {
+        let line = (token(), "project 42 (acme/web)".to_owned());
+        let shown = table(std::slice::from_ref(&line), at(60));
+        assert!(
+            shown.contains("3       ci    live   read  project 42 (acme/web)  60 s ago  in 9 min"),
+            "{shown}"
+        );
+        let json = token_json(&line.0, &line.1, at(60));
+        assert_eq!((&json["project"], &json["state"]), (&json!(42), &json!("live")));
+        assert!(json.get("hash").is_none() && !json.to_string().contains("[7,7"), "{json}");
+        assert!(table(&[], at(0)).contains("token create --admin"));
+    }
+}
