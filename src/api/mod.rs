@@ -10,6 +10,7 @@ mod health;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod v4;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
