@@ -4,6 +4,7 @@
 //! GitLab sends them; [`health`] answers whether the process lives, whether it is ready, and what it counted. [`error`]
 //! has the one shape in which everything else is answered: JSON with a reason.
 
+mod caller;
 mod error;
 mod events;
 mod health;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
@@ -45,6 +47,9 @@ pub struct Config {
     pub webhook_token: Option<Secret>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
+    /// Reverse proxies whose word on who is calling counts.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What the doors open onto.

@@ -51,8 +51,8 @@ pub(in crate::api) enum Refusal {
     NotFound(Missing),
     NoSuchRoute,
     NoSuchMethod,
-    /// A file says what it wants to be set to.
-    Provisioned(String),
+    /// It can't be changed here, or not now.
+    Conflict(String),
     /// It changed after the moment in `If-Unmodified-Since`.
     Modified,
     /// It is understood, and can't be done.
@@ -102,7 +102,7 @@ impl Refusal {
             Self::InsufficientScope(_) | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Provisioned(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Modified => StatusCode::PRECONDITION_FAILED,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyTries(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -134,9 +134,7 @@ impl Refusal {
             Self::NotFound(what) => message(&format!("404 {} Not Found", what.word())),
             Self::NoSuchRoute => error("404 Not Found"),
             Self::NoSuchMethod => error("405 Not Allowed"),
-            Self::Provisioned(file) => {
-                message(&format!("409 Conflict: this integration is set up in {file}; change it there"))
-            }
+            Self::Conflict(why) => message(&format!("409 Conflict: {why}")),
             Self::Modified => message("412 Precondition Failed"),
             Self::Unprocessable(why) => message(why),
             Self::TooManyTries(_) => message("429 Too Many Requests"),
@@ -282,9 +280,9 @@ mod tests {
         assert_answer(Refusal::Modified, 412, json!({ "message": "412 Precondition Failed" })).await;
         let no_default = json!({ "message": "Default integration not found." });
         assert_answer(Refusal::NoDefault, 400, no_default).await;
-        let (status, _, body) = answer(Refusal::Provisioned("ops.toml".into())).await;
-        assert_eq!(status, 409);
-        assert!(body["message"].as_str().unwrap().contains("ops.toml"));
+        let conflict = Refusal::Conflict("it is configured in ops.toml".into());
+        let told = json!({ "message": "409 Conflict: it is configured in ops.toml" });
+        assert_answer(conflict, 409, told).await;
     }
 
     #[tokio::test]
