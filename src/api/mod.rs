@@ -8,6 +8,7 @@ mod caller;
 mod error;
 mod events;
 mod health;
+pub mod openapi;
 mod serve;
 #[cfg(test)]
 mod tests;

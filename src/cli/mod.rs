@@ -11,6 +11,7 @@ mod deliveries;
 pub(crate) mod door;
 pub(crate) mod explain;
 mod export;
+mod openapi;
 mod options;
 mod pages;
 mod preview;
@@ -82,6 +83,8 @@ enum Command {
     Export(export::Args),
     /// Bring the store to what provisioning files say, as the API would
     Apply(apply::Args),
+    /// Print the description of the REST API (OpenAPI 3.1)
+    Openapi(openapi::Args),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -133,6 +136,7 @@ impl Cli {
             Command::Quarantine(command) => quarantine::run(command, options).await,
             Command::Export(args) => export::run(args, options).await,
             Command::Apply(args) => apply::run(args, options).await,
+            Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => pages::completions(&args),
             Command::Man(args) => pages::man(&args),
         }

@@ -9,7 +9,7 @@ pub(super) const INERT: [&str; 2] = ["commit_events", "comment_on_event_enabled"
 
 /// GitLab's, in the order of its newest objects.
 /// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/api/entities/integration_basic.rb>.
-pub(super) const SHOWN: [&str; 15] = [
+pub(in crate::api) const SHOWN: [&str; 15] = [
     "commit_events",
     "push_events",
     "issues_events",
@@ -28,7 +28,7 @@ pub(super) const SHOWN: [&str; 15] = [
 ];
 
 /// Those that GitLab takes and does not show, or shows in its larger editions only: after all of GitLab's.
-pub(super) const SHOWN_LAST: [&str; 4] = [
+pub(in crate::api) const SHOWN_LAST: [&str; 4] = [
     "vulnerability_events",
     "group_mention_events",
     "group_confidential_mention_events",

@@ -3,9 +3,9 @@
 
 mod address;
 mod credentials;
-mod declared;
+pub(super) mod declared;
 mod failed_logins;
-mod flags;
+pub(super) mod flags;
 mod object;
 mod params;
 mod precondition;
