@@ -7,14 +7,14 @@
 //! of are kept, and have no effect.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::params::{Invalid, Param, Params};
 use super::refusal::Refusal;
 use crate::adapters::Entry;
+use crate::adapters::shared::{INERT_FLAGS, Part, shared_fields};
+use crate::catalog::Request;
 use crate::event::Trigger;
-use crate::provision::{Part, shared_fields};
-use crate::settings::{FieldError, Kind, Properties, Value};
+use crate::settings::{FieldError, Kind, Value};
 
 /// Follow the nearest default; `false` ends that.
 pub(in crate::api) const INHERIT: &str = "use_inherited_settings";
@@ -42,14 +42,6 @@ pub(in crate::api) enum What {
     Inheritance,
 }
 
-/// What a request asks to be set. What is not named stays as it is.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(in crate::api) struct Request {
-    pub(in crate::api) flags: BTreeMap<String, bool>,
-    pub(in crate::api) settings: Properties,
-    pub(in crate::api) use_inherited_settings: Option<bool>,
-}
-
 /// Every parameter that a `PUT` of this adapter takes.
 pub(in crate::api) fn declared(entry: &Entry) -> Vec<Declared> {
     let own = entry.fields.iter().map(|field| Declared {
@@ -74,7 +66,7 @@ pub(in crate::api) fn declared(entry: &Entry) -> Vec<Declared> {
     });
     let heard = heard.into_iter().map(|field| flag(field.name, field.help, field.default));
     let deaf = Trigger::ALL.into_iter().filter(|trigger| !entry.about.triggers.contains(*trigger));
-    let deaf = deaf.map(Trigger::flag).chain(super::flags::INERT);
+    let deaf = deaf.map(Trigger::flag).chain(INERT_FLAGS);
     let deaf = deaf.map(|name| flag(name.into(), "Kept, and without effect for this service.".into(), None));
     let inherit = Declared {
         name: INHERIT.into(),

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::event::Trigger;
 
-/// Flags that only Jira heeds.
-pub(super) const INERT: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
-
 /// GitLab's, in the order of its newest objects.
 /// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/api/entities/integration_basic.rb>.
 pub(in crate::api) const SHOWN: [&str; 15] = [
@@ -44,14 +41,15 @@ pub(super) fn is_on(set: &BTreeMap<String, bool>, flag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::shared::INERT_FLAGS;
 
     #[test]
     fn every_trigger_has_its_flag_shown_once() {
         let shown: Vec<&str> = SHOWN.into_iter().chain(SHOWN_LAST).collect();
-        for flag in Trigger::ALL.map(Trigger::flag).into_iter().chain(INERT) {
+        for flag in Trigger::ALL.map(Trigger::flag).into_iter().chain(INERT_FLAGS) {
             assert_eq!(shown.iter().filter(|name| **name == flag).count(), 1, "{flag}");
         }
-        assert_eq!(shown.len(), Trigger::ALL.len() + INERT.len());
+        assert_eq!(shown.len(), Trigger::ALL.len() + INERT_FLAGS.len());
     }
 
     #[test]
