@@ -4,12 +4,15 @@
 //! GitLab sends them; [`health`] answers whether the process lives, whether it is ready, and what it counted. [`error`]
 //! has the one shape in which everything else is answered: JSON with a reason.
 
+mod caller;
 mod error;
 mod events;
 mod health;
+pub mod openapi;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod v4;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
@@ -44,6 +48,9 @@ pub struct Config {
     pub webhook_token: Option<Secret>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
+    /// Reverse proxies whose word on who is calling counts.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What the doors open onto.

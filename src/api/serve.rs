@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+
+use super::caller::Peer;
 
 /// How long a caller may take over the head of a request, and how long a connection may idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,7 +44,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
             Some(ended) = connections.join_next() => {
@@ -48,7 +52,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                 continue;
             }
         };
-        connections.spawn(converse(stream, place, router.clone(), stop.clone()));
+        connections.spawn(converse(stream, peer, place, router.clone(), stop.clone()));
     }
     drop(listener);
     let farewell = async {
@@ -62,11 +66,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
     let place = Arc::clone(places).acquire_owned().await.expect("nobody closes this semaphore");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, address)) => return (stream, Peer(address), place),
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
@@ -82,13 +86,20 @@ fn is_the_callers(error: &io::Error) -> bool {
 }
 
 /// One connection, from its first request to its last.
-async fn converse(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    peer: Peer,
+    place: OwnedSemaphorePermit,
+    router: Router,
+    stop: CancellationToken,
+) {
     // Answers are small and whole: there is nothing to gather.
     let _ = stream.set_nodelay(true);
     let asked = AtomicBool::new(false);
     let answers = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(peer);
         answers.call(request)
     });
     let mut server = http1::Builder::new();

@@ -13,6 +13,7 @@ pub(crate) mod door;
 pub(crate) mod explain;
 mod export;
 mod migrate;
+mod openapi;
 mod options;
 mod pages;
 mod preview;
@@ -96,6 +97,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Seal all secrets in the store anew, with the present key
     Rekey(rekey::Args),
+    /// Print the description of the REST API (OpenAPI 3.1)
+    Openapi(openapi::Args),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -151,6 +154,7 @@ impl Cli {
             Command::Audit(command) => audit::run(command, options).await,
             Command::Migrate(args) => migrate::run(&args, options).await,
             Command::Rekey(args) => rekey::run(&args, options).await,
+            Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => pages::completions(&args),
             Command::Man(args) => pages::man(&args),
         }

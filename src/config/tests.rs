@@ -77,6 +77,7 @@ fn texts_are_read_as_what_the_setting_is() {
     ];
     let options = [
         "wire.allow_networks=10.0.0.0/8,fd00::/8",
+        "http.trusted_proxies=10.0.0.5/32",
         "wire.ca_file=/etc/ca.pem",
         "log.format=json",
         "provision.files=[\"/a, b.toml\"]",
@@ -89,6 +90,7 @@ fn texts_are_read_as_what_the_setting_is() {
     assert!((config.pace.scale - 2.0).abs() < f64::EPSILON);
     assert_eq!(config.patience["microsoft-teams"], Duration::from_secs(5400));
     assert_eq!(config.wire.allow_networks.len(), 2);
+    assert_eq!(config.http.trusted_proxies.len(), 1);
     assert_eq!(config.provision.files, [PathBuf::from("/a, b.toml")]);
     assert_eq!(config.wire.ca_file, Some(PathBuf::from("/etc/ca.pem")));
     assert_eq!(format!("{:?}", config.log.format), "Json");

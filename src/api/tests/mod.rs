@@ -157,6 +157,7 @@ fn config() -> Config {
         body_timeout: Duration::from_millis(300),
         webhook_token: Some(Secret::new(TOKEN)),
         metrics: true,
+        trusted_proxies: Vec::new(),
     }
 }
 

@@ -1,0 +1,111 @@
+//! The body of a `PUT`, adapter by adapter, read off what each declares.
+
+use serde_json::{Map, Value as Json};
+
+use super::model::{Body, Content, Ordered, Schema, Types};
+use crate::adapters::Entry;
+use crate::api::v4::declared::{Declared, LONGEST, What, declared};
+use crate::settings::Kind;
+
+/// The schema of booleans, as they are read.
+const TRUTH: &str = "Truth";
+/// What counts as true or false, in any case.
+const WORDS: &str = "^ *([Tt]([Rr][Uu][Ee])?|[Ff]([Aa][Ll][Ss][Ee])?|[Yy]([Ee][Ss])?|[Nn][Oo]?|[Oo][Nn]|[Oo][Ff][Ff]|[01])? *$";
+/// The same of a body.
+const KINDS: [&str; 3] = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
+
+/// `slack` → `SlackSettings`
+pub(super) fn schema_name(entry: &Entry) -> String {
+    let words = entry.about.slug.split('-').map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect::<String>()
+    });
+    format!("{}Settings", words.collect::<String>())
+}
+
+/// What a `PUT` of this adapter takes.
+pub(super) fn schema(entry: &Entry) -> Schema {
+    let declared = declared(entry);
+    let required = declared.iter().filter(|declared| declared.required).map(|declared| declared.name.clone());
+    Schema {
+        required: required.collect(),
+        properties: declared.iter().map(|declared| (declared.name.clone(), parameter(declared))).collect(),
+        ..Schema::of(&["object"]).saying(entry.about.summary)
+    }
+}
+
+/// What is sent is read leniently, and what is read leniently is documented so: numbers where texts are asked for,
+/// words where truths are, and null.
+fn parameter(declared: &Declared) -> Schema {
+    let example = declared.example.as_deref().map(|example| literal(declared.kind, example));
+    let default = declared.default.map(|default| literal(declared.kind, default));
+    let base = match declared.kind {
+        Kind::Bool => Schema::reference(TRUTH),
+        Kind::Integer => Schema {
+            any_of: vec![
+                Schema::integer(),
+                Schema { pattern: Some("^ *[-+]?[0-9]{1,18} *$|^ *$"), ..Schema::text() },
+                Schema::of(&["null"]),
+            ],
+            ..Schema::default()
+        },
+        Kind::Url | Kind::SecretUrl if declared.required => {
+            Schema { pattern: Some("^https?://[A-Za-z0-9]"), format: Some("uri"), ..Schema::text() }
+        }
+        Kind::Text | Kind::Secret | Kind::SecretUrl | Kind::Addresses | Kind::Url => Schema {
+            types: Types(&["string", "number", "boolean", "null"]),
+            max_length: Some(LONGEST),
+            ..Schema::default()
+        },
+    };
+    Schema {
+        description: declared.help.clone(),
+        write_only: declared.kind.is_secret(),
+        examples: example.into_iter().collect(),
+        default,
+        ..base
+    }
+}
+
+/// Schemas that settings have in common, for `components.schemas`.
+pub(super) fn schemas() -> [(&'static str, Schema); 1] {
+    [(TRUTH, truth())]
+}
+
+fn truth() -> Schema {
+    Schema {
+        description: "True or false, read as GitLab reads it. Blank and null say nothing.".into(),
+        any_of: vec![
+            Schema::boolean(),
+            Schema { pattern: Some(WORDS), ..Schema::text() },
+            Schema { one_of_values: vec![0.into(), 1.into()], ..Schema::default() },
+            Schema::of(&["null"]),
+        ],
+        ..Schema::default()
+    }
+}
+
+fn literal(kind: Kind, text: &str) -> Json {
+    match kind {
+        Kind::Bool => text.parse().map_or_else(|_| text.into(), Json::Bool),
+        Kind::Integer => text.parse::<i64>().map_or_else(|_| text.into(), Json::from),
+        _ => text.into(),
+    }
+}
+
+/// The body, with an example that is taken as it stands.
+pub(super) fn body(entry: &Entry) -> Body {
+    let schema = Schema::reference(&schema_name(entry));
+    let content = KINDS
+        .map(|kind| (kind, Content { schema: schema.clone(), example: Some(Json::Object(example(entry))) }));
+    Body { required: true, content: Ordered::from_iter(content), ..Body::default() }
+}
+
+/// The required settings, and a flag to show how these go.
+pub(super) fn example(entry: &Entry) -> Map<String, Json> {
+    let declared = declared(entry);
+    let required = declared.iter().filter(|declared| declared.required);
+    let flag = declared.iter().find(|declared| declared.what == What::Flag);
+    let value = |declared: &Declared| literal(declared.kind, declared.example.as_deref().unwrap_or("true"));
+    required.chain(flag).map(|declared| (declared.name.to_string(), value(declared))).collect()
+}

@@ -1,0 +1,67 @@
+//! The flags in an integration's object: all of them, for every adapter, as GitLab has them.
+
+use std::collections::BTreeMap;
+
+use crate::event::Trigger;
+
+/// GitLab's, in the order of its newest objects.
+/// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/api/entities/integration_basic.rb>.
+pub(in crate::api) const SHOWN: [&str; 15] = [
+    "commit_events",
+    "push_events",
+    "issues_events",
+    "incident_events",
+    "alert_events",
+    "confidential_issues_events",
+    "merge_requests_events",
+    "tag_push_events",
+    "deployment_events",
+    "note_events",
+    "confidential_note_events",
+    "pipeline_events",
+    "wiki_page_events",
+    "job_events",
+    "comment_on_event_enabled",
+];
+
+/// Those that GitLab takes and does not show, or shows in its larger editions only: after all of GitLab's.
+pub(in crate::api) const SHOWN_LAST: [&str; 4] = [
+    "vulnerability_events",
+    "group_mention_events",
+    "group_confidential_mention_events",
+    "archive_trace_events",
+];
+
+/// Whether a flag is on: as it was set, or as it is on a new integration.
+pub(super) fn is_on(set: &BTreeMap<String, bool>, flag: &str) -> bool {
+    let by_default = || Trigger::from_flag(flag).is_none_or(Trigger::on_by_default);
+    set.get(flag).copied().unwrap_or_else(by_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::shared::INERT_FLAGS;
+
+    #[test]
+    fn every_trigger_has_its_flag_shown_once() {
+        let shown: Vec<&str> = SHOWN.into_iter().chain(SHOWN_LAST).collect();
+        for flag in Trigger::ALL.map(Trigger::flag).into_iter().chain(INERT_FLAGS) {
+            assert_eq!(shown.iter().filter(|name| **name == flag).count(), 1, "{flag}");
+        }
+        assert_eq!(shown.len(), Trigger::ALL.len() + INERT_FLAGS.len());
+    }
+
+    #[test]
+    fn what_was_never_set_is_as_on_a_new_integration() {
+        let set = BTreeMap::from([("push_events".to_owned(), false)]);
+        assert!(!is_on(&set, "push_events"));
+        for on in ["issues_events", "job_events", "alert_events", "commit_events", "comment_on_event_enabled"]
+        {
+            assert!(is_on(&set, on), "{on}");
+        }
+        for off in ["deployment_events", "incident_events", "vulnerability_events", "archive_trace_events"] {
+            assert!(!is_on(&set, off), "{off}");
+        }
+    }
+}

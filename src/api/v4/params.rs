@@ -1,0 +1,181 @@
+//! What was sent with a request: its query and its body together, whichever of three kinds the body is.
+//!
+//! JSON, forms and multipart forms end up as the same [`Params`]: names with simple values. What is neither a simple
+//! value nor a list of such is known to have been there and is not kept, however deep or long it is, so that a request
+//! takes no more memory than its body does. Later ones of the same name go before earlier ones, the body's before the
+//! query's.
+
+mod form;
+mod json;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::FromRequest;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+
+use super::Refusal;
+use crate::settings::{Value, read_bool};
+
+/// The largest body that the API takes. Events have a door of their own, with its own limit.
+pub(in crate::api) const BODY_LIMIT: usize = 1024 * 1024;
+/// How many parameters one request may have, and how many items a list; far more than any integration has.
+const MOST: usize = 1000;
+
+/// One parameter's value.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Param {
+    Null,
+    Simple(Value),
+    List(Vec<String>),
+    /// An object, a list of lists, a file: nothing that any parameter takes.
+    Other,
+}
+
+/// A request's parameters.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(in crate::api) struct Params(BTreeMap<String, Param>);
+
+/// Among the values are tokens and webhooks: names alone are shown.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A parameter that is there and not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Invalid;
+
+impl Params {
+    /// The parameters in the part of an address after `?`.
+    pub(super) fn of_query(query: &str) -> Result<Self, Refusal> {
+        let mut params = Self::default();
+        form::read(query.as_bytes(), &mut params)?;
+        Ok(params)
+    }
+
+    /// Adds those in a body. A body of no kind is taken for a form, as by GitLab.
+    pub(super) async fn add_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), Refusal> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        let kind = headers.get(header::CONTENT_TYPE);
+        let kind = kind.map_or("application/x-www-form-urlencoded", |kind| kind.to_str().unwrap_or_default());
+        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/x-www-form-urlencoded" => form::read(&body, self),
+            "multipart/form-data" => form::read_multipart(kind, body, self).await,
+            json if json == "application/json" || json.ends_with("+json") => json::read(&body, self),
+            _ => Err(Refusal::UnsupportedType(essence.chars().take(60).collect())),
+        }
+    }
+
+    /// The text of a parameter; `None` where it was not sent, or is null.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Invalid> {
+        match self.get(name) {
+            None | Some(Param::Null) => Ok(None),
+            Some(Param::Simple(value)) => Ok(Some(value.as_text())),
+            Some(Param::List(_) | Param::Other) => Err(Invalid),
+        }
+    }
+
+    /// As [`Params::text`], with GitLab's leniency about what is true and false. Blank is as good as not sent.
+    pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, Invalid> {
+        match self.get(name) {
+            None | Some(Param::Null) => Ok(None),
+            Some(Param::Simple(value)) if is_blank(value) => Ok(None),
+            Some(Param::Simple(value)) => read_bool(value).map(Some).ok_or(Invalid),
+            Some(Param::List(_) | Param::Other) => Err(Invalid),
+        }
+    }
+
+    /// As [`Params::text`]. Blank is as good as not sent.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Invalid> {
+        match self.get(name) {
+            None | Some(Param::Null) => Ok(None),
+            Some(Param::Simple(value)) if is_blank(value) => Ok(None),
+            Some(Param::Simple(Value::Integer(number))) => Ok(Some(*number)),
+            Some(Param::Simple(Value::Text(text))) => text.trim().parse().map(Some).map_err(|_| Invalid),
+            Some(_) => Err(Invalid),
+        }
+    }
+
+    /// A list of texts, sent as one (`name[]=a&name[]=b`, `["a", "b"]`) or as a text with commas.
+    pub(super) fn list(&self, name: &str) -> Result<Option<Vec<String>>, Invalid> {
+        match self.get(name) {
+            None | Some(Param::Null) => Ok(None),
+            Some(Param::List(items)) => Ok(Some(items.clone())),
+            Some(Param::Simple(Value::Text(text))) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Ok(Some(items.map(str::to_owned).collect()))
+            }
+            Some(Param::Simple(_) | Param::Other) => Err(Invalid),
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Param> {
+        self.0.get(name)
+    }
+
+    /// Whether it was sent, blank or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn put(&mut self, name: String, value: Param) -> Result<(), Refusal> {
+        // PostgreSQL could not keep it, and no setting has a use for it.
+        let null = |text: &str| text.contains('\0');
+        let has_null = null(&name)
+            || match &value {
+                Param::Simple(Value::Text(text)) => null(text),
+                Param::List(items) => items.iter().any(|item| null(item)),
+                _ => false,
+            };
+        if has_null {
+            return Err(Refusal::Unreadable("a parameter holds a null byte".to_owned()));
+        }
+        if self.0.len() >= MOST && !self.0.contains_key(&name) {
+            return Err(too_many());
+        }
+        self.0.insert(name, value);
+        Ok(())
+    }
+}
+
+pub(super) fn is_blank(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.trim().is_empty())
+}
+
+fn too_many() -> Refusal {
+    Refusal::Unreadable(format!("there are more than {MOST} parameters"))
+}
+
+fn not_utf8() -> Refusal {
+    Refusal::Unreadable("the parameters are not valid UTF-8".to_owned())
+}
+
+/// A whole body, in its time and within its limit, which the router's layer sets to [`BODY_LIMIT`].
+pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> Result<Bytes, Refusal> {
+    let has_none = matches!(parts.method, Method::GET | Method::HEAD);
+    if has_none {
+        return Ok(Bytes::new());
+    }
+    let mut request = Request::new(body);
+    *request.headers_mut() = parts.headers.clone();
+    *request.extensions_mut() = parts.extensions.clone();
+    match tokio::time::timeout(patience, Bytes::from_request(request, &())).await {
+        Err(_) => Err(Refusal::TooSlow(patience)),
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Refusal::TooLarge(BODY_LIMIT))
+        }
+        Ok(Err(_)) => Err(Refusal::BrokenOff),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! `openapi`: the description of the REST API, as the daemon serves it.
+
+use std::process::ExitCode;
+
+use super::say;
+use crate::api::openapi::{document, page};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "For example:\n  \
+    forgebell openapi > forgebell.json\n  \
+    forgebell openapi --html > forgebell.html")]
+pub(super) struct Args {
+    /// Print the page for people instead
+    #[arg(long)]
+    html: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let document = document();
+    if args.html {
+        say(&page(&document))?;
+    } else {
+        say(&serde_json::to_string_pretty(&document)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
