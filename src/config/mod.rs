@@ -35,6 +35,7 @@ pub struct Config {
     pub log: crate::log::Config,
     pub http: crate::api::Config,
     pub amqp: crate::pipeline::amqp::Config,
+    pub commands: crate::pipeline::commands::Config,
     pub store: crate::store::Config,
     /// `[secrets]`: the keys that the store's secrets are sealed with.
     pub secrets: crate::store::seal::Config,
@@ -158,6 +159,7 @@ impl Config {
         let log = tree.section("log", rules::none);
         let http = tree.section("http", rules::http);
         let amqp = tree.section("amqp", rules::amqp);
+        let commands = tree.section("commands", rules::commands);
         let store = tree.section("store", rules::store);
         let secrets = tree.section("secrets", rules::none);
         let wire = tree.section("wire", rules::wire);
@@ -178,6 +180,7 @@ impl Config {
                 log: log?,
                 http: http?,
                 amqp: amqp?,
+                commands: commands?,
                 store: store?,
                 secrets: secrets?,
                 wire: Wire {

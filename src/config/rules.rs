@@ -8,6 +8,7 @@ use crate::adapters::installation::mail::Config as Mail;
 use crate::api::Config as Http;
 use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::Config as Amqp;
+use crate::pipeline::commands::Config as Commands;
 use crate::pipeline::retry::Config as Retry;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
@@ -66,6 +67,11 @@ pub(super) fn amqp(config: &Amqp) -> Vec<Problem> {
         (config.connect_timeout > NONE, "connect_timeout", ABOVE_0),
         (config.reconnect_max > NONE, "reconnect_max", ABOVE_0),
     ])
+}
+
+/// Whether there is a broker to publish to is `amqp`'s affair.
+pub(super) fn commands(config: &Commands) -> Vec<Problem> {
+    broken(&[(!config.exchange.is_empty(), "exchange", NAMED)])
 }
 
 pub(super) fn store(config: &Store) -> Vec<Problem> {

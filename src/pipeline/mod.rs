@@ -12,11 +12,15 @@
 //! - [`retry`] rules what follows from it: pure.
 //! - [`rehearsal`] is an attempt that somebody asked for, to see whether messages arrive, and that tells all it saw.
 //!
+//! [`publish`] and [`commands`] go the other way: events as a forge would publish them, and people's commands for the
+//! forge.
+//!
 //! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
 
 pub mod amqp;
 pub mod attempt;
 mod board;
+pub mod commands;
 pub mod deliver;
 pub mod dispatch;
 pub mod embedded;

@@ -10,6 +10,7 @@ mod object;
 mod params;
 mod precondition;
 mod refusal;
+mod slash;
 
 use params::Params;
 use refusal::Refusal;

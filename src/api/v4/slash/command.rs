@@ -31,7 +31,11 @@ impl Command {
         let first = words.next().unwrap_or("help").to_lowercase();
         let rest = words.collect::<Vec<_>>().join(" ");
         let alone = |command: Self| {
-            if rest.is_empty() { command } else { Self::Misspoken(format!("`{first}` stands alone: type `{first}`")) }
+            if rest.is_empty() {
+                command
+            } else {
+                Self::Misspoken(format!("`{first}` stands alone: type `{first}`"))
+            }
         };
         match first.as_str() {
             "help" => Self::Help,
@@ -51,7 +55,9 @@ fn mute(words: &str) -> Command {
     match duration {
         Some(duration) if (SHORTEST_MUTE..=LONGEST_MUTE).contains(&duration) => Command::Mute(duration),
         Some(_) => Command::Misspoken("a mute lasts from a minute to a week: type `mute 2h`".to_owned()),
-        None => Command::Misspoken("that is no duration: type `mute 30m`, `mute 2h` or `mute 1h 30m`".to_owned()),
+        None => {
+            Command::Misspoken("that is no duration: type `mute 30m`, `mute 2h` or `mute 1h 30m`".to_owned())
+        }
     }
 }
 

@@ -1,0 +1,205 @@
+//! What is answered to a command, in words that Slack and Mattermost both show as they are meant. Pure.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+/// Failures that a status tells of.
+pub(super) const FAILURES: usize = 5;
+/// Characters of a reason that a status shows.
+const REASON: usize = 120;
+
+/// Seen by who typed, and nobody else.
+pub(super) fn to_asker(text: &str) -> Json {
+    json!({ "response_type": "ephemeral", "text": text })
+}
+
+/// What a project sends, to one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) title: &'static str,
+    pub(super) active: bool,
+    /// Empty: the address's own channel.
+    pub(super) channels: Vec<String>,
+    /// Kinds of event, by name.
+    pub(super) hears_of: Vec<&'static str>,
+    pub(super) inherited: bool,
+}
+
+/// A delivery that was given up, or that does not get through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) at: Timestamp,
+    pub(super) title: &'static str,
+    pub(super) target: String,
+    pub(super) subject: String,
+    pub(super) reason: String,
+    /// It is tried again.
+    pub(super) waits: bool,
+}
+
+/// A channel that is muted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Muted {
+    pub(super) channel: String,
+    pub(super) until: Timestamp,
+    pub(super) by: String,
+}
+
+pub(super) fn help(command: &str, forge_hears: bool) -> String {
+    let mut text = format!(
+        "*{0}* tells of this project's notifications:\n\
+         • `{0} status`: what is sent where, and what failed lately\n\
+         • `{0} mute 1h`: nothing more in this channel for an hour; any time up to a week will do\n\
+         • `{0} unmute`: everything again\n\
+         • `{0} test`: a test message to this channel",
+        plain(command)
+    );
+    if forge_hears {
+        text.push_str("\nWhatever else you type goes to the forge.");
+    }
+    text
+}
+
+pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted: &[Muted]) -> String {
+    let mut text = String::new();
+    if lines.is_empty() {
+        let _ = writeln!(text, "{} sends nothing to anybody.", plain(project));
+    } else {
+        let _ = writeln!(text, "*{}* sends:", plain(project));
+    }
+    for line in lines {
+        let where_to = match line.channels.as_slice() {
+            [] => String::new(),
+            channels => format!(" to {}", plain(&channels.join(", "))),
+        };
+        let inherited = if line.inherited { " (as set for its group or for everyone)" } else { "" };
+        let what =
+            if line.active { line.hears_of.join(", ").replace('_', " ") } else { "switched off".to_owned() };
+        let _ = writeln!(text, "• {}{where_to}{inherited}: {what}", line.title);
+    }
+    for muted in muted {
+        let until = moment(muted.until);
+        let _ = writeln!(text, "Muted until {until} in {}, by {}.", plain(&muted.channel), plain(&muted.by));
+    }
+    if failures.is_empty() {
+        text.push_str("Nothing failed lately.");
+        return text;
+    }
+    text.push_str("Failed lately:\n");
+    for failure in failures.iter().take(FAILURES) {
+        let fate = if failure.waits { "tried again" } else { "given up" };
+        let target =
+            if failure.target.is_empty() { String::new() } else { format!(" {}", plain(&failure.target)) };
+        let _ = writeln!(
+            text,
+            "• {}, {}{target}, {}: {} ({fate})",
+            moment(failure.at),
+            failure.title,
+            plain(&failure.subject),
+            cut(&plain(&failure.reason))
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+pub(super) fn muted(channel: &str, service: &str, until: Timestamp, command: &str) -> String {
+    let command = plain(command);
+    format!(
+        "{service} of this project stay away from {} until {}. `{command} unmute` ends that.",
+        plain(channel),
+        moment(until)
+    )
+}
+
+pub(super) fn unmuted(channel: &str, was_muted: bool) -> String {
+    let channel = plain(channel);
+    if was_muted { format!("{channel} hears everything again.") } else { format!("{channel} was not muted.") }
+}
+
+/// `2026-11-25 14:05 UTC`
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= REASON {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(REASON - 1).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Words of others, on one line, that mention nobody and format nothing.
+fn plain(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let harmless = line.chars().filter(|letter| !letter.is_control()).flat_map(|letter| match letter {
+        '&' => "&amp;".chars().collect::<Vec<_>>(),
+        '<' => "&lt;".chars().collect(),
+        '>' => "&gt;".chars().collect(),
+        '*' | '_' | '~' | '`' => vec!['\u{200b}', letter],
+        // A zero-width space behind it keeps `@channel` from calling everybody.
+        '@' => vec!['@', '\u{200b}'],
+        other => vec![other],
+    });
+    harmless.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::constant(1_768_469_400, 0);
+
+    fn slack() -> Line {
+        Line {
+            title: "Slack notifications",
+            active: true,
+            channels: vec!["#ops".to_owned(), "#dev".to_owned()],
+            hears_of: vec!["push", "tag_push"],
+            inherited: false,
+        }
+    }
+
+    #[test]
+    fn a_status_says_what_goes_where_and_what_failed() {
+        let failure = Failure {
+            at: AT,
+            title: "Slack notifications",
+            target: "#ops".to_owned(),
+            subject: "merge_request:1".to_owned(),
+            reason: "answered 404: no_service".to_owned(),
+            waits: false,
+        };
+        let muted = Muted { channel: "#dev".to_owned(), until: AT, by: "@ada".to_owned() };
+        let off = Line { active: false, channels: Vec::new(), inherited: true, ..slack() };
+        let text = status("acme/rocket", &[slack(), off], &[failure], &[muted]).replace('\u{200b}', "");
+        assert_eq!(
+            text,
+            "*acme/rocket* sends:\n\
+             • Slack notifications to #ops, #dev: push, tag push\n\
+             • Slack notifications (as set for its group or for everyone): switched off\n\
+             Muted until 2026-01-15 09:30 UTC in #dev, by @ada.\n\
+             Failed lately:\n\
+             • 2026-01-15 09:30 UTC, Slack notifications #ops, merge_request:1: answered 404: no_service (given up)"
+        );
+    }
+
+    #[test]
+    fn nothing_is_told_as_nothing() {
+        assert_eq!(
+            status("acme/rocket", &[], &[], &[]),
+            "acme/rocket sends nothing to anybody.\nNothing failed lately."
+        );
+    }
+
+    #[test]
+    fn what_others_wrote_calls_nobody_and_formats_nothing() {
+        let text = plain("<!channel> @here *bold* `code` a\nb\u{7}");
+        assert!(!text.contains("<!") && !text.contains("@here") && !text.contains('\n'), "{text:?}");
+        assert_eq!(text.replace('\u{200b}', ""), "&lt;!channel&gt; @here *bold* `code` a b");
+        assert!(cut(&"x".repeat(500)).chars().count() <= REASON);
+    }
+}
