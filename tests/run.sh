@@ -15,7 +15,8 @@ if ! has cargo; then
 fi
 
 # What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node and a private PostgreSQL,
-# promtool to check the metrics with, irkerd and an IRC server, a mail server, and Node with a browser for other people's renderers.
+# promtool to check the metrics with, irkerd and an IRC server, a mail server, Node with a browser for other people's
+# renderers, and Python and curl for the API's clients.
 missing=()
 has cc || missing+=(build-essential)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
@@ -28,6 +29,8 @@ has chromium || missing+=(chromium)
 has node || missing+=(nodejs)
 has python3 || missing+=(python3)
 has npm || missing+=(npm)
+has curl || missing+=(curl)
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 
 # In a subshell, so that its trap is done when it is.
 install_missing() (
@@ -51,6 +54,15 @@ install_missing() (
 
 step "test tooling: the npm packages of tests/node"
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
+
+step "test tooling: the Python packages of tests/python"
+made=target/python/made-of
+if ! cmp -s tests/python/requirements.txt "$made"; then
+  rm -rf target/python
+  python3 -m venv target/python
+  target/python/bin/pip install --quiet --disable-pip-version-check --requirement tests/python/requirements.txt
+  cp tests/python/requirements.txt "$made"
+fi
 
 step "formatting: cargo fmt --check"
 cargo fmt --check

@@ -3,6 +3,7 @@
 //! * [`daemon`]: the daemon itself, in this process, with a home of its own that survives it.
 //! * [`forge`]: sends events to it, over HTTP or through the shared broker.
 //! * [`postgres`]: a private PostgreSQL, a database for each who asks.
+//! * [`python`]: other people's clients of the API.
 //! * [`rabbit`]: a private `RabbitMQ` node; it can lose its power, freeze and come back with its data.
 //! * [`receiver`]: the service that is told of things: an HTTP server that records every request and answers by script.
 //! * [`irc`]: an IRC server, the real irkerd, and a person who listens.
@@ -23,6 +24,7 @@ pub mod payloads;
 pub mod ports;
 pub mod postgres;
 pub mod proxy;
+pub mod python;
 pub mod rabbit;
 pub mod receiver;
 pub mod wait;
