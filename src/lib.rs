@@ -30,7 +30,7 @@
 //! | [`call`] | requests, answers, failures: data | `digest` |
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules, `digest` |
 //! | [`wire`] | how it gets out: the guard, the pace, HTTP, mail, bare TCP | `call`, `settings`' secrets |
-//! | [`store`] | what must survive: inbox, outbox, quarantine, ledger; in SQLite or PostgreSQL | `event`, `integration`, `call`, `settings`' secrets |
+//! | [`store`] | what must survive: inbox, outbox, quarantine, ledger, and what people configured; in SQLite or PostgreSQL | `event`, `integration`, `call`, `settings`' values and secrets |
 //! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `store`'s snapshot, `digest` |
 //! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
 //! | [`api`] | the doors: events in, health and metrics out | all above but `wire`'s insides |
