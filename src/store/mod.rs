@@ -64,7 +64,7 @@ pub struct Config {
     /// Certificates of a private authority (PEM) for the database, trusted beside the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The SQLite file. Its folder is made where it is missing; `.lock`, `-wal` and `-shm` lie beside it.
+    /// The SQLite file. Its folder is made where it is missing; `.lock`, `.key`, `-wal` and `-shm` lie beside it.
     pub path: PathBuf,
     /// How long deliveries that arrived, or were cancelled, are kept for people to look at. For as long, a repeat of
     /// their event is recognised.

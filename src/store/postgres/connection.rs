@@ -31,6 +31,18 @@ struct Live {
     driver: tokio::task::JoinHandle<()>,
 }
 
+impl Live {
+    async fn ask(&mut self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
+        let statement = if let Some(statement) = self.statements.get(sql) {
+            statement.clone()
+        } else {
+            let statement = self.client.prepare(sql).await.map_err(|error| failed(&error))?;
+            self.statements.entry(sql).or_insert(statement).clone()
+        };
+        self.client.query(&statement, values).await.map_err(|error| failed(&error))
+    }
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         self.driver.abort();
@@ -67,33 +79,25 @@ impl Connection {
         &self,
         questions: [(&'static str, Values<'_>); N],
     ) -> Result<[Vec<Row>; N]> {
-        let mut live = self.live.lock().await;
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let mut slot = self.live.lock().await;
         let asking = async {
-            const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-            self.obtain(&mut live)
-                .await?
-                .client
-                .batch_execute(BEGIN)
-                .await
-                .map_err(|error| failed(&error))?;
+            self.obtain(&mut slot).await?;
+            // Out of its place: if anything goes wrong, or the caller goes away, the open transaction goes with its
+            // connection, and the next one begins afresh.
+            let mut live = slot.take().ok_or_else(missing)?;
+            live.client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
             let mut answers = [const { Vec::new() }; N];
             for (answer, (sql, values)) in answers.iter_mut().zip(questions) {
-                *answer = self.ask(&mut live, sql, values).await?;
+                *answer = live.ask(sql, values).await?;
             }
-            self.obtain(&mut live)
-                .await?
-                .client
-                .batch_execute("COMMIT")
-                .await
-                .map_err(|error| failed(&error))?;
-            Ok(answers)
+            live.client.batch_execute("COMMIT").await.map_err(|error| failed(&error))?;
+            Ok((live, answers))
         };
-        let ended = tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(silent()));
-        if ended.is_err() {
-            // The transaction may be open still: it goes with its connection.
-            *live = None;
-        }
-        ended
+        let (live, answers) =
+            tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(silent()))?;
+        *slot = Some(live);
+        Ok(answers)
     }
 
     /// Several statements, for the schema.
@@ -111,21 +115,14 @@ impl Connection {
     }
 
     async fn ask(&self, live: &mut Option<Live>, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
-        let Live { client, statements, .. } = self.obtain(live).await?;
-        let statement = if let Some(statement) = statements.get(sql) {
-            statement.clone()
-        } else {
-            let statement = client.prepare(sql).await.map_err(|error| failed(&error))?;
-            statements.entry(sql).or_insert(statement).clone()
-        };
-        client.query(&statement, values).await.map_err(|error| failed(&error))
+        self.obtain(live).await?.ask(sql, values).await
     }
 
     async fn obtain<'l>(&self, live: &'l mut Option<Live>) -> Result<&'l mut Live> {
         if live.as_ref().is_none_or(|live| live.client.is_closed()) {
             *live = Some(self.connect().await?);
         }
-        live.as_mut().ok_or_else(|| StoreError::Broken("a bug of ours: no connection".to_owned()))
+        live.as_mut().ok_or_else(missing)
     }
 
     async fn connect(&self) -> Result<Live> {
@@ -141,6 +138,10 @@ impl Connection {
         live.client.batch_execute(super::schema::SESSION).await.map_err(|error| failed(&error))?;
         Ok(live)
     }
+}
+
+fn missing() -> StoreError {
+    StoreError::Broken("a bug of ours: no connection".to_owned())
 }
 
 pub(super) fn silent() -> StoreError {

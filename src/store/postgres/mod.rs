@@ -1,14 +1,14 @@
 //! The store in PostgreSQL: for several nodes, or where there is a database that is looked after already.
 //!
 //! What changes something is a function of the database (`functions.sql`, `registry.sql`): one transaction and one journey
-//! each, one after another under one lock, as SQLite's writer has it. Which node works a destination is a row too (`workers`), so that
-//! pace, which is kept in memory, has one keeper. [`connection`] comes back after an outage; until then every call
-//! answers that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] put batches into arrays and rows into
+//! each, one after another under one lock, as SQLite's writer has it. Which node works a destination is a row too
+//! (`workers`), so that pace, which is kept in memory, has one keeper. [`connection`] comes back after an outage; until
+//! then every call answers that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] put batches into arrays and rows into
 //! values.
 //!
 //! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
 //! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
-//! event handed in again is answered as known. Rows that were leased by such a call are nobody's work: nobody renews
+//! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by such a call are nobody's work: nobody renews
 //! them, and they are found again when the lease has lapsed.
 //!
 //! Sessions are set up once for each connection, so that a pooler which shares them out by transaction won't do.

@@ -227,6 +227,21 @@ async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_
 }
 
 #[tokio::test]
+async fn a_question_that_is_given_up_midway_leaves_the_next_one_a_moment_of_its_own() {
+    let (store, url) = store().await;
+    let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
+    store.put_group(None, "acme", audit()).await.unwrap();
+    let mut given_up = 0;
+    for n in 0..40 {
+        let asking = store.changes(0);
+        given_up += usize::from(tokio::time::timeout(Duration::from_micros(n * 50), asking).await.is_err());
+        assert!(other.push(&event(&format!("e{n}"), "main"), at(0)).await.unwrap());
+        assert_eq!(store.peek(0, 100).await.unwrap().len() as u64, n + 1);
+    }
+    assert!(given_up > 0, "nobody gave up");
+}
+
+#[tokio::test]
 async fn a_path_that_postgresql_cannot_hold_loses_a_character() {
     let (store, _) = store().await;
     let group = store.put_group(None, "ac\0me", audit()).await.unwrap();

@@ -21,7 +21,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
     ("message", Uses::Only(&["event"])),
     ("integration", Uses::Only(&["event", "settings"])),
     ("adapters", Uses::Only(&["event", "message", "settings", "call", "integration", "digest"])),
-    ("store", Uses::Only(&["event", "integration", "call", "settings"])), // beside secrets, its tests have settings
+    ("store", Uses::Only(&["event", "integration", "call", "settings"])),
     ("wire", Uses::Only(&["call", "settings::Secret"])),
     ("pipeline", Uses::Only(UP_TO_WIRE)),
     ("api", Uses::Only(UP_TO_PIPELINE)),
@@ -103,6 +103,7 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     ),
     (&["rusqlite::", "sqlx::", "tokio_postgres::"], Home::Only(&["store"]), "the store knows the database"),
     (&["lapin::"], Home::Only(&["pipeline", "cli", "demo"]), "the broker is a source"),
+    (&["ring::"], Home::Only(&["store/seal"]), "keys, and what nobody may guess, come from one file"),
     (&["governor::"], Home::Only(&["wire"]), "the wire keeps the pace"),
     (&["backoff::"], Home::Only(&["pipeline/retry"]), "unmaintained, so one file must be able to replace it"),
     (
