@@ -21,4 +21,5 @@ mod mail;
 mod nodes;
 mod observability;
 mod pipeline;
+mod rest;
 mod services;

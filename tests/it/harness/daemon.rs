@@ -11,9 +11,10 @@ use forgebell::config::{Config, Sources};
 use forgebell::daemon::{self, ReloadRequest};
 use forgebell::settings::Secret;
 use forgebell::store::postgres::Postgres;
+use forgebell::store::registry::{Access, AuditEntry, NewToken, Owner, Right};
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
-use forgebell::store::{DeliveryDetail, DeliveryFilter, DeliveryLine, Quarantined, State, Store};
+use forgebell::store::{DeliveryDetail, DeliveryFilter, DeliveryLine, Quarantined, State, Store, token};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -154,6 +155,26 @@ impl Home {
         }
     }
 
+    /// A token for the API, made as `forgebell token create` makes one.
+    pub async fn token(&self, reach: Owner, right: Right) -> String {
+        let token = token::make().expect("the system has randomness");
+        let row = NewToken {
+            name: "test".to_owned(),
+            hash: token::hash(token.expose()),
+            access: Access { reach, right },
+            expires_at: None,
+        };
+        let audit = AuditEntry {
+            at: daemon::now(),
+            who: "test".to_owned(),
+            action: "token.create",
+            object: "token test".to_owned(),
+            fields: Vec::new(),
+        };
+        self.ledger().await.create_token(row, audit).await.expect("the store takes a token");
+        token.expose().to_owned()
+    }
+
     pub async fn deliveries(&self, state: Option<State>) -> Vec<DeliveryLine> {
         let filter = DeliveryFilter { state, limit: 100_000, ..DeliveryFilter::default() };
         self.ledger().await.deliveries(filter).await.expect("the ledger can be read")
@@ -202,6 +223,11 @@ impl Daemon {
             ended = &mut end => panic!("the daemon did not start: {:#}", ended.expect("it does not panic").unwrap_err()),
         }
         self.end = Some(end);
+    }
+
+    /// Where its doors are.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Asks for a page; `None` where nobody answers.

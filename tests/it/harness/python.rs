@@ -33,6 +33,10 @@ pub async fn run(name: &str, arguments: &[&str]) -> String {
     let output = output.expect("it ends in time").expect("it can be started");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name} {arguments:?} ended with {}\n{said}\n{complained}", output.status);
+    assert!(
+        output.status.success(),
+        "{name} {arguments:?} ended with {}\n{said}\n{complained}",
+        output.status
+    );
     said
 }

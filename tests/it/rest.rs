@@ -1,0 +1,159 @@
+//! GitLab's Integrations API, as people's own clients speak to it: python-gitlab, curl, and a tester that is driven by
+//! the description that the daemon serves of itself.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use forgebell::store::registry::{Owner, Right};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::harness::daemon::{Daemon, Home};
+use crate::harness::payloads::{payload, with};
+use crate::harness::python;
+use crate::harness::receiver::Receiver;
+use crate::harness::wait::eventually;
+
+/// Somebody with a token.
+pub struct Caller {
+    base: String,
+    token: String,
+    client: reqwest::Client,
+}
+
+impl Caller {
+    pub fn new(daemon: &Daemon, token: String) -> Self {
+        let base = format!("{}/api/v4", daemon.base());
+        Self { base, token, client: crate::harness::client() }
+    }
+
+    /// Asks; the answer's status, and its body as JSON (null where it is empty).
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().expect("a method");
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        request = request.header("private-token", &self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.expect("the daemon answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("it answers to the end");
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") };
+        (status, body)
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.ask("PUT", path, Some(body)).await;
+        assert_eq!(status, 200, "PUT {path}: {answer}");
+        answer
+    }
+}
+
+async fn administered(home: &Home) -> (Daemon, Caller) {
+    let daemon = home.start().await;
+    let token = home.token(Owner::Instance, Right::Maintain).await;
+    let admin = Caller::new(&daemon, token);
+    eventually("the daemon knows the token", Duration::from_secs(20), async || {
+        (admin.ask("GET", "/projects", None).await.0 == 200).then_some(())
+    })
+    .await;
+    (daemon, admin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_gitlab_finds_a_gitlab() {
+    let home = Home::new("");
+    let (daemon, admin) = administered(&home).await;
+    admin.put("/projects/42", json!({})).await;
+    let arguments = [daemon.base(), &admin.token, "https://hooks.slack.com/services/T0/B0/s3cret"];
+    let said = python::script("integrations.py", &arguments).await;
+    assert!(said.ends_with("done\n"), "{said}");
+    daemon.stop().await;
+}
+
+/// curl as GitLab's pages show it, with its output as JSON.
+async fn curl(arguments: &[&str]) -> Value {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--noproxy", "*"]).args(arguments).stdin(Stdio::null());
+    let output = command.output().await.expect("curl can be started");
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "curl {arguments:?}: {complained}");
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_commands_lead_from_nothing_to_a_channel_that_hears_of_pushes() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like("/services/T0/B0/hook");
+    let home = Home::new("");
+    let daemon = home.start().await;
+    let token = home.token(Owner::Instance, Right::Maintain).await;
+    let header = format!("PRIVATE-TOKEN: {token}");
+    let url = format!("{}/api/v4/projects/42/integrations/slack", daemon.base());
+    let webhook = format!("webhook={}", service.url("/services/T0/B0/hook"));
+    // Nobody has heard of project 42 yet: whoever may do everything may name it.
+    let put = [
+        "--request",
+        "PUT",
+        "--header",
+        &header,
+        "--data-urlencode",
+        &webhook,
+        "--data",
+        "channel=#ops",
+        &url,
+    ];
+    let set = eventually("the token is known", Duration::from_secs(20), async || {
+        Some(curl(&put).await).filter(|answer| answer["slug"] == "slack")
+    })
+    .await;
+    assert_eq!(set["properties"]["channel"], "#ops");
+    let push = with(&payload("push.json"), |json| {
+        json["project"]["id"] = json!(42);
+        json["project_id"] = json!(42);
+        json["ref"] = json!("refs/heads/main");
+        json["project"]["default_branch"] = json!("main");
+    });
+    assert_eq!(daemon.send("first", push).await.0, 202);
+    let heard = hook.wait_for(1).await;
+    assert!(heard[0].text().contains("pushed"), "{}", heard[0].text());
+    // A form as a browser sends it, a bearer's token, the old name, and a path instead of a number.
+    let bearer = format!("Authorization: Bearer {token}");
+    let services = format!("{}/api/v4/projects/42/services/slack", daemon.base());
+    let form =
+        ["--request", "PUT", "--header", &bearer, "--form", &webhook, "--form", "push_events=off", &services];
+    assert_eq!(curl(&form).await["push_events"], false);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_the_description_allows_meets_an_answer_that_it_does_not_know() {
+    let home = Home::new("").with(&["http.login_failures=1000000"]);
+    let (daemon, admin) = administered(&home).await;
+    admin.put("/projects/42", json!({ "path_with_namespace": "acme/rocket" })).await;
+    let webhook = json!({ "webhook": "https://hooks.slack.com/services/T0/B0/s3cret" });
+    admin.put("/projects/42/integrations/slack", webhook).await;
+    let header = format!("PRIVATE-TOKEN: {}", admin.token);
+    let description = format!("{}/api/v4/openapi.json", daemon.base());
+    python::run(
+        "schemathesis",
+        &[
+            "run",
+            &description,
+            "--header",
+            &header,
+            // A test is a real attempt, and what is made up here leads anywhere.
+            "--exclude-path-regex",
+            "/test$",
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+            "--max-examples",
+            "10",
+            "--seed",
+            "20260115",
+            "--no-color",
+        ],
+    )
+    .await;
+    daemon.stop().await;
+}
