@@ -23,3 +23,4 @@ mod observability;
 mod pipeline;
 mod rest;
 mod services;
+mod slash;

@@ -49,7 +49,7 @@ impl Caller {
     }
 }
 
-async fn administered(home: &Home) -> (Daemon, Caller) {
+pub async fn administered(home: &Home) -> (Daemon, Caller) {
     let daemon = home.start().await;
     let token = home.token(Owner::Instance, Right::Maintain).await;
     let admin = Caller::new(&daemon, token);
