@@ -13,8 +13,8 @@ use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::{say, say_json, state};
 use crate::daemon;
-use crate::pipeline::quarantine::{Again, again};
 use crate::event::EventId;
+use crate::pipeline::quarantine::{Again, again};
 use crate::store::{Inbox, Quarantine, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]
@@ -149,7 +149,9 @@ async fn retry<S: Inbox + Quarantine + ?Sized>(
     Ok(match again(store, store, number, now).await? {
         Again::NotThere => Err(NOT_THERE.to_owned()),
         Again::NotUnderstood(why) => Err(format!("still not understood: {why}")),
-        Again::Understood(kind) => Ok(format!("understood now, as an event of kind {kind}; it is on its way")),
+        Again::Understood(kind) => {
+            Ok(format!("understood now, as an event of kind {kind}; it is on its way"))
+        }
         Again::Repeated(id) => {
             Ok(format!("understood now, as event {id}, which was here before; nothing more to do"))
         }

@@ -27,10 +27,10 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, Telling, attempt};
-use crate::pipeline::retry::Outcome;
-use crate::provision;
 use crate::pipeline::exchange::{address, header, report_json, request_json};
 use crate::pipeline::explanation::named;
+use crate::pipeline::retry::Outcome;
+use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
 
@@ -217,7 +217,8 @@ pub(super) fn one_off_quietly(
     for (key, value) in settings {
         let _ = writeln!(text, "{} = {}", quoted(key), quoted(value));
     }
-    let mut secrets = Secrets::of(entry.fields, settings.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let mut secrets =
+        Secrets::of(entry.fields, settings.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let from_files = RefCell::new(Vec::new());
     let read_secret = |path: &Path| {
         let content = read_secret(path)?;

@@ -31,7 +31,8 @@ pub fn explanation(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> J
                 ("no", Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
             }
             Verdict::Sends(deliveries) => {
-                let target = |new: &NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
+                let target =
+                    |new: &NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
                 ("would_hear", deliveries.iter().map(target).collect(), None)
             }
             Verdict::Not(why) => ("no", Vec::new(), Some(why.to_string())),

@@ -33,7 +33,6 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::message::{Limit, Markup, compose};
 use crate::pipeline::attempt::Telling;
-use crate::pipeline::explanation::named;
 use crate::settings::Secrets;
 use attachments::Reader;
 
