@@ -25,9 +25,11 @@ use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{Amqp, BrokerState};
 use crate::pipeline::attempt::Attempts;
+use crate::pipeline::commands::Commands;
 use crate::pipeline::deliver::{Deliverer, Intake, Parts};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::embedded::Embedded;
+use crate::pipeline::rehearsal::Stage;
 use crate::pipeline::retry::Policy;
 use crate::pipeline::{Clock, Switches};
 use crate::provision::{self, Provisioned};
@@ -94,6 +96,11 @@ pub async fn run(
         patience: Arc::new(config.patience.clone()),
         installation: Arc::new(config.installation.clone()),
     };
+    let stage = Stage {
+        transport: Arc::clone(&attempts.transport),
+        pace: Arc::clone(&pace),
+        installation: Arc::clone(&attempts.installation),
+    };
     let policy = policy(&config);
     let leaving = node.clone();
     let (deliverer, intake) = Deliverer::new(Parts {
@@ -139,14 +146,26 @@ pub async fn run(
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
         store: Arc::clone(&store),
-        switches,
-        intake,
+        switches: switches.clone(),
+        intake: intake.clone(),
         clock: clock.clone(),
     };
     tasks.spawn(keeper.run(reloads, stop_rest.clone()));
 
     let address = listener.local_addr().context("the listener has no address")?;
-    let state = doors(&config, &store, arrived, broker, &clock, metrics);
+    let rooms = Rooms {
+        store: Arc::clone(&store),
+        catalog: Arc::clone(&catalog),
+        switches,
+        stage,
+        intake,
+        arrived,
+        broker,
+        clock: clock.clone(),
+        metrics,
+        tasks: tasks.clone(),
+    };
+    let state = doors(&config, rooms);
     let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
     info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -303,29 +322,44 @@ async fn take_up(
     Ok(())
 }
 
-/// What the doors open onto.
-fn doors(
-    config: &Config,
-    store: &Arc<dyn Store>,
+/// The parts of the daemon that the doors open onto.
+struct Rooms {
+    store: Arc<dyn Store>,
+    catalog: Arc<Live>,
+    switches: Switches,
+    stage: Stage,
+    intake: Intake,
     arrived: Arc<Notify>,
     broker: Option<watch::Receiver<BrokerState>>,
-    clock: &Clock,
+    clock: Clock,
     metrics: metrics::Handle,
-) -> api::State {
+    tasks: TaskTracker,
+}
+
+/// What the doors open onto.
+fn doors(config: &Config, rooms: Rooms) -> api::State {
+    let Rooms { store, catalog, switches, stage, intake, arrived, broker, clock, metrics, tasks } = rooms;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
         Some(BrokerState::Connected) | None => Ok(()),
     };
-    let clock = clock.clone();
     api::State {
         config: config.http.clone(),
-        inbox: Arc::clone(store) as Arc<dyn Inbox>,
-        quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
-        ledger: Arc::clone(store) as Arc<dyn Ledger>,
+        inbox: Arc::clone(&store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
+        ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),
         clock: Arc::new(move || clock.now()),
         metrics,
+        catalog,
+        switches,
+        stage,
+        commands: Commands::new(&config.amqp, &config.commands),
+        stored: Arc::new(move |destination| intake.stored(destination)),
+        tasks,
+        failed_logins: Arc::default(),
     }
 }
 

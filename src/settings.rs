@@ -5,12 +5,16 @@
 //! Whether a field is required follows from its type (`Option<T>` and `bool` are not); whether it is secret is a
 //! type, [`Secret`], never a list of names.
 
+mod secrets;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use secrets::Secrets;
 
 /// Settings as they are stored and sent: names and simple values.
 pub type Properties = BTreeMap<String, Value>;

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::v4::Refusal;
 use crate::store::StoreError;
 
 /// Seconds after which a sender may try again while the store is away.
@@ -19,6 +20,11 @@ pub(super) enum ApiError {
     NoSuchMethod,
     #[error("the header X-Gitlab-Token is missing or wrong")]
     Unauthorized,
+    #[error("this token does not reach the event's project or group, or that is not known by this path")]
+    NotReached,
+    /// A token of the API does not do.
+    #[error("the token is refused")]
+    Refused(Refusal),
     #[error("the content type is `{0}`; events are application/json")]
     NotJson(String),
     #[error("the body is larger than {0} bytes (http.body_limit)")]
@@ -40,6 +46,7 @@ impl ApiError {
             Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotReached | Self::Refused(_) => StatusCode::FORBIDDEN, // what is refused answers for itself
             Self::NotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -54,6 +61,12 @@ impl ApiError {
     }
 }
 
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Away(error.to_string())
@@ -62,6 +75,9 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        if let Self::Refused(refusal) = self {
+            return refusal.into_response();
+        }
         let key = if matches!(self, Self::Away(_)) { "message" } else { "error" };
         let mut response = (self.status(), Json(json!({ key: self.to_string() }))).into_response();
         if matches!(self, Self::Away(_)) {

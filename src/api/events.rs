@@ -5,6 +5,8 @@
 //! retries). Where there is none it is `X-Gitlab-Event-UUID` and the body together: all that one request to GitLab sets
 //! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
 //! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
+//! Beside the door's own token, those of the API open it that may hand in events (`forgebell token create`), for what they
+//! reach.
 //!
 //! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the mistake is ours.
@@ -17,18 +19,21 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State as Extract};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::v4::{self, Credential, Need, Params};
 use super::{ApiError, State};
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
 use crate::settings::Secret;
-use crate::store::{self, NewQuarantined};
+use crate::store::registry::Owner;
+use crate::store::{self, NewQuarantined, token};
 
 /// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
 const STORE_PATIENCE: Duration = Duration::from_secs(8);
@@ -38,15 +43,19 @@ pub(super) async fn receive(
     Extract(state): Extract<Arc<State>>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let headers = request.headers().clone();
-    authenticate(&headers, state.config.webhook_token.as_ref())?;
-    check_content_type(&headers)?;
-    let body = read_body(request, &state).await?;
-    let id = sent_id(&headers, &body);
     let now = (state.clock)();
+    let (head, body) = request.into_parts();
+    let reach = authenticate(&state, &head, now).await?;
+    let headers = &head.headers;
+    check_content_type(headers)?;
+    let body = read_body(Request::from_parts(head.clone(), body), &state).await?;
+    let id = sent_id(headers, &body);
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
-        Ok(event) => accept(&state, &event, now).await,
+        Ok(event) if state.catalog.read(|snapshot| v4::may_speak_of(snapshot, reach, &event)) => {
+            accept(&state, &event, now).await
+        }
+        Ok(_) => Err(ApiError::NotReached),
         Err(why) => quarantine(&state, id, body, why, now).await,
     }
 }
@@ -100,12 +109,26 @@ async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T,
     }
 }
 
+/// Whose events a sender may hand in: everybody's with the token of the door, or those that a token of the API reaches.
+async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<Owner, ApiError> {
+    let Some(token) = &state.config.webhook_token else { return Ok(Owner::Instance) };
+    let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
+    if is_same(sent, token) {
+        return Ok(Owner::Instance);
+    }
+    // A GitLab can say a token in this header alone; others have the API's.
+    let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
+    let credential = shown.and_then(Credential::of_webhook);
+    let credential = credential.or_else(|| Credential::of(&head.headers, &Params::default()));
+    let Some(credential) = credential else { return Err(ApiError::Unauthorized) };
+    let token = v4::log_in(state, head, Some(&credential), now).await?;
+    v4::sufficient(token.access.right, Need::Ingest)?;
+    Ok(token.access.reach)
+}
+
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
-fn authenticate(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), ApiError> {
-    let Some(token) = token else { return Ok(()) };
-    let sent = headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
-    let same = Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose().as_bytes()));
-    if bool::from(same) { Ok(()) } else { Err(ApiError::Unauthorized) }
+fn is_same(sent: &[u8], token: &Secret) -> bool {
+    Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose().as_bytes())).into()
 }
 
 /// A sender that names no type is given the benefit of the doubt.

@@ -2,7 +2,8 @@
 //!
 //! [`router`] is an ordinary axum router over [`State`]; [`serve`] opens it on a listener. [`events`] takes webhooks as a
 //! GitLab sends them; [`health`] answers whether the process lives, whether it is ready, and what it counted. [`error`]
-//! has the one shape in which everything else is answered: JSON with a reason.
+//! has the one shape in which everything else is answered: JSON with a reason. [`v4`] is GitLab's Integrations API with what
+//! that lacks, and [`openapi`] describes it. [`caller`] knows whose request it is.
 
 mod caller;
 mod error;
@@ -15,7 +16,7 @@ mod tests;
 mod v4;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,13 +26,20 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
+use crate::catalog::Live;
 use crate::metrics;
+use crate::pipeline::Switches;
+use crate::pipeline::commands::Commands;
+use crate::pipeline::rehearsal::Stage;
 use crate::settings::Secret;
-use crate::store::{Inbox, Ledger, Quarantine};
+use crate::store::registry::Registry;
+use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
 
 use error::ApiError;
 pub use serve::serve;
+pub use v4::FailedLogins;
 
 /// `[http]`: the doors.
 #[derive(Clone, Debug, Deserialize)]
@@ -66,13 +74,25 @@ pub struct State {
     pub broker: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub metrics: metrics::Handle,
+    pub catalog: Arc<Live>,
+    pub registry: Arc<dyn Registry>,
+    pub switches: Switches,
+    /// Where tests are made.
+    pub stage: Stage,
+    /// The way to the forge, for commands that it may know, where one is configured.
+    pub commands: Option<Commands>,
+    /// Called when something is due at a destination again.
+    pub stored: Arc<dyn Fn(DestinationKey) + Send + Sync>,
+    /// What goes on when its asker has had an answer.
+    pub tasks: TaskTracker,
+    pub failed_logins: Arc<Mutex<FailedLogins>>,
 }
 
 /// All routes.
 pub fn router(state: State) -> Router {
     let metrics = state.config.metrics;
     let body_limit = state.config.body_limit;
-    let mut router = Router::new()
+    let mut router = v4::router()
         .route("/events", post(events::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));

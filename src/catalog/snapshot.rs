@@ -161,6 +161,11 @@ impl Snapshot {
         }
     }
 
+    /// The integration that events of this place meet, for an adapter.
+    pub fn at(&self, place: &Place, slug: &str) -> Option<Arc<Integration>> {
+        self.all_at(place).into_iter().find(|integration| integration.slug == slug)
+    }
+
     /// The place by one of a project's or a group's names, if anything is known of it: a row, or a file that names it.
     pub fn place(&self, scope: &Scope) -> Option<Place> {
         match scope {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use clap::ValueHint;
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::options::Options;
@@ -24,8 +24,8 @@ use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
+use crate::pipeline::explanation::{NOTHING_TO_TELL, explanation, muted, named};
 use crate::provision;
-use crate::store::registry::Mute;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -54,7 +54,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         let explained = Event::decode(fresh_id(), now, raw)
             .map(|event| {
                 let verdicts = verdicts(&event, &snapshot, &switches, now);
-                (as_json(&event, &verdicts), words(&event, &verdicts, &snapshot))
+                (explanation(&event, &verdicts), words(&event, &verdicts, &snapshot))
             })
             .map_err(|error| error.to_string());
         let (mut json, words) = explained.unwrap_or_else(|why| {
@@ -152,14 +152,6 @@ fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Sna
     text
 }
 
-/// Of an event that passes all filters, and then leads to no delivery.
-const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
-
-/// Who wants to hear nothing where, and until when.
-fn muted(target: &str, mute: &Mute) -> String {
-    format!("{} is muted by {} until {}", named(target), mute.by, mute.until)
-}
-
 fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     match verdict {
         Verdict::Sends(deliveries) if deliveries.is_empty() => vec![("no", NOTHING_TO_TELL.to_owned())],
@@ -171,11 +163,6 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
         Verdict::Muted { target, mute } => vec![("muted", muted(target, mute))],
         Verdict::SwitchedOff { why, .. } => vec![("switched off", why.clone())],
     }
-}
-
-/// A target as people call it.
-pub(crate) fn named(target: &str) -> &str {
-    if target.is_empty() { "where its settings say" } else { target }
 }
 
 /// Nobody is concerned: say which names would have been right, and which there are.
@@ -209,38 +196,6 @@ fn nobody(event: &Event, snapshot: &Snapshot) -> String {
     text
 }
 
-fn as_json(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
-    let verdict_json = |(integration, verdict): &(Arc<Integration>, Verdict)| {
-        let (word, targets, why) = match verdict {
-            Verdict::Sends(deliveries) if deliveries.is_empty() => {
-                ("no", Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
-            }
-            Verdict::Sends(deliveries) => {
-                let target = |new: &crate::store::NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
-                ("would_hear", deliveries.iter().map(target).collect(), None)
-            }
-            Verdict::Not(why) => ("no", Vec::new(), Some(why.to_string())),
-            Verdict::Muted { target, mute } => ("muted", Vec::new(), Some(muted(target, mute))),
-            Verdict::SwitchedOff { why, .. } => ("switched_off", Vec::new(), Some(why.clone())),
-        };
-        json!({
-            "integration": integration.id.to_string(),
-            "adapter": integration.slug,
-            "verdict": word,
-            "targets": targets,
-            "why": why,
-        })
-    };
-    json!({
-        "kind": event.kind(),
-        "trigger": event.trigger.map(crate::event::Trigger::name),
-        "project": event.project.as_ref().map(|project| json!({ "id": project.id, "path": project.path_with_namespace })),
-        "group": event.group.as_ref().map(|group| &group.path),
-        "subject": event.subject,
-        "verdicts": verdicts.iter().map(verdict_json).collect::<Vec<_>>(),
-    })
-}
-
 /// The events of `tests/payloads`.
 #[cfg(test)]
 pub(super) fn every_payload() -> Vec<Event> {
@@ -264,6 +219,8 @@ pub(super) fn every_payload() -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value as Json;
+
     use super::*;
     use crate::adapters;
     use crate::catalog::Catalog as _;
@@ -291,7 +248,7 @@ mod tests {
 
     fn explained(event: &Event, snapshot: &Snapshot) -> (String, Json) {
         let verdicts = verdicts(event, snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
-        (words(event, &verdicts, snapshot), as_json(event, &verdicts))
+        (words(event, &verdicts, snapshot), explanation(event, &verdicts))
     }
 
     #[test]

@@ -20,7 +20,6 @@ mod preview;
 pub(crate) mod publish;
 mod quarantine;
 mod rekey;
-mod secrets;
 mod send;
 mod serve;
 mod state;

@@ -13,7 +13,8 @@ use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::{say, say_json, state};
 use crate::daemon;
-use crate::event::{Event, EventId};
+use crate::event::EventId;
+use crate::pipeline::quarantine::{Again, again};
 use crate::store::{Inbox, Quarantine, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]
@@ -145,24 +146,16 @@ async fn retry<S: Inbox + Quarantine + ?Sized>(
     number: i64,
     now: Timestamp,
 ) -> anyhow::Result<Result<String, String>> {
-    let Some((item, raw)) = store.quarantined(number).await? else { return Ok(Err(NOT_THERE.to_owned())) };
-    let event = match Event::decode(id(&item), item.received_at, raw) {
-        Ok(event) => event,
-        Err(error) => return Ok(Err(format!("still not understood: {error}"))),
-    };
-    let fresh = store.push(&event, now).await?;
-    store.remove_quarantined(number).await?;
-    Ok(Ok(if fresh {
-        format!("understood now, as an event of kind {}; it is on its way", event.kind())
-    } else {
-        format!("understood now, as event {}, which was here before; nothing more to do", event.id)
-    }))
-}
-
-/// The sender's id, or one that is the same whenever this item is tried.
-fn id(item: &Quarantined) -> EventId {
-    let own = || EventId::new(&format!("quarantine-{}-{}", item.number, item.received_at.as_millisecond()));
-    item.id.clone().or_else(own).expect("two numbers are printable and short")
+    Ok(match again(store, store, number, now).await? {
+        Again::NotThere => Err(NOT_THERE.to_owned()),
+        Again::NotUnderstood(why) => Err(format!("still not understood: {why}")),
+        Again::Understood(kind) => {
+            Ok(format!("understood now, as an event of kind {kind}; it is on its way"))
+        }
+        Again::Repeated(id) => {
+            Ok(format!("understood now, as event {id}, which was here before; nothing more to do"))
+        }
+    })
 }
 
 fn table(items: &[Quarantined], now: Timestamp) -> String {
@@ -218,12 +211,6 @@ mod tests {
             received_at: Timestamp::from_second(1_770_000_000).unwrap(),
             size: 9,
         }
-    }
-
-    #[test]
-    fn an_item_keeps_its_id_and_one_without_gets_the_same_each_time() {
-        assert_eq!(id(&item(Some("m-1"))).as_str(), "m-1");
-        assert_eq!(id(&item(None)), id(&item(None)));
     }
 
     #[test]

@@ -16,9 +16,8 @@ use ipnet::IpNet;
 use serde_json::{Value as Json, json};
 
 use super::adapters::slugs;
-use super::explain::{fresh_id, named, read, title};
+use super::explain::{fresh_id, read, title};
 use super::options::Options;
-use super::secrets::Secrets;
 use super::table::printable;
 use super::{complain, say, say_json};
 use crate::adapters::{self, Entry};
@@ -28,15 +27,15 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, Telling, attempt};
+use crate::pipeline::exchange::{address, header, report_json, request_json};
+use crate::pipeline::explanation::named;
 use crate::pipeline::retry::Outcome;
 use crate::provision;
-use crate::settings::{Kind, Secret};
+use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
 
 /// Settings that a one-off integration gets from elsewhere.
 const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
-/// Headers that hold credentials.
-const SECRET_HEADERS: [&str; 4] = ["authorization", "x-api-key", "private-token", "cookie"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -111,7 +110,9 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         for target in &targets {
             let request = request(telling(target), &secrets)?;
             if args.json {
-                requests.push(secrets.mask_json(request_json(target, &request)));
+                let mut json = request_json(&request);
+                json["target"] = target.as_str().into();
+                requests.push(secrets.mask_json(json));
             } else {
                 say(&secrets.mask(format!("{} to {}\n\n{}", title(&event), named(target), shown(&request))))?;
             }
@@ -216,7 +217,8 @@ pub(super) fn one_off_quietly(
     for (key, value) in settings {
         let _ = writeln!(text, "{} = {}", quoted(key), quoted(value));
     }
-    let mut secrets = Secrets::inline(entry, settings);
+    let mut secrets =
+        Secrets::of(entry.fields, settings.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let from_files = RefCell::new(Vec::new());
     let read_secret = |path: &Path| {
         let content = read_secret(path)?;
@@ -294,26 +296,6 @@ fn shown_mail(mail: &Mail) -> String {
     format!("{text}\n{}\n", mail.text)
 }
 
-fn request_json(target: &str, request: &Request) -> Json {
-    match request {
-        Request::Http(request) => http_json(target, request),
-        Request::Smtp(mail) => json!({ "target": target, "mail": mail }),
-        Request::Tcp(request) => json!({
-            "target": target,
-            "tcp": format!("{}:{}", request.host, request.port),
-            "lines": lines(&request.body).collect::<Vec<_>>(),
-        }),
-    }
-}
-
-/// Lines of JSON, where they are that.
-fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
-    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| {
-        serde_json::from_slice(line).unwrap_or_else(|_| String::from_utf8_lossy(line).into_owned().into())
-    })
-}
-
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
 fn shown_http(request: &HttpRequest) -> String {
     let mut text = format!("{} {}\n", request.method.word(), address(request));
@@ -322,29 +304,6 @@ fn shown_http(request: &HttpRequest) -> String {
     }
     let _ = write!(text, "\n{}\n", body(&request.body));
     text
-}
-
-fn http_json(target: &str, request: &HttpRequest) -> Json {
-    let headers =
-        request.headers.iter().map(|(name, value)| ((*name).to_owned(), header(name, value).into()));
-    let body = serde_json::from_slice(&request.body)
-        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&request.body).into_owned()));
-    json!({
-        "target": target,
-        "method": request.method.word(),
-        "url": address(request),
-        "headers": headers.collect::<serde_json::Map<_, _>>(),
-        "body": body,
-    })
-}
-
-fn address(request: &HttpRequest) -> String {
-    format!("{}/{}", request.origin(), Secret::MASK)
-}
-
-fn header<'a>(name: &str, value: &'a str) -> &'a str {
-    let is_secret = SECRET_HEADERS.contains(&name) || name.contains("token") || name.contains("secret");
-    if is_secret { Secret::MASK } else { value }
 }
 
 fn body(body: &Bytes) -> String {
@@ -359,24 +318,6 @@ fn told(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: 
         "subject": event.subject,
         "unwanted": unwanted,
         what: each,
-    })
-}
-
-/// In the words of `deliveries show --json`.
-fn report_json(target: &str, report: &Report) -> Json {
-    let (outcome, note) = match &report.outcome {
-        Outcome::Delivered => ("delivered", None),
-        Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
-        Outcome::Expired => ("expired", None),
-        Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
-        Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
-    };
-    json!({
-        "target": target,
-        "outcome": outcome,
-        "status": report.status,
-        "latency_ms": report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        "note": note.unwrap_or_default(),
     })
 }
 
@@ -448,7 +389,7 @@ mod tests {
                 match request(telling(entry, &integration, event, &target), &secrets) {
                     Ok(request) => {
                         tried += 1;
-                        let json = secrets.mask_json(request_json(&target, &request)).to_string();
+                        let json = secrets.mask_json(request_json(&request)).to_string();
                         let text = secrets.mask(shown(&request));
                         let secrets = entry.fields.iter().filter(|field| field.kind.hides(field.example));
                         for secret in secrets {
@@ -493,7 +434,7 @@ mod tests {
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();
         let (integration, secrets) = one_off(entry, &settings, &event, read).unwrap();
         let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
-        let json = secrets.mask_json(request_json("", &request)).to_string();
+        let json = secrets.mask_json(request_json(&request)).to_string();
         for text in [secrets.mask(shown(&request)), json] {
             assert!(text.contains("Put the weather first") && !text.contains("deepsecret"), "{text}");
         }
@@ -511,7 +452,7 @@ mod tests {
             let settings = [(name.to_owned(), value.to_owned()), default.clone()];
             let (integration, secrets) = one_off(entry, &settings, &event, from_file).unwrap();
             let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
-            let json = secrets.mask_json(request_json("", &request));
+            let json = secrets.mask_json(request_json(&request));
             assert_eq!(
                 json["lines"][0]["to"][0],
                 "irc://bell:************@irc.example.net/ops?key=************"

@@ -11,6 +11,8 @@
 //! - [`attempt`] makes one attempt: compose, call, send, read.
 //! - [`retry`] rules what follows from it: pure.
 //! - [`rehearsal`] is an attempt that somebody asked for, to see whether messages arrive, and that tells all it saw.
+//! - [`explanation`] and [`exchange`] tell whoever asks what dispatch would do, and what went over the wire;
+//!   [`quarantine`] gives what was not understood another try.
 //!
 //! [`publish`] and [`commands`] go the other way: events as a forge would publish them, and people's commands for the
 //! forge.
@@ -24,7 +26,10 @@ pub mod commands;
 pub mod deliver;
 pub mod dispatch;
 pub mod embedded;
+pub mod exchange;
+pub mod explanation;
 pub mod publish;
+pub mod quarantine;
 pub mod rehearsal;
 pub mod retry;
 pub mod source;

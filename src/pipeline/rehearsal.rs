@@ -1,13 +1,17 @@
 //! A test: the real attempt, by the same functions, with a message that says what it is. What went over the wire comes
 //! back with it, for whoever has to find out why nothing is heard. Nothing of it is kept.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::attempt::{Report, Telling, attempt};
+use crate::adapters::{Entry, Installation};
 use crate::call::{Request, Response};
+use crate::event::Event;
+use crate::integration::Integration;
 use crate::wire::pace::Pace;
 use crate::wire::{SendError, Transport};
 
@@ -39,6 +43,34 @@ pub async fn rehearse(
     let report = attempt(&recorder, Telling { test: true, ..telling }).await;
     let exchanges = recorder.exchanges.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Rehearsal { report, exchanges })
+}
+
+/// Where tests are made: with what real attempts are made with.
+#[derive(Clone)]
+pub struct Stage {
+    pub transport: Arc<dyn Transport>,
+    pub pace: Arc<Pace>,
+    pub installation: Arc<Installation>,
+}
+
+impl Stage {
+    /// Tells one target of an event, as a test.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn rehearse(
+        &self,
+        integration: &Integration,
+        entry: &'static Entry,
+        event: &Event,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<Rehearsal, Duration> {
+        let id = event.id.to_string();
+        let installation = &self.installation;
+        let telling = Telling { entry, integration, event, target, id: &id, now, installation, test: true };
+        rehearse(&*self.transport, &self.pace, telling).await
+    }
 }
 
 /// A transport that remembers.

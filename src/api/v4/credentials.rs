@@ -9,11 +9,11 @@
 
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::{Params, Refusal};
 use crate::settings::Secret;
 use crate::store::registry::{Right, StoredToken};
+use crate::store::token;
 
 /// A token as it was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,11 @@ impl Credential {
         (!token.trim().is_empty()).then(|| Self { token: Secret::new(token.trim()), bearer })
     }
 
+    /// One that came in `X-Gitlab-Token`.
+    pub(in crate::api) fn of_webhook(token: &str) -> Option<Self> {
+        Self::new(token, false)
+    }
+
     /// The token in a request, looked for where and in the order in which GitLab looks.
     pub(in crate::api) fn of(headers: &HeaderMap, params: &Params) -> Option<Self> {
         let text = |name: &str| params.text(name).ok().flatten();
@@ -52,7 +57,7 @@ impl Credential {
 
     /// What the store knows this token by.
     fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.token.expose().as_bytes()).into()
+        token::hash(self.token.expose())
     }
 }
 
@@ -120,7 +125,7 @@ mod tests {
         StoredToken {
             id: 3,
             name: "ci".to_owned(),
-            hash: Sha256::digest(TOKEN).into(),
+            hash: token::hash(TOKEN),
             access: Access { reach: Owner::Project(42), right: Right::Maintain },
             expires_at: None,
             revoked_at: None,

@@ -20,7 +20,7 @@ const MOST: usize = 10_000;
 
 /// The addresses from which wrong tokens came of late.
 #[derive(Debug, Default)]
-pub(in crate::api) struct FailedLogins {
+pub struct FailedLogins {
     /// When each is forgotten. Every failure puts that off by [`EVERY`].
     until: HashMap<IpAddr, Timestamp>,
 }

@@ -21,7 +21,7 @@ use super::Refusal;
 use crate::settings::{Value, read_bool};
 
 /// The largest body that the API takes. Events have a door of their own, with its own limit.
-pub(in crate::api) const BODY_LIMIT: usize = 1024 * 1024;
+pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 /// How many parameters one request may have, and how many items a list; far more than any integration has.
 const MOST: usize = 1000;
 

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::catalog::{self, Wrong};
 use crate::settings::FieldError;
 use crate::store::StoreError;
 
@@ -195,6 +196,21 @@ impl From<StoreError> for Refusal {
                 tracing::error!(why, "the store is broken; a request of the API failed");
                 Self::Broken
             }
+        }
+    }
+}
+
+impl From<catalog::Refusal> for Refusal {
+    fn from(refusal: catalog::Refusal) -> Self {
+        use catalog::Refusal as Why;
+        match refusal {
+            Why::NeverConfigured => Self::NotFound(Missing::Integration),
+            Why::Provisioned(_) | Why::Contended => Self::Conflict(refusal.to_string()),
+            Why::NoNumber(_) => Self::Unprocessable(refusal.to_string()),
+            Why::ChangedSince => Self::Modified,
+            Why::Wrong(Wrong::NoDefault) => Self::NoDefault,
+            Why::Wrong(Wrong::Invalid(errors)) => Self::Model(errors),
+            Why::Store(error) => error.into(),
         }
     }
 }

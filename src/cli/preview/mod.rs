@@ -26,7 +26,6 @@ use clap::builder::PossibleValuesParser;
 use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::say;
-use super::secrets::Secrets;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
 use crate::adapters::{ADAPTERS, Entry, Installation};
 use crate::call::{HttpRequest, Mail, Request, TcpRequest};
@@ -34,6 +33,7 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::message::{Limit, Markup, compose};
 use crate::pipeline::attempt::Telling;
+use crate::settings::Secrets;
 use attachments::Reader;
 
 const ALL: &str = "all";

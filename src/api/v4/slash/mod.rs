@@ -10,6 +10,7 @@
 
 mod answer;
 mod command;
+mod route;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
+pub(super) use route::{mattermost, slack};
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const PATIENCE: Duration = Duration::from_secs(2);

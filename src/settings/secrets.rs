@@ -2,12 +2,11 @@
 
 use serde_json::Value as Json;
 
-use crate::adapters::Entry;
-use crate::settings::{Addresses, Kind, Secret};
+use super::{Addresses, Field, Kind, Secret};
 
 /// Words that must not be printed, wherever they turn up; the longest first, so that none leaves its rest behind.
 #[derive(Debug, Default)]
-pub(super) struct Secrets(Vec<String>);
+pub struct Secrets(Vec<String>);
 
 /// The text as it stands between the quotes of a JSON string.
 fn quoted_in_json(text: &str) -> String {
@@ -16,11 +15,11 @@ fn quoted_in_json(text: &str) -> String {
 }
 
 impl Secrets {
-    /// Those that stand on the command line itself.
-    pub(super) fn inline(entry: &Entry, settings: &[(String, String)]) -> Self {
+    /// Those among settings that were given for these fields.
+    pub fn of<'a>(fields: &[Field], settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut secrets = Self::default();
         for (key, value) in settings {
-            if let Some(field) = entry.fields.iter().find(|field| field.name == key) {
+            if let Some(field) = fields.iter().find(|field| field.name == key) {
                 secrets.add_setting(field.kind, value);
             }
         }
@@ -28,7 +27,7 @@ impl Secrets {
     }
 
     /// Takes in what is secret of a setting.
-    pub(super) fn add_setting(&mut self, kind: Kind, value: &str) {
+    pub fn add_setting(&mut self, kind: Kind, value: &str) {
         match kind {
             // They are written anew for the service: only the secrets in them stay what they are.
             Kind::Addresses => Addresses::credentials(value).for_each(|secret| self.add(secret)),
@@ -39,7 +38,7 @@ impl Secrets {
 
     /// Takes a secret in, in every form that a request may show it in: bare, within JSON, and of an address that is
     /// one also the normal form and the part behind the host, which is the secret in it.
-    pub(super) fn add(&mut self, secret: &str) {
+    pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
         let mut forms = vec![secret.to_owned()];
         if let Ok(url) = url::Url::parse(secret) {
@@ -52,11 +51,11 @@ impl Secrets {
         self.0.dedup();
     }
 
-    pub(super) fn mask(&self, text: String) -> String {
+    pub fn mask(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK))
     }
 
-    pub(super) fn mask_json(&self, json: Json) -> Json {
+    pub fn mask_json(&self, json: Json) -> Json {
         match json {
             Json::String(text) => self.mask(text).into(),
             Json::Array(items) => items.into_iter().map(|item| self.mask_json(item)).collect(),

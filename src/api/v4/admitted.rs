@@ -1,0 +1,130 @@
+//! A request whose token is known and whose right is enough. What it asks for is looked at after that.
+//!
+//! The body is read where the head has no token, since the token may be in it, or else when it is asked for.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::PoisonError;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use jiff::Timestamp;
+
+use super::Refusal;
+use super::credentials::{Credential, Need, known, sufficient};
+use super::params::{Params, read_body};
+use crate::api::caller::{self, Peer};
+use crate::api::{FailedLogins, State};
+use crate::catalog::{Catalog as _, Who};
+use crate::store::registry::{Access, Owner, StoredToken};
+
+/// Such a request.
+pub(super) struct Admitted {
+    pub(super) token: StoredToken,
+    pub(super) head: Parts,
+    pub(super) now: Timestamp,
+    body: Unread,
+}
+
+enum Unread {
+    Body(Body),
+    Bytes(Bytes),
+}
+
+impl Admitted {
+    /// Lets a request in, or refuses it with 401, 403 or 429.
+    pub(super) async fn admit(state: &State, request: Request, need: Need) -> Result<Self, Refusal> {
+        let now = (state.clock)();
+        let (head, body) = request.into_parts();
+        let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
+        let mut body = Unread::Body(body);
+        let mut credential = Credential::of(&head.headers, &params);
+        if credential.is_none() {
+            let bytes = body.bytes(&head, state).await?;
+            // What can't be read holds no token that we know: that is the answer then.
+            if params.add_body(&head.headers, bytes).await.is_ok() {
+                credential = Credential::of(&head.headers, &params);
+            }
+        }
+        let token = log_in(state, &head, credential.as_ref(), now).await?;
+        sufficient(token.access.right, need)?;
+        Ok(Self { token, head, now, body })
+    }
+
+    /// Query and body together.
+    pub(super) async fn params(&mut self, state: &State) -> Result<Params, Refusal> {
+        let mut params = Params::of_query(self.head.uri.query().unwrap_or_default())?;
+        let bytes = self.body.bytes(&self.head, state).await?;
+        params.add_body(&self.head.headers, bytes).await?;
+        Ok(params)
+    }
+
+    /// The body as it came.
+    pub(super) async fn body(&mut self, state: &State) -> Result<Bytes, Refusal> {
+        self.body.bytes(&self.head, state).await
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.token.access
+    }
+
+    /// Refuses a token that does not reach everything.
+    pub(super) fn for_the_instance(&self) -> Result<(), Refusal> {
+        if self.token.access.reach == Owner::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
+    }
+
+    /// For the audit log.
+    pub(super) fn who(&self) -> Who {
+        Who(format!("token {} ({})", self.token.name, self.token.id))
+    }
+}
+
+impl Unread {
+    async fn bytes(&mut self, head: &Parts, state: &State) -> Result<Bytes, Refusal> {
+        if let Self::Body(body) = self {
+            let body = std::mem::take(body);
+            *self = Self::Bytes(read_body(head, body, state.config.body_timeout).await?);
+        }
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+            Self::Body(_) => Err(Refusal::BrokenOff), // it was put in place above
+        }
+    }
+}
+
+/// The row of the token that was shown. Wrong ones are counted against the caller's address, and whoever showed too many
+/// is sent away unheard.
+pub(in crate::api) async fn log_in(
+    state: &State,
+    head: &Parts,
+    credential: Option<&Credential>,
+    now: Timestamp,
+) -> Result<StoredToken, Refusal> {
+    let Some(credential) = credential else { return known(None, &|_| None, now) };
+    let caller = caller_of(state, head);
+    if let Some(wait) = logins(state, |logins| logins.wait(caller, now)) {
+        return Err(Refusal::TooManyTries(wait));
+    }
+    // A token that was revoked on another node a moment ago is revoked.
+    state.catalog.refresh().await?;
+    let find = |hash: &[u8; 32]| state.catalog.read(|snapshot| snapshot.token(hash).cloned());
+    known(Some(credential), &find, now).inspect_err(|_| {
+        logins(state, |logins| logins.note(caller, now));
+    })
+}
+
+fn caller_of(state: &State, head: &Parts) -> IpAddr {
+    let peer = head.extensions.get::<Peer>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| {
+        caller::address(*address, &head.headers, &state.config.trusted_proxies)
+    })
+}
+
+fn logins<T>(state: &State, look: impl FnOnce(&mut FailedLogins) -> T) -> T {
+    look(&mut state.failed_logins.lock().unwrap_or_else(PoisonError::into_inner))
+}

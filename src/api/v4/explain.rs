@@ -1,0 +1,46 @@
+//! `POST /events/explain`: who would hear of an event, and why the others would not. Nothing is sent, and nothing kept.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Extract};
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Refusal;
+use super::admitted::Admitted;
+use super::answer;
+use super::credentials::Need;
+use super::place::may_speak_of;
+use super::refusal::Missing;
+use crate::api::State;
+use crate::event::{Event, EventId};
+use crate::pipeline::dispatch::verdicts;
+use crate::pipeline::explanation::explanation;
+
+pub(super) async fn explain(
+    Extract(state): Extract<Arc<State>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let mut admitted = Admitted::admit(&state, request, Need::See).await?;
+    let body = admitted.body(&state).await?;
+    let event = decode(body, admitted.now)?;
+    let reach = admitted.access().reach;
+    if !state.catalog.read(|snapshot| may_speak_of(snapshot, reach, &event)) {
+        let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
+        return Err(Refusal::NotFound(missing));
+    }
+    let verdicts = verdicts(&event, &*state.catalog, &state.switches, admitted.now);
+    Ok(answer::json(StatusCode::OK, &explanation(&event, &verdicts)))
+}
+
+/// The event in a body.
+pub(super) fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::Unreadable("the body is no event: it is empty".to_owned()));
+    }
+    let id =
+        EventId::new(&format!("asked-{}", now.as_nanosecond())).expect("a number is printable and short");
+    Event::decode(id, now, body).map_err(|why| Refusal::Unprocessable(why.to_string()))
+}

@@ -1,0 +1,218 @@
+//! `…/integrations` and `…/integrations/:slug`: list, show, set, switch off.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Extract};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::admitted::Admitted;
+use super::answer::json_text;
+use super::credentials::Need;
+use super::object::{Basic, Full, Shown};
+use super::place::{Level, Unknown, find};
+use super::precondition::unmodified_since;
+use super::refusal::Missing;
+use super::{Refusal, Segments, address, declared};
+use crate::adapters::{ADAPTERS, Entry};
+use crate::api::State;
+use crate::catalog::{Change, Origin, Place, Setup, Snapshot, Standing};
+
+/// `GET …/integrations`: those that are active, in the order in which they were made.
+pub(super) async fn list(
+    Extract(state): Extract<Arc<State>>,
+    level: Level,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let admitted = Admitted::admit(&state, request, Need::See).await?;
+    let text = state.catalog.read(|snapshot| {
+        let place = find(snapshot, level, segments.id(), admitted.access().reach, Unknown::IsMissing)?;
+        let mut all: Vec<Shown<'_>> = ADAPTERS
+            .iter()
+            .filter_map(|entry| shown(snapshot.standing(&place, entry.about.slug)))
+            .filter(|shown| shown.active)
+            .collect();
+        // Those from files have no number, and come last.
+        all.sort_by_key(|shown| (shown.id.is_none(), shown.id));
+        text(&all.into_iter().map(Basic).collect::<Vec<_>>())
+    })?;
+    Ok(json_text(StatusCode::OK, text))
+}
+
+/// `GET …/integrations/:slug`
+pub(super) async fn show(
+    Extract(state): Extract<Arc<State>>,
+    level: Level,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let admitted = Admitted::admit(&state, request, Need::See).await?;
+    let text = state.catalog.read(|snapshot| {
+        let place = find(snapshot, level, segments.id(), admitted.access().reach, Unknown::IsMissing)?;
+        let entry = address::adapter(segments.slug()).ok_or(Refusal::UnknownSlug)?;
+        full(snapshot, &place, entry)
+    })?;
+    Ok(json_text(StatusCode::OK, text))
+}
+
+/// `PUT …/integrations/:slug`
+pub(super) async fn put(
+    Extract(state): Extract<Arc<State>>,
+    level: Level,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
+    let reach = admitted.access().reach;
+    let place = state.catalog.read(|snapshot| find(snapshot, level, segments.id(), reach, Unknown::IsNew))?;
+    // To GitLab each slug has a route of its own.
+    let entry = address::adapter(segments.slug()).ok_or(Refusal::NoSuchRoute)?;
+    let params = admitted.params(&state).await?;
+    let wanted = declared::read(entry, &params)?;
+    let who = admitted.who();
+    let change = Change {
+        place: &place,
+        entry,
+        unless_changed_since: unmodified_since(admitted.headers()),
+        who: &who,
+        now: admitted.now,
+    };
+    state.catalog.put(change, &wanted).await?;
+    let text = state.catalog.read(|snapshot| full(snapshot, &place, entry))?;
+    Ok(json_text(StatusCode::OK, text))
+}
+
+/// `DELETE …/integrations/:slug`: off, with its settings kept.
+pub(super) async fn delete(
+    Extract(state): Extract<Arc<State>>,
+    level: Level,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let admitted = Admitted::admit(&state, request, Need::Change).await?;
+    let reach = admitted.access().reach;
+    let place =
+        state.catalog.read(|snapshot| find(snapshot, level, segments.id(), reach, Unknown::IsMissing))?;
+    let entry = address::adapter(segments.slug()).ok_or(Refusal::UnknownSlug)?;
+    let who = admitted.who();
+    let change = Change {
+        place: &place,
+        entry,
+        unless_changed_since: unmodified_since(admitted.headers()),
+        who: &who,
+        now: admitted.now,
+    };
+    state.catalog.deactivate(change).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn full(snapshot: &Snapshot, place: &Place, entry: &'static Entry) -> Result<String, Refusal> {
+    let shown = shown(snapshot.standing(place, entry.about.slug));
+    text(&Full(shown.ok_or(Refusal::NotFound(Missing::Integration))?))
+}
+
+/// Objects are made while the catalogue is looked at, and are text when that is over.
+fn text(object: &impl serde::Serialize) -> Result<String, Refusal> {
+    serde_json::to_string(object).map_err(|error| {
+        tracing::error!(%error, "an object could not be written");
+        Refusal::Broken
+    })
+}
+
+/// What is shown of what holds somewhere: its own setup, or the default that it follows.
+pub(super) fn shown(standing: Standing<'_>) -> Option<Shown<'_>> {
+    let counts = standing.effective().or(standing.own)?;
+    let followed = standing.own.filter(|own| own.configuration.inherits);
+    let row = standing.own.unwrap_or(counts);
+    Some(Shown {
+        id: standing.own.and_then(|own| stored(own).map(|(id, ..)| id)),
+        entry: counts.entry,
+        created_at: stored(row).map(|(_, created_at, _)| created_at),
+        updated_at: stored(row).map(|(.., updated_at)| updated_at),
+        active: counts.configuration.active && followed.is_none_or(|own| own.configuration.active),
+        inherited: standing.is_inherited(),
+        flags: &counts.configuration.flags,
+        properties: &counts.configuration.properties,
+        origin: match &counts.origin {
+            Origin::File(name) => Some(name),
+            Origin::Stored { .. } => None,
+        },
+    })
+}
+
+fn stored(setup: &Setup) -> Option<(i64, jiff::Timestamp, jiff::Timestamp)> {
+    match setup.origin {
+        Origin::Stored { id, created_at, updated_at, .. } => Some((id, created_at, updated_at)),
+        Origin::File(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::adapters;
+    use crate::settings::{Secret, Value};
+    use crate::store::registry::Configuration;
+
+    fn setup(active: bool, inherits: bool, channel: &str, origin: Origin) -> Setup {
+        let configuration = Configuration {
+            active,
+            inherits,
+            properties: BTreeMap::from([("channel".to_owned(), Value::Text(channel.to_owned()))]),
+            secrets: BTreeMap::from([("webhook".to_owned(), Secret::new("https://chat.example.com/x"))]),
+            ..Configuration::default()
+        };
+        let entry = adapters::find("slack").unwrap();
+        let terms = crate::catalog::Terms::read(entry, &configuration).map(Arc::new);
+        Setup { entry, configuration, terms, origin }
+    }
+
+    fn row(id: i64) -> Origin {
+        Origin::Stored {
+            id,
+            revision: id,
+            created_at: Timestamp::from_second(id).unwrap(),
+            updated_at: Timestamp::from_second(10 * id).unwrap(),
+        }
+    }
+
+    fn told(own: Option<&Setup>, default: Option<&Setup>) -> Option<(Option<i64>, bool, bool, String)> {
+        let shown = shown(Standing { own, default })?;
+        let channel = shown.properties.get("channel").map(Value::as_text).unwrap_or_default();
+        Some((shown.id, shown.active, shown.inherited, channel))
+    }
+
+    #[test]
+    fn ones_own_settings_are_shown_whatever_the_default_says() {
+        let (own, default) = (setup(true, false, "#own", row(1)), setup(true, false, "#default", row(2)));
+        assert_eq!(told(Some(&own), Some(&default)), Some((Some(1), true, false, "#own".to_owned())));
+        let off = setup(false, false, "#own", row(1));
+        assert_eq!(told(Some(&off), Some(&default)), Some((Some(1), false, false, "#own".to_owned())));
+    }
+
+    #[test]
+    fn a_default_is_shown_as_inherited_where_there_is_nothing_else() {
+        let default = setup(true, false, "#default", row(2));
+        assert_eq!(told(None, Some(&default)), Some((None, true, true, "#default".to_owned())));
+        let follows = setup(true, true, "", row(1));
+        assert_eq!(told(Some(&follows), Some(&default)), Some((Some(1), true, true, "#default".to_owned())));
+        let off = setup(false, false, "#default", row(2));
+        assert_eq!(told(None, Some(&off)), None, "a default that is off says nothing");
+        assert_eq!(told(Some(&follows), Some(&off)), Some((Some(1), false, true, "#default".to_owned())));
+        assert_eq!(told(None, None), None);
+    }
+
+    #[test]
+    fn one_from_a_file_has_its_name_and_no_number() {
+        let own = setup(true, false, "#own", Origin::File("ops.toml".into()));
+        let standing = Standing { own: Some(&own), default: None };
+        let shown = shown(standing).unwrap();
+        assert_eq!((shown.id, shown.created_at, shown.origin), (None, None, Some("ops.toml")));
+    }
+}

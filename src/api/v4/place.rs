@@ -1,0 +1,281 @@
+//! Where a request is about: a project, a group or the instance; and whether its token reaches that.
+//!
+//! What a token does not reach is answered as if it were not there.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::address::Named;
+use super::refusal::Missing;
+use super::{PREFIX, Refusal};
+use crate::catalog::{Directory, GroupName, Place, ProjectName, Snapshot};
+use crate::event::Event;
+use crate::integration::{ProjectRef, Scope};
+use crate::store::registry::Owner;
+
+/// Where integrations can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Project,
+    Group,
+    Instance,
+}
+
+/// It follows from the path.
+impl<S: Send + Sync> FromRequestParts<S> for Level {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts.uri.path()))
+    }
+}
+
+impl Level {
+    fn of(path: &str) -> Self {
+        match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
+            Some("projects") => Self::Project,
+            Some("groups") => Self::Group,
+            _ => Self::Instance,
+        }
+    }
+
+    pub(super) fn missing(self) -> Missing {
+        match self {
+            Self::Group => Missing::Group,
+            Self::Project | Self::Instance => Missing::Project,
+        }
+    }
+}
+
+/// What becomes of a name that nobody has told us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    IsMissing,
+    /// Whoever reaches everything may be the first to name it: a project by its number, a group by its path.
+    IsNew,
+}
+
+/// The place that a path names.
+pub(super) fn find(
+    snapshot: &Snapshot,
+    level: Level,
+    id: &str,
+    reach: Owner,
+    unknown: Unknown,
+) -> Result<Place, Refusal> {
+    let named = match level {
+        // That there is an instance is no secret.
+        Level::Instance if reach == Owner::Instance => return Ok(Place::Instance),
+        Level::Instance => return Err(Refusal::Forbidden),
+        Level::Project => Named::project(id).and_then(|named| project(snapshot, named, reach, unknown)),
+        Level::Group => Named::group(id).and_then(|named| group(snapshot, named, reach, unknown)),
+    };
+    let place = named.filter(|place| reaches(snapshot.directory(), reach, place));
+    place.ok_or(Refusal::NotFound(level.missing()))
+}
+
+fn project(snapshot: &Snapshot, named: Named, reach: Owner, unknown: Unknown) -> Option<Place> {
+    match named {
+        Named::Number(id) if id <= 0 => None,
+        Named::Number(id) => {
+            let known = snapshot.place(&Scope::Project(ProjectRef::Id(id)));
+            // A token that was made for a project speaks of one that there is.
+            let may_be_new =
+                reach == Owner::Project(id) || (unknown == Unknown::IsNew && reach == Owner::Instance);
+            let new = || Place::Project(ProjectName { id: Some(id), path: None });
+            known.or_else(|| may_be_new.then(new))
+        }
+        Named::Path(path) => snapshot.place(&Scope::Project(ProjectRef::Path(path))),
+    }
+}
+
+fn group(snapshot: &Snapshot, named: Named, reach: Owner, unknown: Unknown) -> Option<Place> {
+    let path = match named {
+        Named::Number(id) => snapshot.directory().group_by_id(id)?.path.clone()?,
+        Named::Path(path) => path,
+    };
+    let known = snapshot.place(&Scope::Group(path.clone()));
+    let may_be_new = unknown == Unknown::IsNew && reach == Owner::Instance;
+    known.or_else(|| may_be_new.then(|| Place::Group(GroupName { key: None, path })))
+}
+
+/// Whether a token of this reach may know of a place: it is the token's own, or lies in it.
+pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> bool {
+    match (reach, place) {
+        (Owner::Instance, _) => true,
+        (Owner::Project(id), Place::Project(project)) => project.id == Some(id),
+        (Owner::Group(key), Place::Group(group)) if group.key == Some(key) => true,
+        (Owner::Group(key), place) => {
+            let path = directory.group(key).and_then(|group| group.path.as_deref());
+            path.is_some_and(|path| place.ancestors().any(|above| above.eq_ignore_ascii_case(path)))
+        }
+        (Owner::Project(_), _) => false,
+    }
+}
+
+/// Whether a token of this reach may say something of an event's project or group. What an event says of itself is only
+/// believed of those who reach everything: anybody could write a path into it, and rules go by that. So its path must be
+/// the one that is known for its number.
+pub(in crate::api) fn may_speak_of(snapshot: &Snapshot, reach: Owner, event: &Event) -> bool {
+    let directory = snapshot.directory();
+    let place = match (&event.group, &event.project) {
+        _ if reach == Owner::Instance => return true,
+        (Some(group), _) => directory.group_by_path(&group.path).map(|group| {
+            Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
+        }),
+        (None, Some(project)) => {
+            let same = |path: &str| path.eq_ignore_ascii_case(&project.path_with_namespace);
+            let known = directory.project(project.id);
+            let known = known.filter(|known| known.path.as_deref().is_some_and(same));
+            known.map(|known| Place::Project(ProjectName { id: Some(known.id), path: known.path.clone() }))
+        }
+        (None, None) => None,
+    };
+    place.is_some_and(|place| reaches(directory, reach, &place))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::event::{EventId, Trigger, sample};
+    use crate::store::registry::{Changes, Corrected, GroupKey, Learned, StoredGroup, StoredProject};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn snapshot() -> Snapshot {
+        let project = |id: i64, path: &str| StoredProject {
+            id,
+            path: Some(path.to_owned()),
+            learned: Learned::default(),
+            corrected: Corrected::default(),
+            revision: 1,
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        let group = |key: i64, id: Option<i64>, path: &str| StoredGroup {
+            key: GroupKey(key),
+            id,
+            path: Some(path.to_owned()),
+            revision: 1,
+            created_at: NOW,
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.take_changes(Changes {
+            revision: 1,
+            projects: vec![
+                project(42, "acme/rocket"),
+                project(43, "acme/web/site"),
+                project(44, "other/thing"),
+            ],
+            groups: vec![group(1, Some(7), "acme"), group(2, None, "acme/web"), group(3, None, "other")],
+            ..Changes::default()
+        });
+        snapshot
+    }
+
+    fn found(level: Level, id: &str, reach: Owner, unknown: Unknown) -> Result<String, Refusal> {
+        find(&snapshot(), level, id, reach, unknown).map(|place| place.to_string())
+    }
+
+    fn project(id: &str, reach: Owner) -> Result<String, Refusal> {
+        found(Level::Project, id, reach, Unknown::IsMissing)
+    }
+
+    const NO_PROJECT: Refusal = Refusal::NotFound(Missing::Project);
+    const NO_GROUP: Refusal = Refusal::NotFound(Missing::Group);
+    const ACME: Owner = Owner::Group(GroupKey(1));
+
+    #[test]
+    fn the_level_follows_from_the_path() {
+        assert_eq!(Level::of("/api/v4/projects/42/integrations"), Level::Project);
+        assert_eq!(Level::of("/api/v4/groups/projects/services/slack"), Level::Group);
+        assert_eq!(Level::of("/api/v4/integrations/slack"), Level::Instance);
+    }
+
+    #[test]
+    fn a_project_is_found_by_number_and_by_path_in_any_case() {
+        for id in ["42", "acme/rocket", "Acme/Rocket"] {
+            assert_eq!(project(id, Owner::Instance), Ok("project 42".to_owned()), "{id}");
+        }
+        assert_eq!(
+            found(Level::Group, "7", Owner::Instance, Unknown::IsMissing),
+            Ok("group acme".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_not_reached_is_not_there() {
+        assert!(project("42", Owner::Project(42)).is_ok());
+        assert!(project("acme/rocket", Owner::Project(42)).is_ok());
+        for (id, reach) in [("43", Owner::Project(42)), ("acme/web/site", Owner::Project(42)), ("44", ACME)] {
+            assert_eq!(project(id, reach), Err(NO_PROJECT), "{id}");
+        }
+        assert_eq!(project("44", ACME), project("4711", ACME), "nothing tells the two apart");
+        assert_eq!(found(Level::Group, "acme", Owner::Project(42), Unknown::IsNew), Err(NO_GROUP));
+        assert_eq!(found(Level::Group, "other", ACME, Unknown::IsNew), Err(NO_GROUP));
+    }
+
+    #[test]
+    fn a_groups_token_reaches_all_that_lies_in_it() {
+        for id in ["42", "43"] {
+            assert!(project(id, ACME).is_ok(), "{id}");
+        }
+        for id in ["acme", "acme/web"] {
+            assert!(found(Level::Group, id, ACME, Unknown::IsMissing).is_ok(), "{id}");
+        }
+        assert_eq!(found(Level::Group, "acme", Owner::Group(GroupKey(2)), Unknown::IsMissing), Err(NO_GROUP));
+    }
+
+    #[test]
+    fn an_event_is_not_believed_what_it_says_of_its_path() {
+        let push = |id: i64, path: &str| {
+            let raw = String::from_utf8(sample(Trigger::Push).raw.to_vec()).unwrap();
+            let mut json: serde_json::Value = serde_json::from_str(&raw).unwrap();
+            json["project"]["id"] = id.into();
+            json["project_id"] = id.into();
+            json["project"]["path_with_namespace"] = path.into();
+            Event::decode(EventId::new("e").unwrap(), NOW, json.to_string().into()).unwrap()
+        };
+        let may = |reach, event: Event| may_speak_of(&snapshot(), reach, &event);
+        assert!(may(Owner::Project(42), push(42, "acme/rocket")));
+        assert!(may(ACME, push(43, "acme/web/site")));
+        assert!(may(Owner::Instance, push(99, "new/thing")));
+        for (reach, id, path) in [
+            (Owner::Project(42), 43, "acme/web/site"),
+            (Owner::Project(42), 42, "other/thing"),
+            (Owner::Project(42), 42, "acme/new"),
+            (Owner::Project(99), 99, "acme/rocket"),
+            (ACME, 44, "other/thing"),
+            (ACME, 44, "acme/thing"),
+            (ACME, 99, "acme/new"),
+        ] {
+            assert!(!may(reach, push(id, path)), "{reach:?} {id} {path}");
+        }
+    }
+
+    #[test]
+    fn the_instance_is_for_its_own_tokens_and_no_secret() {
+        assert!(found(Level::Instance, "", Owner::Instance, Unknown::IsMissing).is_ok());
+        for reach in [ACME, Owner::Project(42)] {
+            assert_eq!(found(Level::Instance, "", reach, Unknown::IsNew), Err(Refusal::Forbidden));
+        }
+    }
+
+    #[test]
+    fn who_reaches_everything_may_be_the_first_to_name_something() {
+        assert_eq!(project("99", Owner::Instance), Err(NO_PROJECT));
+        let new = |level, id| found(level, id, Owner::Instance, Unknown::IsNew);
+        assert_eq!(new(Level::Project, "99"), Ok("project 99".to_owned()));
+        assert_eq!(new(Level::Group, "fresh"), Ok("group fresh".to_owned()));
+        for id in ["0", "fresh/thing", "thing"] {
+            assert_eq!(new(Level::Project, id), Err(NO_PROJECT), "{id}: a path tells no number");
+        }
+        assert_eq!(new(Level::Group, "99"), Err(NO_GROUP), "a number tells no path");
+        assert!(project("99", Owner::Project(99)).is_ok(), "its own token speaks of it");
+        assert_eq!(found(Level::Project, "99", ACME, Unknown::IsNew), Err(NO_PROJECT));
+    }
+}

@@ -1,0 +1,287 @@
+//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and who knows better.
+//!
+//! A path decides which groups' defaults a project follows, and what a group's token reaches. So paths are for tokens of
+//! the instance to tell; the rest, for whoever maintains the project.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Extract};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value as Json, json};
+
+use super::address::Named;
+use super::admitted::Admitted;
+use super::answer::{self, Page};
+use super::credentials::Need;
+use super::object::moment;
+use super::params::{Invalid, Params};
+use super::place::{Level, Unknown, find, reaches};
+use super::refusal::Missing;
+use super::{Refusal, Segments};
+use crate::api::State;
+use crate::catalog::{Place, ProjectName, Snapshot};
+use crate::store::registry::{Corrected, Owner, StoredGroup, StoredProject, Visibility};
+
+/// `GET /projects`: those that the token reaches.
+pub(super) async fn list(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
+    let mut admitted = Admitted::admit(&state, request, Need::See).await?;
+    let page = Page::read(&admitted.params(&state).await?)?;
+    let reach = admitted.access().reach;
+    let (items, numbers): (Vec<Json>, Vec<i64>) = state.catalog.read(|snapshot| {
+        let all = snapshot.directory().projects().into_iter().rev();
+        let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
+        let reached = below.filter(|project| {
+            let place = Place::Project(name_of(project));
+            reaches(snapshot.directory(), reach, &place)
+        });
+        reached.take(page.limit).map(|project| (project_json(snapshot, project), project.id)).unzip()
+    });
+    Ok(page.answer(&admitted.head.uri, &items, numbers.into_iter()))
+}
+
+/// `GET /projects/:id`
+pub(super) async fn show(
+    Extract(state): Extract<Arc<State>>,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let admitted = Admitted::admit(&state, request, Need::See).await?;
+    let json = state.catalog.read(|snapshot| {
+        let reach = admitted.access().reach;
+        let place = find(snapshot, Level::Project, segments.id(), reach, Unknown::IsMissing)?;
+        known_project(snapshot, &place).ok_or(Refusal::NotFound(Missing::Project))
+    })?;
+    Ok(answer::json(StatusCode::OK, &json))
+}
+
+/// `PUT /projects/:id`
+pub(super) async fn put(
+    Extract(state): Extract<Arc<State>>,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
+    let reach = admitted.access().reach;
+    let place = state
+        .catalog
+        .read(|snapshot| find(snapshot, Level::Project, segments.id(), reach, Unknown::IsNew))?;
+    let params = admitted.params(&state).await?;
+    if params.has("path") {
+        admitted.for_the_instance()?;
+    }
+    let Place::Project(ProjectName { id: Some(id), .. }) = place else {
+        return Err(Refusal::Unprocessable("the project's number is not known yet".to_owned()));
+    };
+    let present = state.catalog.read(|snapshot| snapshot.directory().project(id).cloned());
+    let present = present.map(|project| project.corrected).unwrap_or_default();
+    let (path, corrected) = correction(&params, present)?;
+    state.catalog.correct(id, path, corrected, &admitted.who(), admitted.now).await?;
+    let json = state.catalog.read(|snapshot| {
+        let project = snapshot.directory().project(id);
+        project.map(|project| project_json(snapshot, project))
+    });
+    Ok(answer::json(StatusCode::OK, &json.ok_or(Refusal::NotFound(Missing::Project))?))
+}
+
+/// `GET /groups/:id`
+pub(super) async fn show_group(
+    Extract(state): Extract<Arc<State>>,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let admitted = Admitted::admit(&state, request, Need::See).await?;
+    let json = state.catalog.read(|snapshot| {
+        let reach = admitted.access().reach;
+        let place = find(snapshot, Level::Group, segments.id(), reach, Unknown::IsMissing)?;
+        let row = place.path().and_then(|path| snapshot.directory().group_by_path(path));
+        // A file may name a group of which nothing else is known.
+        let bare = || json!({ "id": null, "full_path": place.path(), "created_at": null });
+        Ok::<_, Refusal>(row.map_or_else(bare, group_json))
+    })?;
+    Ok(answer::json(StatusCode::OK, &json))
+}
+
+/// `PUT /groups/:id`
+pub(super) async fn put_group(
+    Extract(state): Extract<Arc<State>>,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
+    let reach = admitted.access().reach;
+    let named = Named::group(segments.id()).ok_or(Refusal::NotFound(Missing::Group))?;
+    let (known, place) = state.catalog.read(|snapshot| {
+        let place = find(snapshot, Level::Group, segments.id(), reach, Unknown::IsNew);
+        let path = place.as_ref().ok().and_then(|place| place.path());
+        let row = path.and_then(|path| snapshot.directory().group_by_path(path)).cloned();
+        (row, place)
+    });
+    if matches!(place, Err(Refusal::NotFound(_))) && reach != Owner::Instance {
+        return Err(Refusal::NotFound(Missing::Group));
+    }
+    admitted.for_the_instance()?;
+    let params = admitted.params(&state).await?;
+    let (number, path) = group_names(&params)?;
+    let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
+    let (number, path) = match (named, path) {
+        // A number that nobody has told before is told with its path.
+        (Named::Number(id), Some(path)) => (Some(id), path),
+        (Named::Number(id), None) => {
+            let known = known.and_then(|group| group.path);
+            (Some(id), known.ok_or(Refusal::NotFound(Missing::Group))?)
+        }
+        (Named::Path(path), None) => (number, path),
+        (Named::Path(_), Some(path)) if number.is_some() => (number, path),
+        (Named::Path(_), Some(_)) => {
+            let why = "a group is renamed by its number: tell that first";
+            return Err(Refusal::Unprocessable(why.to_owned()));
+        }
+    };
+    let group = state.catalog.put_group(number, &path, &admitted.who(), admitted.now).await?;
+    Ok(answer::json(StatusCode::OK, &group_json(&group)))
+}
+
+/// What is corrected: what is sent in place of what was; null takes it back.
+fn correction(params: &Params, mut corrected: Corrected) -> Result<(Option<String>, Corrected), Refusal> {
+    let mut complaints = Vec::new();
+    let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
+    let path = path_parameter(params, Named::project).unwrap_or_else(|Invalid| {
+        invalid("path");
+        None
+    });
+    if params.has("default_branch") {
+        match params.text("default_branch") {
+            Ok(branch) => corrected.default_branch = branch.filter(|branch| !branch.trim().is_empty()),
+            Err(Invalid) => invalid("default_branch"),
+        }
+    }
+    if params.has("protected_branches") {
+        match params.list("protected_branches") {
+            Ok(branches) => corrected.protected_branches = branches,
+            Err(Invalid) => invalid("protected_branches"),
+        }
+    }
+    if params.has("visibility") {
+        let word = |text: String| Visibility::ALL.into_iter().find(|visibility| visibility.word() == text);
+        match params.text("visibility") {
+            Ok(None) => corrected.visibility = None,
+            Ok(Some(text)) => match word(text) {
+                Some(visibility) => corrected.visibility = Some(visibility),
+                None => complaints.push("visibility does not have a valid value".to_owned()),
+            },
+            Err(Invalid) => invalid("visibility"),
+        }
+    }
+    if complaints.is_empty() { Ok((path, corrected)) } else { Err(Refusal::Parameters(complaints)) }
+}
+
+fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), Refusal> {
+    let number = params.integer("number").and_then(|number| match number {
+        Some(number) if number < 1 => Err(Invalid),
+        number => Ok(number),
+    });
+    let path = path_parameter(params, Named::group);
+    match (number, path) {
+        (Ok(number), Ok(path)) => Ok((number, path)),
+        (number, path) => {
+            let number = number.is_err().then(|| "number is invalid".to_owned());
+            let path = path.is_err().then(|| "path is invalid".to_owned());
+            Err(Refusal::Parameters(number.into_iter().chain(path).collect()))
+        }
+    }
+}
+
+/// A path that is one, and no number; blank says nothing.
+fn path_parameter(params: &Params, read: impl Fn(&str) -> Option<Named>) -> Result<Option<String>, Invalid> {
+    match params.text("path")?.filter(|path| !path.is_empty()) {
+        None => Ok(None),
+        Some(text) => match read(&text) {
+            Some(Named::Path(path)) => Ok(Some(path)),
+            Some(Named::Number(_)) | None => Err(Invalid),
+        },
+    }
+}
+
+fn name_of(project: &StoredProject) -> ProjectName {
+    ProjectName { id: Some(project.id), path: project.path.clone() }
+}
+
+/// A project of which there is a row; one that only a file or a token names is not known enough to be shown.
+fn known_project(snapshot: &Snapshot, place: &Place) -> Option<Json> {
+    let Place::Project(ProjectName { id: Some(id), .. }) = place else { return None };
+    snapshot.directory().project(*id).map(|project| project_json(snapshot, project))
+}
+
+/// What holds: what files say, else what people corrected, else what events told.
+fn project_json(snapshot: &Snapshot, project: &StoredProject) -> Json {
+    let told = snapshot.directory().told(&name_of(project)).cloned().unwrap_or_default();
+    let StoredProject { learned, corrected, .. } = project;
+    let default_branch = told
+        .default_branch
+        .or_else(|| corrected.default_branch.clone())
+        .or_else(|| learned.default_branch.clone());
+    let protected_branches = told.protected_branches.or_else(|| corrected.protected_branches.clone());
+    json!({
+        "id": project.id,
+        "path_with_namespace": project.path,
+        "default_branch": default_branch,
+        "visibility": corrected.visibility.or(learned.visibility).map(Visibility::word),
+        "protected_branches": protected_branches,
+        "created_at": moment(project.created_at),
+        "updated_at": moment(project.updated_at),
+    })
+}
+
+fn group_json(group: &StoredGroup) -> Json {
+    json!({ "id": group.id, "full_path": group.path, "created_at": moment(group.created_at) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corrected(query: &str) -> Result<(Option<String>, Corrected), Refusal> {
+        let present = Corrected {
+            default_branch: Some("main".to_owned()),
+            visibility: Some(Visibility::Private),
+            protected_branches: Some(vec!["main".to_owned()]),
+        };
+        correction(&Params::of_query(query).unwrap(), present)
+    }
+
+    #[test]
+    fn what_is_not_sent_stays_and_what_is_blank_is_taken_back() {
+        let (path, stays) = corrected("default_branch=trunk").unwrap();
+        assert_eq!((path, stays.default_branch.as_deref()), (None, Some("trunk")));
+        assert_eq!(stays.visibility, Some(Visibility::Private));
+        assert_eq!(stays.protected_branches, Some(vec!["main".to_owned()]));
+        let (_, gone) = corrected("default_branch=&protected_branches=").unwrap();
+        assert_eq!((gone.default_branch, gone.protected_branches), (None, Some(Vec::new())));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let wrong = "path=acme&default_branch[x]=1&protected_branches[x]=1&visibility=secret";
+        let complaints = [
+            "path is invalid",
+            "default_branch is invalid",
+            "protected_branches is invalid",
+            "visibility does not have a valid value",
+        ];
+        assert_eq!(corrected(wrong), Err(Refusal::Parameters(complaints.map(str::to_owned).into())));
+        for path in ["42", "../x", "acme//x"] {
+            assert!(corrected(&format!("path={path}")).is_err(), "{path}");
+        }
+        assert_eq!(corrected("path=acme%2Frocket").unwrap().0.as_deref(), Some("acme/rocket"));
+    }
+
+    #[test]
+    fn a_group_is_told_by_number_and_path() {
+        let names = |query: &str| group_names(&Params::of_query(query).unwrap());
+        assert_eq!(names("number=7&path=acme"), Ok((Some(7), Some("acme".to_owned()))));
+        assert_eq!(names(""), Ok((None, None)));
+        let both = vec!["number is invalid".to_owned(), "path is invalid".to_owned()];
+        assert_eq!(names("number=0&path=7"), Err(Refusal::Parameters(both)));
+    }
+}

@@ -1,0 +1,132 @@
+//! `POST …/slack_slash_commands/trigger` and `…/mattermost_slash_commands/trigger`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Extract};
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use super::answer::to_asker;
+use super::{Counter, Outcome, PATIENCE, Service, hear};
+use crate::api::State;
+use crate::api::v4::params::{Params, read_body};
+use crate::api::v4::place::{Level, Unknown, find};
+use crate::api::v4::rehearse::{Subject, rehearsed, subject};
+use crate::api::v4::{Refusal, Segments, answer};
+use crate::catalog::Place;
+use crate::event::{Event, sample};
+use crate::store::registry::{Mute, Owner};
+
+pub(in crate::api::v4) async fn slack(
+    Extract(state): Extract<Arc<State>>,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    trigger(state, Service::Slack, segments, request).await
+}
+
+pub(in crate::api::v4) async fn mattermost(
+    Extract(state): Extract<Arc<State>>,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    trigger(state, Service::Mattermost, segments, request).await
+}
+
+async fn trigger(
+    state: Arc<State>,
+    service: Service,
+    segments: Segments,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let now = (state.clock)();
+    let (head, body) = request.into_parts();
+    let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
+    let body = read_body(&head, body, state.config.body_timeout).await?;
+    params.add_body(&head.headers, body).await?;
+    // The token in the form is all the proof there is: which places there are is found out by none but its owner.
+    let place = state.catalog.read(|snapshot| {
+        find(snapshot, Level::Project, segments.id(), Owner::Instance, Unknown::IsMissing).ok()
+    });
+    let counter =
+        Counter { catalog: &state.catalog, ledger: &*state.ledger, commands: state.commands.as_ref(), now };
+    let said = match hear(&counter, service, place, &params).await? {
+        Outcome::Say(said) => said,
+        Outcome::Test { place, channel_names } => {
+            to_asker(&test(&state, service, &place, channel_names, now).await)
+        }
+    };
+    Ok(answer::json(StatusCode::OK, &said))
+}
+
+/// Sends a test to this room and says what came of it, or that it is still coming: who typed waits three seconds.
+async fn test(
+    state: &Arc<State>,
+    service: Service,
+    place: &Place,
+    names: Vec<String>,
+    now: Timestamp,
+) -> String {
+    let entry = service.teller();
+    let title = entry.about.title;
+    let subject = match subject(state, place, entry) {
+        Ok(subject) => subject,
+        Err(Refusal::Model(_)) => return format!("{title} of this project are not set up rightly."),
+        Err(_) => return format!("{title} are not set up for this project."),
+    };
+    let Some(event) = event_for(&subject, &names) else {
+        return format!("By this project's settings, {title} send nothing to this channel.");
+    };
+    let testing = {
+        let state = Arc::clone(state);
+        state.tasks.clone().spawn(async move {
+            rehearsed(&state, &subject, &event, |target| is_here(target, &names), now).await
+        })
+    };
+    match tokio::time::timeout(PATIENCE, testing).await {
+        Ok(Ok(outcome)) => words(&outcome),
+        Ok(Err(_)) => "The test broke off: the log has the reason.".to_owned(),
+        Err(_) => "The test is under way, and takes longer than usual.".to_owned(),
+    }
+}
+
+/// The first kind of event that is told in this room.
+fn event_for(subject: &Subject, names: &[String]) -> Option<Event> {
+    let samples = subject.entry.about.triggers.iter().map(sample);
+    samples.into_iter().find(|event| subject.targets(event).iter().any(|target| is_here(target, names)))
+}
+
+/// An address's own channel has no name that we know: it may be this one.
+fn is_here(target: &str, names: &[String]) -> bool {
+    target.is_empty() || names.contains(&Mute::channel_of(target))
+}
+
+fn words(outcome: &Json) -> String {
+    if outcome["success"] == true {
+        return "A test message was sent.".to_owned();
+    }
+    format!("The test failed: {}", outcome["message"].as_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_channel_is_here_by_any_of_its_names() {
+        let names = ["ops".to_owned(), "c123".to_owned()];
+        assert!(is_here("#Ops", &names) && is_here("C123", &names) && is_here("", &names));
+        assert!(!is_here("#dev", &names));
+    }
+
+    #[test]
+    fn the_outcome_is_told_in_a_sentence() {
+        assert_eq!(words(&json!({ "success": true })), "A test message was sent.");
+        let failed = json!({ "success": false, "message": "rejected: no_text" });
+        assert_eq!(words(&failed), "The test failed: rejected: no_text");
+    }
+}
