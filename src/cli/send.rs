@@ -370,6 +370,7 @@ fn report_json(target: &str, report: &Report) -> Json {
         Outcome::Expired => ("expired", None),
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
         Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
+        Outcome::Unsure(why) => ("unsure", Some(why.as_str())),
     };
     json!({
         "target": target,
@@ -393,7 +394,7 @@ pub(super) fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Delivered => "delivered".to_owned(),
         Outcome::Failed(failure) => printable(&failure.to_string()),
         Outcome::Expired => "too old to be told".to_owned(),
-        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) => printable(why),
+        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) | Outcome::Unsure(why) => printable(why),
     }
 }
 
