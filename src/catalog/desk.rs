@@ -94,8 +94,8 @@ impl Live {
     ) -> Result<(), Refusal> {
         let Change { place, entry, unless_changed_since, who, now } = change;
         let slug = entry.about.slug;
-        self.refresh().await?;
         for _ in 0..ROUNDS {
+            self.refresh().await?;
             let (in_memory, default) = self.read(|state| {
                 let standing = state.standing(place, slug);
                 (standing.own.cloned(), standing.default.cloned())

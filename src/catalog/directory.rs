@@ -125,18 +125,28 @@ fn folded(path: &str) -> String {
 }
 
 impl Directory {
-    /// Takes up a project as it is now.
-    pub fn put_project(&mut self, project: StoredProject) {
-        if let Some(former) = self.projects.get(&project.id).and_then(|former| former.path.as_deref()) {
+    /// Takes up a project as it is now; whether it was known at another path, and so may follow other defaults.
+    pub fn put_project(&mut self, project: StoredProject) -> bool {
+        let known = self.projects.get(&project.id);
+        if known.is_some_and(|known| known.revision > project.revision) {
+            return false; // read earlier, and heard of later
+        }
+        let mut moved = known.is_some_and(|known| known.path != project.path);
+        if let Some(former) = known.and_then(|former| former.path.as_deref()) {
             let former = folded(former);
             if self.numbers.get(&former) == Some(&project.id) {
                 self.numbers.remove(&former);
             }
         }
-        if let Some(path) = &project.path {
-            self.numbers.insert(folded(path), project.id);
+        let former = project.path.as_ref().and_then(|path| self.numbers.insert(folded(path), project.id));
+        if let Some(former) = former.filter(|former| *former != project.id)
+            && let Some(robbed) = self.projects.get_mut(&former)
+        {
+            robbed.path = None;
+            moved = true;
         }
         self.projects.insert(project.id, project);
+        moved
     }
 
     /// Takes up a group as it is now.
@@ -197,6 +207,10 @@ impl Directory {
         self.groups.get(self.keys.get(&folded(path))?)
     }
 
+    pub(super) fn has_groups(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// By the forge's number.
     pub fn group_by_id(&self, id: i64) -> Option<&StoredGroup> {
         self.groups.values().find(|group| group.id == Some(id))
@@ -246,9 +260,9 @@ impl Directory {
     /// What an event shows of its project that is not known yet.
     pub fn news_of(&self, event: &Event) -> Option<SeenProject> {
         let project = event.project.as_ref().filter(|project| project.id > 0)?;
-        let path = Some(project.path_with_namespace.clone()).filter(|path| !path.is_empty());
+        let path = Some(&project.path_with_namespace).filter(|path| can_be_noted(path)).cloned();
         let learned = Learned {
-            default_branch: project.default_branch.clone().filter(|branch| !branch.is_empty()),
+            default_branch: project.default_branch.clone().filter(|branch| can_be_noted(branch)),
             visibility: visibility(project.visibility_level.as_ref()),
         };
         let seen = SeenProject { id: project.id, path, learned };
@@ -262,6 +276,13 @@ impl Directory {
             || is_new(seen.learned.visibility.is_some(), seen.learned.visibility == known.learned.visibility);
         news.then_some(seen)
     }
+}
+
+/// Longer names than any forge gives are none: nothing that somebody writes into an event may be more than a store takes,
+/// for then the event could not be dispatched.
+fn can_be_noted(name: &str) -> bool {
+    const LONGEST: usize = 1000;
+    !name.is_empty() && name.len() <= LONGEST && !name.contains(char::is_control)
 }
 
 /// GitLab's 0 private, 10 internal, 20 public, or the word.

@@ -3,6 +3,7 @@
 //! It takes up what changed (`Registry::changes`) when told that something did, and now and then without being told.
 //! Whoever changes something through it sees the change when the call returns.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -19,8 +20,10 @@ use crate::store::registry::{Learned, Mute, Registry, SeenProject};
 pub struct Live {
     state: RwLock<Snapshot>,
     registry: Arc<dyn Registry>,
-    /// One refresh at a time: the second would read the same changes again.
-    turn: Mutex<()>,
+    /// One refresh at a time, which serves all who asked before it began: up to this one, and how it went.
+    served: Mutex<(u64, Result<()>)>,
+    /// Counts who asks for one.
+    asked: AtomicU64,
     /// Counts what could make a difference to what waits: integrations that changed.
     settings: watch::Sender<u64>,
 }
@@ -34,7 +37,8 @@ impl Live {
         let live = Self {
             state: RwLock::default(),
             registry,
-            turn: Mutex::default(),
+            served: Mutex::new((0, Ok(()))),
+            asked: AtomicU64::new(0),
             settings: watch::Sender::new(0),
         };
         live.refresh().await?;
@@ -89,6 +93,16 @@ impl Live {
         &*self.registry
     }
 
+    /// Takes up what changed in the store.
+    async fn take_up(&self) -> Result<()> {
+        let known = self.read(Snapshot::revision);
+        let changes = self.registry.changes(known).await?;
+        if changes.revision != known && self.write(|state| state.take_changes(changes)) {
+            self.changed();
+        }
+        Ok(())
+    }
+
     fn changed(&self) {
         self.settings.send_modify(|count| *count += 1);
     }
@@ -99,7 +113,13 @@ impl Live {
             return Ok(());
         }
         let rows = self.registry.learn(seen, now).await?;
-        self.write(|state| rows.into_iter().for_each(|row| state.directory_mut().put_project(row)));
+        let moved = self.write(|state| {
+            let moves = rows.into_iter().map(|row| state.directory_mut().put_project(row));
+            moves.fold(false, |any, moved| any | moved)
+        });
+        if moved {
+            self.changed();
+        }
         Ok(())
     }
 }
@@ -123,18 +143,13 @@ impl Catalog for Live {
     }
 
     async fn refresh(&self) -> Result<()> {
-        let _turn = self.turn.lock().await;
-        let known = self.read(Snapshot::revision);
-        let changes = self.registry.changes(known).await?;
-        if changes.revision == known {
-            return Ok(());
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut served = self.served.lock().await;
+        if served.0 < mine {
+            let all = self.asked.load(Ordering::SeqCst);
+            *served = (all, self.take_up().await);
         }
-        let matters = !changes.integrations.is_empty() || !changes.groups.is_empty();
-        self.write(|state| state.take_changes(changes));
-        if matters {
-            self.changed();
-        }
-        Ok(())
+        served.1.clone()
     }
 
     async fn learn(&self, events: &[Arc<Event>], now: Timestamp) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::directory::{Directory, GroupName, Place};
-use super::setup::{Placed, Setup, integration_id};
+use super::setup::{Origin, Placed, Setup, integration_id};
 use super::{Catalog, ProjectName};
 use crate::adapters;
 use crate::event::Event;
@@ -75,10 +75,12 @@ impl Snapshot {
         }
     }
 
-    /// What changed in the store.
-    pub fn take_changes(&mut self, changes: Changes) {
+    /// What changed in the store; whether any integration may be another now.
+    pub fn take_changes(&mut self, changes: Changes) -> bool {
         let Changes { revision, integrations, projects, groups, tokens, mutes } = changes;
-        if revision < self.revision {
+        let put_back = revision < self.revision;
+        let mut matters = put_back || !integrations.is_empty() || !groups.is_empty();
+        if put_back {
             // The store was put back to an older state, and these changes are all that there is.
             self.rows.clear();
             self.mutes.clear();
@@ -87,7 +89,7 @@ impl Snapshot {
         }
         self.revision = revision;
         for project in projects {
-            self.directory.put_project(project);
+            matters |= self.directory.put_project(project);
         }
         for group in groups {
             self.directory.put_group(group);
@@ -114,6 +116,7 @@ impl Snapshot {
             of_project.retain(|known| (&known.slug, &known.channel) != (&mute.slug, &mute.channel));
             of_project.push(mute);
         }
+        matters
     }
 
     /// What of the store this knows.
@@ -147,11 +150,7 @@ impl Snapshot {
     /// What holds at a place for an adapter.
     pub fn standing(&self, place: &Place, slug: &str) -> Standing<'_> {
         Standing {
-            own: self
-                .own_shelves(place)
-                .into_iter()
-                .find_map(|(_, shelf)| shelf.get(slug))
-                .map(|held| &held.setup),
+            own: self.own_shelves(place).find_map(|(_, shelf)| shelf.get(slug)).map(|held| &held.setup),
             default: self
                 .default_shelves(place)
                 .into_iter()
@@ -221,33 +220,37 @@ impl Snapshot {
 
     /// A place's own setups: those from files go before those from the store. A project may be named by number in one
     /// file and by path in another.
-    fn own_shelves(&self, place: &Place) -> Vec<(Scope, &Shelf)> {
-        let scopes = match place {
+    fn own_shelves(&self, place: &Place) -> impl Iterator<Item = (Named, &Shelf)> {
+        let (by_number, by_path) = match place {
+            _ if self.files.is_empty() => (None, None), // no key need be made to look it up
             Place::Project(ProjectName { id, path }) => {
-                let by_path = path.clone().map(ProjectRef::Path);
-                vec![id.map(ProjectRef::Id), by_path].into_iter().flatten().map(Scope::Project).collect()
+                let by_number = id.and_then(|id| self.files.get(&id.to_string()));
+                (by_number, path.as_ref().and_then(|path| self.files.get(&path.to_ascii_lowercase())))
             }
-            other => vec![other.scope()],
+            other => (None, self.files.get(&other.scope().key())),
         };
-        let files = scopes.into_iter().filter_map(|scope| {
-            let shelf = if self.files.is_empty() { None } else { self.files.get(&scope.key()) };
-            Some((scope, shelf?))
-        });
-        let row = self.owner(place).and_then(|owner| Some((place.scope(), self.rows.get(&owner)?)));
-        files.chain(row).collect()
+        let row = self.owner(place).and_then(|owner| self.rows.get(&owner));
+        let shelves = [(Named::Best, by_number), (Named::ByPath, by_path), (Named::Best, row)];
+        shelves.into_iter().filter_map(|(named, shelf)| Some((named, shelf?)))
     }
 
     /// The defaults above a place, the nearest first.
     fn default_shelves(&self, place: &Place) -> Vec<&Shelf> {
-        let groups =
-            place.ancestors().map(|path| Place::Group(GroupName { key: None, path: path.to_owned() }));
-        let instance = (*place != Place::Instance).then_some(Place::Instance);
-        let shelves = groups.chain(instance).flat_map(|above| {
-            let file = if self.files.is_empty() { None } else { self.files.get(&above.scope().key()) };
-            let row = self.owner(&above).and_then(|owner| self.rows.get(&owner));
-            [file, row].into_iter().flatten()
-        });
-        shelves.collect()
+        if *place == Place::Instance {
+            return Vec::new();
+        }
+        let mut shelves = Vec::new();
+        if self.directory.has_groups() || !self.files.is_empty() {
+            for path in place.ancestors() {
+                let file = || self.files.get(&Scope::Group(path.to_owned()).key());
+                shelves.extend(if self.files.is_empty() { None } else { file() });
+                let row = self.directory.group_by_path(path).map(|group| Owner::Group(group.key));
+                shelves.extend(row.and_then(|owner| self.rows.get(&owner)));
+            }
+        }
+        shelves.extend(self.files.get(INSTANCE));
+        shelves.extend(self.rows.get(&Owner::Instance));
+        shelves
     }
 
     fn owner(&self, place: &Place) -> Option<Owner> {
@@ -263,12 +266,12 @@ impl Snapshot {
     fn all_at(&self, place: &Place) -> Vec<Arc<Integration>> {
         let mut found = Vec::new();
         let mut settled: Vec<&str> = Vec::new();
-        let is_file = |held: &Held| matches!(held.setup.origin, super::Origin::File(_));
-        for (scope, shelf) in self.own_shelves(place) {
+        for (named, shelf) in self.own_shelves(place) {
             for (slug, held) in shelf.iter().filter(|(_, held)| hears_of_events(held)) {
                 // A file's word goes before the API's.
-                if is_file(held) || !settled.contains(slug) {
-                    found.extend(self.made(place, &scope, held));
+                let is_file = matches!(held.setup.origin, Origin::File(_));
+                if is_file || !settled.contains(slug) {
+                    found.extend(self.made(place, named, held));
                 }
                 settled.push(slug);
             }
@@ -286,7 +289,7 @@ impl Snapshot {
     }
 
     /// The integration that a place's own setup makes, by itself or by the default that it follows.
-    fn made(&self, place: &Place, scope: &Scope, held: &Held) -> Option<Arc<Integration>> {
+    fn made(&self, place: &Place, named: Named, held: &Held) -> Option<Arc<Integration>> {
         if let Some(integration) = &held.integration {
             return Some(Arc::clone(integration));
         }
@@ -295,9 +298,26 @@ impl Snapshot {
         } else {
             &held.setup
         };
-        inherited(setup, scope).map(Arc::new)
+        let scope = match (named, place) {
+            (Named::ByPath, Place::Project(ProjectName { path: Some(path), .. })) => {
+                Scope::Project(ProjectRef::Path(path.clone()))
+            }
+            _ => place.scope(),
+        };
+        inherited(setup, &scope).map(Arc::new)
     }
 }
+
+/// By which of its names somebody set a project's integration.
+#[derive(Clone, Copy)]
+enum Named {
+    /// Its number, or whatever is the place's best name.
+    Best,
+    ByPath,
+}
+
+/// The instance's key among files.
+const INSTANCE: &str = "instance";
 
 /// Some only answer what people type.
 fn hears_of_events(held: &Held) -> bool {
@@ -312,7 +332,7 @@ fn inherited(setup: &Setup, scope: &Scope) -> Option<Integration> {
 
 /// The scope that has this key.
 fn scope_of(key: &str) -> Scope {
-    if key == "instance" {
+    if key == INSTANCE {
         return Scope::Instance;
     }
     match (key.strip_prefix("groups/"), key.parse()) {
@@ -339,14 +359,13 @@ impl Catalog for Snapshot {
             Scope::Group(path) => Place::Group(GroupName { key: None, path: path.clone() }),
             Scope::Instance => return None, // it hears of nothing itself
         };
-        let effective = self.standing(&place, slug).effective()?;
-        let row = place.owner().and_then(|owner| self.rows.get(&owner)).and_then(|shelf| shelf.get(slug));
-        let is_what_counts = |held: &&Held| std::ptr::eq(&raw const held.setup, effective);
-        let made = row.filter(is_what_counts).and_then(|held| held.integration.as_ref());
-        if let Some(integration) = made.filter(|made| made.id == *id) {
+        let (_, shelf) = self.own_shelves(&place).find(|(_, shelf)| shelf.contains_key(slug)).unzip();
+        if let Some(integration) = shelf.and_then(|shelf| shelf.get(slug)?.integration.as_ref())
+            && integration.id == *id
+        {
             return Some(Arc::clone(integration));
         }
-        inherited(effective, &scope).map(Arc::new)
+        inherited(self.standing(&place, slug).effective()?, &scope).map(Arc::new)
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

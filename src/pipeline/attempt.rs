@@ -61,7 +61,7 @@ impl Report {
         Self::unsent(Outcome::Failed(Failure::Rejected(why)))
     }
 
-    fn unsent(outcome: Outcome) -> Self {
+    pub(super) fn unsent(outcome: Outcome) -> Self {
         Self { outcome, status: None, took: None }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Job {
     pub(super) entered: Timestamp,
     /// Attempts that may be under way to its destination at once.
     pub(super) concurrency: usize,
+    /// The catalogue is known to be as new as the row: what it says of the row's integration counts.
+    pub(super) certain: bool,
     /// Its place in memory, free again when the job is dropped.
     pub(super) _place: Option<OwnedSemaphorePermit>,
 }

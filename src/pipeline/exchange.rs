@@ -47,6 +47,7 @@ pub fn report_json(target: &str, report: &Report) -> Json {
         Outcome::Expired => ("expired", None),
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
         Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
+        Outcome::Unsure(why) => ("unsure", Some(why.as_str())),
     };
     json!({
         "target": target,

@@ -47,6 +47,8 @@ const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
 const DEFERRED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
 const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
+/// The wait for a store that does not say who is configured: others get their turn meanwhile.
+const UNSURE: Duration = Duration::from_secs(15);
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
@@ -61,6 +63,8 @@ pub enum Outcome {
     Cancelled(String),
     /// The integration is switched off, its address being dead: it waits for a better one.
     SwitchedOff(String),
+    /// Who is to be told could not be made sure of: the store did not say.
+    Unsure(String),
 }
 
 /// What [`rule`] must know beside the outcome.
@@ -130,6 +134,11 @@ pub fn rule(outcome: &Outcome, of: Circumstances, policy: &Policy) -> Ruling {
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Consequence::None),
         Outcome::SwitchedOff(_) => Ruling {
             state: NewState::Waiting(after(of.now, MISCONFIGURED.1)),
+            counts: false,
+            consequence: Consequence::None,
+        },
+        Outcome::Unsure(_) => Ruling {
+            state: NewState::Waiting(after(of.now, UNSURE)),
             counts: false,
             consequence: Consequence::None,
         },

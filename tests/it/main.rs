@@ -11,6 +11,7 @@ mod harness;
 
 mod amqp;
 mod cards;
+mod catalog;
 mod cli;
 mod deploy;
 mod discord;

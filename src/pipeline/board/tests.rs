@@ -38,6 +38,7 @@ fn job(id: i64, destination: &str, lane: i64) -> Job {
         },
         event: JobEvent::Stored(Arc::new(stored)),
         entered: start(),
+        certain: false,
         concurrency: 1,
         _place: None,
     }

@@ -1,66 +1,78 @@
-//! Rows whose integration is not there, or not active, by what this node knows. Another node may know better: what was
-//! set there a moment ago is here a moment later. So before such a row is cancelled, the catalogue is read anew.
+//! Rows that are not as this node knows their integration: it is not there, not active, or bound for another address.
+//! Another node may know better: what was set there a moment ago is here a moment later, and so is a project that it was
+//! the first to hear of. So before such a row is cancelled, or told somewhere else, the catalogue is read anew.
+//!
+//! The row stays in hand meanwhile, in flight as far as the board knows. Where the catalogue can't be read, it waits.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 
-use jiff::{SignedDuration, Timestamp};
-use tracing::warn;
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
 
-use super::Work;
+use super::{Done, Ended, Work};
+use crate::pipeline::attempt::Report;
 use crate::pipeline::board::{Job, Left};
+use crate::pipeline::retry::Outcome;
 use crate::pipeline::writer::Word;
-use crate::store::DeliveryId;
+use crate::store::{Delivery, DeliveryId};
 
-/// How long a row waits for the catalogue to be read.
-const SOON: SignedDuration = SignedDuration::from_millis(100);
-/// More than are in doubt at once in any ordinary case: those beyond are asked about again.
-const MOST: usize = 10_000;
+/// The rows in doubt whose leases are still ours.
+pub(super) type Doubts = HashSet<DeliveryId>;
 
-/// How far the reading has come.
-const READING: u8 = 0;
-const READ: u8 = 1;
-const FAILED: u8 = 2;
-
-/// The rows in doubt, each with how far the reading for it has come.
-#[derive(Default)]
-pub(super) struct Doubts(HashMap<DeliveryId, Arc<AtomicU8>>);
+/// The catalogue was read for a row, or why not.
+pub(super) struct Reading {
+    pub(super) job: Job,
+    outcome: Result<(), String>,
+}
 
 impl Work {
-    /// Whether what this node knows of the row's integration is certain by now. If not, the row goes back, and the
-    /// catalogue is read.
-    pub(super) fn is_certain(&mut self, job: &Job, now: Timestamp) -> bool {
-        let id = job.delivery.id;
-        match self.doubts.0.get(&id).map(|state| state.load(Ordering::Acquire)) {
-            Some(READ) => {
-                self.doubts.0.remove(&id);
-                return true;
-            }
-            Some(READING) => {}
-            _ => self.read_catalog(id),
-        }
-        self.say(Word::Release(id));
-        let back = self.board.left(&job.delivery, Left::Waits(now + SOON), now);
-        self.give_back(back);
-        false
+    /// Reads the catalogue for a row.
+    pub(super) fn doubt(&mut self, job: Job) {
+        self.doubts.insert(job.delivery.id);
+        let (catalog, done) = (self.parts.attempts.catalog.clone(), self.done.clone());
+        self.parts.tasks.spawn(async move {
+            let read = AssertUnwindSafe(catalog.refresh()).catch_unwind().await;
+            let outcome = match read {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(format!("cannot read the integrations: {error}")),
+                Err(_) => Err("a bug of ours: reading the integrations ended in a panic".to_owned()),
+            };
+            // Nobody listens any more only when the grace period is over.
+            let _ = done.send(Ended::Reading(Box::new(Reading { job, outcome })));
+        });
     }
 
-    fn read_catalog(&mut self, id: DeliveryId) {
-        if self.doubts.0.len() >= MOST {
-            self.doubts.0.clear(); // rows that other nodes took over meanwhile
+    /// What this node knows of the row's integration is certain now, or has to wait.
+    pub(super) fn take_up_reading(&mut self, reading: Reading) {
+        let Reading { mut job, outcome } = reading;
+        let now = self.now();
+        if !self.doubts.remove(&job.delivery.id) {
+            // The reading took longer than the lease: somebody else has the row.
+            return self.put_back(&job.delivery, now);
         }
-        let state = Arc::new(AtomicU8::new(READING));
-        self.doubts.0.insert(id, Arc::clone(&state));
-        let catalog = Arc::clone(&self.parts.attempts.catalog);
-        self.parts.tasks.spawn(async move {
-            match catalog.refresh().await {
-                Ok(()) => state.store(READ, Ordering::Release),
-                Err(error) => {
-                    warn!(%error, "cannot read the integrations; what seems to have none waits");
-                    state.store(FAILED, Ordering::Release);
-                }
+        match outcome {
+            Ok(()) => {
+                job.certain = true;
+                self.board.paced(job, now, now);
             }
-        });
+            Err(why) => {
+                let report = Report::unsent(Outcome::Unsure(why));
+                self.settle(Done { job, integration: None, report, at: now });
+            }
+        }
+    }
+
+    /// These rows are somebody else's by now.
+    pub(super) fn forget_doubts(&mut self, lost: &[DeliveryId]) {
+        for row in lost {
+            self.doubts.remove(row);
+        }
+    }
+
+    pub(super) fn put_back(&mut self, delivery: &Delivery, now: Timestamp) {
+        self.say(Word::Release(delivery.id));
+        let back = self.board.left(delivery, Left::Waits(now), now);
+        self.give_back(back);
     }
 }

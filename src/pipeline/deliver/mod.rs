@@ -29,7 +29,7 @@ use crate::event::Event;
 use crate::integration::Integration;
 use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, route_key};
 use crate::wire::pace::Pace;
-use doubt::Doubts;
+use doubt::{Doubts, Reading};
 
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -85,7 +85,9 @@ impl Intake {
         entered: Timestamp,
     ) {
         let event = JobEvent::Decoded(event);
-        let job = Job { concurrency: 1, delivery, event, entered, _place: place };
+        // Dispatch went by this node's catalogue: where it says another thing since, that is news.
+        let certain = true;
+        let job = Job { concurrency: 1, delivery, event, entered, certain, _place: place };
         // Once the deliverer has stopped, the row's lease lapses or is given back with the rest at the next start.
         let _ = self.handed.send(Handed::Leased(Box::new(job)));
     }
@@ -126,6 +128,12 @@ pub struct Parts {
     pub tasks: TaskTracker,
 }
 
+/// Something that ended.
+enum Ended {
+    Attempt(Box<Done>),
+    Reading(Box<Reading>),
+}
+
 /// An attempt that ended.
 struct Done {
     job: Job,
@@ -156,7 +164,7 @@ struct Work {
     parts: Deliverer,
     board: Board,
     words: mpsc::UnboundedSender<Word>,
-    done: mpsc::UnboundedSender<Done>,
+    done: mpsc::UnboundedSender<Ended>,
     /// Ways that lead nowhere, by their key.
     routes: HashMap<Arc<str>, Route>,
     /// Settlements that were said and are not written yet. They count as attempts under way: after a power cut, they are
@@ -236,7 +244,7 @@ impl Work {
         &mut self,
         stop: CancellationToken,
         mut heard: mpsc::UnboundedReceiver<Heard>,
-        mut done: mpsc::UnboundedReceiver<Done>,
+        mut done: mpsc::UnboundedReceiver<Ended>,
     ) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -254,8 +262,8 @@ impl Work {
                     }
                 }
                 _ = done.recv_many(&mut ended, AT_ONCE) => {
-                    for done in ended.drain(..) {
-                        self.settle(done);
+                    for ended in ended.drain(..) {
+                        self.take_up_ended(ended);
                     }
                 }
                 Some(heard) = heard.recv() => self.hear(heard),
@@ -273,7 +281,7 @@ impl Work {
     }
 
     /// Lets attempts in flight end within the grace period, and gives back the rest.
-    async fn wind_up(&mut self, mut done: mpsc::UnboundedReceiver<Done>) {
+    async fn wind_up(&mut self, mut done: mpsc::UnboundedReceiver<Ended>) {
         self.parts.handed.close();
         for row in self.board.drain() {
             self.say(Word::Release(row));
@@ -287,7 +295,10 @@ impl Work {
         tokio::pin!(grace);
         while self.board.in_flight() > 0 {
             tokio::select! {
-                Some(ended) = done.recv() => self.settle(ended),
+                Some(ended) = done.recv() => match ended {
+                    Ended::Attempt(done) => self.settle(*done),
+                    Ended::Reading(reading) => self.put_back(&reading.job.delivery, self.now()),
+                },
                 () = &mut grace => {
                     let left = self.board.in_flight();
                     warn!(left, "the grace period is over; attempts in flight are left, and made again at the next start");
@@ -380,6 +391,7 @@ impl Work {
             }
             Heard::Renewed { asked, lost } => {
                 self.renewed = asked;
+                self.forget_doubts(&lost);
                 self.board.forget(&lost, now);
             }
             Heard::Written(count) => self.unwritten = self.unwritten.saturating_sub(count),
@@ -404,6 +416,7 @@ impl Work {
             concurrency: self.concurrency(&delivery),
             entered: delivery.news_since,
             event: JobEvent::Stored(event),
+            certain: false,
             delivery,
             _place: None,
         });
@@ -455,24 +468,37 @@ impl Work {
                 self.give_back(back);
                 continue;
             }
-            let prepared = match self.parts.attempts.prepare(&job.delivery) {
-                Ok(prepared) => prepared,
+            match self.parts.attempts.prepare(&job.delivery) {
+                Ok(prepared) => self.admit(job, prepared, now),
+                Err(Report { outcome: Outcome::Cancelled(_), .. }) if !job.certain => self.doubt(job),
                 Err(report) => {
-                    if matches!(report.outcome, Outcome::Cancelled(_)) && !self.is_certain(&job, now) {
-                        continue;
-                    }
                     let integration = self.parts.attempts.catalog.integration(&job.delivery.integration);
                     self.settle(Done { job, integration, report, at: now });
-                    continue;
                 }
-            };
-            if let Err(wait) = self.parts.pace.admit(&prepared.buckets(&job.delivery)) {
-                self.pace(job, after(now, wait), now);
-                continue;
             }
-            self.start(job, prepared);
         }
         self.say_claims();
+    }
+
+    /// Starts an attempt, if it is bound for where it was written for, and the pace allows it now.
+    fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
+        let buckets = prepared.buckets(&job.delivery);
+        let is_bound_elsewhere =
+            buckets.first().is_some_and(|bucket| *bucket.key.0 != *job.delivery.destination);
+        if is_bound_elsewhere && !job.certain {
+            return self.doubt(job);
+        }
+        if let Err(wait) = self.parts.pace.admit(&buckets) {
+            return self.pace(job, after(now, wait), now);
+        }
+        self.start(job, prepared);
+    }
+
+    fn take_up_ended(&mut self, ended: Ended) {
+        match ended {
+            Ended::Attempt(done) => self.settle(*done),
+            Ended::Reading(reading) => self.take_up_reading(*reading),
+        }
     }
 
     /// It is too early for this one. A long wait (all who share a bucket were sent away) is a rest: the store keeps the rows.
@@ -496,7 +522,7 @@ impl Work {
             let report = attempt.unwrap_or_else(|_| Report::of_a_bug());
             let integration = Some(prepared.integration);
             // Nobody listens any more only when the grace period is over.
-            let _ = done.send(Done { at: clock.now(), job, integration, report });
+            let _ = done.send(Ended::Attempt(Box::new(Done { at: clock.now(), job, integration, report })));
         });
     }
 

@@ -254,6 +254,7 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Expired => "expired",
         Outcome::Cancelled(_) => "cancelled",
         Outcome::SwitchedOff(_) => "switched_off",
+        Outcome::Unsure(_) => "unsure",
     }
 }
 
@@ -262,6 +263,6 @@ fn note(report: &Report) -> String {
         Outcome::Delivered => String::new(),
         Outcome::Failed(failure) => failure.why().to_owned(),
         Outcome::Expired => "older than this adapter's patience".to_owned(),
-        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) => why.clone(),
+        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) | Outcome::Unsure(why) => why.clone(),
     }
 }
