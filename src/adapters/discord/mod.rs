@@ -98,7 +98,7 @@ pub struct Discord;
 impl Adapter for Discord {
     const ABOUT: About = About {
         slug: "discord",
-        title: "Discord notifications",
+        title: "Discord Notifications",
         summary: "Posts to Discord channels through webhooks, one for all events or one for each kind.",
         triggers: Triggers::of(&[
             Trigger::Push,
