@@ -7,7 +7,7 @@
 //! signal, a deadline) drops the future: leases lapse by themselves, and what was not settled is attempted again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::api;
+use crate::api::{self, FailedLogins};
 use crate::catalog::{Catalog, Live, Snapshot};
 use crate::config::Config;
 use crate::metrics;
@@ -359,7 +359,7 @@ fn doors(config: &Config, rooms: Rooms) -> api::State {
         commands: Commands::new(&config.amqp, &config.commands),
         stored: Arc::new(move |destination| intake.stored(destination)),
         tasks,
-        failed_logins: Arc::default(),
+        failed_logins: Arc::new(Mutex::new(FailedLogins::new(config.http.login_failures))),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Config {
     /// Reverse proxies whose word on who is calling counts.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
+    /// Wrong tokens that an address may show at once; after those, one every few seconds.
+    pub login_failures: u32,
 }
 
 /// What the doors open onto.

@@ -86,19 +86,18 @@ fn following() -> Configuration {
 fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> Configuration {
     let mut next = Configuration { active: true, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
-    let sent = |name: &str| request.settings.contains_key(name);
-    if guarded_address_moves(entry, present, request) {
-        // Whoever can set the address could otherwise have the secret sent to a host of theirs.
-        let is_token =
-            |name: &str| entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret);
-        next.secrets.retain(|name, _| sent(name) || !is_token(name));
-    }
-    // The mask is what forms show of a secret that is there: sent back, it means that one.
+    // The mask is what forms show of a secret that is there: sent back, it means that one, and tells nobody what it is.
     let is_mask = |name: &str, value: &Value| {
         is_secret(entry, name) && matches!(value, Value::Text(text) if text == Secret::MASK)
     };
     let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if guarded_address_moves(entry, present, request) {
+        // Whoever can set the address could otherwise have the secret sent to a host of theirs.
+        let is_token =
+            |name: &str| entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret);
+        next.secrets.retain(|name, _| settings.contains_key(name) || !is_token(name));
+    }
     sort_secrets(entry, settings, &mut next);
     // A blank secret is none.
     next.secrets.retain(|_, secret| !secret.is_blank());

@@ -103,6 +103,8 @@ impl Live {
             if let Some(Setup { origin: Origin::File(name), .. }) = &in_memory {
                 return Err(Refusal::Provisioned(name.to_string()));
             }
+            // What can't be leaves no trace: a place that is named for the first time is written down after this.
+            next(Standing { own: in_memory.as_ref(), default: default.as_ref() })?;
             let owner = self.owner(place, who, now).await?;
             let row = self.registry().integration(owner, slug).await?;
             let made_from = row.as_ref().map(|row| row.revision);

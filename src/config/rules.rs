@@ -43,6 +43,7 @@ pub(super) fn http(config: &Http) -> Vec<Problem> {
     broken(&[
         (config.body_limit > 0, "body_limit", ABOVE_0),
         (config.body_timeout > NONE, "body_timeout", ABOVE_0),
+        (config.login_failures > 0, "login_failures", ABOVE_0),
     ])
 }
 

@@ -79,7 +79,7 @@ fn group() -> Schema {
     Schema::object([
         ("id", Schema::integer().or_null().saying("The forge's number, where anybody has told it.")),
         ("full_path", Schema::text()),
-        ("created_at", Schema::moment()),
+        ("created_at", Schema::moment().or_null().saying("Null of one that only a file names.")),
     ])
 }
 
@@ -127,14 +127,16 @@ fn attempt() -> Schema {
 }
 
 fn test() -> Schema {
+    let exchange =
+        Schema::object([("request", Schema::of(&["object"])), ("answer", Schema::of(&["object"]))]);
     let sent = Schema::object([
         ("target", Schema::text()),
         ("success", Schema::boolean()),
         ("outcome", Schema::text()),
         ("status", Schema::integer().or_null()),
-        ("latency_ms", Schema::integer()),
-        ("note", Schema::text().saying("What the service answered, without secrets.")),
-        ("request", Schema::text().or_null().saying("What was sent, without secrets.")),
+        ("latency_ms", Schema::integer().or_null()),
+        ("note", Schema::text().saying("Why it was not taken.")),
+        ("exchanges", Schema::list(exchange).saying("All that went over the wire, without secrets.")),
     ]);
     Schema::object([
         ("success", Schema::boolean().saying("Whether every target took it.")),
@@ -145,7 +147,7 @@ fn test() -> Schema {
 }
 
 fn explanation() -> Schema {
-    let target = Schema::object([("target", Schema::text())]);
+    let target = Schema::object([("target", Schema::text()), ("destination", Schema::text())]);
     let verdict = Schema::object([
         ("integration", Schema::text()),
         ("adapter", slug()),

@@ -158,7 +158,10 @@ fn project_parameters() -> Schema {
         ..Schema::default()
     };
     optional([
-        ("path", Schema::text().or_null().saying("Its full path.")),
+        (
+            "path_with_namespace",
+            Schema::text().or_null().saying("Its full path. For tokens of the instance."),
+        ),
         ("default_branch", Schema::text().or_null()),
         ("visibility", objects::visibility().or_null()),
         (
@@ -170,8 +173,8 @@ fn project_parameters() -> Schema {
 
 fn group_parameters() -> Schema {
     optional([
-        ("id", Schema::integer().saying("The forge's number.")),
-        ("path", Schema::text().saying("Its full path, where it was renamed.")),
+        ("number", Schema::integer().saying("The forge's number.")),
+        ("full_path", Schema::text().saying("Its full path, where it was renamed.")),
     ])
 }
 

@@ -52,7 +52,7 @@ async fn metrics_are_shown_where_they_are_wanted() {
 #[tokio::test]
 async fn unknown_doors_and_methods_are_told_in_json() {
     let house = House::open().await;
-    for path in ["/", "/events/", "/api/v4/projects", "/%00", "/healthz/../events"] {
+    for path in ["/", "/events/", "/api/v5/projects", "/api/v4", "/%00", "/healthz/../events"] {
         let answer = house.get(path).await;
         if path == "/healthz/../events" {
             // The client walks the path itself: this is a GET of `/events`.

@@ -126,7 +126,7 @@ fn a_blank_token_is_a_mistake_and_opens_nothing() {
     // `FORGEBELL_HTTP_WEBHOOK_TOKEN=$UNSET` must not leave the door open.
     let section = |token: &str| {
         toml::from_str::<Config>(&format!(
-            "listen = '127.0.0.1:8484'\nbody_limit = 1\nbody_timeout = '10s'\nmetrics = true\n{token}"
+            "listen = '127.0.0.1:8484'\nbody_limit = 1\nbody_timeout = '10s'\nmetrics = true\nlogin_failures = 1\n{token}"
         ))
     };
     assert!(section("").unwrap().webhook_token.is_none());

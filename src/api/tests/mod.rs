@@ -2,6 +2,7 @@
 
 mod doors;
 mod events;
+mod rest;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +17,24 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::{Config, State, router, serve};
+use super::{Config, FailedLogins, State, router, serve};
+use crate::call::{Request, Response};
+use crate::catalog::Live;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
+use crate::pipeline::Switches;
+use crate::pipeline::rehearsal::Stage;
 use crate::settings::Secret;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
     Quarantine, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
+
+use crate::store::seal::Keyring;
+use crate::store::sqlite::Sqlite;
+use crate::wire::{SendError, Transport};
 
 const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 const TOKEN: &str = "t0ken-of-the-forge";
@@ -139,6 +149,43 @@ impl Ledger for Store {
     }
 }
 
+/// A store of its own, as the daemon has it.
+fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
+    Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap())
+}
+
+/// Everything behind the doors, over one store.
+async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
+    State {
+        config: config(),
+        inbox: store.clone(),
+        quarantine: store.clone(),
+        ledger: store.clone(),
+        arrived: Arc::default(),
+        broker: Arc::new(|| Ok(())),
+        clock: Arc::new(|| NOW),
+        metrics: metrics::install(),
+        catalog: Arc::new(Live::open(store.clone()).await.unwrap()),
+        registry: store,
+        switches: Switches::default(),
+        stage: Stage { transport, pace: Arc::default(), installation: Arc::default() },
+        commands: None,
+        stored: Arc::new(|_| {}),
+        tasks: TaskTracker::new(),
+        failed_logins: Arc::new(Mutex::new(FailedLogins::new(10))),
+    }
+}
+
+/// A wire that leads nowhere.
+struct Silence;
+
+#[async_trait]
+impl Transport for Silence {
+    async fn send(&self, _: &Request) -> std::result::Result<Response, SendError> {
+        unreachable!("nothing is sent")
+    }
+}
+
 /// The doors, open on a port of their own until dropped.
 struct House {
     store: Arc<Store>,
@@ -148,6 +195,7 @@ struct House {
     client: reqwest::Client,
     stop: CancellationToken,
     doors: JoinSet<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
 }
 
 fn config() -> Config {
@@ -158,6 +206,7 @@ fn config() -> Config {
         webhook_token: Some(Secret::new(TOKEN)),
         metrics: true,
         trusted_proxies: Vec::new(),
+        login_failures: 10,
     }
 }
 
@@ -172,6 +221,8 @@ impl House {
         let store = Arc::new(Store::new());
         let arrived = Arc::new(Notify::new());
         let broker = Arc::new(Mutex::new(Ok(())));
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = sqlite(&folder);
         let state = State {
             config,
             inbox: store.clone(),
@@ -182,8 +233,7 @@ impl House {
                 let broker = broker.clone();
                 Arc::new(move || broker.lock().unwrap().clone())
             },
-            clock: Arc::new(|| NOW),
-            metrics: metrics::install(),
+            ..state(sqlite, Arc::new(Silence)).await
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -191,7 +241,7 @@ impl House {
         let mut doors = JoinSet::new();
         doors.spawn(serve(listener, router(state), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { store, arrived, broker, base, client, stop, doors }
+        Self { store, arrived, broker, base, client, stop, doors, _folder: folder }
     }
 
     fn address(&self) -> &str {

@@ -11,25 +11,30 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Wrong tokens that are taken at once.
-const AT_ONCE: u32 = 10;
-/// As often as this another is.
+/// As often as this, one more is taken.
 const EVERY: Duration = Duration::from_secs(6);
 /// Addresses that are remembered.
 const MOST: usize = 10_000;
 
 /// The addresses from which wrong tokens came of late.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FailedLogins {
+    /// Wrong tokens that are taken at once.
+    at_once: u32,
     /// When each is forgotten. Every failure puts that off by [`EVERY`].
     until: HashMap<IpAddr, Timestamp>,
 }
 
 impl FailedLogins {
+    pub fn new(at_once: u32) -> Self {
+        Self { at_once, until: HashMap::new() }
+    }
+
     /// How long this address has to wait before it may try again; `None` where it may now.
     pub(in crate::api) fn wait(&self, address: IpAddr, now: Timestamp) -> Option<Duration> {
         let until = *self.until.get(&whose(address))?;
-        let allowed_at = until.checked_sub(EVERY * (AT_ONCE - 1)).unwrap_or(Timestamp::MIN);
+        let allowed_at =
+            until.checked_sub(EVERY.saturating_mul(self.at_once.saturating_sub(1))).unwrap_or(Timestamp::MIN);
         let wait = allowed_at.duration_since(now);
         // At the very moment one more is allowed.
         (wait > jiff::SignedDuration::ZERO).then(|| wait.unsigned_abs())
@@ -83,7 +88,7 @@ mod tests {
     }
 
     fn ten_failures(from: &str) -> FailedLogins {
-        let mut logins = FailedLogins::default();
+        let mut logins = FailedLogins::new(10);
         for _ in 0..10 {
             assert_eq!(logins.wait(address(from), NOW), None);
             logins.note(address(from), NOW);

@@ -164,6 +164,12 @@ pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> 
     if has_none {
         return Ok(Bytes::new());
     }
+    // Nobody need send what will be refused.
+    let told =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if told.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
+        return Err(Refusal::TooLarge(BODY_LIMIT));
+    }
     let mut request = Request::new(body);
     *request.headers_mut() = parts.headers.clone();
     *request.extensions_mut() = parts.extensions.clone();

@@ -23,6 +23,10 @@ use crate::api::State;
 use crate::catalog::{Place, ProjectName, Snapshot};
 use crate::store::registry::{Corrected, Owner, StoredGroup, StoredProject, Visibility};
 
+/// What paths are called, here as in the objects.
+const PATH: &str = "path_with_namespace";
+const GROUP_PATH: &str = "full_path";
+
 /// `GET /projects`: those that the token reaches.
 pub(super) async fn list(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
     let mut admitted = Admitted::admit(&state, request, Need::See).await?;
@@ -67,7 +71,7 @@ pub(super) async fn put(
         .catalog
         .read(|snapshot| find(snapshot, Level::Project, segments.id(), reach, Unknown::IsNew))?;
     let params = admitted.params(&state).await?;
-    if params.has("path") {
+    if params.has(PATH) {
         admitted.for_the_instance()?;
     }
     let Place::Project(ProjectName { id: Some(id), .. }) = place else {
@@ -146,8 +150,8 @@ pub(super) async fn put_group(
 fn correction(params: &Params, mut corrected: Corrected) -> Result<(Option<String>, Corrected), Refusal> {
     let mut complaints = Vec::new();
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
-    let path = path_parameter(params, Named::project).unwrap_or_else(|Invalid| {
-        invalid("path");
+    let path = path_parameter(params, PATH, Named::project).unwrap_or_else(|Invalid| {
+        invalid(PATH);
         None
     });
     if params.has("default_branch") {
@@ -181,20 +185,24 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), Refusal
         Some(number) if number < 1 => Err(Invalid),
         number => Ok(number),
     });
-    let path = path_parameter(params, Named::group);
+    let path = path_parameter(params, GROUP_PATH, Named::group);
     match (number, path) {
         (Ok(number), Ok(path)) => Ok((number, path)),
         (number, path) => {
             let number = number.is_err().then(|| "number is invalid".to_owned());
-            let path = path.is_err().then(|| "path is invalid".to_owned());
+            let path = path.is_err().then(|| format!("{GROUP_PATH} is invalid"));
             Err(Refusal::Parameters(number.into_iter().chain(path).collect()))
         }
     }
 }
 
 /// A path that is one, and no number; blank says nothing.
-fn path_parameter(params: &Params, read: impl Fn(&str) -> Option<Named>) -> Result<Option<String>, Invalid> {
-    match params.text("path")?.filter(|path| !path.is_empty()) {
+fn path_parameter(
+    params: &Params,
+    name: &str,
+    read: impl Fn(&str) -> Option<Named>,
+) -> Result<Option<String>, Invalid> {
+    match params.text(name)?.filter(|path| !path.is_empty()) {
         None => Ok(None),
         Some(text) => match read(&text) {
             Some(Named::Path(path)) => Ok(Some(path)),
@@ -262,26 +270,26 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
-        let wrong = "path=acme&default_branch[x]=1&protected_branches[x]=1&visibility=secret";
+        let wrong = "path_with_namespace=acme&default_branch[x]=1&protected_branches[x]=1&visibility=secret";
         let complaints = [
-            "path is invalid",
+            "path_with_namespace is invalid",
             "default_branch is invalid",
             "protected_branches is invalid",
             "visibility does not have a valid value",
         ];
         assert_eq!(corrected(wrong), Err(Refusal::Parameters(complaints.map(str::to_owned).into())));
         for path in ["42", "../x", "acme//x"] {
-            assert!(corrected(&format!("path={path}")).is_err(), "{path}");
+            assert!(corrected(&format!("{PATH}={path}")).is_err(), "{path}");
         }
-        assert_eq!(corrected("path=acme%2Frocket").unwrap().0.as_deref(), Some("acme/rocket"));
+        assert_eq!(corrected("path_with_namespace=acme%2Frocket").unwrap().0.as_deref(), Some("acme/rocket"));
     }
 
     #[test]
     fn a_group_is_told_by_number_and_path() {
         let names = |query: &str| group_names(&Params::of_query(query).unwrap());
-        assert_eq!(names("number=7&path=acme"), Ok((Some(7), Some("acme".to_owned()))));
+        assert_eq!(names("number=7&full_path=acme"), Ok((Some(7), Some("acme".to_owned()))));
         assert_eq!(names(""), Ok((None, None)));
-        let both = vec!["number is invalid".to_owned(), "path is invalid".to_owned()];
-        assert_eq!(names("number=0&path=7"), Err(Refusal::Parameters(both)));
+        let both = vec!["number is invalid".to_owned(), "full_path is invalid".to_owned()];
+        assert_eq!(names("number=0&full_path=7"), Err(Refusal::Parameters(both)));
     }
 }

@@ -147,6 +147,17 @@ mod guarded {
     }
 
     #[test]
+    fn the_mask_does_not_send_the_secret_there_either() {
+        let before = hipchat(&[TOKEN, ROOM, ("server", "https://chat.example.com")]);
+        let asked = request(&[
+            ("token", crate::settings::Secret::MASK),
+            ROOM,
+            ("server", "https://evil.example.com"),
+        ]);
+        assert!(put(before, &asked).is_err(), "the token is missing: nobody has shown that they know it");
+    }
+
+    #[test]
     fn a_service_of_ones_own_in_place_of_the_vendors_is_another_host() {
         let asked = request(&[("server", "https://evil.example.com")]);
         assert!(put(hipchat(&[TOKEN, ROOM]), &asked).is_err());

@@ -1,0 +1,220 @@
+//! Who is let in, who is not, and what the others learn: nothing.
+
+use super::*;
+
+const SLACK: &str = "/projects/42/integrations/slack";
+
+#[tokio::test]
+async fn a_token_is_taken_in_each_of_gitlabs_ways() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let bearer = format!("Bearer {admin}");
+    let version = || api.request("GET", "/version");
+    let query = |name: &str| api.request("GET", &format!("/version?{}", encoded(&[(name, &admin)])));
+    for request in [
+        version().header("private-token", &admin),
+        version().header("authorization", &bearer),
+        query("private_token"),
+        query("access_token"),
+    ] {
+        let told = answer(request).await;
+        assert_eq!((told.status, told.json()["version"].as_str()), (200, Some(env!("CARGO_PKG_VERSION"))));
+    }
+    let in_body = form(api.request("PUT", "/projects/42"), &[("private_token", &admin)]);
+    assert_eq!(answer(in_body).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_told_so_before_anything_else() {
+    let api = Api::open().await;
+    api.project(42, "acme/rocket").await;
+    for (method, path) in [
+        ("GET", "/projects/42/integrations"),
+        ("GET", "/projects/4711/integrations"),
+        ("GET", "/projects/42/integrations/nonsense"),
+        ("PUT", SLACK),
+        ("PUT", "/projects/42/integrations/nonsense"),
+        ("DELETE", "/groups/acme/services/slack"),
+        ("GET", "/integrations"),
+        ("GET", "/projects"),
+        ("GET", "/quarantine"),
+        ("GET", "/audit_events"),
+        ("POST", "/events/explain"),
+        ("POST", "/projects/42/integrations/slack/test"),
+        ("GET", "/version"),
+    ] {
+        for token in ["", "fbt-unknown"] {
+            let told = api.ask(token, method, path).await;
+            assert_eq!(refusal(&told), message(401, "401 Unauthorized"), "{method} {path}");
+            assert!(told.headers.contains_key("www-authenticate"));
+            api.later.fetch_add(60, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_over_says_why() {
+    let api = Api::open().await;
+    let expired = api.token_until(Owner::Instance, Right::Maintain, Some(NOW)).await;
+    let told = api.get(&expired, "/version").await;
+    assert_eq!((told.status, &told.json()["error"]), (401, &json!("invalid_token")));
+    assert!(told.json()["error_description"].as_str().unwrap().starts_with("Token is expired."));
+    let revoked = api.admin().await;
+    assert_eq!(api.get(&revoked, "/version").await.status, 200);
+    let row = api.store.changes(0).await.unwrap().tokens.pop().unwrap();
+    assert!(api.store.revoke_token(row.id, audit("token.revoke")).await.unwrap());
+    let told = api.get(&revoked, "/version").await;
+    assert_eq!(told.status, 401);
+    assert!(told.json()["error_description"].as_str().unwrap().starts_with("Token was revoked."));
+}
+
+#[tokio::test]
+async fn a_right_that_is_too_small_is_told_whatever_is_there() {
+    let api = Api::open().await;
+    api.project(42, "acme/rocket").await;
+    let reader = api.token(Owner::Instance, Right::Read).await;
+    let ingester = api.token(Owner::Instance, Right::Ingest).await;
+    assert_eq!(api.get(&reader, "/projects/42/integrations").await.status, 200);
+    for path in [SLACK, "/projects/4711/integrations/slack", "/projects/42/integrations/nonsense"] {
+        let told = api.put(&reader, path, &json!({ "webhook": HOOK })).await;
+        assert_eq!((told.status, &told.json()["scope"]), (403, &json!("api")), "{path}");
+        assert_eq!(told.json()["error"], "insufficient_scope");
+        let told = api.get(&ingester, path).await;
+        assert_eq!((told.status, &told.json()["scope"]), (403, &json!("api read_api")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_does_not_reach_is_not_there() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for (id, path) in [(42, "acme/rocket"), (43, "acme/other"), (44, "elsewhere/thing")] {
+        api.project(id, path).await;
+        api.put(&admin, &format!("/projects/{id}/integrations/slack"), &json!({ "webhook": HOOK })).await;
+    }
+    let key = api.group("acme").await;
+    let of_project = api.token(Owner::Project(42), Right::Maintain).await;
+    let of_group = api.token(Owner::Group(key), Right::Maintain).await;
+    let nobodys = refusal(&api.get(&of_project, "/projects/4711/integrations/slack").await);
+    assert_eq!(nobodys, message(404, "404 Project Not Found"));
+    for (token, path) in [
+        (&of_project, "/projects/43/integrations/slack"),
+        (&of_project, "/projects/acme%2Fother/integrations/slack"),
+        (&of_project, "/projects/43/integrations/nonsense"),
+        (&of_project, "/projects/43/integrations/slack/deliveries"),
+        (&of_project, "/projects/43"),
+        (&of_group, "/projects/44/integrations/slack"),
+        (&of_group, "/projects/44"),
+    ] {
+        assert_eq!(refusal(&api.get(token, path).await), nobodys, "{path}");
+        assert_eq!(refusal(&api.put(token, path, &json!([])).await).0 / 100, 4);
+    }
+    assert_eq!(api.get(&of_project, SLACK).await.status, 200);
+    assert_eq!(api.get(&of_group, SLACK).await.status, 200);
+    let group = api.get(&of_project, "/groups/acme/integrations").await;
+    assert_eq!(refusal(&group), message(404, "404 Group Not Found"));
+    let known = |answer: Answer| {
+        let list = answer.json();
+        list.as_array().unwrap().iter().map(|one| one["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(known(api.get(&of_project, "/projects").await), [42]);
+    assert_eq!(known(api.get(&of_group, "/projects").await), [43, 42]);
+    assert_eq!(known(api.get(&admin, "/projects").await), [44, 43, 42]);
+}
+
+#[tokio::test]
+async fn what_is_for_the_instance_is_forbidden_to_others() {
+    let api = Api::open().await;
+    let key = api.group("acme").await;
+    let of_group = api.token(Owner::Group(key), Right::Maintain).await;
+    for path in ["/integrations", "/integrations/slack", "/quarantine", "/quarantine/1", "/audit_events"] {
+        assert_eq!(refusal(&api.get(&of_group, path).await), message(403, "403 Forbidden"), "{path}");
+    }
+    let renamed = api.put(&of_group, "/groups/acme", &json!({ "full_path": "other" })).await;
+    assert_eq!(refusal(&renamed), message(403, "403 Forbidden"));
+    api.project(42, "acme/rocket").await;
+    let moved = api.put(&of_group, "/projects/42", &json!({ "path_with_namespace": "other/rocket" })).await;
+    assert_eq!(refusal(&moved), message(403, "403 Forbidden"), "a path decides who reaches it");
+    let branch = api.put(&of_group, "/projects/42", &json!({ "default_branch": "trunk" })).await;
+    assert_eq!((branch.status, &branch.json()["default_branch"]), (200, &json!("trunk")));
+}
+
+#[tokio::test]
+async fn whoever_tries_too_many_tokens_has_to_wait_even_with_a_right_one() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for _ in 0..10 {
+        assert_eq!(api.get("fbt-guess", "/version").await.status, 401);
+    }
+    for token in ["fbt-guess", &admin] {
+        let told = api.get(token, "/version").await;
+        assert_eq!(refusal(&told), message(429, "429 Too Many Requests"));
+        assert_eq!(told.headers["retry-after"], "6");
+    }
+    assert_eq!(answer(api.request("GET", "/version")).await.status, 401, "who shows none tries none");
+    api.later.store(6, Ordering::Relaxed);
+    assert_eq!(api.get(&admin, "/version").await.status, 200);
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_it_is_the_caller_who_waits() {
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let api = Api::open_with(Config { trusted_proxies, login_failures: 1, ..config() }).await;
+    let admin = api.admin().await;
+    let from = async |address: &str, token: &str| {
+        let request = api.request("GET", "/version").header("private-token", token);
+        answer(request.header("x-forwarded-for", address)).await.status
+    };
+    assert_eq!(from("203.0.113.7", "fbt-guess").await, 401);
+    assert_eq!(from("203.0.113.7", &admin).await, 429);
+    assert_eq!(from("192.0.2.1, 203.0.113.7", &admin).await, 429, "what stands before it anybody can write");
+    assert_eq!(from("203.0.113.8", &admin).await, 200);
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_log_by_the_names_of_what_changed() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.put(&admin, SLACK, &json!({ "webhook": HOOK, "channel": "#ops" })).await;
+    api.ask(&admin, "DELETE", SLACK).await;
+    let log = api.get(&admin, "/audit_events").await;
+    assert!(!log.text.contains("s3cret") && !log.text.contains("#ops"), "{log:?}");
+    let lines = log.json();
+    assert_eq!(lines[0]["action"], "integration.deactivate");
+    assert_eq!(lines[1]["action"], "integration.update");
+    assert_eq!(lines[1]["who"], "token ci (1)");
+    assert_eq!(lines[1]["object"], "project 42 slack");
+    assert_eq!(lines[1]["fields"], json!(["active", "channel", "webhook"]));
+    let page = api.get(&admin, "/audit_events?per_page=1").await;
+    let next = page.headers["link"].to_str().unwrap().to_owned();
+    let path = next.split(['<', '>']).nth(1).unwrap().strip_prefix("/api/v4").unwrap().to_owned();
+    assert_eq!(api.get(&admin, &path).await.json()[0], lines[1], "{next}");
+}
+
+#[tokio::test]
+async fn events_are_taken_with_a_token_for_just_that() {
+    let api = Api::open().await;
+    api.project(42, "acme/rocket").await;
+    api.project(43, "acme/other").await;
+    let hand_in = async |header: &str, token: &str| {
+        let request = api.client.post(format!("{}/events", api.base)).header(header, token);
+        answer(request.header("content-type", "application/json").body(push())).await
+    };
+    let all = api.token(Owner::Instance, Right::Ingest).await;
+    let of_project = api.token(Owner::Project(42), Right::Ingest).await;
+    let of_other = api.token(Owner::Project(43), Right::Ingest).await;
+    let reader = api.token(Owner::Instance, Right::Read).await;
+    for (header, token, expected) in [
+        ("x-gitlab-token", TOKEN, 202),
+        ("x-gitlab-token", all.as_str(), 202),
+        ("private-token", &all, 202),
+        ("x-gitlab-token", &of_project, 202),
+        ("x-gitlab-token", &of_other, 403),
+        ("x-gitlab-token", &reader, 403),
+        ("x-gitlab-token", "wrong", 401),
+        ("x-gitlab-token", "fbt-wrong", 401),
+    ] {
+        let told = hand_in(header, token).await;
+        assert_eq!(told.status, expected, "{header} {token}: {told:?}");
+    }
+}

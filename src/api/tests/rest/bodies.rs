@@ -1,0 +1,145 @@
+//! Parameters in every form, and what nobody should send.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+const SLACK: &str = "/projects/42/integrations/slack";
+
+#[tokio::test]
+async fn json_forms_and_queries_set_the_same() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let put = || api.request("PUT", SLACK).header("private-token", &admin);
+    let edge = "multipart/form-data; boundary=edge";
+    let part = |name: &str, value: &str| {
+        format!("--edge\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let parts = format!("{}{}--edge--\r\n", part("webhook", HOOK), part("push_events", "no"));
+    let object = json!({ "webhook": HOOK, "push_events": false }).to_string();
+    let query = encoded(&[("webhook", HOOK), ("push_events", "F")]);
+    for request in [
+        put().header("content-type", "application/json").body(object),
+        form(put(), &[("webhook", HOOK), ("push_events", "0")]),
+        api.request("PUT", &format!("{SLACK}?{query}")).header("private-token", &admin),
+        put().header("content-type", edge).body(parts),
+    ] {
+        let told = answer(request).await;
+        assert_eq!((told.status, &told.json()["push_events"]), (200, &json!(false)), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn slugs_that_there_are_not_are_told_as_gitlab_does() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    for path in ["/projects/42/integrations/slak", "/groups/acme/services/slak", "/integrations/slak"] {
+        api.group("acme").await;
+        for method in ["GET", "DELETE"] {
+            let told = api.ask(&admin, method, path).await;
+            assert_eq!(refusal(&told), error(400, "slug does not have a valid value"), "{method} {path}");
+        }
+        let put = api.put(&admin, path, &json!({})).await;
+        assert_eq!(refusal(&put), error(404, "404 Not Found"), "{path}");
+    }
+    let post = api.ask(&admin, "POST", SLACK).await;
+    assert_eq!(refusal(&post), error(405, "405 Not Allowed"));
+    assert_eq!(post.headers["allow"], "GET,HEAD,PUT,DELETE");
+    let none = api.get(&admin, "/nonsense").await;
+    assert_eq!(refusal(&none), error(404, "404 Not Found"));
+}
+
+#[tokio::test]
+async fn tricks_in_a_path_lead_nowhere() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let long = "x".repeat(10_000);
+    for id in [
+        "99999999999999999999999999",
+        "9223372036854775808",
+        "-1",
+        "0",
+        "rocket",
+        "acme%2F..%2Frocket",
+        "acme%2F%2Frocket",
+        "acme%00%2Frocket",
+        "acme%2Frocket%00",
+        "acme%2F%FF",
+        "%2Facme%2Frocket",
+        "acme%2F%2e%2e",
+        "acme%5Crocket",
+        &long,
+    ] {
+        let told = api.get(&admin, &format!("/projects/{id}/integrations")).await;
+        assert_eq!(refusal(&told), message(404, "404 Project Not Found"), "{id}");
+        let put =
+            api.put(&admin, &format!("/projects/{id}/integrations/slack"), &json!({ "webhook": HOOK })).await;
+        assert_eq!(refusal(&put), message(404, "404 Project Not Found"), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn bad_bodies_have_their_answers() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let put = async |kind: &str, body: Vec<u8>| {
+        let request = api.request("PUT", SLACK).header("private-token", &admin);
+        answer(request.header("content-type", kind).body(body)).await
+    };
+    const JSON: &str = "application/json";
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let deep = format!("{{\"webhook\":{}", "[".repeat(500_000));
+    let long = json!({ "webhook": HOOK, "username": "x".repeat(1_000_000) }).to_string();
+    for (kind, body, status) in [
+        (JSON, b"{\"webhook\":".to_vec(), 400),
+        (JSON, b"[]".to_vec(), 400),
+        (JSON, deep.into_bytes(), 400),
+        (JSON, b"{\"webhook\":\"\xff\"}".to_vec(), 400),
+        (JSON, b"{\"webhook\":{\"a\":1}}".to_vec(), 400),
+        (JSON, br#"{"webhook":"a\u0000b"}"#.to_vec(), 400),
+        (JSON, long.into_bytes(), 400),
+        (FORM, b"webhook=%FF".to_vec(), 400),
+        (FORM, b"webhook[]=a".to_vec(), 400),
+        ("multipart/form-data; boundary=edge", b"--edge\r\n".to_vec(), 400),
+        ("multipart/form-data", b"--edge--\r\n".to_vec(), 400),
+        ("text/plain", b"webhook=a".to_vec(), 415),
+        (JSON, vec![b' '; 2 * 1024 * 1024], 413),
+    ] {
+        let told = put(kind, body).await;
+        assert_eq!(told.status, status, "{kind}: {told:?}");
+        assert!(told.json().is_object());
+    }
+    assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
+}
+
+/// Says something on a bare connection, and listens until it is closed.
+async fn say(api: &Api, words: &str) -> String {
+    let mut stream = TcpStream::connect(api.base.strip_prefix("http://").unwrap()).await.unwrap();
+    stream.write_all(words.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut told)).await;
+    assert!(ended.is_ok(), "the connection stays open: {:?}", String::from_utf8_lossy(&told));
+    String::from_utf8_lossy(&told).to_lowercase()
+}
+
+#[tokio::test]
+async fn slow_and_half_bodies_end_their_connection() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let head = |token: &str, length: usize| {
+        format!(
+            "PUT /api/v4{SLACK} HTTP/1.1\r\nhost: x\r\n{token}content-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{{\"webhook\""
+        )
+    };
+    let known = format!("private-token: {admin}\r\n");
+    let told = say(&api, &head(&known, 100)).await;
+    assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
+    // Whoever shows no token may have it in the body, and has no longer than others.
+    let told = say(&api, &head("", 100)).await;
+    assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
+    let told = say(&api, &head(&known, 50 * 1024 * 1024)).await;
+    assert!(told.starts_with("http/1.1 413 ") && told.contains("connection: close"), "{told}");
+}

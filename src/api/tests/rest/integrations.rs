@@ -1,0 +1,197 @@
+//! Set, shown, listed, switched off; inherited; changed by several at once.
+
+use super::*;
+
+const SLACK: &str = "/projects/42/integrations/slack";
+
+#[tokio::test]
+async fn what_is_put_is_shown_without_its_secrets() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let put =
+        api.put(&admin, SLACK, &json!({ "webhook": HOOK, "channel": "#ops", "push_events": "off" })).await;
+    assert_eq!(put.status, 200, "a creation is 200 too: {put:?}");
+    let shown = put.json();
+    assert_eq!(shown["title"], "Slack notifications");
+    assert_eq!(
+        (&shown["slug"], &shown["active"], &shown["inherited"]),
+        (&json!("slack"), &json!(true), &json!(false))
+    );
+    assert_eq!((&shown["push_events"], &shown["issues_events"]), (&json!(false), &json!(true)));
+    assert_eq!(shown["properties"], json!({ "channel": "#ops" }));
+    assert_eq!(shown["created_at"], "2026-01-15T09:30:00.000Z");
+    assert!(!put.text.contains("s3cret"), "{put:?}");
+    assert_eq!(api.get(&admin, SLACK).await.text, put.text, "and the same afterwards");
+    let keys: Vec<&str> = put.text.split('"').skip(1).step_by(2).take(3).collect();
+    assert_eq!(keys, ["id", "title", "Slack notifications"], "keys are in GitLab's order");
+}
+
+#[tokio::test]
+async fn what_is_not_sent_stays_but_what_is_required_is_asked_for_each_time() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let first = json!({ "webhook": HOOK, "channel": "#ops", "username": "bell", "note_events": false });
+    api.put(&admin, SLACK, &first).await;
+    let without = api.put(&admin, SLACK, &json!({ "channel": "#dev" })).await;
+    assert_eq!(refusal(&without), error(400, "webhook is missing"));
+    let second = api.put(&admin, SLACK, &json!({ "webhook": HOOK, "channel": "" })).await.json();
+    assert_eq!(second["properties"], json!({ "username": "bell", "channel": "" }));
+    assert_eq!(second["note_events"], false);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_told_in_the_models_words() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let blank = api.put(&admin, SLACK, &json!({ "webhook": " " })).await;
+    let told = "Failed to update integration. {:webhook=>[\"can't be blank\"]}";
+    assert_eq!(refusal(&blank), message(400, told));
+    let many = (0..11).map(|number| format!("#c{number}")).collect::<Vec<_>>().join(",");
+    let both = api.put(&admin, SLACK, &json!({ "webhook": "s3cret", "push_channel": many })).await;
+    assert_eq!(both.status, 400);
+    let told = both.json()["message"].as_str().unwrap().to_owned();
+    assert!(told.contains(":webhook=>[\"must be a valid URL\"]"), "{told}");
+    assert!(told.contains(":push_channel=>[\"cannot have more than 10 channels\"]"), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+    assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
+}
+
+#[tokio::test]
+async fn delete_switches_off_and_keeps_the_settings() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    let never = api.ask(&admin, "DELETE", SLACK).await;
+    assert_eq!(refusal(&never), message(404, "404 Integration Not Found"));
+    api.put(&admin, SLACK, &json!({ "webhook": HOOK, "channel": "#ops" })).await;
+    let gone = api.ask(&admin, "DELETE", SLACK).await;
+    assert_eq!((gone.status, gone.text.as_str()), (204, ""));
+    let shown = api.get(&admin, SLACK).await.json();
+    assert_eq!((&shown["active"], &shown["properties"]["channel"]), (&json!(false), &json!("#ops")));
+    assert_eq!(api.get(&admin, "/projects/42/integrations").await.json(), json!([]));
+    api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
+    let again = api.get(&admin, SLACK).await.json();
+    assert_eq!((&again["active"], &again["properties"]["channel"]), (&json!(true), &json!("#ops")));
+}
+
+#[tokio::test]
+async fn the_list_has_the_active_ones_in_the_order_in_which_they_were_made() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
+    let mail = json!({ "recipients": "dev@example.com" });
+    api.put(&admin, "/projects/42/integrations/emails-on-push", &mail).await;
+    let list = api.get(&admin, "/projects/42/integrations?page=2&per_page=1").await.json();
+    let slugs: Vec<_> = list.as_array().unwrap().iter().map(|one| one["slug"].clone()).collect();
+    assert_eq!(slugs, ["slack", "emails-on-push"], "it has one page, whatever is asked for");
+    assert!(list[0].get("properties").is_none());
+}
+
+#[tokio::test]
+async fn services_underscores_and_paths_name_the_same() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/web/rocket").await;
+    let mail = json!({ "recipients": "dev@example.com" });
+    let put = api.put(&admin, "/projects/acme%2Fweb%2Frocket/services/emails_on_push", &mail).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    for path in [
+        "/projects/42/integrations/emails-on-push",
+        "/projects/42/services/emails-on-push",
+        "/projects/Acme%2FWeb%2FRocket/integrations/emails_on_push",
+        "/projects/acme%2fweb%2frocket/integrations/emails%2Don%2Dpush",
+    ] {
+        assert_eq!(api.get(&admin, path).await.text, put.text, "{path}");
+    }
+    let head = api.ask(&admin, "HEAD", "/projects/42/services/emails-on-push").await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn defaults_hold_below_until_somebody_says_otherwise() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/web/rocket").await;
+    let channel = |of: &str| json!({ "webhook": HOOK, "channel": of });
+    assert_eq!(api.get(&admin, SLACK).await.status, 404);
+    assert_eq!(api.put(&admin, "/integrations/slack", &channel("#all")).await.status, 200);
+    let shown = async || {
+        let shown = api.get(&admin, SLACK).await.json();
+        (shown["properties"]["channel"].clone(), shown["inherited"].clone())
+    };
+    assert_eq!(shown().await, (json!("#all"), json!(true)));
+    let own = |of: &str| json!({ "webhook": HOOK, "channel": of, "use_inherited_settings": false });
+    assert_eq!(api.put(&admin, "/groups/acme/integrations/slack", &own("#acme")).await.status, 200);
+    assert_eq!(shown().await, (json!("#acme"), json!(true)));
+    let list = api.get(&admin, "/projects/42/integrations").await.json();
+    assert_eq!((&list[0]["slug"], &list[0]["inherited"]), (&json!("slack"), &json!(true)));
+    // Who follows a default goes on following it, whatever else is said.
+    assert_eq!(api.put(&admin, SLACK, &channel("#own")).await.json()["properties"]["channel"], "#acme");
+    api.put(&admin, SLACK, &own("#own")).await;
+    assert_eq!(shown().await, (json!("#own"), json!(false)));
+    api.put(&admin, SLACK, &json!({ "use_inherited_settings": "true" })).await;
+    assert_eq!(shown().await, (json!("#acme"), json!(true)));
+    // Switched off here, the default is kept out.
+    api.ask(&admin, "DELETE", SLACK).await;
+    assert_eq!(api.get(&admin, SLACK).await.json()["active"], false);
+    assert_eq!(api.get(&admin, "/projects/42/integrations").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn without_a_default_there_is_nothing_to_inherit() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let put = api.put(&admin, SLACK, &json!({ "use_inherited_settings": true })).await;
+    assert_eq!(refusal(&put), message(400, "Default integration not found."));
+}
+
+#[tokio::test]
+async fn who_changes_what_they_have_not_seen_is_refused() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
+    for (moment, expected) in
+        [("Thu, 15 Jan 2026 09:29:59 GMT", 412), ("Thu, 15 Jan 2026 09:30:00 GMT", 204), ("whenever", 204)]
+    {
+        let request = api.request("DELETE", SLACK).header("private-token", &admin);
+        let delete = answer(request.header("if-unmodified-since", moment)).await;
+        assert_eq!(delete.status, expected, "{moment}: {delete:?}");
+        if expected == 412 {
+            assert_eq!(delete.json(), json!({ "message": "412 Precondition Failed" }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_many_who_change_at_once_nobody_loses_anything() {
+    let api = Arc::new(Api::open().await);
+    let admin = api.admin().await;
+    api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
+    let flags = ["push_events", "issues_events", "note_events", "tag_push_events", "pipeline_events"];
+    let mut changes = JoinSet::new();
+    for flag in flags {
+        let (api, admin) = (api.clone(), admin.clone());
+        changes.spawn(async move {
+            api.put(&admin, SLACK, &json!({ "webhook": HOOK, flag: false })).await.status
+        });
+    }
+    assert_eq!(changes.join_all().await, [200; 5]);
+    let shown = api.get(&admin, SLACK).await.json();
+    for flag in flags {
+        assert_eq!(shown[flag], false, "{flag}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_does_not_follow_an_address_that_somebody_moves() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let path = "/groups/acme/services/hipchat";
+    let room = json!({ "token": "s3cret", "room": "1", "server": "https://chat.example.com" });
+    assert_eq!(api.put(&admin, path, &room).await.status, 200);
+    let moved = json!({ "token": Secret::MASK, "room": "1", "server": "https://evil.example.com" });
+    let refused = api.put(&admin, path, &moved).await;
+    assert_eq!(refused.status, 400, "the mask is what anybody can send: {refused:?}");
+    let again = json!({ "token": "s3cret", "room": "1", "server": "https://evil.example.com" });
+    assert_eq!(api.put(&admin, path, &again).await.status, 200);
+}

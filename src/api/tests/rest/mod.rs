@@ -1,0 +1,154 @@
+//! The Integrations API, asked over a real connection, over a real store.
+
+mod access;
+mod bodies;
+mod describe;
+mod integrations;
+mod others;
+mod rehearsing;
+mod slash;
+
+use std::sync::atomic::{AtomicI64, AtomicU16};
+
+use super::*;
+use crate::call::{HttpRequest, HttpResponse};
+use crate::store::registry::{Access, AuditEntry, GroupKey, NewToken, Owner, Registry, Right};
+use crate::store::token;
+
+const HOOK: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-s3cret-s3cret";
+
+/// The API's house: its store, its clock and the services at the other end of the wire.
+struct Api {
+    store: Arc<Sqlite>,
+    service: Arc<Service>,
+    /// Seconds since [`NOW`].
+    later: Arc<AtomicI64>,
+    base: String,
+    client: reqwest::Client,
+    _doors: JoinSet<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+/// A service that answers with one status, and says the webhook back, as some do.
+struct Service {
+    status: AtomicU16,
+    heard: Mutex<Vec<HttpRequest>>,
+}
+
+#[async_trait]
+impl Transport for Service {
+    async fn send(&self, request: &Request) -> std::result::Result<Response, SendError> {
+        let Request::Http(request) = request else { unreachable!("these tests speak HTTP") };
+        self.heard.lock().unwrap().push(request.clone());
+        let status = self.status.load(Ordering::Relaxed);
+        let body = if status == 200 { "ok".to_owned() } else { format!("no service at {}", request.url) };
+        Ok(Response::Http(HttpResponse { status, headers: Vec::new(), body: body.into(), at: NOW }))
+    }
+}
+
+impl Api {
+    async fn open() -> Self {
+        Self::open_with(config()).await
+    }
+
+    async fn open_with(config: Config) -> Self {
+        // Somebody else in this process may have been first; any provider will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let store = sqlite(&folder);
+        let service = Arc::new(Service { status: AtomicU16::new(200), heard: Mutex::default() });
+        let later = Arc::new(AtomicI64::new(0));
+        let clock = {
+            let later = later.clone();
+            move || NOW + jiff::SignedDuration::from_secs(later.load(Ordering::Relaxed))
+        };
+        let failed_logins = Arc::new(Mutex::new(FailedLogins::new(config.login_failures)));
+        let state = State {
+            config,
+            clock: Arc::new(clock),
+            failed_logins,
+            ..state(store.clone(), service.clone()).await
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let mut doors = JoinSet::new();
+        doors.spawn(serve(listener, router(state), CancellationToken::new()));
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { store, service, later, base, client, _doors: doors, _folder: folder }
+    }
+
+    async fn token(&self, reach: Owner, right: Right) -> String {
+        self.token_until(reach, right, None).await
+    }
+
+    async fn token_until(&self, reach: Owner, right: Right, expires_at: Option<Timestamp>) -> String {
+        let token = token::make().unwrap().expose().to_owned();
+        let hash = token::hash(&token);
+        let row = NewToken { name: "ci".to_owned(), hash, access: Access { reach, right }, expires_at };
+        self.store.create_token(row, audit("token.create")).await.unwrap();
+        token
+    }
+
+    async fn admin(&self) -> String {
+        self.token(Owner::Instance, Right::Maintain).await
+    }
+
+    /// A project by its number and path, as an event would tell it.
+    async fn project(&self, id: i64, path: &str) {
+        let path = Some(path.to_owned());
+        let seen = crate::store::registry::SeenProject { id, path, learned: Default::default() };
+        self.store.learn(vec![seen], NOW).await.unwrap();
+    }
+
+    async fn group(&self, path: &str) -> GroupKey {
+        self.store.put_group(None, path, audit("group.update")).await.unwrap().key
+    }
+
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().unwrap();
+        self.client.request(method, format!("{}/api/v4{path}", self.base))
+    }
+
+    async fn ask(&self, token: &str, method: &str, path: &str) -> Answer {
+        answer(self.request(method, path).header("private-token", token)).await
+    }
+
+    async fn get(&self, token: &str, path: &str) -> Answer {
+        self.ask(token, "GET", path).await
+    }
+
+    async fn put(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.send(token, "PUT", path, body).await
+    }
+
+    async fn send(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let request = self.request(method, path).header("private-token", token);
+        answer(request.header("content-type", "application/json").body(body.to_string())).await
+    }
+}
+
+/// What a form holds, or a query.
+fn encoded(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn form(request: reqwest::RequestBuilder, pairs: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    request.header("content-type", "application/x-www-form-urlencoded").body(encoded(pairs))
+}
+
+fn audit(action: &'static str) -> AuditEntry {
+    AuditEntry { at: NOW, who: "test".to_owned(), action, object: "test".to_owned(), fields: Vec::new() }
+}
+
+/// What a refusal says: its status and its body.
+fn refusal(answer: &Answer) -> (u16, Value) {
+    (answer.status, answer.json())
+}
+
+fn message(status: u16, text: &str) -> (u16, Value) {
+    (status, json!({ "message": text }))
+}
+
+fn error(status: u16, text: &str) -> (u16, Value) {
+    (status, json!({ "error": text }))
+}

@@ -1,0 +1,148 @@
+//! Projects, groups, explanations, quarantine, deliveries.
+
+use super::*;
+use crate::integration::IntegrationId;
+use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox};
+
+#[tokio::test]
+async fn what_events_told_of_a_project_can_be_corrected_and_taken_back() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    let shown = api.get(&admin, "/projects/acme%2Frocket").await.json();
+    assert_eq!((&shown["id"], &shown["path_with_namespace"]), (&json!(42), &json!("acme/rocket")));
+    assert_eq!((&shown["default_branch"], &shown["protected_branches"]), (&json!(null), &json!(null)));
+    let told = json!({ "default_branch": "trunk", "protected_branches": ["main", "*-stable"], "visibility": "public" });
+    let put = api.put(&admin, "/projects/42", &told).await.json();
+    for name in ["default_branch", "protected_branches", "visibility"] {
+        assert_eq!(put[name], told[name]);
+    }
+    let put = api.put(&admin, "/projects/42", &json!({ "default_branch": null })).await.json();
+    assert_eq!((&put["default_branch"], &put["visibility"]), (&json!(null), &json!("public")));
+    let wrong = api.put(&admin, "/projects/42", &json!({ "visibility": "secret" })).await;
+    assert_eq!(refusal(&wrong), error(400, "visibility does not have a valid value"));
+}
+
+#[tokio::test]
+async fn a_project_may_be_told_before_its_first_event() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let missing = api.get(&admin, "/projects/99").await;
+    assert_eq!(refusal(&missing), message(404, "404 Project Not Found"));
+    let put = api.put(&admin, "/projects/99", &json!({ "path_with_namespace": "acme/new" })).await;
+    assert_eq!((put.status, &put.json()["path_with_namespace"]), (200, &json!("acme/new")));
+    assert_eq!(api.get(&admin, "/projects/acme%2Fnew/integrations").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn a_group_keeps_its_integrations_when_it_is_renamed_by_its_number() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let told = api.put(&admin, "/groups/acme", &json!({ "number": 7 })).await;
+    assert_eq!((told.status, told.json()["id"].as_i64()), (200, Some(7)), "{told:?}");
+    api.put(&admin, "/groups/acme/integrations/slack", &json!({ "webhook": HOOK, "channel": "#acme" })).await;
+    let renamed = api.put(&admin, "/groups/7", &json!({ "full_path": "apex" })).await;
+    assert_eq!(renamed.json()["full_path"], "apex", "{renamed:?}");
+    let shown = api.get(&admin, "/groups/apex/integrations/slack").await;
+    assert_eq!(shown.json()["properties"]["channel"], "#acme", "{shown:?}");
+    assert_eq!(api.get(&admin, "/groups/acme").await.status, 404);
+    let unnumbered = api.put(&admin, "/groups/fresh", &json!({ "full_path": "other" })).await;
+    assert_eq!(unnumbered.status, 422);
+    assert_eq!(api.put(&admin, "/groups/8", &json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_event_is_explained_to_whoever_reaches_it() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    api.put(&admin, "/projects/42/integrations/slack", &json!({ "webhook": HOOK, "channel": "#ops" })).await;
+    let muted = json!({ "webhook": HOOK, "push_events": false });
+    api.put(&admin, "/projects/42/integrations/mattermost", &muted).await;
+    let explain = async |token: &str, body: Bytes| {
+        let request = api.request("POST", "/events/explain").header("private-token", token);
+        answer(request.header("content-type", "application/json").body(body)).await
+    };
+    let told = explain(&admin, push()).await.json();
+    let verdict = |slug: &str| {
+        let verdicts = told["verdicts"].as_array().unwrap();
+        verdicts.iter().find(|verdict| verdict["adapter"] == slug).unwrap().clone()
+    };
+    assert_eq!(verdict("slack")["verdict"], "would_hear");
+    assert_eq!(verdict("slack")["targets"][0]["target"], "#ops");
+    assert_eq!(verdict("mattermost")["verdict"], "no");
+    assert!(verdict("mattermost")["why"].as_str().unwrap().contains("push"), "{told}");
+    let own = api.token(Owner::Project(42), Right::Read).await;
+    assert_eq!(explain(&own, push()).await.status, 200);
+    let other = api.token(Owner::Project(43), Right::Read).await;
+    assert_eq!(refusal(&explain(&other, push()).await), message(404, "404 Project Not Found"));
+    assert_eq!(explain(&admin, Bytes::from_static(b"{}")).await.status, 422);
+    assert_eq!(explain(&admin, Bytes::new()).await.status, 400);
+    assert!(api.service.heard.lock().unwrap().is_empty(), "nothing is sent");
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for raw in [Bytes::from_static(b"{nonsense"), push()] {
+        let reason = "no JSON".to_owned();
+        let item = NewQuarantined { source: "http", id: None, reason, received_at: NOW, raw };
+        api.store.quarantine(vec![item]).await.unwrap();
+    }
+    let list = api.get(&admin, "/quarantine").await.json();
+    let numbers: Vec<i64> =
+        list.as_array().unwrap().iter().map(|one| one["number"].as_i64().unwrap()).collect();
+    let [good, bad] = numbers[..] else { panic!("{list}") };
+    let shown = api.get(&admin, &format!("/quarantine/{bad}")).await.json();
+    assert_eq!(
+        (&shown["body"], &shown["reason"], &shown["size"]),
+        (&json!("{nonsense"), &json!("no JSON"), &json!(9))
+    );
+    let still = api.ask(&admin, "POST", &format!("/quarantine/{bad}/retry")).await;
+    assert_eq!(still.status, 422, "{still:?}");
+    assert_eq!(api.ask(&admin, "POST", &format!("/quarantine/{good}/retry")).await.status, 204);
+    assert_eq!(api.store.peek(0, 10).await.unwrap().len(), 1, "it is on its way");
+    assert_eq!(api.ask(&admin, "DELETE", &format!("/quarantine/{bad}")).await.status, 204);
+    assert_eq!(api.get(&admin, "/quarantine").await.json(), json!([]));
+    let gone = api.ask(&admin, "DELETE", &format!("/quarantine/{bad}")).await;
+    assert_eq!(refusal(&gone), message(404, "404 Quarantined Message Not Found"));
+}
+
+async fn delivered(api: &Api, integration: &str) -> i64 {
+    let delivery = NewDelivery {
+        integration: IntegrationId::new(integration),
+        target: "#ops".into(),
+        destination: "slack:1".into(),
+        lane: Lane(1),
+        lease: None,
+    };
+    let event = Arc::new(sample(Trigger::Push));
+    let origin = Origin::Broker { digest: None, redelivered: false };
+    let dispatched = Dispatched { event, origin, deliveries: vec![delivery] };
+    let written = api.store.enqueue(vec![dispatched], NOW).await.unwrap();
+    written[0][0].as_ref().unwrap().id.0
+}
+
+#[tokio::test]
+async fn an_integrations_deliveries_are_its_own_and_nobody_elses() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for id in [42, 43] {
+        api.put(&admin, &format!("/projects/{id}/integrations/slack"), &json!({ "webhook": HOOK })).await;
+    }
+    let own = delivered(&api, "42:slack").await;
+    let list = api.get(&admin, "/projects/42/integrations/slack/deliveries").await.json();
+    assert_eq!((&list[0]["id"], &list[0]["state"]), (&json!(own), &json!("waiting")));
+    assert_eq!((&list[0]["target"], &list[0]["trigger"]), (&json!("#ops"), &json!("push")));
+    let one = |project: i64| format!("/projects/{project}/services/slack/deliveries/{own}");
+    let shown = api.get(&admin, &one(42)).await.json();
+    assert_eq!((&shown["payload"]["object_kind"], &shown["attempt_records"]), (&json!("push"), &json!([])));
+    let elsewhere = api.get(&admin, &one(43)).await;
+    assert_eq!(refusal(&elsewhere), message(404, "404 Delivery Not Found"));
+    assert_eq!(api.get(&admin, "/projects/43/integrations/slack/deliveries").await.json(), json!([]));
+    let again = api.ask(&admin, "POST", &format!("{}/retry", one(42))).await;
+    assert_eq!(refusal(&again), message(422, "it is still on its way"));
+    let never = api.get(&admin, "/projects/42/integrations/discord/deliveries").await;
+    assert_eq!(refusal(&never), message(404, "404 Integration Not Found"));
+}

@@ -1,0 +1,84 @@
+//! Tests of integrations: real attempts, told with all that was seen.
+
+use super::*;
+
+const TEST: &str = "/projects/42/integrations/slack/test";
+
+async fn set_up(settings: &Value) -> (Api, String) {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let mut all = json!({ "webhook": HOOK });
+    all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    let put = api.put(&admin, "/projects/42/integrations/slack", &all).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    (api, admin)
+}
+
+#[tokio::test]
+async fn a_test_says_that_it_is_one_and_tells_what_went_over_the_wire() {
+    let (api, admin) = set_up(&json!({ "channel": "#ops, #dev" })).await;
+    let told = api.ask(&admin, "POST", TEST).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    let outcome = told.json();
+    assert_eq!((&outcome["success"], &outcome["trigger"]), (&json!(true), &json!("push")));
+    let attempts = outcome["attempts"].as_array().unwrap();
+    let targets: Vec<_> = attempts.iter().map(|attempt| attempt["target"].clone()).collect();
+    assert_eq!(targets, ["#ops", "#dev"]);
+    let exchange = &attempts[0]["exchanges"][0];
+    assert_eq!(exchange["request"]["url"], "https://hooks.slack.com/************");
+    assert_eq!(exchange["answer"], json!({ "status": 200, "body": "ok" }));
+    assert!(!told.text.contains("s3cret"), "{told:?}");
+    let heard = api.service.heard.lock().unwrap();
+    assert_eq!(heard.len(), 2);
+    let sent = String::from_utf8_lossy(&heard[0].body).into_owned();
+    assert!(sent.contains("Test"), "{sent}");
+    assert_eq!(heard[0].url.as_str(), HOOK);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_its_reason_and_without_the_secret() {
+    let (api, admin) = set_up(&json!({})).await;
+    api.service.status.store(404, Ordering::Relaxed);
+    let told = api.ask(&admin, "POST", TEST).await;
+    let outcome = told.json();
+    assert_eq!((told.status, &outcome["success"]), (200, &json!(false)));
+    assert_eq!(outcome["attempts"][0]["status"], 404);
+    assert!(outcome["message"].as_str().unwrap().contains("answered 404"), "{outcome}");
+    assert!(!told.text.contains("s3cret"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_kind_of_event_or_an_event_itself_may_be_asked_for() {
+    let (api, admin) = set_up(&json!({})).await;
+    let note = api.ask(&admin, "POST", &format!("{TEST}?trigger=note")).await.json();
+    assert_eq!((&note["trigger"], &note["success"]), (&json!("note"), &json!(true)));
+    let wrong = api.ask(&admin, "POST", &format!("{TEST}?trigger=nonsense")).await;
+    assert_eq!(refusal(&wrong), error(400, "trigger does not have a valid value"));
+    let issue: Value = serde_json::from_slice(&sample(Trigger::Issue).raw).unwrap();
+    let given = api.send(&admin, "POST", TEST, &issue).await.json();
+    assert_eq!((&given["trigger"], &given["success"]), (&json!("issue"), &json!(true)));
+    let nonsense = api.send(&admin, "POST", TEST, &json!({ "object_kind": "nonsense" })).await;
+    assert_eq!(nonsense.status, 422, "{nonsense:?}");
+}
+
+#[tokio::test]
+async fn one_that_is_off_can_be_tried_and_one_that_is_not_there_can_not() {
+    let (api, admin) = set_up(&json!({})).await;
+    api.ask(&admin, "DELETE", "/projects/42/integrations/slack").await;
+    assert_eq!(api.ask(&admin, "POST", TEST).await.json()["success"], true);
+    let never = api.ask(&admin, "POST", "/projects/42/integrations/discord/test").await;
+    assert_eq!(refusal(&never), message(404, "404 Integration Not Found"));
+    let reader = api.token(Owner::Project(42), Right::Read).await;
+    assert_eq!(api.ask(&reader, "POST", TEST).await.status, 403);
+}
+
+#[tokio::test]
+async fn tests_are_no_faster_than_the_service_allows() {
+    let (api, admin) = set_up(&json!({})).await;
+    let mut outcomes = Vec::new();
+    for _ in 0..30 {
+        outcomes.push(api.ask(&admin, "POST", TEST).await.json()["attempts"][0]["outcome"].clone());
+    }
+    assert!(outcomes.contains(&json!("throttled")), "{outcomes:?}");
+    assert!(api.service.heard.lock().unwrap().len() < 30);
+}

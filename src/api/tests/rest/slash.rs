@@ -1,0 +1,77 @@
+//! Slash commands: the token in the form is all the proof there is.
+
+use super::*;
+
+const TRIGGER: &str = "/projects/42/integrations/slack_slash_commands/trigger";
+
+async fn set_up() -> (Api, String) {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let slash = json!({ "token": "sl4sh" });
+    let put = api.put(&admin, "/projects/42/integrations/slack-slash-commands", &slash).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let slack = json!({ "webhook": HOOK, "channel": "#ops" });
+    api.put(&admin, "/projects/42/integrations/slack", &slack).await;
+    (api, admin)
+}
+
+async fn typed(api: &Api, path: &str, token: &str, text: &str) -> Answer {
+    let pairs = [
+        ("token", token),
+        ("command", "/forge"),
+        ("text", text),
+        ("channel_name", "ops"),
+        ("channel_id", "C1"),
+        ("user_name", "ada"),
+    ];
+    answer(form(api.request("POST", path), &pairs)).await
+}
+
+#[tokio::test]
+async fn who_has_the_token_is_answered_and_all_others_alike() {
+    let (api, admin) = set_up().await;
+    for path in [TRIGGER, "/projects/42/services/slack_slash_commands/trigger"] {
+        let told = typed(&api, path, "sl4sh", "status").await;
+        assert_eq!((told.status, &told.json()["response_type"]), (200, &json!("ephemeral")), "{told:?}");
+        assert!(told.json()["text"].as_str().unwrap().contains("#ops"), "{told:?}");
+    }
+    let nobody = message(404, "404 Integration Not Found");
+    assert_eq!(refusal(&typed(&api, TRIGGER, "wrong", "status").await), nobody);
+    assert_eq!(refusal(&typed(&api, &TRIGGER.replace("42", "4711"), "sl4sh", "status").await), nobody);
+    assert_eq!(
+        refusal(&typed(&api, &TRIGGER.replace("slack_", "mattermost_"), "sl4sh", "status").await),
+        nobody
+    );
+    let missing = answer(form(api.request("POST", TRIGGER), &[("text", "status")])).await;
+    assert_eq!(refusal(&missing), error(400, "token is missing"));
+    api.ask(&admin, "DELETE", "/projects/42/integrations/slack-slash-commands").await;
+    assert_eq!(refusal(&typed(&api, TRIGGER, "sl4sh", "status").await), nobody);
+}
+
+#[tokio::test]
+async fn a_test_goes_to_the_room_that_asked_for_it() {
+    let (api, admin) = set_up().await;
+    let told = typed(&api, TRIGGER, "sl4sh", "test").await;
+    assert_eq!(told.json()["text"], "A test message was sent.", "{told:?}");
+    assert_eq!(api.service.heard.lock().unwrap().len(), 1);
+    let slack = json!({ "webhook": HOOK, "channel": "#elsewhere" });
+    api.put(&admin, "/projects/42/integrations/slack", &slack).await;
+    let told = typed(&api, TRIGGER, "sl4sh", "test").await;
+    assert!(told.json()["text"].as_str().unwrap().contains("nothing to this channel"), "{told:?}");
+    assert_eq!(api.service.heard.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_muted_room_is_muted_until_it_is_not() {
+    let (api, admin) = set_up().await;
+    let explained = async || {
+        let request = api.request("POST", "/events/explain").header("private-token", &admin);
+        let told = answer(request.header("content-type", "application/json").body(push())).await.json();
+        told["verdicts"][0]["verdict"].clone()
+    };
+    assert_eq!(explained().await, "would_hear");
+    typed(&api, TRIGGER, "sl4sh", "mute 1h").await;
+    assert_eq!(explained().await, "muted");
+    typed(&api, TRIGGER, "sl4sh", "unmute").await;
+    assert_eq!(explained().await, "would_hear");
+}
