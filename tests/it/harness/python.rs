@@ -26,7 +26,9 @@ pub async fn script(name: &str, arguments: &[&str]) -> String {
 /// Runs a program of the environment to its end, which must be a good one, and answers with what it printed.
 pub async fn run(name: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program(name));
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    // What they leave lying about goes with the folder.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    command.args(arguments).current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
     // They go to loopback, and through no proxy.
     command.env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1");
     let output = tokio::time::timeout(PATIENCE, command.output()).await;
