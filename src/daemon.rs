@@ -86,21 +86,8 @@ pub async fn run(
     let switches = Switches::default();
     take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
 
-    let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
-    let pace = Arc::new(Pace::new(config.pace));
-    let attempts = Attempts {
-        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-        transport: Arc::new(wire),
-        switches: switches.clone(),
-        clock: clock.clone(),
-        patience: Arc::new(config.patience.clone()),
-        installation: Arc::new(config.installation.clone()),
-    };
-    let stage = Stage {
-        transport: Arc::clone(&attempts.transport),
-        pace: Arc::clone(&pace),
-        installation: Arc::clone(&attempts.installation),
-    };
+    let stage = stage(&config)?;
+    let attempts = attempts(&config, &stage, &catalog, &switches, &clock);
     let policy = policy(&config);
     let leaving = node.clone();
     let (deliverer, intake) = Deliverer::new(Parts {
@@ -109,7 +96,7 @@ pub async fn run(
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         attempts,
-        pace,
+        pace: Arc::clone(&stage.pace),
         tasks: tasks.clone(),
     });
     let stop_delivering = CancellationToken::new();
@@ -192,6 +179,33 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+/// What attempts are made with, be they real or tests.
+fn stage(config: &Config) -> anyhow::Result<Stage> {
+    let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
+    Ok(Stage {
+        transport: Arc::new(wire),
+        pace: Arc::new(Pace::new(config.pace)),
+        installation: Arc::new(config.installation.clone()),
+    })
+}
+
+fn attempts(
+    config: &Config,
+    stage: &Stage,
+    catalog: &Arc<Live>,
+    switches: &Switches,
+    clock: &Clock,
+) -> Attempts {
+    Attempts {
+        catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
+        transport: Arc::clone(&stage.transport),
+        switches: switches.clone(),
+        clock: clock.clone(),
+        patience: Arc::new(config.patience.clone()),
+        installation: Arc::clone(&stage.installation),
+    }
 }
 
 fn policy(config: &Config) -> Policy {

@@ -269,7 +269,7 @@ impl Schema {
     pub fn object<N: Into<Text>>(properties: impl IntoIterator<Item = (N, Self)>) -> Self {
         let properties: Ordered<Self> = properties.into_iter().collect();
         let required = properties.0.iter().map(|(name, _)| name.clone()).collect();
-        Self { properties, required, ..Self::of(&["object"]) }
+        Self { required, properties, ..Self::of(&["object"]) }
     }
 
     pub fn words(words: impl IntoIterator<Item = &'static str>) -> Self {

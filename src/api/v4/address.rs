@@ -50,8 +50,8 @@ pub(in crate::api) fn adapter(slug: &str) -> Option<&'static Entry> {
 mod tests {
     use super::*;
 
-    fn path(text: &str) -> Option<Named> {
-        Some(Named::Path(text.to_owned()))
+    fn path(text: &str) -> Named {
+        Named::Path(text.to_owned())
     }
 
     #[test]
@@ -67,11 +67,11 @@ mod tests {
 
     #[test]
     fn a_project_is_in_a_group_and_a_group_need_not_be() {
-        assert_eq!(Named::project("acme/rocket"), path("acme/rocket"));
-        assert_eq!(Named::project("acme/web/rocket.js"), path("acme/web/rocket.js"));
+        assert_eq!(Named::project("acme/rocket"), Some(path("acme/rocket")));
+        assert_eq!(Named::project("acme/web/rocket.js"), Some(path("acme/web/rocket.js")));
         assert_eq!(Named::project("rocket"), None);
-        assert_eq!(Named::group("acme"), path("acme"));
-        assert_eq!(Named::group("acme/web"), path("acme/web"));
+        assert_eq!(Named::group("acme"), Some(path("acme")));
+        assert_eq!(Named::group("acme/web"), Some(path("acme/web")));
     }
 
     #[test]

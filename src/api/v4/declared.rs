@@ -137,7 +137,6 @@ fn value(kind: Kind, params: &Params, name: &str) -> Result<Option<Value>, Inval
 
 fn put(request: &mut Request, what: What, name: &str, value: Option<Value>) {
     match (what, value) {
-        (_, None) => {}
         (What::Setting, Some(value)) => {
             request.settings.insert(name.to_owned(), value);
         }
@@ -145,7 +144,8 @@ fn put(request: &mut Request, what: What, name: &str, value: Option<Value>) {
             request.flags.insert(name.to_owned(), on);
         }
         (What::Inheritance, Some(Value::Bool(follow))) => request.use_inherited_settings = Some(follow),
-        (What::Flag | What::Inheritance, Some(_)) => {}
+        // Nothing was said; flags are read as booleans, and as nothing else.
+        (_, None) | (What::Flag | What::Inheritance, Some(_)) => {}
     }
 }
 

@@ -98,7 +98,7 @@ fn group(snapshot: &Snapshot, named: Named, reach: Owner, unknown: Unknown) -> O
     };
     let known = snapshot.place(&Scope::Group(path.clone()));
     let may_be_new = unknown == Unknown::IsNew && reach == Owner::Instance;
-    known.or_else(|| may_be_new.then(|| Place::Group(GroupName { key: None, path })))
+    known.or_else(|| may_be_new.then_some(Place::Group(GroupName { key: None, path })))
 }
 
 /// Whether a token of this reach may know of a place: it is the token's own, or lies in it.

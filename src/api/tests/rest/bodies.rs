@@ -6,6 +6,8 @@ use tokio::net::TcpStream;
 use super::*;
 
 const SLACK: &str = "/projects/42/integrations/slack";
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
 async fn json_forms_and_queries_set_the_same() {
@@ -88,8 +90,6 @@ async fn bad_bodies_have_their_answers() {
         let request = api.request("PUT", SLACK).header("private-token", &admin);
         answer(request.header("content-type", kind).body(body)).await
     };
-    const JSON: &str = "application/json";
-    const FORM: &str = "application/x-www-form-urlencoded";
     let deep = format!("{{\"webhook\":{}", "[".repeat(500_000));
     let long = json!({ "webhook": HOOK, "username": "x".repeat(1_000_000) }).to_string();
     for (kind, body, status) in [

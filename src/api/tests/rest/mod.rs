@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicI64, AtomicU16};
 
 use super::*;
 use crate::call::{HttpRequest, HttpResponse};
-use crate::store::registry::{Access, AuditEntry, GroupKey, NewToken, Owner, Registry, Right};
+use crate::store::registry::{
+    Access, AuditEntry, GroupKey, Learned, NewToken, Owner, Registry, Right, SeenProject,
+};
 use crate::store::token;
 
 const HOOK: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-s3cret-s3cret";
@@ -96,7 +98,7 @@ impl Api {
     /// A project by its number and path, as an event would tell it.
     async fn project(&self, id: i64, path: &str) {
         let path = Some(path.to_owned());
-        let seen = crate::store::registry::SeenProject { id, path, learned: Default::default() };
+        let seen = SeenProject { id, path, learned: Learned::default() };
         self.store.learn(vec![seen], NOW).await.unwrap();
     }
 

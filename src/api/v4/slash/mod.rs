@@ -183,16 +183,11 @@ async fn status(counter: &Counter<'_>, place: &Place) -> String {
             .map(|mute| Muted { channel: mute.channel.clone(), until: mute.until, by: mute.by.clone() })
             .collect()
     });
-    match tokio::time::timeout(PATIENCE, failures(counter, place)).await {
-        Ok(Ok(failures)) => answer::status(&named, &lines, &failures, &muted),
-        Ok(Err(_)) | Err(_) => {
-            let known = answer::status(&named, &lines, &[], &muted);
-            known.replace(
-                "Nothing failed lately.",
-                "What failed lately is not known: the store does not answer.",
-            )
-        }
+    if let Ok(Ok(failures)) = tokio::time::timeout(PATIENCE, failures(counter, place)).await {
+        return answer::status(&named, &lines, &failures, &muted);
     }
+    let known = answer::status(&named, &lines, &[], &muted);
+    known.replace("Nothing failed lately.", "What failed lately is not known: the store does not answer.")
 }
 
 fn line(setup: &Setup, inherited: bool) -> Line {
