@@ -8,6 +8,7 @@ use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
 use forgebell::adapters::{self, Entry, Installation, Notification};
 use forgebell::call::{Call, Request};
+use forgebell::catalog::{Catalog as _, Snapshot};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{Integration, ProjectFacts, rules};
 use forgebell::message::{Message, compose};
@@ -47,6 +48,23 @@ fn decode(bencher: Bencher<'_, '_>, kind: &str) {
     bencher.with_inputs(|| (id(), raw.clone())).bench_values(|(id, raw)| Event::decode(id, NOW, raw));
 }
 
+/// Who is concerned by a push, among a thousand projects.
+#[divan::bench(args = WAYS)]
+fn concerned(bencher: Bencher<'_, '_>, way: &str) {
+    let (catalog, event) = (catalog(way), push());
+    assert_eq!(catalog.concerned(&event).len(), 2, "{way}");
+    bencher.bench_local(|| catalog.concerned(black_box(&event)));
+}
+
+/// One of them looked up again, as each attempt does.
+#[divan::bench(args = WAYS)]
+fn integration_by_id(bencher: Bencher<'_, '_>, way: &str) {
+    let catalog = catalog(way);
+    let id = catalog.concerned(&push())[0].id.clone();
+    assert!(catalog.integration(&id).is_some(), "{way}");
+    bencher.bench_local(|| catalog.integration(black_box(&id)));
+}
+
 #[divan::bench(args = KINDS)]
 fn wants(bencher: Bencher<'_, '_>, kind: &str) {
     let (event, integration) = (event(kind), integration());
@@ -78,6 +96,37 @@ fn all_four(bencher: Bencher<'_, '_>, kind: &str) {
         let message = compose(&event).expect("there is something to say");
         calling(&integration, &event, &message)
     });
+}
+
+/// Who says what the projects tell: files, by number or by path.
+const WAYS: [&str; 2] = ["files by number", "files by path"];
+
+const PROJECTS: i64 = 1000;
+
+fn push() -> Event {
+    let body = r#"{"object_kind":"push","ref":"refs/heads/main",
+        "project":{"id":500,"path_with_namespace":"acme/web/project-500"}}"#;
+    Event::decode(id(), NOW, body.into()).expect("a push is an event")
+}
+
+/// A catalogue in which each of a thousand projects tells two services.
+fn catalog(way: &str) -> Snapshot {
+    let block = |n: i64| {
+        let project = match way {
+            "files by path" => format!("\"acme/web/project-{n}\""),
+            _ => n.to_string(),
+        };
+        let block = |adapter: &str, webhook: &str| {
+            format!(
+                "[[integration]]\nproject = {project}\nadapter = \"{adapter}\"\nwebhook = \"{webhook}\"\n\n"
+            )
+        };
+        block("slack", "https://hooks.slack.com/services/T0/B0/XXXX")
+            + &block("mattermost", "https://chat.example.com/hooks/x")
+    };
+    let files = [("bench.toml".into(), (0..PROJECTS).map(|n| block(n + 1)).collect::<String>())];
+    let read = provision::read(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
+    read.unwrap_or_else(|problems| panic!("{problems:?}")).into_snapshot()
 }
 
 /// Allocated once, as the broker's message id is: its clone is counted, not its making.

@@ -35,8 +35,8 @@ pub fn put(entry: &'static Entry, standing: Standing<'_>, request: &Request) -> 
         || standing.own.is_some_and(|own| own.configuration.inherits);
     match request.use_inherited_settings {
         Some(true) if standing.default.is_none() => Err(Wrong::NoDefault),
-        Some(true) => Ok(following()),
-        None if follows => Ok(following()),
+        Some(true) => Ok(Configuration::following()),
+        None if follows => Ok(Configuration::following()),
         Some(false) | None => {
             let own = standing.own.filter(|own| !own.configuration.inherits);
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
@@ -49,9 +49,7 @@ pub fn put(entry: &'static Entry, standing: Standing<'_>, request: &Request) -> 
 /// Switched off: settings and flags stay. Of one that followed a default, what is left keeps that default out.
 pub fn deactivate(standing: Standing<'_>) -> Option<Configuration> {
     standing.effective().or(standing.own)?;
-    let own = standing.own.filter(|own| !own.configuration.inherits);
-    let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
-    Some(Configuration { active: false, inherits: false, ..present })
+    Some(standing.own.map(|own| own.configuration.switched_off()).unwrap_or_default())
 }
 
 /// The names of what differs, for the audit log.
@@ -77,10 +75,6 @@ fn differing<T: PartialEq>(
 ) {
     let all = before.keys().chain(after.keys());
     names.extend(all.filter(|name| before.get(*name) != after.get(*name)).cloned());
-}
-
-fn following() -> Configuration {
-    Configuration { active: true, inherits: true, ..Configuration::default() }
 }
 
 fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> Configuration {

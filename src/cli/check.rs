@@ -16,10 +16,13 @@ use super::table::printable;
 use super::{say, say_json, state};
 use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
+use crate::catalog::{Setup, Snapshot};
 use crate::config::Config;
+use crate::integration::Scope;
 use crate::pipeline::amqp;
 use crate::provision::{self, Level, Problem};
 use crate::store;
+use crate::store::registry::Changes;
 use crate::store::seal::Keyring;
 use crate::wire::{self, Transport as _, Wire};
 
@@ -129,7 +132,7 @@ fn integrations(config: &Config) -> Part {
             let count = provisioned.integrations.len();
             let active = provisioned.integrations.iter().filter(|placed| placed.setup.is_active()).count();
             let found = match count {
-                0 => "no integrations: nobody will be told of anything".to_owned(),
+                0 => "no integrations in files: those alone count that the API sets".to_owned(),
                 n if n == active => format!("{n} {}", plural(n, "integration")),
                 n => format!("{n} {}, {active} of them active", plural(n, "integration")),
             };
@@ -183,14 +186,42 @@ async fn store(config: &store::Config, keys: Keyring) -> Part {
         let store = state::open_with(config, keys).await?;
         store.ping().await?;
         // All that is configured, its secrets too: that their keys are at hand.
-        store.changes(0).await?;
-        anyhow::Ok(())
+        anyhow::Ok(store.changes(0).await?)
     };
     match answers.await {
-        Ok(()) if config.url.is_some() => Part::ok(NAME, "the database answers"),
-        Ok(()) => Part::ok(NAME, format!("{} answers", path.display())),
+        Ok(known) => {
+            let answers = match config.url {
+                Some(_) => "the database answers".to_owned(),
+                None => format!("{} answers", path.display()),
+            };
+            stored(Part::ok(NAME, answers), known)
+        }
         Err(error) => Part::failed(NAME, printable(&format!("{error:#}"))),
     }
+}
+
+/// What is configured there beside the files.
+fn stored(mut part: Part, known: Changes) -> Part {
+    let mut snapshot = Snapshot::default();
+    snapshot.take_changes(known);
+    let setups = snapshot.setups();
+    if setups.is_empty() {
+        return part;
+    }
+    let active = setups.iter().filter(|(_, setup)| setup.configuration.active).count();
+    let _ = write!(part.found, ", with {} {}", setups.len(), plural(setups.len(), "integration"));
+    if active < setups.len() {
+        let _ = write!(part.found, ", {active} of them active");
+    }
+    let unreadable = |(_, setup): &&(Scope, &Setup)| {
+        setup.configuration.active && !setup.configuration.inherits && setup.terms.is_err()
+    };
+    for (scope, setup) in setups.iter().filter(unreadable) {
+        let errors = setup.terms.as_ref().err().into_iter().flatten().map(ToString::to_string);
+        let errors = errors.collect::<Vec<_>>().join(", ");
+        part = part.with(format!("warning: {} of {scope} tells nobody: {errors}", setup.slug()));
+    }
+    part
 }
 
 /// Whether a file can be made in this folder: tried, since permissions alone don't tell.

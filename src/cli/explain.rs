@@ -7,25 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueHint;
-use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::options::Options;
 use super::table::{Table, printable};
-use super::{complain, say, say_json, state};
+use super::{say, say_json, state};
 use crate::catalog::Snapshot;
-use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
-use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
 use crate::pipeline::explanation::{NOTHING_TO_TELL, explanation, muted, named};
-use crate::provision;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -43,9 +39,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
-    let snapshot = provisioned(&config)?;
     let now = daemon::now();
-    let switches = switches(&config, now).await;
+    let (snapshot, switches) = state::view(&config, now).await?;
     let mut code = ExitCode::SUCCESS;
     let mut told = Vec::new();
     for file in &args.files {
@@ -72,34 +67,6 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         say_json(&told.into())?;
     }
     Ok(code)
-}
-
-/// The integrations, as the files have them now; what is odd about the files goes to standard error.
-pub(super) fn provisioned(config: &Config) -> anyhow::Result<Snapshot> {
-    match provision::load(&config.provision) {
-        Ok(provisioned) => {
-            provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
-            Ok(provisioned.into_snapshot())
-        }
-        Err(problems) => {
-            let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            bail!("the provisioning files are not valid:\n{}", list.join("\n"))
-        }
-    }
-}
-
-/// What the store remembers of integrations that were switched off. Without a store, none were.
-async fn switches(config: &Config, now: Timestamp) -> Switches {
-    let switches = Switches::default();
-    let holds = async {
-        let Some(store) = state::open_if_there(&config.store).await? else { return Ok(Vec::new()) };
-        store.holds(now).await.context("cannot read the store")
-    };
-    match holds.await {
-        Ok(holds) => switches.restore(&holds),
-        Err(error) => complain(&format!("not known, which integrations were switched off: {error:#}")),
-    }
-    switches
 }
 
 /// A payload, from a file or standard input.
@@ -209,8 +176,12 @@ pub(super) fn every_payload() -> Vec<Event> {
     let events: Vec<_> = paths
         .filter(is_payload)
         .map(|path| {
-            Event::decode(fresh_id(), Timestamp::UNIX_EPOCH, read(&path).expect("a payload can be read"))
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            Event::decode(
+                fresh_id(),
+                jiff::Timestamp::UNIX_EPOCH,
+                read(&path).expect("a payload can be read"),
+            )
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         })
         .collect();
     assert!(events.len() > 40, "{} payloads", events.len());
@@ -219,12 +190,15 @@ pub(super) fn every_payload() -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use serde_json::Value as Json;
 
     use super::*;
     use crate::adapters;
     use crate::catalog::Catalog as _;
     use crate::event::{Trigger, sample};
+    use crate::pipeline::Switches;
+    use crate::provision;
 
     const PROVISIONING: &str = r##"
         [[integration]]

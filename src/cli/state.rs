@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 
-use crate::catalog::Live;
+use crate::catalog::{Live, Snapshot};
 use crate::config::Config as Settings;
+use crate::pipeline::Switches;
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::Postgres;
 use crate::store::seal::Keyring;
@@ -36,9 +38,18 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
     Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
 }
 
-/// Opens the store if there is one.
-pub(super) async fn open_if_there(config: &Config) -> anyhow::Result<Option<Arc<dyn Store>>> {
-    if config.url.is_some() || config.path.exists() { open(config).await.map(Some) } else { Ok(None) }
+/// Whether there is a store to be opened, as far as can be seen from here.
+pub(super) fn is_there(config: &Config) -> bool {
+    config.url.is_some() || config.path.exists()
+}
+
+/// Where no key is configured, a store in a file has one of its own, which the daemon makes as it starts. Before it ever
+/// did, it is made here. Where this can't be done, whoever seals a secret is told.
+pub(super) fn make_key(config: &Settings) {
+    let keys = Keyring::new(&config.secrets);
+    if config.store.url.is_none() && config.store.path.exists() && !keys.can_seal() {
+        drop(Sqlite::open(&config.store.path, keys));
+    }
 }
 
 /// The catalogue as the daemon has it: what the store knows, and what the files say. What is odd about the files goes to
@@ -50,6 +61,37 @@ pub(super) async fn catalog(config: &Settings) -> anyhow::Result<Live> {
     // The projects that files name are the daemon's to note: a person's command only looks.
     catalog.look_at_files(integrations, facts);
     Ok(catalog)
+}
+
+/// What the daemon goes by: who is configured, and what of that is switched off. Before there is a store, the files
+/// alone say so; where it can't be read, that is told, and the files alone have to do.
+pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, Switches)> {
+    let provisioned = provisioned(config)?;
+    let switches = Switches::default();
+    if !is_there(&config.store) {
+        return Ok((provisioned.into_snapshot(), switches));
+    }
+    let known = async {
+        let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
+        let holds = store.holds(now).await.context("cannot read the holds")?;
+        let catalog = Live::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
+        anyhow::Ok((catalog.read(Snapshot::clone), holds))
+    };
+    match known.await {
+        Ok((mut snapshot, holds)) => {
+            let Provisioned { integrations, facts, .. } = provisioned;
+            snapshot.take_files(integrations, facts);
+            switches.restore(&holds);
+            Ok((snapshot, switches))
+        }
+        Err(error) => {
+            complain(&format!(
+                "note: only what the files say is known: not what the API set, and not what is muted or switched off: \
+                 {error:#}"
+            ));
+            Ok((provisioned.into_snapshot(), switches))
+        }
+    }
 }
 
 /// The integrations of the files alone.

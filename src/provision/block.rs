@@ -80,9 +80,21 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
         Err(Vec::new()) // its own words mean nothing
     } else {
         Terms::read(adapter, &configuration).map(Arc::new).inspect_err(|errors| {
-            complain(adapter, errors, &keys, table.line, &mut notes);
+            // What is switched off needs nothing: it may stand there only to keep a default out.
+            let is_set = |error: &&FieldError| active || keys.lines.contains_key(error.field.as_str());
+            let errors: Vec<_> = errors.iter().filter(is_set).cloned().collect();
+            complain(adapter, &errors, &keys, table.line, &mut notes);
         })
     };
+    if let Some(entry) = table.get("active").filter(|_| inherits && !active) {
+        let unheeded = notes.about(
+            Level::Warning,
+            entry.line,
+            entry.key,
+            "is not heeded, since `use_inherited_settings` is true",
+        );
+        notes.push(unheeded.remedy("leave one of the two out"));
+    }
     warn_of_branches(&keys, &mut notes);
     if let (Some(scope), Ok(terms)) = (&scope, &terms) {
         warn_of_deafness(scope, terms.triggers(), &keys, &mut notes);
@@ -102,10 +114,13 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
 }
 
 fn configuration(adapter: &Adapter, active: bool, inherits: bool, keys: &Keys) -> Configuration {
+    if inherits {
+        return Configuration::following();
+    }
     let flags = keys.flags.iter().map(|(_, trigger, on)| (trigger.flag(), *on));
     let flags = flags.chain(keys.inert_flags.iter().copied()).map(|(flag, on)| (flag.to_owned(), on));
     let mut configuration =
-        Configuration { active, inherits, flags: flags.collect(), ..Configuration::default() };
+        Configuration { active, inherits: false, flags: flags.collect(), ..Configuration::default() };
     sort_secrets(adapter, keys.settings.clone(), &mut configuration);
     configuration
 }

@@ -6,9 +6,13 @@ use std::fmt::Write as _;
 
 use toml::Value as Toml;
 
+use super::scope;
+use crate::adapters::Entry;
+use crate::adapters::shared::{INERT_FLAGS, shared_fields};
 use crate::catalog::{Origin, Setup, Snapshot};
+use crate::event::Trigger;
 use crate::integration::{ProjectRef, Scope};
-use crate::settings::{Secret, Value};
+use crate::settings::{Kind, Secret, Value, read_bool};
 use crate::store::registry::{Corrected, StoredGroup, StoredProject};
 
 /// What an export consists of.
@@ -48,15 +52,19 @@ pub fn write(snapshot: &Snapshot) -> Written {
 fn write_project(text: &mut String, project: &StoredProject) {
     text.push_str("[[project]]\n");
     line(text, "id", project.id);
-    if let Some(path) = &project.path {
-        line(text, "path", path.as_str());
+    // Events may give a project any name. One that no file could give it is of no use in a file.
+    if let Some(path) = project.path.clone().map(Value::Text)
+        && matches!(scope::project(&path), Ok(ProjectRef::Path(_)))
+    {
+        line(text, "path", path.as_text());
     }
     let corrected = &project.corrected;
-    if let Some(branch) = &corrected.default_branch {
+    let is_name = |branch: &&String| !branch.trim().is_empty();
+    if let Some(branch) = corrected.default_branch.as_ref().filter(is_name) {
         line(text, "default_branch", branch.as_str());
     }
     if let Some(branches) = &corrected.protected_branches {
-        let branches = branches.iter().map(|branch| Toml::from(branch.as_str()));
+        let branches = branches.iter().filter(is_name).map(|branch| Toml::from(branch.as_str()));
         line(text, "protected_branches", Toml::Array(branches.collect()));
     }
     if let Some(visibility) = corrected.visibility {
@@ -93,22 +101,45 @@ fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Ve
         line(text, "use_inherited_settings", true);
     }
     for (name, secret) in &configuration.secrets {
-        let file = format!("secrets/{}.{}.{name}", scope.key().replace('/', "-"), setup.slug());
+        let file = format!("secrets/{}.{}.{name}", file_name(&scope.key()), setup.slug());
         line(text, &format!("{name}_file"), file.as_str());
         secrets.push((file, secret.clone()));
     }
     for (name, value) in &configuration.properties {
-        let value = match value {
-            Value::Bool(value) => Toml::Boolean(*value),
-            Value::Integer(value) => Toml::Integer(*value),
-            Value::Text(value) => value.as_str().into(),
+        let Some(kind) = kind_of(setup.entry, name) else { continue };
+        let value = match (value, read_bool(value)) {
+            (_, Some(value)) if kind == Kind::Bool => Toml::Boolean(value),
+            (Value::Bool(value), _) => Toml::Boolean(*value),
+            (Value::Integer(value), _) => Toml::Integer(*value),
+            (Value::Text(value), _) => value.as_str().into(),
         };
         line(text, name, value);
     }
-    for (flag, on) in &configuration.flags {
+    for (flag, on) in configuration.flags.iter().filter(|(flag, _)| is_flag(flag)) {
         line(text, flag, *on);
     }
     text.push('\n');
+}
+
+/// What a setting is; `None` of what no file may say: what an adapter had once, and has no more, stays behind.
+fn kind_of(entry: &Entry, name: &str) -> Option<Kind> {
+    let own = entry.fields.iter().find(|field| field.name == name).map(|field| field.kind);
+    let shared = shared_fields(&entry.about).into_iter();
+    own.or_else(|| {
+        shared
+            .filter(|field| field.part.is_setting())
+            .find(|field| field.name == name)
+            .map(|field| field.kind)
+    })
+}
+
+fn is_flag(name: &str) -> bool {
+    Trigger::from_flag(name).is_some() || INERT_FLAGS.contains(&name)
+}
+
+/// A key as part of a file's name, each as another: `acme/web` is not `acme-web`.
+fn file_name(key: &str) -> String {
+    key.replace('%', "%25").replace('/', "%2F")
 }
 
 fn line(text: &mut String, key: &str, value: impl Into<Toml>) {

@@ -51,6 +51,19 @@ pub struct Configuration {
     pub secrets: BTreeMap<String, Secret>,
 }
 
+impl Configuration {
+    /// One that follows the nearest default. It has nothing of its own.
+    pub fn following() -> Self {
+        Self { active: true, inherits: true, ..Self::default() }
+    }
+
+    /// The same, switched off. Of one that followed a default, what is left keeps that default out.
+    pub fn switched_off(&self) -> Self {
+        let own = if self.inherits { Self::default() } else { self.clone() };
+        Self { active: false, ..own }
+    }
+}
+
 /// An integration as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredIntegration {

@@ -1,0 +1,202 @@
+//! What has to change in the store, so that it says what files say. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anyhow::{anyhow, bail};
+
+use crate::adapters::Entry;
+use crate::catalog::{Origin, Place, Snapshot};
+use crate::cli::table::printable;
+use crate::integration::{ProjectRef, Scope};
+use crate::provision::Provisioned;
+use crate::settings::Secret;
+use crate::store::registry::{Configuration, Corrected, ProjectCorrection};
+
+/// One thing that is not as it should be.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) deed: Deed,
+    /// What would change, for people: a heading, and a line for each setting.
+    pub(super) words: String,
+}
+
+/// What to do about it.
+#[derive(Debug)]
+pub(super) enum Deed {
+    Project(ProjectCorrection),
+    Group { path: String, id: Option<i64> },
+    Integration { scope: Scope, entry: &'static Entry, next: Configuration },
+}
+
+/// Settings with their values, for people.
+type Shown = BTreeMap<String, String>;
+
+/// What has to change: projects and groups first, which integrations go by.
+pub(super) fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result<Vec<Step>> {
+    let mut steps: Vec<_> =
+        wanted.projects.iter().filter_map(|project| project_step(project, present)).collect();
+    steps.extend(wanted.groups.iter().filter_map(|(path, id)| group_step(path, *id, present)));
+    steps.extend(integration_steps(wanted, present, prune)?);
+    Ok(steps)
+}
+
+/// What the files do not say of a project stays as it is.
+fn project_step(wanted: &ProjectCorrection, present: &Snapshot) -> Option<Step> {
+    let known = present.directory().project(wanted.id);
+    let was = known.map(|known| known.corrected.clone()).unwrap_or_default();
+    let told = wanted.corrected.clone();
+    let corrected = Corrected {
+        default_branch: told.default_branch.or_else(|| was.default_branch.clone()),
+        visibility: told.visibility.or(was.visibility),
+        protected_branches: told.protected_branches.or_else(|| was.protected_branches.clone()),
+    };
+    let path = known.and_then(|known| known.path.as_ref());
+    let shown = (project_shown(path, &was), project_shown(wanted.path.as_ref().or(path), &corrected));
+    if known.is_some() && shown.0 == shown.1 {
+        return None;
+    }
+    let words =
+        words(known.is_some(), &format!("project {}", wanted.id), &shown.0, &shown.1, &BTreeSet::new());
+    Some(Step { deed: Deed::Project(ProjectCorrection { corrected, ..wanted.clone() }), words })
+}
+
+fn project_shown(path: Option<&String>, corrected: &Corrected) -> Shown {
+    let settings = [
+        ("path", path.cloned()),
+        ("default_branch", corrected.default_branch.clone()),
+        ("visibility", corrected.visibility.map(|visibility| visibility.word().to_owned())),
+        ("protected_branches", corrected.protected_branches.as_ref().map(|branches| branches.join(", "))),
+    ];
+    settings.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn group_step(path: &str, id: Option<i64>, present: &Snapshot) -> Option<Step> {
+    let known = present.directory().group_by_path(path);
+    if known.is_some_and(|known| id.is_none() || known.id == id) {
+        return None;
+    }
+    let shown = |id: Option<i64>| id.map(|id| ("id".to_owned(), id.to_string())).into_iter().collect();
+    let before: Shown = shown(known.and_then(|known| known.id));
+    let words = words(known.is_some(), &format!("group {path}"), &before, &shown(id), &BTreeSet::new());
+    Some(Step { deed: Deed::Group { path: path.to_owned(), id }, words })
+}
+
+fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result<Vec<Step>> {
+    let rows: BTreeMap<_, _> = present
+        .setups()
+        .into_iter()
+        .filter(|(_, setup)| matches!(setup.origin, Origin::Stored { .. }))
+        .map(|(scope, setup)| ((scope.key(), setup.slug()), (scope, setup)))
+        .collect();
+    let mut named = BTreeSet::new();
+    let mut steps = Vec::new();
+    for placed in &wanted.integrations {
+        let scope = numbered(&placed.scope, wanted, present)?;
+        let entry = placed.setup.entry;
+        let key = (scope.key(), placed.setup.slug());
+        if let Some(file) = provisioned(&scope, key.1, present) {
+            bail!("{} of {scope} is configured in {file}: change it there", key.1);
+        }
+        let before = rows.get(&key).map(|(_, setup)| &setup.configuration);
+        steps.extend(integration_step(scope.clone(), entry, before, &placed.setup.configuration));
+        if !named.insert(key) {
+            bail!("{} of {scope} is configured twice: by its number and by its path", entry.about.slug);
+        }
+    }
+    if prune {
+        for (key, (scope, setup)) in rows.iter().filter(|(key, _)| !named.contains(*key)) {
+            let before = &setup.configuration;
+            if before.active && provisioned(scope, key.1, present).is_none() {
+                let next = before.switched_off();
+                steps.extend(integration_step(scope.clone(), setup.entry, Some(before), &next));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// The file of the daemon's own that says what is set there.
+fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> {
+    let place = present.place(scope).unwrap_or_else(|| Place::named(scope));
+    match &present.standing(&place, slug).own?.origin {
+        Origin::File(file) => Some(file.to_string()),
+        Origin::Stored { .. } => None,
+    }
+}
+
+/// A project by its number, which rows go by.
+fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
+    let Scope::Project(ProjectRef::Path(path)) = scope else { return Ok(scope.clone()) };
+    let told = wanted
+        .numbers
+        .iter()
+        .find(|(_, told)| told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(path)));
+    let known = || present.directory().project_by_path(path).map(|project| project.id);
+    let id = told.map(|(id, _)| *id).or_else(known);
+    id.map(|id| Scope::Project(ProjectRef::Id(id))).ok_or_else(|| {
+        anyhow!(
+            "nobody has told the number of project {path} yet: add [[project]] with path = \"{path}\" and its id, or \
+             write project = NUMBER"
+        )
+    })
+}
+
+/// Settings that read the same are the same: `"1"` and 1, say.
+fn integration_step(
+    scope: Scope,
+    entry: &'static Entry,
+    before: Option<&Configuration>,
+    next: &Configuration,
+) -> Option<Step> {
+    let is_known = before.is_some();
+    let nothing = Configuration::default();
+    let before = before.unwrap_or(&nothing);
+    let (was, will) = (if is_known { shown(before) } else { Shown::new() }, shown(next));
+    let names = before.secrets.keys().filter(|name| next.secrets.contains_key(*name));
+    let other_secrets: BTreeSet<_> =
+        names.filter(|name| before.secrets[*name] != next.secrets[*name]).map(String::as_str).collect();
+    if is_known && was == will && other_secrets.is_empty() {
+        return None;
+    }
+    let words = words(is_known, &format!("{} of {scope}", entry.about.slug), &was, &will, &other_secrets);
+    Some(Step { deed: Deed::Integration { scope, entry, next: next.clone() }, words })
+}
+
+/// `+` what is new, `~` what is there; below, each setting that is set, changed or no longer set.
+fn words(is_known: bool, heading: &str, was: &Shown, will: &Shown, other_secrets: &BTreeSet<&str>) -> String {
+    let sign = if is_known { '~' } else { '+' };
+    let mut text = format!("{sign} {}\n", printable(heading));
+    let names: BTreeSet<_> = was.keys().chain(will.keys()).collect();
+    for name in names {
+        let of = |all: &Shown| all.get(name).map(|value| quoted(value));
+        let _ = match (of(was), of(will)) {
+            (Some(_), Some(_)) if other_secrets.contains(name.as_str()) => {
+                writeln!(text, "    {name}: another secret")
+            }
+            (was, will) if was == will => Ok(()),
+            (None, Some(will)) => writeln!(text, "    {name} = {will}"),
+            (Some(was), None) => writeln!(text, "    {name}: {was} -> not set"),
+            (Some(was), Some(will)) => writeln!(text, "    {name}: {was} -> {will}"),
+            (None, None) => Ok(()),
+        };
+    }
+    text
+}
+
+/// A blank value must be seen as such.
+fn quoted(value: &str) -> String {
+    if value.trim().is_empty() { format!("\"{value}\"") } else { printable(value) }
+}
+
+/// Every setting with its value; of a secret, the mask.
+fn shown(configuration: &Configuration) -> Shown {
+    let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), value.as_text()));
+    let secrets = configuration.secrets.keys().map(|name| (name.clone(), Secret::MASK.to_owned()));
+    let flags = configuration.flags.iter().map(|(name, on)| (name.clone(), on.to_string()));
+    let active = (!configuration.inherits).then(|| ("active", configuration.active));
+    let inherits = configuration.inherits.then_some(("use_inherited_settings", true));
+    let switches =
+        [active, inherits].into_iter().flatten().map(|(name, on)| (name.to_owned(), on.to_string()));
+    settings.chain(secrets).chain(flags).chain(switches).collect()
+}
