@@ -180,8 +180,6 @@ pub struct Schema {
     pub max_length: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub maximum: Option<i64>,
     #[serde(rename = "enum", skip_serializing_if = "Vec::is_empty")]
     pub one_of_values: Vec<Value>,
     #[serde(rename = "anyOf", skip_serializing_if = "Vec::is_empty")]

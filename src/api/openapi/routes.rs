@@ -97,8 +97,7 @@ pub(super) fn parameters() -> Ordered<Parameter> {
     let number = || Schema { minimum: Some(1), ..Schema::integer() };
     let project = "The project's number, or its full path with `/` written as `%2F`.";
     let group = "The group's full path with `/` written as `%2F`, or its number where that is known.";
-    let per_page =
-        Schema { minimum: Some(1), maximum: Some(100), default: Some(20.into()), ..Schema::integer() };
+    let per_page = Schema { minimum: Some(1), default: Some(20.into()), ..Schema::integer() };
     let since = "Refuse with 412 where it was changed after this moment.";
     Ordered::from_iter([
         ("project", Parameter::in_path("id", project, Schema::text())),
@@ -114,7 +113,10 @@ pub(super) fn parameters() -> Ordered<Parameter> {
                 number(),
             ),
         ),
-        ("per_page", Parameter::in_query("per_page", "How many a page has.", per_page)),
+        (
+            "per_page",
+            Parameter::in_query("per_page", "How many a page has; more than 100 count as 100.", per_page),
+        ),
         (
             "if_unmodified_since",
             Parameter {
