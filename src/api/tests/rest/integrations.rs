@@ -138,6 +138,33 @@ async fn defaults_hold_below_until_somebody_says_otherwise() {
 }
 
 #[tokio::test]
+async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    let text = format!(
+        "[[integration]]\nproject = 42\nadapter = \"slack\"\nwebhook = \"{HOOK}\"\nchannel = \"#ops\"\n"
+    );
+    let no_secrets = |_: &std::path::Path| Err(std::io::Error::other("there are no files here"));
+    let read = crate::provision::read(&[("ops.toml".into(), text)], &no_secrets).unwrap();
+    api.catalog.take_files(read.integrations, read.facts, read.numbers, NOW).await.unwrap();
+    let shown = api.get(&admin, SLACK).await;
+    let json = shown.json();
+    assert_eq!(
+        (&json["origin"], &json["id"], &json["active"]),
+        (&json!("ops.toml"), &json!(null), &json!(true))
+    );
+    assert_eq!(json["properties"]["channel"], "#ops");
+    let told = "409 Conflict: it is configured in ops.toml, and is changed there";
+    let put = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
+    assert_eq!(refusal(&put), message(409, told));
+    assert_eq!(refusal(&api.ask(&admin, "DELETE", SLACK).await), message(409, told));
+    assert_eq!(api.get(&admin, SLACK).await.text, shown.text);
+    let elsewhere = api.put(&admin, "/projects/43/integrations/slack", &json!({ "webhook": HOOK })).await;
+    assert_eq!((elsewhere.status, &elsewhere.json()["origin"]), (200, &json!(null)));
+}
+
+#[tokio::test]
 async fn without_a_default_there_is_nothing_to_inherit() {
     let api = Api::open().await;
     let admin = api.admin().await;

@@ -22,6 +22,7 @@ const HOOK: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-
 /// The API's house: its store, its clock and the services at the other end of the wire.
 struct Api {
     store: Arc<Sqlite>,
+    catalog: Arc<Live>,
     service: Arc<Service>,
     /// Seconds since [`NOW`].
     later: Arc<AtomicI64>,
@@ -71,12 +72,13 @@ impl Api {
             failed_logins,
             ..state(store.clone(), service.clone()).await
         };
+        let catalog = state.catalog.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut doors = JoinSet::new();
         doors.spawn(serve(listener, router(state), CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { store, service, later, base, client, _doors: doors, _folder: folder }
+        Self { store, catalog, service, later, base, client, _doors: doors, _folder: folder }
     }
 
     async fn token(&self, reach: Owner, right: Right) -> String {
