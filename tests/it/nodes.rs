@@ -4,12 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forgebell::adapters;
+use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who};
 use forgebell::event::{Event, EventId};
+use forgebell::integration::{IntegrationId, ProjectRef, Scope};
+use forgebell::pipeline::Switches;
+use forgebell::pipeline::dispatch::{Verdict, verdicts};
 use forgebell::pipeline::publish::Publisher;
-use forgebell::settings::Secret;
+use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
-use forgebell::store::seal::Keyring;
-use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, State};
+use forgebell::store::seal::{self, Keyring, SealingKey};
+use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State};
 use serde_json::json;
 
 use crate::harness::daemon::Home;
@@ -23,6 +28,27 @@ use crate::harness::wait::eventually;
 const PROJECTS: usize = 20;
 const SUBJECTS: usize = 50;
 const EVENTS: usize = 20_000;
+
+/// A sealing key, on every node the same.
+const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
+
+fn project_scope(project: usize) -> Scope {
+    Scope::Project(ProjectRef::Id(i64::try_from(1000 + project).expect("a few")))
+}
+
+/// Has this place tell a Slack, as the API does.
+async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
+    let place = catalog.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope));
+    let request = Request {
+        settings: [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into(),
+        use_inherited_settings: Some(false),
+        ..Request::default()
+    };
+    let entry = adapters::find("slack").expect("there is an adapter for Slack");
+    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
+    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    catalog.put(change, &request).await.expect("it is set");
+}
 
 fn path(project: usize) -> String {
     format!("/services/T{project}/B/hook")
@@ -43,6 +69,7 @@ fn integrations(receiver: &Receiver) -> String {
 fn event(n: usize) -> Vec<u8> {
     with(&payload("merge_request_open.json"), |json| {
         json["project"]["id"] = json!(1000 + n % PROJECTS);
+        json["project"]["path_with_namespace"] = json!(format!("gitlabhq/test-{}", n % PROJECTS));
         json["object_attributes"]["iid"] = json!(subject(n).1 + 1);
         json["object_attributes"]["title"] = json!(format!("event {n} end"));
     })
@@ -221,6 +248,194 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     }
     first.stop().await;
     second.stop().await;
+}
+
+/// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are
+/// changed, and rows written, by a node that is no more than this.
+struct Quiet {
+    database: tokio_postgres::Client,
+    store: Arc<Postgres>,
+    catalog: Live,
+}
+
+impl Quiet {
+    /// On the database of a daemon that runs, whose key is `key`.
+    async fn on(url: &str, key: &str) -> Self {
+        let (database, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("it answers");
+        tokio::spawn(connection);
+        let next = "CREATE OR REPLACE FUNCTION next_revision() RETURNS bigint LANGUAGE sql AS \
+                    'UPDATE registry SET revision = revision + 1 RETURNING revision'";
+        database.batch_execute(next).await.expect("it is ours");
+        let key = SealingKey::read(key);
+        let keys = Keyring::new(&seal::Config { key, old_keys: Vec::new() });
+        let store = Arc::new(Postgres::open_shared(&Secret::new(url), None, keys).await.expect("it opens"));
+        let registry = Arc::clone(&store) as Arc<dyn Registry>;
+        Self { database, store, catalog: Live::open(registry).await.expect("it answers") }
+    }
+
+    async fn sql(&self, sql: &str) {
+        self.database.batch_execute(sql).await.expect("the database does it");
+    }
+
+    /// Writes an event with what this node's catalogue makes of it.
+    async fn dispatch(&self, id: &str, body: Vec<u8>) {
+        let now = forgebell::daemon::now();
+        let event = Event::decode(EventId::new(id).expect("an id"), now, body.into()).expect("an event");
+        let event = Arc::new(event);
+        self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
+        let verdicts = verdicts(&event, &self.catalog, &Switches::default(), now);
+        let sent = verdicts.into_iter().filter_map(|(_, verdict)| match verdict {
+            Verdict::Sends(deliveries) => Some(deliveries),
+            _ => None,
+        });
+        self.write(event, sent.flatten().collect()).await;
+    }
+
+    async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
+        assert!(!deliveries.is_empty(), "somebody is told");
+        let origin = Origin::Broker { digest: None, redelivered: false };
+        let dispatched = Dispatched { event, origin, deliveries };
+        self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
+    }
+
+    /// Writes a row of an integration that there never was.
+    async fn write_strange(&self, n: usize) {
+        let now = forgebell::daemon::now();
+        let id = EventId::new(&format!("strange-{n}")).expect("an id");
+        let event = Arc::new(Event::decode(id, now, event(n).into()).expect("an event"));
+        let delivery = NewDelivery {
+            integration: IntegrationId::new("77:slack"),
+            target: "".into(),
+            destination: "somewhere".into(),
+            lane: Lane(i64::try_from(n).expect("a few")),
+            lease: None,
+        };
+        self.write(event, vec![delivery]).await;
+    }
+}
+
+/// A node that hears of a row before it hears of the integration that the row is of asks, before it cancels anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
+    let service = Receiver::start().await;
+    let database = postgres::database();
+    let home = Home::new("")
+        .with_postgres(&database, "one")
+        .with(&["pace.enabled=false", &format!("secrets.key={KEY}")]);
+    let daemon = home.start().await;
+    let other = Quiet::on(&database, KEY).await;
+    for project in 0..PROJECTS {
+        service.slack_like(&path(project));
+        set(&other.catalog, &project_scope(project), &service.url(&path(project))).await;
+        for n in [project, project + PROJECTS] {
+            other.dispatch(&format!("event-{n}"), event(n)).await;
+        }
+    }
+    home.until(State::Delivered, 2 * PROJECTS).await;
+    assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
+    all_was_told_in_order(&service, 2 * PROJECTS);
+
+    // A new address: what is written from then on goes there, whoever sends it.
+    let moved = service.slack_like("/services/T0/B/moved");
+    set(&other.catalog, &project_scope(0), &moved.url()).await;
+    other.dispatch("event-moved", event(2 * PROJECTS)).await;
+    assert_eq!(told(&moved.wait_for(1).await[0]), 2 * PROJECTS);
+    daemon.stop().await;
+}
+
+/// Which default holds for a project depends on the groups that it lies in: a node that does not know the project yet must
+/// not take the next best.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
+    let service = Receiver::start().await;
+    let (all, group) = (service.slack_like("/services/T0/B/all"), service.slack_like("/services/T0/B/group"));
+    let database = postgres::database();
+    let home = Home::new("")
+        .with_postgres(&database, "one")
+        .with(&["pace.enabled=false", &format!("secrets.key={KEY}")]);
+    let daemon = home.start().await;
+    let other = Quiet::on(&database, KEY).await;
+    set(&other.catalog, &Scope::Instance, &all.url()).await;
+    set(&other.catalog, &Scope::Group("gitlabhq".to_owned()), &group.url()).await;
+    // Once it has looked, the node knows both defaults, and none of the projects.
+    other.dispatch("event-0", event(0)).await;
+    group.wait_for(1).await;
+    for n in 1..PROJECTS {
+        other.dispatch(&format!("event-{n}"), event(n)).await;
+    }
+    home.until(State::Delivered, PROJECTS).await;
+    assert_eq!((group.received().len(), all.received().len()), (PROJECTS, 0));
+    daemon.stop().await;
+}
+
+/// What has no integration any more is cancelled, but not on the word of a node that can't ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
+    const STRANGE: usize = 40;
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let database = postgres::database();
+    let home = Home::new("")
+        .with_postgres(&database, "one")
+        .with(&["pace.enabled=false", &format!("secrets.key={KEY}")]);
+    let daemon = home.start().await;
+    let other = Quiet::on(&database, KEY).await;
+    set(&other.catalog, &project_scope(0), &hook.url()).await;
+    other.dispatch("event-0", event(0)).await;
+    hook.wait_for(1).await;
+
+    // The database answers, but does not say who is configured.
+    let began = std::time::Instant::now();
+    other.sql("ALTER TABLE registry RENAME TO away").await;
+    for n in 0..STRANGE {
+        other.write_strange(n).await;
+    }
+    let unsure = eventually("each was asked for in vain", Duration::from_secs(30), async || {
+        let waiting = home.deliveries(Some(State::Waiting)).await;
+        let mut asked = 0;
+        for line in &waiting {
+            asked +=
+                usize::from(home.delivery(line).await.attempts.iter().any(|told| told.1.outcome == "unsure"));
+        }
+        (asked == STRANGE).then_some(waiting)
+    })
+    .await;
+    assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
+    // Others go on meanwhile, and those in doubt are not asked for again and again.
+    let now = forgebell::daemon::now();
+    let second = Arc::new(
+        Event::decode(EventId::new("event-1").expect("an id"), now, event(PROJECTS).into())
+            .expect("an event"),
+    );
+    let sent = verdicts(&second, &other.catalog, &Switches::default(), now).into_iter().filter_map(
+        |(_, verdict)| match verdict {
+            Verdict::Sends(deliveries) => Some(deliveries),
+            _ => None,
+        },
+    );
+    other.write(Arc::clone(&second), sent.flatten().collect()).await;
+    hook.wait_for(2).await;
+    let mut most = 0;
+    for line in &unsure {
+        most = most.max(home.delivery(line).await.attempts.len());
+    }
+    let turns = usize::try_from(began.elapsed().as_secs() / 5).expect("a few");
+    assert!(most <= turns + 1, "asked {most} times: it spins");
+
+    other.sql("ALTER TABLE away RENAME TO registry").await;
+    let cancelled = home.until(State::Cancelled, STRANGE).await;
+    let detail = home.delivery(&cancelled[0]).await;
+    assert!(
+        detail.attempts.iter().any(|told| told.1.note.contains("the integration was removed")),
+        "{detail:?}"
+    );
+    // And what is certain is seen to at once.
+    for n in STRANGE..2 * STRANGE {
+        other.write_strange(n).await;
+    }
+    home.until(State::Cancelled, 2 * STRANGE).await;
+    daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
