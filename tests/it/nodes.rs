@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
@@ -85,17 +86,33 @@ fn told(received: &Received) -> usize {
     number.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("no event is named in {text}"))
 }
 
-/// Two homes of one database and one queue.
-async fn two_nodes(integrations: &str, settings: &[&str]) -> [Home; 2] {
+/// Two homes of one database and one queue, and somebody who sets what is told.
+async fn two_nodes(settings: &[&str]) -> ([Home; 2], Live) {
     let database = postgres::database();
-    nodes_at([&database, &database], integrations, settings).await
+    let api = api(&database).await;
+    (nodes_at([&database, &database], "", settings).await, api)
+}
+
+/// The catalogue of a node that is no more than this.
+async fn api(database: &str) -> Live {
+    let keys = Keyring::new(&seal::Config { key: SealingKey::read(KEY), old_keys: Vec::new() });
+    let store = Postgres::open(&Secret::new(database), None, keys).await.expect("it opens");
+    Live::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
+}
+
+/// Has each project tell its hook.
+async fn set_all(api: &Live, receiver: &Receiver) {
+    for project in 0..PROJECTS {
+        set(api, &project_scope(project), &receiver.url(&path(project))).await;
+    }
 }
 
 /// Two homes of one queue, each with its own way to the database.
 async fn nodes_at(databases: [&str; 2], integrations: &str, settings: &[&str]) -> [Home; 2] {
     let (broker, queue) = (rabbit::shared().await.url(), rabbit::unique("nodes"));
     let node = |name, database| {
-        Home::new(integrations).with_broker(&broker, &queue).with_postgres(database, name).with(settings)
+        let home = Home::new(integrations).with_broker(&broker, &queue).with_postgres(database, name);
+        home.with(settings).with(&[&format!("secrets.key={KEY}")])
     };
     [node("one", databases[0]), node("two", databases[1])]
 }
@@ -117,7 +134,8 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 async fn a_node_that_dies_midway_costs_nothing() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let [one, two] = two_nodes(&integrations(&service), &["pace.enabled=false", "amqp.prefetch=64"]).await;
+    let ([one, two], api) = two_nodes(&["pace.enabled=false", "amqp.prefetch=64"]).await;
+    set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..EVENTS / 2).await;
     eventually("both are at work", Duration::from_secs(60), async || {
@@ -229,7 +247,8 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let [one, two] = two_nodes(&integrations(&service), &["pace.scale=20", "amqp.prefetch=8"]).await;
+    let ([one, two], api) = two_nodes(&["pace.scale=20", "amqp.prefetch=8"]).await;
+    set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..PROJECTS * EACH).await;
     two.until(State::Delivered, PROJECTS * EACH).await;
@@ -250,28 +269,30 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     second.stop().await;
 }
 
+/// A node without files, at no pace.
+fn home_of_one(database: &str) -> Home {
+    let key = format!("secrets.key={KEY}");
+    Home::new("").with_postgres(database, "one").with(&["pace.enabled=false", &key])
+}
+
 /// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are
 /// changed, and rows written, by a node that is no more than this.
 struct Quiet {
     database: tokio_postgres::Client,
-    store: Arc<Postgres>,
+    store: Postgres,
     catalog: Live,
 }
 
 impl Quiet {
-    /// On the database of a daemon that runs, whose key is `key`.
-    async fn on(url: &str, key: &str) -> Self {
+    async fn on(url: &str) -> Self {
         let (database, connection) =
             tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("it answers");
         tokio::spawn(connection);
         let next = "CREATE OR REPLACE FUNCTION next_revision() RETURNS bigint LANGUAGE sql AS \
                     'UPDATE registry SET revision = revision + 1 RETURNING revision'";
         database.batch_execute(next).await.expect("it is ours");
-        let key = SealingKey::read(key);
-        let keys = Keyring::new(&seal::Config { key, old_keys: Vec::new() });
-        let store = Arc::new(Postgres::open_shared(&Secret::new(url), None, keys).await.expect("it opens"));
-        let registry = Arc::clone(&store) as Arc<dyn Registry>;
-        Self { database, store, catalog: Live::open(registry).await.expect("it answers") }
+        let store = Postgres::open_shared(&Secret::new(url), None, Keyring::none()).await;
+        Self { database, store: store.expect("it opens"), catalog: api(url).await }
     }
 
     async fn sql(&self, sql: &str) {
@@ -284,8 +305,8 @@ impl Quiet {
         let event = Event::decode(EventId::new(id).expect("an id"), now, body.into()).expect("an event");
         let event = Arc::new(event);
         self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
-        let verdicts = verdicts(&event, &self.catalog, &Switches::default(), now);
-        let sent = verdicts.into_iter().filter_map(|(_, verdict)| match verdict {
+        let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
+        let sent = sent.filter_map(|(_, verdict)| match verdict {
             Verdict::Sends(deliveries) => Some(deliveries),
             _ => None,
         });
@@ -315,16 +336,70 @@ impl Quiet {
     }
 }
 
+/// The second node of this test is no more than a catalogue, which is how the API of any node changes things.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
+    // Well before anybody looks without being told.
+    const AT_ONCE: Duration = Duration::from_secs(4);
+    let service = Receiver::start().await;
+    let wrong = service.at(&path(0)).answer(Answer::status(404).body("no_team"));
+    let right = service.slack_like(&path(1));
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    let daemon = home.start().await;
+    let api = api(&database).await;
+    let mark = service.slack_like(&path(2));
+    set(&api, &project_scope(2), &mark.url()).await;
+    set(&api, &project_scope(0), &wrong.url()).await;
+    let sent = AtomicUsize::new(0);
+    eventually("an event finds who was set just now", AT_ONCE, async || {
+        let n = sent.fetch_add(1, Ordering::Relaxed);
+        daemon.send(&format!("event-{n}"), event(n * PROJECTS)).await;
+        (!wrong.received().is_empty()).then_some(())
+    })
+    .await;
+    let waiting = home.until(State::Waiting, 1).await.len();
+    let more = sent.load(Ordering::Relaxed);
+    daemon.send("one more", event(more * PROJECTS)).await;
+    home.until(State::Waiting, waiting + 1).await;
+
+    set(&api, &project_scope(0), &right.url()).await;
+    eventually("what waits goes where it is meant for now", AT_ONCE, async || {
+        (right.received().len() > waiting).then_some(())
+    })
+    .await;
+    let place = api.read(|state| state.place(&project_scope(0))).expect("it is known");
+    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
+    let entry = adapters::find("slack").expect("there is an adapter for Slack");
+    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    api.deactivate(change).await.expect("it is configured");
+    let of_it = async || {
+        let lines = home.deliveries(None).await;
+        lines.iter().filter(|line| line.integration.0.starts_with("1000:")).count()
+    };
+    let marks = AtomicUsize::new(0);
+    eventually("nobody is told any more", AT_ONCE, async || {
+        let before = of_it().await;
+        for project in [0, 2] {
+            let n = sent.fetch_add(1, Ordering::Relaxed) + 1;
+            daemon.send(&format!("event-{n}"), event(n * PROJECTS + project)).await;
+        }
+        // They are dispatched in order: with the mark, the one before it was.
+        mark.wait_for(marks.fetch_add(1, Ordering::Relaxed) + 1).await;
+        (of_it().await == before).then_some(())
+    })
+    .await;
+    daemon.stop().await;
+}
+
 /// A node that hears of a row before it hears of the integration that the row is of asks, before it cancels anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
     let service = Receiver::start().await;
     let database = postgres::database();
-    let home = Home::new("")
-        .with_postgres(&database, "one")
-        .with(&["pace.enabled=false", &format!("secrets.key={KEY}")]);
+    let home = home_of_one(&database);
     let daemon = home.start().await;
-    let other = Quiet::on(&database, KEY).await;
+    let other = Quiet::on(&database).await;
     for project in 0..PROJECTS {
         service.slack_like(&path(project));
         set(&other.catalog, &project_scope(project), &service.url(&path(project))).await;
@@ -351,11 +426,9 @@ async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
     let service = Receiver::start().await;
     let (all, group) = (service.slack_like("/services/T0/B/all"), service.slack_like("/services/T0/B/group"));
     let database = postgres::database();
-    let home = Home::new("")
-        .with_postgres(&database, "one")
-        .with(&["pace.enabled=false", &format!("secrets.key={KEY}")]);
+    let home = home_of_one(&database);
     let daemon = home.start().await;
-    let other = Quiet::on(&database, KEY).await;
+    let other = Quiet::on(&database).await;
     set(&other.catalog, &Scope::Instance, &all.url()).await;
     set(&other.catalog, &Scope::Group("gitlabhq".to_owned()), &group.url()).await;
     // Once it has looked, the node knows both defaults, and none of the projects.
@@ -376,11 +449,9 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
-    let home = Home::new("")
-        .with_postgres(&database, "one")
-        .with(&["pace.enabled=false", &format!("secrets.key={KEY}")]);
+    let home = home_of_one(&database);
     let daemon = home.start().await;
-    let other = Quiet::on(&database, KEY).await;
+    let other = Quiet::on(&database).await;
     set(&other.catalog, &project_scope(0), &hook.url()).await;
     other.dispatch("event-0", event(0)).await;
     hook.wait_for(1).await;
@@ -403,18 +474,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     .await;
     assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
     // Others go on meanwhile, and those in doubt are not asked for again and again.
-    let now = forgebell::daemon::now();
-    let second = Arc::new(
-        Event::decode(EventId::new("event-1").expect("an id"), now, event(PROJECTS).into())
-            .expect("an event"),
-    );
-    let sent = verdicts(&second, &other.catalog, &Switches::default(), now).into_iter().filter_map(
-        |(_, verdict)| match verdict {
-            Verdict::Sends(deliveries) => Some(deliveries),
-            _ => None,
-        },
-    );
-    other.write(Arc::clone(&second), sent.flatten().collect()).await;
+    other.dispatch("event-1", event(PROJECTS)).await;
     hook.wait_for(2).await;
     let mut most = 0;
     for line in &unsure {
