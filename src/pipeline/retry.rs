@@ -48,7 +48,7 @@ const DEFERRED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
 const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The wait for a store that does not say who is configured: others get their turn meanwhile.
-const UNSURE: Duration = Duration::from_secs(15);
+const UNSURE: Duration = Duration::from_secs(5);
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 

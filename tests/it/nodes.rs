@@ -2,14 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use forgebell::adapters;
+use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who};
 use forgebell::event::{Event, EventId};
+use forgebell::integration::{IntegrationId, ProjectRef, Scope};
+use forgebell::pipeline::Switches;
+use forgebell::pipeline::dispatch::{Verdict, verdicts};
 use forgebell::pipeline::publish::Publisher;
-use forgebell::settings::Secret;
+use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
-use forgebell::store::seal::Keyring;
-use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, State};
+use forgebell::store::seal::{self, Keyring, SealingKey};
+use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State};
 use serde_json::json;
 
 use crate::harness::daemon::Home;
@@ -23,6 +29,27 @@ use crate::harness::wait::eventually;
 const PROJECTS: usize = 20;
 const SUBJECTS: usize = 50;
 const EVENTS: usize = 20_000;
+
+/// A sealing key, on every node the same.
+const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
+
+fn project_scope(project: usize) -> Scope {
+    Scope::Project(ProjectRef::Id(i64::try_from(1000 + project).expect("a few")))
+}
+
+/// Has this place tell a Slack, as the API does.
+async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
+    let place = catalog.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope));
+    let request = Request {
+        settings: [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into(),
+        use_inherited_settings: Some(false),
+        ..Request::default()
+    };
+    let entry = adapters::find("slack").expect("there is an adapter for Slack");
+    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
+    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    catalog.put(change, &request).await.expect("it is set");
+}
 
 fn path(project: usize) -> String {
     format!("/services/T{project}/B/hook")
@@ -43,6 +70,7 @@ fn integrations(receiver: &Receiver) -> String {
 fn event(n: usize) -> Vec<u8> {
     with(&payload("merge_request_open.json"), |json| {
         json["project"]["id"] = json!(1000 + n % PROJECTS);
+        json["project"]["path_with_namespace"] = json!(format!("gitlabhq/test-{}", n % PROJECTS));
         json["object_attributes"]["iid"] = json!(subject(n).1 + 1);
         json["object_attributes"]["title"] = json!(format!("event {n} end"));
     })
@@ -58,17 +86,33 @@ fn told(received: &Received) -> usize {
     number.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("no event is named in {text}"))
 }
 
-/// Two homes of one database and one queue.
-async fn two_nodes(integrations: &str, settings: &[&str]) -> [Home; 2] {
+/// Two homes of one database and one queue, and somebody who sets what is told.
+async fn two_nodes(settings: &[&str]) -> ([Home; 2], Live) {
     let database = postgres::database();
-    nodes_at([&database, &database], integrations, settings).await
+    let api = api(&database).await;
+    (nodes_at([&database, &database], "", settings).await, api)
+}
+
+/// The catalogue of a node that is no more than this.
+async fn api(database: &str) -> Live {
+    let keys = Keyring::new(&seal::Config { key: SealingKey::read(KEY), old_keys: Vec::new() });
+    let store = Postgres::open(&Secret::new(database), None, keys).await.expect("it opens");
+    Live::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
+}
+
+/// Has each project tell its hook.
+async fn set_all(api: &Live, receiver: &Receiver) {
+    for project in 0..PROJECTS {
+        set(api, &project_scope(project), &receiver.url(&path(project))).await;
+    }
 }
 
 /// Two homes of one queue, each with its own way to the database.
 async fn nodes_at(databases: [&str; 2], integrations: &str, settings: &[&str]) -> [Home; 2] {
     let (broker, queue) = (rabbit::shared().await.url(), rabbit::unique("nodes"));
     let node = |name, database| {
-        Home::new(integrations).with_broker(&broker, &queue).with_postgres(database, name).with(settings)
+        let home = Home::new(integrations).with_broker(&broker, &queue).with_postgres(database, name);
+        home.with(settings).with(&[&format!("secrets.key={KEY}")])
     };
     [node("one", databases[0]), node("two", databases[1])]
 }
@@ -90,7 +134,8 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 async fn a_node_that_dies_midway_costs_nothing() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let [one, two] = two_nodes(&integrations(&service), &["pace.enabled=false", "amqp.prefetch=64"]).await;
+    let ([one, two], api) = two_nodes(&["pace.enabled=false", "amqp.prefetch=64"]).await;
+    set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..EVENTS / 2).await;
     eventually("both are at work", Duration::from_secs(60), async || {
@@ -202,7 +247,8 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let [one, two] = two_nodes(&integrations(&service), &["pace.scale=20", "amqp.prefetch=8"]).await;
+    let ([one, two], api) = two_nodes(&["pace.scale=20", "amqp.prefetch=8"]).await;
+    set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..PROJECTS * EACH).await;
     two.until(State::Delivered, PROJECTS * EACH).await;
@@ -221,6 +267,235 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     }
     first.stop().await;
     second.stop().await;
+}
+
+/// A node without files, at no pace.
+fn home_of_one(database: &str) -> Home {
+    let key = format!("secrets.key={KEY}");
+    Home::new("").with_postgres(database, "one").with(&["pace.enabled=false", &key])
+}
+
+/// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are
+/// changed, and rows written, by a node that is no more than this.
+struct Quiet {
+    database: tokio_postgres::Client,
+    store: Postgres,
+    catalog: Live,
+}
+
+impl Quiet {
+    async fn on(url: &str) -> Self {
+        let (database, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("it answers");
+        tokio::spawn(connection);
+        let next = "CREATE OR REPLACE FUNCTION next_revision() RETURNS bigint LANGUAGE sql AS \
+                    'UPDATE registry SET revision = revision + 1 RETURNING revision'";
+        database.batch_execute(next).await.expect("it is ours");
+        let store = Postgres::open_shared(&Secret::new(url), None, Keyring::none()).await;
+        Self { database, store: store.expect("it opens"), catalog: api(url).await }
+    }
+
+    async fn sql(&self, sql: &str) {
+        self.database.batch_execute(sql).await.expect("the database does it");
+    }
+
+    /// Writes an event with what this node's catalogue makes of it.
+    async fn dispatch(&self, id: &str, body: Vec<u8>) {
+        let now = forgebell::daemon::now();
+        let event = Event::decode(EventId::new(id).expect("an id"), now, body.into()).expect("an event");
+        let event = Arc::new(event);
+        self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
+        let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
+        let sent = sent.filter_map(|(_, verdict)| match verdict {
+            Verdict::Sends(deliveries) => Some(deliveries),
+            _ => None,
+        });
+        self.write(event, sent.flatten().collect()).await;
+    }
+
+    async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
+        assert!(!deliveries.is_empty(), "somebody is told");
+        let origin = Origin::Broker { digest: None, redelivered: false };
+        let dispatched = Dispatched { event, origin, deliveries };
+        self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
+    }
+
+    /// Writes a row of an integration that there never was.
+    async fn write_strange(&self, n: usize) {
+        let now = forgebell::daemon::now();
+        let id = EventId::new(&format!("strange-{n}")).expect("an id");
+        let event = Arc::new(Event::decode(id, now, event(n).into()).expect("an event"));
+        let delivery = NewDelivery {
+            integration: IntegrationId::new("77:slack"),
+            target: "".into(),
+            destination: "somewhere".into(),
+            lane: Lane(i64::try_from(n).expect("a few")),
+            lease: None,
+        };
+        self.write(event, vec![delivery]).await;
+    }
+}
+
+/// The second node of this test is no more than a catalogue, which is how the API of any node changes things.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
+    // Well before anybody looks without being told.
+    const AT_ONCE: Duration = Duration::from_secs(4);
+    let service = Receiver::start().await;
+    let wrong = service.at(&path(0)).answer(Answer::status(404).body("no_team"));
+    let right = service.slack_like(&path(1));
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    let daemon = home.start().await;
+    let api = api(&database).await;
+    let mark = service.slack_like(&path(2));
+    set(&api, &project_scope(2), &mark.url()).await;
+    set(&api, &project_scope(0), &wrong.url()).await;
+    let sent = AtomicUsize::new(0);
+    eventually("an event finds who was set just now", AT_ONCE, async || {
+        let n = sent.fetch_add(1, Ordering::Relaxed);
+        daemon.send(&format!("event-{n}"), event(n * PROJECTS)).await;
+        (!wrong.received().is_empty()).then_some(())
+    })
+    .await;
+    let waiting = home.until(State::Waiting, 1).await.len();
+    let more = sent.load(Ordering::Relaxed);
+    daemon.send("one more", event(more * PROJECTS)).await;
+    home.until(State::Waiting, waiting + 1).await;
+
+    set(&api, &project_scope(0), &right.url()).await;
+    eventually("what waits goes where it is meant for now", AT_ONCE, async || {
+        (right.received().len() > waiting).then_some(())
+    })
+    .await;
+    let place = api.read(|state| state.place(&project_scope(0))).expect("it is known");
+    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
+    let entry = adapters::find("slack").expect("there is an adapter for Slack");
+    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    api.deactivate(change).await.expect("it is configured");
+    let of_it = async || {
+        let lines = home.deliveries(None).await;
+        lines.iter().filter(|line| line.integration.0.starts_with("1000:")).count()
+    };
+    let marks = AtomicUsize::new(0);
+    eventually("nobody is told any more", AT_ONCE, async || {
+        let before = of_it().await;
+        for project in [0, 2] {
+            let n = sent.fetch_add(1, Ordering::Relaxed) + 1;
+            daemon.send(&format!("event-{n}"), event(n * PROJECTS + project)).await;
+        }
+        // They are dispatched in order: with the mark, the one before it was.
+        mark.wait_for(marks.fetch_add(1, Ordering::Relaxed) + 1).await;
+        (of_it().await == before).then_some(())
+    })
+    .await;
+    daemon.stop().await;
+}
+
+/// A node that hears of a row before it hears of the integration that the row is of asks, before it cancels anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
+    let service = Receiver::start().await;
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    let daemon = home.start().await;
+    let other = Quiet::on(&database).await;
+    for project in 0..PROJECTS {
+        service.slack_like(&path(project));
+        set(&other.catalog, &project_scope(project), &service.url(&path(project))).await;
+        for n in [project, project + PROJECTS] {
+            other.dispatch(&format!("event-{n}"), event(n)).await;
+        }
+    }
+    home.until(State::Delivered, 2 * PROJECTS).await;
+    assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
+    all_was_told_in_order(&service, 2 * PROJECTS);
+
+    // A new address: what is written from then on goes there, whoever sends it.
+    let moved = service.slack_like("/services/T0/B/moved");
+    set(&other.catalog, &project_scope(0), &moved.url()).await;
+    other.dispatch("event-moved", event(2 * PROJECTS)).await;
+    assert_eq!(told(&moved.wait_for(1).await[0]), 2 * PROJECTS);
+    daemon.stop().await;
+}
+
+/// Which default holds for a project depends on the groups that it lies in: a node that does not know the project yet must
+/// not take the next best.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
+    let service = Receiver::start().await;
+    let (all, group) = (service.slack_like("/services/T0/B/all"), service.slack_like("/services/T0/B/group"));
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    let daemon = home.start().await;
+    let other = Quiet::on(&database).await;
+    set(&other.catalog, &Scope::Instance, &all.url()).await;
+    set(&other.catalog, &Scope::Group("gitlabhq".to_owned()), &group.url()).await;
+    // Once it has looked, the node knows both defaults, and none of the projects.
+    other.dispatch("event-0", event(0)).await;
+    group.wait_for(1).await;
+    for n in 1..PROJECTS {
+        other.dispatch(&format!("event-{n}"), event(n)).await;
+    }
+    home.until(State::Delivered, PROJECTS).await;
+    assert_eq!((group.received().len(), all.received().len()), (PROJECTS, 0));
+    daemon.stop().await;
+}
+
+/// What has no integration any more is cancelled, but not on the word of a node that can't ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
+    const STRANGE: usize = 40;
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    let daemon = home.start().await;
+    let other = Quiet::on(&database).await;
+    set(&other.catalog, &project_scope(0), &hook.url()).await;
+    other.dispatch("event-0", event(0)).await;
+    hook.wait_for(1).await;
+
+    // The database answers, but does not say who is configured.
+    let began = std::time::Instant::now();
+    other.sql("ALTER TABLE registry RENAME TO away").await;
+    for n in 0..STRANGE {
+        other.write_strange(n).await;
+    }
+    let unsure = eventually("each was asked for in vain", Duration::from_secs(30), async || {
+        let waiting = home.deliveries(Some(State::Waiting)).await;
+        let mut asked = 0;
+        for line in &waiting {
+            asked +=
+                usize::from(home.delivery(line).await.attempts.iter().any(|told| told.1.outcome == "unsure"));
+        }
+        (asked == STRANGE).then_some(waiting)
+    })
+    .await;
+    assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
+    // Others go on meanwhile, and those in doubt are not asked for again and again.
+    other.dispatch("event-1", event(PROJECTS)).await;
+    hook.wait_for(2).await;
+    let mut most = 0;
+    for line in &unsure {
+        most = most.max(home.delivery(line).await.attempts.len());
+    }
+    let turns = usize::try_from(began.elapsed().as_secs() / 5).expect("a few");
+    assert!(most <= turns + 1, "asked {most} times: it spins");
+
+    other.sql("ALTER TABLE away RENAME TO registry").await;
+    let cancelled = home.until(State::Cancelled, STRANGE).await;
+    let detail = home.delivery(&cancelled[0]).await;
+    assert!(
+        detail.attempts.iter().any(|told| told.1.note.contains("the integration was removed")),
+        "{detail:?}"
+    );
+    // And what is certain is seen to at once.
+    for n in STRANGE..2 * STRANGE {
+        other.write_strange(n).await;
+    }
+    home.until(State::Cancelled, 2 * STRANGE).await;
+    daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

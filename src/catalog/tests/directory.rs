@@ -110,3 +110,28 @@ fn a_place_is_known_by_a_row_or_by_a_file_that_names_it() {
     snapshot.take_files(vec![in_file(by_path("acme/filed"), slack(&[]))], Vec::new());
     assert_eq!(known(&snapshot, by_path("acme/filed")).as_deref(), Some("project acme/filed"));
 }
+
+#[test]
+fn what_was_read_earlier_and_is_heard_of_later_changes_nothing() {
+    let mut snapshot = Snapshot::default();
+    let take = |snapshot: &mut Snapshot, revision, project: StoredProject| {
+        snapshot.take_changes(Changes { revision, projects: vec![project], ..Changes::default() })
+    };
+    take(&mut snapshot, 1, StoredProject { revision: 3, ..project(42, "acme/renamed") });
+    assert!(!take(&mut snapshot, 2, StoredProject { revision: 2, ..project(42, "acme/former") }));
+    assert_eq!(snapshot.directory().project(42).unwrap().path.as_deref(), Some("acme/renamed"));
+    assert!(snapshot.directory().project_by_path("acme/former").is_none());
+    // A store that was put back knows better than what was read before.
+    assert!(take(&mut snapshot, 1, StoredProject { revision: 1, ..project(42, "acme/then") }));
+    assert_eq!(snapshot.directory().project(42).unwrap().path.as_deref(), Some("acme/then"));
+}
+
+#[test]
+fn a_path_is_one_projects_even_before_the_store_has_told_of_the_other() {
+    let mut snapshot = rows(Vec::new());
+    let changes =
+        Changes { revision: 2, projects: vec![project(43, "ACME/web/rocket")], ..Changes::default() };
+    assert!(snapshot.take_changes(changes), "who had it may follow other defaults now");
+    assert_eq!(snapshot.directory().project(42).unwrap().path, None);
+    assert_eq!(snapshot.directory().project_by_path("acme/web/rocket").unwrap().id, 43);
+}

@@ -3,6 +3,7 @@
 mod changing;
 mod directory;
 mod inheritance;
+mod model;
 
 use bytes::Bytes;
 use jiff::Timestamp;
