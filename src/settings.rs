@@ -79,6 +79,8 @@ pub enum Kind {
     /// Addresses of any scheme, separated by spaces; there may be a password or key in any of them.
     Addresses,
     Url,
+    /// A host's name or address, without scheme or port.
+    Host,
     Bool,
     Integer,
 }
@@ -105,6 +107,7 @@ impl Kind {
             Self::SecretUrl => "secret URL",
             Self::Addresses => "addresses, which may hold passwords",
             Self::Url => "URL",
+            Self::Host => "host",
             Self::Bool => "true or false",
             Self::Integer => "number",
         }
@@ -323,6 +326,30 @@ impl FieldType for Url {
             ("http" | "https", None) => Err("must be a valid URL with a host".to_owned()),
             // Not which scheme it is instead: of a token with a colon in it, that would be the first half.
             _ => Err("must be an http or https URL".to_owned()),
+        }
+    }
+}
+
+/// A host's name or address that is called, and nothing else: no scheme, port or path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FieldType for Host {
+    const KIND: Kind = Kind::Host;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let host = non_blank(value)?.trim().to_owned();
+        let is_host = url::Host::parse(&host).is_ok() || host.parse::<std::net::Ipv6Addr>().is_ok();
+        if is_host {
+            Ok(Self(host))
+        } else {
+            Err("must be a host's name or address, and nothing else".to_owned())
         }
     }
 }

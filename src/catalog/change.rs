@@ -88,9 +88,12 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
     if guarded_address_moves(entry, present, request) {
         // Whoever can set the address could otherwise have the secret sent to a host of theirs.
-        let is_token =
-            |name: &str| entry.fields.iter().any(|field| field.name == name && field.kind == Kind::Secret);
-        next.secrets.retain(|name, _| settings.contains_key(name) || !is_token(name));
+        // An address that is itself the secret goes where it says.
+        let is_sent_along = |name: &str| {
+            let field = entry.fields.iter().find(|field| field.name == name);
+            field.is_some_and(|field| matches!(field.kind, Kind::Secret | Kind::Addresses))
+        };
+        next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent_along(name));
     }
     sort_secrets(entry, settings, &mut next);
     // A blank secret is none.
@@ -101,12 +104,15 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
 /// Whether an address that secrets are sent to would be at another host, port or scheme. One that is not set stands for
 /// the service's own.
 fn guarded_address_moves(entry: &Entry, present: &Configuration, request: &Request) -> bool {
-    let addresses = entry.fields.iter().filter(|field| field.kind == Kind::Url);
+    let addresses = entry.fields.iter().filter(|field| matches!(field.kind, Kind::Url | Kind::Host));
     addresses.into_iter().any(|field| {
         let Some(next) = request.settings.get(field.name) else { return false };
         let origin = |value: Option<&Value>| {
             let text = value.map(Value::as_text).unwrap_or_default();
-            url::Url::parse(text.trim()).ok().map(|url| url.origin().ascii_serialization())
+            match field.kind {
+                Kind::Host => Some(text.trim().to_ascii_lowercase()).filter(|host| !host.is_empty()),
+                _ => url::Url::parse(text.trim()).ok().map(|url| url.origin().ascii_serialization()),
+            }
         };
         origin(present.properties.get(field.name)) != origin(Some(next))
     })

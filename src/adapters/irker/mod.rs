@@ -10,7 +10,6 @@
 mod lines;
 mod recipients;
 
-use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use serde_json::json;
@@ -21,7 +20,7 @@ use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{Bucket, Call, Failure, TcpRequest};
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
-use crate::settings::{Addresses, FieldError, FieldType, Kind, Value};
+use crate::settings::{Addresses, FieldError, FieldType, Host, Kind, Value};
 
 /// irkerd's own, which it has no option for.
 const PORT: u16 = 6659;
@@ -43,7 +42,7 @@ crate::settings! {
         pub default_irc_uri: Option<Addresses> = "irc://irc.example.net:6667/",
         /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
         /// be permitted by the operator, in `wire.allow_tcp`; so must IRC servers there.
-        pub server_host: Option<String> = "localhost",
+        pub server_host: Option<Host> = "localhost",
         /// The port that irkerd listens at; 6659 unless this says otherwise.
         pub server_port: Port = "6659",
         /// Whether names, addresses and numbers are coloured, by mIRC's codes.
@@ -74,7 +73,7 @@ impl FieldType for Port {
 
 impl Settings {
     fn host(&self) -> &str {
-        self.server_host.as_deref().map_or(HOST, str::trim)
+        self.server_host.as_ref().map_or(HOST, Host::as_str)
     }
 
     /// The addresses to tell, each once.
@@ -129,10 +128,6 @@ impl Adapter for Irker {
                 ""
             };
             errors.push(FieldError::new("recipients", format!("are all invalid{why}")));
-        }
-        let host = settings.host();
-        if url::Host::parse(host).is_err() && host.parse::<Ipv6Addr>().is_err() {
-            errors.push(FieldError::new("server_host", "must be a host's name or address, and nothing else"));
         }
         errors
     }

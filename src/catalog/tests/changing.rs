@@ -169,4 +169,28 @@ mod guarded {
         let after = put(before, &request(&[("server", "https://CHAT.example.com:443/base")])).unwrap();
         assert_eq!(after.secrets["token"], Secret::new("t0ken"));
     }
+
+    /// irkerd is told the channels with their keys, and who may set its host could have them told to another.
+    #[test]
+    fn addresses_with_keys_in_them_do_not_follow_to_another_host() {
+        let irker = adapters::find("irker").unwrap();
+        let recipients = "irc://irc.example.net/ops?key=opensesame";
+        let mut before = Configuration { active: true, ..Configuration::default() };
+        sort_secrets(irker, request(&[("recipients", recipients)]).settings, &mut before);
+        let snapshot =
+            rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(Owner::Project(42), before) }]);
+        let put = |asked: &[(&str, &str)]| {
+            change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked))
+        };
+        let Err(Wrong::Invalid(errors)) =
+            put(&[("server_host", "evil.example.com"), ("recipients", Secret::MASK)])
+        else {
+            panic!("it was taken");
+        };
+        assert_eq!(errors[0].to_string(), "recipients: is missing");
+        let moved = [("server_host", "irkerd.example.com"), ("recipients", recipients)];
+        assert_eq!(put(&moved).unwrap().secrets["recipients"], Secret::new(recipients));
+        let same = [("server_port", "6660"), ("recipients", Secret::MASK)];
+        assert_eq!(put(&same).unwrap().secrets["recipients"], Secret::new(recipients));
+    }
 }

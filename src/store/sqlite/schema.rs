@@ -20,6 +20,10 @@ const APPLICATION_ID: i64 = 0x4642_656c;
 /// How long a statement waits for another process (a person's command beside the daemon) before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often the lock is tried, and how long it is waited for in between.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// The WAL file is cut back to this when it starts over.
 const WAL_LIMIT: u64 = 64 << 20;
 
@@ -34,14 +38,19 @@ impl Lock {
         let path = beside(database, ".lock");
         let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
         let file = private_file(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
-                "another forgebell works with {}: stop it, or give this one a store of its own (`store.path`)",
-                database.display()
-            ))),
+        // A process that was being started when the former owner closed the file has it open too, until it is another
+        // program: a moment in which the lock is nobody's and still there.
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            }
         }
+        Err(StoreError::Unavailable(format!(
+            "another forgebell works with {}: stop it, or give this one a store of its own (`store.path`)",
+            database.display()
+        )))
     }
 }
 
