@@ -50,6 +50,7 @@ const HELD: &str = "forgebell_held_destinations";
 const QUARANTINE: &str = "forgebell_quarantine_events";
 const BROKER: &str = "forgebell_broker_connected";
 const RELOADS: &str = "forgebell_reloads_total";
+const API_REQUESTS: &str = "forgebell_api_requests_total";
 const BUILD: &str = "forgebell_build_info";
 
 /// Every series there is.
@@ -59,6 +60,7 @@ pub const SERIES: &[Series] = &[
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Events that came in, by source, kind, and what became of them: dispatched, unmatched (nobody wants it), \
+               muted (who wants it wants to hear nothing for a while), \
                unrouted (a kind that no integration takes), quarantined (could not be understood).",
         labels: &["source", "kind", "fate"],
     },
@@ -161,6 +163,13 @@ pub const SERIES: &[Series] = &[
         labels: &["result"],
     },
     Series {
+        name: API_REQUESTS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Requests to the API, by route, method and status.",
+        labels: &["route", "method", "status"],
+    },
+    Series {
         name: BUILD,
         kind: Kind::Gauge,
         unit: Unit::Count,
@@ -259,6 +268,11 @@ pub fn switched_off(adapter: &'static str) {
     counter!(SWITCHED_OFF, "adapter" => adapter).increment(1);
 }
 
+/// A request to the API was answered. The route is a pattern of ours, and the method one that it has.
+pub fn api_request(route: String, method: String, status: u16) {
+    counter!(API_REQUESTS, "route" => route, "method" => method, "status" => status.to_string()).increment(1);
+}
+
 /// The broker came or went.
 pub fn broker_connected(connected: bool) {
     gauge!(BROKER).set(f64::from(u8::from(connected)));
@@ -295,6 +309,7 @@ mod tests {
         delivery("slack", "delivered");
         entry_to_acceptance("slack", Duration::from_millis(50));
         switched_off("slack");
+        api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
         broker_connected(true);
         reloaded(true);
         depth(&Depth { inbox: 1, oldest: Duration::from_secs(2), ..Depth::default() });

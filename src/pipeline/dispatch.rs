@@ -235,9 +235,10 @@ pub fn plan(
         return Plan::Drop { event, fate: "unrouted", origin };
     }
     let verdicts = verdicts(&event, catalog, switches, now);
+    let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
-        return Plan::Drop { event, fate: "unmatched", origin };
+        return Plan::Drop { event, fate: if is_muted { "muted" } else { "unmatched" }, origin };
     }
     Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
 }

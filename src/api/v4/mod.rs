@@ -33,13 +33,14 @@ mod slash;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
-use axum::middleware::map_response;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::State;
+use crate::metrics;
 pub(super) use admitted::log_in;
 pub(super) use credentials::{Credential, Need, sufficient};
 pub use failed_logins::FailedLogins;
@@ -71,6 +72,7 @@ pub(super) fn router() -> Doors {
     others(at_level(doors, "/integrations"))
         .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
         .layer(map_response(with_headers))
+        .layer(from_fn(counted))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
@@ -107,6 +109,18 @@ fn others(doors: Doors) -> Doors {
         .route(&at("/version"), get(about::version))
         .route(&at("/openapi.json"), get(about::description))
         .route(&at("/docs"), get(about::page))
+}
+
+/// Counts a request where it met a route; strangers could make up paths without end.
+async fn counted(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let method = request.method().to_string();
+    let response = next.run(request).await;
+    // A method that no route has was made up as well.
+    if let Some(route) = route.filter(|_| response.status() != StatusCode::METHOD_NOT_ALLOWED) {
+        metrics::api_request(route, method, response.status().as_u16());
+    }
+    response
 }
 
 /// What is shown may differ the next time, and is what it says that it is.
