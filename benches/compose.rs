@@ -8,11 +8,14 @@ use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
 use forgebell::adapters::{self, Entry, Installation, Notification};
 use forgebell::call::{Call, Request};
-use forgebell::catalog::{Catalog as _, Snapshot};
+use forgebell::catalog::{Catalog as _, Placed, Snapshot};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{Integration, ProjectFacts, rules};
+use forgebell::integration::{Integration, ProjectFacts, ProjectRef, Scope, rules};
 use forgebell::message::{Message, compose};
 use forgebell::provision;
+use forgebell::store::registry::{
+    Changes, Corrected, GroupKey, Learned, Owner, StoredGroup, StoredIntegration, StoredProject,
+};
 use jiff::Timestamp;
 
 #[path = "../tests/it/harness/payloads.rs"]
@@ -98,8 +101,8 @@ fn all_four(bencher: Bencher<'_, '_>, kind: &str) {
     });
 }
 
-/// Who says what the projects tell: files, by number or by path.
-const WAYS: [&str; 2] = ["files by number", "files by path"];
+/// Who says what the projects tell: files, by number or by path; the store, or a default in it.
+const WAYS: [&str; 4] = ["files by number", "files by path", "store", "default of a group"];
 
 const PROJECTS: i64 = 1000;
 
@@ -126,7 +129,51 @@ fn catalog(way: &str) -> Snapshot {
     };
     let files = [("bench.toml".into(), (0..PROJECTS).map(|n| block(n + 1)).collect::<String>())];
     let read = provision::read(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
-    read.unwrap_or_else(|problems| panic!("{problems:?}")).into_snapshot()
+    let read = read.unwrap_or_else(|problems| panic!("{problems:?}"));
+    if way.starts_with("files") { read.into_snapshot() } else { stored(&read, way) }
+}
+
+/// The same in the store: each project's own, or the group's alone.
+fn stored(read: &provision::Provisioned, way: &str) -> Snapshot {
+    let project = |n: i64| StoredProject {
+        id: n,
+        path: Some(format!("acme/web/project-{n}")),
+        learned: Learned::default(),
+        corrected: Corrected::default(),
+        revision: 1,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let group = StoredGroup {
+        key: GroupKey(1),
+        id: None,
+        path: Some("acme".to_owned()),
+        revision: 1,
+        created_at: NOW,
+    };
+    let owner = |scope: &Scope| match scope {
+        _ if way == "default of a group" => Owner::Group(GroupKey(1)),
+        Scope::Project(ProjectRef::Id(id)) => Owner::Project(*id),
+        other => panic!("{other} has no number"),
+    };
+    let row = |placed: &Placed| StoredIntegration {
+        id: 1,
+        owner: owner(&placed.scope),
+        slug: placed.setup.slug().to_owned(),
+        configuration: placed.setup.configuration.clone(),
+        revision: 1,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let mut snapshot = Snapshot::default();
+    snapshot.take_changes(Changes {
+        revision: 1,
+        integrations: read.integrations.iter().map(row).collect(),
+        projects: (1..=PROJECTS).map(project).collect(),
+        groups: vec![group],
+        ..Changes::default()
+    });
+    snapshot
 }
 
 /// Allocated once, as the broker's message id is: its clone is counted, not its making.

@@ -83,16 +83,16 @@ pub async fn run(
     store.recover(&node, clock.now()).await.context("cannot take over the store")?;
 
     let catalog = open_catalog(&config.provision, &store, clock.now()).await?;
+    let changes = catalog.watch();
     let switches = Switches::default();
     take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
 
     let stage = stage(&config)?;
     let attempts = attempts(&config, &stage, &catalog, &switches, &clock);
-    let policy = policy(&config);
     let leaving = node.clone();
     let (deliverer, intake) = Deliverer::new(Parts {
         config: config.delivery.clone(),
-        policy,
+        policy: policy(&config),
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         attempts,
@@ -136,6 +136,7 @@ pub async fn run(
         switches: switches.clone(),
         intake: intake.clone(),
         clock: clock.clone(),
+        changes,
     };
     tasks.spawn(keeper.run(reloads, stop_rest.clone()));
 
@@ -293,8 +294,9 @@ async fn open_catalog(
     let provisioned = provisioned(config)?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
     let catalog = Live::open(registry).await.context("cannot read the integrations in the store")?;
-    let Provisioned { integrations, facts, numbers, .. } = provisioned;
+    let Provisioned { integrations, facts, numbers, groups, .. } = provisioned;
     catalog.take_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
+    catalog.note_groups(groups, now).await.context("cannot note the files' groups")?;
     Ok(Arc::new(catalog))
 }
 
@@ -442,13 +444,14 @@ struct Keeper {
     switches: Switches,
     intake: Intake,
     clock: Clock,
+    /// Heard of since the catalogue was opened.
+    changes: watch::Receiver<u64>,
 }
 
 impl Keeper {
-    async fn run(self, mut requests: Reloads, stop: CancellationToken) {
+    async fn run(mut self, mut requests: Reloads, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut changes = self.catalog.watch();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -459,7 +462,7 @@ impl Keeper {
                     let _ = request.answer.send(answer);
                 }
                 _ = look.tick() => refresh(&self.catalog).await,
-                Ok(()) = changes.changed() => self.heal().await,
+                Ok(()) = self.changes.changed() => self.heal().await,
             }
         }
     }
@@ -476,10 +479,13 @@ impl Keeper {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let Provisioned { integrations, facts, numbers, .. } = loaded;
-        let count = integrations.len();
-        if let Err(error) = self.catalog.take_files(integrations, facts, numbers, self.clock.now()).await {
+        let Provisioned { integrations, facts, numbers, groups, .. } = loaded;
+        let (count, now) = (integrations.len(), self.clock.now());
+        if let Err(error) = self.catalog.take_files(integrations, facts, numbers, now).await {
             warn!(%error, "the projects that the files name are not noted yet");
+        }
+        if let Err(error) = self.catalog.note_groups(groups, now).await {
+            warn!(%error, "the groups that the files name are not noted yet");
         }
         self.heal().await;
         metrics::reloaded(true);

@@ -215,6 +215,25 @@ impl Live {
         Ok(row)
     }
 
+    /// Notes the numbers of groups that files tell.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn note_groups(
+        &self,
+        groups: Vec<(String, Option<i64>)>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let who = Who("provisioning files".to_owned());
+        for (path, id) in groups.into_iter().filter(|(_, id)| id.is_some()) {
+            let known = self.read(|state| state.directory().group_by_path(&path).and_then(|group| group.id));
+            if known != id {
+                self.put_group(id, &path, &who, now).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Mutes a channel for a project until a moment; one that is past ends that.
     ///
     /// # Errors

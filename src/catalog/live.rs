@@ -9,12 +9,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
+use tracing::warn;
 
 use super::{Catalog, Placed, Snapshot};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, ProjectRef};
 use crate::store::Result;
-use crate::store::registry::{Learned, Mute, Registry, SeenProject};
+use crate::store::registry::{Learned, Mute, Owner, Registry, SeenProject};
 
 /// The catalogue, kept fresh.
 pub struct Live {
@@ -97,9 +98,14 @@ impl Live {
     async fn take_up(&self) -> Result<()> {
         let known = self.read(Snapshot::revision);
         let changes = self.registry.changes(known).await?;
-        if changes.revision != known && self.write(|state| state.take_changes(changes)) {
+        if changes.revision == known {
+            return Ok(());
+        }
+        let touched: Vec<_> = changes.integrations.iter().map(|row| (row.owner, row.slug.clone())).collect();
+        if self.write(|state| state.take_changes(changes)) {
             self.changed();
         }
+        self.read(|state| touched.iter().for_each(|(owner, slug)| complain(state, *owner, slug)));
         Ok(())
     }
 
@@ -121,6 +127,24 @@ impl Live {
             self.changed();
         }
         Ok(())
+    }
+}
+
+/// What is switched on and can't be read tells nobody: an older or newer version of us took it.
+fn complain(state: &Snapshot, owner: Owner, slug: &str) {
+    let Some(setup) = state.stored(owner, slug) else {
+        return warn!(?owner, slug, "there is no such adapter; it tells nobody");
+    };
+    if let (Err(errors), true, false) =
+        (&setup.terms, setup.configuration.active, setup.configuration.inherits)
+    {
+        let why: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        warn!(
+            ?owner,
+            slug,
+            why = why.join(", "),
+            "an integration in the store can't be read; it tells nobody"
+        );
     }
 }
 

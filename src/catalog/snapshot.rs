@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::directory::{Directory, GroupName, Place};
-use super::setup::{Origin, Placed, Setup, integration_id};
+use super::setup::{Placed, Setup, integration_id};
 use super::{Catalog, ProjectName};
 use crate::adapters;
 use crate::event::Event;
@@ -18,13 +18,72 @@ use crate::store::registry::{Changes, Mute, Owner, StoredToken};
 pub struct Snapshot {
     /// What of the store it knows.
     revision: i64,
-    /// By the scope's key: `42`, `acme/rocket`, `groups/acme`, `instance`.
-    files: HashMap<String, Shelf>,
+    files: Files,
     rows: HashMap<Owner, Shelf>,
     directory: Directory,
     /// By project.
     mutes: HashMap<i64, Vec<Mute>>,
     tokens: HashMap<[u8; 32], StoredToken>,
+}
+
+/// What files say. Paths are keys in lower case: they are compared without regard to case.
+#[derive(Clone, Debug, Default)]
+struct Files {
+    by_number: HashMap<i64, Shelf>,
+    by_path: HashMap<String, Shelf>,
+    groups: HashMap<String, Shelf>,
+    instance: Shelf,
+}
+
+impl Files {
+    fn shelf(&mut self, scope: &Scope) -> &mut Shelf {
+        match scope {
+            Scope::Project(ProjectRef::Id(id)) => self.by_number.entry(*id).or_default(),
+            Scope::Project(ProjectRef::Path(path)) => {
+                self.by_path.entry(path.to_ascii_lowercase()).or_default()
+            }
+            Scope::Group(path) => self.groups.entry(path.to_ascii_lowercase()).or_default(),
+            Scope::Instance => &mut self.instance,
+        }
+    }
+
+    fn of_path(&self, path: &str) -> Option<&Shelf> {
+        if self.by_path.is_empty() {
+            return None; // no key need be made to look it up
+        }
+        self.by_path.get(&path.to_ascii_lowercase())
+    }
+
+    fn of_group(&self, path: &str) -> Option<&Shelf> {
+        if self.groups.is_empty() { None } else { self.groups.get(&path.to_ascii_lowercase()) }
+    }
+
+    /// By the scope's key: `42`, `acme/rocket`, `groups/acme`.
+    fn at(&self, key: &str) -> Option<&Shelf> {
+        match (key.parse(), key.strip_prefix("groups/")) {
+            (Ok(id), _) => self.by_number.get(&id),
+            (Err(_), Some(group)) => self.groups.get(group),
+            (Err(_), None) => self.by_path.get(key),
+        }
+    }
+
+    fn names(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Project(ProjectRef::Id(id)) => self.by_number.contains_key(id),
+            Scope::Project(ProjectRef::Path(path)) => self.of_path(path).is_some(),
+            Scope::Group(path) => self.of_group(path).is_some(),
+            Scope::Instance => !self.instance.is_empty(),
+        }
+    }
+
+    /// All of them. Paths come in lower case.
+    fn shelves(&self) -> impl Iterator<Item = (Scope, &Shelf)> {
+        let by_number = self.by_number.iter().map(|(id, shelf)| (Scope::Project(ProjectRef::Id(*id)), shelf));
+        let by_path =
+            self.by_path.iter().map(|(path, shelf)| (Scope::Project(ProjectRef::Path(path.clone())), shelf));
+        let groups = self.groups.iter().map(|(path, shelf)| (Scope::Group(path.clone()), shelf));
+        by_number.chain(by_path).chain(groups).chain([(Scope::Instance, &self.instance)])
+    }
 }
 
 /// The setups of one place, by slug.
@@ -67,10 +126,10 @@ impl Snapshot {
     /// What files say, in place of what they said before.
     pub fn take_files(&mut self, placed: Vec<Placed>, facts: Vec<(ProjectRef, ProjectFacts)>) {
         self.directory.tell(facts);
-        self.files.clear();
+        self.files = Files::default();
         for placed in placed {
             let integration = placed.integration().map(Arc::new);
-            let shelf = self.files.entry(placed.scope.key()).or_default();
+            let shelf = self.files.shelf(&placed.scope);
             shelf.insert(placed.setup.slug(), Held { setup: placed.setup, integration });
         }
     }
@@ -150,7 +209,12 @@ impl Snapshot {
     /// What holds at a place for an adapter.
     pub fn standing(&self, place: &Place, slug: &str) -> Standing<'_> {
         Standing {
-            own: self.own_shelves(place).find_map(|(_, shelf)| shelf.get(slug)).map(|held| &held.setup),
+            own: self
+                .own_shelves(place)
+                .into_iter()
+                .flatten()
+                .find_map(|(_, shelf)| shelf.get(slug))
+                .map(|held| &held.setup),
             default: self
                 .default_shelves(place)
                 .into_iter()
@@ -165,6 +229,11 @@ impl Snapshot {
         self.all_at(place).into_iter().find(|integration| integration.slug == slug)
     }
 
+    /// The setup in the store of this owner.
+    pub(super) fn stored(&self, owner: Owner, slug: &str) -> Option<&Setup> {
+        Some(&self.rows.get(&owner)?.get(slug)?.setup)
+    }
+
     /// The place by one of a project's or a group's names, if anything is known of it: a row, or a file that names it.
     pub fn place(&self, scope: &Scope) -> Option<Place> {
         match scope {
@@ -172,13 +241,13 @@ impl Snapshot {
             Scope::Project(project) => {
                 let named = self.directory.named(project);
                 let known = named.id.is_some_and(|id| self.directory.project(id).is_some())
-                    || self.files.contains_key(&scope.key())
+                    || self.files.names(scope)
                     || self.directory.told(&named).is_some();
                 known.then_some(Place::Project(named))
             }
             Scope::Group(path) => {
                 let row = self.directory.group_by_path(path);
-                let known = row.is_some() || self.files.contains_key(&scope.key());
+                let known = row.is_some() || self.files.names(scope);
                 let path = row.map_or_else(|| path.clone(), |row| row.path.clone().unwrap_or_default());
                 known.then(|| Place::Group(GroupName { key: row.map(|row| row.key), path }))
             }
@@ -193,8 +262,7 @@ impl Snapshot {
             Owner::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
         };
         let rows = self.rows.iter().filter_map(|(owner, shelf)| Some((of_row(owner)?, shelf)));
-        let files = self.files.iter().map(|(key, shelf)| (scope_of(key), shelf));
-        let all = rows.chain(files);
+        let all = rows.chain(self.files.shelves());
         let mut all: Vec<_> = all
             .flat_map(|(scope, shelf)| shelf.values().map(move |held| (scope.clone(), &held.setup)))
             .collect();
@@ -204,7 +272,8 @@ impl Snapshot {
 
     /// How many integrations somebody configured.
     pub fn len(&self) -> usize {
-        self.files.values().chain(self.rows.values()).map(BTreeMap::len).sum()
+        let files = self.files.shelves().map(|(_, shelf)| shelf);
+        files.chain(self.rows.values()).map(BTreeMap::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -218,20 +287,21 @@ impl Snapshot {
         scopes
     }
 
-    /// A place's own setups: those from files go before those from the store. A project may be named by number in one
-    /// file and by path in another.
-    fn own_shelves(&self, place: &Place) -> impl Iterator<Item = (Named, &Shelf)> {
+    /// A place's own setups: those from files go before those from the store, which come last. A project may be named by
+    /// number in one file and by path in another.
+    fn own_shelves(&self, place: &Place) -> [Option<(Named, &Shelf)>; 3] {
+        let files = &self.files;
         let (by_number, by_path) = match place {
-            _ if self.files.is_empty() => (None, None), // no key need be made to look it up
-            Place::Project(ProjectName { id, path }) => {
-                let by_number = id.and_then(|id| self.files.get(&id.to_string()));
-                (by_number, path.as_ref().and_then(|path| self.files.get(&path.to_ascii_lowercase())))
-            }
-            other => (None, self.files.get(&other.scope().key())),
+            Place::Project(ProjectName { id, path }) => (
+                id.and_then(|id| files.by_number.get(&id)),
+                path.as_ref().and_then(|path| files.of_path(path)),
+            ),
+            Place::Group(group) => (None, files.of_group(&group.path)),
+            Place::Instance => (None, Some(&files.instance)),
         };
         let row = self.owner(place).and_then(|owner| self.rows.get(&owner));
-        let shelves = [(Named::Best, by_number), (Named::ByPath, by_path), (Named::Best, row)];
-        shelves.into_iter().filter_map(|(named, shelf)| Some((named, shelf?)))
+        let named = |named, shelf: Option<_>| shelf.map(|shelf| (named, shelf));
+        [named(Named::Best, by_number), named(Named::ByPath, by_path), named(Named::Best, row)]
     }
 
     /// The defaults above a place, the nearest first.
@@ -240,15 +310,14 @@ impl Snapshot {
             return Vec::new();
         }
         let mut shelves = Vec::new();
-        if self.directory.has_groups() || !self.files.is_empty() {
+        if self.directory.has_groups() || !self.files.groups.is_empty() {
             for path in place.ancestors() {
-                let file = || self.files.get(&Scope::Group(path.to_owned()).key());
-                shelves.extend(if self.files.is_empty() { None } else { file() });
+                shelves.extend(self.files.of_group(path));
                 let row = self.directory.group_by_path(path).map(|group| Owner::Group(group.key));
                 shelves.extend(row.and_then(|owner| self.rows.get(&owner)));
             }
         }
-        shelves.extend(self.files.get(INSTANCE));
+        shelves.extend(Some(&self.files.instance).filter(|shelf| !shelf.is_empty()));
         shelves.extend(self.rows.get(&Owner::Instance));
         shelves
     }
@@ -265,25 +334,23 @@ impl Snapshot {
     /// The integrations that hold at a place, its own first.
     fn all_at(&self, place: &Place) -> Vec<Arc<Integration>> {
         let mut found = Vec::new();
-        let mut settled: Vec<&str> = Vec::new();
-        for (named, shelf) in self.own_shelves(place) {
-            for (slug, held) in shelf.iter().filter(|(_, held)| hears_of_events(held)) {
-                // A file's word goes before the API's.
-                let is_file = matches!(held.setup.origin, Origin::File(_));
-                if is_file || !settled.contains(slug) {
-                    found.extend(self.made(place, named, held));
-                }
-                settled.push(slug);
-            }
+        let own = self.own_shelves(place);
+        let is_own = |slug: &str, before: usize| {
+            own[..before].iter().flatten().any(|(_, shelf)| shelf.contains_key(slug))
+        };
+        for (at, (named, shelf)) in own.iter().enumerate().filter_map(|(at, own)| Some((at, (*own)?))) {
+            // A file's word goes before the API's.
+            let is_row = at + 1 == own.len();
+            let heard = shelf.iter().filter(|(slug, held)| hears(held) && !(is_row && is_own(slug, at)));
+            found.extend(heard.filter_map(|(_, held)| self.made(place, named, held)));
         }
-        for shelf in self.default_shelves(place) {
-            let defaults = shelf.iter().filter(|(_, held)| !held.setup.configuration.inherits);
-            for (slug, held) in defaults.filter(|(_, held)| hears_of_events(held)) {
-                if !settled.contains(slug) && held.setup.is_active() {
-                    found.extend(inherited(&held.setup, &place.scope()).map(Arc::new));
-                }
-                settled.push(slug);
-            }
+        let defaults = self.default_shelves(place);
+        for (at, shelf) in defaults.iter().enumerate() {
+            let is_nearer = |slug: &str| defaults[..at].iter().any(|nearer| is_default(nearer, slug));
+            let counts = |slug: &str| is_default(shelf, slug) && !is_own(slug, own.len()) && !is_nearer(slug);
+            let heard = shelf.iter().filter(|(slug, held)| hears(held) && counts(slug));
+            let active = heard.filter(|(_, held)| held.setup.is_active());
+            found.extend(active.filter_map(|(_, held)| inherited(&held.setup, &place.scope()).map(Arc::new)));
         }
         found
     }
@@ -316,12 +383,14 @@ enum Named {
     ByPath,
 }
 
-/// The instance's key among files.
-const INSTANCE: &str = "instance";
-
 /// Some only answer what people type.
-fn hears_of_events(held: &Held) -> bool {
+fn hears(held: &Held) -> bool {
     held.setup.entry.tells()
+}
+
+/// Whether there are settings here for those below; one that follows has none.
+fn is_default(shelf: &Shelf, slug: &str) -> bool {
+    shelf.get(slug).is_some_and(|held| !held.setup.configuration.inherits)
 }
 
 /// A setup that stands somewhere else, as it holds here.
@@ -332,7 +401,7 @@ fn inherited(setup: &Setup, scope: &Scope) -> Option<Integration> {
 
 /// The scope that has this key.
 fn scope_of(key: &str) -> Scope {
-    if key == INSTANCE {
+    if key == "instance" {
         return Scope::Instance;
     }
     match (key.strip_prefix("groups/"), key.parse()) {
@@ -349,9 +418,9 @@ impl Catalog for Snapshot {
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
         let (key, slug) = id.0.rsplit_once(':')?;
-        let in_file = self.files.get(key).and_then(|shelf| shelf.get(slug));
-        if let Some(integration) = in_file.and_then(|held| held.integration.as_ref()) {
-            return Some(Arc::clone(integration));
+        // The ordinary case where files say who is told: their own words, found without any name being made.
+        if let Some(made) = self.files.at(key).and_then(|shelf| shelf.get(slug)?.integration.as_ref()) {
+            return Some(Arc::clone(made));
         }
         let scope = scope_of(key);
         let place = match &scope {
@@ -359,13 +428,9 @@ impl Catalog for Snapshot {
             Scope::Group(path) => Place::Group(GroupName { key: None, path: path.clone() }),
             Scope::Instance => return None, // it hears of nothing itself
         };
-        let (_, shelf) = self.own_shelves(&place).find(|(_, shelf)| shelf.contains_key(slug)).unzip();
-        if let Some(integration) = shelf.and_then(|shelf| shelf.get(slug)?.integration.as_ref())
-            && integration.id == *id
-        {
-            return Some(Arc::clone(integration));
-        }
-        inherited(self.standing(&place, slug).effective()?, &scope).map(Arc::new)
+        let own = self.own_shelves(&place).into_iter().flatten().find_map(|(_, shelf)| shelf.get(slug));
+        let made = own.and_then(|held| held.integration.clone()).filter(|made| made.id == *id);
+        made.or_else(|| inherited(self.standing(&place, slug).effective()?, &scope).map(Arc::new))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

@@ -75,13 +75,8 @@ fn read(files: Vec<PathBuf>) -> anyhow::Result<Provisioned> {
 
 /// `1 project, 2 integrations`, or `nothing`.
 fn counted(steps: &[Step]) -> String {
-    let kinds: [(&str, fn(&Deed) -> bool); 3] = [
-        ("project", |deed| matches!(deed, Deed::Project(_))),
-        ("group", |deed| matches!(deed, Deed::Group { .. })),
-        ("integration", |deed| matches!(deed, Deed::Integration { .. })),
-    ];
-    let counts = kinds.into_iter().filter_map(|(kind, is_one)| {
-        match steps.iter().filter(|step| is_one(&step.deed)).count() {
+    let counts = ["project", "group", "integration"].into_iter().filter_map(|kind| {
+        match steps.iter().filter(|step| step.deed.kind() == kind).count() {
             0 => None,
             1 => Some(format!("1 {kind}")),
             count => Some(format!("{count} {kind}s")),

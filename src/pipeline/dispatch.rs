@@ -355,3 +355,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

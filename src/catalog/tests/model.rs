@@ -21,6 +21,11 @@ const PROJECTS: [&str; 7] = ["a/x", "a/b/x", "a/b/c/x", "a/b/c/y", "a/d/x", "e/x
 const SLUGS: [&str; 2] = ["slack", "mattermost"];
 const INSTANCE: &str = "";
 
+/// The number of what stands at this place in a list.
+fn number(at: usize) -> i64 {
+    i64::try_from(at).unwrap() + 1
+}
+
 /// What is set where, by place and slug: groups by path, projects by path, the instance by nothing.
 type World = BTreeMap<(&'static str, &'static str), Set>;
 
@@ -61,7 +66,7 @@ fn world() -> impl Strategy<Value = World> {
 
 /// The row that says so, its channel named after its place.
 fn stored(place: &'static str, slug: &str, set: Set) -> StoredIntegration {
-    let position = |list: &[&str]| list.iter().position(|path| *path == place).map(|at| at as i64 + 1);
+    let position = |list: &[&str]| list.iter().position(|path| *path == place).map(number);
     let owner = position(&GROUPS).map(|key| Owner::Group(GroupKey(key)));
     let owner = owner.or_else(|| position(&PROJECTS).map(Owner::Project)).unwrap_or(Owner::Instance);
     let configuration = match set {
@@ -96,7 +101,7 @@ proptest! {
         moves in prop::option::of((0..PROJECTS.len(), 0..PROJECTS.len())),
     ) {
         let mut snapshot = Snapshot::default();
-        let groups = GROUPS.iter().enumerate().map(|(at, path)| group(at as i64 + 1, path)).collect();
+        let groups = GROUPS.iter().enumerate().map(|(at, path)| group(number(at), path)).collect();
         // At first something else is set, and two projects have each other's paths.
         let mut paths = PROJECTS;
         if let Some((one, other)) = moves {
@@ -105,7 +110,7 @@ proptest! {
         let projects = |paths: [&str; PROJECTS.len()], revision: i64| {
             let all = paths.into_iter().enumerate();
             let known = all.filter(|(at, _)| known[*at] || moves.is_some_and(|(one, other)| [one, other].contains(at)));
-            known.map(|(at, path)| StoredProject { revision, ..project(at as i64 + 1, path) }).collect()
+            known.map(|(at, path)| StoredProject { revision, ..project(number(at), path) }).collect()
         };
         let rows = |world: &World| world.iter().map(|((place, slug), set)| stored(place, slug, *set)).collect();
         snapshot.take_changes(Changes {
@@ -130,7 +135,7 @@ proptest! {
             SLUGS.into_iter().filter_map(|slug| Some((slug, naive(&world, place, slug)?))).collect()
         };
         for (at, path) in PROJECTS.into_iter().enumerate().filter(|(at, _)| known[*at]) {
-            let found = heard(&snapshot, &push(at as i64 + 1, &path.to_uppercase()));
+            let found = heard(&snapshot, &push(number(at), &path.to_uppercase()));
             prop_assert_eq!(found, expected(path), "project {}", path);
         }
         for path in GROUPS {

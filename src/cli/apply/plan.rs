@@ -29,6 +29,17 @@ pub(super) enum Deed {
     Integration { scope: Scope, entry: &'static Entry, next: Configuration },
 }
 
+impl Deed {
+    /// What it is done to.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Project(_) => "project",
+            Self::Group { .. } => "group",
+            Self::Integration { .. } => "integration",
+        }
+    }
+}
+
 /// Settings with their values, for people.
 type Shown = BTreeMap<String, String>;
 
@@ -194,7 +205,7 @@ fn shown(configuration: &Configuration) -> Shown {
     let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), value.as_text()));
     let secrets = configuration.secrets.keys().map(|name| (name.clone(), Secret::MASK.to_owned()));
     let flags = configuration.flags.iter().map(|(name, on)| (name.clone(), on.to_string()));
-    let active = (!configuration.inherits).then(|| ("active", configuration.active));
+    let active = (!configuration.inherits).then_some(("active", configuration.active));
     let inherits = configuration.inherits.then_some(("use_inherited_settings", true));
     let switches =
         [active, inherits].into_iter().flatten().map(|(name, on)| (name.to_owned(), on.to_string()));

@@ -6,7 +6,7 @@ use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
 use crate::provision::Level;
-use crate::store::registry::Visibility;
+use crate::store::registry::{Configuration, Visibility};
 
 #[test]
 fn a_block_becomes_an_integration_with_gitlabs_defaults() {
@@ -281,4 +281,27 @@ fn an_event_finds_its_integration_however_its_path_is_written() {
     project.path_with_namespace = "Acme/Rocket".to_owned();
     assert!(one(&bell("")).scope.covers(event.project.as_ref(), None));
     assert!(!one(&bell("").replace("acme/", "other/")).scope.covers(event.project.as_ref(), None));
+}
+
+#[test]
+fn what_is_switched_off_needs_no_settings_but_those_it_has_must_be_right() {
+    let off = "[[integration]]\nproject = 42\nadapter = 'big-bell'\nactive = false\n";
+    let read_off = read(off).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    let setup = &read_off.integrations[0].setup;
+    assert!(!setup.is_active() && setup.configuration == Configuration::default());
+    let problems = read(&format!("{off}volume = 'loud'\n")).unwrap_err();
+    assert!(lines(&problems).contains(": volume"), "{}", lines(&problems));
+    assert!(!lines(&problems).contains("webhook"), "{}", lines(&problems));
+}
+
+#[test]
+fn what_follows_a_default_has_nothing_of_its_own() {
+    let follows = bell("use_inherited_settings = true\nactive = false\nusername = 'ringer'\n");
+    let read = read(&follows).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
+    assert_eq!(read.integrations[0].setup.configuration, Configuration::following());
+    assert_eq!(
+        lines(&read.warnings),
+        "/etc/forgebell/a.toml:6: big-bell of project acme/rocket: active: is not heeded, since \
+         `use_inherited_settings` is true; leave one of the two out\n"
+    );
 }

@@ -1,0 +1,80 @@
+//! What becomes of an event, where a channel is muted.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::catalog::Snapshot;
+use crate::pipeline::source::Receipt;
+use crate::settings::{Properties, Secret, Value};
+use crate::store::registry::{Changes, Configuration, Owner, StoredIntegration};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// Project 42 tells two channels of a Slack, and a Mattermost.
+fn catalog(mutes: Vec<Mute>) -> Snapshot {
+    let row = |slug: &str, channel: &str| StoredIntegration {
+        id: 1,
+        owner: Owner::Project(42),
+        slug: slug.to_owned(),
+        configuration: Configuration {
+            active: true,
+            properties: Properties::from([("channel".to_owned(), Value::Text(channel.to_owned()))]),
+            secrets: [("webhook".to_owned(), Secret::new("https://chat.example.com/hooks/x"))].into(),
+            ..Configuration::default()
+        },
+        revision: 1,
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    let integrations = vec![row("slack", "#Ops, #dev"), row("mattermost", "ops")];
+    let mut snapshot = Snapshot::default();
+    snapshot.take_changes(Changes { revision: 1, integrations, mutes, ..Changes::default() });
+    snapshot
+}
+
+fn mute(project: i64, slug: &str, channel: &str) -> Mute {
+    let (slug, channel) = (slug.to_owned(), Mute::channel_of(channel));
+    Mute { project, slug, channel, until: at(100), by: "@ada".to_owned(), revision: 1 }
+}
+
+/// Where a push goes at this moment.
+fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
+    let body = r#"{"object_kind":"push","ref":"refs/heads/main",
+        "project":{"id":42,"path_with_namespace":"acme/rocket","default_branch":"main"}}"#;
+    let inbound = Inbound {
+        id: None,
+        occurred_at: at(0),
+        received_at: at(0),
+        raw: Bytes::from(body),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        receipt: Receipt { generation: 0, number: 0 },
+    };
+    match plan("test", inbound, &catalog(mutes), &Switches::default(), at(second)) {
+        Plan::Deliver { dispatched, .. } => {
+            let deliveries = dispatched.deliveries.into_iter();
+            deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
+        }
+        Plan::Drop { fate, .. } => vec![fate.to_owned()],
+        Plan::Quarantine { item, .. } => panic!("{}", item.reason),
+    }
+}
+
+#[test]
+fn a_muted_channel_hears_nothing_and_the_others_do() {
+    assert_eq!(told(Vec::new(), 1), ["42:mattermost ops", "42:slack #Ops", "42:slack #dev"]);
+    assert_eq!(told(vec![mute(42, "slack", "#OPS")], 99), ["42:mattermost ops", "42:slack #dev"]);
+    assert_eq!(told(vec![mute(43, "slack", "ops")], 99).len(), 3, "another project's mute");
+}
+
+#[test]
+fn a_mute_that_is_over_is_over() {
+    assert_eq!(told(vec![mute(42, "slack", "ops")], 100).len(), 3);
+}
+
+#[test]
+fn where_every_channel_is_muted_nobody_is_told() {
+    let all = vec![mute(42, "slack", "ops"), mute(42, "slack", "dev"), mute(42, "mattermost", "#ops")];
+    assert_eq!(told(all, 99), ["unmatched"]);
+}
