@@ -58,6 +58,7 @@ impl Configuration {
     }
 
     /// The same, switched off. Of one that followed a default, what is left keeps that default out.
+    #[must_use]
     pub fn switched_off(&self) -> Self {
         let own = if self.inherits { Self::default() } else { self.clone() };
         Self { active: false, ..own }
