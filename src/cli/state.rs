@@ -1,6 +1,7 @@
 //! The store as a person's command sees it: opened beside the daemon that may be running on it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
@@ -16,9 +17,25 @@ use crate::store::{Config, Registry, Store};
 
 use super::complain;
 
+/// A daemon that starts has made its store by then.
+const BEING_MADE: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Opens the store, which must be there, for what touches no secret.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     open_with(config, Keyring::none()).await
+}
+
+/// Opens the store, for what people type in one breath with the daemon's first start: a store that is still being made is
+/// waited for a moment.
+pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let since = Instant::now();
+    loop {
+        match open(config).await {
+            Err(_) if since.elapsed() < BEING_MADE => tokio::time::sleep(LOOK_AGAIN).await,
+            opened => return opened,
+        }
+    }
 }
 
 /// Opens the store, which must be there, with the keys to its secrets.
@@ -105,5 +122,26 @@ pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
             let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
             bail!("the provisioning files are not valid:\n{}", list.join("\n"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_is_still_being_made_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("forgebell.db");
+        let store: Config = toml::from_str(&format!(
+            "path = {path:?}\nretention_settled = '1h'\nretention_dead_letters = '1h'\nretention_quarantine = '1h'\n\
+             sweep_every = '1h'"
+        ))
+        .unwrap();
+        let (opened, ()) = tokio::join!(open_soon(&store), async {
+            tokio::task::yield_now().await;
+            drop(Sqlite::open(&store.path, Keyring::none()).unwrap());
+        });
+        assert!(opened.is_ok(), "{:#}", opened.err().unwrap());
     }
 }

@@ -10,9 +10,14 @@ use tokio::process::Command;
 
 use crate::harness::daemon::{Daemon, Home};
 use crate::harness::payloads::{payload, with};
+use crate::harness::postgres;
+use crate::harness::proxy::CuttingProxy;
 use crate::harness::python;
 use crate::harness::receiver::Receiver;
 use crate::harness::wait::eventually;
+
+/// The key of the secrets in a database that several may share.
+const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
 
 /// Somebody with a token.
 pub struct Caller {
@@ -123,6 +128,51 @@ async fn three_commands_lead_from_nothing_to_a_channel_that_hears_of_pushes() {
     let form =
         ["--request", "PUT", "--header", &bearer, "--form", &webhook, "--form", "push_events=off", &services];
     assert_eq!(curl(&form).await["push_events"], false);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_nobody_is_told_otherwise_and_then_all_is_well_by_itself() {
+    const SLACK: &str = "/projects/42/integrations/slack";
+    let database = postgres::database();
+    let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
+    let cable = CuttingProxy::start(([127, 0, 0, 1], server).into()).await;
+    let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
+    let home = Home::new("").with_postgres(&through, "one").with(&[&format!("secrets.key={KEY}")]);
+    let (daemon, admin) = administered(&home).await;
+    let set =
+        |channel: &str| json!({ "webhook": "https://hooks.slack.com/services/T0/B0/x", "channel": channel });
+    admin.put(SLACK, set("#before")).await;
+    let put = async || admin.ask("PUT", SLACK, Some(set("#after"))).await.0;
+    let event = || payload("push.json");
+
+    cable.cut().await;
+    assert_eq!(put().await, 503);
+    assert_eq!(admin.ask("GET", SLACK, None).await.0, 503);
+    assert_eq!(daemon.send("cut", event()).await.0, 503);
+    cable.heal().await;
+    eventually("the API is back", Duration::from_secs(30), async || {
+        let (status, shown) = admin.ask("GET", SLACK, None).await;
+        (status == 200).then(|| assert_eq!(shown["properties"]["channel"], "#before"))
+    })
+    .await;
+
+    // A network that swallows everything is no reason to keep people waiting.
+    cable.freeze();
+    let (changed, shown, sent) =
+        tokio::join!(put(), admin.ask("GET", SLACK, None), daemon.send("frozen", event()));
+    assert_eq!((changed, shown.0, sent.0), (503, 503, 503));
+    cable.heal().await;
+    eventually("changes are taken again", Duration::from_secs(60), async || {
+        (put().await == 200).then_some(())
+    })
+    .await;
+    for id in ["cut", "frozen"] {
+        eventually("what was refused is taken now", Duration::from_secs(60), async || {
+            (daemon.send(id, event()).await.0 == 202).then_some(())
+        })
+        .await;
+    }
     daemon.stop().await;
 }
 

@@ -120,7 +120,7 @@ static TOLD: &[Told] = &[
     Told {
         name: "Unavailable",
         status: "503",
-        description: "The store is away; nothing was changed.",
+        description: "The store is away; try again. What was to be changed may have been, if it went away just then.",
         schemas: &[MESSAGE],
         header: Some(("Retry-After", "Seconds.")),
     },

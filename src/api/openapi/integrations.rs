@@ -140,7 +140,7 @@ fn deliveries(level: &Level) -> Vec<(String, Path)> {
     let trigger = Schema::words(Trigger::ALL.map(Trigger::name));
     let trigger = Parameter::in_query("trigger", "Which kind of event to make a sample of.", trigger);
     let test = Operation::new(format!("test{name}Integration"), tag, "Try an integration", one("What became of it.", "Test"), &[May::Refuse, May::Miss, May::Read, May::NotBeAble])
-        .saying("Sends one message, marked as a test, by the same code as real ones: of the event in the body, or else of a sample. Answers when the service has.")
+        .saying("Sends one message, marked as a test, by the same code as real ones: of the event in the body, if the token reaches its project, or else of a sample. Answers when the service has.")
         .asking([trigger])
         .taking(event_body(false));
     let list = Operation::new(

@@ -201,9 +201,9 @@ fn events() -> Vec<(String, Path)> {
         EVENTS,
         "Show who would hear of an event",
         one("Each integration's answer, with the reason.", "Explanation"),
-        &[May::Refuse, May::Read, May::NotBeAble],
+        &[May::Refuse, May::Miss, May::Read, May::NotBeAble],
     )
-    .saying("Nothing is sent and nothing kept. What is no event is answered with 422 and the reason.")
+    .saying("Nothing is sent and nothing kept. What is no event is answered with 422 and the reason; one of a project or group that the token does not reach, with 404.")
     .taking(event_body(true));
     let list = Operation::new(
         "listQuarantine",

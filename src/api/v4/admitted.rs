@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -17,7 +18,11 @@ use super::params::{Params, read_body};
 use crate::api::caller::{self, Peer};
 use crate::api::{FailedLogins, State};
 use crate::catalog::{Catalog as _, Who};
+use crate::store::StoreError;
 use crate::store::registry::{Access, Owner, StoredToken};
+
+/// Clients wait for an answer, but not for long: a store that takes longer than this to say what changed is away.
+const STORE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Such a request.
 pub(super) struct Admitted {
@@ -111,7 +116,8 @@ pub(in crate::api) async fn log_in(
         return Err(Refusal::TooManyTries(wait));
     }
     // A token that was revoked on another node a moment ago is revoked.
-    state.catalog.refresh().await?;
+    let refreshed = tokio::time::timeout(STORE_PATIENCE, state.catalog.refresh()).await;
+    refreshed.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))?;
     let find = |hash: &[u8; 32]| state.catalog.read(|snapshot| snapshot.token(hash).cloned());
     known(Some(credential), &find, now).inspect_err(|_| {
         logins(state, |logins| logins.note(caller, now));

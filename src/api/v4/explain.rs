@@ -18,6 +18,7 @@ use crate::api::State;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explanation::explanation;
+use crate::store::registry::Owner;
 
 pub(super) async fn explain(
     Extract(state): Extract<Arc<State>>,
@@ -25,18 +26,22 @@ pub(super) async fn explain(
 ) -> Result<Response, Refusal> {
     let mut admitted = Admitted::admit(&state, request, Need::See).await?;
     let body = admitted.body(&state).await?;
-    let event = decode(body, admitted.now)?;
-    let reach = admitted.access().reach;
-    if !state.catalog.read(|snapshot| may_speak_of(snapshot, reach, &event)) {
-        let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
-        return Err(Refusal::NotFound(missing));
-    }
+    let event = told(&state, admitted.access().reach, body, admitted.now)?;
     let verdicts = verdicts(&event, &*state.catalog, &state.switches, admitted.now);
     Ok(answer::json(StatusCode::OK, &explanation(&event, &verdicts)))
 }
 
-/// The event in a body.
-pub(super) fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
+/// The event in a body, of a project or group that the token reaches.
+pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
+    let event = decode(body, now)?;
+    if !state.catalog.read(|snapshot| may_speak_of(snapshot, reach, &event)) {
+        let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
+        return Err(Refusal::NotFound(missing));
+    }
+    Ok(event)
+}
+
+fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
     if body.is_empty() {
         return Err(Refusal::Unreadable("the body is no event: it is empty".to_owned()));
     }

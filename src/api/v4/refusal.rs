@@ -64,7 +64,7 @@ pub(in crate::api) enum Refusal {
     TooLarge(usize),
     TooSlow(Duration),
     BrokenOff,
-    /// The store is away; nothing was changed.
+    /// The store is away. Whether it took a change just before, nobody knows: asking again makes sure, and does no harm.
     Away,
     /// A mistake of ours. The log has it.
     Broken,
@@ -147,7 +147,7 @@ impl Refusal {
                 error(&format!("the body did not arrive within {patience:?} (http.body_timeout)"))
             }
             Self::BrokenOff => error("the body broke off"),
-            Self::Away => message("503 Service Unavailable: the store is away; nothing was changed"),
+            Self::Away => message("503 Service Unavailable: the store is away; try again"),
             Self::Broken => message("500 Internal Server Error"),
         }
     }

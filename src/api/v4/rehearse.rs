@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::admitted::Admitted;
 use super::answer;
 use super::credentials::Need;
-use super::explain::decode;
+use super::explain::told;
 use super::params::{Invalid, Params};
 use super::place::{Level, Unknown, find};
 use super::refusal::Missing;
@@ -45,7 +45,8 @@ pub(super) async fn test(
     let body = admitted.body(&state).await?;
     let subject = subject(&state, &place, entry)?;
     let event = match (body.is_empty(), trigger) {
-        (false, _) => decode(body, admitted.now)?,
+        // For a mail with diffs, the forge is asked about the event's project, with a token that reaches all of them.
+        (false, _) => told(&state, reach, body, admitted.now)?,
         (true, Some(trigger)) => sample(trigger),
         (true, None) => {
             return Err(Refusal::Unprocessable("it hears of nothing that could be a test".to_owned()));

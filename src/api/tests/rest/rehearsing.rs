@@ -62,6 +62,25 @@ async fn a_kind_of_event_or_an_event_itself_may_be_asked_for() {
 }
 
 #[tokio::test]
+async fn an_event_of_a_project_that_the_token_does_not_reach_is_not_tried() {
+    let (api, _) = set_up(&json!({})).await;
+    api.project(42, "acme/rocket").await;
+    api.project(43, "other/thing").await;
+    let own = api.token(Owner::Project(42), Right::Maintain).await;
+    let mut event: Value = serde_json::from_slice(&sample(Trigger::Push).raw).unwrap();
+    event["project"]["id"] = json!(43);
+    event["project_id"] = json!(43);
+    event["project"]["path_with_namespace"] = json!("other/thing");
+    let foreign = api.send(&own, "POST", TEST, &event).await;
+    assert_eq!(refusal(&foreign), message(404, "404 Project Not Found"));
+    assert!(api.service.heard.lock().unwrap().is_empty(), "nothing is asked and nothing sent");
+    event["project"]["id"] = json!(42);
+    event["project_id"] = json!(42);
+    event["project"]["path_with_namespace"] = json!("acme/rocket");
+    assert_eq!(api.send(&own, "POST", TEST, &event).await.json()["success"], true);
+}
+
+#[tokio::test]
 async fn one_that_is_off_can_be_tried_and_one_that_is_not_there_can_not() {
     let (api, admin) = set_up(&json!({})).await;
     api.ask(&admin, "DELETE", "/projects/42/integrations/slack").await;

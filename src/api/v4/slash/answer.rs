@@ -119,6 +119,10 @@ pub(super) fn unmuted(channel: &str, was_muted: bool) -> String {
     if was_muted { format!("{channel} hears everything again.") } else { format!("{channel} was not muted.") }
 }
 
+pub(super) fn test_failed(why: &str) -> String {
+    format!("The test failed: {}", cut(&plain(why)))
+}
+
 /// `2026-11-25 14:05 UTC`
 fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
@@ -201,5 +205,7 @@ mod tests {
         assert!(!text.contains("<!") && !text.contains("@here") && !text.contains('\n'), "{text:?}");
         assert_eq!(text.replace('\u{200b}', ""), "&lt;!channel&gt; @here *bold* `code` a b");
         assert!(cut(&"x".repeat(500)).chars().count() <= REASON);
+        let failed = test_failed("rejected: <!channel> no_text");
+        assert_eq!(failed, "The test failed: rejected: &lt;!channel&gt; no\u{200b}_text");
     }
 }

@@ -249,27 +249,38 @@ async fn mute(counter: &Counter<'_>, place: &Place, typed: &Typed, until: Timest
             |mute: &Mute| mute.slug == typed.service.tells() && typed.channel_names.contains(&mute.channel);
         state.mutes(*project, counter.now).any(here)
     });
-    let who = Who(format!("slash command of {}", typed.who()));
-    for channel in &typed.channel_names {
-        let mute = Mute {
-            project: *project,
-            slug: typed.service.tells().to_owned(),
-            channel: channel.clone(),
-            until,
-            by: typed.who(),
-            revision: 0,
-        };
-        let done = tokio::time::timeout(PATIENCE, counter.catalog.mute(mute, &who, counter.now)).await;
-        if !matches!(done, Ok(Ok(()))) {
-            return "That could not be written down: the store does not answer. Type it again in a moment."
-                .to_owned();
-        }
+    let muting = tokio::time::timeout(PATIENCE, mute_all(counter, *project, typed, until));
+    if !matches!(muting.await, Ok(Ok(()))) {
+        return "That could not be written down: the store does not answer. Type it again in a moment."
+            .to_owned();
     }
     if until > counter.now {
         answer::muted(&typed.channel, typed.service.teller().about.title, until, &typed.command)
     } else {
         answer::unmuted(&typed.channel, was_muted)
     }
+}
+
+/// Mutes the room under each of its names: which of them the settings use is not known here.
+async fn mute_all(
+    counter: &Counter<'_>,
+    project: i64,
+    typed: &Typed,
+    until: Timestamp,
+) -> Result<(), crate::catalog::Refusal> {
+    let who = Who(format!("slash command of {}", typed.who()));
+    for channel in &typed.channel_names {
+        let mute = Mute {
+            project,
+            slug: typed.service.tells().to_owned(),
+            channel: channel.clone(),
+            until,
+            by: typed.who(),
+            revision: 0,
+        };
+        counter.catalog.mute(mute, &who, counter.now).await?;
+    }
+    Ok(())
 }
 
 /// Hands a command to the forge, without the token, which is nobody else's affair.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::answer::to_asker;
+use super::answer::{test_failed, to_asker};
 use super::{Counter, Outcome, PATIENCE, Service, hear};
 use crate::api::State;
 use crate::api::v4::params::{Params, read_body};
@@ -107,7 +107,7 @@ fn words(outcome: &Json) -> String {
     if outcome["success"] == true {
         return "A test message was sent.".to_owned();
     }
-    format!("The test failed: {}", outcome["message"].as_str().unwrap_or_default())
+    test_failed(outcome["message"].as_str().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_outcome_is_told_in_a_sentence() {
         assert_eq!(words(&json!({ "success": true })), "A test message was sent.");
-        let failed = json!({ "success": false, "message": "rejected: no_text" });
-        assert_eq!(words(&failed), "The test failed: rejected: no_text");
+        let failed = json!({ "success": false, "message": "rejected: too long" });
+        assert_eq!(words(&failed), "The test failed: rejected: too long");
     }
 }
