@@ -103,7 +103,8 @@ impl Unread {
 }
 
 /// The row of the token that was shown. Wrong ones are counted against the caller's address, and whoever showed too many
-/// is sent away unheard.
+/// is sent away unheard. A token that is known is heard all the same: the one who guesses may share an address with many
+/// who don't, and nobody guesses 32 random bytes.
 pub(in crate::api) async fn log_in(
     state: &State,
     head: &Parts,
@@ -112,13 +113,15 @@ pub(in crate::api) async fn log_in(
 ) -> Result<StoredToken, Refusal> {
     let Some(credential) = credential else { return known(None, &|_| None, now) };
     let caller = caller_of(state, head);
-    if let Some(wait) = logins(state, |logins| logins.wait(caller, now)) {
+    let find = |hash: &[u8; 32]| state.catalog.read(|snapshot| snapshot.token(hash).cloned());
+    if known(Some(credential), &find, now).is_err()
+        && let Some(wait) = logins(state, |logins| logins.wait(caller, now))
+    {
         return Err(Refusal::TooManyTries(wait));
     }
     // A token that was revoked on another node a moment ago is revoked.
     let refreshed = tokio::time::timeout(STORE_PATIENCE, state.catalog.refresh()).await;
     refreshed.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))?;
-    let find = |hash: &[u8; 32]| state.catalog.read(|snapshot| snapshot.token(hash).cloned());
     known(Some(credential), &find, now).inspect_err(|_| {
         logins(state, |logins| logins.note(caller, now));
     })

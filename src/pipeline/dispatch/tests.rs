@@ -76,5 +76,5 @@ fn a_mute_that_is_over_is_over() {
 #[test]
 fn where_every_channel_is_muted_nobody_is_told() {
     let all = vec![mute(42, "slack", "ops"), mute(42, "slack", "dev"), mute(42, "mattermost", "#ops")];
-    assert_eq!(told(all, 99), ["unmatched"]);
+    assert_eq!(told(all, 99), ["muted"]);
 }

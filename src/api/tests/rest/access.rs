@@ -140,20 +140,19 @@ async fn what_is_for_the_instance_is_forbidden_to_others() {
 }
 
 #[tokio::test]
-async fn whoever_tries_too_many_tokens_has_to_wait_even_with_a_right_one() {
+async fn whoever_tries_too_many_tokens_has_to_wait_and_nobody_who_has_a_right_one() {
     let api = Api::open().await;
     let admin = api.admin().await;
     for _ in 0..10 {
         assert_eq!(api.get("fbt-guess", "/version").await.status, 401);
     }
-    for token in ["fbt-guess", &admin] {
-        let told = api.get(token, "/version").await;
-        assert_eq!(refusal(&told), message(429, "429 Too Many Requests"));
-        assert_eq!(told.headers["retry-after"], "6");
-    }
+    let told = api.get("fbt-guess", "/version").await;
+    assert_eq!(refusal(&told), message(429, "429 Too Many Requests"));
+    assert_eq!(told.headers["retry-after"], "6");
+    assert_eq!(api.get(&admin, "/version").await.status, 200);
     assert_eq!(answer(api.request("GET", "/version")).await.status, 401, "who shows none tries none");
     api.later.store(6, Ordering::Relaxed);
-    assert_eq!(api.get(&admin, "/version").await.status, 200);
+    assert_eq!(api.get("fbt-guess", "/version").await.status, 401);
 }
 
 #[tokio::test]
@@ -166,9 +165,14 @@ async fn behind_a_trusted_proxy_it_is_the_caller_who_waits() {
         answer(request.header("x-forwarded-for", address)).await.status
     };
     assert_eq!(from("203.0.113.7", "fbt-guess").await, 401);
-    assert_eq!(from("203.0.113.7", &admin).await, 429);
-    assert_eq!(from("192.0.2.1, 203.0.113.7", &admin).await, 429, "what stands before it anybody can write");
-    assert_eq!(from("203.0.113.8", &admin).await, 200);
+    assert_eq!(from("203.0.113.7", "fbt-guess").await, 429);
+    assert_eq!(
+        from("192.0.2.1, 203.0.113.7", "fbt-guess").await,
+        429,
+        "what stands before it anybody can write"
+    );
+    assert_eq!(from("203.0.113.7", &admin).await, 200);
+    assert_eq!(from("203.0.113.8", "fbt-guess").await, 401);
 }
 
 #[tokio::test]
