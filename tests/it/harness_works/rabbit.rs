@@ -83,6 +83,7 @@ async fn a_confirmed_message_survives_a_power_cut() {
     {
         let channel = channel(&node.url()).await;
         declare(&channel, &queue).await;
+        node.save_queues().await;
         publish_confirmed(&channel, &queue, b"kept").await;
     }
     node.kill();
