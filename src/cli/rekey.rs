@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::options::Options;
-use super::{audit, say, say_json, state};
+use super::{audit, say, say_json, state, token};
 use crate::daemon;
+use crate::store::registry::StoredIntegration;
 use crate::store::seal::Keyring;
 
 #[derive(Debug, clap::Args)]
@@ -15,8 +16,13 @@ use crate::store::seal::Keyring;
     2. restart the daemon, every node, so that it can open both\n  \
     3. run `forgebell rekey`; the daemon may go on meanwhile\n  \
     4. take the old one out of secrets.old_keys\n\n\
+    Where a key is lost for good, --give-up takes the secrets out of the store that it sealed, and switches their\n\
+    integrations off; their other settings stay. Set the secrets again (PUT) to switch them on.\n\n\
     The file beside a SQLite store (ending in .key) counts as an old key once another is given.")]
 pub(super) struct Args {
+    /// Take out what no key opens, and switch those integrations off
+    #[arg(long)]
+    give_up: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -25,11 +31,23 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
     let store = state::open_with(&config.store, Keyring::new(&config.secrets)).await?;
-    let note = audit::entry("secrets.rekey", "all integrations".to_owned(), &[], daemon::now());
-    let count = store.rekey(note).await?;
+    let note = |action| audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
+    let given_up =
+        if args.give_up { store.give_up_sealed(note("secrets.give_up")).await? } else { Vec::new() };
+    // With the only key gone, what is left may be nothing that needs one.
+    let kept = |row: &StoredIntegration| !row.configuration.secrets.is_empty();
+    let nothing_left = args.give_up && !store.changes(0).await?.integrations.iter().any(kept);
+    let count = if nothing_left { 0 } else { store.rekey(note("secrets.rekey")).await? };
+    let mut lost = Vec::new();
+    for (owner, slug) in given_up {
+        lost.push(format!("{slug} of {}", token::place(&*store, owner).await?));
+    }
     if args.json {
-        say_json(&json!({ "integrations": count }))?;
+        say_json(&json!({ "integrations": count, "given_up": lost }))?;
     } else {
+        lost.iter().try_for_each(|name| {
+            say(&format!("{name} is switched off, without its secrets: set them again"))
+        })?;
         say(&words(count))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -350,4 +350,8 @@ pub trait Registry: Send + Sync {
     /// Seals all secrets anew with the present key, those under older keys as well; answers how many rows there were.
     /// What they are does not change, and so no revision.
     async fn rekey(&self, audit: AuditEntry) -> Result<usize>;
+
+    /// Gives up the secrets that no key at hand opens: their integrations are switched off, and have them no more. Each gets
+    /// a line of the audit log, with its name in the place of the entry's object. Answers whose they were.
+    async fn give_up_sealed(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>>;
 }

@@ -33,6 +33,10 @@ const ID_LEN: usize = 8;
 /// Form and key: what tells whether there is a key for it.
 pub(super) const MARK_LEN: usize = 1 + ID_LEN;
 
+/// The way out where nothing else helps.
+const GIVE_UP: &str =
+    "what nobody can open any more, `forgebell rekey --give-up` switches off, to be set again";
+
 /// The keys that close what is secret in the store.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,7 +184,8 @@ impl Keyring {
         let altered = || {
             let place = columns::place(owner);
             StoreError::Broken(format!(
-                "the secrets of {slug} of {place} do not open: they were altered, or belong to another row"
+                "the secrets of {slug} of {place} do not open: they were altered, or belong to another row \
+                 ({GIVE_UP})"
             ))
         };
         let (mark, rest) = sealed.split_at_checked(MARK_LEN).ok_or_else(altered)?;
@@ -237,7 +242,7 @@ impl Keyring {
         };
         StoreError::Broken(format!(
             "secrets in it are sealed with the {keys} {}, which {are} not at hand: {own_file}give the key in \
-             secrets.key_file, or among secrets.old_keys where another took its place",
+             secrets.key_file, or among secrets.old_keys where another took its place ({GIVE_UP})",
             ids.join(", ")
         ))
     }

@@ -84,7 +84,7 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
 }
 
 /// What a token reaches, in words: `project 42 (acme/web)`.
-async fn place(store: &(impl Registry + ?Sized), reach: Owner) -> anyhow::Result<String> {
+pub(super) async fn place(store: &(impl Registry + ?Sized), reach: Owner) -> anyhow::Result<String> {
     Ok(match reach {
         Owner::Instance => "everything".to_owned(),
         Owner::Project(id) => {

@@ -65,6 +65,22 @@ BEGIN
 END
 $$;
 
+-- Switches integrations off and takes their secrets away, where those are still the ones that were seen; answers which.
+CREATE OR REPLACE FUNCTION give_up_sealed(
+    s_id bigint[], s_old bytea[], s_object text[], a_at bigint, a_who text, a_action text, a_fields text
+) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    FOR n IN 1 .. coalesce(array_length(s_id, 1), 0) LOOP
+        UPDATE integrations SET secrets = NULL, active = false, revision = next_revision(), updated_at = a_at
+        WHERE id = s_id[n] AND secrets = s_old[n];
+        CONTINUE WHEN NOT FOUND;
+        PERFORM note(a_at, a_who, a_action, s_object[n], a_fields);
+        RETURN NEXT s_id[n];
+    END LOOP;
+END
+$$;
+
 -- Whoever else has the path has it no more.
 CREATE OR REPLACE FUNCTION take_project_path(the_path text, the_id bigint, now bigint) RETURNS void LANGUAGE sql AS $$
     UPDATE projects SET path = NULL, revision = next_revision(), updated_at = now

@@ -147,6 +147,13 @@ pub(in crate::store) struct SealedRow {
 }
 
 impl SealedRow {
+    /// Whose it is, where no key at hand opens it.
+    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(Owner, String)>> {
+        let owner = owner_of(&self.owner_kind, self.owner)?;
+        let opened = keys.open(owner, &self.slug, Some(&self.secrets));
+        Ok(opened.is_err().then(|| (owner, self.slug.clone())))
+    }
+
     /// The same under the present key.
     pub fn sealed_anew(&self, keys: &Keyring) -> Result<Vec<u8>> {
         let owner = owner_of(&self.owner_kind, self.owner)?;

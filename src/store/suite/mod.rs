@@ -228,6 +228,7 @@ macro_rules! promises {
                     without_a_key_no_secret_is_written,
                     rekeying_seals_everything_with_the_present_key,
                     rekeying_beside_a_daemon_loses_no_change,
+                    what_no_key_opens_can_be_given_up_and_set_again,
                 }
                 model::{
                     whatever_happens_nothing_is_doubled_reordered_or_lost,

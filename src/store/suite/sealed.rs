@@ -106,6 +106,48 @@ pub(super) async fn rekeying_seals_everything_with_the_present_key<B: Bed>() {
     assert!(error.to_string().contains("sealed with the key"), "{error}");
 }
 
+pub(super) async fn what_no_key_opens_can_be_given_up_and_set_again<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let lost = case.set("slack", configuration("lost")).await;
+    case.set("irker", without_secrets()).await;
+    let case = case.reopened_with(keys("newer", &["present"])).await;
+    let kept = case.set("jira", configuration("kept")).await;
+    let altered = case.set("discord", configuration("altered")).await;
+    case.bed().move_secrets(kept.id, altered.id).await;
+    let seen = case.store.changes(kept.revision).await.map(|changes| changes.revision);
+    assert!(seen.is_err(), "one that does not open is not passed over");
+
+    let command = case.bed().open_beside(keys("newer", &[])).await.unwrap();
+    let given_up = command.give_up_sealed(audit("secrets.give_up", at(9))).await.unwrap();
+    assert_eq!(given_up, [(PROJECT, "slack".to_owned()), (PROJECT, "discord".to_owned())]);
+    let log: Vec<_> = command.audit_log(None, 2).await.unwrap().into_iter().map(|line| line.object).collect();
+    assert_eq!(log, ["project 42 discord", "project 42 slack"]);
+    assert!(command.give_up_sealed(audit("secrets.give_up", at(10))).await.unwrap().is_empty());
+
+    let case = case.reopened_with(keys("newer", &[])).await;
+    let changes = case.store.changes(altered.revision).await.unwrap();
+    let mut now: Vec<_> = changes.integrations.into_iter().map(|row| (row.slug, row.configuration)).collect();
+    now.sort_by(|one, other| one.0.cmp(&other.0));
+    let off = Configuration { active: false, ..without_secrets() };
+    assert_eq!(
+        now,
+        [("discord".to_owned(), off.clone()), ("slack".to_owned(), off)],
+        "they are heard of as changed"
+    );
+    assert_eq!(secret_of(&case.store, "jira").await.expose(), "kept");
+    let made_from = case.store.integration(PROJECT, "slack").await.unwrap().unwrap().revision;
+    assert!(made_from > lost.revision);
+    let again = case.store.put_integration(
+        PROJECT,
+        "slack",
+        configuration("again"),
+        Some(made_from),
+        audit("integration.update", at(11)),
+    );
+    assert!(matches!(again.await.unwrap(), Put::Done(_)));
+    assert_eq!(secret_of(&case.store, "slack").await.expose(), "again");
+}
+
 pub(super) async fn rekeying_beside_a_daemon_loses_no_change<B: Bed>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("0")).await;

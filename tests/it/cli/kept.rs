@@ -137,7 +137,7 @@ async fn the_key_is_changed_and_the_old_one_is_needed_no_more() {
     );
     std::fs::remove_file(&own).expect("the folder is ours");
     let again = desk.run(&["-o", &with_new, "rekey", "--json"]).await.ends_with(0).json();
-    assert_eq!(again, json!({ "integrations": 1 }));
+    assert_eq!(again, json!({ "integrations": 1, "given_up": [] }));
     let log = desk.run(&["audit", "list"]).await.ends_with(0).out;
     assert!(log.contains("secrets.rekey"), "what needs no key does without: {log}");
 
@@ -149,4 +149,29 @@ async fn the_key_is_changed_and_the_old_one_is_needed_no_more() {
     let store =
         checked.as_array().expect("a list").iter().find(|part| part["part"] == "store").expect("it is there");
     assert!(store["found"].as_str().expect("words").contains("sealed with the key"), "{store}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_lost_for_good_costs_its_secrets_and_not_the_store() {
+    let desk = Desk::new("");
+    keep_a_secret(&desk.store()).await;
+    std::fs::remove_file(desk.file("forgebell.db.key")).expect("the folder is ours");
+    let started = desk.run(&["serve"]).await.ends_with(1);
+    assert!(started.err.contains("`forgebell rekey --give-up`"), "the way out is named: {}", started.err);
+    let refused = desk.run(&["rekey"]).await.ends_with(1);
+    assert!(refused.err.contains("no key"), "nothing is given up unasked: {}", refused.err);
+
+    let done = desk.run(&["rekey", "--give-up"]).await.ends_with(0).out;
+    assert_eq!(
+        done,
+        "slack of project 42 is switched off, without its secrets: set them again\n\
+         no integration in the store has a secret\n"
+    );
+    let log = desk.run(&["audit", "list"]).await.ends_with(0).out;
+    assert!(log.contains("secrets.give_up") && log.contains("project 42 slack"), "{log}");
+    let again = desk.run(&["rekey", "--give-up", "--json"]).await.ends_with(0).json();
+    assert_eq!(again, json!({ "integrations": 0, "given_up": [] }));
+
+    let _daemon = desk.serve().await;
+    assert!(desk.file("forgebell.db.key").exists(), "it has a new key");
 }

@@ -227,6 +227,28 @@ impl Registry for Postgres {
         }
         Err(StoreError::Unavailable("integrations change all the time: try again".to_owned()))
     }
+
+    async fn give_up_sealed(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>> {
+        let mut unreadable = Vec::new();
+        for row in self.sealed().await? {
+            if let Some(whose) = row.unreadable(&self.keys)? {
+                unreadable.push((row, whose));
+            }
+        }
+        let ids: Vec<i64> = unreadable.iter().map(|(row, _)| row.id).collect();
+        let old: Vec<&[u8]> = unreadable.iter().map(|(row, _)| &*row.secrets).collect();
+        let objects: Vec<String> = unreadable
+            .iter()
+            .map(|(_, (owner, slug))| format!("{} {slug}", columns::place(*owner)))
+            .collect();
+        let note = Note::new(&audit);
+        let values: [&(dyn ToSql + Sync); 7] =
+            [&ids, &old, &objects, &note.at, &note.who, &note.action, &note.fields];
+        let sql = "SELECT give_up_sealed($1, $2, $3, $4, $5, $6, $7)";
+        let done: Vec<i64> = self.writer.query(sql, &values).await?.iter().map(|row| row.get(0)).collect();
+        // Of those that somebody set anew meanwhile, nothing was given up.
+        Ok(unreadable.into_iter().filter(|(row, _)| done.contains(&row.id)).map(|(_, whose)| whose).collect())
+    }
 }
 
 const REVISION: &str = "SELECT revision FROM registry";
@@ -272,18 +294,21 @@ impl Postgres {
         Ok(found.iter().map(|row| row.get(0)).collect())
     }
 
-    /// How many rows were sealed anew; `None` where one of them changed meanwhile.
-    async fn reseal(&self, note: &Note) -> Result<Option<usize>> {
-        const SEALED: &str =
-            "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL";
-        let sealed = |row: &Row| SealedRow {
+    async fn sealed(&self) -> Result<Vec<SealedRow>> {
+        const SEALED: &str = "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL ORDER BY id";
+        let read = |row: &Row| SealedRow {
             id: row.get(0),
             owner_kind: row.get(1),
             owner: row.get(2),
             slug: row.get(3),
             secrets: row.get(4),
         };
-        let rows: Vec<SealedRow> = self.people.query(SEALED, &[]).await?.iter().map(sealed).collect();
+        Ok(self.people.query(SEALED, &[]).await?.iter().map(read).collect())
+    }
+
+    /// How many rows were sealed anew; `None` where one of them changed meanwhile.
+    async fn reseal(&self, note: &Note) -> Result<Option<usize>> {
+        let rows = self.sealed().await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let old: Vec<&[u8]> = rows.iter().map(|row| &*row.secrets).collect();
         let new = rows.iter().map(|row| row.sealed_anew(&self.keys)).collect::<Result<Vec<_>>>()?;

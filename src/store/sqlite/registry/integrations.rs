@@ -93,9 +93,10 @@ pub(in crate::store::sqlite) fn marks(connection: &Connection) -> Result<Vec<Vec
     all(connection, &sql, [], |row| row.get(0), Ok)
 }
 
-pub(super) fn rekey(connection: &Connection, keys: &Keyring, audit: &AuditEntry) -> Result<usize> {
-    let sql = "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL";
-    let sealed = |row: &Row<'_>| {
+fn sealed(connection: &Connection) -> Result<Vec<SealedRow>> {
+    let sql =
+        "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL ORDER BY id";
+    let read = |row: &Row<'_>| {
         Ok(SealedRow {
             id: row.get(0)?,
             owner_kind: row.get(1)?,
@@ -104,7 +105,32 @@ pub(super) fn rekey(connection: &Connection, keys: &Keyring, audit: &AuditEntry)
             secrets: row.get(4)?,
         })
     };
-    let rows = all(connection, sql, [], sealed, Ok)?;
+    all(connection, sql, [], read, Ok)
+}
+
+/// Those that do not open are switched off, without secrets.
+pub(super) fn give_up_sealed(
+    connection: &Connection,
+    keys: &Keyring,
+    audit: &AuditEntry,
+) -> Result<Vec<(Owner, String)>> {
+    let mut given_up = Vec::new();
+    for row in sealed(connection)? {
+        let Some((owner, slug)) = row.unreadable(keys)? else { continue };
+        change(
+            connection,
+            "UPDATE integrations SET secrets = NULL, active = FALSE, revision = ?2, updated_at = ?3 WHERE id = ?1",
+            params![row.id, next_revision(connection)?, ms(audit.at)],
+        )?;
+        let object = format!("{} {slug}", columns::place(owner));
+        people::note(connection, &AuditEntry { object, ..audit.clone() })?;
+        given_up.push((owner, slug));
+    }
+    Ok(given_up)
+}
+
+pub(super) fn rekey(connection: &Connection, keys: &Keyring, audit: &AuditEntry) -> Result<usize> {
+    let rows = sealed(connection)?;
     for row in &rows {
         let anew = row.sealed_anew(keys)?;
         change(connection, "UPDATE integrations SET secrets = ?2 WHERE id = ?1", params![row.id, anew])?;

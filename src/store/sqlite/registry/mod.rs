@@ -104,6 +104,11 @@ impl Registry for Sqlite {
         let keys = self.keys.clone();
         self.writer.call(move |connection| integrations::rekey(connection, &keys, &audit)).await
     }
+
+    async fn give_up_sealed(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>> {
+        let keys = self.keys.clone();
+        self.writer.call(move |connection| integrations::give_up_sealed(connection, &keys, &audit)).await
+    }
 }
 
 fn changes(connection: &Connection, after: i64, keys: &Keyring) -> Result<Changes> {
