@@ -91,7 +91,7 @@ pub async fn run(
     let attempts = attempts(&config, &stage, &catalog, &switches, &clock);
     let leaving = node.clone();
     let (deliverer, intake) = Deliverer::new(Parts {
-        config: config.delivery.clone(),
+        config: delivery(&config),
         policy: policy(&config),
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
@@ -232,6 +232,15 @@ async fn until_broken(
             ended => format!("the listener to other nodes ended: {ended:?}"),
         },
     }
+}
+
+/// How deliveries are worked here: who has the store alone, leaves nothing to others.
+fn delivery(config: &Config) -> crate::pipeline::Config {
+    let mut delivery = config.delivery.clone();
+    if config.store.url.is_none() {
+        delivery.left_to_others = Duration::ZERO;
+    }
+    delivery
 }
 
 /// The store that is configured; one that nodes share brings news of the others.

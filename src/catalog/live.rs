@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-use super::{Catalog, Placed, Snapshot};
+use super::{Catalog, Origin, Placed, Snapshot};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, ProjectRef};
 use crate::store::Result;
@@ -164,6 +164,10 @@ impl Catalog for Live {
 
     fn muted(&self, event: &Event, integration: &Integration, target: &str, now: Timestamp) -> Option<Mute> {
         self.read(|state| state.muted(event, integration, target, now))
+    }
+
+    fn hangs_on_files(&self, id: &IntegrationId) -> bool {
+        self.integration(id).is_none_or(|known| *known.origin != *Origin::API)
     }
 
     async fn refresh(&self) -> Result<()> {

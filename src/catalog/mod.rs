@@ -49,6 +49,12 @@ pub trait Catalog: Send + Sync {
     /// Whether this channel wants to hear nothing of this project at the moment.
     fn muted(&self, event: &Event, integration: &Integration, target: &str, now: Timestamp) -> Option<Mute>;
 
+    /// Whether what is known of an integration comes from this node's files, or nothing is known of it: then those of
+    /// another node may say otherwise. What the store says, all nodes are told.
+    fn hangs_on_files(&self, _id: &IntegrationId) -> bool {
+        false
+    }
+
     /// The present fingerprint of an integration.
     fn fingerprint(&self, id: &IntegrationId) -> Option<Fingerprint> {
         self.integration(id).map(|integration| integration.fingerprint)

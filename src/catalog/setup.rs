@@ -30,11 +30,14 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The word for what is stored.
+    pub const API: &'static str = "the API";
+
     /// For people.
     pub fn word(&self) -> Arc<str> {
         match self {
             Self::File(name) => Arc::clone(name),
-            Self::Stored { .. } => "the API".into(),
+            Self::Stored { .. } => Self::API.into(),
         }
     }
 }

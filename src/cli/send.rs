@@ -334,7 +334,10 @@ pub(super) fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Delivered => "delivered".to_owned(),
         Outcome::Failed(failure) => printable(&failure.to_string()),
         Outcome::Expired => "too old to be told".to_owned(),
-        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) | Outcome::Unsure(why) => printable(why),
+        Outcome::Cancelled(why)
+        | Outcome::SwitchedOff(why)
+        | Outcome::Unsure(why)
+        | Outcome::LeftToOthers(why) => printable(why),
     }
 }
 

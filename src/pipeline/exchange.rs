@@ -48,6 +48,7 @@ pub fn report_json(target: &str, report: &Report) -> Json {
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
         Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
         Outcome::Unsure(why) => ("unsure", Some(why.as_str())),
+        Outcome::LeftToOthers(why) => ("left_to_others", Some(why.as_str())),
     };
     json!({
         "target": target,

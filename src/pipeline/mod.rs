@@ -79,6 +79,9 @@ pub struct Config {
     /// How long attempts in flight may take to end when the daemon stops.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub grace: Duration,
+    /// How long what this node's files do not tell of is left to nodes whose files may; zero for a node by itself.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub left_to_others: Duration,
     /// Failures in a row after which a destination is given a rest.
     pub breaker_threshold: u32,
     /// The longest rest that a destination which keeps failing is given.

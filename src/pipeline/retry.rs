@@ -49,6 +49,8 @@ const DEFERRED_MAX: Duration = Duration::from_secs(3600);
 const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The wait for a store that does not say who is configured: others get their turn meanwhile.
 const UNSURE: Duration = Duration::from_secs(5);
+/// The wait for files that another node has already.
+const OTHERS: Duration = Duration::from_secs(20);
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
@@ -65,6 +67,8 @@ pub enum Outcome {
     SwitchedOff(String),
     /// Who is to be told could not be made sure of: the store did not say.
     Unsure(String),
+    /// This node knows nobody to be told, and another may.
+    LeftToOthers(String),
 }
 
 /// What [`rule`] must know beside the outcome.
@@ -132,18 +136,16 @@ pub fn rule(outcome: &Outcome, of: Circumstances, policy: &Policy) -> Ruling {
         Outcome::Delivered => ended(NewState::Delivered, true, Consequence::Answers),
         Outcome::Expired => ended(NewState::Expired, false, Consequence::None),
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Consequence::None),
-        Outcome::SwitchedOff(_) => Ruling {
-            state: NewState::Waiting(after(of.now, MISCONFIGURED.1)),
-            counts: false,
-            consequence: Consequence::None,
-        },
-        Outcome::Unsure(_) => Ruling {
-            state: NewState::Waiting(after(of.now, UNSURE)),
-            counts: false,
-            consequence: Consequence::None,
-        },
+        Outcome::SwitchedOff(_) => waits(of.now, MISCONFIGURED.1),
+        Outcome::Unsure(_) => waits(of.now, UNSURE),
+        Outcome::LeftToOthers(_) => waits(of.now, OTHERS),
         Outcome::Failed(failure) => rule_failure(failure, of, policy),
     }
+}
+
+/// Nothing was tried, and nobody is to blame.
+fn waits(now: Timestamp, wait: Duration) -> Ruling {
+    Ruling { state: NewState::Waiting(after(now, wait)), counts: false, consequence: Consequence::None }
 }
 
 fn ended(state: NewState, counts: bool, consequence: Consequence) -> Ruling {

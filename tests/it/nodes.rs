@@ -12,6 +12,7 @@ use forgebell::integration::{IntegrationId, ProjectRef, Scope};
 use forgebell::pipeline::Switches;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
 use forgebell::pipeline::publish::Publisher;
+use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
 use forgebell::store::seal::{self, Keyring, SealingKey};
@@ -295,6 +296,14 @@ impl Quiet {
         Self { database, store: store.expect("it opens"), catalog: api(url).await }
     }
 
+    /// One that has files.
+    async fn with_files(url: &str, files: &str) -> Self {
+        let node = Self::on(url).await;
+        let read = provision::load(&Home::new(files).config().provision).expect("the files are right");
+        node.catalog.look_at_files(read.integrations, read.facts);
+        node
+    }
+
     async fn sql(&self, sql: &str) {
         self.database.batch_execute(sql).await.expect("the database does it");
     }
@@ -449,7 +458,8 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
-    let home = home_of_one(&database);
+    // The files are the same everywhere.
+    let home = home_of_one(&database).with(&["delivery.left_to_others=0s"]);
     let daemon = home.start().await;
     let other = Quiet::on(&database).await;
     set(&other.catalog, &project_scope(0), &hook.url()).await;
@@ -495,6 +505,50 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
         other.write_strange(n).await;
     }
     home.until(State::Cancelled, 2 * STRANGE).await;
+    daemon.stop().await;
+}
+
+/// Files are changed on one node after the other. What the first one writes by its new files, the last one must not throw
+/// away by its old ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
+    const NEXT: usize = PROJECTS * SUBJECTS;
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    let daemon = home.start().await;
+    let files = integrations(&service);
+    let other = Quiet::with_files(&database, &files).await;
+    other.dispatch("event-0", event(0)).await;
+    let attempts = eventually("the row is left to others", Duration::from_secs(30), async || {
+        let lines = home.deliveries(Some(State::Waiting)).await;
+        Some(home.delivery(lines.first()?).await.attempts).filter(|attempts| !attempts.is_empty())
+    });
+    let (_, first) = &attempts.await[0];
+    assert_eq!(first.outcome, "left_to_others");
+    assert!(first.note.contains("the files of this node"), "{}", first.note);
+    // Of the same merge request: the order holds here too.
+    other.dispatch("event-1", event(NEXT)).await;
+
+    home.provision(&files);
+    daemon.reload().await.expect("the files are right");
+    home.until(State::Delivered, 2).await;
+    assert_eq!(hook.received().iter().map(|received| told(received)).collect::<Vec<_>>(), [0, NEXT]);
+    daemon.stop().await;
+}
+
+/// … but not for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
+    let database = postgres::database();
+    let home = home_of_one(&database).with(&["delivery.left_to_others=1s"]);
+    let daemon = home.start().await;
+    Quiet::on(&database).await.write_strange(0).await;
+    let cancelled = home.until(State::Cancelled, 1).await;
+    let attempts = home.delivery(&cancelled[0]).await.attempts;
+    let words: Vec<_> = attempts.iter().map(|told| told.1.outcome.as_str()).collect();
+    assert_eq!(words, ["left_to_others", "cancelled"]);
     daemon.stop().await;
 }
 

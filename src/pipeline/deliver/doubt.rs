@@ -63,6 +63,18 @@ impl Work {
         }
     }
 
+    /// What is gone as far as this node's files tell may be there in another's: for a while it is not cancelled.
+    pub(super) fn left_to_others(&mut self, delivery: &Delivery, report: Report, now: Timestamp) -> Report {
+        let Outcome::Cancelled(why) = &report.outcome else { return report };
+        if !self.parts.attempts.catalog.hangs_on_files(&delivery.integration) {
+            return report;
+        }
+        let Some(until) = self.strangers.wait(&delivery.integration, now) else { return report };
+        Report::unsent(Outcome::LeftToOthers(format!(
+            "{why}, as far as the files of this node tell; those of another may know better, until {until:.0}"
+        )))
+    }
+
     /// These rows are somebody else's by now.
     pub(super) fn forget_doubts(&mut self, lost: &[DeliveryId]) {
         for row in lost {

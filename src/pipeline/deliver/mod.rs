@@ -6,6 +6,7 @@
 
 mod doubt;
 mod settle;
+mod strangers;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -30,6 +31,7 @@ use crate::integration::Integration;
 use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, route_key};
 use crate::wire::pace::Pace;
 use doubt::{Doubts, Reading};
+use strangers::Strangers;
 
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -175,6 +177,7 @@ struct Work {
     /// When the leases were prolonged last.
     renewed: Timestamp,
     doubts: Doubts,
+    strangers: Strangers,
 }
 
 impl Deliverer {
@@ -220,6 +223,7 @@ impl Deliverer {
         };
         let writing = self.tasks.spawn(writer.run());
         let renewed = self.clock.now();
+        let strangers = Strangers::new(self.config.left_to_others);
         let mut work = Work {
             parts: self,
             board,
@@ -230,6 +234,7 @@ impl Deliverer {
             gone: HashMap::new(),
             renewed,
             doubts: Doubts::default(),
+            strangers,
         };
         work.take_up_holds().await;
         work.until(stop, heard, done).await;
@@ -469,9 +474,13 @@ impl Work {
                 continue;
             }
             match self.parts.attempts.prepare(&job.delivery) {
-                Ok(prepared) => self.admit(job, prepared, now),
+                Ok(prepared) => {
+                    self.strangers.met(&job.delivery.integration);
+                    self.admit(job, prepared, now);
+                }
                 Err(Report { outcome: Outcome::Cancelled(_), .. }) if !job.certain => self.doubt(job),
                 Err(report) => {
+                    let report = self.left_to_others(&job.delivery, report, now);
                     let integration = self.parts.attempts.catalog.integration(&job.delivery.integration);
                     self.settle(Done { job, integration, report, at: now });
                 }

@@ -255,6 +255,7 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Cancelled(_) => "cancelled",
         Outcome::SwitchedOff(_) => "switched_off",
         Outcome::Unsure(_) => "unsure",
+        Outcome::LeftToOthers(_) => "left_to_others",
     }
 }
 
@@ -263,6 +264,9 @@ fn note(report: &Report) -> String {
         Outcome::Delivered => String::new(),
         Outcome::Failed(failure) => failure.why().to_owned(),
         Outcome::Expired => "older than this adapter's patience".to_owned(),
-        Outcome::Cancelled(why) | Outcome::SwitchedOff(why) | Outcome::Unsure(why) => why.clone(),
+        Outcome::Cancelled(why)
+        | Outcome::SwitchedOff(why)
+        | Outcome::Unsure(why)
+        | Outcome::LeftToOthers(why) => why.clone(),
     }
 }
