@@ -17,7 +17,7 @@ use crate::adapters::{self, Entry, Installation, Notification};
 use crate::call::{Answer, Bucket, Call, Failure, Request, Response};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
-use crate::event::Event;
+use crate::event::{Event, Undecodable};
 use crate::integration::Integration;
 use crate::message::{TEST_MARK, compose};
 use crate::store::Delivery;
@@ -61,6 +61,13 @@ impl Report {
         Self::unsent(Outcome::Failed(Failure::Rejected(why)))
     }
 
+    /// The event was readable when it was dispatched: another version of us wrote it, and may yet be the one that sends it.
+    fn unreadable(error: &Undecodable) -> Self {
+        let why =
+            format!("this version of forgebell cannot read the event, which another one wrote: {error}");
+        Self::unsent(Outcome::Failed(Failure::Deferred { wait: None, why }))
+    }
+
     pub(super) fn unsent(outcome: Outcome) -> Self {
         Self { outcome, status: None, took: None }
     }
@@ -99,8 +106,7 @@ impl Attempts {
             JobEvent::Stored(stored) => {
                 match Event::decode(stored.id.clone(), stored.occurred_at, stored.raw.clone()) {
                     Ok(event) => Arc::new(event),
-                    // It was readable when it was dispatched: an older or newer version of us wrote it.
-                    Err(error) => return Report::unsent(Outcome::Cancelled(error.to_string())),
+                    Err(error) => return Report::unreadable(&error),
                 }
             }
         };

@@ -538,6 +538,34 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
     daemon.stop().await;
 }
 
+/// Programs are brought up to date on one node after the other as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_only_a_newer_version_can_read_waits_for_it() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let database = postgres::database();
+    let home = home_of_one(&database);
+    home.start().await.stop().await; // it makes the tables
+    let other = Quiet::on(&database).await;
+    set(&other.catalog, &project_scope(0), &hook.url()).await;
+    other.dispatch("event-0", event(0)).await;
+    other.sql("UPDATE events SET raw = convert_to('{\"object_kind\": \"séance\"}', 'UTF8')").await;
+    let daemon = home.start().await;
+    let attempts = eventually("it was tried", Duration::from_secs(30), async || {
+        let lines = home.deliveries(Some(State::Waiting)).await;
+        Some(home.delivery(lines.first()?).await.attempts).filter(|attempts| !attempts.is_empty())
+    });
+    let (_, first) = &attempts.await[0];
+    assert_eq!(first.outcome, "deferred");
+    assert!(first.note.contains("this version of forgebell cannot read the event"), "{}", first.note);
+
+    let body = String::from_utf8(event(0)).expect("JSON");
+    other.sql(&format!("UPDATE events SET raw = convert_to($event${body}$event$, 'UTF8')")).await;
+    assert_eq!(told(&hook.wait_for(1).await[0]), 0);
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+}
+
 /// … but not for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
