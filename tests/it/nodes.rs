@@ -538,6 +538,20 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
     daemon.stop().await;
 }
 
+/// … but not for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
+    let database = postgres::database();
+    let home = home_of_one(&database).with(&["delivery.left_to_others=1s"]);
+    let daemon = home.start().await;
+    Quiet::on(&database).await.write_strange(0).await;
+    let cancelled = home.until(State::Cancelled, 1).await;
+    let attempts = home.delivery(&cancelled[0]).await.attempts;
+    let words: Vec<_> = attempts.iter().map(|told| told.1.outcome.as_str()).collect();
+    assert_eq!(words, ["left_to_others", "cancelled"]);
+    daemon.stop().await;
+}
+
 /// Programs are brought up to date on one node after the other as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_only_a_newer_version_can_read_waits_for_it() {
@@ -563,20 +577,6 @@ async fn an_event_that_only_a_newer_version_can_read_waits_for_it() {
     other.sql(&format!("UPDATE events SET raw = convert_to($event${body}$event$, 'UTF8')")).await;
     assert_eq!(told(&hook.wait_for(1).await[0]), 0);
     home.until(State::Delivered, 1).await;
-    daemon.stop().await;
-}
-
-/// … but not for ever.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
-    let database = postgres::database();
-    let home = home_of_one(&database).with(&["delivery.left_to_others=1s"]);
-    let daemon = home.start().await;
-    Quiet::on(&database).await.write_strange(0).await;
-    let cancelled = home.until(State::Cancelled, 1).await;
-    let attempts = home.delivery(&cancelled[0]).await.attempts;
-    let words: Vec<_> = attempts.iter().map(|told| told.1.outcome.as_str()).collect();
-    assert_eq!(words, ["left_to_others", "cancelled"]);
     daemon.stop().await;
 }
 
