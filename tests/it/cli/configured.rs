@@ -323,7 +323,7 @@ impl Api {
 async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(String, String)> {
     let explained = explained(desk, events).await;
     let verdicts =
-        explained.as_array().expect("a list").iter().flat_map(|event| event["verdicts"].as_array());
+        explained.as_array().expect("a list").iter().filter_map(|event| event["verdicts"].as_array());
     let hear = verdicts.flatten().filter(|verdict| verdict["verdict"] == "would_hear");
     let expected: usize = hear.map(|verdict| verdict["targets"].as_array().expect("a list").len()).sum();
     let before = receiver.received().len();
@@ -340,8 +340,7 @@ async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(Strin
     signal(&daemon, "TERM");
     assert_eq!(end_of(&mut daemon).await, Some(0));
     let heard = receiver.received();
-    let mut heard: Vec<_> =
-        heard[before..].iter().map(|told| (told.path.clone(), told.text().to_string())).collect();
+    let mut heard: Vec<_> = heard[before..].iter().map(|told| (told.path.clone(), told.text())).collect();
     assert_eq!(heard.len(), expected, "{explained}");
     heard.sort();
     heard
