@@ -29,7 +29,8 @@ pub(super) struct Args {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Switch off what is active in the store and not in the files
+    /// What is active in the store and not in the files goes: it follows the default that the files set above it, or is
+    /// switched off where they set none. What was switched off stays so
     #[arg(long)]
     prune: bool,
 }

@@ -23,6 +23,13 @@ pub enum PublishError {
     Refused(String),
 }
 
+impl PublishError {
+    /// Whether the broker may have the message all the same: it said nothing.
+    pub fn maybe_taken(&self) -> bool {
+        matches!(self, Self::Broker(BrokerError::Timeout(_)))
+    }
+}
+
 impl From<lapin::Error> for PublishError {
     fn from(error: lapin::Error) -> Self {
         Self::Broker(error.into())

@@ -1,7 +1,9 @@
 //! The program itself, as a person or a script runs it: exit codes, what is printed, signals, and the demo.
 
 mod configured;
+mod encrypted;
 mod kept;
+mod readme;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

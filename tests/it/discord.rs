@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::harness::daemon::Home;
 use crate::harness::payloads::{self, payload, with};
-use crate::harness::receiver::{Answer, Receiver};
+use crate::harness::receiver::{Answer, Hook, Receiver};
 use crate::harness::wait::eventually;
 
 /// What people could write to break a message: markup, calls, and signs that count as one, as two, or as nothing.
@@ -331,4 +331,60 @@ async fn one_kind_of_event_whose_webhook_is_gone_costs_the_others_nothing() {
     home.until(State::Delivered, 1).await;
     daemon.stop().await;
     assert_eq!(gone.received().len(), 1);
+}
+
+/// What Cloudflare shows in Discord's place to a sender whom it has shut out: a page, and no word of how long. It is about
+/// an hour, for whatever comes from here.
+const SHUT_OUT: &str = "<!doctype html><html><head><title>Access denied | discord.com used Cloudflare to restrict access\
+    </title></head><body><h1>Error 1015</h1><p>You are being rate limited</p></body></html>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_cloudflare_shuts_out_calls_no_webhook_for_an_hour_and_then_tells_everything() {
+    const HOUR: i64 = 3600;
+    let service = Receiver::start().await;
+    let page = Answer::status(429).header("content-type", "text/html; charset=UTF-8").body(SHUT_OUT);
+    let taken = || Answer::status(200).body(TAKEN);
+    let asked = service.at("/api/webhooks/1/one").answer_then(vec![page], taken());
+    let sister = service.at("/api/webhooks/2/two").answer(taken());
+    let other = service.slack_like("/services/T0/B0/x");
+    let elsewhere = |text: String| text.replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
+    let slack = discord(&other.url(), "").replace("\"discord\"", "\"slack\"");
+    let files = discord(&asked.url(), "") + &elsewhere(discord(&sister.url(), "")) + &elsewhere(slack);
+    let home = Home::new(&files).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    let before = forgebell::daemon::now().as_second();
+    daemon.send("one", merge_request(1)).await;
+    asked.wait_for(1).await;
+    let hold = eventually("the refusal is noted", Duration::from_secs(20), async || {
+        let holds = home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
+        holds.into_iter().next()
+    })
+    .await;
+    let rest = hold.until.as_second() - before;
+    assert!((HOUR..HOUR + 60).contains(&rest), "it rests for {rest} s: {hold:?}");
+    daemon.send("two", payload("note_issue.json")).await;
+    daemon.send("three", merge_request(2)).await;
+    other.wait_for(1).await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    assert_eq!((asked.received().len(), sister.received().len()), (1, 0), "each call makes it worse");
+    let told = home.deliveries(None).await;
+    let waiting: Vec<_> = told.iter().filter(|line| line.state != State::Delivered).collect();
+    assert_eq!(waiting.len(), 3, "{told:?}");
+    assert!(waiting.iter().all(|line| line.attempts == 0), "being shut out costs no attempt: {waiting:?}");
+
+    // The hour goes by: what the store has noted lies that much further back.
+    let store = rusqlite::Connection::open(home.path().join("forgebell.db")).expect("the file is ours");
+    let gone_by = (HOUR + 60) * 1000;
+    let sooner = format!(
+        "UPDATE holds SET until = until - {gone_by}; UPDATE deliveries SET due = due - {gone_by} WHERE settled_at IS NULL"
+    );
+    store.execute_batch(&sooner).expect("its tables are known");
+    drop(store);
+    let daemon = home.start().await;
+    home.until(State::Delivered, 4).await;
+    daemon.stop().await;
+    let answers = |hook: &Hook| hook.received().iter().map(|told| told.answered).collect::<Vec<_>>();
+    assert_eq!(answers(&asked), [Some(429), Some(200), Some(200)]);
+    assert_eq!(answers(&sister), [Some(200)]);
 }

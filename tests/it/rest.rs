@@ -87,7 +87,7 @@ async fn curl(arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_commands_lead_from_nothing_to_a_channel_that_hears_of_pushes() {
+async fn curl_as_gitlabs_pages_show_it_leads_to_a_channel_that_hears_of_pushes() {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/hook");
     let home = Home::new("");

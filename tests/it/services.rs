@@ -1,14 +1,16 @@
 //! Services that nobody can run for a test: the real daemon, and addresses that answer as those services do, misleading
 //! answers included.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use forgebell::store::State;
 use serde_json::json;
 
 use crate::harness::daemon::Home;
 use crate::harness::payloads::{payload, with};
-use crate::harness::receiver::{Answer, Receiver};
+use crate::harness::receiver::{Answer, Received, Receiver};
+use crate::harness::wait::eventually;
 
 /// An integration of the project that `merge_request_open.json` comes from.
 fn integration(adapter: &str, settings: &str) -> String {
@@ -65,6 +67,60 @@ async fn a_full_hipchat_room_is_waited_for_and_other_rooms_are_not() {
     assert_eq!(told[1].query, "", "the token is in no address");
     let said = told[1].json();
     assert_eq!((&said["color"], &said["notify"]), (&json!("gray"), &json!(true)));
+}
+
+/// A token's limit is that of all the rooms it is used in (wire-chat, HipChat: `X-Ratelimit-*` beside `X-FloodControl-*`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_up_hipchat_token_is_waited_for_in_all_its_rooms_and_other_tokens_are_not() {
+    let service = Receiver::start().await;
+    let room = |project: &str, token: &str, room: &str| {
+        let settings = format!("token = \"{token}\"\nroom = \"{room}\"\nserver = \"{}\"", service.url("/"));
+        integration("hipchat", &settings).replace("gitlabhq/gitlab-test", project)
+    };
+    let rooms = [room("acme/a", "0ne", "41"), room("acme/b", "0ne", "42"), room("acme/c", "other", "43")];
+    let home = Home::new(&rooms.concat()).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    let send = async |id: i64, path: &str, iid: i64| {
+        let event = with(&merge_request(iid), |json| {
+            json["project"]["id"] = json!(id);
+            json["project"]["path_with_namespace"] = json!(path);
+        });
+        assert_eq!(daemon.send(&format!("{path} {iid}"), event).await.0, 202);
+    };
+    let now = forgebell::daemon::now();
+    let ends = now.as_second() + 4;
+    // The same moment on the clock that the receiver keeps.
+    let ended = Instant::now() + Duration::from_millis((ends * 1000 - now.as_millisecond()).unsigned_abs());
+    let used_up = Answer::status(429)
+        .header("x-ratelimit-limit", "500")
+        .header("x-ratelimit-remaining", "0")
+        .header("x-ratelimit-reset", &ends.to_string())
+        .header("x-floodcontrol-remaining", "29")
+        .header("x-floodcontrol-reset", &in_seconds(60));
+    let [asked, sister, other] = ["41", "42", "43"]
+        .map(|room| service.at(&format!("/v2/room/{room}/notification")).answer(Answer::status(204)));
+    let asked = asked.answer_then(vec![used_up], Answer::status(204));
+    send(71, "acme/a", 1).await;
+    asked.wait_for(1).await;
+    eventually("the refusal is noted", Duration::from_secs(20), async || {
+        let holds = home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
+        (!holds.is_empty()).then_some(())
+    })
+    .await;
+    send(72, "acme/b", 1).await;
+    send(73, "acme/c", 1).await;
+    send(71, "acme/a", 2).await;
+    let free = other.wait_for(1).await[0].at;
+    let delivered = home.until(State::Delivered, 4).await;
+    daemon.stop().await;
+    assert!(delivered.iter().all(|line| line.attempts == 1), "throttling costs no attempt: {delivered:?}");
+    let (asked, sister) = (asked.received(), sister.received());
+    assert_eq!(asked.iter().map(|told| told.answered).collect::<Vec<_>>(), [Some(429), Some(204), Some(204)]);
+    assert!(free < ended, "another token's room did not wait");
+    assert_eq!(sister.len(), 1, "the other room of that token was not even asked before");
+    // The two clocks may differ by a little.
+    let waited = |told: &Arc<Received>| told.at + Duration::from_millis(50) >= ended;
+    assert!(asked[1..].iter().chain(&sister).all(waited), "the token's own limit was waited for");
 }
 
 #[tokio::test(flavor = "multi_thread")]

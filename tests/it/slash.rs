@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::harness::daemon::{Daemon, Home};
 use crate::harness::payloads::{payload, with};
-use crate::harness::rabbit;
+use crate::harness::postgres;
+use crate::harness::proxy::CuttingProxy;
+use crate::harness::rabbit::{self, RabbitNode};
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
 use crate::rest::{Caller, administered};
@@ -156,8 +158,7 @@ async fn what_is_none_of_ours_goes_to_the_forge_or_is_answered_politely() {
     assert!(answered(&daemon, "deploy staging").await.starts_with("I don't know that command."));
     daemon.stop().await;
 
-    let (broker, queue) = (rabbit::shared().await.url(), rabbit::unique("commands"));
-    let exchange = format!("{queue}.exchange");
+    let (broker, exchange) = (rabbit::shared().await.url(), rabbit::unique("commands"));
     let settings = [format!("commands.exchange={exchange}"), "commands.routing_key=slash".to_owned()];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let home = Home::new("").with_broker(&broker, &rabbit::unique("events")).with(&settings);
@@ -166,34 +167,162 @@ async fn what_is_none_of_ours_goes_to_the_forge_or_is_answered_politely() {
     let unheard = answered(&daemon, "deploy staging").await;
     assert!(unheard.contains("can't be reached"), "nobody listens yet: {unheard}");
 
-    let connection =
-        lapin::Connection::connect(&broker, ConnectionProperties::default()).await.expect("a broker");
-    let channel = connection.create_channel().await.expect("a channel");
-    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    let nothing = FieldTable::default;
-    channel
-        .exchange_declare(exchange.as_str().into(), ExchangeKind::Topic, durable, nothing())
-        .await
-        .expect("it is");
-    channel
-        .queue_declare(queue.as_str().into(), QueueDeclareOptions::default(), nothing())
-        .await
-        .expect("a queue");
-    let (name, key) = (queue.as_str().into(), "slash".into());
-    channel
-        .queue_bind(name, exchange.as_str().into(), key, QueueBindOptions::default(), nothing())
-        .await
-        .expect("a binding");
+    let forge = Forge::listen(&broker, &exchange, "slash").await;
     assert_eq!(answered(&daemon, "deploy staging").await, "The forge has it, and answers here.");
-    let message = eventually("the forge hears it", Duration::from_secs(20), async || {
-        channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await.expect("it answers")
-    })
-    .await;
-    let told: Value = serde_json::from_slice(&message.delivery.data).expect("JSON");
+    let told = forge.told("deploy staging").await;
     assert_eq!(told["text"], "deploy staging");
     assert_eq!(told["user_name"], "ada");
     assert_eq!(told["project"], json!({ "id": 42, "path_with_namespace": "acme/rocket" }));
     assert_eq!(told["response_url"], "https://hooks.slack.com/commands/T0/1/abc");
     assert!(!told.to_string().contains(TOKEN), "the token is nobody else's affair");
     daemon.stop().await;
+}
+
+// ---- three seconds, whatever hangs -------------------------------------------------------------------------------
+
+/// Slack shows `operation_timeout` to who typed where no answer came by then
+/// (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
+const SLACK_WAITS: Duration = Duration::from_secs(3);
+
+/// What who typed sees, in the time that Slack gives.
+async fn answered_in_time(daemon: &Daemon, text: &str) -> String {
+    let answer = tokio::time::timeout(SLACK_WAITS, answered(daemon, text)).await;
+    answer.unwrap_or_else(|_| panic!("`{text}` was not answered while Slack waited"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_store_that_hangs_who_types_is_answered_in_time_and_by_what_is_known() {
+    const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
+    let service = Receiver::start().await;
+    let hook = service.slack_like("/services/T0/B0/hook");
+    let database = postgres::database();
+    let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
+    let cable = CuttingProxy::start(([127, 0, 0, 1], server).into()).await;
+    let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
+    let home = Home::new("").with_postgres(&through, "one").with(&[&format!("secrets.key={KEY}")]);
+    let (daemon, admin) = administered(&home).await;
+    furnished(&admin, &hook.url()).await;
+
+    cable.freeze();
+    let typed = |text| answered_in_time(&daemon, text);
+    let (status, muted, tested, helped) =
+        tokio::join!(typed("status"), typed("mute 2h"), typed("test"), typed("help"));
+    assert!(status.contains("Slack notifications to #ops, #dev: push,"), "what is known is told: {status}");
+    assert!(status.contains("What failed lately is not known: the store does not answer."), "{status}");
+    assert!(muted.contains("not known whether that was written down") && muted.contains("again"), "{muted}");
+    assert_eq!(tested, "A test message was sent.");
+    hook.wait_for(1).await;
+    assert!(helped.contains("/forge mute 1h"), "{helped}");
+
+    cable.heal().await;
+    let said = eventually("a mute is taken again", Duration::from_secs(60), async || {
+        Some(answered(&daemon, "mute 2h").await).filter(|said| said.contains("stay away from #ops until 20"))
+    })
+    .await;
+    let status = answered(&daemon, "status").await;
+    assert!(status.contains("in ops, by @ada"), "{said}: {status}");
+    assert!(status.contains("Nothing failed lately."), "{status}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_hangs_is_said_to_take_longer_and_hears_the_test_all_the_same() {
+    let service = Receiver::start().await;
+    let hook = service.at("/services/T0/B0/hook").answer(Answer::hang());
+    let home = Home::new("");
+    let (daemon, admin) = administered(&home).await;
+    furnished(&admin, &hook.url()).await;
+    let said = answered_in_time(&daemon, "test").await;
+    assert_eq!(said, "The test is under way, and takes longer than usual.");
+    assert!(hook.wait_for(1).await[0].text().contains("[Test]"));
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_broker_that_hangs_who_types_is_answered_in_time_and_the_forge_gets_it_later() {
+    let broker = RabbitNode::start().await;
+    let settings = ["commands.exchange=commands", "commands.routing_key=slash"];
+    let home = Home::new("").with_broker(&broker.url(), "events").with(&settings);
+    let (daemon, admin) = administered(&home).await;
+    furnished(&admin, "https://hooks.slack.com/services/T0/B0/s3cret").await;
+    let forge = Forge::listen(&broker.url(), "commands", "slash").await;
+    assert_eq!(answered(&daemon, "deploy one").await, "The forge has it, and answers here.");
+    assert_eq!(forge.told("deploy one").await["text"], "deploy one");
+    drop(forge);
+
+    broker.pause();
+    let typed = |text| answered_in_time(&daemon, text);
+    let (first, second) = tokio::join!(typed("deploy two"), typed("deploy three"));
+    for said in [&first, &second] {
+        assert!(
+            said.contains("If this gets there, it answers here; if nothing comes, type it again."),
+            "neither yes nor no is known: {said}"
+        );
+    }
+    broker.resume();
+    // Whoever carries it out answers at the address that came with it.
+    let forge = Forge::listen(&broker.url(), "commands", "slash").await;
+    let told = forge.first_told(&["deploy two", "deploy three"]).await;
+    assert_eq!(told["response_url"], "https://hooks.slack.com/commands/T0/1/abc");
+    let again = eventually("commands get through again", Duration::from_secs(60), async || {
+        Some(answered(&daemon, "deploy four").await).filter(|said| said.starts_with("The forge has it"))
+    })
+    .await;
+    assert_eq!(again, "The forge has it, and answers here.");
+    assert_eq!(forge.told("deploy four").await["user_name"], "ada");
+    daemon.stop().await;
+}
+
+/// The forge, which carries out what others typed.
+struct Forge {
+    _connection: lapin::Connection,
+    channel: lapin::Channel,
+    queue: String,
+}
+
+impl Forge {
+    /// Makes the exchange and a queue for what comes there by this key, where they are missing.
+    async fn listen(broker: &str, exchange: &str, key: &str) -> Forge {
+        let connection =
+            lapin::Connection::connect(broker, ConnectionProperties::default()).await.expect("a broker");
+        let channel = connection.create_channel().await.expect("a channel");
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let nothing = FieldTable::default;
+        let queue = format!("{exchange}.forge");
+        channel
+            .exchange_declare(exchange.into(), ExchangeKind::Topic, durable, nothing())
+            .await
+            .expect("an exchange");
+        channel
+            .queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), nothing())
+            .await
+            .expect("a queue");
+        channel
+            .queue_bind(
+                queue.as_str().into(),
+                exchange.into(),
+                key.into(),
+                QueueBindOptions::default(),
+                nothing(),
+            )
+            .await
+            .expect("a binding");
+        Forge { _connection: connection, channel, queue }
+    }
+
+    /// The next that is typed thus; others are passed over.
+    async fn told(&self, text: &str) -> Value {
+        self.first_told(&[text]).await
+    }
+
+    async fn first_told(&self, texts: &[&str]) -> Value {
+        eventually(&format!("the forge hears one of {texts:?}"), Duration::from_secs(60), async || {
+            let queue = self.queue.as_str().into();
+            let got =
+                self.channel.basic_get(queue, BasicGetOptions { no_ack: true }).await.expect("it answers")?;
+            let told: Value = serde_json::from_slice(&got.delivery.data).expect("JSON");
+            texts.iter().any(|text| told["text"] == *text).then_some(told)
+        })
+        .await
+    }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{anyhow, bail};
 
 use crate::adapters::Entry;
-use crate::catalog::{Origin, Place, Snapshot};
+use crate::catalog::{Origin, Place, Placed, Snapshot};
 use crate::cli::table::printable;
 use crate::integration::{ProjectRef, Scope};
 use crate::provision::Provisioned;
@@ -119,12 +119,32 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
         for (key, (scope, setup)) in rows.iter().filter(|(key, _)| !named.contains(*key)) {
             let before = &setup.configuration;
             if before.active && provisioned(scope, key.1, present).is_none() {
-                let next = before.switched_off();
+                let next = if has_default(scope, key.1, wanted, present) {
+                    Configuration::following()
+                } else {
+                    before.switched_off()
+                };
                 steps.extend(integration_step(scope.clone(), setup.entry, Some(before), &next));
             }
         }
     }
     Ok(steps)
+}
+
+/// Whether files say something that holds there as long as nothing of its own is said of it.
+fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapshot) -> bool {
+    if *scope == Scope::Instance {
+        return false;
+    }
+    let place = present.place(scope).unwrap_or_else(|| Place::named(scope));
+    let groups = place.ancestors().map(|path| Scope::Group(path.to_owned()));
+    groups.chain([Scope::Instance]).any(|above| {
+        let says = |placed: &Placed| {
+            let configuration = &placed.setup.configuration;
+            placed.setup.slug() == slug && !configuration.inherits && placed.scope.key() == above.key()
+        };
+        wanted.integrations.iter().any(says) || provisioned(&above, slug, present).is_some()
+    })
 }
 
 /// The file of the daemon's own that says what is set there.

@@ -148,13 +148,30 @@ pub(super) fn silent() -> StoreError {
     StoreError::Unavailable(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs()))
 }
 
+/// What to do about what stands between us and a database that wants TLS.
+fn remedy(words: &str) -> &'static str {
+    if words.contains("UnknownIssuer") {
+        " (store.ca_file can add its authority)"
+    } else if words.contains("BadSignature") {
+        // As where an authority was made anew under the old name.
+        " (store.ca_file names another authority than the one that signed it)"
+    } else if words.contains("not valid for name") {
+        " (store.url has to name the host as its certificate does)"
+    } else if words.contains("no encryption") || words.contains("SSL off") {
+        // As of version 14, and before.
+        " (it may want TLS: sslmode=require in store.url)"
+    } else {
+        ""
+    }
+}
+
 /// By what follows: what a database complains of itself is over some time, what it complains of our statement is not.
 pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     let words = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source())
         .last()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let remedy = if words.contains("UnknownIssuer") { " (store.ca_file can add its authority)" } else { "" };
+    let remedy = remedy(&words);
     let words = format!("PostgreSQL: {}{remedy}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     let Some(code) = error.code() else {
         // No word from the server: the network, or TLS.

@@ -1,6 +1,7 @@
 //! The file: its lock, its pragmas, its schema and how that grows.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +21,8 @@ const APPLICATION_ID: i64 = 0x4642_656c;
 /// How long a statement waits for another process (a person's command beside the daemon) before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often the lock is tried, and how long it is waited for in between.
+/// How often the lock is tried, and how long it is waited for in between: a person's command that makes the key, or brings
+/// the store up to date, has it for a moment, and is no reason for a daemon not to start.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
@@ -29,17 +31,13 @@ const WAL_LIMIT: u64 = 64 << 20;
 
 /// Keeps a second daemon off the same file for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Lock(
-    #[expect(dead_code, reason = "held, not read: the system frees the lock with it")] File,
-);
+pub(super) struct Lock(File);
 
 impl Lock {
     pub(super) fn take(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
         let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
-        let file = private_file(&path).map_err(failed)?;
-        // A process that was being started when the former owner closed the file has it open too, until it is another
-        // program: a moment in which the lock is nobody's and still there.
+        let file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
@@ -54,6 +52,15 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    /// Closing the file would not do: a child of this process that is being started has it open as well until it is
+    /// another program, and the lock stays for as long as anybody has it open. Unlocked, it is unlocked for all of them.
+    fn drop(&mut self) {
+        // If it fails, closing has to do.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Makes the folder and the file where they are missing, readable to this user alone: events speak of private
 /// projects. SQLite gives `-wal` and `-shm` the file's own permissions.
 pub(super) fn create(database: &Path) -> Result<()> {
@@ -61,11 +68,15 @@ pub(super) fn create(database: &Path) -> Result<()> {
     if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
-    private_file(database).map(drop).map_err(failed)
+    // A file that is there is not even opened: closing it would end the locks that SQLite has on it in this process.
+    match private(OpenOptions::new().create_new(true)).open(database) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    }
 }
 
-fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+fn private(how: &mut OpenOptions) -> &mut OpenOptions {
+    how.read(true).write(true).mode(0o600)
 }
 
 pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
@@ -153,4 +164,46 @@ fn version(connection: &Connection, database: &Path) -> Result<i64> {
         )));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_let_go_is_free_though_a_child_has_its_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("forgebell.db");
+        let lock = Lock::take(&database).unwrap();
+        // As every child has, between its birth and its becoming another program.
+        let mut child =
+            Command::new("cat").stdin(Stdio::piped()).stdout(lock.0.try_clone().unwrap()).spawn().unwrap();
+        assert!(Lock::take(&database).is_err());
+        drop(lock);
+        let again = Lock::take(&database);
+        assert!(child.try_wait().unwrap().is_none(), "the child has it open all the while");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        drop(again.unwrap());
+    }
+
+    #[test]
+    fn who_is_refused_leaves_the_locks_of_sqlite_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("forgebell.db");
+        create(&database).unwrap();
+        let writer = connect(&database).unwrap();
+        writer.execute_batch("CREATE TABLE t (x); BEGIN EXCLUSIVE").unwrap();
+        create(&database).unwrap();
+        // SQLite asks the system, which tells only other processes.
+        let path = database.display().to_string();
+        let script =
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')";
+        let asked = Command::new("python3").args(["-c", script, &path]).output().unwrap();
+        let said = String::from_utf8_lossy(&asked.stderr);
+        assert!(said.contains("database is locked"), "another process may write meanwhile: {said}");
+        drop(writer);
+    }
 }

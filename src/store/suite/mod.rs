@@ -13,6 +13,7 @@ mod model;
 mod outbox;
 mod people;
 mod places;
+#[expect(dead_code, reason = "the integration tests, whose it is, do more with it")]
 #[path = "../../../tests/it/harness/postgres.rs"]
 pub(super) mod private_postgres;
 mod sealed;

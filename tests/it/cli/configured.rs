@@ -243,20 +243,20 @@ async fn a_dry_run_says_what_would_change_and_why_it_cannot() {
 ";
     assert!(shown.starts_with(expected), "it said:\n{shown}but should have begun with:\n{expected}");
     let rest = &shown[expected.len()..];
-    assert!(
-        rest.contains(
-            "~ slack of project 44\n    active = false\n    use_inherited_settings: true -> not set\n"
-        ),
-        "{rest}"
-    );
+    // What has a default in the files follows it, as if nothing had been said; what has none is off.
+    let follows =
+        "~ slack of group acme-web\n    active: true -> not set\n    use_inherited_settings = true\n";
+    assert!(rest.contains(follows), "{rest}");
+    assert!(rest.contains("~ hipchat of project 44\n    active: true -> false\n"), "{rest}");
+    assert!(!rest.contains("slack of project 44"), "it followed what was above it, and does: {rest}");
     assert!(!rest.contains("project 43") && !rest.contains("project 45"), "what is off is off: {rest}");
     assert!(
-        rest.ends_with("2 projects, 1 group, 8 integrations would change; nothing was changed\n"),
+        rest.ends_with("2 projects, 1 group, 6 integrations would change; nothing was changed\n"),
         "{rest}"
     );
 
     let done = desk.run(&["apply", &file, "--prune"]).await.ends_with(0).out;
-    assert!(done.ends_with("2 projects, 1 group, 8 integrations changed\n"), "{done}");
+    assert!(done.ends_with("2 projects, 1 group, 6 integrations changed\n"), "{done}");
     assert_eq!(
         desk.run(&["apply", &file, "--prune", "--dry-run"]).await.ends_with(0).out,
         "nothing would change\n"
@@ -275,6 +275,118 @@ async fn a_dry_run_says_what_would_change_and_why_it_cannot() {
     let unknown = desk.write("unknown.toml", filed.replace("45", "\"acme/nobody\""));
     let refused = desk.run(&["apply", &unknown]).await.ends_with(1).err;
     assert!(refused.contains("nobody has told the number of project acme/nobody"), "{refused}");
+}
+
+/// Two teams' settings for the same projects, all of them told at one receiver.
+impl Api {
+    async fn slack(&self, scope: &Scope, receiver: &Receiver, name: &str) {
+        let hook = receiver.slack_like(&format!("/services/T0/B0/{name}"));
+        self.put(scope, "slack", &[("webhook", &hook.url()), ("channel", &format!("#{name}"))], &[]).await;
+    }
+
+    async fn mattermost(&self, scope: &Scope, receiver: &Receiver, name: &str) {
+        let hook = receiver.slack_like(&format!("/hooks/{name}"));
+        self.put(scope, "mattermost", &[("webhook", &hook.url())], &[]).await;
+    }
+
+    /// Defaults at every height, and who goes by them, by their own, or by none.
+    async fn configure_here(&self, receiver: &Receiver) {
+        self.learn().await;
+        self.slack(&Scope::Instance, receiver, "here-all").await;
+        self.slack(&group("acme"), receiver, "here-acme").await;
+        self.put(&group("acme/web"), "slack", &[], &[]).await;
+        self.mattermost(&group("acme/web"), receiver, "here-web").await;
+        self.slack(&project(42), receiver, "here-rocket").await;
+        self.off(&project(43), "slack").await;
+    }
+
+    /// The same places, and others, told otherwise.
+    async fn configure_there(&self, receiver: &Receiver) {
+        self.learn().await;
+        self.slack(&Scope::Instance, receiver, "there-all").await;
+        self.mattermost(&Scope::Instance, receiver, "there-all").await;
+        self.slack(&group("acme"), receiver, "there-acme").await;
+        self.slack(&group("acme/web"), receiver, "there-web").await;
+        self.slack(&group("acme/web/inner"), receiver, "there-inner").await;
+        self.mattermost(&group("acme-web"), receiver, "there-lab").await;
+        self.slack(&project(42), receiver, "there-rocket").await;
+        self.slack(&project(44), receiver, "there-hut").await;
+        receiver.at("/v2/room/there/notification").answer(Answer::status(204));
+        let (server, room) = (receiver.url("/"), [("token", "a-token"), ("room", "there")]);
+        let room = [room[0], room[1], ("server", &*server)];
+        self.put(&project(45), "hipchat", &room, &[]).await;
+        self.mattermost(&project(47), receiver, "there-new").await;
+    }
+}
+
+/// Whom a daemon with what the desk has configured tells what, in a real run; as many as `explain` says.
+async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(String, String)> {
+    let explained = explained(desk, events).await;
+    let verdicts =
+        explained.as_array().expect("a list").iter().filter_map(|event| event["verdicts"].as_array());
+    let hear = verdicts.flatten().filter(|verdict| verdict["verdict"] == "would_hear");
+    let expected: usize = hear.map(|verdict| verdict["targets"].as_array().expect("a list").len()).sum();
+    let before = receiver.received().len();
+    let mut daemon = desk.serve().await;
+    for event in events {
+        desk.run(&["publish", event]).await.ends_with(0);
+    }
+    eventually("all is told", PATIENCE, async || {
+        let delivered =
+            desk.run(&["deliveries", "list", "--state", "delivered", "--limit", "500", "--json"]).await;
+        (delivered.ends_with(0).json().as_array()?.len() >= expected).then_some(())
+    })
+    .await;
+    signal(&daemon, "TERM");
+    assert_eq!(end_of(&mut daemon).await, Some(0));
+    let heard = receiver.received();
+    let mut heard: Vec<_> = heard[before..].iter().map(|told| (told.path.clone(), told.text())).collect();
+    assert_eq!(heard.len(), expected, "{explained}");
+    heard.sort();
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_the_same() {
+    const QUICK: &str = "pace.enabled = false";
+    let receiver = Receiver::start().await;
+    let (here, there, untouched) = (Desk::with("", QUICK), Desk::with("", QUICK), Desk::with("", QUICK));
+    let mut events = Vec::new();
+    for (id, path) in PROJECTS {
+        for kind in ["push.json", "merge_request_open.json"] {
+            events.push(here.write(&format!("{id}-{kind}"), of_project(kind, id, path)));
+        }
+    }
+    Api::at(&here).await.configure_here(&receiver).await;
+    for desk in [&there, &untouched] {
+        Api::at(desk).await.configure_there(&receiver).await;
+    }
+    let expected = told(&here, &receiver, &events).await;
+    let by = |heard: &[(String, String)], name: &str| {
+        heard.iter().filter(|(path, _)| path.ends_with(name)).count()
+    };
+    // 44 and 47 by acme, 45 and 46 by all, 42 by itself; 43 not at all. 42, 43 and 47 lie in acme/web.
+    assert_eq!(
+        ["here-acme", "here-all", "here-rocket", "here-web"].map(|name| by(&expected, name)),
+        [4, 4, 2, 6]
+    );
+    let others = told(&untouched, &receiver, &events).await;
+    assert!(others.iter().all(|(path, _)| path.contains("there")), "{others:?}");
+
+    let backup = here.file("backup").display().to_string();
+    here.run(&["export", "--to", &backup, "--with-secrets"]).await.ends_with(0);
+    let file = format!("{backup}/integrations.toml");
+    there.run(&["apply", &file, "--prune"]).await.ends_with(0);
+    let again = there.run(&["apply", &file, "--prune", "--dry-run"]).await.ends_with(0).out;
+    assert_eq!(again, "nothing would change\n");
+    assert_eq!(told(&there, &receiver, &events).await, expected);
+    // Without it, what nobody asked to go stays.
+    untouched.run(&["apply", &file]).await.ends_with(0);
+    let kept = told(&untouched, &receiver, &events).await;
+    assert!(
+        by(&kept, "there-hut") == 2 && by(&kept, "there-all") > 0 && by(&kept, "here-all") > 0,
+        "{kept:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -136,7 +136,8 @@ impl Home {
         let lock = self.folder.path().join("forgebell.db.lock");
         eventually("the former daemon has let go of the store", Duration::from_secs(20), async || {
             let file = std::fs::File::open(&lock).ok();
-            file.is_none_or(|file| file.try_lock().is_ok()).then_some(())
+            // Unlocked, not merely closed: a child that another test starts has it open too for a moment.
+            file.is_none_or(|file| file.try_lock().is_ok() && file.unlock().is_ok()).then_some(())
         })
         .await;
     }
@@ -145,7 +146,9 @@ impl Home {
     pub async fn ledger(&self) -> Box<dyn Store> {
         match &self.postgres {
             Some(url) => {
-                let store = Postgres::open_shared(&Secret::new(url.as_str()), None, Keyring::none()).await;
+                let ca_file = self.config().store.ca_file;
+                let url = Secret::new(url.as_str());
+                let store = Postgres::open_shared(&url, ca_file.as_deref(), Keyring::none()).await;
                 Box::new(store.expect("the database can be read beside the daemon"))
             }
             None => Box::new(

@@ -1,5 +1,6 @@
 //! Everything that stands around the daemon in a test, and misbehaves when it is told to.
 //!
+//! * [`authority`]: makes certificates that no machine trusts by itself.
 //! * [`daemon`]: the daemon itself, in this process, with a home of its own that survives it.
 //! * [`forge`]: sends events to it, over HTTP or through the shared broker.
 //! * [`postgres`]: a private PostgreSQL, a database for each who asks.
@@ -16,6 +17,7 @@
 //! The cast lives in real time, among real sockets and processes: a test that uses it can't stop the clock
 //! (`tokio::time::pause`), since every bound would then run out at once.
 
+pub mod authority;
 pub mod daemon;
 pub mod forge;
 pub mod irc;

@@ -1,9 +1,12 @@
-//! A private PostgreSQL, one for a test binary, a database for each who asks. It ends with the process that started it.
+//! A private PostgreSQL, one for a test binary, a database for each who asks; and one that speaks TLS alone. They end
+//! with the process that started them.
 //!
 //! The store's own suite takes this file in as well.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,26 +25,36 @@ pub struct Postgres {
     databases: AtomicUsize,
 }
 
-static RUNNING: LazyLock<Postgres> = LazyLock::new(Postgres::start);
+/// A certificate and its key, in PEM.
+type Identity<'a> = (&'a str, &'a str);
+
+static RUNNING: LazyLock<Postgres> = LazyLock::new(|| Postgres::start("plain", None));
 
 /// A new, empty database: its URL.
 pub fn database() -> String {
-    let server = &*RUNNING;
-    let name = format!("t{}", server.databases.fetch_add(1, Ordering::Relaxed));
-    server.run(&format!("CREATE DATABASE {name}"));
-    format!("postgres://forgebell@127.0.0.1:{}/{name}", server.port)
+    RUNNING.database()
 }
 
 impl Postgres {
-    fn start() -> Self {
+    /// One of its own that lets nobody in but over TLS, and shows this certificate. `name` is its folder's.
+    pub fn with_tls(name: &str, identity: Identity<'_>) -> Self {
+        Self::start(name, Some(identity))
+    }
+
+    /// A new, empty database: its URL.
+    pub fn database(&self) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.run(&format!("CREATE DATABASE {name}"));
+        format!("postgres://forgebell@127.0.0.1:{}/{name}", self.port)
+    }
+
+    fn start(name: &str, identity: Option<Identity<'_>>) -> Self {
         let bin = bin();
         sweep();
-        let folder = std::env::temp_dir().join(format!("forgebell-postgres-{}", std::process::id()));
+        let all = std::env::temp_dir().join(format!("forgebell-postgres-{}", std::process::id()));
+        let folder = all.join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
-        if is_root() {
-            let owned = Command::new("chown").arg(NOBODY).arg(&folder).status();
-            assert!(owned.is_ok_and(|status| status.success()), "cannot hand {} to nobody", folder.display());
-        }
+        hand_over(&folder);
         let data = folder.join("data");
         let made = as_nobody(&bin.join("initdb"))
             .args([
@@ -59,19 +72,39 @@ impl Postgres {
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a port").port();
         let server = Self { port, folder, bin, databases: AtomicUsize::new(0) };
-        server.launch(data);
+        let tls = identity.map(|identity| server.show(&data, identity)).unwrap_or_default();
+        server.launch(data, tls);
         server
     }
 
+    /// Writes down what it shows and that nobody comes in without; the settings for that.
+    fn show(&self, data: &Path, (certificate, key): Identity<'_>) -> Vec<String> {
+        let written = |name: &str, pem: &str| {
+            let path = self.folder.join(name);
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).expect("a file");
+            file.write_all(pem.as_bytes()).expect("it is written");
+            hand_over(&path);
+            path.display().to_string()
+        };
+        let settings =
+            [("ssl_cert_file", written("cert.pem", certificate)), ("ssl_key_file", written("key.pem", key))];
+        std::fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n")
+            .expect("it is written");
+        let settings = settings.iter().map(|(name, path)| format!("{name}={path}"));
+        settings.chain(["ssl=on".to_owned()]).collect()
+    }
+
     /// The thread that starts it lives as long as the process: when that ends, the system ends the server.
-    fn launch(&self, data: PathBuf) {
+    fn launch(&self, data: PathBuf, more: Vec<String>) {
         let (bin, folder, port) = (self.bin.clone(), self.folder.clone(), self.port);
         let (started, wait) = mpsc::channel::<io::Result<()>>();
         std::thread::spawn(move || {
             let log = std::fs::File::create(folder.join("log")).expect("a log");
             let mut server = as_nobody(&bin.join("postgres"));
             server.arg("-D").arg(data).arg("-k").arg(&folder).args(["-p", &port.to_string()]);
-            for setting in ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"] {
+            let settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"];
+            for setting in settings.into_iter().chain(more.iter().map(String::as_str)) {
                 server.args(["-c", setting]);
             }
             let child = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
@@ -108,6 +141,14 @@ fn bin() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let bins = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists());
     bins.max().expect("PostgreSQL is missing: install Debian's package postgresql, or run tests/run.sh")
+}
+
+/// To whom PostgreSQL runs as.
+fn hand_over(path: &Path) {
+    if is_root() {
+        let owned = Command::new("chown").arg(NOBODY).arg(path).status();
+        assert!(owned.is_ok_and(|status| status.success()), "cannot hand {} to nobody", path.display());
+    }
 }
 
 fn is_root() -> bool {

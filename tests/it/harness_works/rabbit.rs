@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::SOON;
+use crate::harness::authority::Authority;
 use crate::harness::rabbit::{self, RabbitNode, unique};
 use crate::harness::wait;
 
@@ -162,7 +163,7 @@ async fn a_paused_node_is_silent_until_it_is_resumed() {
 
 #[tokio::test]
 async fn a_node_with_tls_shows_its_certificate() {
-    let authority = TestAuthority::new();
+    let authority = Authority::new();
     let (cert, key) = authority.certify(&["localhost"]);
     let node = RabbitNode::with_tls(&cert, &key, &authority.pem).await;
     let trusting = OwnedTLSConfig { cert_chain: Some(authority.pem.clone()), identity: None };
@@ -175,26 +176,4 @@ async fn a_node_with_tls_shows_its_certificate() {
     let mistrusting = Connection::connect(&url, ConnectionProperties::default());
     assert!(timeout(SOON, mistrusting).await.expect("no hang").is_err(), "an unknown authority");
     round_trip(&node.url()).await;
-}
-
-struct TestAuthority {
-    pem: String,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl TestAuthority {
-    fn new() -> TestAuthority {
-        let mut params = rcgen::CertificateParams::default();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("a certificate").pem();
-        TestAuthority { pem, issuer: rcgen::Issuer::new(params, key) }
-    }
-
-    fn certify(&self, names: &[&str]) -> (String, String) {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let params = rcgen::CertificateParams::new(names).expect("names");
-        let key = rcgen::KeyPair::generate().expect("a key");
-        (params.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
-    }
 }

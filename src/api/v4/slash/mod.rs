@@ -251,7 +251,8 @@ async fn mute(counter: &Counter<'_>, place: &Place, typed: &Typed, until: Timest
     });
     let muting = tokio::time::timeout(PATIENCE, mute_all(counter, *project, typed, until));
     if !matches!(muting.await, Ok(Ok(()))) {
-        return "That could not be written down: the store does not answer. Type it again in a moment."
+        // What was under way when the patience ended may yet be written.
+        return "It is not known whether that was written down: the store does not answer. Type it again in a moment."
             .to_owned();
     }
     if until > counter.now {
@@ -312,7 +313,12 @@ async fn forward(counter: &Counter<'_>, place: &Place, typed: &Typed, params: &P
         Ok(()) => "The forge has it, and answers here.".to_owned(),
         Err(error) => {
             tracing::warn!(%error, "could not hand a command to the forge");
-            "The forge can't be reached at the moment; type it again later.".to_owned()
+            let said = if error.maybe_taken() {
+                "The forge takes longer than usual. If this gets there, it answers here; if nothing comes, type it again."
+            } else {
+                "The forge can't be reached at the moment; type it again later."
+            };
+            said.to_owned()
         }
     }
 }
