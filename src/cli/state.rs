@@ -17,8 +17,10 @@ use crate::store::{Config, Registry, Store};
 
 use super::complain;
 
-/// A daemon that starts has made its store by then.
-const BEING_MADE: Duration = Duration::from_secs(3);
+/// A daemon that starts has made its store by then, on a busy machine too.
+const BEING_MADE: Duration = Duration::from_secs(10);
+/// A person who waits for longer wants to know for what.
+const UNSAID: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Opens the store, which must be there, for what touches no secret.
@@ -30,9 +32,16 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 /// waited for a moment.
 pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let since = Instant::now();
+    let mut said = false;
     loop {
         match open(config).await {
-            Err(_) if since.elapsed() < BEING_MADE => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(why) if since.elapsed() < BEING_MADE => {
+                if !said && since.elapsed() > UNSAID {
+                    said = true;
+                    complain(&format!("note: waiting a moment for a daemon that is starting: {why:#}"));
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             opened => return opened,
         }
     }
