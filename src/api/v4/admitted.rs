@@ -2,34 +2,69 @@
 //!
 //! The body is read where the head has no token, since the token may be in it, or else when it is asked for.
 
+use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::request::Parts;
 use jiff::Timestamp;
 
-use super::Refusal;
 use super::credentials::{Credential, Need, known, sufficient};
 use super::params::{Params, read_body};
+use super::place::Unknown;
+use super::{Refusal, Segments};
 use crate::api::caller::{self, Peer};
 use crate::api::{FailedLogins, State};
 use crate::catalog::{Catalog as _, Who};
 use crate::store::StoreError;
-use crate::store::registry::{Access, Owner, StoredToken};
+use crate::store::registry::{Owner, StoredToken};
 
 /// Clients wait for an answer, but not for long: a store that takes longer than this to say what changed is away.
 const STORE_PATIENCE: Duration = Duration::from_secs(8);
 
+/// What a handler does. Which checks go before it follows from that, and it is said in the type of what it is handed.
+pub(super) trait Intent: Send + 'static {
+    const NEED: Need;
+    const UNKNOWN: Unknown = Unknown::IsMissing;
+    /// How it is told that there is no adapter of a slug.
+    const NO_ADAPTER: Refusal = Refusal::UnknownSlug;
+}
+
+pub(super) struct See;
+
+pub(super) struct Change;
+
+/// A change that may be the first that is heard of its place.
+pub(super) struct Set;
+
+impl Intent for See {
+    const NEED: Need = Need::See;
+}
+
+impl Intent for Change {
+    const NEED: Need = Need::Change;
+}
+
+impl Intent for Set {
+    const NEED: Need = Need::Change;
+    const UNKNOWN: Unknown = Unknown::IsNew;
+    /// To GitLab each slug that can be set has a route of its own.
+    const NO_ADAPTER: Refusal = Refusal::NoSuchRoute;
+}
+
 /// Such a request.
-pub(super) struct Admitted {
+pub(super) struct Admitted<I> {
+    pub(super) state: Arc<State>,
     pub(super) token: StoredToken,
     pub(super) head: Parts,
+    pub(super) segments: Segments,
     pub(super) now: Timestamp,
+    query: Params,
     body: Unread,
+    intent: PhantomData<I>,
 }
 
 enum Unread {
@@ -37,50 +72,57 @@ enum Unread {
     Bytes(Bytes),
 }
 
-impl Admitted {
-    /// Lets a request in, or refuses it with 401, 403 or 429.
-    pub(super) async fn admit(state: &State, request: Request, need: Need) -> Result<Self, Refusal> {
+/// Lets a request in, or refuses it with 401, 403 or 429.
+impl<I: Intent> FromRequest<Arc<State>> for Admitted<I> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, Refusal> {
         let now = (state.clock)();
-        let (head, body) = request.into_parts();
-        let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
+        let (mut head, body) = request.into_parts();
+        let query = Params::of_query(head.uri.query().unwrap_or_default())?;
         let mut body = Unread::Body(body);
-        let mut credential = Credential::of(&head.headers, &params);
+        let mut credential = Credential::of(&head.headers, &query);
         if credential.is_none() {
             let bytes = body.bytes(&head, state).await?;
+            let mut params = query.clone();
             // What can't be read holds no token that we know: that is the answer then.
             if params.add_body(&head.headers, bytes).await.is_ok() {
                 credential = Credential::of(&head.headers, &params);
             }
         }
         let token = log_in(state, &head, credential.as_ref(), now).await?;
-        sufficient(token.access.right, need)?;
-        Ok(Self { token, head, now, body })
+        sufficient(token.access.right, I::NEED)?;
+        let Ok(segments) = Segments::from_request_parts(&mut head, state).await;
+        Ok(Self { state: Arc::clone(state), token, head, segments, now, query, body, intent: PhantomData })
     }
+}
 
+impl<I> Admitted<I> {
     /// Query and body together.
-    pub(super) async fn params(&mut self, state: &State) -> Result<Params, Refusal> {
-        let mut params = Params::of_query(self.head.uri.query().unwrap_or_default())?;
-        let bytes = self.body.bytes(&self.head, state).await?;
+    pub(super) async fn params(&mut self) -> Result<Params, Refusal> {
+        let mut params = self.query.clone();
+        let bytes = self.body.bytes(&self.head, &self.state).await?;
         params.add_body(&self.head.headers, bytes).await?;
         Ok(params)
     }
 
+    pub(super) fn query(&self) -> &Params {
+        &self.query
+    }
+
     /// The body as it came.
-    pub(super) async fn body(&mut self, state: &State) -> Result<Bytes, Refusal> {
-        self.body.bytes(&self.head, state).await
+    pub(super) async fn body(&mut self) -> Result<Bytes, Refusal> {
+        self.body.bytes(&self.head, &self.state).await
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.head.headers
-    }
-
-    pub(super) fn access(&self) -> Access {
-        self.token.access
+    /// What its token may know of.
+    pub(super) fn reach(&self) -> Owner {
+        self.token.access.reach
     }
 
     /// Refuses a token that does not reach everything.
     pub(super) fn for_the_instance(&self) -> Result<(), Refusal> {
-        if self.token.access.reach == Owner::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
+        if self.reach() == Owner::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
     /// For the audit log.

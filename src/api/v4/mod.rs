@@ -1,7 +1,7 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, and what GitLab's lacks.
 //!
 //! A request is let in by its token ([`admitted`], by way of [`credentials`] and [`failed_logins`]), names a place that its
-//! token reaches ([`place`], [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
+//! token reaches ([`asked`], by way of [`place`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
 //! adapter). What then happens is the catalogue's, the store's and the pipeline's: the handlers ask, and make answers
 //! ([`object`], [`answer`]). [`refusal`] has every way to say no.
 //!
@@ -12,6 +12,7 @@ mod about;
 mod address;
 mod admitted;
 mod answer;
+mod asked;
 mod credentials;
 pub(super) mod declared;
 mod deliveries;
@@ -49,6 +50,7 @@ pub(super) use params::Params;
 pub(super) use place::may_speak_of;
 pub(super) use refusal::Refusal;
 use segments::Segments;
+use slash::Service;
 
 const PREFIX: &str = "/api/v4";
 
@@ -62,9 +64,10 @@ pub(super) fn router() -> Doors {
         let (project, group) = (format!("/projects/{{id}}/{name}"), format!("/groups/{{id}}/{name}"));
         doors = at_level(doors, &project);
         doors = at_level(doors, &group);
-        doors = doors
-            .route(&at(&format!("{project}/slack_slash_commands/trigger")), post(slash::slack))
-            .route(&at(&format!("{project}/mattermost_slash_commands/trigger")), post(slash::mattermost));
+        for (service, slug) in [(Service::Slack, "slack"), (Service::Mattermost, "mattermost")] {
+            let path = at(&format!("{project}/{slug}_slash_commands/trigger"));
+            doors = doors.route(&path, slash::door(service));
+        }
         for list in [project, group] {
             doors = with_deliveries(doors, &list);
         }

@@ -2,11 +2,6 @@
 //!
 //! What a token does not reach is answered as if it were not there.
 
-use std::convert::Infallible;
-
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-
 use super::address::Named;
 use super::refusal::Missing;
 use super::{PREFIX, Refusal};
@@ -23,17 +18,9 @@ pub(super) enum Level {
     Instance,
 }
 
-/// It follows from the path.
-impl<S: Send + Sync> FromRequestParts<S> for Level {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts.uri.path()))
-    }
-}
-
 impl Level {
-    fn of(path: &str) -> Self {
+    /// It follows from a request's path.
+    pub(super) fn of(path: &str) -> Self {
         match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
             Some("projects") => Self::Project,
             Some("groups") => Self::Group,

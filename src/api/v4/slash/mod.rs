@@ -30,7 +30,7 @@ use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
-pub(super) use route::{mattermost, slack};
+pub(super) use route::door;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const PATIENCE: Duration = Duration::from_secs(2);

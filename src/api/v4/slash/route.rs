@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::routing::{MethodRouter, post};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
@@ -19,20 +20,11 @@ use crate::catalog::Place;
 use crate::event::{Event, sample};
 use crate::store::registry::{Mute, Owner};
 
-pub(in crate::api::v4) async fn slack(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    trigger(state, Service::Slack, segments, request).await
-}
-
-pub(in crate::api::v4) async fn mattermost(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    trigger(state, Service::Mattermost, segments, request).await
+/// The door for one service's commands.
+pub(in crate::api::v4) fn door(service: Service) -> MethodRouter<Arc<State>> {
+    post(move |Extract(state): Extract<Arc<State>>, segments: Segments, request: Request| {
+        trigger(state, service, segments, request)
+    })
 }
 
 async fn trigger(
