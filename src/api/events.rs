@@ -120,7 +120,13 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
     let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
     let credential = shown.and_then(Credential::of_webhook);
     let credential = credential.or_else(|| Credential::of(&head.headers, &Params::default()));
-    let Some(credential) = credential else { return Err(ApiError::Unauthorized) };
+    let Some(credential) = credential else {
+        // Who shows none tries none.
+        if !sent.is_empty() {
+            v4::wrong_token(state, head, now)?;
+        }
+        return Err(ApiError::Unauthorized);
+    };
     let token = v4::log_in(state, head, Some(&credential), now).await?;
     v4::sufficient(token.access.right, Need::Ingest)?;
     Ok(token.access.reach)

@@ -223,8 +223,10 @@ impl House {
         let broker = Arc::new(Mutex::new(Ok(())));
         let folder = tempfile::tempdir().unwrap();
         let sqlite = sqlite(&folder);
+        let failed_logins = Arc::new(Mutex::new(FailedLogins::new(config.login_failures)));
         let state = State {
             config,
+            failed_logins,
             inbox: store.clone(),
             quarantine: store.clone(),
             ledger: store.clone(),

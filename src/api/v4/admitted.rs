@@ -3,27 +3,21 @@
 //! The body is read where the head has no token, since the token may be in it, or else when it is asked for.
 
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::request::Parts;
 use jiff::Timestamp;
 
-use super::credentials::{Credential, Need, known, sufficient};
+use super::credentials::{Credential, Need, sufficient};
+use super::log_in::log_in;
 use super::params::{Params, read_body};
 use super::place::Unknown;
 use super::{Refusal, Segments};
-use crate::api::caller::{self, Peer};
-use crate::api::{FailedLogins, State};
-use crate::catalog::{Catalog as _, Who};
-use crate::store::StoreError;
+use crate::api::State;
+use crate::catalog::Who;
 use crate::store::registry::{Owner, StoredToken};
-
-/// Clients wait for an answer, but not for long: a store that takes longer than this to say what changed is away.
-const STORE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a handler does. Which checks go before it follows from that, and it is said in the type of what it is handed.
 pub(super) trait Intent: Send + 'static {
@@ -142,40 +136,4 @@ impl Unread {
             Self::Body(_) => Err(Refusal::BrokenOff), // it was put in place above
         }
     }
-}
-
-/// The row of the token that was shown. Wrong ones are counted against the caller's address, and whoever showed too many
-/// is sent away unheard. A token that is known is heard all the same: the one who guesses may share an address with many
-/// who don't, and nobody guesses 32 random bytes.
-pub(in crate::api) async fn log_in(
-    state: &State,
-    head: &Parts,
-    credential: Option<&Credential>,
-    now: Timestamp,
-) -> Result<StoredToken, Refusal> {
-    let Some(credential) = credential else { return known(None, &|_| None, now) };
-    let caller = caller_of(state, head);
-    let find = |hash: &[u8; 32]| state.catalog.read(|snapshot| snapshot.token(hash).cloned());
-    if known(Some(credential), &find, now).is_err()
-        && let Some(wait) = logins(state, |logins| logins.wait(caller, now))
-    {
-        return Err(Refusal::TooManyTries(wait));
-    }
-    // A token that was revoked on another node a moment ago is revoked.
-    let refreshed = tokio::time::timeout(STORE_PATIENCE, state.catalog.refresh()).await;
-    refreshed.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))?;
-    known(Some(credential), &find, now).inspect_err(|_| {
-        logins(state, |logins| logins.note(caller, now));
-    })
-}
-
-fn caller_of(state: &State, head: &Parts) -> IpAddr {
-    let peer = head.extensions.get::<Peer>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| {
-        caller::address(*address, &head.headers, &state.config.trusted_proxies)
-    })
-}
-
-fn logins<T>(state: &State, look: impl FnOnce(&mut FailedLogins) -> T) -> T {
-    look(&mut state.failed_logins.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,6 +1,6 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, and what GitLab's lacks.
 //!
-//! A request is let in by its token ([`admitted`], by way of [`credentials`] and [`failed_logins`]), names a place that its
+//! A request is let in by its token ([`admitted`], by way of [`credentials`], [`log_in`] and [`failed_logins`]), names a place that its
 //! token reaches ([`asked`], by way of [`place`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
 //! adapter). What then happens is the catalogue's, the store's and the pipeline's: the handlers ask, and make answers
 //! ([`object`], [`answer`]). [`refusal`] has every way to say no.
@@ -20,6 +20,7 @@ mod explain;
 mod failed_logins;
 pub(super) mod flags;
 mod integrations;
+mod log_in;
 mod object;
 mod params;
 mod place;
@@ -42,9 +43,9 @@ use axum::routing::{get, post};
 
 use super::State;
 use crate::metrics;
-pub(super) use admitted::log_in;
 pub(super) use credentials::{Credential, Need, sufficient};
 pub use failed_logins::FailedLogins;
+pub(super) use log_in::{log_in, wrong_token};
 use params::BODY_LIMIT;
 pub(super) use params::Params;
 pub(super) use place::may_speak_of;

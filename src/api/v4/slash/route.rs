@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::answer::{test_failed, to_asker};
-use super::{Counter, Outcome, PATIENCE, Service, hear};
+use super::{Counter, Outcome, PATIENCE, Service, hear, proved};
 use crate::api::State;
+use crate::api::v4::log_in::wrong_token;
 use crate::api::v4::params::{Params, read_body};
 use crate::api::v4::place::{Level, Unknown, find};
+use crate::api::v4::refusal::Missing;
 use crate::api::v4::rehearse::{Subject, rehearsed, subject};
 use crate::api::v4::{Refusal, Segments, answer};
 use crate::catalog::Place;
@@ -42,9 +44,13 @@ async fn trigger(
     let place = state.catalog.read(|snapshot| {
         find(snapshot, Level::Project, segments.id(), Owner::Instance, Unknown::IsMissing).ok()
     });
+    let Some(place) = proved(&state.catalog, service, place, &params)? else {
+        wrong_token(&state, &head, now)?;
+        return Err(Refusal::NotFound(Missing::Integration));
+    };
     let counter =
         Counter { catalog: &state.catalog, ledger: &*state.ledger, commands: state.commands.as_ref(), now };
-    let said = match hear(&counter, service, place, &params).await? {
+    let said = match hear(&counter, service, place, &params).await {
         Outcome::Say(said) => said,
         Outcome::Test { place, channel_names } => {
             to_asker(&test(&state, service, &place, channel_names, now).await)
