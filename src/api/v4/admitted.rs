@@ -56,7 +56,8 @@ pub(super) struct Admitted<I> {
     pub(super) head: Parts,
     pub(super) segments: Segments,
     pub(super) now: Timestamp,
-    query: Params,
+    /// Whether it can be read is told to those who are let in, and where its parameters matter.
+    query: Result<Params, Refusal>,
     body: Unread,
     intent: PhantomData<I>,
 }
@@ -73,13 +74,13 @@ impl<I: Intent> FromRequest<Arc<State>> for Admitted<I> {
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, Refusal> {
         let now = (state.clock)();
         let (mut head, body) = request.into_parts();
-        let query = Params::of_query(head.uri.query().unwrap_or_default())?;
+        let query = Params::of_query(head.uri.query().unwrap_or_default());
+        // What can't be read holds no token that we know: that is the answer then.
+        let mut params = query.clone().unwrap_or_default();
         let mut body = Unread::Body(body);
-        let mut credential = Credential::of(&head.headers, &query);
+        let mut credential = Credential::of(&head.headers, &params);
         if credential.is_none() {
             let bytes = body.bytes(&head, state).await?;
-            let mut params = query.clone();
-            // What can't be read holds no token that we know: that is the answer then.
             if params.add_body(&head.headers, bytes).await.is_ok() {
                 credential = Credential::of(&head.headers, &params);
             }
@@ -94,14 +95,14 @@ impl<I: Intent> FromRequest<Arc<State>> for Admitted<I> {
 impl<I> Admitted<I> {
     /// Query and body together.
     pub(super) async fn params(&mut self) -> Result<Params, Refusal> {
-        let mut params = self.query.clone();
+        let mut params = self.query.clone()?;
         let bytes = self.body.bytes(&self.head, &self.state).await?;
         params.add_body(&self.head.headers, bytes).await?;
         Ok(params)
     }
 
-    pub(super) fn query(&self) -> &Params {
-        &self.query
+    pub(super) fn query(&self) -> Result<&Params, Refusal> {
+        self.query.as_ref().map_err(Clone::clone)
     }
 
     /// The body as it came.

@@ -25,7 +25,7 @@ use crate::settings::Secrets;
 const MOST_TARGETS: usize = 10;
 
 pub(super) async fn test(mut asked: OfIntegration<Change>) -> Result<Response, Refusal> {
-    let trigger = trigger(asked.admitted.query(), asked.entry)?;
+    let trigger = trigger(asked.admitted.query()?, asked.entry)?;
     let body = asked.admitted.body().await?;
     let OfIntegration { admitted, place, entry } = asked;
     let (state, now) = (&admitted.state, admitted.now);
