@@ -58,6 +58,10 @@ impl Api {
     }
 
     async fn open_with(config: Config) -> Self {
+        Self::open_over(config, wire::Config::default()).await
+    }
+
+    async fn open_over(config: Config, wire: wire::Config) -> Self {
         // Somebody else in this process may have been first; any provider will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -73,6 +77,7 @@ impl Api {
             config,
             clock: Arc::new(clock),
             failed_logins,
+            catalog: Arc::new(super::catalog(store.clone(), wire).await),
             ..state(store.clone(), service.clone()).await
         };
         let catalog = state.catalog.clone();
