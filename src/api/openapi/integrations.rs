@@ -79,7 +79,8 @@ pub(super) fn paths() -> Vec<(String, Path)> {
             paths.extend(deliveries(&level));
         }
     }
-    paths.extend(LEVELS.iter().flat_map(|level| level.former.map(|prefix| former(level, prefix))).flatten());
+    paths
+        .extend(LEVELS.iter().filter_map(|level| level.former.map(|prefix| former(level, prefix))).flatten());
     paths.extend(commands());
     paths
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Refusal;
 use super::admitted::{Admitted, See};
 use super::answer;
-use super::place::may_speak_of;
+use super::place::believed;
 use super::refusal::Missing;
 use crate::api::State;
 use crate::event::{Event, EventId};
@@ -24,14 +24,12 @@ pub(super) async fn explain(mut admitted: Admitted<See>) -> Result<Response, Ref
     Ok(answer::json(StatusCode::OK, &explanation(&event, &verdicts)))
 }
 
-/// The event in a body, of a project or group that the token reaches.
+/// The event in a body, of a project or group that the token reaches, as far as it is believed.
 pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
     let event = decode(body, now)?;
-    if !state.catalog.read(|snapshot| may_speak_of(snapshot, reach, &event)) {
-        let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
-        return Err(Refusal::NotFound(missing));
-    }
-    Ok(event)
+    let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
+    let event = state.catalog.read(|snapshot| believed(snapshot, reach, event));
+    event.ok_or(Refusal::NotFound(missing))
 }
 
 fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {

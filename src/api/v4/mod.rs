@@ -48,7 +48,7 @@ pub use failed_logins::FailedLogins;
 pub(super) use log_in::{log_in, wrong_token};
 use params::BODY_LIMIT;
 pub(super) use params::Params;
-pub(super) use place::may_speak_of;
+pub(super) use place::believed;
 pub(super) use refusal::Refusal;
 use segments::Segments;
 use slash::Service;

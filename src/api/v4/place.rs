@@ -102,25 +102,36 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
     }
 }
 
-/// Whether a token of this reach may say something of an event's project or group. What an event says of itself is only
-/// believed of those who reach everything: anybody could write a path into it, and rules go by that. So its path must be
-/// the one that is known for its number.
-pub(in crate::api) fn may_speak_of(snapshot: &Snapshot, reach: Owner, event: &Event) -> bool {
+/// An event, as far as one is believed who shows a token of this reach; `None` where not at all.
+///
+/// What an event says of itself is only believed of those who reach everything: anybody could write a path into it, and
+/// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
+/// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
+/// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
+/// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
+/// code to be read with the forge's.
+pub(in crate::api) fn believed(snapshot: &Snapshot, reach: Owner, event: Event) -> Option<Event> {
+    if reach == Owner::Instance {
+        return Some(event);
+    }
     let directory = snapshot.directory();
-    let place = match (&event.group, &event.project) {
-        _ if reach == Owner::Instance => return true,
-        (Some(group), _) => directory.group_by_path(&group.path).map(|group| {
-            Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
-        }),
-        (None, Some(project)) => {
-            let same = |path: &str| path.eq_ignore_ascii_case(&project.path_with_namespace);
-            let known = directory.project(project.id);
-            let known = known.filter(|known| known.path.as_deref().is_some_and(same));
-            known.map(|known| Place::Project(ProjectName { id: Some(known.id), path: known.path.clone() }))
-        }
-        (None, None) => None,
-    };
-    place.is_some_and(|place| reaches(directory, reach, &place))
+    let reached = |place: &Place| reaches(directory, reach, place);
+    if let Some(group) = &event.group {
+        let known = directory.group_by_path(&group.path)?;
+        let path = known.path.clone().unwrap_or_default();
+        return reached(&Place::Group(GroupName { key: Some(known.key), path })).then_some(event);
+    }
+    let project = event.project.as_ref()?;
+    let path = &project.path_with_namespace;
+    if let Some(known) = directory.project(project.id) {
+        let is_known_so = known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path));
+        let place = Place::Project(ProjectName { id: Some(known.id), path: known.path.clone() });
+        return (is_known_so && reached(&place)).then_some(event);
+    }
+    let is_new = directory.project_by_path(path).is_none();
+    let can_be = matches!(Named::project(path), Some(Named::Path(_)));
+    let place = Place::Project(ProjectName { id: None, path: Some(path.clone()) });
+    (is_new && can_be && reached(&place)).then(|| event.without_project_number())?
 }
 
 #[cfg(test)]
@@ -217,17 +228,18 @@ mod tests {
         assert_eq!(found(Level::Group, "acme", Owner::Group(GroupKey(2)), Unknown::IsMissing), Err(NO_GROUP));
     }
 
+    fn push(id: i64, path: &str) -> Event {
+        let raw = String::from_utf8(sample(Trigger::Push).raw.to_vec()).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        json["project"]["id"] = id.into();
+        json["project_id"] = id.into();
+        json["project"]["path_with_namespace"] = path.into();
+        Event::decode(EventId::new("e").unwrap(), NOW, json.to_string().into()).unwrap()
+    }
+
     #[test]
     fn an_event_is_not_believed_what_it_says_of_its_path() {
-        let push = |id: i64, path: &str| {
-            let raw = String::from_utf8(sample(Trigger::Push).raw.to_vec()).unwrap();
-            let mut json: serde_json::Value = serde_json::from_str(&raw).unwrap();
-            json["project"]["id"] = id.into();
-            json["project_id"] = id.into();
-            json["project"]["path_with_namespace"] = path.into();
-            Event::decode(EventId::new("e").unwrap(), NOW, json.to_string().into()).unwrap()
-        };
-        let may = |reach, event: Event| may_speak_of(&snapshot(), reach, &event);
+        let may = |reach, event: Event| believed(&snapshot(), reach, event).is_some();
         assert!(may(Owner::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
         assert!(may(Owner::Instance, push(99, "new/thing")));
@@ -238,10 +250,34 @@ mod tests {
             (Owner::Project(99), 99, "acme/rocket"),
             (ACME, 44, "other/thing"),
             (ACME, 44, "acme/thing"),
-            (ACME, 99, "acme/new"),
+            (ACME, 99, "acme/rocket"),
+            (ACME, 42, "acme/new"),
+            (ACME, 99, "acmex/new"),
+            (ACME, 99, "acme"),
+            (ACME, 99, "acme/../other/new"),
+            (ACME, 99, "acme//new"),
+            (ACME, 99, "other/acme/new"),
+            (ACME, 99, ""),
+            (Owner::Group(GroupKey(2)), 99, "acme/new"),
+            (Owner::Group(GroupKey(9)), 99, "acme/new"),
         ] {
             assert!(!may(reach, push(id, path)), "{reach:?} {id} {path}");
         }
+    }
+
+    #[test]
+    fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
+        let told = |path: &str| {
+            let event = believed(&snapshot(), ACME, push(99, path)).expect("it is believed");
+            let project = event.project.expect("it is of a project");
+            assert!(!String::from_utf8_lossy(&event.raw).contains("99"), "{path}");
+            (project.id, project.path_with_namespace)
+        };
+        for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
+            assert_eq!(told(path), (0, path.to_owned()));
+        }
+        let known = believed(&snapshot(), ACME, push(42, "acme/rocket")).expect("it is believed");
+        assert_eq!(known.project.map(|project| project.id), Some(42));
     }
 
     #[test]
