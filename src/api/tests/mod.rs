@@ -34,7 +34,7 @@ use crate::store::{
 
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::wire::{self, SendError, Transport};
+use crate::wire::{Config as WireConfig, SendError, Transport};
 
 const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 const TOKEN: &str = "t0ken-of-the-forge";
@@ -165,7 +165,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         broker: Arc::new(|| Ok(())),
         clock: Arc::new(|| NOW),
         metrics: metrics::install(),
-        catalog: Arc::new(catalog(store.clone(), wire::Config::default()).await),
+        catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store,
         switches: Switches::default(),
         stage: Stage { transport, pace: Arc::default(), installation: Arc::default() },
@@ -177,7 +177,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
 }
 
 /// What is configured, where addresses are judged by this configuration of the wire.
-async fn catalog(store: Arc<Sqlite>, wire: wire::Config) -> Live {
+async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> Live {
     Live::open(store).await.unwrap().blocking(Arc::new(move |url| wire.blocks(url)))
 }
 

@@ -343,7 +343,7 @@ async fn addresses_that_are_never_called_are_warned_of_wherever_they_were_set() 
         "webhook: is blocked: Requests to localhost are not allowed; `wire.allow_networks` can permit it";
     let guarded = desk.run(&["-o", "wire.allow_networks=", "check"]).await.ends_with(0).out;
     assert!(
-        guarded.contains(&format!("integrations.toml:4: mattermost of acme/rocket: {problem}")),
+        guarded.contains(&format!("integrations.toml:4: mattermost of project acme/rocket: {problem}")),
         "{guarded}"
     );
     let stored =

@@ -93,9 +93,9 @@ async fn an_address_that_would_never_be_called_is_refused_where_it_is_set() {
 
 #[tokio::test]
 async fn what_the_operator_permits_can_be_set() {
-    let wire = wire::Config {
+    let wire = WireConfig {
         allow_networks: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.0/8".parse().unwrap()],
-        ..wire::Config::default()
+        ..WireConfig::default()
     };
     let api = Api::open_over(config(), wire).await;
     let admin = api.admin().await;

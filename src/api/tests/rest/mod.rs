@@ -58,10 +58,10 @@ impl Api {
     }
 
     async fn open_with(config: Config) -> Self {
-        Self::open_over(config, wire::Config::default()).await
+        Self::open_over(config, WireConfig::default()).await
     }
 
-    async fn open_over(config: Config, wire: wire::Config) -> Self {
+    async fn open_over(config: Config, wire: WireConfig) -> Self {
         // Somebody else in this process may have been first; any provider will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
