@@ -54,8 +54,8 @@ pub(super) async fn receive(
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
-            let event = state.catalog.read(|snapshot| v4::believed(snapshot, reach, event));
-            accept(&state, &event.ok_or(ApiError::NotReached)?, now).await
+            let event = v4::believed(&state.catalog, reach, event).ok_or(ApiError::NotReached)?;
+            accept(&state, &event, now).await
         }
         Err(why) => quarantine(&state, id, body, why, now).await,
     }

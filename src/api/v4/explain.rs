@@ -28,8 +28,7 @@ pub(super) async fn explain(mut admitted: Admitted<See>) -> Result<Response, Ref
 pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
     let event = decode(body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
-    let event = state.catalog.read(|snapshot| believed(snapshot, reach, event));
-    event.ok_or(Refusal::NotFound(missing))
+    believed(&state.catalog, reach, event).ok_or(Refusal::NotFound(missing))
 }
 
 fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {

@@ -5,8 +5,8 @@
 use super::address::Named;
 use super::refusal::Missing;
 use super::{PREFIX, Refusal};
-use crate::catalog::{Directory, GroupName, Place, ProjectName, Snapshot};
-use crate::event::Event;
+use crate::catalog::{Directory, GroupName, Live, Place, ProjectName, Snapshot};
+use crate::event::{Event, Project};
 use crate::integration::{ProjectRef, Scope};
 use crate::store::registry::Owner;
 
@@ -109,29 +109,57 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
 /// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
 /// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
 /// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
-/// code to be read with the forge's.
-pub(in crate::api) fn believed(snapshot: &Snapshot, reach: Owner, event: Event) -> Option<Event> {
-    if reach == Owner::Instance {
-        return Some(event);
+/// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
+pub(in crate::api) fn believed(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
+    match catalog.read(|snapshot| belief(snapshot, reach, &event)) {
+        Belief::Whole => Some(event),
+        Belief::ButTheNumber => event.without_project_number(),
+        Belief::None => None,
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belief {
+    Whole,
+    ButTheNumber,
+    None,
+}
+
+fn belief(snapshot: &Snapshot, reach: Owner, event: &Event) -> Belief {
     let directory = snapshot.directory();
-    let reached = |place: &Place| reaches(directory, reach, place);
-    if let Some(group) = &event.group {
-        let known = directory.group_by_path(&group.path)?;
-        let path = known.path.clone().unwrap_or_default();
-        return reached(&Place::Group(GroupName { key: Some(known.key), path })).then_some(event);
+    match (&event.group, &event.project) {
+        _ if reach == Owner::Instance => Belief::Whole,
+        (Some(group), project) => {
+            let known = directory.group_by_path(&group.path).map(|group| {
+                Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
+            });
+            let of_project = project.as_ref().map(|project| belief_in_project(directory, reach, project));
+            match of_project {
+                _ if !known.is_some_and(|place| reaches(directory, reach, &place)) => Belief::None,
+                None | Some(Belief::Whole) => Belief::Whole,
+                // It is the group that hears of it: of the project, words are all that matters.
+                Some(Belief::ButTheNumber | Belief::None) => Belief::ButTheNumber,
+            }
+        }
+        (None, Some(project)) => belief_in_project(directory, reach, project),
+        (None, None) => Belief::None,
     }
-    let project = event.project.as_ref()?;
+}
+
+fn belief_in_project(directory: &Directory, reach: Owner, project: &Project) -> Belief {
     let path = &project.path_with_namespace;
-    if let Some(known) = directory.project(project.id) {
-        let is_known_so = known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path));
-        let place = Place::Project(ProjectName { id: Some(known.id), path: known.path.clone() });
-        return (is_known_so && reached(&place)).then_some(event);
-    }
-    let is_new = directory.project_by_path(path).is_none();
-    let can_be = matches!(Named::project(path), Some(Named::Path(_)));
-    let place = Place::Project(ProjectName { id: None, path: Some(path.clone()) });
-    (is_new && can_be && reached(&place)).then(|| event.without_project_number())?
+    let (name, belief) = match directory.project(project.id) {
+        Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
+            (ProjectName { id: Some(known.id), path: known.path.clone() }, Belief::Whole)
+        }
+        None if directory.project_by_path(path).is_none()
+            && matches!(Named::project(path), Some(Named::Path(_))) =>
+        {
+            (ProjectName { id: None, path: Some(path.clone()) }, Belief::ButTheNumber)
+        }
+        _ => return Belief::None,
+    };
+    if reaches(directory, reach, &Place::Project(name)) { belief } else { Belief::None }
 }
 
 #[cfg(test)]
@@ -239,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_event_is_not_believed_what_it_says_of_its_path() {
-        let may = |reach, event: Event| believed(&snapshot(), reach, event).is_some();
+        let may = |reach, event: Event| belief(&snapshot(), reach, &event) != Belief::None;
         assert!(may(Owner::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
         assert!(may(Owner::Instance, push(99, "new/thing")));
@@ -267,17 +295,34 @@ mod tests {
 
     #[test]
     fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
-        let told = |path: &str| {
-            let event = believed(&snapshot(), ACME, push(99, path)).expect("it is believed");
-            let project = event.project.expect("it is of a project");
-            assert!(!String::from_utf8_lossy(&event.raw).contains("99"), "{path}");
-            (project.id, project.path_with_namespace)
-        };
+        let told = |id, path| belief(&snapshot(), ACME, &push(id, path));
         for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
-            assert_eq!(told(path), (0, path.to_owned()));
+            assert_eq!(told(99, path), Belief::ButTheNumber, "{path}");
         }
-        let known = believed(&snapshot(), ACME, push(42, "acme/rocket")).expect("it is believed");
-        assert_eq!(known.project.map(|project| project.id), Some(42));
+        assert_eq!(told(42, "Acme/Rocket"), Belief::Whole, "this one is known to be the group's");
+    }
+
+    #[test]
+    fn a_mention_of_the_group_gives_no_number_to_the_project_that_it_was_in() {
+        let told = |reach, id, path: &str| {
+            let raw = serde_json::to_vec(&serde_json::json!({
+                "object_kind": "group_mention",
+                "mentioned": { "object_kind": "group", "name": "acme", "url": "https://forge.example/groups/acme" },
+                "project": { "id": id, "path_with_namespace": path },
+                "object_attributes": { "object_kind": "issue", "iid": 1, "url": "https://forge.example/x" },
+            }));
+            let event = Event::decode(EventId::new("e").unwrap(), NOW, raw.unwrap().into()).unwrap();
+            assert!(event.group.is_some());
+            belief(&snapshot(), reach, &event)
+        };
+        assert_eq!(told(ACME, 42, "acme/rocket"), Belief::Whole);
+        // With a number, the event would have it that this project lies there.
+        for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
+            assert_eq!(told(ACME, id, path), Belief::ButTheNumber, "{id} {path}");
+        }
+        assert_eq!(told(Owner::Project(42), 42, "acme/rocket"), Belief::None);
+        assert_eq!(told(Owner::Group(GroupKey(3)), 44, "other/thing"), Belief::None);
+        assert_eq!(told(Owner::Instance, 99, "acme/new"), Belief::Whole);
     }
 
     #[test]
