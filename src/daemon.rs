@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::api::{self, FailedLogins};
-use crate::catalog::{Catalog, Live, Snapshot};
+use crate::catalog::{Blocks, Catalog, Live, Snapshot};
 use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{Amqp, BrokerState};
@@ -82,7 +82,7 @@ pub async fn run(
     let (store, news) = open_store(&config, &node).await.context("cannot open the store")?;
     store.recover(&node, clock.now()).await.context("cannot take over the store")?;
 
-    let catalog = open_catalog(&config.provision, &store, clock.now()).await?;
+    let catalog = open_catalog(&config, &store, clock.now()).await?;
     let changes = catalog.watch();
     let switches = Switches::default();
     take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
@@ -295,14 +295,13 @@ async fn refresh(catalog: &Live) {
 }
 
 /// The catalogue: what the store knows and what the files say.
-async fn open_catalog(
-    config: &provision::Config,
-    store: &Arc<dyn Store>,
-    now: Timestamp,
-) -> anyhow::Result<Arc<Live>> {
-    let provisioned = provisioned(config)?;
+async fn open_catalog(config: &Config, store: &Arc<dyn Store>, now: Timestamp) -> anyhow::Result<Arc<Live>> {
+    let wire = config.wire.clone();
+    let blocks: Arc<Blocks<'static>> = Arc::new(move |url| wire.blocks(url));
+    let provisioned = provisioned(&config.provision, &*blocks)?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
     let catalog = Live::open(registry).await.context("cannot read the integrations in the store")?;
+    let catalog = catalog.blocking(blocks);
     let Provisioned { integrations, facts, numbers, groups, .. } = provisioned;
     catalog.take_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
     catalog.note_groups(groups, now).await.context("cannot note the files' groups")?;
@@ -310,8 +309,8 @@ async fn open_catalog(
 }
 
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.
-fn provisioned(config: &provision::Config) -> anyhow::Result<Provisioned> {
-    match provision::load(config) {
+fn provisioned(config: &provision::Config, blocks: &Blocks<'_>) -> anyhow::Result<Provisioned> {
+    match provision::load(config, blocks) {
         Ok(provisioned) => {
             for warning in &provisioned.warnings {
                 warn!("{warning}");
@@ -478,7 +477,7 @@ impl Keeper {
 
     /// A broken file keeps the old state and says so.
     async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
-        let loaded = provision::load(&self.config).inspect_err(|problems| {
+        let loaded = provision::load(&self.config, self.catalog.blocks()).inspect_err(|problems| {
             for problem in problems {
                 error!("{problem}");
             }

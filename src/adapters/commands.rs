@@ -3,12 +3,37 @@
 
 use std::time::Duration;
 
-use super::{About, ChannelSettings, Offers};
-use crate::call::Failure;
-use crate::event::Triggers;
+use super::{About, Adapter, ChannelSettings, Notification, Offers};
+use crate::call::{Bucket, Call, Failure};
+use crate::event::{Event, Triggers};
 use crate::integration::Family;
+use crate::settings::Settings;
 
-/// Such an adapter.
+/// Such an adapter: what it is called and what is set of it.
+pub trait Listener: 'static {
+    const ABOUT: About;
+    type Settings: Settings;
+}
+
+/// It tells nobody of anything, so nothing is ever sent.
+impl<L: Listener> Adapter for L {
+    const ABOUT: About = L::ABOUT;
+    type Settings = L::Settings;
+
+    fn targets(_: &L::Settings, _: &Event, _: &[String]) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn buckets(_: &L::Settings, _: &str) -> Vec<Bucket> {
+        Vec::new()
+    }
+
+    fn call(_: &L::Settings, _: &Notification<'_>) -> Result<Call, Failure> {
+        Err(Failure::Rejected("it hears commands, and tells nobody of events".to_owned()))
+    }
+}
+
+/// What is the same of all of them.
 pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
     About {
         slug,
@@ -28,9 +53,4 @@ pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'st
         concurrency: 1,
         limits: "Who typed a command waits 3 s for the answer.",
     }
-}
-
-/// Why nothing is ever sent.
-pub(super) fn tells_nobody() -> Failure {
-    Failure::Rejected("it hears commands, and tells nobody of events".to_owned())
 }

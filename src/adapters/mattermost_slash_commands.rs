@@ -1,9 +1,8 @@
 //! Mattermost slash commands: what people type in a Mattermost channel
 //! (<https://developers.mattermost.com/integrate/slash-commands/custom/>).
 
-use super::{About, Adapter, Notification, commands};
-use crate::call::{Bucket, Call, Failure};
-use crate::event::Event;
+use super::About;
+use super::commands::{self, Listener};
 use crate::settings::Secret;
 
 crate::settings! {
@@ -20,23 +19,11 @@ crate::settings! {
 /// The adapter.
 pub struct MattermostSlashCommands;
 
-impl Adapter for MattermostSlashCommands {
+impl Listener for MattermostSlashCommands {
     const ABOUT: About = commands::about(
         "mattermost-slash-commands",
         "Mattermost slash commands",
         "Answers commands from Mattermost: what is sent where, what failed, mute and unmute.",
     );
     type Settings = Settings;
-
-    fn targets(_: &Settings, _: &Event, _: &[String]) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn buckets(_: &Settings, _: &str) -> Vec<Bucket> {
-        Vec::new()
-    }
-
-    fn call(_: &Settings, _: &Notification<'_>) -> Result<Call, Failure> {
-        Err(commands::tells_nobody())
-    }
 }

@@ -1,9 +1,8 @@
 //! Slack slash commands: what people type in a Slack channel
 //! (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
 
-use super::{About, Adapter, Notification, commands};
-use crate::call::{Bucket, Call, Failure};
-use crate::event::Event;
+use super::About;
+use super::commands::{self, Listener};
 use crate::settings::Secret;
 
 crate::settings! {
@@ -18,23 +17,11 @@ crate::settings! {
 /// The adapter.
 pub struct SlackSlashCommands;
 
-impl Adapter for SlackSlashCommands {
+impl Listener for SlackSlashCommands {
     const ABOUT: About = commands::about(
         "slack-slash-commands",
         "Slack slash commands",
         "Answers commands from Slack: what is sent where, what failed, mute and unmute.",
     );
     type Settings = Settings;
-
-    fn targets(_: &Settings, _: &Event, _: &[String]) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn buckets(_: &Settings, _: &str) -> Vec<Bucket> {
-        Vec::new()
-    }
-
-    fn call(_: &Settings, _: &Notification<'_>) -> Result<Call, Failure> {
-        Err(commands::tells_nobody())
-    }
 }

@@ -20,7 +20,9 @@ pub(super) enum ApiError {
     NoSuchMethod,
     #[error("the header X-Gitlab-Token is missing or wrong")]
     Unauthorized,
-    #[error("this token does not reach the event's project or group, or that is not known by this path")]
+    #[error(
+        "this token does not reach the event's project or group, or that is not known by this path: a token of the instance can tell it, by an event or by PUT /api/v4/projects/:id"
+    )]
     NotReached,
     /// A token of the API does not do.
     #[error("the token is refused")]

@@ -6,7 +6,8 @@
 //! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
 //! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
 //! Beside the door's own token, those of the API open it that may hand in events (`forgebell token create`), for what they
-//! reach.
+//! reach. Of a project that is not known yet, a group's token is believed the path, if that lies in the group, and not the
+//! number: the project hears the group's defaults, and is known once somebody tells who reaches everything.
 //!
 //! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the mistake is ours.
@@ -52,10 +53,10 @@ pub(super) async fn receive(
     let id = sent_id(headers, &body);
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
-        Ok(event) if state.catalog.read(|snapshot| v4::may_speak_of(snapshot, reach, &event)) => {
+        Ok(event) => {
+            let event = v4::believed(&state.catalog, reach, event).ok_or(ApiError::NotReached)?;
             accept(&state, &event, now).await
         }
-        Ok(_) => Err(ApiError::NotReached),
         Err(why) => quarantine(&state, id, body, why, now).await,
     }
 }
@@ -120,7 +121,13 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
     let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
     let credential = shown.and_then(Credential::of_webhook);
     let credential = credential.or_else(|| Credential::of(&head.headers, &Params::default()));
-    let Some(credential) = credential else { return Err(ApiError::Unauthorized) };
+    let Some(credential) = credential else {
+        // Who shows none tries none.
+        if !sent.is_empty() {
+            v4::wrong_token(state, head, now)?;
+        }
+        return Err(ApiError::Unauthorized);
+    };
     let token = v4::log_in(state, head, Some(&credential), now).await?;
     v4::sufficient(token.access.right, Need::Ingest)?;
     Ok(token.access.reach)

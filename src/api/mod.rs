@@ -59,7 +59,7 @@ pub struct Config {
     /// Reverse proxies whose word on who is calling counts.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
-    /// Wrong tokens that an address may show at once; after those, one every few seconds.
+    /// Wrong tokens that an address may show at once, at all doors together; after those, one every few seconds.
     pub login_failures: u32,
 }
 

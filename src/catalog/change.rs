@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::Standing;
-use super::{Terms, is_secret, sort_secrets};
+use super::{Blocks, Terms, blocked, is_secret, sort_secrets};
 use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind, Properties, Secret, Value};
 use crate::store::registry::Configuration;
@@ -30,7 +30,12 @@ pub enum Wrong {
 ///
 /// # Errors
 /// Everything that is wrong with what would come of it.
-pub fn put(entry: &'static Entry, standing: Standing<'_>, request: &Request) -> Result<Configuration, Wrong> {
+pub fn put(
+    entry: &'static Entry,
+    standing: Standing<'_>,
+    request: &Request,
+    blocks: &Blocks<'_>,
+) -> Result<Configuration, Wrong> {
     let follows = standing.effective().is_some() && standing.is_inherited()
         || standing.own.is_some_and(|own| own.configuration.inherits);
     match request.use_inherited_settings {
@@ -41,7 +46,9 @@ pub fn put(entry: &'static Entry, standing: Standing<'_>, request: &Request) -> 
             let own = standing.own.filter(|own| !own.configuration.inherits);
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
             let next = merged(entry, &present, request);
-            Terms::read(entry, &next).map(|_| next).map_err(Wrong::Invalid)
+            let mut errors = Terms::read(entry, &next).err().unwrap_or_default();
+            errors.extend(blocked(entry, &next, blocks));
+            if errors.is_empty() { Ok(next) } else { Err(Wrong::Invalid(errors)) }
         }
     }
 }

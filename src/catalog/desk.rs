@@ -62,7 +62,7 @@ impl Live {
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), Refusal> {
         self.change(change, "integration.update", |standing| {
-            change::put(change.entry, standing, request).map_err(Refusal::Wrong)
+            change::put(change.entry, standing, request, self.blocks()).map_err(Refusal::Wrong)
         })
         .await
     }

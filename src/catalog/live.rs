@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-use super::{Catalog, Origin, Placed, Snapshot};
+use super::{Blocks, Catalog, Origin, Placed, Snapshot, nothing_blocked};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, ProjectRef};
 use crate::store::Result;
@@ -27,6 +27,8 @@ pub struct Live {
     asked: AtomicU64,
     /// Counts what could make a difference to what waits: integrations that changed.
     settings: watch::Sender<u64>,
+    /// What speaks against an address that somebody wants to set.
+    blocks: Arc<Blocks<'static>>,
 }
 
 impl Live {
@@ -41,9 +43,21 @@ impl Live {
             served: Mutex::new((0, Ok(()))),
             asked: AtomicU64::new(0),
             settings: watch::Sender::new(0),
+            blocks: Arc::new(nothing_blocked),
         };
         live.refresh().await?;
         Ok(live)
+    }
+
+    /// The same, and addresses that are never called can't be set.
+    #[must_use]
+    pub fn blocking(self, blocks: Arc<Blocks<'static>>) -> Self {
+        Self { blocks, ..self }
+    }
+
+    /// What speaks against an address that somebody wants to set.
+    pub fn blocks(&self) -> &Blocks<'static> {
+        &*self.blocks
     }
 
     /// Looks at it as it is at this moment. Others wait meanwhile: look, and leave.

@@ -5,10 +5,12 @@
 //! all with the [`Directory`] of projects and groups, and answers who is concerned by an event. What has no setup of its
 //! own, or one that inherits, follows the nearest default: of the groups it lies in, then of the instance
 //! ([`Standing`]). [`Live`] keeps a snapshot fresh from the store and the files, and is what the pipeline reads
-//! ([`Catalog`]). [`change`] makes a new configuration out of an old one and a request: pure; `desk` carries it out.
+//! ([`Catalog`]). [`change`] makes a new configuration out of an old one and a request, and
+//! `blocked` knows what of it would never be called: pure; `desk` carries it out.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
+mod blocked;
 mod change;
 mod desk;
 mod directory;
@@ -30,6 +32,7 @@ use crate::event::Event;
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
 use crate::store::registry::Mute;
 
+pub use blocked::{Blocks, blocked, nothing_blocked};
 pub use change::{Request, Wrong};
 pub use desk::{Change, Refusal, Who};
 pub use directory::{Directory, GroupName, Place, ProjectName};

@@ -105,7 +105,7 @@ fn triggers(given: &Configuration) -> Triggers {
 }
 
 /// The adapter's own settings, secrets among them.
-fn own_settings(entry: &Entry, given: &Configuration) -> Properties {
+pub(super) fn own_settings(entry: &Entry, given: &Configuration) -> Properties {
     let value = |name: &str| {
         let secret = given.secrets.get(name).map(|secret| Value::Text(secret.expose().to_owned()));
         secret.or_else(|| given.properties.get(name).cloned())

@@ -14,6 +14,7 @@ use super::{complain, say, state};
 use crate::catalog::{Change, Live, Place, Who};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
+use crate::wire;
 use plan::{Deed, Step, plan};
 
 #[derive(Debug, clap::Args)]
@@ -36,8 +37,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let wanted = read(args.files)?;
     let config = options.config()?;
+    let wanted = read(args.files, &config.wire)?;
     if !args.dry_run {
         state::make_key(&config);
     }
@@ -61,8 +62,8 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(files: Vec<PathBuf>) -> anyhow::Result<Provisioned> {
-    match provision::load(&provision::Config { files }) {
+fn read(files: Vec<PathBuf>, wire: &wire::Config) -> anyhow::Result<Provisioned> {
+    match provision::load(&provision::Config { files }, &|url| wire.blocks(url)) {
         Ok(wanted) => {
             wanted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             Ok(wanted)

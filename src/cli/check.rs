@@ -16,7 +16,7 @@ use super::table::printable;
 use super::{say, say_json, state};
 use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
-use crate::catalog::{Setup, Snapshot};
+use crate::catalog::{self, Setup, Snapshot};
 use crate::config::Config;
 use crate::integration::Scope;
 use crate::pipeline::amqp;
@@ -94,7 +94,7 @@ async fn look(config: &Config, options: &Options) -> Vec<Part> {
         configuration(config, options),
         integrations(config),
         way_out(&config.wire),
-        store(&config.store, Keyring::new(&config.secrets)).await,
+        store(&config.store, Keyring::new(&config.secrets), &config.wire).await,
         broker(&config.amqp).await,
         address(config.http.listen, &config.wire).await,
     ]
@@ -127,7 +127,7 @@ fn integrations(config: &Config) -> Part {
         let level = if problem.level == Level::Warning { "warning: " } else { "" };
         format!("{level}{problem}")
     };
-    match provision::load(&config.provision) {
+    match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {
             let count = provisioned.integrations.len();
             let active = provisioned.integrations.iter().filter(|placed| placed.setup.is_active()).count();
@@ -166,7 +166,7 @@ fn way_out(config: &wire::Config) -> Part {
     }
 }
 
-async fn store(config: &store::Config, keys: Keyring) -> Part {
+async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Part {
     const NAME: &str = "store";
     let path = &config.path;
     if config.url.is_none() && !path.exists() {
@@ -194,14 +194,14 @@ async fn store(config: &store::Config, keys: Keyring) -> Part {
                 Some(_) => "the database answers".to_owned(),
                 None => format!("{} answers", path.display()),
             };
-            stored(Part::ok(NAME, answers), known)
+            stored(Part::ok(NAME, answers), known, wire)
         }
         Err(error) => Part::failed(NAME, printable(&format!("{error:#}"))),
     }
 }
 
 /// What is configured there beside the files.
-fn stored(mut part: Part, known: Changes) -> Part {
+fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     let mut snapshot = Snapshot::default();
     snapshot.take_changes(known);
     let setups = snapshot.setups();
@@ -220,6 +220,13 @@ fn stored(mut part: Part, known: Changes) -> Part {
         let errors = setup.terms.as_ref().err().into_iter().flatten().map(ToString::to_string);
         let errors = errors.collect::<Vec<_>>().join(", ");
         part = part.with(format!("warning: {} of {scope} tells nobody: {errors}", setup.slug()));
+    }
+    for (scope, setup) in setups.iter().filter(|(_, setup)| setup.is_active()) {
+        for error in catalog::blocked(setup.entry, &setup.configuration, &|url| wire.blocks(url)) {
+            let slug = setup.slug();
+            part = part
+                .with(format!("warning: {slug} of {scope}: {error}; `wire.allow_networks` can permit it"));
+        }
     }
     part
 }
@@ -336,7 +343,7 @@ http           -       not looked at
         let path = folder.path().join("deep/down/forgebell.db");
         let options = [format!("store.path={}", path.display())];
         let config = Config::load(Sources::for_tests(&options)).unwrap();
-        let part = store(&config.store, Keyring::none()).await;
+        let part = store(&config.store, Keyring::none(), &config.wire).await;
         assert_eq!(part.state, PartState::Ok, "{part:?}");
         assert!(
             !path.exists() && folder.path().read_dir().unwrap().next().is_none(),

@@ -122,7 +122,7 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
 
 /// The integrations of the files alone.
 pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
-    match provision::load(&config.provision) {
+    match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {
             provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             Ok(provisioned)

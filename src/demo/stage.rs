@@ -142,7 +142,7 @@ impl Stage {
     /// For each scene, the integrations that would not have it, and why: what `forgebell explain` says. Those whose
     /// service never hears of such things are not worth a word.
     pub(super) fn why_not(&self) -> anyhow::Result<Vec<Vec<(String, String)>>> {
-        let provisioned = provision::load(&self.config.provision);
+        let provisioned = provision::load(&self.config.provision, &|url| self.config.wire.blocks(url));
         let snapshot = match provisioned {
             Ok(provisioned) => provisioned.into_snapshot(),
             Err(problems) => bail!("the demo's integrations are not valid: {problems:?}"),

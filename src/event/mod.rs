@@ -192,6 +192,23 @@ impl Event {
         })
     }
 
+    /// The same of a project that is known by its path alone: the forge's number for it is taken out of the JSON, which
+    /// is otherwise the same (if its keys are in another order). `None` where that can't be done.
+    #[must_use]
+    pub fn without_project_number(&self) -> Option<Self> {
+        let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
+        json.as_object_mut()?.remove("project_id");
+        for holder in [("project", "id"), ("object_attributes", "project_id")] {
+            if let Some(object) = json.get_mut(holder.0).and_then(Value::as_object_mut) {
+                object.remove(holder.1);
+            }
+        }
+        let event = Self::decode(self.id.clone(), self.occurred_at, json.to_string().into()).ok()?;
+        let (before, after) = (self.project.as_ref()?, event.project.as_ref()?);
+        let is_same = *after == Project { id: 0, ..before.clone() };
+        is_same.then_some(event)
+    }
+
     /// The kind in the forge's own word, as logs and metrics show it: one of a fixed set.
     pub fn kind(&self) -> &'static str {
         self.payload.kind()

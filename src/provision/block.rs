@@ -9,7 +9,7 @@ use super::read::{Given, Identity, Place};
 use super::scope;
 use super::text::{Entry, Table, shown, shown_key, simple};
 use crate::adapters::Entry as Adapter;
-use crate::catalog::{Placed, Setup, Terms, sort_secrets};
+use crate::catalog::{Blocks, Placed, Setup, Terms, blocked, sort_secrets};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Scope};
 use crate::settings::{FieldError, Value, read_bool};
@@ -94,6 +94,9 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
             "is not heeded, since `use_inherited_settings` is true",
         );
         notes.push(unheeded.remedy("leave one of the two out"));
+    }
+    if active {
+        warn_of_blocked(adapter, &configuration, given.blocks, &keys, &mut notes);
     }
     warn_of_branches(&keys, &mut notes);
     if let (Some(scope), Ok(terms)) = (&scope, &terms) {
@@ -219,6 +222,21 @@ fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, 
             None => value.map(|list| format!("it has {}", Channels::parse_list(&list.as_text()).len())),
         };
         notes.push(Problem { remedy, ..problem });
+    }
+}
+
+/// Addresses that are never called. The API refuses them; here they are no reason to stand still for everybody else.
+fn warn_of_blocked(
+    adapter: &Adapter,
+    given: &Configuration,
+    blocks: &Blocks<'_>,
+    keys: &Keys,
+    notes: &mut Notes<'_>,
+) {
+    for FieldError { field, problem } in blocked(adapter, given, blocks) {
+        let line = keys.lines.get(field.as_str()).copied().unwrap_or_default();
+        let warning = notes.about(Level::Warning, line, &field, problem);
+        notes.push(warning.remedy("`wire.allow_networks` can permit it"));
     }
 }
 

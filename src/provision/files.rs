@@ -9,6 +9,7 @@ use super::problem::{Level, Problem};
 use super::read::{self, Given};
 use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
+use crate::catalog::Blocks;
 
 /// More than any list of integrations has: whoever names a larger file named the wrong one.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -17,11 +18,13 @@ const LARGEST_SECRET: u64 = 64 * 1024;
 
 /// Reads the files that the configuration names, and the secrets that those name. No files, no integrations.
 ///
+/// An address that is never called is warned of: `blocks` knows them.
+///
 /// It blocks, for as long as the disk takes: call it where that is no harm.
 ///
 /// # Errors
 /// All that is wrong with all of them, and the warnings beside it.
-pub fn load(config: &Config) -> Result<Provisioned, Vec<Problem>> {
+pub fn load(config: &Config, blocks: &Blocks<'_>) -> Result<Provisioned, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     for path in found(config, &mut problems) {
@@ -33,7 +36,7 @@ pub fn load(config: &Config) -> Result<Provisioned, Vec<Problem>> {
     let texts: Vec<(PathBuf, String)> =
         files.iter_mut().map(|(path, text, _)| (path.clone(), std::mem::take(text))).collect();
     let read_secret = |path: &Path| read_bounded(path, LARGEST_SECRET).map(|(secret, _)| secret);
-    let reading = read::read_all(Given { adapters: ADAPTERS, read_secret: &read_secret }, &texts);
+    let reading = read::read_all(Given { adapters: ADAPTERS, read_secret: &read_secret, blocks }, &texts);
     let exposed = files.iter().filter(|(path, _, about)| reading.holds_secrets(path) && anyone_reads(about));
     problems.extend(exposed.map(|(path, _, _)| {
         Problem::new(Level::Warning, path, "holds secrets, and every user of this machine may read it").remedy(

@@ -11,7 +11,7 @@ use super::problem::{Level, Problem, did_you_mean};
 use super::text::{Source, Table, shown_key};
 use super::{Provisioned, block, facts, groups};
 use crate::adapters::{ADAPTERS, Entry as Adapter};
-use crate::catalog::Placed;
+use crate::catalog::{Blocks, Placed, nothing_blocked};
 use crate::integration::{ProjectRef, Scope};
 
 /// Gives the content of a file that holds a secret.
@@ -22,14 +22,17 @@ type ReadSecret<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 pub(super) struct Given<'a> {
     pub(super) adapters: &'static [Adapter],
     pub(super) read_secret: ReadSecret<'a>,
+    /// What speaks against an address.
+    pub(super) blocks: &'a Blocks<'a>,
 }
 
-/// Reads texts as [`load`](super::load) reads files; each is named by the file that it came from.
+/// Reads texts as [`load`](super::load) reads files; each is named by the file that it came from. Which addresses may be
+/// called is not known here.
 ///
 /// # Errors
 /// All that is wrong with all of them, and the warnings beside it.
 pub fn read(files: &[(PathBuf, String)], read_secret: ReadSecret<'_>) -> Result<Provisioned, Vec<Problem>> {
-    read_all(Given { adapters: ADAPTERS, read_secret }, files).finish(Vec::new())
+    read_all(Given { adapters: ADAPTERS, read_secret, blocks: &nothing_blocked }, files).finish(Vec::new())
 }
 
 /// The same for any table of adapters, before the verdict.

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::Deserialize;
 
+use super::guard::Guard;
+
 /// How connections are made, and where none may go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +39,14 @@ pub struct Config {
     /// `[smtp]`, a section of its own.
     #[serde(skip)]
     pub smtp: super::smtp::Config,
+}
+
+impl Config {
+    /// What speaks against calling a URL, as far as that can be told from how it is written: `Requests to the local
+    /// network are not allowed`. `None` where nothing does. Names are looked up only when they are called.
+    pub fn blocks(&self, url: &url::Url) -> Option<&'static str> {
+        Guard::new(self.allow_networks.clone(), &self.proxy_hosts).blocks(url)
+    }
 }
 
 impl Default for Config {

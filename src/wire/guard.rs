@@ -6,8 +6,11 @@
 //! names by itself), [`Guard`] as a resolver sees what a name leads to at the very moment of connecting (a check
 //! before that could be answered differently). A connection goes only to an address that the second one let pass.
 //!
+//! [`Guard::blocks`] is for whoever sets an address: what is sure to be refused need not wait for its first message.
+//!
 //! Behind a proxy, what a *name* leads to is for the proxy to judge.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -96,10 +99,7 @@ impl Guard {
     }
 
     fn check_name(&self, name: &str) -> Result<(), Forbidden> {
-        let is_local = name == "localhost" || name.ends_with(".localhost");
-        let local_is_allowed = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
-            .map(|ip| self.judge(ip).is_ok());
-        if is_local && local_is_allowed == [false, false] {
+        if self.is_this_machine(name) {
             return Err(Forbidden(format!("{name} is this machine; {REMEDY}")));
         }
         if self.0.proxies.iter().any(|proxy| proxy == name) {
@@ -109,8 +109,35 @@ impl Guard {
         Ok(())
     }
 
+    /// Whether it names this machine, where nothing of that may be called.
+    fn is_this_machine(&self, name: &str) -> bool {
+        let is_local = name == "localhost" || name.ends_with(".localhost");
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        is_local && loopback.iter().all(|ip| self.judge(*ip).is_err())
+    }
+
+    /// What speaks against a URL as it is written, in GitLab's words; an address in it, or a name of this machine. What
+    /// other names lead to is seen when they are called.
+    /// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/url_blocker.rb>.
+    pub(super) fn blocks(&self, url: &Url) -> Option<&'static str> {
+        let ip = match url.host()? {
+            Host::Ipv4(ip) => IpAddr::V4(ip),
+            Host::Ipv6(ip) => IpAddr::V6(ip),
+            Host::Domain(name) => return self.is_this_machine(&bare(name)).then_some(THIS_MACHINE),
+        };
+        let kind = self.judge(ip).err()?;
+        let ip = embedded(ip).map_or(ip, IpAddr::V4);
+        Some(match (kind, ip) {
+            (Kind::Loopback, IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(_)) => THIS_MACHINE,
+            (_, IpAddr::V4(Ipv4Addr::BROADCAST)) => {
+                "Requests to the limited broadcast address are not allowed"
+            }
+            (kind, _) => kind.not_allowed(),
+        })
+    }
+
     /// `Err` with what kind of address it is, where that is none to call.
-    fn judge(&self, ip: IpAddr) -> Result<(), &'static str> {
+    fn judge(&self, ip: IpAddr) -> Result<(), Kind> {
         let Some(kind) = reserved(ip) else { return Ok(()) };
         let inner = embedded(ip).map(IpAddr::V4);
         let is_allowed = |ip: IpAddr| self.0.allow.iter().any(|network| network.contains(&ip));
@@ -169,6 +196,57 @@ fn bare(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// GitLab means every address of its own machine by that.
+const THIS_MACHINE: &str = "Requests to localhost are not allowed";
+
+/// What an address is, where it is none of the public internet's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Loopback,
+    Private,
+    Shared,
+    LinkLocal,
+    Unspecified,
+    Reserved,
+    Documentation,
+    Benchmark,
+    Relay,
+    Multicast,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "a loopback address",
+            Self::Private => "a private address",
+            Self::Shared => "a carrier's shared address",
+            Self::LinkLocal => "a link-local address",
+            Self::Unspecified => "an unspecified address",
+            Self::Reserved => "a reserved address",
+            Self::Documentation => "a documentation address",
+            Self::Benchmark => "a benchmark address",
+            Self::Relay => "a 6to4 relay's address",
+            Self::Multicast => "a multicast address",
+        })
+    }
+}
+
+impl Kind {
+    /// As GitLab says it of those that it does not allow, and in its manner of the others.
+    const fn not_allowed(self) -> &'static str {
+        match self {
+            Self::Unspecified => THIS_MACHINE,
+            Self::Loopback => "Requests to loopback addresses are not allowed",
+            Self::Private => "Requests to the local network are not allowed",
+            Self::LinkLocal => "Requests to the link local network are not allowed",
+            Self::Shared => "Requests to the shared address space are not allowed",
+            Self::Reserved | Self::Documentation | Self::Benchmark | Self::Relay | Self::Multicast => {
+                "Requests to reserved addresses are not allowed"
+            }
+        }
+    }
+}
+
 /// The IPv4 address that an IPv6 address stands for, so that no spelling of it slips past: mapped (`::ffff:a.b.c.d`)
 /// and the old compatible form, translated (RFC 2765), 6to4, and NAT64's well-known prefix. The last must pass for
 /// public addresses: in networks without IPv4 it is how most services are reached.
@@ -189,7 +267,7 @@ fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
 }
 
 /// What kind of address it is, where it is none of the public internet's.
-fn reserved(ip: IpAddr) -> Option<&'static str> {
+fn reserved(ip: IpAddr) -> Option<Kind> {
     match (ip, embedded(ip)) {
         (_, Some(inner)) => reserved_v4(inner),
         (IpAddr::V4(ip), None) => reserved_v4(ip),
@@ -197,14 +275,14 @@ fn reserved(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-fn reserved_v4(ip: Ipv4Addr) -> Option<&'static str> {
+fn reserved_v4(ip: Ipv4Addr) -> Option<Kind> {
     RESERVED_V4.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind)
 }
 
-fn reserved_v6(ip: Ipv6Addr) -> Option<&'static str> {
+fn reserved_v6(ip: Ipv6Addr) -> Option<Kind> {
     let named = RESERVED_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind);
     // Only 2000::/3 has been given out to the public: the rest is refused whether or not it has a name here.
-    named.or_else(|| (!PUBLIC_V6.contains(&ip)).then_some("a reserved address"))
+    named.or_else(|| (!PUBLIC_V6.contains(&ip)).then_some(Kind::Reserved))
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> Ipv4Net {
@@ -216,37 +294,37 @@ const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
 }
 
 /// IANA's registry of special addresses (RFC 6890 and its successors), and what is not unicast.
-static RESERVED_V4: &[(Ipv4Net, &str)] = &[
-    (v4(127, 0, 0, 0, 8), "a loopback address"),
-    (v4(10, 0, 0, 0, 8), "a private address"),
-    (v4(172, 16, 0, 0, 12), "a private address"),
-    (v4(192, 168, 0, 0, 16), "a private address"),
-    (v4(100, 64, 0, 0, 10), "a carrier's shared address"),
-    (v4(169, 254, 0, 0, 16), "a link-local address"),
-    (v4(0, 0, 0, 0, 8), "an unspecified address"),
-    (v4(192, 0, 0, 0, 24), "a reserved address"),
-    (v4(192, 0, 2, 0, 24), "a documentation address"),
-    (v4(198, 51, 100, 0, 24), "a documentation address"),
-    (v4(203, 0, 113, 0, 24), "a documentation address"),
-    (v4(198, 18, 0, 0, 15), "a benchmark address"),
-    (v4(192, 88, 99, 0, 24), "a 6to4 relay's address"),
-    (v4(224, 0, 0, 0, 4), "a multicast address"),
-    (v4(240, 0, 0, 0, 4), "a reserved address"),
+static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
+    (v4(127, 0, 0, 0, 8), Kind::Loopback),
+    (v4(10, 0, 0, 0, 8), Kind::Private),
+    (v4(172, 16, 0, 0, 12), Kind::Private),
+    (v4(192, 168, 0, 0, 16), Kind::Private),
+    (v4(100, 64, 0, 0, 10), Kind::Shared),
+    (v4(169, 254, 0, 0, 16), Kind::LinkLocal),
+    (v4(0, 0, 0, 0, 8), Kind::Unspecified),
+    (v4(192, 0, 0, 0, 24), Kind::Reserved),
+    (v4(192, 0, 2, 0, 24), Kind::Documentation),
+    (v4(198, 51, 100, 0, 24), Kind::Documentation),
+    (v4(203, 0, 113, 0, 24), Kind::Documentation),
+    (v4(198, 18, 0, 0, 15), Kind::Benchmark),
+    (v4(192, 88, 99, 0, 24), Kind::Relay),
+    (v4(224, 0, 0, 0, 4), Kind::Multicast),
+    (v4(240, 0, 0, 0, 4), Kind::Reserved),
 ];
 
 static PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-static RESERVED_V6: &[(Ipv6Net, &str)] = &[
-    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "a loopback address"),
-    (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128), "an unspecified address"),
-    (v6(0xfc00, 0, 7), "a private address"),
-    (v6(0xfe80, 0, 10), "a link-local address"),
-    (v6(0xfec0, 0, 10), "a private address"),
-    (v6(0xff00, 0, 8), "a multicast address"),
-    (v6(0x2001, 0x0db8, 32), "a documentation address"),
-    (v6(0x3fff, 0, 20), "a documentation address"),
+static RESERVED_V6: &[(Ipv6Net, Kind)] = &[
+    (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), Kind::Loopback),
+    (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128), Kind::Unspecified),
+    (v6(0xfc00, 0, 7), Kind::Private),
+    (v6(0xfe80, 0, 10), Kind::LinkLocal),
+    (v6(0xfec0, 0, 10), Kind::Private),
+    (v6(0xff00, 0, 8), Kind::Multicast),
+    (v6(0x2001, 0x0db8, 32), Kind::Documentation),
+    (v6(0x3fff, 0, 20), Kind::Documentation),
     // Teredo, benchmarks, ORCHID: protocols' own, none a service's.
-    (v6(0x2001, 0, 23), "a reserved address"),
+    (v6(0x2001, 0, 23), Kind::Reserved),
 ];
 
 #[cfg(test)]
@@ -363,6 +441,48 @@ mod tests {
             verdict(&guard(&[]), "ftp://example.com/").unwrap_err(),
             "only http and https are called, not ftp"
         );
+    }
+
+    #[test]
+    fn what_is_refused_by_how_it_is_written_is_told_in_gitlabs_words() {
+        let guard = guard(&["10.1.0.0/16"]);
+        let words = |host: &str| guard.blocks(&format!("https://{host}:8080/x").parse().unwrap());
+        for (hosts, words_of_them) in [
+            (
+                &[
+                    "localhost",
+                    "LocalHost.",
+                    "x.localhost",
+                    "127.0.0.1",
+                    "0x7f.1",
+                    "[::1]",
+                    "0.0.0.0",
+                    "[::]",
+                    "[::ffff:127.0.0.1]",
+                ][..],
+                "Requests to localhost are not allowed",
+            ),
+            (&["127.0.0.2"], "Requests to loopback addresses are not allowed"),
+            (
+                &["10.0.0.1", "192.168.1.1", "172.16.0.1", "[fd00::1]", "[::ffff:10.0.0.1]"],
+                "Requests to the local network are not allowed",
+            ),
+            (&["169.254.169.254", "[fe80::1]"], "Requests to the link local network are not allowed"),
+            (&["100.64.0.1"], "Requests to the shared address space are not allowed"),
+            (&["255.255.255.255"], "Requests to the limited broadcast address are not allowed"),
+            (&["224.0.0.1", "192.0.2.1", "[2001:db8::1]"], "Requests to reserved addresses are not allowed"),
+        ] {
+            for host in hosts {
+                assert_eq!(words(host), Some(words_of_them), "{host}");
+                assert!(guard.check(&format!("https://{host}:8080/x").parse().unwrap()).is_err(), "{host}");
+            }
+        }
+        // What is public, what is permitted, and names, wherever they lead.
+        for host in
+            ["8.8.8.8", "[2606:4700::1111]", "10.1.2.3", "inner.example", "proxy.corp", "localhost.example"]
+        {
+            assert_eq!(words(host), None, "{host}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who};
+use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who, nothing_blocked};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, ProjectRef, Scope};
 use forgebell::pipeline::Switches;
@@ -299,7 +299,8 @@ impl Quiet {
     /// One that has files.
     async fn with_files(url: &str, files: &str) -> Self {
         let node = Self::on(url).await;
-        let read = provision::load(&Home::new(files).config().provision).expect("the files are right");
+        let config = Home::new(files).config();
+        let read = provision::load(&config.provision, &nothing_blocked).expect("the files are right");
         node.catalog.look_at_files(read.integrations, read.facts);
         node
     }

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use forgebell::store::registry::{Owner, Right};
+use forgebell::store::registry::{GroupKey, Owner, Right};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -173,6 +173,49 @@ async fn while_the_database_is_away_nobody_is_told_otherwise_and_then_all_is_wel
         })
         .await;
     }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_guard_would_refuse_is_refused_where_it_is_set() {
+    let home = Home::new("").with(&["wire.allow_networks=10.20.0.0/16"]);
+    let (daemon, admin) = administered(&home).await;
+    for (host, expected) in
+        [("localhost:8065", 400), ("10.0.0.1", 400), ("10.20.0.1", 200), ("chat.internal", 200)]
+    {
+        let webhook = json!({ "webhook": format!("http://{host}/hooks/s3cret") });
+        let (status, told) = admin.ask("PUT", "/projects/42/integrations/mattermost", Some(webhook)).await;
+        assert_eq!(status, expected, "{host}: {told}");
+        let is_blocked = told["message"].as_str().is_some_and(|why| why.contains("is blocked: Requests to "));
+        assert_eq!(is_blocked, expected == 400, "{host}: {told}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_projects_first_event_from_a_groups_token_is_told_by_the_groups_settings() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like("/services/T0/B0/hook");
+    let home = Home::new("").with(&["http.webhook_token=open sesame"]);
+    let (daemon, admin) = administered(&home).await;
+    admin
+        .put("/groups/acme/integrations/slack", json!({ "webhook": service.url("/services/T0/B0/hook") }))
+        .await;
+    let token = home.token(Owner::Group(GroupKey(1)), Right::Ingest).await;
+    let hand_in = async |id: i64, path: &str| {
+        let push = with(&payload("push.json"), |json| {
+            json["project"]["id"] = json!(id);
+            json["project_id"] = json!(id);
+            json["project"]["path_with_namespace"] = json!(path);
+        });
+        let request = admin.client.post(format!("{}/events", daemon.base())).header("x-gitlab-token", &token);
+        let sent = request.header("content-type", "application/json").body(push).send().await;
+        sent.expect("the daemon answers").status().as_u16()
+    };
+    assert_eq!(hand_in(99, "other/new").await, 403);
+    assert_eq!(hand_in(99, "acme/new").await, 202);
+    hook.wait_for(1).await;
+    assert_eq!(admin.ask("GET", "/projects/99", None).await.0, 404, "whose number that is nobody has said");
     daemon.stop().await;
 }
 

@@ -135,6 +135,8 @@ pub(super) enum May {
     Miss,
     /// It reads a body.
     Read,
+    /// It has no use for a body, yet looks for a token there where the head has none.
+    LookInside,
     /// It changes an integration.
     Change,
     /// It is understood, and yet can't be done.
@@ -147,6 +149,7 @@ impl May {
             Self::Refuse => &["401", "403"],
             Self::Miss => &["404"],
             Self::Read => &["408", "413", "415"],
+            Self::LookInside => &["408", "413"],
             Self::Change => &["409", "412", "422"],
             Self::NotBeAble => &["422"],
         }

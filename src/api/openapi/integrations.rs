@@ -18,6 +18,8 @@ struct Level {
     /// In operation ids.
     name: &'static str,
     prefix: &'static str,
+    /// What GitLab called it before, where it did.
+    former: Option<&'static str>,
     /// The parameter in `prefix`.
     parameter: Option<&'static str>,
     what: &'static str,
@@ -28,6 +30,7 @@ const LEVELS: [Level; 3] = [
         tag: OF_PROJECTS,
         name: "Project",
         prefix: "/projects/{id}/integrations",
+        former: Some("/projects/{id}/services"),
         parameter: Some("project"),
         what: "a project",
     },
@@ -35,6 +38,7 @@ const LEVELS: [Level; 3] = [
         tag: OF_GROUPS,
         name: "Group",
         prefix: "/groups/{id}/integrations",
+        former: Some("/groups/{id}/services"),
         parameter: Some("group"),
         what: "a group",
     },
@@ -42,6 +46,7 @@ const LEVELS: [Level; 3] = [
         tag: OF_INSTANCE,
         name: "Instance",
         prefix: "/integrations",
+        former: None,
         parameter: None,
         what: "the instance",
     },
@@ -58,6 +63,7 @@ impl Level {
 
 const SEE: &[May] = &[May::Refuse, May::Miss];
 const CHANGE: &[May] = &[May::Refuse, May::Miss, May::Read, May::Change];
+const SWITCH_OFF: &[May] = &[May::Refuse, May::Miss, May::LookInside, May::Change];
 
 pub(super) fn paths() -> Vec<(String, Path)> {
     let mut paths = Vec::new();
@@ -73,7 +79,8 @@ pub(super) fn paths() -> Vec<(String, Path)> {
             paths.extend(deliveries(&level));
         }
     }
-    paths.extend(former_names());
+    paths
+        .extend(LEVELS.iter().filter_map(|level| level.former.map(|prefix| former(level, prefix))).flatten());
     paths.extend(commands());
     paths
 }
@@ -121,14 +128,12 @@ fn put(level: &Level, entry: &Entry) -> Operation {
 
 fn delete(level: &Level, entry: &Entry) -> Operation {
     let summary = format!("Switch {} off for {}", entry.about.title, level.what);
-    let mut may = SEE.to_vec();
-    may.push(May::Change);
     Operation::new(
         id("delete", level, entry),
         level.tag,
         summary,
         nothing("It is off; its settings stay."),
-        &may,
+        SWITCH_OFF,
     )
     .asking([Parameter::reference("if_unmodified_since")])
 }
@@ -163,7 +168,7 @@ fn deliveries(level: &Level) -> Vec<(String, Path)> {
         tag,
         "Send it again",
         ("201", Answer::json("It is due now.", Schema::reference("Delivery"))),
-        &[May::Refuse, May::Miss, May::NotBeAble],
+        &[May::Refuse, May::Miss, May::LookInside, May::NotBeAble],
     )
     .saying("What is still on its way is answered with 422.");
     vec![
@@ -174,47 +179,46 @@ fn deliveries(level: &Level) -> Vec<(String, Path)> {
     ]
 }
 
-/// `/services` is what GitLab called it before; all of the above is there too, and these stand for it.
-fn former_names() -> Vec<(String, Path)> {
+/// All of the above is there under its former name too, and these stand for it.
+fn former(level: &Level, prefix: &str) -> [(String, Path); 2] {
+    let Level { tag, name, what, .. } = level;
     let old = |operation: Operation| Operation { deprecated: true, ..operation };
     let list = Operation::new(
-        "listProjectServices",
-        OF_PROJECTS,
-        "List the active integrations of a project",
+        format!("list{name}Services"),
+        tag,
+        format!("List the active integrations of {what}"),
         many("All of them, on one page.", "IntegrationBasic"),
         SEE,
     );
     let get = Operation::new(
-        "getProjectService",
-        OF_PROJECTS,
-        "Show an integration of a project",
+        format!("get{name}Service"),
+        tag,
+        format!("Show an integration of {what}"),
         one("The integration, switched on or off.", "Integration"),
         SEE,
     );
     let any_of = ADAPTERS.iter().map(|entry| Schema::reference(&settings::schema_name(entry))).collect();
     let content = Content::json(Schema { any_of, ..Schema::default() });
     let put = Operation::new(
-        "putProjectService",
-        OF_PROJECTS,
-        "Set an integration of a project",
+        format!("put{name}Service"),
+        tag,
+        format!("Set an integration of {what}"),
         one("The integration as it is now, switched on.", "Integration"),
         CHANGE,
     )
     .saying("`/services` is an older name of `/integrations`: whatever is there is here.")
     .taking(Body { required: true, content, ..Body::default() });
-    let mut may = SEE.to_vec();
-    may.push(May::Change);
     let delete = Operation::new(
-        "deleteProjectService",
-        OF_PROJECTS,
-        "Switch an integration of a project off",
+        format!("delete{name}Service"),
+        tag,
+        format!("Switch an integration of {what} off"),
         nothing("It is off; its settings stay."),
-        &may,
+        SWITCH_OFF,
     );
     let operations = [("get", old(get)), ("put", old(put)), ("delete", old(delete))];
-    vec![
-        ("/projects/{id}/services".to_owned(), Path::of([("get", old(list))]).with(["project"])),
-        ("/projects/{id}/services/{slug}".to_owned(), Path::of(operations).with(["project", "slug"])),
+    [
+        (prefix.to_owned(), level.path(Path::of([("get", old(list))]))),
+        (format!("{prefix}/{{slug}}"), level.path(Path::of(operations)).with(["slug"])),
     ]
 }
 

@@ -30,7 +30,7 @@ not heeded. Lists of integrations have one page; other lists have several, and a
 A token is shown as `PRIVATE-TOKEN: …`, as `Authorization: Bearer …`, or as the parameter `private_token`; \
 `forgebell token create` makes one. What a token does not reach is answered as if it were not there.
 
-`/projects/:id/services` is an older name of `/projects/:id/integrations`. The instance level (`/integrations`) is \
+`/projects/:id/services` is an older name of `/projects/:id/integrations`, and so for groups. The instance level (`/integrations`) is \
 Forgebell's own: a GitLab has it in its user interface only.";
 
 /// The document.

@@ -221,14 +221,19 @@ fn events() -> Vec<(String, Path)> {
         one("The message.", "QuarantinedDetail"),
         see,
     );
-    let delete =
-        Operation::new("deleteQuarantined", EVENTS, "Throw a message away", nothing("It is gone."), see);
+    let delete = Operation::new(
+        "deleteQuarantined",
+        EVENTS,
+        "Throw a message away",
+        nothing("It is gone."),
+        &[May::Refuse, May::Miss, May::LookInside],
+    );
     let retry = Operation::new(
         "retryQuarantined",
         EVENTS,
         "Try a message again",
         nothing("It was understood this time, and is on its way."),
-        &[May::Refuse, May::Miss, May::NotBeAble],
+        &[May::Refuse, May::Miss, May::LookInside, May::NotBeAble],
     )
     .saying("What still can't be understood stays where it is: 422, with the reason.");
     vec![

@@ -107,6 +107,26 @@ async fn a_wrong_or_missing_token_is_refused_and_nothing_is_kept() {
 }
 
 #[tokio::test]
+async fn who_shows_too_many_wrong_tokens_has_to_wait_and_who_has_the_right_one_does_not() {
+    let house = House::open_with(Config { login_failures: 3, ..config() }).await;
+    let send = |token: Option<&'static str>| {
+        let request = house.client.post(format!("{}/events", house.base)).body(push());
+        answer(token.into_iter().fold(request, |request, token| request.header("x-gitlab-token", token)))
+    };
+    for token in [None, Some(""), Some("guess"), Some("fbt-guess"), None, Some("guess")] {
+        assert_eq!(send(token).await.status, 401, "{token:?}");
+    }
+    for token in ["guess", "fbt-guess"] {
+        let told = send(Some(token)).await;
+        assert_eq!((told.status, told.json()), (429, json!({ "message": "429 Too Many Requests" })));
+        assert_eq!(told.headers["retry-after"], "6");
+    }
+    assert_eq!(send(None).await.status, 401, "who shows none tries none");
+    assert_eq!(send(Some(TOKEN)).await.status, 202);
+    assert_eq!(house.store.ids().len(), 1, "and nothing of the others is kept");
+}
+
+#[tokio::test]
 async fn a_stranger_may_not_fill_the_quarantine() {
     let house = House::open().await;
     let request = house.client.post(format!("{}/events", house.base)).body("no event");

@@ -34,7 +34,7 @@ use crate::store::{
 
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::wire::{SendError, Transport};
+use crate::wire::{Config as WireConfig, SendError, Transport};
 
 const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 const TOKEN: &str = "t0ken-of-the-forge";
@@ -165,7 +165,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         broker: Arc::new(|| Ok(())),
         clock: Arc::new(|| NOW),
         metrics: metrics::install(),
-        catalog: Arc::new(Live::open(store.clone()).await.unwrap()),
+        catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store,
         switches: Switches::default(),
         stage: Stage { transport, pace: Arc::default(), installation: Arc::default() },
@@ -174,6 +174,11 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         tasks: TaskTracker::new(),
         failed_logins: Arc::new(Mutex::new(FailedLogins::new(10))),
     }
+}
+
+/// What is configured, where addresses are judged by this configuration of the wire.
+async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> Live {
+    Live::open(store).await.unwrap().blocking(Arc::new(move |url| wire.blocks(url)))
 }
 
 /// A wire that leads nowhere.
@@ -223,8 +228,10 @@ impl House {
         let broker = Arc::new(Mutex::new(Ok(())));
         let folder = tempfile::tempdir().unwrap();
         let sqlite = sqlite(&folder);
+        let failed_logins = Arc::new(Mutex::new(FailedLogins::new(config.login_failures)));
         let state = State {
             config,
+            failed_logins,
             inbox: store.clone(),
             quarantine: store.clone(),
             ledger: store.clone(),

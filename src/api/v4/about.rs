@@ -1,28 +1,22 @@
 //! `/audit_events`, `/version`, and what describes the API itself.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use axum::extract::{Request, State as Extract};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
 use super::Refusal;
-use super::admitted::Admitted;
+use super::admitted::{Admitted, See};
 use super::answer::{self, Page};
-use super::credentials::Need;
+use super::asked::ForInstance;
 use super::object::moment;
-use crate::api::{State, openapi};
+use crate::api::openapi;
 
 /// `GET /audit_events`, newest first.
-pub(super) async fn audit_events(
-    Extract(state): Extract<Arc<State>>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::See).await?;
-    admitted.for_the_instance()?;
-    let page = Page::read(&admitted.params(&state).await?)?;
-    let lines = state.registry.audit_log(page.before, page.limit).await?;
+pub(super) async fn audit_events(ForInstance(mut admitted): ForInstance<See>) -> Result<Response, Refusal> {
+    let page = Page::read(&admitted.params().await?)?;
+    let lines = admitted.state.registry.audit_log(page.before, page.limit).await?;
     let line_json = |line: &crate::store::registry::AuditLine| {
         json!({
             "id": line.id,
@@ -38,13 +32,9 @@ pub(super) async fn audit_events(
 }
 
 /// `GET /version`. Clients of a GitLab ask it; what they hear is no GitLab's version.
-pub(super) async fn version(
-    Extract(state): Extract<Arc<State>>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    Admitted::admit(&state, request, Need::See).await?;
+pub(super) async fn version(_: Admitted<See>) -> Response {
     let json = json!({ "version": env!("CARGO_PKG_VERSION"), "revision": "forgebell" });
-    Ok(answer::json(StatusCode::OK, &json))
+    answer::json(StatusCode::OK, &json)
 }
 
 /// `GET /openapi.json`

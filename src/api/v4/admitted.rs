@@ -2,34 +2,64 @@
 //!
 //! The body is read where the head has no token, since the token may be in it, or else when it is asked for.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::PoisonError;
-use std::time::Duration;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::request::Parts;
 use jiff::Timestamp;
 
-use super::Refusal;
-use super::credentials::{Credential, Need, known, sufficient};
+use super::credentials::{Credential, Need, sufficient};
+use super::log_in::log_in;
 use super::params::{Params, read_body};
-use crate::api::caller::{self, Peer};
-use crate::api::{FailedLogins, State};
-use crate::catalog::{Catalog as _, Who};
-use crate::store::StoreError;
-use crate::store::registry::{Access, Owner, StoredToken};
+use super::place::Unknown;
+use super::{Refusal, Segments};
+use crate::api::State;
+use crate::catalog::Who;
+use crate::store::registry::{Owner, StoredToken};
 
-/// Clients wait for an answer, but not for long: a store that takes longer than this to say what changed is away.
-const STORE_PATIENCE: Duration = Duration::from_secs(8);
+/// What a handler does. Which checks go before it follows from that, and it is said in the type of what it is handed.
+pub(super) trait Intent: Send + 'static {
+    const NEED: Need;
+    const UNKNOWN: Unknown = Unknown::IsMissing;
+    /// How it is told that there is no adapter of a slug.
+    const NO_ADAPTER: Refusal = Refusal::UnknownSlug;
+}
+
+pub(super) struct See;
+
+pub(super) struct Change;
+
+/// A change that may be the first that is heard of its place.
+pub(super) struct Set;
+
+impl Intent for See {
+    const NEED: Need = Need::See;
+}
+
+impl Intent for Change {
+    const NEED: Need = Need::Change;
+}
+
+impl Intent for Set {
+    const NEED: Need = Need::Change;
+    const UNKNOWN: Unknown = Unknown::IsNew;
+    /// To GitLab each slug that can be set has a route of its own.
+    const NO_ADAPTER: Refusal = Refusal::NoSuchRoute;
+}
 
 /// Such a request.
-pub(super) struct Admitted {
+pub(super) struct Admitted<I> {
+    pub(super) state: Arc<State>,
     pub(super) token: StoredToken,
     pub(super) head: Parts,
+    pub(super) segments: Segments,
     pub(super) now: Timestamp,
+    /// Whether it can be read is told to those who are let in, and where its parameters matter.
+    query: Result<Params, Refusal>,
     body: Unread,
+    intent: PhantomData<I>,
 }
 
 enum Unread {
@@ -37,50 +67,57 @@ enum Unread {
     Bytes(Bytes),
 }
 
-impl Admitted {
-    /// Lets a request in, or refuses it with 401, 403 or 429.
-    pub(super) async fn admit(state: &State, request: Request, need: Need) -> Result<Self, Refusal> {
+/// Lets a request in, or refuses it with 401, 403 or 429.
+impl<I: Intent> FromRequest<Arc<State>> for Admitted<I> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, Refusal> {
         let now = (state.clock)();
-        let (head, body) = request.into_parts();
-        let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
+        let (mut head, body) = request.into_parts();
+        let query = Params::of_query(head.uri.query().unwrap_or_default());
+        // What can't be read holds no token that we know: that is the answer then.
+        let mut params = query.clone().unwrap_or_default();
         let mut body = Unread::Body(body);
         let mut credential = Credential::of(&head.headers, &params);
         if credential.is_none() {
             let bytes = body.bytes(&head, state).await?;
-            // What can't be read holds no token that we know: that is the answer then.
             if params.add_body(&head.headers, bytes).await.is_ok() {
                 credential = Credential::of(&head.headers, &params);
             }
         }
         let token = log_in(state, &head, credential.as_ref(), now).await?;
-        sufficient(token.access.right, need)?;
-        Ok(Self { token, head, now, body })
+        sufficient(token.access.right, I::NEED)?;
+        let Ok(segments) = Segments::from_request_parts(&mut head, state).await;
+        Ok(Self { state: Arc::clone(state), token, head, segments, now, query, body, intent: PhantomData })
     }
+}
 
+impl<I> Admitted<I> {
     /// Query and body together.
-    pub(super) async fn params(&mut self, state: &State) -> Result<Params, Refusal> {
-        let mut params = Params::of_query(self.head.uri.query().unwrap_or_default())?;
-        let bytes = self.body.bytes(&self.head, state).await?;
+    pub(super) async fn params(&mut self) -> Result<Params, Refusal> {
+        let mut params = self.query.clone()?;
+        let bytes = self.body.bytes(&self.head, &self.state).await?;
         params.add_body(&self.head.headers, bytes).await?;
         Ok(params)
     }
 
+    pub(super) fn query(&self) -> Result<&Params, Refusal> {
+        self.query.as_ref().map_err(Clone::clone)
+    }
+
     /// The body as it came.
-    pub(super) async fn body(&mut self, state: &State) -> Result<Bytes, Refusal> {
-        self.body.bytes(&self.head, state).await
+    pub(super) async fn body(&mut self) -> Result<Bytes, Refusal> {
+        self.body.bytes(&self.head, &self.state).await
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.head.headers
-    }
-
-    pub(super) fn access(&self) -> Access {
-        self.token.access
+    /// What its token may know of.
+    pub(super) fn reach(&self) -> Owner {
+        self.token.access.reach
     }
 
     /// Refuses a token that does not reach everything.
     pub(super) fn for_the_instance(&self) -> Result<(), Refusal> {
-        if self.token.access.reach == Owner::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
+        if self.reach() == Owner::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
     /// For the audit log.
@@ -100,40 +137,4 @@ impl Unread {
             Self::Body(_) => Err(Refusal::BrokenOff), // it was put in place above
         }
     }
-}
-
-/// The row of the token that was shown. Wrong ones are counted against the caller's address, and whoever showed too many
-/// is sent away unheard. A token that is known is heard all the same: the one who guesses may share an address with many
-/// who don't, and nobody guesses 32 random bytes.
-pub(in crate::api) async fn log_in(
-    state: &State,
-    head: &Parts,
-    credential: Option<&Credential>,
-    now: Timestamp,
-) -> Result<StoredToken, Refusal> {
-    let Some(credential) = credential else { return known(None, &|_| None, now) };
-    let caller = caller_of(state, head);
-    let find = |hash: &[u8; 32]| state.catalog.read(|snapshot| snapshot.token(hash).cloned());
-    if known(Some(credential), &find, now).is_err()
-        && let Some(wait) = logins(state, |logins| logins.wait(caller, now))
-    {
-        return Err(Refusal::TooManyTries(wait));
-    }
-    // A token that was revoked on another node a moment ago is revoked.
-    let refreshed = tokio::time::timeout(STORE_PATIENCE, state.catalog.refresh()).await;
-    refreshed.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".to_owned())))?;
-    known(Some(credential), &find, now).inspect_err(|_| {
-        logins(state, |logins| logins.note(caller, now));
-    })
-}
-
-fn caller_of(state: &State, head: &Parts) -> IpAddr {
-    let peer = head.extensions.get::<Peer>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| {
-        caller::address(*address, &head.headers, &state.config.trusted_proxies)
-    })
-}
-
-fn logins<T>(state: &State, look: impl FnOnce(&mut FailedLogins) -> T) -> T {
-    look(&mut state.failed_logins.lock().unwrap_or_else(PoisonError::into_inner))
 }

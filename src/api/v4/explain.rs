@@ -1,18 +1,14 @@
 //! `POST /events/explain`: who would hear of an event, and why the others would not. Nothing is sent, and nothing kept.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::Refusal;
-use super::admitted::Admitted;
+use super::admitted::{Admitted, See};
 use super::answer;
-use super::credentials::Need;
-use super::place::may_speak_of;
+use super::place::believed;
 use super::refusal::Missing;
 use crate::api::State;
 use crate::event::{Event, EventId};
@@ -20,25 +16,19 @@ use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explanation::explanation;
 use crate::store::registry::Owner;
 
-pub(super) async fn explain(
-    Extract(state): Extract<Arc<State>>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::See).await?;
-    let body = admitted.body(&state).await?;
-    let event = told(&state, admitted.access().reach, body, admitted.now)?;
+pub(super) async fn explain(mut admitted: Admitted<See>) -> Result<Response, Refusal> {
+    let body = admitted.body().await?;
+    let state = &admitted.state;
+    let event = told(state, admitted.reach(), body, admitted.now)?;
     let verdicts = verdicts(&event, &*state.catalog, &state.switches, admitted.now);
     Ok(answer::json(StatusCode::OK, &explanation(&event, &verdicts)))
 }
 
-/// The event in a body, of a project or group that the token reaches.
+/// The event in a body, of a project or group that the token reaches, as far as it is believed.
 pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
     let event = decode(body, now)?;
-    if !state.catalog.read(|snapshot| may_speak_of(snapshot, reach, &event)) {
-        let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
-        return Err(Refusal::NotFound(missing));
-    }
-    Ok(event)
+    let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
+    believed(&state.catalog, reach, event).ok_or(Refusal::NotFound(missing))
 }
 
 fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {

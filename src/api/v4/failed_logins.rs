@@ -1,9 +1,6 @@
 //! How often somebody at one address may show a token that is none: some tries at once, then one every few seconds.
 //!
-//! A token is 32 random bytes, which nobody guesses; this is against those who try, and against a client that has been
-//! left behind with an old token and asks all day. Whoever is over the limit is sent away before the token is looked at,
-//! so that trying on teaches nothing. Memory is bounded: where there are more addresses than there is room, the one that
-//! is nearest to being forgotten is.
+//! Memory is bounded: where there are more addresses than there is room, the one that is nearest to being forgotten is.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

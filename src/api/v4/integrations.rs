@@ -1,33 +1,21 @@
 //! `…/integrations` and `…/integrations/:slug`: list, show, set, switch off.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::admitted::Admitted;
+use super::admitted::{Change, See, Set};
 use super::answer::json_text;
-use super::credentials::Need;
+use super::asked::{AtPlace, OfIntegration};
 use super::object::{Basic, Full, Shown};
-use super::place::{Level, Unknown, find};
 use super::precondition::unmodified_since;
 use super::refusal::Missing;
-use super::{Refusal, Segments, address, declared};
-use crate::adapters::{ADAPTERS, Entry};
-use crate::api::State;
-use crate::catalog::{Change, Origin, Place, Setup, Snapshot, Standing};
+use super::{Refusal, declared};
+use crate::adapters::ADAPTERS;
+use crate::catalog::{self, Origin, Setup, Standing, Who};
 
 /// `GET …/integrations`: those that are active, in the order in which they were made.
-pub(super) async fn list(
-    Extract(state): Extract<Arc<State>>,
-    level: Level,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let admitted = Admitted::admit(&state, request, Need::See).await?;
-    let text = state.catalog.read(|snapshot| {
-        let place = find(snapshot, level, segments.id(), admitted.access().reach, Unknown::IsMissing)?;
+pub(super) async fn list(AtPlace { admitted, place }: AtPlace<See>) -> Result<Response, Refusal> {
+    let text = admitted.state.catalog.read(|snapshot| {
         let mut all: Vec<Shown<'_>> = ADAPTERS
             .iter()
             .filter_map(|entry| shown(snapshot.standing(&place, entry.about.slug)))
@@ -41,75 +29,38 @@ pub(super) async fn list(
 }
 
 /// `GET …/integrations/:slug`
-pub(super) async fn show(
-    Extract(state): Extract<Arc<State>>,
-    level: Level,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let admitted = Admitted::admit(&state, request, Need::See).await?;
-    let text = state.catalog.read(|snapshot| {
-        let place = find(snapshot, level, segments.id(), admitted.access().reach, Unknown::IsMissing)?;
-        let entry = address::adapter(segments.slug()).ok_or(Refusal::UnknownSlug)?;
-        full(snapshot, &place, entry)
-    })?;
-    Ok(json_text(StatusCode::OK, text))
+pub(super) async fn show(asked: OfIntegration<See>) -> Result<Response, Refusal> {
+    full(&asked)
 }
 
 /// `PUT …/integrations/:slug`
-pub(super) async fn put(
-    Extract(state): Extract<Arc<State>>,
-    level: Level,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
-    let reach = admitted.access().reach;
-    let place = state.catalog.read(|snapshot| find(snapshot, level, segments.id(), reach, Unknown::IsNew))?;
-    // To GitLab each slug has a route of its own.
-    let entry = address::adapter(segments.slug()).ok_or(Refusal::NoSuchRoute)?;
-    let params = admitted.params(&state).await?;
-    let wanted = declared::read(entry, &params)?;
-    let who = admitted.who();
-    let change = Change {
-        place: &place,
-        entry,
-        unless_changed_since: unmodified_since(admitted.headers()),
-        who: &who,
-        now: admitted.now,
-    };
-    state.catalog.put(change, &wanted).await?;
-    let text = state.catalog.read(|snapshot| full(snapshot, &place, entry))?;
-    Ok(json_text(StatusCode::OK, text))
+pub(super) async fn put(mut asked: OfIntegration<Set>) -> Result<Response, Refusal> {
+    let params = asked.admitted.params().await?;
+    let wanted = declared::read(asked.entry, &params)?;
+    let who = asked.admitted.who();
+    asked.admitted.state.catalog.put(change(&asked, &who), &wanted).await?;
+    full(&asked)
 }
 
 /// `DELETE …/integrations/:slug`: off, with its settings kept.
-pub(super) async fn delete(
-    Extract(state): Extract<Arc<State>>,
-    level: Level,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let admitted = Admitted::admit(&state, request, Need::Change).await?;
-    let reach = admitted.access().reach;
-    let place =
-        state.catalog.read(|snapshot| find(snapshot, level, segments.id(), reach, Unknown::IsMissing))?;
-    let entry = address::adapter(segments.slug()).ok_or(Refusal::UnknownSlug)?;
-    let who = admitted.who();
-    let change = Change {
-        place: &place,
-        entry,
-        unless_changed_since: unmodified_since(admitted.headers()),
-        who: &who,
-        now: admitted.now,
-    };
-    state.catalog.deactivate(change).await?;
+pub(super) async fn delete(asked: OfIntegration<Change>) -> Result<Response, Refusal> {
+    let who = asked.admitted.who();
+    asked.admitted.state.catalog.deactivate(change(&asked, &who)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn full(snapshot: &Snapshot, place: &Place, entry: &'static Entry) -> Result<String, Refusal> {
-    let shown = shown(snapshot.standing(place, entry.about.slug));
-    text(&Full(shown.ok_or(Refusal::NotFound(Missing::Integration))?))
+fn change<'a, I>(asked: &'a OfIntegration<I>, who: &'a Who) -> catalog::Change<'a> {
+    let OfIntegration { admitted, place, entry } = asked;
+    let unless_changed_since = unmodified_since(&admitted.head.headers);
+    catalog::Change { place, entry, unless_changed_since, who, now: admitted.now }
+}
+
+fn full<I>(asked: &OfIntegration<I>) -> Result<Response, Refusal> {
+    let text = asked.admitted.state.catalog.read(|snapshot| {
+        let shown = shown(snapshot.standing(&asked.place, asked.entry.about.slug));
+        text(&Full(shown.ok_or(Refusal::NotFound(Missing::Integration))?))
+    })?;
+    Ok(json_text(StatusCode::OK, text))
 }
 
 /// Objects are made while the catalogue is looked at, and are text when that is over.

@@ -1,7 +1,7 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, and what GitLab's lacks.
 //!
-//! A request is let in by its token ([`admitted`], by way of [`credentials`] and [`failed_logins`]), names a place that its
-//! token reaches ([`place`], [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
+//! A request is let in by its token ([`admitted`], by way of [`credentials`], [`log_in`] and [`failed_logins`]), names a place that its
+//! token reaches ([`asked`], by way of [`place`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
 //! adapter). What then happens is the catalogue's, the store's and the pipeline's: the handlers ask, and make answers
 //! ([`object`], [`answer`]). [`refusal`] has every way to say no.
 //!
@@ -12,6 +12,7 @@ mod about;
 mod address;
 mod admitted;
 mod answer;
+mod asked;
 mod credentials;
 pub(super) mod declared;
 mod deliveries;
@@ -19,6 +20,7 @@ mod explain;
 mod failed_logins;
 pub(super) mod flags;
 mod integrations;
+mod log_in;
 mod object;
 mod params;
 mod place;
@@ -41,14 +43,15 @@ use axum::routing::{get, post};
 
 use super::State;
 use crate::metrics;
-pub(super) use admitted::log_in;
 pub(super) use credentials::{Credential, Need, sufficient};
 pub use failed_logins::FailedLogins;
+pub(super) use log_in::{log_in, wrong_token};
 use params::BODY_LIMIT;
 pub(super) use params::Params;
-pub(super) use place::may_speak_of;
+pub(super) use place::believed;
 pub(super) use refusal::Refusal;
 use segments::Segments;
+use slash::Service;
 
 const PREFIX: &str = "/api/v4";
 
@@ -62,9 +65,10 @@ pub(super) fn router() -> Doors {
         let (project, group) = (format!("/projects/{{id}}/{name}"), format!("/groups/{{id}}/{name}"));
         doors = at_level(doors, &project);
         doors = at_level(doors, &group);
-        doors = doors
-            .route(&at(&format!("{project}/slack_slash_commands/trigger")), post(slash::slack))
-            .route(&at(&format!("{project}/mattermost_slash_commands/trigger")), post(slash::mattermost));
+        for (service, slug) in [(Service::Slack, "slack"), (Service::Mattermost, "mattermost")] {
+            let path = at(&format!("{project}/{slug}_slash_commands/trigger"));
+            doors = doors.route(&path, slash::door(service));
+        }
         for list in [project, group] {
             doors = with_deliveries(doors, &list);
         }

@@ -2,16 +2,11 @@
 //!
 //! What a token does not reach is answered as if it were not there.
 
-use std::convert::Infallible;
-
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-
 use super::address::Named;
 use super::refusal::Missing;
 use super::{PREFIX, Refusal};
-use crate::catalog::{Directory, GroupName, Place, ProjectName, Snapshot};
-use crate::event::Event;
+use crate::catalog::{Directory, GroupName, Live, Place, ProjectName, Snapshot};
+use crate::event::{Event, Project};
 use crate::integration::{ProjectRef, Scope};
 use crate::store::registry::Owner;
 
@@ -23,17 +18,9 @@ pub(super) enum Level {
     Instance,
 }
 
-/// It follows from the path.
-impl<S: Send + Sync> FromRequestParts<S> for Level {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts.uri.path()))
-    }
-}
-
 impl Level {
-    fn of(path: &str) -> Self {
+    /// It follows from a request's path.
+    pub(super) fn of(path: &str) -> Self {
         match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
             Some("projects") => Self::Project,
             Some("groups") => Self::Group,
@@ -115,25 +102,64 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
     }
 }
 
-/// Whether a token of this reach may say something of an event's project or group. What an event says of itself is only
-/// believed of those who reach everything: anybody could write a path into it, and rules go by that. So its path must be
-/// the one that is known for its number.
-pub(in crate::api) fn may_speak_of(snapshot: &Snapshot, reach: Owner, event: &Event) -> bool {
+/// An event, as far as one is believed who shows a token of this reach; `None` where not at all.
+///
+/// What an event says of itself is only believed of those who reach everything: anybody could write a path into it, and
+/// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
+/// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
+/// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
+/// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
+/// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
+pub(in crate::api) fn believed(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
+    match catalog.read(|snapshot| belief(snapshot, reach, &event)) {
+        Belief::Whole => Some(event),
+        Belief::ButTheNumber => event.without_project_number(),
+        Belief::None => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belief {
+    Whole,
+    ButTheNumber,
+    None,
+}
+
+fn belief(snapshot: &Snapshot, reach: Owner, event: &Event) -> Belief {
     let directory = snapshot.directory();
-    let place = match (&event.group, &event.project) {
-        _ if reach == Owner::Instance => return true,
-        (Some(group), _) => directory.group_by_path(&group.path).map(|group| {
-            Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
-        }),
-        (None, Some(project)) => {
-            let same = |path: &str| path.eq_ignore_ascii_case(&project.path_with_namespace);
-            let known = directory.project(project.id);
-            let known = known.filter(|known| known.path.as_deref().is_some_and(same));
-            known.map(|known| Place::Project(ProjectName { id: Some(known.id), path: known.path.clone() }))
+    match (&event.group, &event.project) {
+        _ if reach == Owner::Instance => Belief::Whole,
+        (Some(group), project) => {
+            let known = directory.group_by_path(&group.path).map(|group| {
+                Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
+            });
+            let of_project = project.as_ref().map(|project| belief_in_project(directory, reach, project));
+            match of_project {
+                _ if !known.is_some_and(|place| reaches(directory, reach, &place)) => Belief::None,
+                None | Some(Belief::Whole) => Belief::Whole,
+                // It is the group that hears of it: of the project, words are all that matters.
+                Some(Belief::ButTheNumber | Belief::None) => Belief::ButTheNumber,
+            }
         }
-        (None, None) => None,
+        (None, Some(project)) => belief_in_project(directory, reach, project),
+        (None, None) => Belief::None,
+    }
+}
+
+fn belief_in_project(directory: &Directory, reach: Owner, project: &Project) -> Belief {
+    let path = &project.path_with_namespace;
+    let (name, belief) = match directory.project(project.id) {
+        Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
+            (ProjectName { id: Some(known.id), path: known.path.clone() }, Belief::Whole)
+        }
+        None if directory.project_by_path(path).is_none()
+            && matches!(Named::project(path), Some(Named::Path(_))) =>
+        {
+            (ProjectName { id: None, path: Some(path.clone()) }, Belief::ButTheNumber)
+        }
+        _ => return Belief::None,
     };
-    place.is_some_and(|place| reaches(directory, reach, &place))
+    if reaches(directory, reach, &Place::Project(name)) { belief } else { Belief::None }
 }
 
 #[cfg(test)]
@@ -230,17 +256,18 @@ mod tests {
         assert_eq!(found(Level::Group, "acme", Owner::Group(GroupKey(2)), Unknown::IsMissing), Err(NO_GROUP));
     }
 
+    fn push(id: i64, path: &str) -> Event {
+        let raw = String::from_utf8(sample(Trigger::Push).raw.to_vec()).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        json["project"]["id"] = id.into();
+        json["project_id"] = id.into();
+        json["project"]["path_with_namespace"] = path.into();
+        Event::decode(EventId::new("e").unwrap(), NOW, json.to_string().into()).unwrap()
+    }
+
     #[test]
     fn an_event_is_not_believed_what_it_says_of_its_path() {
-        let push = |id: i64, path: &str| {
-            let raw = String::from_utf8(sample(Trigger::Push).raw.to_vec()).unwrap();
-            let mut json: serde_json::Value = serde_json::from_str(&raw).unwrap();
-            json["project"]["id"] = id.into();
-            json["project_id"] = id.into();
-            json["project"]["path_with_namespace"] = path.into();
-            Event::decode(EventId::new("e").unwrap(), NOW, json.to_string().into()).unwrap()
-        };
-        let may = |reach, event: Event| may_speak_of(&snapshot(), reach, &event);
+        let may = |reach, event: Event| belief(&snapshot(), reach, &event) != Belief::None;
         assert!(may(Owner::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
         assert!(may(Owner::Instance, push(99, "new/thing")));
@@ -251,10 +278,51 @@ mod tests {
             (Owner::Project(99), 99, "acme/rocket"),
             (ACME, 44, "other/thing"),
             (ACME, 44, "acme/thing"),
-            (ACME, 99, "acme/new"),
+            (ACME, 99, "acme/rocket"),
+            (ACME, 42, "acme/new"),
+            (ACME, 99, "acmex/new"),
+            (ACME, 99, "acme"),
+            (ACME, 99, "acme/../other/new"),
+            (ACME, 99, "acme//new"),
+            (ACME, 99, "other/acme/new"),
+            (ACME, 99, ""),
+            (Owner::Group(GroupKey(2)), 99, "acme/new"),
+            (Owner::Group(GroupKey(9)), 99, "acme/new"),
         ] {
             assert!(!may(reach, push(id, path)), "{reach:?} {id} {path}");
         }
+    }
+
+    #[test]
+    fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
+        let told = |id, path| belief(&snapshot(), ACME, &push(id, path));
+        for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
+            assert_eq!(told(99, path), Belief::ButTheNumber, "{path}");
+        }
+        assert_eq!(told(42, "Acme/Rocket"), Belief::Whole, "this one is known to be the group's");
+    }
+
+    #[test]
+    fn a_mention_of_the_group_gives_no_number_to_the_project_that_it_was_in() {
+        let told = |reach, id, path: &str| {
+            let raw = serde_json::to_vec(&serde_json::json!({
+                "object_kind": "group_mention",
+                "mentioned": { "object_kind": "group", "name": "acme", "url": "https://forge.example/groups/acme" },
+                "project": { "id": id, "path_with_namespace": path },
+                "object_attributes": { "object_kind": "issue", "iid": 1, "url": "https://forge.example/x" },
+            }));
+            let event = Event::decode(EventId::new("e").unwrap(), NOW, raw.unwrap().into()).unwrap();
+            assert!(event.group.is_some());
+            belief(&snapshot(), reach, &event)
+        };
+        assert_eq!(told(ACME, 42, "acme/rocket"), Belief::Whole);
+        // With a number, the event would have it that this project lies there.
+        for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
+            assert_eq!(told(ACME, id, path), Belief::ButTheNumber, "{id} {path}");
+        }
+        assert_eq!(told(Owner::Project(42), 42, "acme/rocket"), Belief::None);
+        assert_eq!(told(Owner::Group(GroupKey(3)), 44, "other/thing"), Belief::None);
+        assert_eq!(told(Owner::Instance, 99, "acme/new"), Belief::Whole);
     }
 
     #[test]

@@ -3,23 +3,19 @@
 //! A path decides which groups' defaults a project follows, and what a group's token reaches. So paths are for tokens of
 //! the instance to tell; the rest, for whoever maintains the project.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
+use super::Refusal;
 use super::address::Named;
-use super::admitted::Admitted;
+use super::admitted::{Admitted, See, Set};
 use super::answer::{self, Page};
-use super::credentials::Need;
+use super::asked::AtPlace;
 use super::object::moment;
 use super::params::{Invalid, Params};
 use super::place::{Level, Unknown, find, reaches};
 use super::refusal::Missing;
-use super::{Refusal, Segments};
-use crate::api::State;
 use crate::catalog::{Place, ProjectName, Snapshot};
 use crate::store::registry::{Corrected, Owner, StoredGroup, StoredProject, Visibility};
 
@@ -28,11 +24,10 @@ const PATH: &str = "path_with_namespace";
 const GROUP_PATH: &str = "full_path";
 
 /// `GET /projects`: those that the token reaches.
-pub(super) async fn list(Extract(state): Extract<Arc<State>>, request: Request) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::See).await?;
-    let page = Page::read(&admitted.params(&state).await?)?;
-    let reach = admitted.access().reach;
-    let (items, numbers): (Vec<Json>, Vec<i64>) = state.catalog.read(|snapshot| {
+pub(super) async fn list(mut admitted: Admitted<See>) -> Result<Response, Refusal> {
+    let page = Page::read(&admitted.params().await?)?;
+    let reach = admitted.reach();
+    let (items, numbers): (Vec<Json>, Vec<i64>) = admitted.state.catalog.read(|snapshot| {
         let all = snapshot.directory().projects().into_iter().rev();
         let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
@@ -45,78 +40,47 @@ pub(super) async fn list(Extract(state): Extract<Arc<State>>, request: Request) 
 }
 
 /// `GET /projects/:id`
-pub(super) async fn show(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let admitted = Admitted::admit(&state, request, Need::See).await?;
-    let json = state.catalog.read(|snapshot| {
-        let reach = admitted.access().reach;
-        let place = find(snapshot, Level::Project, segments.id(), reach, Unknown::IsMissing)?;
-        known_project(snapshot, &place).ok_or(Refusal::NotFound(Missing::Project))
-    })?;
-    Ok(answer::json(StatusCode::OK, &json))
+pub(super) async fn show(AtPlace { admitted, place }: AtPlace<See>) -> Result<Response, Refusal> {
+    let json = admitted.state.catalog.read(|snapshot| known_project(snapshot, &place));
+    Ok(answer::json(StatusCode::OK, &json.ok_or(Refusal::NotFound(Missing::Project))?))
 }
 
 /// `PUT /projects/:id`
-pub(super) async fn put(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
-    let reach = admitted.access().reach;
-    let place = state
-        .catalog
-        .read(|snapshot| find(snapshot, Level::Project, segments.id(), reach, Unknown::IsNew))?;
-    let params = admitted.params(&state).await?;
+pub(super) async fn put(AtPlace { mut admitted, place }: AtPlace<Set>) -> Result<Response, Refusal> {
+    let params = admitted.params().await?;
     if params.has(PATH) {
         admitted.for_the_instance()?;
     }
     let Place::Project(ProjectName { id: Some(id), .. }) = place else {
         return Err(Refusal::Unprocessable("the project's number is not known yet".to_owned()));
     };
-    let present = state.catalog.read(|snapshot| snapshot.directory().project(id).cloned());
+    let catalog = &admitted.state.catalog;
+    let present = catalog.read(|snapshot| snapshot.directory().project(id).cloned());
     let present = present.map(|project| project.corrected).unwrap_or_default();
     let (path, corrected) = correction(&params, present)?;
-    state.catalog.correct(id, path, corrected, &admitted.who(), admitted.now).await?;
-    let json = state.catalog.read(|snapshot| {
-        let project = snapshot.directory().project(id);
-        project.map(|project| project_json(snapshot, project))
-    });
+    catalog.correct(id, path, corrected, &admitted.who(), admitted.now).await?;
+    let json = catalog.read(|snapshot| known_project(snapshot, &place));
     Ok(answer::json(StatusCode::OK, &json.ok_or(Refusal::NotFound(Missing::Project))?))
 }
 
 /// `GET /groups/:id`
-pub(super) async fn show_group(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let admitted = Admitted::admit(&state, request, Need::See).await?;
-    let json = state.catalog.read(|snapshot| {
-        let reach = admitted.access().reach;
-        let place = find(snapshot, Level::Group, segments.id(), reach, Unknown::IsMissing)?;
+pub(super) async fn show_group(AtPlace { admitted, place }: AtPlace<See>) -> Response {
+    let json = admitted.state.catalog.read(|snapshot| {
         let row = place.path().and_then(|path| snapshot.directory().group_by_path(path));
         // A file may name a group of which nothing else is known.
         let bare = || json!({ "id": null, "full_path": place.path(), "created_at": null });
-        Ok::<_, Refusal>(row.map_or_else(bare, group_json))
-    })?;
-    Ok(answer::json(StatusCode::OK, &json))
+        row.map_or_else(bare, group_json)
+    });
+    answer::json(StatusCode::OK, &json)
 }
 
-/// `PUT /groups/:id`
-pub(super) async fn put_group(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
-    let reach = admitted.access().reach;
-    let named = Named::group(segments.id()).ok_or(Refusal::NotFound(Missing::Group))?;
-    let (known, place) = state.catalog.read(|snapshot| {
-        let place = find(snapshot, Level::Group, segments.id(), reach, Unknown::IsNew);
+/// `PUT /groups/:id`. Its place is looked for here: a group may be told by a number that nobody has told before, which is
+/// no place yet.
+pub(super) async fn put_group(mut admitted: Admitted<Set>) -> Result<Response, Refusal> {
+    let (id, reach) = (admitted.segments.id(), admitted.reach());
+    let named = Named::group(id).ok_or(Refusal::NotFound(Missing::Group))?;
+    let (known, place) = admitted.state.catalog.read(|snapshot| {
+        let place = find(snapshot, Level::Group, id, reach, Unknown::IsNew);
         let path = place.as_ref().ok().and_then(|place| place.path());
         let row = path.and_then(|path| snapshot.directory().group_by_path(path)).cloned();
         (row, place)
@@ -125,7 +89,7 @@ pub(super) async fn put_group(
         return Err(Refusal::NotFound(Missing::Group));
     }
     admitted.for_the_instance()?;
-    let params = admitted.params(&state).await?;
+    let params = admitted.params().await?;
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
     let (number, path) = match (named, path) {
@@ -142,7 +106,8 @@ pub(super) async fn put_group(
             return Err(Refusal::Unprocessable(why.to_owned()));
         }
     };
-    let group = state.catalog.put_group(number, &path, &admitted.who(), admitted.now).await?;
+    let catalog = &admitted.state.catalog;
+    let group = catalog.put_group(number, &path, &admitted.who(), admitted.now).await?;
     Ok(answer::json(StatusCode::OK, &group_json(&group)))
 }
 

@@ -1,20 +1,15 @@
 //! `POST …/integrations/:slug/test`: the real attempt, marked as a test, and all that was seen of it.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
-use super::admitted::Admitted;
-use super::answer;
-use super::credentials::Need;
+use super::admitted::Change;
+use super::asked::OfIntegration;
 use super::explain::told;
 use super::params::{Invalid, Params};
-use super::place::{Level, Unknown, find};
 use super::refusal::Missing;
-use super::{Refusal, Segments, address};
+use super::{Refusal, answer};
 use crate::adapters::Entry;
 use crate::api::State;
 use crate::catalog::{Place, Setup};
@@ -29,30 +24,21 @@ use crate::settings::Secrets;
 /// Of many targets (a list of recipients), a test goes to these first ones.
 const MOST_TARGETS: usize = 10;
 
-pub(super) async fn test(
-    Extract(state): Extract<Arc<State>>,
-    level: Level,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let mut admitted = Admitted::admit(&state, request, Need::Change).await?;
-    let reach = admitted.access().reach;
-    let place =
-        state.catalog.read(|snapshot| find(snapshot, level, segments.id(), reach, Unknown::IsMissing))?;
-    let entry = address::adapter(segments.slug()).ok_or(Refusal::UnknownSlug)?;
-    let query = Params::of_query(admitted.head.uri.query().unwrap_or_default())?;
-    let trigger = trigger(&query, entry)?;
-    let body = admitted.body(&state).await?;
-    let subject = subject(&state, &place, entry)?;
+pub(super) async fn test(mut asked: OfIntegration<Change>) -> Result<Response, Refusal> {
+    let trigger = trigger(asked.admitted.query()?, asked.entry)?;
+    let body = asked.admitted.body().await?;
+    let OfIntegration { admitted, place, entry } = asked;
+    let (state, now) = (&admitted.state, admitted.now);
+    let subject = subject(state, &place, entry)?;
     let event = match (body.is_empty(), trigger) {
         // For a mail with diffs, the forge is asked about the event's project, with a token that reaches all of them.
-        (false, _) => told(&state, reach, body, admitted.now)?,
+        (false, _) => told(state, admitted.reach(), body, now)?,
         (true, Some(trigger)) => sample(trigger),
         (true, None) => {
             return Err(Refusal::Unprocessable("it hears of nothing that could be a test".to_owned()));
         }
     };
-    Ok(answer::json(StatusCode::OK, &rehearsed(&state, &subject, &event, |_| true, admitted.now).await))
+    Ok(answer::json(StatusCode::OK, &rehearsed(state, &subject, &event, |_| true, now).await))
 }
 
 /// An integration to be tried.

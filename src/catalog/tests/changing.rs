@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::adapters::Entry;
 use crate::catalog::change::{self, Request, Wrong};
-use crate::catalog::{Place, ProjectName};
+use crate::catalog::{Place, ProjectName, nothing_blocked};
 use crate::settings::{Properties, Secret};
 
 fn entry() -> &'static Entry {
@@ -23,7 +23,7 @@ fn request(settings: &[(&str, &str)]) -> Request {
 }
 
 fn put(snapshot: &Snapshot, request: &Request) -> Result<Configuration, Wrong> {
-    change::put(entry(), snapshot.standing(&rocket(), "slack"), request)
+    change::put(entry(), snapshot.standing(&rocket(), "slack"), request, &nothing_blocked)
 }
 
 fn own(configuration: Configuration) -> Snapshot {
@@ -47,6 +47,33 @@ fn a_put_makes_it_active_and_leaves_what_it_does_not_name() {
     assert_eq!(after.secrets["webhook"], Secret::new("https://hooks.slack.com/services/T0/B0/n3w"));
     assert_eq!(after.flags, BTreeMap::from([("push_events".to_owned(), false)]));
     assert!(!after.properties.contains_key("webhook"));
+}
+
+#[test]
+fn an_address_that_is_never_called_can_not_be_set() {
+    let blocks = |url: &url::Url| (url.port() == Some(81)).then_some("Requests to port 81 are not allowed");
+    let put = |before: &Snapshot, asked: &Request| {
+        change::put(entry(), before.standing(&rocket(), "slack"), asked, &blocks)
+    };
+    let asked =
+        request(&[("webhook", "https://chat.example:81/s3cret"), ("labels_to_be_notified_behavior", "x")]);
+    let Err(Wrong::Invalid(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
+    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "labels_to_be_notified_behavior: is not included in the list",
+            "webhook: is blocked: Requests to port 81 are not allowed"
+        ]
+    );
+    assert!(put(&rows(Vec::new()), &request(&[("webhook", "https://chat.example:82/x")])).is_ok());
+    // Whoever follows a default needs no address of their own, and what is sent is not heeded.
+    let default = rows(vec![row(Owner::Instance, slack(&[]))]);
+    assert!(put(&default, &asked).is_ok_and(|next| next.inherits));
+    // One that was set when it was permitted is told as soon as anything else is to be set.
+    let mut before = slack(&[]);
+    before.secrets.insert("webhook".to_owned(), Secret::new("https://chat.example:81/s3cret"));
+    assert!(put(&own(before), &request(&[("channel", "#ops")])).is_err());
 }
 
 #[test]
@@ -120,7 +147,12 @@ mod guarded {
 
     fn put(before: StoredIntegration, asked: &Request) -> Result<Configuration, Wrong> {
         let snapshot = rows(vec![before]);
-        change::put(adapters::find("hipchat").unwrap(), snapshot.standing(&rocket(), "hipchat"), asked)
+        change::put(
+            adapters::find("hipchat").unwrap(),
+            snapshot.standing(&rocket(), "hipchat"),
+            asked,
+            &nothing_blocked,
+        )
     }
 
     const TOKEN: (&str, &str) = ("token", "t0ken");
@@ -180,7 +212,7 @@ mod guarded {
         let snapshot =
             rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(Owner::Project(42), before) }]);
         let put = |asked: &[(&str, &str)]| {
-            change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked))
+            change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked), &nothing_blocked)
         };
         let Err(Wrong::Invalid(errors)) =
             put(&[("server_host", "evil.example.com"), ("recipients", Secret::MASK)])

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Event, EventId, Undecodable};
+use super::{Event, EventId, Project, Undecodable};
 
 fn decode(body: impl Into<Bytes>) -> Result<Event, Undecodable> {
     let id = EventId::new("test").expect("a printable id");
@@ -50,4 +50,32 @@ fn files() -> Vec<String> {
     }
     files.sort();
     files
+}
+
+#[test]
+fn an_event_without_its_projects_number_is_the_same_in_all_else() {
+    let mut numbered = 0;
+    for file in files() {
+        let Ok(event) = decode(bytes_of(&file)) else { continue };
+        let Some(project) = event.project.clone().filter(|project| project.id > 0) else { continue };
+        let bare = event.without_project_number();
+        if project.path_with_namespace.is_empty() {
+            assert!(bare.is_none(), "{file}: of this project nothing else is known");
+            continue;
+        }
+        let bare = bare.unwrap_or_else(|| panic!("{file}"));
+        assert_eq!(bare.project, Some(Project { id: 0, ..project.clone() }), "{file}");
+        assert_eq!(
+            (&bare.id, bare.trigger, &bare.subject),
+            (&event.id, event.trigger, &event.subject),
+            "{file}"
+        );
+        let again = decode(bare.raw.clone()).unwrap_or_else(|why| panic!("{file}: {why}"));
+        assert_eq!(
+            again.project, bare.project,
+            "{file}: what is kept says it no more than what is handed on"
+        );
+        numbered += 1;
+    }
+    assert!(numbered > 20, "{numbered} events of a project");
 }

@@ -20,7 +20,7 @@ fn folders_are_read_in_order_and_nothing_twice() {
     std::fs::create_dir(path("c.toml")).unwrap();
 
     let files = vec![folder.path().to_owned(), path("a.toml")];
-    let read = load(&Config { files }).unwrap();
+    let read = load(&Config { files }, &nothing_blocked).unwrap();
     let ids: Vec<_> = read.each().iter().map(|integration| integration.id.to_string()).collect();
     assert_eq!(ids, ["1:slack", "2:slack"]);
 
@@ -33,7 +33,8 @@ fn what_is_not_there_is_told_beside_everything_else() {
     std::fs::write(folder.path().join("a.toml"), "oops = 1").unwrap();
     let none = folder.path().join("none.toml");
 
-    let told = load(&Config { files: vec![folder.path().to_owned(), none.clone()] }).unwrap_err();
+    let told =
+        load(&Config { files: vec![folder.path().to_owned(), none.clone()] }, &nothing_blocked).unwrap_err();
     assert_eq!(told.len(), 2, "{}", lines(&told));
     assert!(told[1].to_string().starts_with(&format!("{}: can't be read: ", none.display())), "{}", told[1]);
 }
@@ -41,7 +42,7 @@ fn what_is_not_there_is_told_beside_everything_else() {
 #[test]
 fn an_empty_folder_is_probably_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
-    let read = load(&Config { files: vec![folder.path().to_owned()] }).unwrap();
+    let read = load(&Config { files: vec![folder.path().to_owned()] }, &nothing_blocked).unwrap();
     assert_eq!(read.warnings.len(), 1);
 }
 
@@ -56,7 +57,7 @@ fn secrets_that_everybody_can_read_are_warned_of() {
     let warnings = |content: &str, mode: u32| {
         std::fs::write(&text, content).unwrap();
         std::fs::set_permissions(&text, PermissionsExt::from_mode(mode)).unwrap();
-        load(&Config { files: vec![text.clone()] }).unwrap().warnings.len()
+        load(&Config { files: vec![text.clone()] }, &nothing_blocked).unwrap().warnings.len()
     };
     assert_eq!(warnings(&slack(1), 0o644), 1);
     assert_eq!(warnings(&slack(1), 0o640), 0);
@@ -69,4 +70,21 @@ fn settings_of_the_section_are_checked_by_name() {
     let config: Config = toml::from_str("files = ['/etc/forgebell/integrations.d']").unwrap();
     assert_eq!(config.files, [PathBuf::from("/etc/forgebell/integrations.d")]);
     assert!(toml::from_str::<Config>("file = []").is_err());
+}
+
+#[test]
+fn an_address_that_is_never_called_is_warned_of_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    let off = slack(2).replace("adapter", "active = false\nadapter");
+    std::fs::write(&file, format!("{}{off}", slack(1))).unwrap();
+    let blocks =
+        |url: &url::Url| (url.host_str() == Some("hooks.example")).then_some("Requests are not allowed");
+    let read = load(&Config { files: vec![file.clone()] }, &blocks).unwrap();
+    let told: Vec<_> =
+        read.warnings.iter().map(ToString::to_string).filter(|told| told.contains("webhook:")).collect();
+    let place = format!("{}:4: slack of project 1: webhook", file.display());
+    let words = "is blocked: Requests are not allowed; `wire.allow_networks` can permit it";
+    assert_eq!(told, [format!("{place}: {words}")], "what is switched off calls nobody");
+    assert_eq!(read.integrations.len(), 2, "nobody else is kept waiting for it");
 }

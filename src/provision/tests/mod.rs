@@ -14,6 +14,7 @@ use super::read::{Given, read_all};
 use super::{Problem, Provisioned};
 use crate::adapters::{About, Adapter, ChannelSettings, Entry, Notification, Offers};
 use crate::call::{Bucket, Call, Failure};
+use crate::catalog::nothing_blocked;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Family, Integration};
 use crate::settings::{FieldError, SecretUrl};
@@ -122,7 +123,8 @@ fn secrets(path: &Path) -> io::Result<String> {
 
 fn read_files(files: &[(&str, &str)]) -> Result<Provisioned, Vec<Problem>> {
     let files: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
-    read_all(Given { adapters: TABLE, read_secret: &secrets }, &files).finish(Vec::new())
+    read_all(Given { adapters: TABLE, read_secret: &secrets, blocks: &nothing_blocked }, &files)
+        .finish(Vec::new())
 }
 
 fn read(text: &str) -> Result<Provisioned, Vec<Problem>> {

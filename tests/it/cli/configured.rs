@@ -440,3 +440,29 @@ async fn an_event_is_explained_by_what_the_api_was_told() {
     );
     assert!(blind.out.contains("there are no integrations at all"), "{}", blind.out);
 }
+
+#[tokio::test]
+async fn addresses_that_are_never_called_are_warned_of_wherever_they_were_set() {
+    let block = "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"mattermost\"\n";
+    let desk = Desk::new(&format!("{block}webhook = \"http://localhost:8065/hooks/deepsecret\"\n"));
+    let api = Api::at(&desk).await;
+    api.put(&group("acme"), "slack", &[("webhook", "http://127.0.0.1/deepsecret")], &[]).await;
+    drop(api);
+    let permitted = desk.run(&["check"]).await.ends_with(0).out;
+    assert!(permitted.contains("1 integration") && !permitted.contains("blocked"), "{permitted}");
+
+    let problem =
+        "webhook: is blocked: Requests to localhost are not allowed; `wire.allow_networks` can permit it";
+    let guarded = desk.run(&["-o", "wire.allow_networks=", "check"]).await.ends_with(0).out;
+    assert!(
+        guarded.contains(&format!("integrations.toml:4: mattermost of project acme/rocket: {problem}")),
+        "{guarded}"
+    );
+    let stored =
+        guarded.lines().find(|line| line.contains("slack of")).expect("what is stored is told as well");
+    assert!(stored.contains("warning: ") && stored.contains("acme") && stored.ends_with(problem), "{stored}");
+    assert!(!guarded.contains("deepsecret"), "{guarded}");
+    let file = desk.file("integrations.toml").display().to_string();
+    let applied = desk.run(&["-o", "wire.allow_networks=", "apply", &file, "--dry-run"]).await.err;
+    assert!(applied.contains(problem) && !applied.contains("deepsecret"), "{applied}");
+}

@@ -222,3 +222,62 @@ async fn events_are_taken_with_a_token_for_just_that() {
         assert_eq!(told.status, expected, "{header} {token}: {told:?}");
     }
 }
+
+#[tokio::test]
+async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_nobody_elses() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    api.project(42, "acme/rocket").await;
+    api.project(43, "elsewhere/thing").await;
+    let key = api.group("acme").await;
+    let of_group = api.token(Owner::Group(key), Right::Maintain).await;
+    api.put(&admin, "/groups/acme/integrations/slack", &json!({ "webhook": HOOK })).await;
+    let event = |id: i64, path: &str| {
+        let mut json: Value = serde_json::from_slice(&push()).unwrap();
+        json["project"]["id"] = id.into();
+        json["project_id"] = id.into();
+        json["project"]["path_with_namespace"] = path.into();
+        json.to_string()
+    };
+    let hand_in = async |token: &str, id: i64, path: &str| {
+        let request = api.client.post(format!("{}/events", api.base)).header("x-gitlab-token", token);
+        answer(request.header("content-type", "application/json").body(event(id, path))).await
+    };
+    let told = hand_in(&of_group, 99, "acme/new").await;
+    assert_eq!(told.status, 202, "{told:?}");
+    let kept = api.store.peek(0, 10).await.unwrap();
+    let [(_, kept)] = kept.as_slice() else { panic!("one event: {kept:?}") };
+    let kept: Value = serde_json::from_slice(&kept.raw).unwrap();
+    assert_eq!(kept["project"]["path_with_namespace"], "acme/new");
+    assert_eq!((&kept["project"]["id"], &kept["project_id"]), (&Value::Null, &Value::Null));
+    let explained = api.send(&of_group, "POST", "/events/explain", &event_json(&event(99, "acme/new"))).await;
+    assert_eq!(explained.json()["verdicts"][0]["verdict"], "would_hear", "{explained:?}");
+    // Whoever has number 99 may be anybody's: nothing of it has become the group's.
+    for (method, path) in [("GET", "/projects/99"), ("PUT", "/projects/99/integrations/slack")] {
+        let told = api.send(&of_group, method, path, &json!({ "webhook": HOOK })).await;
+        assert_eq!(refusal(&told), message(404, "404 Project Not Found"), "{method}");
+    }
+    for (id, path) in [
+        (43, "acme/new"),
+        (43, "elsewhere/thing"),
+        (99, "elsewhere/new"),
+        (99, "acme/rocket"),
+        (99, "acmes/new"),
+    ] {
+        let told = hand_in(&of_group, id, path).await;
+        assert_eq!(told.status, 403, "{id} {path}: {told:?}");
+        assert!(
+            told.json()["error"].as_str().unwrap().contains("PUT /api/v4/projects/:id"),
+            "it says what to do"
+        );
+    }
+    assert_eq!(api.store.peek(0, 10).await.unwrap().len(), 1, "and nothing of those is kept");
+    // Once somebody has told who may, the group's token goes by number and path.
+    api.put(&admin, "/projects/99", &json!({ "path_with_namespace": "acme/new" })).await;
+    assert_eq!(hand_in(&of_group, 99, "acme/new").await.status, 202);
+    assert_eq!(api.get(&of_group, "/projects/99").await.status, 200);
+}
+
+fn event_json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}

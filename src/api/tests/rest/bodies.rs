@@ -1,8 +1,5 @@
 //! Parameters in every form, and what nobody should send.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use super::*;
 
 const SLACK: &str = "/projects/42/integrations/slack";
@@ -114,16 +111,6 @@ async fn bad_bodies_have_their_answers() {
     assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
 }
 
-/// Says something on a bare connection, and listens until it is closed.
-async fn say(api: &Api, words: &str) -> String {
-    let mut stream = TcpStream::connect(api.base.strip_prefix("http://").unwrap()).await.unwrap();
-    stream.write_all(words.as_bytes()).await.unwrap();
-    let mut told = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut told)).await;
-    assert!(ended.is_ok(), "the connection stays open: {:?}", String::from_utf8_lossy(&told));
-    String::from_utf8_lossy(&told).to_lowercase()
-}
-
 #[tokio::test]
 async fn slow_and_half_bodies_end_their_connection() {
     let api = Api::open().await;
@@ -142,4 +129,29 @@ async fn slow_and_half_bodies_end_their_connection() {
     assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
     let told = say(&api, &head(&known, 50 * 1024 * 1024)).await;
     assert!(told.starts_with("http/1.1 413 ") && told.contains("connection: close"), "{told}");
+}
+
+#[tokio::test]
+async fn a_query_that_can_not_be_read_tells_nobody_more_than_a_good_one() {
+    let api = Api::open().await;
+    api.project(42, "acme/rocket").await;
+    let admin = api.admin().await;
+    let reader = api.token(Owner::Instance, Right::Read).await;
+    let of_other = api.token(Owner::Project(43), Right::Maintain).await;
+    let unreadable = format!("{SLACK}?webhook=%FF");
+    let not_utf8 = error(400, "the parameters are not valid UTF-8");
+    for token in ["", "fbt-wrong"] {
+        for (method, path) in [("PUT", unreadable.as_str()), ("GET", "/projects?x=%FF")] {
+            assert_eq!(refusal(&api.ask(token, method, path).await), message(401, "401 Unauthorized"));
+        }
+    }
+    assert_eq!(api.ask(&reader, "PUT", &unreadable).await.status, 403);
+    let unseen = api.ask(&of_other, "PUT", &unreadable).await;
+    assert_eq!(refusal(&unseen), message(404, "404 Project Not Found"));
+    for path in [unreadable, "/projects/42?default_branch=%FF".to_owned()] {
+        assert_eq!(refusal(&api.ask(&admin, "PUT", &path).await), not_utf8, "{path}");
+    }
+    assert_eq!(refusal(&api.get(&admin, "/projects?per_page=%FF").await), not_utf8);
+    let in_query = api.request("GET", &format!("/projects?private_token={admin}&x=%FF"));
+    assert_eq!(answer(in_query).await.status, 401, "what can't be read holds no token");
 }

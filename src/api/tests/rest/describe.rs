@@ -24,12 +24,7 @@ async fn every_route_that_is_described_is_there_and_no_other_method() {
     api.group("acme").await;
     let document = answer(api.request("GET", "/openapi.json")).await.json();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let id = if path.starts_with("/groups") { "acme" } else { "42" };
-        let at = path
-            .replace("{id}", id)
-            .replace("{slug}", "slack")
-            .replace("{delivery_id}", "7")
-            .replace("{number}", "7");
+        let at = filled_in(path);
         for method in ["get", "put", "post", "delete"] {
             let told = api.ask(&admin, &method.to_uppercase(), &at).await;
             let described = &item[method]["responses"];
@@ -42,6 +37,55 @@ async fn every_route_that_is_described_is_there_and_no_other_method() {
                     "{method} {at}"
                 );
                 assert!(described[told.status.to_string()].is_object(), "{method} {at}: {told:?}");
+            }
+        }
+    }
+}
+
+/// A path of the document with something in each of its parameters.
+fn filled_in(path: &str) -> String {
+    let id = if path.starts_with("/groups") { "acme" } else { "42" };
+    path.replace("{id}", id).replace("{slug}", "slack").replace("{delivery_id}", "7").replace("{number}", "7")
+}
+
+#[tokio::test]
+async fn what_comes_of_a_body_without_a_token_in_the_head_is_described_wherever_one_is_looked_at() {
+    let api = Api::open().await;
+    let document = answer(api.request("GET", "/openapi.json")).await.json();
+    let mut looked_at = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in ["put", "post", "delete"] {
+            let described = &item[method]["responses"];
+            if described.is_null() {
+                continue;
+            }
+            let head =
+                format!("{} /api/v4{} HTTP/1.1\r\nhost: x\r\n", method.to_uppercase(), filled_in(path));
+            let body = "content-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nx=y&z";
+            let too_much = "content-length: 50000000\r\n\r\n";
+            for rest in [body, too_much] {
+                let told = say(&api, &format!("{head}{rest}")).await;
+                let status = told.split(' ').nth(1).unwrap();
+                assert!(described[status].is_object(), "{method} {path}: {told}");
+            }
+            assert_eq!(described["408"].is_object(), described["413"].is_object(), "{method} {path}");
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 60, "{looked_at} operations");
+    let half = format!("DELETE /api/v4{} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nx", "/quarantine/7");
+    assert!(say(&api, &half).await.starts_with("http/1.1 408 "));
+}
+
+#[tokio::test]
+async fn former_names_are_described_wherever_they_are_served() {
+    let api = Api::open().await;
+    let document = answer(api.request("GET", "/openapi.json")).await.json();
+    for level in ["projects", "groups"] {
+        for (rest, methods) in [("", &["get"][..]), ("/{slug}", &["get", "put", "delete"])] {
+            let item = &document["paths"][format!("/{level}/{{id}}/services{rest}")];
+            for method in methods {
+                assert_eq!(item[method]["deprecated"], true, "{method} {level} {rest}");
             }
         }
     }

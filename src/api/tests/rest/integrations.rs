@@ -57,6 +57,57 @@ async fn what_makes_no_sense_is_told_in_the_models_words() {
 }
 
 #[tokio::test]
+async fn an_address_that_would_never_be_called_is_refused_where_it_is_set() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for (host, words) in [
+        ("localhost:8065", "Requests to localhost are not allowed"),
+        ("127.0.0.1", "Requests to localhost are not allowed"),
+        ("[::1]", "Requests to localhost are not allowed"),
+        ("10.0.0.7", "Requests to the local network are not allowed"),
+        ("2852039166", "Requests to the link local network are not allowed"),
+    ] {
+        let put = api.put(&admin, SLACK, &json!({ "webhook": format!("http://{host}/s3cret") })).await;
+        let told = format!("Failed to update integration. {{:webhook=>[\"is blocked: {words}\"]}}");
+        assert_eq!(refusal(&put), message(400, &told), "{host}");
+    }
+    let hipchat = json!({ "token": "t0ken", "room": "ops", "server": "https://192.168.1.1" });
+    let put = api.put(&admin, "/projects/42/integrations/hipchat", &hipchat).await;
+    let told = "Failed to update integration. {:server=>[\"is blocked: Requests to the local network are not allowed\"]}";
+    assert_eq!(refusal(&put), message(400, told));
+    assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
+    let named = json!({ "webhook": "https://chat.internal/s3cret" });
+    assert_eq!(
+        api.put(&admin, SLACK, &named).await.status,
+        200,
+        "where a name leads is seen when it is called"
+    );
+    let follows = json!({ "webhook": "http://10.0.0.7/s3cret", "use_inherited_settings": true });
+    api.put(&admin, "/integrations/slack", &json!({ "webhook": HOOK })).await;
+    assert_eq!(
+        api.put(&admin, SLACK, &follows).await.status,
+        200,
+        "whoever follows a default calls that one's"
+    );
+}
+
+#[tokio::test]
+async fn what_the_operator_permits_can_be_set() {
+    let wire = WireConfig {
+        allow_networks: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.0/8".parse().unwrap()],
+        ..WireConfig::default()
+    };
+    let api = Api::open_over(config(), wire).await;
+    let admin = api.admin().await;
+    for (host, status) in
+        [("10.0.0.7", 200), ("127.0.0.1:8065", 200), ("localhost:8065", 200), ("192.168.1.1", 400)]
+    {
+        let put = api.put(&admin, SLACK, &json!({ "webhook": format!("http://{host}/s3cret") })).await;
+        assert_eq!(put.status, status, "{host}: {put:?}");
+    }
+}
+
+#[tokio::test]
 async fn delete_switches_off_and_keeps_the_settings() {
     let api = Api::open().await;
     let admin = api.admin().await;

@@ -10,6 +10,9 @@ mod slash;
 
 use std::sync::atomic::{AtomicI64, AtomicU16};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::*;
 use crate::call::{HttpRequest, HttpResponse};
 use crate::store::registry::{
@@ -55,6 +58,10 @@ impl Api {
     }
 
     async fn open_with(config: Config) -> Self {
+        Self::open_over(config, WireConfig::default()).await
+    }
+
+    async fn open_over(config: Config, wire: WireConfig) -> Self {
         // Somebody else in this process may have been first; any provider will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -70,6 +77,7 @@ impl Api {
             config,
             clock: Arc::new(clock),
             failed_logins,
+            catalog: Arc::new(super::catalog(store.clone(), wire).await),
             ..state(store.clone(), service.clone()).await
         };
         let catalog = state.catalog.clone();
@@ -155,4 +163,14 @@ fn message(status: u16, text: &str) -> (u16, Value) {
 
 fn error(status: u16, text: &str) -> (u16, Value) {
     (status, json!({ "error": text }))
+}
+
+/// Says something on a bare connection, and listens until it is closed.
+async fn say(api: &Api, words: &str) -> String {
+    let mut stream = TcpStream::connect(api.base.strip_prefix("http://").unwrap()).await.unwrap();
+    stream.write_all(words.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut told)).await;
+    assert!(ended.is_ok(), "the connection stays open: {:?}", String::from_utf8_lossy(&told));
+    String::from_utf8_lossy(&told).to_lowercase()
 }

@@ -75,3 +75,26 @@ async fn a_muted_room_is_muted_until_it_is_not() {
     typed(&api, TRIGGER, "sl4sh", "unmute").await;
     assert_eq!(explained().await, "would_hear");
 }
+
+#[tokio::test]
+async fn who_shows_too_many_wrong_tokens_has_to_wait_and_the_rooms_that_share_the_address_do_not() {
+    let (api, _) = set_up().await;
+    // What there is not is as good as a wrong token: the two must not be told apart.
+    for path in [TRIGGER, &TRIGGER.replace("42", "4711")] {
+        for _ in 0..5 {
+            assert_eq!(typed(&api, path, "guess", "help").await.status, 404);
+        }
+    }
+    for path in [TRIGGER, &TRIGGER.replace("42", "4711"), &TRIGGER.replace("slack_", "mattermost_")] {
+        let told = typed(&api, path, "guess", "help").await;
+        assert_eq!(refusal(&told), message(429, "429 Too Many Requests"), "{path}");
+        assert_eq!(told.headers["retry-after"], "6");
+    }
+    assert_eq!(typed(&api, TRIGGER, "sl4sh", "help").await.status, 200);
+    let none = answer(form(api.request("POST", TRIGGER), &[("text", "help")])).await;
+    assert_eq!(none.status, 400, "who shows none tries none");
+    assert_eq!(api.get("fbt-guess", "/version").await.status, 429, "it is one limit for all doors");
+    api.later.store(6, Ordering::Relaxed);
+    assert_eq!(typed(&api, TRIGGER, "guess", "help").await.status, 404);
+    assert_eq!(typed(&api, TRIGGER, "guess", "help").await.status, 429);
+}

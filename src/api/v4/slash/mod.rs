@@ -1,7 +1,8 @@
 //! Slash commands: what somebody typed in a channel of Slack or Mattermost, answered at once.
 //!
 //! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
-//! Where it is wrong, where the integration is off and where there is no such project, the answer is the same. [`command`]
+//! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
+//! as a wrong token. [`command`]
 //! understands what was typed, [`answer`] words what is said; both are pure. What is none of ours is handed to the forge,
 //! where it listens.
 //!
@@ -20,7 +21,6 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::refusal::Missing;
 use super::{Params, Refusal};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::catalog::{Live, Place, Setup, Who, integration_id};
@@ -30,7 +30,7 @@ use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
-pub(super) use route::{mattermost, slack};
+pub(super) use route::door;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -120,23 +120,26 @@ pub(super) enum Outcome {
     Test { place: Place, channel_names: Vec<String> },
 }
 
-/// Checks the token and does what is asked.
+/// The place that a command is about, if the token in it is that of the place's integration.
 ///
 /// # Errors
-/// The token is missing (400), or no integration of this project has it (404).
-pub(super) async fn hear(
-    counter: &Counter<'_>,
+/// There is no token (400).
+pub(super) fn proved(
+    catalog: &Live,
     service: Service,
     place: Option<Place>,
     params: &Params,
-) -> Result<Outcome, Refusal> {
+) -> Result<Option<Place>, Refusal> {
     let token = params.text("token").map_err(|_| complaint("token is invalid"))?;
     let token = token.ok_or_else(|| complaint("token is missing"))?;
-    let place = place.filter(|place| is_proved(counter.catalog, place, service, &token));
-    let place = place.ok_or(Refusal::NotFound(Missing::Integration))?;
+    Ok(place.filter(|place| is_proved(catalog, place, service, &token)))
+}
+
+/// Does what is asked.
+pub(super) async fn hear(counter: &Counter<'_>, service: Service, place: Place, params: &Params) -> Outcome {
     let typed = Typed::read(service, params);
     let said = match Command::parse(&typed.text) {
-        Command::Test => return Ok(Outcome::Test { place, channel_names: typed.channel_names }),
+        Command::Test => return Outcome::Test { place, channel_names: typed.channel_names },
         Command::Help => answer::help(&typed.command, counter.commands.is_some()),
         Command::Misspoken(remedy) => remedy,
         Command::Status => status(counter, &place).await,
@@ -147,7 +150,7 @@ pub(super) async fn hear(
         Command::Unmute => mute(counter, &place, &typed, counter.now).await,
         Command::Other => forward(counter, &place, &typed, params).await,
     };
-    Ok(Outcome::Say(to_asker(&said)))
+    Outcome::Say(to_asker(&said))
 }
 
 fn complaint(words: &str) -> Refusal {

@@ -5,34 +5,28 @@ use std::sync::Arc;
 use axum::extract::{Request, State as Extract};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::routing::{MethodRouter, post};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::answer::{test_failed, to_asker};
-use super::{Counter, Outcome, PATIENCE, Service, hear};
+use super::{Counter, Outcome, PATIENCE, Service, hear, proved};
 use crate::api::State;
+use crate::api::v4::log_in::wrong_token;
 use crate::api::v4::params::{Params, read_body};
 use crate::api::v4::place::{Level, Unknown, find};
+use crate::api::v4::refusal::Missing;
 use crate::api::v4::rehearse::{Subject, rehearsed, subject};
 use crate::api::v4::{Refusal, Segments, answer};
 use crate::catalog::Place;
 use crate::event::{Event, sample};
 use crate::store::registry::{Mute, Owner};
 
-pub(in crate::api::v4) async fn slack(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    trigger(state, Service::Slack, segments, request).await
-}
-
-pub(in crate::api::v4) async fn mattermost(
-    Extract(state): Extract<Arc<State>>,
-    segments: Segments,
-    request: Request,
-) -> Result<Response, Refusal> {
-    trigger(state, Service::Mattermost, segments, request).await
+/// The door for one service's commands.
+pub(in crate::api::v4) fn door(service: Service) -> MethodRouter<Arc<State>> {
+    post(move |Extract(state): Extract<Arc<State>>, segments: Segments, request: Request| {
+        trigger(state, service, segments, request)
+    })
 }
 
 async fn trigger(
@@ -50,9 +44,13 @@ async fn trigger(
     let place = state.catalog.read(|snapshot| {
         find(snapshot, Level::Project, segments.id(), Owner::Instance, Unknown::IsMissing).ok()
     });
+    let Some(place) = proved(&state.catalog, service, place, &params)? else {
+        wrong_token(&state, &head, now)?;
+        return Err(Refusal::NotFound(Missing::Integration));
+    };
     let counter =
         Counter { catalog: &state.catalog, ledger: &*state.ledger, commands: state.commands.as_ref(), now };
-    let said = match hear(&counter, service, place, &params).await? {
+    let said = match hear(&counter, service, place, &params).await {
         Outcome::Say(said) => said,
         Outcome::Test { place, channel_names } => {
             to_asker(&test(&state, service, &place, channel_names, now).await)
