@@ -503,6 +503,7 @@ impl Keeper {
 
     /// What waited for other settings is due now.
     async fn heal(&self) {
+        self.intake.written().await;
         let taken_up = take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await;
         if let Err(error) = taken_up {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");

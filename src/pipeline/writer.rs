@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::{Clock, after};
@@ -25,6 +25,8 @@ pub(super) enum Word {
     Renew(Vec<DeliveryId>),
     /// Find destinations whose rows wait.
     Look,
+    /// Whoever waits for this wants all to be written that was said before.
+    Mark(oneshot::Sender<()>),
 }
 
 /// What the store answered.
@@ -69,6 +71,7 @@ struct Batch {
     claim: Vec<DestinationKey>,
     renew: Option<Vec<DeliveryId>>,
     look: bool,
+    marks: Vec<oneshot::Sender<()>>,
 }
 
 impl Batch {
@@ -81,6 +84,7 @@ impl Batch {
                 Word::Claim(key) => batch.claim.push(key),
                 Word::Renew(rows) => batch.renew = Some(rows),
                 Word::Look => batch.look = true,
+                Word::Mark(mark) => batch.marks.push(mark),
             }
         }
         batch
@@ -102,6 +106,9 @@ impl Writer {
         }
         if !batch.release.is_empty() {
             insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
+        }
+        for mark in batch.marks {
+            let _ = mark.send(()); // whoever asked may have lost patience
         }
         if let Some(rows) = batch.renew {
             self.renew(rows).await;

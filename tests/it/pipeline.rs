@@ -39,6 +39,7 @@ promises! {
     an_event_that_comes_twice_is_told_once
     an_event_that_nobody_wants_is_told_to_nobody
     a_wrong_webhook_is_healed_by_correcting_it
+    a_correction_at_the_very_moment_of_a_refusal_is_heeded
     a_refused_message_is_a_dead_letter_that_says_why
     a_dead_address_is_switched_off_until_it_is_corrected
     a_power_cut_loses_nothing
@@ -245,6 +246,27 @@ async fn a_wrong_webhook_is_healed_by_correcting_it(forge: Forge) {
     daemon.stop().await;
 }
 
+/// What was found out under the old settings may not be written down over what the new ones set right.
+async fn a_correction_at_the_very_moment_of_a_refusal_is_heeded(forge: Forge) {
+    let service = Receiver::start().await;
+    let wrong = service.at("/services/T0/B0/wrong").answer(Answer::status(404).body("channel_not_found"));
+    let right = service.slack_like("/services/T0/B0/right");
+    let home = forge.home(&slack(&wrong.url(), "")).with(&["pace.enabled=false"]);
+    let daemon = home.start().await;
+    for round in 1..=30 {
+        let iid = i64::try_from(round).expect("small");
+        forge.send(&daemon, &format!("mr-{round}"), merge_request(iid, "open", "Title")).await;
+        wrong.wait_for(round).await;
+        home.provision(&slack(&right.url(), ""));
+        daemon.reload().await.expect("the file is right");
+        right.wait_for(round).await;
+        home.provision(&slack(&wrong.url(), ""));
+        daemon.reload().await.expect("the file is right");
+    }
+    home.until(State::Delivered, 30).await;
+    daemon.stop().await;
+}
+
 async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
     let service = Receiver::start().await;
     let hook = service
@@ -335,7 +357,7 @@ async fn a_soft_stop_finishes_what_is_under_way_and_leaves_the_rest_for_the_next
     assert!(told < 10, "it stopped before the end");
     assert_eq!(home.deliveries(Some(State::Delivered)).await.len(), told, "what was sent is settled");
     let daemon = home.start().await;
-    home.until(State::Delivered, 10).await;
+    home.until(State::Delivered, 30).await;
     assert_eq!(hook.received().len(), 10, "nothing was told twice");
     daemon.stop().await;
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -35,6 +35,8 @@ use strangers::Strangers;
 
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long is waited for the store to take what was ruled.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 /// Things taken from a channel at once.
 const AT_ONCE: usize = 256;
 /// Jobs kept in memory for one destination.
@@ -57,6 +59,8 @@ enum Handed {
     Stored(DestinationKey),
     /// The settings changed: of the rests, only these are left.
     Healed(Vec<Hold>),
+    /// Whoever waits for this wants all to be written that was ruled before.
+    Mark(oneshot::Sender<()>),
 }
 
 /// Destinations for which rows wait in the store: new ones had better be written to wait behind them. Only a hint; the
@@ -97,6 +101,17 @@ impl Intake {
     /// Rows of this destination wait in the store.
     pub fn stored(&self, destination: DestinationKey) {
         let _ = self.handed.send(Handed::Stored(destination));
+    }
+
+    /// Waits until all is written that was ruled up to now, but not for ever. What is ruled after new settings are known
+    /// goes by those; what was ruled before and is not written yet would be written over what [`Outbox::heal`] set right.
+    pub async fn written(&self) {
+        let (mark, passed) = oneshot::channel();
+        // Once the deliverer has stopped, there is nothing more to wait for.
+        let _ = self.handed.send(Handed::Mark(mark));
+        if tokio::time::timeout(WRITTEN_WITHIN, passed).await.is_err() {
+            warn!("the store takes its time: what was found out under the old settings may outlast them");
+        }
     }
 
     /// The settings changed, and these holds are left; see [`Outbox::heal`].
@@ -382,6 +397,7 @@ impl Work {
                 self.restore(&holds);
                 self.say(Word::Look);
             }
+            Handed::Mark(mark) => self.say(Word::Mark(mark)),
         }
         self.say_claims();
     }
