@@ -299,8 +299,8 @@ impl Quiet {
     /// One that has files.
     async fn with_files(url: &str, files: &str) -> Self {
         let node = Self::on(url).await;
-        let config = Home::new(files).config();
-        let read = provision::load(&config.provision, &nothing_blocked).expect("the files are right");
+        let home = Home::new(files);
+        let read = provision::load(&home.config().provision, &nothing_blocked).expect("the files are right");
         node.catalog.look_at_files(read.integrations, read.facts);
         node
     }

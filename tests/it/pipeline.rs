@@ -357,7 +357,7 @@ async fn a_soft_stop_finishes_what_is_under_way_and_leaves_the_rest_for_the_next
     assert!(told < 10, "it stopped before the end");
     assert_eq!(home.deliveries(Some(State::Delivered)).await.len(), told, "what was sent is settled");
     let daemon = home.start().await;
-    home.until(State::Delivered, 30).await;
+    home.until(State::Delivered, 10).await;
     assert_eq!(hook.received().len(), 10, "nothing was told twice");
     daemon.stop().await;
 }
