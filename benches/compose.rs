@@ -70,7 +70,7 @@ fn integration_by_id(bencher: Bencher<'_, '_>, way: &str) {
 
 #[divan::bench(args = KINDS)]
 fn wants(bencher: Bencher<'_, '_>, kind: &str) {
-    let (event, integration) = (event(kind), integration());
+    let (event, integration) = (event(kind), integration(kind));
     let facts = ProjectFacts::default();
     assert_eq!(rules::wants(&integration, &event, &facts), Ok(()), "{kind} is not wanted");
     bencher.bench_local(|| rules::wants(black_box(&integration), black_box(&event), &facts));
@@ -84,14 +84,14 @@ fn compose_message(bencher: Bencher<'_, '_>, kind: &str) {
 
 #[divan::bench(args = KINDS)]
 fn call(bencher: Bencher<'_, '_>, kind: &str) {
-    let (event, integration) = (event(kind), integration());
+    let (event, integration) = (event(kind), integration(kind));
     let message = compose(&event).expect("there is something to say");
     bencher.bench_local(|| calling(&integration, black_box(&event), black_box(&message)));
 }
 
 #[divan::bench(args = KINDS)]
 fn all_four(bencher: Bencher<'_, '_>, kind: &str) {
-    let (raw, integration) = (Bytes::from(payloads::payload(kind)), integration());
+    let (raw, integration) = (Bytes::from(payloads::payload(kind)), integration(kind));
     let facts = ProjectFacts::default();
     bencher.with_inputs(|| (id(), raw.clone())).bench_values(|(id, raw)| {
         let event = Event::decode(id, NOW, raw).expect("a payload is an event");
@@ -203,11 +203,13 @@ fn slack() -> &'static Entry {
     adapters::find("slack").expect("there is an adapter for Slack")
 }
 
-/// It hears of everything, in whatever project.
-fn integration() -> Integration {
-    let text = r#"
+/// It hears of everything in the payload's project.
+fn integration(kind: &str) -> Integration {
+    let project = event(kind).project.expect("a project's news").id;
+    let text = format!(
+        r#"
         [[integration]]
-        project = 1
+        project = {project}
         adapter = "slack"
         webhook = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
         branches_to_be_notified = "all"
@@ -216,8 +218,9 @@ fn integration() -> Integration {
         confidential_note_events = true
         deployment_events = true
         vulnerability_events = true
-    "#;
-    let files = [("bench.toml".into(), text.to_owned())];
+        "#
+    );
+    let files = [("bench.toml".into(), text)];
     let read = provision::read(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
     let read = read.unwrap_or_else(|problems| panic!("{problems:?}"));
     read.each().into_iter().next().expect("one integration was written")

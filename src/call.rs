@@ -161,7 +161,7 @@ impl HttpRequest {
     pub fn post_json(url: url::Url, body: &serde_json::Value) -> Self {
         Self {
             headers: vec![("content-type", "application/json".to_owned())],
-            body: body.to_string().into(),
+            body: serde_json::to_vec(body).expect("a JSON value can be written").into(),
             ..Self::new(Method::Post, url)
         }
     }
@@ -200,8 +200,11 @@ pub struct BucketKey(pub String);
 
 impl BucketKey {
     fn digest(kind: &'static str, parts: &[&str]) -> Self {
-        let digest = Digest::of(parts.iter().map(|part| part.as_bytes()));
-        Self(format!("{}:{}", kind.replace(' ', "-"), digest.hex(8)))
+        let digest = Digest::of(parts.iter().map(|part| part.as_bytes())).hex(8);
+        let mut key = String::with_capacity(kind.len() + 1 + digest.len());
+        key.extend(kind.chars().map(|letter| if letter == ' ' { '-' } else { letter }));
+        key.push(':');
+        Self(key + &digest)
     }
 }
 

@@ -28,10 +28,11 @@ impl Digest {
 
     /// Its first bytes in hexadecimal, two digits each.
     pub fn hex(self, bytes: usize) -> String {
-        use std::fmt::Write as _;
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |of: u8| char::from(DIGITS[usize::from(of)]);
         let mut hex = String::with_capacity(2 * bytes);
         for byte in self.0.iter().take(bytes) {
-            let _ = write!(hex, "{byte:02x}"); // writing to a string cannot fail
+            hex.extend([digit(byte >> 4), digit(byte & 15)]);
         }
         hex
     }
@@ -47,5 +48,12 @@ mod tests {
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert_ne!(digest(&["a", ""]), digest(&["a"]));
         assert_eq!(digest(&["a", "b"]).hex(4).len(), 8);
+    }
+
+    /// As `printf '\0\0\0\0\0\0\0\003abc' | sha256sum` has it.
+    #[test]
+    fn hexadecimal_digits_are_what_everybody_writes() {
+        let digest = Digest::of([b"abc".as_slice()]);
+        assert_eq!(digest.hex(32), "c3494ca1a2cf8eeb8a11ded316fb55b83c3bbbedb6313cd50415251e5d09e12f");
     }
 }

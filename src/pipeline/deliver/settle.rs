@@ -90,7 +90,8 @@ impl Work {
             attempts: delivery.attempts,
             repeatable: entry.is_none_or(|entry| entry.about.repeatable),
             strikes,
-            jitter: jitter(),
+            // Only a failure is followed by a wait, and random numbers are asked of the system.
+            jitter: if matches!(report.outcome, Outcome::Failed(_)) { jitter() } else { 0.0 },
         };
         retry::rule(&report.outcome, of, &self.parts.policy)
     }
@@ -116,16 +117,16 @@ impl Work {
             let (key, why, made_under) = (Arc::clone(key), note(report), made_under.clone());
             Kept { hold: Some(Hold { key, until, why, strikes, made_under }), lift: None }
         };
-        let route = route_key(&delivery.integration, &delivery.target);
+        let route = || route_key(&delivery.integration, &delivery.target);
         match &ruling.consequence {
             Consequence::None => Kept::default(),
             Consequence::Answers => {
                 if !self.gone.is_empty() {
                     self.gone.remove(&switch_key(&delivery.integration, key));
                 }
-                let route_was_held = self.routes.remove(&route).is_some();
+                let route_was_held = !self.routes.is_empty() && self.routes.remove(&route()).is_some();
                 let recovered = self.board.answers(key);
-                let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then_some(route) };
+                let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then(route) };
                 Kept { hold: None, lift }
             }
             Consequence::Strike { rest } => {
@@ -155,6 +156,7 @@ impl Work {
             }
             Consequence::HoldRoute(until) => {
                 self.board.answers(key);
+                let route = route();
                 let known = self.routes.get(&route).copied();
                 let strikes = match known {
                     Some(known) if known.held_until > now => known.strikes,
@@ -177,6 +179,7 @@ impl Work {
                     self.switch_off(integration, key, &note(report));
                     return hold(&switch, after(now, FOR_EVER), strikes);
                 }
+                let route = route();
                 self.routes.insert(Arc::clone(&route), Route { strikes, held_until: until });
                 hold(&route, until, strikes)
             }
