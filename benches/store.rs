@@ -93,7 +93,7 @@ async fn claimed(bench: &Bench) -> Done {
         bench.enqueue(written, None).await?;
         let claim = Claim {
             destinations: (written..written + bench.batch.min(DESTINATIONS)).map(destination).collect(),
-            limit: bench.batch,
+            portion: forgebell::store::Portion::rows(bench.batch),
             lease: bench.lease(),
             now: now(),
         };

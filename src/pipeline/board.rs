@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::event::Event;
-use crate::store::{Delivery, DeliveryId, DestinationKey, Lane, StoredEvent};
+use crate::store::{Delivery, DeliveryId, DestinationKey, Lane, Portion, StoredEvent};
 
 /// A delivery that this node has leased, with its event.
 #[derive(Debug)]
@@ -40,6 +40,29 @@ pub(super) enum JobEvent {
     Stored(Arc<StoredEvent>),
 }
 
+/// What fits into one place in memory, in bytes of an event's JSON: most events do. Larger ones take several places, so
+/// that a bound on places is one on memory.
+const PLACE: usize = 16 << 10;
+
+/// The places in memory that an event of so many bytes takes.
+pub(super) fn places(bytes: usize) -> usize {
+    bytes.div_ceil(PLACE).max(1)
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match &self.event {
+            JobEvent::Decoded(event) => event.raw.len(),
+            JobEvent::Stored(event) => event.raw.len(),
+        }
+    }
+}
+
+/// The places that these jobs take.
+fn places_of<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
+    jobs.into_iter().map(|job| places(job.bytes())).sum()
+}
+
 /// How a job left the board's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
@@ -56,10 +79,10 @@ pub(super) struct Bounds {
     pub(super) concurrency: usize,
     /// Jobs kept in memory for one destination.
     pub(super) per_destination: usize,
-    /// Jobs kept in memory in all, as far as claims go.
+    /// Places in memory for all that waits there, as far as claims go.
     pub(super) in_memory: usize,
-    /// Rows that one claim brings for one destination.
-    pub(super) claim_size: usize,
+    /// What one claim brings for one destination.
+    pub(super) portion: Portion,
 }
 
 /// A rest that is longer than this frees the memory: the jobs go back to the store.
@@ -78,7 +101,7 @@ pub(super) struct Board {
     /// Destinations that want a claim, in turn.
     claims: VecDeque<DestinationKey>,
     claims_under_way: usize,
-    /// Jobs in all queues.
+    /// Places that the jobs in all queues take.
     queued: usize,
     in_flight: usize,
 }
@@ -186,8 +209,8 @@ impl Board {
             return Some(job);
         }
         self.held.insert(job.delivery.id);
+        self.queued += places(job.bytes());
         destination.insert(job);
-        self.queued += 1;
         self.consider(&key, now);
         None
     }
@@ -211,7 +234,7 @@ impl Board {
         let mut back = Vec::new();
         if until > now + SHORT_REST && !destination.queue.is_empty() {
             back.extend(destination.queue.drain(..));
-            self.queued -= back.len();
+            self.queued -= places_of(&back);
             destination.note_stored();
         }
         destination.wants_claim |= destination.more_in_store;
@@ -281,7 +304,7 @@ impl Board {
                 continue;
             };
             destination.lanes_in_flight.push(job.delivery.lane);
-            self.queued -= 1;
+            self.queued -= places(job.bytes());
             self.in_flight += 1;
             self.consider(&key, now);
             return Some(job);
@@ -295,8 +318,8 @@ impl Board {
         self.take_down(&key, job.delivery.lane);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         destination.paced_until = Some(until);
+        self.queued += places(job.bytes());
         destination.insert(job);
-        self.queued += 1;
         self.consider(&key, now);
     }
 
@@ -316,7 +339,7 @@ impl Board {
                 destination.queue.drain(..).partition(|job| job.delivery.lane == lane);
             destination.queue = others;
             back.extend(same_lane);
-            self.queued -= back.len();
+            self.queued -= places_of(&back);
             self.set_timer(key, until);
         }
         self.consider(key, now);
@@ -338,12 +361,14 @@ impl Board {
         let mut touched = Vec::new();
         for (key, destination) in &mut self.destinations {
             let before = destination.queue.len();
-            destination
-                .queue
-                .retain(|job| !lost.contains(&job.delivery.id) || !self.held.remove(&job.delivery.id));
-            let gone = before - destination.queue.len();
-            if gone > 0 {
-                self.queued -= gone;
+            destination.queue.retain(|job| {
+                let is_lost = lost.contains(&job.delivery.id) && self.held.remove(&job.delivery.id);
+                if is_lost {
+                    self.queued -= places(job.bytes());
+                }
+                !is_lost
+            });
+            if destination.queue.len() < before {
                 destination.note_stored();
                 touched.push(Arc::clone(key));
             }
@@ -362,8 +387,10 @@ impl Board {
     /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
     /// [`Board::claimed`] or [`Board::claim_failed`] says otherwise.
     pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
-        let expected = self.queued + self.claims_under_way * self.bounds.claim_size;
-        let room = self.bounds.in_memory.saturating_sub(expected) / self.bounds.claim_size;
+        // A place for each row, and what doesn't fit into those: the portion's bytes at the most, but for its last event.
+        let one_claim = self.bounds.portion.rows + self.bounds.portion.bytes / PLACE;
+        let expected = self.queued + self.claims_under_way * one_claim;
+        let room = self.bounds.in_memory.saturating_sub(expected) / one_claim;
         // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
         // But only up to a point: what the pace holds up must not be piled up without end.
         let may_exceed = self.claims_under_way == 0 && self.queued < 2 * self.bounds.in_memory;
@@ -382,7 +409,7 @@ impl Board {
         more: bool,
         now: Timestamp,
     ) -> Vec<Job> {
-        let full = jobs.len() >= self.bounds.claim_size;
+        let full = self.bounds.portion.is_full(jobs.len(), jobs.iter().map(Job::bytes).sum());
         self.claims_under_way = self.claims_under_way.saturating_sub(1);
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
         let state = std::mem::take(&mut destination.claim);
@@ -396,7 +423,7 @@ impl Board {
             if !self.held.insert(job.delivery.id) {
                 continue;
             }
-            self.queued += 1;
+            self.queued += places(job.bytes());
             destination.insert(job);
         }
         destination.more_in_store = more || outdated || !back.is_empty();
@@ -475,7 +502,7 @@ impl Board {
         if let Some(until) = destination.resting_until(now) {
             // Nothing can start and nothing need be claimed: only a rest that the pace asked for is worth filling up in.
             if destination.held_until.is_none_or(|held| held <= now) {
-                Self::consider_claim(&mut self.claims, destination, key, self.bounds.claim_size);
+                Self::consider_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
             }
             self.set_timer(key, until);
             return;
@@ -484,16 +511,16 @@ impl Board {
             destination.listed = true;
             self.ready.push_back(Arc::clone(key));
         }
-        Self::consider_claim(&mut self.claims, destination, key, self.bounds.claim_size);
+        Self::consider_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
     }
 
     fn consider_claim(
         claims: &mut VecDeque<DestinationKey>,
         destination: &mut Destination,
         key: &DestinationKey,
-        claim_size: usize,
+        portion_rows: usize,
     ) {
-        let low = destination.queue.len() <= claim_size / 4;
+        let low = destination.queue.len() <= portion_rows / 4;
         if destination.wants_claim && low && matches!(destination.claim, ClaimState::None) {
             destination.wants_claim = false;
             destination.claim = ClaimState::UnderWay { outdated: false, waiting_lanes: Vec::new() };

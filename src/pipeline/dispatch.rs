@@ -162,12 +162,14 @@ impl Dispatcher {
         if batch.is_empty() {
             return true;
         }
-        let mut places = self.intake.places(batch.iter().map(|dispatched| dispatched.deliveries.len()).sum());
-        let mut leased = 0;
-        for delivery in batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries) {
-            if leased < places.len() && !self.intake.is_crowded(&delivery.destination) {
-                delivery.lease = Some(self.intake.lease(self.clock.now()));
-                leased += 1;
+        // One for each delivery.
+        let mut places = Vec::new();
+        for Dispatched { event, deliveries, .. } in &mut batch {
+            for delivery in deliveries {
+                let may_be_handed = !self.intake.is_crowded(&delivery.destination);
+                let place = may_be_handed.then(|| self.intake.place(event.raw.len())).flatten();
+                delivery.lease = place.as_ref().map(|_| self.intake.lease(self.clock.now()));
+                places.push(place);
             }
         }
         let write = || {
@@ -180,13 +182,14 @@ impl Dispatcher {
             self.outbox.enqueue(batch.clone(), now)
         };
         let Some(written) = insist(stop, write).await else { return false };
+        let mut places = places.into_iter();
         for ((dispatched, rows), received_at) in batch.into_iter().zip(written).zip(received) {
-            for row in rows {
+            for (row, place) in rows.into_iter().zip(places.by_ref()) {
                 match row {
                     // Here before: whoever wrote it first sees to it.
                     None => debug!(event = %dispatched.event.id, "came again; dispatched once already"),
                     Some(delivery) if delivery.leased => {
-                        self.intake.hand(delivery, Arc::clone(&dispatched.event), places.pop(), *received_at);
+                        self.intake.hand(delivery, Arc::clone(&dispatched.event), place, *received_at);
                     }
                     Some(delivery) => self.intake.stored(delivery.destination),
                 }

@@ -9,10 +9,13 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use super::source::{Inbound, Receipt, Source};
-use crate::store::{Inbox, Origin};
+use crate::store::{Inbox, Origin, Portion};
 
 /// How often to look even if nobody called: a wake-up may have been for a former life of this process.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A batch of more JSON than this waits for another turn: it is in memory as long as it is worked.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// Takes events out of the inbox, oldest first.
 pub struct Embedded {
@@ -30,13 +33,14 @@ impl Embedded {
     }
 
     async fn look(&mut self, at_most: usize) -> Vec<Inbound> {
-        let waiting = match self.inbox.peek(self.acknowledged, at_most).await {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                tracing::warn!(%error, "cannot look into the inbox; trying again");
-                return Vec::new();
-            }
-        };
+        let waiting =
+            match self.inbox.peek(self.acknowledged, Portion { rows: at_most, bytes: BATCH_BYTES }).await {
+                Ok(waiting) => waiting,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look into the inbox; trying again");
+                    return Vec::new();
+                }
+            };
         let inbound = waiting.into_iter().map(|(number, stored)| Inbound {
             id: Some(stored.id),
             occurred_at: stored.occurred_at,

@@ -71,7 +71,8 @@ impl fmt::Debug for Clock {
 pub struct Config {
     /// Attempts under way at once, over all destinations.
     pub concurrency: usize,
-    /// Deliveries kept in memory, beyond which they wait in the store alone.
+    /// Places in memory, beyond which deliveries wait in the store alone. A delivery takes one, of an event of more than
+    /// 16 KiB as many as that fits in.
     pub in_memory: usize,
     /// How long a node may be silent before another takes over what it was working on.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::{Clock, after};
-use crate::store::{Claim, Claimed, DeliveryId, DestinationKey, Lease, NodeId, Outbox, Settled, StoreError};
+use crate::store::{
+    Claim, Claimed, DeliveryId, DestinationKey, Lease, NodeId, Outbox, Portion, Settled, StoreError,
+};
 
 /// Something to do to the store.
 #[derive(Debug)]
@@ -49,7 +51,8 @@ pub(super) struct Writer {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) node: NodeId,
     pub(super) lease: Duration,
-    pub(super) claim_size: usize,
+    /// What one claim brings for one destination.
+    pub(super) portion: Portion,
     pub(super) clock: Clock,
     pub(super) words: mpsc::UnboundedReceiver<Word>,
     pub(super) heard: mpsc::UnboundedSender<Heard>,
@@ -141,7 +144,7 @@ impl Writer {
     async fn claim(&self, destinations: Vec<DestinationKey>) {
         let claim = Claim {
             destinations: destinations.clone(),
-            limit: self.claim_size,
+            portion: self.portion,
             lease: self.new_lease(),
             now: self.clock.now(),
         };

@@ -200,15 +200,36 @@ pub struct StoredEvent {
     pub raw: Bytes,
 }
 
+/// How much is handed out at once, so that it fits into memory whatever the events' size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    pub rows: usize,
+    /// Of the events' JSON, each row counted for itself. What goes beyond is handed out yet, the rows after it are not: no
+    /// event is too large to come.
+    pub bytes: usize,
+}
+
+impl Portion {
+    /// So many rows, whatever their bytes.
+    pub const fn rows(rows: usize) -> Self {
+        Self { rows, bytes: usize::MAX }
+    }
+
+    /// Whether so many rows with so many bytes are enough.
+    pub fn is_full(self, rows: usize, bytes: usize) -> bool {
+        rows >= self.rows || bytes >= self.bytes
+    }
+}
+
 /// Events that came over HTTP.
 #[async_trait]
 pub trait Inbox: Send + Sync {
     /// Keeps an event; `false` where its id was here before, dispatched or not.
     async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool>;
 
-    /// The oldest events after number `after` that are not dispatched, up to `limit`, with their numbers, in order of
+    /// The oldest events after number `after` that are not dispatched, up to a portion, with their numbers, in order of
     /// arrival. They stay in the inbox until [`Outbox::enqueue`] takes them out, or [`Inbox::discard`] does.
-    async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>>;
+    async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>>;
 
     /// Takes out events that nobody wants (they are kept as dispatched, for repeats to be known).
     async fn discard(&self, numbers: &[i64]) -> Result<()>;
@@ -261,7 +282,7 @@ pub trait Outbox: Send + Sync {
 pub struct Claim {
     pub destinations: Vec<DestinationKey>,
     /// For each destination.
-    pub limit: usize,
+    pub portion: Portion,
     pub lease: Lease,
     pub now: Timestamp,
 }

@@ -35,6 +35,7 @@ promises! {
     a_service_that_is_down_gets_everything_when_it_is_back
     an_answer_that_breaks_off_is_followed_by_another_attempt
     what_concerns_one_subject_is_told_in_order_though_an_attempt_fails
+    events_larger_than_the_memory_are_told_all_the_same_and_in_order
     what_is_no_event_goes_to_quarantine_and_holds_up_nothing
     an_event_that_comes_twice_is_told_once
     an_event_that_nobody_wants_is_told_to_nobody
@@ -177,6 +178,35 @@ async fn what_concerns_one_subject_is_told_in_order_though_an_attempt_fails(forg
         })
         .collect();
     assert_eq!(steps, ["a", "b", "c", "d", "e"]);
+    daemon.stop().await;
+}
+
+async fn events_larger_than_the_memory_are_told_all_the_same_and_in_order(forge: Forge) {
+    let service = Receiver::start().await;
+    let hook = service
+        .at("/services/T0/B0/x")
+        .answer_then(vec![Answer::ok(), Answer::status(500), Answer::status(500)], Answer::ok());
+    // 64 KiB of room, for events of twice as much.
+    let home = forge.home(&slack(&hook.url(), "")).with(&["delivery.in_memory=4"]);
+    let daemon = home.start().await;
+    let long = "All that there is to say. ".repeat(5_000);
+    for step in ["a", "b", "c", "d"] {
+        for iid in 1..=3 {
+            let event = with(&merge_request(iid, "open", &format!("MR {iid} step {step}")), |json| {
+                json["object_attributes"]["description"] = json!(long);
+            });
+            forge.send(&daemon, &format!("{iid}{step}"), event).await;
+        }
+    }
+    home.until(State::Delivered, 12).await;
+    let accepted = hook.received().into_iter().filter(|received| received.answered == Some(200));
+    let mut told = vec![String::new(); 3];
+    for text in accepted.map(|received| received.text()) {
+        let (_, words) = text.split_once("MR ").expect("every message names its merge request");
+        let (iid, step) = words.split_once(" step ").expect("and its step");
+        told[iid.parse::<usize>().expect("a number") - 1].push_str(&step[..1]);
+    }
+    assert_eq!(told, ["abcd"; 3], "each once, and in order");
     daemon.stop().await;
 }
 

@@ -28,7 +28,7 @@ use crate::pipeline::Switches;
 use crate::pipeline::rehearsal::Stage;
 use crate::settings::Secret;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
     Quarantine, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
 
@@ -91,7 +91,7 @@ impl Inbox for Store {
         Ok(new)
     }
 
-    async fn peek(&self, _: i64, _: usize) -> Result<Vec<(i64, StoredEvent)>> {
+    async fn peek(&self, _: i64, _: Portion) -> Result<Vec<(i64, StoredEvent)>> {
         unreachable!("the doors don't dispatch")
     }
 

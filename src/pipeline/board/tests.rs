@@ -9,7 +9,12 @@ fn start() -> Timestamp {
 }
 
 fn bounds() -> Bounds {
-    Bounds { concurrency: 100, per_destination: 8, in_memory: 16, claim_size: 4 }
+    Bounds {
+        concurrency: 100,
+        per_destination: 8,
+        in_memory: 16,
+        portion: Portion { rows: 4, bytes: 8 << 10 },
+    }
 }
 
 fn board() -> Board {
@@ -245,6 +250,71 @@ fn stopping_gives_back_what_was_not_started() {
     assert_eq!(started(&mut board, start()), [1]);
     assert_eq!(board.drain(), [DeliveryId(2), DeliveryId(3)]);
     assert_eq!(board.in_flight(), 1);
+}
+
+/// A job of an event of so many bytes.
+fn large(bytes: usize, job: Job) -> Job {
+    let event = EventId::new("large").expect("an id");
+    let stored = StoredEvent { id: event, occurred_at: start(), raw: vec![b' '; bytes].into() };
+    Job { event: JobEvent::Stored(Arc::new(stored)), ..job }
+}
+
+#[test]
+fn a_large_event_takes_the_room_of_many_until_its_attempt_begins() {
+    let mut board = Board::new(Bounds { portion: Portion { rows: 4, bytes: 4 * PLACE }, ..bounds() });
+    let rooms = [key("a"), key("b"), key("c")];
+    for room in &rooms {
+        board.stored(room, start(), start());
+    }
+    assert_eq!(board.take_claims(), rooms[..2], "two claims of eight places fill the memory of sixteen");
+    board.claimed(&rooms[0], vec![large(16 * PLACE - 3, job(1, "a", 1))], false, start());
+    board.claimed(&rooms[1], vec![], false, start());
+    assert_eq!(board.queued, 16);
+    assert_eq!(board.take_claims(), rooms[2..], "where nothing is under way there is always room for one");
+    board.stored(&key("d"), start(), start());
+    board.claimed(&rooms[2], vec![job(2, "c", 2)], false, start());
+    assert_eq!(board.queued, 17);
+    assert_eq!(started(&mut board, start()), [1, 2]);
+    assert_eq!(board.queued, 0);
+    assert_eq!(board.take_claims(), [key("d")]);
+}
+
+#[test]
+fn whatever_becomes_of_large_events_their_room_is_free_again() {
+    let mut board = board();
+    let fill = |board: &mut Board| {
+        for id in 1..=3 {
+            assert!(board.hand(large(PLACE + 1, job(id, "room", 7)), start()).is_none());
+        }
+        assert_eq!(board.queued, 6);
+    };
+    fill(&mut board);
+    let first = board.next(start()).expect("a job");
+    board.paced(first, start() + 1.seconds(), start());
+    assert_eq!(board.queued, 6, "it is back in its place");
+    assert_eq!(board.hold(&key("room"), start() + 1.hours(), start()).len(), 3);
+    assert_eq!(board.queued, 0, "given back, since the service wants rest");
+
+    let mut board = self::board();
+    fill(&mut board);
+    board.forget(&[DeliveryId(2), DeliveryId(3)], start());
+    assert_eq!(board.queued, 2, "another node has them");
+
+    let mut board = self::board();
+    fill(&mut board);
+    assert_eq!(started(&mut board, start()), [1]);
+    assert_eq!(left(&mut board, "room", 7, Left::Waits(start() + 5.seconds()), start()).len(), 2);
+    assert_eq!(board.queued, 0, "given back, behind one that waits");
+}
+
+#[test]
+fn a_claim_that_a_large_event_filled_is_followed_by_another() {
+    let mut board = board();
+    board.stored(&key("room"), start(), start());
+    assert_eq!(board.take_claims(), [key("room")]);
+    board.claimed(&key("room"), vec![large(8 << 10, job(1, "room", 1))], true, start());
+    assert_eq!(started(&mut board, start()), [1]);
+    assert_eq!(board.take_claims(), [key("room")]);
 }
 
 #[test]

@@ -21,14 +21,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::attempt::{Attempts, Prepared, Report};
-use super::board::{Board, Bounds, Job, JobEvent, Left, SHORT_REST};
+use super::board::{self, Board, Bounds, Job, JobEvent, Left, SHORT_REST};
 use super::retry::{Outcome, Policy};
 use super::writer::{Heard, Word, Writer};
 use super::{Clock, Config, after};
 use crate::adapters;
 use crate::event::Event;
 use crate::integration::Integration;
-use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, route_key};
+use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, Portion, route_key};
 use crate::wire::pace::Pace;
 use doubt::{Doubts, Reading};
 use strangers::Strangers;
@@ -41,8 +41,8 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 256;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
-/// Rows that one claim brings for one destination: few, so that many destinations get their turn in a bounded memory.
-const CLAIM_SIZE: usize = 16;
+/// What one claim brings for one destination: little, so that many destinations get their turn in a bounded memory.
+const PORTION: Portion = Portion { rows: 16, bytes: 256 << 10 };
 
 /// Where dispatch hands over what it wrote.
 #[derive(Clone)]
@@ -68,10 +68,10 @@ enum Handed {
 type Crowded = Arc<Mutex<HashSet<DestinationKey>>>;
 
 impl Intake {
-    /// As many places in memory as are free, up to `wanted`.
-    pub(super) fn places(&self, wanted: usize) -> Vec<OwnedSemaphorePermit> {
-        let take = |_| Arc::clone(&self.places).try_acquire_owned().ok();
-        (0..wanted).map_while(take).collect()
+    /// Room in memory for a delivery of an event of so many bytes, where there is any.
+    pub(super) fn place(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let places = u32::try_from(board::places(bytes)).unwrap_or(u32::MAX);
+        Arc::clone(&self.places).try_acquire_many_owned(places).ok()
     }
 
     pub(super) fn is_crowded(&self, destination: &DestinationKey) -> bool {
@@ -221,7 +221,7 @@ impl Deliverer {
             concurrency: self.config.concurrency,
             per_destination: PER_DESTINATION,
             in_memory: self.config.in_memory,
-            claim_size: CLAIM_SIZE,
+            portion: PORTION,
         };
         let (words, word_receiver) = mpsc::unbounded_channel();
         let (heard_sender, heard) = mpsc::unbounded_channel();
@@ -231,7 +231,7 @@ impl Deliverer {
             outbox: Arc::clone(&self.outbox),
             node: self.node.clone(),
             lease: self.config.lease,
-            claim_size: CLAIM_SIZE,
+            portion: PORTION,
             clock: self.clock.clone(),
             words: word_receiver,
             heard: heard_sender,

@@ -189,9 +189,10 @@ END
 $$;
 
 -- Leases due rows of one destination, oldest first. Of a lane, the ready row goes first, and those right behind it may go
--- along as far as nothing is in their way: another destination, a later moment, a held route, another node's earlier row.
+-- along as far as nothing is in their way: another destination, a later moment, a held route, another node's earlier row. What
+-- makes the events' JSON more than so many bytes still goes, the rows after it don't.
 CREATE OR REPLACE FUNCTION claim_one(
-    the_destination text, most integer, the_node text, the_until bigint, now bigint, sole boolean
+    the_destination text, most integer, most_bytes bigint, the_node text, the_until bigint, now bigint, sole boolean
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     taken bigint[];
@@ -220,10 +221,10 @@ BEGIN
                           AND f.step <= 2 AND f.lease_node <> the_node AND f.id < r.id)
         ORDER BY r.due, r.id LIMIT most
     ), rows AS (
-        SELECT b.id, b.lane,
+        SELECT b.id, b.lane, b.event,
                count(*) FILTER (WHERE b.stuck) OVER (PARTITION BY b.lane ORDER BY b.id) AS stuck
         FROM heads AS h CROSS JOIN LATERAL (
-            SELECT d.id, d.lane,
+            SELECT d.id, d.lane, d.event,
                    d.destination <> the_destination OR d.due > now
                    OR EXISTS (SELECT 1 FROM holds AS x WHERE x.key = 'route:' || d.integration || '>' || d.target
                               AND x.until > now)
@@ -232,8 +233,11 @@ BEGIN
             FROM deliveries AS d WHERE d.lane = h.lane AND d.step <= 1 AND d.id >= h.id
             ORDER BY d.id LIMIT most
         ) AS b
+    ), oldest AS (
+        SELECT r.id, r.lane, sum(octet_length(e.raw)) OVER (ORDER BY r.id) - octet_length(e.raw) AS before
+        FROM rows AS r JOIN events AS e ON e.seq = r.event WHERE r.stuck = 0 ORDER BY r.id LIMIT most
     ), chosen AS (
-        SELECT id, lane FROM rows WHERE stuck = 0 ORDER BY id LIMIT most
+        SELECT id, lane FROM oldest WHERE before < most_bytes
     ), leased AS (
         UPDATE deliveries AS d SET step = 2, lease_node = the_node, lease_until = the_until
         FROM chosen WHERE d.id = chosen.id RETURNING d.id, d.lane
@@ -246,7 +250,7 @@ $$;
 
 -- Claims rows of several destinations.
 CREATE OR REPLACE FUNCTION claim(
-    destinations text[], most integer, the_node text, the_until bigint, now bigint, sole boolean
+    destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint, sole boolean
 ) RETURNS TABLE (
     place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
     d_news_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean
@@ -258,7 +262,7 @@ BEGIN
     PERFORM alone();
     PERFORM lapse(now);
     FOR i IN 1 .. coalesce(array_length(destinations, 1), 0) LOOP
-        taken := claim_one(destinations[i], most, the_node, the_until, now, sole);
+        taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now, sole);
         RETURN QUERY
             SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.news_since,
                    e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean

@@ -34,8 +34,8 @@ use jiff::Timestamp;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
-    Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
+    Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -147,11 +147,16 @@ impl Inbox for Postgres {
         Ok(answer.get(0))
     }
 
-    async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
-        const PEEK: &str =
-            "SELECT inbox.seq, id::text, occurred_at, raw FROM inbox JOIN events ON events.seq = inbox.seq
-             WHERE inbox.seq > $1 ORDER BY inbox.seq LIMIT $2";
-        let found = self.reader.query(PEEK, &[&after, &rows::limit(limit)]).await?;
+    async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>> {
+        // The length of what is stored beside its row is known without reading it.
+        const PEEK: &str = "SELECT seq, id::text, occurred_at, raw FROM (
+                 SELECT inbox.seq, id, occurred_at, raw,
+                        sum(octet_length(raw)) OVER (ORDER BY inbox.seq) - octet_length(raw) AS before
+                 FROM inbox JOIN events ON events.seq = inbox.seq
+                 WHERE inbox.seq > $1 ORDER BY inbox.seq LIMIT $2
+             ) AS oldest WHERE before < $3 ORDER BY seq";
+        let (rows, bytes) = (rows::limit(portion.rows), rows::limit(portion.bytes));
+        let found = self.reader.query(PEEK, &[&after, &rows, &bytes]).await?;
         found.iter().map(|row| Ok((row.get(0), stored_event(row, 1)?))).collect()
     }
 

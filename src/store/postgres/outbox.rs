@@ -137,13 +137,14 @@ impl Postgres {
 
     pub(super) async fn hand_out(&self, claim: &Claim) -> Result<Vec<Claimed>> {
         let destinations: Vec<&str> = claim.destinations.iter().map(|key| &**key).collect();
-        let most = i32::try_from(claim.limit).unwrap_or(i32::MAX / 2);
+        let most = i32::try_from(claim.portion.rows).unwrap_or(i32::MAX / 2);
+        let bytes = rows::limit(claim.portion.bytes);
         let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
         let found = self
             .writer
             .query(
-                "SELECT * FROM claim($1, $2, $3, $4, $5, $6)",
-                &[&destinations, &most, &node, &until, &now, &self.sole],
+                "SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)",
+                &[&destinations, &most, &bytes, &node, &until, &now, &self.sole],
             )
             .await?;
         let claimed = |destination: &DestinationKey| Claimed {

@@ -16,7 +16,7 @@ use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
-    Origin, Outbox, Registry, Settled, StoreError,
+    Origin, Outbox, Portion, Registry, Settled, StoreError,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -70,7 +70,8 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
 }
 
 async fn claim(store: &Postgres, name: &str, now: Timestamp) -> usize {
-    let claim = Claim { destinations: vec!["hook".into()], limit: 10, lease: lease(name, now), now };
+    let claim =
+        Claim { destinations: vec!["hook".into()], portion: Portion::rows(10), lease: lease(name, now), now };
     store.claim(claim).await.unwrap().remove(0).deliveries.len()
 }
 
@@ -164,7 +165,7 @@ async fn texts_that_postgresql_cannot_hold_lose_a_character_and_not_the_event() 
     let raw = r#"{"object_kind":"push","ref":"refs/heads/a\u0000b"}"#;
     let event = Event::decode(EventId::new("nul").unwrap(), at(0), raw.into()).unwrap();
     assert!(store.push(&event, at(0)).await.unwrap());
-    let (_, stored) = store.peek(0, 1).await.unwrap().remove(0);
+    let (_, stored) = store.peek(0, Portion::rows(1)).await.unwrap().remove(0);
     assert_eq!(stored.raw, raw.as_bytes());
 }
 
@@ -236,7 +237,7 @@ async fn a_question_that_is_given_up_midway_leaves_the_next_one_a_moment_of_its_
         let asking = store.changes(0);
         given_up += usize::from(tokio::time::timeout(Duration::from_micros(n * 50), asking).await.is_err());
         assert!(other.push(&event(&format!("e{n}"), "main"), at(0)).await.unwrap());
-        assert_eq!(store.peek(0, 100).await.unwrap().len() as u64, n + 1);
+        assert_eq!(store.peek(0, Portion::rows(100)).await.unwrap().len() as u64, n + 1);
     }
     assert!(given_up > 0, "nobody gave up");
 }

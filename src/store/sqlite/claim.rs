@@ -86,10 +86,10 @@ const NEXT: &str = candidates!(
 
 impl Claiming<'_> {
     fn destination(&mut self, destination: &DestinationKey) -> Result<Claimed> {
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut bytes) = (Vec::new(), 0);
         if held_until(self.connection, destination, self.claim.now)?.is_none() {
             let mut candidates = self.ready(destination)?;
-            while deliveries.len() < self.claim.limit
+            while !self.claim.portion.is_full(deliveries.len(), bytes)
                 && let Some(Reverse(candidate)) = candidates.pop()
             {
                 self.lease(&candidate)?;
@@ -100,7 +100,9 @@ impl Claiming<'_> {
                         lanes::left(self.connection, Lane(candidate.lane))?;
                     }
                 }
-                deliveries.push(self.hand_out(candidate)?);
+                let (delivery, event) = self.hand_out(candidate)?;
+                bytes += event.raw.len();
+                deliveries.push((delivery, event));
             }
             // Those that were next but got no place are the first of their lanes now.
             for Reverse(next) in candidates {
@@ -111,13 +113,13 @@ impl Claiming<'_> {
         Ok(Claimed { destination: Arc::clone(destination), deliveries, more })
     }
 
-    /// Ready rows that may go now, as many as the limit allows; those of held routes are put off.
+    /// Ready rows that may go now, as many as the portion allows; those of held routes are put off.
     fn ready(&self, destination: &DestinationKey) -> Result<BinaryHeap<Reverse<Candidate>>> {
         let mut candidates = BinaryHeap::new();
         let mut put_off = Vec::new();
         let mut statement = prepare(self.connection, READY)?;
         let mut rows = statement.query(params![destination, ms(self.claim.now)])?;
-        while candidates.len() < self.claim.limit
+        while candidates.len() < self.claim.portion.rows
             && put_off.len() < PUT_OFF_AT_ONCE
             && let Some(row) = rows.next()?
         {

@@ -1,9 +1,9 @@
 //! Events that came over HTTP.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::rows::{self, EventRow, change, prepare, stored_event};
-use crate::store::{Result, StoredEvent};
+use super::rows::{EventRow, change, prepare, stored_event};
+use crate::store::{Portion, Result, StoredEvent};
 
 pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
     let Some(seq) = event.insert(connection)? else { return Ok(false) };
@@ -13,13 +13,20 @@ pub(super) fn push(connection: &Connection, event: &EventRow) -> Result<bool> {
 
 const PEEK: &str =
     "SELECT inbox.seq, id, occurred_at, raw FROM inbox CROSS JOIN events ON events.seq = inbox.seq
-     WHERE inbox.seq > ?1 ORDER BY inbox.seq LIMIT ?2";
+     WHERE inbox.seq > ?1 ORDER BY inbox.seq";
 
-pub(super) fn peek(connection: &Connection, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
+pub(super) fn peek(connection: &Connection, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>> {
     let mut statement = prepare(connection, PEEK)?;
-    let rows = statement
-        .query_map(params![after, rows::limit(limit)], |row| Ok((row.get(0)?, stored_event(row, 1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut rows = statement.query([after])?;
+    let (mut waiting, mut bytes) = (Vec::new(), 0);
+    while !portion.is_full(waiting.len(), bytes)
+        && let Some(row) = rows.next()?
+    {
+        let event = stored_event(row, 1)?;
+        bytes += event.raw.len();
+        waiting.push((row.get(0)?, event));
+    }
+    Ok(waiting)
 }
 
 pub(super) fn discard(connection: &Connection, numbers: &[i64]) -> Result<()> {

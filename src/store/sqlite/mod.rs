@@ -32,8 +32,8 @@ use jiff::Timestamp;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Quarantine,
-    Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
+    Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -105,8 +105,8 @@ impl Inbox for Sqlite {
         self.writer.call(move |connection| inbox::push(connection, &event)).await
     }
 
-    async fn peek(&self, after: i64, limit: usize) -> Result<Vec<(i64, StoredEvent)>> {
-        self.reader.call(move |connection| inbox::peek(connection, after, limit)).await
+    async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>> {
+        self.reader.call(move |connection| inbox::peek(connection, after, portion)).await
     }
 
     async fn discard(&self, numbers: &[i64]) -> Result<()> {

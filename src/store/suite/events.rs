@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Bed;
 use super::kit::{Case, at, delivery, event, from_broker};
 use crate::event::EventId;
-use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Quarantine};
+use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Portion, Quarantine};
 
 pub(super) async fn pushing_an_event_twice_keeps_one<B: Bed>() {
     let case = Case::<B>::new().await;
@@ -16,7 +16,7 @@ pub(super) async fn pushing_an_event_twice_keeps_one<B: Bed>() {
     assert_eq!(case.inbox(0).await.len(), 1);
     let case = case.reopened().await;
     assert!(!case.push("e1", at(2)).await);
-    let (_, stored) = case.store.peek(0, 1).await.unwrap().remove(0);
+    let (_, stored) = case.store.peek(0, Portion::rows(1)).await.unwrap().remove(0);
     assert_eq!((stored.raw, stored.occurred_at), (event("e1").raw, at(-5)));
 }
 
@@ -29,7 +29,17 @@ pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatche
     assert_eq!(all.iter().map(|(_, id)| &**id).collect::<Vec<_>>(), ["c", "a", "b"]);
     assert!(all.is_sorted_by_key(|(number, _)| *number));
     assert_eq!(case.inbox(all[0].0).await, all[1..], "after the number");
-    assert_eq!(case.store.peek(0, 2).await.unwrap().len(), 2, "up to the limit");
+    let each = event("c").raw.len();
+    for (portion, expected) in [
+        (Portion::rows(2), 2),
+        (Portion { rows: 9, bytes: 1 }, 1),
+        (Portion { rows: 9, bytes: each }, 1),
+        (Portion { rows: 9, bytes: each + 1 }, 2),
+        (Portion { rows: 9, bytes: each * 9 }, 3),
+    ] {
+        let peeked = case.store.peek(0, portion).await.unwrap();
+        assert!(peeked.iter().map(|(number, _)| number).eq(all[..expected].iter().map(|(number, _)| number)));
+    }
 
     let dispatched = |n: usize| Dispatched {
         event: Arc::new(event(&all[n].1)),

@@ -3,7 +3,7 @@
 use super::Bed;
 use super::kit::{Case, Change, at, delivery, hold, made_under};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{Hold, Ledger, NewState, Outbox, Settled, route_key};
+use crate::store::{Hold, Ledger, NewState, Outbox, Portion, Settled, route_key};
 
 pub(super) async fn a_held_destination_gives_nothing_until_the_hold_ends<B: Bed>() {
     let case = Case::<B>::new().await;
@@ -14,7 +14,7 @@ pub(super) async fn a_held_destination_gives_nothing_until_the_hold_ends<B: Bed>
     case.settle("a", Settled { hold: Some(hold("hook", at(30))), ..throttled }).await;
 
     assert_eq!(case.store.holds(at(2)).await.unwrap(), [hold("hook", at(30))]);
-    assert_eq!(case.claim_some("a", "hook", 9, at(29)).await, (vec![], true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(9), at(29)).await, (vec![], true));
     assert_eq!(case.claim("a", "other", at(29)).await, [elsewhere]);
     assert_eq!(case.waiting(at(29)).await, [("hook".to_owned(), at(30))]);
     assert_eq!(case.claim("a", "hook", at(30)).await, [first, second]);
@@ -39,7 +39,7 @@ pub(super) async fn a_held_route_holds_up_that_target_only<B: Bed>() {
     let others = case.write("e3", delivery().of("other").to("#gone").lane(3), at(0)).await;
     let route = route_key(&IntegrationId::new("slack"), "#gone");
     case.hold(hold(&route, at(50)), at(1)).await;
-    assert_eq!(case.claim_some("a", "hook", 9, at(2)).await, (vec![fine, others], true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(9), at(2)).await, (vec![fine, others], true));
     assert_eq!(case.claim("a", "hook", at(49)).await, []);
     assert_eq!(case.claim("a", "hook", at(50)).await, [gone]);
 }
@@ -57,11 +57,11 @@ pub(super) async fn many_rows_of_a_held_route_hide_nothing<B: Bed>() {
 
     let mut got = Vec::new();
     for _ in 0..3 {
-        got.extend(case.claim_some("a", "hook", 4, at(2)).await.0);
+        got.extend(case.claim_some("a", "hook", Portion::rows(4), at(2)).await.0);
     }
     assert_eq!(got, [fine]);
     assert_eq!(case.waiting(at(3)).await, [("hook".to_owned(), at(50))], "and nobody needs to look before");
-    assert_eq!(case.claim_some("a", "hook", 2000, at(50)).await.0.len(), 1500);
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(2000), at(50)).await.0.len(), 1500);
 }
 
 pub(super) async fn a_longer_hold_is_not_shortened<B: Bed>() {

@@ -16,7 +16,7 @@ use crate::store::registry::{AuditEntry, Configuration, Owner, Put, StoredIntegr
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
     AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
-    NodeId, Origin, Outbox, Registry, Settled,
+    NodeId, Origin, Outbox, Portion, Registry, Settled,
 };
 
 /// A moment, in seconds of the test's own time.
@@ -204,18 +204,18 @@ impl<B: Bed> Case<B> {
 
     /// What a node gets of one destination.
     pub(super) async fn claim(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
-        self.claim_some(name, destination, 100, now).await.0
+        self.claim_some(name, destination, Portion::rows(100), now).await.0
     }
 
-    /// What a node gets of one destination under a limit, and whether there is more.
+    /// What a node gets of one destination in one portion, and whether there is more.
     pub(super) async fn claim_some(
         &self,
         name: &str,
         destination: &str,
-        limit: usize,
+        portion: Portion,
         now: Timestamp,
     ) -> (Vec<DeliveryId>, bool) {
-        let claim = Claim { destinations: vec![destination.into()], limit, lease: lease(name, now), now };
+        let claim = Claim { destinations: vec![destination.into()], portion, lease: lease(name, now), now };
         let mut claimed = self.store.claim(claim).await.unwrap();
         assert_eq!(claimed.len(), 1, "one answer for each destination");
         let claimed = claimed.remove(0);
@@ -253,7 +253,7 @@ impl<B: Bed> Case<B> {
     }
 
     pub(super) async fn inbox(&self, after: i64) -> Vec<(i64, String)> {
-        let events = self.store.peek(after, 100).await.unwrap();
+        let events = self.store.peek(after, Portion::rows(100)).await.unwrap();
         events.into_iter().map(|(number, event)| (number, event.id.to_string())).collect()
     }
 }

@@ -2,14 +2,14 @@
 
 use super::Bed;
 use super::kit::{Case, Change, at, delivery};
-use crate::store::{NewState, Outbox};
+use crate::store::{NewState, Outbox, Portion};
 
 pub(super) async fn a_lane_keeps_its_order_through_retries<B: Bed>() {
     let case = Case::<B>::new().await;
     let first = case.write("e1", delivery(), at(0)).await;
     let second = case.write("e2", delivery(), at(1)).await;
     let other = case.write("e3", delivery().lane(2), at(2)).await;
-    assert_eq!(case.claim_some("a", "hook", 1, at(3)).await.0, [first]);
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(1), at(3)).await.0, [first]);
     case.end("a", first, NewState::Waiting(at(60)), at(4)).await;
 
     assert_eq!(case.claim("a", "hook", at(5)).await, [other], "the second waits for the first one's retry");
@@ -41,7 +41,7 @@ pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Bed>() {
     case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let second = case.write("e2", delivery(), at(1)).await;
     let third = case.write("e3", delivery(), at(1)).await;
-    assert_eq!(case.claim_some("a", "hook", 1, at(2)).await, (vec![second], true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(1), at(2)).await, (vec![second], true));
     assert_eq!(case.claim("a", "hook", at(2)).await, [third]);
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Bed>() {
     for n in 0..5 {
         ids.push(case.write(&format!("e{n}"), delivery(), at(n)).await);
     }
-    assert_eq!(case.claim_some("a", "hook", 2, at(9)).await, (ids[..2].to_vec(), true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(2), at(9)).await, (ids[..2].to_vec(), true));
     for id in &ids[..2] {
         case.end("a", *id, NewState::Delivered, at(10)).await;
     }

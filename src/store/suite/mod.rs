@@ -137,6 +137,7 @@ macro_rules! promises {
                     a_batch_is_written_whole_or_not_at_all,
                     a_claim_brings_the_event_as_it_came,
                     a_claim_takes_the_oldest_first_and_says_whether_there_is_more,
+                    a_claim_ends_with_the_row_that_fills_its_portion,
                     a_row_that_is_not_due_is_not_handed_out,
                     what_is_settled_stays_settled_over_a_restart,
                     a_settlement_for_a_row_that_is_gone_is_ignored,

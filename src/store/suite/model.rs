@@ -8,24 +8,54 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Bed;
-use super::kit::{Case, Change, at, delivery, hold, made_under, node, settled};
+use super::kit::{Case, Change, at, delivery, event, hold, made_under, node, settled};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{DeliveryId, Hold, Lease, Ledger, NewDelivery, NewState, Outbox, Settled, route_key};
+use crate::store::{
+    DeliveryId, Hold, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled, route_key,
+};
 
 /// One thing that happens. Rows are named by their place among those written so far.
 #[derive(Clone, Debug)]
 enum Step {
-    Enqueue { lane: i64, moved: bool, leased_by: Option<usize> },
-    Claim { by: usize, destination: usize, limit: usize },
-    Settle { by: usize, row: usize, outcome: Outcome },
-    Release { by: usize, row: usize },
-    Renew { by: usize },
-    Hold { key: usize, seconds: i64 },
-    Lift { key: usize },
+    Enqueue {
+        lane: i64,
+        moved: bool,
+        leased_by: Option<usize>,
+    },
+    /// With room for so many rows, and for the bytes of so many events.
+    Claim {
+        by: usize,
+        destination: usize,
+        rows: usize,
+        events: usize,
+    },
+    Settle {
+        by: usize,
+        row: usize,
+        outcome: Outcome,
+    },
+    Release {
+        by: usize,
+        row: usize,
+    },
+    Renew {
+        by: usize,
+    },
+    Hold {
+        key: usize,
+        seconds: i64,
+    },
+    Lift {
+        key: usize,
+    },
     Heal,
     Recover,
-    Resend { row: usize },
-    Pass { seconds: i64 },
+    Resend {
+        row: usize,
+    },
+    Pass {
+        seconds: i64,
+    },
     Restart,
 }
 
@@ -67,8 +97,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0..4i64, prop::bool::weighted(0.1), prop::option::of(by.clone()))
             .prop_map(|(lane, moved, leased_by)| Step::Enqueue { lane, moved, leased_by }),
-        6 => (by.clone(), 0..DESTINATIONS.len(), 1..6usize)
-            .prop_map(|(by, destination, limit)| Step::Claim { by, destination, limit }),
+        6 => (by.clone(), 0..DESTINATIONS.len(), 1..6usize, 1..6usize)
+            .prop_map(|(by, destination, rows, events)| Step::Claim { by, destination, rows, events }),
         6 => (by.clone(), any::<usize>(), outcome).prop_map(|(by, row, outcome)| Step::Settle { by, row, outcome }),
         2 => (by.clone(), any::<usize>()).prop_map(|(by, row)| Step::Release { by, row }),
         1 => by.prop_map(|by| Step::Renew { by }),
@@ -164,8 +194,10 @@ impl<B: Bed> Run<B> {
             Step::Enqueue { lane, moved, leased_by } => {
                 self.enqueue(n, new_delivery(lane, moved), leased_by).await;
             }
-            Step::Claim { by, destination, limit } => {
-                self.claim(by, DESTINATIONS[destination], limit).await;
+            Step::Claim { by, destination, rows, events } => {
+                // One byte less than they have: it is the last one of them that fills it.
+                let portion = Portion { rows, bytes: events * event("e1").raw.len() - 1 };
+                self.claim(by, DESTINATIONS[destination], portion).await;
             }
             Step::Settle { by, row, outcome } => self.settle(by, row, &outcome).await,
             Step::Release { by, row } => {
@@ -242,18 +274,21 @@ impl<B: Bed> Run<B> {
         self.model.rows.push(row);
     }
 
-    async fn claim(&mut self, by: usize, destination: &str, limit: usize) -> usize {
+    async fn claim(&mut self, by: usize, destination: &str, portion: Portion) -> usize {
         self.model.lapse(self.now);
         let lease = self.lease(by);
         let claim = crate::store::Claim {
             destinations: vec![destination.into()],
-            limit,
+            portion,
             lease: lease.clone(),
             now: self.now,
         };
         let claimed = self.case.store.claim(claim).await.unwrap().remove(0);
         let got: Vec<_> = claimed.deliveries.iter().map(|(delivery, _)| delivery.id).collect();
-        assert!(got.is_sorted() && got.len() <= limit, "{got:?}");
+        assert!(got.is_sorted(), "{got:?}");
+        let lengths: Vec<_> = claimed.deliveries.iter().map(|(_, event)| event.raw.len()).collect();
+        let is_full = |rows: usize| portion.is_full(rows, lengths[..rows].iter().sum());
+        assert!((0..got.len()).all(|rows| !is_full(rows)), "{got:?} is more than {portion:?}");
         // In the order handed out, each one may go when those before it are its node's.
         for id in &got {
             let n = self.model.rows.iter().position(|row| row.id == *id).unwrap();
@@ -261,7 +296,7 @@ impl<B: Bed> Run<B> {
             self.model.rows[n].lease = Some((by, lease.until));
         }
         let left = self.model.rows.iter().find(|row| self.model.may_go(row, by, destination, self.now));
-        assert!(got.len() == limit || left.is_none(), "got {got:?}, and {left:?} could have gone");
+        assert!(is_full(got.len()) || left.is_none(), "got {got:?}, and {left:?} could have gone");
         got.len()
     }
 
@@ -307,7 +342,7 @@ impl<B: Bed> Run<B> {
         loop {
             let mut got = 0;
             for destination in DESTINATIONS {
-                got += self.claim(0, destination, 100).await;
+                got += self.claim(0, destination, Portion::rows(100)).await;
             }
             if got == 0 {
                 break;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Bed;
 use super::kit::{Case, Change, at, delivery, event, from_broker, settled};
 use crate::store::{
-    BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Ledger, NewState, Origin, Outbox, State,
+    BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Ledger, NewState, Origin, Outbox, Portion,
+    State,
 };
 
 pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_nothing<B: Bed>() {
@@ -86,7 +87,12 @@ pub(super) async fn a_claim_brings_the_event_as_it_came<B: Bed>() {
     let sent = event("e1");
     case.write_all("e1", vec![delivery().to("#ops"), delivery().to("#dev").lane(2)], at(0)).await;
     let lease = super::kit::lease("a", at(1));
-    let claim = Claim { destinations: vec!["hook".into(), "none".into()], limit: 9, lease, now: at(1) };
+    let claim = Claim {
+        destinations: vec!["hook".into(), "none".into()],
+        portion: Portion::rows(9),
+        lease,
+        now: at(1),
+    };
     let mut claimed = case.store.claim(claim).await.unwrap();
     assert!(claimed[1].deliveries.is_empty() && !claimed[1].more);
     let deliveries = claimed.remove(0).deliveries;
@@ -104,9 +110,24 @@ pub(super) async fn a_claim_takes_the_oldest_first_and_says_whether_there_is_mor
         // Lanes in another order than the rows, so that order of lanes can't be taken for order of rows.
         ids.push(case.write(&format!("e{n}"), delivery().lane(100 - n), at(n)).await);
     }
-    assert_eq!(case.claim_some("a", "hook", 2, at(9)).await, (ids[..2].to_vec(), true));
-    assert_eq!(case.claim_some("a", "hook", 3, at(9)).await, (ids[2..].to_vec(), false));
-    assert_eq!(case.claim_some("a", "hook", 3, at(9)).await, (vec![], false));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(2), at(9)).await, (ids[..2].to_vec(), true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(3), at(9)).await, (ids[2..].to_vec(), false));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(3), at(9)).await, (vec![], false));
+}
+
+/// A node works as much as fits into its memory; an event that does not fit comes by itself.
+pub(super) async fn a_claim_ends_with_the_row_that_fills_its_portion<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let mut ids = Vec::new();
+    for (n, lane) in [1, 2, 1, 1, 2, 3].into_iter().enumerate() {
+        ids.push(case.write(&format!("e{n}"), delivery().lane(lane), at(0)).await);
+    }
+    let each = event("e0").raw.len();
+    let bytes = |bytes| Portion { rows: 9, bytes };
+    assert_eq!(case.claim_some("a", "hook", bytes(1), at(9)).await, (ids[..1].to_vec(), true));
+    assert_eq!(case.claim_some("a", "hook", bytes(each), at(9)).await, (ids[1..2].to_vec(), true));
+    assert_eq!(case.claim_some("a", "hook", bytes(each + 1), at(9)).await, (ids[2..4].to_vec(), true));
+    assert_eq!(case.claim_some("a", "hook", bytes(each * 3), at(9)).await, (ids[4..].to_vec(), false));
 }
 
 pub(super) async fn a_row_that_is_not_due_is_not_handed_out<B: Bed>() {
@@ -114,7 +135,7 @@ pub(super) async fn a_row_that_is_not_due_is_not_handed_out<B: Bed>() {
     let id = case.write("e1", delivery(), at(0)).await;
     case.claim("a", "hook", at(0)).await;
     case.end("a", id, NewState::Waiting(at(30)), at(1)).await;
-    assert_eq!(case.claim_some("a", "hook", 9, at(29)).await, (vec![], true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(9), at(29)).await, (vec![], true));
     assert_eq!(case.claim("a", "hook", at(30)).await, [id]);
 }
 

@@ -7,7 +7,7 @@ use super::kit::{Case, Change, at, delivery, event, hold, node, settled};
 use crate::integration::IntegrationId;
 use crate::store::{
     AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
-    Outbox, Quarantine, Retention, Settled, State, route_key,
+    Outbox, Portion, Quarantine, Retention, Settled, State, route_key,
 };
 
 fn all() -> DeliveryFilter {
@@ -126,7 +126,7 @@ pub(super) async fn a_dead_letter_is_sent_again<B: Bed>() {
     assert!(case.store.resend(id, at(100)).await.unwrap());
     let claim = crate::store::Claim {
         destinations: vec!["hook".into()],
-        limit: 9,
+        portion: Portion::rows(9),
         lease: super::kit::lease("a", at(100)),
         now: at(100),
     };
@@ -144,7 +144,7 @@ pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Be
     let old = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
     let waiting = case.write("e2", delivery(), at(1)).await;
     case.store.resend(old, at(2)).await.unwrap();
-    assert_eq!(case.claim_some("a", "hook", 1, at(3)).await, (vec![old], true));
+    assert_eq!(case.claim_some("a", "hook", Portion::rows(1), at(3)).await, (vec![old], true));
     assert_eq!(case.claim("b", "hook", at(3)).await, []);
     assert_eq!(case.claim("a", "hook", at(3)).await, [waiting]);
 }

@@ -245,7 +245,7 @@ async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_no
     };
     let told = hand_in(&of_group, 99, "acme/new").await;
     assert_eq!(told.status, 202, "{told:?}");
-    let kept = api.store.peek(0, 10).await.unwrap();
+    let kept = api.store.peek(0, Portion::rows(10)).await.unwrap();
     let [(_, kept)] = kept.as_slice() else { panic!("one event: {kept:?}") };
     let kept: Value = serde_json::from_slice(&kept.raw).unwrap();
     assert_eq!(kept["project"]["path_with_namespace"], "acme/new");
@@ -271,7 +271,7 @@ async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_no
             "it says what to do"
         );
     }
-    assert_eq!(api.store.peek(0, 10).await.unwrap().len(), 1, "and nothing of those is kept");
+    assert_eq!(api.store.peek(0, Portion::rows(10)).await.unwrap().len(), 1, "and nothing of those is kept");
     // Once somebody has told who may, the group's token goes by number and path.
     api.put(&admin, "/projects/99", &json!({ "path_with_namespace": "acme/new" })).await;
     assert_eq!(hand_in(&of_group, 99, "acme/new").await.status, 202);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::integration::IntegrationId;
-use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox};
+use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Portion};
 
 #[tokio::test]
 async fn what_events_told_of_a_project_can_be_corrected_and_taken_back() {
@@ -102,7 +102,7 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
     let still = api.ask(&admin, "POST", &format!("/quarantine/{bad}/retry")).await;
     assert_eq!(still.status, 422, "{still:?}");
     assert_eq!(api.ask(&admin, "POST", &format!("/quarantine/{good}/retry")).await.status, 204);
-    assert_eq!(api.store.peek(0, 10).await.unwrap().len(), 1, "it is on its way");
+    assert_eq!(api.store.peek(0, Portion::rows(10)).await.unwrap().len(), 1, "it is on its way");
     assert_eq!(api.ask(&admin, "DELETE", &format!("/quarantine/{bad}")).await.status, 204);
     assert_eq!(api.get(&admin, "/quarantine").await.json(), json!([]));
     let gone = api.ask(&admin, "DELETE", &format!("/quarantine/{bad}")).await;
