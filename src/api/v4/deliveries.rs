@@ -72,8 +72,7 @@ fn integration<I>(asked: &OfIntegration<I>) -> Result<IntegrationId, Refusal> {
         if standing.own.is_none() && standing.default.is_none() {
             return Err(Refusal::NotFound(Missing::Integration));
         }
-        let present = snapshot.at(place, slug).map(|integration| integration.id.clone());
-        Ok(present.unwrap_or_else(|| integration_id(&place.scope(), slug)))
+        Ok(snapshot.id_at(place, slug))
     })
 }
 
