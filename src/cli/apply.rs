@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail};
 use clap::ValueHint;
 
 use super::options::Options;
-use super::{complain, say, state};
+use super::{audit, complain, say, state};
 use crate::catalog::{Change, Live, Place, Who};
 use crate::daemon;
 use crate::provision::{self, Provisioned};

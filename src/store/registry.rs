@@ -329,6 +329,13 @@ pub struct AuditEntry {
     pub fields: Vec<String>,
 }
 
+impl AuditEntry {
+    /// For what has no fields.
+    pub fn whole(at: Timestamp, who: &str, action: &'static str, object: String) -> Self {
+        Self { at, who: who.to_owned(), action, object, fields: Vec::new() }
+    }
+}
+
 /// A line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditLine {

@@ -455,7 +455,9 @@ END
 $$;
 
 -- Makes a settled delivery due again. False where there is none, or where it is still on its way.
-CREATE OR REPLACE FUNCTION resend(the_id bigint, now bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION resend(
+    the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     d record;
 BEGIN
@@ -464,8 +466,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    UPDATE deliveries SET step = enter(d.lane, the_id), attempts = 0, due = now, news_since = now, settled_at = NULL
+    UPDATE deliveries SET step = enter(d.lane, the_id), attempts = 0, due = a_at, news_since = a_at, settled_at = NULL
     WHERE id = the_id;
+    PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     PERFORM pg_notify('forgebell_stored', d.destination);
     RETURN true;
 END

@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
@@ -223,9 +224,11 @@ impl Quarantine for Postgres {
         ledger::one_quarantined(&self.people, number).await
     }
 
-    async fn remove_quarantined(&self, number: i64) -> Result<bool> {
-        let sql = "DELETE FROM quarantine WHERE number = $1 RETURNING number";
-        Ok(!self.writer.query(sql, &[&number]).await?.is_empty())
+    async fn remove_quarantined(&self, number: i64, audit: AuditEntry) -> Result<bool> {
+        const REMOVE: &str = "WITH gone AS (DELETE FROM quarantine WHERE number = $1 RETURNING number)
+             SELECT note($2, $3, $4, $5, $6) FROM gone";
+        let note = registry::Note::new(&audit);
+        Ok(!self.writer.query(REMOVE, &note.after(&[&number])).await?.is_empty())
     }
 }
 
@@ -239,8 +242,9 @@ impl Ledger for Postgres {
         ledger::detail(&self.people, id).await
     }
 
-    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
-        Ok(self.writer.row("SELECT resend($1, $2)", &[&id.0, &ms(now)]).await?.get(0))
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
+        let note = registry::Note::new(&audit);
+        Ok(self.writer.row("SELECT resend($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?.get(0))
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {

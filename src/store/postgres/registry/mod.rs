@@ -57,7 +57,7 @@ const MUTES: &str = "SELECT project, slug, channel, until, asked_by, revision FR
      ORDER BY revision";
 
 /// A line of the audit log, as the functions take it.
-struct Note {
+pub(super) struct Note {
     at: i64,
     who: String,
     action: &'static str,
@@ -66,7 +66,7 @@ struct Note {
 }
 
 impl Note {
-    fn new(audit: &AuditEntry) -> Self {
+    pub(super) fn new(audit: &AuditEntry) -> Self {
         Self {
             at: ms(audit.at),
             who: text(&audit.who),
@@ -77,7 +77,7 @@ impl Note {
     }
 
     /// These values, and behind them its own.
-    fn after<'a>(&'a self, values: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
+    pub(super) fn after<'a>(&'a self, values: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
         let own: [&(dyn ToSql + Sync); 5] = [&self.at, &self.who, &self.action, &self.object, &self.fields];
         [values, &own].concat()
     }
