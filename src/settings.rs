@@ -78,6 +78,8 @@ pub enum Kind {
     SecretUrl,
     /// Addresses of any scheme, separated by spaces; there may be a password or key in any of them.
     Addresses,
+    /// One such address, by which addresses that are names alone are completed: what is secret in those goes there.
+    Base,
     Url,
     /// A host's name or address, without scheme or port.
     Host,
@@ -88,13 +90,13 @@ pub enum Kind {
 impl Kind {
     /// Whether values are hidden wherever settings are shown.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::SecretUrl | Self::Addresses)
+        matches!(self, Self::Secret | Self::SecretUrl | Self::Addresses | Self::Base)
     }
 
     /// Whether there is anything to hide in this value.
     pub fn hides(self, value: &str) -> bool {
         match self {
-            Self::Addresses => Addresses::credentials(value).next().is_some(),
+            Self::Addresses | Self::Base => Addresses::credentials(value).next().is_some(),
             kind => kind.is_secret(),
         }
     }
@@ -106,6 +108,7 @@ impl Kind {
             Self::Secret => "secret",
             Self::SecretUrl => "secret URL",
             Self::Addresses => "addresses, which may hold passwords",
+            Self::Base => "address, which may hold a password",
             Self::Url => "URL",
             Self::Host => "host",
             Self::Bool => "true or false",
@@ -308,6 +311,25 @@ impl FieldType for Addresses {
 
     fn read(value: &Value) -> Result<Self, String> {
         non_blank(value).map(Self)
+    }
+}
+
+/// The address that completes [`Addresses`] which are names alone. There may be a password in it, and what is secret in
+/// those is sent there: so it is kept like they are, and guarded like a [`Url`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base(Addresses);
+
+impl Base {
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl FieldType for Base {
+    const KIND: Kind = Kind::Base;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        Addresses::read(value).map(Self)
     }
 }
 

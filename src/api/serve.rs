@@ -4,7 +4,14 @@
 //! a stopping daemon waiting as long. Here a head has its time, there are only so many connections at once, and
 //! stopping waits for requests, not for connections on which nobody asked anything. HTTP/1.1 only: forges send their
 //! webhooks over it, and without TLS nobody negotiates another.
+//!
+//! Who asks and does not listen to the answer keeps a connection no longer than who asks too slowly ([`hearing`]); and who
+//! is refused while still sending hears why ([`leftover`]).
 
+mod hearing;
+mod leftover;
+
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,9 +31,13 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Peer;
+use hearing::Hearing;
+use leftover::lend;
 
 /// How long a caller may take over the head of a request, and how long a connection may idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller may take over hearing an answer: enough for the largest event, over a slow line.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest head. GitLab's is well below 2 KiB.
 const LARGEST_HEAD: usize = 64 * 1024;
 /// More wait with the kernel until one of these ends.
@@ -100,11 +111,15 @@ async fn converse(
     let service = service_fn(|mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
-        answers.call(request)
+        let (head, body) = request.into_parts();
+        let (body, lender) = lend(&head.headers, body);
+        let answer = answers.call(Request::from_parts(head, body));
+        async move { Ok::<_, Infallible>(lender.see_to(answer.await?).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(LARGEST_HEAD);
-    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(server.serve_connection(TokioIo::new(Hearing::new(stream, ANSWER_TIMEOUT)), service));
     // How a connection ends is the caller's affair: what matters was answered, or was never asked.
     tokio::select! {
         _ = connection.as_mut() => {}

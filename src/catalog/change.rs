@@ -93,12 +93,12 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
     };
     let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
-    if guarded_address_moves(entry, present, request) {
+    if guarded_address_moves(entry, present, &settings) {
         // Whoever can set the address could otherwise have the secret sent to a host of theirs.
         // An address that is itself the secret goes where it says.
         let is_sent_along = |name: &str| {
             let field = entry.fields.iter().find(|field| field.name == name);
-            field.is_some_and(|field| matches!(field.kind, Kind::Secret | Kind::Addresses))
+            field.is_some_and(|field| matches!(field.kind, Kind::Secret | Kind::Addresses | Kind::Base))
         };
         next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent_along(name));
     }
@@ -109,18 +109,24 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
 }
 
 /// Whether an address that secrets are sent to would be at another host, port or scheme. One that is not set stands for
-/// the service's own.
-fn guarded_address_moves(entry: &Entry, present: &Configuration, request: &Request) -> bool {
-    let addresses = entry.fields.iter().filter(|field| matches!(field.kind, Kind::Url | Kind::Host));
-    addresses.into_iter().any(|field| {
-        let Some(next) = request.settings.get(field.name) else { return false };
-        let origin = |value: Option<&Value>| {
-            let text = value.map(Value::as_text).unwrap_or_default();
-            match field.kind {
-                Kind::Host => Some(text.trim().to_ascii_lowercase()).filter(|host| !host.is_empty()),
-                _ => url::Url::parse(text.trim()).ok().map(|url| url.origin().ascii_serialization()),
+/// the service's own, or for none.
+fn guarded_address_moves(entry: &Entry, present: &Configuration, settings: &Properties) -> bool {
+    entry.fields.iter().any(|field| {
+        let Some(next) = settings.get(field.name).map(Value::as_text) else { return false };
+        let shown = present.properties.get(field.name).map(Value::as_text).unwrap_or_default();
+        match field.kind {
+            Kind::Url => origin(&shown) != origin(&next),
+            Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),
+            // How its service takes it apart is not known here: another word is another place.
+            Kind::Base => {
+                let present = present.secrets.get(field.name);
+                present.map(Secret::expose).unwrap_or_default().trim() != next.trim()
             }
-        };
-        origin(present.properties.get(field.name)) != origin(Some(next))
+            _ => false,
+        }
     })
+}
+
+fn origin(address: &str) -> Option<String> {
+    url::Url::parse(address.trim()).ok().map(|url| url.origin().ascii_serialization())
 }

@@ -10,8 +10,8 @@ use super::{Catalog as _, Live, Place};
 use crate::adapters::Entry;
 use crate::store::StoreError;
 use crate::store::registry::{
-    AuditEntry, Configuration, Corrected, Learned, Mute, Owner, ProjectCorrection, Put, SeenProject,
-    StoredGroup, StoredProject,
+    AuditEntry, Configuration, Learned, Mute, Owner, ProjectCorrection, Put, SeenProject, StoredGroup,
+    StoredProject,
 };
 
 /// How often a change begins again because somebody was quicker. Each time somebody else's change was made.
@@ -165,14 +165,14 @@ impl Live {
     /// The store does not take it.
     pub async fn correct(
         &self,
-        id: i64,
-        path: Option<String>,
-        corrected: Corrected,
+        correction: ProjectCorrection,
         who: &Who,
         now: Timestamp,
     ) -> Result<StoredProject, Refusal> {
-        let before = self.read(|state| state.directory().project(id).cloned());
+        let ProjectCorrection { id, path, .. } = &correction;
+        let before = self.read(|state| state.directory().project(*id).cloned());
         let was = before.as_ref().map(|row| row.corrected.clone()).unwrap_or_default();
+        let corrected = correction.over(&was);
         let named = [
             ("path", path.is_some() && before.as_ref().and_then(|row| row.path.as_ref()) != path.as_ref()),
             ("default_branch", was.default_branch != corrected.default_branch),
@@ -187,7 +187,7 @@ impl Live {
             object: format!("project {id}"),
             fields: fields.collect(),
         };
-        let row = self.registry().correct(ProjectCorrection { id, path, corrected }, audit).await?;
+        let row = self.registry().correct(correction, audit).await?;
         self.refresh().await?;
         Ok(row)
     }

@@ -229,6 +229,13 @@ impl Snapshot {
         self.all_at(place).into_iter().find(|integration| integration.slug == slug)
     }
 
+    /// The name under which an adapter's deliveries for this place are kept: a file may call a project by its path where
+    /// its number is known too.
+    pub fn id_at(&self, place: &Place, slug: &str) -> IntegrationId {
+        let present = self.at(place, slug).map(|integration| integration.id.clone());
+        present.unwrap_or_else(|| integration_id(&place.scope(), slug))
+    }
+
     /// The setup in the store of this owner.
     pub(super) fn stored(&self, owner: Owner, slug: &str) -> Option<&Setup> {
         Some(&self.rows.get(&owner)?.get(slug)?.setup)

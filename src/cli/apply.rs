@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail};
 use clap::ValueHint;
 
 use super::options::Options;
-use super::{complain, say, state};
+use super::{audit, complain, say, state};
 use crate::catalog::{Change, Live, Place, Who};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
@@ -89,11 +89,11 @@ fn counted(steps: &[Step]) -> String {
 }
 
 async fn carry_out(catalog: &Live, step: &Step) -> anyhow::Result<()> {
-    let who = Who("command line".to_owned());
+    let who = Who(audit::COMMAND_LINE.to_owned());
     let now = daemon::now();
     match &step.deed {
         Deed::Project(project) => {
-            catalog.correct(project.id, project.path.clone(), project.corrected.clone(), &who, now).await?;
+            catalog.correct(project.clone(), &who, now).await?;
         }
         Deed::Group { path, id } => {
             catalog.put_group(*id, path, &who, now).await?;

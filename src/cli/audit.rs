@@ -45,10 +45,13 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
+/// Who that is.
+pub(super) const COMMAND_LINE: &str = "command line";
+
 /// What a command writes of itself.
 pub(super) fn entry(action: &'static str, object: String, fields: &[&str], now: Timestamp) -> AuditEntry {
     let fields = fields.iter().map(ToString::to_string).collect();
-    AuditEntry { at: now, who: "command line".to_owned(), action, object, fields }
+    AuditEntry { at: now, who: COMMAND_LINE.to_owned(), action, object, fields }
 }
 
 fn table(lines: &[AuditLine], now: Timestamp) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
-use super::{say, say_json, state};
+use super::{audit, say, say_json, state};
 use crate::daemon;
 use crate::integration::IntegrationId;
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, State};
@@ -129,7 +129,8 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
     let mut refused = 0;
     let mut told = Vec::new();
     for id in &ids {
-        let done = store.resend(*id, now).await?;
+        let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
+        let done = store.resend(*id, note).await?;
         let word = if done {
             "due again"
         } else {

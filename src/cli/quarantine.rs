@@ -11,10 +11,10 @@ use serde_json::{Value as Json, json};
 use super::deliveries::{pretty, step_json};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
-use super::{say, say_json, state};
+use super::{audit, say, say_json, state};
 use crate::daemon;
 use crate::event::EventId;
-use crate::pipeline::quarantine::{Again, again};
+use crate::pipeline::quarantine::{Again, again, said};
 use crate::store::{Inbox, Quarantine, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]
@@ -102,7 +102,8 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
         }
         Command::Drop(args) => {
             each(&args.numbers, args.json, async |number| {
-                let dropped = store.remove_quarantined(number).await?;
+                let audit = said("quarantine.drop", number, audit::COMMAND_LINE, now);
+                let dropped = store.remove_quarantined(number, audit).await?;
                 Ok(if dropped { Ok("dropped".to_owned()) } else { Err(NOT_THERE.to_owned()) })
             })
             .await
@@ -146,7 +147,7 @@ async fn retry<S: Inbox + Quarantine + ?Sized>(
     number: i64,
     now: Timestamp,
 ) -> anyhow::Result<Result<String, String>> {
-    Ok(match again(store, store, number, now).await? {
+    Ok(match again(store, store, number, audit::COMMAND_LINE, now).await? {
         Again::NotThere => Err(NOT_THERE.to_owned()),
         Again::NotUnderstood(why) => Err(format!("still not understood: {why}")),
         Again::Understood(kind) => {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::event::{Event, EventId};
+use crate::store::registry::AuditEntry;
 use crate::store::{Inbox, Quarantine, Quarantined, Result};
 
 /// What became of another try.
@@ -25,6 +26,7 @@ pub async fn again<S: Inbox + ?Sized, Q: Quarantine + ?Sized>(
     inbox: &S,
     quarantine: &Q,
     number: i64,
+    who: &str,
     now: Timestamp,
 ) -> Result<Again> {
     let Some((item, raw)) = quarantine.quarantined(number).await? else { return Ok(Again::NotThere) };
@@ -33,8 +35,13 @@ pub async fn again<S: Inbox + ?Sized, Q: Quarantine + ?Sized>(
         Err(error) => return Ok(Again::NotUnderstood(error.to_string())),
     };
     let fresh = inbox.push(&event, now).await?;
-    quarantine.remove_quarantined(number).await?;
+    quarantine.remove_quarantined(number, said("quarantine.retry", number, who, now)).await?;
     Ok(if fresh { Again::Understood(event.kind().to_owned()) } else { Again::Repeated(event.id) })
+}
+
+/// What a person did to one, for the audit log.
+pub fn said(action: &'static str, number: i64, who: &str, now: Timestamp) -> AuditEntry {
+    AuditEntry::whole(now, who, action, format!("quarantined message {number}"))
 }
 
 /// The sender's id, or one that is the same whenever this item is tried.

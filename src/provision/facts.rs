@@ -9,7 +9,7 @@ use super::read::Place;
 use super::scope;
 use super::text::{Entry, Table, shown, shown_key, simple};
 use crate::integration::{ProjectFacts, ProjectRef};
-use crate::store::registry::{Corrected, ProjectCorrection, Visibility};
+use crate::store::registry::{ProjectCorrection, Visibility};
 
 /// One table, read.
 pub(super) struct Facts {
@@ -23,12 +23,13 @@ pub(super) struct Facts {
 impl Facts {
     /// The same as a person would tell it through the API; `None` without the number that rows go by.
     pub(super) fn correction(&self) -> Option<ProjectCorrection> {
-        let corrected = Corrected {
-            default_branch: self.told.default_branch.clone(),
-            visibility: self.visibility,
-            protected_branches: self.told.protected_branches.clone(),
-        };
-        Some(ProjectCorrection { id: self.id?, path: self.path.clone(), corrected })
+        Some(ProjectCorrection {
+            id: self.id?,
+            path: self.path.clone(),
+            default_branch: self.told.default_branch.clone().into(),
+            visibility: self.visibility.into(),
+            protected_branches: self.told.protected_branches.clone().into(),
+        })
     }
 
     /// The facts under each of the project's names.

@@ -30,7 +30,7 @@ impl Secrets {
     pub fn add_setting(&mut self, kind: Kind, value: &str) {
         match kind {
             // They are written anew for the service: only the secrets in them stay what they are.
-            Kind::Addresses => Addresses::credentials(value).for_each(|secret| self.add(secret)),
+            Kind::Addresses | Kind::Base => Addresses::credentials(value).for_each(|secret| self.add(secret)),
             kind if kind.is_secret() => self.add(value),
             _ => {}
         }

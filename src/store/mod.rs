@@ -52,6 +52,7 @@ use crate::event::{Event, EventId, Trigger};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
+use registry::AuditEntry;
 pub use registry::Registry;
 
 /// Where the store is, and how long it remembers.
@@ -371,8 +372,8 @@ pub trait Quarantine: Send + Sync {
     /// Newest first, after (below) number `before`.
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>>;
     async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>>;
-    /// Takes one out, for good. `false` where it is not there.
-    async fn remove_quarantined(&self, number: i64) -> Result<bool>;
+    /// Takes one out, for good, and says so in the audit log. `false` where it is not there.
+    async fn remove_quarantined(&self, number: i64, audit: AuditEntry) -> Result<bool>;
 }
 
 /// What goes to quarantine.
@@ -405,8 +406,9 @@ pub trait Ledger: Send + Sync {
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
     /// Makes a settled delivery due again, with its attempts counted from 0 (their records stay) and its news fresh;
-    /// it goes before the later ones of its lane. `false` where there is none, or where it is still on its way.
-    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool>;
+    /// it goes before the later ones of its lane. It is said in the audit log, and is as new as that line. `false` where
+    /// there is none, or where it is still on its way.
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
     /// What the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
     /// Removes what is older than the retention allows, at most about `limit` rows a kind; answers how many went.

@@ -147,13 +147,70 @@ pub struct SeenProject {
     pub learned: Learned,
 }
 
-/// A project as a person says that it is; this replaces what was corrected before.
+/// What a person says of a project. What is not named stays as it is at that moment, whoever else said something of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectCorrection {
     pub id: i64,
     /// `None` leaves it as it is.
     pub path: Option<String>,
-    pub corrected: Corrected,
+    pub default_branch: Correction<String>,
+    pub visibility: Correction<Visibility>,
+    pub protected_branches: Correction<Vec<String>>,
+}
+
+/// What a person says of one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Correction<T> {
+    /// Nothing: it stays as it is.
+    Stays,
+    Is(T),
+    /// What was said before does not count any more.
+    TakenBack,
+}
+
+impl<T: Clone> Correction<T> {
+    /// What holds then.
+    fn over(&self, present: Option<&T>) -> Option<T> {
+        match self {
+            Self::Stays => present.cloned(),
+            Self::Is(value) => Some(value.clone()),
+            Self::TakenBack => None,
+        }
+    }
+
+    pub fn stays(&self) -> bool {
+        matches!(self, Self::Stays)
+    }
+
+    /// The new value, where there is one.
+    pub fn value(&self) -> Option<&T> {
+        if let Self::Is(value) = self { Some(value) } else { None }
+    }
+}
+
+/// Nothing said is nothing changed.
+impl<T> From<Option<T>> for Correction<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Stays, Self::Is)
+    }
+}
+
+impl ProjectCorrection {
+    /// Says of a project that there is one of this number, and nothing more.
+    pub fn of(id: i64) -> Self {
+        let (default_branch, visibility, protected_branches) =
+            (Correction::Stays, Correction::Stays, Correction::Stays);
+        Self { id, path: None, default_branch, visibility, protected_branches }
+    }
+
+    /// What is corrected then, where this was before.
+    pub fn over(&self, present: &Corrected) -> Corrected {
+        Corrected {
+            default_branch: self.default_branch.over(present.default_branch.as_ref()),
+            visibility: self.visibility.over(present.visibility.as_ref()),
+            protected_branches: self.protected_branches.over(present.protected_branches.as_ref()),
+        }
+    }
 }
 
 /// A group of the forge.
@@ -270,6 +327,13 @@ pub struct AuditEntry {
     pub object: String,
     /// The names of what changed. Never a value.
     pub fields: Vec<String>,
+}
+
+impl AuditEntry {
+    /// For what has no fields.
+    pub fn whole(at: Timestamp, who: &str, action: &'static str, object: String) -> Self {
+        Self { at, who: who.to_owned(), action, object, fields: Vec::new() }
+    }
 }
 
 /// A line of the audit log.

@@ -11,7 +11,7 @@ use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::Registry;
 use forgebell::store::postgres::Postgres;
-use forgebell::store::registry::{AuditLine, Configuration, Corrected, Mute, Owner};
+use forgebell::store::registry::{AuditLine, Configuration, Correction, Mute, Owner, ProjectCorrection};
 use forgebell::store::seal::{Config, Keyring, SealingKey};
 use forgebell::store::sqlite::Sqlite;
 use futures_util::future::join_all;
@@ -467,13 +467,13 @@ async fn no_name_in_an_event_is_more_than_the_store_takes(disk: Disk) {
 async fn what_people_correct_counts_on_both_nodes(disk: Disk) {
     let (one, two) = disk.two_nodes().await;
     one.learn(&[push(42, "acme/rocket")], at(1)).await.expect("the store takes it");
-    let corrected = Corrected {
-        default_branch: Some("trunk".to_owned()),
-        protected_branches: Some(vec!["*-stable".to_owned()]),
-        ..Corrected::default()
+    let corrected = ProjectCorrection {
+        default_branch: Correction::Is("trunk".to_owned()),
+        protected_branches: Correction::Is(vec!["*-stable".to_owned()]),
+        ..ProjectCorrection::of(42)
     };
     let who = Who("token ci (3)".to_owned());
-    one.correct(42, None, corrected, &who, at(2)).await.expect("the store takes it");
+    one.correct(corrected, &who, at(2)).await.expect("the store takes it");
     refresh(&two).await;
     for node in [&one, &two] {
         let facts = node.facts(&push(42, "acme/rocket"));

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use forgebell::store::State;
+use forgebell::store::registry::AuditEntry;
 use serde_json::json;
 
 use crate::harness::daemon::{Daemon, Home};
@@ -311,9 +312,9 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
         "{failed:?}"
     );
     // People resend what they want to be told after all.
-    assert!(
-        home.ledger().await.resend(failed[0].id, forgebell::daemon::now()).await.expect("the store answers")
-    );
+    let audit =
+        AuditEntry::whole(forgebell::daemon::now(), "test", "delivery.retry", "a delivery".to_owned());
+    assert!(home.ledger().await.resend(failed[0].id, audit).await.expect("the store answers"));
     home.until(State::Delivered, 1).await;
     daemon.stop().await;
 }

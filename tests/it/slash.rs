@@ -135,6 +135,26 @@ async fn a_status_tells_what_goes_where_and_what_failed_lately() {
     daemon.stop().await;
 }
 
+/// Files call projects by their paths, and deliveries are kept under that name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_tells_what_failed_of_an_integration_in_a_file() {
+    let service = Receiver::start().await;
+    service.at("/services/T0/B0/hook").answer(Answer::status(400).body("invalid_payload"));
+    let files = format!(
+        "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"slack\"\nwebhook = \"{}\"\n\
+         branches_to_be_notified = \"all\"\n\n\
+         [[integration]]\nproject = \"acme/rocket\"\nadapter = \"slack-slash-commands\"\ntoken = \"{TOKEN}\"\n",
+        service.url("/services/T0/B0/hook")
+    );
+    let home = Home::new(&files);
+    let daemon = home.start().await;
+    daemon.send("refused", push(1)).await;
+    home.until(State::Failed, 1).await;
+    let status = answered(&daemon, "status").await;
+    assert!(status.contains("invalid_payload (given up)"), "{status}");
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_is_sent_to_the_channel_that_asks_and_says_what_it_is() {
     let service = Receiver::start().await;

@@ -20,7 +20,7 @@ use super::{About, Adapter, ChannelSettings, Notification, Offers};
 use crate::call::{Bucket, Call, Failure, TcpRequest};
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
-use crate::settings::{Addresses, FieldError, FieldType, Host, Kind, Value};
+use crate::settings::{Addresses, Base, FieldError, FieldType, Host, Kind, Value};
 
 /// irkerd's own, which it has no option for.
 const PORT: u16 = 6659;
@@ -39,7 +39,7 @@ crate::settings! {
         /// `default_irc_uri`. A channel's key follows it as `?key=word`; a person's name is followed by `,isnick`.
         pub recipients: Addresses = "irc://irc.example.net/builds ircs://irc.example.org/ops?key=opensesame",
         /// The IRC server of recipients that name none. A name and password stand before the host: `irc://name:password@host/`.
-        pub default_irc_uri: Option<Addresses> = "irc://irc.example.net:6667/",
+        pub default_irc_uri: Option<Base> = "irc://irc.example.net:6667/",
         /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
         /// be permitted by the operator, in `wire.allow_tcp`; so must IRC servers there.
         pub server_host: Option<Host> = "localhost",
@@ -78,12 +78,12 @@ impl Settings {
 
     /// The addresses to tell, each once.
     fn addresses(&self) -> Vec<String> {
-        resolve(self.recipients.expose(), self.default_irc_uri.as_ref().map(Addresses::expose))
+        resolve(self.recipients.expose(), self.default_irc_uri.as_ref().map(Base::expose))
     }
 
     /// The IRC servers that irkerd will call for that.
     fn servers(&self) -> Vec<(String, u16)> {
-        servers(self.recipients.expose(), self.default_irc_uri.as_ref().map(Addresses::expose))
+        servers(self.recipients.expose(), self.default_irc_uri.as_ref().map(Base::expose))
     }
 }
 
@@ -114,7 +114,7 @@ impl Adapter for Irker {
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        let default = settings.default_irc_uri.as_ref().map(Addresses::expose);
+        let default = settings.default_irc_uri.as_ref().map(Base::expose);
         if default.is_some_and(|address| server(address).is_none()) {
             errors.push(FieldError::new(
                 "default_irc_uri",

@@ -52,7 +52,13 @@ fn parameter(declared: &Declared) -> Schema {
         Kind::Url | Kind::SecretUrl if declared.required => {
             Schema { pattern: Some("^https?://[A-Za-z0-9]"), format: Some("uri"), ..Schema::text() }
         }
-        Kind::Text | Kind::Secret | Kind::SecretUrl | Kind::Addresses | Kind::Url | Kind::Host => Schema {
+        Kind::Text
+        | Kind::Secret
+        | Kind::SecretUrl
+        | Kind::Addresses
+        | Kind::Base
+        | Kind::Url
+        | Kind::Host => Schema {
             types: Types(&["string", "number", "boolean", "null"]),
             max_length: Some(LONGEST),
             ..Schema::default()

@@ -32,6 +32,7 @@ use crate::store::{
     Quarantine, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
 
+use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::wire::{Config as WireConfig, SendError, Transport};
@@ -116,7 +117,7 @@ impl Quarantine for Store {
         unreachable!("the doors only put in")
     }
 
-    async fn remove_quarantined(&self, _: i64) -> Result<bool> {
+    async fn remove_quarantined(&self, _: i64, _: AuditEntry) -> Result<bool> {
         unreachable!("the doors only put in")
     }
 }
@@ -131,7 +132,7 @@ impl Ledger for Store {
         unreachable!("no door shows deliveries")
     }
 
-    async fn resend(&self, _: DeliveryId, _: Timestamp) -> Result<bool> {
+    async fn resend(&self, _: DeliveryId, _: AuditEntry) -> Result<bool> {
         unreachable!("no door resends")
     }
 

@@ -128,12 +128,16 @@ fn value(kind: Kind, params: &Params, name: &str) -> Result<Option<Value>, Inval
     Ok(match kind {
         Kind::Bool => params.boolean(name)?.map(Value::Bool),
         Kind::Integer => params.integer(name)?.map(Value::Integer),
-        Kind::Text | Kind::Secret | Kind::SecretUrl | Kind::Addresses | Kind::Url | Kind::Host => {
-            match params.get(name) {
-                Some(Param::Null) => Some(Value::Text(String::new())),
-                _ => params.text(name)?.map(Value::Text),
-            }
-        }
+        Kind::Text
+        | Kind::Secret
+        | Kind::SecretUrl
+        | Kind::Addresses
+        | Kind::Base
+        | Kind::Url
+        | Kind::Host => match params.get(name) {
+            Some(Param::Null) => Some(Value::Text(String::new())),
+            _ => params.text(name)?.map(Value::Text),
+        },
     })
 }
 

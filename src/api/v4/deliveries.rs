@@ -10,8 +10,8 @@ use super::answer::{self, Page};
 use super::asked::OfIntegration;
 use super::object::moment;
 use super::refusal::Missing;
-use crate::catalog::integration_id;
 use crate::integration::IntegrationId;
+use crate::store::registry::AuditEntry;
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger};
 
 /// `GET …/deliveries`, newest first.
@@ -37,7 +37,9 @@ pub(super) async fn retry(asked: OfIntegration<Change>) -> Result<Response, Refu
     let named = named(&asked)?;
     let state = &asked.admitted.state;
     let DeliveryDetail { line, .. } = detail(&*state.ledger, &named).await?;
-    if !state.ledger.resend(line.id, asked.admitted.now).await? {
+    let (who, object) = (asked.admitted.who(), format!("delivery {}", line.id));
+    let audit = AuditEntry::whole(asked.admitted.now, &who.0, "delivery.retry", object);
+    if !state.ledger.resend(line.id, audit).await? {
         return Err(Refusal::Unprocessable("it is still on its way".to_owned()));
     }
     (state.stored)(line.destination.as_str().into());
@@ -72,8 +74,7 @@ fn integration<I>(asked: &OfIntegration<I>) -> Result<IntegrationId, Refusal> {
         if standing.own.is_none() && standing.default.is_none() {
             return Err(Refusal::NotFound(Missing::Integration));
         }
-        let present = snapshot.at(place, slug).map(|integration| integration.id.clone());
-        Ok(present.unwrap_or_else(|| integration_id(&place.scope(), slug)))
+        Ok(snapshot.id_at(place, slug))
     })
 }
 

@@ -17,7 +17,7 @@ use super::params::{Invalid, Params};
 use super::place::{Level, Unknown, find, reaches};
 use super::refusal::Missing;
 use crate::catalog::{Place, ProjectName, Snapshot};
-use crate::store::registry::{Corrected, Owner, StoredGroup, StoredProject, Visibility};
+use crate::store::registry::{Correction, Owner, ProjectCorrection, StoredGroup, StoredProject, Visibility};
 
 /// What paths are called, here as in the objects.
 const PATH: &str = "path_with_namespace";
@@ -55,10 +55,7 @@ pub(super) async fn put(AtPlace { mut admitted, place }: AtPlace<Set>) -> Result
         return Err(Refusal::Unprocessable("the project's number is not known yet".to_owned()));
     };
     let catalog = &admitted.state.catalog;
-    let present = catalog.read(|snapshot| snapshot.directory().project(id).cloned());
-    let present = present.map(|project| project.corrected).unwrap_or_default();
-    let (path, corrected) = correction(&params, present)?;
-    catalog.correct(id, path, corrected, &admitted.who(), admitted.now).await?;
+    catalog.correct(correction(&params, id)?, &admitted.who(), admitted.now).await?;
     let json = catalog.read(|snapshot| known_project(snapshot, &place));
     Ok(answer::json(StatusCode::OK, &json.ok_or(Refusal::NotFound(Missing::Project))?))
 }
@@ -111,38 +108,41 @@ pub(super) async fn put_group(mut admitted: Admitted<Set>) -> Result<Response, R
     Ok(answer::json(StatusCode::OK, &group_json(&group)))
 }
 
-/// What is corrected: what is sent in place of what was; null takes it back.
-fn correction(params: &Params, mut corrected: Corrected) -> Result<(Option<String>, Corrected), Refusal> {
+/// What is said of a project: null takes back what was said before, and what is not sent stays.
+fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, Refusal> {
     let mut complaints = Vec::new();
+    let mut said = ProjectCorrection::of(id);
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
-    let path = path_parameter(params, PATH, Named::project).unwrap_or_else(|Invalid| {
-        invalid(PATH);
-        None
-    });
+    match path_parameter(params, PATH, Named::project) {
+        Ok(path) => said.path = path,
+        Err(Invalid) => invalid(PATH),
+    }
     if params.has("default_branch") {
         match params.text("default_branch") {
-            Ok(branch) => corrected.default_branch = branch.filter(|branch| !branch.trim().is_empty()),
+            Ok(branch) => said.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty())),
             Err(Invalid) => invalid("default_branch"),
         }
     }
     if params.has("protected_branches") {
         match params.list("protected_branches") {
-            Ok(branches) => corrected.protected_branches = branches,
+            Ok(branches) => said.protected_branches = is_or_not(branches),
             Err(Invalid) => invalid("protected_branches"),
         }
     }
     if params.has("visibility") {
         let word = |text: String| Visibility::ALL.into_iter().find(|visibility| visibility.word() == text);
-        match params.text("visibility") {
-            Ok(None) => corrected.visibility = None,
-            Ok(Some(text)) => match word(text) {
-                Some(visibility) => corrected.visibility = Some(visibility),
-                None => complaints.push("visibility does not have a valid value".to_owned()),
-            },
+        match params.text("visibility").map(|text| text.map(word)) {
+            Ok(None) => said.visibility = Correction::TakenBack,
+            Ok(Some(Some(visibility))) => said.visibility = Correction::Is(visibility),
+            Ok(Some(None)) => complaints.push("visibility does not have a valid value".to_owned()),
             Err(Invalid) => invalid("visibility"),
         }
     }
-    if complaints.is_empty() { Ok((path, corrected)) } else { Err(Refusal::Parameters(complaints)) }
+    if complaints.is_empty() { Ok(said) } else { Err(Refusal::Parameters(complaints)) }
+}
+
+fn is_or_not<T>(sent: Option<T>) -> Correction<T> {
+    sent.map_or(Correction::TakenBack, Correction::Is)
 }
 
 fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), Refusal> {
@@ -214,23 +214,19 @@ fn group_json(group: &StoredGroup) -> Json {
 mod tests {
     use super::*;
 
-    fn corrected(query: &str) -> Result<(Option<String>, Corrected), Refusal> {
-        let present = Corrected {
-            default_branch: Some("main".to_owned()),
-            visibility: Some(Visibility::Private),
-            protected_branches: Some(vec!["main".to_owned()]),
-        };
-        correction(&Params::of_query(query).unwrap(), present)
+    fn corrected(query: &str) -> Result<ProjectCorrection, Refusal> {
+        correction(&Params::of_query(query).unwrap(), 42)
     }
 
     #[test]
     fn what_is_not_sent_stays_and_what_is_blank_is_taken_back() {
-        let (path, stays) = corrected("default_branch=trunk").unwrap();
-        assert_eq!((path, stays.default_branch.as_deref()), (None, Some("trunk")));
-        assert_eq!(stays.visibility, Some(Visibility::Private));
-        assert_eq!(stays.protected_branches, Some(vec!["main".to_owned()]));
-        let (_, gone) = corrected("default_branch=&protected_branches=").unwrap();
-        assert_eq!((gone.default_branch, gone.protected_branches), (None, Some(Vec::new())));
+        let said = corrected("default_branch=trunk").unwrap();
+        let default_branch = Correction::Is("trunk".to_owned());
+        assert_eq!(said, ProjectCorrection { default_branch, ..ProjectCorrection::of(42) });
+        let said = corrected("default_branch=&protected_branches=").unwrap();
+        let (default_branch, protected_branches) = (Correction::TakenBack, Correction::Is(Vec::new()));
+        let expected = ProjectCorrection { default_branch, protected_branches, ..ProjectCorrection::of(42) };
+        assert_eq!(said, expected);
     }
 
     #[test]
@@ -246,7 +242,10 @@ mod tests {
         for path in ["42", "../x", "acme//x"] {
             assert!(corrected(&format!("{PATH}={path}")).is_err(), "{path}");
         }
-        assert_eq!(corrected("path_with_namespace=acme%2Frocket").unwrap().0.as_deref(), Some("acme/rocket"));
+        assert_eq!(
+            corrected("path_with_namespace=acme%2Frocket").unwrap().path.as_deref(),
+            Some("acme/rocket")
+        );
     }
 
     #[test]

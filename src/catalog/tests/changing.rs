@@ -205,15 +205,8 @@ mod guarded {
     /// irkerd is told the channels with their keys, and who may set its host could have them told to another.
     #[test]
     fn addresses_with_keys_in_them_do_not_follow_to_another_host() {
-        let irker = adapters::find("irker").unwrap();
         let recipients = "irc://irc.example.net/ops?key=opensesame";
-        let mut before = Configuration { active: true, ..Configuration::default() };
-        sort_secrets(irker, request(&[("recipients", recipients)]).settings, &mut before);
-        let snapshot =
-            rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(Owner::Project(42), before) }]);
-        let put = |asked: &[(&str, &str)]| {
-            change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked), &nothing_blocked)
-        };
+        let put = |asked: &[(&str, &str)]| put_irker(&[("recipients", recipients)], asked);
         let Err(Wrong::Invalid(errors)) =
             put(&[("server_host", "evil.example.com"), ("recipients", Secret::MASK)])
         else {
@@ -224,5 +217,37 @@ mod guarded {
         assert_eq!(put(&moved).unwrap().secrets["recipients"], Secret::new(recipients));
         let same = [("server_port", "6660"), ("recipients", Secret::MASK)];
         assert_eq!(put(&same).unwrap().secrets["recipients"], Secret::new(recipients));
+    }
+
+    /// A room that is a name alone is looked for on the default server, with its key.
+    #[test]
+    fn keys_of_rooms_do_not_follow_to_another_default_server() {
+        let (recipients, server) = ("#ops?key=opensesame", "irc://bell:pa55@irc.example.net/");
+        let before = [("recipients", recipients), ("default_irc_uri", server)];
+        let put = |asked: &[(&str, &str)]| put_irker(&before, asked);
+        for elsewhere in ["irc://irc.evil.example/", "ircs://bell:pa55@irc.example.net/", "irc://x"] {
+            let moved = put(&[("default_irc_uri", elsewhere), ("recipients", Secret::MASK)]);
+            let Err(Wrong::Invalid(errors)) = moved else { panic!("{elsewhere} was taken") };
+            assert_eq!(errors[0].to_string(), "recipients: is missing");
+            let anew = put(&[("default_irc_uri", elsewhere), ("recipients", recipients)]).unwrap();
+            assert_eq!(anew.secrets["recipients"], Secret::new(recipients));
+        }
+        for there in [server, Secret::MASK] {
+            let after = put(&[("default_irc_uri", there), ("recipients", Secret::MASK)]).unwrap();
+            assert_eq!(after.secrets["recipients"], Secret::new(recipients), "{there}");
+            assert_eq!(after.secrets["default_irc_uri"], Secret::new(server), "{there}");
+        }
+        // Nor does the server's password, to another irkerd.
+        let moved = [("server_host", "irkerd.example.com"), ("recipients", "irc://irc.example.org/ops")];
+        assert!(!put(&moved).unwrap().secrets.contains_key("default_irc_uri"));
+    }
+
+    fn put_irker(before: &[(&str, &str)], asked: &[(&str, &str)]) -> Result<Configuration, Wrong> {
+        let irker = adapters::find("irker").unwrap();
+        let mut stored = Configuration { active: true, ..Configuration::default() };
+        sort_secrets(irker, request(before).settings, &mut stored);
+        let snapshot =
+            rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(Owner::Project(42), stored) }]);
+        change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked), &nothing_blocked)
     }
 }

@@ -56,12 +56,7 @@ pub(super) fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> any
 fn project_step(wanted: &ProjectCorrection, present: &Snapshot) -> Option<Step> {
     let known = present.directory().project(wanted.id);
     let was = known.map(|known| known.corrected.clone()).unwrap_or_default();
-    let told = wanted.corrected.clone();
-    let corrected = Corrected {
-        default_branch: told.default_branch.or_else(|| was.default_branch.clone()),
-        visibility: told.visibility.or(was.visibility),
-        protected_branches: told.protected_branches.or_else(|| was.protected_branches.clone()),
-    };
+    let corrected = wanted.over(&was);
     let path = known.and_then(|known| known.path.as_ref());
     let shown = (project_shown(path, &was), project_shown(wanted.path.as_ref().or(path), &corrected));
     if known.is_some() && shown.0 == shown.1 {
@@ -69,7 +64,7 @@ fn project_step(wanted: &ProjectCorrection, present: &Snapshot) -> Option<Step> 
     }
     let words =
         words(known.is_some(), &format!("project {}", wanted.id), &shown.0, &shown.1, &BTreeSet::new());
-    Some(Step { deed: Deed::Project(ProjectCorrection { corrected, ..wanted.clone() }), words })
+    Some(Step { deed: Deed::Project(wanted.clone()), words })
 }
 
 fn project_shown(path: Option<&String>, corrected: &Corrected) -> Shown {

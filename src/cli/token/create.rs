@@ -11,7 +11,7 @@ use super::super::{audit, complain, say, say_json};
 use super::{allows, place, token_json};
 use crate::config::Config;
 use crate::store::registry::{
-    Access, Corrected, GroupName, NewToken, Owner, ProjectCorrection, ProjectName, Right, StoredToken,
+    Access, GroupName, NewToken, Owner, ProjectCorrection, ProjectName, Right, StoredToken,
 };
 use crate::store::{Registry, Store, token};
 
@@ -142,9 +142,8 @@ async fn project_of(
         bail!("--project: {id} is no project's number");
     }
     if store.project(ProjectName::Number(id)).await?.is_none() {
-        let unknown = ProjectCorrection { id, path: None, corrected: Corrected::default() };
         let note = audit::entry("project.create", format!("project {id}"), &[], now);
-        store.correct(unknown, note).await?;
+        store.correct(ProjectCorrection::of(id), note).await?;
     }
     Ok(Owner::Project(id))
 }

@@ -6,7 +6,7 @@ use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
 use crate::provision::Level;
-use crate::store::registry::{Configuration, Visibility};
+use crate::store::registry::{Configuration, Correction, Visibility};
 
 #[test]
 fn a_block_becomes_an_integration_with_gitlabs_defaults() {
@@ -170,7 +170,7 @@ fn groups_and_projects_are_told_with_their_numbers() {
     .unwrap();
     assert_eq!(read.groups, [("acme".to_owned(), Some(7))]);
     assert_eq!(read.numbers, [(42, Some("acme/rocket".to_owned()))]);
-    assert_eq!(read.projects[0].corrected.visibility, Some(Visibility::Private));
+    assert_eq!(read.projects[0].visibility, Correction::Is(Visibility::Private));
     let told =
         problems("[[group]]\nid = 7\n[[group]]\npath = '/acme'\n[[project]]\nid = 1\nvisibility = 'secret'");
     for expected in [

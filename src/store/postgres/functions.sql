@@ -393,6 +393,24 @@ BEGIN
 END
 $$;
 
+-- Gives back rows whose lease was given in an answer that never arrived: those of these events or destinations that a node
+-- has leased until exactly then. Nobody works them, and what comes behind them would go before them.
+CREATE OR REPLACE FUNCTION let_go(the_node text, the_until bigint[], event_ids text[], destinations text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    unheard bigint[];
+BEGIN
+    PERFORM alone();
+    SELECT array_agg(d.id) INTO unheard FROM deliveries AS d
+    WHERE d.step = 2 AND d.lease_node = the_node AND d.lease_until = ANY (the_until)
+      AND (d.destination = ANY (destinations)
+           OR EXISTS (SELECT 1 FROM events AS e WHERE e.seq = d.event AND e.id = ANY (event_ids)));
+    PERFORM free(unheard);
+    PERFORM pg_notify('forgebell_stored', d.destination)
+    FROM (SELECT DISTINCT destination FROM deliveries WHERE id = ANY (unheard)) AS d;
+END
+$$;
+
 -- Prolongs a node's leases of these rows, and its hold on the destinations that it has them of. Answers which rows are
 -- still its own.
 CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint, rows bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
@@ -441,7 +459,9 @@ END
 $$;
 
 -- Makes a settled delivery due again. False where there is none, or where it is still on its way.
-CREATE OR REPLACE FUNCTION resend(the_id bigint, now bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION resend(
+    the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     d record;
 BEGIN
@@ -450,8 +470,9 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    UPDATE deliveries SET step = enter(d.lane, the_id), attempts = 0, due = now, news_since = now, settled_at = NULL
+    UPDATE deliveries SET step = enter(d.lane, the_id), attempts = 0, due = a_at, news_since = a_at, settled_at = NULL
     WHERE id = the_id;
+    PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     PERFORM pg_notify('forgebell_stored', d.destination);
     RETURN true;
 END

@@ -8,8 +8,9 @@
 //!
 //! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
 //! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
-//! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by such a call are nobody's work: nobody renews
-//! them, and they are found again when the lease has lapsed.
+//! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by
+//! such a call are nobody's work, and what comes behind them would go before them: so they are given back ([`unheard`])
+//! before anything else is leased. Where that can't be done any more, nobody renews them, and the lease lapses.
 //!
 //! Sessions are set up once for each connection, so that a pooler which shares them out by transaction won't do.
 
@@ -23,6 +24,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unheard;
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
@@ -43,6 +46,7 @@ use crate::settings::Secret;
 use connection::Connection;
 pub use news::{Heard, News};
 use rows::{EventRow, ms, stored_event};
+use unheard::Unheard;
 
 /// A store in a PostgreSQL database, under the schema `forgebell`.
 pub struct Postgres {
@@ -58,6 +62,7 @@ pub struct Postgres {
     /// such thing, do without.
     sole: bool,
     keys: Keyring,
+    unheard: Unheard,
 }
 
 impl Postgres {
@@ -119,7 +124,7 @@ impl Postgres {
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
-        Ok(Self { config, tls, writer, reader, people, sole: true, keys })
+        Ok(Self { config, tls, writer, reader, people, sole: true, keys, unheard: Unheard::default() })
     }
 }
 
@@ -224,9 +229,11 @@ impl Quarantine for Postgres {
         ledger::one_quarantined(&self.people, number).await
     }
 
-    async fn remove_quarantined(&self, number: i64) -> Result<bool> {
-        let sql = "DELETE FROM quarantine WHERE number = $1 RETURNING number";
-        Ok(!self.writer.query(sql, &[&number]).await?.is_empty())
+    async fn remove_quarantined(&self, number: i64, audit: AuditEntry) -> Result<bool> {
+        const REMOVE: &str = "WITH gone AS (DELETE FROM quarantine WHERE number = $1 RETURNING number)
+             SELECT note($2, $3, $4, $5, $6) FROM gone";
+        let note = registry::Note::new(&audit);
+        Ok(!self.writer.query(REMOVE, &note.after(&[&number])).await?.is_empty())
     }
 }
 
@@ -240,8 +247,9 @@ impl Ledger for Postgres {
         ledger::detail(&self.people, id).await
     }
 
-    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
-        Ok(self.writer.row("SELECT resend($1, $2)", &[&id.0, &ms(now)]).await?.get(0))
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
+        let note = registry::Note::new(&audit);
+        Ok(self.writer.row("SELECT resend($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?.get(0))
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {

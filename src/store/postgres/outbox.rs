@@ -86,6 +86,7 @@ impl Postgres {
                 rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
             }
         }
+        self.let_go().await?;
         let written = self
             .writer
             .query(
@@ -113,7 +114,8 @@ impl Postgres {
                     &self.sole,
                 ],
             )
-            .await?;
+            .await
+            .inspect_err(|error| self.unheard.note_written(batch, error))?;
         let mut written = written.into_iter();
         let each = batch.iter().map(|dispatched| {
             let deliveries = dispatched.deliveries.iter().zip(written.by_ref());
@@ -140,13 +142,15 @@ impl Postgres {
         let most = i32::try_from(claim.portion.rows).unwrap_or(i32::MAX / 2);
         let bytes = rows::limit(claim.portion.bytes);
         let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
+        self.let_go().await?;
         let found = self
             .writer
             .query(
                 "SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)",
                 &[&destinations, &most, &bytes, &node, &until, &now, &self.sole],
             )
-            .await?;
+            .await
+            .inspect_err(|error| self.unheard.note_claimed(claim, error))?;
         let claimed = |destination: &DestinationKey| Claimed {
             destination: Arc::clone(destination),
             deliveries: Vec::new(),

@@ -111,12 +111,26 @@ BEGIN
 END
 $$;
 
+-- What is kept is as it is at this moment, whatever its value says.
 CREATE OR REPLACE FUNCTION correct(
-    p_id bigint, p_path text, p_branch text, p_visibility text, p_protected text,
+    p_id bigint, p_path text, keeps_branch boolean, p_branch text, keeps_visibility boolean, p_visibility text,
+    keeps_protected boolean, p_protected text,
     a_at bigint, a_who text, a_action text, a_object text, a_fields text
 ) RETURNS SETOF projects LANGUAGE plpgsql AS $$
+DECLARE
+    known projects;
 BEGIN
     PERFORM alone();
+    SELECT p.* INTO known FROM projects AS p WHERE p.id = p_id;
+    IF keeps_branch THEN
+        p_branch := known.corrected_branch;
+    END IF;
+    IF keeps_visibility THEN
+        p_visibility := known.corrected_visibility;
+    END IF;
+    IF keeps_protected THEN
+        p_protected := known.protected_branches;
+    END IF;
     IF NOT EXISTS (
         SELECT 1 FROM projects AS p WHERE p.id = p_id
             AND (p_path IS NULL OR p.path IS NOT DISTINCT FROM p_path)

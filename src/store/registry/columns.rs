@@ -163,7 +163,7 @@ impl SealedRow {
     }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::store) struct ProjectRow {
     pub id: i64,
     pub path: Option<String>,

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::lanes;
+use super::registry;
 use super::rows::{self, HOLD, Step, at, blob, change, event_id, find, hold, moment, ms, prepare};
 use crate::integration::IntegrationId;
+use crate::store::registry::AuditEntry;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State,
     StoredAttempt, route_key,
@@ -107,15 +109,16 @@ fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredA
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn resend(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<bool> {
+pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<bool> {
     let settled = "SELECT lane FROM deliveries WHERE id = ?1 AND settled_at IS NOT NULL";
     let Some(lane) = find(connection, settled, [id.0])? else { return Ok(false) };
     let step = lanes::enter(connection, Lane(lane), id.0)?;
     change(
         connection,
         "UPDATE deliveries SET step = ?2, attempts = 0, due = ?3, news_since = ?3, settled_at = NULL WHERE id = ?1",
-        params![id.0, step.0, ms(now)],
+        params![id.0, step.0, ms(audit.at)],
     )?;
+    registry::note(connection, audit)?;
     Ok(true)
 }
 

@@ -29,6 +29,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
@@ -177,8 +178,8 @@ impl Quarantine for Sqlite {
         self.ledger.call(move |connection| quarantine::one(connection, number)).await
     }
 
-    async fn remove_quarantined(&self, number: i64) -> Result<bool> {
-        self.writer.call(move |connection| quarantine::remove(connection, number)).await
+    async fn remove_quarantined(&self, number: i64, audit: AuditEntry) -> Result<bool> {
+        self.writer.call(move |connection| quarantine::remove(connection, number, &audit)).await
     }
 }
 
@@ -192,8 +193,8 @@ impl Ledger for Sqlite {
         self.ledger.call(move |connection| ledger::detail(connection, id)).await
     }
 
-    async fn resend(&self, id: DeliveryId, now: Timestamp) -> Result<bool> {
-        self.writer.call(move |connection| ledger::resend(connection, id, now)).await
+    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
+        self.writer.call(move |connection| ledger::resend(connection, id, &audit)).await
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {

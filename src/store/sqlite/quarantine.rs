@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::registry;
 use super::rows::{self, at, blob, change, event_id, ms, prepare};
+use crate::store::registry::AuditEntry;
 use crate::store::{NewQuarantined, Quarantined, Result};
 
 pub(super) fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> Result<()> {
@@ -50,6 +52,10 @@ pub(super) fn one(connection: &Connection, number: i64) -> Result<Option<(Quaran
     Ok(statement.query_row([number], |row| Ok((line(row)?, blob(row, 6)?))).optional()?)
 }
 
-pub(super) fn remove(connection: &Connection, number: i64) -> Result<bool> {
-    Ok(change(connection, "DELETE FROM quarantine WHERE number = ?1", [number])? == 1)
+pub(super) fn remove(connection: &Connection, number: i64, audit: &AuditEntry) -> Result<bool> {
+    let removed = change(connection, "DELETE FROM quarantine WHERE number = ?1", [number])? == 1;
+    if removed {
+        registry::note(connection, audit)?;
+    }
+    Ok(removed)
 }

@@ -7,7 +7,7 @@ use super::kit::{Case, at, audit, configuration, keys};
 use crate::settings::Value;
 use crate::store::Registry;
 use crate::store::registry::{
-    Access, AuditLine, Changes, Configuration, Corrected, GroupKey, Learned, Mute, NewToken, Owner,
+    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, Mute, NewToken, Owner,
     ProjectCorrection, Put, Right, SeenProject, StoredIntegration, Visibility,
 };
 
@@ -223,11 +223,9 @@ pub(super) async fn a_restart_keeps_everything<B: Bed>() {
     let correction = ProjectCorrection {
         id: 42,
         path: Some("acme/web".to_owned()),
-        corrected: Corrected {
-            default_branch: Some("trunk".to_owned()),
-            visibility: Some(Visibility::Internal),
-            protected_branches: Some(vec!["trunk".to_owned(), "release/*".to_owned()]),
-        },
+        default_branch: Correction::Is("trunk".to_owned()),
+        visibility: Correction::Is(Visibility::Internal),
+        protected_branches: Correction::Is(vec!["trunk".to_owned(), "release/*".to_owned()]),
     };
     case.store.correct(correction, audit("project.update", at(0))).await.unwrap();
     case.store.put_group(Some(9), "acme", audit("group.create", at(0))).await.unwrap();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Bed;
-use super::kit::{Case, at, delivery, event, from_broker};
+use super::kit::{Case, at, audit, delivery, event, from_broker};
 use crate::event::EventId;
-use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Portion, Quarantine};
+use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Portion, Quarantine, Registry};
 
 pub(super) async fn pushing_an_event_twice_keeps_one<B: Bed>() {
     let case = Case::<B>::new().await;
@@ -105,9 +105,15 @@ pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Bed>() {
     assert_eq!(raw, bad(None, 0).raw);
     assert_eq!(list[0].id, None);
 
-    assert!(case.store.remove_quarantined(one.number).await.unwrap());
-    assert!(!case.store.remove_quarantined(one.number).await.unwrap());
+    assert!(case.store.remove_quarantined(one.number, audit("quarantine.drop", at(2))).await.unwrap());
+    assert!(!case.store.remove_quarantined(one.number, audit("quarantine.drop", at(2))).await.unwrap());
     assert!(case.store.quarantined(one.number).await.unwrap().is_none());
+    let log = case.store.audit_log(None, 10).await.unwrap();
+    assert_eq!(
+        log.iter().map(|line| &*line.action).collect::<Vec<_>>(),
+        ["quarantine.drop"],
+        "it is said once"
+    );
 }
 
 pub(super) async fn quarantine_is_listed_newest_first_in_pages<B: Bed>() {

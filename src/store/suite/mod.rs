@@ -213,6 +213,7 @@ macro_rules! promises {
                     a_path_is_taken_from_whoever_had_it,
                     two_projects_that_swap_their_paths_both_keep_one,
                     a_correction_stays_beside_what_is_learned,
+                    what_a_correction_does_not_name_is_anothers,
                     paths_differ_by_more_than_the_case_of_letters,
                     a_group_is_found_by_its_number_and_then_by_its_path,
                     a_groups_path_passes_on_without_what_hangs_on_the_group,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Bed;
-use super::kit::{Case, Change, at, delivery, event, hold, made_under, node, settled};
+use super::kit::{Case, Change, at, audit, delivery, event, hold, made_under, node, settled};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
     DeliveryId, Hold, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled, route_key,
@@ -253,7 +253,7 @@ impl<B: Bed> Run<B> {
                     (row.open, row.delivered, row.due) = (true, false, now);
                 }
                 let id = row.id;
-                assert_eq!(self.case.store.resend(id, now).await.unwrap(), resent);
+                assert_eq!(self.case.store.resend(id, audit("delivery.retry", now)).await.unwrap(), resent);
             }
             Step::Pass { seconds } => self.now += SignedDuration::from_secs(seconds),
             Step::Restart => unreachable!("needs the case itself, see `run`"),

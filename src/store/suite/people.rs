@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::Bed;
-use super::kit::{Case, Change, at, delivery, event, hold, node, settled};
+use super::kit::{Case, Change, at, audit, delivery, event, hold, node, settled};
 use crate::integration::IntegrationId;
 use crate::store::{
     AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
-    Outbox, Portion, Quarantine, Retention, Settled, State, route_key,
+    Outbox, Portion, Quarantine, Registry, Retention, Settled, State, route_key,
 };
 
 fn all() -> DeliveryFilter {
@@ -123,7 +123,7 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Bed>() {
 pub(super) async fn a_dead_letter_is_sent_again<B: Bed>() {
     let case = Case::<B>::new().await;
     let id = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
-    assert!(case.store.resend(id, at(100)).await.unwrap());
+    assert!(case.store.resend(id, audit("delivery.retry", at(100))).await.unwrap());
     let claim = crate::store::Claim {
         destinations: vec!["hook".into()],
         portion: Portion::rows(9),
@@ -136,14 +136,20 @@ pub(super) async fn a_dead_letter_is_sent_again<B: Bed>() {
     let detail = case.store.delivery(id).await.unwrap().unwrap();
     assert_eq!((detail.line.state, detail.line.attempts), (State::Delivered, 1));
     assert_eq!(detail.attempts.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2], "the old record stays");
-    assert!(case.store.resend(id, at(200)).await.unwrap(), "what arrived may be sent again too");
+    assert!(
+        case.store.resend(id, audit("delivery.retry", at(200))).await.unwrap(),
+        "what arrived may be sent again too"
+    );
+    let log = case.store.audit_log(None, 10).await.unwrap();
+    let said: Vec<_> = log.iter().map(|line| (&*line.action, line.at)).collect();
+    assert_eq!(said, [("delivery.retry", at(200)), ("delivery.retry", at(100))]);
 }
 
 pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Bed>() {
     let case = Case::<B>::new().await;
     let old = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
     let waiting = case.write("e2", delivery(), at(1)).await;
-    case.store.resend(old, at(2)).await.unwrap();
+    case.store.resend(old, audit("delivery.retry", at(2))).await.unwrap();
     assert_eq!(case.claim_some("a", "hook", Portion::rows(1), at(3)).await, (vec![old], true));
     assert_eq!(case.claim("b", "hook", at(3)).await, []);
     assert_eq!(case.claim("a", "hook", at(3)).await, [waiting]);
@@ -154,7 +160,7 @@ pub(super) async fn what_is_on_its_way_is_not_resent<B: Bed>() {
     let waits = case.write("e1", delivery(), at(0)).await;
     let leased = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
     for id in [waits, leased, DeliveryId(4711)] {
-        assert!(!case.store.resend(id, at(1)).await.unwrap());
+        assert!(!case.store.resend(id, audit("delivery.retry", at(1))).await.unwrap());
     }
 }
 

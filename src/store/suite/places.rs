@@ -4,8 +4,8 @@ use super::Bed;
 use super::kit::{Case, at, audit, configuration};
 use crate::store::Registry;
 use crate::store::registry::{
-    Corrected, GroupName, Learned, Owner, ProjectCorrection, ProjectName, Put, SeenProject, StoredGroup,
-    StoredProject, Visibility,
+    Corrected, Correction, GroupName, Learned, Owner, ProjectCorrection, ProjectName, Put, SeenProject,
+    StoredGroup, StoredProject, Visibility,
 };
 
 fn seen(id: i64, path: &str) -> SeenProject {
@@ -61,8 +61,8 @@ pub(super) async fn what_is_as_it_was_keeps_its_revision<B: Bed>() {
     assert_eq!((mixed[1].id, mixed[1].revision), (3, 3));
     assert!(learn(&case, Vec::new(), 4).await.is_empty());
 
-    let correction = ProjectCorrection { id: 1, path: None, corrected: Corrected::default() };
-    let corrected = case.store.correct(correction, audit("project.update", at(4))).await.unwrap();
+    let corrected =
+        case.store.correct(ProjectCorrection::of(1), audit("project.update", at(4))).await.unwrap();
     assert_eq!(corrected, rows[0]);
     let group = case.store.put_group(Some(9), "acme", audit("group.create", at(4))).await.unwrap();
     let again = case.store.put_group(Some(9), "acme", audit("group.create", at(5))).await.unwrap();
@@ -76,8 +76,7 @@ pub(super) async fn a_rename_follows_the_number<B: Bed>() {
     learn(&case, vec![seen(42, "acme/web")], 1).await;
     learn(&case, vec![seen(42, "acme/site")], 2).await;
     assert_eq!((at_path(&case, "acme/site").await, at_path(&case, "acme/web").await), (Some(42), None));
-    let correction =
-        ProjectCorrection { id: 42, path: Some("acme/pages".to_owned()), corrected: Corrected::default() };
+    let correction = ProjectCorrection { path: Some("acme/pages".to_owned()), ..ProjectCorrection::of(42) };
     case.store.correct(correction, audit("project.update", at(3))).await.unwrap();
     assert_eq!(path_of(&case, 42).await.as_deref(), Some("acme/pages"));
 }
@@ -105,7 +104,7 @@ pub(super) async fn a_path_is_taken_from_whoever_had_it<B: Bed>() {
     );
     assert_eq!(taken.revision, 3);
 
-    let correction = ProjectCorrection { id: 3, path, corrected: Corrected::default() };
+    let correction = ProjectCorrection { path, ..ProjectCorrection::of(3) };
     case.store.correct(correction, audit("project.update", at(3))).await.unwrap();
     assert_eq!((path_of(&case, 2).await, at_path(&case, "acme/web").await), (None, Some(3)));
 }
@@ -127,7 +126,7 @@ pub(super) async fn a_correction_stays_beside_what_is_learned<B: Bed>() {
         visibility: Some(Visibility::Public),
         protected_branches: Some(vec!["v*".to_owned()]),
     };
-    let correction = ProjectCorrection { id: 42, path: None, corrected: corrected.clone() };
+    let correction = all_said(42, corrected.clone());
     let stored = case.store.correct(correction, audit("project.update", at(1))).await.unwrap();
     assert_eq!((stored.path, &stored.corrected), (None, &corrected), "known or not");
     let learned = Learned { default_branch: Some("main".to_owned()), visibility: Some(Visibility::Internal) };
@@ -135,15 +134,45 @@ pub(super) async fn a_correction_stays_beside_what_is_learned<B: Bed>() {
         learn(&case, vec![SeenProject { learned: learned.clone(), ..seen(42, "acme/web") }], 2).await;
     assert_eq!((&stored[0].corrected, &stored[0].learned), (&corrected, &learned));
 
-    let nothing_protected = Corrected { protected_branches: Some(Vec::new()), ..Corrected::default() };
-    let correction = ProjectCorrection { id: 42, path: None, corrected: nothing_protected.clone() };
+    let correction = ProjectCorrection {
+        visibility: Correction::TakenBack,
+        protected_branches: Correction::Is(Vec::new()),
+        ..ProjectCorrection::of(42)
+    };
     let stored = case.store.correct(correction, audit("project.update", at(3))).await.unwrap();
-    assert_eq!(
-        (&stored.corrected, &stored.learned),
-        (&nothing_protected, &learned),
-        "it replaces the one before"
-    );
+    let expected = Corrected { visibility: None, protected_branches: Some(Vec::new()), ..corrected };
+    assert_eq!((&stored.corrected, &stored.learned), (&expected, &learned));
     assert_eq!((stored.path.as_deref(), stored.created_at), (Some("acme/web"), at(1)));
+}
+
+/// Two people say different things of one project at the same time; neither knows of the other.
+pub(super) async fn what_a_correction_does_not_name_is_anothers<B: Bed>() {
+    let case = Case::<B>::new().await;
+    let branch =
+        ProjectCorrection { default_branch: Correction::Is("trunk".to_owned()), ..ProjectCorrection::of(42) };
+    let seen =
+        ProjectCorrection { visibility: Correction::Is(Visibility::Public), ..ProjectCorrection::of(42) };
+    let said = |correction| case.store.correct(correction, audit("project.update", at(1)));
+    let (one, other) = tokio::join!(said(branch), said(seen));
+    let last = [one.unwrap(), other.unwrap()].into_iter().max_by_key(|row| row.revision).unwrap();
+    let expected = Corrected {
+        default_branch: Some("trunk".to_owned()),
+        visibility: Some(Visibility::Public),
+        protected_branches: None,
+    };
+    assert_eq!(last.corrected, expected);
+    let none = said(ProjectCorrection::of(42)).await.unwrap();
+    assert_eq!(none, last, "what changes nothing keeps its revision");
+}
+
+fn all_said(id: i64, corrected: Corrected) -> ProjectCorrection {
+    ProjectCorrection {
+        id,
+        path: None,
+        default_branch: corrected.default_branch.into(),
+        visibility: corrected.visibility.into(),
+        protected_branches: corrected.protected_branches.into(),
+    }
 }
 
 pub(super) async fn paths_differ_by_more_than_the_case_of_letters<B: Bed>() {

@@ -8,7 +8,7 @@ use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{ProjectRef, Scope};
 use forgebell::settings::Value as Setting;
-use forgebell::store::registry::{Corrected, Mute, Visibility};
+use forgebell::store::registry::{Correction, Mute, ProjectCorrection, Visibility};
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use jiff::Timestamp;
@@ -76,13 +76,15 @@ impl Api {
     /// A bit of everything that can be configured.
     async fn configure(&self) {
         self.learn().await;
-        let corrected = Corrected {
-            default_branch: Some("trunk".to_owned()),
-            visibility: Some(Visibility::Internal),
-            protected_branches: Some(vec!["master".to_owned(), "*-stable".to_owned()]),
+        let corrected = ProjectCorrection {
+            id: 42,
+            path: None,
+            default_branch: Correction::Is("trunk".to_owned()),
+            visibility: Correction::Is(Visibility::Internal),
+            protected_branches: Correction::Is(vec!["master".to_owned(), "*-stable".to_owned()]),
         };
         let who = who();
-        self.0.correct(42, None, corrected, &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
+        self.0.correct(corrected, &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
         self.0.put_group(Some(7), "acme", &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
         let hook = |name: &str| format!("https://hooks.slack.com/services/T0/B0/{name}");
         self.put(&Scope::Instance, "slack", &[("webhook", &hook("instance")), ("channel", "#all")], &[])

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{Params, Refusal};
 use crate::adapters::{self, ADAPTERS, Entry};
-use crate::catalog::{Live, Place, Setup, Who, integration_id};
+use crate::catalog::{Live, Place, Setup, Who};
 use crate::event::Trigger;
 use crate::pipeline::commands::Commands;
 use crate::store::registry::Mute;
@@ -218,7 +218,8 @@ async fn failures(counter: &Counter<'_>, place: &Place) -> crate::store::Result<
     let mut found = Vec::new();
     for entry in ADAPTERS.iter().filter(|entry| entry.tells()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
-            let integration = Some(integration_id(&place.scope(), entry.about.slug));
+            let slug = entry.about.slug;
+            let integration = Some(counter.catalog.read(|snapshot| snapshot.id_at(place, slug)));
             let filter = DeliveryFilter {
                 state: Some(state),
                 integration,

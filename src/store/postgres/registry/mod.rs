@@ -57,7 +57,7 @@ const MUTES: &str = "SELECT project, slug, channel, until, asked_by, revision FR
      ORDER BY revision";
 
 /// A line of the audit log, as the functions take it.
-struct Note {
+pub(super) struct Note {
     at: i64,
     who: String,
     action: &'static str,
@@ -66,7 +66,7 @@ struct Note {
 }
 
 impl Note {
-    fn new(audit: &AuditEntry) -> Self {
+    pub(super) fn new(audit: &AuditEntry) -> Self {
         Self {
             at: ms(audit.at),
             who: text(&audit.who),
@@ -77,7 +77,7 @@ impl Note {
     }
 
     /// These values, and behind them its own.
-    fn after<'a>(&'a self, values: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
+    pub(super) fn after<'a>(&'a self, values: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
         let own: [&(dyn ToSql + Sync); 5] = [&self.at, &self.who, &self.action, &self.object, &self.fields];
         [values, &own].concat()
     }
@@ -146,13 +146,16 @@ impl Registry for Postgres {
     }
 
     async fn correct(&self, correction: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject> {
-        const CORRECT: &str = projects!("correct($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
-        let path = correction.path.as_deref().map(text);
-        let branch = correction.corrected.default_branch.as_deref().map(text);
-        let visibility = correction.corrected.visibility.map(Visibility::word);
-        let protected = correction.corrected.protected_branches.as_ref().map(json);
+        const CORRECT: &str = projects!("correct($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+        let ProjectCorrection { id, path, default_branch, visibility, protected_branches } = correction;
+        let path = path.as_deref().map(text);
+        let keeps = [default_branch.stays(), visibility.stays(), protected_branches.stays()];
+        let branch = default_branch.value().map(|branch| text(branch));
+        let visibility = visibility.value().map(|visibility| visibility.word());
+        let protected = protected_branches.value().map(json);
         let note = Note::new(&audit);
-        let values = note.after(&[&correction.id, &path, &branch, &visibility, &protected]);
+        let values =
+            note.after(&[&id, &path, &keeps[0], &branch, &keeps[1], &visibility, &keeps[2], &protected]);
         project(&self.writer.row(CORRECT, &values).await?).read()
     }
 

@@ -19,6 +19,7 @@ use crate::store::registry::{
 };
 use crate::store::seal::Keyring;
 pub(super) use integrations::marks;
+pub(super) use people::note;
 
 #[async_trait]
 impl Registry for Sqlite {

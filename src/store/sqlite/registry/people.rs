@@ -100,7 +100,7 @@ pub(super) fn mute(connection: &Connection, mute: &Mute, audit: &AuditEntry) -> 
 }
 
 /// Writes a line of the audit log, in the transaction of what it tells of.
-pub(super) fn note(connection: &Connection, audit: &AuditEntry) -> Result<()> {
+pub(in crate::store::sqlite) fn note(connection: &Connection, audit: &AuditEntry) -> Result<()> {
     change(
         connection,
         "INSERT INTO audit (at, who, action, object, fields) VALUES (?1, ?2, ?3, ?4, ?5)",

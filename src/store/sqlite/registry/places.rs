@@ -117,7 +117,9 @@ pub(super) fn correct(
     project: &ProjectCorrection,
     audit: &AuditEntry,
 ) -> Result<ProjectRow> {
-    let corrected = &project.corrected;
+    let known = numbered(connection, project.id)?;
+    let present = known.clone().map(ProjectRow::read).transpose()?.map(|known| known.corrected);
+    let corrected = project.over(&present.unwrap_or_default());
     let visibility = corrected.visibility.map(Visibility::word);
     let protected = corrected.protected_branches.as_ref().map(json);
     let is_so = |row: &ProjectRow| {
@@ -126,7 +128,7 @@ pub(super) fn correct(
             && row.corrected_visibility.as_deref() == visibility
             && row.protected_branches == protected
     };
-    if let Some(row) = numbered(connection, project.id)?.filter(is_so) {
+    if let Some(row) = known.filter(is_so) {
         return Ok(row);
     }
     take_project_path(connection, project.path.as_deref(), project.id, audit.at)?;
