@@ -406,3 +406,21 @@ fn keys_and_passwords_show_nowhere() {
         assert!(!wrong.concat().contains(secret), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_test_says_so_in_every_line() {
+    let long = push(|push| push["commits"][0]["title"] = json!("x".repeat(1000)));
+    for (told, colors) in [(kind("push"), "false"), (kind("branch_new"), "true"), (&long, "true")] {
+        let told = Told {
+            name: told.name.clone(),
+            event: told.event.clone(),
+            message: told.message.clone().marked_as_test(),
+        };
+        let settings = settings_of("irker", &[("recipients", "irc://h/a"), ("colorize_messages", colors)]);
+        let sent = body(&call_with(entry("irker"), &settings, &told, ""));
+        for line in sent.as_array().expect("lines") {
+            let line = line["privmsg"].as_str().expect("a text");
+            assert!(line.starts_with("[Test] ") && line.len() <= 400, "{line}");
+        }
+    }
+}
