@@ -236,6 +236,14 @@ fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
     assert_eq!(targets(&[issues, mine], "issue_confidential"), ["confidential_issue"]);
     assert_eq!(targets(&[mine], "issue"), [""], "but not the other way round");
     assert_eq!(targets(&[("issue_channel", " ")], "issue"), [""], "blank is as good as unsaid");
+    // The settings changed while it waited for its turn.
+    let told = kind("issue_confidential");
+    let address = |more: &[(&str, &str)]| {
+        let settings = settings_of("discord", &[&[("webhook", HOOK)], more].concat());
+        http(&call_with(entry("discord"), &settings, told, "confidential_issue")).url.path().to_owned()
+    };
+    assert_eq!(address(&[issues, mine]), "/api/webhooks/4/d");
+    assert_eq!(address(&[issues, notes]), "/api/webhooks/2/b", "not to everybody's");
 }
 
 #[test]
