@@ -83,6 +83,13 @@ fn subjects_are_gitlabs() {
             "[Git][mike/diaspora] Pushed new tag v1.0",
         ),
         (push(commits(0)), "[Git][mike/diaspora][master] Deleted commits"),
+        (
+            push(|push| {
+                commits(0)(push);
+                push["ref"] = json!("refs/tags/v1.0");
+            }),
+            "[Git][mike/diaspora][v1.0] Moved to da156088",
+        ),
     ];
     for (told, expected) in table {
         assert_eq!(mail(PUSH, &[], &told).subject, expected);
@@ -101,6 +108,45 @@ fn subjects_are_gitlabs() {
     for (told, expected) in table {
         assert_eq!(mail(PIPELINES, &[], &told).subject, expected);
     }
+}
+
+#[test]
+fn a_tag_that_was_moved_is_not_said_to_have_lost_commits() {
+    let told = push(|push| {
+        push["commits"] = json!([]);
+        push["total_commits_count"] = json!(0);
+        push["ref"] = json!("refs/tags/v1.0");
+    });
+    let text = mail(PUSH, &[], &told).text;
+    assert!(text.starts_with("John Smith moved tag v1.0 "), "{text}");
+    assert!(text.contains("the tag went from 95790bf8 to da156088"), "{text}");
+}
+
+#[test]
+fn files_are_shown_as_they_are_after_the_push() {
+    let told = |total: usize| {
+        push(move |push| {
+            let commit = push["commits"][0].clone();
+            let with = |added: &[&str], modified: &[&str], removed: &[&str]| {
+                let mut commit = commit.clone();
+                (commit["added"], commit["modified"], commit["removed"]) =
+                    (json!(added), json!(modified), json!(removed));
+                commit
+            };
+            push["commits"] = json!([
+                with(&["new", "came-and-went"], &["changed", "went"], &["back"]),
+                with(&["back"], &["new"], &["came-and-went", "went"]),
+            ]);
+            push["total_commits_count"] = json!(total);
+        })
+    };
+    let files = |total: usize| {
+        let text = mail(PUSH, &[], &told(total)).text;
+        let from = text.find("4 changed files").unwrap_or_else(|| panic!("{text}"));
+        text[from..].lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(files(2), ["4 changed files", "- new (new)", "- changed", "- went (removed)", "- back"]);
+    assert_eq!(files(9)[0], "4 changed files in these commits", "of the others nobody knows");
 }
 
 #[test]
