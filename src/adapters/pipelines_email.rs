@@ -10,7 +10,7 @@ use crate::call::{Bucket, Call, Failure};
 use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::Text;
-use crate::settings::FieldError;
+use crate::settings::{FieldError, FieldType, Kind, Value};
 
 /// As many as GitLab takes.
 const MOST_RECIPIENTS: usize = 30;
@@ -26,6 +26,26 @@ crate::settings! {
         pub recipients: String = "dev@example.com, ops@example.com",
         /// Mails whoever started the pipeline as well, where the event tells their address.
         pub add_pusher: bool = "false",
+        /// Mails about pipelines, too, that another one started as parts of itself; so it does unless this is false.
+        pub notify_child_pipelines: Children = "true",
+    }
+}
+
+/// Whether child pipelines are mailed about. They are unless somebody says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Children(bool);
+
+impl FieldType for Children {
+    const KIND: Kind = Kind::Bool;
+    const REQUIRED: bool = false;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let said = Option::<bool>::read(value)?;
+        Ok(Self(said.unwrap_or(true)))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(true))
     }
 }
 
@@ -59,6 +79,10 @@ impl Adapter for PipelinesEmail {
     }
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
+        let is_child = matches!(&event.payload, Payload::Pipeline(pipeline) if pipeline.is_child());
+        if is_child && !settings.notify_child_pipelines.0 {
+            return Vec::new();
+        }
         let mut targets = addresses::recipients(&settings.recipients, separates);
         // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
         let starter = event.user().and_then(|user| addresses::address(user.email.as_deref()?));

@@ -273,6 +273,25 @@ fn each_recipient_is_a_target() {
 }
 
 #[test]
+fn child_pipelines_are_mailed_about_unless_the_settings_say_otherwise() {
+    let pipeline = |source: &str| {
+        let source = json!(source);
+        pipeline(move |pipeline| pipeline["object_attributes"]["source"] = source)
+    };
+    let targets = |said: &[(&str, &str)], source: &str| {
+        let settings = settings(PIPELINES, said);
+        entry(PIPELINES).targets(&settings, &pipeline(source).event, &[]).len()
+    };
+    for (said, children) in
+        [(&[][..], 1), (&[("notify_child_pipelines", "")], 1), (&[("notify_child_pipelines", "false")], 0)]
+    {
+        assert_eq!(targets(said, "parent_pipeline"), children, "{said:?}");
+        assert_eq!(targets(said, "push"), 1, "{said:?}");
+        assert_eq!(targets(said, "pipeline"), 1, "another project's pipeline started it: {said:?}");
+    }
+}
+
+#[test]
 fn a_mail_is_from_its_author_only_below_the_forges_own_domain() {
     let table = [
         ("gitlab.corp.company.com", "ada@gitlab.corp.company.com", true),
