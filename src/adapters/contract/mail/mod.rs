@@ -450,6 +450,7 @@ fn every_reply_has_its_consequence() {
         (Sender, 553, "5.1.8 sender unknown", "shut_out"),
         (Sender, 451, "4.3.0 try later", "unavailable"),
         (Sender, 552, "5.3.4 too large", "rejected"),
+        (Sender, 552, "message size exceeds the limit", "rejected"),
         (Recipient, 450, "4.2.1 mailbox busy", "deferred 300"),
         (Recipient, 451, "4.7.1 greylisted", "deferred 300"),
         (Recipient, 452, "4.2.2 over quota", "deferred 1800"),
