@@ -34,7 +34,7 @@ const TOO_MUCH: &str = "The diff is not shown: it is too large for a mail.";
 crate::settings! {
     /// What emails on push need.
     pub struct Settings {
-        /// Mail addresses, separated by spaces or line breaks, 750 at the most; each gets a mail of its own.
+        /// Mail addresses, separated by spaces, commas or line breaks, 750 at the most; each gets a mail of its own.
         pub recipients: String = "dev@example.com ops@example.com",
         /// Leaves diffs out, so that code does not leave the forge by mail.
         pub disable_diffs: bool = "false",
@@ -70,14 +70,14 @@ impl Adapter for EmailsOnPush {
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
-        addresses::problems(&settings.recipients, char::is_whitespace, MOST_RECIPIENTS)
+        addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
         match &event.payload {
             // From a commit to itself: nothing was pushed.
             Payload::Push(push) if push.before == push.after && !push.before.is_empty() => Vec::new(),
-            _ => addresses::recipients(&settings.recipients, char::is_whitespace),
+            _ => addresses::recipients(&settings.recipients),
         }
     }
 

@@ -75,7 +75,7 @@ impl Adapter for PipelinesEmail {
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
-        addresses::problems(&settings.recipients, separates, MOST_RECIPIENTS)
+        addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
@@ -83,7 +83,7 @@ impl Adapter for PipelinesEmail {
         if is_child && !settings.notify_child_pipelines.0 {
             return Vec::new();
         }
-        let mut targets = addresses::recipients(&settings.recipients, separates);
+        let mut targets = addresses::recipients(&settings.recipients);
         // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
         let starter = event.user().and_then(|user| addresses::address(user.email.as_deref()?));
         let is_new = |starter: &String| !targets.iter().any(|target| target.eq_ignore_ascii_case(starter));
@@ -120,11 +120,6 @@ impl Adapter for PipelinesEmail {
         let page = page(&project, pipeline);
         Ok(Call::smtp(head::written(head::blank(note, head), page), replies::read))
     }
-}
-
-/// GitLab takes brackets away, so that `Ada <ada@example.com>` is an address too.
-fn separates(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ',' | '<' | '>')
 }
 
 fn merge_request(pipeline: &Pipeline) -> Option<i64> {

@@ -252,8 +252,12 @@ fn lists_have_their_limits() {
 fn each_recipient_is_a_target() {
     let told = push(|_| {});
     let recipients = "Ada@Example.com\nbob@example.com ada@example.com  nobody";
-    let targets = entry(PUSH).targets(&settings_of(PUSH, &[("recipients", recipients)]), &told.event, &[]);
-    assert_eq!(targets, ["Ada@example.com", "bob@example.com"]);
+    let targets = |recipients: &str| {
+        entry(PUSH).targets(&settings_of(PUSH, &[("recipients", recipients)]), &told.event, &[])
+    };
+    assert_eq!(targets(recipients), ["Ada@example.com", "bob@example.com"]);
+    let as_in_a_mail = "Ada <ada@example.com>, bob@example.com; cy@example.com";
+    assert_eq!(targets(as_in_a_mail), ["ada@example.com", "bob@example.com", "cy@example.com"]);
     let none = push(|push| push["after"] = push["before"].clone());
     let settings = settings_of(PUSH, &[("recipients", recipients)]);
     assert!(entry(PUSH).targets(&settings, &none.event, &[]).is_empty(), "nothing was pushed");
