@@ -318,6 +318,14 @@ fn lines_are_cut_between_letters_and_keep_their_ends() {
             }
         }
     }
+    for length in 200..400 {
+        let url = format!("https://h.example/{}", "a".repeat(length));
+        let near = push(|push| push["project"]["web_url"] = json!(url));
+        for colors in [false, true] {
+            let line = &lines(&near, colors)[0];
+            assert!(line.len() <= 400, "{} bytes: {line}", line.len());
+        }
+    }
     let far =
         push(|push| push["project"]["web_url"] = json!(format!("https://h.example/{}", "a".repeat(300))));
     let told = lines(&far, false);
