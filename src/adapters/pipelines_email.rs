@@ -137,7 +137,11 @@ fn subject(project: &Project, pipeline: &Pipeline) -> String {
     let name =
         head::line(if project.name.is_empty() { &project.path_with_namespace } else { &project.name }, 100);
     let sha: String = pipeline.sha.chars().take(8).collect();
-    format!("{name} | {outcome} for {} | {sha}", head::line(&pipeline.ref_name, 100))
+    let what = match merge_request(pipeline) {
+        Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
+        _ => head::line(&pipeline.ref_name, 100),
+    };
+    format!("{name} | {outcome} for {what} | {sha}")
 }
 
 fn page(project: &Project, pipeline: &Pipeline) -> Page {
@@ -176,6 +180,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
         RefType::Branch => "Branch",
         RefType::Tag => "Tag",
     };
+    let ref_name = if pipeline.is_on_hidden_ref() { Text::new() } else { plain(&pipeline.ref_name) };
     let request = pipeline.merge_request.as_ref().filter(|request| request.iid > 0).map(|request| {
         let title = head::line(&request.title, LONGEST_NAME);
         Text::new().link(format!("!{} {title}", request.iid), request.url.as_str())
@@ -189,7 +194,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
     vec![
         ("Project", Text::new().link(head::line(&project.full_name(), LONGEST_NAME), web)),
         ("Name", pipeline.name.as_deref().map(plain).unwrap_or_default()),
-        (kind, plain(&pipeline.ref_name)),
+        (kind, ref_name),
         ("Merge request", request.unwrap_or_default()),
         ("Commit", if sha.is_empty() { Text::new() } else { Text::new().link(sha, commit_url) }),
         ("Message", plain(&title)),

@@ -45,6 +45,12 @@ impl Pipeline {
         }
     }
 
+    /// Whether it ran on the hidden ref of a merge request (`refs/merge-requests/1/head`), which is nobody's branch and has
+    /// no page.
+    pub fn is_on_hidden_ref(&self) -> bool {
+        self.ref_name.starts_with("refs/merge-requests/")
+    }
+
     /// Whether another pipeline of the same project started it, as a part of itself.
     pub fn is_child(&self) -> bool {
         self.source == "parent_pipeline"

@@ -108,6 +108,13 @@ fn subjects_are_gitlabs() {
     for (told, expected) in table {
         assert_eq!(mail(PIPELINES, &[], &told).subject, expected);
     }
+    let hidden = pipeline(|pipeline| {
+        pipeline["object_attributes"]["ref"] = json!("refs/merge-requests/1/head");
+        pipeline["object_attributes"]["status"] = json!("failed");
+    });
+    let sent = mail(PIPELINES, &[], &hidden);
+    assert_eq!(sent.subject, "Gitlab Test | Failed pipeline for !1 | bcbb5ec3", "a hidden ref is no branch");
+    assert!(!sent.text.contains("refs/") && sent.text.contains("\nMerge request: !1 Test "), "{}", sent.text);
 }
 
 #[test]
