@@ -164,7 +164,8 @@ fn page(project: &Project, pipeline: &Pipeline) -> Page {
         let errors: String = errors.chars().take(LONGEST_ERROR).collect();
         page.notice(&format!("The CI configuration is wrong: {errors}"));
     }
-    show_jobs(&mut page, project, pipeline);
+    show_succeeded(&mut page, pipeline);
+    show_failed(&mut page, project, pipeline);
     let name = project.full_name();
     page.foot(
         Some(("View the pipeline", &url)),
@@ -220,27 +221,28 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn show_jobs(page: &mut Page, project: &Project, pipeline: &Pipeline) {
-    if pipeline.status == "success" {
-        let succeeded: Vec<&Build> = pipeline.builds.iter().filter(|job| job.status == "success").collect();
-        let stages: BTreeSet<&str> = succeeded.iter().map(|job| job.stage.as_str()).collect();
-        let count =
-            |n: usize, thing: &str| if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") };
-        if !succeeded.is_empty() {
-            let words =
-                format!("{} succeeded, in {}.", count(succeeded.len(), "job"), count(stages.len(), "stage"));
-            page.paragraph(&Text::new().plain(words));
-        }
+fn show_succeeded(page: &mut Page, pipeline: &Pipeline) {
+    let succeeded: Vec<&Build> = pipeline.builds.iter().filter(|job| job.status == "success").collect();
+    if pipeline.status != "success" || succeeded.is_empty() {
         return;
     }
-    let failed = pipeline.failed_builds();
-    if failed.is_empty() {
-        return;
-    }
-    page.heading(&if failed.len() == 1 {
-        "1 failed job".to_owned()
-    } else {
-        format!("{} failed jobs", failed.len())
+    let stages: BTreeSet<&str> = succeeded.iter().map(|job| job.stage.as_str()).collect();
+    let count = |n: usize, thing: &str| if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") };
+    let words = format!("{} succeeded, in {}.", count(succeeded.len(), "job"), count(stages.len(), "stage"));
+    page.paragraph(&Text::new().plain(words));
+}
+
+fn show_failed(page: &mut Page, project: &Project, pipeline: &Pipeline) {
+    // Those of a success may fail; they are what it warns of.
+    let failed = match pipeline.status.as_str() {
+        "success" if !pipeline.passed_with_warnings() => Vec::new(),
+        _ => pipeline.failed_builds(),
+    };
+    let but = if pipeline.passed_with_warnings() { ", allowed to fail" } else { "" };
+    page.heading(&match failed.len() {
+        0 => return,
+        1 => format!("1 failed job{but}"),
+        many => format!("{many} failed jobs{but}"),
     });
     let web = project.web_url.trim_end_matches('/');
     let item = |job: &&Build| {

@@ -118,6 +118,23 @@ fn subjects_are_gitlabs() {
 }
 
 #[test]
+fn what_a_pipeline_warns_of_is_named() {
+    let passed = |how: &'static str| {
+        pipeline(move |pipeline| {
+            pipeline["object_attributes"]["status"] = json!("success");
+            pipeline["object_attributes"]["detailed_status"] = json!(how);
+            pipeline["builds"] = json!([
+                {"id": 1, "stage": "build", "name": "make", "status": "success"},
+                {"id": 2, "stage": "test", "name": "flaky", "status": "failed"}
+            ]);
+        })
+    };
+    let text = mail(PIPELINES, &[], &passed("passed with warnings")).text;
+    assert!(text.contains("\n1 failed job, allowed to fail\n- flaky ("), "{text}");
+    assert!(!mail(PIPELINES, &[], &passed("passed")).text.contains("failed job"));
+}
+
+#[test]
 fn a_tag_that_was_moved_is_not_said_to_have_lost_commits() {
     let told = push(|push| {
         push["commits"] = json!([]);
