@@ -26,7 +26,7 @@ crate::settings! {
         pub recipients: String = "dev@example.com, ops@example.com",
         /// Mails whoever started the pipeline as well, where the event tells their address.
         pub add_pusher: bool = "false",
-        /// Mails about pipelines, too, that another one started as parts of itself; so it does unless this is false.
+        /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
         pub notify_child_pipelines: Children = "true",
     }
 }
