@@ -3,15 +3,17 @@
 //! One mail for each recipient, so that one bad address costs the others nothing. The diff is in the event where its
 //! publisher puts it there; else the forge is asked, and where it does not answer, the mail goes without.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::mail::diffs::{self, Comparison, Diffs};
 use super::mail::head::{self, Head};
 use super::mail::page::{Mood, Page};
 use super::mail::{self, addresses, replies};
 use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Answer, Bucket, Call, Failure, Mail};
-use crate::event::{Commit, Event, Payload, Project, Push, RefChange, Trigger, Triggers, parse_time};
+use crate::call::{Answer, Bucket, Call, Failure, HttpResponse, Mail};
+use crate::event::{
+    Commit, Event, Payload, Project, Push, RefChange, RefType, Trigger, Triggers, parse_time,
+};
 use crate::integration::Family;
 use crate::message::Text;
 use crate::settings::FieldError;
@@ -27,11 +29,12 @@ const LONGEST_NAME: usize = 200;
 const NOT_CONFIGURED: &str =
     "The diff is not shown: it was not sent along, and forge.api_url and forge.token are not set.";
 const NOT_ANSWERED: &str = "The diff is not shown: the forge did not tell what was changed.";
+const TOO_MUCH: &str = "The diff is not shown: it is too large for a mail.";
 
 crate::settings! {
     /// What emails on push need.
     pub struct Settings {
-        /// Mail addresses, separated by spaces or line breaks, 750 at the most; each gets a mail of its own.
+        /// Mail addresses, separated by spaces, commas or line breaks, 750 at the most; each gets a mail of its own.
         pub recipients: String = "dev@example.com ops@example.com",
         /// Leaves diffs out, so that code does not leave the forge by mail.
         pub disable_diffs: bool = "false",
@@ -67,14 +70,14 @@ impl Adapter for EmailsOnPush {
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
-        addresses::problems(&settings.recipients, char::is_whitespace, MOST_RECIPIENTS)
+        addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
         match &event.payload {
             // From a commit to itself: nothing was pushed.
             Payload::Push(push) if push.before == push.after && !push.before.is_empty() => Vec::new(),
-            _ => addresses::recipients(&settings.recipients, char::is_whitespace),
+            _ => addresses::recipients(&settings.recipients),
         }
     }
 
@@ -106,7 +109,7 @@ impl Adapter for EmailsOnPush {
                 Answer::Then(draft.look_back(backwards))
             }
             Some(compared) => Answer::Then(draft.send(&compared.diffs())),
-            None => Answer::Then(draft.send(&Diffs::LeftOut(NOT_ANSWERED))),
+            None => Answer::Then(draft.send(&Diffs::LeftOut(why_unread(response)))),
         });
         Ok(asked.or_unanswered(move |_| Answer::Then(unanswered.send(&Diffs::LeftOut(NOT_ANSWERED)))))
     }
@@ -146,7 +149,7 @@ impl Draft {
                 let mail = Mail { subject: head::line(&subject, 255), ..self.mail };
                 Answer::Then(Self { mail, taken_back: Some(compared), ..self }.send(&diffs))
             }
-            None => Answer::Then(self.send(&Diffs::LeftOut(NOT_ANSWERED))),
+            None => Answer::Then(self.send(&Diffs::LeftOut(why_unread(response)))),
         });
         asked.or_unanswered(move |_| Answer::Then(unanswered.send(&Diffs::LeftOut(NOT_ANSWERED))))
     }
@@ -171,7 +174,7 @@ impl Draft {
             }
             None => self.show_commits(&mut page),
         }
-        show_files(&mut page, &push.commits);
+        show_files(&mut page, push);
         diffs::show(&mut page, diffs);
         let host = url::Url::parse(&project.web_url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let words = format!("View it on {}", host.as_deref().unwrap_or("GitLab"));
@@ -191,6 +194,7 @@ impl Draft {
         let did = match push.change() {
             RefChange::Created => "pushed new",
             RefChange::Removed => "deleted",
+            RefChange::Updated if push.commits.is_empty() && is_tag(push) => "moved",
             RefChange::Updated if push.commits.is_empty() => "took commits back from",
             RefChange::Updated => "pushed to",
         };
@@ -224,9 +228,10 @@ impl Draft {
     }
 
     fn show_taken_back(&self, page: &mut Page, compared: &Comparison) {
-        page.notice(
-            "This was a force push that only took commits back. They are not in the branch any more:",
-        );
+        page.notice(&format!(
+            "This was a force push that only took commits back. They are not in the {} any more:",
+            self.push.ref_type().word()
+        ));
         let item = |commit: &diffs::Compared| {
             let page = self.page_of("commit", &commit.id).unwrap_or_default();
             Text::new()
@@ -265,6 +270,11 @@ impl Draft {
     }
 }
 
+/// Why the forge's answer was no comparison. One that is cut at its limit told more than can be read.
+fn why_unread(response: &HttpResponse) -> &'static str {
+    if response.status == 200 && response.body.len() >= diffs::ANSWER_LIMIT { TOO_MUCH } else { NOT_ANSWERED }
+}
+
 /// GitLab's: `[Git][mike/diaspora][master] 4 commits: Update Catalan translation`.
 fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> String {
     let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().word());
@@ -282,6 +292,8 @@ fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> S
             [only] => format!("Deleted 1 commit: {}", title(&only.title)),
             [first, ..] => format!("Deleted {} commits: {}", compared.commits.len(), title(&first.title)),
         },
+        // A tag may be moved forwards too.
+        (None, None) if is_tag(push) => format!("Moved to {}", short(&push.after)),
         (None, None) => "Deleted commits".to_owned(),
         (None, Some(first)) => match total(push) {
             1 => title(first.title()),
@@ -294,6 +306,10 @@ fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> S
 /// The forge names how many there were in truth; its list is cut.
 fn total(push: &Push) -> u64 {
     push.total_commits_count.max(push.commits.len() as u64)
+}
+
+fn is_tag(push: &Push) -> bool {
+    push.ref_type() == RefType::Tag
 }
 
 fn short(id: &str) -> String {
@@ -323,29 +339,54 @@ fn message(commit: &Commit) -> Text {
     }
 }
 
-fn show_files(page: &mut Page, commits: &[Commit]) {
-    let mut seen = HashSet::new();
-    let named = commits.iter().flat_map(|commit| {
-        let with = |files: &'_ [String], sign: char| {
-            files.iter().map(move |file| (sign, file.clone())).collect::<Vec<_>>()
-        };
-        [with(&commit.added, '+'), with(&commit.modified, ' '), with(&commit.removed, '-')].concat()
-    });
-    let mut files: Vec<(char, String)> = named.filter(|(_, file)| seen.insert(file.clone())).collect();
+/// A file that commits name: whether it was there before the first of them, and whether it is after the last.
+struct Touched<'a> {
+    path: &'a str,
+    before: bool,
+    after: bool,
+}
+
+/// The files that differ after these commits, in the order in which they are named. What came and went is not among them.
+fn touched(commits: &[Commit]) -> Vec<Touched<'_>> {
+    let mut files: Vec<Touched<'_>> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for commit in commits {
+        let ends =
+            [(&commit.added, false, true), (&commit.modified, true, true), (&commit.removed, true, false)];
+        for (path, before, after) in ends
+            .into_iter()
+            .flat_map(|(paths, before, after)| paths.iter().map(move |path| (path, before, after)))
+        {
+            let at = *known.entry(path).or_insert_with(|| {
+                files.push(Touched { path, before, after });
+                files.len() - 1
+            });
+            files[at].after = after;
+        }
+    }
+    files.retain(|file| file.before || file.after);
+    files
+}
+
+fn show_files(page: &mut Page, push: &Push) {
+    let mut files = touched(&push.commits);
     if files.is_empty() {
         return;
     }
     let more = files.len().saturating_sub(MOST_FILES);
     files.truncate(MOST_FILES);
     let count = files.len() + more;
-    page.heading(&if count == 1 { "1 changed file".to_owned() } else { format!("{count} changed files") });
-    let item = |(sign, file): &(char, String)| {
-        let what = match sign {
-            '+' => " (new)",
-            '-' => " (removed)",
+    let count = if count == 1 { "1 changed file".to_owned() } else { format!("{count} changed files") };
+    // Of commits that the forge only counts, nobody knows which files they changed.
+    let all_known = total(push) == push.commits.len() as u64;
+    page.heading(&if all_known { count } else { format!("{count} in these commits") });
+    let item = |file: &Touched<'_>| {
+        let what = match (file.before, file.after) {
+            (false, _) => " (new)",
+            (_, false) => " (removed)",
             _ => "",
         };
-        Text::new().code(head::line(file, LONGEST_NAME)).plain(what)
+        Text::new().code(head::line(file.path, LONGEST_NAME)).plain(what)
     };
     let mut items: Vec<Text> = files.iter().map(item).collect();
     if more > 0 {

@@ -10,7 +10,7 @@ use crate::call::{Bucket, Call, Failure};
 use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::Text;
-use crate::settings::FieldError;
+use crate::settings::{FieldError, FieldType, Kind, Value};
 
 /// As many as GitLab takes.
 const MOST_RECIPIENTS: usize = 30;
@@ -26,6 +26,26 @@ crate::settings! {
         pub recipients: String = "dev@example.com, ops@example.com",
         /// Mails whoever started the pipeline as well, where the event tells their address.
         pub add_pusher: bool = "false",
+        /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
+        pub notify_child_pipelines: Children = "true",
+    }
+}
+
+/// Whether child pipelines are mailed about. They are unless somebody says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Children(bool);
+
+impl FieldType for Children {
+    const KIND: Kind = Kind::Bool;
+    const REQUIRED: bool = false;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let said = Option::<bool>::read(value)?;
+        Ok(Self(said.unwrap_or(true)))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(true))
     }
 }
 
@@ -55,11 +75,15 @@ impl Adapter for PipelinesEmail {
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
-        addresses::problems(&settings.recipients, separates, MOST_RECIPIENTS)
+        addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
-        let mut targets = addresses::recipients(&settings.recipients, separates);
+        let is_child = matches!(&event.payload, Payload::Pipeline(pipeline) if pipeline.is_child());
+        if is_child && !settings.notify_child_pipelines.0 {
+            return Vec::new();
+        }
+        let mut targets = addresses::recipients(&settings.recipients);
         // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
         let starter = event.user().and_then(|user| addresses::address(user.email.as_deref()?));
         let is_new = |starter: &String| !targets.iter().any(|target| target.eq_ignore_ascii_case(starter));
@@ -98,11 +122,6 @@ impl Adapter for PipelinesEmail {
     }
 }
 
-/// GitLab takes brackets away, so that `Ada <ada@example.com>` is an address too.
-fn separates(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ',' | '<' | '>')
-}
-
 fn merge_request(pipeline: &Pipeline) -> Option<i64> {
     pipeline.merge_request.as_ref().map(|request| request.iid).filter(|iid| *iid > 0)
 }
@@ -118,7 +137,11 @@ fn subject(project: &Project, pipeline: &Pipeline) -> String {
     let name =
         head::line(if project.name.is_empty() { &project.path_with_namespace } else { &project.name }, 100);
     let sha: String = pipeline.sha.chars().take(8).collect();
-    format!("{name} | {outcome} for {} | {sha}", head::line(&pipeline.ref_name, 100))
+    let what = match merge_request(pipeline) {
+        Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
+        _ => head::line(&pipeline.ref_name, 100),
+    };
+    format!("{name} | {outcome} for {what} | {sha}")
 }
 
 fn page(project: &Project, pipeline: &Pipeline) -> Page {
@@ -141,7 +164,8 @@ fn page(project: &Project, pipeline: &Pipeline) -> Page {
         let errors: String = errors.chars().take(LONGEST_ERROR).collect();
         page.notice(&format!("The CI configuration is wrong: {errors}"));
     }
-    show_jobs(&mut page, project, pipeline);
+    show_succeeded(&mut page, pipeline);
+    show_failed(&mut page, project, pipeline);
     let name = project.full_name();
     page.foot(
         Some(("View the pipeline", &url)),
@@ -157,6 +181,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
         RefType::Branch => "Branch",
         RefType::Tag => "Tag",
     };
+    let ref_name = if pipeline.is_on_hidden_ref() { Text::new() } else { plain(&pipeline.ref_name) };
     let request = pipeline.merge_request.as_ref().filter(|request| request.iid > 0).map(|request| {
         let title = head::line(&request.title, LONGEST_NAME);
         Text::new().link(format!("!{} {title}", request.iid), request.url.as_str())
@@ -170,7 +195,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
     vec![
         ("Project", Text::new().link(head::line(&project.full_name(), LONGEST_NAME), web)),
         ("Name", pipeline.name.as_deref().map(plain).unwrap_or_default()),
-        (kind, plain(&pipeline.ref_name)),
+        (kind, ref_name),
         ("Merge request", request.unwrap_or_default()),
         ("Commit", if sha.is_empty() { Text::new() } else { Text::new().link(sha, commit_url) }),
         ("Message", plain(&title)),
@@ -196,27 +221,28 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn show_jobs(page: &mut Page, project: &Project, pipeline: &Pipeline) {
-    if pipeline.status == "success" {
-        let succeeded: Vec<&Build> = pipeline.builds.iter().filter(|job| job.status == "success").collect();
-        let stages: BTreeSet<&str> = succeeded.iter().map(|job| job.stage.as_str()).collect();
-        let count =
-            |n: usize, thing: &str| if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") };
-        if !succeeded.is_empty() {
-            let words =
-                format!("{} succeeded, in {}.", count(succeeded.len(), "job"), count(stages.len(), "stage"));
-            page.paragraph(&Text::new().plain(words));
-        }
+fn show_succeeded(page: &mut Page, pipeline: &Pipeline) {
+    let succeeded: Vec<&Build> = pipeline.builds.iter().filter(|job| job.status == "success").collect();
+    if pipeline.status != "success" || succeeded.is_empty() {
         return;
     }
-    let failed = pipeline.failed_builds();
-    if failed.is_empty() {
-        return;
-    }
-    page.heading(&if failed.len() == 1 {
-        "1 failed job".to_owned()
-    } else {
-        format!("{} failed jobs", failed.len())
+    let stages: BTreeSet<&str> = succeeded.iter().map(|job| job.stage.as_str()).collect();
+    let count = |n: usize, thing: &str| if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") };
+    let words = format!("{} succeeded, in {}.", count(succeeded.len(), "job"), count(stages.len(), "stage"));
+    page.paragraph(&Text::new().plain(words));
+}
+
+fn show_failed(page: &mut Page, project: &Project, pipeline: &Pipeline) {
+    // Those of a success may fail; they are what it warns of.
+    let failed = match pipeline.status.as_str() {
+        "success" if !pipeline.passed_with_warnings() => Vec::new(),
+        _ => pipeline.failed_builds(),
+    };
+    let but = if pipeline.passed_with_warnings() { ", allowed to fail" } else { "" };
+    page.heading(&match failed.len() {
+        0 => return,
+        1 => format!("1 failed job{but}"),
+        many => format!("{many} failed jobs{but}"),
     });
     let web = project.web_url.trim_end_matches('/');
     let item = |job: &&Build| {

@@ -22,6 +22,8 @@ pub struct Pipeline {
     pub ref_status_name: Option<String>,
     /// Whether the forge protects the ref; `None` where its release does not say.
     pub protected_ref: Option<bool>,
+    /// What started it: `push`, `schedule`, `parent_pipeline` …; older releases do not say.
+    pub source: String,
     /// Seconds.
     pub duration: Option<f64>,
     pub finished_at: Option<String>,
@@ -41,6 +43,17 @@ impl Pipeline {
             Some(url) if !url.is_empty() => url.clone(),
             _ => format!("{project_url}/-/pipelines/{}", self.id),
         }
+    }
+
+    /// Whether it ran on the hidden ref of a merge request (`refs/merge-requests/1/head`), which is nobody's branch and has
+    /// no page.
+    pub fn is_on_hidden_ref(&self) -> bool {
+        self.ref_name.starts_with("refs/merge-requests/")
+    }
+
+    /// Whether another pipeline of the same project started it, as a part of itself.
+    pub fn is_child(&self) -> bool {
+        self.source == "parent_pipeline"
     }
 
     pub fn passed_with_warnings(&self) -> bool {
@@ -119,6 +132,8 @@ struct Attributes {
     detailed_status: String,
     ref_status_name: Option<String>,
     protected_ref: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    source: String,
     duration: Option<f64>,
     finished_at: Option<String>,
     yaml_errors: Option<String>,
@@ -139,6 +154,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         detailed_status: attributes.detailed_status,
         ref_status_name: attributes.ref_status_name,
         protected_ref: attributes.protected_ref,
+        source: attributes.source,
         duration: attributes.duration,
         finished_at: attributes.finished_at,
         yaml_errors: attributes.yaml_errors.filter(|text| !text.trim().is_empty()),

@@ -45,6 +45,8 @@ pub struct Message {
     pub project: Place,
     /// When the thing itself came to its end (a pipeline's finish), for services that show a time of their own.
     pub at: Option<jiff::Timestamp>,
+    /// It only tries whether messages arrive. Summary and title say so; who shows neither must say it by itself.
+    pub is_test: bool,
 }
 
 impl Message {
@@ -65,6 +67,7 @@ impl Message {
             summary: Text::new().plain(mark).then(self.summary),
             place_in_summary: place.start + 1..place.end + 1,
             title,
+            is_test: true,
             ..self
         }
     }

@@ -1,6 +1,6 @@
 //! Text as spans: words with a style, links, and line breaks, in no one's markup yet.
 
-use super::markup::{address, clean, cluster};
+use super::markup::{address, clean, cluster, one_line};
 
 /// Longer words are cut in the middle.
 const LONGEST_WORD: usize = 24;
@@ -193,15 +193,47 @@ impl Text {
         self.0.iter().filter_map(page).collect()
     }
 
+    /// How many links it has, those in quotes among them.
+    pub(super) fn count_links(&self) -> usize {
+        let count = |span: &Span| match span {
+            Span::Link { .. } => 1,
+            Span::Quote(text) => text.count_links(),
+            _ => 0,
+        };
+        self.0.iter().map(count).sum()
+    }
+
+    /// The same, with only so many of its links, the first ones; of the others, the words.
+    pub(super) fn with_links(&self, mut at_most: usize) -> Self {
+        let mut lighter = |span: &Span| match span {
+            Span::Link { text, style, .. } if at_most == 0 && !is_blank(text) => {
+                Span::Words { text: one_line(text).into_owned(), style: *style }
+            }
+            Span::Quote(text) => {
+                let kept = text.with_links(at_most);
+                at_most = at_most.saturating_sub(text.count_links());
+                Span::Quote(kept)
+            }
+            other => {
+                at_most -= usize::from(matches!(other, Span::Link { .. }) && at_most > 0);
+                other.clone()
+            }
+        };
+        Self(self.0.iter().map(&mut lighter).collect())
+    }
+
     /// Whether there is nothing to read, as in a text of marks that no reader sees.
     pub fn is_blank(&self) -> bool {
-        let is_blank = |words: &str| clean(words).trim().is_empty();
         self.0.iter().all(|span| match span {
             Span::Words { text, .. } | Span::Link { text, .. } => is_blank(text),
             Span::Code(code) | Span::CodeBlock(code) => is_blank(code),
             Span::Quote(text) => text.is_blank(),
         })
     }
+}
+
+fn is_blank(words: &str) -> bool {
+    clean(words).trim().is_empty()
 }
 
 fn length(span: &Span) -> usize {

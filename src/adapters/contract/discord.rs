@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::events::Told;
+use super::events::{Told, tell_changed};
 use super::{answer, body, call_with, consequence, entry, every_status, failure, hostile, kind, told};
 use super::{http, settings_of};
 use crate::adapters::{Installation, Notification};
@@ -236,6 +236,14 @@ fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
     assert_eq!(targets(&[issues, mine], "issue_confidential"), ["confidential_issue"]);
     assert_eq!(targets(&[mine], "issue"), [""], "but not the other way round");
     assert_eq!(targets(&[("issue_channel", " ")], "issue"), [""], "blank is as good as unsaid");
+    // The settings changed while it waited for its turn.
+    let told = kind("issue_confidential");
+    let address = |more: &[(&str, &str)]| {
+        let settings = settings_of("discord", &[&[("webhook", HOOK)], more].concat());
+        http(&call_with(entry("discord"), &settings, told, "confidential_issue")).url.path().to_owned()
+    };
+    assert_eq!(address(&[issues, mine]), "/api/webhooks/4/d");
+    assert_eq!(address(&[issues, notes]), "/api/webhooks/2/b", "not to everybody's");
 }
 
 #[test]
@@ -540,4 +548,34 @@ fn words_are_nothing_but_words_to_discord() {
     };
     let name = sent_message(&message)["embeds"][0]["author"]["name"].to_string();
     assert!(!name.contains("@everyone") && !name.contains("<@"), "{name}");
+}
+
+#[test]
+fn what_there_is_no_room_for_are_addresses_before_words() {
+    let title = "Light the engines two seconds earlier, as was agreed upon in the last meeting but one";
+    let many = tell_changed("push.json", |push| {
+        let commit = push["commits"][0].clone();
+        push["commits"] = vec![commit; 20].into();
+        push["commits"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .for_each(|commit| commit["title"] = json!(title));
+        push["total_commits_count"] = json!(57);
+    });
+    let description = sent(&many)["embeds"][0]["description"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(description.matches(title).count(), 20, "{description}");
+    assert!(description.ends_with("and 37 more commits"), "{description}");
+    assert!(description.contains("[b6568db1](http"), "the first ones are links: {description}");
+    let failed = tell_changed("pipeline_success.json", |pipeline| {
+        pipeline["object_attributes"]["status"] = json!("failed");
+        pipeline["project"]["web_url"] =
+            json!("https://forge.example.com/a/group/with/a/longer/name/and/a/project");
+        let job = |n: usize| json!({"id": n, "stage": "test", "name": format!("rspec-ee unit pg14 praefect {n}/30"), "status": "failed"});
+        pipeline["builds"] = (1..=30).map(job).collect();
+    });
+    let embed = &sent(&failed)["embeds"][0];
+    let jobs = embed["fields"].as_array().into_iter().flatten().find(|field| field["name"] == "Failed jobs");
+    let jobs = jobs.and_then(|jobs| jobs["value"].as_str()).unwrap_or_default();
+    assert!(jobs.ends_with("and 20 more"), "{jobs}");
 }

@@ -318,6 +318,14 @@ fn lines_are_cut_between_letters_and_keep_their_ends() {
             }
         }
     }
+    for length in 200..400 {
+        let url = format!("https://h.example/{}", "a".repeat(length));
+        let near = push(|push| push["project"]["web_url"] = json!(url));
+        for colors in [false, true] {
+            let line = &lines(&near, colors)[0];
+            assert!(line.len() <= 400, "{} bytes: {line}", line.len());
+        }
+    }
     let far =
         push(|push| push["project"]["web_url"] = json!(format!("https://h.example/{}", "a".repeat(300))));
     let told = lines(&far, false);
@@ -404,5 +412,23 @@ fn keys_and_passwords_show_nowhere() {
     for secret in ["k3yk3y", "w0rdw0rd", "p4ssp4ss"] {
         assert!(!shown.contains(secret), "{shown}");
         assert!(!wrong.concat().contains(secret), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_test_says_so_in_every_line() {
+    let long = push(|push| push["commits"][0]["title"] = json!("x".repeat(1000)));
+    for (told, colors) in [(kind("push"), "false"), (kind("branch_new"), "true"), (&long, "true")] {
+        let told = Told {
+            name: told.name.clone(),
+            event: told.event.clone(),
+            message: told.message.clone().marked_as_test(),
+        };
+        let settings = settings_of("irker", &[("recipients", "irc://h/a"), ("colorize_messages", colors)]);
+        let sent = body(&call_with(entry("irker"), &settings, &told, ""));
+        for line in sent.as_array().expect("lines") {
+            let line = line["privmsg"].as_str().expect("a text");
+            assert!(line.starts_with("[Test] ") && line.len() <= 400, "{line}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     body, call_with, consequence, entry, every_status, http, kind, settings_of, size, strings, told,
 };
 use crate::call::{Answer, Failure, HttpResponse, Response};
+use crate::message::{Field, Text};
 use crate::settings::{Parsed, Properties, Value};
 
 const SLUG: &str = "microsoft-teams";
@@ -359,7 +360,15 @@ fn cards_fit_whatever_is_in_them() {
     let blocks = prose(&"```\na \"b\" \\c\n```\n\n> quoted *\n\n".repeat(500));
     let emoji = prose(&"👩‍👩‍👧".repeat(10_000));
     let signs = prose(&"\\\\\" ".repeat(20_000));
-    let mut all = vec![&long_urls, &blocks, &emoji, &signs];
+    // Escapes double, and more facts than any message of ours has.
+    let mut facts = tell_changed("pipeline_success.json", |_| {});
+    let fact = |n: usize| Field {
+        name: format!("Fact {n}"),
+        value: Text::new().plain("\\\"*".repeat(5_000)),
+        short: true,
+    };
+    facts.message.fields = (0..40).map(fact).collect();
+    let mut all = vec![&long_urls, &blocks, &emoji, &signs, &facts];
     all.extend(hostile());
     let triggers = entry(SLUG).about.triggers;
     for told in

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::events::tell_changed;
 use super::{body, call_with, entry, events, http, kind, settings_of as settings, strings, told};
 use crate::call::{Answer, Call, Failure, HttpResponse, Response};
+use crate::message::{Message, Text};
 use crate::settings::Parsed;
 
 fn call(slug: &str, settings: &Parsed, told: &events::Told, target: &str) -> Call {
@@ -38,6 +39,29 @@ fn what_an_attachment_tells_is_not_told_twice() {
         let closed = body(&call(slug, &settings, kind("issue_closed"), ""));
         assert_eq!(closed["attachments"], Json::Array(Vec::new()), "nothing to add to the text");
         assert!(closed["text"].as_str().is_some_and(|text| text.contains("closed issue")));
+    }
+}
+
+/// Titles and names are short when they come here, but their addresses need not be.
+#[test]
+fn a_text_is_cut_before_the_service_would_do_it() {
+    let long = |name: &str| format!("https://forge.example.com/{}/{name}", "a".repeat(1900));
+    let told = tell_changed("push.json", |push| {
+        push["project"]["web_url"] = json!(long("project"));
+    });
+    let links = (0..40).map(|n| Text::new().link(format!("link {n}"), long(&n.to_string())));
+    let message = Message { summary: Text::join(links, " "), ..told.message.clone() };
+    let told = events::Told { message, ..told };
+    for (slug, webhook) in [("slack", HOOK), ("mattermost", "https://chat.example/hooks/xyz")] {
+        let sent = body(&call(slug, &settings(slug, &[("webhook", webhook)]), &told, ""));
+        let text = sent["text"].as_str().expect("a text");
+        assert!((1_000..=4_000).contains(&text.chars().count()), "{slug}: {}", text.len());
+        assert!(text.contains("link 39"), "the words have room without their addresses: {text}");
+    }
+    let sent = body(&call("slack", &settings("slack", &[("webhook", WORKFLOW)]), &told, ""));
+    let variables = sent.as_object().expect("an object");
+    for (name, value) in variables {
+        assert!(value.as_str().is_some_and(|value| value.chars().count() <= 3_000), "{name}");
     }
 }
 

@@ -96,7 +96,10 @@ impl Embed {
         let (title, words) = told_once(message);
         let (more, gap) = match &message.body {
             Body::None => (None, ""),
-            Body::Lines(lines) => (Some(Text::join(lines.clone(), "\n")), "\n"),
+            Body::Lines(lines) => {
+                let lines = lines.iter().map(|line| without_author(line, message));
+                (Some(Text::join(lines.filter(|line| !line.is_blank()), "\n")), "\n")
+            }
             // People's words begin a paragraph of their own.
             Body::Prose(prose) => (Some(prose.clone()), "\n\n"),
         };
@@ -140,6 +143,19 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
         (Some(deed.words()), None)
     } else {
         (Some(title.text.clone()), Some(deed))
+    }
+}
+
+/// The line without who did it at its end (`Job #796 by Ada Lovelace (ada)`), who stands above already.
+fn without_author(line: &Text, message: &Message) -> Text {
+    let Some(author) = &message.author else { return line.clone() };
+    match line.0.as_slice() {
+        [before @ .., Span::Words { text: by, .. }, Span::Words { text, .. } | Span::Link { text, .. }]
+            if by.trim().eq_ignore_ascii_case("by") && *text == author.display =>
+        {
+            Text(before.to_vec())
+        }
+        _ => line.clone(),
     }
 }
 

@@ -85,10 +85,21 @@ impl Settings {
         own.as_ref()
     }
 
+    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
+    fn kind(&self, trigger: Trigger) -> Option<Trigger> {
+        let also = match trigger {
+            Trigger::ConfidentialIssue => Some(Trigger::Issue),
+            Trigger::ConfidentialNote => Some(Trigger::Note),
+            _ => None,
+        };
+        [trigger].into_iter().chain(also).find(|kind| self.of_its_own(*kind).is_some())
+    }
+
     /// The webhook that a target means. The settings may have changed since the target was named.
     fn webhook(&self, target: &str) -> &SecretUrl {
         let trigger = Discord::ABOUT.triggers.iter().find(|trigger| trigger.name() == target);
-        trigger.and_then(|trigger| self.of_its_own(trigger)).unwrap_or(&self.webhook)
+        let kind = trigger.and_then(|trigger| self.kind(trigger));
+        kind.and_then(|kind| self.of_its_own(kind)).unwrap_or(&self.webhook)
     }
 }
 
@@ -142,15 +153,8 @@ impl Adapter for Discord {
         std::iter::once(("webhook".to_owned(), &settings.webhook)).chain(own).filter_map(error).collect()
     }
 
-    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
-        let also = match event.trigger {
-            Some(Trigger::ConfidentialIssue) => Some(Trigger::Issue),
-            Some(Trigger::ConfidentialNote) => Some(Trigger::Note),
-            _ => None,
-        };
-        let has_its_own = |trigger: &Trigger| settings.of_its_own(*trigger).is_some();
-        let kind = event.trigger.into_iter().chain(also).find(has_its_own);
+        let kind = event.trigger.and_then(|trigger| settings.kind(trigger));
         vec![kind.map_or("", Trigger::name).to_owned()]
     }
 

@@ -1,7 +1,7 @@
 //! A push in lines that pass through IRC whole, after GitLab's own.
 
 use crate::event::{Commit, Push, RefChange};
-use crate::message::{Limit, Markup, Place};
+use crate::message::{Limit, Markup, Message, TEST_MARK};
 
 /// An IRC message has 512 bytes with all that servers put around it: who says it, where, and the line's end
 /// (<https://www.rfc-editor.org/rfc/rfc2812#section-2.3>). A server throws out who sends more.
@@ -19,10 +19,12 @@ pub(super) fn says_something(push: &Push) -> bool {
 }
 
 /// What is told of a push, a line each.
-pub(super) fn lines(project: &Place, push: &Push, colors: bool) -> Vec<String> {
+pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
     let names = [push.user.name.as_str(), push.user.username.as_str()];
     let who = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or("Someone");
-    let scene = Scene { project: &project.name, url: &project.url, who, branch: push.short_ref(), colors };
+    let (project, is_test) = (&message.project, message.is_test);
+    let scene =
+        Scene { project: &project.name, url: &project.url, who, branch: push.short_ref(), colors, is_test };
     let commits = push.commits.iter().take(MOST_COMMITS).map(|commit| scene.commit(commit));
     scene.change(push.change()).into_iter().chain(scene.pushed(push)).chain(commits).collect()
 }
@@ -39,12 +41,19 @@ struct Scene<'a> {
     who: &'a str,
     branch: &'a str,
     colors: bool,
+    is_test: bool,
 }
 
 impl Scene<'_> {
+    /// What every line begins with: nothing, unless it only tries whether lines arrive.
+    fn line(&self) -> Line {
+        let line = Line { text: String::new(), colors: self.colors };
+        if self.is_test { line.ours(TEST_MARK).ours(" ") } else { line }
+    }
+
     /// `[Rocket] Ada`
     fn opening(&self) -> Line {
-        let mut line = Line { text: String::new(), colors: self.colors };
+        let mut line = self.line();
         if !self.project.is_empty() {
             line = line.ours("[").theirs(Look::Project, self.project, NAME).ours("] ");
         }
@@ -88,7 +97,7 @@ impl Scene<'_> {
 
     /// `Rocket/main c4d1e8f7 Grace Hopper (3 files): Check the weather`
     fn commit(&self, commit: &Commit) -> String {
-        let mut line = Line { text: String::new(), colors: self.colors };
+        let mut line = self.line();
         if !self.project.is_empty() {
             line = line.theirs(Look::Project, self.project, NAME).ours("/");
         }

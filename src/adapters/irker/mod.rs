@@ -149,7 +149,7 @@ impl Adapter for Irker {
         let Payload::Push(push) = &note.event.payload else {
             return Err(Failure::Rejected("only pushes are told in IRC".to_owned()));
         };
-        let lines = lines(&note.message.project, push, settings.colorize_messages);
+        let lines = lines(note.message, push, settings.colorize_messages);
         if lines.is_empty() {
             return Err(Failure::Rejected("a push without commits says nothing in IRC".to_owned()));
         }

@@ -42,20 +42,26 @@ pub fn domain_of(domain: &str) -> Option<String> {
     (ascii.len() <= 253 && !is_number && ascii.split('.').all(is_label)).then_some(ascii)
 }
 
+/// What stands between the addresses of a list, and in none of them. GitLab itself takes commas and brackets in one of its
+/// two lists alone; whoever writes them in the other means the same by them: `Ada <ada@example.com>, ops@example.com`.
+fn separates(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>')
+}
+
 /// The addresses in a list, each once whatever its case, in order; entries that are none are left out.
-pub fn recipients(list: &str, separates: fn(char) -> bool) -> Vec<String> {
+pub fn recipients(list: &str) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     let addresses = list.split(separates).filter_map(address);
     addresses.filter(|address| seen.insert(address.to_ascii_lowercase())).collect()
 }
 
 /// What is wrong with a list of recipients.
-pub fn problems(list: &str, separates: fn(char) -> bool, at_most: usize) -> Vec<FieldError> {
+pub fn problems(list: &str, at_most: usize) -> Vec<FieldError> {
     let problem = |what: String| vec![FieldError::new("recipients", what)];
     if let Some(entry) = list.split(separates).find(|entry| is_international(entry)) {
         return problem(format!("can't send mail to `{entry}`: it has letters beyond ASCII before the @"));
     }
-    match recipients(list, separates).len() {
+    match recipients(list).len() {
         0 => {
             let entries: Vec<&str> = list.split(separates).filter(|entry| !entry.is_empty()).collect();
             let shown: String = entries.join(" ").chars().filter(|c| !c.is_control()).take(100).collect();

@@ -14,7 +14,7 @@ use crate::event::Push;
 const MOST_FILES: usize = 30;
 const MOST_LINES: usize = 5_000;
 /// Answers hold whole diffs. What is longer than this shows in no mail.
-const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+pub const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// All recipients of a push are mailed within about this time; what two commits differ in does not change.
 const KEEP: Duration = Duration::from_secs(5 * 60);
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -10,8 +10,12 @@ const MOST_TEXT: usize = 300_000;
 const MOST_HTML: usize = 640_000;
 /// What follows the last of it always finds room.
 const RESERVE: usize = 8_000;
+/// Of that, for a word on what found none.
+const LAST_WORD: usize = 1_000;
 /// Lines of a diff beyond this are nobody's to read in a mail.
 const LONGEST_CODE_LINE: usize = 2_000;
+/// What the lines begin with that name a file, above its changes.
+const NAMES: [&str; 4] = ["--- a/", "+++ b/", "--- /dev/null", "+++ /dev/null"];
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 const MONO: &str = "font-family:Menlo,Consolas,'Liberation Mono',monospace";
@@ -75,11 +79,12 @@ impl Page {
         self.push(&text, &format!("<p style=\"margin:0 0 8px\">{}</p>\n", html_of(words)));
     }
 
-    /// Something that the reader should know before going on.
+    /// Something that the reader should know before going on: a short one finds room where nothing else does any more.
     pub fn notice(&mut self, words: &str) {
         let words = Text::new().plain(words);
         let html = html_of(&words);
-        self.push(
+        self.push_leaving(
+            RESERVE - LAST_WORD,
             &format!("\n{}", words_of(&words)),
             &format!("<p style=\"margin:12px 0;padding:8px;background:#fff4d6;color:#5c4400\">{html}</p>\n"),
         );
@@ -138,10 +143,13 @@ impl Page {
         if !self.push("", &begin) {
             return false;
         }
-        let mut whole = true;
+        let (mut whole, mut in_head) = (true, true);
         for line in lines {
             let line = clean(line);
+            in_head &= !line.starts_with("@@");
             let style = match line.as_bytes().first() {
+                // The file's names, which were not added or taken away.
+                _ if in_head && NAMES.iter().any(|name| line.starts_with(name)) => "",
                 Some(b'+') => "color:#116329;background:#dafbe1",
                 Some(b'-') => "color:#82071e;background:#ffebe9",
                 Some(b'@') => "color:#6639ba",
@@ -166,8 +174,13 @@ impl Page {
 
     /// Adds to both, where there is room in both.
     fn push(&mut self, text: &str, html: &str) -> bool {
-        let fits = self.text.len() + text.len() <= MOST_TEXT - RESERVE
-            && self.html.len() + html.len() <= MOST_HTML - RESERVE;
+        self.push_leaving(RESERVE, text, html)
+    }
+
+    /// The same, where this much room is left behind it.
+    fn push_leaving(&mut self, reserve: usize, text: &str, html: &str) -> bool {
+        let fits = self.text.len() + text.len() <= MOST_TEXT - reserve
+            && self.html.len() + html.len() <= MOST_HTML - reserve;
         if fits {
             self.text.push_str(text);
             self.html.push_str(html);

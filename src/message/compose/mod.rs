@@ -36,6 +36,8 @@ const PROSE: usize = 2_000;
 const PROSE_LINES: usize = 40;
 /// More names than this in one fact are counted, not listed.
 const MOST_NAMES: usize = 10;
+/// Three lines or so, where a fact has half of the width.
+const BESIDE_OTHERS: usize = 80;
 
 /// What an event says to people; `None` for kinds that nobody is told of in words.
 pub fn compose(event: &Event) -> Option<Message> {
@@ -234,9 +236,10 @@ fn title(text: String, url: &str) -> Option<Title> {
     (!text.is_empty()).then(|| Title { text, url: web_address(Some(url)) })
 }
 
-/// A fact that stands beside others.
+/// A fact that stands beside others, unless it is too long for half of the width: ten jobs become a column of syllables.
 fn short(name: impl Into<String>, value: Text) -> Field {
-    Field { name: name.into(), value, short: true }
+    let short = value.words().chars().count() <= BESIDE_OTHERS;
+    Field { name: name.into(), value, short }
 }
 
 /// Names, the first ten of them, and how many there are besides.

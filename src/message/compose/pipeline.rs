@@ -55,16 +55,11 @@ fn origin(scene: &Scene, pipeline: &Pipeline) -> Text {
     let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.word()));
     match (&pipeline.merge_request, pipeline.ref_name.as_str()) {
         (_, "") => Text::new(),
-        (Some(request), name) if is_merge_ref(name) && request.iid > 0 => {
+        (Some(request), _) if pipeline.is_on_hidden_ref() && request.iid > 0 => {
             Text::new().plain(" of merge request ").link(format!("!{}", request.iid), request.url.as_str())
         }
         (_, name) => of.then(scene.ref_link(pipeline.ref_type, name)),
     }
-}
-
-/// The hidden refs that merge request pipelines run on have no page.
-fn is_merge_ref(name: &str) -> bool {
-    name.starts_with("refs/merge-requests/")
 }
 
 fn phrase(pipeline: &Pipeline) -> String {
@@ -112,8 +107,7 @@ fn duration(seconds: f64) -> String {
 
 fn fields(scene: &Scene, pipeline: &Pipeline, failed: &[&Build], url: &str) -> Vec<Field> {
     let mut fields = Vec::new();
-    let merge_ref = is_merge_ref(&pipeline.ref_name);
-    if !pipeline.ref_name.is_empty() && !merge_ref {
+    if !pipeline.ref_name.is_empty() && !pipeline.is_on_hidden_ref() {
         let kind = match pipeline.ref_type {
             RefType::Branch => "Branch",
             RefType::Tag => "Tag",

@@ -37,7 +37,7 @@ const fn is_line_break(c: char) -> bool {
 }
 
 /// The same on one line.
-pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+pub(in crate::message) fn one_line(text: &str) -> Cow<'_, str> {
     let text = match clean(text) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),

@@ -20,7 +20,7 @@ mod slack;
 mod tests;
 
 pub(super) use self::address::address;
-pub(super) use self::clean::{clean, cluster, start};
+pub(super) use self::clean::{clean, cluster, one_line, start};
 use self::dialect::Dialect;
 use self::html::Html;
 use self::irc::Irc;
@@ -85,8 +85,8 @@ impl Markup {
     }
 
     /// The text in this markup, cut with `…` where it is longer than the limit: never within a character, an
-    /// escape, a link or an address, and with everything closed that was opened. A link for which there is no
-    /// room loses its address before it loses its words.
+    /// escape, a link or an address, and with everything closed that was opened. Where there is no room for all
+    /// addresses, the last links lose theirs before anything loses its words.
     pub fn render_within(self, text: &Text, limit: Limit) -> String {
         match self {
             Self::Plain => within(Plain, text, limit),
@@ -112,8 +112,26 @@ impl Markup {
     }
 }
 
-/// Most texts fit: they are written once, without counting.
+/// Most texts fit: they are written once, without counting. Others may fit with fewer addresses; what does not even then is
+/// cut.
 fn within<D: Dialect>(dialect: D, text: &Text, limit: Limit) -> String {
     let whole = Page::new(dialect, None).write(text);
-    if limit.holds(&whole) { whole } else { Page::new(dialect, Some(limit)).write(text) }
+    if limit.holds(&whole) {
+        return whole;
+    }
+    let with_links = |kept: usize| {
+        let written = Page::new(dialect, None).write(&text.with_links(kept));
+        limit.holds(&written).then_some(written)
+    };
+    let Some(mut all_words) = with_links(0) else { return Page::new(dialect, Some(limit)).write(text) };
+    // The first addresses stay, as many as there is room for.
+    let (mut fit, mut too_many) = (0, text.count_links());
+    while too_many - fit > 1 {
+        let kept = fit + (too_many - fit) / 2;
+        match with_links(kept) {
+            Some(written) => (fit, all_words) = (kept, written),
+            None => too_many = kept,
+        }
+    }
+    all_words
 }

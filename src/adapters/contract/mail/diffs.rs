@@ -175,3 +175,49 @@ fn thirty_files_and_five_thousand_lines_are_enough() {
     assert!(long.contains(WHY));
     assert_eq!(long.matches("\n+x").count(), 5_000);
 }
+
+#[test]
+fn a_diff_that_was_cut_says_so_wherever_the_cut_fell() {
+    let head = "diff --git a/x b/x\n@@ -1 +1 @@\n";
+    // Where the text has no room for any of these lines, and where the HTML has none.
+    for (letter, widths) in [("x", (60..130).step_by(7)), ("&", (20..60).step_by(9))] {
+        for width in widths {
+            let line = format!("+{}\n", letter.repeat(width));
+            let diff = head.to_owned() + &line.repeat(4_900);
+            let sent = mail(PUSH, &[], &push(|push| push["diff"] = json!(diff)));
+            assert!(sent.text.matches(&line).count() < 4_900, "{width}: nothing was cut");
+            for page in [&sent.text, &sent.html] {
+                assert!(page.contains("too large for a mail"), "{letter} {width}");
+                assert!(page.contains("You get this mail since"), "{letter} {width}");
+            }
+            assert!(sent.text.len() + sent.html.len() < 1_000_000);
+        }
+    }
+}
+
+#[test]
+fn only_what_was_added_or_taken_away_has_its_colours() {
+    let diff =
+        "diff --git a/x.lua b/x.lua\n--- a/x.lua\n+++ b/x.lua\n@@ -1 +1 @@\n--- a/comment\n+++ b/more\n";
+    let sent = mail(PUSH, &[], &push(|push| push["diff"] = json!(diff)));
+    for name in ["--- a/x.lua", "+++ b/x.lua"] {
+        assert!(
+            sent.html.contains(&format!("\n{name}\n")) || sent.html.contains(&format!(">{name}\n")),
+            "{name}"
+        );
+    }
+    for line in ["--- a/comment", "+++ b/more"] {
+        assert!(sent.html.contains(&format!("\">{line}</span>")), "{line} in {}", sent.html);
+    }
+    let bare = mail(PUSH, &[], &push(|push| push["diff"] = json!("-one\n+two\n")));
+    assert!(bare.html.contains("\">-one</span>") && bare.html.contains("\">+two</span>"), "{}", bare.html);
+}
+
+#[test]
+fn an_answer_longer_than_can_be_read_is_called_too_large() {
+    let call = call_in(PUSH, &settings(PUSH, &[]), &push(|_| {}), &with_api());
+    let limit = asked(&call).answer_limit;
+    let cut = &(COMPARED.replace("-old", &"-old\\n".repeat(limit)))[..limit];
+    let sent = mail_then(then(call, 200, cut));
+    assert!(sent.text.contains("The diff is not shown: it is too large for a mail."), "{}", sent.text);
+}

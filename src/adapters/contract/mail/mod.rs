@@ -83,6 +83,13 @@ fn subjects_are_gitlabs() {
             "[Git][mike/diaspora] Pushed new tag v1.0",
         ),
         (push(commits(0)), "[Git][mike/diaspora][master] Deleted commits"),
+        (
+            push(|push| {
+                commits(0)(push);
+                push["ref"] = json!("refs/tags/v1.0");
+            }),
+            "[Git][mike/diaspora][v1.0] Moved to da156088",
+        ),
     ];
     for (told, expected) in table {
         assert_eq!(mail(PUSH, &[], &told).subject, expected);
@@ -101,6 +108,69 @@ fn subjects_are_gitlabs() {
     for (told, expected) in table {
         assert_eq!(mail(PIPELINES, &[], &told).subject, expected);
     }
+    let hidden = pipeline(|pipeline| {
+        pipeline["object_attributes"]["ref"] = json!("refs/merge-requests/1/head");
+        pipeline["object_attributes"]["status"] = json!("failed");
+    });
+    let sent = mail(PIPELINES, &[], &hidden);
+    assert_eq!(sent.subject, "Gitlab Test | Failed pipeline for !1 | bcbb5ec3", "a hidden ref is no branch");
+    assert!(!sent.text.contains("refs/") && sent.text.contains("\nMerge request: !1 Test "), "{}", sent.text);
+}
+
+#[test]
+fn what_a_pipeline_warns_of_is_named() {
+    let passed = |how: &'static str| {
+        pipeline(move |pipeline| {
+            pipeline["object_attributes"]["status"] = json!("success");
+            pipeline["object_attributes"]["detailed_status"] = json!(how);
+            pipeline["builds"] = json!([
+                {"id": 1, "stage": "build", "name": "make", "status": "success"},
+                {"id": 2, "stage": "test", "name": "flaky", "status": "failed"}
+            ]);
+        })
+    };
+    let text = mail(PIPELINES, &[], &passed("passed with warnings")).text;
+    assert!(text.contains("\n1 failed job, allowed to fail\n- flaky ("), "{text}");
+    assert!(!mail(PIPELINES, &[], &passed("passed")).text.contains("failed job"));
+}
+
+#[test]
+fn a_tag_that_was_moved_is_not_said_to_have_lost_commits() {
+    let told = push(|push| {
+        push["commits"] = json!([]);
+        push["total_commits_count"] = json!(0);
+        push["ref"] = json!("refs/tags/v1.0");
+    });
+    let text = mail(PUSH, &[], &told).text;
+    assert!(text.starts_with("John Smith moved tag v1.0 "), "{text}");
+    assert!(text.contains("the tag went from 95790bf8 to da156088"), "{text}");
+}
+
+#[test]
+fn files_are_shown_as_they_are_after_the_push() {
+    let told = |total: usize| {
+        push(move |push| {
+            let commit = push["commits"][0].clone();
+            let with = |added: &[&str], modified: &[&str], removed: &[&str]| {
+                let mut commit = commit.clone();
+                (commit["added"], commit["modified"], commit["removed"]) =
+                    (json!(added), json!(modified), json!(removed));
+                commit
+            };
+            push["commits"] = json!([
+                with(&["new", "came-and-went"], &["changed", "went"], &["back"]),
+                with(&["back"], &["new"], &["came-and-went", "went"]),
+            ]);
+            push["total_commits_count"] = json!(total);
+        })
+    };
+    let files = |total: usize| {
+        let text = mail(PUSH, &[], &told(total)).text;
+        let from = text.find("4 changed files").unwrap_or_else(|| panic!("{text}"));
+        text[from..].lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(files(2), ["4 changed files", "- new (new)", "- changed", "- went (removed)", "- back"]);
+    assert_eq!(files(9)[0], "4 changed files in these commits", "of the others nobody knows");
 }
 
 #[test]
@@ -206,8 +276,12 @@ fn lists_have_their_limits() {
 fn each_recipient_is_a_target() {
     let told = push(|_| {});
     let recipients = "Ada@Example.com\nbob@example.com ada@example.com  nobody";
-    let targets = entry(PUSH).targets(&settings_of(PUSH, &[("recipients", recipients)]), &told.event, &[]);
-    assert_eq!(targets, ["Ada@example.com", "bob@example.com"]);
+    let targets = |recipients: &str| {
+        entry(PUSH).targets(&settings_of(PUSH, &[("recipients", recipients)]), &told.event, &[])
+    };
+    assert_eq!(targets(recipients), ["Ada@example.com", "bob@example.com"]);
+    let as_in_a_mail = "Ada <ada@example.com>, bob@example.com; cy@example.com";
+    assert_eq!(targets(as_in_a_mail), ["ada@example.com", "bob@example.com", "cy@example.com"]);
     let none = push(|push| push["after"] = push["before"].clone());
     let settings = settings_of(PUSH, &[("recipients", recipients)]);
     assert!(entry(PUSH).targets(&settings, &none.event, &[]).is_empty(), "nothing was pushed");
@@ -224,6 +298,25 @@ fn each_recipient_is_a_target() {
     assert_eq!(targets(&[("add_pusher", "true")], &redacted).len(), 3);
     let known = pipeline(|pipeline| pipeline["user"]["email"] = json!("ADA@example.com"));
     assert_eq!(targets(&[("add_pusher", "true")], &known).len(), 3);
+}
+
+#[test]
+fn child_pipelines_are_mailed_about_unless_the_settings_say_otherwise() {
+    let pipeline = |source: &str| {
+        let source = json!(source);
+        pipeline(move |pipeline| pipeline["object_attributes"]["source"] = source)
+    };
+    let targets = |said: &[(&str, &str)], source: &str| {
+        let settings = settings(PIPELINES, said);
+        entry(PIPELINES).targets(&settings, &pipeline(source).event, &[]).len()
+    };
+    for (said, children) in
+        [(&[][..], 1), (&[("notify_child_pipelines", "")], 1), (&[("notify_child_pipelines", "false")], 0)]
+    {
+        assert_eq!(targets(said, "parent_pipeline"), children, "{said:?}");
+        assert_eq!(targets(said, "push"), 1, "{said:?}");
+        assert_eq!(targets(said, "pipeline"), 1, "another project's pipeline started it: {said:?}");
+    }
 }
 
 #[test]
@@ -385,6 +478,7 @@ fn every_reply_has_its_consequence() {
         (Sender, 553, "5.1.8 sender unknown", "shut_out"),
         (Sender, 451, "4.3.0 try later", "unavailable"),
         (Sender, 552, "5.3.4 too large", "rejected"),
+        (Sender, 552, "message size exceeds the limit", "rejected"),
         (Recipient, 450, "4.2.1 mailbox busy", "deferred 300"),
         (Recipient, 451, "4.7.1 greylisted", "deferred 300"),
         (Recipient, 452, "4.2.2 over quota", "deferred 1800"),

@@ -142,3 +142,19 @@ fn a_deed_begins_with_what_was_done() {
         assert!(deed.starts_with(begin), "{file}: {deed}");
     }
 }
+
+#[test]
+fn facts_stand_beside_others_while_they_are_short() {
+    let jobs = |name: &'static str| {
+        let event = changed("pipeline_success.json", |pipeline| {
+            pipeline["object_attributes"]["status"] = json!("failed");
+            let job = |n: usize| json!({"id": n, "stage": "test", "name": format!("{name} {n}"), "status": "failed"});
+            pipeline["builds"] = (1..=10).map(job).collect();
+        });
+        let fields = message(&event).fields;
+        let jobs = fields.into_iter().find(|field| field.name == "Failed jobs").expect("they failed");
+        jobs.short
+    };
+    assert!(jobs("a"));
+    assert!(!jobs("rspec unit pg14 praefect"), "ten of these are no column");
+}

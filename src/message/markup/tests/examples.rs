@@ -135,9 +135,23 @@ fn a_link_is_kept_whole_or_loses_its_address() {
     let text = Text::new().plain("see ").link("the issue", "https://a.example/1").plain(" soon");
     let within = |most| SLACK.render_within(&text, Limit::Chars(most));
     assert_eq!(within(100), "see <https://a.example/1|the issue> soon");
-    assert_eq!(within(37), "see <https://a.example/1|the issue>…");
-    assert_eq!(within(30), "see the issue soon");
+    assert_eq!(within(39), "see the issue soon", "words are worth more than addresses");
+    assert_eq!(within(18), "see the issue soon");
     assert_eq!(within(12), "see the iss…");
+    let long = text.clone().plain(" enough, or so they say");
+    assert_eq!(SLACK.render_within(&long, Limit::Chars(40)), "see <https://a.example/1|the issue> soo…");
+    assert_eq!(long.words().len(), 41, "where the words do not fit by themselves, the first addresses stay");
+    let list = |count: usize| {
+        let item = |n: usize| Text::new().link(format!("job {n}"), format!("https://a.example/{n}"));
+        Text::join((1..=count).map(item), ", ").plain(" and more")
+    };
+    let within = |most| MARKDOWN.render_within(&list(4), Limit::Chars(most));
+    assert_eq!(
+        within(85),
+        "[job 1](https://a.example/1), [job 2](https://a.example/2), job 3, job 4 and more"
+    );
+    assert_eq!(within(70), "[job 1](https://a.example/1), job 2, job 3, job 4 and more");
+    assert_eq!(within(35), "job 1, job 2, job 3, job 4 and more");
     let bare = words("see https://a.example/1 soon");
     assert_eq!(MARKDOWN.render_within(&bare, Limit::Chars(26)), "see https://a.example/1 s…");
     assert_eq!(MARKDOWN.render_within(&bare, Limit::Chars(25)), "see https://a.example/1 …");
