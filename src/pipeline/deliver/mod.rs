@@ -1,124 +1,47 @@
 //! Deliver: a delivery becomes attempts.
 //!
 //! One task, the [`Deliverer`], owns what is in flight. It asks the board whose turn it is and the pace whether it may,
-//! starts attempts as tracked tasks, has [`retry::rule`] say what follows, and tells the writer. [`Intake`] is its door:
-//! dispatch hands it rows that it wrote leased, so that an ordinary first attempt needs no query.
+//! starts attempts as tracked tasks, has [`retry::rule`] say what follows, and tells the writer. [`Intake`] is its door.
 
 mod doubt;
+mod intake;
 mod settle;
 mod strangers;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::attempt::{Attempts, Prepared, Report};
-use super::board::{self, Board, Bounds, Job, JobEvent, Left, SHORT_REST};
+use super::board::{Board, Bounds, Job, JobEvent, Left, SHORT_REST};
 use super::retry::{Outcome, Policy};
 use super::writer::{Heard, Word, Writer};
 use super::{Clock, Config, after};
 use crate::adapters;
-use crate::event::Event;
 use crate::integration::Integration;
-use crate::store::{Claimed, Delivery, DestinationKey, Hold, Lease, NodeId, Outbox, Portion, route_key};
+use crate::store::{Claimed, Delivery, DestinationKey, Hold, NodeId, Outbox, Portion, route_key};
 use crate::wire::pace::Pace;
 use doubt::{Doubts, Reading};
+pub use intake::Intake;
+use intake::{Crowded, Handed};
 use strangers::Strangers;
 
 /// How often to look for rows that nobody told us of: a resend, another node's, a former life's.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long is waited for the store to take what was ruled.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 /// Things taken from a channel at once.
 const AT_ONCE: usize = 256;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
 /// What one claim brings for one destination: little, so that many destinations get their turn in a bounded memory.
 const PORTION: Portion = Portion { rows: 16, bytes: 256 << 10 };
-
-/// Where dispatch hands over what it wrote.
-#[derive(Clone)]
-pub struct Intake {
-    handed: mpsc::UnboundedSender<Handed>,
-    places: Arc<Semaphore>,
-    crowded: Crowded,
-    node: NodeId,
-    lease: Duration,
-}
-
-enum Handed {
-    Leased(Box<Job>),
-    Stored(DestinationKey),
-    /// The settings changed: of the rests, only these are left.
-    Healed(Vec<Hold>),
-    /// Whoever waits for this wants all to be written that was ruled before.
-    Mark(oneshot::Sender<()>),
-}
-
-/// Destinations for which rows wait in the store: new ones had better be written to wait behind them. Only a hint; the
-/// board keeps the order in any case.
-type Crowded = Arc<Mutex<HashSet<DestinationKey>>>;
-
-impl Intake {
-    /// Room in memory for a delivery of an event of so many bytes, where there is any.
-    pub(super) fn place(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let places = u32::try_from(board::places(bytes)).unwrap_or(u32::MAX);
-        Arc::clone(&self.places).try_acquire_many_owned(places).ok()
-    }
-
-    pub(super) fn is_crowded(&self, destination: &DestinationKey) -> bool {
-        self.crowded.lock().unwrap_or_else(PoisonError::into_inner).contains(destination)
-    }
-
-    /// A lease for rows that are handed over as soon as they are written.
-    pub(super) fn lease(&self, now: Timestamp) -> Lease {
-        Lease { node: self.node.clone(), until: after(now, self.lease) }
-    }
-
-    pub(super) fn hand(
-        &self,
-        delivery: Delivery,
-        event: Arc<Event>,
-        place: Option<OwnedSemaphorePermit>,
-        entered: Timestamp,
-    ) {
-        let event = JobEvent::Decoded(event);
-        // Dispatch went by this node's catalogue: where it says another thing since, that is news.
-        let certain = true;
-        let job = Job { concurrency: 1, delivery, event, entered, certain, _place: place };
-        // Once the deliverer has stopped, the row's lease lapses or is given back with the rest at the next start.
-        let _ = self.handed.send(Handed::Leased(Box::new(job)));
-    }
-
-    /// Rows of this destination wait in the store.
-    pub fn stored(&self, destination: DestinationKey) {
-        let _ = self.handed.send(Handed::Stored(destination));
-    }
-
-    /// Waits until all is written that was ruled up to now, but not for ever. What is ruled after new settings are known
-    /// goes by those; what was ruled before and is not written yet would be written over what [`Outbox::heal`] set right.
-    pub async fn written(&self) {
-        let (mark, passed) = oneshot::channel();
-        // Once the deliverer has stopped, there is nothing more to wait for.
-        let _ = self.handed.send(Handed::Mark(mark));
-        if tokio::time::timeout(WRITTEN_WITHIN, passed).await.is_err() {
-            warn!("the store takes its time: what was found out under the old settings may outlast them");
-        }
-    }
-
-    /// The settings changed, and these holds are left; see [`Outbox::heal`].
-    pub fn healed(&self, holds: Vec<Hold>) {
-        let _ = self.handed.send(Handed::Healed(holds));
-    }
-}
 
 /// What is needed to deliver.
 pub struct Deliverer {
@@ -198,15 +121,8 @@ struct Work {
 impl Deliverer {
     /// A deliverer, and the door to it.
     pub fn new(parts: Parts) -> (Self, Intake) {
-        let (handed, receiver) = mpsc::unbounded_channel();
         let crowded = Crowded::default();
-        let intake = Intake {
-            handed,
-            places: Arc::new(Semaphore::new(parts.config.in_memory)),
-            crowded: Arc::clone(&crowded),
-            node: parts.node.clone(),
-            lease: parts.config.lease,
-        };
+        let (intake, receiver) = Intake::open(&parts, Arc::clone(&crowded));
         let Parts { config, policy, node, outbox, attempts, pace, tasks } = parts;
         let clock = attempts.clock.clone();
         let deliverer =
