@@ -25,7 +25,7 @@
 //! |---|---|---|
 //! | [`event`] | what happened: webhook JSON, decoded | nothing of ours |
 //! | [`message`] | what is said: an event told to people, then rendered in one service's markup | `event` |
-//! | [`settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
+//! | [`mod@settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
 //! | [`integration`] | who wants to know, and the rules by which they choose | `event`, `settings` |
 //! | [`call`] | requests, answers, failures: data | `digest` |
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules, `digest` |

@@ -75,6 +75,9 @@ else
   cargo clippy --all-targets
 fi
 
+step "documentation: every link in it leads somewhere"
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
+
 # Not --all-targets: that would run the benches too.
 step "tests: library, program, and tests/it with private servers of every kind"
 cargo test --lib --bins --tests

@@ -1,6 +1,6 @@
 //! THE DOORS: events in, health and metrics out.
 //!
-//! [`router`] is an ordinary axum router over [`State`]; [`serve`] opens it on a listener. [`events`] takes webhooks as a
+//! [`router`] is an ordinary axum router over [`State`]; [`serve()`] opens it on a listener. [`events`] takes webhooks as a
 //! GitLab sends them; [`health`] answers whether the process lives, whether it is ready, and what it counted. [`error`]
 //! has the one shape in which everything else is answered: JSON with a reason. [`v4`] is GitLab's Integrations API with what
 //! that lacks, and [`openapi`] describes it. [`caller`] knows whose request it is.

@@ -2,7 +2,7 @@
 //! stand-ins for the services, which are difficult as the real ones are.
 //!
 //! [`story`] is what happens and what must come of it, [`stand_ins`] answer and keep receipts, [`show`] shows a message
-//! as its service would, [`watch`] tells of what happens while it does, [`tally`] counts in the end. Nothing is lost where the receipts say
+//! as its service would, [`watch`] tells of what happens while it does, [`mod@tally`] counts in the end. Nothing is lost where the receipts say
 //! so: neither the daemon's metrics nor its store are asked for that.
 
 mod report;

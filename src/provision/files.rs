@@ -1,4 +1,4 @@
-//! The thin shell around [`read`](super::read): finds the files, reads them, looks at who else may.
+//! The thin shell around [`mod@super::read`]: finds the files, reads them, looks at who else may.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};

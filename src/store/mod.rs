@@ -5,13 +5,13 @@
 //! [`Inbox`] (events that came over HTTP, until they are dispatched), [`Outbox`] (deliveries, until they are
 //! settled), [`Quarantine`] (bytes that are no event, with the reason), [`Ledger`] (what people look at and
 //! resend) and [`Registry`] (what people configured: the contract of that is in [`registry`], [`seal`] closes its
-//! secrets, [`token`] makes its tokens). [`Catalog`] answers who is configured; it may live in memory. [`sqlite`] is the
-//! default store; `suite` is the contract as tests, run over every implementation.
+//! secrets, [`token`] makes its tokens). [`sqlite`] is the default store, [`postgres`] the one that several nodes share;
+//! `suite` is the contract as tests, run over both.
 //!
 //! # The contract
 //!
 //! - **Durable means returned.** When a call returns `Ok`, its effect survives a power cut. When it returns `Err`,
-//!   nothing of it happened: the caller may call again.
+//!   nothing of it happened, or all of it where only the answer was lost on its way: the caller may call again.
 //! - **Dispatching again changes nothing.** A delivery is unique on (event, integration, target). Enqueueing one that
 //!   is there already, settled or not, is answered with `None` and leaves it as it is.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.

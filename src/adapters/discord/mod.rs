@@ -2,7 +2,7 @@
 //!
 //! One message is one embed: who, what, more of it, where. Each kind of event can have a webhook of its own, since a
 //! webhook belongs to one channel; a *target* is the name of the kind whose webhook is meant, never its address.
-//! [`Hook`](hook::Hook) is what an address must hold, `embed` makes the message, and this file calls and reads the
+//! [`Hook`] is what an address must hold, `embed` makes the message, and this file calls and reads the
 //! answers.
 
 mod embed;

@@ -2,7 +2,7 @@
 //!
 //! [`document`] is read off the table of adapters, so that what is described is what is declared. `routes` and
 //! `integrations` have the addresses, `settings` the bodies, `objects` what is answered, `answers` the refusals; `model`
-//! is OpenAPI's vocabulary, as far as we speak it. [`page`] shows the document.
+//! is OpenAPI's vocabulary, as far as we speak it. [`page()`] shows the document.
 
 mod answers;
 mod integrations;

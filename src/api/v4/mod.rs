@@ -1,6 +1,6 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, and what GitLab's lacks.
 //!
-//! A request is let in by its token ([`admitted`], by way of [`credentials`], [`log_in`] and [`failed_logins`]), names a place that its
+//! A request is let in by its token ([`admitted`], by way of [`credentials`], [`mod@log_in`] and [`failed_logins`]), names a place that its
 //! token reaches ([`asked`], by way of [`place`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
 //! adapter). What then happens is the catalogue's, the store's and the pipeline's: the handlers ask, and make answers
 //! ([`object`], [`answer`]). [`refusal`] has every way to say no.

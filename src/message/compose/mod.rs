@@ -3,7 +3,7 @@
 //! Every summary says who did what, to what, and where, with the things themselves as links. What a payload does
 //! not say is left out together with the words that would have led to it: no "by" without a name, no `#0`, no
 //! link to nowhere. People's own titles and names are cut to a readable length here, so that whatever follows
-//! costs little; their longer words go through [`prose`].
+//! costs little; their longer words go through [`mod@prose`].
 
 mod alert;
 mod deployment;

@@ -1,7 +1,7 @@
 //! Text to one service's markup: escaping and cutting, only here.
 //!
 //! `page` walks the spans, keeps count of the limit and closes what was opened; each service's file is a
-//! [`Dialect`](dialect::Dialect): how *it* escapes a character, marks a style, writes a link. `clean` takes out
+//! [`Dialect`]: how *it* escapes a character, marks a style, writes a link. `clean` takes out
 //! what no service should see, `address` makes URLs that cannot end the markup around them.
 //!
 //! What holds for every markup, whatever people wrote: their words open no link but to an address that they

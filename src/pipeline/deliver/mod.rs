@@ -1,7 +1,7 @@
 //! Deliver: a delivery becomes attempts.
 //!
 //! One task, the [`Deliverer`], owns what is in flight. It asks the board whose turn it is and the pace whether it may,
-//! starts attempts as tracked tasks, has [`retry::rule`] say what follows, and tells the writer. [`Intake`] is its door.
+//! starts attempts as tracked tasks, has [`super::retry::rule`] say what follows, and tells the writer. [`Intake`] is its door.
 
 mod doubt;
 mod intake;

@@ -11,7 +11,7 @@ use crate::store::{
     Result, Retention, State, StoredAttempt, Swept, route_key,
 };
 
-/// The start of every query for what [`line`] reads.
+/// The start of every query for what [`line()`] reads.
 macro_rules! lines {
     ($more:literal, $rest:literal) => {
         concat!(

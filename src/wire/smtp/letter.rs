@@ -1,4 +1,4 @@
-//! A [`Mail`] as the bytes that go over the wire (RFC 5322, RFC 2045 to 2047).
+//! A [`Mail`](crate::call::Mail) as the bytes that go over the wire (RFC 5322, RFC 2045 to 2047).
 //!
 //! All of it is ASCII: bodies are quoted-printable or base64 where they must be, headers are encoded words. So no relay
 //! needs 8BITMIME or SMTPUTF8. Whatever a header's value holds, it is one header: line breaks and control characters are
