@@ -111,8 +111,7 @@ pub async fn run(
         intake: intake.clone(),
         clock: clock.clone(),
     };
-    let stop_sources = CancellationToken::new();
-    let arrived = Arc::new(Notify::new());
+    let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
     let embedded = Embedded::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let mut sources = vec![tasks.spawn(dispatcher.clone().run(embedded, stop_sources.clone()))];
     let mut broker = None;
@@ -137,6 +136,7 @@ pub async fn run(
         intake: intake.clone(),
         clock: clock.clone(),
         changes,
+        shares: config.store.url.is_some(),
     };
     tasks.spawn(keeper.run(reloads, stop_rest.clone()));
 
@@ -454,6 +454,8 @@ struct Keeper {
     clock: Clock,
     /// Heard of since the catalogue was opened.
     changes: watch::Receiver<u64>,
+    /// Whether other nodes work with the store too.
+    shares: bool,
 }
 
 impl Keeper {
@@ -469,9 +471,23 @@ impl Keeper {
                     // Whoever asked may not wait for the answer; the log has it too.
                     let _ = request.answer.send(answer);
                 }
-                _ = look.tick() => refresh(&self.catalog).await,
+                _ = look.tick() => {
+                    refresh(&self.catalog).await;
+                    self.hear_of_dead_addresses().await;
+                }
                 Ok(()) = self.changes.changed() => self.heal().await,
             }
+        }
+    }
+
+    /// What another node found out, this one need not find out again.
+    async fn hear_of_dead_addresses(&self) {
+        if !self.shares {
+            return;
+        }
+        match self.store.holds(self.clock.now()).await {
+            Ok(holds) => self.switches.hear_of(&holds),
+            Err(error) => warn!(%error, "cannot read what other nodes switched off; trying again soon"),
         }
     }
 

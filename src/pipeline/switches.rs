@@ -38,13 +38,22 @@ impl Switches {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, Off { why, under });
     }
 
-    /// Takes up what the store remembers.
+    /// Takes up what the store remembers, in place of all that is known.
     pub fn restore(&self, holds: &[Hold]) {
-        let off = holds.iter().filter(|hold| hold.key.starts_with("off:"));
-        let off = off.filter_map(|hold| {
-            let (_, under) = hold.made_under.clone()?;
-            Some((Arc::clone(&hold.key), Off { why: hold.why.clone(), under }))
-        });
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = off.collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = switched_off(holds).collect();
     }
+
+    /// Takes up what other nodes switched off, beside what is known: what was switched off here a moment ago may not be
+    /// written yet.
+    pub fn hear_of(&self, holds: &[Hold]) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).extend(switched_off(holds));
+    }
+}
+
+fn switched_off(holds: &[Hold]) -> impl Iterator<Item = (Arc<str>, Off)> {
+    let off = holds.iter().filter(|hold| hold.key.starts_with("off:"));
+    off.filter_map(|hold| {
+        let (_, under) = hold.made_under.clone()?;
+        Some((Arc::clone(&hold.key), Off { why: hold.why.clone(), under }))
+    })
 }

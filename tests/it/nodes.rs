@@ -21,7 +21,7 @@ use forgebell::store::{
 };
 use serde_json::json;
 
-use crate::harness::daemon::Home;
+use crate::harness::daemon::{Daemon, Home};
 use crate::harness::payloads::{payload, with};
 use crate::harness::postgres;
 use crate::harness::proxy::CuttingProxy;
@@ -350,6 +350,44 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
         }
     }
     first.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_switched_off_is_off_on_the_other() {
+    let service = Receiver::start().await;
+    let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
+    // The first one keeps the address for as long as it lives.
+    let ([one, two], api) = two_nodes(&["pace.enabled=false", "delivery.lease=60s"]).await;
+    set(&api, &project_scope(0), &dead.url()).await;
+    let first = one.start().await;
+    let send = async |daemon: &Daemon, n: usize| {
+        daemon.send(&format!("event-{n}"), event(n * PROJECTS)).await;
+    };
+    send(&first, 0).await;
+    dead.wait_for(1).await;
+    // It begins while the address is not given up yet, which is the first one's to find out.
+    let second = two.start().await;
+    for n in [1, 2] {
+        send(&first, n).await;
+    }
+    let url = two.config().store.url.clone().expect("it is in a database");
+    let store = Postgres::open_shared(&url, None, Keyring::none()).await.expect("it opens");
+    eventually("the first gives it up", Duration::from_secs(30), async || {
+        let holds = store.holds(forgebell::daemon::now()).await.expect("it answers");
+        holds.iter().any(|hold| hold.key.starts_with("off:")).then_some(())
+    })
+    .await;
+    let until_then = dead.received().len();
+    first.stop().await;
+    send(&second, 3).await;
+    let outcome = eventually("the other has looked at it", Duration::from_secs(60), async || {
+        let lines = two.deliveries(None).await;
+        let line = lines.iter().find(|line| line.event.as_str() == "event-3")?;
+        two.delivery(line).await.attempts.first().map(|(_, told)| told.outcome.clone())
+    })
+    .await;
+    assert_eq!((&*outcome, dead.received().len()), ("switched_off", until_then));
     second.stop().await;
 }
 
