@@ -5,10 +5,13 @@
 //! stopping waits for requests, not for connections on which nobody asked anything. HTTP/1.1 only: forges send their
 //! webhooks over it, and without TLS nobody negotiates another.
 //!
-//! Who asks and does not listen to the answer keeps a connection no longer than who asks too slowly ([`hearing`]).
+//! Who asks and does not listen to the answer keeps a connection no longer than who asks too slowly ([`hearing`]); and who
+//! is refused while still sending hears why ([`leftover`]).
 
 mod hearing;
+mod leftover;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Peer;
 use hearing::Hearing;
+use leftover::lend;
 
 /// How long a caller may take over the head of a request, and how long a connection may idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,7 +111,10 @@ async fn converse(
     let service = service_fn(|mut request: Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
-        answers.call(request)
+        let (head, body) = request.into_parts();
+        let (body, lender) = lend(&head.headers, body);
+        let answer = answers.call(Request::from_parts(head, body));
+        async move { Ok::<_, Infallible>(lender.see_to(answer.await?).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(LARGEST_HEAD);

@@ -155,3 +155,24 @@ async fn a_query_that_can_not_be_read_tells_nobody_more_than_a_good_one() {
     let in_query = api.request("GET", &format!("/projects?private_token={admin}&x=%FF"));
     assert_eq!(answer(in_query).await.status, 401, "what can't be read holds no token");
 }
+
+/// Many clients send all that they have before they listen.
+#[tokio::test]
+async fn who_is_refused_while_still_sending_hears_why() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let body = "x".repeat(5_000_000);
+    let put = |token: &str| {
+        format!(
+            "PUT /api/v4/projects/42/integrations/slack HTTP/1.1\r\nhost: x\r\nprivate-token: {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let told = say(&api, &put(&admin)).await;
+    assert!(told.starts_with("http/1.1 413 ") && told.contains("connection: close"), "{told}");
+    // Where nothing is wrong with the body, the connection is as good as new.
+    let next = "GET /api/v4/nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let told = say(&api, &format!("{}{next}", put("fbt-wrong"))).await;
+    assert!(told.starts_with("http/1.1 401 ") && told.contains("http/1.1 404 "), "{told}");
+}
