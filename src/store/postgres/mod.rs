@@ -205,7 +205,7 @@ impl Outbox for Postgres {
         outbox::holds(&self.reader, now).await
     }
 
-    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize> {
+    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize> {
         self.end_outdated(current, now).await
     }
 }
