@@ -20,6 +20,9 @@ use forgebell::store::{
     Claim, Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State, StoreError,
 };
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::daemon::{Daemon, Home};
 use crate::harness::payloads::{payload, with};
@@ -717,4 +720,54 @@ async fn the_name_that_a_node_works_under_is_taken() {
     let why = news.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;
+}
+
+/// A cable that breaks on one side alone: the database keeps its end of every connection.
+async fn half_a_cable(server: u16) -> (u16, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let cut = Arc::new(Notify::new());
+    let cutting = Arc::clone(&cut);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let cutting = Arc::clone(&cutting);
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(("127.0.0.1", server)).await.expect("the database listens");
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    () = cutting.notified() => {
+                        drop(near);
+                        std::future::pending::<()>().await;
+                    }
+                }
+            });
+        }
+    });
+    (port, cut)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_own_connection_still_has_its_name_goes_on() {
+    let database = postgres::database();
+    let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
+    let (port, cut) = half_a_cable(server).await;
+    let through = database.replace(&format!(":{server}/"), &format!(":{port}/"));
+    let store = Postgres::open(&Secret::new(through), None, Keyring::none()).await.expect("it opens");
+    let news = store.news(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let listening = tokio::spawn(news.run(told, stop.clone()));
+    cut.notify_waiters();
+    let other = api(&database).await;
+    let all = AtomicUsize::new(0);
+    eventually("it hears again", Duration::from_secs(30), async || {
+        assert!(!listening.is_finished(), "it takes itself for another");
+        let webhook =
+            format!("https://hooks.slack.com/services/T0/B0/{}", all.fetch_add(1, Ordering::Relaxed));
+        set(&other, &Scope::Instance, &webhook).await;
+        heard.try_recv().ok()
+    })
+    .await;
+    stop.cancel();
+    listening.await.expect("it ends").expect("nobody else has the name");
 }
