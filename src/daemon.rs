@@ -335,8 +335,7 @@ async fn take_up(
     let now = clock.now();
     let holds = store.holds(now).await.context("cannot read the holds")?;
     let made_under = holds.iter().filter_map(|hold| hold.made_under.as_ref());
-    let current: BTreeMap<_, _> =
-        made_under.filter_map(|(id, _)| Some((id.clone(), catalog.fingerprint(id)?))).collect();
+    let current: BTreeMap<_, _> = made_under.map(|(id, _)| (id.clone(), catalog.fingerprint(id))).collect();
     let current: Vec<_> = current.into_iter().collect();
     let ended = store.heal(&current, now).await.context("cannot end outdated holds")?;
     if ended > 0 {

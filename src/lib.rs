@@ -25,7 +25,7 @@
 //! |---|---|---|
 //! | [`event`] | what happened: webhook JSON, decoded | nothing of ours |
 //! | [`message`] | what is said: an event told to people, then rendered in one service's markup | `event` |
-//! | [`mod@settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
+//! | [`settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
 //! | [`integration`] | who wants to know, and the rules by which they choose | `event`, `settings` |
 //! | [`call`] | requests, answers, failures: data | `digest` |
 //! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules, `digest` |
@@ -42,6 +42,8 @@
 //! | [`metrics`], [`log`] | what a person sees of it | nothing of ours |
 //!
 //! `tests/it/layers.rs` holds the code to this table.
+//!
+//! [`settings`]: mod@settings
 //!
 //! # Deliberately absent
 //!

@@ -274,8 +274,9 @@ pub trait Outbox: Send + Sync {
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
     /// The settings changed: holds that were made under other fingerprints end, and what waited for them is due now.
-    /// Holds of integrations that are not named any more end too. Answers how many ended.
-    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize>;
+    /// Holds of integrations that have none any more end too; those that are not named here keep theirs: somebody may have
+    /// made one a moment ago. Answers how many ended.
+    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize>;
 }
 
 /// What to claim.

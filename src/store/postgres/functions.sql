@@ -439,7 +439,8 @@ BEGIN
 END
 $$;
 
--- Ends the holds that were made under other settings than these, and makes due what waited for them.
+-- Ends these integrations' holds that were made under other settings than these (NULL: there are none any more), and makes
+-- due what waited for them.
 CREATE OR REPLACE FUNCTION heal(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     healed text[];
@@ -448,8 +449,8 @@ BEGIN
     WITH gone AS (
         DELETE FROM holds AS h
         WHERE h.integration IS NOT NULL AND h.fingerprint IS NOT NULL AND h.until > now
-          AND NOT EXISTS (SELECT 1 FROM unnest(integrations, fingerprints) AS c (integration, fingerprint)
-                          WHERE c.integration = h.integration AND c.fingerprint = h.fingerprint)
+          AND EXISTS (SELECT 1 FROM unnest(integrations, fingerprints) AS c (integration, fingerprint)
+                      WHERE c.integration = h.integration AND c.fingerprint IS DISTINCT FROM h.fingerprint)
         RETURNING h.integration
     )
     SELECT array_agg(integration) INTO healed FROM gone;

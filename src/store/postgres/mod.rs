@@ -48,6 +48,9 @@ pub use news::{Heard, News};
 use rows::{EventRow, ms, stored_event};
 use unheard::Unheard;
 
+/// After so long a connection that says nothing is asked whether it lives, where the URL says nothing else.
+const UNNOTICED: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// A store in a PostgreSQL database, under the schema `forgebell`.
 pub struct Postgres {
     config: tokio_postgres::Config,
@@ -120,6 +123,11 @@ impl Postgres {
             // The reason may quote the URL.
             .map_err(|_| StoreError::Broken("store.url is no PostgreSQL URL that can be read".to_owned()))?;
         config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
+        if config.get_keepalives_idle() == UNNOTICED {
+            // As soon as the database notices that we are gone, we should, too: our name is free then.
+            config.keepalives_idle(Duration::from_secs(30));
+            config.keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
+        }
         tls::insist(&mut config, url.expose());
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
@@ -210,7 +218,7 @@ impl Outbox for Postgres {
         outbox::holds(&self.reader, now).await
     }
 
-    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize> {
+    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize> {
         self.end_outdated(current, now).await
     }
 }

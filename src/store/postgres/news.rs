@@ -3,7 +3,7 @@
 //! News only saves time: who hears nothing (while the connection is away, or where a pooler stands between that lets no
 //! `NOTIFY` through) looks every second anyway.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -24,6 +24,14 @@ const BEGIN: &str =
     "SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3;
      LISTEN forgebell_stored; LISTEN forgebell_arrived; LISTEN forgebell_configured";
 
+/// Who we are to the database, as long as a connection lives: its process, and since when.
+type Session = (i32, SystemTime);
+
+const SESSION: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+const NAME: &str = "SELECT pg_try_advisory_lock(1178752365, hashtext($1))";
+const END: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
+
 /// What a node hears of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -41,11 +49,14 @@ pub struct News {
     pub(super) tls: Tls,
     pub(super) node: NodeId,
     live: Option<Live>,
+    /// The last one that had the name. It may be over on our side, and the database does not know.
+    former: Option<Session>,
 }
 
 struct Live {
     client: tokio_postgres::Client,
     connection: Listening,
+    session: Session,
 }
 
 type Listening = BoxStream<'static, std::result::Result<AsyncMessage, tokio_postgres::Error>>;
@@ -62,17 +73,17 @@ impl News {
         node: NodeId,
         patience: Duration,
     ) -> Result<Self> {
-        let mut news = Self { config, tls, node, live: None };
+        let mut news = Self { config, tls, node, live: None, former: None };
         let mut left = patience;
         loop {
-            match connect(&news.config, &news.tls, &news.node).await {
+            match news.connect().await {
                 Err(StoreError::Broken(why)) if !left.is_zero() => {
                     warn!(why, "waiting for the database to notice the end of a former life of this node");
                     tokio::time::sleep(AGAIN).await;
                     left = left.saturating_sub(AGAIN);
                 }
                 ended => {
-                    news.live = Some(ended?);
+                    news.take_up(ended?);
                     return Ok(news);
                 }
             }
@@ -97,50 +108,63 @@ impl News {
             }
             let connected = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                connected = connect(&self.config, &self.tls, &self.node) => connected,
+                connected = self.connect() => connected,
             };
             match connected {
                 Err(taken @ StoreError::Broken(_)) => return Err(taken),
                 Ok(live) => {
                     info!("hearing PostgreSQL's news again");
-                    self.live = Some(live);
+                    self.take_up(live);
                 }
                 Err(error) => warn!(%error, "cannot hear PostgreSQL's news"),
             }
         }
         Ok(())
     }
-}
 
-async fn connect(config: &tokio_postgres::Config, tls: &Tls, node: &NodeId) -> Result<Live> {
-    let connecting = connect_at_leisure(config, tls, node);
-    tokio::time::timeout(PATIENCE, connecting).await.unwrap_or_else(|_| Err(silent()))
-}
-
-async fn connect_at_leisure(config: &tokio_postgres::Config, tls: &Tls, node: &NodeId) -> Result<Live> {
-    let (client, mut connection) = config.connect(tls.clone()).await.map_err(|error| failed(&error))?;
-    let mut connection: Listening =
-        futures_util::stream::poll_fn(move |context| connection.poll_message(context)).boxed();
-    let node = &*node.0;
-    let asking = async {
-        client.batch_execute(BEGIN).await.map_err(|e| failed(&e))?;
-        let row = client
-            .query_one("SELECT pg_try_advisory_lock(1178752365, hashtext($1))", &[&node])
-            .await
-            .map_err(|error| failed(&error))?;
-        Ok(row.get::<_, bool>(0))
-    };
-    // The connection moves while the questions wait for their answers; what it hears meanwhile is no loss.
-    let is_ours: Result<bool> = tokio::select! {
-        answer = asking => answer,
-        () = drain(&mut connection) => Err(StoreError::Unavailable("PostgreSQL closed the connection".to_owned())),
-    };
-    if !is_ours? {
-        return Err(StoreError::Broken(format!(
-            "another node called `{node}` works with this database: give each a name of its own (`node.name`)"
-        )));
+    fn take_up(&mut self, live: Live) {
+        self.former = Some(live.session);
+        self.live = Some(live);
     }
-    Ok(Live { client, connection })
+
+    async fn connect(&mut self) -> Result<Live> {
+        tokio::time::timeout(PATIENCE, self.connect_at_leisure()).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn connect_at_leisure(&mut self) -> Result<Live> {
+        let (client, mut connection) =
+            self.config.connect(self.tls.clone()).await.map_err(|error| failed(&error))?;
+        let mut connection: Listening =
+            futures_util::stream::poll_fn(move |context| connection.poll_message(context)).boxed();
+        // The connection moves while the questions wait for their answers; what it hears meanwhile is no loss.
+        let session = tokio::select! {
+            session = self.take_name(&client) => session,
+            () = drain(&mut connection) => Err(StoreError::Unavailable("PostgreSQL closed the connection".to_owned())),
+        };
+        Ok(Live { session: session?, client, connection })
+    }
+
+    /// Takes the node's name, unless another has it.
+    async fn take_name(&mut self, client: &tokio_postgres::Client) -> Result<Session> {
+        let node = &*self.node.0;
+        client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
+        let is_ours = client.query_one(NAME, &[&node]).await.map_err(|error| failed(&error))?;
+        if is_ours.get(0) {
+            let session = client.query_one(SESSION, &[]).await.map_err(|error| failed(&error))?;
+            return Ok((session.get(0), session.get(1)));
+        }
+        if let Some((process, since)) = &self.former
+            && let Some(_ended) =
+                client.query_opt(END, &[process, since]).await.map_err(|error| failed(&error))?
+        {
+            // A network that broke off for us alone. Whoever else may have had the name waited for this end, too.
+            let why = "this node's own former connection still has its name, and is being ended";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
+        Err(StoreError::Broken(format!(
+            "another node called `{node}` works with this database: give each a name of its own (`node.name`)"
+        )))
+    }
 }
 
 /// Until the connection ends.
@@ -150,7 +174,7 @@ async fn drain(connection: &mut Listening) {
 
 async fn listen(live: Live, told: &mpsc::UnboundedSender<Heard>) {
     // The client is held: the connection ends with it.
-    let Live { client, mut connection } = live;
+    let Live { client, mut connection, .. } = live;
     while let Some(Ok(message)) = connection.next().await {
         let AsyncMessage::Notification(note) = message else { continue };
         let heard = match (note.channel(), note.payload()) {

@@ -252,11 +252,11 @@ impl Postgres {
 
     pub(super) async fn end_outdated(
         &self,
-        current: &[(IntegrationId, Fingerprint)],
+        current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize> {
-        let (ids, fingerprints): (Vec<&str>, Vec<i64>) =
-            current.iter().map(|(id, fingerprint)| (&*id.0, fingerprint.0)).unzip();
+        let (ids, fingerprints): (Vec<&str>, Vec<Option<i64>>) =
+            current.iter().map(|(id, now)| (&*id.0, now.map(|fingerprint| fingerprint.0))).unzip();
         let row = self.writer.row("SELECT heal($1, $2, $3)", &[&ids, &fingerprints, &ms(now)]).await?;
         Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
     }

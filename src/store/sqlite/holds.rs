@@ -51,14 +51,14 @@ pub(super) fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>
 
 pub(super) fn heal(
     connection: &Connection,
-    current: &HashMap<IntegrationId, Fingerprint>,
+    current: &HashMap<IntegrationId, Option<Fingerprint>>,
     now: Timestamp,
 ) -> Result<usize> {
     let mut ended = 0;
     let mut healed = HashSet::new();
     for hold in holds(connection, now)? {
         let Some((integration, fingerprint)) = hold.made_under else { continue };
-        if current.get(&integration) != Some(&fingerprint) {
+        if current.get(&integration).is_some_and(|now| *now != Some(fingerprint)) {
             ended += change(connection, "DELETE FROM holds WHERE key = ?1", [&hold.key])?;
             healed.insert(integration);
         }

@@ -158,7 +158,7 @@ impl Outbox for Sqlite {
         self.reader.call(move |connection| holds::holds(connection, now)).await
     }
 
-    async fn heal(&self, current: &[(IntegrationId, Fingerprint)], now: Timestamp) -> Result<usize> {
+    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize> {
         let current = current.iter().cloned().collect();
         self.writer.call(move |connection| holds::heal(connection, &current, now)).await
     }

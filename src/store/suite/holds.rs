@@ -108,7 +108,10 @@ pub(super) async fn new_settings_end_what_was_held_under_the_old_ones<B: Bed>() 
     case.hold(made_under(hold("jira", at(9999)), "jira", 5), at(1)).await;
     case.hold(hold("breaker", at(9999)), at(1)).await;
 
-    let now = [(IntegrationId::new("slack"), Fingerprint(2)), (IntegrationId::new("jira"), Fingerprint(5))];
+    let now = [
+        (IntegrationId::new("slack"), Some(Fingerprint(2))),
+        (IntegrationId::new("jira"), Some(Fingerprint(5))),
+    ];
     assert_eq!(case.store.heal(&now, at(10)).await.unwrap(), 1);
     assert_eq!(case.store.heal(&now, at(10)).await.unwrap(), 0);
     assert_eq!(case.claim("a", "hook", at(10)).await, [changed], "due now, whatever it waited for");
@@ -124,7 +127,9 @@ pub(super) async fn an_integration_that_is_gone_holds_nothing<B: Bed>() {
     let route = route_key(&IntegrationId::new("slack"), "#gone");
     case.hold(made_under(hold(&route, at(9999)), "slack", 1), at(1)).await;
     assert_eq!(case.claim("a", "hook", at(2)).await, []);
-    assert_eq!(case.store.heal(&[], at(3)).await.unwrap(), 1);
+    assert_eq!(case.store.heal(&[], at(2)).await.unwrap(), 0, "nobody asked for this one");
+    let gone = [(IntegrationId::new("slack"), None)];
+    assert_eq!(case.store.heal(&gone, at(3)).await.unwrap(), 1);
     // The pipeline gets it, and cancels it.
     assert_eq!(case.claim("a", "hook", at(3)).await, [id]);
 }

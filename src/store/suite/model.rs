@@ -238,7 +238,8 @@ impl<B: Bed> Run<B> {
                     self.model.due_on(now, |_| true);
                 }
                 self.model.holds.retain(|_, hold| !ends(hold));
-                self.case.store.heal(&[(IntegrationId::new("slack"), Fingerprint(2))], now).await.unwrap();
+                let now_is = [(IntegrationId::new("slack"), Some(Fingerprint(2)))];
+                self.case.store.heal(&now_is, now).await.unwrap();
             }
             Step::Recover => {
                 self.model.rows.iter_mut().for_each(|row| row.lease = None);
