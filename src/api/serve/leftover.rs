@@ -19,6 +19,8 @@ use hyper::body::{Body, Frame, SizeHint};
 const MOST: u64 = 64 * 1024 * 1024;
 /// For as long: what is under way arrives within that, or is not worth the wait.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Of whom nothing came for so long, nothing is under way.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A body on loan to a handler. What is left of it when that is done goes back to its lender.
 pub(super) struct Lent<B> {
@@ -105,14 +107,16 @@ async fn is_over<B: Body<Data = Bytes> + Unpin>(mut body: B) -> bool {
     }
     let to_the_end = async {
         let mut left = MOST;
-        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        loop {
+            let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+            let Ok(frame) = tokio::time::timeout(SILENCE, frame).await else { return false };
+            let Some(frame) = frame else { return true };
             let size = frame.ok().map(|frame| frame.data_ref().map_or(0, Bytes::len) as u64);
             match size.and_then(|size| left.checked_sub(size)) {
                 Some(rest) => left = rest,
                 None => return false,
             }
         }
-        true
     };
     tokio::time::timeout(PATIENCE, to_the_end).await.unwrap_or(false)
 }
@@ -161,7 +165,10 @@ mod tests {
         assert_eq!(after(&headers, Chunks::from(vec![7; 70_000_000])).await, CLOSE);
         assert_eq!(after(&headers, arriving(80, 1_000_000, Duration::ZERO)).await, CLOSE);
         assert_eq!(after(&headers, arriving(3, 1, Duration::from_secs(3600))).await, CLOSE);
-        assert!(began.elapsed() < Duration::from_secs(6));
+        assert!(began.elapsed() < SILENCE * 2, "who sends nothing is not waited for");
+        let began = tokio::time::Instant::now();
+        assert_eq!(after(&headers, arriving(100, 1, SILENCE / 2)).await, CLOSE);
+        assert!(began.elapsed() < PATIENCE + SILENCE, "nor, for ever, who sends a byte now and then");
     }
 
     #[tokio::test(start_paused = true)]
