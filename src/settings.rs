@@ -87,6 +87,14 @@ pub enum Kind {
     Integer,
 }
 
+/// How the values of a kind are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Words,
+    Truth,
+    Number,
+}
+
 impl Kind {
     /// Whether values are hidden wherever settings are shown.
     pub const fn is_secret(self) -> bool {
@@ -98,6 +106,21 @@ impl Kind {
         match self {
             Self::Addresses | Self::Base => Addresses::credentials(value).next().is_some(),
             kind => kind.is_secret(),
+        }
+    }
+
+    /// How its values are written.
+    pub const fn shape(self) -> Shape {
+        match self {
+            Self::Bool => Shape::Truth,
+            Self::Integer => Shape::Number,
+            Self::Text
+            | Self::Secret
+            | Self::SecretUrl
+            | Self::Addresses
+            | Self::Base
+            | Self::Url
+            | Self::Host => Shape::Words,
         }
     }
 
@@ -433,7 +456,7 @@ macro_rules! settings {
     (
         $(#[$outer:meta])*
         $vis:vis struct $name:ident {
-            $( $(#[doc = $help:literal])+ $field_vis:vis $field:ident : $type:ty = $example:literal ),* $(,)?
+            $( $(#[doc = $help:literal])+ $field_vis:vis $field:ident : $type:ty = $example:expr ),* $(,)?
         }
     ) => {
         $(#[$outer])*

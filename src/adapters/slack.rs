@@ -37,7 +37,7 @@ crate::settings! {
     /// What Slack needs.
     pub struct Settings {
         /// The address of an incoming webhook, or of a workflow that starts from a webhook.
-        pub webhook: SecretUrl = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+        pub webhook: SecretUrl = "https://hooks.slack.com/services/T00000000/B00000000/t0ken-of-the-webhook",
         /// The name that messages are posted under. Only webhooks of the old kind heed it: those of Slack apps have a name and a channel of their own.
         pub username: Option<String> = "forgebell",
     }

@@ -375,14 +375,22 @@ impl Quiet {
         let now = forgebell::daemon::now();
         let id = EventId::new(&format!("strange-{n}")).expect("an id");
         let event = Arc::new(Event::decode(id, now, event(n).into()).expect("an event"));
-        let delivery = NewDelivery {
-            integration: IntegrationId::new("77:slack"),
-            target: "".into(),
-            destination: "somewhere".into(),
-            lane: Lane(i64::try_from(n).expect("a few")),
-            lease: None,
-        };
-        self.write(event, vec![delivery]).await;
+        let lane = i64::try_from(n).expect("a few");
+        self.write(event, vec![strange(lane, None)]).await;
+    }
+}
+
+/// Where strange deliveries go.
+const SOMEWHERE: &str = "somewhere";
+
+/// A delivery of an integration that there never was.
+fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
+    NewDelivery {
+        integration: IntegrationId::new("77:slack"),
+        target: "".into(),
+        destination: SOMEWHERE.into(),
+        lane: Lane(lane),
+        lease,
     }
 }
 

@@ -28,35 +28,38 @@ const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
 /// Cloudflare refuses a sender for about so long who had too many requests refused by Discord.
 const BAN: Duration = Duration::from_secs(3600);
 
+/// An address as Discord shows it.
+const EXAMPLE: &str = "https://discord.com/api/webhooks/123456789012345678/t0ken-of-the-webhook";
+
 crate::settings! {
     /// What Discord needs.
     pub struct Settings {
         /// The address of a webhook.
-        pub webhook: SecretUrl = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub webhook: SecretUrl = EXAMPLE,
         /// The webhook for pushes, where they go to another channel.
-        pub push_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub push_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for issues.
-        pub issue_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub issue_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for confidential issues. Blank: the one for issues.
-        pub confidential_issue_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub confidential_issue_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for merge requests.
-        pub merge_request_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub merge_request_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for comments.
-        pub note_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub note_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for confidential comments. Blank: the one for comments.
-        pub confidential_note_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub confidential_note_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for tags.
-        pub tag_push_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub tag_push_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for pipelines.
-        pub pipeline_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub pipeline_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for wiki pages.
-        pub wiki_page_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub wiki_page_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for deployments.
-        pub deployment_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub deployment_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for mentions of a group.
-        pub group_mention_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub group_mention_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for confidential mentions of a group.
-        pub group_confidential_mention_channel: Option<SecretUrl> = "https://discord.com/api/webhooks/123456789012345678/XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        pub group_confidential_mention_channel: Option<SecretUrl> = EXAMPLE,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use super::model::{Body, Content, Ordered, Schema, Types};
 use crate::adapters::Entry;
 use crate::api::v4::declared::{Declared, LONGEST, What, declared};
-use crate::settings::Kind;
+use crate::settings::{Kind, Shape};
 
 /// The schema of booleans, as they are read.
 const TRUTH: &str = "Truth";
@@ -39,9 +39,10 @@ pub(super) fn schema(entry: &Entry) -> Schema {
 fn parameter(declared: &Declared) -> Schema {
     let example = declared.example.as_deref().map(|example| literal(declared.kind, example));
     let default = declared.default.map(|default| literal(declared.kind, default));
-    let base = match declared.kind {
-        Kind::Bool => Schema::reference(TRUTH),
-        Kind::Integer => Schema {
+    let is_address = matches!(declared.kind, Kind::Url | Kind::SecretUrl);
+    let base = match declared.kind.shape() {
+        Shape::Truth => Schema::reference(TRUTH),
+        Shape::Number => Schema {
             any_of: vec![
                 Schema::integer(),
                 Schema { pattern: Some("^ *[-+]?[0-9]{1,18} *$|^ *$"), ..Schema::text() },
@@ -49,16 +50,10 @@ fn parameter(declared: &Declared) -> Schema {
             ],
             ..Schema::default()
         },
-        Kind::Url | Kind::SecretUrl if declared.required => {
+        Shape::Words if is_address && declared.required => {
             Schema { pattern: Some("^https?://[A-Za-z0-9]"), format: Some("uri"), ..Schema::text() }
         }
-        Kind::Text
-        | Kind::Secret
-        | Kind::SecretUrl
-        | Kind::Addresses
-        | Kind::Base
-        | Kind::Url
-        | Kind::Host => Schema {
+        Shape::Words => Schema {
             types: Types(&["string", "number", "boolean", "null"]),
             max_length: Some(LONGEST),
             ..Schema::default()

@@ -14,7 +14,7 @@ use crate::adapters::Entry;
 use crate::adapters::shared::{INERT_FLAGS, Part, shared_fields};
 use crate::catalog::Request;
 use crate::event::Trigger;
-use crate::settings::{FieldError, Kind, Value};
+use crate::settings::{FieldError, Kind, Shape, Value};
 
 /// Follow the nearest default; `false` ends that.
 pub(in crate::api) const INHERIT: &str = "use_inherited_settings";
@@ -125,16 +125,10 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Re
 /// The value as its field keeps it. A text that is sent as null is a blank one; a number or a truth that is sent blank
 /// says nothing.
 fn value(kind: Kind, params: &Params, name: &str) -> Result<Option<Value>, Invalid> {
-    Ok(match kind {
-        Kind::Bool => params.boolean(name)?.map(Value::Bool),
-        Kind::Integer => params.integer(name)?.map(Value::Integer),
-        Kind::Text
-        | Kind::Secret
-        | Kind::SecretUrl
-        | Kind::Addresses
-        | Kind::Base
-        | Kind::Url
-        | Kind::Host => match params.get(name) {
+    Ok(match kind.shape() {
+        Shape::Truth => params.boolean(name)?.map(Value::Bool),
+        Shape::Number => params.integer(name)?.map(Value::Integer),
+        Shape::Words => match params.get(name) {
             Some(Param::Null) => Some(Value::Text(String::new())),
             _ => params.text(name)?.map(Value::Text),
         },

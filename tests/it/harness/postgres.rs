@@ -4,18 +4,20 @@
 //! The store's own suite takes this file in as well.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Debian's package has no PostgreSQL of root's, and PostgreSQL runs as no root: then it is run as nobody.
 const NOBODY: &str = "65534";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The end of the line that it writes when it may be called.
+const READY: &str = "database system is ready to accept connections";
 
 /// A running server.
 pub struct Postgres {
@@ -98,41 +100,40 @@ impl Postgres {
     /// The thread that starts it lives as long as the process: when that ends, the system ends the server.
     fn launch(&self, data: PathBuf, more: Vec<String>) {
         let (bin, folder, port) = (self.bin.clone(), self.folder.clone(), self.port);
-        let (started, wait) = mpsc::channel::<io::Result<()>>();
+        let (ready, wait) = mpsc::channel::<()>();
         std::thread::spawn(move || {
-            let log = std::fs::File::create(folder.join("log")).expect("a log");
+            let mut log = std::fs::File::create(folder.join("log")).expect("a log");
             let mut server = as_nobody(&bin.join("postgres"));
             server.arg("-D").arg(data).arg("-k").arg(&folder).args(["-p", &port.to_string()]);
             let settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"];
             for setting in settings.into_iter().chain(more.iter().map(String::as_str)) {
                 server.args(["-c", setting]);
             }
-            let child = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-            let _ = started.send(child.as_ref().map(drop).map_err(|error| io::Error::from(error.kind())));
+            let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+            let told = server.expect("postgres starts").stderr.take().expect("it is piped");
+            for line in BufReader::new(told).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if line.ends_with(READY) {
+                    let _ = ready.send(());
+                }
+                let _ = writeln!(log, "{line}");
+            }
+            drop(ready); // it ended: nobody need wait any longer
             loop {
                 std::thread::park();
             }
         });
-        wait.recv().expect("the thread lives").expect("postgres starts");
-        let until = Instant::now() + PATIENCE;
-        while !self.answers("postgres", "SELECT 1") {
-            assert!(Instant::now() < until, "PostgreSQL does not answer; see {}/log", self.folder.display());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let started = wait.recv_timeout(PATIENCE);
+        assert!(started.is_ok(), "PostgreSQL does not start; see {}/log", self.folder.display());
     }
 
     fn run(&self, sql: &str) {
-        assert!(self.answers("postgres", sql), "{sql}");
-    }
-
-    fn answers(&self, database: &str, sql: &str) -> bool {
         let port = self.port.to_string();
-        let asked = Command::new(self.bin.join("psql"))
-            .args(["-qX", "-h", "127.0.0.1", "-p", &port, "-U", "forgebell", "-d", database, "-c", sql])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        asked.is_ok_and(|status| status.success())
+        let told = Command::new(self.bin.join("psql"))
+            .args(["-qX", "-h", "127.0.0.1", "-p", &port, "-U", "forgebell", "-d", "postgres", "-c", sql])
+            .output()
+            .expect("psql runs");
+        assert!(told.status.success(), "{sql}: {}", String::from_utf8_lossy(&told.stderr));
     }
 }
 

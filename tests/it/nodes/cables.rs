@@ -13,8 +13,6 @@ struct Cabled {
     store: Postgres,
 }
 
-const THERE: &str = "somewhere";
-
 impl Cabled {
     async fn new() -> Self {
         let database = postgres::database();
@@ -38,13 +36,7 @@ impl Cabled {
         let now = forgebell::daemon::now();
         let id = EventId::new(&format!("event-{n}")).expect("an id");
         let event = Arc::new(Event::decode(id, now, event(n).into()).expect("an event"));
-        let delivery = NewDelivery {
-            integration: IntegrationId::new("77:slack"),
-            target: "".into(),
-            destination: THERE.into(),
-            lane: Lane(if n == 0 { 1 } else { 2 }),
-            lease: Some(Self::lease()),
-        };
+        let delivery = strange(if n == 0 { 1 } else { 2 }, Some(Self::lease()));
         let origin = Origin::Broker { digest: None, redelivered: false };
         let dispatched = Dispatched { event, origin, deliveries: vec![delivery] };
         let written = self.store.enqueue(vec![dispatched], now).await?;
@@ -54,8 +46,12 @@ impl Cabled {
     /// The events that are handed out, in order.
     async fn claim(&self) -> Result<Vec<String>, StoreError> {
         let now = forgebell::daemon::now();
-        let claim =
-            Claim { destinations: vec![THERE.into()], portion: Portion::rows(16), lease: Self::lease(), now };
+        let claim = Claim {
+            destinations: vec![SOMEWHERE.into()],
+            portion: Portion::rows(16),
+            lease: Self::lease(),
+            now,
+        };
         let claimed = self.store.claim(claim).await?.remove(0).deliveries;
         Ok(claimed.into_iter().map(|(delivery, _)| delivery.event.to_string()).collect())
     }
