@@ -7,6 +7,7 @@ use crate::store::{Result, StoreError};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/postgres_0001_first.sql"),
     include_str!("../migrations/postgres_0002_registry.sql"),
+    include_str!("../migrations/postgres_0003_contract.sql"),
 ];
 
 /// The program's own part, made anew with every step.

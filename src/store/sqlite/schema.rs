@@ -12,8 +12,11 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::{Result, StoreError};
 
 /// Forward only: what was released is never edited, only followed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_registry.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_registry.sql"),
+    include_str!("../migrations/0003_contract.sql"),
+];
 
 /// `FBel` in the file's header tells `file(1)`, and us, whose database this is.
 const APPLICATION_ID: i64 = 0x4642_656c;

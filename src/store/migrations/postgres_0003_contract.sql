@@ -1,0 +1,1 @@
+-- Plain names for columns, lanes and replacement of deliveries, holds with their keys in columns.
