@@ -66,7 +66,8 @@ async fn accept(
     event: &Event,
     now: jiff::Timestamp,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let answer = |fate: &str| (StatusCode::ACCEPTED, Json(json!({ "id": event.id.as_str(), "fate": fate })));
+    let answer =
+        |result: &str| (StatusCode::ACCEPTED, Json(json!({ "id": event.id.as_str(), "result": result })));
     if event.trigger.is_none() {
         // No integration can ever want it: there is nothing to keep.
         metrics::event("http", event.kind(), "unrouted");
@@ -95,7 +96,7 @@ async fn quarantine(
     committed(state.quarantine.quarantine(vec![item])).await?;
     match why {
         Undecodable::UnknownKind(_) => {
-            Ok((StatusCode::ACCEPTED, Json(json!({ "fate": format!("quarantined: {reason}") }))))
+            Ok((StatusCode::ACCEPTED, Json(json!({ "result": format!("quarantined: {reason}") }))))
         }
         _ => Err(ApiError::NoEvent(reason)),
     }

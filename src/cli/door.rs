@@ -68,9 +68,9 @@ impl Door {
 fn read(status: u16, text: &str) -> Answer {
     let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
     match status {
-        200..=299 => match json["fate"].as_str().unwrap_or_default() {
-            fate if fate.starts_with("known") => Answer::Repeated,
-            fate if fate.starts_with("dropped") => Answer::Dropped,
+        200..=299 => match json["result"].as_str().unwrap_or_default() {
+            result if result.starts_with("known") => Answer::Repeated,
+            result if result.starts_with("dropped") => Answer::Dropped,
             _ => Answer::Accepted,
         },
         status => {
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        assert_eq!(read(202, r#"{"id":"1","fate":"accepted"}"#), Answer::Accepted);
-        assert_eq!(read(202, r#"{"id":"1","fate":"known: it came before"}"#), Answer::Repeated);
+        assert_eq!(read(202, r#"{"id":"1","result":"accepted"}"#), Answer::Accepted);
+        assert_eq!(read(202, r#"{"id":"1","result":"known: it came before"}"#), Answer::Repeated);
         assert_eq!(
-            read(202, r#"{"id":"1","fate":"dropped: no integration hears of this kind"}"#),
+            read(202, r#"{"id":"1","result":"dropped: no integration hears of this kind"}"#),
             Answer::Dropped
         );
         assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));

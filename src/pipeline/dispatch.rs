@@ -54,10 +54,10 @@ pub enum Plan {
         dispatched: Dispatched,
         received_at: Timestamp,
     },
-    /// Nobody does; the fate says why, for the count.
+    /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
-        fate: &'static str,
+        result: &'static str,
         origin: Origin,
     },
     Quarantine {
@@ -235,13 +235,13 @@ pub fn plan(
         }
     };
     if event.trigger.is_none() {
-        return Plan::Drop { event, fate: "unrouted", origin };
+        return Plan::Drop { event, result: "unrouted", origin };
     }
     let verdicts = verdicts(&event, catalog, switches, now);
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
-        return Plan::Drop { event, fate: if is_muted { "muted" } else { "unmatched" }, origin };
+        return Plan::Drop { event, result: if is_muted { "muted" } else { "unmatched" }, origin };
     }
     Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
 }
@@ -335,7 +335,7 @@ fn fresh_id() -> EventId {
 fn count(source: &'static str, plan: &Plan) {
     match plan {
         Plan::Deliver { dispatched, .. } => metrics::event(source, dispatched.event.kind(), "dispatched"),
-        Plan::Drop { event, fate, .. } => metrics::event(source, event.kind(), fate),
+        Plan::Drop { event, result, .. } => metrics::event(source, event.kind(), result),
         Plan::Quarantine { .. } => metrics::event(source, "unknown", "quarantined"),
     }
 }

@@ -7,7 +7,7 @@ async fn an_event_is_accepted_under_the_forges_own_id_and_wakes_the_source() {
     let house = House::open().await;
     let answer = answer(house.webhook(push()).header("idempotency-key", "key-1")).await;
 
-    assert_eq!((answer.status, answer.json()), (202, json!({ "id": "key-1", "fate": "accepted" })));
+    assert_eq!((answer.status, answer.json()), (202, json!({ "id": "key-1", "result": "accepted" })));
     assert_eq!(*house.store.events.lock().unwrap(), [("key-1".to_owned(), push())], "the bytes as they came");
     let woken = tokio::time::timeout(Duration::from_secs(5), house.arrived.notified()).await;
     assert!(woken.is_ok(), "the source is told");
@@ -31,10 +31,10 @@ async fn a_retry_bears_the_same_key_and_is_known() {
     let house = House::open().await;
     let send = || answer(house.webhook(push()).header("idempotency-key", "key-1"));
 
-    assert_eq!(send().await.json()["fate"], "accepted");
+    assert_eq!(send().await.json()["result"], "accepted");
     let again = send().await;
     assert_eq!((again.status, again.json()["id"].clone()), (202, json!("key-1")));
-    assert_ne!(again.json()["fate"], "accepted");
+    assert_ne!(again.json()["result"], "accepted");
     assert_eq!(house.store.ids().len(), 1);
 }
 
@@ -65,7 +65,7 @@ async fn the_key_goes_before_the_event_uuid() {
 async fn an_event_without_any_id_gets_a_fresh_one() {
     let house = House::open().await;
     for _ in 0..2 {
-        assert_eq!(answer(house.webhook(push())).await.json()["fate"], "accepted");
+        assert_eq!(answer(house.webhook(push())).await.json()["result"], "accepted");
     }
     let ids = house.store.ids();
     assert_eq!(ids.len(), 2, "nobody said that they are one: {ids:?}");
@@ -217,8 +217,8 @@ async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_swit
     let house = House::open().await;
     let answer = answer(house.webhook("{\"object_kind\": \"unheard_of\"}")).await;
     assert_eq!(answer.status, 202);
-    let fate = answer.json()["fate"].as_str().unwrap().to_owned();
-    assert!(fate.starts_with("quarantined") && fate.contains("unheard_of"), "{fate}");
+    let result = answer.json()["result"].as_str().unwrap().to_owned();
+    assert!(result.starts_with("quarantined") && result.contains("unheard_of"), "{result}");
     assert_eq!(house.store.reasons().len(), 1);
 }
 
@@ -229,10 +229,10 @@ async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
     let answer = answer(house.webhook(release).header("idempotency-key", "r")).await;
 
     assert_eq!(answer.status, 202);
-    assert!(answer.json()["fate"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
+    assert!(answer.json()["result"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
     assert_eq!(house.store.ids(), [] as [&str; 0]);
     let counted = house.get("/metrics").await.text;
-    let line = "forgebell_events_total{source=\"http\",kind=\"release\",fate=\"unrouted\"}";
+    let line = "forgebell_events_total{source=\"http\",kind=\"release\",result=\"unrouted\"}";
     assert!(counted.contains(line), "{counted}");
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn list(ForInstance(mut admitted): ForInstance<See>) -> Result<
     Ok(page.answer(&admitted.head.uri, &items, list.iter().map(|item| item.number)))
 }
 
-/// `GET /quarantine/:number`
+/// `GET /quarantine/:id`
 pub(super) async fn show(ForInstance(admitted): ForInstance<See>) -> Result<Response, Refusal> {
     let found = admitted.state.quarantine.quarantined(number(&admitted)?).await?;
     let (item, raw) = found.ok_or(MISSING)?;
@@ -33,7 +33,7 @@ pub(super) async fn show(ForInstance(admitted): ForInstance<See>) -> Result<Resp
     Ok(answer::json(StatusCode::OK, &json))
 }
 
-/// `DELETE /quarantine/:number`
+/// `DELETE /quarantine/:id`
 pub(super) async fn delete(ForInstance(admitted): ForInstance<Change>) -> Result<Response, Refusal> {
     let number = number(&admitted)?;
     let audit = said("quarantine.drop", number, &admitted.who().0, admitted.now);
@@ -41,7 +41,7 @@ pub(super) async fn delete(ForInstance(admitted): ForInstance<Change>) -> Result
     if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(MISSING) }
 }
 
-/// `POST /quarantine/:number/retry`
+/// `POST /quarantine/:id/retry`
 pub(super) async fn retry(ForInstance(admitted): ForInstance<Change>) -> Result<Response, Refusal> {
     let (state, number) = (&admitted.state, number(&admitted)?);
     match again(&*state.inbox, &*state.quarantine, number, &admitted.who().0, admitted.now).await? {
@@ -56,12 +56,12 @@ pub(super) async fn retry(ForInstance(admitted): ForInstance<Change>) -> Result<
 }
 
 fn number<I>(admitted: &Admitted<I>) -> Result<i64, Refusal> {
-    admitted.segments.number("number").ok_or(MISSING)
+    admitted.segments.number("id").ok_or(MISSING)
 }
 
 fn item_json(item: &Quarantined) -> Json {
     json!({
-        "number": item.number,
+        "id": item.number,
         "source": item.source,
         "event": item.id.as_ref().map(EventId::as_str),
         "reason": item.reason,

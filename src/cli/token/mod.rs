@@ -146,7 +146,7 @@ fn token_json(token: &StoredToken, place: &str, now: Timestamp) -> Json {
         Owner::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
     };
     json!({
-        "number": token.id,
+        "id": token.id,
         "name": token.name,
         "state": standing(token, now),
         "right": token.access.right.word(),
