@@ -1,5 +1,5 @@
 //! What the adapters share that tell nobody anything, and hear what people type in a channel: Slack's and Mattermost's
-//! slash commands. The API's door for them checks the token and answers.
+//! slash commands. The API's route for them checks the token and answers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `token`: what opens the doors, and to whom.
+//! `token`: makes, lists and revokes tokens of the API.
 
 mod create;
 

@@ -1,4 +1,4 @@
-//! The HTTP door, from outside: events handed in as a forge hands them in.
+//! A client of `POST /events`: sends events to a daemon as a forge would.
 
 use std::time::Duration;
 
@@ -12,38 +12,38 @@ use crate::event::EventId;
 use crate::settings::Secret;
 use crate::wire::{self, Transport as _, Wire};
 
-/// How long the door may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the daemon may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A way to somebody's `/events`.
-pub(crate) struct Door {
+/// A client of the `/events` route at one address.
+pub(crate) struct EventsClient {
     wire: Wire,
     url: Url,
     token: Option<Secret>,
 }
 
-/// What the door said.
+/// What the daemon answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accepted,
-    /// It was here before.
+    /// The daemon knows the event already.
     Repeated,
-    /// Nobody can want it, whatever the settings.
+    /// No integration can want an event of this kind, whatever the settings.
     Dropped,
-    /// It was not taken, and why.
+    /// The event was refused, for this reason.
     Refused(String),
 }
 
-impl Door {
+impl EventsClient {
     pub(crate) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
         Ok(Self { wire: Wire::new(config)?, url, token })
     }
 
-    /// Hands one event in. `kind` is the event's, where it could be read.
+    /// Sends one event. `kind` is the event's, where it could be decoded.
     ///
     /// # Errors
-    /// Nobody answered.
-    pub(crate) async fn hand_in(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
+    /// There was no answer.
+    pub(crate) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("x-gitlab-event", hook(kind).to_owned()),
@@ -53,8 +53,8 @@ impl Door {
         let request = HttpRequest {
             headers,
             body,
-            timeout: PATIENCE,
-            // The user names the address: the guard is there for addresses out of many hands.
+            timeout: TIMEOUT,
+            // The operator names the address; the guard is for addresses that users set.
             reach: Reach::Operator,
             ..HttpRequest::new(Method::Post, self.url.clone())
         };
@@ -80,7 +80,7 @@ fn read(status: u16, text: &str) -> Answer {
     }
 }
 
-/// What GitLab says in `X-Gitlab-Event`.
+/// The value of `X-Gitlab-Event` that GitLab sends with a kind of event.
 pub(super) fn hook(kind: &str) -> &'static str {
     match kind {
         "push" => "Push Hook",
