@@ -188,7 +188,7 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
     Ok(Stage {
         transport: Arc::new(wire),
         pace: Arc::new(Pace::new(config.pace)),
-        installation: Arc::new(config.installation.clone()),
+        operator: Arc::new(config.operator.clone()),
     })
 }
 
@@ -205,7 +205,7 @@ fn attempts(
         switches: switches.clone(),
         clock: clock.clone(),
         patience: Arc::new(config.patience.clone()),
-        installation: Arc::clone(&stage.installation),
+        operator: Arc::clone(&stage.operator),
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::table::{cut, printable};
-use crate::call::{HttpRequest, Method, Reach, Request, Response};
+use crate::call::{Egress, HttpRequest, Method, Request, Response};
 use crate::event::EventId;
 use crate::settings::Secret;
 use crate::wire::{self, Transport as _, Wire};
@@ -55,7 +55,7 @@ impl Door {
             body,
             timeout: PATIENCE,
             // The user names the address: the guard is there for addresses out of many hands.
-            reach: Reach::Operator,
+            egress: Egress::Operator,
             ..HttpRequest::new(Method::Post, self.url.clone())
         };
         match self.wire.send(&Request::Http(request)).await? {

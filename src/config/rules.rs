@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Node, Patience};
-use crate::adapters::installation::forge::Config as Forge;
-use crate::adapters::installation::mail::Config as Mail;
+use crate::adapters::operator::ForgeConfig as Forge;
+use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
 use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::Config as Amqp;

@@ -42,7 +42,8 @@ pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
 /// How an attempt ended, in the words of `deliveries show --json`.
 pub fn report_json(target: &str, report: &Report) -> Json {
     let (outcome, note) = match &report.outcome {
-        Outcome::Delivered => ("delivered", None),
+        Outcome::Delivered(_) => ("delivered", None),
+        Outcome::Skipped(why) => ("skipped", Some(why.as_str())),
         Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
         Outcome::Expired => ("expired", None),
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::after;
-use crate::call::Failure;
+use crate::call::{Failure, Sent};
 use crate::store::NewState;
 
 /// `[retry]`: when to try again.
@@ -43,10 +43,12 @@ const BREAKER_INITIAL: Duration = Duration::from_secs(5);
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
 /// The first wait for a dead address to be confirmed, as so many of the schedule's first waits (30 s), and the longest.
 const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
+/// The longest wait for a quota to be renewed: a month and a little. What a service names beyond that is an error.
+const QUOTA_MAX: Duration = Duration::from_secs(32 * 24 * 3600);
 /// The longest wait of what a service will not take now.
-const DEFERRED_MAX: Duration = Duration::from_secs(3600);
+const TEMPORARILY_REJECTED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
-const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
+const OPERATOR_ERROR: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The wait for a store that does not say who is configured: others get their turn meanwhile.
 const UNSURE: Duration = Duration::from_secs(5);
 /// The wait for files that another node has already.
@@ -57,7 +59,9 @@ const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Delivered,
+    Delivered(Sent),
+    /// The service answered, and there was nothing to do.
+    Skipped(String),
     Failed(Failure),
     /// The news is too old to be told.
     Expired,
@@ -78,7 +82,7 @@ pub struct Circumstances {
     /// Attempts counted before this one.
     pub attempts: u32,
     /// May a message that may have been taken be sent again?
-    pub repeatable: bool,
+    pub retry_ambiguous: bool,
     /// Failures in a row of the destination (for `Unavailable`, `Throttled`), of the route (for `Misconfigured`) or of
     /// the integration (for `Gone`), before this one.
     pub strikes: u32,
@@ -104,10 +108,10 @@ pub enum Consequence {
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The destination asked for a rest; `wide`, for all who share a bucket with it.
+    /// The destination asked for a rest; `shared`, for all who share a bucket with it.
     HoldDestination {
         until: Timestamp,
-        wide: bool,
+        shared: bool,
     },
     /// The destination wants something of the operator. It is left alone for as long as this daemon runs.
     LeaveAlone(Timestamp),
@@ -133,7 +137,8 @@ pub struct Policy {
 /// What follows from an attempt.
 pub fn rule(outcome: &Outcome, of: Circumstances, policy: &Policy) -> Ruling {
     match outcome {
-        Outcome::Delivered => ended(NewState::Delivered, true, Consequence::Answers),
+        Outcome::Delivered(Sent) => ended(NewState::Delivered, true, Consequence::Answers),
+        Outcome::Skipped(_) => ended(NewState::Skipped, true, Consequence::Answers),
         Outcome::Expired => ended(NewState::Expired, false, Consequence::None),
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Consequence::None),
         Outcome::SwitchedOff(_) => waits(of.now, MISCONFIGURED.1),
@@ -176,25 +181,42 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
             }
         }
         // The row is due: whoever starts the daemon anew, with other settings perhaps, has it tried at once.
-        Failure::ShutOut(_) => Ruling {
+        Failure::OperatorError(_) => Ruling {
             state: NewState::Waiting(of.now),
             counts: false,
-            consequence: Consequence::LeaveAlone(after(of.now, doubling(SHUT_OUT, of.strikes))),
+            consequence: Consequence::LeaveAlone(after(of.now, doubling(OPERATOR_ERROR, of.strikes))),
         },
-        Failure::Throttled { wait, wide, .. } => {
+        Failure::Throttled { wait, shared, .. } => {
             let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
             // The wait is a floor: a little more, so that those who wait for the same end do not start together.
             let until = after(of.now, wait + wait.min(Duration::from_secs(2)).mul_f64(of.jitter * 0.5));
             Ruling {
                 state: NewState::Waiting(until),
                 counts: false,
-                consequence: Consequence::HoldDestination { until, wide: *wide },
+                consequence: Consequence::HoldDestination { until, shared: *shared },
             }
         }
+        Failure::Quota { until, .. } => {
+            let until = (*until).clamp(after(of.now, NAMED_WAIT.0), after(of.now, QUOTA_MAX));
+            Ruling {
+                state: NewState::Waiting(until),
+                counts: false,
+                consequence: Consequence::HoldDestination { until, shared: false },
+            }
+        }
+        // Nothing was learned of the destination.
         Failure::Deferred { wait, .. } => {
+            let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);
+            Ruling {
+                state: NewState::Waiting(after(of.now, delay)),
+                counts: true,
+                consequence: Consequence::None,
+            }
+        }
+        Failure::TemporarilyRejected { wait, .. } => {
             // The destination is well: its others go on. This one comes again until the news is too old: a mailbox that is
             // full stays so for hours, and says so each time.
-            let delay = again(of, policy, *wait).min(DEFERRED_MAX);
+            let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);
             Ruling {
                 state: NewState::Waiting(after(of.now, delay)),
                 counts: true,
@@ -203,7 +225,7 @@ fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling
         }
         Failure::Unavailable { maybe_taken, wait, .. } => {
             let strike = Consequence::Strike { rest: rest(of, policy) };
-            if *maybe_taken && !of.repeatable || of.attempts + 1 >= policy.retry.attempts {
+            if *maybe_taken && !of.retry_ambiguous || of.attempts + 1 >= policy.retry.attempts {
                 return ended(NewState::Failed, true, strike);
             }
             let delay = again(of, policy, *wait);

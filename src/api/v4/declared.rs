@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use super::params::{Invalid, Param, Params};
 use super::refusal::Refusal;
 use crate::adapters::Entry;
-use crate::adapters::shared::{INERT_FLAGS, Part, shared_fields};
+use crate::adapters::common_settings::{Group, INERT_FLAGS, common_fields};
 use crate::catalog::Request;
 use crate::event::Trigger;
 use crate::settings::{FieldError, Kind, Shape, Value};
@@ -53,8 +53,9 @@ pub(in crate::api) fn declared(entry: &Entry) -> Vec<Declared> {
         default: None,
         what: What::Setting,
     });
-    let shared = shared_fields(&entry.about);
-    let (heard, settings): (Vec<_>, Vec<_>) = shared.into_iter().partition(|field| field.part == Part::Flags);
+    let shared = common_fields(&entry.about);
+    let (heard, settings): (Vec<_>, Vec<_>) =
+        shared.into_iter().partition(|field| field.group == Group::Flags);
     let settings = settings.into_iter().map(|field| Declared {
         name: field.name,
         kind: field.kind,

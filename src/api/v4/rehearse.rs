@@ -115,7 +115,7 @@ fn attempt_json(target: &str, rehearsal: Result<Rehearsal, std::time::Duration>)
     match rehearsal {
         Ok(Rehearsal { report, exchanges }) => {
             let mut json = report_json(target, &report);
-            json["success"] = (report.outcome == Outcome::Delivered).into();
+            json["success"] = matches!(report.outcome, Outcome::Delivered(_)).into();
             json["exchanges"] = exchanges
                 .iter()
                 .map(|exchange| {

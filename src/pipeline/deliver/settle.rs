@@ -88,7 +88,7 @@ impl Work {
         let of = Circumstances {
             now,
             attempts: delivery.attempts,
-            repeatable: entry.is_none_or(|entry| entry.about.repeatable),
+            retry_ambiguous: entry.is_none_or(|entry| entry.about.retry_ambiguous),
             strikes,
             // Only a failure is followed by a wait, and random numbers are asked of the system.
             jitter: if matches!(report.outcome, Outcome::Failed(_)) { jitter() } else { 0.0 },
@@ -138,9 +138,9 @@ impl Work {
                 warn!(destination = %key, failures = strikes, %until, "destination keeps failing; it gets a rest");
                 hold(key, *until, strikes)
             }
-            Consequence::HoldDestination { until, wide } => {
+            Consequence::HoldDestination { until, shared } => {
                 self.board.strike(key);
-                if *wide {
+                if *shared {
                     self.hold_shared(delivery, integration, *until, now);
                 }
                 let back = self.board.hold(key, *until, now);
@@ -217,6 +217,7 @@ fn count(adapter: &'static str, job: &Job, report: &Report, ruling: &Ruling, at:
             let took = at.duration_since(job.entered);
             metrics::entry_to_acceptance(adapter, Duration::try_from(took).unwrap_or_default());
         }
+        NewState::Skipped => metrics::delivery(adapter, "skipped"),
         NewState::Failed => metrics::delivery(adapter, "failed"),
         NewState::Expired => metrics::delivery(adapter, "expired"),
         NewState::Cancelled => metrics::delivery(adapter, "cancelled"),
@@ -230,6 +231,9 @@ fn tell(delivery: &Delivery, report: &Report, ruling: &Ruling) {
     match &ruling.state {
         NewState::Delivered => {
             tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
+        }
+        NewState::Skipped => {
+            info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do")
         }
         NewState::Waiting(until) => {
             info!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");
@@ -252,7 +256,8 @@ fn record(report: &Report, at: Timestamp) -> AttemptRecord {
 
 fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Delivered => "delivered",
+        Outcome::Delivered(_) => "delivered",
+        Outcome::Skipped(_) => "skipped",
         Outcome::Failed(failure) => failure.consequence(),
         Outcome::Expired => "expired",
         Outcome::Cancelled(_) => "cancelled",
@@ -264,10 +269,11 @@ fn outcome_word(outcome: &Outcome) -> &'static str {
 
 fn note(report: &Report) -> String {
     match &report.outcome {
-        Outcome::Delivered => String::new(),
+        Outcome::Delivered(_) => String::new(),
         Outcome::Failed(failure) => failure.why().to_owned(),
         Outcome::Expired => "older than this adapter's patience".to_owned(),
-        Outcome::Cancelled(why)
+        Outcome::Skipped(why)
+        | Outcome::Cancelled(why)
         | Outcome::SwitchedOff(why)
         | Outcome::Unsure(why)
         | Outcome::LeftToOthers(why) => why.clone(),

@@ -16,7 +16,7 @@ fn policy() -> Policy {
 
 fn circumstances() -> Circumstances {
     let now = "2026-01-01T00:00:00Z".parse().expect("a timestamp");
-    Circumstances { now, attempts: 0, repeatable: true, strikes: 0, jitter: 0.5 }
+    Circumstances { now, attempts: 0, retry_ambiguous: true, strikes: 0, jitter: 0.5 }
 }
 
 fn unavailable(maybe_taken: bool, wait: Option<u64>) -> Outcome {
@@ -57,7 +57,7 @@ fn jitter_goes_from_a_second_to_the_whole_wait() {
 
 #[test]
 fn what_was_taken_is_delivered_and_clears_the_destination() {
-    let ruling = rule(&Outcome::Delivered, circumstances(), &policy());
+    let ruling = rule(&Outcome::Delivered(Sent), circumstances(), &policy());
     assert_eq!((ruling.state, ruling.consequence), (NewState::Delivered, Consequence::Answers));
 }
 
@@ -70,14 +70,14 @@ fn a_refused_message_is_a_dead_letter_but_its_destination_is_well() {
 #[test]
 fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_attempt() {
     let throttled =
-        Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into(), wide: true };
+        Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into(), shared: true };
     for jitter in [0.0, 0.5, 0.999] {
         let of = Circumstances { jitter, ..circumstances() };
         let ruling = rule(&Outcome::Failed(throttled.clone()), of, &policy());
         assert!(!ruling.counts);
         assert!(waits(&ruling) >= of.now + 30.seconds());
         assert!(waits(&ruling) <= of.now + 32.seconds());
-        assert_eq!(ruling.consequence, Consequence::HoldDestination { until: waits(&ruling), wide: true });
+        assert_eq!(ruling.consequence, Consequence::HoldDestination { until: waits(&ruling), shared: true });
     }
 }
 
@@ -86,7 +86,7 @@ fn a_named_wait_is_kept_between_a_second_and_an_hour() {
     let of = Circumstances { jitter: 0.0, ..circumstances() };
     for (named, kept) in [(0, 1), (7, 7), (86_400, 3600)] {
         let throttled =
-            Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new(), wide: false };
+            Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new(), shared: false };
         let ruling = rule(&Outcome::Failed(throttled), of, &policy());
         assert_eq!(waits(&ruling), of.now + kept.seconds(), "named {named} s");
     }
@@ -94,7 +94,7 @@ fn a_named_wait_is_kept_between_a_second_and_an_hour() {
 
 #[test]
 fn who_shuts_us_out_is_left_alone_for_a_while_and_no_attempt_is_counted() {
-    let refused = Outcome::Failed(Failure::ShutOut("535 5.7.8 authentication failed".into()));
+    let refused = Outcome::Failed(Failure::OperatorError("535 5.7.8 authentication failed".into()));
     for (strikes, minutes) in [(0, 1), (1, 2), (20, 15)] {
         let ruling = rule(&refused, Circumstances { strikes, ..circumstances() }, &policy());
         assert!(!ruling.counts);
@@ -106,7 +106,7 @@ fn who_shuts_us_out_is_left_alone_for_a_while_and_no_attempt_is_counted() {
 #[test]
 fn what_is_deferred_comes_again_and_its_destination_is_well() {
     let deferred = |wait: u64| {
-        Outcome::Failed(Failure::Deferred {
+        Outcome::Failed(Failure::TemporarilyRejected {
             wait: Some(Duration::from_secs(wait)),
             why: "451 4.7.1 greylisted".into(),
         })
@@ -139,7 +139,7 @@ fn the_last_attempt_gives_up() {
 
 #[test]
 fn what_may_have_been_taken_and_must_not_happen_twice_is_given_up() {
-    let of = Circumstances { repeatable: false, ..circumstances() };
+    let of = Circumstances { retry_ambiguous: false, ..circumstances() };
     assert_eq!(rule(&unavailable(true, None), of, &policy()).state, NewState::Failed);
     assert!(matches!(rule(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
 }
