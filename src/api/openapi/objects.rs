@@ -151,7 +151,7 @@ fn explanation() -> Schema {
     let verdict = Schema::object([
         ("integration", Schema::text()),
         ("adapter", slug()),
-        ("verdict", Schema::words(["would_hear", "no", "switched_off", "muted"])),
+        ("verdict", Schema::words(["deliver", "skip", "switched_off", "muted"])),
         ("targets", Schema::list(target)),
         ("why", Schema::text().or_null()),
     ]);

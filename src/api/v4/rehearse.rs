@@ -15,10 +15,10 @@ use crate::api::State;
 use crate::catalog::{Place, Setup};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
-use crate::pipeline::exchange::{answer_json, report_json, request_json};
-use crate::pipeline::explanation::NOTHING_TO_TELL;
+use crate::pipeline::explain::NOTHING_TO_TELL;
 use crate::pipeline::rehearsal::Rehearsal;
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::trace::{answer_json, report_json, request_json};
 use crate::settings::Secrets;
 
 /// Of many targets (a list of recipients), a test goes to these first ones.

@@ -47,8 +47,8 @@ pub fn report_json(target: &str, report: &Report) -> Json {
         Outcome::Expired => ("expired", None),
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
         Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
-        Outcome::Unsure(why) => ("unsure", Some(why.as_str())),
-        Outcome::LeftToOthers(why) => ("left_to_others", Some(why.as_str())),
+        Outcome::StoreUnavailable(why) => ("store_unavailable", Some(why.as_str())),
+        Outcome::UnknownIntegration(why) => ("unknown_integration", Some(why.as_str())),
     };
     json!({
         "target": target,
