@@ -326,9 +326,9 @@ static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
     (v4(198, 51, 100, 0, 24), Kind::Documentation),
     (v4(203, 0, 113, 0, 24), Kind::Documentation),
     (v4(198, 18, 0, 0, 15), Kind::Benchmark),
-    (v4(192, 31, 196, 0, 24), Kind::Reserved),  // AS112
-    (v4(192, 52, 193, 0, 24), Kind::Reserved),  // AMT
-    (v4(192, 175, 48, 0, 24), Kind::Reserved),  // AS112, direct delegation
+    (v4(192, 31, 196, 0, 24), Kind::Reserved), // AS112
+    (v4(192, 52, 193, 0, 24), Kind::Reserved), // AMT
+    (v4(192, 175, 48, 0, 24), Kind::Reserved), // AS112, direct delegation
     (v4(192, 88, 99, 0, 24), Kind::Relay),
     (v4(224, 0, 0, 0, 4), Kind::Multicast),
     (v4(240, 0, 0, 0, 4), Kind::Reserved),
