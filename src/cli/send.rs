@@ -298,7 +298,7 @@ fn shown_mail(mail: &Mail) -> String {
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
 fn shown_http(request: &HttpRequest) -> String {
-    let mut text = format!("{} {}\n", request.method.word(), address(request));
+    let mut text = format!("{} {}\n", request.method.name(), address(request));
     for (name, value) in &request.headers {
         let _ = writeln!(text, "{name}: {}", printable(header(name, value)));
     }

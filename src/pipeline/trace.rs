@@ -73,7 +73,7 @@ fn http_json(request: &HttpRequest) -> Json {
     let body = serde_json::from_slice(&request.body)
         .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&request.body).into_owned()));
     json!({
-        "method": request.method.word(),
+        "method": request.method.name(),
         "url": address(request),
         "headers": headers.collect::<serde_json::Map<_, _>>(),
         "body": body,

@@ -441,7 +441,7 @@ pub enum State {
 impl State {
     pub const ALL: [Self; 5] = [Self::Waiting, Self::Delivered, Self::Failed, Self::Expired, Self::Cancelled];
 
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",

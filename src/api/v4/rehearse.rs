@@ -68,7 +68,7 @@ pub(super) fn subject(state: &State, place: &Place, entry: &'static Entry) -> Re
         let terms = setup.terms.as_ref().map_err(|errors| Refusal::Model(errors.clone()))?;
         let scope = place.scope();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
-        let integration = terms.integration(id, scope, setup.origin.word());
+        let integration = terms.integration(id, scope, setup.origin.name());
         Ok(Subject { entry, integration, secrets: secrets_of(setup) })
     })
 }
