@@ -165,7 +165,7 @@ pub enum Method {
 }
 
 impl Method {
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
@@ -213,7 +213,7 @@ impl HttpRequest {
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/… ({} bytes)", self.method.word(), self.origin(), self.body.len())
+        write!(f, "{} {}/… ({} bytes)", self.method.name(), self.origin(), self.body.len())
     }
 }
 

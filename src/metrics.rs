@@ -62,7 +62,7 @@ pub const SERIES: &[Series] = &[
         help: "Events that came in, by source, kind, and what became of them: dispatched, unmatched (nobody wants it), \
                muted (who wants it wants to hear nothing for a while), \
                unrouted (a kind that no integration takes), quarantined (could not be understood).",
-        labels: &["source", "kind", "fate"],
+        labels: &["source", "kind", "result"],
     },
     Series {
         name: DELIVERIES,
@@ -236,8 +236,8 @@ fn set_up() -> Handle {
 }
 
 /// An event came in.
-pub fn event(source: &'static str, kind: &'static str, fate: &'static str) {
-    counter!(EVENTS, "source" => source, "kind" => kind, "fate" => fate).increment(1);
+pub fn event(source: &'static str, kind: &'static str, result: &'static str) {
+    counter!(EVENTS, "source" => source, "kind" => kind, "result" => result).increment(1);
 }
 
 /// An attempt ended; `took` where something was sent.

@@ -172,7 +172,7 @@ impl Draft {
             None if push.change() == RefChange::Updated && push.commits.is_empty() => {
                 page.notice(&format!(
                     "This push added no commits: the {} went from {} to {}.",
-                    push.ref_type().word(),
+                    push.ref_type().name(),
                     short(&push.before),
                     short(&push.after)
                 ));
@@ -210,7 +210,7 @@ impl Draft {
         };
         Text::new()
             .plain(user.map_or_else(|| "Someone".to_owned(), |user| head::line(user, LONGEST_NAME)))
-            .plain(format!(" {did} {} ", push.ref_type().word()))
+            .plain(format!(" {did} {} ", push.ref_type().name()))
             .link(name, tree.unwrap_or_default())
             .plain(" at ")
             .link(head::line(&project.full_name(), LONGEST_NAME), project.web_url.as_str())
@@ -235,7 +235,7 @@ impl Draft {
     fn show_taken_back(&self, page: &mut Page, compared: &Comparison) {
         page.notice(&format!(
             "This was a force push that only took commits back. They are not in the {} any more:",
-            self.push.ref_type().word()
+            self.push.ref_type().name()
         ));
         let item = |commit: &diffs::Compared| {
             let page = self.page_of("commit", &commit.id).unwrap_or_default();
@@ -282,7 +282,7 @@ fn why_unread(response: &HttpResponse) -> &'static str {
 
 /// GitLab's: `[Git][mike/diaspora][master] 4 commits: Update Catalan translation`.
 fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> String {
-    let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().word());
+    let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().name());
     match push.change() {
         RefChange::Created => return format!("[Git][{path}] Pushed new {kind} {name}"),
         RefChange::Removed => return format!("[Git][{path}] Deleted {kind} {name}"),

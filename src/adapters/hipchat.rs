@@ -67,7 +67,7 @@ pub enum Color {
 impl Color {
     const ALL: [Self; 6] = [Self::Yellow, Self::Red, Self::Green, Self::Purple, Self::Gray, Self::Random];
 
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Yellow => "yellow",
             Self::Red => "red",
@@ -84,7 +84,7 @@ impl FieldType for Color {
 
     fn read(value: &Value) -> Result<Self, String> {
         let word = value.as_text().trim().to_lowercase();
-        let known = Self::ALL.into_iter().find(|color| color.word() == word);
+        let known = Self::ALL.into_iter().find(|color| color.name() == word);
         known.ok_or_else(|| "must be yellow, red, green, purple, gray or random".to_owned())
     }
 }
@@ -211,7 +211,7 @@ fn address(settings: &Settings, parts: &[&str]) -> url::Url {
 
 fn request(settings: &Settings, note: &Notification<'_>) -> HttpRequest {
     let (token, room) = (settings.token.expose().trim(), settings.room.trim());
-    let (message, color) = (html(note), color(settings, note).word());
+    let (message, color) = (html(note), color(settings, note).name());
     match version(settings) {
         Version::V2 => {
             let url = address(settings, &["v2", "room", room, "notification"]);

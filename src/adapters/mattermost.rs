@@ -94,7 +94,7 @@ impl Adapter for Mattermost {
 
 fn post(settings: &Settings, note: &Notification<'_>) -> Value {
     let message = note.message;
-    let text = if message.parts_suffice {
+    let text = if message.self_contained_parts {
         String::new()
     } else {
         Markup::Mattermost.render_within(&message.summary, TEXT)

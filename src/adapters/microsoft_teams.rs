@@ -149,10 +149,10 @@ impl<'a> Story<'a> {
         let [did, at, more] = parts(message);
         let title = message.title.as_ref();
         let url = title.and_then(|title| title.url.clone());
-        if let Some(title) = title.filter(|_| message.parts_suffice) {
+        if let Some(title) = title.filter(|_| message.self_contained_parts) {
             return Self {
                 message,
-                preview: message.summary.words(),
+                preview: message.summary.plain_text(),
                 headline: Text::new().link(&title.text, url.clone().unwrap_or_default()),
                 place: by_whom(message).then(place(message)),
                 buttons: url.map(|url| (button(note).to_owned(), url)).into_iter().collect(),
@@ -165,9 +165,9 @@ impl<'a> Story<'a> {
         let is_push = matches!(note.event.payload, Payload::Push(_));
         let main = main.filter(|_| !is_push || extra.is_empty()).map(|url| (button(note).to_owned(), url));
         let (preview, headline) = if extra.is_empty() {
-            (message.summary.words(), message.headline())
+            (message.summary.plain_text(), message.headline())
         } else {
-            (did.words() + &at.words(), did)
+            (did.plain_text() + &at.plain_text(), did)
         };
         Self {
             message,
@@ -182,8 +182,8 @@ impl<'a> Story<'a> {
 /// The summary, taken apart: what was done, where it happened, and what is said behind that.
 fn parts(message: &Message) -> [Text; 3] {
     let spans = &message.summary.0;
-    let end = message.place_in_summary.end.min(spans.len());
-    let start = message.place_in_summary.start.min(end);
+    let end = message.location_span.end.min(spans.len());
+    let start = message.location_span.start.min(end);
     [&spans[..start], &spans[start..end], &spans[end..]].map(|part| Text(part.to_vec()))
 }
 

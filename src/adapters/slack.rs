@@ -118,7 +118,7 @@ fn is_workflow(url: &url::Url) -> bool {
 
 fn post(settings: &Settings, note: &Notification<'_>) -> Value {
     let message = note.message;
-    let text = if message.parts_suffice {
+    let text = if message.self_contained_parts {
         // Notifications on people's screens show the attachment's fallback instead.
         String::new()
     } else {
@@ -143,7 +143,7 @@ fn post(settings: &Settings, note: &Notification<'_>) -> Value {
 /// What a workflow can name as its variables: strings only, plain, since it may show them anywhere.
 fn variables(note: &Notification<'_>) -> Value {
     let message = note.message;
-    let plain = |text: &Text| Markup::Slack.label(&text.words(), VARIABLE);
+    let plain = |text: &Text| Markup::Slack.label(&text.plain_text(), VARIABLE);
     let label = |words: &str| Markup::Slack.label(words, VARIABLE);
     let details = match &message.body {
         Body::None => String::new(),

@@ -403,7 +403,7 @@ fn is_default(shelf: &Shelf, slug: &str) -> bool {
 /// A setup that stands somewhere else, as it holds here.
 fn inherited(setup: &Setup, scope: &Scope) -> Option<Integration> {
     let terms = setup.terms.as_ref().ok()?;
-    Some(terms.integration(integration_id(scope, setup.slug()), scope.clone(), setup.origin.word()))
+    Some(terms.integration(integration_id(scope, setup.slug()), scope.clone(), setup.origin.name()))
 }
 
 /// The scope that has this key.

@@ -119,7 +119,7 @@ fn page(entry: &Entry) -> String {
 
 fn own_setting(text: &mut String, field: &Field) {
     let required = if field.required { "required" } else { "optional" };
-    let _ = writeln!(text, "  {}  ({}, {required})", field.name, field.kind.word());
+    let _ = writeln!(text, "  {}  ({}, {required})", field.name, field.kind.name());
     let _ = writeln!(text, "{}", wrapped(field.help, INDENT, WIDTH));
     let _ = writeln!(text, "{INDENT}Example: {}", field.example);
     if field.kind.is_secret() {
@@ -129,7 +129,7 @@ fn own_setting(text: &mut String, field: &Field) {
 
 fn shared_setting(text: &mut String, field: &CommonField) {
     let default = field.default.map(|default| format!(", {default} unless set")).unwrap_or_default();
-    let _ = writeln!(text, "  {}  ({}{default})", field.name, field.kind.word());
+    let _ = writeln!(text, "  {}  ({}{default})", field.name, field.kind.name());
     let _ = writeln!(text, "{}", wrapped(&field.help, INDENT, WIDTH));
 }
 
@@ -188,13 +188,13 @@ fn as_json(entry: &Entry) -> Json {
     let about = &entry.about;
     let own = entry.fields.iter().map(|field| {
         json!({
-            "name": field.name, "kind": field.kind.word(), "required": field.required,
+            "name": field.name, "kind": field.kind.name(), "required": field.required,
             "secret": field.kind.is_secret(), "help": field.help, "example": field.example,
         })
     });
     let shared = common_fields(about).into_iter().map(|field| {
         json!({
-            "name": field.name, "kind": field.kind.word(), "help": field.help,
+            "name": field.name, "kind": field.kind.name(), "help": field.help,
             "example": field.example, "default": field.default,
         })
     });

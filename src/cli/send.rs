@@ -27,9 +27,9 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, Telling, attempt};
-use crate::pipeline::exchange::{address, header, report_json, request_json};
-use crate::pipeline::explanation::named;
+use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::trace::{address, header, report_json, request_json};
 use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
@@ -298,7 +298,7 @@ fn shown_mail(mail: &Mail) -> String {
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
 fn shown_http(request: &HttpRequest) -> String {
-    let mut text = format!("{} {}\n", request.method.word(), address(request));
+    let mut text = format!("{} {}\n", request.method.name(), address(request));
     for (name, value) in &request.headers {
         let _ = writeln!(text, "{name}: {}", printable(header(name, value)));
     }
@@ -337,8 +337,8 @@ pub(super) fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Expired => "too old to be told".to_owned(),
         Outcome::Cancelled(why)
         | Outcome::SwitchedOff(why)
-        | Outcome::Unsure(why)
-        | Outcome::LeftToOthers(why) => printable(why),
+        | Outcome::StoreUnavailable(why)
+        | Outcome::UnknownIntegration(why) => printable(why),
     }
 }
 

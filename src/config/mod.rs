@@ -35,7 +35,7 @@ pub struct Config {
     pub log: crate::log::Config,
     pub http: crate::api::Config,
     pub amqp: crate::pipeline::amqp::Config,
-    pub commands: crate::pipeline::commands::Config,
+    pub commands: crate::pipeline::amqp::CommandsConfig,
     pub store: crate::store::Config,
     /// `[secrets]`: the keys that the store's secrets are sealed with.
     pub secrets: crate::store::seal::Config,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::debug;
 
-use super::board::{Job, JobEvent};
 use super::retry::Outcome;
+use super::scheduler::{Job, JobEvent};
 use super::{Clock, Switches, signed};
 use crate::adapters::{self, Entry, Notification, OperatorSettings};
 use crate::call::{Answer, Bucket, Call, Failure, Receiver, Request, Response, Sent};

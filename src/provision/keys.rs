@@ -279,7 +279,7 @@ fn bool_of(entry: &Entry<'_>, notes: &mut Notes<'_>) -> Option<bool> {
 }
 
 fn wrong_type(problem: Problem, kind: Kind, example: &str) -> Problem {
-    problem.remedy(format!("write {}, as in {}", kind.word(), literal(kind, example)))
+    problem.remedy(format!("write {}, as in {}", kind.name(), literal(kind, example)))
 }
 
 /// An example as it stands in TOML.

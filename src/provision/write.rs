@@ -68,7 +68,7 @@ fn write_project(text: &mut String, project: &StoredProject) {
         line(text, "protected_branches", Toml::Array(branches.collect()));
     }
     if let Some(visibility) = corrected.visibility {
-        line(text, "visibility", visibility.word());
+        line(text, "visibility", visibility.name());
     }
     text.push('\n');
 }

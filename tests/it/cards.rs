@@ -206,7 +206,7 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
 fn expected(message: &Message) -> (String, BTreeSet<String>) {
     let mut links = BTreeSet::new();
     let headline = match &message.title {
-        Some(title) if message.parts_suffice => {
+        Some(title) if message.self_contained_parts => {
             links.extend(title.url.clone());
             for field in &message.fields {
                 add_links(&field.value, &mut links);
@@ -215,7 +215,7 @@ fn expected(message: &Message) -> (String, BTreeSet<String>) {
         }
         _ => {
             add_links(&message.summary, &mut links);
-            Text(message.summary.0[..message.place_in_summary.start].to_vec()).words()
+            Text(message.summary.0[..message.location_span.start].to_vec()).plain_text()
         }
     };
     if let Body::Lines(lines) = &message.body {

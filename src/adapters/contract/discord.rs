@@ -9,7 +9,7 @@ use super::{http, settings_of};
 use crate::adapters::{Notification, OperatorSettings};
 use crate::call::{Answer, Failure, Sent};
 use crate::event::Trigger;
-use crate::message::{Body, Field, Message, Person, Place, Text, Title, Tone};
+use crate::message::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone};
 use crate::settings::{Parsed, Value};
 
 const HOOK: &str = "https://discord.com/api/webhooks/1/aaaaaaaaaaaaaaaaaaaaaaaa";
@@ -366,7 +366,7 @@ fn huge(sign: &str) -> Message {
         body: Body::Lines(vec![Text::new().plain(sign.repeat(100)); 10_000]),
         fields: vec![Field { name: words.clone(), value: text(), short: true }; 40],
         author: Some(person),
-        project: Place { full_name: words.clone(), ..Place::default() },
+        project: ProjectInfo { full_name: words.clone(), ..ProjectInfo::default() },
         tone: Tone::Danger,
         ..Message::default()
     }

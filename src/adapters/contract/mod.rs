@@ -320,7 +320,7 @@ fn requests_are_as_they_were() {
 fn shown(call: &Call<Sent>) -> Json {
     match &call.request {
         Request::Http(request) => json!({
-            "request": format!("{} {}", request.method.word(), request.url),
+            "request": format!("{} {}", request.method.name(), request.url),
             "headers": request.headers,
             "timeout": request.timeout.as_secs(),
             "body": body(call),

@@ -85,7 +85,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
 /// The same with every line a paragraph.
 fn spaced(text: &Text) -> Text {
     let span = |span: &Span| match span {
-        Span::Words { text, style } => Span::Words { text: text.replace('\n', "\n\n"), style: *style },
+        Span::Text { text, style } => Span::Text { text: text.replace('\n', "\n\n"), style: *style },
         Span::Quote(text) => Span::Quote(spaced(text)),
         other => other.clone(),
     };

@@ -232,7 +232,7 @@ async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
     assert!(answer.json()["fate"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
     assert_eq!(house.store.ids(), [] as [&str; 0]);
     let counted = house.get("/metrics").await.text;
-    let line = "forgebell_events_total{source=\"http\",kind=\"release\",fate=\"unrouted\"}";
+    let line = "forgebell_events_total{source=\"http\",kind=\"release\",result=\"unrouted\"}";
     assert!(counted.contains(line), "{counted}");
 }
 

@@ -11,7 +11,7 @@ use super::asked::ForInstance;
 use super::object::moment;
 use super::refusal::Missing;
 use crate::event::EventId;
-use crate::pipeline::quarantine::{Again, again, said};
+use crate::pipeline::quarantine::{self, Retried, audit_entry};
 use crate::store::Quarantined;
 
 const MISSING: Refusal = Refusal::NotFound(Missing::Quarantined);
@@ -36,7 +36,7 @@ pub(super) async fn show(ForInstance(admitted): ForInstance<See>) -> Result<Resp
 /// `DELETE /quarantine/:number`
 pub(super) async fn delete(ForInstance(admitted): ForInstance<Change>) -> Result<Response, Refusal> {
     let number = number(&admitted)?;
-    let audit = said("quarantine.drop", number, &admitted.who().0, admitted.now);
+    let audit = audit_entry("quarantine.drop", number, &admitted.who().0, admitted.now);
     let removed = admitted.state.quarantine.remove_quarantined(number, audit).await?;
     if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(MISSING) }
 }
@@ -44,13 +44,15 @@ pub(super) async fn delete(ForInstance(admitted): ForInstance<Change>) -> Result
 /// `POST /quarantine/:number/retry`
 pub(super) async fn retry(ForInstance(admitted): ForInstance<Change>) -> Result<Response, Refusal> {
     let (state, number) = (&admitted.state, number(&admitted)?);
-    match again(&*state.inbox, &*state.quarantine, number, &admitted.who().0, admitted.now).await? {
-        Again::NotThere => return Err(MISSING),
-        Again::NotUnderstood(why) => {
+    match quarantine::retry(&*state.inbox, &*state.quarantine, number, &admitted.who().0, admitted.now)
+        .await?
+    {
+        Retried::NotThere => return Err(MISSING),
+        Retried::NotUnderstood(why) => {
             return Err(Refusal::Unprocessable(format!("still not understood: {why}")));
         }
-        Again::Understood(_) => state.arrived.notify_one(),
-        Again::Repeated(_) => {}
+        Retried::Understood(_) => state.arrived.notify_one(),
+        Retried::Repeated(_) => {}
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

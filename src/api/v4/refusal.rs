@@ -81,7 +81,7 @@ pub(in crate::api) enum Missing {
 }
 
 impl Missing {
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Project => "Project",
             Self::Group => "Group",
@@ -132,7 +132,7 @@ impl Refusal {
                 json!({ "error": "insufficient_scope", "error_description": NOT_ENOUGH, "scope": scope })
             }
             Self::Forbidden => message("403 Forbidden"),
-            Self::NotFound(what) => message(&format!("404 {} Not Found", what.word())),
+            Self::NotFound(what) => message(&format!("404 {} Not Found", what.name())),
             Self::NoSuchRoute => error("404 Not Found"),
             Self::NoSuchMethod => error("405 Not Allowed"),
             Self::Conflict(why) => message(&format!("409 Conflict: {why}")),

@@ -143,7 +143,7 @@ fn show(
     let messages = hearing.into_iter().map(|entry| message(entry, event, settings, operator));
     // What people would read; where nobody would, what the event is.
     let headline = compose(event)
-        .map(|message| Markup::Plain.label(&message.summary.words(), HEADLINE))
+        .map(|message| Markup::Plain.label(&message.summary.plain_text(), HEADLINE))
         .filter(|words| !words.is_empty());
     Ok(Shown {
         title: headline.unwrap_or_else(|| title(event)),

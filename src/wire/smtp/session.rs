@@ -178,7 +178,7 @@ async fn step<T>(
     let lost = |why: &str| Stop::Lost {
         stage,
         dotted: false,
-        why: format!("the mail relay was lost at {}: {why}", stage.word()),
+        why: format!("the mail relay was lost at {}: {why}", stage.name()),
     };
     match timeout(limit, exchange).await {
         Ok(Ok(done)) => Ok(done),

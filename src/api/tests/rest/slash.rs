@@ -69,11 +69,11 @@ async fn a_muted_room_is_muted_until_it_is_not() {
         let told = answer(request.header("content-type", "application/json").body(push())).await.json();
         told["verdicts"][0]["verdict"].clone()
     };
-    assert_eq!(explained().await, "would_hear");
+    assert_eq!(explained().await, "deliver");
     typed(&api, TRIGGER, "sl4sh", "mute 1h").await;
     assert_eq!(explained().await, "muted");
     typed(&api, TRIGGER, "sl4sh", "unmute").await;
-    assert_eq!(explained().await, "would_hear");
+    assert_eq!(explained().await, "deliver");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use super::{Params, Refusal};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::catalog::{Live, Place, Setup, Who};
 use crate::event::Trigger;
-use crate::pipeline::commands::Commands;
+use crate::pipeline::amqp::Commands;
 use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};

@@ -28,14 +28,14 @@ pub fn explanation(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> J
     let verdict_json = |(integration, verdict): &(Arc<Integration>, Verdict)| {
         let (word, targets, why) = match verdict {
             Verdict::Sends(deliveries) if deliveries.is_empty() => {
-                ("no", Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
+                ("skip", Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
             }
             Verdict::Sends(deliveries) => {
                 let target =
                     |new: &NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
-                ("would_hear", deliveries.iter().map(target).collect(), None)
+                ("deliver", deliveries.iter().map(target).collect(), None)
             }
-            Verdict::Not(why) => ("no", Vec::new(), Some(why.to_string())),
+            Verdict::Not(why) => ("skip", Vec::new(), Some(why.to_string())),
             Verdict::Muted { target, mute } => ("muted", Vec::new(), Some(muted(target, mute))),
             Verdict::SwitchedOff { why, .. } => ("switched_off", Vec::new(), Some(why.clone())),
         };
