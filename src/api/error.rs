@@ -100,7 +100,7 @@ pub(super) enum Missing {
 }
 
 impl Missing {
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Project => "Project",
             Self::Group => "Group",
@@ -158,7 +158,7 @@ impl ApiError {
                 json!({ "error": "insufficient_scope", "error_description": INSUFFICIENT, "scope": scope })
             }
             Self::Forbidden => message("403 Forbidden"),
-            Self::NotFound(what) => message(&format!("404 {} Not Found", what.word())),
+            Self::NotFound(what) => message(&format!("404 {} Not Found", what.name())),
             Self::NoSuchRoute => error("404 Not Found"),
             Self::NoSuchMethod(text) => error(text),
             Self::Conflict(why) => message(&format!("409 Conflict: {why}")),

@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::Live;
 use crate::metrics;
 use crate::pipeline::Switches;
-use crate::pipeline::commands::Commands;
+use crate::pipeline::amqp::Commands;
 use crate::pipeline::rehearsal::Stage;
 use crate::settings::Secret;
 use crate::store::registry::Registry;

@@ -79,7 +79,7 @@ pub(super) struct RetryArgs {
 }
 
 fn states() -> PossibleValuesParser {
-    PossibleValuesParser::new(State::ALL.map(State::word))
+    PossibleValuesParser::new(State::ALL.map(State::name))
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
@@ -94,7 +94,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 
 async fn list(store: &dyn Ledger, args: ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let filter = DeliveryFilter {
-        state: args.state.and_then(|word| State::ALL.into_iter().find(|state| state.word() == word)),
+        state: args.state.and_then(|word| State::ALL.into_iter().find(|state| state.name() == word)),
         integration: args.integration.map(IntegrationId::new),
         before: args.before.map(DeliveryId),
         limit: args.limit,
@@ -186,7 +186,7 @@ fn table(lines: &[DeliveryLine], now: Timestamp) -> String {
     for line in lines {
         table.row([
             line.id.to_string(),
-            line.state.word().to_owned(),
+            line.state.name().to_owned(),
             line.trigger.clone().unwrap_or_default(),
             cut(&line.subject, 30),
             line.integration.to_string(),
@@ -210,7 +210,7 @@ fn when(line: &DeliveryLine, now: Timestamp) -> String {
 fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     let line = &detail.line;
     let target = if line.target.is_empty() { "(the address's own)" } else { &line.target };
-    let mut text = format!("delivery {}: {}, {}\n", line.id, line.state.word(), when(line, now));
+    let mut text = format!("delivery {}: {}, {}\n", line.id, line.state.name(), when(line, now));
     let facts = [
         ("event", format!("{} ({})", line.event, line.trigger.as_deref().unwrap_or("?"))),
         ("subject", line.subject.clone()),
@@ -271,7 +271,7 @@ pub(super) fn step_json(id: i64, done: bool, result: &str) -> Json {
 fn line_json(line: &DeliveryLine) -> Json {
     json!({
         "id": line.id.0,
-        "state": line.state.word(),
+        "state": line.state.name(),
         "event": line.event.as_str(),
         "trigger": line.trigger,
         "subject": line.subject,

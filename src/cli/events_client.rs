@@ -7,7 +7,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::table::{cut, printable};
-use crate::call::{HttpRequest, Method, Reach, Request, Response};
+use crate::call::{Egress, HttpRequest, Method, Request, Response};
 use crate::event::EventId;
 use crate::settings::Secret;
 use crate::wire::{self, Transport as _, Wire};
@@ -55,7 +55,7 @@ impl EventsClient {
             body,
             timeout: TIMEOUT,
             // The operator names the address; the guard is for addresses that users set.
-            reach: Reach::Operator,
+            egress: Egress::Operator,
             ..HttpRequest::new(Method::Post, self.url.clone())
         };
         match self.wire.send(&Request::Http(request)).await? {

@@ -21,7 +21,7 @@ use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::explanation::{NOTHING_TO_TELL, explanation, muted, named};
+use crate::pipeline::explain::{NOTHING_TO_TELL, explanation, muted, named};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \

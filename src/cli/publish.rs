@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::pipeline::amqp;
-use crate::pipeline::publish::Publisher;
+use crate::pipeline::amqp::Publisher;
 use crate::settings::Secret;
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@
 //! where a wrong guess would tell people something false (a push without a ref, JSON that is cut off).
 //! Absent here: clocks, IO, and any knowledge of who wants to hear of an event.
 //!
-//! Wire facts: <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
+//! Raw facts: <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
 
 mod alert;
 mod deployment;
@@ -226,7 +226,7 @@ impl Payload {
         match self {
             Self::Push(push) if push.ref_type() == RefType::Tag => "tag_push",
             Self::Push(_) => "push",
-            Self::Issue(issue) => issue.kind.word(),
+            Self::Issue(issue) => issue.kind.name(),
             Self::MergeRequest(_) => "merge_request",
             Self::Note(_) => "note",
             Self::Pipeline(_) => "pipeline",

@@ -57,7 +57,7 @@ fn integration(full: bool) -> Schema {
 
 /// Who may see a project.
 pub(super) fn visibility() -> Schema {
-    Schema::words(Visibility::ALL.map(Visibility::word))
+    Schema::words(Visibility::ALL.map(Visibility::name))
 }
 
 fn project() -> Schema {
@@ -86,7 +86,7 @@ fn group() -> Schema {
 fn delivery_properties() -> Vec<(&'static str, Schema)> {
     vec![
         ("id", Schema::integer()),
-        ("state", Schema::words(State::ALL.map(State::word))),
+        ("state", Schema::words(State::ALL.map(State::name))),
         ("event", Schema::text().saying("The event's id.")),
         ("trigger", Schema::text().or_null()),
         ("subject", Schema::text().saying("What the event is about.")),

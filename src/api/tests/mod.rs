@@ -169,7 +169,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store,
         switches: Switches::default(),
-        stage: Stage { transport, pace: Arc::default(), installation: Arc::default() },
+        stage: Stage { transport, pace: Arc::default(), operator: Arc::default() },
         commands: None,
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),

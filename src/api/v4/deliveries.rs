@@ -81,7 +81,7 @@ fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiE
 fn line_json(line: &DeliveryLine) -> Json {
     json!({
         "id": line.id.0,
-        "state": line.state.word(),
+        "state": line.state.name(),
         "event": line.event.as_str(),
         "trigger": line.trigger,
         "subject": line.subject,

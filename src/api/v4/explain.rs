@@ -13,7 +13,7 @@ use crate::api::State;
 use crate::api::error::Missing;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
-use crate::pipeline::explanation::explanation;
+use crate::pipeline::explain::explanation;
 use crate::store::registry::Owner;
 
 pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {

@@ -134,7 +134,7 @@ fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
         }
     }
     if params.has("visibility") {
-        let word = |text: String| Visibility::ALL.into_iter().find(|visibility| visibility.word() == text);
+        let word = |text: String| Visibility::ALL.into_iter().find(|visibility| visibility.name() == text);
         match params.text("visibility").map(|text| text.map(word)) {
             Ok(None) => said.visibility = Correction::TakenBack,
             Ok(Some(Some(visibility))) => said.visibility = Correction::Is(visibility),
@@ -203,7 +203,7 @@ fn project_json(snapshot: &Snapshot, project: &StoredProject) -> Json {
         "id": project.id,
         "path_with_namespace": project.path,
         "default_branch": default_branch,
-        "visibility": corrected.visibility.or(learned.visibility).map(Visibility::word),
+        "visibility": corrected.visibility.or(learned.visibility).map(Visibility::name),
         "protected_branches": protected_branches,
         "created_at": moment(project.created_at),
         "updated_at": moment(project.updated_at),

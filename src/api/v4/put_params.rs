@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use super::params::{Invalid, Param, Params};
 use crate::adapters::Entry;
-use crate::adapters::shared::{INERT_FLAGS, Part, shared_fields};
+use crate::adapters::common_settings::{Group, INERT_FLAGS, common_fields};
 use crate::api::error::ApiError;
 use crate::catalog::Request;
 use crate::event::Trigger;
@@ -53,8 +53,9 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: None,
         stored_as: StoredAs::Setting,
     });
-    let shared = shared_fields(&entry.about);
-    let (heard, settings): (Vec<_>, Vec<_>) = shared.into_iter().partition(|field| field.part == Part::Flags);
+    let shared = common_fields(&entry.about);
+    let (heard, settings): (Vec<_>, Vec<_>) =
+        shared.into_iter().partition(|field| field.group == Group::Flags);
     let settings = settings.into_iter().map(|field| ParamSpec {
         name: field.name,
         kind: field.kind,

@@ -11,7 +11,7 @@ use super::object::moment;
 use super::response::{self, Page};
 use crate::api::error::Missing;
 use crate::event::EventId;
-use crate::pipeline::quarantine::{Again, again, said};
+use crate::pipeline::quarantine::{self, Retried, audit_entry};
 use crate::store::Quarantined;
 
 const MISSING: ApiError = ApiError::NotFound(Missing::Quarantined);
@@ -36,11 +36,9 @@ pub(super) async fn show(InstanceRequest(authorized): InstanceRequest<Read>) -> 
 }
 
 /// `DELETE /quarantine/:id`
-pub(super) async fn delete(
-    InstanceRequest(authorized): InstanceRequest<Write>,
-) -> Result<Response, ApiError> {
+pub(super) async fn delete(InstanceRequest(authorized): InstanceRequest<Write>) -> Result<Response, ApiError> {
     let number = number(&authorized)?;
-    let audit = said("quarantine.drop", number, &authorized.actor().0, authorized.now);
+    let audit = audit_entry("quarantine.drop", number, &authorized.actor().0, authorized.now);
     let removed = authorized.state.quarantine.remove_quarantined(number, audit).await?;
     if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(MISSING) }
 }
@@ -48,13 +46,15 @@ pub(super) async fn delete(
 /// `POST /quarantine/:id/retry`
 pub(super) async fn retry(InstanceRequest(authorized): InstanceRequest<Write>) -> Result<Response, ApiError> {
     let (state, number) = (&authorized.state, number(&authorized)?);
-    match again(&*state.inbox, &*state.quarantine, number, &authorized.actor().0, authorized.now).await? {
-        Again::NotThere => return Err(MISSING),
-        Again::NotUnderstood(why) => {
+    match quarantine::retry(&*state.inbox, &*state.quarantine, number, &authorized.actor().0, authorized.now)
+        .await?
+    {
+        Retried::NotThere => return Err(MISSING),
+        Retried::NotUnderstood(why) => {
             return Err(ApiError::Unprocessable(format!("still not understood: {why}")));
         }
-        Again::Understood(_) => state.arrived.notify_one(),
-        Again::Repeated(_) => {}
+        Retried::Understood(_) => state.arrived.notify_one(),
+        Retried::Repeated(_) => {}
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -15,10 +15,10 @@ use crate::api::error::Missing;
 use crate::catalog::{Place, Setup};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
-use crate::pipeline::exchange::{answer_json, report_json, request_json};
-use crate::pipeline::explanation::NOTHING_TO_TELL;
+use crate::pipeline::explain::NOTHING_TO_TELL;
 use crate::pipeline::rehearsal::Rehearsal;
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::trace::{answer_json, report_json, request_json};
 use crate::settings::Secrets;
 
 /// Of many targets (a list of recipients), a test goes to these first ones.
@@ -68,7 +68,7 @@ pub(super) fn subject(state: &State, place: &Place, entry: &'static Entry) -> Re
         let terms = setup.terms.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
         let scope = place.scope();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
-        let integration = terms.integration(id, scope, setup.origin.word());
+        let integration = terms.integration(id, scope, setup.origin.name());
         Ok(Subject { entry, integration, secrets: secrets_of(setup) })
     })
 }
@@ -115,7 +115,7 @@ fn attempt_json(target: &str, rehearsal: Result<Rehearsal, std::time::Duration>)
     match rehearsal {
         Ok(Rehearsal { report, exchanges }) => {
             let mut json = report_json(target, &report);
-            json["success"] = (report.outcome == Outcome::Delivered).into();
+            json["success"] = matches!(report.outcome, Outcome::Delivered(_)).into();
             json["exchanges"] = exchanges
                 .iter()
                 .map(|exchange| {

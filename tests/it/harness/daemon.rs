@@ -41,7 +41,7 @@ impl Home {
             "retry.initial=20ms",
             "retry.multiplier=2",
             "retry.max=200ms",
-            "delivery.grace=5s",
+            "delivery.shutdown_timeout=5s",
         ])
     }
 
@@ -198,7 +198,7 @@ impl Home {
 
     /// Waits until this many deliveries are in this state.
     pub async fn until(&self, state: State, count: usize) -> Vec<DeliveryLine> {
-        eventually(&format!("{count} deliveries are {}", state.word()), Duration::from_secs(60), async || {
+        eventually(&format!("{count} deliveries are {}", state.name()), Duration::from_secs(60), async || {
             Some(self.deliveries(Some(state)).await).filter(|lines| lines.len() >= count)
         })
         .await

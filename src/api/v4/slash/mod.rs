@@ -25,7 +25,7 @@ use super::{ApiError, Params};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::catalog::{Live, Place, Setup, Who};
 use crate::event::Trigger;
-use crate::pipeline::commands::Commands;
+use crate::pipeline::amqp::Commands;
 use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
@@ -172,7 +172,7 @@ fn is_proved(catalog: &Live, place: &Place, service: Service, token: &str) -> bo
 async fn status(counter: &Counter<'_>, place: &Place) -> String {
     let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
     let lines = counter.catalog.read(|state| {
-        let tellers = ADAPTERS.iter().filter(|entry| entry.tells());
+        let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
         let standing = tellers.map(|entry| state.standing(place, entry.about.slug));
         let told = standing.filter_map(|standing| Some(line(standing.effective()?, standing.is_inherited())));
         told.collect::<Vec<_>>()
@@ -216,7 +216,7 @@ fn line(setup: &Setup, inherited: bool) -> Line {
 async fn failures(counter: &Counter<'_>, place: &Place) -> crate::store::Result<Vec<Failure>> {
     let since = counter.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     let mut found = Vec::new();
-    for entry in ADAPTERS.iter().filter(|entry| entry.tells()) {
+    for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
             let slug = entry.about.slug;
             let integration = Some(counter.catalog.read(|snapshot| snapshot.id_at(place, slug)));
@@ -334,8 +334,8 @@ mod tests {
     #[test]
     fn both_services_have_a_listener_and_a_teller_in_the_table() {
         for service in [Service::Slack, Service::Mattermost] {
-            assert!(adapters::find(service.hears()).is_some_and(|entry| !entry.tells()));
-            assert!(service.teller().tells());
+            assert!(adapters::find(service.hears()).is_some_and(|entry| !entry.can_deliver()));
+            assert!(service.teller().can_deliver());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whose turn it is: the deliverer's decisions, pure.
 //!
-//! The [`Board`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
+//! The [`Scheduler`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
 //! wait in the store, and until when the destination rests. It answers three questions: which job is next, which
 //! destinations want a claim, and when to look again. It makes no call and knows no clock.
 //!
@@ -28,9 +28,9 @@ pub(super) struct Job {
     /// Attempts that may be under way to its destination at once.
     pub(super) concurrency: usize,
     /// The catalogue is known to be as new as the row: what it says of the row's integration counts.
-    pub(super) certain: bool,
+    pub(super) catalog_is_fresh: bool,
     /// Its place in memory, free again when the job is dropped.
-    pub(super) _place: Option<OwnedSemaphorePermit>,
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// An event as the deliverer got it: decoded by dispatch, or raw from the store.
@@ -42,11 +42,11 @@ pub(super) enum JobEvent {
 
 /// What fits into one place in memory, in bytes of an event's JSON: most events do. Larger ones take several places, so
 /// that a bound on places is one on memory.
-const PLACE: usize = 16 << 10;
+const PERMIT_BYTES: usize = 16 << 10;
 
 /// The places in memory that an event of so many bytes takes.
-pub(super) fn places(bytes: usize) -> usize {
-    bytes.div_ceil(PLACE).max(1)
+pub(super) fn permits(bytes: usize) -> usize {
+    bytes.div_ceil(PERMIT_BYTES).max(1)
 }
 
 impl Job {
@@ -59,20 +59,20 @@ impl Job {
 }
 
 /// The places that these jobs take.
-fn places_of<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
-    jobs.into_iter().map(|job| places(job.bytes())).sum()
+fn permits_of<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
+    jobs.into_iter().map(|job| permits(job.bytes())).sum()
 }
 
-/// How a job left the board's hands.
+/// How a job left the scheduler's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum After {
     /// It is over.
     Settled,
     /// It is a row in the store again, due then.
-    Waits(Timestamp),
+    Waiting(Timestamp),
 }
 
-/// The board's bounds.
+/// The scheduler's bounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     /// Attempts under way at once.
@@ -80,7 +80,7 @@ pub(super) struct Bounds {
     /// Jobs kept in memory for one destination.
     pub(super) per_destination: usize,
     /// Places in memory for all that waits there, as far as claims go.
-    pub(super) in_memory: usize,
+    pub(super) buffer: usize,
     /// What one claim brings for one destination.
     pub(super) portion: Portion,
 }
@@ -89,7 +89,7 @@ pub(super) struct Bounds {
 pub(super) const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct Scheduler {
     bounds: Bounds,
     destinations: HashMap<DestinationKey, Destination>,
     /// What is queued or in flight: a row that the store hands out once more, because its lease lapsed, is not taken twice.
@@ -145,7 +145,7 @@ impl Destination {
         self.held_until.max(self.paced_until).filter(|until| *until > now)
     }
 
-    fn note_stored(&mut self) {
+    fn mark_backlog(&mut self) {
         self.more_in_store = true;
         if let ClaimState::UnderWay { outdated, .. } = &mut self.claim {
             *outdated = true;
@@ -181,7 +181,7 @@ impl Destination {
     }
 }
 
-impl Board {
+impl Scheduler {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -197,34 +197,34 @@ impl Board {
     }
 
     /// Takes a job that dispatch wrote leased; gives it back where it must stand behind rows in the store.
-    pub(super) fn hand(&mut self, job: Job, now: Timestamp) -> Option<Job> {
+    pub(super) fn enqueue(&mut self, job: Job, now: Timestamp) -> Option<Job> {
         let key = Arc::clone(&job.delivery.destination);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         let resting_long = destination.held_until.is_some_and(|until| until > now + SHORT_REST);
         if destination.more_in_store || resting_long || destination.queue.len() >= self.bounds.per_destination
         {
-            destination.note_stored();
+            destination.mark_backlog();
             destination.wants_claim = true;
-            self.consider(&key, now);
+            self.reschedule(&key, now);
             return Some(job);
         }
         self.held.insert(job.delivery.id);
-        self.queued += places(job.bytes());
+        self.queued += permits(job.bytes());
         destination.insert(job);
-        self.consider(&key, now);
+        self.reschedule(&key, now);
         None
     }
 
     /// Rows of this destination wait in the store, and may be claimed from `at` on.
-    pub(super) fn stored(&mut self, key: &DestinationKey, at: Timestamp, now: Timestamp) {
+    pub(super) fn note_backlog(&mut self, key: &DestinationKey, at: Timestamp, now: Timestamp) {
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
-        destination.note_stored();
+        destination.mark_backlog();
         if at <= now {
             destination.wants_claim = true;
         } else {
             self.set_timer(key, at);
         }
-        self.consider(key, now);
+        self.reschedule(key, now);
     }
 
     /// The destination rests until then; a longer rest is not shortened. Answers the jobs that go back to the store.
@@ -234,11 +234,11 @@ impl Board {
         let mut back = Vec::new();
         if until > now + SHORT_REST && !destination.queue.is_empty() {
             back.extend(destination.queue.drain(..));
-            self.queued -= places_of(&back);
-            destination.note_stored();
+            self.queued -= permits_of(&back);
+            destination.mark_backlog();
         }
         destination.wants_claim |= destination.more_in_store;
-        self.consider(key, now);
+        self.reschedule(key, now);
         self.let_go(&back);
         back
     }
@@ -264,12 +264,12 @@ impl Board {
                 destination.strikes = 0;
                 destination.wants_claim = destination.more_in_store;
             }
-            self.consider(&key, now);
+            self.reschedule(&key, now);
         }
     }
 
     /// Counts a failure of the destination.
-    pub(super) fn strike(&mut self, key: &DestinationKey) {
+    pub(super) fn record_failure(&mut self, key: &DestinationKey) {
         self.destinations.entry(Arc::clone(key)).or_default().strikes += 1;
     }
 
@@ -279,7 +279,7 @@ impl Board {
     }
 
     /// The destination answers: `true` where it had failed before.
-    pub(super) fn answers(&mut self, key: &DestinationKey) -> bool {
+    pub(super) fn record_success(&mut self, key: &DestinationKey) -> bool {
         let Some(destination) = self.destinations.get_mut(key) else { return false };
         let recovered = destination.strikes > 0;
         destination.strikes = 0;
@@ -288,7 +288,7 @@ impl Board {
 
     /// The next job to start, if there is one and room for it.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<Job> {
-        self.ring_timers(now);
+        self.fire_timers(now);
         while self.in_flight < self.bounds.concurrency {
             let key = self.ready.pop_front()?;
             let Some(destination) = self.destinations.get_mut(&key) else { continue };
@@ -304,34 +304,34 @@ impl Board {
                 continue;
             };
             destination.lanes_in_flight.push(job.delivery.lane);
-            self.queued -= places(job.bytes());
+            self.queued -= permits(job.bytes());
             self.in_flight += 1;
-            self.consider(&key, now);
+            self.reschedule(&key, now);
             return Some(job);
         }
         None
     }
 
     /// The job was not started: the pace says when.
-    pub(super) fn paced(&mut self, job: Job, until: Timestamp, now: Timestamp) {
+    pub(super) fn defer(&mut self, job: Job, until: Timestamp, now: Timestamp) {
         let key = Arc::clone(&job.delivery.destination);
-        self.take_down(&key, job.delivery.lane);
+        self.free_lane(&key, job.delivery.lane);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         destination.paced_until = Some(until);
-        self.queued += places(job.bytes());
+        self.queued += permits(job.bytes());
         destination.insert(job);
-        self.consider(&key, now);
+        self.reschedule(&key, now);
     }
 
     /// An attempt is over. Answers the jobs that must go back to the store behind it.
-    pub(super) fn left(&mut self, delivery: &Delivery, how: Left, now: Timestamp) -> Vec<Job> {
+    pub(super) fn finish(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
         let (key, lane) = (&delivery.destination, delivery.lane);
         self.held.remove(&delivery.id);
-        self.take_down(key, lane);
+        self.free_lane(key, lane);
         let Some(destination) = self.destinations.get_mut(key) else { return Vec::new() };
         let mut back = Vec::new();
-        if let Left::Waits(until) = how {
-            destination.note_stored();
+        if let After::Waiting(until) = how {
+            destination.mark_backlog();
             if let ClaimState::UnderWay { waiting_lanes, .. } = &mut destination.claim {
                 waiting_lanes.push(lane);
             }
@@ -339,10 +339,10 @@ impl Board {
                 destination.queue.drain(..).partition(|job| job.delivery.lane == lane);
             destination.queue = others;
             back.extend(same_lane);
-            self.queued -= places_of(&back);
+            self.queued -= permits_of(&back);
             self.set_timer(key, until);
         }
-        self.consider(key, now);
+        self.reschedule(key, now);
         self.let_go(&back);
         back
     }
@@ -364,17 +364,17 @@ impl Board {
             destination.queue.retain(|job| {
                 let is_lost = lost.contains(&job.delivery.id) && self.held.remove(&job.delivery.id);
                 if is_lost {
-                    self.queued -= places(job.bytes());
+                    self.queued -= permits(job.bytes());
                 }
                 !is_lost
             });
             if destination.queue.len() < before {
-                destination.note_stored();
+                destination.mark_backlog();
                 touched.push(Arc::clone(key));
             }
         }
         for key in touched {
-            self.consider(&key, now);
+            self.reschedule(&key, now);
         }
     }
 
@@ -385,15 +385,15 @@ impl Board {
     }
 
     /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
-    /// [`Board::claimed`] or [`Board::claim_failed`] says otherwise.
+    /// [`Scheduler::claimed`] or [`Scheduler::claim_failed`] says otherwise.
     pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
         // A place for each row, and what doesn't fit into those: the portion's bytes at the most, but for its last event.
-        let one_claim = self.bounds.portion.rows + self.bounds.portion.bytes / PLACE;
+        let one_claim = self.bounds.portion.rows + self.bounds.portion.bytes / PERMIT_BYTES;
         let expected = self.queued + self.claims_under_way * one_claim;
-        let room = self.bounds.in_memory.saturating_sub(expected) / one_claim;
+        let room = self.bounds.buffer.saturating_sub(expected) / one_claim;
         // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
         // But only up to a point: what the pace holds up must not be piled up without end.
-        let may_exceed = self.claims_under_way == 0 && self.queued < 2 * self.bounds.in_memory;
+        let may_exceed = self.claims_under_way == 0 && self.queued < 2 * self.bounds.buffer;
         let room = if may_exceed { room.max(1) } else { room };
         let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
         self.claims_under_way += taken.len();
@@ -423,13 +423,13 @@ impl Board {
             if !self.held.insert(job.delivery.id) {
                 continue;
             }
-            self.queued += places(job.bytes());
+            self.queued += permits(job.bytes());
             destination.insert(job);
         }
         destination.more_in_store = more || outdated || !back.is_empty();
         // A full claim left more that is due; otherwise what is left is not due yet, and a timer or a look finds it.
         destination.wants_claim |= destination.more_in_store && (full || outdated);
-        self.consider(key, now);
+        self.reschedule(key, now);
         back
     }
 
@@ -442,11 +442,11 @@ impl Board {
     }
 
     /// Whether newly written rows of this destination had better stay in the store.
-    pub(super) fn is_crowded(&self, key: &DestinationKey) -> bool {
+    pub(super) fn has_backlog(&self, key: &DestinationKey) -> bool {
         self.destinations.get(key).is_some_and(|destination| destination.more_in_store)
     }
 
-    /// When to consider the board again, if nothing happens before.
+    /// When to consider the scheduler again, if nothing happens before.
     pub(super) fn wake(&self) -> Option<Timestamp> {
         self.timers.peek().map(|Reverse((at, _))| *at)
     }
@@ -463,7 +463,7 @@ impl Board {
         queues.map(|job| job.delivery.id).collect()
     }
 
-    fn take_down(&mut self, key: &DestinationKey, lane: Lane) {
+    fn free_lane(&mut self, key: &DestinationKey, lane: Lane) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(destination) = self.destinations.get_mut(key) else { return };
         if let Some(at) = destination.lanes_in_flight.iter().position(|busy| *busy == lane) {
@@ -471,14 +471,14 @@ impl Board {
         }
     }
 
-    fn ring_timers(&mut self, now: Timestamp) {
+    fn fire_timers(&mut self, now: Timestamp) {
         while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Some(Reverse((at, key))) = self.timers.pop() else { return };
             let Some(destination) = self.destinations.get_mut(&key) else { continue };
             if destination.timer == Some(at) {
                 destination.timer = None;
                 destination.wants_claim |= destination.more_in_store;
-                self.consider(&key, now);
+                self.reschedule(&key, now);
             }
         }
     }
@@ -493,7 +493,7 @@ impl Board {
     }
 
     /// Looks at one destination after something changed: lists it, claims for it, sets its timer, or forgets it.
-    fn consider(&mut self, key: &DestinationKey, now: Timestamp) {
+    fn reschedule(&mut self, key: &DestinationKey, now: Timestamp) {
         let Some(destination) = self.destinations.get_mut(key) else { return };
         if destination.is_idle(now) {
             self.destinations.remove(key);
@@ -502,7 +502,7 @@ impl Board {
         if let Some(until) = destination.resting_until(now) {
             // Nothing can start and nothing need be claimed: only a rest that the pace asked for is worth filling up in.
             if destination.held_until.is_none_or(|held| held <= now) {
-                Self::consider_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
+                Self::schedule_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
             }
             self.set_timer(key, until);
             return;
@@ -511,10 +511,10 @@ impl Board {
             destination.listed = true;
             self.ready.push_back(Arc::clone(key));
         }
-        Self::consider_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
+        Self::schedule_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
     }
 
-    fn consider_claim(
+    fn schedule_claim(
         claims: &mut VecDeque<DestinationKey>,
         destination: &mut Destination,
         key: &DestinationKey,

@@ -15,14 +15,14 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// The integrations that this node was asked for and does not know.
 #[derive(Debug)]
-pub(super) struct Strangers {
+pub(super) struct UnknownIntegrations {
     /// Zero where there are no other nodes.
     patience: Duration,
     /// Since when each is missed.
     since: HashMap<IntegrationId, Timestamp>,
 }
 
-impl Strangers {
+impl UnknownIntegrations {
     pub(super) fn new(patience: Duration) -> Self {
         Self { patience, since: HashMap::new() }
     }
@@ -42,7 +42,7 @@ impl Strangers {
     }
 
     /// It is known now: should it be missed again, that is another time.
-    pub(super) fn met(&mut self, integration: &IntegrationId) {
+    pub(super) fn seen(&mut self, integration: &IntegrationId) {
         if !self.since.is_empty() {
             self.since.remove(integration);
         }
@@ -63,45 +63,45 @@ mod tests {
 
     #[test]
     fn the_first_row_of_a_stranger_sets_the_clock_for_all() {
-        let mut strangers = Strangers::new(PATIENCE);
+        let mut unknown_integrations = UnknownIntegrations::new(PATIENCE);
         let start = Timestamp::UNIX_EPOCH;
         let end = start + 10.minutes();
-        assert_eq!(strangers.wait(&slack(), start), Some(end));
-        assert_eq!(strangers.wait(&slack(), start + 9.minutes()), Some(end));
-        assert_eq!(strangers.wait(&slack(), end), None);
+        assert_eq!(unknown_integrations.wait(&slack(), start), Some(end));
+        assert_eq!(unknown_integrations.wait(&slack(), start + 9.minutes()), Some(end));
+        assert_eq!(unknown_integrations.wait(&slack(), end), None);
         assert_eq!(
-            strangers.wait(&slack(), end + 5.hours()),
+            unknown_integrations.wait(&slack(), end + 5.hours()),
             None,
             "whoever comes later need not wait again"
         );
         let other = IntegrationId::new("43:slack".to_owned());
-        assert_eq!(strangers.wait(&other, end), Some(end + 10.minutes()));
+        assert_eq!(unknown_integrations.wait(&other, end), Some(end + 10.minutes()));
     }
 
     #[test]
     fn one_that_was_met_is_missed_anew() {
-        let mut strangers = Strangers::new(PATIENCE);
+        let mut unknown_integrations = UnknownIntegrations::new(PATIENCE);
         let start = Timestamp::UNIX_EPOCH;
-        strangers.wait(&slack(), start);
-        strangers.met(&slack());
+        unknown_integrations.wait(&slack(), start);
+        unknown_integrations.seen(&slack());
         let later = start + 1.hour();
-        assert_eq!(strangers.wait(&slack(), later), Some(later + 10.minutes()));
+        assert_eq!(unknown_integrations.wait(&slack(), later), Some(later + 10.minutes()));
     }
 
     #[test]
     fn what_was_missed_yesterday_is_missed_anew_and_takes_no_memory() {
-        let mut strangers = Strangers::new(PATIENCE);
+        let mut unknown_integrations = UnknownIntegrations::new(PATIENCE);
         let start = Timestamp::UNIX_EPOCH;
         for project in 0..100 {
-            strangers.wait(&IntegrationId::new(format!("{project}:slack")), start);
+            unknown_integrations.wait(&IntegrationId::new(format!("{project}:slack")), start);
         }
         let later = start + 24.hours();
-        assert_eq!(strangers.wait(&slack(), later), Some(later + 10.minutes()));
-        assert_eq!(strangers.since.len(), 1);
+        assert_eq!(unknown_integrations.wait(&slack(), later), Some(later + 10.minutes()));
+        assert_eq!(unknown_integrations.since.len(), 1);
     }
 
     #[test]
     fn a_node_by_itself_waits_for_nobody() {
-        assert_eq!(Strangers::new(Duration::ZERO).wait(&slack(), Timestamp::UNIX_EPOCH), None);
+        assert_eq!(UnknownIntegrations::new(Duration::ZERO).wait(&slack(), Timestamp::UNIX_EPOCH), None);
     }
 }

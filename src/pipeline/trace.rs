@@ -42,13 +42,14 @@ pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
 /// How an attempt ended, in the words of `deliveries show --json`.
 pub fn report_json(target: &str, report: &Report) -> Json {
     let (outcome, note) = match &report.outcome {
-        Outcome::Delivered => ("delivered", None),
+        Outcome::Delivered(_) => ("delivered", None),
+        Outcome::Skipped(why) => ("skipped", Some(why.as_str())),
         Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
         Outcome::Expired => ("expired", None),
         Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
         Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
-        Outcome::Unsure(why) => ("unsure", Some(why.as_str())),
-        Outcome::LeftToOthers(why) => ("left_to_others", Some(why.as_str())),
+        Outcome::StoreUnavailable(why) => ("store_unavailable", Some(why.as_str())),
+        Outcome::UnknownIntegration(why) => ("unknown_integration", Some(why.as_str())),
     };
     json!({
         "target": target,
@@ -73,7 +74,7 @@ fn http_json(request: &HttpRequest) -> Json {
     let body = serde_json::from_slice(&request.body)
         .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&request.body).into_owned()));
     json!({
-        "method": request.method.word(),
+        "method": request.method.name(),
         "url": address(request),
         "headers": headers.collect::<serde_json::Map<_, _>>(),
         "body": body,

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{About, ChannelSettings, Offers};
+use super::{About, ChannelSettings, CommonSettings};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Filters, LabelBehavior, LabelFilter};
 use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
@@ -14,19 +14,19 @@ pub const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"]
 
 /// A shared setting, as a help page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedField {
+pub struct CommonField {
     pub name: Cow<'static, str>,
     pub kind: Kind,
     pub help: Cow<'static, str>,
     pub example: Cow<'static, str>,
     /// What holds where nothing is said; `None` where then there is nothing.
     pub default: Option<&'static str>,
-    pub part: Part,
+    pub group: Group,
 }
 
 /// What a shared setting is for; help pages group by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum Group {
     /// Where words go.
     Channels,
     /// Which events pass.
@@ -35,7 +35,7 @@ pub enum Part {
     Flags,
 }
 
-impl Part {
+impl Group {
     /// Whether it says how, rather than of what: everything but the flags.
     pub fn is_setting(self) -> bool {
         self != Self::Flags
@@ -48,9 +48,9 @@ struct Shared {
     kind: Kind,
     help: &'static str,
     example: &'static str,
-    part: Part,
+    group: Group,
     /// Whether an adapter offers it, and with which default.
-    offered: fn(&Offers) -> Option<Offered>,
+    offered: fn(&CommonSettings) -> Option<Offered>,
 }
 
 struct Offered {
@@ -70,7 +70,7 @@ static SHARED: &[Shared] = &[
         help: "Where messages go that no more particular channel setting sends elsewhere; names separated by \
                commas, each of which gets the message. Blank: the address's own channel.",
         example: "#ops, #dev",
-        part: Part::Channels,
+        group: Group::Channels,
         offered: |offers| Offered::when(channel_limit(offers).is_some(), None),
     },
     Shared {
@@ -80,7 +80,7 @@ static SHARED: &[Shared] = &[
                `default_and_protected`. Tags pass, but for pipelines that are mailed: there a tag's name is compared like \
                a branch's.",
         example: "default_and_protected",
-        part: Part::Filters,
+        group: Group::Filters,
         offered: |offers| offers.branches.map(|default| Offered { default: Some(default) }),
     },
     Shared {
@@ -89,7 +89,7 @@ static SHARED: &[Shared] = &[
         help: "Deprecated, and heeded only where `branches_to_be_notified` is not set: true means `default`, false \
                means `all`.",
         example: "true",
-        part: Part::Filters,
+        group: Group::Filters,
         offered: |offers| Offered::when(offers.branches.is_some(), None),
     },
     Shared {
@@ -97,7 +97,7 @@ static SHARED: &[Shared] = &[
         kind: Kind::Bool,
         help: "Hear of failed pipelines only.",
         example: "true",
-        part: Part::Filters,
+        group: Group::Filters,
         offered: |offers| Offered::when(offers.only_broken_pipelines, Some("true")),
     },
     Shared {
@@ -105,7 +105,7 @@ static SHARED: &[Shared] = &[
         kind: Kind::Bool,
         help: "Hear of a pipeline only where its branch is broken or fixed by it.",
         example: "false",
-        part: Part::Filters,
+        group: Group::Filters,
         offered: |offers| Offered::when(offers.only_status_changes, Some("false")),
     },
     Shared {
@@ -114,7 +114,7 @@ static SHARED: &[Shared] = &[
         help: "Hear only of issues, merge requests and comments with these labels; titles separated by commas, \
                each with or without `~`. Blank: labels don't matter.",
         example: "~backend, ~frontend",
-        part: Part::Filters,
+        group: Group::Filters,
         offered: |offers| Offered::when(offers.labels, None),
     },
     Shared {
@@ -122,38 +122,38 @@ static SHARED: &[Shared] = &[
         kind: Kind::Text,
         help: "Whether one of those labels is enough (`match_any`) or all are needed (`match_all`).",
         example: "match_any",
-        part: Part::Filters,
+        group: Group::Filters,
         offered: |offers| Offered::when(offers.labels, Some("match_any")),
     },
 ];
 
 /// Whether some adapter may offer a setting of this name.
-pub fn is_shared(name: &str) -> bool {
+pub fn is_common(name: &str) -> bool {
     SHARED.iter().any(|shared| shared.name == name)
 }
 
 /// The shared settings that an adapter offers, in the order of a help page: channels, filters, flags.
-pub fn shared_fields(about: &About) -> Vec<SharedField> {
+pub fn common_fields(about: &About) -> Vec<CommonField> {
     let declared = SHARED.iter().filter_map(|shared| {
-        let Offered { default } = (shared.offered)(&about.offers)?;
-        let Shared { name, kind, help, example, part, .. } = *shared;
-        Some(SharedField {
+        let Offered { default } = (shared.offered)(&about.common)?;
+        let Shared { name, kind, help, example, group, .. } = *shared;
+        Some(CommonField {
             name: name.into(),
             kind,
             help: help.into(),
             example: example.into(),
             default,
-            part,
+            group,
         })
     });
     let channels = channel_triggers(about).iter().map(channel_field);
     let mut fields: Vec<_> = declared.chain(channels).chain(about.triggers.iter().map(flag_field)).collect();
-    fields.sort_by_key(|field| field.part);
+    fields.sort_by_key(|field| field.group);
     fields
 }
 
 /// How many channels one event may go to; `None` where the adapter has no channels.
-pub fn channel_limit(offers: &Offers) -> Option<usize> {
+pub fn channel_limit(offers: &CommonSettings) -> Option<usize> {
     match offers.channels {
         ChannelSettings::None => None,
         ChannelSettings::Names { at_most } => Some(at_most),
@@ -162,7 +162,7 @@ pub fn channel_limit(offers: &Offers) -> Option<usize> {
 
 /// The triggers that have a channel setting of their own.
 pub fn channel_triggers(about: &About) -> Triggers {
-    if channel_limit(&about.offers).is_some() { about.triggers } else { Triggers::default() }
+    if channel_limit(&about.common).is_some() { about.triggers } else { Triggers::default() }
 }
 
 /// `push_channel` and its like.
@@ -170,34 +170,34 @@ pub fn channel_setting(trigger: Trigger) -> String {
     format!("{trigger}_channel")
 }
 
-fn channel_field(trigger: Trigger) -> SharedField {
+fn channel_field(trigger: Trigger) -> CommonField {
     let otherwise = match trigger {
         Trigger::ConfidentialIssue => "`issue_channel`, and after it `channel`, is",
         Trigger::ConfidentialNote => "`note_channel`, and after it `channel`, is",
         _ => "`channel` is",
     };
-    SharedField {
+    CommonField {
         name: channel_setting(trigger).into(),
         kind: Kind::Text,
         help: format!("Where {} events go. Blank: where {otherwise} sent.", spoken(trigger)).into(),
         example: "#dev".into(),
         default: None,
-        part: Part::Channels,
+        group: Group::Channels,
     }
 }
 
-fn flag_field(trigger: Trigger) -> SharedField {
+fn flag_field(trigger: Trigger) -> CommonField {
     let only = match trigger {
         Trigger::GroupMention | Trigger::GroupConfidentialMention => " Groups' integrations only.",
         _ => "",
     };
-    SharedField {
+    CommonField {
         name: trigger.flag().into(),
         kind: Kind::Bool,
         help: format!("Hear of {} events.{only}", spoken(trigger)).into(),
         example: "true".into(),
         default: Some(if trigger.on_by_default() { "true" } else { "false" }),
-        part: Part::Flags,
+        group: Group::Flags,
     }
 }
 
@@ -207,7 +207,7 @@ fn spoken(trigger: Trigger) -> String {
 
 /// What the shared settings say, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shares {
+pub struct CommonValues {
     pub filters: Filters,
     pub channels: Channels,
 }
@@ -217,19 +217,19 @@ pub struct Shares {
 ///
 /// # Errors
 /// Everything that is wrong with them, in GitLab's words.
-pub fn read_shared(about: &About, given: &Properties) -> Result<Shares, Vec<FieldError>> {
+pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut reader = Reader { given, errors: &mut errors };
     let filters = Filters {
-        branches_to_be_notified: about.offers.branches.map(|default| reader.branches(default)),
-        notify_only_broken_pipelines: about.offers.only_broken_pipelines
+        branches_to_be_notified: about.common.branches.map(|default| reader.branches(default)),
+        notify_only_broken_pipelines: about.common.only_broken_pipelines
             && reader.switch("notify_only_broken_pipelines", true),
-        notify_only_when_pipeline_status_changes: about.offers.only_status_changes
+        notify_only_when_pipeline_status_changes: about.common.only_status_changes
             && reader.switch("notify_only_when_pipeline_status_changes", false),
-        labels: if about.offers.labels { reader.labels() } else { LabelFilter::default() },
+        labels: if about.common.labels { reader.labels() } else { LabelFilter::default() },
     };
     let channels = reader.channels(about);
-    if errors.is_empty() { Ok(Shares { filters, channels }) } else { Err(errors) }
+    if errors.is_empty() { Ok(CommonValues { filters, channels }) } else { Err(errors) }
 }
 
 struct Reader<'a> {
@@ -281,7 +281,7 @@ impl Reader<'_> {
     }
 
     fn channels(&mut self, about: &About) -> Channels {
-        let Some(at_most) = channel_limit(&about.offers) else { return Channels::default() };
+        let Some(at_most) = channel_limit(&about.common) else { return Channels::default() };
         let default = self.channel_list("channel", at_most);
         let per_trigger: BTreeMap<_, _> = channel_triggers(about)
             .iter()

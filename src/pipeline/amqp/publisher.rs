@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 
-use super::amqp::{self, BrokerError, Config};
+use super::connection::{BrokerError, Config, declare, open, within};
 use crate::event::EventId;
 
 /// A connection that publishes, and waits until the broker has what it published.
@@ -42,10 +42,10 @@ impl Publisher {
     /// # Errors
     /// The broker is away, or refuses.
     pub async fn connect(config: &Config) -> Result<Self, PublishError> {
-        let opened = amqp::within(config.connect_timeout, async {
-            let connection = amqp::open(config).await?;
+        let opened = within(config.connect_timeout, async {
+            let connection = open(config).await?;
             let channel = connection.create_channel().await?;
-            amqp::declare(&channel, config).await?;
+            declare(&channel, config).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok((connection, channel))
         });
@@ -65,21 +65,8 @@ impl Publisher {
         at: Timestamp,
         body: &[u8],
     ) -> Result<(), PublishError> {
-        const PERSISTENT: u8 = 2;
-        let properties = BasicProperties::default()
-            .with_message_id(id.as_str().into())
-            .with_type(kind.into())
-            .with_content_type("application/json".into())
-            .with_timestamp(u64::try_from(at.as_second()).unwrap_or_default())
-            .with_delivery_mode(PERSISTENT);
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let exchange = self.config.exchange.as_str();
-        let published =
-            self.channel.basic_publish(exchange.into(), routing_key.into(), options, body, properties);
-        match published.await?.await? {
-            Confirmation::Ack(None) => Ok(()),
-            _ => Err(PublishError::Refused(routing_key.to_owned())),
-        }
+        let message = Message { id: id.as_str(), kind, at, body };
+        publish(&self.channel, &self.config.exchange, routing_key, message).await
     }
 
     /// Takes queue and exchange away again, with what is in them, and parts: for whoever made its own for a while.
@@ -95,5 +82,38 @@ impl Publisher {
     /// Parts in peace.
     pub async fn close(self) {
         let _ = self.connection.close(200, "done".into()).await;
+    }
+}
+
+/// What is published.
+pub(super) struct Message<'a> {
+    pub(super) id: &'a str,
+    /// The message's `type`.
+    pub(super) kind: &'a str,
+    pub(super) at: Timestamp,
+    pub(super) body: &'a [u8],
+}
+
+/// Publishes one persistent message, and waits for the broker's confirmation. A message that no queue gets is refused: it
+/// would be lost without a word.
+pub(super) async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    routing_key: &str,
+    message: Message<'_>,
+) -> Result<(), PublishError> {
+    const PERSISTENT: u8 = 2;
+    let properties = BasicProperties::default()
+        .with_message_id(message.id.into())
+        .with_type(message.kind.into())
+        .with_content_type("application/json".into())
+        .with_timestamp(u64::try_from(message.at.as_second()).unwrap_or_default())
+        .with_delivery_mode(PERSISTENT);
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let published =
+        channel.basic_publish(exchange.into(), routing_key.into(), options, message.body, properties);
+    match published.await?.await? {
+        Confirmation::Ack(None) => Ok(()),
+        _ => Err(PublishError::Refused(routing_key.to_owned())),
     }
 }

@@ -19,21 +19,21 @@ use crate::store::{
 
 /// Something to do to the store.
 #[derive(Debug)]
-pub(super) enum Word {
+pub(super) enum Command {
     Settle(Box<Settled>),
     Release(DeliveryId),
     Claim(DestinationKey),
     /// Prolong the leases of what is in memory.
     Renew(Vec<DeliveryId>),
     /// Find destinations whose rows wait.
-    Look,
-    /// Whoever waits for this wants all to be written that was said before.
-    Mark(oneshot::Sender<()>),
+    PollDue,
+    /// Asks to be told when all is written that was sent before.
+    Flush(oneshot::Sender<()>),
 }
 
 /// What the store answered.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Event {
     Claimed(Vec<Claimed>),
     /// These claims did not come about.
     NotClaimed(Vec<DestinationKey>),
@@ -47,71 +47,71 @@ pub(super) enum Heard {
     },
 }
 
-pub(super) struct Writer {
+pub(super) struct OutboxWriter {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) node: NodeId,
     pub(super) lease: Duration,
     /// What one claim brings for one destination.
     pub(super) portion: Portion,
     pub(super) clock: Clock,
-    pub(super) words: mpsc::UnboundedReceiver<Word>,
-    pub(super) heard: mpsc::UnboundedSender<Heard>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
 /// Destinations found in one look.
-const LOOK_LIMIT: usize = 10_000;
-/// Words taken at once.
+const DUE_LIMIT: usize = 10_000;
+/// Commands taken at once.
 const AT_ONCE: usize = 1024;
 /// Destinations claimed for in one call: what it brings is read into memory whole.
 const CLAIMS_AT_ONCE: usize = 32;
 const STORE_AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// Words of one batch, sorted.
+/// Commands of one batch, sorted.
 #[derive(Default)]
 struct Batch {
     settle: Vec<Settled>,
     release: Vec<DeliveryId>,
     claim: Vec<DestinationKey>,
     renew: Option<Vec<DeliveryId>>,
-    look: bool,
-    marks: Vec<oneshot::Sender<()>>,
+    poll_due: bool,
+    flushes: Vec<oneshot::Sender<()>>,
 }
 
 impl Batch {
-    fn sorted(words: Vec<Word>) -> Self {
+    fn sorted(commands: Vec<Command>) -> Self {
         let mut batch = Self::default();
-        for word in words {
-            match word {
-                Word::Settle(settled) => batch.settle.push(*settled),
-                Word::Release(row) => batch.release.push(row),
-                Word::Claim(key) => batch.claim.push(key),
-                Word::Renew(rows) => batch.renew = Some(rows),
-                Word::Look => batch.look = true,
-                Word::Mark(mark) => batch.marks.push(mark),
+        for command in commands {
+            match command {
+                Command::Settle(settled) => batch.settle.push(*settled),
+                Command::Release(row) => batch.release.push(row),
+                Command::Claim(key) => batch.claim.push(key),
+                Command::Renew(rows) => batch.renew = Some(rows),
+                Command::PollDue => batch.poll_due = true,
+                Command::Flush(flushed) => batch.flushes.push(flushed),
             }
         }
         batch
     }
 }
 
-impl Writer {
+impl OutboxWriter {
     /// Says everything that comes, until nobody can say anything more; then all was written.
     pub(super) async fn run(mut self) {
-        let mut words = Vec::with_capacity(AT_ONCE);
-        while self.words.recv_many(&mut words, AT_ONCE).await > 0 {
-            self.say(Batch::sorted(std::mem::take(&mut words))).await;
+        let mut commands = Vec::with_capacity(AT_ONCE);
+        while self.commands.recv_many(&mut commands, AT_ONCE).await > 0 {
+            self.write(Batch::sorted(std::mem::take(&mut commands))).await;
         }
     }
 
-    async fn say(&self, batch: Batch) {
+    async fn write(&self, batch: Batch) {
         if !batch.settle.is_empty() {
             self.settle(&batch.settle).await;
         }
         if !batch.release.is_empty() {
             insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
         }
-        for mark in batch.marks {
-            let _ = mark.send(()); // whoever asked may have lost patience
+        for flushed in batch.flushes {
+            let _ = flushed.send(()); // whoever asked may have lost patience
         }
         if let Some(rows) = batch.renew {
             self.renew(rows).await;
@@ -121,8 +121,8 @@ impl Writer {
                 self.claim(destinations.to_vec()).await;
             }
         }
-        if batch.look {
-            self.look().await;
+        if batch.poll_due {
+            self.poll_due().await;
         }
     }
 
@@ -138,7 +138,7 @@ impl Writer {
                 }
             }
         }
-        let _ = self.heard.send(Heard::Written(settlements.len()));
+        let _ = self.events.send(Event::Written(settlements.len()));
     }
 
     async fn claim(&self, destinations: Vec<DestinationKey>) {
@@ -148,15 +148,15 @@ impl Writer {
             lease: self.new_lease(),
             now: self.clock.now(),
         };
-        let heard = match self.outbox.claim(claim).await {
-            Ok(claimed) => Heard::Claimed(claimed),
+        let event = match self.outbox.claim(claim).await {
+            Ok(claimed) => Event::Claimed(claimed),
             Err(error) => {
                 warn!(%error, "cannot claim deliveries; trying again at the next look");
-                Heard::NotClaimed(destinations)
+                Event::NotClaimed(destinations)
             }
         };
         // The deliverer is gone only when the whole is stopping; its leases are given back then.
-        let _ = self.heard.send(heard);
+        let _ = self.events.send(event);
     }
 
     /// Not insisted on: the next renewal comes before the leases lapse.
@@ -166,15 +166,15 @@ impl Writer {
             Ok(own) => {
                 let own: HashSet<DeliveryId> = own.into_iter().collect();
                 rows.retain(|row| !own.contains(row));
-                let _ = self.heard.send(Heard::Renewed { asked, lost: rows });
+                let _ = self.events.send(Event::Renewed { asked, lost: rows });
             }
             Err(error) => warn!(%error, "cannot renew leases"),
         }
     }
 
-    async fn look(&self) {
-        match self.outbox.waiting(self.clock.now(), LOOK_LIMIT).await {
-            Ok(waiting) => drop(self.heard.send(Heard::Waiting(waiting))),
+    async fn poll_due(&self) {
+        match self.outbox.waiting(self.clock.now(), DUE_LIMIT).await {
+            Ok(waiting) => drop(self.events.send(Event::Waiting(waiting))),
             Err(error) => warn!(%error, "cannot look for waiting deliveries"),
         }
     }

@@ -18,18 +18,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const BATCH_BYTES: usize = 16 << 20;
 
 /// Takes events out of the inbox, oldest first.
-pub struct Embedded {
+pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
     /// Notified by the HTTP server when it has put an event in.
     arrived: Arc<Notify>,
-    /// What was brought already and may still lie there until its batch is committed.
-    brought: i64,
+    /// What was last_read already and may still lie there until its batch is committed.
+    last_read: i64,
     acknowledged: i64,
 }
 
-impl Embedded {
+impl InboxSource {
     pub fn new(inbox: Arc<dyn Inbox>, arrived: Arc<Notify>) -> Self {
-        Self { inbox, arrived, brought: 0, acknowledged: 0 }
+        Self { inbox, arrived, last_read: 0, acknowledged: 0 }
     }
 
     async fn look(&mut self, at_most: usize) -> Vec<Inbound> {
@@ -51,14 +51,14 @@ impl Embedded {
         });
         let inbound: Vec<_> = inbound.collect();
         if let Some(Origin::Inbox(last)) = inbound.last().map(|inbound| &inbound.origin) {
-            self.brought = *last;
+            self.last_read = *last;
         }
         inbound
     }
 }
 
 #[async_trait]
-impl Source for Embedded {
+impl Source for InboxSource {
     fn name(&self) -> &'static str {
         "http"
     }
@@ -77,8 +77,8 @@ impl Source for Embedded {
     }
 
     async fn acknowledge(&mut self, _last: Receipt) {
-        // Numbers grow: what was brought and dispatched need not be looked at again.
-        self.acknowledged = self.brought;
+        // Numbers grow: what was last_read and dispatched need not be looked at again.
+        self.acknowledged = self.last_read;
     }
 
     async fn close(&mut self) {}
