@@ -36,7 +36,9 @@ pub(super) async fn show(InstanceRequest(authorized): InstanceRequest<Read>) -> 
 }
 
 /// `DELETE /quarantine/:id`
-pub(super) async fn delete(InstanceRequest(authorized): InstanceRequest<Write>) -> Result<Response, ApiError> {
+pub(super) async fn delete(
+    InstanceRequest(authorized): InstanceRequest<Write>,
+) -> Result<Response, ApiError> {
     let number = number(&authorized)?;
     let audit = audit_entry("quarantine.drop", number, &authorized.actor().0, authorized.now);
     let removed = authorized.state.quarantine.remove_quarantined(number, audit).await?;
