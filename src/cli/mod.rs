@@ -168,8 +168,8 @@ pub(crate) fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// Prints a value for scripts.
-fn say_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    say(&format!("{value:#}"))
+fn say_json(value: &(impl serde::Serialize + ?Sized)) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(value)?)
 }
 
 /// Prints to standard error, in the program's name. Several lines are several complaints.

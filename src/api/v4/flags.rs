@@ -33,7 +33,7 @@ pub(in crate::api) const SHOWN_LAST: [&str; 4] = [
 ];
 
 /// Whether a flag is on: as it was set, or as it is on a new integration.
-pub(super) fn is_on(set: &BTreeMap<String, bool>, flag: &str) -> bool {
+pub(in crate::api) fn is_on(set: &BTreeMap<String, bool>, flag: &str) -> bool {
     let by_default = || Trigger::from_flag(flag).is_none_or(Trigger::on_by_default);
     set.get(flag).copied().unwrap_or_else(by_default)
 }

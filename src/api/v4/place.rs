@@ -12,7 +12,7 @@ use crate::store::registry::Owner;
 
 /// Where integrations can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
+pub(in crate::api) enum Level {
     Project,
     Group,
     Instance,

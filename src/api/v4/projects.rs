@@ -1,56 +1,110 @@
-//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and who knows better.
+//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and corrections to it.
 //!
-//! A path decides which groups' defaults a project follows, and what a group's token reaches. So paths are for tokens of
-//! the instance to tell; the rest, for whoever maintains the project.
+//! A path decides which groups' defaults a project follows and which tokens reach it. So only tokens of the instance may
+//! set paths; whoever maintains the project may set the rest.
 
-use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value as Json, json};
+use axum::Json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-use super::ApiError;
 use super::address::Named;
 use super::authorized::{Authorized, Read, Upsert};
 use super::extract::PlaceRequest;
-use super::object::moment;
+use super::page::{Page, PageRequest};
 use super::params::{Invalid, Params};
 use super::place::{Level, Unknown, find, reaches};
-use super::response::{self, Page};
-use crate::api::error::Missing;
+use super::{PROJECTS, Route};
+use crate::api::error::responses::{Changes, NotFound, ReadsBody};
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::{Group, Project, visibilities};
 use crate::catalog::{Place, ProjectName, Snapshot};
-use crate::store::registry::{Correction, Owner, ProjectCorrection, StoredGroup, StoredProject, Visibility};
+use crate::store::registry::{Correction, Owner, ProjectCorrection, StoredProject, Visibility};
 
-/// What paths are called, here as in the objects.
+/// The names of paths in parameters and objects.
 const PATH: &str = "path_with_namespace";
 const GROUP_PATH: &str = "full_path";
 
-/// `GET /projects`: those that the token reaches.
-pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {
-    let page = Page::read(&authorized.params().await?)?;
+pub(super) fn routes() -> Vec<Route> {
+    vec![routes!(list), routes!(show, put), routes!(show_group, put_group)]
+}
+
+/// List projects
+///
+/// A project is known from its first event on, or once something was set for it.
+#[utoipa::path(
+    get, path = "/projects", operation_id = "listProjects", tag = PROJECTS, params(PageRequest),
+    responses(
+        (
+            status = 200, description = "The projects that the token reaches.", body = [Project],
+            headers(("Link" = String, description = "The next page, if there is one."))
+        ),
+        Authorized<Read>
+    )
+)]
+pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Page<Project>, ApiError> {
+    let page = PageRequest::read(&authorized.params().await?)?;
     let reach = authorized.reach();
-    let (items, numbers): (Vec<Json>, Vec<i64>) = authorized.state.catalog.read(|snapshot| {
+    let items: Vec<(i64, Project)> = authorized.state.catalog.read(|snapshot| {
         let all = snapshot.directory().projects().into_iter().rev();
         let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
             let place = Place::Project(name_of(project));
             reaches(snapshot.directory(), reach, &place)
         });
-        reached.take(page.limit).map(|project| (project_json(snapshot, project), project.id)).unzip()
+        reached.take(page.limit).map(|project| (project.id, object(snapshot, project))).collect()
     });
-    Ok(page.answer(&authorized.head.uri, &items, numbers.into_iter()))
+    Ok(page.of(&authorized.head.uri, items.into_iter()))
 }
 
-/// `GET /projects/:id`
+/// Show a project
+#[utoipa::path(
+    get, path = "/projects/{id}", operation_id = "getProject", tag = PROJECTS,
+    responses((status = 200, description = "The project.", body = Project), PlaceRequest<Read>)
+)]
 pub(super) async fn show(
     PlaceRequest { authorized, place }: PlaceRequest<Read>,
-) -> Result<Response, ApiError> {
-    let json = authorized.state.catalog.read(|snapshot| known_project(snapshot, &place));
-    Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
+) -> Result<Json<Project>, ApiError> {
+    present(&authorized, &place)
 }
 
-/// `PUT /projects/:id`
+/// What a `PUT` of a project takes.
+#[derive(ToSchema)]
+#[schema(as = ProjectParameters)]
+#[expect(dead_code, reason = "it describes what correction() reads")]
+struct ProjectParameters {
+    /// Its full path. For tokens of the instance.
+    path_with_namespace: Option<String>,
+    default_branch: Option<String>,
+    #[schema(schema_with = visibilities)]
+    visibility: Option<String>,
+    /// Names and wildcards (`*-stable`), as a list or as a text with commas.
+    protected_branches: Option<Branches>,
+}
+
+/// A list of branches, or a text with commas.
+#[derive(ToSchema)]
+#[schema(as = Branches)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what correction() reads")]
+enum Branches {
+    List(Vec<String>),
+    Text(String),
+}
+
+/// Correct what is known of a project
+///
+/// What is set here takes precedence over what events say. Null removes the correction; a parameter that is not sent
+/// stays as it is.
+#[utoipa::path(
+    put, path = "/projects/{id}", operation_id = "putProject", tag = PROJECTS, request_body = ProjectParameters,
+    responses(
+        (status = 200, description = "The project as it is now.", body = Project),
+        PlaceRequest<Upsert>, ReadsBody, Changes
+    )
+)]
 pub(super) async fn put(
     PlaceRequest { mut authorized, place }: PlaceRequest<Upsert>,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Project>, ApiError> {
     let params = authorized.params().await?;
     if params.has(PATH) {
         authorized.require_instance()?;
@@ -58,26 +112,51 @@ pub(super) async fn put(
     let Place::Project(ProjectName { id: Some(id), .. }) = place else {
         return Err(ApiError::Unprocessable("the project's number is not known yet".to_owned()));
     };
-    let catalog = &authorized.state.catalog;
-    catalog.correct(correction(&params, id)?, &authorized.actor(), authorized.now).await?;
-    let json = catalog.read(|snapshot| known_project(snapshot, &place));
-    Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
+    let correction = correction(&params, id)?;
+    authorized.state.catalog.correct(correction, &authorized.actor(), authorized.now).await?;
+    present(&authorized, &place)
 }
 
-/// `GET /groups/:id`
-pub(super) async fn show_group(PlaceRequest { authorized, place }: PlaceRequest<Read>) -> Response {
-    let json = authorized.state.catalog.read(|snapshot| {
+/// Show a group
+#[utoipa::path(
+    get, path = "/groups/{id}", operation_id = "getGroup", tag = PROJECTS,
+    responses((status = 200, description = "The group.", body = Group), PlaceRequest<Read>)
+)]
+pub(super) async fn show_group(PlaceRequest { authorized, place }: PlaceRequest<Read>) -> Json<Group> {
+    Json(authorized.state.catalog.read(|snapshot| {
         let row = place.path().and_then(|path| snapshot.directory().group_by_path(path));
-        // A file may name a group of which nothing else is known.
-        let bare = || json!({ "id": null, "full_path": place.path(), "created_at": null });
-        row.map_or_else(bare, group_json)
-    });
-    response::json(StatusCode::OK, &json)
+        // A provisioning file may name a group of which nothing else is known.
+        let bare = || Group { id: None, full_path: place.path().map(str::to_owned), created_at: None };
+        row.map_or_else(bare, Group::from)
+    }))
 }
 
-/// `PUT /groups/:id`. Its place is looked for here: a group may be told by a number that nobody has told before, which is
-/// no place yet.
-pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Response, ApiError> {
+/// What a `PUT` of a group takes.
+#[derive(ToSchema)]
+#[schema(as = GroupParameters)]
+#[expect(dead_code, reason = "it describes what group_names() reads")]
+struct GroupParameters {
+    /// The forge's number.
+    #[schema(nullable = false)]
+    number: Option<i64>,
+    /// Its full path, where it was renamed.
+    #[schema(nullable = false)]
+    full_path: Option<String>,
+}
+
+/// Set a group's number or path
+///
+/// Events name groups by path alone. Once its number is set, a group can be found by it, and keeps its integrations when it
+/// is renamed.
+#[utoipa::path(
+    put, path = "/groups/{id}", operation_id = "putGroup", tag = PROJECTS, request_body = GroupParameters,
+    responses(
+        (status = 200, description = "The group as it is now.", body = Group),
+        Authorized<Upsert>, NotFound, ReadsBody, Changes
+    )
+)]
+pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Json<Group>, ApiError> {
+    // The path may name a group by a number that is new: there is no such place yet, so it is looked for here.
     let (id, reach) = (authorized.path.id(), authorized.reach());
     let named = Named::group(id).ok_or(ApiError::NotFound(Missing::Group))?;
     let (known, place) = authorized.state.catalog.read(|snapshot| {
@@ -94,7 +173,7 @@ pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Resp
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
     let (number, path) = match (named, path) {
-        // A number that nobody has told before is told with its path.
+        // A new number has to come with its path.
         (Named::Number(id), Some(path)) => (Some(id), path),
         (Named::Number(id), None) => {
             let known = known.and_then(|group| group.path);
@@ -109,40 +188,42 @@ pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Resp
     };
     let catalog = &authorized.state.catalog;
     let group = catalog.put_group(number, &path, &authorized.actor(), authorized.now).await?;
-    Ok(response::json(StatusCode::OK, &group_json(&group)))
+    Ok(Json((&group).into()))
 }
 
-/// What is said of a project: null takes back what was said before, and what is not sent stays.
+/// The corrections in a request: null removes one, and what is not sent stays.
 fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
     let mut complaints = Vec::new();
-    let mut said = ProjectCorrection::of(id);
+    let mut correction = ProjectCorrection::of(id);
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
     match path_parameter(params, PATH, Named::project) {
-        Ok(path) => said.path = path,
+        Ok(path) => correction.path = path,
         Err(Invalid) => invalid(PATH),
     }
     if params.has("default_branch") {
         match params.text("default_branch") {
-            Ok(branch) => said.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty())),
+            Ok(branch) => {
+                correction.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty()))
+            }
             Err(Invalid) => invalid("default_branch"),
         }
     }
     if params.has("protected_branches") {
         match params.list("protected_branches") {
-            Ok(branches) => said.protected_branches = is_or_not(branches),
+            Ok(branches) => correction.protected_branches = is_or_not(branches),
             Err(Invalid) => invalid("protected_branches"),
         }
     }
     if params.has("visibility") {
         let word = |text: String| Visibility::ALL.into_iter().find(|visibility| visibility.name() == text);
         match params.text("visibility").map(|text| text.map(word)) {
-            Ok(None) => said.visibility = Correction::TakenBack,
-            Ok(Some(Some(visibility))) => said.visibility = Correction::Is(visibility),
+            Ok(None) => correction.visibility = Correction::TakenBack,
+            Ok(Some(Some(visibility))) => correction.visibility = Correction::Is(visibility),
             Ok(Some(None)) => complaints.push("visibility does not have a valid value".to_owned()),
             Err(Invalid) => invalid("visibility"),
         }
     }
-    if complaints.is_empty() { Ok(said) } else { Err(ApiError::InvalidParams(complaints)) }
+    if complaints.is_empty() { Ok(correction) } else { Err(ApiError::InvalidParams(complaints)) }
 }
 
 fn is_or_not<T>(sent: Option<T>) -> Correction<T> {
@@ -165,7 +246,7 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiErro
     }
 }
 
-/// A path that is one, and no number; blank says nothing.
+/// A path that is not a number; blank counts as not sent.
 fn path_parameter(
     params: &Params,
     name: &str,
@@ -184,34 +265,25 @@ fn name_of(project: &StoredProject) -> ProjectName {
     ProjectName { id: Some(project.id), path: project.path.clone() }
 }
 
-/// A project of which there is a row; one that only a file or a token names is not known enough to be shown.
-fn known_project(snapshot: &Snapshot, place: &Place) -> Option<Json> {
-    let Place::Project(ProjectName { id: Some(id), .. }) = place else { return None };
-    snapshot.directory().project(*id).map(|project| project_json(snapshot, project))
+/// The project with its row. One that only a file or a token names has none, and is not known enough to be shown.
+fn present<I>(authorized: &Authorized<I>, place: &Place) -> Result<Json<Project>, ApiError> {
+    let found = authorized.state.catalog.read(|snapshot| {
+        let Place::Project(ProjectName { id: Some(id), .. }) = place else { return None };
+        snapshot.directory().project(*id).map(|project| object(snapshot, project))
+    });
+    found.map(Json).ok_or(ApiError::NotFound(Missing::Project))
 }
 
-/// What holds: what files say, else what people corrected, else what events told.
-fn project_json(snapshot: &Snapshot, project: &StoredProject) -> Json {
-    let told = snapshot.directory().told(&name_of(project)).cloned().unwrap_or_default();
+/// What holds: what files say, else what was corrected, else what events say.
+fn object(snapshot: &Snapshot, project: &StoredProject) -> Project {
+    let facts = snapshot.directory().told(&name_of(project)).cloned().unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
-    let default_branch = told
+    let default_branch = facts
         .default_branch
         .or_else(|| corrected.default_branch.clone())
         .or_else(|| learned.default_branch.clone());
-    let protected_branches = told.protected_branches.or_else(|| corrected.protected_branches.clone());
-    json!({
-        "id": project.id,
-        "path_with_namespace": project.path,
-        "default_branch": default_branch,
-        "visibility": corrected.visibility.or(learned.visibility).map(Visibility::name),
-        "protected_branches": protected_branches,
-        "created_at": moment(project.created_at),
-        "updated_at": moment(project.updated_at),
-    })
-}
-
-fn group_json(group: &StoredGroup) -> Json {
-    json!({ "id": group.id, "full_path": group.path, "created_at": moment(group.created_at) })
+    let protected_branches = facts.protected_branches.or_else(|| corrected.protected_branches.clone());
+    Project::new(project, default_branch, protected_branches)
 }
 
 #[cfg(test)]
@@ -223,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sent_stays_and_what_is_blank_is_taken_back() {
+    fn what_is_not_sent_stays_and_what_is_blank_is_removed() {
         let said = corrected("default_branch=trunk").unwrap();
         let default_branch = Correction::Is("trunk".to_owned());
         assert_eq!(said, ProjectCorrection { default_branch, ..ProjectCorrection::of(42) });
@@ -234,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn everything_wrong_is_reported_at_once() {
         let wrong = "path_with_namespace=acme&default_branch[x]=1&protected_branches[x]=1&visibility=secret";
         let complaints = [
             "path_with_namespace is invalid",
@@ -253,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_told_by_number_and_path() {
+    fn a_group_has_a_number_and_a_path() {
         let names = |query: &str| group_names(&Params::of_query(query).unwrap());
         assert_eq!(names("number=7&full_path=acme"), Ok((Some(7), Some("acme".to_owned()))));
         assert_eq!(names(""), Ok((None, None)));
