@@ -174,7 +174,7 @@ pub async fn run(
     take_leave(&*store, &leaving, clock.now()).await;
     stop_rest.cancel();
     if let Ok(Err(error)) = doors.await {
-        warn!(%error, "the doors did not close in order");
+        warn!(%error, "the HTTP server did not stop cleanly");
     }
     tasks.close();
     tasks.wait().await;
@@ -187,7 +187,7 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(Stage {
         transport: Arc::new(wire),
-        pace: Arc::new(Pace::new(config.pace)),
+        pace: Arc::new(Pace::new(config.rate_limits)),
         installation: Arc::new(config.installation.clone()),
     })
 }
@@ -204,7 +204,7 @@ fn attempts(
         transport: Arc::clone(&stage.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.patience.clone()),
+        patience: Arc::new(config.max_age.clone()),
         installation: Arc::clone(&stage.installation),
     }
 }
@@ -238,7 +238,7 @@ async fn until_broken(
 fn delivery(config: &Config) -> crate::pipeline::Config {
     let mut delivery = config.delivery.clone();
     if config.store.url.is_none() {
-        delivery.left_to_others = Duration::ZERO;
+        delivery.unknown_integration_grace = Duration::ZERO;
     }
     delivery
 }

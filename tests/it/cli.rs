@@ -39,7 +39,7 @@ impl Desk {
         let configuration = format!(
             "store.path = \"{}\"\nprovision.files = [\"{}\"]\nhttp.listen = \"127.0.0.1:{}\"\n\
              http.webhook_token = \"open sesame\"\nwire.allow_networks = [\"127.0.0.0/8\"]\n\
-             retry.initial = \"50ms\"\ndelivery.grace = \"20s\"\n{more}",
+             retry.initial = \"50ms\"\ndelivery.shutdown_timeout = \"20s\"\n{more}",
             path("forgebell.db"),
             path("integrations.toml"),
             desk.port,

@@ -44,7 +44,7 @@ pub(super) type Crowded = Arc<Mutex<HashSet<DestinationKey>>>;
 impl Intake {
     pub(super) fn open(parts: &Parts, crowded: Crowded) -> (Self, mpsc::UnboundedReceiver<Handed>) {
         let (handed, receiver) = mpsc::unbounded_channel();
-        let places = Arc::new(Semaphore::new(parts.config.in_memory));
+        let places = Arc::new(Semaphore::new(parts.config.buffer));
         let (node, lease) = (parts.node.clone(), parts.config.lease);
         (Self { handed, places, crowded, node, lease }, receiver)
     }

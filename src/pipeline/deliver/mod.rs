@@ -136,7 +136,7 @@ impl Deliverer {
         let bounds = Bounds {
             concurrency: self.config.concurrency,
             per_destination: PER_DESTINATION,
-            in_memory: self.config.in_memory,
+            in_memory: self.config.buffer,
             portion: PORTION,
         };
         let (words, word_receiver) = mpsc::unbounded_channel();
@@ -154,7 +154,7 @@ impl Deliverer {
         };
         let writing = self.tasks.spawn(writer.run());
         let renewed = self.clock.now();
-        let strangers = Strangers::new(self.config.left_to_others);
+        let strangers = Strangers::new(self.config.unknown_integration_grace);
         let mut work = Work {
             parts: self,
             board,
@@ -227,7 +227,7 @@ impl Work {
                 self.say(Word::Release(job.delivery.id));
             }
         }
-        let grace = tokio::time::sleep(self.parts.config.grace);
+        let grace = tokio::time::sleep(self.parts.config.shutdown_timeout);
         tokio::pin!(grace);
         while self.board.in_flight() > 0 {
             tokio::select! {

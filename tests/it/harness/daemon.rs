@@ -41,7 +41,7 @@ impl Home {
             "retry.initial=20ms",
             "retry.multiplier=2",
             "retry.max=200ms",
-            "delivery.grace=5s",
+            "delivery.shutdown_timeout=5s",
         ])
     }
 
