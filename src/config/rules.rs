@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Node, MaxAge};
+use super::{MaxAge, Node};
 use crate::adapters::operator::ForgeConfig as Forge;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;

@@ -108,8 +108,9 @@ async fn five_thousand_events_survive_a_killed_broker_and_a_bad_service() {
         }
         service.at(&path(project)).answer_then(answers, Answer::ok());
     }
-    let home =
-        Home::new(&integrations(&service)).with(&["rate_limits.enabled=false"]).with_broker(&broker.url(), "events");
+    let home = Home::new(&integrations(&service))
+        .with(&["rate_limits.enabled=false"])
+        .with_broker(&broker.url(), "events");
     let daemon = home.start().await;
     let publishing = tokio::spawn(publish_come_what_may(home.config().amqp, EVENTS));
     // In the middle of it all, with events in the queue, on their way, and half published. (A quorum queue must be some

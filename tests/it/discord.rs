@@ -250,7 +250,8 @@ async fn an_address_that_is_gone_is_called_once_and_never_again() {
         "[[integration]]\nproject = \"gitlabhq/gitlab-test\"\nadapter = \"slack\"\nwebhook = \"{}\"\n",
         other.url()
     );
-    let home = Home::new(&format!("{}{slack}", discord(&gone.url(), ""))).with(&["rate_limits.enabled=false"]);
+    let home =
+        Home::new(&format!("{}{slack}", discord(&gone.url(), ""))).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     let hold = eventually("the integration is switched off", Duration::from_secs(20), async || {
@@ -288,7 +289,8 @@ async fn a_limit_on_all_that_we_send_holds_back_other_webhooks_too() {
         .answer_then(vec![Answer::json(429, &limited)], Answer::status(200).body(TAKEN));
     let second = service.at("/api/webhooks/2/token").answer(Answer::status(200).body(TAKEN));
     let other = discord(&second.url(), "").replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
-    let home = Home::new(&format!("{}{other}", discord(&first.url(), ""))).with(&["rate_limits.enabled=false"]);
+    let home =
+        Home::new(&format!("{}{other}", discord(&first.url(), ""))).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     eventually("the limit was heard of", Duration::from_secs(20), async || {
