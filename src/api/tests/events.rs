@@ -230,7 +230,7 @@ async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_swit
 #[tokio::test]
 async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
     let server = TestServer::open().await;
-    let release = include_bytes!("../../../tests/payloads/release_create.json").as_slice();
+    let release = include_bytes!("../../../payloads/release_create.json").as_slice();
     let answer = answer(server.webhook(release).header("idempotency-key", "r")).await;
 
     assert_eq!(answer.status, 202);

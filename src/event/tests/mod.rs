@@ -1,4 +1,4 @@
-//! Decoding, held against payloads that GitLab documents and that people captured (`tests/payloads`), and against
+//! Decoding, held against payloads that GitLab documents and that people captured (`payloads`), and against
 //! everything that could go wrong with them.
 
 mod broken;
@@ -25,7 +25,7 @@ fn event(body: &Value) -> Event {
 }
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("payloads")
 }
 
 fn bytes_of(file: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What is said of the events in `tests/payloads`, and of events that lack what those have.
+//! What is said of the events in `payloads`, and of events that lack what those have.
 
 mod code;
 mod missing;
@@ -13,7 +13,7 @@ use crate::event::{Event, EventId};
 use crate::message::{Body, Markup, Message, Text};
 
 fn payloads() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads")
 }
 
 fn decode(raw: Vec<u8>) -> Event {
