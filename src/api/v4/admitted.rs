@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use super::credentials::{Credential, Need, sufficient};
 use super::log_in::log_in;
 use super::params::{Params, read_body};
-use super::place::Unknown;
+use super::scope::Unknown;
 use super::{Refusal, Segments};
 use crate::api::State;
 use crate::catalog::Who;
-use crate::store::registry::{Owner, StoredToken};
+use crate::store::registry::{ScopeKey, StoredToken};
 
 /// What a handler does. Which checks go before it follows from that, and it is said in the type of what it is handed.
 pub(super) trait Intent: Send + 'static {
@@ -111,13 +111,13 @@ impl<I> Admitted<I> {
     }
 
     /// What its token may know of.
-    pub(super) fn reach(&self) -> Owner {
+    pub(super) fn reach(&self) -> ScopeKey {
         self.token.access.reach
     }
 
     /// Refuses a token that does not reach everything.
     pub(super) fn for_the_instance(&self) -> Result<(), Refusal> {
-        if self.reach() == Owner::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
+        if self.reach() == ScopeKey::Instance { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
     /// For the audit log.

@@ -10,25 +10,25 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 
 use super::admitted::{Admitted, Intent};
-use super::place::{Level, find};
+use super::scope::{find, named};
 use super::{Refusal, address};
 use crate::adapters::Entry;
 use crate::api::State;
-use crate::catalog::Place;
+use crate::catalog::ResolvedScope;
 
 /// It is for tokens of the instance.
 pub(super) struct ForInstance<I>(pub(super) Admitted<I>);
 
-/// It is about a place.
+/// It is about a project, a group or the instance.
 pub(super) struct AtPlace<I> {
     pub(super) admitted: Admitted<I>,
-    pub(super) place: Place,
+    pub(super) scope: ResolvedScope,
 }
 
-/// It is about one adapter's integration at a place, whether or not that is configured.
+/// It is about one adapter's integration of a scope, whether or not that is configured.
 pub(super) struct OfIntegration<I> {
     pub(super) admitted: Admitted<I>,
-    pub(super) place: Place,
+    pub(super) scope: ResolvedScope,
     pub(super) entry: &'static Entry,
 }
 
@@ -47,10 +47,12 @@ impl<I: Intent> FromRequest<Arc<State>> for AtPlace<I> {
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, Refusal> {
         let admitted = Admitted::<I>::from_request(request, state).await?;
-        let level = Level::of(admitted.head.uri.path());
-        let (id, reach) = (admitted.segments.id(), admitted.reach());
-        let place = state.catalog.read(|snapshot| find(snapshot, level, id, reach, I::UNKNOWN))?;
-        Ok(Self { admitted, place })
+        let path = admitted.head.uri.path();
+        let scope = state.catalog.read(|snapshot| {
+            let scope = named(snapshot.directory(), path, admitted.segments.id())?;
+            find(snapshot, &scope, admitted.reach(), I::UNKNOWN)
+        })?;
+        Ok(Self { admitted, scope })
     }
 }
 
@@ -58,8 +60,8 @@ impl<I: Intent> FromRequest<Arc<State>> for OfIntegration<I> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, Refusal> {
-        let AtPlace { admitted, place } = AtPlace::<I>::from_request(request, state).await?;
+        let AtPlace { admitted, scope } = AtPlace::<I>::from_request(request, state).await?;
         let entry = address::adapter(admitted.segments.slug()).ok_or(I::NO_ADAPTER)?;
-        Ok(Self { admitted, place, entry })
+        Ok(Self { admitted, scope, entry })
     }
 }

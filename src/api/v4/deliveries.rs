@@ -68,13 +68,13 @@ async fn detail(ledger: &dyn Ledger, named: &Named) -> Result<DeliveryDetail, Re
 
 /// The name under which an integration's deliveries are kept.
 fn integration<I>(asked: &OfIntegration<I>) -> Result<IntegrationId, Refusal> {
-    let (place, slug) = (&asked.place, asked.entry.about.slug);
+    let (scope, slug) = (&asked.scope, asked.entry.about.slug);
     asked.admitted.state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(place, slug);
+        let standing = snapshot.standing(scope, slug);
         if standing.own.is_none() && standing.default.is_none() {
             return Err(Refusal::NotFound(Missing::Integration));
         }
-        Ok(snapshot.id_at(place, slug))
+        Ok(snapshot.id_at(scope, slug))
     })
 }
 

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::Refusal;
 use super::admitted::{Admitted, See};
 use super::answer;
-use super::place::believed;
 use super::refusal::Missing;
+use super::scope::believed;
 use crate::api::State;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explanation::explanation;
-use crate::store::registry::Owner;
+use crate::store::registry::ScopeKey;
 
 pub(super) async fn explain(mut admitted: Admitted<See>) -> Result<Response, Refusal> {
     let body = admitted.body().await?;
@@ -25,7 +25,7 @@ pub(super) async fn explain(mut admitted: Admitted<See>) -> Result<Response, Ref
 }
 
 /// The event in a body, of a project or group that the token reaches, as far as it is believed.
-pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
+pub(super) fn told(state: &State, reach: ScopeKey, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
     let event = decode(body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
     believed(&state.catalog, reach, event).ok_or(Refusal::NotFound(missing))

@@ -14,11 +14,11 @@ use crate::adapters::ADAPTERS;
 use crate::catalog::{self, Origin, Setup, Standing, Who};
 
 /// `GET …/integrations`: those that are active, in the order in which they were made.
-pub(super) async fn list(AtPlace { admitted, place }: AtPlace<See>) -> Result<Response, Refusal> {
+pub(super) async fn list(AtPlace { admitted, scope }: AtPlace<See>) -> Result<Response, Refusal> {
     let text = admitted.state.catalog.read(|snapshot| {
         let mut all: Vec<Shown<'_>> = ADAPTERS
             .iter()
-            .filter_map(|entry| shown(snapshot.standing(&place, entry.about.slug)))
+            .filter_map(|entry| shown(snapshot.standing(&scope, entry.about.slug)))
             .filter(|shown| shown.active)
             .collect();
         // Those from files have no number, and come last.
@@ -50,14 +50,14 @@ pub(super) async fn delete(asked: OfIntegration<Change>) -> Result<Response, Ref
 }
 
 fn change<'a, I>(asked: &'a OfIntegration<I>, who: &'a Who) -> catalog::Change<'a> {
-    let OfIntegration { admitted, place, entry } = asked;
+    let OfIntegration { admitted, scope, entry } = asked;
     let unless_changed_since = unmodified_since(&admitted.head.headers);
-    catalog::Change { place, entry, unless_changed_since, who, now: admitted.now }
+    catalog::Change { scope, entry, unless_changed_since, who, now: admitted.now }
 }
 
 fn full<I>(asked: &OfIntegration<I>) -> Result<Response, Refusal> {
     let text = asked.admitted.state.catalog.read(|snapshot| {
-        let shown = shown(snapshot.standing(&asked.place, asked.entry.about.slug));
+        let shown = shown(snapshot.standing(&asked.scope, asked.entry.about.slug));
         text(&Full(shown.ok_or(Refusal::NotFound(Missing::Integration))?))
     })?;
     Ok(json_text(StatusCode::OK, text))

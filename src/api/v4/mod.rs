@@ -1,7 +1,7 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, and what GitLab's lacks.
 //!
 //! A request is let in by its token ([`admitted`], by way of [`credentials`], [`mod@log_in`] and [`failed_logins`]), names a place that its
-//! token reaches ([`asked`], by way of [`place`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
+//! token reaches ([`asked`], by way of [`scope`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
 //! adapter). What then happens is the catalogue's, the store's and the pipeline's: the handlers ask, and make answers
 //! ([`object`], [`answer`]). [`refusal`] has every way to say no.
 //!
@@ -23,12 +23,12 @@ mod integrations;
 mod log_in;
 mod object;
 mod params;
-mod place;
 mod precondition;
 mod projects;
 mod quarantine;
 mod refusal;
 mod rehearse;
+mod scope;
 mod segments;
 mod slash;
 
@@ -48,8 +48,8 @@ pub use failed_logins::FailedLogins;
 pub(super) use log_in::{log_in, wrong_token};
 use params::BODY_LIMIT;
 pub(super) use params::Params;
-pub(super) use place::believed;
 pub(super) use refusal::Refusal;
+pub(super) use scope::believed;
 use segments::Segments;
 use slash::Service;
 

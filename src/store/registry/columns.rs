@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Owner, Right, SeenProject,
+    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Right, ScopeKey, SeenProject,
     StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
 use crate::settings::Properties;
@@ -18,27 +18,27 @@ use crate::store::seal::Keyring;
 use crate::store::{Result, StoreError};
 
 /// An owner's two columns.
-pub(in crate::store) fn owner(owner: Owner) -> (&'static str, i64) {
+pub(in crate::store) fn owner(owner: ScopeKey) -> (&'static str, i64) {
     match owner {
-        Owner::Instance => ("instance", 0),
-        Owner::Group(GroupKey(key)) => ("group", key),
-        Owner::Project(number) => ("project", number),
+        ScopeKey::Instance => ("instance", 0),
+        ScopeKey::Group(GroupKey(key)) => ("group", key),
+        ScopeKey::Project(number) => ("project", number),
     }
 }
 
 /// An owner in words.
-pub(in crate::store) fn place(whose: Owner) -> String {
+pub(in crate::store) fn place(whose: ScopeKey) -> String {
     match owner(whose) {
-        (kind, _) if whose == Owner::Instance => format!("the {kind}"),
+        (kind, _) if whose == ScopeKey::Instance => format!("the {kind}"),
         (kind, number) => format!("{kind} {number}"),
     }
 }
 
-fn owner_of(kind: &str, number: i64) -> Result<Owner> {
+fn owner_of(kind: &str, number: i64) -> Result<ScopeKey> {
     match kind {
-        "instance" => Ok(Owner::Instance),
-        "group" => Ok(Owner::Group(GroupKey(number))),
-        "project" => Ok(Owner::Project(number)),
+        "instance" => Ok(ScopeKey::Instance),
+        "group" => Ok(ScopeKey::Group(GroupKey(number))),
+        "project" => Ok(ScopeKey::Project(number)),
         _ => Err(unknown("owner", kind)),
     }
 }
@@ -85,7 +85,7 @@ pub(in crate::store) struct IntegrationColumns {
 impl IntegrationColumns {
     /// # Errors
     /// There are secrets, and no key to seal them with.
-    pub fn new(whose: Owner, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
+    pub fn new(whose: ScopeKey, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
         let (owner_kind, owner) = owner(whose);
         Ok(Self {
             owner_kind,
@@ -148,7 +148,7 @@ pub(in crate::store) struct SealedRow {
 
 impl SealedRow {
     /// Whose it is, where no key at hand opens it.
-    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(Owner, String)>> {
+    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(ScopeKey, String)>> {
         let owner = owner_of(&self.owner_kind, self.owner)?;
         let opened = keys.open(owner, &self.slug, Some(&self.secrets));
         Ok(opened.is_err().then(|| (owner, self.slug.clone())))

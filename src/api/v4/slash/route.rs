@@ -14,13 +14,13 @@ use super::{Counter, Outcome, PATIENCE, Service, hear, proved};
 use crate::api::State;
 use crate::api::v4::log_in::wrong_token;
 use crate::api::v4::params::{Params, read_body};
-use crate::api::v4::place::{Level, Unknown, find};
 use crate::api::v4::refusal::Missing;
 use crate::api::v4::rehearse::{Subject, rehearsed, subject};
-use crate::api::v4::{Refusal, Segments, answer};
-use crate::catalog::Place;
+use crate::api::v4::scope::{Unknown, find};
+use crate::api::v4::{Refusal, Segments, address, answer};
+use crate::catalog::ResolvedScope;
 use crate::event::{Event, sample};
-use crate::store::registry::{Mute, Owner};
+use crate::store::registry::{Mute, ScopeKey};
 
 /// The door for one service's commands.
 pub(in crate::api::v4) fn door(service: Service) -> MethodRouter<Arc<State>> {
@@ -42,7 +42,8 @@ async fn trigger(
     params.add_body(&head.headers, body).await?;
     // The token in the form is all the proof there is: which places there are is found out by none but its owner.
     let place = state.catalog.read(|snapshot| {
-        find(snapshot, Level::Project, segments.id(), Owner::Instance, Unknown::IsMissing).ok()
+        let project = address::project(segments.id())?;
+        find(snapshot, &project, ScopeKey::Instance, Unknown::IsMissing).ok()
     });
     let Some(place) = proved(&state.catalog, service, place, &params)? else {
         wrong_token(&state, &head, now)?;
@@ -63,7 +64,7 @@ async fn trigger(
 async fn test(
     state: &Arc<State>,
     service: Service,
-    place: &Place,
+    place: &ResolvedScope,
     names: Vec<String>,
     now: Timestamp,
 ) -> String {
