@@ -37,7 +37,7 @@ pub enum IssueKind {
 
 impl IssueKind {
     /// The forge's `object_kind`.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Issue => "issue",
             Self::WorkItem => "work_item",
@@ -47,7 +47,7 @@ impl IssueKind {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default, deserialize_with = "lenient")]
     object_kind: String,
     #[serde(default)]
@@ -81,9 +81,9 @@ struct Attributes {
 }
 
 pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let attributes = wire.object_attributes;
-    let kind = match wire.object_kind.as_str() {
+    let raw: Raw = parse(json)?;
+    let attributes = raw.object_attributes;
+    let kind = match raw.object_kind.as_str() {
         "work_item" => IssueKind::WorkItem,
         "incident" => IssueKind::Incident,
         _ => IssueKind::Issue,
@@ -99,8 +99,8 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         action: attributes.action,
         issue_type: attributes.issue_type.filter(|word| !word.is_empty()),
         confidential: attributes.confidential || said_so,
-        labels: wire.labels.or(attributes.labels),
-        user: wire.user,
+        labels: raw.labels.or(attributes.labels),
+        user: raw.user,
     };
     let trigger = match (kind, issue.confidential) {
         (IssueKind::Incident, _) => Trigger::Incident,

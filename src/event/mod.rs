@@ -1,4 +1,4 @@
-//! WHAT HAPPENED: a forge's webhook JSON, decoded once at the door.
+//! WHAT HAPPENED: a forge's webhook JSON, decoded once where it arrives.
 //!
 //! [`Event`] is the typed whole. Its [`Payload`] has one variant, and one file in this folder, per kind of
 //! thing that a forge speaks of. [`Trigger`] is the integration flag that an event answers to; kinds that no
@@ -9,7 +9,7 @@
 //! where a wrong guess would tell people something false (a push without a ref, JSON that is cut off).
 //! Absent here: clocks, IO, and any knowledge of who wants to hear of an event.
 //!
-//! Wire facts: <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
+//! Raw facts: <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
 
 mod alert;
 mod deployment;
@@ -226,7 +226,7 @@ impl Payload {
         match self {
             Self::Push(push) if push.ref_type() == RefType::Tag => "tag_push",
             Self::Push(_) => "push",
-            Self::Issue(issue) => issue.kind.word(),
+            Self::Issue(issue) => issue.kind.name(),
             Self::MergeRequest(_) => "merge_request",
             Self::Note(_) => "note",
             Self::Pipeline(_) => "pipeline",

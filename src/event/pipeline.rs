@@ -101,7 +101,7 @@ pub struct PipelineMergeRequest {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -141,8 +141,8 @@ struct Attributes {
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let attributes = wire.object_attributes;
+    let raw: Raw = parse(json)?;
+    let attributes = raw.object_attributes;
     let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
     let pipeline = Pipeline {
         id: attributes.id,
@@ -159,10 +159,10 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         finished_at: attributes.finished_at,
         yaml_errors: attributes.yaml_errors.filter(|text| !text.trim().is_empty()),
         url: attributes.url,
-        user: wire.user,
-        commit: wire.commit,
-        merge_request: wire.merge_request,
-        builds: wire.builds,
+        user: raw.user,
+        commit: raw.commit,
+        merge_request: raw.merge_request,
+        builds: raw.builds,
     };
     Ok(Decoded {
         trigger: Some(Trigger::Pipeline),

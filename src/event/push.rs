@@ -33,7 +33,7 @@ pub enum RefType {
 
 impl RefType {
     /// `branch` or `tag`.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Branch => "branch",
             Self::Tag => "tag",
@@ -142,7 +142,7 @@ pub struct Author {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(rename = "ref")]
     full_ref: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -170,23 +170,23 @@ struct Wire {
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let full_ref = wire.full_ref.filter(|r| !r.trim().is_empty());
+    let raw: Raw = parse(json)?;
+    let full_ref = raw.full_ref.filter(|r| !r.trim().is_empty());
     let full_ref = full_ref.ok_or_else(|| "`ref` is missing or empty".to_owned())?;
     let push = Push {
-        before: wire.before,
-        after: wire.after,
-        ref_protected: wire.ref_protected,
+        before: raw.before,
+        after: raw.after,
+        ref_protected: raw.ref_protected,
         user: User {
-            id: wire.user_id,
-            name: wire.user_name,
-            username: wire.user_username,
-            avatar_url: wire.user_avatar,
-            email: wire.user_email.filter(|email| !email.is_empty()),
+            id: raw.user_id,
+            name: raw.user_name,
+            username: raw.user_username,
+            avatar_url: raw.user_avatar,
+            email: raw.user_email.filter(|email| !email.is_empty()),
         },
-        total_commits_count: wire.total_commits_count.unwrap_or(wire.commits.len() as u64),
-        commits: wire.commits,
-        diff: wire.diff,
+        total_commits_count: raw.total_commits_count.unwrap_or(raw.commits.len() as u64),
+        commits: raw.commits,
+        diff: raw.diff,
         full_ref,
     };
     let trigger = match push.ref_type() {

@@ -84,7 +84,7 @@ pub struct GroupChange {
 
 #[derive(Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
-struct Wire<T> {
+struct Raw<T> {
     #[serde(deserialize_with = "object")]
     object_attributes: T,
 }
@@ -95,22 +95,22 @@ pub(super) fn release(json: &str, _: &str) -> Result<Decoded, String> {
 }
 
 pub(super) fn feature_flag(json: &str, _: &str) -> Result<Decoded, String> {
-    let Wire::<FeatureFlag> { object_attributes: flag } = parse(json)?;
+    let Raw::<FeatureFlag> { object_attributes: flag } = parse(json)?;
     Ok(unrouted(format!("feature_flag:{}", flag.name), Payload::FeatureFlag(flag)))
 }
 
 pub(super) fn emoji(json: &str, _: &str) -> Result<Decoded, String> {
-    let Wire::<Emoji> { object_attributes: emoji } = parse(json)?;
+    let Raw::<Emoji> { object_attributes: emoji } = parse(json)?;
     Ok(unrouted("emoji".to_owned(), Payload::Emoji(emoji)))
 }
 
 pub(super) fn milestone(json: &str, _: &str) -> Result<Decoded, String> {
-    let Wire::<Milestone> { object_attributes: milestone } = parse(json)?;
+    let Raw::<Milestone> { object_attributes: milestone } = parse(json)?;
     Ok(unrouted(format!("milestone:{}", milestone.iid), Payload::Milestone(milestone)))
 }
 
 pub(super) fn access_token(json: &str, _: &str) -> Result<Decoded, String> {
-    let Wire::<AccessToken> { object_attributes: token } = parse(json)?;
+    let Raw::<AccessToken> { object_attributes: token } = parse(json)?;
     Ok(unrouted("access_token".to_owned(), Payload::AccessToken(token)))
 }
 

@@ -29,10 +29,10 @@ pub struct Message {
     /// The whole story in one line; every service shows at least this.
     pub summary: Text,
     /// Which spans of the summary say where it happened; see [`Message::headline`].
-    pub place_in_summary: Range<usize>,
+    pub location_span: Range<usize>,
     /// Whether title, author, body and fields tell by themselves what the summary tells: services that show them
     /// keep the summary for previews.
-    pub parts_suffice: bool,
+    pub self_contained_parts: bool,
     /// The thing's own headline (`#23 New API`, `Pipeline #31 has passed in 01:03`), where there is more to show.
     pub title: Option<Title>,
     /// What is worth reading below: a push's commits, an issue's description, a comment.
@@ -42,9 +42,9 @@ pub struct Message {
     pub tone: Tone,
     /// Who did it; `None` where nobody in particular did.
     pub author: Option<Person>,
-    pub project: Place,
+    pub project: ProjectInfo,
     /// When the thing itself came to its end (a pipeline's finish), for services that show a time of their own.
-    pub at: Option<jiff::Timestamp>,
+    pub ended_at: Option<jiff::Timestamp>,
     /// It only tries whether messages arrive. Summary and title say so; who shows neither must say it by itself.
     pub is_test: bool,
 }
@@ -52,7 +52,7 @@ pub struct Message {
 impl Message {
     /// The summary without the words that say where it happened, for services that show the project by itself.
     pub fn headline(&self) -> Text {
-        let place = &self.place_in_summary;
+        let place = &self.location_span;
         let elsewhere = |(index, _): &(usize, &Span)| !place.contains(index);
         Text(self.summary.0.iter().enumerate().filter(elsewhere).map(|(_, span)| span.clone()).collect())
     }
@@ -61,11 +61,11 @@ impl Message {
     #[must_use]
     pub fn marked_as_test(self) -> Self {
         let mark = format!("{TEST_MARK} ");
-        let place = self.place_in_summary;
+        let place = self.location_span;
         let title = self.title.map(|title| Title { text: format!("{mark}{}", title.text), ..title });
         Self {
             summary: Text::new().plain(mark).then(self.summary),
-            place_in_summary: place.start + 1..place.end + 1,
+            location_span: place.start + 1..place.end + 1,
             title,
             is_test: true,
             ..self
@@ -73,21 +73,21 @@ impl Message {
     }
 
     /// The headline without who did it, for services that show the author by themselves: `Opened issue #23 New API`.
-    pub fn deed(&self) -> Text {
+    pub fn action(&self) -> Text {
         let headline = self.headline();
         let who = self.author.as_ref().map(|author| author.display.as_str()).filter(|who| !who.is_empty());
         let rest = match (headline.0.first(), who) {
-            (Some(Span::Words { text, .. }), Some(who)) => text.strip_prefix(who).map(str::to_owned),
+            (Some(Span::Text { text, .. }), Some(who)) => text.strip_prefix(who).map(str::to_owned),
             _ => None,
         };
         let Some(rest) = rest else { return headline };
         let mut spans = headline.0;
         if rest.trim().is_empty() {
             spans.remove(0);
-        } else if let Some(Span::Words { text, .. }) = spans.first_mut() {
+        } else if let Some(Span::Text { text, .. }) = spans.first_mut() {
             *text = rest;
         }
-        if let Some(Span::Words { text, .. } | Span::Link { text, .. }) = spans.first_mut() {
+        if let Some(Span::Text { text, .. } | Span::Link { text, .. }) = spans.first_mut() {
             *text = capitalised(text.trim_start());
         }
         Text(spans)
@@ -139,7 +139,7 @@ pub struct Person {
 
 /// Where it happened.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Place {
+pub struct ProjectInfo {
     /// `Group / Project`.
     pub full_name: String,
     pub name: String,

@@ -13,7 +13,7 @@ pub struct Text(pub Vec<Span>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
     /// Words, whoever's they are: always escaped, never markup. May hold line breaks.
-    Words { text: String, style: Style },
+    Text { text: String, style: Style },
     /// A link. The address is checked when it is rendered: only `http`, `https` and `mailto` become links.
     Link { text: String, url: String, style: Style },
     /// Code within a line.
@@ -46,14 +46,14 @@ impl Text {
     /// Words without style.
     #[must_use]
     pub fn plain(mut self, words: impl Into<String>) -> Self {
-        self.0.push(Span::Words { text: words.into(), style: Style::PLAIN });
+        self.0.push(Span::Text { text: words.into(), style: Style::PLAIN });
         self
     }
 
     /// Words that matter.
     #[must_use]
     pub fn bold(mut self, words: impl Into<String>) -> Self {
-        self.0.push(Span::Words { text: words.into(), style: Style::BOLD });
+        self.0.push(Span::Text { text: words.into(), style: Style::BOLD });
         self
     }
 
@@ -62,7 +62,7 @@ impl Text {
     pub fn link(mut self, words: impl Into<String>, url: impl Into<String>) -> Self {
         let (text, url) = (words.into(), url.into());
         self.0.push(if url.is_empty() {
-            Span::Words { text, style: Style::PLAIN }
+            Span::Text { text, style: Style::PLAIN }
         } else {
             Span::Link { text, url, style: Style::PLAIN }
         });
@@ -98,21 +98,21 @@ impl Text {
     /// Words in a style.
     #[must_use]
     pub fn styled(mut self, words: impl Into<String>, style: Style) -> Self {
-        self.0.push(Span::Words { text: words.into(), style });
+        self.0.push(Span::Text { text: words.into(), style });
         self
     }
 
     /// The bare words, without addresses: for previews, mail subjects and the like.
-    pub fn words(&self) -> String {
+    pub fn plain_text(&self) -> String {
         let mut words = String::new();
-        self.add_words(&mut words);
+        self.add_plain_text(&mut words);
         words
     }
 
-    fn add_words(&self, words: &mut String) {
+    fn add_plain_text(&self, words: &mut String) {
         for span in &self.0 {
             match span {
-                Span::Words { text, .. } | Span::Link { text, .. } => words.push_str(text),
+                Span::Text { text, .. } | Span::Link { text, .. } => words.push_str(text),
                 Span::Code(code) => words.push_str(code),
                 Span::CodeBlock(code) => {
                     words.push('\n');
@@ -121,7 +121,7 @@ impl Text {
                 }
                 Span::Quote(text) => {
                     words.push('\n');
-                    text.add_words(words);
+                    text.add_plain_text(words);
                     words.push('\n');
                 }
             }
@@ -142,7 +142,7 @@ impl Text {
                 continue;
             }
             kept.0.push(match span {
-                Span::Words { text, style } => Span::Words { text: cut(text, room), style: *style },
+                Span::Text { text, style } => Span::Text { text: cut(text, room), style: *style },
                 Span::Link { text, url, style } => {
                     Span::Link { text: cut(text, room), url: url.clone(), style: *style }
                 }
@@ -169,12 +169,12 @@ impl Text {
             }
             // Where a block begins, a line has ended already.
             kept.0.push(match span {
-                Span::Words { text, style } => Span::Words { text: cut_lines(text, room), style: *style },
+                Span::Text { text, style } => Span::Text { text: cut_lines(text, room), style: *style },
                 Span::CodeBlock(code) => Span::CodeBlock(cut_lines(code, (room - 1).max(1))),
                 Span::Quote(text) => Span::Quote(text.first_lines(room - 1)),
                 Span::Link { .. } | Span::Code(_) => span.clone(),
             });
-            let says_so = kept.words().trim_end().ends_with('…');
+            let says_so = kept.plain_text().trim_end().ends_with('…');
             return if says_so { kept } else { kept.plain("\n…") };
         }
         kept
@@ -207,7 +207,7 @@ impl Text {
     pub(super) fn with_links(&self, mut at_most: usize) -> Self {
         let mut lighter = |span: &Span| match span {
             Span::Link { text, style, .. } if at_most == 0 && !is_blank(text) => {
-                Span::Words { text: one_line(text).into_owned(), style: *style }
+                Span::Text { text: one_line(text).into_owned(), style: *style }
             }
             Span::Quote(text) => {
                 let kept = text.with_links(at_most);
@@ -225,7 +225,7 @@ impl Text {
     /// Whether there is nothing to read, as in a text of marks that no reader sees.
     pub fn is_blank(&self) -> bool {
         self.0.iter().all(|span| match span {
-            Span::Words { text, .. } | Span::Link { text, .. } => is_blank(text),
+            Span::Text { text, .. } | Span::Link { text, .. } => is_blank(text),
             Span::Code(code) | Span::CodeBlock(code) => is_blank(code),
             Span::Quote(text) => text.is_blank(),
         })
@@ -238,7 +238,7 @@ fn is_blank(words: &str) -> bool {
 
 fn length(span: &Span) -> usize {
     match span {
-        Span::Words { text, .. } | Span::Link { text, .. } => text.chars().count(),
+        Span::Text { text, .. } | Span::Link { text, .. } => text.chars().count(),
         Span::Code(code) | Span::CodeBlock(code) => code.chars().count(),
         Span::Quote(text) => text.0.iter().map(length).sum(),
     }
@@ -247,7 +247,7 @@ fn length(span: &Span) -> usize {
 /// Those that are seen. Code and quotes begin on a line of their own.
 fn line_breaks(span: &Span) -> usize {
     match span {
-        Span::Words { text, .. } => text.matches('\n').count(),
+        Span::Text { text, .. } => text.matches('\n').count(),
         Span::Link { .. } | Span::Code(_) => 0,
         Span::CodeBlock(code) => code.trim_matches('\n').matches('\n').count() + 1,
         Span::Quote(text) => text.0.iter().map(line_breaks).sum::<usize>() + 1,
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn an_excerpt_ends_between_words_and_leaves_links_code_and_quotes_what_they_are() {
-        let words = |text: &str, at_most| Text::new().plain(text).excerpt(at_most).words();
+        let words = |text: &str, at_most| Text::new().plain(text).excerpt(at_most).plain_text();
         assert_eq!(words("short enough", 12), "short enough");
         assert_eq!(words("short enough, or is it", 13), "short…");
         assert_eq!(words("short enough, or is it", 14), "short enough,…");
@@ -311,20 +311,20 @@ mod tests {
         let quote = Text(vec![Span::Quote(Text::new().plain("one two three")), Span::Code("code".into())]);
         assert_eq!(quote.excerpt(9), Text(vec![Span::Quote(Text::new().plain("one two…"))]));
         assert_eq!(quote.excerpt(15).0[1], Span::Code("c…".into()));
-        assert_eq!(quote.excerpt(0).words().trim(), "…");
+        assert_eq!(quote.excerpt(0).plain_text().trim(), "…");
     }
     #[test]
     fn first_lines_end_with_a_line_and_say_that_there_is_more() {
-        let words = |text: &str, at_most| Text::new().plain(text).first_lines(at_most).words();
+        let words = |text: &str, at_most| Text::new().plain(text).first_lines(at_most).plain_text();
         assert_eq!(words("one\ntwo\nthree", 3), "one\ntwo\nthree");
         assert_eq!(words("one\ntwo\nthree", 2), "one\ntwo\n…");
         assert_eq!(words("one\n\ntwo", 2), "one\n…");
         assert_eq!(words("one\ntwo", 0), "one\n…");
         let text = Text::new().plain("see\n").link("this", "https://a.example/").plain(" and\nthat");
         assert_eq!(text.first_lines(3), text);
-        assert_eq!(text.first_lines(2).words(), "see\nthis and\n…");
+        assert_eq!(text.first_lines(2).plain_text(), "see\nthis and\n…");
         let code = Text(vec![
-            Span::Words { text: "so:".into(), style: Style::PLAIN },
+            Span::Text { text: "so:".into(), style: Style::PLAIN },
             Span::CodeBlock("a\nb\nc\n".into()),
         ]);
         assert_eq!(code.first_lines(4), code);
@@ -332,6 +332,6 @@ mod tests {
         let quote = Text(vec![Span::Quote(Text::new().plain("a\nb")), Span::Quote(Text::new().plain("c"))]);
         assert_eq!(quote.first_lines(2).0, [Span::Quote(Text::new().plain("a\n…"))]);
         assert_eq!(quote.first_lines(3).0[0], quote.0[0]);
-        assert!(quote.first_lines(3).words().ends_with("…"), "{:?}", quote.first_lines(3));
+        assert!(quote.first_lines(3).plain_text().ends_with("…"), "{:?}", quote.first_lines(3));
     }
 }

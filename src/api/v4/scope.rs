@@ -2,8 +2,8 @@
 //!
 //! What a token does not reach is answered as if it were not there.
 
-use super::refusal::Missing;
-use super::{PREFIX, Refusal, address};
+use super::{ApiError, PREFIX, address};
+use crate::api::error::Missing;
 use crate::catalog::{Directory, Live, ResolvedScope, Snapshot};
 use crate::event::{Event, Project};
 use crate::integration::Scope;
@@ -18,10 +18,10 @@ pub(super) enum Unknown {
 }
 
 /// The scope that a request's path names, as it is written there.
-pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, Refusal> {
+pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, ApiError> {
     match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
-        Some("projects") => address::project(id).ok_or(Refusal::NotFound(Missing::Project)),
-        Some("groups") => group_scope(directory, id).ok_or(Refusal::NotFound(Missing::Group)),
+        Some("projects") => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
+        Some("groups") => group_scope(directory, id).ok_or(ApiError::NotFound(Missing::Group)),
         _ => Ok(Scope::Instance),
     }
 }
@@ -40,11 +40,11 @@ pub(super) fn find(
     scope: &Scope,
     reach: ScopeKey,
     unknown: Unknown,
-) -> Result<ResolvedScope, Refusal> {
+) -> Result<ResolvedScope, ApiError> {
     let may_be_new = unknown == Unknown::IsNew && reach == ScopeKey::Instance;
     let (may_be_new, missing) = match scope {
         // That there is an instance is no secret.
-        Scope::Instance if reach != ScopeKey::Instance => return Err(Refusal::Forbidden),
+        Scope::Instance if reach != ScopeKey::Instance => return Err(ApiError::Forbidden),
         // A token that was made for a project speaks of one that there is.
         Scope::ProjectId(id) => {
             (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
@@ -54,7 +54,7 @@ pub(super) fn find(
     };
     let known = snapshot.known(scope);
     let found = known.or_else(|| may_be_new.then(|| snapshot.directory().resolve(scope)));
-    found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(Refusal::NotFound(missing))
+    found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(ApiError::NotFound(missing))
 }
 
 /// Whether a token of this reach may know of a scope: it is the token's own, or lies in it.
@@ -70,60 +70,60 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
     }
 }
 
-/// An event, as far as one is believed who shows a token of this reach; `None` where not at all.
+/// An event, as far as one is trusted_event who shows a token of this reach; `None` where not at all.
 ///
-/// What an event says of itself is only believed of those who reach everything: anybody could write a path into it, and
+/// What an event says of itself is only trusted_event of those who reach everything: anybody could write a path into it, and
 /// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
 /// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
 /// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
 /// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
 /// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
-pub(in crate::api) fn believed(catalog: &Live, reach: ScopeKey, event: Event) -> Option<Event> {
-    match catalog.read(|snapshot| belief(snapshot, reach, &event)) {
-        Belief::Whole => Some(event),
-        Belief::ButTheNumber => event.without_project_number(),
-        Belief::None => None,
+pub(in crate::api) fn trusted_event(catalog: &Live, reach: ScopeKey, event: Event) -> Option<Event> {
+    match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
+        Trust::Whole => Some(event),
+        Trust::ButTheNumber => event.without_project_number(),
+        Trust::None => None,
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Belief {
+enum Trust {
     Whole,
     ButTheNumber,
     None,
 }
 
-fn belief(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Belief {
+fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
     let directory = snapshot.directory();
     match (&event.group, &event.project) {
-        _ if reach == ScopeKey::Instance => Belief::Whole,
+        _ if reach == ScopeKey::Instance => Trust::Whole,
         (Some(group), project) => {
             let group = directory.resolve(&Scope::Group(group.path.clone()));
-            let of_project = project.as_ref().map(|project| belief_in_project(directory, reach, project));
+            let of_project = project.as_ref().map(|project| trust_in_project(directory, reach, project));
             match of_project {
-                _ if group.key().is_none() || !reaches(directory, reach, &group) => Belief::None,
-                None | Some(Belief::Whole) => Belief::Whole,
+                _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
+                None | Some(Trust::Whole) => Trust::Whole,
                 // It is the group that hears of it: of the project, words are all that matters.
-                Some(Belief::ButTheNumber | Belief::None) => Belief::ButTheNumber,
+                Some(Trust::ButTheNumber | Trust::None) => Trust::ButTheNumber,
             }
         }
-        (None, Some(project)) => belief_in_project(directory, reach, project),
-        (None, None) => Belief::None,
+        (None, Some(project)) => trust_in_project(directory, reach, project),
+        (None, None) => Trust::None,
     }
 }
 
-fn belief_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -> Belief {
+fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -> Trust {
     let path = &project.path_with_namespace;
-    let (scope, belief) = match directory.project(project.id) {
+    let (scope, trust) = match directory.project(project.id) {
         Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
-            (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Belief::Whole)
+            (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
         None if directory.project_by_path(path).is_none() && address::project_path(path).is_some() => {
-            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Belief::ButTheNumber)
+            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
         }
-        _ => return Belief::None,
+        _ => return Trust::None,
     };
-    if reaches(directory, reach, &scope) { belief } else { Belief::None }
+    if reaches(directory, reach, &scope) { trust } else { Trust::None }
 }
 
 #[cfg(test)]
@@ -171,18 +171,18 @@ mod tests {
     const GROUP: &str = "/api/v4/groups/x/integrations";
     const INSTANCE: &str = "/api/v4/integrations";
 
-    fn found(path: &str, id: &str, reach: ScopeKey, unknown: Unknown) -> Result<String, Refusal> {
+    fn found(path: &str, id: &str, reach: ScopeKey, unknown: Unknown) -> Result<String, ApiError> {
         let snapshot = snapshot();
         let scope = named(snapshot.directory(), path, id)?;
         find(&snapshot, &scope, reach, unknown).map(|scope| scope.to_string())
     }
 
-    fn project(id: &str, reach: ScopeKey) -> Result<String, Refusal> {
+    fn project(id: &str, reach: ScopeKey) -> Result<String, ApiError> {
         found(PROJECT, id, reach, Unknown::IsMissing)
     }
 
-    const NO_PROJECT: Refusal = Refusal::NotFound(Missing::Project);
-    const NO_GROUP: Refusal = Refusal::NotFound(Missing::Group);
+    const NO_PROJECT: ApiError = ApiError::NotFound(Missing::Project);
+    const NO_GROUP: ApiError = ApiError::NotFound(Missing::Group);
     const ACME: ScopeKey = ScopeKey::Group(GroupKey(1));
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_event_is_not_believed_what_it_says_of_its_path() {
-        let may = |reach, event: Event| belief(&snapshot(), reach, &event) != Belief::None;
+        let may = |reach, event: Event| trust(&snapshot(), reach, &event) != Trust::None;
         assert!(may(ScopeKey::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
         assert!(may(ScopeKey::Instance, push(99, "new/thing")));
@@ -266,11 +266,11 @@ mod tests {
 
     #[test]
     fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
-        let told = |id, path| belief(&snapshot(), ACME, &push(id, path));
+        let told = |id, path| trust(&snapshot(), ACME, &push(id, path));
         for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
-            assert_eq!(told(99, path), Belief::ButTheNumber, "{path}");
+            assert_eq!(told(99, path), Trust::ButTheNumber, "{path}");
         }
-        assert_eq!(told(42, "Acme/Rocket"), Belief::Whole, "this one is known to be the group's");
+        assert_eq!(told(42, "Acme/Rocket"), Trust::Whole, "this one is known to be the group's");
     }
 
     #[test]
@@ -284,23 +284,23 @@ mod tests {
             }));
             let event = Event::decode(EventId::new("e").unwrap(), NOW, raw.unwrap().into()).unwrap();
             assert!(event.group.is_some());
-            belief(&snapshot(), reach, &event)
+            trust(&snapshot(), reach, &event)
         };
-        assert_eq!(told(ACME, 42, "acme/rocket"), Belief::Whole);
+        assert_eq!(told(ACME, 42, "acme/rocket"), Trust::Whole);
         // With a number, the event would have it that this project lies there.
         for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
-            assert_eq!(told(ACME, id, path), Belief::ButTheNumber, "{id} {path}");
+            assert_eq!(told(ACME, id, path), Trust::ButTheNumber, "{id} {path}");
         }
-        assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Belief::None);
-        assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Belief::None);
-        assert_eq!(told(ScopeKey::Instance, 99, "acme/new"), Belief::Whole);
+        assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Trust::None);
+        assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
+        assert_eq!(told(ScopeKey::Instance, 99, "acme/new"), Trust::Whole);
     }
 
     #[test]
     fn the_instance_is_for_its_own_tokens_and_no_secret() {
         assert!(found(INSTANCE, "", ScopeKey::Instance, Unknown::IsMissing).is_ok());
         for reach in [ACME, ScopeKey::Project(42)] {
-            assert_eq!(found(INSTANCE, "", reach, Unknown::IsNew), Err(Refusal::Forbidden));
+            assert_eq!(found(INSTANCE, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
         }
     }
 

@@ -1,9 +1,9 @@
 //! Alerts.
 
-use super::{Message, NAME, Scene, TITLE, Text, Tone, brief, humanized, short};
+use super::{Context, Message, NAME, TITLE, Text, Tone, brief, humanized, short};
 use crate::event::{Alert, parse_time};
 
-pub(super) fn message(scene: &Scene, alert: &Alert) -> Message {
+pub(super) fn message(context: &Context, alert: &Alert) -> Message {
     let title = brief(&alert.title, TITLE);
     let what = match title.as_str() {
         "" => Text::new().link("Alert firing", alert.url.as_str()),
@@ -19,7 +19,7 @@ pub(super) fn message(scene: &Scene, alert: &Alert) -> Message {
     fact("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
     fact("Status", humanized(&alert.status));
     fact("Start time", moment(&alert.started_at));
-    Message { title: super::title(title, &alert.url), fields, tone: Tone::Notice, ..scene.report(what) }
+    Message { title: super::title(title, &alert.url), fields, tone: Tone::Notice, ..context.report(what) }
 }
 
 /// A moment in UTC, since nobody knows the reader's zone; as it stands where it cannot be read.

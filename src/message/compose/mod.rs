@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::markup::{address, start};
-use super::{Body, Field, Message, Person, Place, Text, Title, Tone, capitalised, prose};
+use super::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone, capitalised, prose};
 use crate::event::{Event, Payload, Project, RefType, User};
 
 /// Titles as long as GitLab itself allows for issues.
@@ -41,18 +41,18 @@ const BESIDE_OTHERS: usize = 80;
 
 /// What an event says to people; `None` for kinds that nobody is told of in words.
 pub fn compose(event: &Event) -> Option<Message> {
-    let scene = Scene::of(event);
+    let context = Context::of(event);
     let mut message = match &event.payload {
-        Payload::Push(push) => push::message(&scene, push),
-        Payload::Issue(issue) => issue::message(&scene, issue),
-        Payload::MergeRequest(merge_request) => merge_request::message(&scene, merge_request),
-        Payload::Note(note) => return note::message(&scene, note),
-        Payload::Pipeline(pipeline) => pipeline::message(&scene, pipeline),
-        Payload::WikiPage(page) => wiki_page::message(&scene, page),
-        Payload::Deployment(deployment) => deployment::message(&scene, deployment),
-        Payload::Alert(alert) => alert::message(&scene, alert),
-        Payload::Vulnerability(found) => vulnerability::message(&scene, found),
-        Payload::GroupMention(mention) => mention::message(&scene, mention),
+        Payload::Push(push) => push::message(&context, push),
+        Payload::Issue(issue) => issue::message(&context, issue),
+        Payload::MergeRequest(merge_request) => merge_request::message(&context, merge_request),
+        Payload::Note(note) => return note::message(&context, note),
+        Payload::Pipeline(pipeline) => pipeline::message(&context, pipeline),
+        Payload::WikiPage(page) => wiki_page::message(&context, page),
+        Payload::Deployment(deployment) => deployment::message(&context, deployment),
+        Payload::Alert(alert) => alert::message(&context, alert),
+        Payload::Vulnerability(found) => vulnerability::message(&context, found),
+        Payload::GroupMention(mention) => mention::message(&context, mention),
         Payload::Job(_)
         | Payload::Release(_)
         | Payload::FeatureFlag(_)
@@ -69,16 +69,16 @@ pub fn compose(event: &Event) -> Option<Message> {
 }
 
 /// Who and where: what every kind of message begins with.
-struct Scene {
-    place: Place,
+struct Context {
+    project_info: ProjectInfo,
     author: Option<Person>,
 }
 
-impl Scene {
+impl Context {
     fn of(event: &Event) -> Self {
-        let place = event.project.as_ref().map(place_of).unwrap_or_default();
+        let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { place, author }
+        Self { project_info, author }
     }
 
     /// `Full Name (username)`, or a word for whoever it was.
@@ -88,7 +88,11 @@ impl Scene {
 
     /// A page of the project; empty where the project's own address is unknown.
     fn page(&self, path: &str) -> String {
-        if self.place.url.is_empty() { String::new() } else { format!("{}/-/{path}", self.place.url) }
+        if self.project_info.url.is_empty() {
+            String::new()
+        } else {
+            format!("{}/-/{path}", self.project_info.url)
+        }
     }
 
     /// A branch or tag, linked to its page.
@@ -106,52 +110,52 @@ impl Scene {
     }
 
     /// The project, linked.
-    fn project(&self) -> Text {
-        if self.place.full_name.is_empty() {
+    fn project_link(&self) -> Text {
+        if self.project_info.full_name.is_empty() {
             return Text::new();
         }
-        Text::new().link(&self.place.full_name, &self.place.url)
+        Text::new().link(&self.project_info.full_name, &self.project_info.url)
     }
 
     /// A message whose summary says where it happened after `did`, with `between` to lead over (` in `), and then
     /// says `more`.
     fn message(&self, did: Text, between: &str, more: Text) -> Message {
         let start = did.0.len();
-        let (summary, place) = match self.place.full_name.as_str() {
+        let (summary, place) = match self.project_info.full_name.as_str() {
             "" => (did, start..start),
-            _ => (did.plain(between).then(self.project()), start..start + 2),
+            _ => (did.plain(between).then(self.project_link()), start..start + 2),
         };
         self.told(summary.then(more), place)
     }
 
     /// A message whose summary begins with the place: for things that happen without anybody doing them.
     fn report(&self, what: Text) -> Message {
-        match self.place.full_name.as_str() {
+        match self.project_info.full_name.as_str() {
             "" => self.told(what, 0..0),
-            _ => self.told(self.project().plain(": ").then(what), 0..2),
+            _ => self.told(self.project_link().plain(": ").then(what), 0..2),
         }
     }
 
-    fn told(&self, summary: Text, place_in_summary: Range<usize>) -> Message {
+    fn told(&self, summary: Text, location_span: Range<usize>) -> Message {
         Message {
             summary,
-            place_in_summary,
+            location_span,
             author: self.author.clone(),
-            project: self.place.clone(),
+            project: self.project_info.clone(),
             ..Message::default()
         }
     }
 
     /// People's longer words as a message's body, where there are any: a chat is no place for all of an endless one.
     fn prose(&self, markdown: &str) -> Body {
-        let text = prose(markdown, &self.place.url).first_lines(PROSE_LINES).excerpt(PROSE);
+        let text = prose(markdown, &self.project_info.url).first_lines(PROSE_LINES).excerpt(PROSE);
         if text.is_blank() { Body::None } else { Body::Prose(text) }
     }
 }
 
-fn place_of(project: &Project) -> Place {
+fn project_info(project: &Project) -> ProjectInfo {
     let full_name = brief(&project.full_name(), NAME);
-    Place {
+    ProjectInfo {
         name: if project.name.is_empty() { full_name.clone() } else { brief(&project.name, NAME) },
         full_name,
         url: web_address(Some(project.web_url.trim_end_matches('/'))).unwrap_or_default(),
@@ -238,7 +242,7 @@ fn title(text: String, url: &str) -> Option<Title> {
 
 /// A fact that stands beside others, unless it is too long for half of the width: ten jobs become a column of syllables.
 fn short(name: impl Into<String>, value: Text) -> Field {
-    let short = value.words().chars().count() <= BESIDE_OTHERS;
+    let short = value.plain_text().chars().count() <= BESIDE_OTHERS;
     Field { name: name.into(), value, short }
 }
 

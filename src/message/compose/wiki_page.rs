@@ -1,19 +1,19 @@
 //! Wiki pages.
 
-use super::{Body, Message, Scene, TITLE, Text, brief};
+use super::{Body, Context, Message, TITLE, Text, brief};
 use crate::event::WikiPage;
 
 /// Commit messages of wiki changes are a line, by habit.
 const MESSAGE: usize = 500;
 
-pub(super) fn message(scene: &Scene, page: &WikiPage) -> Message {
+pub(super) fn message(context: &Context, page: &WikiPage) -> Message {
     let (done, gone) = match page.action.as_str() {
         "create" => ("created", false),
         "delete" => ("deleted", true),
         _ => ("edited", false),
     };
     let title = brief(if page.title.is_empty() { &page.slug } else { &page.title }, TITLE);
-    let did = Text::new().plain(format!("{} {done} ", scene.who()));
+    let did = Text::new().plain(format!("{} {done} ", context.who()));
     let did = match title.as_str() {
         "" => did.plain("a wiki page"),
         // What is gone has no page to link to.
@@ -26,5 +26,5 @@ pub(super) fn message(scene: &Scene, page: &WikiPage) -> Message {
     };
     let words = Text::new().plain(brief(&page.message, MESSAGE));
     let body = if words.is_blank() { Body::None } else { Body::Prose(words) };
-    Message { body, ..scene.message(did, " in ", more) }
+    Message { body, ..context.message(did, " in ", more) }
 }

@@ -103,15 +103,15 @@ impl<D: Dialect> Page<D> {
         while at < spans.len() && !self.full {
             let mut next = at + 1;
             match &spans[at] {
-                Span::Words { text: words, style } => {
+                Span::Text { text: words, style } => {
                     let alike =
-                        |span: &Span| matches!(span, Span::Words { style: other, .. } if other == style);
+                        |span: &Span| matches!(span, Span::Text { style: other, .. } if other == style);
                     while spans.get(next).is_some_and(alike) {
                         next += 1;
                     }
                     let words = match next - at {
                         1 => Cow::Borrowed(words.as_str()),
-                        _ => Cow::Owned(Text(spans[at..next].to_vec()).words()),
+                        _ => Cow::Owned(Text(spans[at..next].to_vec()).plain_text()),
                     };
                     self.words(&words, *style, first_glyph(&spans[next..]));
                 }
@@ -456,13 +456,13 @@ const fn is_harmless(byte: u8) -> bool {
 /// What the next thing written will begin with, as far as a style that ends before it is concerned.
 fn first_glyph(spans: &[Span]) -> Option<char> {
     let is_written = |span: &&Span| match span {
-        Span::Words { text, .. } => first(text).is_some(),
+        Span::Text { text, .. } => first(text).is_some(),
         Span::Link { text, url, .. } => first(text).or_else(|| first(url)).is_some(),
         Span::Code(code) | Span::CodeBlock(code) => !clean(code).trim().is_empty(),
         Span::Quote(quoted) => !quoted.is_blank(),
     };
     match spans.iter().find(is_written)? {
-        Span::Words { text, .. } => first(text),
+        Span::Text { text, .. } => first(text),
         // Of a link whose address is dropped, the words are left.
         Span::Link { text, url, .. } => first(text).or_else(|| first(url)),
         Span::Code(_) => Some('`'),

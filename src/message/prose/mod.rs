@@ -330,7 +330,7 @@ impl<'a> Reader<'a> {
 /// Adds words to a text, to the last ones where they look alike.
 fn push_words(spans: &mut Vec<Span>, words: &str, style: Style) {
     match spans.last_mut() {
-        Some(Span::Words { text, style: last }) if *last == style => text.push_str(words),
-        _ => spans.push(Span::Words { text: words.to_owned(), style }),
+        Some(Span::Text { text, style: last }) if *last == style => text.push_str(words),
+        _ => spans.push(Span::Text { text: words.to_owned(), style }),
     }
 }

@@ -82,11 +82,11 @@ fn html_is_words() {
 fn nothing_costs_much() {
     let endless = "word ".repeat(200_000);
     let text = prose(&endless, PROJECT);
-    assert!(text.words().chars().count() <= LONGEST + 1);
-    assert!(text.words().ends_with('…'));
+    assert!(text.plain_text().chars().count() <= LONGEST + 1);
+    assert!(text.plain_text().ends_with('…'));
     for deep in [">", "> - ", "[", "*", "**a ", "- ", "`", "<b>", "![", "|a", "<!--", "&#"] {
         let text = prose(&deep.repeat(100_000), PROJECT);
-        assert!(text.words().chars().count() <= 3 * LONGEST, "{deep}");
+        assert!(text.plain_text().chars().count() <= 3 * LONGEST, "{deep}");
         Markup::Slack.render_within(&text, crate::message::Limit::Chars(4000));
     }
 }
@@ -117,7 +117,7 @@ proptest! {
                 Span::Link { text, url, .. } => {
                     prop_assert!(!text.is_empty() && url.starts_with("https://"));
                 }
-                Span::Words { text, .. } => prop_assert!(!text.contains("\n\n\n"), "{:?}", text),
+                Span::Text { text, .. } => prop_assert!(!text.contains("\n\n\n"), "{:?}", text),
                 Span::Code(_) | Span::CodeBlock(_) | Span::Quote(_) => {}
             }
         }

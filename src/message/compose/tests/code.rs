@@ -18,7 +18,7 @@ fn lines(event: &Event) -> Vec<String> {
 }
 
 fn fields(event: &Event) -> Vec<(String, String)> {
-    message(event).fields.iter().map(|field| (field.name.clone(), field.value.words())).collect()
+    message(event).fields.iter().map(|field| (field.name.clone(), field.value.plain_text())).collect()
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn refs_are_encoded_where_they_are_part_of_an_address() {
 #[test]
 fn a_pipeline_is_told_by_its_parts() {
     let message = message(&event(PIPELINE));
-    assert!(message.parts_suffice);
+    assert!(message.self_contained_parts);
     let title = message.title.as_ref().expect("a title");
     assert_eq!(title.text, "Pipeline #31 has passed in 01:03");
     // Jobs failed, though none that mattered: their page is the more useful one.
@@ -113,13 +113,13 @@ fn a_pipeline_is_told_by_its_parts() {
         Some("http://example.com/gitlab-org/gitlab-test/-/pipelines/31/failures")
     );
     assert_eq!(message.tone, Tone::Good);
-    assert_eq!(message.at.map(|at| at.to_string()).as_deref(), Some("2016-08-12T15:26:29Z"));
+    assert_eq!(message.ended_at.map(|at| at.to_string()).as_deref(), Some("2016-08-12T15:26:29Z"));
     assert_eq!(
-        message.summary.words(),
+        message.summary.plain_text(),
         "Gitlab Org / Gitlab Test: Pipeline #31 of branch master by Administrator (root) has passed in 01:03"
     );
     assert_eq!(
-        message.headline().words(),
+        message.headline().plain_text(),
         "Pipeline #31 of branch master by Administrator (root) has passed in 01:03"
     );
     let fields = fields(&event(PIPELINE));
@@ -237,8 +237,8 @@ fn people_have_pages_where_the_forge_is_known() {
     let evil = changed(PUSH, |push| push["user_avatar"] = json!("javascript:alert(1)"));
     assert_eq!(author(&evil).avatar_url, None);
     assert_eq!(
-        message(&event(PUSH)).headline().words(),
+        message(&event(PUSH)).headline().plain_text(),
         "John Smith (jsmith) pushed 4 commits to branch master (Compare changes)"
     );
-    assert_eq!(Text::new().words(), "");
+    assert_eq!(Text::new().plain_text(), "");
 }

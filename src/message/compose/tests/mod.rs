@@ -42,7 +42,7 @@ fn summary(event: &Event) -> String {
 }
 
 fn plain(event: &Event) -> String {
-    message(event).summary.words()
+    message(event).summary.plain_text()
 }
 
 fn files() -> Vec<String> {

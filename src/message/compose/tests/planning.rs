@@ -26,7 +26,7 @@ fn a_new_issue_is_told_with_its_description() {
          in [GitlabHQ / Gitlab Test](http://example.com/gitlabhq/gitlab-test)"
     );
     assert_eq!(
-        message(&event).headline().words(),
+        message(&event).headline().plain_text(),
         "Administrator (root) opened issue #23 New API: create/update/delete file"
     );
     assert_eq!(prose(&event), "Create new API for manipulations with repository");
@@ -162,7 +162,7 @@ fn of_endless_words_a_message_holds_about_as_much_as_is_read() {
     let body = |words: &str| {
         let event = changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
         match message(&event).body {
-            Body::Prose(prose) => prose.words(),
+            Body::Prose(prose) => prose.plain_text(),
             other => panic!("{other:?}"),
         }
     };

@@ -37,7 +37,7 @@ fn deployments_say_where_to_and_how_they_went() {
     let told = |status: &str| {
         let message =
             message(&changed("deployment_success.json", |deployment| deployment["status"] = json!(status)));
-        (message.headline().words(), message.tone)
+        (message.headline().plain_text(), message.tone)
     };
     let table = [
         ("running", "Starting deploy to staging", Tone::Neutral),
@@ -82,7 +82,7 @@ fn alerts_say_what_fires_since_when() {
         "[Acme / web](https://f.example/acme/web): Alert firing: [CPU over 90 %](https://f.example/acme/web/-/alert_management/7/details)"
     );
     let message = message(&event);
-    let fields: Vec<_> = message.fields.iter().map(|f| (f.name.as_str(), f.value.words())).collect();
+    let fields: Vec<_> = message.fields.iter().map(|f| (f.name.as_str(), f.value.plain_text())).collect();
     let expected = [
         ("Severity", "Critical"),
         ("Events", "3"),
@@ -138,8 +138,8 @@ fn a_deed_begins_with_what_was_done() {
         ("deployment_success.json", "Deploy to staging succeeded"),
     ] {
         let message = message(&event(file));
-        let deed = message.deed().words();
-        assert!(deed.starts_with(begin), "{file}: {deed}");
+        let action = message.action().plain_text();
+        assert!(action.starts_with(begin), "{file}: {action}");
     }
 }
 

@@ -93,7 +93,7 @@ fn code_cannot_be_left() {
     assert_eq!(code(Markup::Html, "<b>"), "<code>&lt;b&gt;</code>");
     let block = Text(vec![
         Span::CodeBlock("a\n```\nb\n".to_owned()),
-        Span::Words { text: "\nthen".into(), style: Style::PLAIN },
+        Span::Text { text: "\nthen".into(), style: Style::PLAIN },
     ]);
     assert_eq!(MATTERMOST.render(&block), "```\na\n`\u{200b}`\u{200b}`\nb\n```\nthen");
     assert_eq!(SLACK.render(&block), "```\na\nˋˋˋ\nb\n```\nthen");
@@ -105,8 +105,8 @@ fn code_cannot_be_left() {
 #[test]
 fn quotes_are_marked_line_by_line_and_end() {
     let text = Text(vec![
-        Span::Quote(Text(vec![Span::Words { text: "one\n\ntwo".into(), style: Style::PLAIN }])),
-        Span::Words { text: "mine".into(), style: Style::PLAIN },
+        Span::Quote(Text(vec![Span::Text { text: "one\n\ntwo".into(), style: Style::PLAIN }])),
+        Span::Text { text: "mine".into(), style: Style::PLAIN },
     ]);
     assert_eq!(SLACK.render(&text), "&gt; one\n&gt; \n&gt; two\nmine");
     assert_eq!(MATTERMOST.render(&text), "> one\n> \n> two\n\nmine");
@@ -140,7 +140,11 @@ fn a_link_is_kept_whole_or_loses_its_address() {
     assert_eq!(within(12), "see the iss…");
     let long = text.clone().plain(" enough, or so they say");
     assert_eq!(SLACK.render_within(&long, Limit::Chars(40)), "see <https://a.example/1|the issue> soo…");
-    assert_eq!(long.words().len(), 41, "where the words do not fit by themselves, the first addresses stay");
+    assert_eq!(
+        long.plain_text().len(),
+        41,
+        "where the words do not fit by themselves, the first addresses stay"
+    );
     let list = |count: usize| {
         let item = |n: usize| Text::new().link(format!("job {n}"), format!("https://a.example/{n}"));
         Text::join((1..=count).map(item), ", ").plain(" and more")

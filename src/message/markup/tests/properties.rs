@@ -172,8 +172,8 @@ fn styles() -> impl Strategy<Value = Style> {
 
 fn texts() -> impl Strategy<Value = Text> {
     let leaf = prop_oneof![
-        3 => (words_and_addresses(), Just(Style::PLAIN)).prop_map(|(text, style)| Span::Words { text, style }),
-        2 => (words(), styles()).prop_map(|(text, style)| Span::Words { text, style }),
+        3 => (words_and_addresses(), Just(Style::PLAIN)).prop_map(|(text, style)| Span::Text { text, style }),
+        2 => (words(), styles()).prop_map(|(text, style)| Span::Text { text, style }),
         2 => (words(), urls(), styles()).prop_map(|(text, url, style)| Span::Link { text, url, style }),
         1 => words().prop_map(Span::Code),
         1 => words().prop_map(Span::CodeBlock),
@@ -224,7 +224,7 @@ fn check(markup: Markup, rendered: &str) {
 
 /// Words as they would be spelled without addresses, which markups encode each in its own way.
 fn all_words(text: &Text) -> String {
-    bones(&text.words())
+    bones(&text.plain_text())
 }
 
 proptest! {
@@ -274,7 +274,7 @@ proptest! {
         for markup in ALL {
             let rendered = markup.render(&text);
             check(markup, &rendered);
-            let has_addresses = text.words().contains("://");
+            let has_addresses = text.plain_text().contains("://");
             if let (Some(seen), false) = (read(markup, &rendered), has_addresses) {
                 prop_assert!(!seen.marks.iter().any(|mark| ["html", "heading", "list", "image", "other"].contains(mark)), "{:?} {:?}", markup, &rendered);
                 // Within quotes code is not told from words; without links to nowhere all words must be there.
