@@ -155,6 +155,13 @@ impl<B: Bed> Case<B> {
         Self { store: bed.open().await, bed }
     }
 
+    /// A store of an earlier version, opened by this one.
+    pub(super) async fn restored() -> Self {
+        let bed = B::make();
+        let keys = bed.restore().await;
+        Self { store: bed.open_with(keys).await.unwrap(), bed }
+    }
+
     /// The daemon ends and starts again.
     pub(super) async fn reopened(self) -> Self {
         drop(self.store);

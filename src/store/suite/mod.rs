@@ -18,6 +18,7 @@ mod places;
 pub(super) mod private_postgres;
 mod sealed;
 mod tokens;
+mod upgrade;
 
 use super::postgres::Postgres;
 use super::seal::Keyring;
@@ -36,6 +37,9 @@ trait Bed: Sized {
     async fn open(&self) -> Self::Store {
         self.open_with(kit::keys("present", &[])).await.unwrap()
     }
+
+    /// Puts a store here that an earlier version wrote, see [`upgrade`]. Answers the keys that its daemon is given.
+    async fn restore(&self) -> Keyring;
 
     /// The same with these keys; why not, where it does not open.
     async fn open_with(&self, keys: Keyring) -> Result<Self::Store>;
@@ -69,6 +73,14 @@ impl Bed for SqliteBed {
         Sqlite::open(&self.path(), keys)
     }
 
+    async fn restore(&self) -> Keyring {
+        let connection = rusqlite::Connection::open(self.path()).unwrap();
+        connection.execute_batch(include_str!("before_rebuild/sqlite.sql")).unwrap();
+        let key = self.path().with_file_name("forgebell.db.key");
+        std::fs::write(key, include_str!("before_rebuild/sqlite.key")).unwrap();
+        Keyring::none()
+    }
+
     async fn open_beside(&self, keys: Keyring) -> Result<Sqlite> {
         Sqlite::open_shared(&self.path(), keys)
     }
@@ -97,6 +109,14 @@ impl Bed for PostgresBed {
 
     async fn open_with(&self, keys: Keyring) -> Result<Postgres> {
         Postgres::open_for_anybody(&self.0, keys).await
+    }
+
+    async fn restore(&self) -> Keyring {
+        let (client, connection) =
+            tokio_postgres::connect(self.0.expose(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(include_str!("before_rebuild/postgres.sql")).await.unwrap();
+        kit::keys("present", &[])
     }
 
     async fn open_beside(&self, keys: Keyring) -> Result<Postgres> {
@@ -232,6 +252,15 @@ macro_rules! promises {
                     rekeying_seals_everything_with_the_present_key,
                     rekeying_beside_a_daemon_loses_no_change,
                     what_no_key_opens_can_be_given_up_and_set_again,
+                }
+                upgrade::{
+                    an_upgraded_store_lists_all_its_deliveries,
+                    an_upgraded_store_hands_out_what_waits_in_order,
+                    an_upgraded_store_keeps_its_holds,
+                    an_upgraded_store_knows_repeats,
+                    an_upgraded_store_resends_and_sweeps,
+                    an_upgraded_store_keeps_what_is_configured,
+                    an_upgraded_store_goes_on_changing_what_is_configured,
                 }
                 model::{
                     whatever_happens_nothing_is_doubled_reordered_or_lost,
