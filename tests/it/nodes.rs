@@ -640,7 +640,8 @@ async fn the_name_that_a_node_works_under_is_taken() {
         Keyring::none(),
     )
     .await;
-    let news = store.expect("it opens").news(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
+    let news =
+        store.expect("it opens").listener(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
     let why = news.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;

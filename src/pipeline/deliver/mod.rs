@@ -351,7 +351,7 @@ impl Work {
         let Claimed { destination, deliveries, more } = claimed;
         let jobs = deliveries.into_iter().map(|(delivery, event)| Job {
             concurrency: self.concurrency(&delivery),
-            entered: delivery.news_since,
+            entered: delivery.fresh_since,
             event: JobEvent::Stored(event),
             certain: false,
             delivery,

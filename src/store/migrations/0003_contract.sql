@@ -1,1 +1,7 @@
 -- Plain names for columns, lanes and replacement of deliveries, holds with their keys in columns.
+
+-- The field's names.
+ALTER TABLE events     RENAME COLUMN answers_to TO trigger;
+ALTER TABLE deliveries RENAME COLUMN news_since TO fresh_since;
+ALTER TABLE deliveries RENAME COLUMN step       TO state;
+ALTER TABLE unwanted   RENAME TO discarded;

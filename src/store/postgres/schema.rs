@@ -20,10 +20,6 @@ const DROP_FUNCTIONS: &str = "DECLARE made regprocedure; BEGIN
          END LOOP;
      END;";
 
-/// What every connection begins with: our schema alone, durable commits, and no statement that hangs for ever.
-pub(super) const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
-     SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
-
 /// The schema may have been made for a role that may make none.
 const FIRST: &str = "DO $first$ BEGIN
          IF to_regnamespace('forgebell') IS NULL THEN CREATE SCHEMA forgebell; END IF;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Heard, Postgres};
+use super::{Notification, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
@@ -112,7 +112,7 @@ async fn a_destination_is_worked_by_one_node_at_a_time() {
 async fn a_node_that_ends_leaves_its_destinations_soon() {
     let (store, _) = store().await;
     write(&store, "e1", Some("a"), at(0)).await;
-    store.recover(&node("a"), at(1)).await.unwrap();
+    store.release_leases(&node("a"), at(1)).await.unwrap();
     assert_eq!(claim(&store, "b", at(15)).await, 0, "the pace of what it sent last");
     assert_eq!(claim(&store, "b", at(16)).await, 1);
 }
@@ -130,13 +130,13 @@ async fn renewing_keeps_what_a_node_has_rows_of() {
 #[tokio::test]
 async fn two_nodes_of_one_name_are_one_too_many() {
     let (store, url) = store().await;
-    let _first = store.news(&node("a"), Duration::ZERO).await.unwrap();
+    let _first = store.listener(&node("a"), Duration::ZERO).await.unwrap();
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
-    let Err(StoreError::Broken(why)) = other.news(&node("a"), Duration::ZERO).await.map(drop) else {
+    let Err(StoreError::Broken(why)) = other.listener(&node("a"), Duration::ZERO).await.map(drop) else {
         panic!("two of a name")
     };
     assert!(why.contains("`a`") && why.contains("node.name"), "{why}");
-    assert!(other.news(&node("b"), Duration::ZERO).await.is_ok());
+    assert!(other.listener(&node("b"), Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -145,14 +145,14 @@ async fn nodes_hear_of_what_others_write() {
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
-    let listening = store.news(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
+    let listening = store.listener(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
     let told_of = async {
         write(&other, "e1", None, at(0)).await;
-        assert_eq!(heard.recv().await, Some(Heard::Stored("hook".into())));
+        assert_eq!(heard.recv().await, Some(Notification::Stored("hook".into())));
         assert!(other.push(&event("e2", "main"), at(0)).await.unwrap());
-        assert_eq!(heard.recv().await, Some(Heard::Arrived));
+        assert_eq!(heard.recv().await, Some(Notification::Arrived));
         other.put_group(None, "acme", audit()).await.unwrap();
-        assert_eq!(heard.recv().await, Some(Heard::Configured));
+        assert_eq!(heard.recv().await, Some(Notification::Configured));
         stop.cancel();
     };
     let both = async { tokio::join!(listening, told_of).0 };

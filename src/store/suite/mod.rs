@@ -1,12 +1,12 @@
 //! The contract as tests: what every store promises, whatever it is made of.
 //!
-//! Each promise is a function over any [`Bed`]; the list at the end runs them all over each store. What only one store
+//! Each promise is a function over any [`Backend`]; the list at the end runs them all over each store. What only one store
 //! promises is tested beside that store.
 
 mod configured;
 mod events;
+mod fixtures;
 mod holds;
-mod kit;
 mod lanes;
 mod leases;
 mod model;
@@ -27,7 +27,7 @@ use super::{Result, Store};
 use crate::settings::Secret;
 
 /// Where stores of a kind are made for tests.
-trait Bed: Sized {
+trait Backend: Sized {
     type Store: Store;
 
     /// A place with no store in it yet. What is made there goes when this is dropped.
@@ -35,7 +35,7 @@ trait Bed: Sized {
 
     /// Opens the store, a new one at first, later the same again, with the key of these tests. One at a time.
     async fn open(&self) -> Self::Store {
-        self.open_with(kit::keys("present", &[])).await.unwrap()
+        self.open_with(fixtures::keys("present", &[])).await.unwrap()
     }
 
     /// Puts a store here that an earlier version wrote, see [`upgrade`]. Answers the keys that its daemon is given.
@@ -54,15 +54,15 @@ trait Bed: Sized {
     async fn move_secrets(&self, from: i64, to: i64);
 }
 
-struct SqliteBed(tempfile::TempDir);
+struct SqliteBackend(tempfile::TempDir);
 
-impl SqliteBed {
+impl SqliteBackend {
     fn path(&self) -> std::path::PathBuf {
         self.0.path().join("forgebell.db")
     }
 }
 
-impl Bed for SqliteBed {
+impl Backend for SqliteBackend {
     type Store = Sqlite;
 
     fn make() -> Self {
@@ -98,9 +98,9 @@ impl Bed for SqliteBed {
 }
 
 /// A database of its own.
-struct PostgresBed(Secret);
+struct PostgresBackend(Secret);
 
-impl Bed for PostgresBed {
+impl Backend for PostgresBackend {
     type Store = Postgres;
 
     fn make() -> Self {
@@ -116,7 +116,7 @@ impl Bed for PostgresBed {
             tokio_postgres::connect(self.0.expose(), tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client.batch_execute(include_str!("before_rebuild/postgres.sql")).await.unwrap();
-        kit::keys("present", &[])
+        fixtures::keys("present", &[])
     }
 
     async fn open_beside(&self, keys: Keyring) -> Result<Postgres> {
@@ -144,11 +144,11 @@ impl Bed for PostgresBed {
 }
 
 macro_rules! promises {
-    ($store:ident: $bed:ty) => {
+    ($store:ident: $backend:ty) => {
         mod $store {
             use super::*;
 
-            promises! { $bed =>
+            promises! { $backend =>
                 outbox::{
                     a_delivery_is_written_once_and_dispatching_again_changes_nothing,
                     dispatching_again_writes_what_is_new_since,
@@ -268,16 +268,16 @@ macro_rules! promises {
             }
         }
     };
-    ($bed:ty => $($room:ident::{$($promise:ident,)+})+) => {
+    ($backend:ty => $($room:ident::{$($promise:ident,)+})+) => {
         $($(
             #[test]
             fn $promise() {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on($room::$promise::<$bed>());
+                runtime.block_on($room::$promise::<$backend>());
             }
         )+)+
     };
 }
 
-promises!(sqlite: SqliteBed);
-promises!(postgres: PostgresBed);
+promises!(sqlite: SqliteBackend);
+promises!(postgres: PostgresBackend);

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Bed;
-use super::kit::{Case, Change, at, audit, configuration, delivery, event, from_broker, node, settled};
+use super::Backend;
+use super::fixtures::{Case, Change, at, audit, configuration, delivery, event, from_broker, node, settled};
 use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::{Secret, Value};
@@ -23,7 +23,7 @@ const SLACK: &str = "acme/web:slack";
 const DISCORD: &str = "acme/web:discord";
 const MAIL: &str = "acme/web:emails-on-push";
 
-async fn upgraded<B: Bed>() -> Case<B> {
+async fn upgraded<B: Backend>() -> Case<B> {
     Case::<B>::restored().await
 }
 
@@ -31,7 +31,7 @@ fn ids(numbers: &[i64]) -> Vec<DeliveryId> {
     numbers.iter().copied().map(DeliveryId).collect()
 }
 
-pub(super) async fn an_upgraded_store_lists_all_its_deliveries<B: Bed>() {
+pub(super) async fn an_upgraded_store_lists_all_its_deliveries<B: Backend>() {
     let case = upgraded::<B>().await;
     let all = DeliveryFilter { limit: 100, ..Default::default() };
     let mut lines = case.store.deliveries(all).await.unwrap();
@@ -80,7 +80,7 @@ pub(super) async fn an_upgraded_store_lists_all_its_deliveries<B: Bed>() {
     assert_eq!(case.store.depth(at(1000)).await.unwrap(), depth);
 }
 
-pub(super) async fn an_upgraded_store_hands_out_what_waits_in_order<B: Bed>() {
+pub(super) async fn an_upgraded_store_hands_out_what_waits_in_order<B: Backend>() {
     let case = upgraded::<B>().await;
     let expected =
         [("discord.example", at(14)), ("hooks.slack.example", at(600)), ("mail:example.com", at(2000))];
@@ -88,7 +88,7 @@ pub(super) async fn an_upgraded_store_hands_out_what_waits_in_order<B: Bed>() {
     assert_eq!(case.waiting(at(1000)).await, expected, "chat.example is leased");
 
     assert_eq!(case.claim("c", "chat.example", at(1000)).await, []);
-    case.store.recover(&node("a"), at(1000)).await.unwrap();
+    case.store.release_leases(&node("a"), at(1000)).await.unwrap();
     let now = at(1020);
     assert_eq!(case.claim("c", "chat.example", now).await, ids(&[4]), "its node gave the lease back");
     assert_eq!(case.claim("c", "discord.example", now).await, ids(&[5]), "its lease has lapsed");
@@ -103,19 +103,19 @@ pub(super) async fn an_upgraded_store_hands_out_what_waits_in_order<B: Bed>() {
     let claim = crate::store::Claim {
         destinations: vec!["mail:example.com".into()],
         portion: Portion::rows(9),
-        lease: super::kit::lease("c", at(2000)),
+        lease: super::fixtures::lease("c", at(2000)),
         now: at(2000),
     };
     let claimed = case.store.claim(claim).await.unwrap().remove(0).deliveries;
     let got: Vec<_> = claimed
         .iter()
-        .map(|(delivery, event)| (delivery.id.0, delivery.attempts, delivery.news_since, &event.raw))
+        .map(|(delivery, event)| (delivery.id.0, delivery.attempts, delivery.fresh_since, &event.raw))
         .collect();
     let (resent, held) = (event("resent").raw, event("held").raw);
     assert_eq!(got, [(9, 0, at(20), &resent), (10, 1, at(-5), &held)], "a resent one is fresh");
 }
 
-pub(super) async fn an_upgraded_store_keeps_its_holds<B: Bed>() {
+pub(super) async fn an_upgraded_store_keeps_its_holds<B: Backend>() {
     let case = upgraded::<B>().await;
     let (slack, discord) = (IntegrationId::new(SLACK), IntegrationId::new(DISCORD));
     let breaker = Hold {
@@ -149,12 +149,16 @@ pub(super) async fn an_upgraded_store_keeps_its_holds<B: Bed>() {
     assert_eq!(case.claim("a", "hooks.slack.example", at(2999)).await, ids(&[2, 3]));
 
     let now_is = [(slack, Some(Fingerprint(12))), (discord, Some(Fingerprint(22)))];
-    assert_eq!(case.store.heal(&now_is, at(2999)).await.unwrap(), 1, "Slack's settings changed");
+    assert_eq!(
+        case.store.end_outdated_holds(&now_is, at(2999)).await.unwrap(),
+        1,
+        "Slack's settings changed"
+    );
     assert_eq!(case.claim("a", "hooks.slack.example", at(2999)).await, ids(&[11]));
     assert_eq!(case.store.holds(at(89_999)).await.unwrap().len(), 1);
 }
 
-pub(super) async fn an_upgraded_store_knows_repeats<B: Bed>() {
+pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
     let case = upgraded::<B>().await;
     let slack = || delivery().of(SLACK).to("#ops").over("hooks.slack.example");
     for id in ["delivered", "retried", "behind"] {
@@ -184,7 +188,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Bed>() {
     assert!(case.push("new", at(1000)).await);
 }
 
-pub(super) async fn an_upgraded_store_resends_and_sweeps<B: Bed>() {
+pub(super) async fn an_upgraded_store_resends_and_sweeps<B: Backend>() {
     let case = upgraded::<B>().await;
     let quarantined = case.store.list_quarantined(None, 10).await.unwrap();
     let told: Vec<_> = quarantined
@@ -217,7 +221,7 @@ pub(super) async fn an_upgraded_store_resends_and_sweeps<B: Bed>() {
     case.store.enqueue(vec![from_broker(event("new"), vec![delivery()])], at(1003)).await.unwrap();
 }
 
-pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Bed>() {
+pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Backend>() {
     let case = upgraded::<B>().await;
     let changes = case.store.changes(0).await.unwrap();
     assert_eq!(changes.revision, 19);
@@ -343,10 +347,14 @@ pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Bed>() {
     assert!(log.iter().all(|line| line.who == "token ci (3)" && line.fields == ["webhook", "push_events"]));
 }
 
-pub(super) async fn an_upgraded_store_goes_on_changing_what_is_configured<B: Bed>() {
+pub(super) async fn an_upgraded_store_goes_on_changing_what_is_configured<B: Backend>() {
     let case = upgraded::<B>().await;
     let seen = SeenProject { id: 44, path: Some("acme/api".to_owned()), learned: Learned::default() };
-    assert_eq!(case.store.learn(vec![seen], at(1000)).await.unwrap()[0].revision, 12, "nothing new");
+    assert_eq!(
+        case.store.upsert_seen_projects(vec![seen], at(1000)).await.unwrap()[0].revision,
+        12,
+        "nothing new"
+    );
     let changed = Configuration {
         secrets: [("webhook".to_owned(), Secret::new("changed"))].into(),
         ..configuration("")
