@@ -213,11 +213,15 @@ async fn a_schema_of_a_newer_program_is_left_alone() {
 
 #[tokio::test]
 async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
-    let (store, url) = store().await;
-    assert!(store.push(&event("e1", "main"), at(0)).await.unwrap());
-    let sql = "DROP TABLE registry, integrations, projects, groups, tokens, mutes, audit CASCADE";
-    store.writer.query(sql, &[]).await.unwrap();
-    store.writer.query("UPDATE schema_version SET version = 1", &[]).await.unwrap();
+    let url = Secret::new(database());
+    let (client, connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let first = include_str!("../migrations/postgres_0001_first.sql");
+    let version = "CREATE SCHEMA forgebell; SET search_path TO forgebell;
+        CREATE TABLE schema_version (version bigint NOT NULL); INSERT INTO schema_version VALUES (1);";
+    let event = "INSERT INTO events (id, kind, subject, occurred_at, received_at, raw) VALUES ('e1', 'push', '', 0, 0, '{}');
+        INSERT INTO inbox VALUES (1);";
+    client.batch_execute(&format!("{version}{first}{event}")).await.unwrap();
     let error = Postgres::open_shared(&url, None, Keyring::none()).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("forgebell migrate"), "{error}");
     assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (1, 3));

@@ -172,7 +172,7 @@ pub(super) async fn an_upgraded_store_knows_repeats<B: Backend>() {
     let batch = vec![no_id("another id", true), no_id("a third id", false)];
     let written = case.store.enqueue(batch, at(1000)).await.unwrap();
     assert!(written[0][0].is_none(), "the same body once more");
-    assert_eq!(written[1][0].as_ref().unwrap().id, DeliveryId(14), "numbers go on");
+    assert!(written[1][0].as_ref().unwrap().id > DeliveryId(13), "ids go on");
 
     for id in ["posted 1", "posted 2", "posted 3", "delivered"] {
         assert!(!case.push(id, at(1000)).await, "{id}");
