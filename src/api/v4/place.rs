@@ -113,7 +113,7 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
 pub(in crate::api) fn believed(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| belief(snapshot, reach, &event)) {
         Belief::Whole => Some(event),
-        Belief::ButTheNumber => event.without_project_number(),
+        Belief::ButTheNumber => event.without_project_id(),
         Belief::None => None,
     }
 }
