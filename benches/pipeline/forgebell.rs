@@ -43,7 +43,7 @@ files = ["{folder}/integrations.toml"]
 
 [delivery]
 concurrency = {in_flight}
-grace = "1s"
+shutdown_timeout = "1s"
 
 [pace]
 enabled = false

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Bucket, Call, Failure, HttpRequest};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Bucket, Call, Failure, HttpRequest, Sent};
 use crate::event::{Payload, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Message, Text};
@@ -93,16 +93,16 @@ impl Adapter for MicrosoftTeams {
             Trigger::WikiPage,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: false,
             labels: false,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // Teams has no key to tell a repeated card by; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors), descriptions and \
                  comments at 2,000 characters or 40 lines. A workflow that accepts a card may fail afterwards: only its \
@@ -116,7 +116,7 @@ impl Adapter for MicrosoftTeams {
         vec![Bucket::new("teams webhook", &[url], count, Duration::from_secs(1), burst)]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let (url, story) = (settings.webhook.expose().clone(), Story::of(note));
         Ok(match WebhookKind::of(settings) {
             WebhookKind::Workflows => {

@@ -392,7 +392,7 @@ enum Named {
 
 /// Some only answer what people type.
 fn hears(held: &Held) -> bool {
-    held.setup.entry.tells()
+    held.setup.entry.can_deliver()
 }
 
 /// Whether there are settings here for those below; one that follows has none.

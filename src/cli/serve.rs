@@ -33,7 +33,7 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (http.listen): `forgebell check` says more"))?;
-    let patience = config.delivery.grace + BEYOND_GRACE;
+    let patience = config.delivery.shutdown_timeout + BEYOND_GRACE;
     let (reload, reloads) = mpsc::channel(1);
     let shutdown = CancellationToken::new();
     let daemon = daemon::run(config, listener, reloads, shutdown.clone());

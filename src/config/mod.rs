@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::adapters::Installation;
+use crate::adapters::OperatorSettings;
 use crate::wire::Config as Wire;
 use crate::wire::smtp::Config as Smtp;
 use tree::Tree;
@@ -35,14 +35,14 @@ pub struct Config {
     pub log: crate::log::Config,
     pub http: crate::api::Config,
     pub amqp: crate::pipeline::amqp::Config,
-    pub commands: crate::pipeline::commands::Config,
+    pub commands: crate::pipeline::amqp::CommandsConfig,
     pub store: crate::store::Config,
     /// `[secrets]`: the keys that the store's secrets are sealed with.
     pub secrets: crate::store::seal::Config,
     /// `[wire]`, and `[smtp]` within it.
     pub wire: Wire,
     /// `[mail]` and `[forge]`.
-    pub installation: Installation,
+    pub operator: OperatorSettings,
     pub pace: crate::wire::pace::Config,
     pub delivery: crate::pipeline::Config,
     pub retry: crate::pipeline::retry::Config,
@@ -187,7 +187,7 @@ impl Config {
                     smtp: Smtp { mail_domain: mail.as_ref()?.domain().to_owned(), ..smtp? },
                     ..with_proxies(wire?, proxies)
                 },
-                installation: Installation { mail: mail?, forge: forge? },
+                operator: OperatorSettings { mail: mail?, forge: forge? },
                 pace: pace?,
                 delivery: delivery?,
                 retry: retry?,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{Node, Patience};
-use crate::adapters::installation::forge::Config as Forge;
-use crate::adapters::installation::mail::Config as Mail;
+use crate::adapters::operator::ForgeConfig as Forge;
+use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
 use crate::pipeline::Config as Delivery;
+use crate::pipeline::amqp::CommandsConfig as Commands;
 use crate::pipeline::amqp::Config as Amqp;
-use crate::pipeline::commands::Config as Commands;
 use crate::pipeline::retry::Config as Retry;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
@@ -130,7 +130,7 @@ pub(super) fn pace(config: &Pace) -> Vec<Problem> {
 pub(super) fn delivery(config: &Delivery) -> Vec<Problem> {
     broken(&[
         (config.concurrency > 0, "concurrency", ABOVE_0),
-        (config.in_memory > 0, "in_memory", ABOVE_0),
+        (config.buffer > 0, "buffer", ABOVE_0),
         (
             config.lease >= Duration::from_secs(10),
             "lease",

@@ -27,7 +27,7 @@ fn the_defaults_are_a_configuration() {
     assert!(!config.amqp.enabled && config.amqp.url.is_blank() && config.amqp.ca_file.is_none());
     assert!(config.http.webhook_token.is_none(), "an empty token is none, not one that is empty");
     assert!(config.patience.is_empty() && config.provision.files.is_empty());
-    assert_eq!(config.delivery.grace, Duration::from_secs(20));
+    assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(20));
 }
 
 #[test]
@@ -115,7 +115,7 @@ routing_keys = []
 [delivery]
 lesae = "1m"
 lease = "1 moment"
-grace = 20
+shutdown_timeout = 20
 [wire]
 allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]
 [patience]
@@ -139,7 +139,7 @@ sweep_every = "0s"
         r#"FILE:13: amqp.queue_type = "Quorum": unknown variant `Quorum`, expected `quorum` or `classic`"#,
         "FILE:16: delivery.lesae: there is no such setting; did you mean delivery.lease?",
         r#"FILE:17: delivery.lease = "1 moment": is no duration; they are written "300ms", "10s""#,
-        r#"FILE:18: delivery.grace = 20: must be a text, in quotes (the default is "20s")"#,
+        r#"FILE:18: delivery.shutdown_timeout = 20: must be a text, in quotes (the default is "20s")"#,
         r#"FILE:20: wire.allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]: "#,
         r#"FILE:22: patience.slack = "soon": is no duration; "#,
         r#"FILE:24: store.sweep_every = "0s": must be above 0 (the default is "10m")"#,

@@ -321,6 +321,8 @@ pub struct Settled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewState {
     Delivered,
+    /// The service answered that there is nothing to do: neither delivered nor a dead letter.
+    Skipped,
     /// Open still, due then, leased to nobody.
     Waiting(Timestamp),
     /// Given up: a dead letter.
@@ -433,18 +435,21 @@ pub struct DeliveryFilter {
 pub enum State {
     Waiting,
     Delivered,
+    Skipped,
     Failed,
     Expired,
     Cancelled,
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Delivered, Self::Failed, Self::Expired, Self::Cancelled];
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Delivered, Self::Skipped, Self::Failed, Self::Expired, Self::Cancelled];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",
+            Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forgebell::event::EventId;
-use forgebell::pipeline::publish::Publisher;
+use forgebell::pipeline::amqp::Publisher;
 use forgebell::store::State;
 use serde_json::json;
 

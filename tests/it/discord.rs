@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use forgebell::adapters::{self, Installation, Notification};
+use forgebell::adapters::{self, Notification, OperatorSettings};
 use forgebell::call::Request;
 use forgebell::event::{Event, EventId, Trigger, sample};
 use forgebell::message::compose;
@@ -119,7 +119,7 @@ fn body(event: &Event) -> Option<String> {
         message: &message,
         target: "",
         now: Timestamp::UNIX_EPOCH,
-        installation: &Installation::default(),
+        operator: &OperatorSettings::default(),
     };
     match entry.call(&integration.settings, &note).expect("a call can be made").request {
         Request::Http(request) => Some(String::from_utf8(request.body.to_vec()).expect("JSON is UTF-8")),
@@ -335,14 +335,14 @@ async fn one_kind_of_event_whose_webhook_is_gone_costs_the_others_nothing() {
 
 /// What Cloudflare shows in Discord's place to a sender whom it has shut out: a page, and no word of how long. It is about
 /// an hour, for whatever comes from here.
-const SHUT_OUT: &str = "<!doctype html><html><head><title>Access denied | discord.com used Cloudflare to restrict access\
+const OPERATOR_ERROR: &str = "<!doctype html><html><head><title>Access denied | discord.com used Cloudflare to restrict access\
     </title></head><body><h1>Error 1015</h1><p>You are being rate limited</p></body></html>";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_cloudflare_shuts_out_calls_no_webhook_for_an_hour_and_then_tells_everything() {
     const HOUR: i64 = 3600;
     let service = Receiver::start().await;
-    let page = Answer::status(429).header("content-type", "text/html; charset=UTF-8").body(SHUT_OUT);
+    let page = Answer::status(429).header("content-type", "text/html; charset=UTF-8").body(OPERATOR_ERROR);
     let taken = || Answer::status(200).body(TAKEN);
     let asked = service.at("/api/webhooks/1/one").answer_then(vec![page], taken());
     let sister = service.at("/api/webhooks/2/two").answer(taken());

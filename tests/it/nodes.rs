@@ -12,8 +12,8 @@ use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who, nothin
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, ProjectRef, Scope};
 use forgebell::pipeline::Switches;
+use forgebell::pipeline::amqp::Publisher;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
-use forgebell::pipeline::publish::Publisher;
 use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
@@ -508,7 +508,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
     // The files are the same everywhere.
-    let home = home_of_one(&database).with(&["delivery.left_to_others=0s"]);
+    let home = home_of_one(&database).with(&["delivery.unknown_integration_grace=0s"]);
     let daemon = home.start().await;
     let other = Quiet::on(&database).await;
     set(&other.catalog, &project_scope(0), &hook.url()).await;
@@ -521,12 +521,13 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     for n in 0..STRANGE {
         other.write_strange(n).await;
     }
-    let unsure = eventually("each was asked for in vain", Duration::from_secs(30), async || {
+    let unanswered = eventually("each was asked for in vain", Duration::from_secs(30), async || {
         let waiting = home.deliveries(Some(State::Waiting)).await;
         let mut asked = 0;
         for line in &waiting {
-            asked +=
-                usize::from(home.delivery(line).await.attempts.iter().any(|told| told.1.outcome == "unsure"));
+            asked += usize::from(
+                home.delivery(line).await.attempts.iter().any(|told| told.1.outcome == "store_unavailable"),
+            );
         }
         (asked == STRANGE).then_some(waiting)
     })
@@ -536,7 +537,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     other.dispatch("event-1", event(PROJECTS)).await;
     hook.wait_for(2).await;
     let mut most = 0;
-    for line in &unsure {
+    for line in &unanswered {
         most = most.max(home.delivery(line).await.attempts.len());
     }
     let turns = usize::try_from(began.elapsed().as_secs() / 5).expect("a few");
@@ -575,7 +576,7 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
         Some(home.delivery(lines.first()?).await.attempts).filter(|attempts| !attempts.is_empty())
     });
     let (_, first) = &attempts.await[0];
-    assert_eq!(first.outcome, "left_to_others");
+    assert_eq!(first.outcome, "unknown_integration");
     assert!(first.note.contains("the files of this node"), "{}", first.note);
     // Of the same merge request: the order holds here too.
     other.dispatch("event-1", event(NEXT)).await;
@@ -591,13 +592,13 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
     let database = postgres::database();
-    let home = home_of_one(&database).with(&["delivery.left_to_others=1s"]);
+    let home = home_of_one(&database).with(&["delivery.unknown_integration_grace=1s"]);
     let daemon = home.start().await;
     Quiet::on(&database).await.write_strange(0).await;
     let cancelled = home.until(State::Cancelled, 1).await;
     let attempts = home.delivery(&cancelled[0]).await.attempts;
     let words: Vec<_> = attempts.iter().map(|told| told.1.outcome.as_str()).collect();
-    assert_eq!(words, ["left_to_others", "cancelled"]);
+    assert_eq!(words, ["unknown_integration", "cancelled"]);
     daemon.stop().await;
 }
 

@@ -188,7 +188,7 @@ async fn events_larger_than_the_memory_are_told_all_the_same_and_in_order(forge:
         .at("/services/T0/B0/x")
         .answer_then(vec![Answer::ok(), Answer::status(500), Answer::status(500)], Answer::ok());
     // 64 KiB of room, for events of twice as much.
-    let home = forge.home(&slack(&hook.url(), "")).with(&["delivery.in_memory=4", "pace.enabled=false"]);
+    let home = forge.home(&slack(&hook.url(), "")).with(&["delivery.buffer=4", "pace.enabled=false"]);
     let daemon = home.start().await;
     let long = "All that there is to say. ".repeat(5_000);
     for step in ["a", "b", "c", "d"] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::{MOST_FACTS, Story, within};
-use crate::call::{Answer, Failure, HttpResponse, by_status, describe};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
 use crate::message::{Body, Field, Limit, Markup, Span, Style, Text, Tone};
 
 /// A flow may take its time before it answers.
@@ -271,7 +271,7 @@ fn facts(fields: &[Field], room: usize) -> Option<Json> {
 
 /// 202 says that the flow has it, and 200 the same where somebody gave the flow an answer of its own
 /// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
-pub(super) fn read(response: &HttpResponse) -> Answer {
+pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     let body = response.text();
     Answer::Failed(match response.status {

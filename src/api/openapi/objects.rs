@@ -151,7 +151,7 @@ fn explanation() -> Schema {
     let verdict = Schema::object([
         ("integration", Schema::text()),
         ("adapter", slug()),
-        ("verdict", Schema::words(["would_hear", "no", "switched_off", "muted"])),
+        ("verdict", Schema::words(["deliver", "skip", "switched_off", "muted"])),
         ("targets", Schema::list(target)),
         ("why", Schema::text().or_null()),
     ]);
@@ -168,7 +168,7 @@ fn explanation() -> Schema {
 
 fn quarantined_properties() -> Vec<(&'static str, Schema)> {
     vec![
-        ("number", Schema::integer()),
+        ("id", Schema::integer()),
         ("source", Schema::text()),
         ("event", Schema::text().or_null().saying("The sender's id for it, where it had one.")),
         ("reason", Schema::text()),

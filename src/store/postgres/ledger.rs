@@ -132,6 +132,7 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     let mut swept = Swept::default();
     let ages = [
         (State::Delivered, retention.settled_before),
+        (State::Skipped, retention.settled_before),
         (State::Cancelled, retention.settled_before),
         (State::Failed, retention.dead_letters_before),
         (State::Expired, retention.dead_letters_before),

@@ -15,6 +15,7 @@ pub(super) fn step(state: &NewState) -> Option<i32> {
     match state {
         NewState::Waiting(_) => None,
         NewState::Delivered => Some(10),
+        NewState::Skipped => Some(11),
         NewState::Failed => Some(20),
         NewState::Expired => Some(21),
         NewState::Cancelled => Some(22),
@@ -26,6 +27,7 @@ pub(super) fn step_of(state: State) -> Option<i32> {
     match state {
         State::Waiting => None,
         State::Delivered => Some(10),
+        State::Skipped => Some(11),
         State::Failed => Some(20),
         State::Expired => Some(21),
         State::Cancelled => Some(22),
@@ -36,6 +38,7 @@ pub(super) fn state(step: i32) -> Result<State> {
     match step {
         0..=2 => Ok(State::Waiting),
         10 => Ok(State::Delivered),
+        11 => Ok(State::Skipped),
         20 => Ok(State::Failed),
         21 => Ok(State::Expired),
         22 => Ok(State::Cancelled),

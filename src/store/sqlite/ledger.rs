@@ -47,6 +47,7 @@ fn list_sql(filter: &DeliveryFilter) -> String {
                  UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2)"
         }
         Some(State::Delivered) => "AND d.step = :step",
+        Some(State::Skipped) => "AND d.step = 11 AND d.step = :step",
         Some(State::Failed | State::Expired | State::Cancelled) => "AND d.step >= 20 AND d.step = :step",
         None => "AND (:step IS NULL)",
     };

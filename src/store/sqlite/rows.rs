@@ -20,6 +20,7 @@ impl Step {
     pub(super) const BEHIND: Self = Self(1);
     pub(super) const LEASED: Self = Self(2);
     pub(super) const DELIVERED: Self = Self(10);
+    const SKIPPED: Self = Self(11);
     const FAILED: Self = Self(20);
     const EXPIRED: Self = Self(21);
     const CANCELLED: Self = Self(22);
@@ -29,6 +30,7 @@ impl Step {
         match state {
             NewState::Waiting(_) => None,
             NewState::Delivered => Some(Self::DELIVERED),
+            NewState::Skipped => Some(Self::SKIPPED),
             NewState::Failed => Some(Self::FAILED),
             NewState::Expired => Some(Self::EXPIRED),
             NewState::Cancelled => Some(Self::CANCELLED),
@@ -40,6 +42,7 @@ impl Step {
         match state {
             State::Waiting => None,
             State::Delivered => Some(Self::DELIVERED),
+            State::Skipped => Some(Self::SKIPPED),
             State::Failed => Some(Self::FAILED),
             State::Expired => Some(Self::EXPIRED),
             State::Cancelled => Some(Self::CANCELLED),
@@ -50,6 +53,7 @@ impl Step {
         match self {
             Self::READY | Self::BEHIND | Self::LEASED => Ok(State::Waiting),
             Self::DELIVERED => Ok(State::Delivered),
+            Self::SKIPPED => Ok(State::Skipped),
             Self::FAILED => Ok(State::Failed),
             Self::EXPIRED => Ok(State::Expired),
             Self::CANCELLED => Ok(State::Cancelled),

@@ -11,6 +11,7 @@ pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize)
     let mut sweeping = Sweeping { connection, limit, swept: Swept::default() };
     let ages = [
         (State::Delivered, retention.settled_before),
+        (State::Skipped, retention.settled_before),
         (State::Cancelled, retention.settled_before),
         (State::Failed, retention.dead_letters_before),
         (State::Expired, retention.dead_letters_before),
