@@ -186,7 +186,7 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(Stage {
         transport: Arc::new(wire),
-        pace: Arc::new(Pace::new(config.pace)),
+        pace: Arc::new(Pace::new(config.rate_limits)),
         operator: Arc::new(config.operator.clone()),
     })
 }
@@ -203,7 +203,7 @@ fn attempts(
         transport: Arc::clone(&stage.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.patience.clone()),
+        patience: Arc::new(config.max_age.clone()),
         operator: Arc::clone(&stage.operator),
     }
 }
