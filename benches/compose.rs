@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
-use forgebell::adapters::{self, Entry, Installation, Notification};
+use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::{Call, Request};
 use forgebell::catalog::{Catalog as _, Placed, Snapshot};
 use forgebell::event::{Event, EventId};
@@ -193,7 +193,7 @@ fn calling(integration: &Integration, event: &Event, message: &Message) -> Reque
         message,
         target: "",
         now: NOW,
-        installation: &Installation::default(),
+        operator: &OperatorSettings::default(),
     };
     let Call { request, .. } = slack().call(&integration.settings, &note).expect("a call can be made");
     request

@@ -1,9 +1,9 @@
-//! What is said over a wire, and what its answer means: data only.
+//! What is sent over a wire, and what its answer means: data only.
 //!
 //! An adapter makes a [`Call`]: a [`Request`] and how its answer is read. `wire` sends the request and brings a
-//! [`Response`]; the call's reader turns that into an [`Answer`]. A [`Failure`] is named by its consequence, and
-//! keeps its type until `pipeline::retry` has decided what follows. A [`Bucket`] is what limits the pace of calls.
-//! [`Mail`] is in `mail.rs`.
+//! [`Response`]; the call's reader turns that into an [`Answer`]. A call has a result type: [`Sent`] for deliveries. A
+//! [`Failure`] is named by its consequence, and keeps its type until `pipeline::retry` has decided what follows. A
+//! [`Bucket`] limits the pace of calls. [`Mail`] is in `mail.rs`.
 
 mod mail;
 
@@ -17,53 +17,82 @@ use crate::digest::Digest;
 
 pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
 
-/// A request, and how its answer is read.
-pub struct Call {
+/// A request, and how its answer is read. `T` is what the last call of a chain results in.
+pub struct Call<T> {
     pub request: Request,
-    pub read: Read,
-    /// What follows where no answer came at all; `None` where then the attempt has failed.
-    pub unanswered: Option<Unanswered>,
+    pub read: Read<T>,
+    /// How the chain goes on where no answer came at all; `None` where the chain has failed then.
+    pub on_no_response: Option<OnNoResponse<T>>,
+    pub receiver: Receiver,
 }
 
 /// Reads an answer. It may hold what it needs to know; it is called once.
-pub type Read = Box<dyn FnOnce(&Response) -> Answer + Send>;
+pub type Read<T> = Box<dyn FnOnce(&Response) -> Answer<T> + Send>;
 
-/// Makes do without an answer, given why none came.
-pub type Unanswered = Box<dyn FnOnce(&str) -> Answer + Send>;
+/// Goes on without an answer, given why none came.
+pub type OnNoResponse<T> = Box<dyn FnOnce(&str) -> Answer<T> + Send>;
 
-impl Call {
+/// Who answers a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The service that the integration is for.
+    Service,
+    /// Another one that is asked first, such as the forge's API. Its failures defer the delivery, and are not held
+    /// against the service.
+    Other,
+}
+
+/// The result of a delivery: the service has the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent;
+
+impl<T: 'static> Call<T> {
     /// An HTTP request, and how its answer is read.
-    pub fn http(request: HttpRequest, read: impl FnOnce(&HttpResponse) -> Answer + Send + 'static) -> Self {
-        let read: Read = Box::new(|response| match response {
+    pub fn http(
+        request: HttpRequest,
+        read: impl FnOnce(&HttpResponse) -> Answer<T> + Send + 'static,
+    ) -> Self {
+        Self::new(Request::Http(request), |response| match response {
             Response::Http(response) => read(response),
             Response::Smtp(_) | Response::Written => unexpected(),
-        });
-        Self { request: Request::Http(request), read, unanswered: None }
+        })
     }
 
     /// A mail, and how the relay's last reply is read.
-    pub fn smtp(mail: Mail, read: impl FnOnce(&SmtpReply) -> Answer + Send + 'static) -> Self {
-        let read: Read = Box::new(|response| match response {
+    pub fn smtp(mail: Mail, read: impl FnOnce(&SmtpReply) -> Answer<T> + Send + 'static) -> Self {
+        Self::new(Request::Smtp(Box::new(mail)), |response| match response {
             Response::Smtp(reply) => read(reply),
             Response::Http(_) | Response::Written => unexpected(),
-        });
-        Self { request: Request::Smtp(Box::new(mail)), read, unanswered: None }
+        })
     }
 
-    /// Bytes for a service that never answers: what was written counts as taken.
-    pub fn tcp(request: TcpRequest) -> Self {
-        Self { request: Request::Tcp(request), read: Box::new(|_| Answer::Taken), unanswered: None }
+    /// Bytes for a service that never answers; `written` is the result once they are written.
+    pub fn tcp(request: TcpRequest, written: T) -> Self
+    where
+        T: Send,
+    {
+        Self::new(Request::Tcp(request), |_| Answer::Done(written))
+    }
+
+    fn new(request: Request, read: impl FnOnce(&Response) -> Answer<T> + Send + 'static) -> Self {
+        Self { request, read: Box::new(read), on_no_response: None, receiver: Receiver::Service }
     }
 
     /// The same call; where no answer comes, it goes on like this instead of failing.
     #[must_use]
-    pub fn or_unanswered(self, unanswered: impl FnOnce(&str) -> Answer + Send + 'static) -> Self {
-        Self { unanswered: Some(Box::new(unanswered)), ..self }
+    pub fn or_else_on_no_response(self, go_on: impl FnOnce(&str) -> Answer<T> + Send + 'static) -> Self {
+        Self { on_no_response: Some(Box::new(go_on)), ..self }
+    }
+
+    /// The same call, to another service than the integration's: see [`Receiver::Other`].
+    #[must_use]
+    pub fn to_other_service(self) -> Self {
+        Self { receiver: Receiver::Other, ..self }
     }
 }
 
-/// Only a bug in a transport brings an answer of another kind than was asked for.
-fn unexpected() -> Answer {
+/// Only a bug in a transport brings an answer of another kind than the request.
+fn unexpected<T>() -> Answer<T> {
     Answer::Failed(Failure::Rejected(
         "a bug of ours: the answer is of another kind than the request".to_owned(),
     ))
@@ -105,7 +134,10 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// For the whole of it: connecting, sending, reading the answer.
     pub timeout: Duration,
-    pub reach: Reach,
+    pub egress: Egress,
+    /// Whether the server must prove its name with a certificate. An integration may switch that off for a server of
+    /// its own.
+    pub verify_tls: bool,
     /// How much of the answer's body is read, in bytes. With HTTP/1 what is longer costs its connection.
     pub answer_limit: usize,
     /// How long the answer may be given again to whoever asks the same: only for what does not change.
@@ -114,10 +146,10 @@ pub struct HttpRequest {
 
 /// Whose address it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// An integration's, set up by any of many hands: the guard judges where it leads.
-    Guarded,
-    /// The operator's own, from the daemon's configuration: it may well be in a private network.
+pub enum Egress {
+    /// An integration's, which any maintainer may have set: the guard judges where it leads.
+    Public,
+    /// The operator's own, from the daemon's configuration: it may be in a private network.
     Operator,
 }
 
@@ -125,16 +157,22 @@ pub enum Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
+    Head,
     Post,
     Put,
+    Patch,
+    Delete,
 }
 
 impl Method {
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
+            Self::Head => "HEAD",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -151,7 +189,8 @@ impl HttpRequest {
             headers: Vec::new(),
             body: Bytes::new(),
             timeout: Duration::from_secs(10),
-            reach: Reach::Guarded,
+            egress: Egress::Public,
+            verify_tls: true,
             answer_limit: Self::ANSWER_LIMIT,
             keep: None,
         }
@@ -174,7 +213,7 @@ impl HttpRequest {
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/… ({} bytes)", self.method.word(), self.origin(), self.body.len())
+        write!(f, "{} {}/… ({} bytes)", self.method.name(), self.origin(), self.body.len())
     }
 }
 
@@ -252,11 +291,14 @@ impl HttpResponse {
 }
 
 /// What an answer means.
-pub enum Answer {
-    /// It has our message.
-    Taken,
-    /// That was the first half: this call is the next.
-    Then(Call),
+pub enum Answer<T> {
+    /// The chain of calls has its result.
+    Done(T),
+    /// That was a step: this call is the next.
+    Next(Call<T>),
+    /// The service answered, and there is nothing to do ("no such issue", "muted until …"): neither a success nor a
+    /// failure. The reason is for people.
+    Skipped(String),
     Failed(Failure),
 }
 
@@ -273,15 +315,21 @@ pub enum Failure {
     Throttled {
         wait: Option<Duration>,
         why: String,
-        /// Not this destination alone, but whoever shares a bucket with it (a token, a workspace, a host).
-        wide: bool,
+        /// Not this destination alone, but all that share a bucket with it (a token, a workspace, a host).
+        shared: bool,
     },
+    /// The service's limit for a longer time is used up, until this moment: the whole destination waits until then, and
+    /// no attempt is counted.
+    Quota { until: Timestamp, why: String },
     /// It answers, but will not take this one now (a mailbox that is full, a greylist): again on schedule, not before
-    /// `wait`, for as long as the news is worth telling; and nobody else waits for it.
+    /// `wait`, until the message is too old. No other delivery waits for it.
+    TemporarilyRejected { wait: Option<Duration>, why: String },
+    /// The service itself was not asked, because something else failed that comes first (the forge's API, an event that
+    /// this version can't read): again on schedule, not before `wait`. Nothing is held against the service.
     Deferred { wait: Option<Duration>, why: String },
-    /// It takes nothing from us at all until somebody changes something (a relay that refuses our login): the whole
+    /// The operator must change something before it takes anything from us (a relay that refuses our login): the whole
     /// destination waits, and no attempt is counted.
-    ShutOut(String),
+    OperatorError(String),
     /// Down, slow or unreachable: again on schedule, not before `wait`.
     Unavailable {
         /// It may have our message all the same (it was sent, and no answer came).
@@ -299,8 +347,10 @@ impl Failure {
             Self::Misconfigured(_) => "misconfigured",
             Self::Gone { .. } => "gone",
             Self::Throttled { .. } => "throttled",
+            Self::Quota { .. } => "quota",
+            Self::TemporarilyRejected { .. } => "temporarily_rejected",
             Self::Deferred { .. } => "deferred",
-            Self::ShutOut(_) => "shut_out",
+            Self::OperatorError(_) => "operator_error",
             Self::Unavailable { .. } => "unavailable",
         }
     }
@@ -309,30 +359,48 @@ impl Failure {
         match self {
             Self::Rejected(why)
             | Self::Misconfigured(why)
-            | Self::ShutOut(why)
+            | Self::OperatorError(why)
             | Self::Gone { why, .. }
             | Self::Throttled { why, .. }
+            | Self::Quota { why, .. }
+            | Self::TemporarilyRejected { why, .. }
             | Self::Deferred { why, .. }
             | Self::Unavailable { why, .. } => why,
         }
     }
-}
 
-impl Failure {
-    /// The same failure, its reason put otherwise.
-    #[must_use]
-    pub fn map_why(self, change: impl FnOnce(String) -> String) -> Self {
+    fn why_mut(&mut self) -> &mut String {
         match self {
-            Self::Rejected(why) => Self::Rejected(change(why)),
-            Self::Misconfigured(why) => Self::Misconfigured(change(why)),
-            Self::ShutOut(why) => Self::ShutOut(change(why)),
-            Self::Gone { why, confirmations } => Self::Gone { why: change(why), confirmations },
-            Self::Throttled { wait, why, wide } => Self::Throttled { wait, why: change(why), wide },
-            Self::Deferred { wait, why } => Self::Deferred { wait, why: change(why) },
-            Self::Unavailable { maybe_taken, wait, why } => {
-                Self::Unavailable { maybe_taken, wait, why: change(why) }
-            }
+            Self::Rejected(why)
+            | Self::Misconfigured(why)
+            | Self::OperatorError(why)
+            | Self::Gone { why, .. }
+            | Self::Throttled { why, .. }
+            | Self::Quota { why, .. }
+            | Self::TemporarilyRejected { why, .. }
+            | Self::Deferred { why, .. }
+            | Self::Unavailable { why, .. } => why,
         }
+    }
+
+    /// The same failure with another reason.
+    #[must_use]
+    pub fn map_why(mut self, change: impl FnOnce(String) -> String) -> Self {
+        let why = self.why_mut();
+        *why = change(std::mem::take(why));
+        self
+    }
+
+    /// What follows for a delivery where a call to another service than the receiver failed like this.
+    #[must_use]
+    pub fn of_other_service(self) -> Self {
+        let wait = match &self {
+            Self::Throttled { wait, .. }
+            | Self::Unavailable { wait, .. }
+            | Self::TemporarilyRejected { wait, .. } => *wait,
+            _ => None,
+        };
+        Self::Deferred { wait, why: self.why().to_owned() }
     }
 }
 
@@ -342,16 +410,16 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Reads an answer by its status alone: what an adapter gets that knows no better, and what most fall back on.
+/// Reads an answer by its status alone: the default, and what most readers fall back on.
 ///
-/// 2xx is taken. 429 throttles; 408, 425, 500, 502, 503 and 504 are temporary; 410 is gone; 401, 403, 404, 405, 3xx and
+/// 2xx means that the message is taken. 429 throttles; 408, 425, 500, 502, 503 and 504 are temporary; 410 is gone; 401, 403, 404, 405, 3xx and
 /// 501 want other settings; any other 4xx refuses this one message.
-pub fn by_status(response: &HttpResponse) -> Answer {
+pub fn by_status(response: &HttpResponse) -> Answer<Sent> {
     let why = describe(response);
     let wait = response.retry_after();
     Answer::Failed(match response.status {
-        200..=299 => return Answer::Taken,
-        429 => Failure::Throttled { wait, why, wide: false },
+        200..=299 => return Answer::Done(Sent),
+        429 => Failure::Throttled { wait, why, shared: false },
         408 | 425 | 500 | 502..=504 | 505..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
         410 => Failure::Gone { why, confirmations: 1 },
         300..=399 | 401 | 403..=405 | 407 | 501 => Failure::Misconfigured(why),

@@ -1,9 +1,9 @@
 //! The wiring, start to stop. It decides nothing: one straight function makes the parts in the order in which events
-//! meet them backwards (store, wire, deliverer, dispatchers, doors), and ends them in the order in which they meet
-//! them (sources, deliverer, doors).
+//! meet them backwards (store, wire, deliverer, dispatchers, HTTP server), and ends them in the order in which they meet
+//! them (sources, deliverer, HTTP server).
 //!
 //! A first stop signal ends softly: sources stop taking, dispatch finishes and acknowledges its batch, attempts in flight
-//! get the grace period, everything is written, leases are given back, the doors close last. Who can't wait (a second
+//! get the grace period, everything is written, leases are given back, the HTTP server stops last. Who can't wait (a second
 //! signal, a deadline) drops the future: leases lapse by themselves, and what was not settled is attempted again.
 
 use std::collections::BTreeMap;
@@ -19,16 +19,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::api::{self, FailedLogins};
+use crate::api::{self, LoginLimiter};
 use crate::catalog::{Blocks, Catalog, Live, Snapshot};
 use crate::config::Config;
 use crate::metrics;
-use crate::pipeline::amqp::{Amqp, BrokerState};
+use crate::pipeline::amqp::{AmqpSource, BrokerState, Commands};
 use crate::pipeline::attempt::Attempts;
-use crate::pipeline::commands::Commands;
-use crate::pipeline::deliver::{Deliverer, Intake, Parts};
+use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
-use crate::pipeline::embedded::Embedded;
+use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::rehearsal::Stage;
 use crate::pipeline::retry::Policy;
 use crate::pipeline::{Clock, Switches};
@@ -90,7 +89,7 @@ pub async fn run(
     let stage = stage(&config)?;
     let attempts = attempts(&config, &stage, &catalog, &switches, &clock);
     let leaving = node.clone();
-    let (deliverer, intake) = Deliverer::new(Parts {
+    let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
         node,
@@ -108,22 +107,22 @@ pub async fn run(
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         switches: switches.clone(),
-        intake: intake.clone(),
+        deliverer: handle.clone(),
         clock: clock.clone(),
     };
     let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let embedded = Embedded::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
-    let mut sources = vec![tasks.spawn(dispatcher.clone().run(embedded, stop_sources.clone()))];
+    let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
+    let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox_source, stop_sources.clone()))];
     let mut broker = None;
     if config.amqp.enabled {
-        let (amqp, state) = Amqp::new(config.amqp.clone(), clock.clone());
+        let (amqp, state) = AmqpSource::new(config.amqp.clone(), clock.clone());
         sources.push(tasks.spawn(dispatcher.run(amqp, stop_sources.clone())));
         broker = Some(state);
     }
 
     let stop_rest = CancellationToken::new();
     let others =
-        Others { intake: intake.clone(), arrived: Arc::clone(&arrived), catalog: Arc::clone(&catalog) };
+        Others { deliverer: handle.clone(), arrived: Arc::clone(&arrived), catalog: Arc::clone(&catalog) };
     let mut hearing = tasks.spawn(hear(peers, others, stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
@@ -133,7 +132,7 @@ pub async fn run(
         catalog: Arc::clone(&catalog),
         store: Arc::clone(&store),
         switches: switches.clone(),
-        intake: intake.clone(),
+        deliverer: handle.clone(),
         clock: clock.clone(),
         changes,
         shares: config.store.url.is_some(),
@@ -146,15 +145,15 @@ pub async fn run(
         catalog: Arc::clone(&catalog),
         switches,
         stage,
-        intake,
+        deliverer: handle,
         arrived,
         broker,
         clock: clock.clone(),
         metrics,
         tasks: tasks.clone(),
     };
-    let state = doors(&config, rooms);
-    let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
+    let state = http_state(&config, rooms);
+    let http_server = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
     info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -173,8 +172,8 @@ pub async fn run(
     let _ = delivering.await;
     take_leave(&*store, &leaving, clock.now()).await;
     stop_rest.cancel();
-    if let Ok(Err(error)) = doors.await {
-        warn!(%error, "the doors did not close in order");
+    if let Ok(Err(error)) = http_server.await {
+        warn!(%error, "the HTTP server ended with an error");
     }
     tasks.close();
     tasks.wait().await;
@@ -187,8 +186,8 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(Stage {
         transport: Arc::new(wire),
-        pace: Arc::new(Pace::new(config.pace)),
-        installation: Arc::new(config.installation.clone()),
+        pace: Arc::new(Pace::new(config.rate_limits)),
+        operator: Arc::new(config.operator.clone()),
     })
 }
 
@@ -204,8 +203,8 @@ fn attempts(
         transport: Arc::clone(&stage.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.patience.clone()),
-        installation: Arc::clone(&stage.installation),
+        patience: Arc::new(config.max_age.clone()),
+        operator: Arc::clone(&stage.operator),
     }
 }
 
@@ -238,7 +237,7 @@ async fn until_broken(
 fn delivery(config: &Config) -> crate::pipeline::Config {
     let mut delivery = config.delivery.clone();
     if config.store.url.is_none() {
-        delivery.left_to_others = Duration::ZERO;
+        delivery.unknown_integration_grace = Duration::ZERO;
     }
     delivery
 }
@@ -262,7 +261,7 @@ async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
 
 /// Who is told of what other nodes wrote.
 struct Others {
-    intake: Intake,
+    deliverer: DelivererHandle,
     arrived: Arc<Notify>,
     catalog: Arc<Live>,
 }
@@ -282,7 +281,7 @@ async fn hear(
     let handing_on = async {
         while let Some(heard) = heard.recv().await {
             match heard {
-                Notification::Stored(destination) => others.intake.stored(destination),
+                Notification::Stored(destination) => others.deliverer.note_backlog(destination),
                 Notification::Arrived => others.arrived.notify_one(),
                 // In the order in which it was committed: rows that are heard of next may go by it.
                 Notification::Configured => refresh(&others.catalog).await,
@@ -349,13 +348,13 @@ async fn take_up(
     Ok(())
 }
 
-/// The parts of the daemon that the doors open onto.
+/// The parts of the daemon that the HTTP server works with.
 struct Rooms {
     store: Arc<dyn Store>,
     catalog: Arc<Live>,
     switches: Switches,
     stage: Stage,
-    intake: Intake,
+    deliverer: DelivererHandle,
     arrived: Arc<Notify>,
     broker: Option<watch::Receiver<BrokerState>>,
     clock: Clock,
@@ -363,9 +362,9 @@ struct Rooms {
     tasks: TaskTracker,
 }
 
-/// What the doors open onto.
-fn doors(config: &Config, rooms: Rooms) -> api::State {
-    let Rooms { store, catalog, switches, stage, intake, arrived, broker, clock, metrics, tasks } = rooms;
+/// What the HTTP server works with.
+fn http_state(config: &Config, rooms: Rooms) -> api::State {
+    let Rooms { store, catalog, switches, stage, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
         Some(BrokerState::Connected) | None => Ok(()),
@@ -384,9 +383,9 @@ fn doors(config: &Config, rooms: Rooms) -> api::State {
         switches,
         stage,
         commands: Commands::new(&config.amqp, &config.commands),
-        stored: Arc::new(move |destination| intake.stored(destination)),
+        stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
-        failed_logins: Arc::new(Mutex::new(FailedLogins::new(config.http.login_failures))),
+        login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
     }
 }
 
@@ -453,9 +452,9 @@ struct Keeper {
     catalog: Arc<Live>,
     store: Arc<dyn Store>,
     switches: Switches,
-    intake: Intake,
+    deliverer: DelivererHandle,
     clock: Clock,
-    /// Notification of since the catalogue was opened.
+    /// Heard of since the catalogue was opened.
     changes: watch::Receiver<u64>,
     /// Whether other nodes work with the store too.
     shares: bool,
@@ -522,13 +521,13 @@ impl Keeper {
 
     /// What waited for other settings is due now.
     async fn heal(&self) {
-        self.intake.written().await;
+        self.deliverer.flush().await;
         let taken_up = take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await;
         if let Err(error) = taken_up {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
         }
         match self.store.holds(self.clock.now()).await {
-            Ok(holds) => self.intake.healed(holds),
+            Ok(holds) => self.deliverer.holds_changed(holds),
             Err(error) => warn!(%error, "cannot read the holds; rests go on as they were"),
         }
     }

@@ -31,7 +31,7 @@ pub enum Kind {
 
 /// Seconds that an attempt takes: from a service next door to one that runs into the time-out.
 const ATTEMPT_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Seconds from the door to acceptance: from at once to after hours of retries.
+/// Seconds from arrival to acceptance: from at once to after hours of retries.
 const ACCEPTANCE_BUCKETS: &[f64] =
     &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0];
 
@@ -62,7 +62,7 @@ pub const SERIES: &[Series] = &[
         help: "Events that came in, by source, kind, and what became of them: dispatched, unmatched (nobody wants it), \
                muted (who wants it wants to hear nothing for a while), \
                unrouted (a kind that no integration takes), quarantined (could not be understood).",
-        labels: &["source", "kind", "fate"],
+        labels: &["source", "kind", "result"],
     },
     Series {
         name: DELIVERIES,
@@ -236,8 +236,8 @@ fn set_up() -> Handle {
 }
 
 /// An event came in.
-pub fn event(source: &'static str, kind: &'static str, fate: &'static str) {
-    counter!(EVENTS, "source" => source, "kind" => kind, "fate" => fate).increment(1);
+pub fn event(source: &'static str, kind: &'static str, result: &'static str) {
+    counter!(EVENTS, "source" => source, "kind" => kind, "result" => result).increment(1);
 }
 
 /// An attempt ended; `took` where something was sent.

@@ -125,7 +125,7 @@ impl Kind {
     }
 
     /// The word for this kind in help texts.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Secret => "secret",

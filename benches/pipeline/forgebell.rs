@@ -43,9 +43,9 @@ files = ["{folder}/integrations.toml"]
 
 [delivery]
 concurrency = {in_flight}
-grace = "1s"
+shutdown_timeout = "1s"
 
-[pace]
+[rate_limits]
 enabled = false
 
 [wire]

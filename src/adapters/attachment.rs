@@ -25,7 +25,7 @@ pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
         return None;
     }
     let mut parts = Map::new();
-    parts.insert("fallback".to_owned(), json!(markup.label(&message.summary.words(), NAME)));
+    parts.insert("fallback".to_owned(), json!(markup.label(&message.summary.plain_text(), NAME)));
     parts.insert("color".to_owned(), json!(color(message.tone)));
     if let Some(title) = &message.title {
         add_title(&mut parts, title, markup);
@@ -37,7 +37,7 @@ pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
         let fields = message.fields.iter().take(MOST_FIELDS).map(|field| field_of(field, markup));
         parts.insert("fields".to_owned(), fields.collect());
     }
-    if message.parts_suffice {
+    if message.self_contained_parts {
         add_surroundings(&mut parts, message, markup);
     }
     Some(Value::Object(parts))
@@ -77,7 +77,7 @@ fn add_surroundings(parts: &mut Map<String, Value>, message: &Message, markup: M
     let place = &message.project;
     add("footer", (!place.full_name.is_empty()).then(|| json!(markup.label(&place.full_name, NAME))));
     add("footer_icon", place.avatar_url.as_ref().map(|url| json!(url)));
-    add("ts", message.at.map(|at| json!(at.as_second())));
+    add("ts", message.ended_at.map(|at| json!(at.as_second())));
 }
 
 /// GitLab's own colours, which people know.
@@ -106,7 +106,7 @@ mod tests {
                 title: Some(Title { text: filler.repeat(3_000), url: None }),
                 body: Body::Prose(endless()),
                 fields: (0..100).map(field).collect(),
-                parts_suffice: true,
+                self_contained_parts: true,
                 ..Message::default()
             };
             for markup in [Markup::Slack, Markup::Mattermost] {

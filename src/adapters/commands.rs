@@ -1,10 +1,10 @@
 //! What the adapters share that tell nobody anything, and hear what people type in a channel: Slack's and Mattermost's
-//! slash commands. The API's door for them checks the token and answers.
+//! slash commands. The API's route for them checks the token and answers.
 
 use std::time::Duration;
 
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Bucket, Call, Failure};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Bucket, Call, Failure, Sent};
 use crate::event::{Event, Triggers};
 use crate::integration::Family;
 use crate::settings::Settings;
@@ -28,7 +28,7 @@ impl<L: Listener> Adapter for L {
         Vec::new()
     }
 
-    fn call(_: &L::Settings, _: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(_: &L::Settings, _: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         Err(Failure::Rejected("it hears commands, and tells nobody of events".to_owned()))
     }
 }
@@ -41,15 +41,15 @@ pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'st
         summary,
         triggers: Triggers::of(&[]),
         family: Family::Commands,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: None,
             only_broken_pipelines: false,
             only_status_changes: false,
             labels: false,
         },
-        patience: Duration::from_secs(3),
-        repeatable: false,
+        max_age: Duration::from_secs(3),
+        retry_ambiguous: false,
         concurrency: 1,
         limits: "Who typed a command waits 3 s for the answer.",
     }

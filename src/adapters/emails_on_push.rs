@@ -9,8 +9,8 @@ use super::mail::diffs::{self, Comparison, Diffs};
 use super::mail::head::{self, Head};
 use super::mail::page::{Mood, Page};
 use super::mail::{self, addresses, replies};
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Answer, Bucket, Call, Failure, HttpResponse, Mail};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpResponse, Mail, Sent};
 use crate::event::{
     Commit, Event, Payload, Project, Push, RefChange, RefType, Trigger, Triggers, parse_time,
 };
@@ -28,6 +28,7 @@ const LONGEST_NAME: usize = 200;
 
 const NOT_CONFIGURED: &str =
     "The diff is not shown: it was not sent along, and forge.api_url and forge.token are not set.";
+const NOTHING_CHANGED: &str = "both commits hold the same: there is nothing to write";
 const NOT_ANSWERED: &str = "The diff is not shown: the forge did not tell what was changed.";
 const TOO_MUCH: &str = "The diff is not shown: it is too large for a mail.";
 
@@ -53,16 +54,16 @@ impl Adapter for EmailsOnPush {
         summary: "Mails the commits and diff of each push to a list of recipients.",
         triggers: Triggers::of(&[Trigger::Push, Trigger::TagPush]),
         family: Family::PushMail,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: Some("all"),
             only_broken_pipelines: false,
             only_status_changes: false,
             labels: false,
         },
-        patience: mail::PATIENCE,
+        max_age: mail::MAX_AGE,
         // A repeated mail has the same Message-ID.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: mail::CONCURRENCY,
         limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
                  lines of a diff, and about 1 MB.",
@@ -85,7 +86,7 @@ impl Adapter for EmailsOnPush {
         mail::buckets()
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let Payload::Push(push) = &note.event.payload else {
             return Err(Failure::Rejected(format!("a {} is no push", note.event.kind())));
         };
@@ -96,22 +97,24 @@ impl Adapter for EmailsOnPush {
         if let Some(diffs) = diffs::of_event(push) {
             return Ok(draft.send(&diffs));
         }
-        let forge = &note.installation.forge;
+        let forge = &note.operator.forge;
         let ask = |from: &str, to: &str| diffs::request(forge, draft.project.id, from, to);
         let (forwards, backwards) = (ask(&push.before, &push.after), ask(&push.after, &push.before));
         let (Some(forwards), Some(backwards)) = (forwards, backwards) else {
             return Ok(draft.send(&Diffs::LeftOut(NOT_CONFIGURED)));
         };
-        let unanswered = draft.clone();
+        let on_no_response = draft.clone();
         let asked = Call::http(forwards, move |response| match Comparison::read(response) {
             // A force push that only takes commits back: the way forward is empty, so the way back tells.
             Some(compared) if compared.is_empty() && draft.push.commits.is_empty() => {
-                Answer::Then(draft.look_back(backwards))
+                Answer::Next(draft.look_back(backwards))
             }
-            Some(compared) => Answer::Then(draft.send(&compared.diffs())),
-            None => Answer::Then(draft.send(&Diffs::LeftOut(why_unread(response)))),
+            Some(compared) => Answer::Next(draft.send(&compared.diffs())),
+            None => Answer::Next(draft.send(&Diffs::LeftOut(why_unread(response)))),
         });
-        Ok(asked.or_unanswered(move |_| Answer::Then(unanswered.send(&Diffs::LeftOut(NOT_ANSWERED)))))
+        Ok(asked.to_other_service().or_else_on_no_response(move |_| {
+            Answer::Next(on_no_response.send(&Diffs::LeftOut(NOT_ANSWERED)))
+        }))
     }
 }
 
@@ -138,23 +141,25 @@ impl Draft {
         Self { mail: head::blank(note, head), push: push.clone(), project, taken_back: None }
     }
 
-    fn look_back(self, request: crate::call::HttpRequest) -> Call {
-        let unanswered = self.clone();
+    fn look_back(self, request: crate::call::HttpRequest) -> Call<Sent> {
+        let on_no_response = self.clone();
         let asked = Call::http(request, move |response| match Comparison::read(response) {
             // Nothing either way: the same commit by another name. There is nothing to write.
-            Some(compared) if compared.is_empty() => Answer::Taken,
+            Some(compared) if compared.is_empty() => Answer::Skipped(NOTHING_CHANGED.to_owned()),
             Some(compared) => {
                 let diffs = compared.diffs();
                 let subject = subject(&self.project, &self.push, Some(&compared));
                 let mail = Mail { subject: head::line(&subject, 255), ..self.mail };
-                Answer::Then(Self { mail, taken_back: Some(compared), ..self }.send(&diffs))
+                Answer::Next(Self { mail, taken_back: Some(compared), ..self }.send(&diffs))
             }
-            None => Answer::Then(self.send(&Diffs::LeftOut(why_unread(response)))),
+            None => Answer::Next(self.send(&Diffs::LeftOut(why_unread(response)))),
         });
-        asked.or_unanswered(move |_| Answer::Then(unanswered.send(&Diffs::LeftOut(NOT_ANSWERED))))
+        asked
+            .to_other_service()
+            .or_else_on_no_response(move |_| Answer::Next(on_no_response.send(&Diffs::LeftOut(NOT_ANSWERED))))
     }
 
-    fn send(&self, diffs: &Diffs) -> Call {
+    fn send(&self, diffs: &Diffs) -> Call<Sent> {
         Call::smtp(head::written(self.mail.clone(), self.page(diffs)), replies::read)
     }
 
@@ -167,7 +172,7 @@ impl Draft {
             None if push.change() == RefChange::Updated && push.commits.is_empty() => {
                 page.notice(&format!(
                     "This push added no commits: the {} went from {} to {}.",
-                    push.ref_type().word(),
+                    push.ref_type().name(),
                     short(&push.before),
                     short(&push.after)
                 ));
@@ -205,7 +210,7 @@ impl Draft {
         };
         Text::new()
             .plain(user.map_or_else(|| "Someone".to_owned(), |user| head::line(user, LONGEST_NAME)))
-            .plain(format!(" {did} {} ", push.ref_type().word()))
+            .plain(format!(" {did} {} ", push.ref_type().name()))
             .link(name, tree.unwrap_or_default())
             .plain(" at ")
             .link(head::line(&project.full_name(), LONGEST_NAME), project.web_url.as_str())
@@ -230,7 +235,7 @@ impl Draft {
     fn show_taken_back(&self, page: &mut Page, compared: &Comparison) {
         page.notice(&format!(
             "This was a force push that only took commits back. They are not in the {} any more:",
-            self.push.ref_type().word()
+            self.push.ref_type().name()
         ));
         let item = |commit: &diffs::Compared| {
             let page = self.page_of("commit", &commit.id).unwrap_or_default();
@@ -277,7 +282,7 @@ fn why_unread(response: &HttpResponse) -> &'static str {
 
 /// GitLab's: `[Git][mike/diaspora][master] 4 commits: Update Catalan translation`.
 fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> String {
-    let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().word());
+    let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().name());
     match push.change() {
         RefChange::Created => return format!("[Git][{path}] Pushed new {kind} {name}"),
         RefChange::Removed => return format!("[Git][{path}] Deleted {kind} {name}"),

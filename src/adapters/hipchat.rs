@@ -10,8 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, by_status, describe};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Sent, by_status, describe,
+};
 use crate::event::{Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Body, Limit, Markup, Text};
@@ -65,7 +67,7 @@ pub enum Color {
 impl Color {
     const ALL: [Self; 6] = [Self::Yellow, Self::Red, Self::Green, Self::Purple, Self::Gray, Self::Random];
 
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Yellow => "yellow",
             Self::Red => "red",
@@ -82,7 +84,7 @@ impl FieldType for Color {
 
     fn read(value: &Value) -> Result<Self, String> {
         let word = value.as_text().trim().to_lowercase();
-        let known = Self::ALL.into_iter().find(|color| color.word() == word);
+        let known = Self::ALL.into_iter().find(|color| color.name() == word);
         known.ok_or_else(|| "must be yellow, red, green, purple, gray or random".to_owned())
     }
 }
@@ -126,16 +128,16 @@ impl Adapter for HipChat {
             Trigger::Pipeline,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: None,
             only_broken_pipelines: true,
             only_status_changes: false,
             labels: false,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // HipChat has no key to tell a repeated message by; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
                  10,000 characters; 3 commits and 200 characters of people's own words are shown.",
@@ -175,7 +177,7 @@ impl Adapter for HipChat {
         vec![per("hipchat room", settings.room.trim(), PER_ROOM), per("hipchat token", token, per_token)]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let (request, version) = (request(settings, note), version(settings));
         Ok(Call::http(request, move |response| read(response, version)))
     }
@@ -209,7 +211,7 @@ fn address(settings: &Settings, parts: &[&str]) -> url::Url {
 
 fn request(settings: &Settings, note: &Notification<'_>) -> HttpRequest {
     let (token, room) = (settings.token.expose().trim(), settings.room.trim());
-    let (message, color) = (html(note), color(settings, note).word());
+    let (message, color) = (html(note), color(settings, note).name());
     match version(settings) {
         Version::V2 => {
             let url = address(settings, &["v2", "room", room, "notification"]);
@@ -278,7 +280,7 @@ fn listed(note: &Notification<'_>, lines: &[Text]) -> Text {
     }
 }
 
-fn read(response: &HttpResponse, version: Version) -> Answer {
+fn read(response: &HttpResponse, version: Version) -> Answer<Sent> {
     let why = describe(response);
     let unavailable = |maybe_taken, why| {
         Answer::Failed(Failure::Unavailable { maybe_taken, wait: response.retry_after(), why })
@@ -288,7 +290,7 @@ fn read(response: &HttpResponse, version: Version) -> Answer {
         // Something between us and the server answered in its place.
         (200..=299, _) if body.trim_start().starts_with('<') => unavailable(false, why),
         (200..=299, Version::V1) if !says_sent(&body) => unavailable(true, why),
-        (200..=299, _) => Answer::Taken,
+        (200..=299, _) => Answer::Done(Sent),
         // Version 1 has no other word for "too fast"; who may not speak at all gets a 401.
         (429, _) | (403, Version::V1) => Answer::Failed(throttled(response, version)),
         _ => by_status(response),
@@ -307,10 +309,10 @@ fn throttled(response: &HttpResponse, version: Version) -> Failure {
     let room = Reached::of(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");
     let token = Reached::of(response, "x-ratelimit-remaining", "x-ratelimit-reset");
     // Version 1 knows no limit but the token's.
-    let wide = token.is_some() || (version == Version::V1 && room.is_none());
+    let shared = token.is_some() || (version == Version::V1 && room.is_none());
     // Where both are reached, both must end.
     let wait = room.into_iter().chain(token).filter_map(|reached| reached.ends_in).max();
-    Failure::Throttled { wait: wait.or_else(|| response.retry_after()), why: describe(response), wide }
+    Failure::Throttled { wait: wait.or_else(|| response.retry_after()), why: describe(response), shared }
 }
 
 /// A limit of which nothing remains.

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Sent, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup};
@@ -58,16 +58,16 @@ impl Adapter for Mattermost {
             Trigger::Incident,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::Names { at_most: 10 },
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: false,
             labels: true,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // Mattermost has no key to tell a repeated post by; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000, \
                  descriptions and comments at 2,000 or 40 lines. A webhook that is locked to its channel refuses others.",
@@ -86,7 +86,7 @@ impl Adapter for Mattermost {
         vec![per("mattermost webhook", url.as_str()), per("mattermost host", &origin)]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = settings.webhook.expose().clone();
         Ok(Call::http(HttpRequest::post_json(url, &post(settings, note)), read))
     }
@@ -94,7 +94,7 @@ impl Adapter for Mattermost {
 
 fn post(settings: &Settings, note: &Notification<'_>) -> Value {
     let message = note.message;
-    let text = if message.parts_suffice {
+    let text = if message.self_contained_parts {
         String::new()
     } else {
         Markup::Mattermost.render_within(&message.summary, TEXT)
@@ -118,7 +118,7 @@ struct AppError {
     id: String,
 }
 
-fn read(response: &HttpResponse) -> Answer {
+fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
     if let Some(failure) =
         serde_json::from_str(&body).ok().and_then(|error: AppError| named(&error.id, response))
@@ -128,7 +128,7 @@ fn read(response: &HttpResponse) -> Answer {
     let (wait, why) = (response.retry_after(), describe(response));
     match response.status {
         200..=299 => match body.trim() {
-            "ok" => Answer::Taken,
+            "ok" => Answer::Done(Sent),
             // A proxy's page in the server's place: it took nothing.
             page if page.starts_with('<') => {
                 Answer::Failed(Failure::Unavailable { maybe_taken: false, wait, why })
@@ -137,7 +137,9 @@ fn read(response: &HttpResponse) -> Answer {
             _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
         },
         // Its limiter counts by sender: all hooks of the host are meant.
-        429 => Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why, wide: true }),
+        429 => {
+            Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why, shared: true })
+        }
         _ => by_status(response),
     }
 }

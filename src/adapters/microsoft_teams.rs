@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Bucket, Call, Failure, HttpRequest};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Bucket, Call, Failure, HttpRequest, Sent};
 use crate::event::{Payload, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Message, Text};
@@ -93,16 +93,16 @@ impl Adapter for MicrosoftTeams {
             Trigger::WikiPage,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: false,
             labels: false,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // Teams has no key to tell a repeated card by; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors), descriptions and \
                  comments at 2,000 characters or 40 lines. A workflow that accepts a card may fail afterwards: only its \
@@ -116,7 +116,7 @@ impl Adapter for MicrosoftTeams {
         vec![Bucket::new("teams webhook", &[url], count, Duration::from_secs(1), burst)]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let (url, story) = (settings.webhook.expose().clone(), Story::of(note));
         Ok(match WebhookKind::of(settings) {
             WebhookKind::Workflows => {
@@ -149,10 +149,10 @@ impl<'a> Story<'a> {
         let [did, at, more] = parts(message);
         let title = message.title.as_ref();
         let url = title.and_then(|title| title.url.clone());
-        if let Some(title) = title.filter(|_| message.parts_suffice) {
+        if let Some(title) = title.filter(|_| message.self_contained_parts) {
             return Self {
                 message,
-                preview: message.summary.words(),
+                preview: message.summary.plain_text(),
                 headline: Text::new().link(&title.text, url.clone().unwrap_or_default()),
                 place: by_whom(message).then(place(message)),
                 buttons: url.map(|url| (button(note).to_owned(), url)).into_iter().collect(),
@@ -165,9 +165,9 @@ impl<'a> Story<'a> {
         let is_push = matches!(note.event.payload, Payload::Push(_));
         let main = main.filter(|_| !is_push || extra.is_empty()).map(|url| (button(note).to_owned(), url));
         let (preview, headline) = if extra.is_empty() {
-            (message.summary.words(), message.headline())
+            (message.summary.plain_text(), message.headline())
         } else {
-            (did.words() + &at.words(), did)
+            (did.plain_text() + &at.plain_text(), did)
         };
         Self {
             message,
@@ -182,8 +182,8 @@ impl<'a> Story<'a> {
 /// The summary, taken apart: what was done, where it happened, and what is said behind that.
 fn parts(message: &Message) -> [Text; 3] {
     let spans = &message.summary.0;
-    let end = message.place_in_summary.end.min(spans.len());
-    let start = message.place_in_summary.start.min(end);
+    let end = message.location_span.end.min(spans.len());
+    let start = message.location_span.start.min(end);
     [&spans[..start], &spans[start..end], &spans[end..]].map(|part| Text(part.to_vec()))
 }
 

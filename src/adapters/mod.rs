@@ -6,27 +6,27 @@
 //! two lines here.
 //!
 //! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells, [`Installation`] what it may know of where. Six files are no adapters: [`shared`]
+//! adapter may know of what it tells, [`OperatorSettings`] what it may know of where. Six files are no adapters: [`common_settings`]
 //! declares the settings that several of them offer, `attachment` holds what Slack's kin share, `mail` what the two kinds
-//! of mail share, `commands` what those share that only hear, `discreet` keeps credentials out of what services' answers
-//! let us say, and `installation` is the operator's part.
+//! of mail share, `commands` what those share that only hear, `redact` keeps credentials out of what services' answers
+//! let us say, and `operator` is the operator's part.
 
 mod attachment;
 mod commands;
+pub mod common_settings;
 #[cfg(test)]
 mod contract;
 mod discord;
-mod discreet;
 mod emails_on_push;
 mod hipchat;
-pub mod installation;
 mod irker;
 mod mail;
 mod mattermost;
 mod mattermost_slash_commands;
 mod microsoft_teams;
+pub mod operator;
 mod pipelines_email;
-pub mod shared;
+mod redact;
 mod slack;
 mod slack_slash_commands;
 
@@ -35,13 +35,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::call::{Bucket, Call, Failure};
+use crate::call::{Bucket, Call, Failure, Sent};
 use crate::event::{Event, Triggers};
 use crate::integration::Family;
 use crate::message::Message;
 use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
 
-pub use installation::Installation;
+pub use operator::OperatorSettings;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
@@ -87,7 +87,7 @@ pub trait Adapter: 'static {
     ///
     /// # Errors
     /// A [`Failure`] that is known before anything is sent.
-    fn call(settings: &Self::Settings, note: &Notification<'_>) -> Result<Call, Failure>;
+    fn call(settings: &Self::Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure>;
 }
 
 /// What an adapter is and may do: data, read by everyone else.
@@ -102,20 +102,20 @@ pub struct About {
     pub triggers: Triggers,
     pub family: Family,
     /// Which of the shared settings it offers.
-    pub offers: Offers,
+    pub common: CommonSettings,
     /// How old news may be and still be told.
-    pub patience: Duration,
+    pub max_age: Duration,
     /// Whether a message that may have been taken may be sent again.
-    pub repeatable: bool,
+    pub retry_ambiguous: bool,
     /// How many attempts may be under way to one destination at once.
     pub concurrency: usize,
     /// What the service accepts and how fast, in a line for people; the facts are in the adapter's constants.
     pub limits: &'static str,
 }
 
-/// The settings that several adapters share. They are declared once, in [`shared`], and offered here.
+/// The settings that several adapters share. They are declared once, in [`common_settings`], and offered here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offers {
+pub struct CommonSettings {
     /// `channel` and `<event>_channel`.
     pub channels: ChannelSettings,
     /// `branches_to_be_notified`, with this default.
@@ -148,18 +148,18 @@ pub struct Notification<'a> {
     pub target: &'a str,
     /// Adapters have no clock.
     pub now: Timestamp,
-    pub installation: &'a Installation,
+    pub operator: &'a OperatorSettings,
 }
 
 /// An adapter with its types forgotten.
 pub struct Entry {
     pub about: About,
-    /// Its own settings; the shared ones follow from [`About::offers`].
+    /// Its own settings; the shared ones follow from [`About::common`].
     pub fields: &'static [Field],
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
     targets: fn(&Parsed, &Event, &[String]) -> Vec<String>,
     buckets: fn(&Parsed, &str) -> Vec<Bucket>,
-    call: fn(&Parsed, &Notification<'_>) -> Result<Call, Failure>,
+    call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -180,12 +180,12 @@ impl Entry {
             },
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             buckets: |settings, target| A::buckets(settings_of::<A>(settings), target),
-            call: |settings, note| A::call(settings_of::<A>(settings), note).map(discreet::discreet),
+            call: |settings, note| A::call(settings_of::<A>(settings), note).map(redact::redacted),
         }
     }
 
     /// Whether it tells anybody of events; those that don't only answer what people type.
-    pub fn tells(&self) -> bool {
+    pub fn can_deliver(&self) -> bool {
         self.about.family != Family::Commands
     }
 
@@ -219,7 +219,7 @@ impl Entry {
     ///
     /// # Errors
     /// A [`Failure`] that is known before anything is sent.
-    pub fn call(&self, settings: &Parsed, note: &Notification<'_>) -> Result<Call, Failure> {
+    pub fn call(&self, settings: &Parsed, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         (self.call)(settings, note)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::mail::head::{self, Head};
 use super::mail::page::{Mood, Page};
 use super::mail::{self, addresses, replies};
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Bucket, Call, Failure};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Bucket, Call, Failure, Sent};
 use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::Text;
@@ -59,16 +59,16 @@ impl Adapter for PipelinesEmail {
         summary: "Mails the outcome of pipelines to a list of recipients.",
         triggers: Triggers::of(&[Trigger::Pipeline]),
         family: Family::PipelineMail,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: true,
             labels: false,
         },
-        patience: mail::PATIENCE,
+        max_age: mail::MAX_AGE,
         // A repeated mail has the same Message-ID.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: mail::CONCURRENCY,
         limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
     };
@@ -96,7 +96,7 @@ impl Adapter for PipelinesEmail {
         mail::buckets()
     }
 
-    fn call(_settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(_settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let Payload::Pipeline(pipeline) = &note.event.payload else {
             return Err(Failure::Rejected(format!("a {} is no pipeline", note.event.kind())));
         };

@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Sent, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Body, Limit, Markup, Text};
@@ -69,16 +69,16 @@ impl Adapter for Slack {
             Trigger::GroupConfidentialMention,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::Names { at_most: 10 },
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: false,
             labels: true,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // Slack has no key to tell a repeated message by; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
                  attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
@@ -96,7 +96,7 @@ impl Adapter for Slack {
         ]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = settings.webhook.expose();
         let workflow = is_workflow(url);
         let body = if workflow { variables(note) } else { post(settings, note) };
@@ -118,7 +118,7 @@ fn is_workflow(url: &url::Url) -> bool {
 
 fn post(settings: &Settings, note: &Notification<'_>) -> Value {
     let message = note.message;
-    let text = if message.parts_suffice {
+    let text = if message.self_contained_parts {
         // Notifications on people's screens show the attachment's fallback instead.
         String::new()
     } else {
@@ -143,7 +143,7 @@ fn post(settings: &Settings, note: &Notification<'_>) -> Value {
 /// What a workflow can name as its variables: strings only, plain, since it may show them anywhere.
 fn variables(note: &Notification<'_>) -> Value {
     let message = note.message;
-    let plain = |text: &Text| Markup::Slack.label(&text.words(), VARIABLE);
+    let plain = |text: &Text| Markup::Slack.label(&text.plain_text(), VARIABLE);
     let label = |words: &str| Markup::Slack.label(words, VARIABLE);
     let details = match &message.body {
         Body::None => String::new(),
@@ -171,7 +171,7 @@ fn url_of(note: &Notification<'_>) -> Option<String> {
         .or_else(|| Some(message.project.url.clone()))
 }
 
-fn read(response: &HttpResponse, workflow: bool) -> Answer {
+fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {
     let said = Said::of(&response.text());
     let success = (200..=299).contains(&response.status);
     let known = match &said {
@@ -180,8 +180,8 @@ fn read(response: &HttpResponse, workflow: bool) -> Answer {
     };
     match (known, said, response.status) {
         (Some(failure), _, _) => Answer::Failed(failure),
-        (None, Said::Ok, _) if success => Answer::Taken,
-        (None, Said::Nothing, _) if success && workflow => Answer::Taken,
+        (None, Said::Ok, _) if success => Answer::Done(Sent),
+        (None, Said::Nothing, _) if success && workflow => Answer::Done(Sent),
         (None, Said::No(_), _) if success => Answer::Failed(Failure::Rejected(describe(response))),
         // Something between us and Slack answered in its place.
         (None, Said::Page, _) if success => unavailable(response, false),
@@ -195,7 +195,7 @@ fn read(response: &HttpResponse, workflow: bool) -> Answer {
     }
 }
 
-fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer {
+fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
 }
@@ -260,7 +260,7 @@ fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
         "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token"
         | "no_active_hooks" => Failure::Gone { why, confirmations: CONFIRMATIONS },
         "rate_limited" | "ratelimited" => {
-            Failure::Throttled { wait: response.retry_after(), why, wide: false }
+            Failure::Throttled { wait: response.retry_after(), why, shared: false }
         }
         "rollup_error" => Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why },
         _ => return None,

@@ -62,7 +62,7 @@ pub enum SmtpStage {
 
 impl SmtpStage {
     /// What the relay was replying to, for people.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Greeting => "the greeting",
             Self::Login => "the login",
@@ -101,6 +101,6 @@ impl SmtpReply {
     /// Where it came, the code and its words, for people.
     pub fn describe(&self) -> String {
         let words: String = self.text.chars().filter(|c| !c.is_control()).take(200).collect();
-        format!("the relay answered {} to {}: {}", self.code, self.stage.word(), words.trim())
+        format!("the relay answered {} to {}: {}", self.code, self.stage.name(), words.trim())
     }
 }

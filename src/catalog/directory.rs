@@ -293,6 +293,6 @@ fn visibility(told: Option<&serde_json::Value>) -> Option<Visibility> {
         Some(10) => Some(Visibility::Internal),
         Some(20) => Some(Visibility::Public),
         Some(_) => None,
-        None => Visibility::ALL.into_iter().find(|word| Some(word.word()) == told.as_str()),
+        None => Visibility::ALL.into_iter().find(|word| Some(word.name()) == told.as_str()),
     }
 }

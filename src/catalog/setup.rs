@@ -34,7 +34,7 @@ impl Origin {
     pub const API: &'static str = "the API";
 
     /// For people.
-    pub fn word(&self) -> Arc<str> {
+    pub fn name(&self) -> Arc<str> {
         match self {
             Self::File(name) => Arc::clone(name),
             Self::Stored { .. } => Self::API.into(),
@@ -83,7 +83,7 @@ impl Placed {
         let Self { scope, setup } = self;
         let id = integration_id(scope, setup.slug());
         let terms = setup.terms.as_ref().ok()?;
-        Some(terms.integration(id, scope.clone(), setup.origin.word()))
+        Some(terms.integration(id, scope.clone(), setup.origin.name()))
     }
 }
 

@@ -392,7 +392,7 @@ enum Named {
 
 /// Some only answer what people type.
 fn hears(held: &Held) -> bool {
-    held.setup.entry.tells()
+    held.setup.entry.can_deliver()
 }
 
 /// Whether there are settings here for those below; one that follows has none.
@@ -403,7 +403,7 @@ fn is_default(shelf: &Shelf, slug: &str) -> bool {
 /// A setup that stands somewhere else, as it holds here.
 fn inherited(setup: &Setup, scope: &Scope) -> Option<Integration> {
     let terms = setup.terms.as_ref().ok()?;
-    Some(terms.integration(integration_id(scope, setup.slug()), scope.clone(), setup.origin.word()))
+    Some(terms.integration(integration_id(scope, setup.slug()), scope.clone(), setup.origin.name()))
 }
 
 /// The scope that has this key.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fingerprint::Content;
 use crate::adapters::Entry;
-use crate::adapters::shared::read_shared;
+use crate::adapters::common_settings::read_common;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Channels, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope};
 use crate::settings::{FieldError, Parsed, Properties, Value};
@@ -32,7 +32,7 @@ impl Terms {
     pub fn read(entry: &'static Entry, given: &Configuration) -> Result<Self, Vec<FieldError>> {
         let about = &entry.about;
         let own = own_settings(entry, given);
-        let (shared, settings) = match (read_shared(about, &given.properties), entry.read(&own)) {
+        let (shared, settings) = match (read_common(about, &given.properties), entry.read(&own)) {
             (Ok(shared), Ok(settings)) => (shared, settings),
             (shared, settings) => {
                 let own = settings.err().into_iter().flatten();

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
-use crate::adapters::shared::{Part, SharedField, shared_fields};
+use crate::adapters::common_settings::{CommonField, Group, common_fields};
 use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
 use crate::event::Trigger;
 use crate::provision::HEADING;
@@ -56,7 +56,7 @@ fn list(entries: &[Entry]) -> String {
         let mut part = |what: &str, words: &str| {
             let _ = write!(text, "{what}\n{}\n", wrapped(words, INDENT, WIDTH));
         };
-        let heard = if entry.tells() { heard.as_str() } else { "what people type" };
+        let heard = if entry.can_deliver() { heard.as_str() } else { "what people type" };
         part(&format!("\n{} hears of:", about.slug), heard);
         part("   has the settings:", &settings_of(entry));
         part("   keeps the limits:", about.limits);
@@ -67,7 +67,7 @@ fn list(entries: &[Entry]) -> String {
 
 /// By name: its own, with what it must have marked, and the shared ones. Those for one kind of event each are alike.
 fn settings_of(entry: &Entry) -> String {
-    let shared = shared_fields(&entry.about);
+    let shared = common_fields(&entry.about);
     let is_channel = |name: &str| name.ends_with("_channel");
     let (mut names, mut has_channels) = (Vec::new(), shared.iter().any(|field| is_channel(&field.name)));
     for field in entry.fields {
@@ -90,14 +90,14 @@ fn page(entry: &Entry) -> String {
     for field in entry.fields {
         own_setting(&mut text, field);
     }
-    for (part, heading) in [
-        (Part::Channels, "WHERE MESSAGES GO"),
-        (Part::Filters, "WHICH EVENTS PASS"),
-        (Part::Flags, "WHICH KINDS OF EVENT IT HEARS OF, and whether it does where nothing is said"),
+    for (group, heading) in [
+        (Group::Channels, "WHERE MESSAGES GO"),
+        (Group::Filters, "WHICH EVENTS PASS"),
+        (Group::Flags, "WHICH KINDS OF EVENT IT HEARS OF, and whether it does where nothing is said"),
     ] {
-        let of_part = shared_fields(about).into_iter().filter(|field| field.part == part);
+        let of_group = common_fields(about).into_iter().filter(|field| field.group == group);
         // What there is of each kind of event is alike, and told in a line each.
-        let (alike, own): (Vec<_>, Vec<_>) = of_part.partition(is_of_one_kind);
+        let (alike, own): (Vec<_>, Vec<_>) = of_group.partition(is_of_one_kind);
         if own.is_empty() && alike.is_empty() {
             continue;
         }
@@ -119,7 +119,7 @@ fn page(entry: &Entry) -> String {
 
 fn own_setting(text: &mut String, field: &Field) {
     let required = if field.required { "required" } else { "optional" };
-    let _ = writeln!(text, "  {}  ({}, {required})", field.name, field.kind.word());
+    let _ = writeln!(text, "  {}  ({}, {required})", field.name, field.kind.name());
     let _ = writeln!(text, "{}", wrapped(field.help, INDENT, WIDTH));
     let _ = writeln!(text, "{INDENT}Example: {}", field.example);
     if field.kind.is_secret() {
@@ -127,19 +127,19 @@ fn own_setting(text: &mut String, field: &Field) {
     }
 }
 
-fn shared_setting(text: &mut String, field: &SharedField) {
+fn shared_setting(text: &mut String, field: &CommonField) {
     let default = field.default.map(|default| format!(", {default} unless set")).unwrap_or_default();
-    let _ = writeln!(text, "  {}  ({}{default})", field.name, field.kind.word());
+    let _ = writeln!(text, "  {}  ({}{default})", field.name, field.kind.name());
     let _ = writeln!(text, "{}", wrapped(&field.help, INDENT, WIDTH));
 }
 
 fn patience(about: &About) -> String {
-    let repeat = if about.repeatable {
+    let repeat = if about.retry_ambiguous {
         "A message that may have been taken is sent again rather than lost."
     } else {
         "A message that may have been taken is not sent again."
     };
-    format!("News older than {} is not told any more. {repeat}", duration(about.patience))
+    format!("News older than {} is not told any more. {repeat}", duration(about.max_age))
 }
 
 /// A block that loads as it stands; what is commented out loads too once the `#` is gone.
@@ -153,26 +153,26 @@ pub(super) fn example(entry: &Entry) -> String {
         let hash = if field.required { "" } else { "# " };
         let _ = writeln!(text, "{hash}{} = {}", field.name, literal(field.kind, field.example));
     }
-    for field in shared_fields(&entry.about) {
-        if field.part == Part::Flags || is_repeated_elsewhere(&field) {
+    for field in common_fields(&entry.about) {
+        if field.group == Group::Flags || is_repeated_elsewhere(&field) {
             continue;
         }
         let value = field.default.unwrap_or(&field.example);
         let _ = writeln!(text, "# {} = {}", field.name, literal(field.kind, value));
     }
-    let flags = shared_fields(&entry.about).into_iter().filter(|field| field.part == Part::Flags);
+    let flags = common_fields(&entry.about).into_iter().filter(|field| field.group == Group::Flags);
     for field in flags.filter(|field| !field.name.starts_with("group_")) {
         let _ = writeln!(text, "# {} = {}", field.name, field.default.unwrap_or("true"));
     }
     text
 }
 
-fn is_of_one_kind(field: &SharedField) -> bool {
-    field.part == Part::Flags || field.name.ends_with("_channel")
+fn is_of_one_kind(field: &CommonField) -> bool {
+    field.group == Group::Flags || field.name.ends_with("_channel")
 }
 
 /// One channel setting for one kind of event shows how the others go; what is deprecated needs no example.
-fn is_repeated_elsewhere(field: &SharedField) -> bool {
+fn is_repeated_elsewhere(field: &CommonField) -> bool {
     let of_one_kind = is_of_one_kind(field) && field.name != "push_channel";
     of_one_kind || field.help.starts_with("Deprecated")
 }
@@ -188,17 +188,17 @@ fn as_json(entry: &Entry) -> Json {
     let about = &entry.about;
     let own = entry.fields.iter().map(|field| {
         json!({
-            "name": field.name, "kind": field.kind.word(), "required": field.required,
+            "name": field.name, "kind": field.kind.name(), "required": field.required,
             "secret": field.kind.is_secret(), "help": field.help, "example": field.example,
         })
     });
-    let shared = shared_fields(about).into_iter().map(|field| {
+    let shared = common_fields(about).into_iter().map(|field| {
         json!({
-            "name": field.name, "kind": field.kind.word(), "help": field.help,
+            "name": field.name, "kind": field.kind.name(), "help": field.help,
             "example": field.example, "default": field.default,
         })
     });
-    let channels = match about.offers.channels {
+    let channels = match about.common.channels {
         ChannelSettings::None => 0,
         ChannelSettings::Names { at_most } => at_most,
     };
@@ -211,8 +211,8 @@ fn as_json(entry: &Entry) -> Json {
         "shared_settings": shared.collect::<Vec<_>>(),
         "channels_at_most": channels,
         "limits": about.limits,
-        "patience_seconds": about.patience.as_secs(),
-        "sends_again_what_may_have_been_taken": about.repeatable,
+        "patience_seconds": about.max_age.as_secs(),
+        "sends_again_what_may_have_been_taken": about.retry_ambiguous,
         "example": example(entry),
     })
 }
@@ -248,7 +248,7 @@ mod tests {
         for entry in ADAPTERS {
             let page = page(entry);
             let names = entry.fields.iter().map(|field| field.name.to_owned());
-            let shared = shared_fields(&entry.about).into_iter().map(|field| field.name.into_owned());
+            let shared = common_fields(&entry.about).into_iter().map(|field| field.name.into_owned());
             for name in names.chain(shared) {
                 assert!(page.contains(&format!("  {name} ")), "{name} of {}", entry.about.slug);
             }

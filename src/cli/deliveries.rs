@@ -79,7 +79,7 @@ pub(super) struct RetryArgs {
 }
 
 fn states() -> PossibleValuesParser {
-    PossibleValuesParser::new(State::ALL.map(State::word))
+    PossibleValuesParser::new(State::ALL.map(State::name))
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
@@ -94,7 +94,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 
 async fn list(store: &dyn Ledger, args: ListArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let filter = DeliveryFilter {
-        state: args.state.and_then(|word| State::ALL.into_iter().find(|state| state.word() == word)),
+        state: args.state.and_then(|word| State::ALL.into_iter().find(|state| state.name() == word)),
         integration: args.integration.map(IntegrationId::new),
         before: args.before.map(DeliveryId),
         limit: args.limit,
@@ -186,7 +186,7 @@ fn table(lines: &[DeliveryLine], now: Timestamp) -> String {
     for line in lines {
         table.row([
             line.id.to_string(),
-            line.state.word().to_owned(),
+            line.state.name().to_owned(),
             line.trigger.clone().unwrap_or_default(),
             cut(&line.subject, 30),
             line.integration.to_string(),
@@ -210,7 +210,7 @@ fn when(line: &DeliveryLine, now: Timestamp) -> String {
 fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     let line = &detail.line;
     let target = if line.target.is_empty() { "(the address's own)" } else { &line.target };
-    let mut text = format!("delivery {}: {}, {}\n", line.id, line.state.word(), when(line, now));
+    let mut text = format!("delivery {}: {}, {}\n", line.id, line.state.name(), when(line, now));
     let facts = [
         ("event", format!("{} ({})", line.event, line.trigger.as_deref().unwrap_or("?"))),
         ("subject", line.subject.clone()),
@@ -264,14 +264,14 @@ pub(super) fn pretty(raw: &[u8]) -> String {
 }
 
 /// What came of one of several, for scripts.
-pub(super) fn step_json(number: i64, done: bool, word: &str) -> Json {
-    json!({ "number": number, "done": done, "told": word })
+pub(super) fn step_json(id: i64, done: bool, result: &str) -> Json {
+    json!({ "id": id, "done": done, "result": result })
 }
 
 fn line_json(line: &DeliveryLine) -> Json {
     json!({
-        "number": line.id.0,
-        "state": line.state.word(),
+        "id": line.id.0,
+        "state": line.state.name(),
         "event": line.event.as_str(),
         "trigger": line.trigger,
         "subject": line.subject,
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn json_has_the_same_keys_always() {
         let json = detail_json(&detail());
-        assert_eq!(json["number"], 7);
+        assert_eq!(json["id"], 7);
         assert_eq!(json["attempt_records"][0]["status"], 429);
         assert_eq!(json["payload"]["object_kind"], "push");
         assert_eq!(line_json(&line())["settled_at"], Json::Null);

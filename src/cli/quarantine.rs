@@ -14,7 +14,7 @@ use super::table::{Table, age, cut, printable};
 use super::{audit, say, say_json, state};
 use crate::daemon;
 use crate::event::EventId;
-use crate::pipeline::quarantine::{Again, again, said};
+use crate::pipeline::quarantine::{self, Retried, audit_entry};
 use crate::store::{Inbox, Quarantine, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]
@@ -102,7 +102,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
         }
         Command::Drop(args) => {
             each(&args.numbers, args.json, async |number| {
-                let audit = said("quarantine.drop", number, audit::COMMAND_LINE, now);
+                let audit = audit_entry("quarantine.drop", number, audit::COMMAND_LINE, now);
                 let dropped = store.remove_quarantined(number, audit).await?;
                 Ok(if dropped { Ok("dropped".to_owned()) } else { Err(NOT_THERE.to_owned()) })
             })
@@ -147,13 +147,13 @@ async fn retry<S: Inbox + Quarantine + ?Sized>(
     number: i64,
     now: Timestamp,
 ) -> anyhow::Result<Result<String, String>> {
-    Ok(match again(store, store, number, audit::COMMAND_LINE, now).await? {
-        Again::NotThere => Err(NOT_THERE.to_owned()),
-        Again::NotUnderstood(why) => Err(format!("still not understood: {why}")),
-        Again::Understood(kind) => {
+    Ok(match quarantine::retry(store, store, number, audit::COMMAND_LINE, now).await? {
+        Retried::NotThere => Err(NOT_THERE.to_owned()),
+        Retried::NotUnderstood(why) => Err(format!("still not understood: {why}")),
+        Retried::Understood(kind) => {
             Ok(format!("understood now, as an event of kind {kind}; it is on its way"))
         }
-        Again::Repeated(id) => {
+        Retried::Repeated(id) => {
             Ok(format!("understood now, as event {id}, which was here before; nothing more to do"))
         }
     })
@@ -190,9 +190,9 @@ fn page(item: &Quarantined, raw: &Bytes, now: Timestamp) -> String {
 
 fn item_json(item: &Quarantined) -> Json {
     json!({
-        "number": item.number,
+        "id": item.number,
         "source": item.source,
-        "id": item.id.as_ref().map(EventId::as_str),
+        "event": item.id.as_ref().map(EventId::as_str),
         "reason": item.reason,
         "received_at": item.received_at.to_string(),
         "size": item.size,
@@ -208,7 +208,7 @@ mod tests {
             number: 3,
             source: "amqp".to_owned(),
             id: id.and_then(EventId::new),
-            reason: "the body is no JSON: expected value at line 1".to_owned(),
+            reason: "the body is not JSON: expected value at line 1".to_owned(),
             received_at: Timestamp::from_second(1_770_000_000).unwrap(),
             size: 9,
         }
@@ -220,7 +220,7 @@ mod tests {
         assert!(table(&[item(None)], now).contains("60 s ago  amqp  9"));
         assert_eq!(table(&[], now), "nothing is in quarantine");
         let page = page(&item(None), &Bytes::from_static(b"not\x1b[2Jjson"), now);
-        assert!(page.contains("the body is no JSON") && page.contains("not[2Jjson"), "{page}");
-        assert_eq!(item_json(&item(None))["id"], Json::Null);
+        assert!(page.contains("the body is not JSON") && page.contains("not[2Jjson"), "{page}");
+        assert_eq!(item_json(&item(None))["event"], Json::Null);
     }
 }

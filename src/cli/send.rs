@@ -27,9 +27,9 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Report, Telling, attempt};
-use crate::pipeline::exchange::{address, header, report_json, request_json};
-use crate::pipeline::explanation::named;
+use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::trace::{address, header, report_json, request_json};
 use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
@@ -102,7 +102,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         target,
         id: &id,
         now: daemon::now(),
-        installation: &config.installation,
+        operator: &config.operator,
         test: false,
     };
     if args.dry_run {
@@ -129,7 +129,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let mut attempts = Vec::new();
     for target in &targets {
         let report = attempt(&wire, telling(target)).await;
-        if report.outcome != Outcome::Delivered {
+        if !matches!(report.outcome, Outcome::Delivered(_)) {
             code = ExitCode::FAILURE;
         }
         if args.json {
@@ -166,7 +166,7 @@ pub(super) fn has(entry: &Entry, key: &str) -> bool {
     let own = |name: &str| entry.fields.iter().any(|field| field.name == name);
     own(key)
         || key.strip_suffix("_file").is_some_and(own)
-        || adapters::shared::shared_fields(&entry.about).iter().any(|field| field.name == key)
+        || adapters::common_settings::common_fields(&entry.about).iter().any(|field| field.name == key)
 }
 
 /// An adapter's own examples, and in place of them those of the given settings that it has.
@@ -298,7 +298,7 @@ fn shown_mail(mail: &Mail) -> String {
 
 /// A chat webhook's path is its credential: of the address, only the origin is shown.
 fn shown_http(request: &HttpRequest) -> String {
-    let mut text = format!("{} {}\n", request.method.word(), address(request));
+    let mut text = format!("{} {}\n", request.method.name(), address(request));
     for (name, value) in &request.headers {
         let _ = writeln!(text, "{name}: {}", printable(header(name, value)));
     }
@@ -331,13 +331,14 @@ fn ending(report: &Report) -> String {
 
 pub(super) fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Delivered => "delivered".to_owned(),
+        Outcome::Delivered(_) => "delivered".to_owned(),
+        Outcome::Skipped(why) => format!("skipped: {why}"),
         Outcome::Failed(failure) => printable(&failure.to_string()),
         Outcome::Expired => "too old to be told".to_owned(),
         Outcome::Cancelled(why)
         | Outcome::SwitchedOff(why)
-        | Outcome::Unsure(why)
-        | Outcome::LeftToOthers(why) => printable(why),
+        | Outcome::StoreUnavailable(why)
+        | Outcome::UnknownIntegration(why) => printable(why),
     }
 }
 
@@ -346,7 +347,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::adapters::{ADAPTERS, Installation};
+    use crate::adapters::{ADAPTERS, OperatorSettings};
     use crate::cli::explain::every_payload;
     use crate::settings::Field;
 
@@ -367,18 +368,9 @@ mod tests {
         event: &'a Event,
         target: &'a str,
     ) -> Telling<'a> {
-        static INSTALLATION: LazyLock<Installation> = LazyLock::new(Installation::default);
+        static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(OperatorSettings::default);
         let now = daemon::now();
-        Telling {
-            entry,
-            integration,
-            event,
-            target,
-            id: "id-1",
-            now,
-            installation: &INSTALLATION,
-            test: false,
-        }
+        Telling { entry, integration, event, target, id: "id-1", now, operator: &OPERATOR, test: false }
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Node, Patience};
-use crate::adapters::installation::forge::Config as Forge;
-use crate::adapters::installation::mail::Config as Mail;
+use super::{MaxAge, Node};
+use crate::adapters::operator::ForgeConfig as Forge;
+use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
 use crate::pipeline::Config as Delivery;
+use crate::pipeline::amqp::CommandsConfig as Commands;
 use crate::pipeline::amqp::Config as Amqp;
-use crate::pipeline::commands::Config as Commands;
 use crate::pipeline::retry::Config as Retry;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
-use crate::wire::pace::Config as Pace;
+use crate::wire::pace::Config as RateLimits;
 use crate::wire::smtp::Config as Smtp;
 
 /// What is wrong: a key, and why it would not work.
@@ -119,18 +119,18 @@ pub(super) fn forge(config: &Forge) -> Vec<Problem> {
     ])
 }
 
-pub(super) fn pace(config: &Pace) -> Vec<Problem> {
+pub(super) fn rate_limits(config: &RateLimits) -> Vec<Problem> {
     broken(&[(
         config.scale > 0.0,
         "scale",
-        "must be above 0; to send without limits, set pace.enabled = false",
+        "must be above 0; to send without limits, set rate_limits.enabled = false",
     )])
 }
 
 pub(super) fn delivery(config: &Delivery) -> Vec<Problem> {
     broken(&[
         (config.concurrency > 0, "concurrency", ABOVE_0),
-        (config.in_memory > 0, "in_memory", ABOVE_0),
+        (config.buffer > 0, "buffer", ABOVE_0),
         (
             config.lease >= Duration::from_secs(10),
             "lease",
@@ -150,6 +150,6 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
     ])
 }
 
-pub(super) fn patience(Patience(config): &Patience) -> Vec<Problem> {
+pub(super) fn max_age(MaxAge(config): &MaxAge) -> Vec<Problem> {
     config.iter().filter(|(_, age)| age.0 == NONE).map(|(slug, _)| (slug.clone(), ABOVE_0)).collect()
 }

@@ -25,13 +25,13 @@ pub struct Alert {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(deserialize_with = "object")]
     object_attributes: Alert,
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let Wire { object_attributes: alert } = parse(json)?;
+    let Raw { object_attributes: alert } = parse(json)?;
     Ok(Decoded {
         trigger: Some(Trigger::Alert),
         subject: format!("alert:{}", alert.url),

@@ -1,4 +1,4 @@
-//! A group was mentioned (`@group`): the group's own integrations hear of it.
+//! A group was mentioned (`@group`): the group's own integrations are notified.
 
 use serde::Deserialize;
 
@@ -6,14 +6,14 @@ use super::push::first_line;
 use super::read::{lenient, object, parse};
 use super::{Commit, Decoded, GroupRef, Payload, Trigger, User};
 
-/// Somebody mentioned a group in an issue, a merge request or a comment.
+/// A group was mentioned in an issue, a merge request or a comment.
 #[derive(Clone, Debug, Default)]
 pub struct GroupMention {
     pub group_path: String,
     pub group_url: String,
-    /// The page that mentions it.
+    /// The page with the mention.
     pub url: String,
-    /// In words: `issue #17`, `merge request !1`, `commit cfe32cf6`.
+    /// Where the mention is, for people: `issue #17`, `merge request !1`, `commit cfe32cf6`.
     pub source: String,
     pub title: String,
     /// The description or comment.
@@ -28,7 +28,7 @@ impl GroupMention {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
@@ -79,21 +79,21 @@ struct On {
 }
 
 pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    // Without its group, the event would pass for one of the project's, whose integrations may not hear of it.
-    if wire.mentioned.name.is_empty() {
+    let raw: Raw = parse(json)?;
+    // Without its group, the event would be taken for an event of the project, whose integrations must not get it.
+    if raw.mentioned.name.is_empty() {
         return Err("`mentioned.name` is missing or empty".to_owned());
     }
-    let (source, title) = source_of(&wire);
-    let attributes = wire.object_attributes;
+    let (source, title) = source_of(&raw);
+    let attributes = raw.object_attributes;
     let mention = GroupMention {
-        group_path: wire.mentioned.name,
-        group_url: wire.mentioned.url,
+        group_path: raw.mentioned.name,
+        group_url: raw.mentioned.url,
         url: attributes.url,
         title: first_line(&title).to_owned(),
         source,
         text: attributes.note.unwrap_or(attributes.description),
-        user: wire.user,
+        user: raw.user,
     };
     let confidential = event_type == Trigger::GroupConfidentialMention.name();
     let trigger = if confidential { Trigger::GroupConfidentialMention } else { Trigger::GroupMention };
@@ -104,16 +104,17 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
     })
 }
 
-/// A note names the thing it stands on beside it; an issue or merge request is the `object_attributes` itself.
-fn source_of(wire: &Wire) -> (String, String) {
-    let attributes = &wire.object_attributes;
-    if let Some(commit) = &wire.commit {
+/// Where the mention is. A note's payload has its issue, merge request or commit in a field of its own; otherwise the
+/// issue or merge request is in `object_attributes`.
+fn source_of(raw: &Raw) -> (String, String) {
+    let attributes = &raw.object_attributes;
+    if let Some(commit) = &raw.commit {
         return (format!("commit {}", commit.short_id()), first_line(&commit.message).to_owned());
     }
-    if let Some(issue) = &wire.issue {
+    if let Some(issue) = &raw.issue {
         return (format!("issue #{}", issue.iid), issue.title.clone());
     }
-    if let Some(merge_request) = &wire.merge_request {
+    if let Some(merge_request) = &raw.merge_request {
         return (format!("merge request !{}", merge_request.iid), merge_request.title.clone());
     }
     let source = match attributes.object_kind.as_str() {

@@ -1,4 +1,4 @@
-//! Issues, and what GitLab makes of the same cloth: work items and incidents.
+//! Issues, and the kinds that share their format: work items and incidents.
 
 use serde::Deserialize;
 
@@ -17,15 +17,15 @@ pub struct Issue {
     pub state: String,
     /// What was done: `open`, `close`, `reopen`, `update`; test payloads have none.
     pub action: Option<String>,
-    /// `Issue`, `Incident`, `Task` …: GitLab's word for what this is.
+    /// `Issue`, `Incident`, `Task` …: GitLab's type of the issue.
     pub issue_type: Option<String>,
     pub confidential: bool,
-    /// The labels to filter by; `None` where the payload names no labels at all.
+    /// The labels to filter by; `None` where the payload has no list of labels.
     pub labels: Option<Vec<Label>>,
     pub user: Option<User>,
 }
 
-/// Which of the three event kinds spoke of the issue.
+/// Which of the three event kinds the issue came with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IssueKind {
     #[default]
@@ -37,7 +37,7 @@ pub enum IssueKind {
 
 impl IssueKind {
     /// The forge's `object_kind`.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Issue => "issue",
             Self::WorkItem => "work_item",
@@ -47,7 +47,7 @@ impl IssueKind {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default, deserialize_with = "lenient")]
     object_kind: String,
     #[serde(default)]
@@ -81,14 +81,14 @@ struct Attributes {
 }
 
 pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let attributes = wire.object_attributes;
-    let kind = match wire.object_kind.as_str() {
+    let raw: Raw = parse(json)?;
+    let attributes = raw.object_attributes;
+    let kind = match raw.object_kind.as_str() {
         "work_item" => IssueKind::WorkItem,
         "incident" => IssueKind::Incident,
         _ => IssueKind::Issue,
     };
-    let said_so = event_type.starts_with("confidential_");
+    let has_confidential_type = event_type.starts_with("confidential_");
     let issue = Issue {
         kind,
         iid: attributes.iid,
@@ -97,10 +97,10 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         url: attributes.url,
         state: attributes.state,
         action: attributes.action,
-        issue_type: attributes.issue_type.filter(|word| !word.is_empty()),
-        confidential: attributes.confidential || said_so,
-        labels: wire.labels.or(attributes.labels),
-        user: wire.user,
+        issue_type: attributes.issue_type.filter(|name| !name.is_empty()),
+        confidential: attributes.confidential || has_confidential_type,
+        labels: raw.labels.or(attributes.labels),
+        user: raw.user,
     };
     let trigger = match (kind, issue.confidential) {
         (IssueKind::Incident, _) => Trigger::Incident,

@@ -24,7 +24,7 @@ pub struct MergeRequest {
     pub oldrev: Option<String>,
     pub labels: Option<Vec<Label>>,
     pub user: Option<User>,
-    /// Who was asked to review, before and after, where this event changed it.
+    /// The reviewers before and after, where this event changed them.
     pub reviewers_changed: Option<ReviewersChanged>,
 }
 
@@ -39,7 +39,7 @@ pub struct ReviewersChanged {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -82,8 +82,8 @@ struct Attributes {
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let attributes = wire.object_attributes;
+    let raw: Raw = parse(json)?;
+    let attributes = raw.object_attributes;
     let merge_request = MergeRequest {
         iid: attributes.iid,
         title: attributes.title,
@@ -96,9 +96,9 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         draft: attributes.draft,
         last_commit: attributes.last_commit,
         oldrev: attributes.oldrev,
-        labels: wire.labels.or(attributes.labels),
-        user: wire.user,
-        reviewers_changed: wire.changes.reviewers,
+        labels: raw.labels.or(attributes.labels),
+        user: raw.user,
+        reviewers_changed: raw.changes.reviewers,
     };
     Ok(Decoded {
         trigger: Some(Trigger::MergeRequest),

@@ -1,4 +1,4 @@
-//! Comments, which the forge calls notes.
+//! Comments. GitLab calls them notes.
 
 use serde::Deserialize;
 
@@ -6,12 +6,12 @@ use super::push::first_line;
 use super::read::{excerpt, lenient, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
-/// Somebody commented, or edited a comment.
+/// A comment was added or edited.
 #[derive(Clone, Debug)]
 pub struct Note {
     pub note: String,
     pub url: String,
-    /// `create` or `update`; older releases do not say.
+    /// `create` or `update`; older releases omit it.
     pub action: Option<String>,
     pub on: Noteable,
     pub confidential: bool,
@@ -35,12 +35,12 @@ pub enum Noteable {
         id: i64,
         title: String,
     },
-    /// A design, an epic …: nothing is said of these.
+    /// A design, an epic …: comments on these are not notified.
     Other(String),
 }
 
 impl Noteable {
-    /// The first line of the thing's title.
+    /// The first line of its title.
     pub fn title(&self) -> &str {
         match self {
             Self::Commit(commit) => first_line(&commit.message),
@@ -63,7 +63,7 @@ impl Noteable {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -112,22 +112,22 @@ struct On {
 }
 
 pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let attributes = wire.object_attributes;
+    let raw: Raw = parse(json)?;
+    let attributes = raw.object_attributes;
     let confidential = attributes.confidential
         || attributes.internal
         || event_type == Trigger::ConfidentialNote.name()
-        || wire.issue.as_ref().is_some_and(|issue| issue.confidential);
+        || raw.issue.as_ref().is_some_and(|issue| issue.confidential);
     let (mut issue, mut merge_request) =
-        (wire.issue.unwrap_or_default(), wire.merge_request.unwrap_or_default());
-    // The first list that is there wins, even an empty one: GitLab looks in this order and no further.
-    let labels = wire.labels.or(issue.labels.take()).or(merge_request.labels.take()).or(attributes.labels);
+        (raw.issue.unwrap_or_default(), raw.merge_request.unwrap_or_default());
+    // The first list that is present counts, even if it is empty, as in GitLab.
+    let labels = raw.labels.or(issue.labels.take()).or(merge_request.labels.take()).or(attributes.labels);
     let on = match attributes.noteable_type.as_str() {
-        "Commit" => Noteable::Commit(Box::new(wire.commit.unwrap_or_default())),
+        "Commit" => Noteable::Commit(Box::new(raw.commit.unwrap_or_default())),
         "Issue" => Noteable::Issue { iid: issue.iid, title: issue.title },
         "MergeRequest" => Noteable::MergeRequest { iid: merge_request.iid, title: merge_request.title },
         "Snippet" => {
-            let snippet = wire.snippet.unwrap_or_default();
+            let snippet = raw.snippet.unwrap_or_default();
             Noteable::Snippet { id: snippet.id, title: snippet.title }
         }
         other => Noteable::Other(excerpt(other, super::KIND_MAX_CHARS)),
@@ -139,7 +139,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         action: attributes.action,
         confidential,
         labels,
-        user: wire.user,
+        user: raw.user,
         on,
     };
     Ok(Decoded { trigger: Some(trigger), subject: note.on.subject(), payload: Payload::Note(Box::new(note)) })

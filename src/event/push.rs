@@ -1,25 +1,25 @@
-//! A push to a branch, or of a tag.
+//! Pushes to branches and of tags.
 
 use serde::Deserialize;
 
 use super::read::{lenient, parse};
 use super::{Decoded, Payload, Trigger, User};
 
-/// Commits were pushed, or a branch or tag was made or removed.
+/// Commits were pushed, or a branch or tag was created or removed.
 #[derive(Clone, Debug, Default)]
 pub struct Push {
     /// The full ref: `refs/heads/main`, `refs/tags/v1.0.0`.
     pub full_ref: String,
     pub before: String,
     pub after: String,
-    /// Whether the forge protects this ref; `None` where its release does not say.
+    /// Whether the ref is protected in the forge; `None` where its release omits it.
     pub ref_protected: Option<bool>,
     pub user: User,
-    /// The newest 20 at the most, oldest first.
+    /// At most the newest 20, oldest first.
     pub commits: Vec<Commit>,
-    /// How many were pushed in truth.
+    /// How many commits were pushed, including those not listed.
     pub total_commits_count: u64,
-    /// One diff for the whole push, where the publisher put it into the event.
+    /// One diff for the whole push, where the publisher included it.
     pub diff: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub enum RefType {
 
 impl RefType {
     /// `branch` or `tag`.
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Branch => "branch",
             Self::Tag => "tag",
@@ -59,8 +59,8 @@ impl Push {
         if self.full_ref.starts_with("refs/tags/") { RefType::Tag } else { RefType::Branch }
     }
 
-    /// A ref that had no commit before is new; one that has none now is gone. An id of zeros (40 for SHA-1,
-    /// 64 for SHA-256) stands for "none".
+    /// A ref without a commit before the push is new; one without a commit after it is removed. A commit id of zeros
+    /// (40 for SHA-1, 64 for SHA-256) means "none".
     pub fn change(&self) -> RefChange {
         if is_blank_sha(&self.before) {
             RefChange::Created
@@ -72,7 +72,7 @@ impl Push {
     }
 }
 
-/// Strips `refs/heads/` or `refs/tags/`.
+/// The ref without `refs/heads/` or `refs/tags/`.
 pub(super) fn short_ref(full_ref: &str) -> &str {
     let stripped = full_ref.strip_prefix("refs/heads/").or_else(|| full_ref.strip_prefix("refs/tags/"));
     stripped.unwrap_or(full_ref)
@@ -104,7 +104,7 @@ pub struct Commit {
     pub modified: Vec<String>,
     #[serde(deserialize_with = "lenient")]
     pub removed: Vec<String>,
-    /// The commit's diff, where the publisher put it into the event.
+    /// The commit's diff, where the publisher included it.
     #[serde(deserialize_with = "lenient")]
     pub diff: Option<String>,
 }
@@ -131,7 +131,7 @@ pub(super) fn first_line(text: &str) -> &str {
     text.trim_start().lines().next().unwrap_or_default().trim_end()
 }
 
-/// Who wrote a commit, after git.
+/// The author of a commit, as git records it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Author {
@@ -142,7 +142,7 @@ pub struct Author {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(rename = "ref")]
     full_ref: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -170,23 +170,23 @@ struct Wire {
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let full_ref = wire.full_ref.filter(|r| !r.trim().is_empty());
+    let raw: Raw = parse(json)?;
+    let full_ref = raw.full_ref.filter(|r| !r.trim().is_empty());
     let full_ref = full_ref.ok_or_else(|| "`ref` is missing or empty".to_owned())?;
     let push = Push {
-        before: wire.before,
-        after: wire.after,
-        ref_protected: wire.ref_protected,
+        before: raw.before,
+        after: raw.after,
+        ref_protected: raw.ref_protected,
         user: User {
-            id: wire.user_id,
-            name: wire.user_name,
-            username: wire.user_username,
-            avatar_url: wire.user_avatar,
-            email: wire.user_email.filter(|email| !email.is_empty()),
+            id: raw.user_id,
+            name: raw.user_name,
+            username: raw.user_username,
+            avatar_url: raw.user_avatar,
+            email: raw.user_email.filter(|email| !email.is_empty()),
         },
-        total_commits_count: wire.total_commits_count.unwrap_or(wire.commits.len() as u64),
-        commits: wire.commits,
-        diff: wire.diff,
+        total_commits_count: raw.total_commits_count.unwrap_or(raw.commits.len() as u64),
+        commits: raw.commits,
+        diff: raw.diff,
         full_ref,
     };
     let trigger = match push.ref_type() {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::read::{lenient, object, parse};
 use super::{Decoded, Payload, Trigger, User};
 
-/// A wiki page was made, edited or deleted.
+/// A wiki page was created, edited or deleted.
 #[derive(Clone, Debug, Default)]
 pub struct WikiPage {
     pub title: String,
@@ -20,7 +20,7 @@ pub struct WikiPage {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+struct Raw {
     #[serde(default)]
     user: Option<User>,
     #[serde(deserialize_with = "object")]
@@ -44,8 +44,8 @@ struct Attributes {
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
-    let wire: Wire = parse(json)?;
-    let attributes = wire.object_attributes;
+    let raw: Raw = parse(json)?;
+    let attributes = raw.object_attributes;
     let page = WikiPage {
         title: attributes.title,
         slug: attributes.slug,
@@ -53,7 +53,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         message: attributes.message,
         action: attributes.action,
         diff_url: attributes.diff_url.filter(|url| !url.is_empty()),
-        user: wire.user,
+        user: raw.user,
     };
     Ok(Decoded {
         trigger: Some(Trigger::WikiPage),

@@ -139,7 +139,7 @@ fn issue_is_spoken_of(issue: &Issue) -> Result<(), WhyNot> {
         return Err(WhyNot::ComesAsIncident);
     }
     if is_update(issue.action.as_deref()) {
-        return Err(WhyNot::Update { kind: issue.kind.word() });
+        return Err(WhyNot::Update { kind: issue.kind.name() });
     }
     Ok(())
 }

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::debug;
 
-use super::board::{Job, JobEvent};
 use super::retry::Outcome;
+use super::scheduler::{Job, JobEvent};
 use super::{Clock, Switches, signed};
-use crate::adapters::{self, Entry, Installation, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, Request, Response};
+use crate::adapters::{self, Entry, Notification, OperatorSettings};
+use crate::call::{Answer, Bucket, Call, Failure, Receiver, Request, Response, Sent};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
@@ -23,8 +23,8 @@ use crate::message::{TEST_MARK, compose};
 use crate::store::Delivery;
 use crate::wire::{SendError, Transport};
 
-/// Calls that one attempt may need; a reader that asks for more goes round in circles.
-const CALLS_AT_MOST: usize = 4;
+/// Calls that one attempt may need.
+const CALLS_AT_MOST: u32 = 4;
 
 /// What attempts are made with.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct Attempts {
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
     pub patience: Arc<BTreeMap<String, Duration>>,
-    pub installation: Arc<Installation>,
+    pub operator: Arc<OperatorSettings>,
 }
 
 /// A delivery whose integration was found to be there and willing.
@@ -92,7 +92,7 @@ impl Attempts {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
         let age = self.clock.now().duration_since(delivery.fresh_since);
-        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.patience);
+        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.max_age);
         if age > signed(patience) {
             return Err(Report::unsent(Outcome::Expired));
         }
@@ -117,7 +117,7 @@ impl Attempts {
             target: &job.delivery.target,
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
-            installation: &self.installation,
+            operator: &self.operator,
             test: false,
         };
         attempt(&*self.transport, telling).await
@@ -140,7 +140,7 @@ pub struct Telling<'a> {
     /// See [`notification_id`].
     pub id: &'a str,
     pub now: Timestamp,
-    pub installation: &'a Installation,
+    pub operator: &'a OperatorSettings,
     /// Says of itself that it is a test, in every form that a person may see.
     pub test: bool,
 }
@@ -148,7 +148,15 @@ pub struct Telling<'a> {
 /// One attempt to tell one target of one event.
 pub async fn attempt(transport: &dyn Transport, telling: Telling<'_>) -> Report {
     match telling.first_call() {
-        Ok(call) => carry_out(transport, call).await,
+        Ok(call) => {
+            let Ran { end, status, took } = run(transport, call, CALLS_AT_MOST).await;
+            let outcome = match end {
+                End::Done(sent) => Outcome::Delivered(sent),
+                End::Skipped(why) => Outcome::Skipped(why),
+                End::Failed(failure) => Outcome::Failed(failure),
+            };
+            Report { outcome, status, took: Some(took) }
+        }
         Err(outcome) => Report::unsent(outcome),
     }
 }
@@ -158,13 +166,13 @@ impl Telling<'_> {
     ///
     /// # Errors
     /// The outcome, where nothing need be sent to know it.
-    pub fn first_call(self) -> Result<Call, Outcome> {
-        let Self { entry, integration, event, target, id, now, installation, test } = self;
+    pub fn first_call(self) -> Result<Call<Sent>, Outcome> {
+        let Self { entry, integration, event, target, id, now, operator, test } = self;
         let message = compose(event).ok_or_else(|| {
             Outcome::Cancelled(format!("there is nothing to say of an event of kind {}", event.kind()))
         })?;
         let message = if test { message.marked_as_test() } else { message };
-        let note = Notification { id, event, message: &message, target, now, installation };
+        let note = Notification { id, event, message: &message, target, now, operator };
         let mut call = entry.call(&integration.settings, &note).map_err(Outcome::Failed)?;
         if let (true, Request::Smtp(mail)) = (test, &mut call.request) {
             mail.subject = format!("{TEST_MARK} {}", mail.subject);
@@ -173,32 +181,54 @@ impl Telling<'_> {
     }
 }
 
-async fn carry_out(transport: &dyn Transport, mut call: Call) -> Report {
+/// How a chain of calls ended.
+pub(super) struct Ran<T> {
+    pub(super) end: End<T>,
+    /// The HTTP status of the last answer, or the mail relay's last reply, where there was one.
+    pub(super) status: Option<u16>,
+    /// From the first byte sent to the last answer read.
+    pub(super) took: Duration,
+}
+
+/// What a chain of calls came to.
+pub(super) enum End<T> {
+    Done(T),
+    Skipped(String),
+    Failed(Failure),
+}
+
+/// Sends a call and those that its answers ask for, `at_most` in all: the one runner of calls, whatever they result in.
+pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most: u32) -> Ran<T> {
     let started = Instant::now();
     let mut status = None;
-    for _ in 0..CALLS_AT_MOST {
-        let Call { request, read, unanswered } = call;
-        debug!(?request, "sending");
-        let answer = match (transport.send(&request).await, unanswered) {
-            (Ok(response), _) => {
-                status = status_of(&response);
-                read(&response)
+    let end = 'calls: {
+        for _ in 0..at_most {
+            let Call { request, read, on_no_response, receiver } = call;
+            debug!(?request, "sending");
+            let answer = match (transport.send(&request).await, on_no_response) {
+                (Ok(response), _) => {
+                    status = status_of(&response);
+                    read(&response)
+                }
+                (Err(error), Some(go_on)) => go_on(&error.to_string()),
+                (Err(error), None) => Answer::Failed(failure_of(error)),
+            };
+            match answer {
+                Answer::Done(value) => break 'calls End::Done(value),
+                Answer::Skipped(why) => break 'calls End::Skipped(why),
+                Answer::Failed(failure) => {
+                    break 'calls End::Failed(match receiver {
+                        Receiver::Service => failure,
+                        Receiver::Other => failure.of_other_service(),
+                    });
+                }
+                Answer::Next(next) => call = next,
             }
-            (Err(error), Some(unanswered)) => unanswered(&error.to_string()),
-            (Err(error), None) => Answer::Failed(failure_of(error)),
-        };
-        let outcome = match answer {
-            Answer::Taken => Outcome::Delivered,
-            Answer::Failed(failure) => Outcome::Failed(failure),
-            Answer::Then(next) => {
-                call = next;
-                continue;
-            }
-        };
-        return Report { outcome, status, took: Some(started.elapsed()) };
-    }
-    let endless = Failure::Rejected(format!("still not done after {CALLS_AT_MOST} calls"));
-    Report { outcome: Outcome::Failed(endless), status, took: Some(started.elapsed()) }
+        }
+        // A reader that asks for more than its adapter declares goes round in circles.
+        End::Failed(Failure::Rejected(format!("still not done after {at_most} calls")))
+    };
+    Ran { end, status, took: started.elapsed() }
 }
 
 fn status_of(response: &Response) -> Option<u16> {
@@ -212,7 +242,7 @@ fn status_of(response: &Response) -> Option<u16> {
 fn failure_of(error: SendError) -> Failure {
     match error {
         SendError::Refused(why) => Failure::Misconfigured(why),
-        SendError::ShutOut(why) => Failure::ShutOut(why),
+        SendError::OperatorError(why) => Failure::OperatorError(why),
         SendError::NotSent(why) => Failure::Unavailable { maybe_taken: false, wait: None, why },
         SendError::NoAnswer(why) => Failure::Unavailable { maybe_taken: true, wait: None, why },
     }

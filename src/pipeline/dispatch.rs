@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::Clock;
-use super::deliver::Intake;
+use super::deliver::DelivererHandle;
 use super::source::{Inbound, Source};
 use super::switches::Switches;
 use crate::adapters;
@@ -42,7 +42,7 @@ pub struct Dispatcher {
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<dyn Quarantine>,
     pub switches: Switches,
-    pub intake: Intake,
+    pub deliverer: DelivererHandle,
     pub clock: Clock,
 }
 
@@ -54,10 +54,10 @@ pub enum Plan {
         dispatched: Dispatched,
         received_at: Timestamp,
     },
-    /// Nobody does; the fate says why, for the count.
+    /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
-        fate: &'static str,
+        result: &'static str,
         origin: Origin,
     },
     Quarantine {
@@ -163,13 +163,13 @@ impl Dispatcher {
             return true;
         }
         // One for each delivery.
-        let mut places = Vec::new();
+        let mut permits = Vec::new();
         for Dispatched { event, deliveries, .. } in &mut batch {
             for delivery in deliveries {
-                let may_be_handed = !self.intake.is_crowded(&delivery.destination);
-                let place = may_be_handed.then(|| self.intake.place(event.raw.len())).flatten();
-                delivery.lease = place.as_ref().map(|_| self.intake.lease(self.clock.now()));
-                places.push(place);
+                let may_be_handed = !self.deliverer.has_backlog(&delivery.destination);
+                let permit = may_be_handed.then(|| self.deliverer.memory_permit(event.raw.len())).flatten();
+                delivery.lease = permit.as_ref().map(|_| self.deliverer.lease(self.clock.now()));
+                permits.push(permit);
             }
         }
         let write = || {
@@ -177,21 +177,21 @@ impl Dispatcher {
             let now = self.clock.now();
             let leased = batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries);
             for lease in leased.filter_map(|delivery| delivery.lease.as_mut()) {
-                *lease = self.intake.lease(now);
+                *lease = self.deliverer.lease(now);
             }
             self.outbox.enqueue(batch.clone(), now)
         };
         let Some(written) = insist(stop, write).await else { return false };
-        let mut places = places.into_iter();
+        let mut permits = permits.into_iter();
         for ((dispatched, rows), received_at) in batch.into_iter().zip(written).zip(received) {
-            for (row, place) in rows.into_iter().zip(places.by_ref()) {
+            for (row, permit) in rows.into_iter().zip(permits.by_ref()) {
                 match row {
                     // Here before: whoever wrote it first sees to it.
                     None => debug!(event = %dispatched.event.id, "came again; dispatched once already"),
                     Some(delivery) if delivery.leased => {
-                        self.intake.hand(delivery, Arc::clone(&dispatched.event), place, *received_at);
+                        self.deliverer.enqueue(delivery, Arc::clone(&dispatched.event), permit, *received_at);
                     }
-                    Some(delivery) => self.intake.stored(delivery.destination),
+                    Some(delivery) => self.deliverer.note_backlog(delivery.destination),
                 }
             }
         }
@@ -235,13 +235,13 @@ pub fn plan(
         }
     };
     if event.trigger.is_none() {
-        return Plan::Drop { event, fate: "unrouted", origin };
+        return Plan::Drop { event, result: "unrouted", origin };
     }
     let verdicts = verdicts(&event, catalog, switches, now);
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
-        return Plan::Drop { event, fate: if is_muted { "muted" } else { "unmatched" }, origin };
+        return Plan::Drop { event, result: if is_muted { "muted" } else { "unmatched" }, origin };
     }
     Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
 }
@@ -335,7 +335,7 @@ fn fresh_id() -> EventId {
 fn count(source: &'static str, plan: &Plan) {
     match plan {
         Plan::Deliver { dispatched, .. } => metrics::event(source, dispatched.event.kind(), "dispatched"),
-        Plan::Drop { event, fate, .. } => metrics::event(source, event.kind(), fate),
+        Plan::Drop { event, result, .. } => metrics::event(source, event.kind(), result),
         Plan::Quarantine { .. } => metrics::event(source, "unknown", "quarantined"),
     }
 }

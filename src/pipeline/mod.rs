@@ -1,40 +1,35 @@
-//! THE WAY THROUGH: from a source, through the outbox, to people.
+//! The pipeline: from a source, through the outbox, to people.
 //!
-//! The cast, in the order in which an event meets them:
+//! Its parts, in the order in which an event meets them:
 //!
 //! - [`source::Source`] brings batches of inbound bytes and takes acknowledgements: [`amqp`] from a broker,
-//!   [`embedded`] from the store's inbox. Everything behind them is common.
-//! - [`dispatch`] decodes, matches and enqueues a batch, and acknowledges it when it is committed. What it cannot
-//!   read it puts in quarantine. Rows that it wrote already leased it hands straight to the deliverer.
-//! - [`deliver`] owns what is in flight. Its decisions are the [`board`]'s: pure, whose turn it is, in which order, at
-//!   which pace. What it must do to the store goes through [`writer`], in order.
-//! - [`attempt`] makes one attempt: compose, call, send, read.
-//! - [`retry`] rules what follows from it: pure.
-//! - [`rehearsal`] is an attempt that somebody asked for, to see whether messages arrive, and that tells all it saw.
-//! - [`explanation`] and [`exchange`] tell whoever asks what dispatch would do, and what went over the wire;
-//!   [`quarantine`] gives what was not understood another try.
-//!
-//! [`publish`] and [`commands`] go the other way: events as a forge would publish them, and people's commands for the
-//! forge.
+//!   [`inbox_source`] from the store's inbox. Everything behind them is common.
+//! - [`dispatch`] decodes, matches and enqueues a batch, and acknowledges it when it is committed. What it cannot decode it
+//!   puts in quarantine. Rows that it wrote already leased it hands to the deliverer at once.
+//! - [`deliver`] owns what is in flight. The `scheduler` decides, purely, which delivery is next, in which order and at
+//!   which pace. All writes to the store go through the `outbox_writer`, in order.
+//! - [`attempt`] makes one attempt: message, call, send, read.
+//! - [`retry`] decides, purely, what follows from it.
+//! - [`rehearsal`] makes an attempt as a test, and reports everything that went over the wire.
+//! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
+//!   could not be decoded.
 //!
 //! Deliberately absent: SQL, HTTP, and retries by sleeping. What waits is a row with a due time.
 
 pub mod amqp;
 pub mod attempt;
-mod board;
-pub mod commands;
 pub mod deliver;
 pub mod dispatch;
-pub mod embedded;
-pub mod exchange;
-pub mod explanation;
-pub mod publish;
+pub mod explain;
+pub mod inbox_source;
+mod outbox_writer;
 pub mod quarantine;
 pub mod rehearsal;
 pub mod retry;
+mod scheduler;
 pub mod source;
 mod switches;
-mod writer;
+pub mod trace;
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +40,7 @@ use serde::Deserialize;
 
 pub use switches::Switches;
 
-/// What time it is: handed in, so that tests can tell another.
+/// The clock: given as a value, so that tests can set the time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -69,23 +64,24 @@ impl fmt::Debug for Clock {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Attempts under way at once, over all destinations.
+    /// The number of attempts that run at the same time, over all destinations.
     pub concurrency: usize,
-    /// Places in memory, beyond which deliveries wait in the store alone. A delivery takes one, of an event of more than
-    /// 16 KiB as many as that fits in.
-    pub in_memory: usize,
-    /// How long a node may be silent before another takes over what it was working on.
+    /// The number of deliveries in memory; others wait in the store. A delivery of a large event counts once for each
+    /// 16 KiB.
+    pub buffer: usize,
+    /// After this time without a sign of life from a node, another node takes over its deliveries.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
-    /// How long attempts in flight may take to end when the daemon stops.
+    /// When the daemon stops, attempts in flight get this time to end.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub grace: Duration,
-    /// How long what this node's files do not tell of is left to nodes whose files may; zero for a node by itself.
+    pub shutdown_timeout: Duration,
+    /// How long a delivery whose integration this node does not know waits before it is cancelled, so that a node that
+    /// knows it can send it. Zero where no other node shares the store.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub left_to_others: Duration,
-    /// Failures in a row after which a destination is given a rest.
+    pub unknown_integration_grace: Duration,
+    /// The number of failures in a row after which deliveries to a destination pause.
     pub breaker_threshold: u32,
-    /// The longest rest that a destination which keeps failing is given.
+    /// The longest pause for a destination that keeps failing.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub breaker_max: Duration,
 }

@@ -8,7 +8,7 @@ use crate::store::{Inbox, Quarantine, Quarantined, Result};
 
 /// What became of another try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum Retried {
     NotThere,
     /// Why it is still no event; it stays where it is.
     NotUnderstood(String),
@@ -22,25 +22,25 @@ pub enum Again {
 ///
 /// # Errors
 /// The store is away.
-pub async fn again<S: Inbox + ?Sized, Q: Quarantine + ?Sized>(
+pub async fn retry<S: Inbox + ?Sized, Q: Quarantine + ?Sized>(
     inbox: &S,
     quarantine: &Q,
     number: i64,
     who: &str,
     now: Timestamp,
-) -> Result<Again> {
-    let Some((item, raw)) = quarantine.quarantined(number).await? else { return Ok(Again::NotThere) };
+) -> Result<Retried> {
+    let Some((item, raw)) = quarantine.quarantined(number).await? else { return Ok(Retried::NotThere) };
     let event = match Event::decode(id(&item), item.received_at, raw) {
         Ok(event) => event,
-        Err(error) => return Ok(Again::NotUnderstood(error.to_string())),
+        Err(error) => return Ok(Retried::NotUnderstood(error.to_string())),
     };
     let fresh = inbox.push(&event, now).await?;
-    quarantine.remove_quarantined(number, said("quarantine.retry", number, who, now)).await?;
-    Ok(if fresh { Again::Understood(event.kind().to_owned()) } else { Again::Repeated(event.id) })
+    quarantine.remove_quarantined(number, audit_entry("quarantine.retry", number, who, now)).await?;
+    Ok(if fresh { Retried::Understood(event.kind().to_owned()) } else { Retried::Repeated(event.id) })
 }
 
 /// What a person did to one, for the audit log.
-pub fn said(action: &'static str, number: i64, who: &str, now: Timestamp) -> AuditEntry {
+pub fn audit_entry(action: &'static str, number: i64, who: &str, now: Timestamp) -> AuditEntry {
     AuditEntry::whole(now, who, action, format!("quarantined message {number}"))
 }
 
@@ -59,7 +59,7 @@ mod tests {
             number: 3,
             source: "amqp".to_owned(),
             id: id.and_then(EventId::new),
-            reason: "the body is no JSON: expected value at line 1".to_owned(),
+            reason: "the body is not JSON: expected value at line 1".to_owned(),
             received_at: Timestamp::UNIX_EPOCH,
             size: 9,
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::attempt::{Report, Telling, attempt};
-use crate::adapters::{Entry, Installation};
+use crate::adapters::{Entry, OperatorSettings};
 use crate::call::{Request, Response};
 use crate::event::Event;
 use crate::integration::Integration;
@@ -50,7 +50,7 @@ pub async fn rehearse(
 pub struct Stage {
     pub transport: Arc<dyn Transport>,
     pub pace: Arc<Pace>,
-    pub installation: Arc<Installation>,
+    pub operator: Arc<OperatorSettings>,
 }
 
 impl Stage {
@@ -67,8 +67,8 @@ impl Stage {
         now: Timestamp,
     ) -> Result<Rehearsal, Duration> {
         let id = event.id.to_string();
-        let installation = &self.installation;
-        let telling = Telling { entry, integration, event, target, id: &id, now, installation, test: true };
+        let operator = &self.operator;
+        let telling = Telling { entry, integration, event, target, id: &id, now, operator, test: true };
         rehearse(&*self.transport, &self.pace, telling).await
     }
 }

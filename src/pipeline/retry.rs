@@ -1,6 +1,6 @@
 //! What follows from an attempt: pure.
 //!
-//! [`rule`] turns an [`Outcome`] into a [`Ruling`]: the state of the row, whether the attempt counts, whether the
+//! [`decide`] turns an [`Outcome`] into a [`Decision`]: the state of the row, whether the attempt counts, whether the
 //! destination or the route is held and for how long, whether the integration is switched off.
 //!
 //! The schedule grows exponentially from `initial` to `max`, with full jitter (anywhere between nothing and the
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::after;
-use crate::call::Failure;
+use crate::call::{Failure, Sent};
 use crate::store::NewState;
 
 /// `[retry]`: when to try again.
@@ -43,21 +43,25 @@ const BREAKER_INITIAL: Duration = Duration::from_secs(5);
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
 /// The first wait for a dead address to be confirmed, as so many of the schedule's first waits (30 s), and the longest.
 const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
+/// The longest wait for a quota to be renewed: a month and a little. What a service names beyond that is an error.
+const QUOTA_MAX: Duration = Duration::from_secs(32 * 24 * 3600);
 /// The longest wait of what a service will not take now.
-const DEFERRED_MAX: Duration = Duration::from_secs(3600);
+const TEMPORARILY_REJECTED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
-const SHUT_OUT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
+const OPERATOR_ERROR: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The wait for a store that does not say who is configured: others get their turn meanwhile.
-const UNSURE: Duration = Duration::from_secs(5);
+const STORE_UNAVAILABLE: Duration = Duration::from_secs(5);
 /// The wait for files that another node has already.
-const OTHERS: Duration = Duration::from_secs(20);
+const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Delivered,
+    Delivered(Sent),
+    /// The service answered, and there was nothing to do.
+    Skipped(String),
     Failed(Failure),
     /// The news is too old to be told.
     Expired,
@@ -66,19 +70,19 @@ pub enum Outcome {
     /// The integration is switched off, its address being dead: it waits for a better one.
     SwitchedOff(String),
     /// Who is to be told could not be made sure of: the store did not say.
-    Unsure(String),
+    StoreUnavailable(String),
     /// This node knows nobody to be told, and another may.
-    LeftToOthers(String),
+    UnknownIntegration(String),
 }
 
-/// What [`rule`] must know beside the outcome.
+/// What [`decide`] must know beside the outcome.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
+pub struct Context {
     pub now: Timestamp,
     /// Attempts counted before this one.
     pub attempts: u32,
     /// May a message that may have been taken be sent again?
-    pub repeatable: bool,
+    pub retry_ambiguous: bool,
     /// Failures in a row of the destination (for `Unavailable`, `Throttled`), of the route (for `Misconfigured`) or of
     /// the integration (for `Gone`), before this one.
     pub strikes: u32,
@@ -88,33 +92,33 @@ pub struct Circumstances {
 
 /// What follows.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ruling {
+pub struct Decision {
     pub state: NewState,
     /// Whether the attempt counts towards giving up.
     pub counts: bool,
-    pub consequence: Consequence,
+    pub effect: Effect,
 }
 
 /// What follows for others than this delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Consequence {
+pub enum Effect {
     /// The destination answers: whatever was held against it ends.
-    Answers,
+    Recovered,
     /// One more strike against the destination, and a rest until then if it had enough of them.
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The destination asked for a rest; `wide`, for all who share a bucket with it.
+    /// The destination asked for a rest; `shared`, for all who share a bucket with it.
     HoldDestination {
         until: Timestamp,
-        wide: bool,
+        shared: bool,
     },
     /// The destination wants something of the operator. It is left alone for as long as this daemon runs.
-    LeaveAlone(Timestamp),
+    BlockDestination(Timestamp),
     /// This integration's way to this target leads nowhere.
     HoldRoute(Timestamp),
     /// One more confirmation that the address is dead; `switch_off` where that was enough of them.
-    Confirmed {
+    CountGone {
         /// Until then nobody asks on this way, and what is found all the same confirms nothing more.
         until: Timestamp,
         switch_off: bool,
@@ -122,7 +126,7 @@ pub enum Consequence {
     None,
 }
 
-/// The numbers by which [`rule`] decides.
+/// The numbers by which [`decide`] decides.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub retry: Config,
@@ -131,94 +135,104 @@ pub struct Policy {
 }
 
 /// What follows from an attempt.
-pub fn rule(outcome: &Outcome, of: Circumstances, policy: &Policy) -> Ruling {
+pub fn decide(outcome: &Outcome, of: Context, policy: &Policy) -> Decision {
     match outcome {
-        Outcome::Delivered => ended(NewState::Delivered, true, Consequence::Answers),
-        Outcome::Expired => ended(NewState::Expired, false, Consequence::None),
-        Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Consequence::None),
+        Outcome::Delivered(Sent) => ended(NewState::Delivered, true, Effect::Recovered),
+        Outcome::Skipped(_) => ended(NewState::Skipped, true, Effect::Recovered),
+        Outcome::Expired => ended(NewState::Expired, false, Effect::None),
+        Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Effect::None),
         Outcome::SwitchedOff(_) => waits(of.now, MISCONFIGURED.1),
-        Outcome::Unsure(_) => waits(of.now, UNSURE),
-        Outcome::LeftToOthers(_) => waits(of.now, OTHERS),
-        Outcome::Failed(failure) => rule_failure(failure, of, policy),
+        Outcome::StoreUnavailable(_) => waits(of.now, STORE_UNAVAILABLE),
+        Outcome::UnknownIntegration(_) => waits(of.now, UNKNOWN_INTEGRATION),
+        Outcome::Failed(failure) => decide_failure(failure, of, policy),
     }
 }
 
 /// Nothing was tried, and nobody is to blame.
-fn waits(now: Timestamp, wait: Duration) -> Ruling {
-    Ruling { state: NewState::Waiting(after(now, wait)), counts: false, consequence: Consequence::None }
+fn waits(now: Timestamp, wait: Duration) -> Decision {
+    Decision { state: NewState::Waiting(after(now, wait)), counts: false, effect: Effect::None }
 }
 
-fn ended(state: NewState, counts: bool, consequence: Consequence) -> Ruling {
-    Ruling { state, counts, consequence }
+fn ended(state: NewState, counts: bool, effect: Effect) -> Decision {
+    Decision { state, counts, effect }
 }
 
-fn rule_failure(failure: &Failure, of: Circumstances, policy: &Policy) -> Ruling {
+fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
     match failure {
-        Failure::Rejected(_) => ended(NewState::Failed, true, Consequence::Answers),
+        Failure::Rejected(_) => ended(NewState::Failed, true, Effect::Recovered),
         Failure::Gone { confirmations, .. } => {
             // It waits like what is wrongly configured, and so do the others on the same way: services call an address dead
             // for a moment too, and a hundred in that moment confirm no more than one.
             let first = policy.retry.initial.saturating_mul(GONE.0);
             let until = after(of.now, doubling((first, GONE.1), of.strikes));
             let switch_off = of.strikes + 1 >= u32::from(*confirmations);
-            Ruling {
+            Decision {
                 state: NewState::Waiting(until),
                 counts: false,
-                consequence: Consequence::Confirmed { until, switch_off },
+                effect: Effect::CountGone { until, switch_off },
             }
         }
         Failure::Misconfigured(_) => {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
-            Ruling {
-                state: NewState::Waiting(until),
-                counts: false,
-                consequence: Consequence::HoldRoute(until),
-            }
+            Decision { state: NewState::Waiting(until), counts: false, effect: Effect::HoldRoute(until) }
         }
         // The row is due: whoever starts the daemon anew, with other settings perhaps, has it tried at once.
-        Failure::ShutOut(_) => Ruling {
+        Failure::OperatorError(_) => Decision {
             state: NewState::Waiting(of.now),
             counts: false,
-            consequence: Consequence::LeaveAlone(after(of.now, doubling(SHUT_OUT, of.strikes))),
+            effect: Effect::BlockDestination(after(of.now, doubling(OPERATOR_ERROR, of.strikes))),
         },
-        Failure::Throttled { wait, wide, .. } => {
+        Failure::Throttled { wait, shared, .. } => {
             let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
             // The wait is a floor: a little more, so that those who wait for the same end do not start together.
             let until = after(of.now, wait + wait.min(Duration::from_secs(2)).mul_f64(of.jitter * 0.5));
-            Ruling {
+            Decision {
                 state: NewState::Waiting(until),
                 counts: false,
-                consequence: Consequence::HoldDestination { until, wide: *wide },
+                effect: Effect::HoldDestination { until, shared: *shared },
             }
         }
+        Failure::Quota { until, .. } => {
+            let until = (*until).clamp(after(of.now, NAMED_WAIT.0), after(of.now, QUOTA_MAX));
+            Decision {
+                state: NewState::Waiting(until),
+                counts: false,
+                effect: Effect::HoldDestination { until, shared: false },
+            }
+        }
+        // Nothing was learned of the destination.
         Failure::Deferred { wait, .. } => {
+            let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);
+            Decision { state: NewState::Waiting(after(of.now, delay)), counts: true, effect: Effect::None }
+        }
+        Failure::TemporarilyRejected { wait, .. } => {
             // The destination is well: its others go on. This one comes again until the news is too old: a mailbox that is
             // full stays so for hours, and says so each time.
-            let delay = again(of, policy, *wait).min(DEFERRED_MAX);
-            Ruling {
+            let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);
+            Decision {
                 state: NewState::Waiting(after(of.now, delay)),
                 counts: true,
-                consequence: Consequence::Answers,
+                effect: Effect::Recovered,
             }
         }
         Failure::Unavailable { maybe_taken, wait, .. } => {
-            let strike = Consequence::Strike { rest: rest(of, policy) };
-            if *maybe_taken && !of.repeatable || of.attempts + 1 >= policy.retry.attempts {
+            let strike = Effect::Strike { rest: rest(of, policy) };
+            if *maybe_taken && !of.retry_ambiguous || of.attempts + 1 >= policy.retry.attempts {
                 return ended(NewState::Failed, true, strike);
             }
             let delay = again(of, policy, *wait);
-            Ruling { state: NewState::Waiting(after(of.now, delay)), counts: true, consequence: strike }
+            Decision { state: NewState::Waiting(after(of.now, delay)), counts: true, effect: strike }
         }
     }
 }
 
 /// The schedule's next wait, and no less than the service named.
-fn again(of: Circumstances, policy: &Policy, wait: Option<Duration>) -> Duration {
+fn again(of: Context, policy: &Policy, wait: Option<Duration>) -> Duration {
     delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default())
 }
 
 /// The rest that a destination gets with this strike, if it is one too many.
-fn rest(of: Circumstances, policy: &Policy) -> Option<Timestamp> {
+fn rest(of: Context, policy: &Policy) -> Option<Timestamp> {
     let too_many = (of.strikes + 1).checked_sub(policy.breaker_threshold)?;
     let rest = doubling((BREAKER_INITIAL, policy.breaker_max), too_many);
     // Between half of it and all of it: jittered, but a rest in any case.

@@ -117,7 +117,7 @@ fn branch(value: &DeValue<'_>) -> Result<String, Wrong> {
 }
 
 fn visibility(value: &DeValue<'_>) -> Result<Visibility, Wrong> {
-    let found = Visibility::ALL.into_iter().find(|known| Some(known.word()) == value.as_str());
+    let found = Visibility::ALL.into_iter().find(|known| Some(known.name()) == value.as_str());
     found.ok_or_else(|| Wrong::new("is no visibility", "write \"private\", \"internal\" or \"public\""))
 }
 

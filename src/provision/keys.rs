@@ -8,7 +8,7 @@ use super::problem::{Problem, did_you_mean};
 use super::read::Given;
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
-use crate::adapters::shared::{INERT_FLAGS, SharedField, channel_limit, is_shared, shared_fields};
+use crate::adapters::common_settings::{CommonField, INERT_FLAGS, channel_limit, common_fields, is_common};
 use crate::event::Trigger;
 use crate::settings::{Field, Kind, Properties, Value, read_bool};
 
@@ -80,7 +80,7 @@ enum Meaning {
     Own(&'static Field),
     /// `NAME_file` for an own setting `NAME`.
     FileOf(&'static Field),
-    Shared(SharedField),
+    Shared(CommonField),
     Flag(Trigger),
     Inert(&'static str),
 }
@@ -93,7 +93,7 @@ impl Keys {
         notes: &mut Notes<'_>,
     ) -> Self {
         let mut keys = Self::default();
-        let shared = shared_fields(&adapter.about);
+        let shared = common_fields(&adapter.about);
         for entry in &table.entries {
             match meaning(adapter, &shared, entry.key) {
                 None => {
@@ -158,7 +158,7 @@ impl Keys {
         }
     }
 
-    fn shared(&mut self, field: &SharedField, entry: &Entry<'_>, notes: &mut Notes<'_>) {
+    fn shared(&mut self, field: &CommonField, entry: &Entry<'_>, notes: &mut Notes<'_>) {
         let name = || field.name.clone().into_owned();
         self.lines.insert(name(), entry.line);
         if field.kind == Kind::Bool {
@@ -180,11 +180,11 @@ impl Keys {
     }
 }
 
-fn meaning(adapter: &'static Adapter, shared: &[SharedField], key: &str) -> Option<Meaning> {
+fn meaning(adapter: &'static Adapter, shared: &[CommonField], key: &str) -> Option<Meaning> {
     let own = |name: &str| adapter.fields.iter().find(|field| field.name == name);
     let heading = || HEADING.iter().any(|field| field.name == key).then_some(Meaning::Heading);
     let file_of = || key.strip_suffix("_file").and_then(own).map(Meaning::FileOf);
-    let of_shared = || shared.iter().find(|f| f.name == key && f.part.is_setting()).cloned();
+    let of_shared = || shared.iter().find(|f| f.name == key && f.group.is_setting()).cloned();
     let inert = || INERT_FLAGS.into_iter().find(|flag| *flag == key).map(Meaning::Inert);
     heading()
         .or_else(|| own(key).map(Meaning::Own))
@@ -195,18 +195,18 @@ fn meaning(adapter: &'static Adapter, shared: &[SharedField], key: &str) -> Opti
 }
 
 /// What was probably meant by an unknown key. Its value is not shown: it may be a secret under a misspelt name.
-fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[SharedField], key: &str) -> String {
+fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[CommonField], key: &str) -> String {
     let slug = adapter.about.slug;
     let event =
         key.strip_suffix("_channel").and_then(|event| Trigger::ALL.iter().find(|t| t.name() == event));
     // Some services' channels are addresses, and settings of their own.
     let own_channels = || adapter.fields.iter().any(|field| field.name.ends_with("_channel"));
-    let has_channels = channel_limit(&adapter.about.offers).is_some() || own_channels();
+    let has_channels = channel_limit(&adapter.about.common).is_some() || own_channels();
     if let Some(trigger) = event.filter(|trigger| has_channels && !adapter.about.triggers.contains(**trigger))
     {
         return format!("{slug} does not hear of {trigger} events");
     }
-    if is_shared(key) || event.is_some() {
+    if is_common(key) || event.is_some() {
         return format!("{slug} does not offer it");
     }
     let own = || adapter.fields.iter().map(|field| field.name);
@@ -279,7 +279,7 @@ fn bool_of(entry: &Entry<'_>, notes: &mut Notes<'_>) -> Option<bool> {
 }
 
 fn wrong_type(problem: Problem, kind: Kind, example: &str) -> Problem {
-    problem.remedy(format!("write {}, as in {}", kind.word(), literal(kind, example)))
+    problem.remedy(format!("write {}, as in {}", kind.name(), literal(kind, example)))
 }
 
 /// An example as it stands in TOML.

@@ -8,7 +8,7 @@ use toml::Value as Toml;
 
 use super::scope;
 use crate::adapters::Entry;
-use crate::adapters::shared::{INERT_FLAGS, shared_fields};
+use crate::adapters::common_settings::{INERT_FLAGS, common_fields};
 use crate::catalog::{Origin, Setup, Snapshot};
 use crate::event::Trigger;
 use crate::integration::{ProjectRef, Scope};
@@ -68,7 +68,7 @@ fn write_project(text: &mut String, project: &StoredProject) {
         line(text, "protected_branches", Toml::Array(branches.collect()));
     }
     if let Some(visibility) = corrected.visibility {
-        line(text, "visibility", visibility.word());
+        line(text, "visibility", visibility.name());
     }
     text.push('\n');
 }
@@ -124,10 +124,10 @@ fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Ve
 /// What a setting is; `None` of what no file may say: what an adapter had once, and has no more, stays behind.
 fn kind_of(entry: &Entry, name: &str) -> Option<Kind> {
     let own = entry.fields.iter().find(|field| field.name == name).map(|field| field.kind);
-    let shared = shared_fields(&entry.about).into_iter();
+    let shared = common_fields(&entry.about).into_iter();
     own.or_else(|| {
         shared
-            .filter(|field| field.part.is_setting())
+            .filter(|field| field.group.is_setting())
             .find(|field| field.name == name)
             .map(|field| field.kind)
     })

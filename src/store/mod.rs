@@ -326,6 +326,8 @@ pub struct Settled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewState {
     Delivered,
+    /// The service answered that there is nothing to do: neither delivered nor a dead letter.
+    Skipped,
     /// Open still, due then, leased to nobody.
     Waiting(Timestamp),
     /// Given up: a dead letter.
@@ -438,18 +440,21 @@ pub struct DeliveryFilter {
 pub enum State {
     Waiting,
     Delivered,
+    Skipped,
     Failed,
     Expired,
     Cancelled,
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Delivered, Self::Failed, Self::Expired, Self::Cancelled];
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Delivered, Self::Skipped, Self::Failed, Self::Expired, Self::Cancelled];
 
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Delivered => "delivered",
+            Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
@@ -523,9 +528,10 @@ pub struct Retention {
 
 impl Retention {
     /// The settled states, each with the moment before which its deliveries may go.
-    pub fn by_state(&self) -> [(State, Timestamp); 4] {
+    pub fn by_state(&self) -> [(State, Timestamp); 5] {
         [
             (State::Delivered, self.settled_before),
+            (State::Skipped, self.settled_before),
             (State::Cancelled, self.settled_before),
             (State::Failed, self.dead_letters_before),
             (State::Expired, self.dead_letters_before),

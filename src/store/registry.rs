@@ -117,7 +117,7 @@ pub enum Visibility {
 impl Visibility {
     pub const ALL: [Self; 3] = [Self::Private, Self::Internal, Self::Public];
 
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Private => "private",
             Self::Internal => "internal",
@@ -294,7 +294,7 @@ pub enum Right {
 impl Right {
     pub const ALL: [Self; 3] = [Self::Maintain, Self::Read, Self::Ingest];
 
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Maintain => "maintain",
             Self::Read => "read",

@@ -138,6 +138,9 @@ impl Guard {
 
     /// `Err` with what kind of address it is, where that is none to call.
     fn judge(&self, ip: IpAddr) -> Result<(), Kind> {
+        if let Some(inner) = isatap(ip) {
+            self.judge(IpAddr::V4(inner))?;
+        }
         let Some(kind) = reserved(ip) else { return Ok(()) };
         let inner = embedded(ip).map(IpAddr::V4);
         let is_allowed = |ip: IpAddr| self.0.allow.iter().any(|network| network.contains(&ip));
@@ -266,6 +269,20 @@ fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
+/// The IPv4 address in an ISATAP interface identifier (RFC 5214, section 6.1), under any prefix. A router that speaks
+/// ISATAP tunnels the packet to that address, so it must be allowed as well as the IPv6 address.
+fn isatap(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    match ip.segments() {
+        // The bit 0x0200 says that the IPv4 address is globally unique; it decides nothing here.
+        [_, _, _, _, 0 | 0x0200, 0x5efe, high, low] => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
+        _ => None,
+    }
+}
+
 /// What kind of address it is, where it is none of the public internet's.
 fn reserved(ip: IpAddr) -> Option<Kind> {
     match (ip, embedded(ip)) {
@@ -293,7 +310,9 @@ const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), length)
 }
 
-/// IANA's registry of special addresses (RFC 6890 and its successors), and what is not unicast.
+/// IANA's registry of special-purpose IPv4 addresses, and what is not unicast. AS112 and AMT are reachable, but they
+/// answer reverse look-ups and multicast joins: no service of an integration lives there.
+/// Source: <https://www.iana.org/assignments/iana-ipv4-special-registry>.
 static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
     (v4(127, 0, 0, 0, 8), Kind::Loopback),
     (v4(10, 0, 0, 0, 8), Kind::Private),
@@ -307,6 +326,9 @@ static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
     (v4(198, 51, 100, 0, 24), Kind::Documentation),
     (v4(203, 0, 113, 0, 24), Kind::Documentation),
     (v4(198, 18, 0, 0, 15), Kind::Benchmark),
+    (v4(192, 31, 196, 0, 24), Kind::Reserved), // AS112
+    (v4(192, 52, 193, 0, 24), Kind::Reserved), // AMT
+    (v4(192, 175, 48, 0, 24), Kind::Reserved), // AS112, direct delegation
     (v4(192, 88, 99, 0, 24), Kind::Relay),
     (v4(224, 0, 0, 0, 4), Kind::Multicast),
     (v4(240, 0, 0, 0, 4), Kind::Reserved),
@@ -314,6 +336,8 @@ static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
 
 static PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 
+/// The parts of 2000::/3 in IANA's registry of special-purpose IPv6 addresses, and the named parts outside of it.
+/// Source: <https://www.iana.org/assignments/iana-ipv6-special-registry>.
 static RESERVED_V6: &[(Ipv6Net, Kind)] = &[
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), Kind::Loopback),
     (Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128), Kind::Unspecified),
@@ -325,6 +349,7 @@ static RESERVED_V6: &[(Ipv6Net, Kind)] = &[
     (v6(0x3fff, 0, 20), Kind::Documentation),
     // Teredo, benchmarks, ORCHID: protocols' own, none a service's.
     (v6(0x2001, 0, 23), Kind::Reserved),
+    (Ipv6Net::new_assert(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48), Kind::Reserved), // AS112
 ];
 
 #[cfg(test)]
@@ -389,6 +414,14 @@ mod tests {
             "[3fff::1]",
             "[100::1]",
             "[4000::1]",
+            "[5f00::1]",
+            "[2606:4700::5efe:127.0.0.1]",
+            "[2606:4700::200:5efe:10.0.0.1]",
+            "[fe80::5efe:8.8.8.8]",
+            "[2620:4f:8000::1]",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.175.48.1",
             "localhost",
             "LOCALHOST.",
             "metadata.localhost",
@@ -412,6 +445,8 @@ mod tests {
             "[2606:4700::1111]",
             "[64:ff9b::8.8.8.8]",
             "[::ffff:8.8.8.8]",
+            "[2606:4700::5efe:8.8.8.8]",
+            "[2620:4f:8001::1]",
             "hooks.example.com",
             "localhost.example.com",
         ];
@@ -426,7 +461,7 @@ mod tests {
         for host in ["127.1", "[::ffff:127.0.0.1]", "localhost", "[fd00:1::5]"] {
             assert_eq!(verdict(&guard, &format!("http://{host}/")), Ok(()), "{host}");
         }
-        for host in ["10.0.0.1", "[::1]", "[fd00:2::5]"] {
+        for host in ["10.0.0.1", "[::1]", "[fd00:2::5]", "[fd00:1::5efe:10.0.0.1]"] {
             assert!(verdict(&guard, &format!("http://{host}/")).is_err(), "{host}");
         }
     }

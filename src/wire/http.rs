@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use super::guard::{Forbidden, Guard};
 use super::kept::Kept;
 use super::smtp::Relay;
 use super::{Config, SendError, Transport, tcp};
-use crate::call::{HttpRequest, HttpResponse, Method, Reach, Request, Response};
+use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response};
 
 /// How long it is kept that a question got no good answer.
 const KEEP_FAILURES: Duration = Duration::from_secs(60);
@@ -40,8 +40,11 @@ pub enum WireError {
 pub struct Wire {
     /// Calls what the guard lets pass.
     client: reqwest::Client,
+    /// The same for requests that ask for no proof of the server's name: built with the first of them.
+    unverified: Arc<OnceLock<reqwest::Client>>,
     /// Calls what the operator named in the configuration.
     operators: reqwest::Client,
+    config: Config,
     guard: Guard,
     kept: Arc<Kept>,
     relay: Relay,
@@ -58,13 +61,25 @@ impl Wire {
         let guard = Guard::new(config.allow_networks.clone(), &config.proxy_hosts)
             .allowing_tcp(config.allow_tcp.clone());
         Ok(Self {
-            client: client(config, Some(guard.clone()))?,
-            operators: client(config, None)?,
+            client: client_builder(config, Some(guard.clone()))?.build().map_err(not_built)?,
+            unverified: Arc::default(),
+            operators: client_builder(config, None)?.build().map_err(not_built)?,
+            config: config.clone(),
             guard,
             kept: Arc::default(),
             relay: Relay::new(config.smtp.clone())?,
             connect_timeout: config.connect_timeout,
         })
+    }
+
+    fn unverified(&self) -> Result<&reqwest::Client, WireError> {
+        if let Some(client) = self.unverified.get() {
+            return Ok(client);
+        }
+        let builder = client_builder(&self.config, Some(self.guard.clone()))?;
+        let client = builder.tls_danger_accept_invalid_certs(true).build().map_err(not_built)?;
+        // Two requests at once may both build one: the first to be kept serves all.
+        Ok(self.unverified.get_or_init(|| client))
     }
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
@@ -89,12 +104,16 @@ impl Wire {
         let refused = |why: &dyn std::fmt::Display| {
             SendError::Refused(format!("will not call {}: {why}", request.origin()))
         };
-        let client = match request.reach {
-            Reach::Guarded => {
+        let client = match request.egress {
+            Egress::Public => {
                 self.guard.check(&request.url).map_err(|forbidden| refused(&forbidden))?;
-                &self.client
+                if request.verify_tls {
+                    &self.client
+                } else {
+                    self.unverified().map_err(|error| refused(&error))?
+                }
             }
-            Reach::Operator => &self.operators,
+            Egress::Operator => &self.operators,
         };
         let headers = headers(request).map_err(|why| refused(&why))?;
         // `request()` takes a user and password out of the address and makes them Basic authorisation, which is what
@@ -169,8 +188,12 @@ impl Transport for Wire {
     }
 }
 
-/// A client that resolves names by the guard, or by the system alone.
-fn client(config: &Config, guard: Option<Guard>) -> Result<reqwest::Client, WireError> {
+fn not_built(error: reqwest::Error) -> WireError {
+    WireError::Client(innermost(&error))
+}
+
+/// For a client that resolves names by the guard, or by the system alone.
+fn client_builder(config: &Config, guard: Option<Guard>) -> Result<reqwest::ClientBuilder, WireError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
@@ -188,7 +211,7 @@ fn client(config: &Config, guard: Option<Guard>) -> Result<reqwest::Client, Wire
     if !config.system_proxy {
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| WireError::Client(innermost(&error)))
+    Ok(builder)
 }
 
 fn private_authorities(config: &Config) -> Result<Vec<reqwest::Certificate>, WireError> {
@@ -206,8 +229,11 @@ fn private_authorities(config: &Config) -> Result<Vec<reqwest::Certificate>, Wir
 const fn method(method: Method) -> reqwest::Method {
     match method {
         Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
         Method::Post => reqwest::Method::POST,
         Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
     }
 }
 

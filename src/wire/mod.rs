@@ -41,7 +41,7 @@ pub enum SendError {
     /// The daemon's own configuration lacks what is needed to send this, or the operator's relay refuses us: nothing that
     /// an integration's settings could change.
     #[error("{0}")]
-    ShutOut(String),
+    OperatorError(String),
     /// Nothing was taken for certain: no connection came about.
     #[error("{0}")]
     NotSent(String),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use forgebell::adapters::{self, Entry, Installation, Notification};
+use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::Request;
 use forgebell::event::{Event, EventId, Trigger, sample};
 use forgebell::message::{Body, Message, Span, Text, compose};
@@ -186,14 +186,14 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
     let message = compose(event)?;
     let properties = Properties::from([("webhook".to_owned(), Value::Text(WEBHOOK.to_owned()))]);
     let settings = teams.read(&properties).expect("an address is all it needs");
-    let installation = Installation::default();
+    let operator = OperatorSettings::default();
     let note = Notification {
         id: "1",
         event,
         message: &message,
         target: "",
         now: Timestamp::UNIX_EPOCH,
-        installation: &installation,
+        operator: &operator,
     };
     let call = teams.call(&settings, &note).expect("a call");
     let Request::Http(request) = call.request else { panic!("{name} is no HTTP request") };
@@ -206,7 +206,7 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
 fn expected(message: &Message) -> (String, BTreeSet<String>) {
     let mut links = BTreeSet::new();
     let headline = match &message.title {
-        Some(title) if message.parts_suffice => {
+        Some(title) if message.self_contained_parts => {
             links.extend(title.url.clone());
             for field in &message.fields {
                 add_links(&field.value, &mut links);
@@ -215,7 +215,7 @@ fn expected(message: &Message) -> (String, BTreeSet<String>) {
         }
         _ => {
             add_links(&message.summary, &mut links);
-            Text(message.summary.0[..message.place_in_summary.start].to_vec()).words()
+            Text(message.summary.0[..message.location_span.start].to_vec()).plain_text()
         }
     };
     if let Body::Lines(lines) = &message.body {

@@ -76,7 +76,7 @@ fn service_managers_wait_longer_than_the_daemon_takes_to_stop() {
     for (file, key) in
         [("deploy/forgebell.service", "TimeoutStopSec="), ("deploy/compose.yaml", "stop_grace_period:")]
     {
-        assert!(seconds(file, key) > config.delivery.grace.as_secs() + 5, "{file}");
+        assert!(seconds(file, key) > config.delivery.shutdown_timeout.as_secs() + 5, "{file}");
     }
 }
 

@@ -378,7 +378,7 @@ fn what_the_map_allows_is_no_breach() {
             "use super::Event;\n#[cfg(test)]\nmod tests { use super::*; fn t() { std::fs::read(p); Timestamp::now(); } }",
         ),
         ("settings.rs", "#[macro_export] macro_rules! settings { () => { $crate::settings::Field } }"),
-        ("integration/mod.rs", "crate::settings! { struct S {} } crate::shared_fields!();"),
+        ("integration/mod.rs", "crate::settings! { struct S {} } crate::common_fields!();"),
         (
             "message/markup.rs",
             "use crate::event::Event; use std::net::IpAddr; const W: &str = \"Select a branch\";",

@@ -12,8 +12,8 @@ use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who, nothin
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, ProjectRef, Scope};
 use forgebell::pipeline::Switches;
+use forgebell::pipeline::amqp::Publisher;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
-use forgebell::pipeline::publish::Publisher;
 use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
@@ -137,7 +137,7 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 async fn a_node_that_dies_midway_costs_nothing() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let ([one, two], api) = two_nodes(&["pace.enabled=false", "amqp.prefetch=64"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "amqp.prefetch=64"]).await;
     set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..EVENTS / 2).await;
@@ -190,7 +190,7 @@ async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() 
     let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
     let cable = CuttingProxy::start(([127, 0, 0, 1], server).into()).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
-    let settings = ["pace.enabled=false", "amqp.prefetch=64"];
+    let settings = ["rate_limits.enabled=false", "amqp.prefetch=64"];
     let [one, two] = nodes_at([&through, &database], &integrations(&service), &settings).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&two, 0..FEW).await;
@@ -250,7 +250,7 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let ([one, two], api) = two_nodes(&["pace.scale=20", "amqp.prefetch=8"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.scale=20", "amqp.prefetch=8"]).await;
     set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..PROJECTS * EACH).await;
@@ -277,7 +277,7 @@ async fn what_one_node_switched_off_is_off_on_the_other() {
     let service = Receiver::start().await;
     let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
     // The first one keeps the address for as long as it lives.
-    let ([one, two], api) = two_nodes(&["pace.enabled=false", "delivery.lease=60s"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "delivery.lease=60s"]).await;
     set(&api, &project_scope(0), &dead.url()).await;
     let first = one.start().await;
     let send = async |daemon: &Daemon, n: usize| {
@@ -313,7 +313,7 @@ async fn what_one_node_switched_off_is_off_on_the_other() {
 /// A node without files, at no pace.
 fn home_of_one(database: &str) -> Home {
     let key = format!("secrets.key={KEY}");
-    Home::new("").with_postgres(database, "one").with(&["pace.enabled=false", &key])
+    Home::new("").with_postgres(database, "one").with(&["rate_limits.enabled=false", &key])
 }
 
 /// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are
@@ -508,7 +508,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
     // The files are the same everywhere.
-    let home = home_of_one(&database).with(&["delivery.left_to_others=0s"]);
+    let home = home_of_one(&database).with(&["delivery.unknown_integration_grace=0s"]);
     let daemon = home.start().await;
     let other = Quiet::on(&database).await;
     set(&other.catalog, &project_scope(0), &hook.url()).await;
@@ -521,12 +521,13 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     for n in 0..STRANGE {
         other.write_strange(n).await;
     }
-    let unsure = eventually("each was asked for in vain", Duration::from_secs(30), async || {
+    let unanswered = eventually("each was asked for in vain", Duration::from_secs(30), async || {
         let waiting = home.deliveries(Some(State::Waiting)).await;
         let mut asked = 0;
         for line in &waiting {
-            asked +=
-                usize::from(home.delivery(line).await.attempts.iter().any(|told| told.1.outcome == "unsure"));
+            asked += usize::from(
+                home.delivery(line).await.attempts.iter().any(|told| told.1.outcome == "store_unavailable"),
+            );
         }
         (asked == STRANGE).then_some(waiting)
     })
@@ -536,7 +537,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
     other.dispatch("event-1", event(PROJECTS)).await;
     hook.wait_for(2).await;
     let mut most = 0;
-    for line in &unsure {
+    for line in &unanswered {
         most = most.max(home.delivery(line).await.attempts.len());
     }
     let turns = usize::try_from(began.elapsed().as_secs() / 5).expect("a few");
@@ -575,7 +576,7 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
         Some(home.delivery(lines.first()?).await.attempts).filter(|attempts| !attempts.is_empty())
     });
     let (_, first) = &attempts.await[0];
-    assert_eq!(first.outcome, "left_to_others");
+    assert_eq!(first.outcome, "unknown_integration");
     assert!(first.note.contains("the files of this node"), "{}", first.note);
     // Of the same merge request: the order holds here too.
     other.dispatch("event-1", event(NEXT)).await;
@@ -591,13 +592,13 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
     let database = postgres::database();
-    let home = home_of_one(&database).with(&["delivery.left_to_others=1s"]);
+    let home = home_of_one(&database).with(&["delivery.unknown_integration_grace=1s"]);
     let daemon = home.start().await;
     Quiet::on(&database).await.write_strange(0).await;
     let cancelled = home.until(State::Cancelled, 1).await;
     let attempts = home.delivery(&cancelled[0]).await.attempts;
     let words: Vec<_> = attempts.iter().map(|told| told.1.outcome.as_str()).collect();
-    assert_eq!(words, ["left_to_others", "cancelled"]);
+    assert_eq!(words, ["unknown_integration", "cancelled"]);
     daemon.stop().await;
 }
 

@@ -59,7 +59,7 @@ fn waits_are_read_where_the_services_put_them() {
     let wait = |seconds| Failure::Throttled {
         wait: Some(Duration::from_secs(seconds)),
         why: "answered 429: limit exceeded".to_owned(),
-        wide: true,
+        shared: true,
     };
     assert_eq!(mattermost(&[("x-ratelimit-reset", "7")]), wait(7));
     assert_eq!(mattermost(&[("x-ratelimit-reset", "7"), ("retry-after", "3")]), wait(3));

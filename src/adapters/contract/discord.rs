@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 use super::events::{Told, tell_changed};
 use super::{answer, body, call_with, consequence, entry, every_status, failure, hostile, kind, told};
 use super::{http, settings_of};
-use crate::adapters::{Installation, Notification};
-use crate::call::{Answer, Failure};
+use crate::adapters::{Notification, OperatorSettings};
+use crate::call::{Answer, Failure, Sent};
 use crate::event::Trigger;
-use crate::message::{Body, Field, Message, Person, Place, Text, Title, Tone};
+use crate::message::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone};
 use crate::settings::{Parsed, Value};
 
 const HOOK: &str = "https://discord.com/api/webhooks/1/aaaaaaaaaaaaaaaaaaaaaaaa";
@@ -22,7 +22,7 @@ fn sent(told: &Told) -> Json {
     body(&call_with(entry("discord"), &plain(), told, ""))
 }
 
-fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
     answer(entry("discord"), status, headers, body)
 }
 
@@ -89,7 +89,7 @@ fn a_webhook_that_is_gone_is_not_called_again() {
 #[test]
 fn waits_are_read_where_discord_puts_them() {
     let throttled = |headers: &[(&str, &str)], body: &str| match failure(said(429, headers, body)) {
-        Failure::Throttled { wait, wide, .. } => (wait.map(|wait| wait.as_millis()), wide),
+        Failure::Throttled { wait, shared, .. } => (wait.map(|wait| wait.as_millis()), shared),
         other => panic!("{other}"),
     };
     let limited = r#"{"message": "You are being rate limited.", "retry_after": 0.457, "global": false}"#;
@@ -366,7 +366,7 @@ fn huge(sign: &str) -> Message {
         body: Body::Lines(vec![Text::new().plain(sign.repeat(100)); 10_000]),
         fields: vec![Field { name: words.clone(), value: text(), short: true }; 40],
         author: Some(person),
-        project: Place { full_name: words.clone(), ..Place::default() },
+        project: ProjectInfo { full_name: words.clone(), ..ProjectInfo::default() },
         tone: Tone::Danger,
         ..Message::default()
     }
@@ -379,7 +379,7 @@ fn sent_message(message: &Message) -> Json {
         message,
         target: "",
         now: Timestamp::UNIX_EPOCH,
-        installation: &Installation::default(),
+        operator: &OperatorSettings::default(),
     };
     body(&entry("discord").call(&plain(), &note).expect("a call"))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Told, tell_changed};
 use super::{answer, body, call_with, consequence, entry, every_status, http, kind, settings_of};
-use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Response};
+use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Response, Sent};
 use crate::settings::{Properties, Value};
 
 const SLUG: &str = "hipchat";
@@ -28,7 +28,7 @@ fn sent(more: &[(&str, &str)], told: &Told) -> Json {
 }
 
 /// What an answer to a request of this version comes to.
-fn read(version: &str, status: u16, headers: &[(&str, &str)], text: &str) -> Answer {
+fn read(version: &str, status: u16, headers: &[(&str, &str)], text: &str) -> Answer<Sent> {
     let settings = settings_of(SLUG, &with(&[("api_version", version)]));
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let at = Timestamp::from_second(1_000_000).expect("a moment");
@@ -57,14 +57,14 @@ fn every_status_has_its_consequence() {
 
 #[test]
 fn version_1_says_sent_and_calls_too_fast_forbidden() {
-    assert!(matches!(read("v1", 200, &[], "{\"status\":\"sent\"}"), Answer::Taken));
-    assert!(matches!(read("v1", 200, &[], ""), Answer::Taken));
+    assert!(matches!(read("v1", 200, &[], "{\"status\":\"sent\"}"), Answer::Done(Sent)));
+    assert!(matches!(read("v1", 200, &[], ""), Answer::Done(Sent)));
     let Answer::Failed(odd) = read("v1", 200, &[], "{\"status\":\"queued?\"}") else { panic!("taken") };
     assert!(matches!(odd, Failure::Unavailable { maybe_taken: true, .. }), "{odd}");
     let Answer::Failed(throttled) = read("v1", 403, &[], "{\"error\":{\"code\":403}}") else {
         panic!("taken")
     };
-    assert!(matches!(throttled, Failure::Throttled { wide: true, wait: None, .. }), "{throttled}");
+    assert!(matches!(throttled, Failure::Throttled { shared: true, wait: None, .. }), "{throttled}");
     assert_eq!(consequence(&read("v1", 401, &[], "")), "misconfigured");
     assert_eq!(consequence(&read("v2", 403, &[], "")), "misconfigured");
     for version in ["v1", "v2"] {
@@ -76,7 +76,7 @@ fn version_1_says_sent_and_calls_too_fast_forbidden() {
 #[test]
 fn the_room_s_limit_holds_the_room_and_the_token_s_all_of_its_rooms() {
     let throttled = |headers: &[(&str, &str)]| match read("v2", 429, headers, "") {
-        Answer::Failed(Failure::Throttled { wait, wide, .. }) => (wait.map(|wait| wait.as_secs()), wide),
+        Answer::Failed(Failure::Throttled { wait, shared, .. }) => (wait.map(|wait| wait.as_secs()), shared),
         other => panic!("{}", consequence(&other)),
     };
     let flood = [("x-floodcontrol-remaining", "0"), ("x-floodcontrol-reset", "1000042")];
@@ -94,8 +94,8 @@ fn the_room_s_limit_holds_the_room_and_the_token_s_all_of_its_rooms() {
     assert_eq!(throttled(&past), (Some(1), false), "the clocks differ");
     for nonsense in ["soon", "-1", "1e300", "NaN", ""] {
         let reset = [("x-floodcontrol-remaining", "0"), ("x-floodcontrol-reset", nonsense)];
-        let (wait, wide) = throttled(&reset);
-        assert!(wait.is_none_or(|wait| wait == 1) && !wide, "{nonsense}: {wait:?}");
+        let (wait, shared) = throttled(&reset);
+        assert!(wait.is_none_or(|wait| wait == 1) && !shared, "{nonsense}: {wait:?}");
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Told, hostile};
 use super::{body, call_with, entry, kind, settings_of, size};
-use crate::adapters::{Installation, Notification};
-use crate::call::{Answer, Request, Response};
+use crate::adapters::{Notification, OperatorSettings};
+use crate::call::{Answer, Request, Response, Sent};
 use crate::event::{Event, EventId, Payload};
 use crate::message::compose;
 use crate::settings::{Properties, Value};
@@ -249,7 +249,7 @@ fn a_push_that_only_takes_commits_back_is_told_to_nobody() {
     let settings = settings_of("irker", &[("recipients", "irc://h/a")]);
     assert!(entry("irker").targets(&settings, &back.event, &[]).is_empty());
     assert_eq!(entry("irker").targets(&settings, &kind("push").event, &[]), [""]);
-    let installation = Installation::default();
+    let operator = OperatorSettings::default();
     let now = jiff::Timestamp::UNIX_EPOCH;
     let note = Notification {
         id: "1",
@@ -257,7 +257,7 @@ fn a_push_that_only_takes_commits_back_is_told_to_nobody() {
         message: &back.message,
         target: "",
         now,
-        installation: &installation,
+        operator: &operator,
     };
     assert!(entry("irker").call(&settings, &note).is_err());
 }
@@ -393,7 +393,7 @@ fn each_line_of_the_request_is_one_object_for_one_recipient() {
     assert!(request.body.ends_with(b"}\n"));
     assert_eq!(request.timeout.as_secs(), 300, "irkerd may be busy with another client for long");
     assert!(size(&call) > 0);
-    assert!(matches!((call.read)(&Response::Written), Answer::Taken), "irkerd answers nothing");
+    assert!(matches!((call.read)(&Response::Written), Answer::Done(Sent)), "irkerd answers nothing");
 }
 
 #[test]

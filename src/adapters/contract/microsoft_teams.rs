@@ -9,7 +9,7 @@ use super::events::{Told, hostile, tell_changed, with_all_its_words};
 use super::{
     body, call_with, consequence, entry, every_status, http, kind, settings_of, size, strings, told,
 };
-use crate::call::{Answer, Failure, HttpResponse, Response};
+use crate::call::{Answer, Failure, HttpResponse, Response, Sent};
 use crate::message::{Field, Text};
 use crate::settings::{Parsed, Properties, Value};
 
@@ -63,13 +63,13 @@ fn buttons(card: &Json) -> Vec<(String, String)> {
     actions.iter().map(|action| (word(&action["title"]), word(&action["url"]))).collect()
 }
 
-fn read(webhook: &str, status: u16, headers: &[(&str, &str)], text: &str) -> Answer {
+fn read(webhook: &str, status: u16, headers: &[(&str, &str)], text: &str) -> Answer<Sent> {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let response = HttpResponse { status, headers, body: text.to_owned().into(), at: Timestamp::UNIX_EPOCH };
     (call_with(entry(SLUG), &at(webhook), kind("push"), "").read)(&Response::Http(response))
 }
 
-fn came_to(answer: &Answer) -> String {
+fn came_to(answer: &Answer<Sent>) -> String {
     match answer {
         Answer::Failed(Failure::Gone { confirmations, .. }) => format!("gone {confirmations}"),
         Answer::Failed(Failure::Unavailable { maybe_taken: true, .. }) => "perhaps taken".to_owned(),
@@ -100,7 +100,7 @@ fn every_status_of_a_workflow_has_its_consequence() {
     }
     let slow = read(WORKFLOW, 429, &[("retry-after", "17")], "");
     assert!(
-        matches!(slow, Answer::Failed(Failure::Throttled { wait: Some(wait), wide: false, .. }) if wait == Duration::from_secs(17))
+        matches!(slow, Answer::Failed(Failure::Throttled { wait: Some(wait), shared: false, .. }) if wait == Duration::from_secs(17))
     );
 }
 

@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use self::events::{Told, hostile, sample, told};
-use super::{ADAPTERS, ChannelSettings, Entry, Installation, Notification, find, installation};
-use crate::call::{Answer, Call, Failure, HttpRequest, HttpResponse, Request, Response};
+use super::{ADAPTERS, ChannelSettings, Entry, Notification, OperatorSettings, find, operator};
+use crate::call::{Answer, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::Trigger;
 use crate::settings::{Parsed, Properties, Value};
 
@@ -33,7 +33,7 @@ fn examples(entry: &Entry) -> Properties {
 
 /// Those that tell anybody of events.
 fn tellers() -> impl Iterator<Item = &'static Entry> {
-    ADAPTERS.iter().filter(|entry| entry.tells())
+    ADAPTERS.iter().filter(|entry| entry.can_deliver())
 }
 
 fn settings(entry: &Entry) -> Parsed {
@@ -56,40 +56,40 @@ fn kind(name: &str) -> &'static Told {
     told().iter().find(|told| told.name == name).expect("an event of this name")
 }
 
-fn installation() -> &'static Installation {
-    static INSTALLATION: LazyLock<Installation> = LazyLock::new(|| Installation {
-        mail: installation::mail::Config {
+fn operator() -> &'static OperatorSettings {
+    static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(|| OperatorSettings {
+        mail: operator::MailConfig {
             from: "forgebell@forge.example.com".to_owned(),
-            ..installation::mail::Config::default()
+            ..operator::MailConfig::default()
         },
-        forge: installation::forge::Config {
+        forge: operator::ForgeConfig {
             url: "https://forge.example.com".to_owned(),
-            ..installation::forge::Config::default()
+            ..operator::ForgeConfig::default()
         },
     });
-    &INSTALLATION
+    &OPERATOR
 }
 
-fn call_with(entry: &Entry, settings: &Parsed, told: &Told, target: &str) -> Call {
+fn call_with(entry: &Entry, settings: &Parsed, told: &Told, target: &str) -> Call<Sent> {
     let note = Notification {
         id: "01912d68783e7a0384675661c1243ad4",
         event: &told.event,
         message: &told.message,
         target,
         now: Timestamp::UNIX_EPOCH,
-        installation: installation(),
+        operator: operator(),
     };
     let call = entry.call(settings, &note);
     call.unwrap_or_else(|failure| panic!("{} of {}: {failure}", entry.about.slug, told.name))
 }
 
-fn call(entry: &Entry, told: &Told, target: &str) -> Call {
+fn call(entry: &Entry, told: &Told, target: &str) -> Call<Sent> {
     call_with(entry, &settings(entry), told, target)
 }
 
 /// Where the examples' settings send an event; of services with channels, to one of those.
 fn a_target(entry: &Entry, told: &Told) -> String {
-    let channels = match entry.about.offers.channels {
+    let channels = match entry.about.common.channels {
         ChannelSettings::Names { .. } => vec!["#general".to_owned()],
         ChannelSettings::None => Vec::new(),
     };
@@ -97,7 +97,7 @@ fn a_target(entry: &Entry, told: &Told) -> String {
     targets.into_iter().next().unwrap_or_default()
 }
 
-fn http(call: &Call) -> &HttpRequest {
+fn http(call: &Call<Sent>) -> &HttpRequest {
     match &call.request {
         Request::Http(request) => request,
         other => panic!("no HTTP request: {other:?}"),
@@ -105,7 +105,7 @@ fn http(call: &Call) -> &HttpRequest {
 }
 
 /// What is said, whatever the way: a body of JSON or of a form, lines of JSON, a mail.
-fn body(call: &Call) -> Json {
+fn body(call: &Call<Sent>) -> Json {
     let line = |line: &[u8]| serde_json::from_slice::<Json>(line).expect("JSON");
     match &call.request {
         Request::Http(request) => {
@@ -127,7 +127,7 @@ fn body(call: &Call) -> Json {
 }
 
 /// How many bytes go out.
-fn size(call: &Call) -> usize {
+fn size(call: &Call<Sent>) -> usize {
     match &call.request {
         Request::Http(request) => request.body.len(),
         Request::Tcp(request) => request.body.len(),
@@ -162,7 +162,7 @@ fn speaks_http(entry: &Entry) -> bool {
 }
 
 /// What an adapter makes of an HTTP answer to its first request.
-fn answer(entry: &Entry, status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+fn answer(entry: &Entry, status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
     let call = call(entry, &told()[0], "");
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let body = body.to_owned().into();
@@ -178,15 +178,16 @@ fn every_status(entry: &Entry, expected: impl Fn(u16) -> &'static str) {
 }
 
 /// What an answer comes to, in a word.
-fn consequence(answer: &Answer) -> &'static str {
+fn consequence(answer: &Answer<Sent>) -> &'static str {
     match answer {
-        Answer::Taken => "taken",
-        Answer::Then(_) => "then",
+        Answer::Done(Sent) => "taken",
+        Answer::Next(_) => "then",
+        Answer::Skipped(_) => "skipped",
         Answer::Failed(failure) => failure.consequence(),
     }
 }
 
-fn failure(answer: Answer) -> Failure {
+fn failure(answer: Answer<Sent>) -> Failure {
     match answer {
         Answer::Failed(failure) => failure,
         other => panic!("{}, not failed", consequence(&other)),
@@ -243,7 +244,7 @@ fn what_people_read_of_an_adapter_is_written() {
         assert!(!about.title.is_empty(), "{}", about.slug);
         assert!(is_sentence(about.summary), "{}: {}", about.slug, about.summary);
         assert!(is_sentence(about.limits), "{}: {}", about.slug, about.limits);
-        assert_eq!(about.triggers.iter().next().is_some(), entry.tells(), "{}", about.slug);
+        assert_eq!(about.triggers.iter().next().is_some(), entry.can_deliver(), "{}", about.slug);
         assert!(about.concurrency > 0, "{}", about.slug);
         for field in entry.fields {
             assert!(is_sentence(field.help), "{}.{}: {}", about.slug, field.name, field.help);
@@ -316,10 +317,10 @@ fn requests_are_as_they_were() {
 }
 
 /// All of a request, for the snapshots.
-fn shown(call: &Call) -> Json {
+fn shown(call: &Call<Sent>) -> Json {
     match &call.request {
         Request::Http(request) => json!({
-            "request": format!("{} {}", request.method.word(), request.url),
+            "request": format!("{} {}", request.method.name(), request.url),
             "headers": request.headers,
             "timeout": request.timeout.as_secs(),
             "body": body(call),
@@ -379,7 +380,7 @@ fn whatever_people_write_calls_nobody_and_fits() {
 
 #[test]
 fn targets_are_the_channels_or_the_address_itself() {
-    let has_channels = |entry: &&Entry| entry.about.offers.channels != ChannelSettings::None;
+    let has_channels = |entry: &&Entry| entry.about.common.channels != ChannelSettings::None;
     for entry in ADAPTERS.iter().filter(has_channels) {
         let settings = settings(entry);
         let event = &told()[0].event;

@@ -4,11 +4,11 @@ use serde_json::{Value as Json, json};
 
 use super::events::tell_changed;
 use super::{body, call_with, entry, events, http, kind, settings_of as settings, strings, told};
-use crate::call::{Answer, Call, Failure, HttpResponse, Response};
+use crate::call::{Answer, Call, Failure, HttpResponse, Response, Sent};
 use crate::message::{Message, Text};
 use crate::settings::Parsed;
 
-fn call(slug: &str, settings: &Parsed, told: &events::Told, target: &str) -> Call {
+fn call(slug: &str, settings: &Parsed, told: &events::Told, target: &str) -> Call<Sent> {
     call_with(entry(slug), settings, told, target)
 }
 
@@ -100,7 +100,7 @@ fn workflows_answer_in_json_or_not_at_all() {
         (call("slack", &settings, kind("push"), "").read)(&Response::Http(response))
     };
     for (status, text) in [(200, "{\"ok\":true}"), (200, ""), (202, ""), (200, "ok")] {
-        assert!(matches!(read(status, text), Answer::Taken), "{status} {text}");
+        assert!(matches!(read(status, text), Answer::Done(Sent)), "{status} {text}");
     }
     let refused = |status, text| matches!(read(status, text), Answer::Failed(Failure::Rejected(_)));
     assert!(refused(200, "{\"ok\":false,\"error\":\"parameter_validation_failed\"}"));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{body, call_with, examples, kind};
 use crate::adapters::{ADAPTERS, Entry};
-use crate::call::{Call, Request};
+use crate::call::{Call, Request, Sent};
 use crate::settings::{Properties, Value};
 
 /// What people paste, and what libraries stumble over.
@@ -60,7 +60,7 @@ fn changed(entry: &Entry, field: usize, words: &str) -> Vec<Properties> {
 }
 
 /// Nothing that a client, irkerd or a mail server would stumble over.
-fn is_sound(call: &Call) -> bool {
+fn is_sound(call: &Call<Sent>) -> bool {
     let is_word =
         |word: &str| !word.is_empty() && !word.contains(|c: char| c.is_control() || c.is_whitespace());
     match &call.request {
@@ -96,7 +96,7 @@ proptest! {
                     }
                 };
                 let told = kind(if entry.about.slug == "pipelines-email" { "pipeline" } else { "push" });
-                prop_assert!(!entry.tells() || !entry.buckets(&settings, "").is_empty());
+                prop_assert!(!entry.can_deliver() || !entry.buckets(&settings, "").is_empty());
                 for target in entry.targets(&settings, &told.event, &[]) {
                     let call = call_with(entry, &settings, told, &target);
                     prop_assert!(is_sound(&call), "{:?} of {properties:?}", call.request);

@@ -31,7 +31,7 @@ pub(super) fn embed(note: &Notification<'_>) -> Value {
     let mut embed = Embed { parts: Map::new(), left: WHOLE };
     embed.add("color", Some(json!(color(message.tone))));
     // Years before there was any forge are somebody's joke, and Discord's error.
-    let at = message.at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
+    let at = message.ended_at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
     embed.add("timestamp", Some(json!(at.to_string())));
     embed.author(message);
     embed.footer(message);
@@ -133,16 +133,16 @@ impl Embed {
 
 /// What stands in bold, and what below it.
 fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
-    let Some(title) = &message.title else { return (None, Some(message.deed())) };
-    let deed = message.deed();
+    let Some(title) = &message.title else { return (None, Some(message.action())) };
+    let action = message.action();
     let is_title = |span: &Span| matches!(span, Span::Link { text, .. } if *text == title.text);
-    if message.parts_suffice {
+    if message.self_contained_parts {
         (Some(title.text.clone()), None)
-    } else if deed.0.iter().any(is_title) {
+    } else if action.0.iter().any(is_title) {
         // `Opened issue #23 New API`, and not once more `#23 New API`.
-        (Some(deed.words()), None)
+        (Some(action.plain_text()), None)
     } else {
-        (Some(title.text.clone()), Some(deed))
+        (Some(title.text.clone()), Some(action))
     }
 }
 
@@ -150,7 +150,7 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
 fn without_author(line: &Text, message: &Message) -> Text {
     let Some(author) = &message.author else { return line.clone() };
     match line.0.as_slice() {
-        [before @ .., Span::Words { text: by, .. }, Span::Words { text, .. } | Span::Link { text, .. }]
+        [before @ .., Span::Text { text: by, .. }, Span::Text { text, .. } | Span::Link { text, .. }]
             if by.trim().eq_ignore_ascii_case("by") && *text == author.display =>
         {
             Text(before.to_vec())

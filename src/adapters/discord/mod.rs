@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::hook::Hook;
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, by_status, describe};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Sent, by_status, describe};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, SecretUrl};
@@ -129,7 +129,7 @@ impl Adapter for Discord {
             Trigger::GroupConfidentialMention,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             // Channels are webhooks here, secrets: settings of its own.
             channels: ChannelSettings::None,
             branches: Some("default"),
@@ -137,9 +137,9 @@ impl Adapter for Discord {
             only_status_changes: true,
             labels: false,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // Discord has no key to tell a repeated message by; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
                  descriptions and comments at 2,000 or 40 lines.",
@@ -173,7 +173,7 @@ impl Adapter for Discord {
         vec![webhook, per("discord host", &[hook::service(url)], PER_HOST)]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = settings.webhook(note.target).expose();
         Hook::of(url).map_err(|why| Failure::Misconfigured(why.to_owned()))?;
         let body = json!({
@@ -184,7 +184,7 @@ impl Adapter for Discord {
     }
 }
 
-fn read(response: &HttpResponse) -> Answer {
+fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
     let complaint: Value = serde_json::from_str(&body).unwrap_or_default();
     let code = complaint["code"].as_i64();
@@ -194,9 +194,9 @@ fn read(response: &HttpResponse) -> Answer {
     Answer::Failed(match (response.status, code) {
         // A page in Discord's place: it took nothing.
         (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
-        (200..=299, _) => return Answer::Taken,
+        (200..=299, _) => return Answer::Done(Sent),
         // Not Discord but Cloudflare before it, and it means whatever comes from here.
-        (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, wide: true },
+        (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, shared: true },
         (429, _) => throttled(&complaint, response),
         // Whoever goes on calling a webhook that is gone is refused everything in the end
         // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
@@ -219,8 +219,8 @@ fn throttled(complaint: &Value, response: &HttpResponse) -> Failure {
     let reset = || header("x-ratelimit-reset-after").and_then(|text| text.parse().ok()).and_then(seconds);
     let named = complaint["retry_after"].as_f64().and_then(seconds);
     let wait = named.or_else(|| response.retry_after()).or_else(reset);
-    let wide = complaint["global"] == true
+    let shared = complaint["global"] == true
         || header("x-ratelimit-scope") == Some("global")
         || header("x-ratelimit-global") == Some("true");
-    Failure::Throttled { wait, why: describe(response), wide }
+    Failure::Throttled { wait, why: describe(response), shared }
 }

@@ -16,8 +16,8 @@ use serde_json::json;
 
 use self::lines::{lines, says_something};
 use self::recipients::{is_name_alone, resolve, server, servers};
-use super::{About, Adapter, ChannelSettings, Notification, Offers};
-use crate::call::{Bucket, Call, Failure, TcpRequest};
+use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
+use crate::call::{Bucket, Call, Failure, Sent, TcpRequest};
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{Addresses, Base, FieldError, FieldType, Host, Kind, Value};
@@ -97,16 +97,16 @@ impl Adapter for Irker {
         summary: "Tells of pushes in IRC channels, through an irkerd.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: None,
             only_broken_pipelines: false,
             only_status_changes: false,
             labels: false,
         },
-        patience: Duration::from_secs(8 * 3600),
+        max_age: Duration::from_secs(8 * 3600),
         // irkerd never says what it took; told twice is better than not told.
-        repeatable: true,
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
     };
@@ -145,7 +145,7 @@ impl Adapter for Irker {
         vec![Bucket::new("irkerd", &[&host, &port], count, Duration::from_secs(1), burst)]
     }
 
-    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let Payload::Push(push) = &note.event.payload else {
             return Err(Failure::Rejected("only pushes are told in IRC".to_owned()));
         };
@@ -159,12 +159,13 @@ impl Adapter for Irker {
         let objects = lines.iter().flat_map(|line| {
             addresses.iter().map(move |address| format!("{}\n", json!({"to": [address], "privmsg": line})))
         });
-        Ok(Call::tcp(TcpRequest {
+        let request = TcpRequest {
             host: settings.host().to_owned(),
             port: settings.server_port.0,
             body: objects.collect::<String>().into(),
             timeout: TIMEOUT,
             onward: settings.servers(),
-        }))
+        };
+        Ok(Call::tcp(request, Sent))
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::adapters::installation::forge;
 use crate::adapters::mail::page::Page;
-use crate::call::{HttpRequest, HttpResponse, Method, Reach};
+use crate::adapters::operator::ForgeConfig;
+use crate::call::{Egress, HttpRequest, HttpResponse, Method};
 use crate::event::Push;
 
 /// What GitLab shows in a mail at the most.
@@ -84,7 +84,7 @@ fn titled(commit: &str, path: &str) -> String {
 }
 
 /// Asks the forge what changed between two commits; `None` where it can't be asked.
-pub fn request(forge: &forge::Config, project: i64, from: &str, to: &str) -> Option<HttpRequest> {
+pub fn request(forge: &ForgeConfig, project: i64, from: &str, to: &str) -> Option<HttpRequest> {
     let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_hexdigit());
     if forge.api_url.is_empty() || forge.token.is_blank() || project <= 0 || !is_id(from) || !is_id(to) {
         return None;
@@ -94,7 +94,7 @@ pub fn request(forge: &forge::Config, project: i64, from: &str, to: &str) -> Opt
     Some(HttpRequest {
         headers: vec![("private-token", forge.token.expose().to_owned())],
         timeout: TIMEOUT,
-        reach: Reach::Operator,
+        egress: Egress::Operator,
         answer_limit: ANSWER_LIMIT,
         keep: Some(KEEP),
         ..HttpRequest::new(Method::Get, url.parse().ok()?)

@@ -33,7 +33,7 @@ pub struct Head<'a> {
 
 /// The mail, with nothing in it yet.
 pub fn blank(note: &Notification<'_>, head: Head<'_>) -> Mail {
-    let config = &note.installation.mail;
+    let config = &note.operator.mail;
     let domain = domain_of(config.domain()).unwrap_or_else(|| "localhost".to_owned());
     let unknown = Project::default();
     let project = note.event.project.as_ref().unwrap_or(&unknown);
@@ -75,8 +75,8 @@ pub fn written(mail: Mail, page: Page) -> Mail {
 
 /// The address that a mail is from, and the one that answers go to.
 fn sender(note: &Notification<'_>, author: Option<&User>) -> (String, Option<String>) {
-    let config = &note.installation.mail;
-    let host = note.installation.forge.host().unwrap_or_default();
+    let config = &note.operator.mail;
+    let host = note.operator.forge.host().unwrap_or_default();
     let own =
         author.and_then(|author| address(author.email.as_deref()?)).filter(|own| may_be_from(own, &host));
     match own {
@@ -111,7 +111,7 @@ fn thread(project: &Project, [kind, subject]: [&str; 2], domain: &str) -> String
 
 /// `mike/diaspora <15.diaspora.mike.gitlab.example.com>` (RFC 2919). What stands in the brackets is made of slugs.
 fn list_id(note: &Notification<'_>, project: &Project, domain: &str) -> String {
-    let host = note.installation.forge.host().and_then(|host| domain_of(&host));
+    let host = note.operator.forge.host().and_then(|host| domain_of(&host));
     let host = host.unwrap_or_else(|| domain.to_owned());
     let label = |part: &str| -> String {
         let ordinary = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::call::Bucket;
 
 /// How old news may be that is mailed: mail is slow, and is expected to be.
-pub const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+pub const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Fewer connections than any relay allows.
 pub const CONCURRENCY: usize = 4;
 /// A relay's limit is its own and seldom published; this is ours.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::call::{Answer, Failure, SmtpReply, SmtpStage};
+use crate::call::{Answer, Failure, Sent, SmtpReply, SmtpStage};
 
 /// Greylists let a mail through from about here on.
 const GREYLISTED: Duration = Duration::from_secs(5 * 60);
@@ -10,23 +10,25 @@ const GREYLISTED: Duration = Duration::from_secs(5 * 60);
 const FULL: Duration = Duration::from_secs(30 * 60);
 
 /// Reads the reply that decided.
-pub fn read(reply: &SmtpReply) -> Answer {
+pub fn read(reply: &SmtpReply) -> Answer<Sent> {
     let why = reply.describe();
     let enhanced = reply.enhanced().unwrap_or_default();
     let is_full = matches!(enhanced, "4.2.2" | "5.2.2");
     // It is this recipient that is asked to wait, wherever in the dialogue that is said.
     let is_their_own = enhanced.starts_with("4.2.") || enhanced == "4.7.1";
-    let deferred = |wait| Failure::Deferred { wait: Some(wait), why: why.clone() };
+    let deferred = |wait| Failure::TemporarilyRejected { wait: Some(wait), why: why.clone() };
     let down = || Failure::Unavailable { maybe_taken: false, wait: None, why: why.clone() };
     Answer::Failed(match (reply.stage, reply.code) {
-        (SmtpStage::Content, 200..=299) => return Answer::Taken,
+        (SmtpStage::Content, 200..=299) => return Answer::Done(Sent),
         (_, 421) => down(),
         // Too large is this mail alone.
         (SmtpStage::Sender, 500..=599) if enhanced == "5.3.4" || reply.code == 552 => Failure::Rejected(why),
         // The relay wants a login, another one, or encryption first; or it takes nothing from us, or nothing from our own
         // address: that concerns every mail.
         (_, 530 | 534 | 535 | 538)
-        | (SmtpStage::Greeting | SmtpStage::Login | SmtpStage::Sender, 500..=599) => Failure::ShutOut(why),
+        | (SmtpStage::Greeting | SmtpStage::Login | SmtpStage::Sender, 500..=599) => {
+            Failure::OperatorError(why)
+        }
         (SmtpStage::Recipient, 452) => deferred(FULL),
         (SmtpStage::Recipient | SmtpStage::Content, 400..=599) if is_full => deferred(FULL),
         (SmtpStage::Recipient, 400..=499) => deferred(GREYLISTED),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::{MOST_FACTS, Story, within};
-use crate::call::{Answer, Failure, HttpResponse, by_status, describe};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
 use crate::message::{Body, Field, Limit, Markup, Span, Text, Tone};
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
@@ -85,7 +85,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
 /// The same with every line a paragraph.
 fn spaced(text: &Text) -> Text {
     let span = |span: &Span| match span {
-        Span::Words { text, style } => Span::Words { text: text.replace('\n', "\n\n"), style: *style },
+        Span::Text { text, style } => Span::Text { text: text.replace('\n', "\n\n"), style: *style },
         Span::Quote(text) => Span::Quote(spaced(text)),
         other => other.clone(),
     };
@@ -110,7 +110,7 @@ const fn color(tone: Tone) -> &'static str {
 }
 
 /// A 200 means nothing: the body is a number where the card was taken, and words where it was not.
-pub(super) fn read(response: &HttpResponse) -> Answer {
+pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
     let said = body.trim();
     if !(200..=299).contains(&response.status) {
@@ -123,7 +123,7 @@ pub(super) fn read(response: &HttpResponse) -> Answer {
     }
     let number = said.trim_matches('"');
     match http_error(said) {
-        _ if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => Answer::Taken,
+        _ if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => Answer::Done(Sent),
         Some(status) => inner(status, response),
         None if is_retired(said) => gone(response, CONFIRMATIONS),
         // It ought to have said a number; something between us may have swallowed that.
@@ -133,10 +133,10 @@ pub(super) fn read(response: &HttpResponse) -> Answer {
 }
 
 /// What the service behind the connector answered to it, which the body quotes.
-fn inner(status: u16, response: &HttpResponse) -> Answer {
+fn inner(status: u16, response: &HttpResponse) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(match status {
-        429 => Failure::Throttled { wait, why, wide: false },
+        429 => Failure::Throttled { wait, why, shared: false },
         404 | 410 => return gone(response, CONFIRMATIONS),
         401 | 403 => Failure::Misconfigured(why),
         408 | 425 | 500..=599 => return unavailable(response, false),
@@ -157,12 +157,12 @@ fn is_retired(body: &str) -> bool {
     ["retired", "retirement", "deprecated", "no longer supported"].iter().any(|word| body.contains(word))
 }
 
-fn gone(response: &HttpResponse, confirmations: u8) -> Answer {
+fn gone(response: &HttpResponse, confirmations: u8) -> Answer<Sent> {
     let why = format!("{}; {MOVE_ON}", describe(response));
     Answer::Failed(Failure::Gone { why, confirmations })
 }
 
-fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer {
+fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::{MOST_FACTS, Story, within};
-use crate::call::{Answer, Failure, HttpResponse, by_status, describe};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
 use crate::message::{Body, Field, Limit, Markup, Span, Style, Text, Tone};
 
 /// A flow may take its time before it answers.
@@ -149,7 +149,7 @@ impl Blocks {
         let mut words = Text::new();
         for span in &text.0 {
             match span {
-                Span::Words { .. } | Span::Link { .. } | Span::Code(_) => words.0.push(span.clone()),
+                Span::Text { .. } | Span::Link { .. } | Span::Code(_) => words.0.push(span.clone()),
                 Span::CodeBlock(code) => {
                     self.words(&std::mem::take(&mut words), quoted);
                     self.code(code);
@@ -210,7 +210,7 @@ impl Blocks {
 fn lines(text: &Text) -> Vec<Text> {
     let mut lines = vec![Text::new()];
     for span in &text.0 {
-        let Span::Words { text: words, style } = span else {
+        let Span::Text { text: words, style } = span else {
             if let Some(line) = lines.last_mut() {
                 line.0.push(span.clone());
             }
@@ -221,7 +221,7 @@ fn lines(text: &Text) -> Vec<Text> {
                 lines.push(Text::new());
             }
             if let (Some(line), false) = (lines.last_mut(), words.is_empty()) {
-                line.0.push(Span::Words { text: words.to_owned(), style: *style });
+                line.0.push(Span::Text { text: words.to_owned(), style: *style });
             }
         }
     }
@@ -243,12 +243,12 @@ fn simple(text: &Text) -> Text {
 fn simple_span(span: &Span) -> Span {
     let plain = |style: Style| Style { strike: false, ..style };
     match span {
-        Span::Words { text, style } => Span::Words { text: text.clone(), style: plain(*style) },
+        Span::Text { text, style } => Span::Text { text: text.clone(), style: plain(*style) },
         Span::Link { text, url, style } => {
             Span::Link { text: text.clone(), url: url.clone(), style: plain(*style) }
         }
-        Span::Code(code) | Span::CodeBlock(code) => Span::Words { text: code.clone(), style: Style::PLAIN },
-        Span::Quote(text) => Span::Words { text: text.words(), style: Style::PLAIN },
+        Span::Code(code) | Span::CodeBlock(code) => Span::Text { text: code.clone(), style: Style::PLAIN },
+        Span::Quote(text) => Span::Text { text: text.plain_text(), style: Style::PLAIN },
     }
 }
 
@@ -271,7 +271,7 @@ fn facts(fields: &[Field], room: usize) -> Option<Json> {
 
 /// 202 says that the flow has it, and 200 the same where somebody gave the flow an answer of its own
 /// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
-pub(super) fn read(response: &HttpResponse) -> Answer {
+pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     let body = response.text();
     Answer::Failed(match response.status {

@@ -57,7 +57,7 @@ fn integration(full: bool) -> Schema {
 
 /// Who may see a project.
 pub(super) fn visibility() -> Schema {
-    Schema::words(Visibility::ALL.map(Visibility::word))
+    Schema::words(Visibility::ALL.map(Visibility::name))
 }
 
 fn project() -> Schema {
@@ -86,7 +86,7 @@ fn group() -> Schema {
 fn delivery_properties() -> Vec<(&'static str, Schema)> {
     vec![
         ("id", Schema::integer()),
-        ("state", Schema::words(State::ALL.map(State::word))),
+        ("state", Schema::words(State::ALL.map(State::name))),
         ("event", Schema::text().saying("The event's id.")),
         ("trigger", Schema::text().or_null()),
         ("subject", Schema::text().saying("What the event is about.")),
@@ -151,7 +151,7 @@ fn explanation() -> Schema {
     let verdict = Schema::object([
         ("integration", Schema::text()),
         ("adapter", slug()),
-        ("verdict", Schema::words(["would_hear", "no", "switched_off", "muted"])),
+        ("verdict", Schema::words(["deliver", "skip", "switched_off", "muted"])),
         ("targets", Schema::list(target)),
         ("why", Schema::text().or_null()),
     ]);
@@ -168,7 +168,7 @@ fn explanation() -> Schema {
 
 fn quarantined_properties() -> Vec<(&'static str, Schema)> {
     vec![
-        ("number", Schema::integer()),
+        ("id", Schema::integer()),
         ("source", Schema::text()),
         ("event", Schema::text().or_null().saying("The sender's id for it, where it had one.")),
         ("reason", Schema::text()),

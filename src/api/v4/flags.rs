@@ -41,7 +41,7 @@ pub(super) fn is_on(set: &BTreeMap<String, bool>, flag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::shared::INERT_FLAGS;
+    use crate::adapters::common_settings::INERT_FLAGS;
 
     #[test]
     fn every_trigger_has_its_flag_shown_once() {

@@ -71,7 +71,7 @@ fn project_shown(path: Option<&String>, corrected: &Corrected) -> Shown {
     let settings = [
         ("path", path.cloned()),
         ("default_branch", corrected.default_branch.clone()),
-        ("visibility", corrected.visibility.map(|visibility| visibility.word().to_owned())),
+        ("visibility", corrected.visibility.map(|visibility| visibility.name().to_owned())),
         ("protected_branches", corrected.protected_branches.as_ref().map(|branches| branches.join(", "))),
     ];
     settings.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()

@@ -27,7 +27,7 @@ use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::say;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
-use crate::adapters::{ADAPTERS, Entry, Installation};
+use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
 use crate::call::{HttpRequest, Mail, Request, TcpRequest};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
@@ -93,10 +93,10 @@ struct Drawn {
 }
 
 pub(super) fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
-    let installation = options.config()?.installation;
+    let operator = options.config()?.operator;
     let everyone = args.to.iter().any(|slug| slug == ALL);
     let is_named = |entry: &Entry| args.to.iter().any(|slug| slug == entry.about.slug);
-    let chosen = ADAPTERS.iter().filter(|entry| everyone && entry.tells() || is_named(entry));
+    let chosen = ADAPTERS.iter().filter(|entry| everyone && entry.can_deliver() || is_named(entry));
     let chosen: Vec<&'static Entry> = chosen.collect();
     if let Some((key, _)) =
         args.settings.iter().find(|(key, _)| !chosen.iter().any(|entry| super::send::has(entry, key)))
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCode> {
     }
     let mut shown = Vec::new();
     for (source, event) in events(args)? {
-        shown.push(show(&source, &event, &chosen, &args.settings, &installation)?);
+        shown.push(show(&source, &event, &chosen, &args.settings, &operator)?);
     }
     let page = page::page(&shown);
     match &args.out {
@@ -136,14 +136,14 @@ fn show(
     event: &Event,
     chosen: &[&'static Entry],
     settings: &[(String, String)],
-    installation: &Installation,
+    operator: &OperatorSettings,
 ) -> anyhow::Result<Shown> {
     let hears = |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
     let (hearing, deaf): (Vec<&'static Entry>, Vec<_>) = chosen.iter().partition(|entry| hears(entry));
-    let messages = hearing.into_iter().map(|entry| message(entry, event, settings, installation));
+    let messages = hearing.into_iter().map(|entry| message(entry, event, settings, operator));
     // What people would read; where nobody would, what the event is.
     let headline = compose(event)
-        .map(|message| Markup::Plain.label(&message.summary.words(), HEADLINE))
+        .map(|message| Markup::Plain.label(&message.summary.plain_text(), HEADLINE))
         .filter(|words| !words.is_empty());
     Ok(Shown {
         title: headline.unwrap_or_else(|| title(event)),
@@ -158,7 +158,7 @@ fn message(
     entry: &'static Entry,
     event: &Event,
     settings: &[(String, String)],
-    installation: &Installation,
+    operator: &OperatorSettings,
 ) -> anyhow::Result<Drawn> {
     let all = examples_with(entry, settings);
     let (integration, secrets, _) =
@@ -180,7 +180,7 @@ fn message(
         target,
         id: "01912d68783e7a0384675661c1243ad4",
         now: daemon::now(),
-        installation,
+        operator,
         test: false,
     };
     let (drawing, wide) = match telling.first_call() {

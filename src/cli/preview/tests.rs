@@ -260,11 +260,11 @@ fn what_no_drawer_knows_is_shown_as_it_is() {
 
 #[test]
 fn the_page_of_everything_has_every_message_and_no_script() {
-    let everyone: Vec<&'static Entry> = ADAPTERS.iter().filter(|entry| entry.tells()).collect();
-    let installation = Installation::default();
+    let everyone: Vec<&'static Entry> = ADAPTERS.iter().filter(|entry| entry.can_deliver()).collect();
+    let operator = OperatorSettings::default();
     let events = every_payload().into_iter().chain(Trigger::ALL.map(sample));
     let shown: Vec<Shown> = events
-        .map(|event| show("a file", &event, &everyone, &[], &installation).expect("the examples are sound"))
+        .map(|event| show("a file", &event, &everyone, &[], &operator).expect("the examples are sound"))
         .collect();
     for event in &shown {
         assert_eq!(event.messages.len() + event.unheard.len(), everyone.len(), "{}", event.title);
@@ -290,10 +290,11 @@ fn settings_of_ones_own_take_the_place_of_examples_and_stay_secret() {
     let event = sample(Trigger::WikiPage);
     let entry = crate::adapters::find("slack").expect("an adapter");
     let own = [("username".to_owned(), "Quasimodo".to_owned()), ("lines_only".to_owned(), "1".to_owned())];
-    let shown = show("a sample", &event, &[entry], &own, &Installation::default()).expect("sound settings");
+    let shown =
+        show("a sample", &event, &[entry], &own, &OperatorSettings::default()).expect("sound settings");
     assert!(shown.messages[0].drawing.contains("Quasimodo"), "{}", shown.messages[0].drawing);
     let webhook = [("webhook".to_owned(), "https://chat.example.com/hooks/deepsecret".to_owned())];
     let shown =
-        show("a sample", &event, &[entry], &webhook, &Installation::default()).expect("sound settings");
+        show("a sample", &event, &[entry], &webhook, &OperatorSettings::default()).expect("sound settings");
     assert!(!page::page(&[shown]).contains("deepsecret"));
 }

@@ -1,4 +1,4 @@
-//! `token`: what opens the doors, and to whom.
+//! `token`: makes, lists and revokes tokens of the API.
 
 mod create;
 
@@ -130,7 +130,7 @@ fn table(lines: &[(StoredToken, String)], now: Timestamp) -> String {
             token.id.to_string(),
             cut(&token.name, 40),
             standing(token, now).to_owned(),
-            token.access.right.word().to_owned(),
+            token.access.right.name().to_owned(),
             cut(place, 60),
             age(token.created_at, now),
             token.expires_at.map_or_else(|| "never".to_owned(), |end| age(end, now)),
@@ -146,10 +146,10 @@ fn token_json(token: &StoredToken, place: &str, now: Timestamp) -> Json {
         Owner::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
     };
     json!({
-        "number": token.id,
+        "id": token.id,
         "name": token.name,
         "state": standing(token, now),
-        "right": token.access.right.word(),
+        "right": token.access.right.name(),
         "project": project,
         "group": group,
         "created_at": token.created_at.to_string(),

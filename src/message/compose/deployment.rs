@@ -1,9 +1,9 @@
 //! Deployments.
 
-use super::{Body, Message, NAME, Scene, TITLE, Text, Tone, brief, in_path};
+use super::{Body, Context, Message, NAME, TITLE, Text, Tone, brief, in_path};
 use crate::event::Deployment;
 
-pub(super) fn message(scene: &Scene, deployment: &Deployment) -> Message {
+pub(super) fn message(context: &Context, deployment: &Deployment) -> Message {
     let environment = match brief(&deployment.environment, NAME) {
         name if name.is_empty() => Text::new().plain("an environment"),
         name => Text::new().link(name, deployment.environment_external_url.as_deref().unwrap_or_default()),
@@ -18,11 +18,11 @@ pub(super) fn message(scene: &Scene, deployment: &Deployment) -> Message {
         "failed" => Tone::Danger,
         _ => Tone::Neutral,
     };
-    let mut message = scene.report(what);
+    let mut message = context.report(what);
     if let (Some(author), false) = (&mut message.author, deployment.user_url.is_empty()) {
         author.url = super::web_address(Some(&deployment.user_url));
     }
-    Message { body: body(scene, deployment), tone, ..message }
+    Message { body: body(context, deployment), tone, ..message }
 }
 
 fn ended(status: &str) -> String {
@@ -38,9 +38,9 @@ fn ended(status: &str) -> String {
 }
 
 /// `Job #796 by Administrator (root)`, and the commit.
-fn body(scene: &Scene, deployment: &Deployment) -> Body {
+fn body(context: &Context, deployment: &Deployment) -> Body {
     let mut lines = Vec::new();
-    let by = scene
+    let by = context
         .author
         .as_ref()
         .map(|author| Text::new().link(author.display.as_str(), deployment.user_url.as_str()));
@@ -58,7 +58,7 @@ fn body(scene: &Scene, deployment: &Deployment) -> Body {
     let title = brief(&deployment.commit_title, TITLE);
     let url = match deployment.commit_url.as_str() {
         "" if !deployment.short_sha.is_empty() => {
-            scene.page(&format!("commit/{}", in_path(&deployment.short_sha)))
+            context.page(&format!("commit/{}", in_path(&deployment.short_sha)))
         }
         url => url.to_owned(),
     };

@@ -1,30 +1,30 @@
 //! Issues, incidents, and other work items.
 
-use super::{Message, NAME, Scene, Text, Tone, brief, numbered, some, title};
+use super::{Context, Message, NAME, Text, Tone, brief, numbered, title, with_article};
 use crate::event::{Issue, IssueKind};
 
-pub(super) fn message(scene: &Scene, issue: &Issue) -> Message {
+pub(super) fn message(context: &Context, issue: &Issue) -> Message {
     let action = issue.action.as_deref().unwrap_or_default();
     let label = numbered('#', issue.iid, &issue.title);
-    let did = Text::new().plain(format!("{} {} ", scene.who(), done(action, &issue.state)));
+    let did = Text::new().plain(format!("{} {} ", context.who(), done(action, &issue.state)));
     let did = match label.as_str() {
-        "" => did.plain(some(&kind(issue))),
+        "" => did.plain(with_article(&kind(issue))),
         label => did.plain(format!("{} ", kind(issue))).link(label, issue.url.as_str()),
     };
-    let message = scene.message(did, " in ", Text::new());
+    let message = context.message(did, " in ", Text::new());
     if action != "open" {
         let reopened = action == "reopen";
         return Message { tone: if reopened { Tone::Notice } else { Tone::Neutral }, ..message };
     }
     Message {
         title: title(label, &issue.url),
-        body: scene.prose(&issue.description),
+        body: context.prose(&issue.description),
         tone: Tone::Notice,
         ..message
     }
 }
 
-/// What was done to it. The state tells less (a reopened issue is `opened`), but some payloads have no action.
+/// What was done to it. The state says less (a reopened issue is `opened`), but some payloads have no action.
 fn done(action: &str, state: &str) -> String {
     match (action, state) {
         ("open", _) => "opened".to_owned(),

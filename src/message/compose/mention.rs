@@ -1,12 +1,12 @@
 //! Mentions of a group.
 
-use super::{Message, NAME, Scene, TITLE, Text, brief};
+use super::{Context, Message, NAME, TITLE, Text, brief};
 use crate::event::GroupMention;
 
-pub(super) fn message(scene: &Scene, mention: &GroupMention) -> Message {
-    let did = Text::new().plain(format!("{} mentioned group ", scene.who()));
+pub(super) fn message(context: &Context, mention: &GroupMention) -> Message {
+    let did = Text::new().plain(format!("{} mentioned group ", context.who()));
     let did = match mention.group_path.as_str() {
-        "" => Text::new().plain(format!("{} mentioned your group", scene.who())),
+        "" => Text::new().plain(format!("{} mentioned your group", context.who())),
         path => did.link(brief(path, NAME), mention.group_url.as_str()),
     };
     let source = if mention.source.ends_with(['#', '!'])
@@ -23,5 +23,5 @@ pub(super) fn message(scene: &Scene, mention: &GroupMention) -> Message {
     };
     let title = brief(&mention.title, TITLE);
     let more = if title.is_empty() { Text::new() } else { Text::new().plain(": ").bold(title) };
-    Message { body: scene.prose(&mention.text), ..scene.message(did, " of ", more) }
+    Message { body: context.prose(&mention.text), ..context.message(did, " of ", more) }
 }

@@ -1,30 +1,30 @@
 //! Merge requests.
 
-use super::{Message, NAME, Scene, Text, brief, enumerated, numbered};
+use super::{Context, Message, NAME, Text, brief, enumerated, numbered};
 use crate::event::{MergeRequest, ReviewersChanged, User};
 
-pub(super) fn message(scene: &Scene, merge_request: &MergeRequest) -> Message {
+pub(super) fn message(context: &Context, merge_request: &MergeRequest) -> Message {
     let label = numbered('!', merge_request.iid, first_line(&merge_request.title));
-    let did = Text::new().plain(format!("{} {} ", scene.who(), done(merge_request)));
+    let did = Text::new().plain(format!("{} {} ", context.who(), done(merge_request)));
     let did = match label.as_str() {
         "" => did.plain("a merge request"),
-        label => did.plain("merge request ").link(label, url(scene, merge_request)),
+        label => did.plain("merge request ").link(label, url(context, merge_request)),
     };
-    scene.message(did, " in ", Text::new())
+    context.message(did, " in ", Text::new())
 }
 
-/// Built from the project's address where that is known: the payload's own is a host name behind a proxy
-/// more often than one would like.
-fn url(scene: &Scene, merge_request: &MergeRequest) -> String {
-    let known = merge_request.iid > 0 && !scene.place.url.is_empty();
+/// The merge request's page, built from the project's address where that is known: the address in the payload often
+/// has an internal host name.
+fn url(context: &Context, merge_request: &MergeRequest) -> String {
+    let known = merge_request.iid > 0 && !context.project_info.url.is_empty();
     if known {
-        scene.page(&format!("merge_requests/{}", merge_request.iid))
+        context.page(&format!("merge_requests/{}", merge_request.iid))
     } else {
         merge_request.url.clone()
     }
 }
 
-/// What was done, so that `merge request` can follow.
+/// What was done, as words that `merge request` follows.
 fn done(merge_request: &MergeRequest) -> String {
     let done = match merge_request.action.as_deref().unwrap_or_default() {
         "open" => "opened",

@@ -1,10 +1,10 @@
 //! Comments.
 
-use super::{Message, Scene, TITLE, Text, brief};
+use super::{Context, Message, TITLE, Text, brief};
 use crate::event::{Note, Noteable};
 
-/// `None` for comments on what nobody is told of: designs, epics.
-pub(super) fn message(scene: &Scene, note: &Note) -> Option<Message> {
+/// The message; `None` for comments on designs, epics and other things that are not notified.
+pub(super) fn message(context: &Context, note: &Note) -> Option<Message> {
     let on = match &note.on {
         Noteable::Commit(commit) => named("commit", "", commit.short_id()),
         Noteable::Issue { iid, .. } => named("issue", "#", &number(*iid)),
@@ -13,10 +13,10 @@ pub(super) fn message(scene: &Scene, note: &Note) -> Option<Message> {
         Noteable::Other(_) => return None,
     };
     let did = if note.action.as_deref() == Some("update") { "edited a comment on" } else { "commented on" };
-    let did = Text::new().plain(format!("{} ", scene.who())).link(format!("{did} {on}"), note.url.as_str());
+    let did = Text::new().plain(format!("{} ", context.who())).link(format!("{did} {on}"), note.url.as_str());
     let title = brief(note.on.title(), TITLE);
     let more = if title.is_empty() { Text::new() } else { Text::new().plain(": ").bold(title) };
-    Some(Message { body: scene.prose(&note.note), ..scene.message(did, " in ", more) })
+    Some(Message { body: context.prose(&note.note), ..context.message(did, " in ", more) })
 }
 
 fn number(number: i64) -> String {
@@ -24,5 +24,5 @@ fn number(number: i64) -> String {
 }
 
 fn named(thing: &str, sign: &str, number: &str) -> String {
-    if number.is_empty() { super::some(thing) } else { format!("{thing} {sign}{number}") }
+    if number.is_empty() { super::with_article(thing) } else { format!("{thing} {sign}{number}") }
 }

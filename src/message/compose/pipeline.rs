@@ -2,36 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use super::{Field, Message, NAME, Person, Scene, TITLE, Text, Tone, brief, listed, short, title};
+use super::{Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
 use crate::event::{Build, Pipeline, RefType, parse_time};
 
-/// Errors in a CI configuration are a sentence or a few.
+/// How much is shown of the errors in a CI configuration, which are a few sentences.
 const YAML_ERRORS: usize = 1000;
 
-pub(super) fn message(scene: &Scene, pipeline: &Pipeline) -> Message {
+pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
     let failed = pipeline.failed_builds();
-    let url = url(scene, pipeline, !failed.is_empty());
+    let url = url(context, pipeline, !failed.is_empty());
     let phrase = phrase(pipeline);
     let lasted = pipeline.duration.filter(|_| has_ended(&pipeline.status)).map(duration);
     let lasted = lasted.map_or_else(String::new, |lasted| format!(" in {lasted}"));
     let name = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
 
-    // Pipelines without a person behind them were started through the API, a schedule, another project.
+    // Pipelines without a user were started through the API, a schedule or another project.
     let author =
-        scene.author.clone().unwrap_or_else(|| Person { display: "API".to_owned(), ..Person::default() });
+        context.author.clone().unwrap_or_else(|| Person { display: "API".to_owned(), ..Person::default() });
     let what = match name.as_str() {
         "" => Text::new().link("Pipeline", &url),
         name => Text::new().plain("Pipeline ").link(name, &url),
     };
-    let what = what.then(origin(scene, pipeline)).plain(format!(" by {} {phrase}{lasted}", author.display));
+    let what = what.then(origin(context, pipeline)).plain(format!(" by {} {phrase}{lasted}", author.display));
     Message {
-        parts_suffice: true,
+        self_contained_parts: true,
         title: title(headline(&name, &phrase, &lasted), &url),
-        fields: fields(scene, pipeline, &failed, &url),
+        fields: fields(context, pipeline, &failed, &url),
         tone: tone(pipeline),
         author: Some(author),
-        at: pipeline.finished_at.as_deref().and_then(parse_time),
-        ..scene.report(what)
+        ended_at: pipeline.finished_at.as_deref().and_then(parse_time),
+        ..context.report(what)
     }
 }
 
@@ -41,9 +41,9 @@ fn headline(name: &str, phrase: &str, lasted: &str) -> String {
     format!("{pipeline} {phrase}{lasted}")
 }
 
-fn url(scene: &Scene, pipeline: &Pipeline, failed: bool) -> String {
-    let url = pipeline.url(&scene.place.url);
-    // Without the project's address, and without one of its own, it has none.
+fn url(context: &Context, pipeline: &Pipeline, failed: bool) -> String {
+    let url = pipeline.url(&context.project_info.url);
+    // Neither the payload nor the project has an address.
     if pipeline.id <= 0 || url.starts_with('/') {
         return String::new();
     }
@@ -51,14 +51,14 @@ fn url(scene: &Scene, pipeline: &Pipeline, failed: bool) -> String {
 }
 
 /// ` of branch main`, ` of merge request !1`.
-fn origin(scene: &Scene, pipeline: &Pipeline) -> Text {
-    let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.word()));
+fn origin(context: &Context, pipeline: &Pipeline) -> Text {
+    let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.name()));
     match (&pipeline.merge_request, pipeline.ref_name.as_str()) {
         (_, "") => Text::new(),
         (Some(request), _) if pipeline.is_on_hidden_ref() && request.iid > 0 => {
             Text::new().plain(" of merge request ").link(format!("!{}", request.iid), request.url.as_str())
         }
-        (_, name) => of.then(scene.ref_link(pipeline.ref_type, name)),
+        (_, name) => of.then(context.ref_link(pipeline.ref_type, name)),
     }
 }
 
@@ -91,12 +91,8 @@ fn tone(pipeline: &Pipeline) -> Tone {
 
 /// `01:35`, and from an hour on `01:02:05`.
 fn duration(seconds: f64) -> String {
-    // A forge's nonsense (less than nothing, not a number) becomes 0 in this conversion.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturates, and nobody waits that long"
-    )]
+    // Invalid durations (negative, not a number) become 0 in this conversion.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates")]
     let seconds = seconds.round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
@@ -105,27 +101,27 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn fields(scene: &Scene, pipeline: &Pipeline, failed: &[&Build], url: &str) -> Vec<Field> {
+fn fields(context: &Context, pipeline: &Pipeline, failed: &[&Build], url: &str) -> Vec<Field> {
     let mut fields = Vec::new();
     if !pipeline.ref_name.is_empty() && !pipeline.is_on_hidden_ref() {
         let kind = match pipeline.ref_type {
             RefType::Branch => "Branch",
             RefType::Tag => "Tag",
         };
-        fields.push(short(kind, scene.ref_link(pipeline.ref_type, &pipeline.ref_name)));
+        fields.push(short_field(kind, context.ref_link(pipeline.ref_type, &pipeline.ref_name)));
     }
     if let Some(commit) = &pipeline.commit {
         let title = brief(commit.title(), TITLE);
         let title = if title.is_empty() { commit.short_id().to_owned() } else { title };
         if !title.is_empty() {
-            fields.push(short("Commit", Text::new().link(title, commit.url.as_str())));
+            fields.push(short_field("Commit", Text::new().link(title, commit.url.as_str())));
         }
     }
     if let Some(request) = pipeline.merge_request.as_ref().filter(|request| request.iid > 0) {
         let label = super::numbered('!', request.iid, &request.title);
-        fields.push(short("Merge request", Text::new().link(label, request.url.as_str())));
+        fields.push(short_field("Merge request", Text::new().link(label, request.url.as_str())));
     }
-    fields.extend(failures(scene, failed, url));
+    fields.extend(failures(context, failed, url));
     if let Some(errors) = &pipeline.yaml_errors {
         let value = Text::new().plain(brief(errors, YAML_ERRORS));
         fields.push(Field { name: "Invalid CI config YAML file".to_owned(), value, short: false });
@@ -137,8 +133,8 @@ fn fields(scene: &Scene, pipeline: &Pipeline, failed: &[&Build], url: &str) -> V
     fields
 }
 
-/// What failed, stages and jobs, with links.
-fn failures(scene: &Scene, failed: &[&Build], url: &str) -> Vec<Field> {
+/// The stages and jobs that failed, with links.
+fn failures(context: &Context, failed: &[&Build], url: &str) -> Vec<Field> {
     let mut seen = BTreeSet::new();
     let named = |build: &&&Build| !build.name.is_empty();
     let jobs: Vec<&Build> = failed.iter().filter(named).copied().collect();
@@ -147,20 +143,20 @@ fn failures(scene: &Scene, failed: &[&Build], url: &str) -> Vec<Field> {
         stages.into_iter().filter(|stage| !stage.is_empty() && seen.insert(*stage)).collect();
 
     let mut fields = Vec::new();
-    let mut fact = |count: usize, thing: &str, names: Text| match count {
+    let mut field = |count: usize, thing: &str, names: Text| match count {
         0 => {}
-        1 => fields.push(short(format!("Failed {thing}"), names)),
-        _ => fields.push(short(format!("Failed {thing}s"), names)),
+        1 => fields.push(short_field(format!("Failed {thing}"), names)),
+        _ => fields.push(short_field(format!("Failed {thing}s"), names)),
     };
-    fact(stages.len(), "stage", listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url));
-    fact(
+    field(stages.len(), "stage", listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url));
+    field(
         jobs.len(),
         "job",
-        listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(scene, job)), url),
+        listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(context, job)), url),
     );
     fields
 }
 
-fn job_url(scene: &Scene, job: &Build) -> String {
-    if job.id > 0 { scene.page(&format!("jobs/{}", job.id)) } else { String::new() }
+fn job_url(context: &Context, job: &Build) -> String {
+    if job.id > 0 { context.page(&format!("jobs/{}", job.id)) } else { String::new() }
 }

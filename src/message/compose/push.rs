@@ -1,38 +1,38 @@
-//! Pushes: branches and tags, made, moved and removed.
+//! Pushes: branches and tags created, updated and removed.
 
-use super::{Body, Message, NAME, Scene, TITLE, Text, brief};
+use super::{Body, Context, Message, NAME, TITLE, Text, brief};
 use crate::event::{Commit, Push, RefChange};
 
-/// As many commits as GitLab puts into an event; whoever sends more is counted, not listed.
+/// GitLab puts at most this many commits into an event. Of a longer list, the other commits are counted, not shown.
 const MOST_COMMITS: usize = 20;
 
-pub(super) fn message(scene: &Scene, push: &Push) -> Message {
-    let did = Text::new().plain(scene.who());
-    let kind = push.ref_type().word();
-    let name = || scene.ref_link(push.ref_type(), push.short_ref());
+pub(super) fn message(context: &Context, push: &Push) -> Message {
+    let did = Text::new().plain(context.who());
+    let kind = push.ref_type().name();
+    let name = || context.ref_link(push.ref_type(), push.short_ref());
     match push.change() {
         RefChange::Created => {
             let did = did.plain(format!(" pushed new {kind} ")).then(name());
-            scene.message(did, " to ", Text::new())
+            context.message(did, " to ", Text::new())
         }
-        // What is gone has no page to link to.
+        // A removed branch or tag has no page.
         RefChange::Removed => {
             let did = did.plain(format!(" removed {kind} {}", brief(push.short_ref(), NAME)));
-            scene.message(did, " from ", Text::new())
+            context.message(did, " from ", Text::new())
         }
         RefChange::Updated => {
-            let compare = compare_url(scene, push);
+            let compare = compare_url(context, push);
             let did = did.plain(format!(" pushed {}to {kind} ", how_many(push))).then(name());
             let more = match compare.as_str() {
                 "" => Text::new(),
                 url => Text::new().plain(" (").link("Compare changes", url).plain(")"),
             };
-            Message { body: commits(scene, push, &compare), ..scene.message(did, " of ", more) }
+            Message { body: commits(context, push, &compare), ..context.message(did, " of ", more) }
         }
     }
 }
 
-/// The forge names how many there were in truth; its list is cut. A push that only takes commits back has none.
+/// The number of pushed commits; the forge's list holds only the newest. A push that only removes commits has none.
 fn total(push: &Push) -> u64 {
     push.total_commits_count.max(push.commits.len() as u64)
 }
@@ -45,17 +45,17 @@ fn how_many(push: &Push) -> String {
     }
 }
 
-fn compare_url(scene: &Scene, push: &Push) -> String {
+fn compare_url(context: &Context, push: &Push) -> String {
     let is_sha = |sha: &str| !sha.is_empty() && sha.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_sha(&push.before) || !is_sha(&push.after) {
         return String::new();
     }
-    scene.page(&format!("compare/{}...{}", push.before, push.after))
+    context.page(&format!("compare/{}...{}", push.before, push.after))
 }
 
-fn commits(scene: &Scene, push: &Push, compare: &str) -> Body {
+fn commits(context: &Context, push: &Push, compare: &str) -> Body {
     let newest = &push.commits[push.commits.len().saturating_sub(MOST_COMMITS)..];
-    let mut lines: Vec<Text> = newest.iter().map(|commit| line(scene, commit)).collect();
+    let mut lines: Vec<Text> = newest.iter().map(|commit| line(context, commit)).collect();
     match total(push) - newest.len() as u64 {
         _ if lines.is_empty() => return Body::None,
         0 => {}
@@ -66,10 +66,10 @@ fn commits(scene: &Scene, push: &Push, compare: &str) -> Body {
 }
 
 /// `da156088: fixed readme - GitLab dev user`.
-fn line(scene: &Scene, commit: &Commit) -> Text {
+fn line(context: &Context, commit: &Commit) -> Text {
     let url = match commit.url.as_str() {
         "" if commit.id.is_empty() => String::new(),
-        "" => scene.page(&format!("commit/{}", super::in_path(&commit.id))),
+        "" => context.page(&format!("commit/{}", super::in_path(&commit.id))),
         url => url.to_owned(),
     };
     let (title, author) = (brief(commit.title(), TITLE), brief(&commit.author.name, NAME));

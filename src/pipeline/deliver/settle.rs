@@ -6,68 +6,68 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{Done, Gone, Route, Work, jitter};
+use super::{Deliverer, Finished, Gone, Route, jitter};
 use crate::adapters;
 use crate::call::Failure;
 use crate::integration::Integration;
 use crate::metrics;
 use crate::pipeline::after;
 use crate::pipeline::attempt::Report;
-use crate::pipeline::board::{Job, Left};
-use crate::pipeline::retry::{self, Circumstances, Consequence, Outcome, Ruling};
-use crate::pipeline::writer::Word;
+use crate::pipeline::outbox_writer::Command;
+use crate::pipeline::retry::{self, Context, Decision, Effect, Outcome};
+use crate::pipeline::scheduler::{After, Job};
 use crate::store::{AttemptRecord, Delivery, Hold, NewState, Settled, route_key, switch_key};
 
 /// Until somebody corrects the settings; [`after`] knows how long that is at the most.
 const FOR_EVER: Duration = Duration::MAX;
 
-/// What of a ruling's consequence the store must keep.
+/// What of a decision's effect the store must keep.
 #[derive(Default)]
-struct Kept {
+struct HoldChange {
     hold: Option<Hold>,
     lift: Option<Arc<str>>,
 }
 
-impl Work {
+impl Deliverer {
     /// Rules what follows from an attempt, and sees to it.
-    pub(super) fn settle(&mut self, done: Done) {
-        let Done { job, integration, report, at } = done;
+    pub(super) fn settle(&mut self, finished: Finished) {
+        let Finished { job, integration, report, at } = finished;
         let delivery = &job.delivery;
-        let ruling = self.rule(delivery, integration.as_deref(), &report, at);
+        let decision = self.decide(delivery, integration.as_deref(), &report, at);
         let adapter = integration.as_ref().map_or("unknown", |integration| integration.slug);
-        count(adapter, &job, &report, &ruling, at);
-        tell(delivery, &report, &ruling);
-        let kept = self.see_to(delivery, integration.as_deref(), &report, &ruling, at);
-        let left = match ruling.state {
-            NewState::Waiting(until) => Left::Waits(until),
-            _ => Left::Settled,
+        count(adapter, &job, &report, &decision, at);
+        log_outcome(delivery, &report, &decision);
+        let change = self.apply(delivery, integration.as_deref(), &report, &decision, at);
+        let after = match decision.state {
+            NewState::Waiting(until) => After::Waiting(until),
+            _ => After::Settled,
         };
         self.unwritten += 1;
-        self.say(Word::Settle(Box::new(Settled {
+        self.send(Command::Settle(Box::new(Settled {
             delivery: delivery.id,
-            attempts: delivery.attempts + u32::from(ruling.counts),
+            attempts: delivery.attempts + u32::from(decision.counts),
             record: record(&report, at),
-            state: ruling.state,
-            hold: kept.hold,
-            lift: kept.lift,
+            state: decision.state,
+            hold: change.hold,
+            lift: change.lift,
             at,
         })));
-        let back = self.board.left(delivery, left, at);
+        let back = self.scheduler.finish(delivery, after, at);
         self.give_back(back);
-        self.note_crowding(&delivery.destination);
-        self.say_claims();
+        self.note_backlogged(&delivery.destination);
+        self.send_claims();
     }
 
-    fn rule(
+    fn decide(
         &self,
         delivery: &Delivery,
         integration: Option<&Integration>,
         report: &Report,
         now: Timestamp,
-    ) -> Ruling {
+    ) -> Decision {
         if let (Outcome::Failed(_), true) = (&report.outcome, self.settings_changed(integration)) {
             // What the old settings met with says nothing of the new ones.
-            return Ruling { state: NewState::Waiting(now), counts: false, consequence: Consequence::None };
+            return Decision { state: NewState::Waiting(now), counts: false, effect: Effect::None };
         }
         let strikes = match &report.outcome {
             Outcome::Failed(Failure::Misconfigured(_)) => {
@@ -82,80 +82,80 @@ impl Work {
                     gone.confirmations - u32::from(gone.until > now && gone.confirmations > 0)
                 })
             }
-            _ => self.board.strikes(&delivery.destination),
+            _ => self.scheduler.strikes(&delivery.destination),
         };
         let entry = integration.and_then(|integration| adapters::find(integration.slug));
-        let of = Circumstances {
+        let of = Context {
             now,
             attempts: delivery.attempts,
-            repeatable: entry.is_none_or(|entry| entry.about.repeatable),
+            retry_ambiguous: entry.is_none_or(|entry| entry.about.retry_ambiguous),
             strikes,
             // Only a failure is followed by a wait, and random numbers are asked of the system.
             jitter: if matches!(report.outcome, Outcome::Failed(_)) { jitter() } else { 0.0 },
         };
-        retry::rule(&report.outcome, of, &self.parts.policy)
+        retry::decide(&report.outcome, of, &self.deps.policy)
     }
 
     fn settings_changed(&self, integration: Option<&Integration>) -> bool {
         let Some(then) = integration else { return false };
-        let now = self.parts.attempts.catalog.integration(&then.id);
+        let now = self.deps.attempts.catalog.integration(&then.id);
         now.is_none_or(|now| now.fingerprint != then.fingerprint)
     }
 
     /// Carries out what follows for others than the delivery.
-    fn see_to(
+    fn apply(
         &mut self,
         delivery: &Delivery,
         integration: Option<&Integration>,
         report: &Report,
-        ruling: &Ruling,
+        decision: &Decision,
         now: Timestamp,
-    ) -> Kept {
+    ) -> HoldChange {
         let key = &delivery.destination;
         let made_under = integration.map(|integration| (integration.id.clone(), integration.fingerprint));
         let hold = |key: &Arc<str>, until, strikes| {
             let (key, why, made_under) = (Arc::clone(key), note(report), made_under.clone());
-            Kept { hold: Some(Hold { key, until, why, strikes, made_under }), lift: None }
+            HoldChange { hold: Some(Hold { key, until, why, strikes, made_under }), lift: None }
         };
         let route = || route_key(&delivery.integration, &delivery.target);
-        match &ruling.consequence {
-            Consequence::None => Kept::default(),
-            Consequence::Answers => {
+        match &decision.effect {
+            Effect::None => HoldChange::default(),
+            Effect::Recovered => {
                 if !self.gone.is_empty() {
                     self.gone.remove(&switch_key(&delivery.integration, key));
                 }
                 let route_was_held = !self.routes.is_empty() && self.routes.remove(&route()).is_some();
-                let recovered = self.board.answers(key);
+                let recovered = self.scheduler.record_success(key);
                 let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then(route) };
-                Kept { hold: None, lift }
+                HoldChange { hold: None, lift }
             }
-            Consequence::Strike { rest } => {
-                self.board.strike(key);
-                let strikes = self.board.strikes(key);
-                let Some(until) = rest else { return Kept::default() };
-                let back = self.board.hold(key, *until, now);
+            Effect::Strike { rest } => {
+                self.scheduler.record_failure(key);
+                let strikes = self.scheduler.strikes(key);
+                let Some(until) = rest else { return HoldChange::default() };
+                let back = self.scheduler.hold(key, *until, now);
                 self.give_back(back);
                 warn!(destination = %key, failures = strikes, %until, "destination keeps failing; it gets a rest");
                 hold(key, *until, strikes)
             }
-            Consequence::HoldDestination { until, wide } => {
-                self.board.strike(key);
-                if *wide {
+            Effect::HoldDestination { until, shared } => {
+                self.scheduler.record_failure(key);
+                if *shared {
                     self.hold_shared(delivery, integration, *until, now);
                 }
-                let back = self.board.hold(key, *until, now);
+                let back = self.scheduler.hold(key, *until, now);
                 self.give_back(back);
-                hold(key, *until, self.board.strikes(key))
+                hold(key, *until, self.scheduler.strikes(key))
             }
-            Consequence::LeaveAlone(until) => {
-                self.board.strike(key);
-                let back = self.board.hold(key, *until, now);
+            Effect::BlockDestination(until) => {
+                self.scheduler.record_failure(key);
+                let back = self.scheduler.hold(key, *until, now);
                 self.give_back(back);
                 warn!(destination = %key, why = note(report), %until, "left alone; it wants something of the operator");
-                Kept::default()
+                HoldChange::default()
             }
-            Consequence::HoldRoute(until) => {
-                self.board.answers(key);
+            Effect::HoldRoute(until) => {
+                self.scheduler.record_success(key);
                 let route = route();
                 let known = self.routes.get(&route).copied();
                 let strikes = match known {
@@ -166,8 +166,8 @@ impl Work {
                 self.routes.insert(Arc::clone(&route), Route { strikes, held_until: *until });
                 hold(&route, *until, strikes)
             }
-            Consequence::Confirmed { until, switch_off } => {
-                self.board.answers(key);
+            Effect::CountGone { until, switch_off } => {
+                self.scheduler.record_success(key);
                 let switch = switch_key(&delivery.integration, key);
                 let gone =
                     self.gone.entry(Arc::clone(&switch)).or_insert(Gone { confirmations: 0, until: now });
@@ -197,26 +197,27 @@ impl Work {
         let Some(integration) = integration else { return };
         let Some(entry) = adapters::find(integration.slug) else { return };
         let buckets = entry.buckets(&integration.settings, &delivery.target);
-        self.parts.pace.hold(&buckets, until.duration_since(now).try_into().unwrap_or_default());
+        self.deps.pace.hold(&buckets, until.duration_since(now).try_into().unwrap_or_default());
     }
 
     fn switch_off(&self, integration: &Integration, destination: &str, reason: &str) {
         let id = &integration.id;
         error!(integration = %id, reason, "switched off: its address is dead; correct its settings to switch it on again");
         metrics::switched_off(integration.slug);
-        self.parts.attempts.switches.switch_off(id, destination, integration.fingerprint, reason.to_owned());
+        self.deps.attempts.switches.switch_off(id, destination, integration.fingerprint, reason.to_owned());
     }
 }
 
-fn count(adapter: &'static str, job: &Job, report: &Report, ruling: &Ruling, at: Timestamp) {
+fn count(adapter: &'static str, job: &Job, report: &Report, decision: &Decision, at: Timestamp) {
     metrics::attempt(adapter, outcome_word(&report.outcome), report.took);
-    match ruling.state {
+    match decision.state {
         NewState::Waiting(_) => metrics::retry(adapter),
         NewState::Delivered => {
             metrics::delivery(adapter, "delivered");
             let took = at.duration_since(job.entered);
             metrics::entry_to_acceptance(adapter, Duration::try_from(took).unwrap_or_default());
         }
+        NewState::Skipped => metrics::delivery(adapter, "skipped"),
         NewState::Failed => metrics::delivery(adapter, "failed"),
         NewState::Expired => metrics::delivery(adapter, "expired"),
         NewState::Cancelled => metrics::delivery(adapter, "cancelled"),
@@ -224,12 +225,15 @@ fn count(adapter: &'static str, job: &Job, report: &Report, ruling: &Ruling, at:
 }
 
 /// One line in the log per attempt that people may want to read of.
-fn tell(delivery: &Delivery, report: &Report, ruling: &Ruling) {
+fn log_outcome(delivery: &Delivery, report: &Report, decision: &Decision) {
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
     let reason = note(report);
-    match &ruling.state {
+    match &decision.state {
         NewState::Delivered => {
             tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
+        }
+        NewState::Skipped => {
+            info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do")
         }
         NewState::Waiting(until) => {
             info!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");
@@ -252,24 +256,26 @@ fn record(report: &Report, at: Timestamp) -> AttemptRecord {
 
 fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Delivered => "delivered",
+        Outcome::Delivered(_) => "delivered",
+        Outcome::Skipped(_) => "skipped",
         Outcome::Failed(failure) => failure.consequence(),
         Outcome::Expired => "expired",
         Outcome::Cancelled(_) => "cancelled",
         Outcome::SwitchedOff(_) => "switched_off",
-        Outcome::Unsure(_) => "unsure",
-        Outcome::LeftToOthers(_) => "left_to_others",
+        Outcome::StoreUnavailable(_) => "store_unavailable",
+        Outcome::UnknownIntegration(_) => "unknown_integration",
     }
 }
 
 fn note(report: &Report) -> String {
     match &report.outcome {
-        Outcome::Delivered => String::new(),
+        Outcome::Delivered(_) => String::new(),
         Outcome::Failed(failure) => failure.why().to_owned(),
         Outcome::Expired => "older than this adapter's patience".to_owned(),
-        Outcome::Cancelled(why)
+        Outcome::Skipped(why)
+        | Outcome::Cancelled(why)
         | Outcome::SwitchedOff(why)
-        | Outcome::Unsure(why)
-        | Outcome::LeftToOthers(why) => why.clone(),
+        | Outcome::StoreUnavailable(why)
+        | Outcome::UnknownIntegration(why) => why.clone(),
     }
 }

@@ -56,7 +56,7 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
         }
-        Plan::Drop { fate, .. } => vec![fate.to_owned()],
+        Plan::Drop { result, .. } => vec![result.to_owned()],
         Plan::Quarantine { item, .. } => panic!("{}", item.reason),
     }
 }

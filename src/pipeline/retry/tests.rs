@@ -14,9 +14,9 @@ fn policy() -> Policy {
     Policy { retry, breaker_threshold: 3, breaker_max: Duration::from_secs(900) }
 }
 
-fn circumstances() -> Circumstances {
+fn context() -> Context {
     let now = "2026-01-01T00:00:00Z".parse().expect("a timestamp");
-    Circumstances { now, attempts: 0, repeatable: true, strikes: 0, jitter: 0.5 }
+    Context { now, attempts: 0, retry_ambiguous: true, strikes: 0, jitter: 0.5 }
 }
 
 fn unavailable(maybe_taken: bool, wait: Option<u64>) -> Outcome {
@@ -24,8 +24,8 @@ fn unavailable(maybe_taken: bool, wait: Option<u64>) -> Outcome {
     Outcome::Failed(Failure::Unavailable { maybe_taken, wait, why: "answered 503".into() })
 }
 
-fn waits(ruling: &Ruling) -> Timestamp {
-    match ruling.state {
+fn waits(decision: &Decision) -> Timestamp {
+    match decision.state {
         NewState::Waiting(until) => until,
         ref other => panic!("should wait, is {other:?}"),
     }
@@ -57,99 +57,99 @@ fn jitter_goes_from_a_second_to_the_whole_wait() {
 
 #[test]
 fn what_was_taken_is_delivered_and_clears_the_destination() {
-    let ruling = rule(&Outcome::Delivered, circumstances(), &policy());
-    assert_eq!((ruling.state, ruling.consequence), (NewState::Delivered, Consequence::Answers));
+    let decision = decide(&Outcome::Delivered(Sent), context(), &policy());
+    assert_eq!((decision.state, decision.effect), (NewState::Delivered, Effect::Recovered));
 }
 
 #[test]
 fn a_refused_message_is_a_dead_letter_but_its_destination_is_well() {
-    let ruling = rule(&Outcome::Failed(Failure::Rejected("no_text".into())), circumstances(), &policy());
-    assert_eq!((ruling.state, ruling.consequence), (NewState::Failed, Consequence::Answers));
+    let decision = decide(&Outcome::Failed(Failure::Rejected("no_text".into())), context(), &policy());
+    assert_eq!((decision.state, decision.effect), (NewState::Failed, Effect::Recovered));
 }
 
 #[test]
 fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_attempt() {
     let throttled =
-        Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into(), wide: true };
+        Failure::Throttled { wait: Some(Duration::from_secs(30)), why: "answered 429".into(), shared: true };
     for jitter in [0.0, 0.5, 0.999] {
-        let of = Circumstances { jitter, ..circumstances() };
-        let ruling = rule(&Outcome::Failed(throttled.clone()), of, &policy());
-        assert!(!ruling.counts);
-        assert!(waits(&ruling) >= of.now + 30.seconds());
-        assert!(waits(&ruling) <= of.now + 32.seconds());
-        assert_eq!(ruling.consequence, Consequence::HoldDestination { until: waits(&ruling), wide: true });
+        let of = Context { jitter, ..context() };
+        let decision = decide(&Outcome::Failed(throttled.clone()), of, &policy());
+        assert!(!decision.counts);
+        assert!(waits(&decision) >= of.now + 30.seconds());
+        assert!(waits(&decision) <= of.now + 32.seconds());
+        assert_eq!(decision.effect, Effect::HoldDestination { until: waits(&decision), shared: true });
     }
 }
 
 #[test]
 fn a_named_wait_is_kept_between_a_second_and_an_hour() {
-    let of = Circumstances { jitter: 0.0, ..circumstances() };
+    let of = Context { jitter: 0.0, ..context() };
     for (named, kept) in [(0, 1), (7, 7), (86_400, 3600)] {
         let throttled =
-            Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new(), wide: false };
-        let ruling = rule(&Outcome::Failed(throttled), of, &policy());
-        assert_eq!(waits(&ruling), of.now + kept.seconds(), "named {named} s");
+            Failure::Throttled { wait: Some(Duration::from_secs(named)), why: String::new(), shared: false };
+        let decision = decide(&Outcome::Failed(throttled), of, &policy());
+        assert_eq!(waits(&decision), of.now + kept.seconds(), "named {named} s");
     }
 }
 
 #[test]
 fn who_shuts_us_out_is_left_alone_for_a_while_and_no_attempt_is_counted() {
-    let refused = Outcome::Failed(Failure::ShutOut("535 5.7.8 authentication failed".into()));
+    let refused = Outcome::Failed(Failure::OperatorError("535 5.7.8 authentication failed".into()));
     for (strikes, minutes) in [(0, 1), (1, 2), (20, 15)] {
-        let ruling = rule(&refused, Circumstances { strikes, ..circumstances() }, &policy());
-        assert!(!ruling.counts);
-        assert_eq!(waits(&ruling), circumstances().now, "a new start tries at once");
-        assert_eq!(ruling.consequence, Consequence::LeaveAlone(circumstances().now + minutes.minutes()));
+        let decision = decide(&refused, Context { strikes, ..context() }, &policy());
+        assert!(!decision.counts);
+        assert_eq!(waits(&decision), context().now, "a new start tries at once");
+        assert_eq!(decision.effect, Effect::BlockDestination(context().now + minutes.minutes()));
     }
 }
 
 #[test]
 fn what_is_deferred_comes_again_and_its_destination_is_well() {
     let deferred = |wait: u64| {
-        Outcome::Failed(Failure::Deferred {
+        Outcome::Failed(Failure::TemporarilyRejected {
             wait: Some(Duration::from_secs(wait)),
             why: "451 4.7.1 greylisted".into(),
         })
     };
-    let of = Circumstances { jitter: 0.0, ..circumstances() };
-    let ruling = rule(&deferred(300), of, &policy());
-    assert!(ruling.counts);
-    assert_eq!(waits(&ruling), of.now + 300.seconds());
-    assert_eq!(ruling.consequence, Consequence::Answers);
+    let of = Context { jitter: 0.0, ..context() };
+    let decision = decide(&deferred(300), of, &policy());
+    assert!(decision.counts);
+    assert_eq!(waits(&decision), of.now + 300.seconds());
+    assert_eq!(decision.effect, Effect::Recovered);
     // However often: it is its age that ends it.
-    let of = Circumstances { attempts: 40, jitter: 1.0, ..circumstances() };
-    assert_eq!(waits(&rule(&deferred(300), of, &policy())), of.now + 1.hour());
+    let of = Context { attempts: 40, jitter: 1.0, ..context() };
+    assert_eq!(waits(&decide(&deferred(300), of, &policy())), of.now + 1.hour());
 }
 
 #[test]
 fn an_unavailable_service_is_tried_again_not_before_the_wait_it_names() {
-    let of = Circumstances { jitter: 0.0, ..circumstances() };
-    let ruling = rule(&unavailable(false, Some(120)), of, &policy());
-    assert!(ruling.counts);
-    assert_eq!(waits(&ruling), of.now + 120.seconds());
+    let of = Context { jitter: 0.0, ..context() };
+    let decision = decide(&unavailable(false, Some(120)), of, &policy());
+    assert!(decision.counts);
+    assert_eq!(waits(&decision), of.now + 120.seconds());
 }
 
 #[test]
 fn the_last_attempt_gives_up() {
-    let of = Circumstances { attempts: 8, ..circumstances() };
-    assert_eq!(rule(&unavailable(false, None), of, &policy()).state, NewState::Failed);
-    let of = Circumstances { attempts: 7, ..circumstances() };
-    assert!(matches!(rule(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
+    let of = Context { attempts: 8, ..context() };
+    assert_eq!(decide(&unavailable(false, None), of, &policy()).state, NewState::Failed);
+    let of = Context { attempts: 7, ..context() };
+    assert!(matches!(decide(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
 }
 
 #[test]
 fn what_may_have_been_taken_and_must_not_happen_twice_is_given_up() {
-    let of = Circumstances { repeatable: false, ..circumstances() };
-    assert_eq!(rule(&unavailable(true, None), of, &policy()).state, NewState::Failed);
-    assert!(matches!(rule(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
+    let of = Context { retry_ambiguous: false, ..context() };
+    assert_eq!(decide(&unavailable(true, None), of, &policy()).state, NewState::Failed);
+    assert!(matches!(decide(&unavailable(false, None), of, &policy()).state, NewState::Waiting(_)));
 }
 
 #[test]
 fn the_third_failure_in_a_row_rests_the_destination_and_rests_grow() {
-    let mut longest = circumstances().now;
+    let mut longest = context().now;
     for strikes in 0..12 {
-        let of = Circumstances { strikes, jitter: 1.0, ..circumstances() };
-        let Consequence::Strike { rest } = rule(&unavailable(false, None), of, &policy()).consequence else {
+        let of = Context { strikes, jitter: 1.0, ..context() };
+        let Effect::Strike { rest } = decide(&unavailable(false, None), of, &policy()).effect else {
             panic!("an unavailable destination gets a strike");
         };
         assert_eq!(rest.is_some(), strikes >= 2, "after {} strikes", strikes + 1);
@@ -159,35 +159,34 @@ fn the_third_failure_in_a_row_rests_the_destination_and_rests_grow() {
             longest = until;
         }
     }
-    assert_eq!(longest, circumstances().now + 900.seconds());
+    assert_eq!(longest, context().now + 900.seconds());
 }
 
 #[test]
 fn wrong_settings_hold_the_route_for_a_long_time_and_count_no_attempt() {
     let wrong = Outcome::Failed(Failure::Misconfigured("channel_not_found".into()));
-    let ruling = rule(&wrong, circumstances(), &policy());
-    assert!(!ruling.counts);
-    assert_eq!(ruling.consequence, Consequence::HoldRoute(waits(&ruling)));
-    assert_eq!(waits(&ruling), circumstances().now + 15.minutes());
+    let decision = decide(&wrong, context(), &policy());
+    assert!(!decision.counts);
+    assert_eq!(decision.effect, Effect::HoldRoute(waits(&decision)));
+    assert_eq!(waits(&decision), context().now + 15.minutes());
 }
 
 #[test]
 fn what_is_for_an_integration_that_is_off_waits_for_it() {
-    let ruling = rule(&Outcome::SwitchedOff("no_service".into()), circumstances(), &policy());
-    assert_eq!(waits(&ruling), circumstances().now + 4.hours());
-    assert_eq!((ruling.counts, ruling.consequence), (false, Consequence::None));
+    let decision = decide(&Outcome::SwitchedOff("no_service".into()), context(), &policy());
+    assert_eq!(waits(&decision), context().now + 4.hours());
+    assert_eq!((decision.counts, decision.effect), (false, Effect::None));
 }
 
 #[test]
 fn a_dead_address_is_switched_off_after_its_confirmations() {
     let gone = |confirmations| Outcome::Failed(Failure::Gone { why: "no_service".into(), confirmations });
-    let of = |strikes| Circumstances { strikes, ..circumstances() };
-    let switched =
-        |ruling: Ruling| matches!(ruling.consequence, Consequence::Confirmed { switch_off: true, .. });
-    assert!(switched(rule(&gone(1), of(0), &policy())));
-    assert!(!switched(rule(&gone(3), of(1), &policy())));
-    assert!(switched(rule(&gone(3), of(2), &policy())));
-    let ruling = rule(&gone(3), of(0), &policy());
-    assert_eq!(waits(&ruling), of(0).now + 30.seconds(), "it waits for a better address");
-    assert!(!ruling.counts);
+    let of = |strikes| Context { strikes, ..context() };
+    let switched = |decision: Decision| matches!(decision.effect, Effect::CountGone { switch_off: true, .. });
+    assert!(switched(decide(&gone(1), of(0), &policy())));
+    assert!(!switched(decide(&gone(3), of(1), &policy())));
+    assert!(switched(decide(&gone(3), of(2), &policy())));
+    let decision = decide(&gone(3), of(0), &policy());
+    assert_eq!(waits(&decision), of(0).now + 30.seconds(), "it waits for a better address");
+    assert!(!decision.counts);
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::read::{Given, read_all};
 use super::{Problem, Provisioned};
-use crate::adapters::{About, Adapter, ChannelSettings, Entry, Notification, Offers};
-use crate::call::{Bucket, Call, Failure};
+use crate::adapters::{About, Adapter, ChannelSettings, CommonSettings, Entry, Notification};
+use crate::call::{Bucket, Call, Failure, Sent};
 use crate::catalog::nothing_blocked;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Family, Integration};
@@ -46,15 +46,15 @@ impl Adapter for Bell {
             Trigger::GroupMention,
         ]),
         family: Family::Chat,
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::Names { at_most: 10 },
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: false,
             labels: true,
         },
-        patience: Duration::from_secs(60),
-        repeatable: true,
+        max_age: Duration::from_secs(60),
+        retry_ambiguous: true,
         concurrency: 1,
         limits: "",
     };
@@ -69,7 +69,7 @@ impl Adapter for Bell {
         Vec::new()
     }
 
-    fn call(_: &BellSettings, _: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(_: &BellSettings, _: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         Err(Failure::Rejected(String::new()))
     }
 }
@@ -82,7 +82,7 @@ crate::settings! {
     }
 }
 
-/// Offers nothing that is shared.
+/// CommonSettings nothing that is shared.
 struct Horn;
 
 impl Adapter for Horn {
@@ -90,7 +90,7 @@ impl Adapter for Horn {
         slug: "horn",
         title: "Horn",
         triggers: Triggers::of(&[Trigger::Push]),
-        offers: Offers {
+        common: CommonSettings {
             channels: ChannelSettings::None,
             branches: None,
             only_broken_pipelines: false,
@@ -105,7 +105,7 @@ impl Adapter for Horn {
         Vec::new()
     }
 
-    fn call(_: &HornSettings, _: &Notification<'_>) -> Result<Call, Failure> {
+    fn call(_: &HornSettings, _: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         Err(Failure::Rejected(String::new()))
     }
 }

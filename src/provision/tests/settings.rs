@@ -1,7 +1,7 @@
 //! What blocks become.
 
 use super::*;
-use crate::adapters::shared::{Part, shared_fields};
+use crate::adapters::common_settings::{Group, common_fields};
 use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
@@ -193,7 +193,7 @@ fn a_group_and_a_project_of_the_same_words_are_two() {
 #[test]
 fn shared_settings_are_listed_as_far_as_an_adapter_offers_them() {
     let names = |about: &About| -> Vec<String> {
-        shared_fields(about).into_iter().map(|field| field.name.into_owned()).collect()
+        common_fields(about).into_iter().map(|field| field.name.into_owned()).collect()
     };
     assert_eq!(
         names(&Bell::ABOUT),
@@ -219,9 +219,9 @@ fn shared_settings_are_listed_as_far_as_an_adapter_offers_them() {
         ]
     );
     assert_eq!(names(&Horn::ABOUT), ["push_events"]);
-    let off: Vec<_> = shared_fields(&Bell::ABOUT)
+    let off: Vec<_> = common_fields(&Bell::ABOUT)
         .into_iter()
-        .filter(|f| f.part == Part::Flags && f.default == Some("false"))
+        .filter(|f| f.group == Group::Flags && f.default == Some("false"))
         .collect();
     assert_eq!(off.len(), 2, "deployments and mentions");
 }
@@ -230,7 +230,7 @@ fn shared_settings_are_listed_as_far_as_an_adapter_offers_them() {
 fn every_example_of_every_real_adapter_is_accepted() {
     for adapter in ADAPTERS {
         let own = adapter.fields.iter().map(|field| (field.name.to_owned(), field.example.to_owned()));
-        let shared = shared_fields(&adapter.about).into_iter();
+        let shared = common_fields(&adapter.about).into_iter();
         let shared = shared.map(|field| (field.name.into_owned(), field.example.into_owned()));
         let settings: String =
             own.chain(shared).flat_map(|(name, example)| [name, format!(" = {example:?}\n")]).collect();

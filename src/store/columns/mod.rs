@@ -22,6 +22,7 @@ impl RowState {
     /// Waiting, leased to a node.
     pub const LEASED: Self = Self(2);
     pub const DELIVERED: Self = Self(10);
+    const SKIPPED: Self = Self(11);
     const FAILED: Self = Self(20);
     const EXPIRED: Self = Self(21);
     const CANCELLED: Self = Self(22);
@@ -31,6 +32,7 @@ impl RowState {
         match settlement {
             NewState::Waiting(_) => None,
             NewState::Delivered => Some(Self::DELIVERED),
+            NewState::Skipped => Some(Self::SKIPPED),
             NewState::Failed => Some(Self::FAILED),
             NewState::Expired => Some(Self::EXPIRED),
             NewState::Cancelled => Some(Self::CANCELLED),
@@ -42,6 +44,7 @@ impl RowState {
         match state {
             State::Waiting => None,
             State::Delivered => Some(Self::DELIVERED),
+            State::Skipped => Some(Self::SKIPPED),
             State::Failed => Some(Self::FAILED),
             State::Expired => Some(Self::EXPIRED),
             State::Cancelled => Some(Self::CANCELLED),

@@ -27,12 +27,12 @@ fn owner_of(kind: &str, number: i64) -> Result<Owner> {
 }
 
 fn visibility_of(word: &str) -> Result<Visibility> {
-    let found = Visibility::ALL.into_iter().find(|visibility| visibility.word() == word);
+    let found = Visibility::ALL.into_iter().find(|visibility| visibility.name() == word);
     found.ok_or_else(|| unknown("visibility", word))
 }
 
 fn right_of(word: &str) -> Result<Right> {
-    let found = Right::ALL.into_iter().find(|right| right.word() == word);
+    let found = Right::ALL.into_iter().find(|right| right.name() == word);
     found.ok_or_else(|| unknown("right", word))
 }
 
@@ -163,7 +163,7 @@ impl ProjectRow {
             |new: Option<&str>, old: &Option<String>| new.is_none_or(|new| old.as_deref() == Some(new));
         same(seen.path.as_deref(), &self.path)
             && same(seen.learned.default_branch.as_deref(), &self.learned_branch)
-            && same(seen.learned.visibility.map(Visibility::word), &self.learned_visibility)
+            && same(seen.learned.visibility.map(Visibility::name), &self.learned_visibility)
     }
 
     pub fn read(self) -> Result<StoredProject> {

@@ -6,3 +6,6 @@ ALTER TABLE deliveries RENAME COLUMN news_since TO fresh_since;
 ALTER TABLE deliveries RENAME COLUMN step       TO state;
 ALTER TABLE unwanted   RENAME TO discarded;
 ALTER INDEX unwanted_pkey RENAME TO discarded_pkey;
+
+-- State 11 of a delivery is *skipped*: the service answered that there is nothing to do.
+CREATE INDEX deliveries_skipped ON deliveries (state) WHERE state = 11;

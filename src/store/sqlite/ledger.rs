@@ -48,6 +48,7 @@ fn list_sql(filter: &DeliveryFilter) -> String {
                  UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2)"
         }
         Some(State::Delivered) => "AND d.state = :state",
+        Some(State::Skipped) => "AND d.state = 11 AND d.state = :state",
         Some(State::Failed | State::Expired | State::Cancelled) => "AND d.state >= 20 AND d.state = :state",
         None => "AND (:state IS NULL)",
     };

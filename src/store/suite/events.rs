@@ -88,7 +88,7 @@ fn bad(id: Option<&str>, second: i64) -> NewQuarantined {
     NewQuarantined {
         source: "http",
         id: id.and_then(EventId::new),
-        reason: "the body is no JSON".to_owned(),
+        reason: "the body is not JSON".to_owned(),
         received_at: at(second),
         raw: Bytes::from_static(b"\x00\xff{"),
     }
@@ -101,7 +101,7 @@ pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Backend>() {
     let list = case.store.list_quarantined(None, 10).await.unwrap();
     let (one, raw) = case.store.quarantined(list[1].number).await.unwrap().unwrap();
     assert_eq!((&*one.source, one.id.as_ref().map(EventId::as_str)), ("http", Some("e1")));
-    assert_eq!((&*one.reason, one.received_at, one.size), ("the body is no JSON", at(0), 3));
+    assert_eq!((&*one.reason, one.received_at, one.size), ("the body is not JSON", at(0), 3));
     assert_eq!(raw, bad(None, 0).raw);
     assert_eq!(list[0].id, None);
 

@@ -143,6 +143,7 @@ pub(super) async fn what_is_settled_stays_settled_over_a_restart<B: Backend>() {
     let case = Case::<B>::new().await;
     let states = [
         (NewState::Delivered, State::Delivered),
+        (NewState::Skipped, State::Skipped),
         (NewState::Failed, State::Failed),
         (NewState::Expired, State::Expired),
         (NewState::Cancelled, State::Cancelled),
@@ -160,7 +161,7 @@ pub(super) async fn what_is_settled_stays_settled_over_a_restart<B: Backend>() {
         assert_eq!((line.state, line.attempts), (*state, 1));
         assert_eq!(line.settled_at, (*state != State::Waiting).then(|| at(7)));
     }
-    assert_eq!(case.claim("a", "hook", at(100)).await, [ids[4]]);
+    assert_eq!(case.claim("a", "hook", at(100)).await, [ids[5]]);
 }
 
 pub(super) async fn a_settlement_for_a_row_that_is_gone_is_ignored<B: Backend>() {

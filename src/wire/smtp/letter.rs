@@ -22,21 +22,22 @@ pub(super) struct Letter {
 
 impl Letter {
     /// # Errors
-    /// An address that no relay would take, or a message id that is none: [`SendError::ShutOut`] where the operator's
+    /// An address that no relay would take, or a message id that is none: [`SendError::OperatorError`] where the operator's
     /// settings are to blame, [`SendError::Refused`] where the integration's are.
     pub(super) fn of(mail: &call::Mail) -> Result<Self, SendError> {
-        let shut_out = |what: &str, why: String| SendError::ShutOut(format!("{what} can't be sent: {why}"));
-        let sender =
-            address(&mail.sender).map_err(|why| shut_out("a mail from this address (mail.from)", why))?;
+        let operator_error =
+            |what: &str, why: String| SendError::OperatorError(format!("{what} can't be sent: {why}"));
+        let sender = address(&mail.sender)
+            .map_err(|why| operator_error("a mail from this address (mail.from)", why))?;
         let from = address(&mail.from.address)
-            .map_err(|why| shut_out("a mail from this address (mail.from)", why))?;
+            .map_err(|why| operator_error("a mail from this address (mail.from)", why))?;
         let to = address(&mail.to)
             .map_err(|why| SendError::Refused(format!("can't send mail to this address: {why}")))?;
         let reply_to = mail.reply_to.as_ref();
         let reply_to = reply_to.and_then(|mailbox| Some((mailbox, address(&mailbox.address).ok()?)));
         if !is_id(&mail.message_id) {
             let why = "see mail.message_id_domain".to_owned();
-            return Err(shut_out("a message id of that domain", why));
+            return Err(operator_error("a message id of that domain", why));
         }
 
         let mut message = Message::builder()

@@ -88,7 +88,7 @@ impl Relay {
     /// Sends one mail to its one recipient, and brings the reply that decided.
     pub(super) async fn send(&self, mail: &Mail) -> Result<SmtpReply, SendError> {
         let Some(inner) = &self.0 else {
-            return Err(SendError::ShutOut("there is no mail relay: set smtp.host".to_owned()));
+            return Err(SendError::OperatorError("there is no mail relay: set smtp.host".to_owned()));
         };
         let letter = Letter::of(mail)?;
         let _turn = inner.turns.acquire().await.expect("the semaphore is never closed");
@@ -143,7 +143,7 @@ impl Inner {
                 }
                 Ok(reply)
             }
-            Err(Stop::ShutOut(why)) => Err(SendError::ShutOut(why)),
+            Err(Stop::OperatorError(why)) => Err(SendError::OperatorError(why)),
             Err(Stop::Lost { dotted: false, why, .. }) => Err(SendError::NotSent(why)),
             Err(Stop::Lost { dotted: true, why, .. }) => Err(SendError::NoAnswer(why)),
         }

@@ -44,7 +44,7 @@ pub(super) enum Stop {
         why: String,
     },
     /// The relay lacks what the configuration asks for.
-    ShutOut(String),
+    OperatorError(String),
 }
 
 impl Session {
@@ -68,7 +68,7 @@ impl Session {
         };
         if let (Tls::Starttls, Some(tls)) = (config.tls, &place.tls) {
             if !connection.can_starttls() {
-                return Err(Stop::ShutOut(format!(
+                return Err(Stop::OperatorError(format!(
                     "the mail relay {name} does not offer STARTTLS (smtp.tls = \"implicit\" or \"none\" are the others)"
                 )));
             }
@@ -86,7 +86,7 @@ impl Session {
     async fn log_in(&mut self, place: &Place, is_here: bool) -> Result<(), Stop> {
         let config = &place.config;
         if !self.connection.is_encrypted() && !is_here {
-            return Err(Stop::ShutOut(format!(
+            return Err(Stop::OperatorError(format!(
                 "will not show the password of smtp.username to {} without encryption: set smtp.tls",
                 place.name()
             )));
@@ -94,7 +94,7 @@ impl Session {
         let credentials = Credentials::new(config.username.clone(), config.password.expose().to_owned());
         let known = [Mechanism::Plain, Mechanism::Login];
         if !known.iter().any(|mechanism| self.connection.server_info().supports_auth_mechanism(*mechanism)) {
-            return Err(Stop::ShutOut(format!(
+            return Err(Stop::OperatorError(format!(
                 "the mail relay {} offers no login that we know (PLAIN, LOGIN), but smtp.username is set",
                 place.name()
             )));
@@ -178,7 +178,7 @@ async fn step<T>(
     let lost = |why: &str| Stop::Lost {
         stage,
         dotted: false,
-        why: format!("the mail relay was lost at {}: {why}", stage.word()),
+        why: format!("the mail relay was lost at {}: {why}", stage.name()),
     };
     match timeout(limit, exchange).await {
         Ok(Ok(done)) => Ok(done),
@@ -266,6 +266,6 @@ fn without_password(stop: Stop, config: &Config, credentials: Credentials) -> St
             Stop::Reply(SmtpReply { stage, code, text: mask(text) })
         }
         Stop::Lost { stage, dotted, why } => Stop::Lost { stage, dotted, why: mask(why) },
-        Stop::ShutOut(why) => Stop::ShutOut(mask(why)),
+        Stop::OperatorError(why) => Stop::OperatorError(mask(why)),
     }
 }

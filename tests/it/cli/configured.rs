@@ -166,7 +166,7 @@ async fn what_is_exported_and_applied_elsewhere_behaves_the_same() {
         "46:mattermost",
         "44:hipchat",
         "45:slack",
-        "\"no\"",
+        "\"skip\"",
         "the integration is switched off (active = false)",
     ] {
         assert!(told.contains(part), "{part} is not in {told}");
@@ -195,7 +195,7 @@ async fn what_is_exported_and_applied_elsewhere_behaves_the_same() {
         "{before}"
     );
     let nothing = explained(&there, &events).await.to_string();
-    assert!(!nothing.contains("would_hear"), "a look changes nothing: {nothing}");
+    assert!(!nothing.contains("\"deliver\""), "a look changes nothing: {nothing}");
     there.run(&["apply", &file]).await.ends_with(0);
     assert_eq!(there.run(&["apply", &file, "--dry-run"]).await.ends_with(0).out, "nothing would change\n");
     assert_eq!(explained(&there, &events).await, expected);
@@ -326,7 +326,7 @@ async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(Strin
     let explained = explained(desk, events).await;
     let verdicts =
         explained.as_array().expect("a list").iter().filter_map(|event| event["verdicts"].as_array());
-    let hear = verdicts.flatten().filter(|verdict| verdict["verdict"] == "would_hear");
+    let hear = verdicts.flatten().filter(|verdict| verdict["verdict"] == "deliver");
     let expected: usize = hear.map(|verdict| verdict["targets"].as_array().expect("a list").len()).sum();
     let before = receiver.received().len();
     let mut daemon = desk.serve().await;
@@ -350,7 +350,7 @@ async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(Strin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_the_same() {
-    const QUICK: &str = "pace.enabled = false";
+    const QUICK: &str = "rate_limits.enabled = false";
     let receiver = Receiver::start().await;
     let (here, there, untouched) = (Desk::with("", QUICK), Desk::with("", QUICK), Desk::with("", QUICK));
     let mut events = Vec::new();
@@ -421,7 +421,7 @@ async fn an_event_is_explained_by_what_the_api_was_told() {
     let verdicts = json[0]["verdicts"].as_array().expect("a list");
     let verdict =
         |word: &str| verdicts.iter().find(|verdict| verdict["verdict"] == word).expect("it is there");
-    assert_eq!(verdict("would_hear")["targets"][0]["target"], "#rocket");
+    assert_eq!(verdict("deliver")["targets"][0]["target"], "#rocket");
     assert!(verdict("muted")["why"].as_str().expect("words").contains("@ada"));
     let over = Mute { until: forgebell::daemon::now(), ..mute };
     api.0.mute(over, &who(), forgebell::daemon::now()).await.expect("it is taken");

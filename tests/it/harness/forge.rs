@@ -1,7 +1,7 @@
 //! The forge: sends events to a daemon, over HTTP or through the broker that the tests share.
 
 use forgebell::event::EventId;
-use forgebell::pipeline::publish::Publisher;
+use forgebell::pipeline::amqp::Publisher;
 
 use super::daemon::{Daemon, Home};
 use super::{postgres, rabbit};

@@ -40,7 +40,7 @@ pub const ROOMS: &[(&str, Uses)] = &[
         ]),
     ),
     ("catalog", Uses::Only(&["event", "settings", "integration", "adapters", "store", "digest"])),
-    ("config", Uses::Only(&["*::Config", "adapters::Installation"])),
+    ("config", Uses::Only(&["*::Config", "adapters::OperatorSettings"])),
     ("digest", Uses::Only(&[])),
     ("metrics", Uses::Only(&[])),
     ("log", Uses::Only(&[])),
@@ -167,5 +167,4 @@ pub const SQL: &[&str] = &[
 pub const MOST_LINES: usize = 700;
 
 /// Files in `adapters` that are no adapters, but what several of them share.
-pub const SHARED_BY_ADAPTERS: &[&str] =
-    &["attachment", "commands", "discreet", "installation", "mail", "shared"];
+pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "commands", "discreet", "operator", "mail", "shared"];

@@ -5,36 +5,36 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{PUSH, Told, call_in, installation, mail, mail_of, push, settings};
-use crate::adapters::Installation;
-use crate::call::{Answer, Call, HttpRequest, HttpResponse, Mail, Reach, Request, Response};
+use super::{PUSH, Told, call_in, mail, mail_of, operator, push, settings};
+use crate::adapters::OperatorSettings;
+use crate::call::{Answer, Call, Egress, HttpRequest, HttpResponse, Mail, Request, Response, Sent};
 use crate::settings::Secret;
 
 const TOKEN: &str = "glpat-0123456789abcdef";
 
-fn with_api() -> Installation {
-    let mut installation = installation().clone();
-    installation.forge.api_url = "https://forge.example.com/api/v4/".to_owned();
-    installation.forge.token = Secret::new(TOKEN);
-    installation
+fn with_api() -> OperatorSettings {
+    let mut operator = operator().clone();
+    operator.forge.api_url = "https://forge.example.com/api/v4/".to_owned();
+    operator.forge.token = Secret::new(TOKEN);
+    operator
 }
 
-fn asked(call: &Call) -> &HttpRequest {
+fn asked(call: &Call<Sent>) -> &HttpRequest {
     match &call.request {
         Request::Http(request) => request,
         other => panic!("asks nobody: {other:?}"),
     }
 }
 
-fn then(call: Call, status: u16, body: &str) -> Answer {
+fn then(call: Call<Sent>, status: u16, body: &str) -> Answer<Sent> {
     let response =
         HttpResponse { status, headers: Vec::new(), body: body.to_owned().into(), at: Timestamp::UNIX_EPOCH };
     (call.read)(&Response::Http(response))
 }
 
-fn mail_then(answer: Answer) -> Mail {
+fn mail_then(answer: Answer<Sent>) -> Mail {
     match answer {
-        Answer::Then(call) => mail_of(call),
+        Answer::Next(call) => mail_of(call),
         other => panic!("no mail follows: {}", super::super::consequence(&other)),
     }
 }
@@ -83,7 +83,7 @@ fn the_forge_is_asked_for_what_the_event_does_not_say() {
          ?from=95790bf891e76fee5e1747ab589903a6a1f80f22&to=da1560886d4f094c3e6c9ef40349f7d38b5d27d7"
     );
     assert_eq!(request.headers, [("private-token", TOKEN.to_owned())]);
-    assert_eq!(request.reach, Reach::Operator);
+    assert_eq!(request.egress, Egress::Operator);
     assert_eq!(request.keep, Some(Duration::from_secs(300)));
     assert!(request.answer_limit > 1_000_000);
     let sent = mail_then(then(call, 200, COMPARED));
@@ -110,8 +110,8 @@ fn a_forge_that_does_not_answer_costs_the_diff_and_nothing_else() {
         let sent = mail_then(then(call(), status, body));
         assert!(sent.text.contains(WHY), "{status} {body}: {}", sent.text);
     }
-    let unanswered = call().unanswered.expect("it makes do without an answer");
-    let sent = mail_then(unanswered("could not connect"));
+    let on_no_response = call().on_no_response.expect("it makes do without an answer");
+    let sent = mail_then(on_no_response("could not connect"));
     assert!(sent.text.contains(WHY) && sent.text.contains("fixed readme"), "{}", sent.text);
     assert!(!format!("{sent:?} {} {}", sent.text, sent.html).contains(TOKEN));
 }
@@ -141,7 +141,7 @@ fn a_force_push_that_takes_commits_back_says_which() {
     });
     let nothing = r#"{"commits": [], "diffs": []}"#;
     let look_back = || match then(call_in(PUSH, &settings(PUSH, &[]), &told, &with_api()), 200, nothing) {
-        Answer::Then(call) => call,
+        Answer::Next(call) => call,
         _ => panic!("it looks the other way"),
     };
     let call = look_back();
@@ -154,7 +154,7 @@ fn a_force_push_that_takes_commits_back_says_which() {
     let sent = mail_then(then(call, 200, COMPARED));
     assert_eq!(sent.subject, "[Git][mike/diaspora][master] Deleted 1 commit: JS fix");
     assert!(sent.text.contains("force push") && sent.text.contains("12d65c8d"), "{}", sent.text);
-    assert!(matches!(then(look_back(), 200, nothing), Answer::Taken), "there is nothing to write");
+    assert!(matches!(then(look_back(), 200, nothing), Answer::Done(Sent)), "there is nothing to write");
     let sent = mail_then(then(look_back(), 500, ""));
     assert_eq!(sent.subject, "[Git][mike/diaspora][master] Deleted commits");
 }

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::events::{Told, changed, tell};
-use super::{entry, installation, settings_of};
+use super::{entry, operator, settings_of};
 use crate::adapters::mail::{addresses, replies};
-use crate::adapters::{Installation, Notification};
-use crate::call::{Answer, Call, Failure, Mail, Request, SmtpReply, SmtpStage};
+use crate::adapters::{Notification, OperatorSettings};
+use crate::call::{Answer, Call, Failure, Mail, Request, Sent, SmtpReply, SmtpStage};
 use crate::settings::{Parsed, Properties, Value};
 
 const PUSH: &str = "emails-on-push";
@@ -30,19 +30,19 @@ fn settings(slug: &str, more: &[(&str, &str)]) -> Parsed {
     settings_of(slug, &[&[("recipients", "ada@example.com")], more].concat())
 }
 
-fn call_in(slug: &str, settings: &Parsed, told: &Told, installation: &Installation) -> Call {
+fn call_in(slug: &str, settings: &Parsed, told: &Told, operator: &OperatorSettings) -> Call<Sent> {
     let note = Notification {
         id: "01912d68783e7a0384675661c1243ad4",
         event: &told.event,
         message: &told.message,
         target: "ada@example.com",
         now: Timestamp::UNIX_EPOCH,
-        installation,
+        operator,
     };
     entry(slug).call(settings, &note).unwrap_or_else(|failure| panic!("{slug}: {failure}"))
 }
 
-fn mail_of(call: Call) -> Mail {
+fn mail_of(call: Call<Sent>) -> Mail {
     match call.request {
         Request::Smtp(mail) => *mail,
         other => panic!("no mail: {other:?}"),
@@ -50,7 +50,7 @@ fn mail_of(call: Call) -> Mail {
 }
 
 fn mail(slug: &str, more: &[(&str, &str)], told: &Told) -> Mail {
-    mail_of(call_in(slug, &settings(slug, more), told, installation()))
+    mail_of(call_in(slug, &settings(slug, more), told, operator()))
 }
 
 fn header<'a>(mail: &'a Mail, name: &str) -> &'a str {
@@ -354,9 +354,9 @@ fn senders_and_answers_follow_from_the_settings() {
         [(&[][..], "john@example.com"), (&as_author, "john@elsewhere.example"), (&as_author, "[REDACTED]")]
     {
         let told = push(|push| push["user_email"] = json!(email));
-        let mut installation = installation().clone();
-        installation.mail.reply_to = "noreply@example.com".to_owned();
-        let sent = mail_of(call_in(PUSH, &settings(PUSH, more), &told, &installation));
+        let mut operator = operator().clone();
+        operator.mail.reply_to = "noreply@example.com".to_owned();
+        let sent = mail_of(call_in(PUSH, &settings(PUSH, more), &told, &operator));
         assert_eq!(sent.from.name, "John Smith");
         assert_eq!(sent.from.address, "forgebell@forge.example.com", "{email}");
         assert_eq!(sent.reply_to.map(|reply_to| reply_to.address).as_deref(), Some("noreply@example.com"));
@@ -466,16 +466,16 @@ fn every_reply_has_its_consequence() {
     let table = [
         (Content, 250, "2.0.0 Ok: queued", "taken"),
         (Greeting, 421, "4.3.2 too busy", "unavailable"),
-        (Greeting, 554, "no SMTP service here", "shut_out"),
-        (Greeting, 521, "host does not accept mail", "shut_out"),
+        (Greeting, 554, "no SMTP service here", "operator_error"),
+        (Greeting, 521, "host does not accept mail", "operator_error"),
         (Greeting, 454, "4.7.0 TLS not available", "unavailable"),
-        (Login, 535, "5.7.8 bad credentials", "shut_out"),
-        (Login, 534, "5.7.9 mechanism too weak", "shut_out"),
-        (Login, 538, "5.7.11 encryption required", "shut_out"),
+        (Login, 535, "5.7.8 bad credentials", "operator_error"),
+        (Login, 534, "5.7.9 mechanism too weak", "operator_error"),
+        (Login, 538, "5.7.11 encryption required", "operator_error"),
         (Login, 454, "4.7.0 temporary authentication failure", "unavailable"),
-        (Sender, 530, "5.7.0 must issue STARTTLS first", "shut_out"),
-        (Sender, 550, "5.7.1 not your domain", "shut_out"),
-        (Sender, 553, "5.1.8 sender unknown", "shut_out"),
+        (Sender, 530, "5.7.0 must issue STARTTLS first", "operator_error"),
+        (Sender, 550, "5.7.1 not your domain", "operator_error"),
+        (Sender, 553, "5.1.8 sender unknown", "operator_error"),
         (Sender, 451, "4.3.0 try later", "unavailable"),
         (Sender, 552, "5.3.4 too large", "rejected"),
         (Sender, 552, "message size exceeds the limit", "rejected"),
@@ -489,7 +489,7 @@ fn every_reply_has_its_consequence() {
         (Recipient, 551, "5.1.6 moved", "rejected"),
         (Recipient, 553, "5.1.3 bad syntax", "rejected"),
         (Recipient, 556, "5.1.10 accepts no mail", "rejected"),
-        (Recipient, 530, "5.7.0 authentication required", "shut_out"),
+        (Recipient, 530, "5.7.0 authentication required", "operator_error"),
         (Data, 554, "5.5.1 no valid recipients", "rejected"),
         (Data, 451, "4.3.0 local error", "unavailable"),
         (Content, 421, "4.4.2 timeout", "unavailable"),
@@ -507,7 +507,7 @@ fn every_reply_has_its_consequence() {
         let reply = SmtpReply { stage, code, text: text.to_owned() };
         let answer = replies::read(&reply);
         let consequence = match &answer {
-            Answer::Failed(Failure::Deferred { wait, .. }) => {
+            Answer::Failed(Failure::TemporarilyRejected { wait, .. }) => {
                 format!("deferred {}", wait.map_or(0, |wait: Duration| wait.as_secs()))
             }
             other => super::consequence(other).to_owned(),

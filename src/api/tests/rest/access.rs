@@ -251,7 +251,7 @@ async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_no
     assert_eq!(kept["project"]["path_with_namespace"], "acme/new");
     assert_eq!((&kept["project"]["id"], &kept["project_id"]), (&Value::Null, &Value::Null));
     let explained = api.send(&of_group, "POST", "/events/explain", &event_json(&event(99, "acme/new"))).await;
-    assert_eq!(explained.json()["verdicts"][0]["verdict"], "would_hear", "{explained:?}");
+    assert_eq!(explained.json()["verdicts"][0]["verdict"], "deliver", "{explained:?}");
     // Whoever has number 99 may be anybody's: nothing of it has become the group's.
     for (method, path) in [("GET", "/projects/99"), ("PUT", "/projects/99/integrations/slack")] {
         let told = api.send(&of_group, method, path, &json!({ "webhook": HOOK })).await;

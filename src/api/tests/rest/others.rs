@@ -68,9 +68,9 @@ async fn an_event_is_explained_to_whoever_reaches_it() {
         let verdicts = told["verdicts"].as_array().unwrap();
         verdicts.iter().find(|verdict| verdict["adapter"] == slug).unwrap().clone()
     };
-    assert_eq!(verdict("slack")["verdict"], "would_hear");
+    assert_eq!(verdict("slack")["verdict"], "deliver");
     assert_eq!(verdict("slack")["targets"][0]["target"], "#ops");
-    assert_eq!(verdict("mattermost")["verdict"], "no");
+    assert_eq!(verdict("mattermost")["verdict"], "skip");
     assert!(verdict("mattermost")["why"].as_str().unwrap().contains("push"), "{told}");
     let own = api.token(Owner::Project(42), Right::Read).await;
     assert_eq!(explain(&own, push()).await.status, 200);
@@ -91,8 +91,7 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
         api.store.quarantine(vec![item]).await.unwrap();
     }
     let list = api.get(&admin, "/quarantine").await.json();
-    let numbers: Vec<i64> =
-        list.as_array().unwrap().iter().map(|one| one["number"].as_i64().unwrap()).collect();
+    let numbers: Vec<i64> = list.as_array().unwrap().iter().map(|one| one["id"].as_i64().unwrap()).collect();
     let [good, bad] = numbers[..] else { panic!("{list}") };
     let shown = api.get(&admin, &format!("/quarantine/{bad}")).await.json();
     assert_eq!(

@@ -21,16 +21,16 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::{Params, Refusal};
+use super::{ApiError, Params};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::catalog::{Live, Place, Setup, Who};
 use crate::event::Trigger;
-use crate::pipeline::commands::Commands;
+use crate::pipeline::amqp::Commands;
 use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
-pub(super) use route::door;
+pub(super) use route::route;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -129,7 +129,7 @@ pub(super) fn proved(
     service: Service,
     place: Option<Place>,
     params: &Params,
-) -> Result<Option<Place>, Refusal> {
+) -> Result<Option<Place>, ApiError> {
     let token = params.text("token").map_err(|_| complaint("token is invalid"))?;
     let token = token.ok_or_else(|| complaint("token is missing"))?;
     Ok(place.filter(|place| is_proved(catalog, place, service, &token)))
@@ -153,8 +153,8 @@ pub(super) async fn hear(counter: &Counter<'_>, service: Service, place: Place, 
     Outcome::Say(to_asker(&said))
 }
 
-fn complaint(words: &str) -> Refusal {
-    Refusal::Parameters(vec![words.to_owned()])
+fn complaint(words: &str) -> ApiError {
+    ApiError::InvalidParams(vec![words.to_owned()])
 }
 
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
@@ -172,7 +172,7 @@ fn is_proved(catalog: &Live, place: &Place, service: Service, token: &str) -> bo
 async fn status(counter: &Counter<'_>, place: &Place) -> String {
     let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
     let lines = counter.catalog.read(|state| {
-        let tellers = ADAPTERS.iter().filter(|entry| entry.tells());
+        let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
         let standing = tellers.map(|entry| state.standing(place, entry.about.slug));
         let told = standing.filter_map(|standing| Some(line(standing.effective()?, standing.is_inherited())));
         told.collect::<Vec<_>>()
@@ -216,7 +216,7 @@ fn line(setup: &Setup, inherited: bool) -> Line {
 async fn failures(counter: &Counter<'_>, place: &Place) -> crate::store::Result<Vec<Failure>> {
     let since = counter.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     let mut found = Vec::new();
-    for entry in ADAPTERS.iter().filter(|entry| entry.tells()) {
+    for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
             let slug = entry.about.slug;
             let integration = Some(counter.catalog.read(|snapshot| snapshot.id_at(place, slug)));
@@ -334,8 +334,8 @@ mod tests {
     #[test]
     fn both_services_have_a_listener_and_a_teller_in_the_table() {
         for service in [Service::Slack, Service::Mattermost] {
-            assert!(adapters::find(service.hears()).is_some_and(|entry| !entry.tells()));
-            assert!(service.teller().tells());
+            assert!(adapters::find(service.hears()).is_some_and(|entry| !entry.can_deliver()));
+            assert!(service.teller().can_deliver());
         }
     }
 

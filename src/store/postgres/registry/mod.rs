@@ -144,7 +144,7 @@ impl Registry for Postgres {
         let branches: Vec<Option<String>> =
             seen.iter().map(|seen| seen.learned.default_branch.as_deref().map(text)).collect();
         let visibilities: Vec<Option<&str>> =
-            seen.iter().map(|seen| seen.learned.visibility.map(Visibility::word)).collect();
+            seen.iter().map(|seen| seen.learned.visibility.map(Visibility::name)).collect();
         let found = self.writer.query(LEARN, &[&ids, &paths, &branches, &visibilities, &ms(now)]).await?;
         found.iter().map(|row| project(row).read()).collect()
     }
@@ -160,7 +160,7 @@ impl Registry for Postgres {
         let path = path.as_deref().map(text);
         let keeps = [default_branch.stays(), visibility.stays(), protected_branches.stays()];
         let branch = default_branch.value().map(|branch| text(branch));
-        let visibility = visibility.value().map(|visibility| visibility.word());
+        let visibility = visibility.value().map(|visibility| visibility.name());
         let protected = protected_branches.value().map(json);
         let note = Note::new(&audit);
         let values =
@@ -197,7 +197,7 @@ impl Registry for Postgres {
     async fn create_token(&self, new: NewToken, audit: AuditEntry) -> Result<StoredToken> {
         const CREATE: &str = tokens!("create_token($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
         let (kind, number) = new.access.reach.columns();
-        let (name, hash, may) = (text(&new.name), new.hash.as_slice(), new.access.right.word());
+        let (name, hash, may) = (text(&new.name), new.hash.as_slice(), new.access.right.name());
         let (expires_at, note) = (new.expires_at.map(ms), Note::new(&audit));
         let values = note.after(&[&name, &hash, &kind, &number, &may, &expires_at]);
         token(&self.writer.row(CREATE, &values).await?).read()

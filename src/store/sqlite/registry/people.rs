@@ -47,7 +47,7 @@ pub(super) fn create_token(
             token.hash.as_slice(),
             kind,
             number,
-            token.access.right.word(),
+            token.access.right.name(),
             token.expires_at.map(ms),
             next_revision(connection)?,
             ms(audit.at),

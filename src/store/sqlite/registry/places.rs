@@ -93,7 +93,7 @@ fn learn_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Res
             seen.id,
             seen.path,
             seen.learned.default_branch,
-            seen.learned.visibility.map(Visibility::word),
+            seen.learned.visibility.map(Visibility::name),
             next_revision(connection)?,
             ms(now),
         ],
@@ -120,7 +120,7 @@ pub(super) fn override_project(
     let known = numbered(connection, project.id)?;
     let present = known.clone().map(ProjectRow::read).transpose()?.map(|known| known.corrected);
     let corrected = project.over(&present.unwrap_or_default());
-    let visibility = corrected.visibility.map(Visibility::word);
+    let visibility = corrected.visibility.map(Visibility::name);
     let protected = corrected.protected_branches.as_ref().map(json);
     let is_so = |row: &ProjectRow| {
         project.path.as_ref().is_none_or(|path| row.path.as_ref() == Some(path))

@@ -109,9 +109,9 @@ fn addresses_that_are_none_go_nowhere() {
         assert!(matches!(refused, Err(SendError::Refused(_))), "{to}");
     }
     let from = Mailbox { name: String::new(), address: "nobody".to_owned() };
-    assert!(matches!(Letter::of(&Mail { from, ..mail() }), Err(SendError::ShutOut(_))));
+    assert!(matches!(Letter::of(&Mail { from, ..mail() }), Err(SendError::OperatorError(_))));
     let id = "<a@b c>".to_owned();
-    assert!(matches!(Letter::of(&Mail { message_id: id, ..mail() }), Err(SendError::ShutOut(_))));
+    assert!(matches!(Letter::of(&Mail { message_id: id, ..mail() }), Err(SendError::OperatorError(_))));
 }
 
 proptest! {

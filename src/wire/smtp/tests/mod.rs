@@ -187,14 +187,14 @@ async fn a_connection_that_nobody_needs_is_closed_in_order() {
 #[tokio::test]
 async fn without_a_relay_everything_waits() {
     let sent = relay(Config::default()).send(&mail()).await;
-    assert_eq!(sent, Err(SendError::ShutOut("there is no mail relay: set smtp.host".to_owned())));
+    assert_eq!(sent, Err(SendError::OperatorError("there is no mail relay: set smtp.host".to_owned())));
 }
 
 #[tokio::test]
 async fn encryption_that_was_asked_for_is_never_done_without() {
     let scripted = Scripted::start(|_, _| None).await;
     let sent = relay(Config { tls: Tls::Starttls, ..config(&scripted) }).send(&mail()).await;
-    let Err(SendError::ShutOut(why)) = sent else { panic!("{sent:?}") };
+    let Err(SendError::OperatorError(why)) = sent else { panic!("{sent:?}") };
     assert!(why.contains("does not offer STARTTLS"), "{why}");
     assert_eq!(scripted.heard(0)[0], "EHLO bell.example", "and no mail was begun");
     assert!(!scripted.heard(0).iter().any(|said| said.starts_with("MAIL")));
@@ -240,7 +240,7 @@ async fn a_refused_login_is_remembered_and_never_shows_the_password() {
 async fn a_login_that_the_relay_does_not_offer_shuts_us_out() {
     let scripted = Scripted::start(|_, _| None).await;
     let sent = relay(with_login(&scripted)).send(&mail()).await;
-    let Err(SendError::ShutOut(why)) = sent else { panic!("{sent:?}") };
+    let Err(SendError::OperatorError(why)) = sent else { panic!("{sent:?}") };
     assert!(why.contains("offers no login"), "{why}");
 }
 

@@ -1,0 +1,301 @@
+//! The settings that adapters share, declared once: read here for whoever was given some, and listed for help pages,
+//! readers of files and the API alike.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{About, ChannelSettings, CommonSettings};
+use crate::event::{Trigger, Triggers};
+use crate::integration::{BranchFilter, Channels, Filters, LabelBehavior, LabelFilter};
+use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
+
+/// Flags that GitLab has on every integration and that only Jira heeds: accepted, without effect.
+pub const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
+
+/// A shared setting, as a help page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonField {
+    pub name: Cow<'static, str>,
+    pub kind: Kind,
+    pub help: Cow<'static, str>,
+    pub example: Cow<'static, str>,
+    /// What holds where nothing is said; `None` where then there is nothing.
+    pub default: Option<&'static str>,
+    pub group: Group,
+}
+
+/// What a shared setting is for; help pages group by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Where words go.
+    Channels,
+    /// Which events pass.
+    Filters,
+    /// Which kinds of event it hears of at all.
+    Flags,
+}
+
+impl Group {
+    /// Whether it says how, rather than of what: everything but the flags.
+    pub fn is_setting(self) -> bool {
+        self != Self::Flags
+    }
+}
+
+/// One declaration of the table below.
+struct Shared {
+    name: &'static str,
+    kind: Kind,
+    help: &'static str,
+    example: &'static str,
+    group: Group,
+    /// Whether an adapter offers it, and with which default.
+    offered: fn(&CommonSettings) -> Option<Offered>,
+}
+
+struct Offered {
+    default: Option<&'static str>,
+}
+
+impl Offered {
+    fn when(offers: bool, default: Option<&'static str>) -> Option<Self> {
+        offers.then_some(Self { default })
+    }
+}
+
+static SHARED: &[Shared] = &[
+    Shared {
+        name: "channel",
+        kind: Kind::Text,
+        help: "Where messages go that no more particular channel setting sends elsewhere; names separated by \
+               commas, each of which gets the message. Blank: the address's own channel.",
+        example: "#ops, #dev",
+        group: Group::Channels,
+        offered: |offers| Offered::when(channel_limit(offers).is_some(), None),
+    },
+    Shared {
+        name: "branches_to_be_notified",
+        kind: Kind::Text,
+        help: "For which branches it hears of pushes, pipelines and deployments: `all`, `default`, `protected` or \
+               `default_and_protected`. Tags pass, but for pipelines that are mailed: there a tag's name is compared like \
+               a branch's.",
+        example: "default_and_protected",
+        group: Group::Filters,
+        offered: |offers| offers.branches.map(|default| Offered { default: Some(default) }),
+    },
+    Shared {
+        name: "notify_only_default_branch",
+        kind: Kind::Bool,
+        help: "Deprecated, and heeded only where `branches_to_be_notified` is not set: true means `default`, false \
+               means `all`.",
+        example: "true",
+        group: Group::Filters,
+        offered: |offers| Offered::when(offers.branches.is_some(), None),
+    },
+    Shared {
+        name: "notify_only_broken_pipelines",
+        kind: Kind::Bool,
+        help: "Hear of failed pipelines only.",
+        example: "true",
+        group: Group::Filters,
+        offered: |offers| Offered::when(offers.only_broken_pipelines, Some("true")),
+    },
+    Shared {
+        name: "notify_only_when_pipeline_status_changes",
+        kind: Kind::Bool,
+        help: "Hear of a pipeline only where its branch is broken or fixed by it.",
+        example: "false",
+        group: Group::Filters,
+        offered: |offers| Offered::when(offers.only_status_changes, Some("false")),
+    },
+    Shared {
+        name: "labels_to_be_notified",
+        kind: Kind::Text,
+        help: "Hear only of issues, merge requests and comments with these labels; titles separated by commas, \
+               each with or without `~`. Blank: labels don't matter.",
+        example: "~backend, ~frontend",
+        group: Group::Filters,
+        offered: |offers| Offered::when(offers.labels, None),
+    },
+    Shared {
+        name: "labels_to_be_notified_behavior",
+        kind: Kind::Text,
+        help: "Whether one of those labels is enough (`match_any`) or all are needed (`match_all`).",
+        example: "match_any",
+        group: Group::Filters,
+        offered: |offers| Offered::when(offers.labels, Some("match_any")),
+    },
+];
+
+/// Whether some adapter may offer a setting of this name.
+pub fn is_common(name: &str) -> bool {
+    SHARED.iter().any(|shared| shared.name == name)
+}
+
+/// The shared settings that an adapter offers, in the order of a help page: channels, filters, flags.
+pub fn common_fields(about: &About) -> Vec<CommonField> {
+    let declared = SHARED.iter().filter_map(|shared| {
+        let Offered { default } = (shared.offered)(&about.common)?;
+        let Shared { name, kind, help, example, group, .. } = *shared;
+        Some(CommonField {
+            name: name.into(),
+            kind,
+            help: help.into(),
+            example: example.into(),
+            default,
+            group,
+        })
+    });
+    let channels = channel_triggers(about).iter().map(channel_field);
+    let mut fields: Vec<_> = declared.chain(channels).chain(about.triggers.iter().map(flag_field)).collect();
+    fields.sort_by_key(|field| field.group);
+    fields
+}
+
+/// How many channels one event may go to; `None` where the adapter has no channels.
+pub fn channel_limit(offers: &CommonSettings) -> Option<usize> {
+    match offers.channels {
+        ChannelSettings::None => None,
+        ChannelSettings::Names { at_most } => Some(at_most),
+    }
+}
+
+/// The triggers that have a channel setting of their own.
+pub fn channel_triggers(about: &About) -> Triggers {
+    if channel_limit(&about.common).is_some() { about.triggers } else { Triggers::default() }
+}
+
+/// `push_channel` and its like.
+pub fn channel_setting(trigger: Trigger) -> String {
+    format!("{trigger}_channel")
+}
+
+fn channel_field(trigger: Trigger) -> CommonField {
+    let otherwise = match trigger {
+        Trigger::ConfidentialIssue => "`issue_channel`, and after it `channel`, is",
+        Trigger::ConfidentialNote => "`note_channel`, and after it `channel`, is",
+        _ => "`channel` is",
+    };
+    CommonField {
+        name: channel_setting(trigger).into(),
+        kind: Kind::Text,
+        help: format!("Where {} events go. Blank: where {otherwise} sent.", spoken(trigger)).into(),
+        example: "#dev".into(),
+        default: None,
+        group: Group::Channels,
+    }
+}
+
+fn flag_field(trigger: Trigger) -> CommonField {
+    let only = match trigger {
+        Trigger::GroupMention | Trigger::GroupConfidentialMention => " Groups' integrations only.",
+        _ => "",
+    };
+    CommonField {
+        name: trigger.flag().into(),
+        kind: Kind::Bool,
+        help: format!("Hear of {} events.{only}", spoken(trigger)).into(),
+        example: "true".into(),
+        default: Some(if trigger.on_by_default() { "true" } else { "false" }),
+        group: Group::Flags,
+    }
+}
+
+fn spoken(trigger: Trigger) -> String {
+    trigger.name().replace('_', " ")
+}
+
+/// What the shared settings say, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommonValues {
+    pub filters: Filters,
+    pub channels: Channels,
+}
+
+/// Reads the shared settings that an adapter offers. Those that it does not offer, and names that are no shared setting,
+/// are left to the caller.
+///
+/// # Errors
+/// Everything that is wrong with them, in GitLab's words.
+pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut reader = Reader { given, errors: &mut errors };
+    let filters = Filters {
+        branches_to_be_notified: about.common.branches.map(|default| reader.branches(default)),
+        notify_only_broken_pipelines: about.common.only_broken_pipelines
+            && reader.switch("notify_only_broken_pipelines", true),
+        notify_only_when_pipeline_status_changes: about.common.only_status_changes
+            && reader.switch("notify_only_when_pipeline_status_changes", false),
+        labels: if about.common.labels { reader.labels() } else { LabelFilter::default() },
+    };
+    let channels = reader.channels(about);
+    if errors.is_empty() { Ok(CommonValues { filters, channels }) } else { Err(errors) }
+}
+
+struct Reader<'a> {
+    given: &'a Properties,
+    errors: &'a mut Vec<FieldError>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.given.get(name).map(Value::as_text)
+    }
+
+    fn switch(&mut self, name: &str, default: bool) -> bool {
+        let Some(value) = self.given.get(name) else { return default };
+        // Blank is how a form says nothing.
+        if matches!(value, Value::Text(text) if text.trim().is_empty()) {
+            return default;
+        }
+        read_bool(value).unwrap_or_else(|| {
+            self.errors.push(FieldError::new(name, "is not true or false"));
+            default
+        })
+    }
+
+    /// The old setting counts only where the new one was never set.
+    fn branches(&mut self, default: &str) -> BranchFilter {
+        if let Some(word) = self.text("branches_to_be_notified") {
+            return BranchFilter::from_setting(&word);
+        }
+        if !self.given.contains_key("notify_only_default_branch") {
+            return BranchFilter::from_setting(default);
+        }
+        let only_default = self.switch("notify_only_default_branch", true);
+        BranchFilter::from_setting(if only_default { "default" } else { "all" })
+    }
+
+    fn labels(&mut self) -> LabelFilter {
+        const BEHAVIOR: &str = "labels_to_be_notified_behavior";
+        let list = self.text("labels_to_be_notified").unwrap_or_default();
+        let behavior = match self.text(BEHAVIOR).as_deref().map(str::trim) {
+            None | Some("" | "match_any") => LabelBehavior::MatchAny,
+            Some("match_all") => LabelBehavior::MatchAll,
+            Some(_) => {
+                self.errors.push(FieldError::new(BEHAVIOR, "is not included in the list"));
+                LabelBehavior::MatchAny
+            }
+        };
+        LabelFilter::from_setting(&list, behavior)
+    }
+
+    fn channels(&mut self, about: &About) -> Channels {
+        let Some(at_most) = channel_limit(&about.common) else { return Channels::default() };
+        let default = self.channel_list("channel", at_most);
+        let per_trigger: BTreeMap<_, _> = channel_triggers(about)
+            .iter()
+            .map(|trigger| (trigger, self.channel_list(&channel_setting(trigger), at_most)))
+            .filter(|(_, channels)| !channels.is_empty())
+            .collect();
+        Channels { default, per_trigger }
+    }
+
+    fn channel_list(&mut self, name: &str, at_most: usize) -> Vec<String> {
+        let channels = Channels::parse_list(&self.text(name).unwrap_or_default());
+        if channels.len() > at_most {
+            self.errors.push(FieldError::new(name, format!("cannot have more than {at_most} channels")));
+        }
+        channels
+    }
+}

@@ -1,0 +1,128 @@
+//! Keeps credentials out of failures. Services quote the address that they were called at, and proxies the whole
+//! request. Their answers go into records and logs, so what was secret in the request is masked there.
+
+use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
+use crate::settings::Secret;
+
+/// Shorter parts of an address are words (`services`, `hooks`) or names (`T01ABCDEF`); secrets are longer.
+const SHORTEST_IN_PATH: usize = 16;
+/// Credentials in queries and headers stand where nothing else does.
+const SHORTEST_VALUE: usize = 6;
+
+/// The same call; the reasons that its answers lead to show nothing of its credentials.
+pub(super) fn redacted<T: 'static>(call: Call<T>) -> Call<T> {
+    hiding(call, Vec::new())
+}
+
+fn hiding<T: 'static>(call: Call<T>, mut secrets: Vec<String>) -> Call<T> {
+    if let Request::Http(request) = &call.request {
+        secrets.extend(secrets_of(request));
+    }
+    // The longest first, so that no part of one is masked before the whole.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    let Call { request, read, on_no_response, receiver } = call;
+    let without_answer = secrets.clone();
+    let on_no_response = on_no_response
+        .map(|go_on| -> OnNoResponse<T> { Box::new(move |why| hidden(go_on(why), without_answer)) });
+    Call {
+        request,
+        read: Box::new(move |response| hidden(read(response), secrets)),
+        on_no_response,
+        receiver,
+    }
+}
+
+fn hidden<T: 'static>(answer: Answer<T>, secrets: Vec<String>) -> Answer<T> {
+    match answer {
+        Answer::Failed(failure) => Answer::Failed(failure.map_why(|why| mask(why, &secrets))),
+        Answer::Skipped(why) => Answer::Skipped(mask(why, &secrets)),
+        // The next step's answer may quote this one's credentials too.
+        Answer::Next(next) => Answer::Next(hiding(next, secrets)),
+        Answer::Done(value) => Answer::Done(value),
+    }
+}
+
+/// All that could be a credential.
+fn secrets_of(request: &HttpRequest) -> Vec<String> {
+    let url = &request.url;
+    let mut secrets: Vec<String> = Vec::new();
+    let mut add = |secret: &str, shortest: usize| {
+        if secret.len() >= shortest {
+            secrets.push(secret.to_owned());
+        }
+    };
+    add(url.path().trim_matches('/'), SHORTEST_IN_PATH);
+    url.path_segments().into_iter().flatten().for_each(|part| add(part, SHORTEST_IN_PATH));
+    // As it is quoted, and as it was meant.
+    url.query()
+        .into_iter()
+        .flat_map(|query| query.split(['&', '=']))
+        .for_each(|part| add(part, SHORTEST_IN_PATH));
+    url.query_pairs().for_each(|(_, value)| add(&value, SHORTEST_VALUE));
+    add(url.password().unwrap_or_default(), 1);
+    for (name, value) in &request.headers {
+        if *name != "content-type" {
+            add(value.rsplit(' ').next().unwrap_or_default(), SHORTEST_VALUE);
+        }
+    }
+    secrets
+}
+
+fn mask(why: String, secrets: &[String]) -> String {
+    let mut why = why;
+    for secret in secrets {
+        if why.contains(secret.as_str()) {
+            why = why.replace(secret.as_str(), Secret::MASK);
+        }
+        // An excerpt may end in the middle of one.
+        let cut = (SHORTEST_VALUE..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
+        if let Some(end) = cut.into_iter().find(|end| why.ends_with(&secret[..*end])) {
+            why.truncate(why.len() - end);
+            why.push_str(Secret::MASK);
+        }
+    }
+    why
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{HttpResponse, Method, Response, Sent, by_status};
+
+    fn call(url: &str, next: Option<Call<Sent>>) -> Call<Sent> {
+        let request = HttpRequest {
+            headers: vec![("authorization", "Bearer s3cr3t-t0ken".to_owned())],
+            ..HttpRequest::new(Method::Post, url.parse().expect("a URL"))
+        };
+        Call::http(request, move |response| next.map_or_else(|| by_status(response), Answer::Next))
+    }
+
+    fn why(call: Call<Sent>, body: &str) -> String {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let answer = HttpResponse { status: 404, headers: Vec::new(), body: body.to_owned().into(), at };
+        match (call.read)(&Response::Http(answer)) {
+            Answer::Failed(failure) => failure.why().to_owned(),
+            Answer::Next(next) => why(next, body),
+            Answer::Done(Sent) | Answer::Skipped(_) => panic!("not failed"),
+        }
+    }
+
+    #[test]
+    fn what_was_secret_in_the_request_is_masked_in_what_is_said_of_the_answer() {
+        let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
+        let said = |body: &str| why(redacted(call(url, None)), body);
+        assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no /************ here");
+        assert_eq!(said("no abcdef+12, no s3cr3t-t0ken"), "answered 404: no ************, no ************");
+        assert_eq!(said("hooks are words"), "answered 404: hooks are words");
+        assert_eq!(said("cut: 0123456789ab"), "answered 404: cut: ************");
+    }
+
+    #[test]
+    fn the_second_half_of_a_call_hides_the_first_ones_secrets_too() {
+        let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
+        let both = call("https://a.example/0123456789abcdefghij", Some(second));
+        let said = why(redacted(both), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
+        assert_eq!(said, "answered 404: ************ and ************");
+    }
+}

@@ -1,0 +1,122 @@
+//! A client of `POST /events`: sends events to a daemon as a forge would.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use bytes::Bytes;
+use url::Url;
+
+use super::table::{cut, printable};
+use crate::call::{Egress, HttpRequest, Method, Request, Response};
+use crate::event::EventId;
+use crate::settings::Secret;
+use crate::wire::{self, Transport as _, Wire};
+
+/// How long the daemon may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client of the `/events` route at one address.
+pub(crate) struct EventsClient {
+    wire: Wire,
+    url: Url,
+    token: Option<Secret>,
+}
+
+/// What the daemon answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    /// The daemon knows the event already.
+    Repeated,
+    /// No integration can want an event of this kind, whatever the settings.
+    Dropped,
+    /// The event was refused, for this reason.
+    Refused(String),
+}
+
+impl EventsClient {
+    pub(crate) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
+        Ok(Self { wire: Wire::new(config)?, url, token })
+    }
+
+    /// Sends one event. `kind` is the event's, where it could be decoded.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub(crate) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
+        let mut headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("x-gitlab-event", hook(kind).to_owned()),
+            ("idempotency-key", id.to_string()),
+        ];
+        headers.extend(self.token.iter().map(|token| ("x-gitlab-token", token.expose().to_owned())));
+        let request = HttpRequest {
+            headers,
+            body,
+            timeout: TIMEOUT,
+            // The operator names the address; the guard is for addresses that users set.
+            egress: Egress::Operator,
+            ..HttpRequest::new(Method::Post, self.url.clone())
+        };
+        match self.wire.send(&Request::Http(request)).await? {
+            Response::Http(response) => Ok(read(response.status, &response.text())),
+            Response::Smtp(_) | Response::Written => bail!("a bug of ours: no HTTP answer"),
+        }
+    }
+}
+
+fn read(status: u16, text: &str) -> Answer {
+    let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    match status {
+        200..=299 => match json["result"].as_str().unwrap_or_default() {
+            result if result.starts_with("known") => Answer::Repeated,
+            result if result.starts_with("dropped") => Answer::Dropped,
+            _ => Answer::Accepted,
+        },
+        status => {
+            let why = ["message", "error"].iter().find_map(|key| json[key].as_str()).unwrap_or(text);
+            Answer::Refused(cut(&printable(&format!("{status}: {why}")), 200))
+        }
+    }
+}
+
+/// The value of `X-Gitlab-Event` that GitLab sends with a kind of event.
+pub(super) fn hook(kind: &str) -> &'static str {
+    match kind {
+        "push" => "Push Hook",
+        "tag_push" => "Tag Push Hook",
+        "issue" | "incident" | "work_item" => "Issue Hook",
+        "note" => "Note Hook",
+        "merge_request" => "Merge Request Hook",
+        "pipeline" => "Pipeline Hook",
+        "job" => "Job Hook",
+        "wiki_page" => "Wiki Page Hook",
+        "deployment" => "Deployment Hook",
+        "release" => "Release Hook",
+        "feature_flag" => "Feature Flag Hook",
+        "emoji" => "Emoji Hook",
+        "milestone" => "Milestone Hook",
+        "access_token" => "Resource Access Token Hook",
+        "member" => "Member Hook",
+        "group" => "Subgroup Hook",
+        "vulnerability" => "Vulnerability Hook",
+        _ => "System Hook",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        assert_eq!(read(202, r#"{"id":"1","result":"accepted"}"#), Answer::Accepted);
+        assert_eq!(read(202, r#"{"id":"1","result":"known: it came before"}"#), Answer::Repeated);
+        assert_eq!(
+            read(202, r#"{"id":"1","result":"dropped: no integration hears of this kind"}"#),
+            Answer::Dropped
+        );
+        assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));
+        assert_eq!(read(502, "<html>\u{1b}"), Answer::Refused("502: <html>".to_owned()));
+    }
+}

@@ -1,0 +1,119 @@
+//! Publishing events to the broker, as a forge would: for `forgebell publish`, the demo and the benches.
+
+use jiff::Timestamp;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+
+use super::connection::{BrokerError, Config, declare, open, within};
+use crate::event::EventId;
+
+/// A connection that publishes, and waits until the broker has what it published.
+pub struct Publisher {
+    connection: Connection,
+    channel: Channel,
+    config: Config,
+}
+
+/// The broker did not take a message.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("the broker refused the message: no queue is bound for routing key `{0}`, or it is full")]
+    Refused(String),
+}
+
+impl PublishError {
+    /// Whether the broker may have the message all the same: it said nothing.
+    pub fn maybe_taken(&self) -> bool {
+        matches!(self, Self::Broker(BrokerError::Timeout(_)))
+    }
+}
+
+impl From<lapin::Error> for PublishError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Broker(error.into())
+    }
+}
+
+impl Publisher {
+    /// Connects, and makes sure that exchange, queue and bindings are there.
+    ///
+    /// # Errors
+    /// The broker is away, or refuses.
+    pub async fn connect(config: &Config) -> Result<Self, PublishError> {
+        let opened = within(config.connect_timeout, async {
+            let connection = open(config).await?;
+            let channel = connection.create_channel().await?;
+            declare(&channel, config).await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok((connection, channel))
+        });
+        let (connection, channel) = opened.await?;
+        Ok(Self { connection, channel, config: config.clone() })
+    }
+
+    /// Publishes one event, persistent, and waits for the broker's confirmation.
+    ///
+    /// # Errors
+    /// The broker did not confirm it.
+    pub async fn publish(
+        &self,
+        id: &EventId,
+        kind: &str,
+        routing_key: &str,
+        at: Timestamp,
+        body: &[u8],
+    ) -> Result<(), PublishError> {
+        let message = Message { id: id.as_str(), kind, at, body };
+        publish(&self.channel, &self.config.exchange, routing_key, message).await
+    }
+
+    /// Takes queue and exchange away again, with what is in them, and parts: for whoever made its own for a while.
+    pub async fn dismantle(self) {
+        let Config { queue, exchange, .. } = &self.config;
+        // What can't be taken away stays: it has a name of its own, and whoever is asked to part parts.
+        let _ = self.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
+        let _ =
+            self.channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;
+        self.close().await;
+    }
+
+    /// Parts in peace.
+    pub async fn close(self) {
+        let _ = self.connection.close(200, "done".into()).await;
+    }
+}
+
+/// What is published.
+pub(super) struct Message<'a> {
+    pub(super) id: &'a str,
+    /// The message's `type`.
+    pub(super) kind: &'a str,
+    pub(super) at: Timestamp,
+    pub(super) body: &'a [u8],
+}
+
+/// Publishes one persistent message, and waits for the broker's confirmation. A message that no queue gets is refused: it
+/// would be lost without a word.
+pub(super) async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    routing_key: &str,
+    message: Message<'_>,
+) -> Result<(), PublishError> {
+    const PERSISTENT: u8 = 2;
+    let properties = BasicProperties::default()
+        .with_message_id(message.id.into())
+        .with_type(message.kind.into())
+        .with_content_type("application/json".into())
+        .with_timestamp(u64::try_from(message.at.as_second()).unwrap_or_default())
+        .with_delivery_mode(PERSISTENT);
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let published =
+        channel.basic_publish(exchange.into(), routing_key.into(), options, message.body, properties);
+    match published.await?.await? {
+        Confirmation::Ack(None) => Ok(()),
+        _ => Err(PublishError::Refused(routing_key.to_owned())),
+    }
+}

@@ -1,0 +1,102 @@
+//! The deliverer's handle: dispatch hands it rows that it wrote leased, so that an ordinary first attempt needs no query.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tracing::warn;
+
+use super::Deps;
+use crate::event::Event;
+use crate::pipeline::after;
+use crate::pipeline::scheduler::{self, Job, JobEvent};
+use crate::store::{Delivery, DestinationKey, Hold, Lease, NodeId};
+
+/// How long is waited for the store to take what was ruled.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Where dispatch hands over what it wrote.
+#[derive(Clone)]
+pub struct DelivererHandle {
+    inputs: mpsc::UnboundedSender<Input>,
+    permits: Arc<Semaphore>,
+    backlogged: Backlogged,
+    node: NodeId,
+    lease: Duration,
+}
+
+/// What comes in by the handle.
+pub(super) enum Input {
+    Job(Box<Job>),
+    Backlog(DestinationKey),
+    /// The settings changed: of the rests, only these are left.
+    HoldsChanged(Vec<Hold>),
+    /// Asks to be told when all is written that was decided before.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Destinations for which rows wait in the store: new ones had better be written to wait behind them. Only a hint; the
+/// scheduler keeps the order in any case.
+pub(super) type Backlogged = Arc<Mutex<HashSet<DestinationKey>>>;
+
+impl DelivererHandle {
+    pub(super) fn open(deps: &Deps, backlogged: Backlogged) -> (Self, mpsc::UnboundedReceiver<Input>) {
+        let (inputs, receiver) = mpsc::unbounded_channel();
+        let permits = Arc::new(Semaphore::new(deps.config.buffer));
+        let (node, lease) = (deps.node.clone(), deps.config.lease);
+        (Self { inputs, permits, backlogged, node, lease }, receiver)
+    }
+
+    /// Room in memory for a delivery of an event of so many bytes, where there is any.
+    pub(in crate::pipeline) fn memory_permit(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(scheduler::permits(bytes)).unwrap_or(u32::MAX);
+        Arc::clone(&self.permits).try_acquire_many_owned(permits).ok()
+    }
+
+    pub(in crate::pipeline) fn has_backlog(&self, destination: &DestinationKey) -> bool {
+        self.backlogged.lock().unwrap_or_else(PoisonError::into_inner).contains(destination)
+    }
+
+    /// A lease for rows that are handed over as soon as they are written.
+    pub(in crate::pipeline) fn lease(&self, now: Timestamp) -> Lease {
+        Lease { node: self.node.clone(), until: after(now, self.lease) }
+    }
+
+    pub(in crate::pipeline) fn enqueue(
+        &self,
+        delivery: Delivery,
+        event: Arc<Event>,
+        permit: Option<OwnedSemaphorePermit>,
+        entered: Timestamp,
+    ) {
+        let event = JobEvent::Decoded(event);
+        // Dispatch went by this node's catalogue: where it says another thing since, that is news.
+        let catalog_is_fresh = true;
+        let job = Job { concurrency: 1, delivery, event, entered, catalog_is_fresh, _permit: permit };
+        // Once the deliverer has stopped, the row's lease lapses or is given back with the rest at the next start.
+        let _ = self.inputs.send(Input::Job(Box::new(job)));
+    }
+
+    /// Rows of this destination wait in the store.
+    pub fn note_backlog(&self, destination: DestinationKey) {
+        let _ = self.inputs.send(Input::Backlog(destination));
+    }
+
+    /// Waits until all is written that was ruled up to now, but not for ever. What is ruled after new settings are known
+    /// goes by those; what was ruled before and is not written yet would be written over what [`heal`](crate::store::Outbox::heal) set right.
+    pub async fn flush(&self) {
+        let (flushed, written) = oneshot::channel();
+        // Once the deliverer has stopped, there is nothing more to wait for.
+        let _ = self.inputs.send(Input::Flush(flushed));
+        if tokio::time::timeout(WRITTEN_WITHIN, written).await.is_err() {
+            warn!("the store takes its time: what was found out under the old settings may outlast them");
+        }
+    }
+
+    /// The settings changed, and these holds are left; see [`heal`](crate::store::Outbox::heal).
+    pub fn holds_changed(&self, holds: Vec<Hold>) {
+        let _ = self.inputs.send(Input::HoldsChanged(holds));
+    }
+}

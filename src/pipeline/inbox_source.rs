@@ -1,0 +1,85 @@
+//! The store's inbox as a source: for forges without a broker.
+//!
+//! Events leave the inbox with the commit that enqueues their deliveries, so there is nothing to acknowledge.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use super::source::{Inbound, Receipt, Source};
+use crate::store::{Inbox, Origin, Portion};
+
+/// How often to look even if nobody called: a wake-up may have been for a former life of this process.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A batch of more JSON than this waits for another turn: it is in memory as long as it is worked.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// Takes events out of the inbox, oldest first.
+pub struct InboxSource {
+    inbox: Arc<dyn Inbox>,
+    /// Notified by the HTTP server when it has put an event in.
+    arrived: Arc<Notify>,
+    /// What was last_read already and may still lie there until its batch is committed.
+    last_read: i64,
+    acknowledged: i64,
+}
+
+impl InboxSource {
+    pub fn new(inbox: Arc<dyn Inbox>, arrived: Arc<Notify>) -> Self {
+        Self { inbox, arrived, last_read: 0, acknowledged: 0 }
+    }
+
+    async fn look(&mut self, at_most: usize) -> Vec<Inbound> {
+        let waiting =
+            match self.inbox.peek(self.acknowledged, Portion { rows: at_most, bytes: BATCH_BYTES }).await {
+                Ok(waiting) => waiting,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look into the inbox; trying again");
+                    return Vec::new();
+                }
+            };
+        let inbound = waiting.into_iter().map(|(number, stored)| Inbound {
+            id: Some(stored.id),
+            occurred_at: stored.occurred_at,
+            received_at: stored.occurred_at, // the time at which it arrived over HTTP
+            raw: stored.raw,
+            origin: Origin::Inbox(number),
+            receipt: Receipt { generation: 0, number: number.unsigned_abs() },
+        });
+        let inbound: Vec<_> = inbound.collect();
+        if let Some(Origin::Inbox(last)) = inbound.last().map(|inbound| &inbound.origin) {
+            self.last_read = *last;
+        }
+        inbound
+    }
+}
+
+#[async_trait]
+impl Source for InboxSource {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    async fn next(&mut self, at_most: usize) -> Vec<Inbound> {
+        let arrived = Arc::clone(&self.arrived);
+        loop {
+            // Register before looking: what arrives in between must not fall through.
+            let notified = arrived.notified();
+            let inbound = self.look(at_most).await;
+            if !inbound.is_empty() {
+                return inbound;
+            }
+            let _ = tokio::time::timeout(LOOK_EVERY, notified).await;
+        }
+    }
+
+    async fn acknowledge(&mut self, _last: Receipt) {
+        // Numbers grow: what was last_read and dispatched need not be looked at again.
+        self.acknowledged = self.last_read;
+    }
+
+    async fn close(&mut self) {}
+}

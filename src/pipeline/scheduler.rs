@@ -1,0 +1,533 @@
+//! Whose turn it is: the deliverer's decisions, pure.
+//!
+//! The [`Scheduler`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
+//! wait in the store, and until when the destination rests. It answers three questions: which job is next, which
+//! destinations want a claim, and when to look again. It makes no call and knows no clock.
+//!
+//! Two rules keep order. Within a destination, a job is not started while an earlier one of its lane is under way. And
+//! as long as rows of a destination wait in the store, newly handed jobs go back there, behind them; they come again
+//! with a claim, which knows the order of all rows.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::event::Event;
+use crate::store::{Delivery, DeliveryId, DestinationKey, Lane, Portion, StoredEvent};
+
+/// A delivery that this node has leased, with its event.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) delivery: Delivery,
+    pub(super) event: JobEvent,
+    /// When the event came to us, as far as this process knows.
+    pub(super) entered: Timestamp,
+    /// Attempts that may be under way to its destination at once.
+    pub(super) concurrency: usize,
+    /// The catalogue is known to be as new as the row: what it says of the row's integration counts.
+    pub(super) catalog_is_fresh: bool,
+    /// Its place in memory, free again when the job is dropped.
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// An event as the deliverer got it: decoded by dispatch, or raw from the store.
+#[derive(Clone, Debug)]
+pub(super) enum JobEvent {
+    Decoded(Arc<Event>),
+    Stored(Arc<StoredEvent>),
+}
+
+/// What fits into one place in memory, in bytes of an event's JSON: most events do. Larger ones take several places, so
+/// that a bound on places is one on memory.
+const PERMIT_BYTES: usize = 16 << 10;
+
+/// The places in memory that an event of so many bytes takes.
+pub(super) fn permits(bytes: usize) -> usize {
+    bytes.div_ceil(PERMIT_BYTES).max(1)
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match &self.event {
+            JobEvent::Decoded(event) => event.raw.len(),
+            JobEvent::Stored(event) => event.raw.len(),
+        }
+    }
+}
+
+/// The places that these jobs take.
+fn permits_of<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> usize {
+    jobs.into_iter().map(|job| permits(job.bytes())).sum()
+}
+
+/// How a job left the scheduler's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It is over.
+    Settled,
+    /// It is a row in the store again, due then.
+    Waiting(Timestamp),
+}
+
+/// The scheduler's bounds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Attempts under way at once.
+    pub(super) concurrency: usize,
+    /// Jobs kept in memory for one destination.
+    pub(super) per_destination: usize,
+    /// Places in memory for all that waits there, as far as claims go.
+    pub(super) buffer: usize,
+    /// What one claim brings for one destination.
+    pub(super) portion: Portion,
+}
+
+/// A rest that is longer than this frees the memory: the jobs go back to the store.
+pub(super) const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Scheduler {
+    bounds: Bounds,
+    destinations: HashMap<DestinationKey, Destination>,
+    /// What is queued or in flight: a row that the store hands out once more, because its lease lapsed, is not taken twice.
+    held: HashSet<DeliveryId>,
+    /// Destinations that may have a job to start, in turn.
+    ready: VecDeque<DestinationKey>,
+    /// Moments at which a destination is to be considered again.
+    timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
+    /// Destinations that want a claim, in turn.
+    claims: VecDeque<DestinationKey>,
+    claims_under_way: usize,
+    /// Places that the jobs in all queues take.
+    queued: usize,
+    in_flight: usize,
+}
+
+#[derive(Debug, Default)]
+struct Destination {
+    /// Leased to us, in the order of their ids.
+    queue: VecDeque<Job>,
+    lanes_in_flight: Vec<Lane>,
+    /// Open rows wait in the store that nobody has leased, or may.
+    more_in_store: bool,
+    wants_claim: bool,
+    claim: ClaimState,
+    /// The pace's word: nothing starts before.
+    paced_until: Option<Timestamp>,
+    /// The service's word, or the breaker's: nothing starts before.
+    held_until: Option<Timestamp>,
+    /// Failures in a row.
+    strikes: u32,
+    /// It is in `ready`.
+    listed: bool,
+    /// The earliest timer that is set for it.
+    timer: Option<Timestamp>,
+}
+
+/// Whether a claim is under way, and what happened meanwhile that its answer may not know.
+#[derive(Debug, Default)]
+enum ClaimState {
+    #[default]
+    None,
+    UnderWay {
+        /// Rows went (back) to the store.
+        outdated: bool,
+        /// Lanes in which a row began to wait: later rows of theirs that the claim brings must go back.
+        waiting_lanes: Vec<Lane>,
+    },
+}
+
+impl Destination {
+    fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.held_until.max(self.paced_until).filter(|until| *until > now)
+    }
+
+    fn mark_backlog(&mut self) {
+        self.more_in_store = true;
+        if let ClaimState::UnderWay { outdated, .. } = &mut self.claim {
+            *outdated = true;
+        }
+    }
+
+    /// The first job whose lane is free.
+    fn startable(&self) -> Option<usize> {
+        self.queue.iter().position(|job| !self.lanes_in_flight.contains(&job.delivery.lane))
+    }
+
+    /// A destination that failed lately gets one probe at a time.
+    fn has_room(&self) -> bool {
+        let concurrency = self.queue.front().map_or(1, |job| job.concurrency.max(1));
+        self.lanes_in_flight.len() < if self.strikes > 0 { 1 } else { concurrency }
+    }
+
+    fn is_idle(&self, now: Timestamp) -> bool {
+        self.queue.is_empty()
+            && self.lanes_in_flight.is_empty()
+            && !self.more_in_store
+            && matches!(self.claim, ClaimState::None)
+            && self.strikes == 0
+            && self.resting_until(now).is_none()
+    }
+
+    fn insert(&mut self, job: Job) {
+        let in_order = self.queue.back().is_none_or(|last| last.delivery.id < job.delivery.id);
+        self.queue.push_back(job);
+        if !in_order {
+            self.queue.make_contiguous().sort_by_key(|job| job.delivery.id);
+        }
+    }
+}
+
+impl Scheduler {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            destinations: HashMap::new(),
+            held: HashSet::new(),
+            ready: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            claims: VecDeque::new(),
+            claims_under_way: 0,
+            queued: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// Takes a job that dispatch wrote leased; gives it back where it must stand behind rows in the store.
+    pub(super) fn enqueue(&mut self, job: Job, now: Timestamp) -> Option<Job> {
+        let key = Arc::clone(&job.delivery.destination);
+        let destination = self.destinations.entry(Arc::clone(&key)).or_default();
+        let resting_long = destination.held_until.is_some_and(|until| until > now + SHORT_REST);
+        if destination.more_in_store || resting_long || destination.queue.len() >= self.bounds.per_destination
+        {
+            destination.mark_backlog();
+            destination.wants_claim = true;
+            self.reschedule(&key, now);
+            return Some(job);
+        }
+        self.held.insert(job.delivery.id);
+        self.queued += permits(job.bytes());
+        destination.insert(job);
+        self.reschedule(&key, now);
+        None
+    }
+
+    /// Rows of this destination wait in the store, and may be claimed from `at` on.
+    pub(super) fn note_backlog(&mut self, key: &DestinationKey, at: Timestamp, now: Timestamp) {
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        destination.mark_backlog();
+        if at <= now {
+            destination.wants_claim = true;
+        } else {
+            self.set_timer(key, at);
+        }
+        self.reschedule(key, now);
+    }
+
+    /// The destination rests until then; a longer rest is not shortened. Answers the jobs that go back to the store.
+    pub(super) fn hold(&mut self, key: &DestinationKey, until: Timestamp, now: Timestamp) -> Vec<Job> {
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        destination.held_until = destination.held_until.max(Some(until));
+        let mut back = Vec::new();
+        if until > now + SHORT_REST && !destination.queue.is_empty() {
+            back.extend(destination.queue.drain(..));
+            self.queued -= permits_of(&back);
+            destination.mark_backlog();
+        }
+        destination.wants_claim |= destination.more_in_store;
+        self.reschedule(key, now);
+        self.let_go(&back);
+        back
+    }
+
+    /// What the store remembers of a destination: a rest, and failures in a row.
+    pub(super) fn restore(
+        &mut self,
+        key: &DestinationKey,
+        until: Timestamp,
+        strikes: u32,
+        now: Timestamp,
+    ) -> Vec<Job> {
+        self.destinations.entry(Arc::clone(key)).or_default().strikes = strikes;
+        self.hold(key, until, now)
+    }
+
+    /// The settings changed: every rest may be over.
+    pub(super) fn lift_all(&mut self, now: Timestamp) {
+        let keys: Vec<_> = self.destinations.keys().cloned().collect();
+        for key in keys {
+            if let Some(destination) = self.destinations.get_mut(&key) {
+                destination.held_until = None;
+                destination.strikes = 0;
+                destination.wants_claim = destination.more_in_store;
+            }
+            self.reschedule(&key, now);
+        }
+    }
+
+    /// Counts a failure of the destination.
+    pub(super) fn record_failure(&mut self, key: &DestinationKey) {
+        self.destinations.entry(Arc::clone(key)).or_default().strikes += 1;
+    }
+
+    /// Failures in a row.
+    pub(super) fn strikes(&self, key: &DestinationKey) -> u32 {
+        self.destinations.get(key).map_or(0, |destination| destination.strikes)
+    }
+
+    /// The destination answers: `true` where it had failed before.
+    pub(super) fn record_success(&mut self, key: &DestinationKey) -> bool {
+        let Some(destination) = self.destinations.get_mut(key) else { return false };
+        let recovered = destination.strikes > 0;
+        destination.strikes = 0;
+        recovered
+    }
+
+    /// The next job to start, if there is one and room for it.
+    pub(super) fn next(&mut self, now: Timestamp) -> Option<Job> {
+        self.fire_timers(now);
+        while self.in_flight < self.bounds.concurrency {
+            let key = self.ready.pop_front()?;
+            let Some(destination) = self.destinations.get_mut(&key) else { continue };
+            destination.listed = false;
+            if let Some(until) = destination.resting_until(now) {
+                self.set_timer(&key, until);
+                continue;
+            }
+            if !destination.has_room() {
+                continue; // it is listed again when one of its attempts ends
+            }
+            let Some(job) = destination.startable().and_then(|at| destination.queue.remove(at)) else {
+                continue;
+            };
+            destination.lanes_in_flight.push(job.delivery.lane);
+            self.queued -= permits(job.bytes());
+            self.in_flight += 1;
+            self.reschedule(&key, now);
+            return Some(job);
+        }
+        None
+    }
+
+    /// The job was not started: the pace says when.
+    pub(super) fn defer(&mut self, job: Job, until: Timestamp, now: Timestamp) {
+        let key = Arc::clone(&job.delivery.destination);
+        self.free_lane(&key, job.delivery.lane);
+        let destination = self.destinations.entry(Arc::clone(&key)).or_default();
+        destination.paced_until = Some(until);
+        self.queued += permits(job.bytes());
+        destination.insert(job);
+        self.reschedule(&key, now);
+    }
+
+    /// An attempt is over. Answers the jobs that must go back to the store behind it.
+    pub(super) fn finish(&mut self, delivery: &Delivery, how: After, now: Timestamp) -> Vec<Job> {
+        let (key, lane) = (&delivery.destination, delivery.lane);
+        self.held.remove(&delivery.id);
+        self.free_lane(key, lane);
+        let Some(destination) = self.destinations.get_mut(key) else { return Vec::new() };
+        let mut back = Vec::new();
+        if let After::Waiting(until) = how {
+            destination.mark_backlog();
+            if let ClaimState::UnderWay { waiting_lanes, .. } = &mut destination.claim {
+                waiting_lanes.push(lane);
+            }
+            let (same_lane, others): (VecDeque<_>, VecDeque<_>) =
+                destination.queue.drain(..).partition(|job| job.delivery.lane == lane);
+            destination.queue = others;
+            back.extend(same_lane);
+            self.queued -= permits_of(&back);
+            self.set_timer(key, until);
+        }
+        self.reschedule(key, now);
+        self.let_go(&back);
+        back
+    }
+
+    /// What is in memory, queued or in flight.
+    pub(super) fn rows(&self) -> Vec<DeliveryId> {
+        self.held.iter().copied().collect()
+    }
+
+    /// These rows are another's: those that are queued go, without a word to the store.
+    pub(super) fn forget(&mut self, lost: &[DeliveryId], now: Timestamp) {
+        if lost.is_empty() {
+            return;
+        }
+        let lost: HashSet<DeliveryId> = lost.iter().copied().collect();
+        let mut touched = Vec::new();
+        for (key, destination) in &mut self.destinations {
+            let before = destination.queue.len();
+            destination.queue.retain(|job| {
+                let is_lost = lost.contains(&job.delivery.id) && self.held.remove(&job.delivery.id);
+                if is_lost {
+                    self.queued -= permits(job.bytes());
+                }
+                !is_lost
+            });
+            if destination.queue.len() < before {
+                destination.mark_backlog();
+                touched.push(Arc::clone(key));
+            }
+        }
+        for key in touched {
+            self.reschedule(&key, now);
+        }
+    }
+
+    fn let_go(&mut self, jobs: &[Job]) {
+        for job in jobs {
+            self.held.remove(&job.delivery.id);
+        }
+    }
+
+    /// The destinations to claim for now, as far as there is room in memory; they count as being claimed until
+    /// [`Scheduler::claimed`] or [`Scheduler::claim_failed`] says otherwise.
+    pub(super) fn take_claims(&mut self) -> Vec<DestinationKey> {
+        // A place for each row, and what doesn't fit into those: the portion's bytes at the most, but for its last event.
+        let one_claim = self.bounds.portion.rows + self.bounds.portion.bytes / PERMIT_BYTES;
+        let expected = self.queued + self.claims_under_way * one_claim;
+        let room = self.bounds.buffer.saturating_sub(expected) / one_claim;
+        // Where nothing is under way there is always room for one: memory that others fill must not stop everything.
+        // But only up to a point: what the pace holds up must not be piled up without end.
+        let may_exceed = self.claims_under_way == 0 && self.queued < 2 * self.bounds.buffer;
+        let room = if may_exceed { room.max(1) } else { room };
+        let taken: Vec<_> = self.claims.drain(..room.min(self.claims.len())).collect();
+        self.claims_under_way += taken.len();
+        taken
+    }
+
+    /// What a claim brought. Answers the jobs that go back: while the claim was under way, an earlier row of their lane
+    /// began to wait.
+    pub(super) fn claimed(
+        &mut self,
+        key: &DestinationKey,
+        jobs: Vec<Job>,
+        more: bool,
+        now: Timestamp,
+    ) -> Vec<Job> {
+        let full = self.bounds.portion.is_full(jobs.len(), jobs.iter().map(Job::bytes).sum());
+        self.claims_under_way = self.claims_under_way.saturating_sub(1);
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        let state = std::mem::take(&mut destination.claim);
+        let (outdated, waiting_lanes) = match state {
+            ClaimState::UnderWay { outdated, waiting_lanes } => (outdated, waiting_lanes),
+            ClaimState::None => (false, Vec::new()),
+        };
+        let (back, mine): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| waiting_lanes.contains(&job.delivery.lane));
+        for job in mine {
+            if !self.held.insert(job.delivery.id) {
+                continue;
+            }
+            self.queued += permits(job.bytes());
+            destination.insert(job);
+        }
+        destination.more_in_store = more || outdated || !back.is_empty();
+        // A full claim left more that is due; otherwise what is left is not due yet, and a timer or a look finds it.
+        destination.wants_claim |= destination.more_in_store && (full || outdated);
+        self.reschedule(key, now);
+        back
+    }
+
+    /// The claim did not come about; the next look asks again.
+    pub(super) fn claim_failed(&mut self, key: &DestinationKey) {
+        self.claims_under_way = self.claims_under_way.saturating_sub(1);
+        if let Some(destination) = self.destinations.get_mut(key) {
+            destination.claim = ClaimState::None;
+        }
+    }
+
+    /// Whether newly written rows of this destination had better stay in the store.
+    pub(super) fn has_backlog(&self, key: &DestinationKey) -> bool {
+        self.destinations.get(key).is_some_and(|destination| destination.more_in_store)
+    }
+
+    /// When to consider the scheduler again, if nothing happens before.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Takes all jobs that were not started, to be given back.
+    pub(super) fn drain(&mut self) -> Vec<DeliveryId> {
+        self.queued = 0;
+        self.held.clear();
+        let queues = self.destinations.values_mut().flat_map(|destination| destination.queue.drain(..));
+        queues.map(|job| job.delivery.id).collect()
+    }
+
+    fn free_lane(&mut self, key: &DestinationKey, lane: Lane) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if let Some(at) = destination.lanes_in_flight.iter().position(|busy| *busy == lane) {
+            destination.lanes_in_flight.swap_remove(at);
+        }
+    }
+
+    fn fire_timers(&mut self, now: Timestamp) {
+        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((at, key))) = self.timers.pop() else { return };
+            let Some(destination) = self.destinations.get_mut(&key) else { continue };
+            if destination.timer == Some(at) {
+                destination.timer = None;
+                destination.wants_claim |= destination.more_in_store;
+                self.reschedule(&key, now);
+            }
+        }
+    }
+
+    /// Sets a timer, unless an earlier one is set already (which will consider the rest).
+    fn set_timer(&mut self, key: &DestinationKey, at: Timestamp) {
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if destination.timer.is_none_or(|set| at < set) {
+            destination.timer = Some(at);
+            self.timers.push(Reverse((at, Arc::clone(key))));
+        }
+    }
+
+    /// Looks at one destination after something changed: lists it, claims for it, sets its timer, or forgets it.
+    fn reschedule(&mut self, key: &DestinationKey, now: Timestamp) {
+        let Some(destination) = self.destinations.get_mut(key) else { return };
+        if destination.is_idle(now) {
+            self.destinations.remove(key);
+            return;
+        }
+        if let Some(until) = destination.resting_until(now) {
+            // Nothing can start and nothing need be claimed: only a rest that the pace asked for is worth filling up in.
+            if destination.held_until.is_none_or(|held| held <= now) {
+                Self::schedule_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
+            }
+            self.set_timer(key, until);
+            return;
+        }
+        if !destination.listed && destination.has_room() && destination.startable().is_some() {
+            destination.listed = true;
+            self.ready.push_back(Arc::clone(key));
+        }
+        Self::schedule_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
+    }
+
+    fn schedule_claim(
+        claims: &mut VecDeque<DestinationKey>,
+        destination: &mut Destination,
+        key: &DestinationKey,
+        portion_rows: usize,
+    ) {
+        let low = destination.queue.len() <= portion_rows / 4;
+        if destination.wants_claim && low && matches!(destination.claim, ClaimState::None) {
+            destination.wants_claim = false;
+            destination.claim = ClaimState::UnderWay { outdated: false, waiting_lanes: Vec::new() };
+            claims.push_back(Arc::clone(key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+use jiff::ToSpan;
+
+use super::*;
+use crate::event::EventId;
+use crate::integration::IntegrationId;
+
+fn start() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().expect("a timestamp")
+}
+
+fn bounds() -> Bounds {
+    Bounds { concurrency: 100, per_destination: 8, buffer: 16, portion: Portion { rows: 4, bytes: 8 << 10 } }
+}
+
+fn scheduler() -> Scheduler {
+    Scheduler::new(bounds())
+}
+
+fn key(name: &str) -> DestinationKey {
+    name.into()
+}
+
+/// A job for a chat service: one attempt at a time.
+fn job(id: i64, destination: &str, lane: i64) -> Job {
+    let event = EventId::new(&format!("event-{id}")).expect("an id");
+    let stored = StoredEvent { id: event.clone(), occurred_at: start(), raw: "{}".into() };
+    Job {
+        delivery: Delivery {
+            id: DeliveryId(id),
+            event,
+            integration: IntegrationId::new("acme/rocket:slack"),
+            target: "".into(),
+            destination: key(destination),
+            lane: Lane(lane),
+            attempts: 0,
+            fresh_since: start(),
+            leased: true,
+        },
+        event: JobEvent::Stored(Arc::new(stored)),
+        entered: start(),
+        catalog_is_fresh: false,
+        concurrency: 1,
+        _permit: None,
+    }
+}
+
+fn ids(jobs: &[Job]) -> Vec<i64> {
+    jobs.iter().map(|job| job.delivery.id.0).collect()
+}
+
+/// The attempt that is under way in this lane leaves.
+fn finished(scheduler: &mut Scheduler, destination: &str, lane: i64, how: After, now: Timestamp) -> Vec<Job> {
+    let delivery = job(lane, destination, lane).delivery;
+    scheduler.finish(&delivery, how, now)
+}
+
+/// Starts everything that may start.
+fn started(scheduler: &mut Scheduler, now: Timestamp) -> Vec<i64> {
+    std::iter::from_fn(|| scheduler.next(now)).map(|job| job.delivery.id.0).collect()
+}
+
+#[test]
+fn a_chat_room_hears_one_thing_at_a_time_in_order() {
+    let mut scheduler = scheduler();
+    for id in 1..=3 {
+        assert!(scheduler.enqueue(job(id, "room", id), start()).is_none());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    finished(&mut scheduler, "room", 1, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+    finished(&mut scheduler, "room", 2, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [3]);
+}
+
+#[test]
+fn destinations_do_not_wait_for_each_other() {
+    let mut scheduler = scheduler();
+    for (id, destination) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+        scheduler.enqueue(job(id, destination, id), start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1, 3, 4]);
+}
+
+#[test]
+fn where_several_may_be_under_way_a_lane_is_still_told_in_order() {
+    let mut scheduler = scheduler();
+    for (id, lane) in [(1, 7), (2, 7), (3, 8)] {
+        scheduler.enqueue(Job { concurrency: 4, ..job(id, "relay", lane) }, start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1, 3], "2 waits for 1, which is of its lane");
+    finished(&mut scheduler, "relay", 7, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+}
+
+#[test]
+fn a_failed_destination_gets_one_probe_at_a_time() {
+    let mut scheduler = scheduler();
+    scheduler.record_failure(&key("relay"));
+    for id in 1..=3 {
+        scheduler.enqueue(Job { concurrency: 4, ..job(id, "relay", id) }, start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    scheduler.record_success(&key("relay"));
+    finished(&mut scheduler, "relay", 1, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [2, 3]);
+}
+
+#[test]
+fn what_is_later_in_the_lane_of_a_waiting_delivery_goes_back_behind_it() {
+    let mut scheduler = scheduler();
+    for (id, lane) in [(1, 7), (2, 7), (3, 8)] {
+        scheduler.enqueue(job(id, "room", lane), start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    let back = finished(&mut scheduler, "room", 7, After::Waiting(start() + 5.seconds()), start());
+    assert_eq!(ids(&back), [2]);
+    assert_eq!(started(&mut scheduler, start()), [3], "another subject does not wait");
+}
+
+#[test]
+fn while_rows_wait_in_the_store_new_ones_go_behind_them() {
+    let mut scheduler = scheduler();
+    scheduler.note_backlog(&key("room"), start(), start());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+    let back = scheduler.enqueue(job(2, "room", 7), start());
+    assert_eq!(back.map(|job| job.delivery.id.0), Some(2));
+    // The claim under way cannot know of it: another one follows.
+    assert!(scheduler.claimed(&key("room"), vec![job(1, "room", 7)], false, start()).is_empty());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+    scheduler.claimed(&key("room"), vec![job(2, "room", 7)], false, start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    assert!(scheduler.enqueue(job(3, "room", 7), start()).is_none(), "nothing waits in the store any more");
+}
+
+#[test]
+fn a_claim_that_crossed_with_a_failure_brings_nothing_out_of_order() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 7), start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    scheduler.note_backlog(&key("room"), start(), start());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+    // 1 fails while the claim is under way; the claim brings 2, of the same lane, and 3, of another.
+    finished(&mut scheduler, "room", 7, After::Waiting(start() + 5.seconds()), start());
+    let back = scheduler.claimed(&key("room"), vec![job(2, "room", 7), job(3, "room", 8)], true, start());
+    assert_eq!(ids(&back), [2]);
+    assert_eq!(started(&mut scheduler, start()), [3]);
+}
+
+#[test]
+fn a_held_destination_rests_and_is_claimed_when_the_hold_ends() {
+    let mut scheduler = scheduler();
+    for id in 1..=2 {
+        scheduler.enqueue(job(id, "room", id), start());
+    }
+    let until = start() + 60.seconds();
+    assert_eq!(ids(&scheduler.hold(&key("room"), until, start())), [1, 2], "a long rest frees the memory");
+    assert!(started(&mut scheduler, start() + 59.seconds()).is_empty());
+    assert!(scheduler.take_claims().is_empty(), "nothing is claimed for a destination that rests");
+    assert!(scheduler.wake().is_some_and(|at| at <= until));
+    assert!(started(&mut scheduler, until).is_empty());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+}
+
+#[test]
+fn a_short_hold_keeps_its_jobs_and_a_shorter_one_does_not_end_a_longer() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 1), start());
+    assert!(scheduler.hold(&key("room"), start() + 3.seconds(), start()).is_empty());
+    assert!(scheduler.hold(&key("room"), start() + 1.seconds(), start()).is_empty());
+    assert!(started(&mut scheduler, start() + 2.seconds()).is_empty());
+    assert_eq!(started(&mut scheduler, start() + 3.seconds()), [1]);
+}
+
+#[test]
+fn changed_settings_end_every_rest() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 1), start());
+    scheduler.hold(&key("room"), start() + 3.hours(), start());
+    scheduler.lift_all(start());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+}
+
+#[test]
+fn the_pace_delays_a_job_without_losing_its_turn() {
+    let mut scheduler = scheduler();
+    for id in 1..=2 {
+        scheduler.enqueue(job(id, "room", id), start());
+    }
+    let first = scheduler.next(start()).expect("a job");
+    scheduler.defer(first, start() + 1.seconds(), start());
+    assert!(started(&mut scheduler, start()).is_empty());
+    assert_eq!(scheduler.wake(), Some(start() + 1.seconds()));
+    assert_eq!(started(&mut scheduler, start() + 1.seconds()), [1]);
+}
+
+#[test]
+fn memory_is_bounded_per_destination() {
+    let mut scheduler = scheduler();
+    let back = (1..=20).filter_map(|id| scheduler.enqueue(job(id, "room", id), start()));
+    assert_eq!(back.count(), 12, "eight are kept");
+}
+
+#[test]
+fn attempts_under_way_are_bounded_over_all() {
+    let mut scheduler = Scheduler::new(Bounds { concurrency: 2, ..bounds() });
+    for id in 1..=3 {
+        scheduler.enqueue(job(id, &format!("room {id}"), id), start());
+    }
+    assert_eq!(started(&mut scheduler, start()).len(), 2);
+    finished(&mut scheduler, "room 1", 1, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [3]);
+}
+
+#[test]
+fn a_delivery_that_keeps_failing_steps_aside_for_its_neighbours() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 1), start());
+    scheduler.enqueue(job(2, "room", 2), start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    finished(&mut scheduler, "room", 1, After::Waiting(start() + 1.hours()), start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+    finished(&mut scheduler, "room", 2, After::Settled, start());
+    scheduler.note_backlog(&key("room"), start(), start());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+    scheduler.claimed(&key("room"), vec![job(3, "room", 3)], true, start());
+    assert_eq!(started(&mut scheduler, start()), [3], "3 is told while 1 waits");
+}
+
+#[test]
+fn a_destination_at_rest_is_forgotten_when_nothing_is_left_of_it() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 1), start());
+    started(&mut scheduler, start());
+    finished(&mut scheduler, "room", 1, After::Settled, start());
+    assert!(scheduler.destinations.is_empty());
+    assert_eq!(scheduler.in_flight(), 0);
+}
+
+#[test]
+fn stopping_gives_back_what_was_not_started() {
+    let mut scheduler = scheduler();
+    for id in 1..=3 {
+        scheduler.enqueue(job(id, "room", id), start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    assert_eq!(scheduler.drain(), [DeliveryId(2), DeliveryId(3)]);
+    assert_eq!(scheduler.in_flight(), 1);
+}
+
+/// A job of an event of so many bytes.
+fn large(bytes: usize, job: Job) -> Job {
+    let event = EventId::new("large").expect("an id");
+    let stored = StoredEvent { id: event, occurred_at: start(), raw: vec![b' '; bytes].into() };
+    Job { event: JobEvent::Stored(Arc::new(stored)), ..job }
+}
+
+#[test]
+fn a_large_event_takes_the_room_of_many_until_its_attempt_begins() {
+    let mut scheduler =
+        Scheduler::new(Bounds { portion: Portion { rows: 4, bytes: 4 * PERMIT_BYTES }, ..bounds() });
+    let rooms = [key("a"), key("b"), key("c")];
+    for room in &rooms {
+        scheduler.note_backlog(room, start(), start());
+    }
+    assert_eq!(scheduler.take_claims(), rooms[..2], "two claims of eight places fill the memory of sixteen");
+    scheduler.claimed(&rooms[0], vec![large(16 * PERMIT_BYTES - 3, job(1, "a", 1))], false, start());
+    scheduler.claimed(&rooms[1], vec![], false, start());
+    assert_eq!(scheduler.queued, 16);
+    assert_eq!(
+        scheduler.take_claims(),
+        rooms[2..],
+        "where nothing is under way there is always room for one"
+    );
+    scheduler.note_backlog(&key("d"), start(), start());
+    scheduler.claimed(&rooms[2], vec![job(2, "c", 2)], false, start());
+    assert_eq!(scheduler.queued, 17);
+    assert_eq!(started(&mut scheduler, start()), [1, 2]);
+    assert_eq!(scheduler.queued, 0);
+    assert_eq!(scheduler.take_claims(), [key("d")]);
+}
+
+#[test]
+fn whatever_becomes_of_large_events_their_room_is_free_again() {
+    let mut scheduler = scheduler();
+    let fill = |scheduler: &mut Scheduler| {
+        for id in 1..=3 {
+            assert!(scheduler.enqueue(large(PERMIT_BYTES + 1, job(id, "room", 7)), start()).is_none());
+        }
+        assert_eq!(scheduler.queued, 6);
+    };
+    fill(&mut scheduler);
+    let first = scheduler.next(start()).expect("a job");
+    scheduler.defer(first, start() + 1.seconds(), start());
+    assert_eq!(scheduler.queued, 6, "it is back in its place");
+    assert_eq!(scheduler.hold(&key("room"), start() + 1.hours(), start()).len(), 3);
+    assert_eq!(scheduler.queued, 0, "given back, since the service wants rest");
+
+    let mut scheduler = self::scheduler();
+    fill(&mut scheduler);
+    scheduler.forget(&[DeliveryId(2), DeliveryId(3)], start());
+    assert_eq!(scheduler.queued, 2, "another node has them");
+
+    let mut scheduler = self::scheduler();
+    fill(&mut scheduler);
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    assert_eq!(finished(&mut scheduler, "room", 7, After::Waiting(start() + 5.seconds()), start()).len(), 2);
+    assert_eq!(scheduler.queued, 0, "given back, behind one that waits");
+}
+
+#[test]
+fn a_claim_that_a_large_event_filled_is_followed_by_another() {
+    let mut scheduler = scheduler();
+    scheduler.note_backlog(&key("room"), start(), start());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+    scheduler.claimed(&key("room"), vec![large(8 << 10, job(1, "room", 1))], true, start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+}
+
+#[test]
+fn claims_bring_no_more_than_there_is_room_for_and_every_destination_gets_its_turn() {
+    let mut scheduler = scheduler();
+    let rooms: Vec<_> = (0..10).map(|n| key(&format!("room {n}"))).collect();
+    for room in &rooms {
+        scheduler.note_backlog(room, start(), start());
+    }
+    let first = scheduler.take_claims();
+    assert_eq!(first, rooms[..4], "four claims of four rows fill the memory of sixteen");
+    assert!(scheduler.take_claims().is_empty());
+    let rows = (1..=4).map(|id| job(id, "room 0", id)).collect();
+    scheduler.claimed(&rooms[0], rows, false, start());
+    assert!(scheduler.take_claims().is_empty(), "what the claim brought takes its room");
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    scheduler.claimed(&rooms[1], Vec::new(), false, start());
+    assert_eq!(scheduler.take_claims(), rooms[4..5], "an empty claim leaves room for the next in turn");
+}
+
+#[test]
+fn a_row_that_the_store_hands_out_once_more_is_not_taken_twice() {
+    let mut scheduler = scheduler();
+    scheduler.enqueue(job(1, "room", 1), start());
+    scheduler.enqueue(job(2, "room", 2), start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    scheduler.note_backlog(&key("room"), start(), start());
+    scheduler.take_claims();
+    scheduler.claimed(
+        &key("room"),
+        vec![job(1, "room", 1), job(2, "room", 2), job(3, "room", 3)],
+        false,
+        start(),
+    );
+    finished(&mut scheduler, "room", 1, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [2]);
+    finished(&mut scheduler, "room", 2, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [3]);
+}

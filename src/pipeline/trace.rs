@@ -1,0 +1,93 @@
+//! What went over a wire and what came of it, for people and scripts to see. An address that is a credential is shown by
+//! its origin alone, and so are headers that hold one; what else is secret is for the caller to mask, who knows it.
+
+use serde_json::{Value as Json, json};
+
+use super::attempt::Report;
+use super::retry::Outcome;
+use crate::call::{HttpRequest, Request, Response};
+use crate::settings::Secret;
+use crate::wire::SendError;
+
+/// Headers that hold credentials.
+const SECRET_HEADERS: [&str; 4] = ["authorization", "x-api-key", "private-token", "cookie"];
+/// Of longer answers, people see the beginning.
+const LONGEST_ANSWER: usize = 4096;
+
+/// A request.
+pub fn request_json(request: &Request) -> Json {
+    match request {
+        Request::Http(request) => http_json(request),
+        Request::Smtp(mail) => json!({ "mail": mail }),
+        Request::Tcp(request) => json!({
+            "tcp": format!("{}:{}", request.host, request.port),
+            "lines": lines(&request.body).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+/// What came back, if anything did.
+pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
+    match answer {
+        Ok(Response::Http(response)) => {
+            let text: String = response.text().chars().take(LONGEST_ANSWER).collect();
+            json!({ "status": response.status, "body": text })
+        }
+        Ok(Response::Smtp(reply)) => json!({ "status": reply.code, "body": reply.text }),
+        Ok(Response::Written) => json!({ "written": true }),
+        Err(error) => json!({ "none": error.to_string() }),
+    }
+}
+
+/// How an attempt ended, in the words of `deliveries show --json`.
+pub fn report_json(target: &str, report: &Report) -> Json {
+    let (outcome, note) = match &report.outcome {
+        Outcome::Delivered(_) => ("delivered", None),
+        Outcome::Skipped(why) => ("skipped", Some(why.as_str())),
+        Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
+        Outcome::Expired => ("expired", None),
+        Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
+        Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
+        Outcome::StoreUnavailable(why) => ("store_unavailable", Some(why.as_str())),
+        Outcome::UnknownIntegration(why) => ("unknown_integration", Some(why.as_str())),
+    };
+    json!({
+        "target": target,
+        "outcome": outcome,
+        "status": report.status,
+        "latency_ms": report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        "note": note.unwrap_or_default(),
+    })
+}
+
+/// Lines of JSON, where they are that.
+fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
+    let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| {
+        serde_json::from_slice(line).unwrap_or_else(|_| String::from_utf8_lossy(line).into_owned().into())
+    })
+}
+
+fn http_json(request: &HttpRequest) -> Json {
+    let headers =
+        request.headers.iter().map(|(name, value)| ((*name).to_owned(), header(name, value).into()));
+    let body = serde_json::from_slice(&request.body)
+        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&request.body).into_owned()));
+    json!({
+        "method": request.method.name(),
+        "url": address(request),
+        "headers": headers.collect::<serde_json::Map<_, _>>(),
+        "body": body,
+    })
+}
+
+/// A chat webhook's path is its credential: of the address, only the origin is shown.
+pub fn address(request: &HttpRequest) -> String {
+    format!("{}/{}", request.origin(), Secret::MASK)
+}
+
+/// A header's value, unless it is a credential.
+pub fn header<'a>(name: &str, value: &'a str) -> &'a str {
+    let is_secret = SECRET_HEADERS.contains(&name) || name.contains("token") || name.contains("secret");
+    if is_secret { Secret::MASK } else { value }
+}
