@@ -81,7 +81,7 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
 pub(in crate::api) fn trusted_event(catalog: &Live, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
-        Trust::ButTheNumber => event.without_project_number(),
+        Trust::ButTheNumber => event.without_project_id(),
         Trust::None => None,
     }
 }
