@@ -41,6 +41,17 @@ fn a_work_item_answers_to_the_issue_triggers() {
     assert_eq!(trigger(&task), Some(Trigger::ConfidentialIssue));
 }
 
+#[test]
+fn an_object_kind_that_says_confidential_is_believed() {
+    for (object_kind, kind) in [("confidential_work_item", "work_item"), ("confidential_issue", "issue")] {
+        let mut open = json_of("issue_open.json");
+        open["object_kind"] = object_kind.into();
+        open["event_type"] = Value::Null;
+        open["object_attributes"]["confidential"] = false.into();
+        assert_eq!((event(&open).kind(), trigger(&open)), (kind, Some(Trigger::ConfidentialIssue)));
+    }
+}
+
 /// GitLab sends them to whoever is switched on for incidents, confidential or not.
 #[test]
 fn an_incident_answers_to_its_own_trigger_only() {
