@@ -187,7 +187,7 @@ impl Live {
             object: format!("project {id}"),
             fields: fields.collect(),
         };
-        let row = self.registry().correct(correction, audit).await?;
+        let row = self.registry().override_project(correction, audit).await?;
         self.refresh().await?;
         Ok(row)
     }

@@ -132,7 +132,7 @@ impl Live {
         if seen.is_empty() {
             return Ok(());
         }
-        let rows = self.registry.learn(seen, now).await?;
+        let rows = self.registry.upsert_seen_projects(seen, now).await?;
         let moved = self.write(|state| {
             let moves = rows.into_iter().map(|row| state.directory_mut().put_project(row));
             moves.fold(false, |any, moved| any | moved)

@@ -1,7 +1,7 @@
-//! Kinds that no integration takes (webhooks and system hooks only, in GitLab): read far enough to be recognised,
-//! counted and dropped on purpose.
+//! Kinds that no integration takes (in GitLab, only webhooks and system hooks get them). They are read only as far as
+//! needed to recognise and count them; then they are dropped on purpose.
 //!
-//! The names: <https://docs.gitlab.com/administration/system_hooks/> and
+//! Their names: <https://docs.gitlab.com/administration/system_hooks/> and
 //! <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
 
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::read::{lenient, object, parse};
 use super::{Decoded, Payload, Trigger};
 
-/// A release was made, changed or deleted.
+/// A release was created, changed or deleted.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Release {
@@ -23,7 +23,7 @@ pub struct Release {
     pub action: String,
 }
 
-/// A feature flag was switched.
+/// A feature flag was turned on or off.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct FeatureFlag {
@@ -33,7 +33,7 @@ pub struct FeatureFlag {
     pub active: bool,
 }
 
-/// An emoji was awarded or taken back.
+/// An emoji reaction was added or removed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Emoji {
@@ -43,7 +43,7 @@ pub struct Emoji {
     pub action: String,
 }
 
-/// A milestone was made, closed or reopened.
+/// A milestone was created, closed or reopened.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Milestone {
@@ -63,7 +63,7 @@ pub struct AccessToken {
     pub expires_at: String,
 }
 
-/// Somebody joined, left, asked to join, or changed their role.
+/// A member joined, left, requested access, or changed role.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Member {
@@ -75,7 +75,7 @@ pub struct Member {
     pub group_path: String,
 }
 
-/// A subgroup or project was made or removed within a group.
+/// A subgroup or project was created or removed in a group.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct GroupChange {
@@ -169,7 +169,7 @@ pub(super) fn group_change(json: &str, _: &str) -> Result<Decoded, String> {
     Ok(unrouted(format!("group:{}", change.name), Payload::GroupChange(change)))
 }
 
-/// A job's archived log: read by nobody here, but taken by one integration, which sends the JSON unchanged.
+/// A job's archived log. The JSON is not read here; one integration sends it unchanged.
 pub(super) fn archive_trace() -> Decoded {
     let trigger = Some(Trigger::ArchiveTrace);
     Decoded { trigger, ..unrouted("archive_trace".to_owned(), Payload::ArchiveTrace) }

@@ -13,9 +13,8 @@
 //!   from whoever had it, who is then without one: both have changed. What hangs on a number stays there, and never
 //!   passes to another by way of a path.
 
-pub(super) mod columns;
-
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -31,6 +30,26 @@ pub enum Owner {
     Group(GroupKey),
     /// By the forge's number, which outlives renames.
     Project(i64),
+}
+
+impl Owner {
+    /// Its kind, and its number within the kind: the two columns that it is written to.
+    pub(super) fn columns(self) -> (&'static str, i64) {
+        match self {
+            Self::Instance => ("instance", 0),
+            Self::Group(GroupKey(key)) => ("group", key),
+            Self::Project(number) => ("project", number),
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.columns()) {
+            (Self::Instance, _) => f.write_str("the instance"),
+            (_, (kind, number)) => write!(f, "{kind} {number}"),
+        }
+    }
 }
 
 /// A group's row. Not the forge's number of it, which events do not tell.
@@ -381,10 +400,14 @@ pub trait Registry: Send + Sync {
 
     /// Notes projects as events showed them. A path that another project had is this one's now. Answers with the rows,
     /// in the given order; one that is as it was keeps its revision.
-    async fn learn(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<Vec<StoredProject>>;
+    async fn upsert_seen_projects(
+        &self,
+        seen: Vec<SeenProject>,
+        now: Timestamp,
+    ) -> Result<Vec<StoredProject>>;
 
     /// Notes what a person says of a project, known or not.
-    async fn correct(&self, project: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject>;
+    async fn override_project(&self, project: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject>;
 
     /// Notes a group: by its number where that is known already (it was renamed), else by its path, where no other number
     /// is known for that, else as a new one.
@@ -417,5 +440,5 @@ pub trait Registry: Send + Sync {
 
     /// Gives up the secrets that no key at hand opens: their integrations are switched off, and have them no more. Each gets
     /// a line of the audit log, with its name in the place of the entry's object. Answers whose they were.
-    async fn give_up_sealed(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>>;
+    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>>;
 }

@@ -23,7 +23,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
-use super::registry::{Owner, columns};
+use super::registry::Owner;
 use super::{Result, StoreError};
 use crate::settings::Secret;
 
@@ -165,7 +165,7 @@ impl Keyring {
         let nonce: [u8; NONCE_LEN] = random()?;
         let plain: BTreeMap<&str, &str> =
             secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
-        let mut closed = columns::json(&plain).into_bytes();
+        let mut closed = serde_json::to_vec(&plain).expect("a map of texts is JSON");
         present
             .cipher()
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), whose(owner, slug), &mut closed)
@@ -182,9 +182,8 @@ impl Keyring {
     ) -> Result<BTreeMap<String, Secret>> {
         let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
         let altered = || {
-            let place = columns::place(owner);
             StoreError::Broken(format!(
-                "the secrets of {slug} of {place} do not open: they were altered, or belong to another row \
+                "the secrets of {slug} of {owner} do not open: they were altered, or belong to another row \
                  ({GIVE_UP})"
             ))
         };
@@ -250,7 +249,7 @@ impl Keyring {
 
 /// What is authenticated with the secrets: whose they are. The slug comes last, so that no two are one text.
 fn whose(owner: Owner, slug: &str) -> Aad<String> {
-    let (kind, number) = columns::owner(owner);
+    let (kind, number) = owner.columns();
     Aad::from(format!("forgebell secrets of {kind} {number} {slug}"))
 }
 

@@ -113,7 +113,7 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
 pub(in crate::api) fn trusted_event(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
-        Trust::ButTheNumber => event.without_project_number(),
+        Trust::ButTheNumber => event.without_project_id(),
         Trust::None => None,
     }
 }

@@ -143,7 +143,7 @@ async fn project_of(
     }
     if store.project(ProjectName::Number(id)).await?.is_none() {
         let note = audit::entry("project.create", format!("project {id}"), &[], now);
-        store.correct(ProjectCorrection::of(id), note).await?;
+        store.override_project(ProjectCorrection::of(id), note).await?;
     }
     Ok(Owner::Project(id))
 }

@@ -1,7 +1,7 @@
 //! Tokens: kept by their digests, and over when they are over.
 
-use super::Bed;
-use super::kit::{Case, at, audit};
+use super::Backend;
+use super::fixtures::{Case, at, audit};
 use crate::store::registry::{Access, GroupKey, NewToken, Owner, Right, StoredToken};
 use crate::store::{Registry, token};
 
@@ -14,7 +14,7 @@ fn new(name: &str, reach: Owner, right: Right) -> NewToken {
     }
 }
 
-pub(super) async fn a_token_is_kept_by_its_digest<B: Bed>() {
+pub(super) async fn a_token_is_kept_by_its_digest<B: Backend>() {
     let case = Case::<B>::new().await;
     let kinds = [
         new("admin", Owner::Instance, Right::Maintain),
@@ -41,7 +41,7 @@ pub(super) async fn a_token_is_kept_by_its_digest<B: Bed>() {
     assert_eq!(case.store.changes(0).await.unwrap().tokens, stored);
 }
 
-pub(super) async fn a_token_ends_once<B: Bed>() {
+pub(super) async fn a_token_ends_once<B: Backend>() {
     let case = Case::<B>::new().await;
     let create = async |name| {
         let new = new(name, Owner::Instance, Right::Read);
@@ -59,7 +59,7 @@ pub(super) async fn a_token_ends_once<B: Bed>() {
     assert_eq!(case.store.tokens().await.unwrap(), [over, second], "and stays in the list");
 }
 
-pub(super) async fn a_token_that_was_there_before_is_refused<B: Bed>() {
+pub(super) async fn a_token_that_was_there_before_is_refused<B: Backend>() {
     let case = Case::<B>::new().await;
     let create =
         |right| case.store.create_token(new("same", Owner::Instance, right), audit("token.create", at(1)));

@@ -350,7 +350,7 @@ async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(Strin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_the_same() {
-    const QUICK: &str = "pace.enabled = false";
+    const QUICK: &str = "rate_limits.enabled = false";
     let receiver = Receiver::start().await;
     let (here, there, untouched) = (Desk::with("", QUICK), Desk::with("", QUICK), Desk::with("", QUICK));
     let mut events = Vec::new();

@@ -109,7 +109,7 @@ impl Api {
     async fn project(&self, id: i64, path: &str) {
         let path = Some(path.to_owned());
         let seen = SeenProject { id, path, learned: Learned::default() };
-        self.store.learn(vec![seen], NOW).await.unwrap();
+        self.store.upsert_seen_projects(vec![seen], NOW).await.unwrap();
     }
 
     async fn group(&self, path: &str) -> GroupKey {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::rows::{change, find, ms, prepare};
 use super::{all, next_revision, people};
-use crate::store::registry::columns::{GroupRow, ProjectRow, json};
+use crate::store::columns::registry::{GroupRow, ProjectRow, json};
 use crate::store::registry::{
     AuditEntry, GroupName, ProjectCorrection, ProjectName, SeenProject, StoredGroup, StoredProject,
     Visibility,
@@ -65,7 +65,7 @@ pub(super) fn known_as_seen(
     Ok(Some(rows))
 }
 
-pub(super) fn learn(
+pub(super) fn upsert_seen_projects(
     connection: &Connection,
     seen: &[SeenProject],
     now: Timestamp,
@@ -112,7 +112,7 @@ fn take_project_path(connection: &Connection, path: Option<&str>, id: i64, now: 
     Ok(())
 }
 
-pub(super) fn correct(
+pub(super) fn override_project(
     connection: &Connection,
     project: &ProjectCorrection,
     audit: &AuditEntry,
