@@ -39,7 +39,9 @@ fn json_of(file: &str) -> Value {
 fn files() -> Vec<String> {
     let mut files = Vec::new();
     for prefix in ["", "captured/", "reported/"] {
-        for entry in std::fs::read_dir(folder().join(prefix)).expect("the payloads are part of the repository") {
+        for entry in
+            std::fs::read_dir(folder().join(prefix)).expect("the payloads are part of the repository")
+        {
             let path = entry.expect("a readable folder").path();
             if path.extension().is_some_and(|extension| extension == "json") {
                 let name = path.file_name().and_then(|name| name.to_str()).expect("an ASCII name");
