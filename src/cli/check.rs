@@ -20,7 +20,7 @@ use crate::catalog::{self, Setup, Snapshot};
 use crate::config::Config;
 use crate::integration::Scope;
 use crate::pipeline::amqp;
-use crate::provision::{self, Level, Problem};
+use crate::provision::{self, Problem, Severity};
 use crate::store;
 use crate::store::registry::Changes;
 use crate::store::seal::Keyring;
@@ -112,20 +112,20 @@ fn unconfigured(error: &str) -> Vec<Part> {
 
 fn configuration(config: &Config, options: &Options) -> Part {
     const NAME: &str = "configuration";
-    let unknown: Vec<_> = config.patience.keys().filter(|slug| adapters::find(slug).is_none()).collect();
+    let unknown: Vec<_> = config.max_age.keys().filter(|slug| adapters::find(slug).is_none()).collect();
     if unknown.is_empty() {
         return Part::ok(NAME, options.told());
     }
     let part = Part::failed(NAME, format!("{}, with a mistake", options.told()));
-    let told = |part: Part, slug: &String| part.with(format!("patience.{slug}: there is no such adapter"));
+    let told = |part: Part, slug: &String| part.with(format!("max_age.{slug}: there is no such adapter"));
     unknown.into_iter().fold(part, told)
 }
 
 fn integrations(config: &Config) -> Part {
     const NAME: &str = "provisioning";
     let told = |problem: &Problem| {
-        let level = if problem.level == Level::Warning { "warning: " } else { "" };
-        format!("{level}{problem}")
+        let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
+        format!("{severity}{problem}")
     };
     match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {
@@ -146,7 +146,7 @@ fn integrations(config: &Config) -> Part {
             part
         }
         Err(problems) => {
-            let errors = problems.iter().filter(|problem| problem.level == Level::Error).count();
+            let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
             let mut part = Part::failed(NAME, format!("{errors} {}", plural(errors, "mistake")));
             part.more.extend(problems.iter().map(told));
             part

@@ -91,7 +91,7 @@ impl Attempts {
         let Some(entry) = adapters::find(integration.slug) else {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
-        let age = self.clock.now().duration_since(delivery.news_since);
+        let age = self.clock.now().duration_since(delivery.fresh_since);
         let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.max_age);
         if age > signed(patience) {
             return Err(Report::unsent(Outcome::Expired));

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who, nothing_blocked};
+use forgebell::catalog::{Catalog as _, Change, Live, Request, Who, nothing_blocked};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{IntegrationId, ProjectRef, Scope};
+use forgebell::integration::{IntegrationId, Scope};
 use forgebell::pipeline::Switches;
 use forgebell::pipeline::amqp::Publisher;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
@@ -37,12 +37,12 @@ const EVENTS: usize = 20_000;
 const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
 
 fn project_scope(project: usize) -> Scope {
-    Scope::Project(ProjectRef::Id(i64::try_from(1000 + project).expect("a few")))
+    Scope::ProjectId(i64::try_from(1000 + project).expect("a few"))
 }
 
-/// Has this place tell a Slack, as the API does.
+/// Has this scope tell a Slack, as the API does.
 async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
-    let place = catalog.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope));
+    let scope = catalog.read(|state| state.directory().resolve(scope));
     let request = Request {
         settings: [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into(),
         use_inherited_settings: Some(false),
@@ -50,7 +50,7 @@ async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
     };
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
     let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
-    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
     catalog.put(change, &request).await.expect("it is set");
 }
 
@@ -137,7 +137,7 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 async fn a_node_that_dies_midway_costs_nothing() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let ([one, two], api) = two_nodes(&["pace.enabled=false", "amqp.prefetch=64"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "amqp.prefetch=64"]).await;
     set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..EVENTS / 2).await;
@@ -190,7 +190,7 @@ async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() 
     let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
     let cable = CuttingProxy::start(([127, 0, 0, 1], server).into()).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
-    let settings = ["pace.enabled=false", "amqp.prefetch=64"];
+    let settings = ["rate_limits.enabled=false", "amqp.prefetch=64"];
     let [one, two] = nodes_at([&through, &database], &integrations(&service), &settings).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&two, 0..FEW).await;
@@ -250,7 +250,7 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let ([one, two], api) = two_nodes(&["pace.scale=20", "amqp.prefetch=8"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.scale=20", "amqp.prefetch=8"]).await;
     set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..PROJECTS * EACH).await;
@@ -277,7 +277,7 @@ async fn what_one_node_switched_off_is_off_on_the_other() {
     let service = Receiver::start().await;
     let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
     // The first one keeps the address for as long as it lives.
-    let ([one, two], api) = two_nodes(&["pace.enabled=false", "delivery.lease=60s"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "delivery.lease=60s"]).await;
     set(&api, &project_scope(0), &dead.url()).await;
     let first = one.start().await;
     let send = async |daemon: &Daemon, n: usize| {
@@ -313,7 +313,7 @@ async fn what_one_node_switched_off_is_off_on_the_other() {
 /// A node without files, at no pace.
 fn home_of_one(database: &str) -> Home {
     let key = format!("secrets.key={KEY}");
-    Home::new("").with_postgres(database, "one").with(&["pace.enabled=false", &key])
+    Home::new("").with_postgres(database, "one").with(&["rate_limits.enabled=false", &key])
 }
 
 /// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are
@@ -426,10 +426,10 @@ async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
         (right.received().len() > waiting).then_some(())
     })
     .await;
-    let place = api.read(|state| state.place(&project_scope(0))).expect("it is known");
+    let scope = api.read(|state| state.known(&project_scope(0))).expect("it is known");
     let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
-    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
     api.deactivate(change).await.expect("it is configured");
     let of_it = async || {
         let lines = home.deliveries(None).await;
@@ -641,7 +641,8 @@ async fn the_name_that_a_node_works_under_is_taken() {
         Keyring::none(),
     )
     .await;
-    let news = store.expect("it opens").news(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
+    let news =
+        store.expect("it opens").listener(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
     let why = news.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;

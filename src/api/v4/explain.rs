@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use utoipa_axum::routes;
 
 use super::authorized::{Authorized, Read};
-use super::place::trusted_event;
+use super::scope::trusted_event;
 use super::{EVENTS, Route};
 use crate::api::State;
 use crate::api::error::responses::{NotFound, ReadsBody, Unprocessable};
@@ -15,7 +15,7 @@ use crate::api::error::{ApiError, Missing};
 use crate::api::resources::Explanation;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
-use crate::store::registry::Owner;
+use crate::store::registry::ScopeKey;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![routes!(explain)]
@@ -42,7 +42,12 @@ pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Exp
 }
 
 /// The event in a body, of a project or group that the token reaches, as far as its content can be trusted.
-pub(super) fn event_in(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
+pub(super) fn event_in(
+    state: &State,
+    reach: ScopeKey,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<Event, ApiError> {
     let event = decode(body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
     trusted_event(&state.catalog, reach, event).ok_or(ApiError::NotFound(missing))

@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 
 use super::Route;
 use super::authorized::{Read, Upsert, Write};
-use super::extract::{IntegrationRequest, PlaceRequest};
+use super::extract::{IntegrationRequest, ScopeRequest};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
@@ -28,14 +28,14 @@ pub(super) fn routes() -> Vec<Route> {
     get, path = "", operation_id = "list{Level}{Integration}s",
     responses(
         (status = 200, description = "All of them, on one page.", body = [IntegrationBasic]),
-        PlaceRequest<Read>
+        ScopeRequest<Read>
     )
 )]
 pub(super) async fn list(
-    PlaceRequest { authorized, place }: PlaceRequest<Read>,
+    ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
     let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
-        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.standing(&place, entry.about.slug)));
+        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.standing(&scope, entry.about.slug)));
         all.filter(|integration| integration.head.active).collect()
     });
     // In the order in which they were made; those from files have no number, and come last.
@@ -91,19 +91,19 @@ pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusC
 }
 
 fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Who) -> catalog::Change<'a> {
-    let IntegrationRequest { authorized, place, entry } = request;
+    let IntegrationRequest { authorized, scope, entry } = request;
     let unless_changed_since = unmodified_since(&authorized.head.headers);
-    catalog::Change { place, entry, unless_changed_since, who: actor, now: authorized.now }
+    catalog::Change { scope, entry, unless_changed_since, who: actor, now: authorized.now }
 }
 
 fn present<I>(request: &IntegrationRequest<I>) -> Result<Json<Integration>, ApiError> {
     let slug = request.entry.about.slug;
     let shown =
-        request.authorized.state.catalog.read(|snapshot| object(snapshot.standing(&request.place, slug)));
+        request.authorized.state.catalog.read(|snapshot| object(snapshot.standing(&request.scope, slug)));
     shown.map(Json).ok_or(ApiError::NotFound(Missing::Integration))
 }
 
-/// The integration that holds at a place: its own, or the default that it follows.
+/// The integration that applies to a scope: its own, or the default that it follows.
 fn object(standing: Standing<'_>) -> Option<Integration> {
     let effective = standing.effective().or(standing.own)?;
     let followed = standing.own.filter(|own| own.configuration.inherits);

@@ -1,7 +1,7 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, with additions of our own.
 //!
 //! A request is authorized by its token ([`authorized`], with [`auth`]), names a project, a group or the instance that
-//! its token reaches ([`extract`], with [`place`] and [`address`]), and brings parameters ([`params`]; [`put_params`] knows
+//! its token reaches ([`extract`], with [`scope`] and [`address`]), and brings parameters ([`params`]; [`put_params`] knows
 //! those of each adapter). The handlers call the catalog, the store and the pipeline, and answer with the objects of
 //! [`resources`](super::resources). Each handler has its route and its description beside it; [`routes()`] lists them all.
 //!
@@ -21,12 +21,12 @@ mod meta;
 mod page;
 mod params;
 pub(super) mod path;
-mod place;
 mod precondition;
 mod projects;
 mod properties;
 pub(super) mod put_params;
 mod quarantine;
+mod scope;
 mod slash;
 mod test;
 
@@ -48,7 +48,7 @@ pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_
 use params::BODY_LIMIT;
 pub(super) use params::Params;
 use path::PathParams;
-pub(super) use place::{Level, trusted_event};
+pub(super) use scope::trusted_event;
 
 const PREFIX: &str = "/api/v4";
 
@@ -68,6 +68,14 @@ pub(super) struct Mounted {
     pub(super) path: String,
     pub(super) route: Route,
     pub(super) mount: Mount,
+}
+
+/// Where integrations can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Project,
+    Group,
+    Instance,
 }
 
 /// Where a route is mounted.

@@ -7,18 +7,17 @@ use axum::Json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::address::Named;
 use super::authorized::{Authorized, Read, Upsert};
-use super::extract::PlaceRequest;
+use super::extract::ScopeRequest;
 use super::page::{Page, PageRequest};
 use super::params::{Invalid, Params};
-use super::place::{Level, Unknown, find, reaches};
-use super::{PROJECTS, Route};
+use super::scope::{Unknown, find, group_scope, reaches};
+use super::{PROJECTS, Route, address};
 use crate::api::error::responses::{Changes, NotFound, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Group, Project, visibilities};
-use crate::catalog::{Place, ProjectName, Snapshot};
-use crate::store::registry::{Correction, Owner, ProjectCorrection, StoredProject, Visibility};
+use crate::catalog::{ResolvedScope, Snapshot};
+use crate::store::registry::{Correction, ProjectCorrection, ScopeKey, StoredProject, Visibility};
 
 /// The names of paths in parameters and objects.
 const PATH: &str = "path_with_namespace";
@@ -48,8 +47,8 @@ pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Page<Projec
         let all = snapshot.directory().projects().into_iter().rev();
         let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
-            let place = Place::Project(name_of(project));
-            reaches(snapshot.directory(), reach, &place)
+            let scope = ResolvedScope::Project { id: Some(project.id), path: project.path.clone() };
+            reaches(snapshot.directory(), reach, &scope)
         });
         reached.take(page.limit).map(|project| (project.id, object(snapshot, project))).collect()
     });
@@ -59,12 +58,12 @@ pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Page<Projec
 /// Show a project
 #[utoipa::path(
     get, path = "/projects/{id}", operation_id = "getProject", tag = PROJECTS,
-    responses((status = 200, description = "The project.", body = Project), PlaceRequest<Read>)
+    responses((status = 200, description = "The project.", body = Project), ScopeRequest<Read>)
 )]
 pub(super) async fn show(
-    PlaceRequest { authorized, place }: PlaceRequest<Read>,
+    ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Result<Json<Project>, ApiError> {
-    present(&authorized, &place)
+    present(&authorized, &scope)
 }
 
 /// What a `PUT` of a project takes.
@@ -99,34 +98,34 @@ enum Branches {
     put, path = "/projects/{id}", operation_id = "putProject", tag = PROJECTS, request_body = ProjectParameters,
     responses(
         (status = 200, description = "The project as it is now.", body = Project),
-        PlaceRequest<Upsert>, ReadsBody, Changes
+        ScopeRequest<Upsert>, ReadsBody, Changes
     )
 )]
 pub(super) async fn put(
-    PlaceRequest { mut authorized, place }: PlaceRequest<Upsert>,
+    ScopeRequest { mut authorized, scope }: ScopeRequest<Upsert>,
 ) -> Result<Json<Project>, ApiError> {
     let params = authorized.params().await?;
     if params.has(PATH) {
         authorized.require_instance()?;
     }
-    let Place::Project(ProjectName { id: Some(id), .. }) = place else {
+    let ResolvedScope::Project { id: Some(id), .. } = scope else {
         return Err(ApiError::Unprocessable("the project's number is not known yet".to_owned()));
     };
     let correction = correction(&params, id)?;
     authorized.state.catalog.correct(correction, &authorized.actor(), authorized.now).await?;
-    present(&authorized, &place)
+    present(&authorized, &scope)
 }
 
 /// Show a group
 #[utoipa::path(
     get, path = "/groups/{id}", operation_id = "getGroup", tag = PROJECTS,
-    responses((status = 200, description = "The group.", body = Group), PlaceRequest<Read>)
+    responses((status = 200, description = "The group.", body = Group), ScopeRequest<Read>)
 )]
-pub(super) async fn show_group(PlaceRequest { authorized, place }: PlaceRequest<Read>) -> Json<Group> {
+pub(super) async fn show_group(ScopeRequest { authorized, scope }: ScopeRequest<Read>) -> Json<Group> {
     Json(authorized.state.catalog.read(|snapshot| {
-        let row = place.path().and_then(|path| snapshot.directory().group_by_path(path));
+        let row = scope.path().and_then(|path| snapshot.directory().group_by_path(path));
         // A provisioning file may name a group of which nothing else is known.
-        let bare = || Group { id: None, full_path: place.path().map(str::to_owned), created_at: None };
+        let bare = || Group { id: None, full_path: scope.path().map(str::to_owned), created_at: None };
         row.map_or_else(bare, Group::from)
     }))
 }
@@ -156,32 +155,36 @@ struct GroupParameters {
     )
 )]
 pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Json<Group>, ApiError> {
-    // The path may name a group by a number that is new: there is no such place yet, so it is looked for here.
+    // The request may give a number that no group has yet, so the group is looked up here.
     let (id, reach) = (authorized.path.id(), authorized.reach());
-    let named = Named::group(id).ok_or(ApiError::NotFound(Missing::Group))?;
-    let (known, place) = authorized.state.catalog.read(|snapshot| {
-        let place = find(snapshot, Level::Group, id, reach, Unknown::IsNew);
-        let path = place.as_ref().ok().and_then(|place| place.path());
+    let (id_number, id_path) = (address::number(id), address::group_path(id));
+    if id_number.is_none() && id_path.is_none() {
+        return Err(ApiError::NotFound(Missing::Group));
+    }
+    let (scope, known) = authorized.state.catalog.read(|snapshot| {
+        let scope = group_scope(snapshot.directory(), id);
+        let scope = scope.and_then(|scope| find(snapshot, &scope, reach, Unknown::IsNew).ok());
+        let path = scope.as_ref().and_then(ResolvedScope::path);
         let row = path.and_then(|path| snapshot.directory().group_by_path(path)).cloned();
-        (row, place)
+        (scope, row)
     });
-    if matches!(place, Err(ApiError::NotFound(_))) && reach != Owner::Instance {
+    if scope.is_none() && reach != ScopeKey::Instance {
         return Err(ApiError::NotFound(Missing::Group));
     }
     authorized.require_instance()?;
     let params = authorized.params().await?;
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
-    let (number, path) = match (named, path) {
+    let (number, path) = match (id_number, path) {
         // A new number has to come with its path.
-        (Named::Number(id), Some(path)) => (Some(id), path),
-        (Named::Number(id), None) => {
+        (Some(id), Some(path)) => (Some(id), path),
+        (Some(id), None) => {
             let known = known.and_then(|group| group.path);
             (Some(id), known.ok_or(ApiError::NotFound(Missing::Group))?)
         }
-        (Named::Path(path), None) => (number, path),
-        (Named::Path(_), Some(path)) if number.is_some() => (number, path),
-        (Named::Path(_), Some(_)) => {
+        (None, None) => (number, id_path.ok_or(ApiError::NotFound(Missing::Group))?),
+        (None, Some(path)) if number.is_some() => (number, path),
+        (None, Some(_)) => {
             let why = "a group is renamed by its number: tell that first";
             return Err(ApiError::Unprocessable(why.to_owned()));
         }
@@ -196,7 +199,7 @@ fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
     let mut complaints = Vec::new();
     let mut correction = ProjectCorrection::of(id);
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
-    match path_parameter(params, PATH, Named::project) {
+    match path_parameter(params, PATH, address::project_path) {
         Ok(path) => correction.path = path,
         Err(Invalid) => invalid(PATH),
     }
@@ -235,7 +238,7 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiErro
         Some(number) if number < 1 => Err(Invalid),
         number => Ok(number),
     });
-    let path = path_parameter(params, GROUP_PATH, Named::group);
+    let path = path_parameter(params, GROUP_PATH, address::group_path);
     match (number, path) {
         (Ok(number), Ok(path)) => Ok((number, path)),
         (number, path) => {
@@ -250,25 +253,18 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiErro
 fn path_parameter(
     params: &Params,
     name: &str,
-    read: impl Fn(&str) -> Option<Named>,
+    read: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<String>, Invalid> {
     match params.text(name)?.filter(|path| !path.is_empty()) {
         None => Ok(None),
-        Some(text) => match read(&text) {
-            Some(Named::Path(path)) => Ok(Some(path)),
-            Some(Named::Number(_)) | None => Err(Invalid),
-        },
+        Some(text) => read(&text).map(Some).ok_or(Invalid),
     }
 }
 
-fn name_of(project: &StoredProject) -> ProjectName {
-    ProjectName { id: Some(project.id), path: project.path.clone() }
-}
-
 /// The project with its row. One that only a file or a token names has none, and is not known enough to be shown.
-fn present<I>(authorized: &Authorized<I>, place: &Place) -> Result<Json<Project>, ApiError> {
+fn present<I>(authorized: &Authorized<I>, scope: &ResolvedScope) -> Result<Json<Project>, ApiError> {
     let found = authorized.state.catalog.read(|snapshot| {
-        let Place::Project(ProjectName { id: Some(id), .. }) = place else { return None };
+        let ResolvedScope::Project { id: Some(id), .. } = scope else { return None };
         snapshot.directory().project(*id).map(|project| object(snapshot, project))
     });
     found.map(Json).ok_or(ApiError::NotFound(Missing::Project))
@@ -276,7 +272,8 @@ fn present<I>(authorized: &Authorized<I>, place: &Place) -> Result<Json<Project>
 
 /// What holds: what files say, else what was corrected, else what events say.
 fn object(snapshot: &Snapshot, project: &StoredProject) -> Project {
-    let facts = snapshot.directory().told(&name_of(project)).cloned().unwrap_or_default();
+    let facts = snapshot.directory().told(Some(project.id), project.path.as_deref());
+    let facts = facts.cloned().unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
     let default_branch = facts
         .default_branch

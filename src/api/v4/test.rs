@@ -14,7 +14,7 @@ use crate::api::State;
 use crate::api::error::responses::{ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Test, TestAttempt};
-use crate::catalog::{Place, Setup};
+use crate::catalog::{ResolvedScope, Setup};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
 use crate::settings::Secrets;
@@ -59,9 +59,9 @@ fn triggers() -> utoipa::openapi::Schema {
 pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Json<Test>, ApiError> {
     let trigger = trigger(request.authorized.query()?, request.entry)?;
     let body = request.authorized.body().await?;
-    let IntegrationRequest { authorized, place, entry } = request;
+    let IntegrationRequest { authorized, scope, entry } = request;
     let (state, now) = (&authorized.state, authorized.now);
-    let subject = subject(state, &place, entry)?;
+    let subject = subject(state, &scope, entry)?;
     let event = match (body.is_empty(), trigger) {
         // A mail with diffs asks the forge about the event's project with a token that reaches all projects: so the
         // event has to be one that this request's token reaches.
@@ -89,17 +89,21 @@ impl Subject {
     }
 }
 
-/// The integration that holds at a place, active or not.
+/// The integration that applies to a scope, active or not.
 ///
 /// # Errors
 /// It was never configured, or its settings are not valid.
-pub(super) fn subject(state: &State, place: &Place, entry: &'static Entry) -> Result<Subject, ApiError> {
+pub(super) fn subject(
+    state: &State,
+    scope: &ResolvedScope,
+    entry: &'static Entry,
+) -> Result<Subject, ApiError> {
     state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(place, entry.about.slug);
+        let standing = snapshot.standing(scope, entry.about.slug);
         let setup = standing.effective().or(standing.own);
         let setup = setup.ok_or(ApiError::NotFound(Missing::Integration))?;
         let terms = setup.terms.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
-        let scope = place.scope();
+        let scope = scope.name();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
         let integration = terms.integration(id, scope, setup.origin.name());
         Ok(Subject { entry, integration, secrets: secrets_of(setup) })

@@ -10,9 +10,7 @@ use serde::Serialize;
 use super::super::{audit, complain, say, say_json};
 use super::{TokenObject, allows, place};
 use crate::config::Config;
-use crate::store::registry::{
-    Access, GroupName, NewToken, Owner, ProjectCorrection, ProjectName, Right, StoredToken,
-};
+use crate::store::registry::{Access, NewToken, ProjectCorrection, Right, ScopeKey, StoredToken};
 use crate::store::{Registry, Store, token};
 
 #[derive(Debug, clap::Args)]
@@ -120,50 +118,50 @@ pub(super) async fn run(
 }
 
 /// What the token reaches. A project that is named by its number is added to the known ones, if it is new.
-async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<Owner> {
+async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<ScopeKey> {
     if let Some(project) = &args.project {
         return project_of(store, project.trim().trim_matches('/'), now).await;
     }
     if let Some(group) = &args.group {
         return group_of(store, group.trim().trim_matches('/')).await;
     }
-    Ok(Owner::Instance)
+    Ok(ScopeKey::Instance)
 }
 
 async fn project_of(
     store: &(impl Registry + ?Sized),
     project: &str,
     now: Timestamp,
-) -> anyhow::Result<Owner> {
+) -> anyhow::Result<ScopeKey> {
     // A project's path has a slash in it, so a number is not a path.
     let Ok(id) = project.parse::<i64>() else {
-        let Some(found) = store.project(ProjectName::Path(project.to_owned())).await? else {
+        let Some(found) = store.project_by_path(project).await? else {
             bail!(
                 "no project {project} is known yet: a project is known from its first event on. Name it by its number, which its page in \
                  the forge shows: --project 42"
             );
         };
-        return Ok(Owner::Project(found.id));
+        return Ok(ScopeKey::Project(found.id));
     };
     if id < 1 {
         bail!("--project: {id} is not the number of a project");
     }
-    if store.project(ProjectName::Number(id)).await?.is_none() {
+    if store.project(id).await?.is_none() {
         let note = audit::entry("project.create", format!("project {id}"), &[], now);
-        store.correct(ProjectCorrection::of(id), note).await?;
+        store.override_project(ProjectCorrection::of(id), note).await?;
     }
-    Ok(Owner::Project(id))
+    Ok(ScopeKey::Project(id))
 }
 
-async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Result<Owner> {
-    let Some(found) = store.group(GroupName::Path(group.to_owned())).await? else {
+async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Result<ScopeKey> {
+    let Some(found) = store.group_by_path(group).await? else {
         bail!(
             "no group {group} is known yet: a group is known once something is set for it \
              (`PUT /api/v4/groups/{}/integrations/…`, with an admin's token)",
             group.replace('/', "%2F")
         );
     };
-    Ok(Owner::Group(found.key))
+    Ok(ScopeKey::Group(found.key))
 }
 
 /// The text beside the token: what it may do, and how to use it.
@@ -171,12 +169,12 @@ fn words(token: &StoredToken, place: &str, base: &str) -> String {
     let end = token.expires_at.map_or_else(|| "without expiry".to_owned(), |end| format!("until {end}"));
     let use_it = match (token.access.right, token.access.reach) {
         (Right::Ingest, _) => format!("events go to {base}/events, with it as PRIVATE-TOKEN"),
-        (_, Owner::Project(id)) => example(base, &format!("projects/{id}/integrations")),
-        (_, Owner::Group(_)) => {
+        (_, ScopeKey::Project(id)) => example(base, &format!("projects/{id}/integrations")),
+        (_, ScopeKey::Group(_)) => {
             let path = place.strip_prefix("group ").unwrap_or(place).replace('/', "%2F");
             example(base, &format!("groups/{path}/integrations"))
         }
-        (_, Owner::Instance) => example(base, "integrations"),
+        (_, ScopeKey::Instance) => example(base, "integrations"),
     };
     let number = token.id;
     let may = allows(token.access.right);
@@ -243,12 +241,15 @@ mod tests {
             revision: 1,
             created_at: Timestamp::UNIX_EPOCH,
         };
-        let said =
-            words(&token(Owner::Project(42), Right::Maintain), "project 42 (acme/web)", "http://bell:8090");
+        let said = words(
+            &token(ScopeKey::Project(42), Right::Maintain),
+            "project 42 (acme/web)",
+            "http://bell:8090",
+        );
         let expected = "token 3 may see and change project 42 (acme/web), until 2026-02-02T02:40:00Z, and is not shown \
              again; try `curl -H \"PRIVATE-TOKEN: fbt-…\" http://bell:8090/api/v4/projects/42/integrations`";
         assert_eq!(said, expected);
-        let ingest = StoredToken { expires_at: None, ..token(Owner::Instance, Right::Ingest) };
+        let ingest = StoredToken { expires_at: None, ..token(ScopeKey::Instance, Right::Ingest) };
         let said = words(&ingest, "everything", "http://bell:8090");
         assert!(said.contains("without expiry") && said.contains("http://bell:8090/events"), "{said}");
     }

@@ -333,7 +333,7 @@ impl Deliverer {
         let Claimed { destination, deliveries, more } = claimed;
         let jobs = deliveries.into_iter().map(|(delivery, event)| Job {
             concurrency: self.concurrency(&delivery),
-            entered: delivery.news_since,
+            entered: delivery.fresh_since,
             event: JobEvent::Stored(event),
             catalog_is_fresh: false,
             delivery,
