@@ -15,7 +15,6 @@ mod commands;
 mod deliveries;
 mod explain;
 mod extract;
-pub(super) mod flags;
 mod integrations;
 mod meta;
 mod page;

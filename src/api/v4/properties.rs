@@ -20,9 +20,21 @@ pub(super) fn shown_properties(entry: &Entry, stored: &Properties) -> ShownPrope
 }
 
 fn shown(spec: ParamSpec, stored: &Properties) -> (Cow<'static, str>, Option<Value>) {
-    let default = || spec.default.map(|text| Value::Text(text.to_owned()));
-    let value = stored.get(spec.name.as_ref()).cloned().or_else(default);
+    let value = stored.get(spec.name.as_ref()).cloned().or_else(|| default(&spec, stored).map(Value::Text));
     (spec.name, value.map(|value| normalized(spec.kind, value)))
+}
+
+/// What applies where a setting was never set.
+fn default(spec: &ParamSpec, stored: &Properties) -> Option<String> {
+    // This deprecated setting applies where its successor was never set. If the successor's own default were shown instead,
+    // sending it back would change which branches are notified.
+    if spec.name == "branches_to_be_notified"
+        && let Some(only_default) = stored.get("notify_only_default_branch")
+    {
+        let only_default = read_bool(only_default).unwrap_or(true);
+        return Some(if only_default { "default" } else { "all" }.to_owned());
+    }
+    spec.default.map(str::to_owned)
 }
 
 /// Booleans and numbers as such, though they were stored as texts.
@@ -78,6 +90,11 @@ mod tests {
         assert_eq!(shown["labels_to_be_notified_behavior"], "match_any");
         assert!(shown["channel"].is_null() && shown["push_channel"].is_null(), "{shown}");
         assert!(shown.get("webhook").is_none() && shown.get("leftover_token").is_none(), "{shown}");
+        let deprecated = shown_as_json("slack", &[("notify_only_default_branch", Value::Bool(false))]);
+        assert_eq!(
+            deprecated["branches_to_be_notified"], "all",
+            "it applies where its successor was never set"
+        );
         let blank = shown_as_json("slack", &[("channel", text(""))]);
         assert_eq!(blank["channel"], "", "a blank text was set, and is shown as such");
         let maybe = shown_as_json("slack", &[("notify_only_broken_pipelines", text("maybe"))]);
