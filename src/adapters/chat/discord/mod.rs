@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::hook::Hook;
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Sent, by_status, describe};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, SecretUrl};
@@ -131,18 +132,11 @@ impl Adapter for Discord {
         family: Family::Chat,
         common: CommonSettings {
             // Channels are webhooks here, secrets: settings of its own.
-            channels: ChannelSettings::None,
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: true,
-            labels: false,
+            ..CommonSettings::NONE
         },
-        max_age: Duration::from_secs(8 * 3600),
-        // Discord has no key to tell a repeated message by; told twice is better than not told.
-        retry_ambiguous: true,
-        concurrency: 1,
-        limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
-                 descriptions and comments at 2,000 or 40 lines.",
     };
     type Settings = Settings;
 
@@ -155,13 +149,25 @@ impl Adapter for Discord {
         };
         std::iter::once(("webhook".to_owned(), &settings.webhook)).chain(own).filter_map(error).collect()
     }
+}
 
-    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
+impl Deliver for Discord {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // Discord has no key to tell a repeated message by; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
+                 descriptions and comments at 2,000 or 40 lines.",
+    };
+
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
         let kind = event.trigger.and_then(|trigger| settings.kind(trigger));
-        vec![kind.map_or("", Trigger::name).to_owned()]
+        Targets::named([kind.map_or("", Trigger::name).to_owned()])
     }
 
-    fn buckets(settings: &Settings, target: &str) -> Vec<Bucket> {
+    fn pace(settings: &Settings, target: &str) -> Pace {
         let url = settings.webhook(target).expose();
         let per = |kind, parts: &[&str], (count, per, burst)| Bucket::new(kind, parts, count, per, burst);
         // Not the query: a thread has no limit apart from its channel's.
@@ -170,14 +176,14 @@ impl Adapter for Discord {
             Err(_) => per("discord webhook", &[url.as_str()], PER_WEBHOOK),
         };
         // What Discord or Cloudflare refuse to us as a whole, all webhooks wait for.
-        vec![webhook, per("discord host", &[hook::service(url)], PER_HOST)]
+        Pace::of(webhook).and(per("discord host", &[hook::service(url)], PER_HOST))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = settings.webhook(note.target).expose();
         Hook::of(url).map_err(|why| Failure::Misconfigured(why.to_owned()))?;
         let body = json!({
-            "embeds": [embed::embed(note)],
+            "embeds": [embed::embed(note, note.message()?)],
             "allowed_mentions": { "parse": [] },
         });
         Ok(Call::http(HttpRequest::post_json(hook::address(url), &body), read))

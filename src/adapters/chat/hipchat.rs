@@ -10,14 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Sent, by_status, describe,
-};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Payload, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Body, Limit, Markup, Text};
-use crate::settings::{FieldError, FieldType, Kind, Secret, Url, Value};
+use crate::message::{Body, Limit, Markup, Message, Text};
+use crate::settings::{FieldError, Secret, Url};
 
 const DEFAULT_SERVER: &str = "https://api.hipchat.com";
 /// The same in both versions.
@@ -43,69 +42,33 @@ crate::settings! {
         /// The room, by its whole name or its number.
         pub room: String = "Release Room",
         /// The colour behind messages, unless a pipeline decides it: yellow (the default), red, green, purple, gray or random.
-        pub color: Option<Color> = "purple",
+        pub color: Color = "purple" or "yellow",
         /// Whether the people in the room are notified, with a sound or as they set it.
         pub notify: bool = "true",
         /// The version of the server's API: v2 (the default) or v1.
-        pub api_version: Option<Version> = "v2",
+        pub api_version: Version = "v2" or "v2",
         /// The server's address, where it is not the hosted service.
         pub server: Option<Url> = "https://hipchat.example.com",
     }
 }
 
-/// What can stand behind a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
-    Yellow,
-    Red,
-    Green,
-    Purple,
-    Gray,
-    Random,
-}
-
-impl Color {
-    const ALL: [Self; 6] = [Self::Yellow, Self::Red, Self::Green, Self::Purple, Self::Gray, Self::Random];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Yellow => "yellow",
-            Self::Red => "red",
-            Self::Green => "green",
-            Self::Purple => "purple",
-            Self::Gray => "gray",
-            Self::Random => "random",
-        }
+crate::choices! {
+    /// The colour behind a message.
+    pub enum Color {
+        Yellow = "yellow",
+        Red = "red",
+        Green = "green",
+        Purple = "purple",
+        Gray = "gray",
+        Random = "random",
     }
 }
 
-impl FieldType for Color {
-    const KIND: Kind = Kind::Text;
-
-    fn read(value: &Value) -> Result<Self, String> {
-        let word = value.as_text().trim().to_lowercase();
-        let known = Self::ALL.into_iter().find(|color| color.name() == word);
-        known.ok_or_else(|| "must be yellow, red, green, purple, gray or random".to_owned())
-    }
-}
-
-/// Which of the server's two languages is spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Version {
-    V1,
-    #[default]
-    V2,
-}
-
-impl FieldType for Version {
-    const KIND: Kind = Kind::Text;
-
-    fn read(value: &Value) -> Result<Self, String> {
-        match value.as_text().trim().to_lowercase().as_str() {
-            "v1" => Ok(Self::V1),
-            "v2" => Ok(Self::V2),
-            _ => Err("must be v1 or v2".to_owned()),
-        }
+crate::choices! {
+    /// The version of the server's API.
+    pub enum Version {
+        V1 = "v1",
+        V2 = "v2",
     }
 }
 
@@ -129,18 +92,9 @@ impl Adapter for HipChat {
         ]),
         family: Family::Chat,
         common: CommonSettings {
-            channels: ChannelSettings::None,
-            branches: None,
             only_broken_pipelines: true,
-            only_status_changes: false,
-            labels: false,
+            ..CommonSettings::NONE
         },
-        max_age: Duration::from_secs(8 * 3600),
-        // HipChat has no key to tell a repeated message by; told twice is better than not told.
-        retry_ambiguous: true,
-        concurrency: 1,
-        limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
-                 10,000 characters; 3 commits and 200 characters of people's own words are shown.",
     };
     type Settings = Settings;
 
@@ -164,27 +118,35 @@ impl Adapter for HipChat {
         }
         errors
     }
+}
 
-    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+impl Deliver for HipChat {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // HipChat has no key to tell a repeated message by; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
+                 10,000 characters; 3 commits and 200 characters of people's own words are shown.",
+    };
+
+    fn pace(settings: &Settings, _target: &str) -> Pace {
         let (server, token) = (root(settings), settings.token.expose().trim());
         let per = |kind, part: &str, (count, per, burst)| {
             Bucket::new(kind, &[server.as_str(), part], count, per, burst)
         };
-        let per_token = match version(settings) {
+        let per_token = match settings.api_version {
             Version::V1 => PER_TOKEN_V1,
             Version::V2 => PER_TOKEN,
         };
-        vec![per("hipchat room", settings.room.trim(), PER_ROOM), per("hipchat token", token, per_token)]
+        Pace::of(per("hipchat room", settings.room.trim(), PER_ROOM)).and(per("hipchat token", token, per_token))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        let (request, version) = (request(settings, note), version(settings));
+        let (request, version) = (request(settings, note)?, settings.api_version);
         Ok(Call::http(request, move |response| read(response, version)))
     }
-}
-
-fn version(settings: &Settings) -> Version {
-    settings.api_version.unwrap_or_default()
 }
 
 /// The server's address without its API's version, which some people write behind it, and with no slash at the end.
@@ -209,10 +171,10 @@ fn address(settings: &Settings, parts: &[&str]) -> url::Url {
     url
 }
 
-fn request(settings: &Settings, note: &Notification<'_>) -> HttpRequest {
+fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, Failure> {
     let (token, room) = (settings.token.expose().trim(), settings.room.trim());
-    let (message, color) = (html(note), color(settings, note).name());
-    match version(settings) {
+    let (message, color) = (html(note, note.message()?), color(settings, note).name());
+    Ok(match settings.api_version {
         Version::V2 => {
             let url = address(settings, &["v2", "room", room, "notification"]);
             let body = json!({
@@ -230,17 +192,18 @@ fn request(settings: &Settings, note: &Notification<'_>) -> HttpRequest {
         Version::V1 => {
             let mut url = address(settings, &["v1", "rooms", "message"]);
             url.query_pairs_mut().append_pair("format", "json").append_pair("auth_token", token);
-            let mut form = url::form_urlencoded::Serializer::new(String::new());
-            form.append_pair("room_id", room).append_pair("from", FROM).append_pair("message", &message);
-            form.append_pair("message_format", "html").append_pair("color", color);
-            form.append_pair("notify", if settings.notify { "1" } else { "0" });
-            HttpRequest {
-                headers: vec![("content-type", "application/x-www-form-urlencoded".to_owned())],
-                body: form.finish().into(),
-                ..HttpRequest::new(Method::Post, url)
-            }
+            let notify = if settings.notify { "1" } else { "0" };
+            let fields = [
+                ("room_id", room),
+                ("from", FROM),
+                ("message", &message),
+                ("message_format", "html"),
+                ("color", color),
+                ("notify", notify),
+            ];
+            HttpRequest::post_form(url, fields)
         }
-    }
+    })
 }
 
 /// A pipeline's colour says how it went, whatever the settings prefer.
@@ -248,13 +211,13 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
     match &note.event.payload {
         Payload::Pipeline(pipeline) if pipeline.status == "success" => Color::Green,
         Payload::Pipeline(_) => Color::Red,
-        _ => settings.color.unwrap_or(Color::Yellow),
+        _ => settings.color,
     }
 }
 
-fn html(note: &Notification<'_>) -> String {
-    let summary = note.message.summary.clone();
-    let text = match &note.message.body {
+fn html(note: &Notification<'_>, message: &Message) -> String {
+    let summary = message.summary.clone();
+    let text = match &message.body {
         Body::None => summary,
         Body::Lines(lines) => summary.then(listed(note, lines)),
         Body::Prose(prose) => summary.plain("\n").then(prose.excerpt(PROSE)),

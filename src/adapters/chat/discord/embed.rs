@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::Notification;
+use crate::adapters::contract::Notification;
 use crate::message::{Body, Limit, Markup, Message, Span, Text, Tone};
 
 // <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>. Which unit Discord counts in it does
@@ -26,8 +26,7 @@ const WHOLE: usize = 6000;
 const WORTH_SAYING: usize = 20;
 
 /// The message as an embed.
-pub(super) fn embed(note: &Notification<'_>) -> Value {
-    let message = note.message;
+pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
     let mut embed = Embed { parts: Map::new(), left: WHOLE };
     embed.add("color", Some(json!(color(message.tone))));
     // Years before there was any forge are somebody's joke, and Discord's error.

@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Bucket, Call, Failure, HttpRequest, Sent};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
 use crate::event::{Payload, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Message, Text};
-use crate::settings::{FieldType, Kind, SecretUrl, Value};
+use crate::settings::SecretUrl;
 
 /// "If more than four requests are made in a second, the client connection is throttled", of either kind.
 const PER_WEBHOOK: (u32, u32) = (4, 4);
@@ -39,22 +40,11 @@ crate::settings! {
     }
 }
 
-/// Whose address it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookKind {
-    Workflows,
-    Connector,
-}
-
-impl FieldType for WebhookKind {
-    const KIND: Kind = Kind::Text;
-
-    fn read(value: &Value) -> Result<Self, String> {
-        match value.as_text().trim().to_lowercase().as_str() {
-            "workflows" => Ok(Self::Workflows),
-            "connector" => Ok(Self::Connector),
-            _ => Err("must be workflows or connector".to_owned()),
-        }
+crate::choices! {
+    /// What the address belongs to.
+    pub enum WebhookKind {
+        Workflows = "workflows",
+        Connector = "connector",
     }
 }
 
@@ -94,30 +84,34 @@ impl Adapter for MicrosoftTeams {
         ]),
         family: Family::Chat,
         common: CommonSettings {
-            channels: ChannelSettings::None,
             branches: Some("default"),
             only_broken_pipelines: true,
-            only_status_changes: false,
-            labels: false,
+            ..CommonSettings::NONE
         },
+    };
+    type Settings = Settings;
+}
+
+impl Deliver for MicrosoftTeams {
+    const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
         // Teams has no key to tell a repeated card by; told twice is better than not told.
         retry_ambiguous: true,
         concurrency: 1,
+        calls: 1,
         limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors), descriptions and \
                  comments at 2,000 characters or 40 lines. A workflow that accepts a card may fail afterwards: only its \
                  run history tells.",
     };
-    type Settings = Settings;
 
-    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+    fn pace(settings: &Settings, _target: &str) -> Pace {
         let (count, burst) = PER_WEBHOOK;
         let url = settings.webhook.expose().as_str();
-        vec![Bucket::new("teams webhook", &[url], count, Duration::from_secs(1), burst)]
+        Pace::of(Bucket::new("teams webhook", &[url], count, Duration::from_secs(1), burst))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        let (url, story) = (settings.webhook.expose().clone(), Story::of(note));
+        let (url, story) = (settings.webhook.expose().clone(), Story::of(note, note.message()?));
         Ok(match WebhookKind::of(settings) {
             WebhookKind::Workflows => {
                 let request = HttpRequest::post_json(url, &workflows::envelope(&story));
@@ -144,8 +138,7 @@ struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    fn of(note: &'a Notification<'_>) -> Self {
-        let message = note.message;
+    fn of(note: &Notification<'_>, message: &'a Message) -> Self {
         let [did, at, more] = parts(message);
         let title = message.title.as_ref();
         let url = title.and_then(|title| title.url.clone());

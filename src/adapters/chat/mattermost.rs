@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Sent, by_status, describe};
+use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Limit, Markup};
+use crate::message::{Limit, Markup, Message};
 use crate::settings::SecretUrl;
 
 /// A post holds 16,383 characters, and 4,000 on servers that were set up long ago
@@ -62,38 +63,43 @@ impl Adapter for Mattermost {
             channels: ChannelSettings::Names { at_most: 10 },
             branches: Some("default"),
             only_broken_pipelines: true,
-            only_status_changes: false,
             labels: true,
+            ..CommonSettings::NONE
         },
+    };
+    type Settings = Settings;
+}
+
+impl Deliver for Mattermost {
+    const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
         // Mattermost has no key to tell a repeated post by; told twice is better than not told.
         retry_ambiguous: true,
         concurrency: 1,
+        calls: 1,
         limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000, \
                  descriptions and comments at 2,000 or 40 lines. A webhook that is locked to its channel refuses others.",
     };
-    type Settings = Settings;
 
-    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+    fn pace(settings: &Settings, _target: &str) -> Pace {
         let url = settings.webhook.expose();
         let origin = url.origin().ascii_serialization();
         let per = |kind, part: &str| {
             let (count, burst) = PER_HOST;
             Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
         };
-        // The first is the destination: what one hook suffers holds up no other. The server counts by sender, whatever
-        // the hook, so all hooks of one host share the second.
-        vec![per("mattermost webhook", url.as_str()), per("mattermost host", &origin)]
+        // The destination is the webhook: what one suffers holds up no other. The server counts by sender, whatever the
+        // webhook, so all webhooks of one host share a bucket.
+        Pace::of(per("mattermost webhook", url.as_str())).and(per("mattermost host", &origin))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = settings.webhook.expose().clone();
-        Ok(Call::http(HttpRequest::post_json(url, &post(settings, note)), read))
+        Ok(Call::http(HttpRequest::post_json(url, &post(settings, note, note.message()?)), read))
     }
 }
 
-fn post(settings: &Settings, note: &Notification<'_>) -> Value {
-    let message = note.message;
+fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
     let text = if message.self_contained_parts {
         String::new()
     } else {

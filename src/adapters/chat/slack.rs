@@ -13,11 +13,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Sent, by_status, describe};
+use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Body, Limit, Markup, Text};
+use crate::message::{Body, Limit, Markup, Message, Text};
 use crate::settings::SecretUrl;
 
 /// Slack advises 4,000 characters and cuts at 40,000
@@ -73,33 +74,38 @@ impl Adapter for Slack {
             channels: ChannelSettings::Names { at_most: 10 },
             branches: Some("default"),
             only_broken_pipelines: true,
-            only_status_changes: false,
             labels: true,
+            ..CommonSettings::NONE
         },
+    };
+    type Settings = Settings;
+}
+
+impl Deliver for Slack {
+    const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
         // Slack has no key to tell a repeated message by; told twice is better than not told.
         retry_ambiguous: true,
         concurrency: 1,
+        calls: 1,
         limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
                  attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
                  their own channel and under their own name, whatever is set here.",
     };
-    type Settings = Settings;
 
-    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+    fn pace(settings: &Settings, _target: &str) -> Pace {
         let url = settings.webhook.expose();
         let (second, host) = (Duration::from_secs(1), url.host_str().unwrap_or_default());
         let per = |kind, parts: &[&str], (count, burst)| Bucket::new(kind, parts, count, second, burst);
-        vec![
-            per("slack webhook", &[url.as_str()], PER_WEBHOOK),
-            per("slack workspace", &[host, workspace(url)], PER_WORKSPACE),
-        ]
+        Pace::of(per("slack webhook", &[url.as_str()], PER_WEBHOOK))
+            .and(per("slack workspace", &[host, workspace(url)], PER_WORKSPACE))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = settings.webhook.expose();
         let workflow = is_workflow(url);
-        let body = if workflow { variables(note) } else { post(settings, note) };
+        let message = note.message()?;
+        let body = if workflow { variables(note, message) } else { post(settings, note, message) };
         let request = HttpRequest::post_json(url.clone(), &body);
         Ok(Call::http(request, move |response| read(response, workflow)))
     }
@@ -116,8 +122,7 @@ fn is_workflow(url: &url::Url) -> bool {
     matches!(first, Some("triggers" | "workflows"))
 }
 
-fn post(settings: &Settings, note: &Notification<'_>) -> Value {
-    let message = note.message;
+fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
     let text = if message.self_contained_parts {
         // Notifications on people's screens show the attachment's fallback instead.
         String::new()
@@ -141,8 +146,7 @@ fn post(settings: &Settings, note: &Notification<'_>) -> Value {
 }
 
 /// What a workflow can name as its variables: strings only, plain, since it may show them anywhere.
-fn variables(note: &Notification<'_>) -> Value {
-    let message = note.message;
+fn variables(note: &Notification<'_>, message: &Message) -> Value {
     let plain = |text: &Text| Markup::Slack.label(&text.plain_text(), VARIABLE);
     let label = |words: &str| Markup::Slack.label(words, VARIABLE);
     let details = match &message.body {
@@ -154,7 +158,7 @@ fn variables(note: &Notification<'_>) -> Value {
         "event": note.event.kind(),
         "text": plain(&message.summary),
         "title": label(message.title.as_ref().map_or("", |title| &title.text)),
-        "url": url_of(note).unwrap_or_default(),
+        "url": url_of(message),
         "details": details,
         "author": label(message.author.as_ref().map_or("", |author| &author.display)),
         "project": label(&message.project.full_name),
@@ -163,12 +167,11 @@ fn variables(note: &Notification<'_>) -> Value {
 }
 
 /// Where the message leads: its title's page, else the first page that its headline names, else the project's.
-fn url_of(note: &Notification<'_>) -> Option<String> {
-    let message = note.message;
+fn url_of(message: &Message) -> String {
     let title = message.title.as_ref().and_then(|title| title.url.clone());
     title
         .or_else(|| message.headline().links().into_iter().next().map(|(_, url)| url))
-        .or_else(|| Some(message.project.url.clone()))
+        .unwrap_or_else(|| message.project.url.clone())
 }
 
 fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {

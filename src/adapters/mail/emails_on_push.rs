@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::mail::diffs::{self, Comparison, Diffs};
-use super::mail::head::{self, Head};
-use super::mail::page::{Mood, Page};
-use super::mail::{self, addresses, replies};
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Answer, Bucket, Call, Failure, HttpResponse, Mail, Sent};
+use super::diffs::{self, Comparison, Diffs};
+use super::head::{self, Head};
+use super::page::{Mood, Page};
+use super::{addresses, replies};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};
 use crate::event::{
     Commit, Event, Payload, Project, Push, RefChange, RefType, Trigger, Triggers, parse_time,
 };
@@ -55,35 +56,40 @@ impl Adapter for EmailsOnPush {
         triggers: Triggers::of(&[Trigger::Push, Trigger::TagPush]),
         family: Family::PushMail,
         common: CommonSettings {
-            channels: ChannelSettings::None,
             branches: Some("all"),
-            only_broken_pipelines: false,
-            only_status_changes: false,
-            labels: false,
+            ..CommonSettings::NONE
         },
-        max_age: mail::MAX_AGE,
-        // A repeated mail has the same Message-ID.
-        retry_ambiguous: true,
-        concurrency: mail::CONCURRENCY,
-        limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
-                 lines of a diff, and about 1 MB.",
     };
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
         addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
+}
 
-    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
+impl Deliver for EmailsOnPush {
+    const DELIVERY: Delivery = Delivery {
+        max_age: super::MAX_AGE,
+        // A repeated mail has the same Message-ID.
+        retry_ambiguous: true,
+        concurrency: super::CONCURRENCY,
+        // The forge is asked for the diff, and of a force push also for what it took back.
+        calls: 3,
+        limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
+                 lines of a diff, and about 1 MB.",
+    };
+
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
         match &event.payload {
-            // From a commit to itself: nothing was pushed.
-            Payload::Push(push) if push.before == push.after && !push.before.is_empty() => Vec::new(),
-            _ => addresses::recipients(&settings.recipients),
+            Payload::Push(push) if push.before == push.after && !push.before.is_empty() => {
+                Targets::none("nothing was pushed: the branch is where it was")
+            }
+            _ => Targets::named(addresses::recipients(&settings.recipients)),
         }
     }
 
-    fn buckets(_settings: &Settings, _target: &str) -> Vec<Bucket> {
-        mail::buckets()
+    fn pace(_settings: &Settings, _target: &str) -> Pace {
+        super::pace()
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {

@@ -16,15 +16,13 @@ use serde_json::json;
 
 use self::lines::{lines, says_something};
 use self::recipients::{is_name_alone, resolve, server, servers};
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Bucket, Call, Failure, Sent, TcpRequest};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::call::{Bucket, Call, Failure, Pace, Sent, TcpRequest};
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
-use crate::settings::{Addresses, Base, FieldError, FieldType, Host, Kind, Value};
+use crate::settings::{Addresses, Base, FieldError, Host, Port};
 
-/// irkerd's own, which it has no option for.
-const PORT: u16 = 6659;
-const HOST: &str = "localhost";
 /// irkerd passes on a line a second to each IRC server, lest it be thrown out for flooding (`ANTI_FLOOD_DELAY` in
 /// irkerd): what comes faster only piles up in its memory, where it is lost when irkerd ends.
 const PER_DAEMON: (u32, u32) = (1, 3);
@@ -42,40 +40,15 @@ crate::settings! {
         pub default_irc_uri: Option<Base> = "irc://irc.example.net:6667/",
         /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
         /// be permitted by the operator, in `wire.allow_tcp`; so must IRC servers there.
-        pub server_host: Option<Host> = "localhost",
+        pub server_host: Host = "localhost" or "localhost",
         /// The port that irkerd listens at; 6659 unless this says otherwise.
-        pub server_port: Port = "6659",
+        pub server_port: Port = "6659" or "6659",
         /// Whether names, addresses and numbers are coloured, by mIRC's codes.
         pub colorize_messages: bool = "false",
     }
 }
 
-/// A TCP port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Port(u16);
-
-impl FieldType for Port {
-    const KIND: Kind = Kind::Integer;
-    const REQUIRED: bool = false;
-
-    fn read(value: &Value) -> Result<Self, String> {
-        let Some(number) = Option::<i64>::read(value)? else { return Ok(Self(PORT)) };
-        match u16::try_from(number) {
-            Ok(port @ 1..) => Ok(Self(port)),
-            _ => Err("must be a port, from 1 to 65535".to_owned()),
-        }
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self(PORT))
-    }
-}
-
 impl Settings {
-    fn host(&self) -> &str {
-        self.server_host.as_ref().map_or(HOST, Host::as_str)
-    }
-
     /// The addresses to tell, each once.
     fn addresses(&self) -> Vec<String> {
         resolve(self.recipients.expose(), self.default_irc_uri.as_ref().map(Base::expose))
@@ -97,18 +70,7 @@ impl Adapter for Irker {
         summary: "Tells of pushes in IRC channels, through an irkerd.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
-        common: CommonSettings {
-            channels: ChannelSettings::None,
-            branches: None,
-            only_broken_pipelines: false,
-            only_status_changes: false,
-            labels: false,
-        },
-        max_age: Duration::from_secs(8 * 3600),
-        // irkerd never says what it took; told twice is better than not told.
-        retry_ambiguous: true,
-        concurrency: 1,
-        limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
+        common: CommonSettings::NONE,
     };
     type Settings = Settings;
 
@@ -131,25 +93,39 @@ impl Adapter for Irker {
         }
         errors
     }
+}
 
-    /// One for all recipients, since irkerd takes them in one piece; none where a push says nothing, as one that only
-    /// takes commits back.
-    fn targets(_: &Settings, event: &Event, _: &[String]) -> Vec<String> {
-        let is_told = matches!(&event.payload, Payload::Push(push) if says_something(push));
-        if is_told { vec![String::new()] } else { Vec::new() }
+impl Deliver for Irker {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // irkerd never says what it took; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
+    };
+
+    /// One for all recipients, since irkerd takes them in one piece.
+    fn targets(_: &Settings, event: &Event, _: &[String]) -> Targets {
+        match &event.payload {
+            Payload::Push(push) if !says_something(push) => {
+                Targets::none("a push that only takes commits back says nothing in IRC")
+            }
+            _ => Targets::own(),
+        }
     }
 
-    fn buckets(settings: &Settings, _target: &str) -> Vec<Bucket> {
+    fn pace(settings: &Settings, _target: &str) -> Pace {
         let (count, burst) = PER_DAEMON;
-        let (host, port) = (settings.host().to_ascii_lowercase(), settings.server_port.0.to_string());
-        vec![Bucket::new("irkerd", &[&host, &port], count, Duration::from_secs(1), burst)]
+        let (host, port) = (settings.server_host.as_str().to_ascii_lowercase(), settings.server_port.number().to_string());
+        Pace::of(Bucket::new("irkerd", &[&host, &port], count, Duration::from_secs(1), burst))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let Payload::Push(push) = &note.event.payload else {
             return Err(Failure::Rejected("only pushes are told in IRC".to_owned()));
         };
-        let lines = lines(note.message, push, settings.colorize_messages);
+        let lines = lines(note.message()?, push, settings.colorize_messages);
         if lines.is_empty() {
             return Err(Failure::Rejected("a push without commits says nothing in IRC".to_owned()));
         }
@@ -160,8 +136,8 @@ impl Adapter for Irker {
             addresses.iter().map(move |address| format!("{}\n", json!({"to": [address], "privmsg": line})))
         });
         let request = TcpRequest {
-            host: settings.host().to_owned(),
-            port: settings.server_port.0,
+            host: settings.server_host.as_str().to_owned(),
+            port: settings.server_port.number(),
             body: objects.collect::<String>().into(),
             timeout: TIMEOUT,
             onward: settings.servers(),

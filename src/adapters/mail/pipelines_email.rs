@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::mail::head::{self, Head};
-use super::mail::page::{Mood, Page};
-use super::mail::{self, addresses, replies};
-use super::{About, Adapter, ChannelSettings, CommonSettings, Notification};
-use crate::call::{Bucket, Call, Failure, Sent};
+use super::head::{self, Head};
+use super::page::{Mood, Page};
+use super::{addresses, replies};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::Text;
-use crate::settings::{FieldError, FieldType, Kind, Value};
+use crate::settings::FieldError;
 
 /// As many as GitLab takes.
 const MOST_RECIPIENTS: usize = 30;
@@ -27,25 +28,7 @@ crate::settings! {
         /// Mails whoever started the pipeline as well, where the event tells their address.
         pub add_pusher: bool = "false",
         /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
-        pub notify_child_pipelines: Children = "true",
-    }
-}
-
-/// Whether child pipelines are mailed about. They are unless somebody says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Children(bool);
-
-impl FieldType for Children {
-    const KIND: Kind = Kind::Bool;
-    const REQUIRED: bool = false;
-
-    fn read(value: &Value) -> Result<Self, String> {
-        let said = Option::<bool>::read(value)?;
-        Ok(Self(said.unwrap_or(true)))
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self(true))
+        pub notify_child_pipelines: bool = "true" or "true",
     }
 }
 
@@ -60,28 +43,33 @@ impl Adapter for PipelinesEmail {
         triggers: Triggers::of(&[Trigger::Pipeline]),
         family: Family::PipelineMail,
         common: CommonSettings {
-            channels: ChannelSettings::None,
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: true,
-            labels: false,
+            ..CommonSettings::NONE
         },
-        max_age: mail::MAX_AGE,
-        // A repeated mail has the same Message-ID.
-        retry_ambiguous: true,
-        concurrency: mail::CONCURRENCY,
-        limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
     };
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
         addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
+}
 
-    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Vec<String> {
+impl Deliver for PipelinesEmail {
+    const DELIVERY: Delivery = Delivery {
+        max_age: super::MAX_AGE,
+        // A repeated mail has the same Message-ID.
+        retry_ambiguous: true,
+        concurrency: super::CONCURRENCY,
+        calls: 1,
+        limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
+    };
+
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
         let is_child = matches!(&event.payload, Payload::Pipeline(pipeline) if pipeline.is_child());
-        if is_child && !settings.notify_child_pipelines.0 {
-            return Vec::new();
+        if is_child && !settings.notify_child_pipelines {
+            return Targets::none("child pipelines are not mailed about (`notify_child_pipelines`)");
         }
         let mut targets = addresses::recipients(&settings.recipients);
         // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
@@ -89,11 +77,11 @@ impl Adapter for PipelinesEmail {
         let is_new = |starter: &String| !targets.iter().any(|target| target.eq_ignore_ascii_case(starter));
         let starter = starter.filter(|starter| settings.add_pusher && is_new(starter));
         targets.extend(starter);
-        targets
+        Targets::named(targets)
     }
 
-    fn buckets(_settings: &Settings, _target: &str) -> Vec<Bucket> {
-        mail::buckets()
+    fn pace(_settings: &Settings, _target: &str) -> Pace {
+        super::pace()
     }
 
     fn call(_settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
