@@ -1,9 +1,9 @@
 //! The wiring, start to stop. It decides nothing: one straight function makes the parts in the order in which events
-//! meet them backwards (store, wire, deliverer, dispatchers, doors), and ends them in the order in which they meet
-//! them (sources, deliverer, doors).
+//! meet them backwards (store, wire, deliverer, dispatchers, HTTP server), and ends them in the order in which they meet
+//! them (sources, deliverer, HTTP server).
 //!
 //! A first stop signal ends softly: sources stop taking, dispatch finishes and acknowledges its batch, attempts in flight
-//! get the grace period, everything is written, leases are given back, the doors close last. Who can't wait (a second
+//! get the grace period, everything is written, leases are given back, the HTTP server stops last. Who can't wait (a second
 //! signal, a deadline) drops the future: leases lapse by themselves, and what was not settled is attempted again.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::api::{self, FailedLogins};
+use crate::api::{self, LoginLimiter};
 use crate::catalog::{Blocks, Catalog, Live, Snapshot};
 use crate::config::Config;
 use crate::metrics;
@@ -152,8 +152,8 @@ pub async fn run(
         metrics,
         tasks: tasks.clone(),
     };
-    let state = doors(&config, rooms);
-    let doors = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
+    let state = http_state(&config, rooms);
+    let http_server = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
     info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -172,8 +172,8 @@ pub async fn run(
     let _ = delivering.await;
     take_leave(&*store, &leaving, clock.now()).await;
     stop_rest.cancel();
-    if let Ok(Err(error)) = doors.await {
-        warn!(%error, "the doors did not close in order");
+    if let Ok(Err(error)) = http_server.await {
+        warn!(%error, "the HTTP server ended with an error");
     }
     tasks.close();
     tasks.wait().await;
@@ -186,7 +186,7 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(Stage {
         transport: Arc::new(wire),
-        pace: Arc::new(Pace::new(config.pace)),
+        pace: Arc::new(Pace::new(config.rate_limits)),
         operator: Arc::new(config.operator.clone()),
     })
 }
@@ -203,7 +203,7 @@ fn attempts(
         transport: Arc::clone(&stage.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.patience.clone()),
+        patience: Arc::new(config.max_age.clone()),
         operator: Arc::clone(&stage.operator),
     }
 }
@@ -344,7 +344,7 @@ async fn take_up(
     Ok(())
 }
 
-/// The parts of the daemon that the doors open onto.
+/// The parts of the daemon that the HTTP server works with.
 struct Rooms {
     store: Arc<dyn Store>,
     catalog: Arc<Live>,
@@ -358,8 +358,8 @@ struct Rooms {
     tasks: TaskTracker,
 }
 
-/// What the doors open onto.
-fn doors(config: &Config, rooms: Rooms) -> api::State {
+/// What the HTTP server works with.
+fn http_state(config: &Config, rooms: Rooms) -> api::State {
     let Rooms { store, catalog, switches, stage, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
@@ -381,7 +381,7 @@ fn doors(config: &Config, rooms: Rooms) -> api::State {
         commands: Commands::new(&config.amqp, &config.commands),
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
-        failed_logins: Arc::new(Mutex::new(FailedLogins::new(config.http.login_failures))),
+        login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
     }
 }
 

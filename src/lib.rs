@@ -34,7 +34,7 @@
 //! | [`catalog`] | who is configured: what files and the store say, joined with the projects and groups that it is of | `event`, `settings`, `integration`, `adapters`, `store`, `digest` |
 //! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store`'s registry, `digest` |
 //! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
-//! | [`api`] | the doors: events in, GitLab's Integrations API, health and metrics out | all above but `wire`'s insides |
+//! | [`api`] | the HTTP server: events in, GitLab's Integrations API, health and metrics out | all above but `wire`'s insides |
 //! | [`config`] | every setting of the daemon, read and checked | each room's own `Config`, `adapters`' installation |
 //! | [`daemon`] | the wiring, start to stop | everything; it decides nothing |
 //! | [`cli`], [`demo`] | what a person runs | everything |

@@ -31,7 +31,7 @@ pub enum Kind {
 
 /// Seconds that an attempt takes: from a service next door to one that runs into the time-out.
 const ATTEMPT_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Seconds from the door to acceptance: from at once to after hours of retries.
+/// Seconds from arrival to acceptance: from at once to after hours of retries.
 const ACCEPTANCE_BUCKETS: &[f64] =
     &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0];
 

@@ -45,7 +45,7 @@ files = ["{folder}/integrations.toml"]
 concurrency = {in_flight}
 shutdown_timeout = "1s"
 
-[pace]
+[rate_limits]
 enabled = false
 
 [wire]

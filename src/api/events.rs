@@ -6,7 +6,7 @@
 //! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
 //! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
 //! Beside the door's own token, those of the API open it that may hand in events (`forgebell token create`), for what they
-//! reach. Of a project that is not known yet, a group's token is believed the path, if that lies in the group, and not the
+//! reach. Of a project that is not known yet, a group's token is trusted_event the path, if that lies in the group, and not the
 //! number: the project hears the group's defaults, and is known once somebody tells who reaches everything.
 //!
 //! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
@@ -54,7 +54,7 @@ pub(super) async fn receive(
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
-            let event = v4::believed(&state.catalog, reach, event).ok_or(ApiError::NotReached)?;
+            let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
             accept(&state, &event, now).await
         }
         Err(why) => quarantine(&state, id, body, why, now).await,
@@ -66,7 +66,8 @@ async fn accept(
     event: &Event,
     now: jiff::Timestamp,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let answer = |fate: &str| (StatusCode::ACCEPTED, Json(json!({ "id": event.id.as_str(), "fate": fate })));
+    let answer =
+        |result: &str| (StatusCode::ACCEPTED, Json(json!({ "id": event.id.as_str(), "result": result })));
     if event.trigger.is_none() {
         // No integration can ever want it: there is nothing to keep.
         metrics::event("http", event.kind(), "unrouted");
@@ -95,9 +96,9 @@ async fn quarantine(
     committed(state.quarantine.quarantine(vec![item])).await?;
     match why {
         Undecodable::UnknownKind(_) => {
-            Ok((StatusCode::ACCEPTED, Json(json!({ "fate": format!("quarantined: {reason}") }))))
+            Ok((StatusCode::ACCEPTED, Json(json!({ "result": format!("quarantined: {reason}") }))))
         }
-        _ => Err(ApiError::NoEvent(reason)),
+        _ => Err(ApiError::NotAnEvent(reason)),
     }
 }
 
@@ -106,7 +107,7 @@ async fn quarantine(
 async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
     match tokio::time::timeout(STORE_PATIENCE, kept).await {
         Ok(kept) => Ok(kept?),
-        Err(_) => Err(ApiError::Away("it does not answer".to_owned())),
+        Err(_) => Err(ApiError::EventNotStored("it does not answer".to_owned())),
     }
 }
 
@@ -124,12 +125,12 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
     let Some(credential) = credential else {
         // Who shows none tries none.
         if !sent.is_empty() {
-            v4::wrong_token(state, head, now)?;
+            v4::record_wrong_token(state, head, now)?;
         }
-        return Err(ApiError::Unauthorized);
+        return Err(ApiError::WrongWebhookToken);
     };
-    let token = v4::log_in(state, head, Some(&credential), now).await?;
-    v4::sufficient(token.access.right, Need::Ingest)?;
+    let token = v4::authenticate(state, head, Some(&credential), now).await?;
+    v4::check_right(token.access.right, Need::Ingest)?;
     Ok(token.access.reach)
 }
 
@@ -144,19 +145,19 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let value = value.to_str().unwrap_or("(unreadable)");
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json = essence == "application/json" || essence.ends_with("+json");
-    if is_json { Ok(()) } else { Err(ApiError::NotJson(value.chars().take(60).collect())) }
+    if is_json { Ok(()) } else { Err(ApiError::EventNotJson(value.chars().take(60).collect())) }
 }
 
 async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     let limit = state.config.body_limit;
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(state.config.body_timeout, reading).await {
-        Err(_) => Err(ApiError::TooSlow(state.config.body_timeout)),
+        Err(_) => Err(ApiError::BodyTooSlow(state.config.body_timeout)),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ApiError::TooLarge(limit))
+            Err(ApiError::BodyTooLarge { limit, setting: Some("http.body_limit") })
         }
-        Ok(Err(_)) => Err(ApiError::BrokenOff),
+        Ok(Err(_)) => Err(ApiError::BodyIncomplete),
     }
 }
 

@@ -1,16 +1,17 @@
-//! THE DOORS: events in, health and metrics out.
+//! THE HTTP SERVER: events in, GitLab's Integrations API, health and metrics out.
 //!
-//! [`router`] is an ordinary axum router over [`State`]; [`serve()`] opens it on a listener. [`events`] takes webhooks as a
-//! GitLab sends them; [`health`] answers whether the process lives, whether it is ready, and what it counted. [`error`]
-//! has the one shape in which everything else is answered: JSON with a reason. [`v4`] is GitLab's Integrations API with what
-//! that lacks, and [`openapi`] describes it. [`caller`] knows whose request it is.
+//! [`router`] is an ordinary axum router over [`State`]; [`serve()`] runs it on a listener. [`events`] takes webhooks as a
+//! GitLab sends them; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
+//! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
+//! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
+//! catalog, the store and the pipeline, and turn the results into answers.
 
-mod caller;
+mod client_addr;
 mod error;
 mod events;
 mod health;
 pub mod openapi;
-mod serve;
+mod server;
 #[cfg(test)]
 mod tests;
 mod v4;
@@ -38,56 +39,56 @@ use crate::store::registry::Registry;
 use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
 
 use error::ApiError;
-pub use serve::serve;
-pub use v4::FailedLogins;
+pub use server::serve;
+pub use v4::LoginLimiter;
 
-/// `[http]`: the doors.
+/// `[http]`: the HTTP server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: SocketAddr,
-    /// The largest event that is taken, in bytes.
+    /// The largest event that is accepted, in bytes.
     pub body_limit: usize,
-    /// How long a sender may take to send an event.
+    /// How long a client may take to send a body.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub body_timeout: Duration,
-    /// What a sender must say in `X-Gitlab-Token`. Without it, whoever reaches the door may send events.
+    /// The value that `X-Gitlab-Token` must have. Without it, any client that reaches the server may send events.
     #[serde(default, deserialize_with = "not_blank")]
     pub webhook_token: Option<Secret>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
-    /// Reverse proxies whose word on who is calling counts.
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
-    /// Wrong tokens that an address may show at once, at all doors together; after those, one every few seconds.
+    /// How many wrong tokens an address may send at once, to all routes together; after those, one every few seconds.
     pub login_failures: u32,
 }
 
-/// What the doors open onto.
+/// What the handlers work with.
 #[derive(Clone)]
 pub struct State {
     pub config: Config,
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<dyn Quarantine>,
     pub ledger: Arc<dyn Ledger>,
-    /// Called when something was put into the inbox.
+    /// Notified when an event was put into the inbox.
     pub arrived: Arc<Notify>,
-    /// How it stands with the broker; `Ok` where there is none.
+    /// Whether the broker is connected, and why not; `Ok` where none is configured.
     pub broker: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub metrics: metrics::Handle,
     pub catalog: Arc<Live>,
     pub registry: Arc<dyn Registry>,
     pub switches: Switches,
-    /// Where tests are made.
+    /// Sends tests of integrations.
     pub stage: Stage,
-    /// The way to the forge, for commands that it may know, where one is configured.
+    /// Forwards unknown slash commands to the forge, where that is configured.
     pub commands: Option<Commands>,
-    /// Called when something is due at a destination again.
+    /// Called when a delivery to a destination is due again.
     pub stored: Arc<dyn Fn(DestinationKey) + Send + Sync>,
-    /// What goes on when its asker has had an answer.
+    /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
-    pub failed_logins: Arc<Mutex<FailedLogins>>,
+    pub login_limiter: Arc<Mutex<LoginLimiter>>,
 }
 
 /// All routes.
@@ -103,17 +104,17 @@ pub fn router(state: State) -> Router {
     }
     router
         .fallback(async || ApiError::NoSuchRoute)
-        .method_not_allowed_fallback(async || ApiError::NoSuchMethod)
+        .method_not_allowed_fallback(async || ApiError::NoSuchMethod("405 Method Not Allowed"))
         .layer(DefaultBodyLimit::max(body_limit))
         .with_state(Arc::new(state))
 }
 
-/// A blank token is a variable that nobody set, and must not open the door to everyone.
+/// A blank token comes from an unset variable; it must not admit every client.
 fn not_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     let token = Option::<Secret>::deserialize(deserializer)?;
     if token.as_ref().is_some_and(Secret::is_blank) {
         let why =
-            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the door";
+            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the server";
         return Err(serde::de::Error::custom(why));
     }
     Ok(token)

@@ -74,7 +74,7 @@ fn table(lines: &[AuditLine], now: Timestamp) -> String {
 
 fn line_json(line: &AuditLine) -> Json {
     json!({
-        "number": line.id,
+        "id": line.id,
         "at": line.at.to_string(),
         "who": line.who,
         "action": line.action,

@@ -112,12 +112,12 @@ fn unconfigured(error: &str) -> Vec<Part> {
 
 fn configuration(config: &Config, options: &Options) -> Part {
     const NAME: &str = "configuration";
-    let unknown: Vec<_> = config.patience.keys().filter(|slug| adapters::find(slug).is_none()).collect();
+    let unknown: Vec<_> = config.max_age.keys().filter(|slug| adapters::find(slug).is_none()).collect();
     if unknown.is_empty() {
         return Part::ok(NAME, options.told());
     }
     let part = Part::failed(NAME, format!("{}, with a mistake", options.told()));
-    let told = |part: Part, slug: &String| part.with(format!("patience.{slug}: there is no such adapter"));
+    let told = |part: Part, slug: &String| part.with(format!("max_age.{slug}: there is no such adapter"));
     unknown.into_iter().fold(part, told)
 }
 

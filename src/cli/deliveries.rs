@@ -264,13 +264,13 @@ pub(super) fn pretty(raw: &[u8]) -> String {
 }
 
 /// What came of one of several, for scripts.
-pub(super) fn step_json(number: i64, done: bool, word: &str) -> Json {
-    json!({ "number": number, "done": done, "told": word })
+pub(super) fn step_json(id: i64, done: bool, result: &str) -> Json {
+    json!({ "id": id, "done": done, "result": result })
 }
 
 fn line_json(line: &DeliveryLine) -> Json {
     json!({
-        "number": line.id.0,
+        "id": line.id.0,
         "state": line.state.name(),
         "event": line.event.as_str(),
         "trigger": line.trigger,
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn json_has_the_same_keys_always() {
         let json = detail_json(&detail());
-        assert_eq!(json["number"], 7);
+        assert_eq!(json["id"], 7);
         assert_eq!(json["attempt_records"][0]["status"], 429);
         assert_eq!(json["payload"]["object_kind"], "push");
         assert_eq!(line_json(&line())["settled_at"], Json::Null);

@@ -121,12 +121,12 @@ fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Sna
 
 fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     match verdict {
-        Verdict::Sends(deliveries) if deliveries.is_empty() => vec![("no", NOTHING_TO_TELL.to_owned())],
+        Verdict::Sends(deliveries) if deliveries.is_empty() => vec![("skip", NOTHING_TO_TELL.to_owned())],
         Verdict::Sends(deliveries) => {
             let line = |target: &str, destination: &str| format!("{} ({destination})", named(target));
-            deliveries.iter().map(|new| ("would hear", line(&new.target, &new.destination))).collect()
+            deliveries.iter().map(|new| ("deliver", line(&new.target, &new.destination))).collect()
         }
-        Verdict::Not(why) => vec![("no", why.to_string())],
+        Verdict::Not(why) => vec![("skip", why.to_string())],
         Verdict::Muted { target, mute } => vec![("muted", muted(target, mute))],
         Verdict::SwitchedOff { why, .. } => vec![("switched off", why.clone())],
     }
@@ -229,7 +229,7 @@ mod tests {
     fn a_push_is_explained_for_each_integration() {
         let (words, json) = explained(&sample(Trigger::Push), &snapshot(PROVISIONING));
         assert!(words.starts_with("push event of acme/rocket (42)"), "{words}");
-        for part in ["would hear", "#ops", "#dev", "no "] {
+        for part in ["deliver", "#ops", "#dev", "skip "] {
             assert!(words.contains(part), "{part} is missing in\n{words}");
         }
         assert!(!words.contains("secretsecret"), "{words}");

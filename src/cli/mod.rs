@@ -9,7 +9,7 @@ mod apply;
 mod audit;
 mod check;
 mod deliveries;
-pub(crate) mod door;
+pub(crate) mod events_client;
 pub(crate) mod explain;
 mod export;
 mod migrate;
@@ -68,7 +68,7 @@ enum Command {
     Check(check::Args),
     /// List the services that can be told, or show one's settings with an example
     Adapters(adapters::Args),
-    /// Publish events to the broker or the HTTP door, as a forge would
+    /// Publish events to the broker or over HTTP, as a forge would
     Publish(publish::Args),
     /// Tell one service of one event, once, without the daemon
     Send(send::Args),

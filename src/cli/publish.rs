@@ -1,4 +1,4 @@
-//! `publish`: events handed in as a forge would, to the broker or to the HTTP door.
+//! `publish`: events handed in as a forge would, to the broker or over HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use super::door::{Answer, Door};
+use super::events_client::{Answer, EventsClient};
 use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::{say, say_json};
@@ -33,13 +33,13 @@ pub(super) struct Args {
     /// Which way; without it the broker where `amqp.enabled` is true, else HTTP
     #[arg(long, value_enum)]
     to: Option<Way>,
-    /// The broker's URL (amqp://…) or the door's (http://…/events), instead of the configured one
+    /// The broker's URL (amqp://…) or the HTTP server's (http://…/events), instead of the configured one
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     url: Option<String>,
-    /// The door's token, instead of the configured one
+    /// The token for events over HTTP, instead of the configured one
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     token: Option<String>,
-    /// A file that holds the door's token
+    /// A file that holds the token for events over HTTP
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
     /// The event's id, instead of a fresh one; with several files, -1, -2 … are added to it
@@ -54,7 +54,7 @@ pub(super) struct Args {
 enum Way {
     /// Over AMQP
     Broker,
-    /// To the HTTP door
+    /// Over HTTP
     Http,
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let configured = if config.amqp.enabled { Way::Broker } else { Way::Http };
     let to = match args.to.or(named).unwrap_or(configured) {
         Way::Broker => To::broker(&config, args.url.as_deref()).await?,
-        Way::Http => To::Http(Box::new(door(&config, &args)?)),
+        Way::Http => To::Http(Box::new(events_client(&config, &args)?)),
     };
     let mut code = ExitCode::SUCCESS;
     let several = args.files.len() > 1;
@@ -81,8 +81,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             Some(id) => id.clone(),
         };
         let message = Message::new(id, read(file)?, daemon::now());
-        let answer =
-            to.hand_in(&message).await.with_context(|| format!("cannot publish {}", file.display()))?;
+        let answer = to.send(&message).await.with_context(|| format!("cannot publish {}", file.display()))?;
         if let Answer::Refused(_) = answer {
             code = ExitCode::FAILURE;
         }
@@ -104,7 +103,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 /// Where events are handed in.
 pub(crate) enum To {
     Broker(Box<Publisher>),
-    Http(Box<Door>),
+    Http(Box<EventsClient>),
 }
 
 /// An event, as a forge sends it: bytes, and what is said beside them.
@@ -150,10 +149,10 @@ impl To {
     ///
     /// # Errors
     /// Nobody answered. An answer that says no is no error.
-    pub(crate) async fn hand_in(&self, message: &Message) -> anyhow::Result<Answer> {
+    pub(crate) async fn send(&self, message: &Message) -> anyhow::Result<Answer> {
         let Message { id, at, kind, routing_key, body, .. } = message;
         match self {
-            Self::Http(door) => door.hand_in(id, kind, body.clone()).await,
+            Self::Http(client) => client.send(id, kind, body.clone()).await,
             Self::Broker(publisher) => {
                 publisher.publish(id, kind, routing_key, *at, body).await?;
                 Ok(Answer::Accepted)
@@ -162,7 +161,7 @@ impl To {
     }
 }
 
-fn door(config: &Config, args: &Args) -> anyhow::Result<Door> {
+fn events_client(config: &Config, args: &Args) -> anyhow::Result<EventsClient> {
     let url = args.url.clone().unwrap_or_else(|| format!("http://{}/events", near(config.http.listen)));
     let url: Url = url.parse().with_context(|| format!("{url} is no URL"))?;
     let token = match (&args.token, &args.token_file) {
@@ -174,7 +173,7 @@ fn door(config: &Config, args: &Args) -> anyhow::Result<Door> {
         }
         (None, None) => config.http.webhook_token.clone(),
     };
-    Door::new(&config.wire, url, token)
+    EventsClient::new(&config.wire, url, token)
 }
 
 /// An address to call where a daemon listens on it: one that listens everywhere is found on this machine.

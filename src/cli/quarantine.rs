@@ -190,9 +190,9 @@ fn page(item: &Quarantined, raw: &Bytes, now: Timestamp) -> String {
 
 fn item_json(item: &Quarantined) -> Json {
     json!({
-        "number": item.number,
+        "id": item.number,
         "source": item.source,
-        "id": item.id.as_ref().map(EventId::as_str),
+        "event": item.id.as_ref().map(EventId::as_str),
         "reason": item.reason,
         "received_at": item.received_at.to_string(),
         "size": item.size,
@@ -221,6 +221,6 @@ mod tests {
         assert_eq!(table(&[], now), "nothing is in quarantine");
         let page = page(&item(None), &Bytes::from_static(b"not\x1b[2Jjson"), now);
         assert!(page.contains("the body is no JSON") && page.contains("not[2Jjson"), "{page}");
-        assert_eq!(item_json(&item(None))["id"], Json::Null);
+        assert_eq!(item_json(&item(None))["event"], Json::Null);
     }
 }

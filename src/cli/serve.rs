@@ -15,8 +15,8 @@ use super::options::Options;
 use crate::daemon::{self, ReloadRequest};
 use crate::log;
 
-/// What stopping may take beyond the grace that attempts in flight are given: writing, giving leases back, closing.
-const BEYOND_GRACE: Duration = Duration::from_secs(5);
+/// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes, releasing leases and closing.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -33,7 +33,7 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (http.listen): `forgebell check` says more"))?;
-    let patience = config.delivery.shutdown_timeout + BEYOND_GRACE;
+    let stop_timeout = config.delivery.shutdown_timeout + STOP_MARGIN;
     let (reload, reloads) = mpsc::channel(1);
     let shutdown = CancellationToken::new();
     let daemon = daemon::run(config, listener, reloads, shutdown.clone());
@@ -57,7 +57,9 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
     tokio::select! {
         ended = &mut daemon => return ended.map(|()| ExitCode::SUCCESS),
         () = signals.stop() => complain("stopping at once: a second signal came"),
-        () = tokio::time::sleep(patience) => complain("stopping at once: the grace period is over"),
+        () = tokio::time::sleep(stop_timeout) => {
+            complain("stopping at once: delivery.shutdown_timeout is over");
+        }
     }
     complain("what was being sent may be sent again; nothing else is lost");
     Ok(ExitCode::FAILURE)

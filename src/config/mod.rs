@@ -43,12 +43,12 @@ pub struct Config {
     pub wire: Wire,
     /// `[mail]` and `[forge]`.
     pub operator: OperatorSettings,
-    pub pace: crate::wire::pace::Config,
+    pub rate_limits: crate::wire::pace::Config,
     pub delivery: crate::pipeline::Config,
     pub retry: crate::pipeline::retry::Config,
-    /// How old news may be, by adapter's slug (with dashes), where it is not as the adapter says. Whether there is such
-    /// an adapter is for those to check who know them.
-    pub patience: BTreeMap<String, Duration>,
+    /// The maximum age of an event when it is sent, by the adapter's slug (with dashes), where it differs from the
+    /// adapter's default. `forgebell check` reports slugs that no adapter has.
+    pub max_age: BTreeMap<String, Duration>,
     pub provision: crate::provision::Config,
 }
 
@@ -166,10 +166,10 @@ impl Config {
         let smtp = tree.section("smtp", rules::smtp);
         let mail = tree.section("mail", rules::mail);
         let forge = tree.section("forge", rules::forge);
-        let pace = tree.section("pace", rules::pace);
+        let rate_limits = tree.section("rate_limits", rules::rate_limits);
         let delivery = tree.section("delivery", rules::delivery);
         let retry = tree.section("retry", rules::retry);
-        let patience = tree.section("patience", rules::patience);
+        let max_age = tree.section("max_age", rules::max_age);
         let provision = tree.section("provision", rules::none);
         errors.extend(tree.into_errors());
 
@@ -188,10 +188,10 @@ impl Config {
                     ..with_proxies(wire?, proxies)
                 },
                 operator: OperatorSettings { mail: mail?, forge: forge? },
-                pace: pace?,
+                rate_limits: rate_limits?,
                 delivery: delivery?,
                 retry: retry?,
-                patience: patience?.by_slug(),
+                max_age: max_age?.by_slug(),
                 provision: provision?,
             })
         };
@@ -202,11 +202,11 @@ impl Config {
     }
 }
 
-/// `[patience]`, as it is read.
+/// `[max_age]`, as it is read.
 #[derive(Deserialize)]
-struct Patience(BTreeMap<String, Friendly>);
+struct MaxAge(BTreeMap<String, Friendly>);
 
-impl Patience {
+impl MaxAge {
     /// By slugs as adapters have them: GitLab's with underscores (`microsoft_teams`) mean the same.
     fn by_slug(self) -> BTreeMap<String, Duration> {
         self.0.into_iter().map(|(slug, age)| (slug.replace('_', "-"), age.0)).collect()

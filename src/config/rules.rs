@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Node, Patience};
+use super::{MaxAge, Node};
 use crate::adapters::operator::ForgeConfig as Forge;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
@@ -12,7 +12,7 @@ use crate::pipeline::amqp::Config as Amqp;
 use crate::pipeline::retry::Config as Retry;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
-use crate::wire::pace::Config as Pace;
+use crate::wire::pace::Config as RateLimits;
 use crate::wire::smtp::Config as Smtp;
 
 /// What is wrong: a key, and why it would not work.
@@ -119,11 +119,11 @@ pub(super) fn forge(config: &Forge) -> Vec<Problem> {
     ])
 }
 
-pub(super) fn pace(config: &Pace) -> Vec<Problem> {
+pub(super) fn rate_limits(config: &RateLimits) -> Vec<Problem> {
     broken(&[(
         config.scale > 0.0,
         "scale",
-        "must be above 0; to send without limits, set pace.enabled = false",
+        "must be above 0; to send without limits, set rate_limits.enabled = false",
     )])
 }
 
@@ -150,6 +150,6 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
     ])
 }
 
-pub(super) fn patience(Patience(config): &Patience) -> Vec<Problem> {
+pub(super) fn max_age(MaxAge(config): &MaxAge) -> Vec<Problem> {
     config.iter().filter(|(_, age)| age.0 == NONE).map(|(slug, _)| (slug.clone(), ABOVE_0)).collect()
 }

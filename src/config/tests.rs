@@ -26,7 +26,7 @@ fn the_defaults_are_a_configuration() {
     assert_eq!(config.http.listen, SocketAddr::from(([127, 0, 0, 1], 8090)));
     assert!(!config.amqp.enabled && config.amqp.url.is_blank() && config.amqp.ca_file.is_none());
     assert!(config.http.webhook_token.is_none(), "an empty token is none, not one that is empty");
-    assert!(config.patience.is_empty() && config.provision.files.is_empty());
+    assert!(config.max_age.is_empty() && config.provision.files.is_empty());
     assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(20));
 }
 
@@ -36,7 +36,7 @@ fn the_wires_own_defaults_are_the_documented_ones() {
     let mut wire = config.wire;
     assert_eq!(std::mem::take(&mut wire.smtp.mail_domain), "localhost", "filled in from mail.from");
     assert_eq!(wire, Wire::default());
-    assert_eq!(config.pace, crate::wire::pace::Config::default());
+    assert_eq!(config.rate_limits, crate::wire::pace::Config::default());
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn texts_are_read_as_what_the_setting_is() {
         ("FORGEBELL__AMQP__URL", "amqp://bell:a=b@broker/%2f"),
         ("FORGEBELL__AMQP__PREFETCH", "7"),
         ("FORGEBELL__AMQP__ROUTING_KEYS", "push.#, issue.#"),
-        ("FORGEBELL__PACE__SCALE", "2"),
-        ("FORGEBELL__PATIENCE__MICROSOFT_TEAMS", "1h 30m"),
+        ("FORGEBELL__RATE_LIMITS__SCALE", "2"),
+        ("FORGEBELL__MAX_AGE__MICROSOFT_TEAMS", "1h 30m"),
         ("FORGEBELL_CONFIG", "not ours to read"),
         ("OTHER", "nor this"),
     ];
@@ -87,8 +87,8 @@ fn texts_are_read_as_what_the_setting_is() {
     assert_eq!(config.amqp.url.expose(), "amqp://bell:a=b@broker/%2f");
     assert_eq!(config.amqp.prefetch, 7);
     assert_eq!(config.amqp.routing_keys, ["push.#", "issue.#"]);
-    assert!((config.pace.scale - 2.0).abs() < f64::EPSILON);
-    assert_eq!(config.patience["microsoft-teams"], Duration::from_secs(5400));
+    assert!((config.rate_limits.scale - 2.0).abs() < f64::EPSILON);
+    assert_eq!(config.max_age["microsoft-teams"], Duration::from_secs(5400));
     assert_eq!(config.wire.allow_networks.len(), 2);
     assert_eq!(config.http.trusted_proxies.len(), 1);
     assert_eq!(config.provision.files, [PathBuf::from("/a, b.toml")]);
@@ -118,7 +118,7 @@ lease = "1 moment"
 shutdown_timeout = 20
 [wire]
 allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]
-[patience]
+[max_age]
 slack = "soon"
 [store]
 sweep_every = "0s"
@@ -141,7 +141,7 @@ sweep_every = "0s"
         r#"FILE:17: delivery.lease = "1 moment": is no duration; they are written "300ms", "10s""#,
         r#"FILE:18: delivery.shutdown_timeout = 20: must be a text, in quotes (the default is "20s")"#,
         r#"FILE:20: wire.allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]: "#,
-        r#"FILE:22: patience.slack = "soon": is no duration; "#,
+        r#"FILE:22: max_age.slack = "soon": is no duration; "#,
         r#"FILE:24: store.sweep_every = "0s": must be above 0 (the default is "10m")"#,
         r#"FORGEBELL__RETRY__MULTIPLIER: retry.multiplier = "0.5": must be 1 or more (the default is 3.2)"#,
         r#"FORGEBELL__LOG__FORMAT: log.format = "xml": unknown variant `xml`, expected `human` or `json`"#,

@@ -78,10 +78,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Plays the story; where somebody stays, it has no end of its own.
 async fn play(stage: &mut Stage, watch: &mut Watch, stay: bool, paint: Paint) -> anyhow::Result<bool> {
     for (number, scene) in STORY.iter().enumerate() {
-        watch.sent(scene, &stage.hand_in(number, scene).await?)?;
+        watch.sent(scene, &stage.send(number, scene).await?)?;
         watch.look(stage, BETWEEN).await?;
         if number == story::SENT_TWICE {
-            watch.sent_again(scene, &stage.hand_in(number, scene).await?)?;
+            watch.sent_again(scene, &stage.send(number, scene).await?)?;
         }
     }
     let deadline = Instant::now() + AT_MOST;

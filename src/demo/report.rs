@@ -14,7 +14,7 @@ use crate::store::{DeliveryDetail, Quarantined};
 pub(super) fn opening(stage: &Stage, paint: Paint) -> String {
     let to = match stage.exchange() {
         Some(exchange) => format!("the broker, exchange {exchange}"),
-        None => format!("http://{}/events", stage.door()),
+        None => format!("http://{}/events", stage.http()),
     };
     let mut text = format!(
         "{}\n\
@@ -170,7 +170,7 @@ pub(super) fn invitation(stage: &Stage, paint: Paint) -> String {
         paint.bold("The daemon stays. Send it an event of your own:"),
         stage.token(),
         file.display(),
-        stage.door(),
+        stage.http(),
         stage.folder().join("integrations.toml").display(),
     )
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::stand_ins::{Difficulties, Receipt, Service, StandIns};
 use super::story::{self, STORY, Scene};
-use crate::cli::door::{Answer, Door};
+use crate::cli::events_client::{Answer, EventsClient};
 use crate::cli::publish::{Message, To};
 use crate::config::{Config, Sources};
 use crate::daemon;
@@ -47,7 +47,7 @@ const MANY: usize = 1000;
 pub(super) struct Stage {
     stand_ins: StandIns,
     pub(super) receipts: mpsc::UnboundedReceiver<Receipt>,
-    door: SocketAddr,
+    http: SocketAddr,
     token: Secret,
     to: To,
     config: Config,
@@ -71,8 +71,9 @@ impl Stage {
         let token = Secret::new(Uuid::now_v7().simple().to_string());
         let config = config(&folder.0, &token, stand_ins.address(Service::Mail), broker.as_ref())?;
 
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the door")?;
-        let door = listener.local_addr().context("the door has no address")?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the HTTP server")?;
+        let http = listener.local_addr().context("the HTTP server has no address")?;
         let shutdown = CancellationToken::new();
         let (_, reloads) = mpsc::channel(1);
         let mut daemon =
@@ -84,14 +85,14 @@ impl Stage {
             }
             opened = opened(&config.store.path) => opened?,
         };
-        let url: Url = format!("http://{door}/events").parse().context("the door has no URL")?;
+        let url: Url = format!("http://{http}/events").parse().context("the HTTP server has no URL")?;
         let to = if config.amqp.enabled {
             To::to_broker(&config.amqp).await?
         } else {
-            To::Http(Box::new(Door::new(&config.wire, url, Some(token.clone()))?))
+            To::Http(Box::new(EventsClient::new(&config.wire, url, Some(token.clone()))?))
         };
         let over = HashMap::new();
-        Ok(Self { stand_ins, receipts, door, token, to, config, store, daemon, shutdown, over, folder })
+        Ok(Self { stand_ins, receipts, http, token, to, config, store, daemon, shutdown, over, folder })
     }
 
     /// Mattermost was found to be away: from now on, its recovery runs.
@@ -100,10 +101,10 @@ impl Stage {
     }
 
     /// Hands an event in, as a forge would.
-    pub(super) async fn hand_in(&self, number: usize, scene: &'static Scene) -> anyhow::Result<Answer> {
+    pub(super) async fn send(&self, number: usize, scene: &'static Scene) -> anyhow::Result<Answer> {
         let body = Bytes::from_static(scene.body.as_bytes());
         let message = Message::new(id(number), body, daemon::now());
-        self.to.hand_in(&message).await.with_context(|| format!("cannot hand in: {}", scene.title))
+        self.to.send(&message).await.with_context(|| format!("cannot hand in: {}", scene.title))
     }
 
     /// Whether nothing is under way any more.
@@ -176,8 +177,8 @@ impl Stage {
         Ok(())
     }
 
-    pub(super) fn door(&self) -> SocketAddr {
-        self.door
+    pub(super) fn http(&self) -> SocketAddr {
+        self.http
     }
 
     pub(super) fn token(&self) -> &str {

@@ -8,7 +8,7 @@ use super::stage::Stage;
 use super::stand_ins::Service;
 use super::story::{self, Scene};
 use super::tally::Arrival;
-use crate::cli::door::Answer;
+use crate::cli::events_client::Answer;
 use crate::cli::say;
 use crate::cli::table::printable;
 use crate::daemon;
@@ -97,7 +97,7 @@ impl Watch {
     }
 }
 
-/// What the door said, where that was more than yes.
+/// What the HTTP server answered, where that was more than yes.
 fn said(answer: &Answer) -> String {
     match answer {
         Answer::Accepted => String::new(),

@@ -1,4 +1,4 @@
-//! WHAT HAPPENED: a forge's webhook JSON, decoded once at the door.
+//! WHAT HAPPENED: a forge's webhook JSON, decoded once where it arrives.
 //!
 //! [`Event`] is the typed whole. Its [`Payload`] has one variant, and one file in this folder, per kind of
 //! thing that a forge speaks of. [`Trigger`] is the integration flag that an event answers to; kinds that no

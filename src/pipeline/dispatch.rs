@@ -54,7 +54,7 @@ pub enum Plan {
         dispatched: Dispatched,
         received_at: Timestamp,
     },
-    /// Nobody does; the result says why, for the count.
+    /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
         result: &'static str,

@@ -20,7 +20,7 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Takes events out of the inbox, oldest first.
 pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
-    /// Called by the door when it has put something in.
+    /// Notified by the HTTP server when it has put an event in.
     arrived: Arc<Notify>,
     /// What was last_read already and may still lie there until its batch is committed.
     last_read: i64,
@@ -44,7 +44,7 @@ impl InboxSource {
         let inbound = waiting.into_iter().map(|(number, stored)| Inbound {
             id: Some(stored.id),
             occurred_at: stored.occurred_at,
-            received_at: stored.occurred_at, // the door's time of arrival
+            received_at: stored.occurred_at, // the time at which it arrived over HTTP
             raw: stored.raw,
             origin: Origin::Inbox(number),
             receipt: Receipt { generation: 0, number: number.unsigned_abs() },

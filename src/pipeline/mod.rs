@@ -64,23 +64,24 @@ impl fmt::Debug for Clock {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Attempts under way at once, over all destinations.
+    /// The number of attempts that run at the same time, over all destinations.
     pub concurrency: usize,
-    /// Places in memory, beyond which deliveries wait in the store alone. A delivery takes one, of an event of more than
-    /// 16 KiB as many as that fits in.
+    /// The number of deliveries in memory; others wait in the store. A delivery of a large event counts once for each
+    /// 16 KiB.
     pub buffer: usize,
-    /// How long a node may be silent before another takes over what it was working on.
+    /// After this time without a sign of life from a node, another node takes over its deliveries.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lease: Duration,
-    /// How long attempts in flight may take to end when the daemon stops.
+    /// When the daemon stops, attempts in flight get this time to end.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub shutdown_timeout: Duration,
-    /// How long what this node's files do not tell of is left to nodes whose files may; zero for a node by itself.
+    /// How long a delivery whose integration this node does not know waits before it is cancelled, so that a node that
+    /// knows it can send it. Zero where no other node shares the store.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub unknown_integration_grace: Duration,
-    /// Failures in a row after which a destination is given a rest.
+    /// The number of failures in a row after which deliveries to a destination pause.
     pub breaker_threshold: u32,
-    /// The longest rest that a destination which keeps failing is given.
+    /// The longest pause for a destination that keeps failing.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub breaker_max: Duration,
 }

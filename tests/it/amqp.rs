@@ -108,8 +108,9 @@ async fn five_thousand_events_survive_a_killed_broker_and_a_bad_service() {
         }
         service.at(&path(project)).answer_then(answers, Answer::ok());
     }
-    let home =
-        Home::new(&integrations(&service)).with(&["pace.enabled=false"]).with_broker(&broker.url(), "events");
+    let home = Home::new(&integrations(&service))
+        .with(&["rate_limits.enabled=false"])
+        .with_broker(&broker.url(), "events");
     let daemon = home.start().await;
     let publishing = tokio::spawn(publish_come_what_may(home.config().amqp, EVENTS));
     // In the middle of it all, with events in the queue, on their way, and half published. (A quorum queue must be some
@@ -177,7 +178,7 @@ async fn behind_a_cable(receiver: &Receiver) -> (Home, CuttingProxy, Publisher) 
     let home = Home::new(&one_project(receiver)).with_broker(&url, &queue).with(&[
         "amqp.heartbeat=1s",
         "amqp.connect_timeout=2s",
-        "pace.enabled=false",
+        "rate_limits.enabled=false",
     ]);
     (home, cable, publisher)
 }

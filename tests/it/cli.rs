@@ -217,12 +217,12 @@ async fn what_is_published_arrives_and_is_listed_shown_and_sent_again() {
     .await;
     assert_eq!((&list[0]["event"], &list[0]["target"]), (&"p-1".into(), &"#ops".into()));
 
-    let number = list[0]["number"].to_string();
+    let number = list[0]["id"].to_string();
     let shown = desk.run(&["deliveries", "show", &number]).await.ends_with(0);
     assert!(shown.out.contains("1. ") && shown.out.contains("answered 200"), "{}", shown.out);
     assert!(!shown.out.contains("deepsecret"), "{}", shown.out);
     let again = desk.run(&["deliveries", "retry", "--json", &number]).await.ends_with(0).json();
-    assert_eq!(again, json!([{ "number": list[0]["number"], "done": true, "told": "due again" }]));
+    assert_eq!(again, json!([{ "id": list[0]["id"], "done": true, "result": "due again" }]));
     hook.wait_for(2).await;
     desk.run(&["deliveries", "retry", "4711"]).await.ends_with(1);
 
@@ -241,14 +241,14 @@ async fn what_was_not_understood_is_looked_at_tried_again_and_thrown_away() {
     assert!(refused.out.contains("refused: 400"), "{}", refused.out);
 
     let list = desk.run(&["quarantine", "list", "--json"]).await.ends_with(0).json();
-    assert_eq!(list[0]["id"], "q-1");
-    let number = list[0]["number"].to_string();
+    assert_eq!(list[0]["event"], "q-1");
+    let number = list[0]["id"].to_string();
     let shown = desk.run(&["quarantine", "show", &number]).await.ends_with(0);
     assert!(shown.out.contains("no JSON") && shown.out.contains("object_kind"), "{}", shown.out);
     let tried = desk.run(&["quarantine", "retry", &number]).await.ends_with(1);
     assert!(tried.out.contains("still not understood"), "{}", tried.out);
     let dropped = desk.run(&["quarantine", "drop", "--json", &number]).await.ends_with(0).json();
-    assert_eq!(dropped, json!([{ "number": list[0]["number"], "done": true, "told": "dropped" }]));
+    assert_eq!(dropped, json!([{ "id": list[0]["id"], "done": true, "result": "dropped" }]));
     desk.run(&["quarantine", "drop", &number]).await.ends_with(1);
     assert_eq!(desk.run(&["quarantine", "list"]).await.ends_with(0).out, "nothing is in quarantine\n");
 }

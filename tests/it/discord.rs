@@ -250,7 +250,8 @@ async fn an_address_that_is_gone_is_called_once_and_never_again() {
         "[[integration]]\nproject = \"gitlabhq/gitlab-test\"\nadapter = \"slack\"\nwebhook = \"{}\"\n",
         other.url()
     );
-    let home = Home::new(&format!("{}{slack}", discord(&gone.url(), ""))).with(&["pace.enabled=false"]);
+    let home =
+        Home::new(&format!("{}{slack}", discord(&gone.url(), ""))).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     let hold = eventually("the integration is switched off", Duration::from_secs(20), async || {
@@ -288,7 +289,8 @@ async fn a_limit_on_all_that_we_send_holds_back_other_webhooks_too() {
         .answer_then(vec![Answer::json(429, &limited)], Answer::status(200).body(TAKEN));
     let second = service.at("/api/webhooks/2/token").answer(Answer::status(200).body(TAKEN));
     let other = discord(&second.url(), "").replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
-    let home = Home::new(&format!("{}{other}", discord(&first.url(), ""))).with(&["pace.enabled=false"]);
+    let home =
+        Home::new(&format!("{}{other}", discord(&first.url(), ""))).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     eventually("the limit was heard of", Duration::from_secs(20), async || {
@@ -311,7 +313,7 @@ async fn one_kind_of_event_whose_webhook_is_gone_costs_the_others_nothing() {
     let well = service.at("/api/webhooks/2/token").answer(Answer::status(200).body(TAKEN));
     let settings = discord(&well.url(), &format!("merge_request_channel = \"{}\"", gone.url()));
     let home = Home::new(&settings.replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test"))
-        .with(&["pace.enabled=false"]);
+        .with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     let merge_request = |iid: i64| {
         with(&merge_request(iid), |json| {
@@ -350,7 +352,7 @@ async fn whom_cloudflare_shuts_out_calls_no_webhook_for_an_hour_and_then_tells_e
     let elsewhere = |text: String| text.replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
     let slack = discord(&other.url(), "").replace("\"discord\"", "\"slack\"");
     let files = discord(&asked.url(), "") + &elsewhere(discord(&sister.url(), "")) + &elsewhere(slack);
-    let home = Home::new(&files).with(&["pace.enabled=false"]);
+    let home = Home::new(&files).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     let before = forgebell::daemon::now().as_second();
     daemon.send("one", merge_request(1)).await;

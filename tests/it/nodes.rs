@@ -137,7 +137,7 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 async fn a_node_that_dies_midway_costs_nothing() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let ([one, two], api) = two_nodes(&["pace.enabled=false", "amqp.prefetch=64"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "amqp.prefetch=64"]).await;
     set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..EVENTS / 2).await;
@@ -190,7 +190,7 @@ async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() 
     let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
     let cable = CuttingProxy::start(([127, 0, 0, 1], server).into()).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
-    let settings = ["pace.enabled=false", "amqp.prefetch=64"];
+    let settings = ["rate_limits.enabled=false", "amqp.prefetch=64"];
     let [one, two] = nodes_at([&through, &database], &integrations(&service), &settings).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&two, 0..FEW).await;
@@ -250,7 +250,7 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
-    let ([one, two], api) = two_nodes(&["pace.scale=20", "amqp.prefetch=8"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.scale=20", "amqp.prefetch=8"]).await;
     set_all(&api, &service).await;
     let (first, second) = (one.start().await, two.start().await);
     publish(&one, 0..PROJECTS * EACH).await;
@@ -277,7 +277,7 @@ async fn what_one_node_switched_off_is_off_on_the_other() {
     let service = Receiver::start().await;
     let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
     // The first one keeps the address for as long as it lives.
-    let ([one, two], api) = two_nodes(&["pace.enabled=false", "delivery.lease=60s"]).await;
+    let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "delivery.lease=60s"]).await;
     set(&api, &project_scope(0), &dead.url()).await;
     let first = one.start().await;
     let send = async |daemon: &Daemon, n: usize| {
@@ -313,7 +313,7 @@ async fn what_one_node_switched_off_is_off_on_the_other() {
 /// A node without files, at no pace.
 fn home_of_one(database: &str) -> Home {
     let key = format!("secrets.key={KEY}");
-    Home::new("").with_postgres(database, "one").with(&["pace.enabled=false", &key])
+    Home::new("").with_postgres(database, "one").with(&["rate_limits.enabled=false", &key])
 }
 
 /// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are

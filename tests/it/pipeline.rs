@@ -105,7 +105,7 @@ async fn a_rate_limited_service_gets_everything_and_is_not_pressed(forge: Forge)
         Duration::from_secs(1),
         Answer::throttled(Duration::from_secs(1)).body("rate_limited"),
     );
-    let home = forge.home(&slack(&hook.url(), "")).with(&["pace.enabled=false"]);
+    let home = forge.home(&slack(&hook.url(), "")).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     for iid in 1..=6 {
         forge.send(&daemon, &format!("mr-{iid}"), merge_request(iid, "open", "Title")).await;
@@ -188,7 +188,7 @@ async fn events_larger_than_the_memory_are_told_all_the_same_and_in_order(forge:
         .at("/services/T0/B0/x")
         .answer_then(vec![Answer::ok(), Answer::status(500), Answer::status(500)], Answer::ok());
     // 64 KiB of room, for events of twice as much.
-    let home = forge.home(&slack(&hook.url(), "")).with(&["delivery.buffer=4", "pace.enabled=false"]);
+    let home = forge.home(&slack(&hook.url(), "")).with(&["delivery.buffer=4", "rate_limits.enabled=false"]);
     let daemon = home.start().await;
     let long = "All that there is to say. ".repeat(5_000);
     for step in ["a", "b", "c", "d"] {
@@ -282,7 +282,7 @@ async fn a_correction_at_the_very_moment_of_a_refusal_is_heeded(forge: Forge) {
     let service = Receiver::start().await;
     let wrong = service.at("/services/T0/B0/wrong").answer(Answer::status(404).body("channel_not_found"));
     let right = service.slack_like("/services/T0/B0/right");
-    let home = forge.home(&slack(&wrong.url(), "")).with(&["pace.enabled=false"]);
+    let home = forge.home(&slack(&wrong.url(), "")).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     for round in 1..=30 {
         let iid = i64::try_from(round).expect("small");
@@ -322,7 +322,7 @@ async fn a_refused_message_is_a_dead_letter_that_says_why(forge: Forge) {
 async fn a_dead_address_is_switched_off_until_it_is_corrected(forge: Forge) {
     let service = Receiver::start().await;
     let dead = service.at("/services/T0/B0/dead").answer(Answer::status(404).body("no_service"));
-    let home = forge.home(&slack(&dead.url(), "")).with(&["pace.enabled=false"]);
+    let home = forge.home(&slack(&dead.url(), "")).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     for iid in 1..=3 {
         forge.send(&daemon, &format!("mr-{iid}"), merge_request(iid, "open", "Title")).await;
@@ -349,7 +349,7 @@ async fn a_dead_address_is_switched_off_until_it_is_corrected(forge: Forge) {
 async fn a_power_cut_loses_nothing(forge: Forge) {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/x");
-    let home = forge.home(&slack(&hook.url(), "")).with(&["pace.enabled=false"]);
+    let home = forge.home(&slack(&hook.url(), "")).with(&["rate_limits.enabled=false"]);
     let mut daemon = home.start().await;
     let mut expected = Vec::new();
     for round in 0..3 {
@@ -377,7 +377,7 @@ async fn a_power_cut_loses_nothing(forge: Forge) {
 async fn a_soft_stop_finishes_what_is_under_way_and_leaves_the_rest_for_the_next_start(forge: Forge) {
     let service = Receiver::start().await;
     let hook = service.at("/services/T0/B0/x").answer(Answer::ok().delay(Duration::from_millis(150)));
-    let home = forge.home(&slack(&hook.url(), "")).with(&["pace.enabled=false"]);
+    let home = forge.home(&slack(&hook.url(), "")).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     for iid in 0..10 {
         forge.send(&daemon, &format!("mr-{iid}"), merge_request(iid, "open", "Title")).await;
@@ -402,7 +402,7 @@ async fn a_dead_destination_holds_up_no_other(forge: Forge) {
         slack(&well.url(), ""),
         dead.url()
     );
-    let home = forge.home(&both).with(&["pace.enabled=false"]);
+    let home = forge.home(&both).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     for iid in 0..50 {
         forge.send(&daemon, &format!("mr-{iid}"), merge_request(iid, "open", "Title")).await;

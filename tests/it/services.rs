@@ -42,7 +42,7 @@ async fn a_full_hipchat_room_is_waited_for_and_other_rooms_are_not() {
         )
     };
     let elsewhere = room("42").replace("gitlabhq/gitlab-test", "gitlab-org/gitlab-test");
-    let home = Home::new(&(room("a/b c") + &elsewhere)).with(&["pace.enabled=false"]);
+    let home = Home::new(&(room("a/b c") + &elsewhere)).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     let flooded = Answer::status(429)
         .header("x-floodcontrol-limit", "30")
@@ -78,7 +78,7 @@ async fn a_used_up_hipchat_token_is_waited_for_in_all_its_rooms_and_other_tokens
         integration("hipchat", &settings).replace("gitlabhq/gitlab-test", project)
     };
     let rooms = [room("acme/a", "0ne", "41"), room("acme/b", "0ne", "42"), room("acme/c", "other", "43")];
-    let home = Home::new(&rooms.concat()).with(&["pace.enabled=false"]);
+    let home = Home::new(&rooms.concat()).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     let send = async |id: i64, path: &str, iid: i64| {
         let event = with(&merge_request(iid), |json| {
@@ -132,7 +132,7 @@ async fn hipchats_first_version_says_forbidden_and_means_later() {
         .answer_then(vec![Answer::json(403, &too_fast)], Answer::json(200, &json!({ "status": "sent" })));
     let settings =
         format!("token = \"t0ken\"\nroom = \"dev\"\napi_version = \"v1\"\nserver = \"{}\"", service.url(""));
-    let home = Home::new(&integration("hipchat", &settings)).with(&["pace.enabled=false"]);
+    let home = Home::new(&integration("hipchat", &settings)).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     let delivered = home.until(State::Delivered, 1).await;
@@ -154,7 +154,7 @@ async fn a_connectors_yes_is_a_no_where_its_body_says_so() {
         .at("/webhookb2/x/IncomingWebhook/y/z")
         .answer_then(vec![said(429), said(503), Answer::ok().body("1"), said(413)], Answer::ok().body("1"));
     let settings = format!("webhook = \"{}\"\nwebhook_kind = \"connector\"", hook.url());
-    let home = Home::new(&integration("microsoft-teams", &settings)).with(&["pace.enabled=false"]);
+    let home = Home::new(&integration("microsoft-teams", &settings)).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     let delivered = home.until(State::Delivered, 1).await;
@@ -194,7 +194,7 @@ async fn mattermost_is_waited_for_in_its_own_units_and_its_proxys_page_is_no_yes
     let limited = Answer::status(429).header("x-ratelimit-reset", "2").body("limit exceeded");
     let page = Answer::ok().header("content-type", "text/html").body("<html>Down for maintenance</html>");
     let hook = service.at("/hooks/x").answer_then(vec![limited, page], Answer::ok().body("ok"));
-    let home = Home::new(&webhook("mattermost", &hook.url())).with(&["pace.enabled=false"]);
+    let home = Home::new(&webhook("mattermost", &hook.url())).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     home.until(State::Delivered, 1).await;
@@ -214,7 +214,7 @@ async fn a_mattermost_that_takes_no_webhooks_is_waited_for_until_somebody_lets_i
     });
     let wrong = service.at("/hooks/x").answer(Answer::json(501, &off));
     let right = service.at("/hooks/y").answer(Answer::ok().body("ok"));
-    let home = Home::new(&webhook("mattermost", &wrong.url())).with(&["pace.enabled=false"]);
+    let home = Home::new(&webhook("mattermost", &wrong.url())).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     wrong.wait_for(1).await;
@@ -233,7 +233,7 @@ async fn a_slack_workflow_is_started_with_words_by_name() {
         vec![Answer::json(200, &json!({ "ok": false, "error": "rate_limited" }))],
         Answer::json(200, &json!({ "ok": true })),
     );
-    let home = Home::new(&webhook("slack", &hook.url())).with(&["pace.enabled=false"]);
+    let home = Home::new(&webhook("slack", &hook.url())).with(&["rate_limits.enabled=false"]);
     let daemon = home.start().await;
     daemon.send("one", merge_request(1)).await;
     home.until(State::Delivered, 1).await;

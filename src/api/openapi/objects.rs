@@ -168,7 +168,7 @@ fn explanation() -> Schema {
 
 fn quarantined_properties() -> Vec<(&'static str, Schema)> {
     vec![
-        ("number", Schema::integer()),
+        ("id", Schema::integer()),
         ("source", Schema::text()),
         ("event", Schema::text().or_null().saying("The sender's id for it, where it had one.")),
         ("reason", Schema::text()),

@@ -104,7 +104,7 @@ pub(super) fn parameters() -> Ordered<Parameter> {
         ("group", Parameter::in_path("id", group, Schema::text())),
         ("slug", Parameter::in_path("slug", "The adapter, with dashes or underscores.", objects::slug())),
         ("delivery", Parameter::in_path("delivery_id", "The delivery's number.", number())),
-        ("number", Parameter::in_path("number", "The message's number.", number())),
+        ("quarantined", Parameter::in_path("id", "The message's number.", number())),
         (
             "before",
             Parameter::in_query(
@@ -239,8 +239,8 @@ fn events() -> Vec<(String, Path)> {
     vec![
         ("/events/explain".into(), Path::of([("post", explain)])),
         ("/quarantine".into(), Path::of([("get", list)])),
-        ("/quarantine/{number}".into(), Path::of([("get", get), ("delete", delete)]).with(["number"])),
-        ("/quarantine/{number}/retry".into(), Path::of([("post", retry)]).with(["number"])),
+        ("/quarantine/{id}".into(), Path::of([("get", get), ("delete", delete)]).with(["quarantined"])),
+        ("/quarantine/{id}/retry".into(), Path::of([("post", retry)]).with(["quarantined"])),
     ]
 }
 

@@ -4,12 +4,12 @@ use serde_json::{Map, Value as Json};
 
 use super::model::{Body, Content, Ordered, Schema, Types};
 use crate::adapters::Entry;
-use crate::api::v4::declared::{Declared, LONGEST, What, declared};
+use crate::api::v4::put_params::{MAX_LENGTH, ParamSpec, StoredAs, put_params};
 use crate::settings::{Kind, Shape};
 
 /// The schema of booleans, as they are read.
 const TRUTH: &str = "Truth";
-/// What counts as true or false, in any case.
+/// StoredAs counts as true or false, in any case.
 const WORDS: &str = "^ *([Tt]([Rr][Uu][Ee])?|[Ff]([Aa][Ll][Ss][Ee])?|[Yy]([Ee][Ss])?|[Nn][Oo]?|[Oo][Nn]|[Oo][Ff][Ff]|[01])? *$";
 /// The same of a body.
 const KINDS: [&str; 3] = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
@@ -23,24 +23,24 @@ pub(super) fn schema_name(entry: &Entry) -> String {
     format!("{}Settings", words.collect::<String>())
 }
 
-/// What a `PUT` of this adapter takes.
+/// StoredAs a `PUT` of this adapter takes.
 pub(super) fn schema(entry: &Entry) -> Schema {
-    let declared = declared(entry);
-    let required = declared.iter().filter(|declared| declared.required).map(|declared| declared.name.clone());
+    let specs = put_params(entry);
+    let required = specs.iter().filter(|spec| spec.required).map(|spec| spec.name.clone());
     Schema {
         required: required.collect(),
-        properties: declared.iter().map(|declared| (declared.name.clone(), parameter(declared))).collect(),
+        properties: specs.iter().map(|spec| (spec.name.clone(), parameter(spec))).collect(),
         ..Schema::of(&["object"]).saying(entry.about.summary)
     }
 }
 
-/// What is sent is read leniently, and what is read leniently is documented so: numbers where texts are asked for,
+/// StoredAs is sent is read leniently, and what is read leniently is documented so: numbers where texts are asked for,
 /// words where truths are, and null.
-fn parameter(declared: &Declared) -> Schema {
-    let example = declared.example.as_deref().map(|example| literal(declared.kind, example));
-    let default = declared.default.map(|default| literal(declared.kind, default));
-    let is_address = matches!(declared.kind, Kind::Url | Kind::SecretUrl);
-    let base = match declared.kind.shape() {
+fn parameter(spec: &ParamSpec) -> Schema {
+    let example = spec.example.as_deref().map(|example| literal(spec.kind, example));
+    let default = spec.default.map(|default| literal(spec.kind, default));
+    let is_address = matches!(spec.kind, Kind::Url | Kind::SecretUrl);
+    let base = match spec.kind.shape() {
         Shape::Truth => Schema::reference(TRUTH),
         Shape::Number => Schema {
             any_of: vec![
@@ -50,18 +50,18 @@ fn parameter(declared: &Declared) -> Schema {
             ],
             ..Schema::default()
         },
-        Shape::Words if is_address && declared.required => {
+        Shape::Words if is_address && spec.required => {
             Schema { pattern: Some("^https?://[A-Za-z0-9]"), format: Some("uri"), ..Schema::text() }
         }
         Shape::Words => Schema {
             types: Types(&["string", "number", "boolean", "null"]),
-            max_length: Some(LONGEST),
+            max_length: Some(MAX_LENGTH),
             ..Schema::default()
         },
     };
     Schema {
-        description: declared.help.clone(),
-        write_only: declared.kind.is_secret(),
+        description: spec.help.clone(),
+        write_only: spec.kind.is_secret(),
         examples: example.into_iter().collect(),
         default,
         ..base
@@ -104,9 +104,9 @@ pub(super) fn body(entry: &Entry) -> Body {
 
 /// The required settings, and a flag to show how these go.
 pub(super) fn example(entry: &Entry) -> Map<String, Json> {
-    let declared = declared(entry);
-    let required = declared.iter().filter(|declared| declared.required);
-    let flag = declared.iter().find(|declared| declared.what == What::Flag);
-    let value = |declared: &Declared| literal(declared.kind, declared.example.as_deref().unwrap_or("true"));
-    required.chain(flag).map(|declared| (declared.name.to_string(), value(declared))).collect()
+    let specs = put_params(entry);
+    let required = specs.iter().filter(|spec| spec.required);
+    let flag = specs.iter().find(|spec| spec.stored_as == StoredAs::Flag);
+    let value = |spec: &ParamSpec| literal(spec.kind, spec.example.as_deref().unwrap_or("true"));
+    required.chain(flag).map(|spec| (spec.name.to_string(), value(spec))).collect()
 }

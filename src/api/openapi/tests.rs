@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
-use crate::api::v4::declared::declared;
+use crate::api::v4::put_params::put_params;
 
 fn json() -> Value {
     serde_json::to_value(document()).unwrap()
@@ -88,12 +88,12 @@ fn each_adapter_has_its_own_address_at_each_level_and_every_setting_is_described
             );
         }
         let schema = &document["components"]["schemas"][settings::schema_name(entry)];
-        for declared in declared(entry) {
-            let described = &schema["properties"][declared.name.as_ref()];
-            assert_eq!(described["description"], declared.help.as_ref(), "{slug}");
-            assert_eq!(described["writeOnly"] == true, declared.kind.is_secret(), "{slug} {}", declared.name);
-            let required = schema["required"].as_array().unwrap().contains(&declared.name.as_ref().into());
-            assert_eq!(required, declared.required, "{slug} {}", declared.name);
+        for spec in put_params(entry) {
+            let described = &schema["properties"][spec.name.as_ref()];
+            assert_eq!(described["description"], spec.help.as_ref(), "{slug}");
+            assert_eq!(described["writeOnly"] == true, spec.kind.is_secret(), "{slug} {}", spec.name);
+            let required = schema["required"].as_array().unwrap().contains(&spec.name.as_ref().into());
+            assert_eq!(required, spec.required, "{slug} {}", spec.name);
         }
     }
 }
@@ -127,8 +127,8 @@ fn the_page_shows_every_address_and_every_setting_and_needs_nothing_from_elsewhe
         assert!(page.contains(&format!("<code>{path}</code>")), "{path}");
     }
     for entry in ADAPTERS {
-        for declared in declared(entry) {
-            assert!(page.contains(&format!("<code>{}</code>", declared.name)), "{}", declared.name);
+        for spec in put_params(entry) {
+            assert!(page.contains(&format!("<code>{}</code>", spec.name)), "{}", spec.name);
         }
     }
     for outside in ["<script", "src=", "@import", "url(", "<link"] {

@@ -4,70 +4,75 @@ use super::*;
 
 #[tokio::test]
 async fn an_event_is_accepted_under_the_forges_own_id_and_wakes_the_source() {
-    let house = House::open().await;
-    let answer = answer(house.webhook(push()).header("idempotency-key", "key-1")).await;
+    let server = TestServer::open().await;
+    let answer = answer(server.webhook(push()).header("idempotency-key", "key-1")).await;
 
-    assert_eq!((answer.status, answer.json()), (202, json!({ "id": "key-1", "fate": "accepted" })));
-    assert_eq!(*house.store.events.lock().unwrap(), [("key-1".to_owned(), push())], "the bytes as they came");
-    let woken = tokio::time::timeout(Duration::from_secs(5), house.arrived.notified()).await;
+    assert_eq!((answer.status, answer.json()), (202, json!({ "id": "key-1", "result": "accepted" })));
+    assert_eq!(
+        *server.store.events.lock().unwrap(),
+        [("key-1".to_owned(), push())],
+        "the bytes as they came"
+    );
+    let woken = tokio::time::timeout(Duration::from_secs(5), server.arrived.notified()).await;
     assert!(woken.is_ok(), "the source is told");
 }
 
 #[tokio::test]
 async fn nothing_is_answered_before_the_commit() {
-    let house = House::open().await;
-    house.store.commits.forget_permits(Semaphore::MAX_PERMITS);
-    let request = answer(house.webhook(push()));
+    let server = TestServer::open().await;
+    server.store.commits.forget_permits(Semaphore::MAX_PERMITS);
+    let request = answer(server.webhook(push()));
     tokio::pin!(request);
 
     let early = tokio::time::timeout(Duration::from_millis(200), &mut request).await;
     assert!(early.is_err(), "answered without a commit: {early:?}");
-    house.store.commits.add_permits(1);
+    server.store.commits.add_permits(1);
     assert_eq!(request.await.status, 202);
 }
 
 #[tokio::test]
 async fn a_retry_bears_the_same_key_and_is_known() {
-    let house = House::open().await;
-    let send = || answer(house.webhook(push()).header("idempotency-key", "key-1"));
+    let server = TestServer::open().await;
+    let send = || answer(server.webhook(push()).header("idempotency-key", "key-1"));
 
-    assert_eq!(send().await.json()["fate"], "accepted");
+    assert_eq!(send().await.json()["result"], "accepted");
     let again = send().await;
     assert_eq!((again.status, again.json()["id"].clone()), (202, json!("key-1")));
-    assert_ne!(again.json()["fate"], "accepted");
-    assert_eq!(house.store.ids().len(), 1);
+    assert_ne!(again.json()["result"], "accepted");
+    assert_eq!(server.store.ids().len(), 1);
 }
 
 #[tokio::test]
 async fn events_that_share_gitlabs_event_uuid_are_still_several() {
     // GitLab gives one UUID to all that one request set off, and to what webhooks set off in turn:
     // https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let uuid = "13792a34-cac6-4fda-95a8-c58e00a3954e";
     for trigger in [Trigger::Issue, Trigger::Note, Trigger::Issue] {
-        let request = house.webhook(sample(trigger).raw).header("x-gitlab-event-uuid", uuid);
+        let request = server.webhook(sample(trigger).raw).header("x-gitlab-event-uuid", uuid);
         assert_eq!(answer(request).await.status, 202);
     }
-    let ids = house.store.ids();
+    let ids = server.store.ids();
     assert_eq!(ids.len(), 2, "an issue and a comment, and the issue sent again: {ids:?}");
 }
 
 #[tokio::test]
 async fn the_key_goes_before_the_event_uuid() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     for key in ["key-1", "key-2"] {
-        let request = house.webhook(push()).header("x-gitlab-event-uuid", "u").header("idempotency-key", key);
+        let request =
+            server.webhook(push()).header("x-gitlab-event-uuid", "u").header("idempotency-key", key);
         assert_eq!(answer(request).await.json()["id"], key);
     }
 }
 
 #[tokio::test]
 async fn an_event_without_any_id_gets_a_fresh_one() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     for _ in 0..2 {
-        assert_eq!(answer(house.webhook(push())).await.json()["fate"], "accepted");
+        assert_eq!(answer(server.webhook(push())).await.json()["result"], "accepted");
     }
-    let ids = house.store.ids();
+    let ids = server.store.ids();
     assert_eq!(ids.len(), 2, "nobody said that they are one: {ids:?}");
     // The time in a UUID of version 7 is the clock's.
     let millis = u64::try_from(NOW.as_millisecond()).unwrap();
@@ -77,19 +82,19 @@ async fn an_event_without_any_id_gets_a_fresh_one() {
 
 #[tokio::test]
 async fn an_unwieldy_key_still_makes_repeats_known() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let long = "k".repeat(5000);
     for _ in 0..2 {
-        assert_eq!(answer(house.webhook(push()).header("idempotency-key", &long)).await.status, 202);
+        assert_eq!(answer(server.webhook(push()).header("idempotency-key", &long)).await.status, 202);
     }
-    assert_eq!(house.store.ids().len(), 1, "a key that is too long to keep is a key all the same");
+    assert_eq!(server.store.ids().len(), 1, "a key that is too long to keep is a key all the same");
 }
 
 #[tokio::test]
 async fn a_wrong_or_missing_token_is_refused_and_nothing_is_kept() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     for token in [None, Some(""), Some("t0ken"), Some("t0ken-of-the-forge "), Some("T0KEN-OF-THE-FORGE")] {
-        let mut request = house.client.post(format!("{}/events", house.base)).body("no event");
+        let mut request = server.client.post(format!("{}/events", server.base)).body("no event");
         if let Some(token) = token {
             request = request.header("x-gitlab-token", token);
         }
@@ -103,14 +108,14 @@ async fn a_wrong_or_missing_token_is_refused_and_nothing_is_kept() {
         assert!(answer.json()["error"].is_string());
         assert!(!answer.text.contains(TOKEN), "{answer:?}");
     }
-    assert_eq!(house.store.ids(), [] as [&str; 0]);
+    assert_eq!(server.store.ids(), [] as [&str; 0]);
 }
 
 #[tokio::test]
 async fn who_shows_too_many_wrong_tokens_has_to_wait_and_who_has_the_right_one_does_not() {
-    let house = House::open_with(Config { login_failures: 3, ..config() }).await;
+    let server = TestServer::open_with(Config { login_failures: 3, ..config() }).await;
     let send = |token: Option<&'static str>| {
-        let request = house.client.post(format!("{}/events", house.base)).body(push());
+        let request = server.client.post(format!("{}/events", server.base)).body(push());
         answer(token.into_iter().fold(request, |request, token| request.header("x-gitlab-token", token)))
     };
     for token in [None, Some(""), Some("guess"), Some("fbt-guess"), None, Some("guess")] {
@@ -123,27 +128,27 @@ async fn who_shows_too_many_wrong_tokens_has_to_wait_and_who_has_the_right_one_d
     }
     assert_eq!(send(None).await.status, 401, "who shows none tries none");
     assert_eq!(send(Some(TOKEN)).await.status, 202);
-    assert_eq!(house.store.ids().len(), 1, "and nothing of the others is kept");
+    assert_eq!(server.store.ids().len(), 1, "and nothing of the others is kept");
 }
 
 #[tokio::test]
 async fn a_stranger_may_not_fill_the_quarantine() {
-    let house = House::open().await;
-    let request = house.client.post(format!("{}/events", house.base)).body("no event");
+    let server = TestServer::open().await;
+    let request = server.client.post(format!("{}/events", server.base)).body("no event");
     assert_eq!(answer(request).await.status, 401);
-    assert_eq!(house.store.reasons(), [] as [&str; 0]);
+    assert_eq!(server.store.reasons(), [] as [&str; 0]);
 }
 
 #[tokio::test]
-async fn without_a_configured_token_the_door_is_open() {
-    let house = House::open_with(Config { webhook_token: None, ..config() }).await;
-    let request = house.client.post(format!("{}/events", house.base)).body(push());
+async fn without_a_configured_token_any_client_may_send_events() {
+    let server = TestServer::open_with(Config { webhook_token: None, ..config() }).await;
+    let request = server.client.post(format!("{}/events", server.base)).body(push());
     assert_eq!(answer(request).await.status, 202);
 }
 
 #[test]
 fn a_blank_token_is_a_mistake_and_opens_nothing() {
-    // `FORGEBELL_HTTP_WEBHOOK_TOKEN=$UNSET` must not leave the door open.
+    // `FORGEBELL_HTTP_WEBHOOK_TOKEN=$UNSET` must not admit every client.
     let section = |token: &str| {
         toml::from_str::<Config>(&format!(
             "listen = '127.0.0.1:8484'\nbody_limit = 1\nbody_timeout = '10s'\nmetrics = true\nlogin_failures = 1\n{token}"
@@ -157,21 +162,21 @@ fn a_blank_token_is_a_mistake_and_opens_nothing() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let large = "x".repeat(BODY_LIMIT + 1);
-    let told = answer(house.webhook(large)).await;
+    let told = answer(server.webhook(large)).await;
     assert_eq!(told.status, 413);
     assert!(told.json()["error"].as_str().unwrap().contains("16384"), "{told:?}");
-    assert_eq!(house.store.reasons(), [] as [&str; 0]);
+    assert_eq!(server.store.reasons(), [] as [&str; 0]);
 }
 
 #[tokio::test]
 async fn only_json_is_taken_and_no_word_about_it_is_taken_for_json() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let send = |kind: &'static str| {
-        let url = format!("{}/events", house.base);
+        let url = format!("{}/events", server.base);
         answer(
-            house.client.post(url).header("x-gitlab-token", TOKEN).header("content-type", kind).body(push()),
+            server.client.post(url).header("x-gitlab-token", TOKEN).header("content-type", kind).body(push()),
         )
     };
     for kind in
@@ -185,13 +190,13 @@ async fn only_json_is_taken_and_no_word_about_it_is_taken_for_json() {
         assert!(answer.json()["error"].is_string());
     }
     let unsaid =
-        house.client.post(format!("{}/events", house.base)).header("x-gitlab-token", TOKEN).body(push());
+        server.client.post(format!("{}/events", server.base)).header("x-gitlab-token", TOKEN).body(push());
     assert_eq!(answer(unsaid).await.status, 202);
 }
 
 #[tokio::test]
 async fn what_is_no_event_is_refused_with_the_reason_and_kept() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     for (body, status) in [
         ("{\"object_kind\": \"push\"", 400),
         ("", 400),
@@ -199,63 +204,63 @@ async fn what_is_no_event_is_refused_with_the_reason_and_kept() {
         ("{\"hello\": \"world\"}", 400),
         ("{\"object_kind\": \"push\", \"ref\": 7}", 400),
     ] {
-        let answer = answer(house.webhook(body).header("idempotency-key", "bad")).await;
+        let answer = answer(server.webhook(body).header("idempotency-key", "bad")).await;
         assert_eq!(answer.status, status, "{body}");
         let reason = answer.json()["error"].as_str().unwrap().to_owned();
-        let quarantine = house.store.quarantine.lock().unwrap();
+        let quarantine = server.store.quarantine.lock().unwrap();
         let kept = quarantine.last().unwrap();
         assert_eq!((&kept.reason, kept.raw.as_ref()), (&reason, body.as_bytes()));
         assert_eq!((kept.source, kept.received_at), ("http", NOW));
         assert_eq!(kept.id.as_ref().map(ToString::to_string).as_deref(), Some("bad"));
     }
-    assert_eq!(house.store.reasons().len(), 5);
-    assert_eq!(house.store.ids(), [] as [&str; 0]);
+    assert_eq!(server.store.reasons().len(), 5);
+    assert_eq!(server.store.ids(), [] as [&str; 0]);
 }
 
 #[tokio::test]
 async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_switch_the_hook_off() {
-    let house = House::open().await;
-    let answer = answer(house.webhook("{\"object_kind\": \"unheard_of\"}")).await;
+    let server = TestServer::open().await;
+    let answer = answer(server.webhook("{\"object_kind\": \"unheard_of\"}")).await;
     assert_eq!(answer.status, 202);
-    let fate = answer.json()["fate"].as_str().unwrap().to_owned();
-    assert!(fate.starts_with("quarantined") && fate.contains("unheard_of"), "{fate}");
-    assert_eq!(house.store.reasons().len(), 1);
+    let result = answer.json()["result"].as_str().unwrap().to_owned();
+    assert!(result.starts_with("quarantined") && result.contains("unheard_of"), "{result}");
+    assert_eq!(server.store.reasons().len(), 1);
 }
 
 #[tokio::test]
 async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let release = include_bytes!("../../../tests/payloads/release_create.json").as_slice();
-    let answer = answer(house.webhook(release).header("idempotency-key", "r")).await;
+    let answer = answer(server.webhook(release).header("idempotency-key", "r")).await;
 
     assert_eq!(answer.status, 202);
-    assert!(answer.json()["fate"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
-    assert_eq!(house.store.ids(), [] as [&str; 0]);
-    let counted = house.get("/metrics").await.text;
+    assert!(answer.json()["result"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
+    assert_eq!(server.store.ids(), [] as [&str; 0]);
+    let counted = server.get("/metrics").await.text;
     let line = "forgebell_events_total{source=\"http\",kind=\"release\",result=\"unrouted\"}";
     assert!(counted.contains(line), "{counted}");
 }
 
 #[tokio::test]
 async fn while_the_store_is_away_the_sender_is_asked_to_come_again() {
-    let house = House::open().await;
-    house.store.away.store(true, Ordering::Relaxed);
+    let server = TestServer::open().await;
+    server.store.away.store(true, Ordering::Relaxed);
     for body in [push(), Bytes::from_static(b"no event")] {
-        let answer = answer(house.webhook(body)).await;
+        let answer = answer(server.webhook(body)).await;
         assert_eq!(answer.status, 503);
         assert_eq!(answer.headers["retry-after"], "5");
         assert!(answer.json()["message"].is_string(), "{answer:?}");
     }
 
-    house.store.away.store(false, Ordering::Relaxed);
-    assert_eq!(answer(house.webhook(push())).await.status, 202, "and the same event is new");
+    server.store.away.store(false, Ordering::Relaxed);
+    assert_eq!(answer(server.webhook(push())).await.status, 202, "and the same event is new");
 }
 
 #[tokio::test]
 async fn a_store_that_never_answers_does_not_keep_the_sender_for_ever() {
-    let house = House::open().await;
-    house.store.commits.forget_permits(Semaphore::MAX_PERMITS);
-    let patient = house.webhook(push()).timeout(Duration::from_secs(30));
+    let server = TestServer::open().await;
+    server.store.commits.forget_permits(Semaphore::MAX_PERMITS);
+    let patient = server.webhook(push()).timeout(Duration::from_secs(30));
     let answer = answer(patient).await;
     assert_eq!(answer.status, 503, "GitLab itself gives up after ten seconds");
     assert_eq!(answer.headers["retry-after"], "5");

@@ -1,8 +1,8 @@
-//! The doors, knocked at over a real connection, with stores that do as the test says.
+//! The task, knocked at over a real connection, with stores that do as the test says.
 
-mod doors;
 mod events;
 mod rest;
+mod server;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Config, FailedLogins, State, router, serve};
+use super::{Config, LoginLimiter, State, router, serve};
 use crate::call::{Request, Response};
 use crate::catalog::Live;
 use crate::event::{Event, Trigger, sample};
@@ -41,7 +41,7 @@ const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 const TOKEN: &str = "t0ken-of-the-forge";
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// What the doors open onto: remembers, and fails when told to.
+/// A store that remembers what it was given, and fails when the test says so.
 struct Store {
     /// Ids and bodies, as pushed.
     events: Mutex<Vec<(String, Bytes)>>,
@@ -93,11 +93,11 @@ impl Inbox for Store {
     }
 
     async fn peek(&self, _: i64, _: Portion) -> Result<Vec<(i64, StoredEvent)>> {
-        unreachable!("the doors don't dispatch")
+        unreachable!("the HTTP server does not dispatch")
     }
 
     async fn discard(&self, _: &[i64]) -> Result<()> {
-        unreachable!("the doors don't dispatch")
+        unreachable!("the HTTP server does not dispatch")
     }
 }
 
@@ -110,38 +110,38 @@ impl Quarantine for Store {
     }
 
     async fn list_quarantined(&self, _: Option<i64>, _: usize) -> Result<Vec<Quarantined>> {
-        unreachable!("the doors only put in")
+        unreachable!("the HTTP server only adds")
     }
 
     async fn quarantined(&self, _: i64) -> Result<Option<(Quarantined, Bytes)>> {
-        unreachable!("the doors only put in")
+        unreachable!("the HTTP server only adds")
     }
 
     async fn remove_quarantined(&self, _: i64, _: AuditEntry) -> Result<bool> {
-        unreachable!("the doors only put in")
+        unreachable!("the HTTP server only adds")
     }
 }
 
 #[async_trait]
 impl Ledger for Store {
     async fn deliveries(&self, _: DeliveryFilter) -> Result<Vec<DeliveryLine>> {
-        unreachable!("no door shows deliveries")
+        unreachable!("these tests read no deliveries")
     }
 
     async fn delivery(&self, _: DeliveryId) -> Result<Option<DeliveryDetail>> {
-        unreachable!("no door shows deliveries")
+        unreachable!("these tests read no deliveries")
     }
 
     async fn resend(&self, _: DeliveryId, _: AuditEntry) -> Result<bool> {
-        unreachable!("no door resends")
+        unreachable!("these tests resend nothing")
     }
 
     async fn depth(&self, _: Timestamp) -> Result<Depth> {
-        unreachable!("no door measures")
+        unreachable!("these tests measure nothing")
     }
 
     async fn sweep(&self, _: Retention, _: usize) -> Result<Swept> {
-        unreachable!("no door sweeps")
+        unreachable!("these tests sweep nothing")
     }
 
     async fn ping(&self) -> Result<()> {
@@ -155,7 +155,7 @@ fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap())
 }
 
-/// Everything behind the doors, over one store.
+/// Everything behind the task, over one store.
 async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
     State {
         config: config(),
@@ -173,7 +173,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         commands: None,
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
-        failed_logins: Arc::new(Mutex::new(FailedLogins::new(10))),
+        login_limiter: Arc::new(Mutex::new(LoginLimiter::new(10))),
     }
 }
 
@@ -192,15 +192,15 @@ impl Transport for Silence {
     }
 }
 
-/// The doors, open on a port of their own until dropped.
-struct House {
+/// The task, open on a port of their own until dropped.
+struct TestServer {
     store: Arc<Store>,
     arrived: Arc<Notify>,
     broker: Arc<Mutex<std::result::Result<(), String>>>,
     base: String,
     client: reqwest::Client,
     stop: CancellationToken,
-    doors: JoinSet<std::io::Result<()>>,
+    task: JoinSet<std::io::Result<()>>,
     _folder: tempfile::TempDir,
 }
 
@@ -216,7 +216,7 @@ fn config() -> Config {
     }
 }
 
-impl House {
+impl TestServer {
     async fn open() -> Self {
         Self::open_with(config()).await
     }
@@ -229,10 +229,10 @@ impl House {
         let broker = Arc::new(Mutex::new(Ok(())));
         let folder = tempfile::tempdir().unwrap();
         let sqlite = sqlite(&folder);
-        let failed_logins = Arc::new(Mutex::new(FailedLogins::new(config.login_failures)));
+        let login_limiter = Arc::new(Mutex::new(LoginLimiter::new(config.login_failures)));
         let state = State {
             config,
-            failed_logins,
+            login_limiter,
             inbox: store.clone(),
             quarantine: store.clone(),
             ledger: store.clone(),
@@ -246,10 +246,10 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let mut doors = JoinSet::new();
-        doors.spawn(serve(listener, router(state), stop.clone()));
+        let mut task = JoinSet::new();
+        task.spawn(serve(listener, router(state), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { store, arrived, broker, base, client, stop, doors, _folder: folder }
+        Self { store, arrived, broker, base, client, stop, task, _folder: folder }
     }
 
     fn address(&self) -> &str {

@@ -4,50 +4,50 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
-use super::Refusal;
-use super::admitted::{Change, See};
-use super::answer::{self, Page};
-use super::asked::OfIntegration;
+use super::ApiError;
+use super::authorized::{Read, Write};
+use super::extract::IntegrationRequest;
 use super::object::moment;
-use super::refusal::Missing;
+use super::response::{self, Page};
+use crate::api::error::Missing;
 use crate::integration::IntegrationId;
 use crate::store::registry::AuditEntry;
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger};
 
 /// `GET …/deliveries`, newest first.
-pub(super) async fn list(mut asked: OfIntegration<See>) -> Result<Response, Refusal> {
-    let integration = integration(&asked)?;
-    let page = Page::read(&asked.admitted.params().await?)?;
+pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Response, ApiError> {
+    let integration = integration(&request)?;
+    let page = Page::read(&request.authorized.params().await?)?;
     let before = page.before.map(DeliveryId);
     let filter = DeliveryFilter { integration: Some(integration), before, limit: page.limit, state: None };
-    let lines = asked.admitted.state.ledger.deliveries(filter).await?;
+    let lines = request.authorized.state.ledger.deliveries(filter).await?;
     let items: Vec<Json> = lines.iter().map(line_json).collect();
-    Ok(page.answer(&asked.admitted.head.uri, &items, lines.iter().map(|line| line.id.0)))
+    Ok(page.answer(&request.authorized.head.uri, &items, lines.iter().map(|line| line.id.0)))
 }
 
 /// `GET …/deliveries/:delivery_id`
-pub(super) async fn show(asked: OfIntegration<See>) -> Result<Response, Refusal> {
-    let named = named(&asked)?;
-    let detail = detail(&*asked.admitted.state.ledger, &named).await?;
-    Ok(answer::json(StatusCode::OK, &detail_json(&detail)))
+pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Response, ApiError> {
+    let named = named(&request)?;
+    let detail = detail(&*request.authorized.state.ledger, &named).await?;
+    Ok(response::json(StatusCode::OK, &detail_json(&detail)))
 }
 
 /// `POST …/deliveries/:delivery_id/retry`
-pub(super) async fn retry(asked: OfIntegration<Change>) -> Result<Response, Refusal> {
-    let named = named(&asked)?;
-    let state = &asked.admitted.state;
+pub(super) async fn retry(request: IntegrationRequest<Write>) -> Result<Response, ApiError> {
+    let named = named(&request)?;
+    let state = &request.authorized.state;
     let DeliveryDetail { line, .. } = detail(&*state.ledger, &named).await?;
-    let (who, object) = (asked.admitted.who(), format!("delivery {}", line.id));
-    let audit = AuditEntry::whole(asked.admitted.now, &who.0, "delivery.retry", object);
+    let (who, object) = (request.authorized.actor(), format!("delivery {}", line.id));
+    let audit = AuditEntry::whole(request.authorized.now, &who.0, "delivery.retry", object);
     if !state.ledger.resend(line.id, audit).await? {
-        return Err(Refusal::Unprocessable("it is still on its way".to_owned()));
+        return Err(ApiError::Unprocessable("it is still on its way".to_owned()));
     }
     (state.stored)(line.destination.as_str().into());
     let DeliveryDetail { line, .. } = detail(&*state.ledger, &named).await?;
-    Ok(answer::json(StatusCode::CREATED, &line_json(&line)))
+    Ok(response::json(StatusCode::CREATED, &line_json(&line)))
 }
 
-const MISSING: Refusal = Refusal::NotFound(Missing::Delivery);
+const MISSING: ApiError = ApiError::NotFound(Missing::Delivery);
 
 /// The delivery that a path names.
 struct Named {
@@ -55,24 +55,24 @@ struct Named {
     number: DeliveryId,
 }
 
-fn named<I>(asked: &OfIntegration<I>) -> Result<Named, Refusal> {
-    let integration = integration(asked)?;
-    let number = asked.admitted.segments.number("delivery_id").ok_or(MISSING)?;
+fn named<I>(request: &IntegrationRequest<I>) -> Result<Named, ApiError> {
+    let integration = integration(request)?;
+    let number = request.authorized.path.number("delivery_id").ok_or(MISSING)?;
     Ok(Named { integration, number: DeliveryId(number) })
 }
 
-async fn detail(ledger: &dyn Ledger, named: &Named) -> Result<DeliveryDetail, Refusal> {
+async fn detail(ledger: &dyn Ledger, named: &Named) -> Result<DeliveryDetail, ApiError> {
     let detail = ledger.delivery(named.number).await?;
     detail.filter(|detail| detail.line.integration == named.integration).ok_or(MISSING)
 }
 
 /// The name under which an integration's deliveries are kept.
-fn integration<I>(asked: &OfIntegration<I>) -> Result<IntegrationId, Refusal> {
-    let (place, slug) = (&asked.place, asked.entry.about.slug);
-    asked.admitted.state.catalog.read(|snapshot| {
+fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
+    let (place, slug) = (&request.place, request.entry.about.slug);
+    request.authorized.state.catalog.read(|snapshot| {
         let standing = snapshot.standing(place, slug);
         if standing.own.is_none() && standing.default.is_none() {
-            return Err(Refusal::NotFound(Missing::Integration));
+            return Err(ApiError::NotFound(Missing::Integration));
         }
         Ok(snapshot.id_at(place, slug))
     })

@@ -5,37 +5,37 @@ use axum::response::Response;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Refusal;
-use super::admitted::{Admitted, See};
-use super::answer;
-use super::place::believed;
-use super::refusal::Missing;
+use super::ApiError;
+use super::authorized::{Authorized, Read};
+use super::place::trusted_event;
+use super::response;
 use crate::api::State;
+use crate::api::error::Missing;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explain::explanation;
 use crate::store::registry::Owner;
 
-pub(super) async fn explain(mut admitted: Admitted<See>) -> Result<Response, Refusal> {
-    let body = admitted.body().await?;
-    let state = &admitted.state;
-    let event = told(state, admitted.reach(), body, admitted.now)?;
-    let verdicts = verdicts(&event, &*state.catalog, &state.switches, admitted.now);
-    Ok(answer::json(StatusCode::OK, &explanation(&event, &verdicts)))
+pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {
+    let body = authorized.body().await?;
+    let state = &authorized.state;
+    let event = told(state, authorized.reach(), body, authorized.now)?;
+    let verdicts = verdicts(&event, &*state.catalog, &state.switches, authorized.now);
+    Ok(response::json(StatusCode::OK, &explanation(&event, &verdicts)))
 }
 
-/// The event in a body, of a project or group that the token reaches, as far as it is believed.
-pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
+/// The event in a body, of a project or group that the token reaches, as far as it is trusted_event.
+pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
     let event = decode(body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
-    believed(&state.catalog, reach, event).ok_or(Refusal::NotFound(missing))
+    trusted_event(&state.catalog, reach, event).ok_or(ApiError::NotFound(missing))
 }
 
-fn decode(body: Bytes, now: Timestamp) -> Result<Event, Refusal> {
+fn decode(body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
     if body.is_empty() {
-        return Err(Refusal::Unreadable("the body is no event: it is empty".to_owned()));
+        return Err(ApiError::Unreadable("the body is no event: it is empty".to_owned()));
     }
     let id =
         EventId::new(&format!("asked-{}", now.as_nanosecond())).expect("a number is printable and short");
-    Event::decode(id, now, body).map_err(|why| Refusal::Unprocessable(why.to_string()))
+    Event::decode(id, now, body).map_err(|why| ApiError::Unprocessable(why.to_string()))
 }

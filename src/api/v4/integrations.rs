@@ -3,19 +3,21 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::admitted::{Change, See, Set};
-use super::answer::json_text;
-use super::asked::{AtPlace, OfIntegration};
+use super::authorized::{Read, Upsert, Write};
+use super::extract::{IntegrationRequest, PlaceRequest};
 use super::object::{Basic, Full, Shown};
 use super::precondition::unmodified_since;
-use super::refusal::Missing;
-use super::{Refusal, declared};
+use super::response::json_text;
+use super::{ApiError, put_params};
 use crate::adapters::ADAPTERS;
+use crate::api::error::Missing;
 use crate::catalog::{self, Origin, Setup, Standing, Who};
 
 /// `GET …/integrations`: those that are active, in the order in which they were made.
-pub(super) async fn list(AtPlace { admitted, place }: AtPlace<See>) -> Result<Response, Refusal> {
-    let text = admitted.state.catalog.read(|snapshot| {
+pub(super) async fn list(
+    PlaceRequest { authorized, place }: PlaceRequest<Read>,
+) -> Result<Response, ApiError> {
+    let text = authorized.state.catalog.read(|snapshot| {
         let mut all: Vec<Shown<'_>> = ADAPTERS
             .iter()
             .filter_map(|entry| shown(snapshot.standing(&place, entry.about.slug)))
@@ -29,45 +31,45 @@ pub(super) async fn list(AtPlace { admitted, place }: AtPlace<See>) -> Result<Re
 }
 
 /// `GET …/integrations/:slug`
-pub(super) async fn show(asked: OfIntegration<See>) -> Result<Response, Refusal> {
-    full(&asked)
+pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Response, ApiError> {
+    full(&request)
 }
 
 /// `PUT …/integrations/:slug`
-pub(super) async fn put(mut asked: OfIntegration<Set>) -> Result<Response, Refusal> {
-    let params = asked.admitted.params().await?;
-    let wanted = declared::read(asked.entry, &params)?;
-    let who = asked.admitted.who();
-    asked.admitted.state.catalog.put(change(&asked, &who), &wanted).await?;
-    full(&asked)
+pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Response, ApiError> {
+    let params = request.authorized.params().await?;
+    let wanted = put_params::read(request.entry, &params)?;
+    let who = request.authorized.actor();
+    request.authorized.state.catalog.put(change(&request, &who), &wanted).await?;
+    full(&request)
 }
 
 /// `DELETE …/integrations/:slug`: off, with its settings kept.
-pub(super) async fn delete(asked: OfIntegration<Change>) -> Result<Response, Refusal> {
-    let who = asked.admitted.who();
-    asked.admitted.state.catalog.deactivate(change(&asked, &who)).await?;
+pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<Response, ApiError> {
+    let who = request.authorized.actor();
+    request.authorized.state.catalog.deactivate(change(&request, &who)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn change<'a, I>(asked: &'a OfIntegration<I>, who: &'a Who) -> catalog::Change<'a> {
-    let OfIntegration { admitted, place, entry } = asked;
-    let unless_changed_since = unmodified_since(&admitted.head.headers);
-    catalog::Change { place, entry, unless_changed_since, who, now: admitted.now }
+fn change<'a, I>(request: &'a IntegrationRequest<I>, who: &'a Who) -> catalog::Change<'a> {
+    let IntegrationRequest { authorized, place, entry } = request;
+    let unless_changed_since = unmodified_since(&authorized.head.headers);
+    catalog::Change { place, entry, unless_changed_since, who, now: authorized.now }
 }
 
-fn full<I>(asked: &OfIntegration<I>) -> Result<Response, Refusal> {
-    let text = asked.admitted.state.catalog.read(|snapshot| {
-        let shown = shown(snapshot.standing(&asked.place, asked.entry.about.slug));
-        text(&Full(shown.ok_or(Refusal::NotFound(Missing::Integration))?))
+fn full<I>(request: &IntegrationRequest<I>) -> Result<Response, ApiError> {
+    let text = request.authorized.state.catalog.read(|snapshot| {
+        let shown = shown(snapshot.standing(&request.place, request.entry.about.slug));
+        text(&Full(shown.ok_or(ApiError::NotFound(Missing::Integration))?))
     })?;
     Ok(json_text(StatusCode::OK, text))
 }
 
 /// Objects are made while the catalogue is looked at, and are text when that is over.
-fn text(object: &impl serde::Serialize) -> Result<String, Refusal> {
+fn text(object: &impl serde::Serialize) -> Result<String, ApiError> {
     serde_json::to_string(object).map_err(|error| {
         tracing::error!(%error, "an object could not be written");
-        Refusal::Broken
+        ApiError::Internal
     })
 }
 

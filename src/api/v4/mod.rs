@@ -1,36 +1,33 @@
-//! GITLAB'S INTEGRATIONS API, as Forgebell serves it, and what GitLab's lacks.
+//! GITLAB'S INTEGRATIONS API, as Forgebell serves it, with additions of our own.
 //!
-//! A request is let in by its token ([`admitted`], by way of [`credentials`], [`mod@log_in`] and [`failed_logins`]), names a place that its
-//! token reaches ([`asked`], by way of [`place`] and [`address`]) and brings parameters ([`params`], of which [`declared`] knows those of each
-//! adapter). What then happens is the catalogue's, the store's and the pipeline's: the handlers ask, and make answers
-//! ([`object`], [`answer`]). [`refusal`] has every way to say no.
+//! A request is authorized by its token ([`authorized`], with [`auth`]), names a project, a group or the instance that
+//! its token reaches ([`extract`], with [`place`] and [`address`]), and brings parameters ([`params`]; [`put_params`] knows
+//! those of each adapter). The handlers call the catalog, the store and the pipeline, and build answers ([`object`],
+//! [`response`]).
 //!
-//! The order of checks is GitLab's: 401, what the token may do (403), whether it is there (404), whether it is the
-//! token's to touch (403), parameters (400), and then what the request as a whole comes to.
+//! The order of checks is GitLab's: 401, whether the token's right is enough (403), whether the object exists (404),
+//! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
 
-mod about;
 mod address;
-mod admitted;
-mod answer;
-mod asked;
-mod credentials;
-pub(super) mod declared;
+mod auth;
+mod authorized;
 mod deliveries;
 mod explain;
-mod failed_logins;
+mod extract;
 pub(super) mod flags;
 mod integrations;
-mod log_in;
+mod meta;
 mod object;
 mod params;
+mod path;
 mod place;
 mod precondition;
 mod projects;
+pub(super) mod put_params;
 mod quarantine;
-mod refusal;
-mod rehearse;
-mod segments;
+mod response;
 mod slash;
+mod test;
 
 use std::sync::Arc;
 
@@ -42,39 +39,38 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::State;
+use super::error::ApiError;
 use crate::metrics;
-pub(super) use credentials::{Credential, Need, sufficient};
-pub use failed_logins::FailedLogins;
-pub(super) use log_in::{log_in, wrong_token};
+pub use auth::LoginLimiter;
+pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
 use params::BODY_LIMIT;
 pub(super) use params::Params;
-pub(super) use place::believed;
-pub(super) use refusal::Refusal;
-use segments::Segments;
+use path::PathParams;
+pub(super) use place::trusted_event;
 use slash::Service;
 
 const PREFIX: &str = "/api/v4";
 
-type Doors = Router<Arc<State>>;
+type Routes = Router<Arc<State>>;
 
 /// Every route of the API.
-pub(super) fn router() -> Doors {
-    let mut doors = Router::new();
-    // `services` is what GitLab called them before.
+pub(super) fn router() -> Routes {
+    let mut routes = Router::new();
+    // `services` is GitLab's former name of `integrations`.
     for name in ["integrations", "services"] {
         let (project, group) = (format!("/projects/{{id}}/{name}"), format!("/groups/{{id}}/{name}"));
-        doors = at_level(doors, &project);
-        doors = at_level(doors, &group);
+        routes = at_level(routes, &project);
+        routes = at_level(routes, &group);
         for (service, slug) in [(Service::Slack, "slack"), (Service::Mattermost, "mattermost")] {
             let path = at(&format!("{project}/{slug}_slash_commands/trigger"));
-            doors = doors.route(&path, slash::door(service));
+            routes = routes.route(&path, slash::route(service));
         }
         for list in [project, group] {
-            doors = with_deliveries(doors, &list);
+            routes = with_deliveries(routes, &list);
         }
     }
-    others(at_level(doors, "/integrations"))
-        .method_not_allowed_fallback(async || Refusal::NoSuchMethod)
+    others(at_level(routes, "/integrations"))
+        .method_not_allowed_fallback(async || ApiError::NoSuchMethod("405 Not Allowed"))
         .layer(map_response(with_headers))
         .layer(from_fn(counted))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -85,49 +81,49 @@ fn at(path: &str) -> String {
 }
 
 /// Integrations of projects, of groups, of the instance.
-fn at_level(doors: Doors, list: &str) -> Doors {
+fn at_level(routes: Routes, list: &str) -> Routes {
     let one = get(integrations::show).put(integrations::put).delete(integrations::delete);
-    doors.route(&at(list), get(integrations::list)).route(&at(&format!("{list}/{{slug}}")), one)
+    routes.route(&at(list), get(integrations::list)).route(&at(&format!("{list}/{{slug}}")), one)
 }
 
-/// What a default has not: it sends nothing by itself.
-fn with_deliveries(doors: Doors, list: &str) -> Doors {
+/// Tests and deliveries, which the instance's defaults do not have: a default sends nothing itself.
+fn with_deliveries(routes: Routes, list: &str) -> Routes {
     let at = |rest: &str| at(&format!("{list}/{{slug}}{rest}"));
-    doors
-        .route(&at("/test"), post(rehearse::test))
+    routes
+        .route(&at("/test"), post(test::test))
         .route(&at("/deliveries"), get(deliveries::list))
         .route(&at("/deliveries/{delivery_id}"), get(deliveries::show))
         .route(&at("/deliveries/{delivery_id}/retry"), post(deliveries::retry))
 }
 
-fn others(doors: Doors) -> Doors {
-    doors
+fn others(routes: Routes) -> Routes {
+    routes
         .route(&at("/projects"), get(projects::list))
         .route(&at("/projects/{id}"), get(projects::show).put(projects::put))
         .route(&at("/groups/{id}"), get(projects::show_group).put(projects::put_group))
         .route(&at("/events/explain"), post(explain::explain))
         .route(&at("/quarantine"), get(quarantine::list))
-        .route(&at("/quarantine/{number}"), get(quarantine::show).delete(quarantine::delete))
-        .route(&at("/quarantine/{number}/retry"), post(quarantine::retry))
-        .route(&at("/audit_events"), get(about::audit_events))
-        .route(&at("/version"), get(about::version))
-        .route(&at("/openapi.json"), get(about::description))
-        .route(&at("/docs"), get(about::page))
+        .route(&at("/quarantine/{id}"), get(quarantine::show).delete(quarantine::delete))
+        .route(&at("/quarantine/{id}/retry"), post(quarantine::retry))
+        .route(&at("/audit_events"), get(meta::audit_events))
+        .route(&at("/version"), get(meta::version))
+        .route(&at("/openapi.json"), get(meta::description))
+        .route(&at("/docs"), get(meta::page))
 }
 
-/// Counts a request where it met a route; strangers could make up paths without end.
+/// Counts a request that matched a route. Unmatched paths are not counted, because clients can make up any number of them.
 async fn counted(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = request.method().to_string();
     let response = next.run(request).await;
-    // A method that no route has was made up as well.
+    // The same goes for methods that the route does not have.
     if let Some(route) = route.filter(|_| response.status() != StatusCode::METHOD_NOT_ALLOWED) {
         metrics::api_request(route, method, response.status().as_u16());
     }
     response
 }
 
-/// What is shown may differ the next time, and is what it says that it is.
+/// Clients must revalidate answers, and must not guess their content type.
 async fn with_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let revalidate = HeaderValue::from_static("max-age=0, private, must-revalidate");

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::declared::{What, declared};
 use super::flags;
+use super::put_params::{StoredAs, put_params};
 use crate::adapters::Entry;
 use crate::settings::{Kind, Properties, Value, read_bool};
 
@@ -81,17 +81,17 @@ struct Visible<'a>(&'a Shown<'a>);
 impl Serialize for Visible<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Shown { entry, properties, .. } = self.0;
-        let visible = declared(entry).into_iter().filter_map(|declared| {
-            let may_be_seen = declared.what == What::Setting && !declared.kind.is_secret();
-            let value = properties.get(declared.name.as_ref()).filter(|_| may_be_seen)?;
-            Some((declared.name, as_declared(declared.kind, value)))
+        let visible = put_params(entry).into_iter().filter_map(|spec| {
+            let may_be_seen = spec.stored_as == StoredAs::Setting && !spec.kind.is_secret();
+            let value = properties.get(spec.name.as_ref()).filter(|_| may_be_seen)?;
+            Some((spec.name, normalized(spec.kind, value)))
         });
         serializer.collect_map(visible)
     }
 }
 
 /// Truths are shown as such, though they were written as words.
-fn as_declared(kind: Kind, value: &Value) -> Value {
+fn normalized(kind: Kind, value: &Value) -> Value {
     let truth = (kind == Kind::Bool).then(|| read_bool(value)).flatten();
     truth.map_or_else(|| value.clone(), Value::Bool)
 }

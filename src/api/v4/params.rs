@@ -17,7 +17,7 @@ use axum::extract::FromRequest;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 
-use super::Refusal;
+use super::ApiError;
 use crate::settings::{Value, read_bool};
 
 /// The largest body that the API takes. Events have a door of their own, with its own limit.
@@ -52,14 +52,14 @@ pub(super) struct Invalid;
 
 impl Params {
     /// The parameters in the part of an address after `?`.
-    pub(super) fn of_query(query: &str) -> Result<Self, Refusal> {
+    pub(super) fn of_query(query: &str) -> Result<Self, ApiError> {
         let mut params = Self::default();
         form::read(query.as_bytes(), &mut params)?;
         Ok(params)
     }
 
     /// Adds those in a body. A body of no kind is taken for a form, as by GitLab.
-    pub(super) async fn add_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), Refusal> {
+    pub(super) async fn add_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), ApiError> {
         if body.is_empty() {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Params {
             "application/x-www-form-urlencoded" => form::read(&body, self),
             "multipart/form-data" => form::read_multipart(kind, body, self).await,
             json if json == "application/json" || json.ends_with("+json") => json::read(&body, self),
-            _ => Err(Refusal::UnsupportedType(essence.chars().take(60).collect())),
+            _ => Err(ApiError::UnsupportedType(essence.chars().take(60).collect())),
         }
     }
 
@@ -126,7 +126,7 @@ impl Params {
         self.0.contains_key(name)
     }
 
-    fn put(&mut self, name: String, value: Param) -> Result<(), Refusal> {
+    fn put(&mut self, name: String, value: Param) -> Result<(), ApiError> {
         // PostgreSQL could not keep it, and no setting has a use for it.
         let null = |text: &str| text.contains('\0');
         let has_null = null(&name)
@@ -136,7 +136,7 @@ impl Params {
                 _ => false,
             };
         if has_null {
-            return Err(Refusal::Unreadable("a parameter holds a null byte".to_owned()));
+            return Err(ApiError::Unreadable("a parameter holds a null byte".to_owned()));
         }
         if self.0.len() >= MOST && !self.0.contains_key(&name) {
             return Err(too_many());
@@ -150,16 +150,16 @@ pub(super) fn is_blank(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text.trim().is_empty())
 }
 
-fn too_many() -> Refusal {
-    Refusal::Unreadable(format!("there are more than {MOST} parameters"))
+fn too_many() -> ApiError {
+    ApiError::Unreadable(format!("there are more than {MOST} parameters"))
 }
 
-fn not_utf8() -> Refusal {
-    Refusal::Unreadable("the parameters are not valid UTF-8".to_owned())
+fn not_utf8() -> ApiError {
+    ApiError::Unreadable("the parameters are not valid UTF-8".to_owned())
 }
 
 /// A whole body, in its time and within its limit, which the router's layer sets to [`BODY_LIMIT`].
-pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> Result<Bytes, Refusal> {
+pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> Result<Bytes, ApiError> {
     let has_none = matches!(parts.method, Method::GET | Method::HEAD);
     if has_none {
         return Ok(Bytes::new());
@@ -168,18 +168,18 @@ pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> 
     let told =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if told.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
-        return Err(Refusal::TooLarge(BODY_LIMIT));
+        return Err(ApiError::BodyTooLarge { limit: BODY_LIMIT, setting: None });
     }
     let mut request = Request::new(body);
     *request.headers_mut() = parts.headers.clone();
     *request.extensions_mut() = parts.extensions.clone();
     match tokio::time::timeout(patience, Bytes::from_request(request, &())).await {
-        Err(_) => Err(Refusal::TooSlow(patience)),
+        Err(_) => Err(ApiError::BodyTooSlow(patience)),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(Refusal::TooLarge(BODY_LIMIT))
+            Err(ApiError::BodyTooLarge { limit: BODY_LIMIT, setting: None })
         }
-        Ok(Err(_)) => Err(Refusal::BrokenOff),
+        Ok(Err(_)) => Err(ApiError::BodyIncomplete),
     }
 }
 

@@ -3,8 +3,8 @@
 //! What a token does not reach is answered as if it were not there.
 
 use super::address::Named;
-use super::refusal::Missing;
-use super::{PREFIX, Refusal};
+use super::{ApiError, PREFIX};
+use crate::api::error::Missing;
 use crate::catalog::{Directory, GroupName, Live, Place, ProjectName, Snapshot};
 use crate::event::{Event, Project};
 use crate::integration::{ProjectRef, Scope};
@@ -51,16 +51,16 @@ pub(super) fn find(
     id: &str,
     reach: Owner,
     unknown: Unknown,
-) -> Result<Place, Refusal> {
+) -> Result<Place, ApiError> {
     let named = match level {
         // That there is an instance is no secret.
         Level::Instance if reach == Owner::Instance => return Ok(Place::Instance),
-        Level::Instance => return Err(Refusal::Forbidden),
+        Level::Instance => return Err(ApiError::Forbidden),
         Level::Project => Named::project(id).and_then(|named| project(snapshot, named, reach, unknown)),
         Level::Group => Named::group(id).and_then(|named| group(snapshot, named, reach, unknown)),
     };
     let place = named.filter(|place| reaches(snapshot.directory(), reach, place));
-    place.ok_or(Refusal::NotFound(level.missing()))
+    place.ok_or(ApiError::NotFound(level.missing()))
 }
 
 fn project(snapshot: &Snapshot, named: Named, reach: Owner, unknown: Unknown) -> Option<Place> {
@@ -102,64 +102,64 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
     }
 }
 
-/// An event, as far as one is believed who shows a token of this reach; `None` where not at all.
+/// An event, as far as one is trusted_event who shows a token of this reach; `None` where not at all.
 ///
-/// What an event says of itself is only believed of those who reach everything: anybody could write a path into it, and
+/// What an event says of itself is only trusted_event of those who reach everything: anybody could write a path into it, and
 /// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
 /// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
 /// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
 /// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
 /// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
-pub(in crate::api) fn believed(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
-    match catalog.read(|snapshot| belief(snapshot, reach, &event)) {
-        Belief::Whole => Some(event),
-        Belief::ButTheNumber => event.without_project_number(),
-        Belief::None => None,
+pub(in crate::api) fn trusted_event(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
+    match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
+        Trust::Whole => Some(event),
+        Trust::ButTheNumber => event.without_project_number(),
+        Trust::None => None,
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Belief {
+enum Trust {
     Whole,
     ButTheNumber,
     None,
 }
 
-fn belief(snapshot: &Snapshot, reach: Owner, event: &Event) -> Belief {
+fn trust(snapshot: &Snapshot, reach: Owner, event: &Event) -> Trust {
     let directory = snapshot.directory();
     match (&event.group, &event.project) {
-        _ if reach == Owner::Instance => Belief::Whole,
+        _ if reach == Owner::Instance => Trust::Whole,
         (Some(group), project) => {
             let known = directory.group_by_path(&group.path).map(|group| {
                 Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
             });
-            let of_project = project.as_ref().map(|project| belief_in_project(directory, reach, project));
+            let of_project = project.as_ref().map(|project| trust_in_project(directory, reach, project));
             match of_project {
-                _ if !known.is_some_and(|place| reaches(directory, reach, &place)) => Belief::None,
-                None | Some(Belief::Whole) => Belief::Whole,
+                _ if !known.is_some_and(|place| reaches(directory, reach, &place)) => Trust::None,
+                None | Some(Trust::Whole) => Trust::Whole,
                 // It is the group that hears of it: of the project, words are all that matters.
-                Some(Belief::ButTheNumber | Belief::None) => Belief::ButTheNumber,
+                Some(Trust::ButTheNumber | Trust::None) => Trust::ButTheNumber,
             }
         }
-        (None, Some(project)) => belief_in_project(directory, reach, project),
-        (None, None) => Belief::None,
+        (None, Some(project)) => trust_in_project(directory, reach, project),
+        (None, None) => Trust::None,
     }
 }
 
-fn belief_in_project(directory: &Directory, reach: Owner, project: &Project) -> Belief {
+fn trust_in_project(directory: &Directory, reach: Owner, project: &Project) -> Trust {
     let path = &project.path_with_namespace;
-    let (name, belief) = match directory.project(project.id) {
+    let (name, trust) = match directory.project(project.id) {
         Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
-            (ProjectName { id: Some(known.id), path: known.path.clone() }, Belief::Whole)
+            (ProjectName { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
         None if directory.project_by_path(path).is_none()
             && matches!(Named::project(path), Some(Named::Path(_))) =>
         {
-            (ProjectName { id: None, path: Some(path.clone()) }, Belief::ButTheNumber)
+            (ProjectName { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
         }
-        _ => return Belief::None,
+        _ => return Trust::None,
     };
-    if reaches(directory, reach, &Place::Project(name)) { belief } else { Belief::None }
+    if reaches(directory, reach, &Place::Project(name)) { trust } else { Trust::None }
 }
 
 #[cfg(test)]
@@ -203,16 +203,16 @@ mod tests {
         snapshot
     }
 
-    fn found(level: Level, id: &str, reach: Owner, unknown: Unknown) -> Result<String, Refusal> {
+    fn found(level: Level, id: &str, reach: Owner, unknown: Unknown) -> Result<String, ApiError> {
         find(&snapshot(), level, id, reach, unknown).map(|place| place.to_string())
     }
 
-    fn project(id: &str, reach: Owner) -> Result<String, Refusal> {
+    fn project(id: &str, reach: Owner) -> Result<String, ApiError> {
         found(Level::Project, id, reach, Unknown::IsMissing)
     }
 
-    const NO_PROJECT: Refusal = Refusal::NotFound(Missing::Project);
-    const NO_GROUP: Refusal = Refusal::NotFound(Missing::Group);
+    const NO_PROJECT: ApiError = ApiError::NotFound(Missing::Project);
+    const NO_GROUP: ApiError = ApiError::NotFound(Missing::Group);
     const ACME: Owner = Owner::Group(GroupKey(1));
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_event_is_not_believed_what_it_says_of_its_path() {
-        let may = |reach, event: Event| belief(&snapshot(), reach, &event) != Belief::None;
+        let may = |reach, event: Event| trust(&snapshot(), reach, &event) != Trust::None;
         assert!(may(Owner::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
         assert!(may(Owner::Instance, push(99, "new/thing")));
@@ -295,11 +295,11 @@ mod tests {
 
     #[test]
     fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
-        let told = |id, path| belief(&snapshot(), ACME, &push(id, path));
+        let told = |id, path| trust(&snapshot(), ACME, &push(id, path));
         for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
-            assert_eq!(told(99, path), Belief::ButTheNumber, "{path}");
+            assert_eq!(told(99, path), Trust::ButTheNumber, "{path}");
         }
-        assert_eq!(told(42, "Acme/Rocket"), Belief::Whole, "this one is known to be the group's");
+        assert_eq!(told(42, "Acme/Rocket"), Trust::Whole, "this one is known to be the group's");
     }
 
     #[test]
@@ -313,23 +313,23 @@ mod tests {
             }));
             let event = Event::decode(EventId::new("e").unwrap(), NOW, raw.unwrap().into()).unwrap();
             assert!(event.group.is_some());
-            belief(&snapshot(), reach, &event)
+            trust(&snapshot(), reach, &event)
         };
-        assert_eq!(told(ACME, 42, "acme/rocket"), Belief::Whole);
+        assert_eq!(told(ACME, 42, "acme/rocket"), Trust::Whole);
         // With a number, the event would have it that this project lies there.
         for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
-            assert_eq!(told(ACME, id, path), Belief::ButTheNumber, "{id} {path}");
+            assert_eq!(told(ACME, id, path), Trust::ButTheNumber, "{id} {path}");
         }
-        assert_eq!(told(Owner::Project(42), 42, "acme/rocket"), Belief::None);
-        assert_eq!(told(Owner::Group(GroupKey(3)), 44, "other/thing"), Belief::None);
-        assert_eq!(told(Owner::Instance, 99, "acme/new"), Belief::Whole);
+        assert_eq!(told(Owner::Project(42), 42, "acme/rocket"), Trust::None);
+        assert_eq!(told(Owner::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
+        assert_eq!(told(Owner::Instance, 99, "acme/new"), Trust::Whole);
     }
 
     #[test]
     fn the_instance_is_for_its_own_tokens_and_no_secret() {
         assert!(found(Level::Instance, "", Owner::Instance, Unknown::IsMissing).is_ok());
         for reach in [ACME, Owner::Project(42)] {
-            assert_eq!(found(Level::Instance, "", reach, Unknown::IsNew), Err(Refusal::Forbidden));
+            assert_eq!(found(Level::Instance, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
         }
     }
 

@@ -7,15 +7,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
-use super::Refusal;
+use super::ApiError;
 use super::address::Named;
-use super::admitted::{Admitted, See, Set};
-use super::answer::{self, Page};
-use super::asked::AtPlace;
+use super::authorized::{Authorized, Read, Upsert};
+use super::extract::PlaceRequest;
 use super::object::moment;
 use super::params::{Invalid, Params};
 use super::place::{Level, Unknown, find, reaches};
-use super::refusal::Missing;
+use super::response::{self, Page};
+use crate::api::error::Missing;
 use crate::catalog::{Place, ProjectName, Snapshot};
 use crate::store::registry::{Correction, Owner, ProjectCorrection, StoredGroup, StoredProject, Visibility};
 
@@ -24,10 +24,10 @@ const PATH: &str = "path_with_namespace";
 const GROUP_PATH: &str = "full_path";
 
 /// `GET /projects`: those that the token reaches.
-pub(super) async fn list(mut admitted: Admitted<See>) -> Result<Response, Refusal> {
-    let page = Page::read(&admitted.params().await?)?;
-    let reach = admitted.reach();
-    let (items, numbers): (Vec<Json>, Vec<i64>) = admitted.state.catalog.read(|snapshot| {
+pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {
+    let page = Page::read(&authorized.params().await?)?;
+    let reach = authorized.reach();
+    let (items, numbers): (Vec<Json>, Vec<i64>) = authorized.state.catalog.read(|snapshot| {
         let all = snapshot.directory().projects().into_iter().rev();
         let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
@@ -36,57 +36,61 @@ pub(super) async fn list(mut admitted: Admitted<See>) -> Result<Response, Refusa
         });
         reached.take(page.limit).map(|project| (project_json(snapshot, project), project.id)).unzip()
     });
-    Ok(page.answer(&admitted.head.uri, &items, numbers.into_iter()))
+    Ok(page.answer(&authorized.head.uri, &items, numbers.into_iter()))
 }
 
 /// `GET /projects/:id`
-pub(super) async fn show(AtPlace { admitted, place }: AtPlace<See>) -> Result<Response, Refusal> {
-    let json = admitted.state.catalog.read(|snapshot| known_project(snapshot, &place));
-    Ok(answer::json(StatusCode::OK, &json.ok_or(Refusal::NotFound(Missing::Project))?))
+pub(super) async fn show(
+    PlaceRequest { authorized, place }: PlaceRequest<Read>,
+) -> Result<Response, ApiError> {
+    let json = authorized.state.catalog.read(|snapshot| known_project(snapshot, &place));
+    Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
 }
 
 /// `PUT /projects/:id`
-pub(super) async fn put(AtPlace { mut admitted, place }: AtPlace<Set>) -> Result<Response, Refusal> {
-    let params = admitted.params().await?;
+pub(super) async fn put(
+    PlaceRequest { mut authorized, place }: PlaceRequest<Upsert>,
+) -> Result<Response, ApiError> {
+    let params = authorized.params().await?;
     if params.has(PATH) {
-        admitted.for_the_instance()?;
+        authorized.require_instance()?;
     }
     let Place::Project(ProjectName { id: Some(id), .. }) = place else {
-        return Err(Refusal::Unprocessable("the project's number is not known yet".to_owned()));
+        return Err(ApiError::Unprocessable("the project's number is not known yet".to_owned()));
     };
-    let catalog = &admitted.state.catalog;
-    catalog.correct(correction(&params, id)?, &admitted.who(), admitted.now).await?;
+    let catalog = &authorized.state.catalog;
+    catalog.correct(correction(&params, id)?, &authorized.actor(), authorized.now).await?;
     let json = catalog.read(|snapshot| known_project(snapshot, &place));
-    Ok(answer::json(StatusCode::OK, &json.ok_or(Refusal::NotFound(Missing::Project))?))
+    Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
 }
 
 /// `GET /groups/:id`
-pub(super) async fn show_group(AtPlace { admitted, place }: AtPlace<See>) -> Response {
-    let json = admitted.state.catalog.read(|snapshot| {
+pub(super) async fn show_group(PlaceRequest { authorized, place }: PlaceRequest<Read>) -> Response {
+    let json = authorized.state.catalog.read(|snapshot| {
         let row = place.path().and_then(|path| snapshot.directory().group_by_path(path));
         // A file may name a group of which nothing else is known.
         let bare = || json!({ "id": null, "full_path": place.path(), "created_at": null });
         row.map_or_else(bare, group_json)
     });
-    answer::json(StatusCode::OK, &json)
+    response::json(StatusCode::OK, &json)
 }
 
 /// `PUT /groups/:id`. Its place is looked for here: a group may be told by a number that nobody has told before, which is
 /// no place yet.
-pub(super) async fn put_group(mut admitted: Admitted<Set>) -> Result<Response, Refusal> {
-    let (id, reach) = (admitted.segments.id(), admitted.reach());
-    let named = Named::group(id).ok_or(Refusal::NotFound(Missing::Group))?;
-    let (known, place) = admitted.state.catalog.read(|snapshot| {
+pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Response, ApiError> {
+    let (id, reach) = (authorized.path.id(), authorized.reach());
+    let named = Named::group(id).ok_or(ApiError::NotFound(Missing::Group))?;
+    let (known, place) = authorized.state.catalog.read(|snapshot| {
         let place = find(snapshot, Level::Group, id, reach, Unknown::IsNew);
         let path = place.as_ref().ok().and_then(|place| place.path());
         let row = path.and_then(|path| snapshot.directory().group_by_path(path)).cloned();
         (row, place)
     });
-    if matches!(place, Err(Refusal::NotFound(_))) && reach != Owner::Instance {
-        return Err(Refusal::NotFound(Missing::Group));
+    if matches!(place, Err(ApiError::NotFound(_))) && reach != Owner::Instance {
+        return Err(ApiError::NotFound(Missing::Group));
     }
-    admitted.for_the_instance()?;
-    let params = admitted.params().await?;
+    authorized.require_instance()?;
+    let params = authorized.params().await?;
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
     let (number, path) = match (named, path) {
@@ -94,22 +98,22 @@ pub(super) async fn put_group(mut admitted: Admitted<Set>) -> Result<Response, R
         (Named::Number(id), Some(path)) => (Some(id), path),
         (Named::Number(id), None) => {
             let known = known.and_then(|group| group.path);
-            (Some(id), known.ok_or(Refusal::NotFound(Missing::Group))?)
+            (Some(id), known.ok_or(ApiError::NotFound(Missing::Group))?)
         }
         (Named::Path(path), None) => (number, path),
         (Named::Path(_), Some(path)) if number.is_some() => (number, path),
         (Named::Path(_), Some(_)) => {
             let why = "a group is renamed by its number: tell that first";
-            return Err(Refusal::Unprocessable(why.to_owned()));
+            return Err(ApiError::Unprocessable(why.to_owned()));
         }
     };
-    let catalog = &admitted.state.catalog;
-    let group = catalog.put_group(number, &path, &admitted.who(), admitted.now).await?;
-    Ok(answer::json(StatusCode::OK, &group_json(&group)))
+    let catalog = &authorized.state.catalog;
+    let group = catalog.put_group(number, &path, &authorized.actor(), authorized.now).await?;
+    Ok(response::json(StatusCode::OK, &group_json(&group)))
 }
 
 /// What is said of a project: null takes back what was said before, and what is not sent stays.
-fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, Refusal> {
+fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
     let mut complaints = Vec::new();
     let mut said = ProjectCorrection::of(id);
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
@@ -138,14 +142,14 @@ fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, Refusal> {
             Err(Invalid) => invalid("visibility"),
         }
     }
-    if complaints.is_empty() { Ok(said) } else { Err(Refusal::Parameters(complaints)) }
+    if complaints.is_empty() { Ok(said) } else { Err(ApiError::InvalidParams(complaints)) }
 }
 
 fn is_or_not<T>(sent: Option<T>) -> Correction<T> {
     sent.map_or(Correction::TakenBack, Correction::Is)
 }
 
-fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), Refusal> {
+fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiError> {
     let number = params.integer("number").and_then(|number| match number {
         Some(number) if number < 1 => Err(Invalid),
         number => Ok(number),
@@ -156,7 +160,7 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), Refusal
         (number, path) => {
             let number = number.is_err().then(|| "number is invalid".to_owned());
             let path = path.is_err().then(|| format!("{GROUP_PATH} is invalid"));
-            Err(Refusal::Parameters(number.into_iter().chain(path).collect()))
+            Err(ApiError::InvalidParams(number.into_iter().chain(path).collect()))
         }
     }
 }
@@ -214,7 +218,7 @@ fn group_json(group: &StoredGroup) -> Json {
 mod tests {
     use super::*;
 
-    fn corrected(query: &str) -> Result<ProjectCorrection, Refusal> {
+    fn corrected(query: &str) -> Result<ProjectCorrection, ApiError> {
         correction(&Params::of_query(query).unwrap(), 42)
     }
 
@@ -238,7 +242,7 @@ mod tests {
             "protected_branches is invalid",
             "visibility does not have a valid value",
         ];
-        assert_eq!(corrected(wrong), Err(Refusal::Parameters(complaints.map(str::to_owned).into())));
+        assert_eq!(corrected(wrong), Err(ApiError::InvalidParams(complaints.map(str::to_owned).into())));
         for path in ["42", "../x", "acme//x"] {
             assert!(corrected(&format!("{PATH}={path}")).is_err(), "{path}");
         }
@@ -254,6 +258,6 @@ mod tests {
         assert_eq!(names("number=7&full_path=acme"), Ok((Some(7), Some("acme".to_owned()))));
         assert_eq!(names(""), Ok((None, None)));
         let both = vec!["number is invalid".to_owned(), "full_path is invalid".to_owned()];
-        assert_eq!(names("number=0&full_path=7"), Err(Refusal::Parameters(both)));
+        assert_eq!(names("number=0&full_path=7"), Err(ApiError::InvalidParams(both)));
     }
 }

@@ -241,8 +241,8 @@ mod tests {
         let expected = "token 3 may see and change project 42 (acme/web), until 2026-02-02T02:40:00Z, and is shown this \
              once; try `curl -H \"PRIVATE-TOKEN: fbt-…\" http://bell:8090/api/v4/projects/42/integrations`";
         assert_eq!(said, expected);
-        let door = StoredToken { expires_at: None, ..token(Owner::Instance, Right::Ingest) };
-        let said = words(&door, "everything", "http://bell:8090");
+        let ingest = StoredToken { expires_at: None, ..token(Owner::Instance, Right::Ingest) };
+        let said = words(&ingest, "everything", "http://bell:8090");
         assert!(said.contains("for ever") && said.contains("http://bell:8090/events"), "{said}");
     }
 }

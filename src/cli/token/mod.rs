@@ -1,4 +1,4 @@
-//! `token`: what opens the doors, and to whom.
+//! `token`: makes, lists and revokes tokens of the API.
 
 mod create;
 
@@ -146,7 +146,7 @@ fn token_json(token: &StoredToken, place: &str, now: Timestamp) -> Json {
         Owner::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
     };
     json!({
-        "number": token.id,
+        "id": token.id,
         "name": token.name,
         "state": standing(token, now),
         "right": token.access.right.name(),

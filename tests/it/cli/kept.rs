@@ -45,7 +45,7 @@ async fn a_token_is_printed_once_and_alone_and_ends_when_it_is_told_to() {
         (&made["project"], &made["right"], &made["state"]),
         (&json!(42), &json!("ingest"), &json!("live"))
     );
-    assert_eq!((&made["number"], &made["expires_at"]), (&json!(2), &Value::Null));
+    assert_eq!((&made["id"], &made["expires_at"]), (&json!(2), &Value::Null));
 
     let listed = desk.run(&["token", "list"]).await.ends_with(0).out;
     assert!(listed.contains("ada") && listed.contains("project 42") && !listed.contains("fbt-"), "{listed}");

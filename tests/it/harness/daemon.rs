@@ -1,6 +1,6 @@
 //! The daemon, in this process, on a port of its own, with its store in a temporary folder.
 //!
-//! [`Daemon`] starts it from ordinary configuration text and provisioning text, speaks to its HTTP door, looks into its
+//! [`Daemon`] starts it from ordinary configuration text and provisioning text, speaks to its HTTP server, looks into its
 //! store beside it, and ends it softly ([`Daemon::stop`]) or as a power cut would ([`Daemon::crash`]: the future is
 //! dropped wherever it is, its runtime with it; whatever was not committed is gone).
 
@@ -228,7 +228,7 @@ impl Daemon {
         self.end = Some(end);
     }
 
-    /// Where its doors are.
+    /// Where its HTTP server is.
     pub fn base(&self) -> &str {
         &self.base
     }
@@ -240,14 +240,14 @@ impl Daemon {
         Some((status, response.text().await.ok()?))
     }
 
-    /// Sends an event to the door as a GitLab would.
+    /// Sends an event over HTTP as a GitLab would.
     pub async fn send(&self, id: &str, body: Vec<u8>) -> (u16, Value) {
         let request = self.client.post(format!("{}/events", self.base));
         let request = request.header("content-type", "application/json").header("idempotency-key", id);
-        let response = request.body(body).send().await.expect("the door answers");
+        let response = request.body(body).send().await.expect("the daemon answers");
         let status = response.status().as_u16();
-        let text = response.text().await.expect("the door answers to the end");
-        (status, serde_json::from_str(&text).expect("the door answers with JSON"))
+        let text = response.text().await.expect("the daemon answers to the end");
+        (status, serde_json::from_str(&text).expect("the daemon answers with JSON"))
     }
 
     /// Has the provisioning files read anew.

@@ -5,8 +5,8 @@ mod bodies;
 mod describe;
 mod integrations;
 mod others;
-mod rehearsing;
 mod slash;
+mod test;
 
 use std::sync::atomic::{AtomicI64, AtomicU16};
 
@@ -22,7 +22,7 @@ use crate::store::token;
 
 const HOOK: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-s3cret-s3cret";
 
-/// The API's house: its store, its clock and the services at the other end of the wire.
+/// The API's server: its store, its clock and the services at the other end of the wire.
 struct Api {
     store: Arc<Sqlite>,
     catalog: Arc<Live>,
@@ -31,7 +31,7 @@ struct Api {
     later: Arc<AtomicI64>,
     base: String,
     client: reqwest::Client,
-    _doors: JoinSet<std::io::Result<()>>,
+    _task: JoinSet<std::io::Result<()>>,
     _folder: tempfile::TempDir,
 }
 
@@ -72,21 +72,21 @@ impl Api {
             let later = later.clone();
             move || NOW + jiff::SignedDuration::from_secs(later.load(Ordering::Relaxed))
         };
-        let failed_logins = Arc::new(Mutex::new(FailedLogins::new(config.login_failures)));
+        let login_limiter = Arc::new(Mutex::new(LoginLimiter::new(config.login_failures)));
         let state = State {
             config,
             clock: Arc::new(clock),
-            failed_logins,
+            login_limiter,
             catalog: Arc::new(super::catalog(store.clone(), wire).await),
             ..state(store.clone(), service.clone()).await
         };
         let catalog = state.catalog.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let mut doors = JoinSet::new();
-        doors.spawn(serve(listener, router(state), CancellationToken::new()));
+        let mut task = JoinSet::new();
+        task.spawn(serve(listener, router(state), CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { store, catalog, service, later, base, client, _doors: doors, _folder: folder }
+        Self { store, catalog, service, later, base, client, _task: task, _folder: folder }
     }
 
     async fn token(&self, reach: Owner, right: Right) -> String {

@@ -91,8 +91,7 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
         api.store.quarantine(vec![item]).await.unwrap();
     }
     let list = api.get(&admin, "/quarantine").await.json();
-    let numbers: Vec<i64> =
-        list.as_array().unwrap().iter().map(|one| one["number"].as_i64().unwrap()).collect();
+    let numbers: Vec<i64> = list.as_array().unwrap().iter().map(|one| one["id"].as_i64().unwrap()).collect();
     let [good, bad] = numbers[..] else { panic!("{list}") };
     let shown = api.get(&admin, &format!("/quarantine/{bad}")).await.json();
     assert_eq!(

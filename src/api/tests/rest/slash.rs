@@ -93,7 +93,7 @@ async fn who_shows_too_many_wrong_tokens_has_to_wait_and_the_rooms_that_share_th
     assert_eq!(typed(&api, TRIGGER, "sl4sh", "help").await.status, 200);
     let none = answer(form(api.request("POST", TRIGGER), &[("text", "help")])).await;
     assert_eq!(none.status, 400, "who shows none tries none");
-    assert_eq!(api.get("fbt-guess", "/version").await.status, 429, "it is one limit for all doors");
+    assert_eq!(api.get("fbt-guess", "/version").await.status, 429, "one limit holds for all routes");
     api.later.store(6, Ordering::Relaxed);
     assert_eq!(typed(&api, TRIGGER, "guess", "help").await.status, 404);
     assert_eq!(typed(&api, TRIGGER, "guess", "help").await.status, 429);

@@ -6,11 +6,11 @@ use axum::http::{Request, header};
 use percent_encoding::percent_decode;
 
 use super::{MOST, Param, Params, not_utf8, too_many};
-use crate::api::v4::Refusal;
+use crate::api::v4::ApiError;
 use crate::settings::Value;
 
 /// `webhook=https%3A%2F%2F…&push_events=true`
-pub(super) fn read(pairs: &[u8], params: &mut Params) -> Result<(), Refusal> {
+pub(super) fn read(pairs: &[u8], params: &mut Params) -> Result<(), ApiError> {
     for pair in pairs.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let at = pair.iter().position(|byte| *byte == b'=');
         let (name, value) = at.map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
@@ -19,15 +19,15 @@ pub(super) fn read(pairs: &[u8], params: &mut Params) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn decoded(text: &[u8]) -> Result<String, Refusal> {
+fn decoded(text: &[u8]) -> Result<String, ApiError> {
     let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let text = percent_decode(&spaced).decode_utf8().map_err(|_| not_utf8())?;
     Ok(text.into_owned())
 }
 
 /// A body of `multipart/form-data`; `kind` is its content type, which tells where parts begin.
-pub(super) async fn read_multipart(kind: &str, body: Bytes, params: &mut Params) -> Result<(), Refusal> {
-    let unreadable = || Refusal::Unreadable("the body is no multipart/form-data".to_owned());
+pub(super) async fn read_multipart(kind: &str, body: Bytes, params: &mut Params) -> Result<(), ApiError> {
+    let unreadable = || ApiError::Unreadable("the body is no multipart/form-data".to_owned());
     let request = Request::builder().header(header::CONTENT_TYPE, kind).body(Body::from(body));
     let request = request.map_err(|_| unreadable())?;
     let mut parts = Multipart::from_request(request, &()).await.map_err(|_| unreadable())?;
@@ -45,7 +45,7 @@ pub(super) async fn read_multipart(kind: &str, body: Bytes, params: &mut Params)
 }
 
 /// `name[]` is an item of a list, `name[key]` part of an object.
-fn add(name: String, value: String, params: &mut Params) -> Result<(), Refusal> {
+fn add(name: String, value: String, params: &mut Params) -> Result<(), ApiError> {
     let base = base(&name);
     match &name[base.len()..] {
         "" => params.put(name, Param::Simple(Value::Text(value))),

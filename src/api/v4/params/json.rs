@@ -5,30 +5,30 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{MOST, Param, Params, not_utf8};
-use crate::api::v4::Refusal;
+use crate::api::v4::ApiError;
 use crate::settings::Value;
 
-pub(super) fn read(body: &[u8], params: &mut Params) -> Result<(), Refusal> {
+pub(super) fn read(body: &[u8], params: &mut Params) -> Result<(), ApiError> {
     let text = std::str::from_utf8(body).map_err(|_| not_utf8())?;
-    let mut refusal = None;
+    let mut error = None;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let object = Object { params, refusal: &mut refusal };
+    let object = Object { params, error: &mut error };
     let read = object.deserialize(&mut deserializer).and_then(|()| deserializer.end());
-    match (refusal, read) {
-        (Some(refusal), _) => Err(refusal),
+    match (error, read) {
+        (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
         // This error's own words may show a value.
         (None, Err(error)) if error.is_data() => {
-            Err(Refusal::Unreadable("the body is not a JSON object".to_owned()))
+            Err(ApiError::Unreadable("the body is not a JSON object".to_owned()))
         }
-        (None, Err(error)) => Err(Refusal::Unreadable(format!("the body is malformed JSON: {error}"))),
+        (None, Err(error)) => Err(ApiError::Unreadable(format!("the body is malformed JSON: {error}"))),
     }
 }
 
 struct Object<'a> {
     params: &'a mut Params,
     /// Why reading stopped, where the JSON as such is in order.
-    refusal: &'a mut Option<Refusal>,
+    error: &'a mut Option<ApiError>,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -49,8 +49,8 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             let Read(value) = map.next_value()?;
-            if let Err(refusal) = self.params.put(name, value) {
-                *self.refusal = Some(refusal);
+            if let Err(error) = self.params.put(name, value) {
+                *self.error = Some(error);
                 return Err(A::Error::custom("refused"));
             }
         }

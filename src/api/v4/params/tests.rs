@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-async fn read(kind: Option<&str>, body: impl Into<Bytes>) -> Result<Params, Refusal> {
+async fn read(kind: Option<&str>, body: impl Into<Bytes>) -> Result<Params, ApiError> {
     let mut headers = HeaderMap::new();
     if let Some(kind) = kind {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
@@ -12,11 +12,11 @@ async fn read(kind: Option<&str>, body: impl Into<Bytes>) -> Result<Params, Refu
     params.add_body(&headers, body.into()).await.map(|()| params)
 }
 
-async fn json(body: &str) -> Result<Params, Refusal> {
+async fn json(body: &str) -> Result<Params, ApiError> {
     read(Some("application/json"), body.to_owned()).await
 }
 
-async fn form(body: &str) -> Result<Params, Refusal> {
+async fn form(body: &str) -> Result<Params, ApiError> {
     read(Some("application/x-www-form-urlencoded"), body.to_owned()).await
 }
 
@@ -37,9 +37,9 @@ fn text(params: &Params, name: &str) -> Option<String> {
     params.text(name).unwrap()
 }
 
-fn why(read: Result<Params, Refusal>) -> String {
+fn why(read: Result<Params, ApiError>) -> String {
     match read {
-        Err(Refusal::Unreadable(why)) => why,
+        Err(ApiError::Unreadable(why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -75,7 +75,7 @@ async fn a_body_of_no_told_kind_is_a_form_and_an_unknown_kind_is_refused() {
     let params = read(None, "token=a+b").await.unwrap();
     assert_eq!(text(&params, "token").as_deref(), Some("a b"));
     let refused = read(Some("text/plain; charset=utf-8"), "token=a").await;
-    assert_eq!(refused, Err(Refusal::UnsupportedType("text/plain".to_owned())));
+    assert_eq!(refused, Err(ApiError::UnsupportedType("text/plain".to_owned())));
     assert_eq!(read(Some("text/plain"), "").await, Ok(Params::default()), "nothing was sent");
     assert!(read(Some("application/vnd.api+json; charset=utf-8"), "{}").await.is_ok());
 }
@@ -237,7 +237,7 @@ async fn a_body_that_does_not_come_is_not_waited_for_longer_than_it_may_take() {
     let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
     let patience = Duration::from_secs(10);
     let refused = read_body(&head(Method::PUT), never, patience).await;
-    assert_eq!(refused, Err(Refusal::TooSlow(patience)));
+    assert_eq!(refused, Err(ApiError::BodyTooSlow(patience)));
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn a_body_that_breaks_off_is_told_from_one_that_is_empty() {
     let broken =
         futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))]);
     let refused = read_body(&head(Method::PUT), Body::from_stream(broken), Duration::from_secs(10)).await;
-    assert_eq!(refused, Err(Refusal::BrokenOff));
+    assert_eq!(refused, Err(ApiError::BodyIncomplete));
     let empty = read_body(&head(Method::PUT), Body::empty(), Duration::from_secs(10)).await;
     assert_eq!(empty, Ok(Bytes::new()));
 }

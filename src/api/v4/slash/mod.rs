@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::{Params, Refusal};
+use super::{ApiError, Params};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::catalog::{Live, Place, Setup, Who};
 use crate::event::Trigger;
@@ -30,7 +30,7 @@ use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
-pub(super) use route::door;
+pub(super) use route::route;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -129,7 +129,7 @@ pub(super) fn proved(
     service: Service,
     place: Option<Place>,
     params: &Params,
-) -> Result<Option<Place>, Refusal> {
+) -> Result<Option<Place>, ApiError> {
     let token = params.text("token").map_err(|_| complaint("token is invalid"))?;
     let token = token.ok_or_else(|| complaint("token is missing"))?;
     Ok(place.filter(|place| is_proved(catalog, place, service, &token)))
@@ -153,8 +153,8 @@ pub(super) async fn hear(counter: &Counter<'_>, service: Service, place: Place, 
     Outcome::Say(to_asker(&said))
 }
 
-fn complaint(words: &str) -> Refusal {
-    Refusal::Parameters(vec![words.to_owned()])
+fn complaint(words: &str) -> ApiError {
+    ApiError::InvalidParams(vec![words.to_owned()])
 }
 
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.

@@ -12,41 +12,41 @@ use serde_json::Value as Json;
 use super::answer::{test_failed, to_asker};
 use super::{Counter, Outcome, PATIENCE, Service, hear, proved};
 use crate::api::State;
-use crate::api::v4::log_in::wrong_token;
+use crate::api::error::Missing;
+use crate::api::v4::auth::record_wrong_token;
 use crate::api::v4::params::{Params, read_body};
 use crate::api::v4::place::{Level, Unknown, find};
-use crate::api::v4::refusal::Missing;
-use crate::api::v4::rehearse::{Subject, rehearsed, subject};
-use crate::api::v4::{Refusal, Segments, answer};
+use crate::api::v4::test::{Subject, run_test, subject};
+use crate::api::v4::{ApiError, PathParams, response};
 use crate::catalog::Place;
 use crate::event::{Event, sample};
 use crate::store::registry::{Mute, Owner};
 
-/// The door for one service's commands.
-pub(in crate::api::v4) fn door(service: Service) -> MethodRouter<Arc<State>> {
-    post(move |Extract(state): Extract<Arc<State>>, segments: Segments, request: Request| {
-        trigger(state, service, segments, request)
+/// The route for one service's commands.
+pub(in crate::api::v4) fn route(service: Service) -> MethodRouter<Arc<State>> {
+    post(move |Extract(state): Extract<Arc<State>>, path: PathParams, request: Request| {
+        trigger(state, service, path, request)
     })
 }
 
 async fn trigger(
     state: Arc<State>,
     service: Service,
-    segments: Segments,
+    path: PathParams,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
     let body = read_body(&head, body, state.config.body_timeout).await?;
     params.add_body(&head.headers, body).await?;
     // The token in the form is all the proof there is: which places there are is found out by none but its owner.
-    let place = state.catalog.read(|snapshot| {
-        find(snapshot, Level::Project, segments.id(), Owner::Instance, Unknown::IsMissing).ok()
-    });
+    let place = state
+        .catalog
+        .read(|snapshot| find(snapshot, Level::Project, path.id(), Owner::Instance, Unknown::IsMissing).ok());
     let Some(place) = proved(&state.catalog, service, place, &params)? else {
-        wrong_token(&state, &head, now)?;
-        return Err(Refusal::NotFound(Missing::Integration));
+        record_wrong_token(&state, &head, now)?;
+        return Err(ApiError::NotFound(Missing::Integration));
     };
     let counter =
         Counter { catalog: &state.catalog, ledger: &*state.ledger, commands: state.commands.as_ref(), now };
@@ -56,7 +56,7 @@ async fn trigger(
             to_asker(&test(&state, service, &place, channel_names, now).await)
         }
     };
-    Ok(answer::json(StatusCode::OK, &said))
+    Ok(response::json(StatusCode::OK, &said))
 }
 
 /// Sends a test to this room and says what came of it, or that it is still coming: who typed waits three seconds.
@@ -71,7 +71,9 @@ async fn test(
     let title = entry.about.title;
     let subject = match subject(state, place, entry) {
         Ok(subject) => subject,
-        Err(Refusal::Model(_)) => return format!("{title} of this project are not set up rightly."),
+        Err(ApiError::InvalidSettings(_)) => {
+            return format!("{title} of this project are not set up rightly.");
+        }
         Err(_) => return format!("{title} are not set up for this project."),
     };
     let Some(event) = event_for(&subject, &names) else {
@@ -80,7 +82,7 @@ async fn test(
     let testing = {
         let state = Arc::clone(state);
         state.tasks.clone().spawn(async move {
-            rehearsed(&state, &subject, &event, |target| is_here(target, &names), now).await
+            run_test(&state, &subject, &event, |target| is_here(target, &names), now).await
         })
     };
     match tokio::time::timeout(PATIENCE, testing).await {

@@ -7,11 +7,11 @@ fn entry(slug: &str) -> &'static Entry {
     adapters::find(slug).unwrap()
 }
 
-fn put(slug: &str, form: &str) -> Result<Request, Refusal> {
+fn put(slug: &str, form: &str) -> Result<Request, ApiError> {
     read(entry(slug), &Params::of_query(form).unwrap())
 }
 
-async fn put_json(slug: &str, json: &str) -> Result<Request, Refusal> {
+async fn put_json(slug: &str, json: &str) -> Result<Request, ApiError> {
     let mut params = Params::default();
     let kind = axum::http::HeaderValue::from_static("application/json");
     let headers = [(axum::http::header::CONTENT_TYPE, kind)].into_iter().collect();
@@ -19,9 +19,9 @@ async fn put_json(slug: &str, json: &str) -> Result<Request, Refusal> {
     read(entry(slug), &params)
 }
 
-fn complaints(read: Result<Request, Refusal>) -> String {
+fn complaints(read: Result<Request, ApiError>) -> String {
     match read {
-        Err(Refusal::Parameters(complaints)) => complaints.join(", "),
+        Err(ApiError::InvalidParams(complaints)) => complaints.join(", "),
         Err(other) => panic!("{other:?}"),
         Ok(request) => panic!("taken: {:?}", request.settings.keys()),
     }
@@ -134,10 +134,10 @@ fn who_follows_a_default_need_send_nothing_else() {
 
 #[test]
 fn a_value_without_end_is_refused_by_the_models_rule() {
-    let long = "x".repeat(LONGEST + 1);
+    let long = "x".repeat(MAX_LENGTH + 1);
     let refused = put("slack", &format!("{HOOK}&username={long}"));
     let problem = "is too long (maximum is 65535 characters)";
-    assert_eq!(refused.err(), Some(Refusal::Model(vec![FieldError::new("username", problem)])));
+    assert_eq!(refused.err(), Some(ApiError::InvalidSettings(vec![FieldError::new("username", problem)])));
     assert!(put("slack", &format!("{HOOK}&username={}", &long[1..])).is_ok());
     let both = put("slack", &format!("{HOOK}&username={long}&push_events=x"));
     assert_eq!(complaints(both), "push_events is invalid", "types come first");
@@ -147,9 +147,9 @@ fn a_value_without_end_is_refused_by_the_models_rule() {
 fn no_name_is_declared_twice_and_every_one_says_what_it_is() {
     for entry in ADAPTERS {
         let mut names = HashSet::new();
-        for declared in declared(entry) {
-            assert!(!declared.help.is_empty());
-            assert!(names.insert(declared.name.clone()), "{} of {}", declared.name, entry.about.slug);
+        for spec in put_params(entry) {
+            assert!(!spec.help.is_empty());
+            assert!(names.insert(spec.name.clone()), "{} of {}", spec.name, entry.about.slug);
         }
         for trigger in Trigger::ALL {
             assert!(names.contains(trigger.flag()), "{trigger}");

@@ -1,4 +1,4 @@
-//! Health, metrics, unknown doors, and rude callers.
+//! Health, metrics, unknown task, and rude callers.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -7,53 +7,53 @@ use super::*;
 
 #[tokio::test]
 async fn it_lives_even_while_it_is_not_ready() {
-    let house = House::open().await;
-    house.store.away.store(true, Ordering::Relaxed);
-    assert_eq!(house.get("/healthz").await.status, 200);
-    assert_eq!(house.get("/readyz").await.status, 503);
+    let server = TestServer::open().await;
+    server.store.away.store(true, Ordering::Relaxed);
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert_eq!(server.get("/readyz").await.status, 503);
 }
 
 #[tokio::test]
 async fn readiness_names_each_part_and_why_it_is_not_ready() {
-    let house = House::open().await;
-    let ready = house.get("/readyz").await;
+    let server = TestServer::open().await;
+    let ready = server.get("/readyz").await;
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json(), json!({ "status": "ready", "store": "ok", "broker": "ok" }));
 
-    *house.broker.lock().unwrap() = Err("away since noon".to_owned());
-    let not = house.get("/readyz").await;
+    *server.broker.lock().unwrap() = Err("away since noon".to_owned());
+    let not = server.get("/readyz").await;
     assert_eq!((not.status, not.json()["broker"].clone()), (503, json!("away since noon")));
     assert_eq!(not.json()["store"], "ok");
 
-    house.store.away.store(true, Ordering::Relaxed);
-    assert!(house.get("/readyz").await.json()["store"].as_str().unwrap().contains("the disk is full"));
+    server.store.away.store(true, Ordering::Relaxed);
+    assert!(server.get("/readyz").await.json()["store"].as_str().unwrap().contains("the disk is full"));
 }
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_not_ready() {
-    let house = House::open().await;
-    house.store.commits.forget_permits(Semaphore::MAX_PERMITS);
-    let not = house.get("/readyz").await;
+    let server = TestServer::open().await;
+    server.store.commits.forget_permits(Semaphore::MAX_PERMITS);
+    let not = server.get("/readyz").await;
     assert_eq!((not.status, not.json()["store"].clone()), (503, json!("the store does not answer")));
 }
 
 #[tokio::test]
 async fn metrics_are_shown_where_they_are_wanted() {
-    let house = House::open().await;
-    let shown = house.get("/metrics").await;
+    let server = TestServer::open().await;
+    let shown = server.get("/metrics").await;
     assert_eq!(shown.status, 200);
     assert!(shown.headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
     assert!(shown.text.contains("forgebell_build_info"), "{}", shown.text);
 
-    let quiet = House::open_with(Config { metrics: false, ..config() }).await;
+    let quiet = TestServer::open_with(Config { metrics: false, ..config() }).await;
     assert_eq!(quiet.get("/metrics").await.status, 404);
 }
 
 #[tokio::test]
-async fn unknown_doors_and_methods_are_told_in_json() {
-    let house = House::open().await;
+async fn unknown_routes_and_methods_are_answered_in_json() {
+    let server = TestServer::open().await;
     for path in ["/", "/events/", "/api/v5/projects", "/api/v4", "/%00", "/healthz/../events"] {
-        let answer = house.get(path).await;
+        let answer = server.get(path).await;
         if path == "/healthz/../events" {
             // The client walks the path itself: this is a GET of `/events`.
             assert_eq!(answer.status, 405);
@@ -61,17 +61,17 @@ async fn unknown_doors_and_methods_are_told_in_json() {
         }
         assert_eq!((answer.status, answer.json()), (404, json!({ "error": "404 Not Found" })), "{path}");
     }
-    let get = house.get("/events").await;
+    let get = server.get("/events").await;
     assert_eq!(get.status, 405);
     assert!(get.json()["error"].as_str().unwrap().starts_with("405 "));
     assert_eq!(get.headers["allow"], "POST");
-    let post = answer(house.client.post(format!("{}/healthz", house.base))).await;
+    let post = answer(server.client.post(format!("{}/healthz", server.base))).await;
     assert_eq!(post.status, 405);
 }
 
 /// Says something on a bare connection, and listens until it is closed.
-async fn say(house: &House, words: &str) -> String {
-    let mut stream = TcpStream::connect(house.address()).await.unwrap();
+async fn say(server: &TestServer, words: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();
     heard(stream).await
 }
@@ -89,53 +89,53 @@ fn head(length: usize) -> String {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let house = House::open().await;
-    let answer = say(&house, &format!("{}{{\"object_kind\"", head(100))).await;
+    let server = TestServer::open().await;
+    let answer = say(&server, &format!("{}{{\"object_kind\"", head(100))).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
-    assert_eq!(house.store.reasons(), [] as [&str; 0], "half a body is nobody's event");
+    assert_eq!(server.store.reasons(), [] as [&str; 0], "half a body is nobody's event");
 }
 
 #[tokio::test]
 async fn a_body_without_a_told_length_is_no_way_around_the_limit() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let head = head(0).replace("content-length: 0", "transfer-encoding: chunked");
     let chunk = "x".repeat(BODY_LIMIT + 1);
-    let answer = say(&house, &format!("{head}{:x}\r\n{chunk}\r\n0\r\n\r\n", chunk.len())).await;
+    let answer = say(&server, &format!("{head}{:x}\r\n{chunk}\r\n0\r\n\r\n", chunk.len())).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert_eq!(house.store.reasons(), [] as [&str; 0]);
+    assert_eq!(server.store.reasons(), [] as [&str; 0]);
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_not_kept() {
-    let house = House::open().await;
-    let mut stream = TcpStream::connect(house.address()).await.unwrap();
+    let server = TestServer::open().await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(format!("{}{{\"object_kind\"", head(100)).as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     heard(stream).await;
-    assert_eq!(house.get("/healthz").await.status, 200);
-    assert_eq!((house.store.ids().len(), house.store.reasons().len()), (0, 0));
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert_eq!((server.store.ids().len(), server.store.reasons().len()), (0, 0));
 }
 
 #[tokio::test]
 async fn nonsense_and_endless_headers_are_turned_away() {
-    let house = House::open().await;
-    let nonsense = say(&house, "\u{16}\u{3}\u{1} hello\r\n\r\n").await;
+    let server = TestServer::open().await;
+    let nonsense = say(&server, "\u{16}\u{3}\u{1} hello\r\n\r\n").await;
     assert!(nonsense.starts_with("HTTP/1.1 400 "), "{nonsense}");
 
     let many: String = (0..500).map(|i| format!("x-{i}: y\r\n")).collect::<Vec<_>>().concat();
-    let answer = say(&house, &format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{many}\r\n")).await;
+    let answer = say(&server, &format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{many}\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 
     let odd = "GET /healthz HTTP/1.1\r\nhost: x\r\nx-gitlab-token: \u{e9}\r\nconnection: close\r\n\r\n";
-    assert!(say(&house, odd).await.starts_with("HTTP/1.1 200 "));
+    assert!(say(&server, odd).await.starts_with("HTTP/1.1 200 "));
 }
 
 #[tokio::test]
 async fn who_never_finishes_a_head_is_shown_out() {
-    let house = House::open().await;
+    let server = TestServer::open().await;
     let stream = {
-        let mut stream = TcpStream::connect(house.address()).await.unwrap();
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(b"POST /events HTTP/1.1\r\nhost:").await.unwrap();
         stream
     };
@@ -144,24 +144,24 @@ async fn who_never_finishes_a_head_is_shown_out() {
 
 #[tokio::test]
 async fn stopping_finishes_what_is_under_way_and_waits_for_nobody_else() {
-    let mut house = House::open().await;
+    let mut server = TestServer::open().await;
     // One that is silent, one in the middle of a head, and an event that waits for its commit.
-    let silent = TcpStream::connect(house.address()).await.unwrap();
-    let mut slow = TcpStream::connect(house.address()).await.unwrap();
+    let silent = TcpStream::connect(server.address()).await.unwrap();
+    let mut slow = TcpStream::connect(server.address()).await.unwrap();
     slow.write_all(b"POST /events HTTP/1.1\r\nhost:").await.unwrap();
-    house.store.commits.forget_permits(Semaphore::MAX_PERMITS);
+    server.store.commits.forget_permits(Semaphore::MAX_PERMITS);
     let mut under_way = JoinSet::new();
-    under_way.spawn(answer(house.webhook(push()).header("idempotency-key", "last")));
+    under_way.spawn(answer(server.webhook(push()).header("idempotency-key", "last")));
     // It must have come in before we stop.
     tokio::time::sleep(Duration::from_millis(200)).await;
 
-    house.stop.cancel();
+    server.stop.cancel();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(TcpStream::connect(house.address()).await.is_err(), "the door is shut at once");
-    house.store.commits.add_permits(1);
+    assert!(TcpStream::connect(server.address()).await.is_err(), "the port is closed at once");
+    server.store.commits.add_permits(1);
     assert_eq!(under_way.join_next().await.unwrap().unwrap().status, 202);
 
-    let shut = tokio::time::timeout(Duration::from_secs(15), house.doors.join_next()).await;
+    let shut = tokio::time::timeout(Duration::from_secs(15), server.task.join_next()).await;
     assert!(shut.is_ok(), "one who dawdles keeps the daemon from stopping");
     drop((silent, slow));
 }

@@ -1,34 +1,35 @@
-//! Who asks, and whether that token may do such a thing at all.
+//! The token of a request, and whether its right is enough for this kind of request.
 //!
-//! What a token may *see* is for later: first who it is (401), then whether its right is enough for this kind of request
-//! (403), then whether there is what it asks for within its reach (404), and only then what else is wrong with the
-//! request. So none of the answers tells a stranger what there is.
+//! A missing or invalid token is answered first (401), then a right that is too small (403), then an object that is not
+//! within the token's reach (404), and only then what else is wrong with the request. So no answer reveals to a stranger
+//! what exists.
 //!
-//! The store holds SHA-256 digests of tokens, and a token is looked up by its digest. So there is no comparison whose
-//! time could tell how much of a guess is right: who changes a guess changes all of its digest, and not as they like.
+//! The store holds SHA-256 digests of tokens, and a token is looked up by its digest. The time of that look-up reveals
+//! nothing about a guess, because any change to the guess changes the whole digest unpredictably.
 
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 
-use super::{Params, Refusal};
+use crate::api::error::ApiError;
+use crate::api::v4::params::Params;
 use crate::settings::Secret;
 use crate::store::registry::{Right, StoredToken};
 use crate::store::token;
 
-/// A token as it was shown.
+/// A token as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::api) struct Credential {
     token: Secret,
-    /// Shown as OAuth has it, and answered so.
+    /// It was sent as an OAuth token, so errors are answered as OAuth has them.
     bearer: bool,
 }
 
-/// What a request wants to do.
+/// What a request does, as far as rights are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum Need {
-    See,
-    Change,
-    /// Hand in events.
+    Read,
+    Write,
+    /// Send events.
     Ingest,
 }
 
@@ -37,12 +38,12 @@ impl Credential {
         (!token.trim().is_empty()).then(|| Self { token: Secret::new(token.trim()), bearer })
     }
 
-    /// One that came in `X-Gitlab-Token`.
+    /// The token in `X-Gitlab-Token`.
     pub(in crate::api) fn of_webhook(token: &str) -> Option<Self> {
         Self::new(token, false)
     }
 
-    /// The token in a request, looked for where and in the order in which GitLab looks.
+    /// The token of a request. Its possible places and their order are GitLab's.
     pub(in crate::api) fn of(headers: &HeaderMap, params: &Params) -> Option<Self> {
         let text = |name: &str| params.text(name).ok().flatten();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -55,7 +56,7 @@ impl Credential {
             .or_else(|| header(header::AUTHORIZATION.as_str()).and_then(after_bearer).and_then(bearer))
     }
 
-    /// What the store knows this token by.
+    /// The digest under which the store keeps this token.
     fn hash(&self) -> [u8; 32] {
         token::hash(self.token.expose())
     }
@@ -66,38 +67,38 @@ fn after_bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-/// The token's row, if it is one of ours and in force.
+/// The row of a token that is known, not revoked and not expired.
 ///
 /// # Errors
-/// 401, in the words for this way of showing a token.
-pub(in crate::api) fn known(
+/// 401, in the form for the way in which the token was sent.
+pub(in crate::api) fn valid_token(
     credential: Option<&Credential>,
     tokens: &dyn Fn(&[u8; 32]) -> Option<StoredToken>,
     now: Timestamp,
-) -> Result<StoredToken, Refusal> {
-    let Some(credential) = credential else { return Err(Refusal::Unauthorized { bearer: false }) };
-    let unknown = Refusal::Unauthorized { bearer: credential.bearer };
+) -> Result<StoredToken, ApiError> {
+    let Some(credential) = credential else { return Err(ApiError::Unauthorized { bearer: false }) };
+    let unknown = ApiError::Unauthorized { bearer: credential.bearer };
     let token = tokens(&credential.hash()).ok_or(unknown)?;
     if token.revoked_at.is_some_and(|at| at <= now) {
-        return Err(Refusal::Revoked);
+        return Err(ApiError::TokenRevoked);
     }
     if token.expires_at.is_some_and(|at| at <= now) {
-        return Err(Refusal::Expired);
+        return Err(ApiError::TokenExpired);
     }
     Ok(token)
 }
 
-/// Whether a right is enough for what a request wants.
+/// Whether a right is enough for what a request does.
 ///
 /// # Errors
-/// 403, with the scopes that would be.
-pub(in crate::api) fn sufficient(right: Right, need: Need) -> Result<(), Refusal> {
+/// 403, with the scopes that would be enough.
+pub(in crate::api) fn check_right(right: Right, need: Need) -> Result<(), ApiError> {
     match (need, right) {
-        (Need::See, Right::Maintain | Right::Read)
-        | (Need::Change, Right::Maintain)
+        (Need::Read, Right::Maintain | Right::Read)
+        | (Need::Write, Right::Maintain)
         | (Need::Ingest, Right::Maintain | Right::Ingest) => Ok(()),
-        (Need::See, Right::Ingest) => Err(Refusal::InsufficientScope("api read_api")),
-        (Need::Change, _) | (Need::Ingest, Right::Read) => Err(Refusal::InsufficientScope("api")),
+        (Need::Read, Right::Ingest) => Err(ApiError::InsufficientScope("api read_api")),
+        (Need::Write, _) | (Need::Ingest, Right::Read) => Err(ApiError::InsufficientScope("api")),
     }
 }
 
@@ -116,8 +117,8 @@ mod tests {
         Credential::of(&headers.collect(), &Params::of_query(query).unwrap())
     }
 
-    fn shown(credential: Option<Credential>) -> (String, bool) {
-        let credential = credential.expect("a token was shown");
+    fn sent(credential: Option<Credential>) -> (String, bool) {
+        let credential = credential.expect("a token was sent");
         (credential.token.expose().to_owned(), credential.bearer)
     }
 
@@ -134,27 +135,27 @@ mod tests {
         }
     }
 
-    fn ask(shown: Option<&str>, row: StoredToken) -> Result<StoredToken, Refusal> {
-        let credential = shown.and_then(|token| Credential::new(token, false));
+    fn ask(sent: Option<&str>, row: StoredToken) -> Result<StoredToken, ApiError> {
+        let credential = sent.and_then(|token| Credential::new(token, false));
         let find = move |hash: &[u8; 32]| (*hash == row.hash).then(|| row.clone());
-        known(credential.as_ref(), &find, NOW)
+        valid_token(credential.as_ref(), &find, NOW)
     }
 
     #[test]
     fn a_token_is_taken_from_each_of_its_places() {
-        assert_eq!(shown(credential(&[("private-token", "a")], "")), ("a".to_owned(), false));
-        assert_eq!(shown(credential(&[], "private_token=a")), ("a".to_owned(), false));
-        assert_eq!(shown(credential(&[("authorization", "Bearer a")], "")), ("a".to_owned(), true));
-        assert_eq!(shown(credential(&[("authorization", "bearer  a ")], "")), ("a".to_owned(), true));
-        assert_eq!(shown(credential(&[], "access_token=a")), ("a".to_owned(), true));
+        assert_eq!(sent(credential(&[("private-token", "a")], "")), ("a".to_owned(), false));
+        assert_eq!(sent(credential(&[], "private_token=a")), ("a".to_owned(), false));
+        assert_eq!(sent(credential(&[("authorization", "Bearer a")], "")), ("a".to_owned(), true));
+        assert_eq!(sent(credential(&[("authorization", "bearer  a ")], "")), ("a".to_owned(), true));
+        assert_eq!(sent(credential(&[], "access_token=a")), ("a".to_owned(), true));
     }
 
     #[test]
     fn the_first_place_that_has_one_counts() {
         let everywhere = [("private-token", "b"), ("authorization", "Bearer d")];
-        assert_eq!(shown(credential(&everywhere, "private_token=a&access_token=c")).0, "a");
-        assert_eq!(shown(credential(&everywhere, "private_token=&access_token=c")).0, "b");
-        assert_eq!(shown(credential(&everywhere[1..], "access_token=c")).0, "c");
+        assert_eq!(sent(credential(&everywhere, "private_token=a&access_token=c")).0, "a");
+        assert_eq!(sent(credential(&everywhere, "private_token=&access_token=c")).0, "b");
+        assert_eq!(sent(credential(&everywhere[1..], "access_token=c")).0, "c");
     }
 
     #[test]
@@ -173,14 +174,14 @@ mod tests {
 
     #[test]
     fn who_shows_none_or_an_unknown_one_is_not_let_in() {
-        assert_eq!(ask(None, row()), Err(Refusal::Unauthorized { bearer: false }));
+        assert_eq!(ask(None, row()), Err(ApiError::Unauthorized { bearer: false }));
         for wrong in ["fbt-", "nonsense", &TOKEN[..TOKEN.len() - 1], &TOKEN.to_uppercase()] {
-            assert_eq!(ask(Some(wrong), row()), Err(Refusal::Unauthorized { bearer: false }), "{wrong}");
+            assert_eq!(ask(Some(wrong), row()), Err(ApiError::Unauthorized { bearer: false }), "{wrong}");
         }
         assert_eq!(ask(Some(TOKEN), row()).map(|token| token.id), Ok(3));
         let bearer = Credential::new("nonsense", true);
-        let refused = known(bearer.as_ref(), &|_| None, NOW);
-        assert_eq!(refused, Err(Refusal::Unauthorized { bearer: true }));
+        let refused = valid_token(bearer.as_ref(), &|_| None, NOW);
+        assert_eq!(refused, Err(ApiError::Unauthorized { bearer: true }));
     }
 
     #[test]
@@ -188,19 +189,19 @@ mod tests {
         let second = std::time::Duration::from_secs(1);
         let expiring = |at| StoredToken { expires_at: Some(at), ..row() };
         assert!(ask(Some(TOKEN), expiring(NOW + second)).is_ok());
-        assert_eq!(ask(Some(TOKEN), expiring(NOW)), Err(Refusal::Expired));
+        assert_eq!(ask(Some(TOKEN), expiring(NOW)), Err(ApiError::TokenExpired));
         let revoked = StoredToken { revoked_at: Some(NOW - second), ..expiring(NOW - second) };
-        assert_eq!(ask(Some(TOKEN), revoked), Err(Refusal::Revoked));
+        assert_eq!(ask(Some(TOKEN), revoked), Err(ApiError::TokenRevoked));
     }
 
     #[test]
     fn each_right_is_enough_for_its_own() {
         let allowed =
-            |right| [Need::See, Need::Change, Need::Ingest].map(|need| sufficient(right, need).is_ok());
+            |right| [Need::Read, Need::Write, Need::Ingest].map(|need| check_right(right, need).is_ok());
         assert_eq!(allowed(Right::Maintain), [true, true, true]);
         assert_eq!(allowed(Right::Read), [true, false, false]);
         assert_eq!(allowed(Right::Ingest), [false, false, true]);
-        assert_eq!(sufficient(Right::Read, Need::Change), Err(Refusal::InsufficientScope("api")));
+        assert_eq!(check_right(Right::Read, Need::Write), Err(ApiError::InsufficientScope("api")));
     }
 
     #[test]

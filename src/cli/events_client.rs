@@ -1,4 +1,4 @@
-//! The HTTP door, from outside: events handed in as a forge hands them in.
+//! A client of `POST /events`: sends events to a daemon as a forge would.
 
 use std::time::Duration;
 
@@ -12,38 +12,38 @@ use crate::event::EventId;
 use crate::settings::Secret;
 use crate::wire::{self, Transport as _, Wire};
 
-/// How long the door may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the daemon may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A way to somebody's `/events`.
-pub(crate) struct Door {
+/// A client of the `/events` route at one address.
+pub(crate) struct EventsClient {
     wire: Wire,
     url: Url,
     token: Option<Secret>,
 }
 
-/// What the door said.
+/// What the daemon answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accepted,
-    /// It was here before.
+    /// The daemon knows the event already.
     Repeated,
-    /// Nobody can want it, whatever the settings.
+    /// No integration can want an event of this kind, whatever the settings.
     Dropped,
-    /// It was not taken, and why.
+    /// The event was refused, for this reason.
     Refused(String),
 }
 
-impl Door {
+impl EventsClient {
     pub(crate) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
         Ok(Self { wire: Wire::new(config)?, url, token })
     }
 
-    /// Hands one event in. `kind` is the event's, where it could be read.
+    /// Sends one event. `kind` is the event's, where it could be decoded.
     ///
     /// # Errors
-    /// Nobody answered.
-    pub(crate) async fn hand_in(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
+    /// There was no answer.
+    pub(crate) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("x-gitlab-event", hook(kind).to_owned()),
@@ -53,8 +53,8 @@ impl Door {
         let request = HttpRequest {
             headers,
             body,
-            timeout: PATIENCE,
-            // The user names the address: the guard is there for addresses out of many hands.
+            timeout: TIMEOUT,
+            // The operator names the address; the guard is for addresses that users set.
             egress: Egress::Operator,
             ..HttpRequest::new(Method::Post, self.url.clone())
         };
@@ -68,9 +68,9 @@ impl Door {
 fn read(status: u16, text: &str) -> Answer {
     let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
     match status {
-        200..=299 => match json["fate"].as_str().unwrap_or_default() {
-            fate if fate.starts_with("known") => Answer::Repeated,
-            fate if fate.starts_with("dropped") => Answer::Dropped,
+        200..=299 => match json["result"].as_str().unwrap_or_default() {
+            result if result.starts_with("known") => Answer::Repeated,
+            result if result.starts_with("dropped") => Answer::Dropped,
             _ => Answer::Accepted,
         },
         status => {
@@ -80,7 +80,7 @@ fn read(status: u16, text: &str) -> Answer {
     }
 }
 
-/// What GitLab says in `X-Gitlab-Event`.
+/// The value of `X-Gitlab-Event` that GitLab sends with a kind of event.
 pub(super) fn hook(kind: &str) -> &'static str {
     match kind {
         "push" => "Push Hook",
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        assert_eq!(read(202, r#"{"id":"1","fate":"accepted"}"#), Answer::Accepted);
-        assert_eq!(read(202, r#"{"id":"1","fate":"known: it came before"}"#), Answer::Repeated);
+        assert_eq!(read(202, r#"{"id":"1","result":"accepted"}"#), Answer::Accepted);
+        assert_eq!(read(202, r#"{"id":"1","result":"known: it came before"}"#), Answer::Repeated);
         assert_eq!(
-            read(202, r#"{"id":"1","fate":"dropped: no integration hears of this kind"}"#),
+            read(202, r#"{"id":"1","result":"dropped: no integration hears of this kind"}"#),
             Answer::Dropped
         );
         assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));

@@ -6,17 +6,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 
-use super::Refusal;
-use super::admitted::{Admitted, See};
-use super::answer::{self, Page};
-use super::asked::ForInstance;
+use super::ApiError;
+use super::authorized::{Authorized, Read};
+use super::extract::InstanceRequest;
 use super::object::moment;
+use super::response::{self, Page};
 use crate::api::openapi;
 
 /// `GET /audit_events`, newest first.
-pub(super) async fn audit_events(ForInstance(mut admitted): ForInstance<See>) -> Result<Response, Refusal> {
-    let page = Page::read(&admitted.params().await?)?;
-    let lines = admitted.state.registry.audit_log(page.before, page.limit).await?;
+pub(super) async fn audit_events(
+    InstanceRequest(mut authorized): InstanceRequest<Read>,
+) -> Result<Response, ApiError> {
+    let page = Page::read(&authorized.params().await?)?;
+    let lines = authorized.state.registry.audit_log(page.before, page.limit).await?;
     let line_json = |line: &crate::store::registry::AuditLine| {
         json!({
             "id": line.id,
@@ -28,20 +30,20 @@ pub(super) async fn audit_events(ForInstance(mut admitted): ForInstance<See>) ->
         })
     };
     let items: Vec<Json> = lines.iter().map(line_json).collect();
-    Ok(page.answer(&admitted.head.uri, &items, lines.iter().map(|line| line.id)))
+    Ok(page.answer(&authorized.head.uri, &items, lines.iter().map(|line| line.id)))
 }
 
 /// `GET /version`. Clients of a GitLab ask it; what they hear is no GitLab's version.
-pub(super) async fn version(_: Admitted<See>) -> Response {
+pub(super) async fn version(_: Authorized<Read>) -> Response {
     let json = json!({ "version": env!("CARGO_PKG_VERSION"), "revision": "forgebell" });
-    answer::json(StatusCode::OK, &json)
+    response::json(StatusCode::OK, &json)
 }
 
 /// `GET /openapi.json`
-pub(super) async fn description() -> Result<Response, Refusal> {
+pub(super) async fn description() -> Result<Response, ApiError> {
     static TEXT: LazyLock<Option<String>> =
         LazyLock::new(|| serde_json::to_string(&openapi::document()).ok());
-    TEXT.as_ref().map(|text| answer::json_text(StatusCode::OK, text.clone())).ok_or(Refusal::Broken)
+    TEXT.as_ref().map(|text| response::json_text(StatusCode::OK, text.clone())).ok_or(ApiError::Internal)
 }
 
 /// `GET /docs`

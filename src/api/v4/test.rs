@@ -4,14 +4,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
-use super::admitted::Change;
-use super::asked::OfIntegration;
+use super::authorized::Write;
 use super::explain::told;
+use super::extract::IntegrationRequest;
 use super::params::{Invalid, Params};
-use super::refusal::Missing;
-use super::{Refusal, answer};
+use super::{ApiError, response};
 use crate::adapters::Entry;
 use crate::api::State;
+use crate::api::error::Missing;
 use crate::catalog::{Place, Setup};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
@@ -24,21 +24,21 @@ use crate::settings::Secrets;
 /// Of many targets (a list of recipients), a test goes to these first ones.
 const MOST_TARGETS: usize = 10;
 
-pub(super) async fn test(mut asked: OfIntegration<Change>) -> Result<Response, Refusal> {
-    let trigger = trigger(asked.admitted.query()?, asked.entry)?;
-    let body = asked.admitted.body().await?;
-    let OfIntegration { admitted, place, entry } = asked;
-    let (state, now) = (&admitted.state, admitted.now);
+pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Response, ApiError> {
+    let trigger = trigger(request.authorized.query()?, request.entry)?;
+    let body = request.authorized.body().await?;
+    let IntegrationRequest { authorized, place, entry } = request;
+    let (state, now) = (&authorized.state, authorized.now);
     let subject = subject(state, &place, entry)?;
     let event = match (body.is_empty(), trigger) {
         // For a mail with diffs, the forge is asked about the event's project, with a token that reaches all of them.
-        (false, _) => told(state, admitted.reach(), body, now)?,
+        (false, _) => told(state, authorized.reach(), body, now)?,
         (true, Some(trigger)) => sample(trigger),
         (true, None) => {
-            return Err(Refusal::Unprocessable("it hears of nothing that could be a test".to_owned()));
+            return Err(ApiError::Unprocessable("it hears of nothing that could be a test".to_owned()));
         }
     };
-    Ok(answer::json(StatusCode::OK, &rehearsed(state, &subject, &event, |_| true, now).await))
+    Ok(response::json(StatusCode::OK, &run_test(state, &subject, &event, |_| true, now).await))
 }
 
 /// An integration to be tried.
@@ -60,12 +60,12 @@ impl Subject {
 ///
 /// # Errors
 /// It was never configured, or can't be read.
-pub(super) fn subject(state: &State, place: &Place, entry: &'static Entry) -> Result<Subject, Refusal> {
+pub(super) fn subject(state: &State, place: &Place, entry: &'static Entry) -> Result<Subject, ApiError> {
     state.catalog.read(|snapshot| {
         let standing = snapshot.standing(place, entry.about.slug);
         let setup = standing.effective().or(standing.own);
-        let setup = setup.ok_or(Refusal::NotFound(Missing::Integration))?;
-        let terms = setup.terms.as_ref().map_err(|errors| Refusal::Model(errors.clone()))?;
+        let setup = setup.ok_or(ApiError::NotFound(Missing::Integration))?;
+        let terms = setup.terms.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
         let scope = place.scope();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
         let integration = terms.integration(id, scope, setup.origin.name());
@@ -79,7 +79,7 @@ fn secrets_of(setup: &Setup) -> Secrets {
 }
 
 /// Tries all targets that are wanted, one after the other.
-pub(super) async fn rehearsed(
+pub(super) async fn run_test(
     state: &State,
     subject: &Subject,
     event: &Event,
@@ -141,10 +141,10 @@ fn attempt_json(target: &str, rehearsal: Result<Rehearsal, std::time::Duration>)
 }
 
 /// The kind of sample: as asked for, else a push, a pipeline, or what else there is that the adapter hears of.
-fn trigger(query: &Params, entry: &Entry) -> Result<Option<Trigger>, Refusal> {
+fn trigger(query: &Params, entry: &Entry) -> Result<Option<Trigger>, ApiError> {
     let heard = entry.about.triggers;
     let usual = [Trigger::Push, Trigger::Pipeline].into_iter().chain(heard.iter());
-    let complaint = |words: &str| Refusal::Parameters(vec![format!("trigger {words}")]);
+    let complaint = |words: &str| ApiError::InvalidParams(vec![format!("trigger {words}")]);
     match query.text("trigger") {
         Ok(None) => Ok(usual.into_iter().find(|trigger| heard.contains(*trigger))),
         Ok(Some(name)) => {
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::adapters;
 
-    fn asked(slug: &str, query: &str) -> Result<Option<Trigger>, Refusal> {
+    fn asked(slug: &str, query: &str) -> Result<Option<Trigger>, ApiError> {
         trigger(&Params::of_query(query).unwrap(), adapters::find(slug).unwrap())
     }
 
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(asked("slack-slash-commands", ""), Ok(None));
         assert_eq!(asked("slack", "trigger=note"), Ok(Some(Trigger::Note)));
         for wrong in ["trigger=issues_events", "trigger=", "trigger=job"] {
-            let complaint = Refusal::Parameters(vec!["trigger does not have a valid value".to_owned()]);
+            let complaint = ApiError::InvalidParams(vec!["trigger does not have a valid value".to_owned()]);
             assert_eq!(asked("emails-on-push", wrong), Err(complaint), "{wrong}");
         }
     }

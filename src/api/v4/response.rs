@@ -1,13 +1,13 @@
-//! What good answers are made of.
+//! Helpers for successful answers.
 
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value as Json;
 
-use super::Refusal;
+use super::ApiError;
 use super::params::{Invalid, Params};
 
-/// JSON that is text already, so that its keys keep their order.
+/// JSON text, whose keys keep their order.
 pub(super) fn json_text(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
@@ -17,7 +17,7 @@ pub(super) fn json(status: StatusCode, json: &Json) -> Response {
     json_text(status, json.to_string())
 }
 
-/// Which part of a list is asked for: at most `limit`, below `before`.
+/// Which page of a list is requested: at most `limit` items with ids below `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Page {
     pub(super) before: Option<i64>,
@@ -25,8 +25,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// 20 a page unless asked otherwise, and never more than 100, as in GitLab.
-    pub(super) fn read(params: &Params) -> Result<Self, Refusal> {
+    /// GitLab's page sizes: 20 unless `per_page` says otherwise, and at most 100.
+    pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
         let mut complaints = Vec::new();
         let mut number = |name: &str| {
             let read = params.integer(name).and_then(|number| match number {
@@ -40,13 +40,13 @@ impl Page {
         };
         let (before, per_page) = (number("before"), number("per_page"));
         if !complaints.is_empty() {
-            return Err(Refusal::Parameters(complaints));
+            return Err(ApiError::InvalidParams(complaints));
         }
         let limit = usize::try_from(per_page.unwrap_or(20)).unwrap_or(usize::MAX).min(100);
         Ok(Self { before, limit })
     }
 
-    /// The page, with the way to the next one where this one is full. `numbers` are those of its items.
+    /// The page, with a `Link` to the next one where this one is full. `numbers` are the ids of its items.
     pub(super) fn answer(self, uri: &Uri, items: &[Json], numbers: impl Iterator<Item = i64>) -> Response {
         let mut response = json(StatusCode::OK, &Json::Array(items.to_vec()));
         if let Some(last) = numbers.last().filter(|_| items.len() >= self.limit) {
@@ -63,17 +63,17 @@ impl Page {
 mod tests {
     use super::*;
 
-    fn page(query: &str) -> Result<(Option<i64>, usize), Refusal> {
+    fn page(query: &str) -> Result<(Option<i64>, usize), ApiError> {
         Page::read(&Params::of_query(query).unwrap()).map(|page| (page.before, page.limit))
     }
 
     #[test]
-    fn pages_have_twenty_items_unless_told_otherwise_and_a_hundred_at_most() {
+    fn pages_have_twenty_items_by_default_and_a_hundred_at_most() {
         assert_eq!(page(""), Ok((None, 20)));
         assert_eq!(page("before=7&per_page=5"), Ok((Some(7), 5)));
         assert_eq!(page("per_page=1000000000000"), Ok((None, 100)));
         let both = vec!["before is invalid".to_owned(), "per_page is invalid".to_owned()];
-        assert_eq!(page("before=x&per_page=0"), Err(Refusal::Parameters(both)));
+        assert_eq!(page("before=x&per_page=0"), Err(ApiError::InvalidParams(both)));
     }
 
     #[test]

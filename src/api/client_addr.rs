@@ -1,0 +1,90 @@
+//! The address of the client: the other end of the connection, or the address that a trusted proxy reports.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::http::HeaderMap;
+use ipnet::IpNet;
+
+/// The other end of the connection that a request came over. The server attaches it to every request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// The client that sent a request. `X-Forwarded-For` is read from its end, because each proxy appends the address that it
+/// was called from: the last address that is not a trusted proxy's is the client. What stands before it can be forged.
+pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let mut client = peer.ip().to_canonical();
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let reported: Vec<&[u8]> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
+    for name in reported.into_iter().rev() {
+        if !is_trusted(client) {
+            break;
+        }
+        let Some(address) = read(name) else { break };
+        client = address;
+    }
+    client
+}
+
+/// `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]:4711`
+fn read(name: &[u8]) -> Option<IpAddr> {
+    let name = std::str::from_utf8(name).ok()?.trim();
+    let bare = name.parse::<IpAddr>().ok();
+    let with_port = || name.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || name.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    Some(bare.or_else(with_port).or_else(bracketed)?.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_str(line).unwrap());
+        }
+        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_reports() {
+        assert_eq!(client("203.0.113.7:1", &["198.51.100.1"], &[]), "203.0.113.7");
+        assert_eq!(client("203.0.113.7:1", &["198.51.100.1"], &["10.0.0.0/8"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn a_trusted_proxy_reports_its_client() {
+        let ours = ["10.0.0.0/8"];
+        assert_eq!(client("10.0.0.1:1", &["198.51.100.1"], &ours), "198.51.100.1");
+        assert_eq!(client("10.0.0.1:1", &["198.51.100.1:4711"], &ours), "198.51.100.1");
+        assert_eq!(client("10.0.0.1:1", &["[2001:db8::7]:4711"], &ours), "2001:db8::7");
+        assert_eq!(client("10.0.0.1:1", &["[2001:db8::7]"], &ours), "2001:db8::7");
+        assert_eq!(client("[::ffff:10.0.0.1]:1", &["198.51.100.1"], &ours), "198.51.100.1");
+    }
+
+    #[test]
+    fn what_a_client_wrote_itself_is_not_believed() {
+        let ours = ["10.0.0.0/8"];
+        assert_eq!(client("10.0.0.1:1", &["192.0.2.66, 198.51.100.1"], &ours), "198.51.100.1");
+        assert_eq!(client("10.0.0.1:1", &["192.0.2.66", "198.51.100.1"], &ours), "198.51.100.1");
+        assert_eq!(client("10.0.0.1:1", &["192.0.2.66, 198.51.100.1, 10.0.0.2"], &ours), "198.51.100.1");
+        assert_eq!(client("10.0.0.1:1", &["caf\u{e9}, 198.51.100.1"], &ours), "198.51.100.1");
+    }
+
+    #[test]
+    fn a_proxy_that_reports_no_client_is_the_client_itself() {
+        let ours = ["10.0.0.0/8"];
+        assert_eq!(client("10.0.0.1:1", &[], &ours), "10.0.0.1");
+        assert_eq!(client("10.0.0.1:1", &["unknown"], &ours), "10.0.0.1");
+        assert_eq!(client("10.0.0.1:1", &["198.51.100.1, unknown"], &ours), "10.0.0.1");
+        assert_eq!(
+            client("10.0.0.1:1", &["10.0.0.2"], &ours),
+            "10.0.0.2",
+            "all addresses are trusted proxies"
+        );
+    }
+}

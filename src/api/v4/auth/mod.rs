@@ -1,0 +1,10 @@
+//! Who sends a request, and what that token may do: [`credentials`] reads tokens and checks their right,
+//! [`mod@authenticate`] looks a token up in the store, and [`limiter`] slows down clients that send wrong tokens.
+
+mod authenticate;
+mod credentials;
+mod limiter;
+
+pub(in crate::api) use authenticate::{authenticate, record_wrong_token};
+pub(in crate::api) use credentials::{Credential, Need, check_right};
+pub use limiter::LoginLimiter;

@@ -1,0 +1,141 @@
+//! A request whose token is valid and whose right is enough for what the handler does. What the path names is checked
+//! after that.
+//!
+//! The body is read at once if the head has no token, because the token may be in it; else when the handler asks for it.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::request::Parts;
+use jiff::Timestamp;
+
+use super::PathParams;
+use super::auth::{Credential, Need, authenticate, check_right};
+use super::params::{Params, read_body};
+use super::place::Unknown;
+use crate::api::State;
+use crate::api::error::ApiError;
+use crate::catalog::Who;
+use crate::store::registry::{Owner, StoredToken};
+
+/// What a handler does. Its type is part of the handler's signature, and decides which checks precede the handler.
+pub(super) trait Intent: Send + 'static {
+    const NEED: Need;
+    const UNKNOWN: Unknown = Unknown::IsMissing;
+    /// The answer where no adapter has the slug in the path.
+    const NO_ADAPTER: ApiError = ApiError::UnknownSlug;
+}
+
+pub(super) struct Read;
+
+pub(super) struct Write;
+
+/// A change that may name a project or group for the first time.
+pub(super) struct Upsert;
+
+impl Intent for Read {
+    const NEED: Need = Need::Read;
+}
+
+impl Intent for Write {
+    const NEED: Need = Need::Write;
+}
+
+impl Intent for Upsert {
+    const NEED: Need = Need::Write;
+    const UNKNOWN: Unknown = Unknown::IsNew;
+    /// GitLab has one route for each slug that can be set, so that an unknown slug is an unknown route.
+    const NO_ADAPTER: ApiError = ApiError::NoSuchRoute;
+}
+
+/// An authorized request.
+pub(super) struct Authorized<I> {
+    pub(super) state: Arc<State>,
+    pub(super) token: StoredToken,
+    pub(super) head: Parts,
+    pub(super) path: PathParams,
+    pub(super) now: Timestamp,
+    /// An unreadable query is reported where parameters are checked, after authorization.
+    query: Result<Params, ApiError>,
+    body: RequestBody,
+    intent: PhantomData<I>,
+}
+
+enum RequestBody {
+    Unread(Body),
+    Read(Bytes),
+}
+
+/// Accepts a request, or refuses it with 401, 403 or 429.
+impl<I: Intent> FromRequest<Arc<State>> for Authorized<I> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
+        let now = (state.clock)();
+        let (mut head, body) = request.into_parts();
+        let query = Params::of_query(head.uri.query().unwrap_or_default());
+        // An unreadable query or body holds no known token: the answer is 401.
+        let mut params = query.clone().unwrap_or_default();
+        let mut body = RequestBody::Unread(body);
+        let mut credential = Credential::of(&head.headers, &params);
+        if credential.is_none() {
+            let bytes = body.bytes(&head, state).await?;
+            if params.add_body(&head.headers, bytes).await.is_ok() {
+                credential = Credential::of(&head.headers, &params);
+            }
+        }
+        let token = authenticate(state, &head, credential.as_ref(), now).await?;
+        check_right(token.access.right, I::NEED)?;
+        let Ok(path) = PathParams::from_request_parts(&mut head, state).await;
+        Ok(Self { state: Arc::clone(state), token, head, path, now, query, body, intent: PhantomData })
+    }
+}
+
+impl<I> Authorized<I> {
+    /// The parameters of query and body together.
+    pub(super) async fn params(&mut self) -> Result<Params, ApiError> {
+        let mut params = self.query.clone()?;
+        let bytes = self.body.bytes(&self.head, &self.state).await?;
+        params.add_body(&self.head.headers, bytes).await?;
+        Ok(params)
+    }
+
+    pub(super) fn query(&self) -> Result<&Params, ApiError> {
+        self.query.as_ref().map_err(Clone::clone)
+    }
+
+    /// The body as it came.
+    pub(super) async fn body(&mut self) -> Result<Bytes, ApiError> {
+        self.body.bytes(&self.head, &self.state).await
+    }
+
+    /// What the token reaches: a project, a group or everything.
+    pub(super) fn reach(&self) -> Owner {
+        self.token.access.reach
+    }
+
+    /// Refuses a token that does not reach everything.
+    pub(super) fn require_instance(&self) -> Result<(), ApiError> {
+        if self.reach() == Owner::Instance { Ok(()) } else { Err(ApiError::Forbidden) }
+    }
+
+    /// The token's name for the audit log.
+    pub(super) fn actor(&self) -> Who {
+        Who(format!("token {} ({})", self.token.name, self.token.id))
+    }
+}
+
+impl RequestBody {
+    async fn bytes(&mut self, head: &Parts, state: &State) -> Result<Bytes, ApiError> {
+        if let Self::Unread(body) = self {
+            let body = std::mem::take(body);
+            *self = Self::Read(read_body(head, body, state.config.body_timeout).await?);
+        }
+        match self {
+            Self::Read(bytes) => Ok(bytes.clone()),
+            Self::Unread(_) => Err(ApiError::BodyIncomplete), // unreachable: it was read above
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What handlers get: an authorized request together with what its path names, checked in GitLab's order.
+//!
+//! A handler's signature tells which checks precede it. [`Authorized`] has a valid token; [`InstanceRequest`] has a token
+//! that reaches everything; [`PlaceRequest`] names a project, a group or the instance that its token reaches;
+//! [`IntegrationRequest`] names an adapter there as well. What the token does not reach is answered like something that
+//! does not exist, so no parameter is read before that is known.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+
+use super::address;
+use super::authorized::{Authorized, Intent};
+use super::place::{Level, find};
+use crate::adapters::Entry;
+use crate::api::State;
+use crate::api::error::ApiError;
+use crate::catalog::Place;
+
+/// A request for tokens that reach the whole instance.
+pub(super) struct InstanceRequest<I>(pub(super) Authorized<I>);
+
+/// A request about a project, a group or the instance.
+pub(super) struct PlaceRequest<I> {
+    pub(super) authorized: Authorized<I>,
+    pub(super) place: Place,
+}
+
+/// A request about one adapter's integration at a place, configured or not.
+pub(super) struct IntegrationRequest<I> {
+    pub(super) authorized: Authorized<I>,
+    pub(super) place: Place,
+    pub(super) entry: &'static Entry,
+}
+
+impl<I: Intent> FromRequest<Arc<State>> for InstanceRequest<I> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
+        let authorized = Authorized::<I>::from_request(request, state).await?;
+        authorized.require_instance()?;
+        Ok(Self(authorized))
+    }
+}
+
+impl<I: Intent> FromRequest<Arc<State>> for PlaceRequest<I> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
+        let authorized = Authorized::<I>::from_request(request, state).await?;
+        let level = Level::of(authorized.head.uri.path());
+        let (id, reach) = (authorized.path.id(), authorized.reach());
+        let place = state.catalog.read(|snapshot| find(snapshot, level, id, reach, I::UNKNOWN))?;
+        Ok(Self { authorized, place })
+    }
+}
+
+impl<I: Intent> FromRequest<Arc<State>> for IntegrationRequest<I> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
+        let PlaceRequest { authorized, place } = PlaceRequest::<I>::from_request(request, state).await?;
+        let entry = address::adapter(authorized.path.slug()).ok_or(I::NO_ADAPTER)?;
+        Ok(Self { authorized, place, entry })
+    }
+}
