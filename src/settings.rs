@@ -571,7 +571,7 @@ macro_rules! settings {
         $vis:vis struct $name:ident {
             $(
                 $(#[doc = $help:literal])+
-                $field_vis:vis $field:ident : $type:ty = $example:literal $(or $default:literal)?
+                $field_vis:vis $field:ident : $type:ty = $example:tt $(or $default:literal)?
             ),* $(,)?
         }
     ) => {

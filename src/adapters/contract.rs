@@ -154,6 +154,13 @@ pub struct Notification<'a> {
 #[derive(Default)]
 pub struct LazyMessage(OnceCell<Option<Message>>);
 
+impl LazyMessage {
+    /// A message that was composed already.
+    pub fn composed(message: Message) -> Self {
+        Self(OnceCell::from(Some(message)))
+    }
+}
+
 impl Notification<'_> {
     /// The event as a message to people.
     ///

@@ -1,5 +1,5 @@
-//! A test: the real attempt, by the same functions, with a message that says what it is. What went over the wire comes
-//! back with it, for whoever has to find out why nothing is heard. Nothing of it is kept.
+//! A test: the real attempt, by the same functions, with a message that says that it is a test. What went over the wire
+//! comes back with it, so that people can see why nothing arrives. The store keeps nothing of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::attempt::{Report, Telling, attempt};
+use super::attempt::{Report, Outgoing, attempt};
 use crate::adapters::{Entry, OperatorSettings};
 use crate::call::{Request, Response};
 use crate::event::Event;
@@ -15,7 +15,7 @@ use crate::integration::Integration;
 use crate::wire::pace::Pace;
 use crate::wire::{SendError, Transport};
 
-/// One question and its answer.
+/// One request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
     pub request: Request,
@@ -24,52 +24,51 @@ pub struct Exchange {
 
 /// How a test went, with everything that went over the wire.
 #[derive(Debug)]
-pub struct Rehearsal {
+pub struct TestReport {
     pub report: Report,
     pub exchanges: Vec<Exchange>,
 }
 
-/// Makes the attempt, if the pace of its destination allows one now.
-///
-/// # Errors
-/// How long to wait: who tests is no faster than who tells.
-pub async fn rehearse(
-    transport: &dyn Transport,
-    pace: &Pace,
-    telling: Telling<'_>,
-) -> Result<Rehearsal, Duration> {
-    pace.admit(&telling.entry.buckets(&telling.integration.settings, telling.target))?;
-    let recorder = Recorder { transport, exchanges: Mutex::default() };
-    let report = attempt(&recorder, Telling { test: true, ..telling }).await;
-    let exchanges = recorder.exchanges.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Rehearsal { report, exchanges })
-}
-
-/// Where tests are made: with what real attempts are made with.
+/// Makes tests, with what real attempts are made with.
 #[derive(Clone)]
-pub struct Stage {
+pub struct TestSender {
     pub transport: Arc<dyn Transport>,
     pub pace: Arc<Pace>,
     pub operator: Arc<OperatorSettings>,
 }
 
-impl Stage {
-    /// Tells one target of an event, as a test.
+impl TestSender {
+    /// Sends an event to one target, as a test, if the pace of its destination allows that now.
     ///
     /// # Errors
     /// How long to wait.
-    pub async fn rehearse(
+    pub async fn test(
         &self,
         integration: &Integration,
         entry: &'static Entry,
         event: &Event,
         target: &str,
         now: Timestamp,
-    ) -> Result<Rehearsal, Duration> {
+    ) -> Result<TestReport, Duration> {
+        if let Some(pace) = entry.pace(&integration.settings, target) {
+            self.pace.admit(&pace)?;
+        }
         let id = event.id.to_string();
-        let operator = &self.operator;
-        let telling = Telling { entry, integration, event, target, id: &id, now, operator, test: true };
-        rehearse(&*self.transport, &self.pace, telling).await
+        let outgoing = Outgoing {
+            entry,
+            integration,
+            event,
+            target,
+            id: &id,
+            now,
+            operator: &self.operator,
+            may_have_been_sent: false,
+            test: true,
+        };
+        let recorder = Recorder { transport: &*self.transport, exchanges: Mutex::default() };
+        let report = attempt(&recorder, outgoing).await;
+        let exchanges = recorder.exchanges.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(TestReport { report, exchanges })
     }
 }
 

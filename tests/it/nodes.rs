@@ -357,7 +357,7 @@ impl Quiet {
         self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
         let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
         let sent = sent.filter_map(|(_, verdict)| match verdict {
-            Verdict::Sends(deliveries) => Some(deliveries),
+            Verdict::Sends { deliveries, .. } => Some(deliveries),
             _ => None,
         });
         self.write(event, sent.flatten().collect()).await;

@@ -91,6 +91,20 @@ const fn color(tone: Tone) -> &'static str {
     }
 }
 
+/// What in such a message a service would refuse, or people could not read.
+#[cfg(test)]
+pub(super) fn fault(body: &Value) -> Option<&'static str> {
+    use crate::adapters::tests::is_seen;
+
+    let attachment = &body["attachments"][0];
+    let titled = is_seen(&attachment["title"]) || is_seen(&attachment["text"]);
+    if !is_seen(&body["text"]) && !titled {
+        return Some("neither a text nor an attachment");
+    }
+    let fields = attachment["fields"].as_array().into_iter().flatten();
+    fields.into_iter().any(|field| !is_seen(&field["value"])).then_some("a field without a value")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,8 @@ use serde_json::json;
 
 use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Payload, Trigger, Triggers};
 use crate::integration::Family;
@@ -129,6 +131,16 @@ impl Deliver for HipChat {
         calls: 1,
         limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
                  10,000 characters; 3 commits and 200 characters of people's own words are shown.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // 10,000 characters of four bytes, and what is around them.
+        largest_body: 41_000,
+        fault: |body| (!is_seen(&body["message"])).then_some("no message"),
+        // Messages of HTML notify no one by name.
+        mentions: &[],
+        ..Contract::USUAL
     };
 
     fn pace(settings: &Settings, _target: &str) -> Pace {

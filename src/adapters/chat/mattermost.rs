@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use super::attachment::attachment;
 use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -79,6 +81,22 @@ impl Deliver for Mattermost {
         calls: 1,
         limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000, \
                  descriptions and comments at 2,000 or 40 lines. A webhook that is locked to its channel refuses others.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // The server's default for a whole body: MaximumPayloadSizeBytes.
+        largest_body: 300_000,
+        fault: super::attachment::fault,
+        // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
+        mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
+        target: "#general",
+        status: |status| match status {
+            // The server does not answer so: it says in words that a post was taken.
+            200..=299 => "unavailable",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
     };
 
     fn pace(settings: &Settings, _target: &str) -> Pace {

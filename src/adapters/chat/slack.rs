@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use super::attachment::attachment;
 use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -91,6 +93,23 @@ impl Deliver for Slack {
         limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
                  attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
                  their own channel and under their own name, whatever is set here.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Slack names no limit; this is Mattermost's.
+        largest_body: 300_000,
+        fault: super::attachment::fault,
+        // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
+        mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
+        target: "#general",
+        status: |status| match status {
+            // Slack does not answer so: it says in words that a message was taken. 410 is an archived channel.
+            200..=299 | 501 => "unavailable",
+            410 => "misconfigured",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
     };
 
     fn pace(settings: &Settings, _target: &str) -> Pace {

@@ -8,7 +8,6 @@ use crate::settings::Secret;
 
 crate::settings! {
     /// What Mattermost shows, so that it is known to be Mattermost.
-    #[expect(dead_code, reason = "the API compares the token as it is stored")]
     pub struct Settings {
         /// The token that Mattermost shows with each command.
         pub token: Secret = "gr8b5fzhyifcbbc7y9hmznrqir",

@@ -8,7 +8,6 @@ use crate::settings::Secret;
 
 crate::settings! {
     /// What Slack shows, so that it is known to be Slack.
-    #[expect(dead_code, reason = "the API compares the token as it is stored")]
     pub struct Settings {
         /// The token that Slack shows with each command.
         pub token: Secret = "5IwL2wSO9Zyl5pS7tGEcrx9Z",

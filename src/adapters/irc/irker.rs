@@ -7,17 +7,16 @@
 //! `recipients` makes of what people wrote the addresses that irkerd understands; `lines` says a push in lines that
 //! pass through IRC whole.
 
-mod lines;
-mod recipients;
-
 use std::time::Duration;
 
 use serde_json::json;
 
-use self::lines::{lines, says_something};
-use self::recipients::{is_name_alone, resolve, server, servers};
+use super::lines::{lines, says_something};
+use super::recipients::{is_name_alone, resolve, server, servers};
 use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Bucket, Call, Failure, Pace, Sent, TcpRequest};
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
@@ -103,6 +102,18 @@ impl Deliver for Irker {
         concurrency: 1,
         calls: 1,
         limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // 400 bytes a line and 5 lines for each of the examples' recipients, as JSON, which may double letters.
+        largest_body: 10_000,
+        fault: |body| {
+            let lines = body.as_array().expect("lines");
+            let is_blank = lines.is_empty() || lines.iter().any(|line| !is_seen(&line["privmsg"]));
+            is_blank.then_some("an empty line")
+        },
+        ..Contract::USUAL
     };
 
     /// One for all recipients, since irkerd takes them in one piece.

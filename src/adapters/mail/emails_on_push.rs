@@ -11,6 +11,8 @@ use super::page::{Mood, Page};
 use super::{addresses, replies};
 use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};
 use crate::event::{
     Commit, Event, Payload, Project, Push, RefChange, RefType, Trigger, Triggers, parse_time,
@@ -79,6 +81,23 @@ impl Deliver for EmailsOnPush {
                  lines of a diff, and about 1 MB.",
     };
 
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Relays take ten times as much; people do not want to read it.
+        largest_body: 1_000_000,
+        fault: |mail| {
+            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without words")
+        },
+        // In a mail an @ notifies no one.
+        mentions: &[],
+        target: "dev@example.com",
+        chain: &[(
+            200,
+            r#"{"commits": [], "diffs": [{"old_path": "a.rs", "new_path": "a.rs", "diff": "@@ -1 +1 @@\n-old\n+new\n"}]}"#,
+        )],
+        ..Contract::USUAL
+    };
+
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
         match &event.payload {
             Payload::Push(push) if push.before == push.after && !push.before.is_empty() => {
@@ -130,6 +149,7 @@ struct Draft {
     mail: Mail,
     push: Push,
     project: Project,
+    is_test: bool,
     /// What a force push took back, where the forge told.
     taken_back: Option<Comparison>,
 }
@@ -144,7 +164,7 @@ impl Draft {
             as_author: settings.send_from_committer_email,
             headers: vec![("X-GitLab-Author", push.user.username.clone())],
         };
-        Self { mail: head::blank(note, head), push: push.clone(), project, taken_back: None }
+        Self { mail: head::blank(note, head), push: push.clone(), project, is_test: note.is_test, taken_back: None }
     }
 
     fn look_back(self, request: crate::call::HttpRequest) -> Call<Sent> {
@@ -155,7 +175,7 @@ impl Draft {
             Some(compared) => {
                 let diffs = compared.diffs();
                 let subject = subject(&self.project, &self.push, Some(&compared));
-                let mail = Mail { subject: head::line(&subject, 255), ..self.mail };
+                let mail = Mail { subject: head::subject(self.is_test, &subject), ..self.mail };
                 Answer::Next(Self { mail, taken_back: Some(compared), ..self }.send(&diffs))
             }
             None => Answer::Next(self.send(&Diffs::LeftOut(why_unread(response)))),

@@ -6,13 +6,13 @@
 //! * [`diffs`]: what a push changed, from the event or from the forge.
 //! * [`replies`]: what the relay's replies mean.
 
-mod addresses;
+pub(in crate::adapters) mod addresses;
 mod diffs;
 pub mod emails_on_push;
 mod head;
 mod page;
 pub mod pipelines_email;
-mod replies;
+pub(in crate::adapters) mod replies;
 
 use std::time::Duration;
 

@@ -7,6 +7,8 @@ use super::page::{Mood, Page};
 use super::{addresses, replies};
 use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
@@ -64,6 +66,19 @@ impl Deliver for PipelinesEmail {
         concurrency: super::CONCURRENCY,
         calls: 1,
         limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Relays take ten times as much; people do not want to read it.
+        largest_body: 1_000_000,
+        fault: |mail| {
+            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without words")
+        },
+        // In a mail an @ notifies no one.
+        mentions: &[],
+        target: "dev@example.com",
+        ..Contract::USUAL
     };
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {

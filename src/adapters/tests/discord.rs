@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::events::{Told, tell_changed};
-use super::{answer, body, call_with, consequence, entry, every_status, failure, hostile, kind, told};
+use super::events::{Case, tell_changed};
+use super::{answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, kind, target_names};
 use super::{http, settings_of};
+use crate::adapters::contract::LazyMessage;
 use crate::adapters::{Notification, OperatorSettings};
 use crate::call::{Answer, Failure, Sent};
 use crate::event::Trigger;
@@ -18,8 +19,8 @@ fn plain() -> Parsed {
     settings_of("discord", &[("webhook", HOOK)])
 }
 
-fn sent(told: &Told) -> Json {
-    body(&call_with(entry("discord"), &plain(), told, ""))
+fn sent(case: &Case) -> Json {
+    body(&call_with(entry("discord"), &plain(), case, ""))
 }
 
 fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
@@ -27,19 +28,6 @@ fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
 }
 
 // ---- answers
-
-#[test]
-fn every_status_has_its_consequence() {
-    every_status(entry("discord"), |status| match status {
-        200..=299 => "taken",
-        401 | 403 | 404 | 410 => "gone",
-        429 => "throttled",
-        408 | 425 | 500..=599 => "unavailable",
-        300..=399 | 405 | 407 => "misconfigured",
-        100..=199 | 400..=499 => "rejected",
-        status => panic!("no expectation for {status}"),
-    });
-}
 
 #[test]
 fn what_discord_says_is_understood() {
@@ -211,14 +199,14 @@ fn an_event_goes_to_the_webhook_of_its_kind() {
     let settings = settings_of("discord", &all);
     for name in NAMES {
         let trigger = Trigger::ALL.into_iter().find(|trigger| trigger.name() == name).expect("a trigger");
-        let told = super::sample(trigger);
-        assert_eq!(entry("discord").targets(&settings, &told.event, &[]), [name]);
-        let call = call_with(entry("discord"), &settings, &told, name);
+        let case = super::sample(trigger);
+        assert_eq!(target_names(entry("discord"), &settings, &case.event), [name]);
+        let call = call_with(entry("discord"), &settings, &case, name);
         assert_eq!(http(&call).url.as_str(), format!("{}?wait=true", address(name)));
         // Where its setting has been removed since, and where there never was one.
-        let call = call_with(entry("discord"), &plain(), &told, name);
+        let call = call_with(entry("discord"), &plain(), &case, name);
         assert_eq!(http(&call).url.as_str(), format!("{HOOK}?wait=true"));
-        assert_eq!(entry("discord").targets(&plain(), &told.event, &[]), [""]);
+        assert_eq!(target_names(entry("discord"), &plain(), &case.event), [""]);
     }
 }
 
@@ -229,7 +217,7 @@ fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
     let mine = ("confidential_issue_channel", "https://discord.com/api/webhooks/4/d");
     let targets = |more: &[(&str, &str)], name: &str| {
         let settings = settings_of("discord", &[&[("webhook", HOOK)], more].concat());
-        entry("discord").targets(&settings, &kind(name).event, &[])
+        target_names(entry("discord"), &settings, &kind(name).event)
     };
     assert_eq!(targets(&[issues, notes], "issue_confidential"), ["issue"]);
     assert_eq!(targets(&[issues, notes], "note_confidential"), ["note"]);
@@ -237,10 +225,10 @@ fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
     assert_eq!(targets(&[mine], "issue"), [""], "but not the other way round");
     assert_eq!(targets(&[("issue_channel", " ")], "issue"), [""], "blank is as good as unsaid");
     // The settings changed while it waited for its turn.
-    let told = kind("issue_confidential");
+    let case = kind("issue_confidential");
     let address = |more: &[(&str, &str)]| {
         let settings = settings_of("discord", &[&[("webhook", HOOK)], more].concat());
-        http(&call_with(entry("discord"), &settings, told, "confidential_issue")).url.path().to_owned()
+        http(&call_with(entry("discord"), &settings, case, "confidential_issue")).url.path().to_owned()
     };
     assert_eq!(address(&[issues, mine]), "/api/webhooks/4/d");
     assert_eq!(address(&[issues, notes]), "/api/webhooks/2/b", "not to everybody's");
@@ -249,7 +237,7 @@ fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
 #[test]
 fn the_pace_is_a_webhooks_and_a_services() {
     let keys = |webhook: &str| -> Vec<String> {
-        let buckets = entry("discord").buckets(&settings_of("discord", &[("webhook", webhook)]), "");
+        let buckets = buckets(entry("discord"), &settings_of("discord", &[("webhook", webhook)]), "");
         assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (2000, 5));
         assert_eq!((buckets[1].every.as_millis(), buckets[1].burst), (20, 50));
         buckets.into_iter().map(|bucket| bucket.key.0).collect()
@@ -268,8 +256,8 @@ fn the_pace_is_a_webhooks_and_a_services() {
     // Each webhook of its own has a pace of its own.
     let second = ("push_channel", "https://discord.com/api/webhooks/2/bbbbbbbbbbbbbbbbbbbbbbbb");
     let settings = settings_of("discord", &[("webhook", HOOK), second]);
-    assert_eq!(entry("discord").buckets(&settings, "push")[0].key.0, other[0]);
-    assert_eq!(entry("discord").buckets(&settings, "issue")[0].key.0, one[0]);
+    assert_eq!(buckets(entry("discord"), &settings, "push")[0].key.0, other[0]);
+    assert_eq!(buckets(entry("discord"), &settings, "issue")[0].key.0, one[0]);
 }
 
 // ---- what is said
@@ -349,9 +337,9 @@ fn fits(body: &Json, name: &str) {
 #[test]
 fn every_message_keeps_every_limit() {
     let heard =
-        |told: &&Told| told.event.trigger.is_some_and(|t| entry("discord").about.triggers.contains(t));
-    for told in told().iter().chain(hostile()).filter(heard) {
-        fits(&sent(told), &told.name);
+        |case: &&Case| case.event.trigger.is_some_and(|t| entry("discord").about.triggers.contains(t));
+    for case in cases().iter().chain(hostile()).filter(heard) {
+        fits(&sent(case), &case.name);
     }
 }
 
@@ -376,10 +364,12 @@ fn sent_message(message: &Message) -> Json {
     let note = Notification {
         id: "1",
         event: &kind("push").event,
-        message,
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
+        may_have_been_sent: false,
+        is_test: false,
+        message: LazyMessage::composed(message.clone()),
     };
     body(&entry("discord").call(&plain(), &note).expect("a call"))
 }

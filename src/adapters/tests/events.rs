@@ -10,10 +10,17 @@ use crate::event::{Event, EventId, Trigger};
 use crate::message::{Body, Message, compose, prose};
 
 /// An event and its message.
-pub struct Told {
+pub struct Case {
     pub name: String,
     pub event: Event,
-    pub message: Message,
+    /// `None` for kinds that no message is composed of.
+    pub message: Option<Message>,
+}
+
+impl Case {
+    pub fn message(&self) -> &Message {
+        self.message.as_ref().unwrap_or_else(|| panic!("{} has a message", self.name))
+    }
 }
 
 fn payload(file: &str) -> Value {
@@ -21,11 +28,11 @@ fn payload(file: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a payload")).expect("JSON")
 }
 
-pub fn tell(name: &str, payload: &Value) -> Told {
+pub fn tell(name: &str, payload: &Value) -> Case {
     let id = EventId::new(name).expect("an id");
     let event = Event::decode(id, Timestamp::UNIX_EPOCH, payload.to_string().into()).expect("an event");
-    let message = compose(&event).unwrap_or_else(|| panic!("{name} is told"));
-    Told { name: name.to_owned(), event, message }
+    let message = compose(&event);
+    Case { name: name.to_owned(), event, message }
 }
 
 pub fn changed(file: &str, change: impl FnOnce(&mut Value)) -> Value {
@@ -35,17 +42,26 @@ pub fn changed(file: &str, change: impl FnOnce(&mut Value)) -> Value {
 }
 
 /// One of the payloads with some of its parts changed, told.
-pub fn tell_changed(file: &str, change: impl FnOnce(&mut Value)) -> Told {
+pub fn tell_changed(file: &str, change: impl FnOnce(&mut Value)) -> Case {
     tell(file, &changed(file, change))
 }
 
-/// One or more of every kind that people are told of.
-pub fn told() -> &'static [Told] {
-    static TOLD: LazyLock<Vec<Told>> = LazyLock::new(every_kind);
-    &TOLD
+/// Kinds that no message is composed of.
+pub fn raw_cases() -> &'static [Case] {
+    static RAW: LazyLock<Vec<Case>> = LazyLock::new(|| {
+        let trace = Case { name: "archive_trace".to_owned(), ..sample(Trigger::ArchiveTrace) };
+        vec![tell("job", &payload("build_created.json")), trace]
+    });
+    &RAW
 }
 
-fn every_kind() -> Vec<Told> {
+/// One or more of every kind that a message is composed of.
+pub fn cases() -> &'static [Case] {
+    static CASES: LazyLock<Vec<Case>> = LazyLock::new(every_kind);
+    &CASES
+}
+
+fn every_kind() -> Vec<Case> {
     let files = [
         ("push", "push.json"),
         ("push_14_commits", "captured/push_14_commits.json"),
@@ -65,7 +81,7 @@ fn every_kind() -> Vec<Told> {
         ("deployment", "deployment_success.json"),
         ("vulnerability", "vulnerability_confirmed.json"),
     ];
-    let mut all: Vec<Told> = files.iter().map(|(name, file)| tell(name, &payload(file))).collect();
+    let mut all: Vec<Case> = files.iter().map(|(name, file)| tell(name, &payload(file))).collect();
     all.push(tell(
         "issue_confidential",
         &changed("issue_open.json", |issue| {
@@ -109,28 +125,29 @@ fn mention(event_type: &str) -> Value {
 }
 
 /// The samples that people try their settings with.
-pub fn sample(trigger: Trigger) -> Told {
+pub fn sample(trigger: Trigger) -> Case {
     let event = crate::event::sample(trigger);
-    let message = compose(&event).unwrap_or_else(|| panic!("the sample of {trigger} is told"));
-    Told { name: format!("sample of {trigger}"), event, message }
+    let message = compose(&event);
+    Case { name: format!("sample of {trigger}"), event, message }
 }
 
 /// What nobody should have sent: endless, or meant to be more than words.
-pub fn hostile() -> &'static [Told] {
-    static HOSTILE: LazyLock<Vec<Told>> = LazyLock::new(every_trick);
+pub fn hostile() -> &'static [Case] {
+    static HOSTILE: LazyLock<Vec<Case>> = LazyLock::new(every_trick);
     &HOSTILE
 }
 
 /// With people's own words whole: that messages are made with less of them is no adapter's promise.
-pub fn with_all_its_words(told: Told, words: &str) -> Told {
-    let body = match told.message.body {
+pub fn with_all_its_words(case: Case, words: &str) -> Case {
+    let message = case.message().clone();
+    let body = match message.body {
         Body::Prose(_) => Body::Prose(prose(words, "https://forge.example.com/acme/rocket")),
         other => other,
     };
-    Told { message: Message { body, ..told.message }, ..told }
+    Case { message: Some(Message { body, ..message }), ..case }
 }
 
-fn every_trick() -> Vec<Told> {
+fn every_trick() -> Vec<Case> {
     let evil = "*<!channel>* @channel @here @everyone @all <@U1> [x](javascript:alert(1)) \u{202e}\0\u{7} `_~|>&lt; # https://a.example/@all";
     let long = evil.repeat(1_000_000 / evil.len());
     let mut all = Vec::new();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::events::{Told, tell_changed};
-use super::{answer, body, call_with, consequence, entry, every_status, http, kind, settings_of};
+use super::events::{Case, tell_changed};
+use super::{answer, body, buckets as buckets_of, call_with, consequence, entry, http, kind, settings_of};
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Response, Sent};
 use crate::settings::{Properties, Value};
 
@@ -19,12 +19,12 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     properties
 }
 
-fn request(more: &[(&str, &str)], told: &Told) -> HttpRequest {
-    http(&call_with(entry(SLUG), &settings_of(SLUG, &with(more)), told, "")).clone()
+fn request(more: &[(&str, &str)], case: &Case) -> HttpRequest {
+    http(&call_with(entry(SLUG), &settings_of(SLUG, &with(more)), case, "")).clone()
 }
 
-fn sent(more: &[(&str, &str)], told: &Told) -> Json {
-    body(&call_with(entry(SLUG), &settings_of(SLUG, &with(more)), told, ""))
+fn sent(more: &[(&str, &str)], case: &Case) -> Json {
+    body(&call_with(entry(SLUG), &settings_of(SLUG, &with(more)), case, ""))
 }
 
 /// What an answer to a request of this version comes to.
@@ -41,18 +41,6 @@ fn errors(more: &[(&str, &str)]) -> Vec<String> {
     let properties: Properties = with(more).into_iter().map(property).collect();
     let errors = entry(SLUG).read(&properties).err().unwrap_or_default();
     errors.iter().map(ToString::to_string).collect()
-}
-
-#[test]
-fn every_status_has_its_consequence() {
-    every_status(entry(SLUG), |status| match status {
-        200..=299 => "taken",
-        429 => "throttled",
-        408 | 425 | 500 | 502..=599 => "unavailable",
-        410 => "gone",
-        300..=399 | 401 | 403..=405 | 407 | 501 => "misconfigured",
-        _ => "rejected",
-    });
 }
 
 #[test]
@@ -154,21 +142,21 @@ fn the_token_is_a_header_and_with_version_1_in_the_query() {
     let second = request(&[], kind("push"));
     assert!(second.headers.contains(&("authorization", "Bearer s3cr3tt0ken".to_owned())));
     assert!(!second.url.as_str().contains("s3cr3t"));
-    let told = kind("push");
-    let first = request(&[("api_version", "v1"), ("room", "Käse"), ("notify", "yes")], told);
+    let case = kind("push");
+    let first = request(&[("api_version", "v1"), ("room", "Käse"), ("notify", "yes")], case);
     assert_eq!(
         first.url.as_str(),
         "https://api.hipchat.com/v1/rooms/message?format=json&auth_token=s3cr3tt0ken"
     );
     assert_eq!(first.headers, [("content-type", "application/x-www-form-urlencoded".to_owned())]);
-    let form = sent(&[("api_version", "v1"), ("room", "Käse"), ("notify", "yes")], told);
+    let form = sent(&[("api_version", "v1"), ("room", "Käse"), ("notify", "yes")], case);
     assert_eq!(form["room_id"], "Käse");
     assert_eq!(
         (&form["notify"], &form["color"], &form["message_format"]),
         (&json!("1"), &json!("yellow"), &json!("html"))
     );
     assert!(form["from"].as_str().is_some_and(|from| !from.is_empty() && from.len() < 15));
-    assert_eq!(form["message"], sent(&[], told)["message"]);
+    assert_eq!(form["message"], sent(&[], case)["message"]);
 }
 
 #[test]
@@ -185,7 +173,7 @@ fn a_pipeline_s_colour_says_how_it_went_and_else_the_settings_decide() {
 
 #[test]
 fn three_commits_are_listed_and_the_others_counted() {
-    let message = |told: &Told| sent(&[], told)["message"].as_str().expect("a message").to_owned();
+    let message = |case: &Case| sent(&[], case)["message"].as_str().expect("a message").to_owned();
     let many = message(kind("push_14_commits"));
     assert_eq!(many.matches("<br />- ").count(), 3, "{many}");
     assert!(many.ends_with("<br />… 11 more commits"), "{many}");
@@ -207,8 +195,8 @@ fn three_commits_are_listed_and_the_others_counted() {
 #[test]
 fn people_s_words_are_cut_at_200_characters_with_their_tags_closed() {
     let message = |words: String| {
-        let told = tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
-        sent(&[], &told)["message"].as_str().expect("a message").to_owned()
+        let case = tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
+        sent(&[], &case)["message"].as_str().expect("a message").to_owned()
     };
     let long =
         message("a **bold** word, [a link](https://a.example/x) ".to_owned() + &"and more ".repeat(100));
@@ -233,7 +221,7 @@ fn people_s_words_are_cut_at_200_characters_with_their_tags_closed() {
 
 #[test]
 fn a_message_fits_however_much_its_title_says() {
-    let told = tell_changed("push.json", |push| {
+    let case = tell_changed("push.json", |push| {
         let commit = |n: usize| {
             json!({
                 "id": format!("{n:040}"), "title": "<&'\">".repeat(60), "url": format!("https://a.example/{}", "x".repeat(1900)),
@@ -244,7 +232,7 @@ fn a_message_fits_however_much_its_title_says() {
         push["ref"] = json!("refs/heads/".to_owned() + &"ü".repeat(250));
         push["project"]["web_url"] = json!("https://a.example/".to_owned() + &"p".repeat(1900));
     });
-    let message = sent(&[], &told)["message"].as_str().expect("a message").to_owned();
+    let message = sent(&[], &case)["message"].as_str().expect("a message").to_owned();
     assert!(message.chars().count() <= 10_000, "{}", message.chars().count());
     for tag in ["a", "b", "pre", "code"] {
         let opened =
@@ -255,7 +243,7 @@ fn a_message_fits_however_much_its_title_says() {
 
 #[test]
 fn rooms_and_tokens_are_counted_apart() {
-    let buckets = |more: &[(&str, &str)]| entry(SLUG).buckets(&settings_of(SLUG, &with(more)), "");
+    let buckets = |more: &[(&str, &str)]| buckets_of(entry(SLUG), &settings_of(SLUG, &with(more)), "");
     let ours = buckets(&[]);
     assert_eq!((ours[0].every, ours[0].burst), (Duration::from_secs(2), 5));
     assert_eq!((ours[1].every, ours[1].burst), (Duration::from_millis(600), 20));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::events::{Told, hostile, tell_changed, with_all_its_words};
+use super::events::{Case, hostile, tell_changed, with_all_its_words};
 use super::{
-    body, call_with, consequence, entry, every_status, http, kind, settings_of, size, strings, told,
+    body, buckets as buckets_of, call_with, cases, consequence, entry, http, kind, settings_of, size, strings,
 };
 use crate::call::{Answer, Failure, HttpResponse, Response, Sent};
 use crate::message::{Field, Text};
@@ -21,13 +21,13 @@ fn at(webhook: &str) -> Parsed {
     settings_of(SLUG, &[("webhook", webhook)])
 }
 
-fn sent(webhook: &str, told: &Told) -> Json {
-    body(&call_with(entry(SLUG), &at(webhook), told, ""))
+fn sent(webhook: &str, case: &Case) -> Json {
+    body(&call_with(entry(SLUG), &at(webhook), case, ""))
 }
 
 /// The card that a workflow gets.
-fn card(told: &Told) -> Json {
-    let envelope = sent(WORKFLOW, told);
+fn card(case: &Case) -> Json {
+    let envelope = sent(WORKFLOW, case);
     assert_eq!(envelope["type"], "message");
     assert_eq!(envelope["attachments"].as_array().map(Vec::len), Some(1));
     let attachment = &envelope["attachments"][0];
@@ -78,15 +78,7 @@ fn came_to(answer: &Answer<Sent>) -> String {
 }
 
 #[test]
-fn every_status_of_a_workflow_has_its_consequence() {
-    every_status(entry(SLUG), |status| match status {
-        200..=299 => "taken",
-        429 => "throttled",
-        408 | 409 | 425 | 500..=599 => "unavailable",
-        404 | 410 => "gone",
-        300..=399 | 401 | 403 | 405 | 407 => "misconfigured",
-        _ => "rejected",
-    });
+fn what_a_workflow_answers_is_understood() {
     assert_eq!(came_to(&read(WORKFLOW, 404, &[], "{\"error\":{\"code\":\"WorkflowNotFound\"}}")), "gone 3");
     assert_eq!(came_to(&read(WORKFLOW, 410, &[], "")), "gone 1");
     assert_eq!(
@@ -260,25 +252,25 @@ fn colours_say_how_good_the_news_is() {
 #[test]
 fn no_fact_is_empty_and_nothing_is_said_in_html() {
     let triggers = entry(SLUG).about.triggers;
-    for told in
-        told().iter().filter(|told| told.event.trigger.is_some_and(|trigger| triggers.contains(trigger)))
+    for case in
+        cases().iter().filter(|case| case.event.trigger.is_some_and(|trigger| triggers.contains(trigger)))
     {
         for webhook in [WORKFLOW, CONNECTOR] {
-            let sent = sent(webhook, told);
+            let sent = sent(webhook, case);
             let mut found = Vec::new();
             strings(&sent, "", &mut found);
             for (path, text) in &found {
-                assert!(!text.trim().is_empty(), "{}: {path} is empty", told.name);
+                assert!(!text.trim().is_empty(), "{}: {path} is empty", case.name);
                 for tag in ["<a ", "<b>", "<br", "<p>", "<pre>"] {
-                    assert!(!text.contains(tag), "{}: {path}: {text}", told.name);
+                    assert!(!text.contains(tag), "{}: {path}: {text}", case.name);
                 }
             }
         }
-        let connector = sent(CONNECTOR, told);
+        let connector = sent(CONNECTOR, case);
         assert_eq!(connector["@type"], "MessageCard");
         assert_eq!(connector["@context"], "http://schema.org/extensions");
         assert!(!connector["summary"].as_str().unwrap_or_default().is_empty());
-        assert_eq!(connector["title"], json!(told.message.project.full_name));
+        assert_eq!(connector["title"], json!(case.message().project.full_name));
         for action in connector["potentialAction"].as_array().into_iter().flatten() {
             assert_eq!(action["@type"], "OpenUri");
             assert!(action["targets"][0]["uri"].as_str().is_some_and(|uri| uri.starts_with("http")));
@@ -289,13 +281,13 @@ fn no_fact_is_empty_and_nothing_is_said_in_html() {
 /// Markdown that Teams does not know must not be seen as signs, and what people wrote is not read as Markdown.
 #[test]
 fn people_s_words_make_no_headings_tables_or_mentions() {
-    let told = tell_changed("note_issue.json", |note| {
+    let case = tell_changed("note_issue.json", |note| {
         note["object_attributes"]["note"] = json!(
             "# A heading\n\nSome `code` and ~~no~~ yes\n\n```rust\nfn main() {\n    go(\"*a*\");\n}\n```\n\n> said before\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<at>Everyone</at> \\# five"
         );
         note["issue"]["title"] = json!("# not *a* | heading");
     });
-    let shown = texts(&card(&told));
+    let shown = texts(&card(&case));
     assert!(shown[0].ends_with("**# not \\*a\\* \\| heading**"), "{shown:?}");
     let all = shown[2..].join("\n");
     for sign in ["```", "~~", "`", "<at>", "|--"] {
@@ -303,7 +295,7 @@ fn people_s_words_make_no_headings_tables_or_mentions() {
     }
     assert!(shown.iter().any(|text| text.starts_with("**A heading**")), "{shown:?}");
     assert!(shown.iter().any(|text| text == "said before"), "{shown:?}");
-    let card = card(&told);
+    let card = card(&case);
     let mut found = Vec::new();
     elements(&card, &mut found);
     let code: Vec<&Json> =
@@ -318,10 +310,10 @@ fn people_s_words_make_no_headings_tables_or_mentions() {
 /// A connector's texts know a little more, and take single line breaks for spaces.
 #[test]
 fn a_connector_is_given_paragraphs() {
-    let told = tell_changed("note_issue.json", |note| {
+    let case = tell_changed("note_issue.json", |note| {
         note["object_attributes"]["note"] = json!("one  \ntwo\n\n```\nlet x;\nlet y;\n```\n\n- a\n- b");
     });
-    let section = sent(CONNECTOR, &told)["sections"][0].clone();
+    let section = sent(CONNECTOR, &case)["sections"][0].clone();
     let text = section["text"].as_str().expect("a text").replace("  \n", "\n");
     assert!(text.starts_with("one\n\ntwo\n\n"), "{text:?}");
     assert!(text.contains("```\nlet x;\nlet y;\n```"), "{text:?}");
@@ -354,8 +346,8 @@ fn cards_fit_whatever_is_in_them() {
         pipeline["builds"] = (1..=60).map(build).collect();
     });
     let prose = |words: &str| {
-        let told = tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
-        with_all_its_words(told, words)
+        let case = tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
+        with_all_its_words(case, words)
     };
     let blocks = prose(&"```\na \"b\" \\c\n```\n\n> quoted *\n\n".repeat(500));
     let emoji = prose(&"👩‍👩‍👧".repeat(10_000));
@@ -367,16 +359,16 @@ fn cards_fit_whatever_is_in_them() {
         value: Text::new().plain("\\\"*".repeat(5_000)),
         short: true,
     };
-    facts.message.fields = (0..40).map(fact).collect();
+    facts.message.as_mut().expect("a message").fields = (0..40).map(fact).collect();
     let mut all = vec![&long_urls, &blocks, &emoji, &signs, &facts];
     all.extend(hostile());
     let triggers = entry(SLUG).about.triggers;
-    for told in
-        all.into_iter().filter(|told| told.event.trigger.is_some_and(|trigger| triggers.contains(trigger)))
+    for case in
+        all.into_iter().filter(|case| case.event.trigger.is_some_and(|trigger| triggers.contains(trigger)))
     {
         for (webhook, limit) in [(WORKFLOW, 24_000), (CONNECTOR, 20_000)] {
-            let call = call_with(entry(SLUG), &at(webhook), told, "");
-            assert!(size(&call) <= limit, "{}: {} bytes", told.name, size(&call));
+            let call = call_with(entry(SLUG), &at(webhook), case, "");
+            assert!(size(&call) <= limit, "{}: {} bytes", case.name, size(&call));
         }
     }
     let cut = texts(&card(&emoji)).pop().expect("a text");
@@ -390,7 +382,7 @@ fn waits_are_as_long_as_each_kind_may_take_and_the_pace_is_the_address_s() {
     let timeout =
         |webhook: &str| http(&call_with(entry(SLUG), &at(webhook), kind("push"), "")).timeout.as_secs();
     assert_eq!((timeout(WORKFLOW), timeout(CONNECTOR)), (30, 15));
-    let buckets = |webhook: &str| entry(SLUG).buckets(&at(webhook), "");
+    let buckets = |webhook: &str| buckets_of(entry(SLUG), &at(webhook), "");
     let [ours] = &buckets(WORKFLOW)[..] else { panic!("one bucket") };
     assert_eq!((ours.every, ours.burst), (Duration::from_millis(250), 4));
     assert_ne!(ours.key, buckets(&WORKFLOW.replace("sig=a", "sig=b"))[0].key);

@@ -32,7 +32,7 @@ use crate::call::{HttpRequest, Mail, Request, TcpRequest};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::message::{Limit, Markup, compose};
-use crate::pipeline::attempt::Telling;
+use crate::pipeline::attempt::Outgoing;
 use crate::settings::Secrets;
 use attachments::Reader;
 
@@ -173,7 +173,7 @@ fn message(
         1 => String::new(),
         many => format!(", and {} more", many - 1),
     };
-    let telling = Telling {
+    let outgoing = Outgoing {
         entry,
         integration: &integration,
         event,
@@ -181,9 +181,10 @@ fn message(
         id: "01912d68783e7a0384675661c1243ad4",
         now: daemon::now(),
         operator,
+        may_have_been_sent: false,
         test: false,
     };
-    let (drawing, wide) = match telling.first_call() {
+    let (drawing, wide) = match outgoing.build_call() {
         Ok(call) => {
             // The examples are no secrets, and may be words of any message.
             let request = if settings.is_empty() { call.request } else { masked(call.request, &secrets) };

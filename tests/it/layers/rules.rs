@@ -166,5 +166,5 @@ pub const SQL: &[&str] = &[
 /// A file that passes this is two.
 pub const MOST_LINES: usize = 700;
 
-/// Files in `adapters` that are no adapters, but what several of them share.
-pub const SHARED_BY_ADAPTERS: &[&str] = &["attachment", "commands", "discreet", "operator", "mail", "shared"];
+/// Modules of `adapters` that every family of adapters may use.
+pub const SHARED_BY_ADAPTERS: &[&str] = &["common_settings", "contract", "operator", "redact", "tests"];

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use self::hook::Hook;
 use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen, usual_status};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
@@ -160,6 +162,22 @@ impl Deliver for Discord {
         calls: 1,
         limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
                  descriptions and comments at 2,000 or 40 lines.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Embeds hold 6,000 characters; the rest is their frame and addresses.
+        largest_body: 64_000,
+        fault: |body| {
+            let embed = &body["embeds"][0];
+            (!is_seen(&embed["title"]) && !is_seen(&embed["description"])).then_some("an embed without words")
+        },
+        status: |status| match status {
+            401 | 403 | 404 => "gone",
+            501 => "unavailable",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
     };
 
     fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {

@@ -16,6 +16,8 @@ use serde_json::Value as Json;
 
 use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
 use crate::event::{Payload, RefType, Trigger, Triggers};
 use crate::integration::Family;
@@ -102,6 +104,19 @@ impl Deliver for MicrosoftTeams {
         limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors), descriptions and \
                  comments at 2,000 characters or 40 lines. A workflow that accepts a card may fail afterwards: only its \
                  run history tells.",
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.
+        largest_body: 24_001,
+        fault: workflows::fault,
+        status: |status| match status {
+            404 => "gone",
+            409 | 501 => "unavailable",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
     };
 
     fn pace(settings: &Settings, _target: &str) -> Pace {

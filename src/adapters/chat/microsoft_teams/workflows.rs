@@ -299,3 +299,23 @@ fn is_switched_off(body: &str) -> bool {
     let answer: Option<Json> = serde_json::from_str(body).ok();
     answer.is_some_and(|answer| answer["error"]["code"] == "WorkflowTriggerIsNotEnabled")
 }
+
+/// What in a card people could not read.
+#[cfg(test)]
+pub(super) fn fault(body: &Json) -> Option<&'static str> {
+    use crate::adapters::tests::is_seen;
+
+    let mut blank = false;
+    let mut unread = vec![body];
+    while let Some(json) = unread.pop() {
+        blank |= json["type"] == "TextBlock" && !is_seen(&json["text"]);
+        blank |=
+            json["facts"].as_array().is_some_and(|facts| facts.iter().any(|fact| !is_seen(&fact["value"])));
+        match json {
+            Json::Object(parts) => unread.extend(parts.values()),
+            Json::Array(items) => unread.extend(items),
+            _ => {}
+        }
+    }
+    blank.then_some("a text or a fact without words")
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{PUSH, Told, call_in, mail, mail_of, operator, push, settings};
+use super::{PUSH, Case, call_in, mail, mail_of, operator, push, settings};
 use crate::adapters::OperatorSettings;
 use crate::call::{Answer, Call, Egress, HttpRequest, HttpResponse, Mail, Request, Response, Sent};
 use crate::settings::Secret;
@@ -74,8 +74,8 @@ fn a_diff_in_the_event_is_shown() {
 
 #[test]
 fn the_forge_is_asked_for_what_the_event_does_not_say() {
-    let told = push(|_| {});
-    let call = call_in(PUSH, &settings(PUSH, &[]), &told, &with_api());
+    let case = push(|_| {});
+    let call = call_in(PUSH, &settings(PUSH, &[]), &case, &with_api());
     let request = asked(&call);
     assert_eq!(
         request.url.as_str(),
@@ -127,20 +127,20 @@ fn where_no_diff_can_be_had_the_mail_says_so_and_where_none_is_wanted_it_does_no
     assert!(!sent.text.contains("not shown"), "{}", sent.text);
     let zeros = "0".repeat(40);
     for end in ["before", "after"] {
-        let told = push(|push| push[end] = json!(zeros));
-        let sent = mail_of(call_in(PUSH, &settings(PUSH, &[]), &told, &with_api()));
+        let case = push(|push| push[end] = json!(zeros));
+        let sent = mail_of(call_in(PUSH, &settings(PUSH, &[]), &case, &with_api()));
         assert!(!sent.text.contains("Diff") && !sent.text.contains("not shown"), "{}", sent.text);
     }
 }
 
 #[test]
 fn a_force_push_that_takes_commits_back_says_which() {
-    let told: Told = push(|push| {
+    let case: Case = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
     });
     let nothing = r#"{"commits": [], "diffs": []}"#;
-    let look_back = || match then(call_in(PUSH, &settings(PUSH, &[]), &told, &with_api()), 200, nothing) {
+    let look_back = || match then(call_in(PUSH, &settings(PUSH, &[]), &case, &with_api()), 200, nothing) {
         Answer::Next(call) => call,
         _ => panic!("it looks the other way"),
     };

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::events::{Told, changed, tell};
-use super::{entry, operator, settings_of};
+use super::events::{Case, changed, tell};
+use super::{buckets, entry, operator, settings_of, target_names};
 use crate::adapters::mail::{addresses, replies};
+use crate::adapters::contract::LazyMessage;
 use crate::adapters::{Notification, OperatorSettings};
 use crate::call::{Answer, Call, Failure, Mail, Request, Sent, SmtpReply, SmtpStage};
 use crate::settings::{Parsed, Properties, Value};
@@ -18,11 +19,11 @@ use crate::settings::{Parsed, Properties, Value};
 const PUSH: &str = "emails-on-push";
 const PIPELINES: &str = "pipelines-email";
 
-fn push(change: impl FnOnce(&mut Json)) -> Told {
+fn push(change: impl FnOnce(&mut Json)) -> Case {
     tell("push", &changed("push.json", change))
 }
 
-fn pipeline(change: impl FnOnce(&mut Json)) -> Told {
+fn pipeline(change: impl FnOnce(&mut Json)) -> Case {
     tell("pipeline", &changed("pipeline_success.json", change))
 }
 
@@ -30,14 +31,16 @@ fn settings(slug: &str, more: &[(&str, &str)]) -> Parsed {
     settings_of(slug, &[&[("recipients", "ada@example.com")], more].concat())
 }
 
-fn call_in(slug: &str, settings: &Parsed, told: &Told, operator: &OperatorSettings) -> Call<Sent> {
+fn call_in(slug: &str, settings: &Parsed, case: &Case, operator: &OperatorSettings) -> Call<Sent> {
     let note = Notification {
         id: "01912d68783e7a0384675661c1243ad4",
-        event: &told.event,
-        message: &told.message,
+        event: &case.event,
         target: "ada@example.com",
         now: Timestamp::UNIX_EPOCH,
         operator,
+        may_have_been_sent: false,
+        is_test: false,
+        message: LazyMessage::default(),
     };
     entry(slug).call(settings, &note).unwrap_or_else(|failure| panic!("{slug}: {failure}"))
 }
@@ -49,8 +52,8 @@ fn mail_of(call: Call<Sent>) -> Mail {
     }
 }
 
-fn mail(slug: &str, more: &[(&str, &str)], told: &Told) -> Mail {
-    mail_of(call_in(slug, &settings(slug, more), told, operator()))
+fn mail(slug: &str, more: &[(&str, &str)], case: &Case) -> Mail {
+    mail_of(call_in(slug, &settings(slug, more), case, operator()))
 }
 
 fn header<'a>(mail: &'a Mail, name: &str) -> &'a str {
@@ -91,8 +94,8 @@ fn subjects_are_gitlabs() {
             "[Git][mike/diaspora][v1.0] Moved to da156088",
         ),
     ];
-    for (told, expected) in table {
-        assert_eq!(mail(PUSH, &[], &told).subject, expected);
+    for (case, expected) in table {
+        assert_eq!(mail(PUSH, &[], &case).subject, expected);
     }
     let ended = |status: &'static str, name: &'static str| {
         pipeline(move |pipeline| {
@@ -105,8 +108,8 @@ fn subjects_are_gitlabs() {
         (ended("success", "success"), "Gitlab Test | Successful pipeline for master | bcbb5ec3"),
         (ended("success", "fixed"), "Gitlab Test | Fixed pipeline for master | bcbb5ec3"),
     ];
-    for (told, expected) in table {
-        assert_eq!(mail(PIPELINES, &[], &told).subject, expected);
+    for (case, expected) in table {
+        assert_eq!(mail(PIPELINES, &[], &case).subject, expected);
     }
     let hidden = pipeline(|pipeline| {
         pipeline["object_attributes"]["ref"] = json!("refs/merge-requests/1/head");
@@ -136,19 +139,19 @@ fn what_a_pipeline_warns_of_is_named() {
 
 #[test]
 fn a_tag_that_was_moved_is_not_said_to_have_lost_commits() {
-    let told = push(|push| {
+    let case = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
         push["ref"] = json!("refs/tags/v1.0");
     });
-    let text = mail(PUSH, &[], &told).text;
+    let text = mail(PUSH, &[], &case).text;
     assert!(text.starts_with("John Smith moved tag v1.0 "), "{text}");
     assert!(text.contains("the tag went from 95790bf8 to da156088"), "{text}");
 }
 
 #[test]
 fn files_are_shown_as_they_are_after_the_push() {
-    let told = |total: usize| {
+    let case = |total: usize| {
         push(move |push| {
             let commit = push["commits"][0].clone();
             let with = |added: &[&str], modified: &[&str], removed: &[&str]| {
@@ -165,7 +168,7 @@ fn files_are_shown_as_they_are_after_the_push() {
         })
     };
     let files = |total: usize| {
-        let text = mail(PUSH, &[], &told(total)).text;
+        let text = mail(PUSH, &[], &case(total)).text;
         let from = text.find("4 changed files").unwrap_or_else(|| panic!("{text}"));
         text[from..].lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
@@ -195,7 +198,7 @@ fn heads_say_what_filters_go_by() {
 
 #[test]
 fn what_belongs_together_is_one_thread() {
-    let thread = |slug: &str, told: &Told| mail(slug, &[], told).thread.expect("a thread");
+    let thread = |slug: &str, case: &Case| mail(slug, &[], case).thread.expect("a thread");
     let (one, other) = (push(|_| {}), push(|push| push["after"] = json!("a".repeat(40))));
     assert_eq!(thread(PUSH, &one), thread(PUSH, &other), "pushes of one branch");
     assert_ne!(thread(PUSH, &one), thread(PUSH, &push(|push| push["ref"] = json!("refs/heads/next"))));
@@ -274,26 +277,26 @@ fn lists_have_their_limits() {
 
 #[test]
 fn each_recipient_is_a_target() {
-    let told = push(|_| {});
+    let case = push(|_| {});
     let recipients = "Ada@Example.com\nbob@example.com ada@example.com  nobody";
     let targets = |recipients: &str| {
-        entry(PUSH).targets(&settings_of(PUSH, &[("recipients", recipients)]), &told.event, &[])
+        target_names(entry(PUSH), &settings_of(PUSH, &[("recipients", recipients)]), &case.event)
     };
     assert_eq!(targets(recipients), ["Ada@example.com", "bob@example.com"]);
     let as_in_a_mail = "Ada <ada@example.com>, bob@example.com; cy@example.com";
     assert_eq!(targets(as_in_a_mail), ["ada@example.com", "bob@example.com", "cy@example.com"]);
     let none = push(|push| push["after"] = push["before"].clone());
     let settings = settings_of(PUSH, &[("recipients", recipients)]);
-    assert!(entry(PUSH).targets(&settings, &none.event, &[]).is_empty(), "nothing was pushed");
+    assert!(target_names(entry(PUSH), &settings, &none.event).is_empty(), "nothing was pushed");
 
     let recipients = "Ada <ada@example.com>, bob@example.com,\ncy@example.com";
-    let told = pipeline(|_| {});
-    let targets = |more: &[(&str, &str)], told: &Told| {
+    let case = pipeline(|_| {});
+    let targets = |more: &[(&str, &str)], case: &Case| {
         let settings = settings_of(PIPELINES, &[&[("recipients", recipients)], more].concat());
-        entry(PIPELINES).targets(&settings, &told.event, &[])
+        target_names(entry(PIPELINES), &settings, &case.event)
     };
-    assert_eq!(targets(&[], &told), ["ada@example.com", "bob@example.com", "cy@example.com"]);
-    assert_eq!(targets(&[("add_pusher", "true")], &told)[3..], ["user_email@gitlab.com"]);
+    assert_eq!(targets(&[], &case), ["ada@example.com", "bob@example.com", "cy@example.com"]);
+    assert_eq!(targets(&[("add_pusher", "true")], &case)[3..], ["user_email@gitlab.com"]);
     let redacted = pipeline(|pipeline| pipeline["user"]["email"] = json!("[REDACTED]"));
     assert_eq!(targets(&[("add_pusher", "true")], &redacted).len(), 3);
     let known = pipeline(|pipeline| pipeline["user"]["email"] = json!("ADA@example.com"));
@@ -308,7 +311,7 @@ fn child_pipelines_are_mailed_about_unless_the_settings_say_otherwise() {
     };
     let targets = |said: &[(&str, &str)], source: &str| {
         let settings = settings(PIPELINES, said);
-        entry(PIPELINES).targets(&settings, &pipeline(source).event, &[]).len()
+        target_names(entry(PIPELINES), &settings, &pipeline(source).event).len()
     };
     for (said, children) in
         [(&[][..], 1), (&[("notify_child_pipelines", "")], 1), (&[("notify_child_pipelines", "false")], 0)]
@@ -353,10 +356,10 @@ fn senders_and_answers_follow_from_the_settings() {
     for (more, email) in
         [(&[][..], "john@example.com"), (&as_author, "john@elsewhere.example"), (&as_author, "[REDACTED]")]
     {
-        let told = push(|push| push["user_email"] = json!(email));
+        let case = push(|push| push["user_email"] = json!(email));
         let mut operator = operator().clone();
         operator.mail.reply_to = "noreply@example.com".to_owned();
-        let sent = mail_of(call_in(PUSH, &settings(PUSH, more), &told, &operator));
+        let sent = mail_of(call_in(PUSH, &settings(PUSH, more), &case, &operator));
         assert_eq!(sent.from.name, "John Smith");
         assert_eq!(sent.from.address, "forgebell@forge.example.com", "{email}");
         assert_eq!(sent.reply_to.map(|reply_to| reply_to.address).as_deref(), Some("noreply@example.com"));
@@ -378,7 +381,7 @@ fn is_header(value: &str) -> bool {
 }
 
 /// A push and a pipeline in which these words stand wherever people can put them.
-fn saying(words: &str) -> [(&'static str, Told); 2] {
+fn saying(words: &str) -> [(&'static str, Case); 2] {
     let push = push(|push| {
         for name in ["user_name", "user_username", "user_email", "ref", "before"] {
             push[name] = json!(format!("x{words}"));
@@ -416,8 +419,8 @@ fn nobodys_words_become_a_header_or_an_address() {
         "back\\slash \"quote",
     ];
     for words in corpus {
-        for (slug, told) in saying(words) {
-            let mail = mail(slug, &[("send_from_committer_email", "true")], &told);
+        for (slug, case) in saying(words) {
+            let mail = mail(slug, &[("send_from_committer_email", "true")], &case);
             for value in every_header(&mail) {
                 assert!(is_header(&value), "{slug}: {value:?}");
             }
@@ -436,8 +439,8 @@ fn nobodys_words_become_a_header_or_an_address() {
 
 #[test]
 fn nothing_that_people_write_is_markup_in_the_html() {
-    for (slug, told) in saying("<script>alert(1)</script><img src=x>&\"'") {
-        let html = mail(slug, &[], &told).html;
+    for (slug, case) in saying("<script>alert(1)</script><img src=x>&\"'") {
+        let html = mail(slug, &[], &case).html;
         assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
         assert!(html.contains("&lt;script&gt;"));
     }
@@ -446,12 +449,12 @@ fn nothing_that_people_write_is_markup_in_the_html() {
 #[test]
 fn ten_thousand_commits_of_a_megabyte_are_a_mail_like_any_other() {
     for (count, message, lines) in [(10_000, "\"'<&> ".repeat(20), 10), (5, "\"".repeat(1_000_000), 20_000)] {
-        let told = push(|push| {
+        let case = push(|push| {
             let commit = json!({"id": "a".repeat(40), "message": message, "url": "http://example.com/c", "diff": "+\"\n".repeat(lines)});
             push["commits"] = vec![commit; count].into();
             push["total_commits_count"] = json!(count);
         });
-        let mail = mail(PUSH, &[], &told);
+        let mail = mail(PUSH, &[], &case);
         assert!(mail.text.len() + mail.html.len() < 1_000_000, "{}", mail.text.len() + mail.html.len());
         assert!(count < 100 || mail.text.contains("and 9900 more commits"), "what is left out is counted");
         assert!(mail.html.ends_with("</html>\n"));
@@ -525,7 +528,7 @@ fn every_reply_has_its_consequence() {
 
 #[test]
 fn all_mails_share_one_relay() {
-    let bucket = |slug: &str| entry(slug).buckets(&settings(slug, &[]), "ada@example.com").remove(0);
+    let bucket = |slug: &str| buckets(entry(slug), &settings(slug, &[]), "ada@example.com").remove(0);
     assert_eq!(bucket(PUSH), bucket(PIPELINES));
     assert_eq!((bucket(PUSH).every.as_millis(), bucket(PUSH).burst), (100, 20));
 }
@@ -536,8 +539,8 @@ proptest! {
     #[test]
     fn whatever_is_written_headers_are_lines_and_mails_are_small(words in any::<String>(), times in 1usize..2_000) {
         let words = if words.is_empty() { words } else { words.repeat(times.min(50_000 / words.len())) };
-        for (slug, told) in saying(&words) {
-            let mail = mail(slug, &[], &told);
+        for (slug, case) in saying(&words) {
+            let mail = mail(slug, &[], &case);
             for value in every_header(&mail) {
                 prop_assert!(is_header(&value), "{:?}", value);
             }

@@ -95,7 +95,7 @@ async fn test(
 /// The first kind of event that is told in this room.
 fn event_for(subject: &Subject, names: &[String]) -> Option<Event> {
     let samples = subject.entry.about.triggers.iter().map(sample);
-    samples.into_iter().find(|event| subject.targets(event).iter().any(|target| is_here(target, names)))
+    samples.into_iter().find(|event| subject.targets(event).send.iter().any(|target| is_here(&target.name, names)))
 }
 
 /// An address's own channel has no name that we know: it may be this one.

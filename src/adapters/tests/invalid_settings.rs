@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{body, call_with, examples, kind};
+use super::{body, call_with, examples, sample};
 use crate::adapters::{ADAPTERS, Entry};
 use crate::call::{Call, Request, Sent};
 use crate::settings::{Properties, Value};
@@ -95,11 +95,12 @@ proptest! {
                         continue;
                     }
                 };
-                let told = kind(if entry.about.slug == "pipelines-email" { "pipeline" } else { "push" });
-                prop_assert!(!entry.can_deliver() || !entry.buckets(&settings, "").is_empty());
-                for target in entry.targets(&settings, &told.event, &[]) {
-                    let call = call_with(entry, &settings, told, &target);
-                    prop_assert!(is_sound(&call), "{:?} of {properties:?}", call.request);
+                for case in entry.about.triggers.iter().take(1).map(sample) {
+                    for target in entry.targets(&settings, &case.event, &[]).send {
+                        prop_assert!(entry.pace(&settings, &target.name).is_some());
+                        let call = call_with(entry, &settings, &case, &target.name);
+                        prop_assert!(is_sound(&call), "{:?} of {properties:?}", call.request);
+                    }
                 }
             }
         }

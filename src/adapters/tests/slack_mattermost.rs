@@ -3,13 +3,13 @@
 use serde_json::{Value as Json, json};
 
 use super::events::tell_changed;
-use super::{body, call_with, entry, events, http, kind, settings_of as settings, strings, told};
+use super::{body, buckets, call_with, entry, events, http, kind, settings_of as settings, strings, cases};
 use crate::call::{Answer, Call, Failure, HttpResponse, Response, Sent};
 use crate::message::{Message, Text};
 use crate::settings::Parsed;
 
-fn call(slug: &str, settings: &Parsed, told: &events::Told, target: &str) -> Call<Sent> {
-    call_with(entry(slug), settings, told, target)
+fn call(slug: &str, settings: &Parsed, case: &events::Case, target: &str) -> Call<Sent> {
+    call_with(entry(slug), settings, case, target)
 }
 
 const HOOK: &str = "https://hooks.slack.com/services/T01/B01/aaaaaaaaaaaaaaaaaaaaaaaa";
@@ -46,19 +46,19 @@ fn what_an_attachment_tells_is_not_told_twice() {
 #[test]
 fn a_text_is_cut_before_the_service_would_do_it() {
     let long = |name: &str| format!("https://forge.example.com/{}/{name}", "a".repeat(1900));
-    let told = tell_changed("push.json", |push| {
+    let case = tell_changed("push.json", |push| {
         push["project"]["web_url"] = json!(long("project"));
     });
     let links = (0..40).map(|n| Text::new().link(format!("link {n}"), long(&n.to_string())));
-    let message = Message { summary: Text::join(links, " "), ..told.message.clone() };
-    let told = events::Told { message, ..told };
+    let message = Message { summary: Text::join(links, " "), ..case.message().clone() };
+    let case = events::Case { message: Some(message), ..case };
     for (slug, webhook) in [("slack", HOOK), ("mattermost", "https://chat.example/hooks/xyz")] {
-        let sent = body(&call(slug, &settings(slug, &[("webhook", webhook)]), &told, ""));
+        let sent = body(&call(slug, &settings(slug, &[("webhook", webhook)]), &case, ""));
         let text = sent["text"].as_str().expect("a text");
         assert!((1_000..=4_000).contains(&text.chars().count()), "{slug}: {}", text.len());
         assert!(text.contains("link 39"), "the words have room without their addresses: {text}");
     }
-    let sent = body(&call("slack", &settings("slack", &[("webhook", WORKFLOW)]), &told, ""));
+    let sent = body(&call("slack", &settings("slack", &[("webhook", WORKFLOW)]), &case, ""));
     let variables = sent.as_object().expect("an object");
     for (name, value) in variables {
         assert!(value.as_str().is_some_and(|value| value.chars().count() <= 3_000), "{name}");
@@ -69,8 +69,8 @@ fn a_text_is_cut_before_the_service_would_do_it() {
 fn workflows_get_strings_by_name() {
     for address in [WORKFLOW, "https://hooks.slack.com/workflows/T01/A01/1/abc"] {
         let settings = settings("slack", &[("webhook", address)]);
-        for told in told() {
-            let call = call("slack", &settings, told, "#general");
+        for case in cases() {
+            let call = call("slack", &settings, case, "#general");
             assert_eq!(http(&call).url.as_str(), address);
             let sent = body(&call);
             let variables = sent.as_object().expect("an object");
@@ -115,7 +115,7 @@ fn workflows_answer_in_json_or_not_at_all() {
 fn slack_counts_by_webhook_and_by_workspace() {
     let keys = |webhook: &str| -> Vec<String> {
         let settings = settings("slack", &[("webhook", webhook)]);
-        let buckets = entry("slack").buckets(&settings, "#any");
+        let buckets = buckets(entry("slack"), &settings, "#any");
         assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (1000, 5));
         assert_eq!((buckets[1].every.as_millis(), buckets[1].burst), (200, 10));
         buckets.into_iter().map(|bucket| bucket.key.0).collect()
@@ -167,8 +167,8 @@ fn mattermost_is_given_nobody_s_name_to_call() {
             note["issue"]["title"] = json!(calls);
         }),
     ];
-    for told in &all {
-        let sent = body(&call("mattermost", &settings, told, ""));
+    for case in &all {
+        let sent = body(&call("mattermost", &settings, case, ""));
         let mut found = Vec::new();
         strings(&sent, "", &mut found);
         let mut ats = 0;
@@ -188,12 +188,12 @@ fn mattermost_is_given_nobody_s_name_to_call() {
 fn slack_is_given_nobody_to_call_either() {
     let calls = "<@U01ABCDEF> <!here> <!channel|x> <!subteam^S01> <#C01|general> <https://evil.example|ok>";
     let settings = settings("slack", &[("webhook", HOOK)]);
-    let told = tell_changed("issue_open.json", |issue| {
+    let case = tell_changed("issue_open.json", |issue| {
         issue["object_attributes"]["title"] = json!(calls);
         issue["object_attributes"]["description"] = json!(calls);
         issue["user"]["name"] = json!(calls);
     });
-    let sent = body(&call("slack", &settings, &told, ""));
+    let sent = body(&call("slack", &settings, &case, ""));
     let mut found = Vec::new();
     strings(&sent, "", &mut found);
     for (path, text) in found {
@@ -205,11 +205,11 @@ fn slack_is_given_nobody_to_call_either() {
 
 #[test]
 fn workflows_are_given_no_address_that_opens_something_else() {
-    let told = tell_changed("issue_open.json", |issue| {
+    let case = tell_changed("issue_open.json", |issue| {
         issue["object_attributes"]["url"] = json!("javascript:alert(1)");
         issue["object_attributes"]["action"] = json!("close");
     });
-    let sent = body(&call("slack", &settings("slack", &[("webhook", WORKFLOW)]), &told, ""));
+    let sent = body(&call("slack", &settings("slack", &[("webhook", WORKFLOW)]), &case, ""));
     assert_eq!(sent["url"], "http://example.com/gitlabhq/gitlab-test");
 }
 
@@ -217,7 +217,7 @@ fn workflows_are_given_no_address_that_opens_something_else() {
 fn mattermost_counts_by_host() {
     let keys = |webhook: &str| -> Vec<String> {
         let settings = settings("mattermost", &[("webhook", webhook)]);
-        let buckets = entry("mattermost").buckets(&settings, "");
+        let buckets = buckets(entry("mattermost"), &settings, "");
         let host = buckets.last().expect("a bucket");
         assert_eq!((host.every.as_millis(), host.burst), (200, 20));
         buckets.into_iter().map(|bucket| bucket.key.0).collect()
