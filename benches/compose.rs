@@ -11,11 +11,11 @@ use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::{Call, Request};
 use forgebell::catalog::{Catalog as _, Placed, Snapshot};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{Integration, ProjectFacts, ProjectRef, Scope, rules};
+use forgebell::integration::{Integration, ProjectFacts, Scope, rules};
 use forgebell::message::{Message, compose};
 use forgebell::provision;
 use forgebell::store::registry::{
-    Changes, Corrected, GroupKey, Learned, Owner, StoredGroup, StoredIntegration, StoredProject,
+    Changes, Corrected, GroupKey, Learned, ScopeKey, StoredGroup, StoredIntegration, StoredProject,
 };
 use jiff::Timestamp;
 
@@ -87,7 +87,9 @@ fn compose_message(bencher: Bencher<'_, '_>, kind: &str) {
 fn call(bencher: Bencher<'_, '_>, kind: &str) {
     let (event, integration) = (event(kind), integration(kind));
     let message = compose(&event).expect("there is something to say");
-    bencher.with_inputs(|| message.clone()).bench_values(|message| calling(&integration, black_box(&event), message));
+    bencher
+        .with_inputs(|| message.clone())
+        .bench_values(|message| calling(&integration, black_box(&event), message));
 }
 
 #[divan::bench(args = KINDS)]
@@ -153,8 +155,8 @@ fn stored(read: &provision::Provisioned, way: &str) -> Snapshot {
         created_at: NOW,
     };
     let owner = |scope: &Scope| match scope {
-        _ if way == "default of a group" => Owner::Group(GroupKey(1)),
-        Scope::Project(ProjectRef::Id(id)) => Owner::Project(*id),
+        _ if way == "default of a group" => ScopeKey::Group(GroupKey(1)),
+        Scope::ProjectId(id) => ScopeKey::Project(*id),
         other => panic!("{other} has no number"),
     };
     let row = |placed: &Placed| StoredIntegration {

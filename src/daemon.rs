@@ -28,11 +28,11 @@ use crate::pipeline::attempt::Attempter;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::inbox_source::InboxSource;
-use crate::pipeline::test_send::TestSender;
 use crate::pipeline::retry::Policy;
+use crate::pipeline::test_send::TestSender;
 use crate::pipeline::{Clock, Switches};
 use crate::provision::{self, Provisioned};
-use crate::store::postgres::{Heard, News, Postgres};
+use crate::store::postgres::{Listener, Notification, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Registry, Store};
@@ -78,8 +78,8 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let node = NodeId(config.node.name.as_str().into());
 
-    let (store, news) = open_store(&config, &node).await.context("cannot open the store")?;
-    store.recover(&node, clock.now()).await.context("cannot take over the store")?;
+    let (store, peers) = open_store(&config, &node).await.context("cannot open the store")?;
+    store.release_leases(&node, clock.now()).await.context("cannot take over the store")?;
 
     let catalog = open_catalog(&config, &store, clock.now()).await?;
     let changes = catalog.watch();
@@ -123,7 +123,7 @@ pub async fn run(
     let stop_rest = CancellationToken::new();
     let others =
         Others { deliverer: handle.clone(), arrived: Arc::clone(&arrived), catalog: Arc::clone(&catalog) };
-    let mut hearing = tasks.spawn(hear(news, others, stop_rest.clone()));
+    let mut hearing = tasks.spawn(hear(peers, others, stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let house = keep_house(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(house);
@@ -203,7 +203,7 @@ fn attempts(
         transport: Arc::clone(&tests.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.max_age.clone()),
+        max_age: Arc::new(config.max_age.clone()),
         operator: Arc::clone(&tests.operator),
     }
 }
@@ -243,18 +243,18 @@ fn delivery(config: &Config) -> crate::pipeline::Config {
 }
 
 /// The store that is configured; one that nodes share brings news of the others.
-async fn open_store(config: &Config, node: &NodeId) -> anyhow::Result<(Arc<dyn Store>, Option<News>)> {
+async fn open_store(config: &Config, node: &NodeId) -> anyhow::Result<(Arc<dyn Store>, Option<Listener>)> {
     let keys = Keyring::new(&config.secrets);
     let config = &config.store;
     let Some(url) = &config.url else { return Ok((Arc::new(Sqlite::open(&config.path, keys)?), None)) };
     let store = Postgres::open(url, config.ca_file.as_deref(), keys).await?;
-    let news = store.news(node, FORMER_LIFE).await?;
-    Ok((Arc::new(store), Some(news)))
+    let listener = store.listener(node, FORMER_LIFE).await?;
+    Ok((Arc::new(store), Some(listener)))
 }
 
 /// Others need not wait until our leases lapse; if this fails, they do.
 async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
-    if let Err(error) = store.recover(node, now).await {
+    if let Err(error) = store.release_leases(node, now).await {
         warn!(%error, "could not give the leases back; they lapse by themselves");
     }
 }
@@ -267,20 +267,24 @@ struct Others {
 }
 
 /// Hands on what other nodes wrote, where there are any.
-async fn hear(news: Option<News>, others: Others, stop: CancellationToken) -> crate::store::Result<()> {
-    let Some(news) = news else {
+async fn hear(
+    listener: Option<Listener>,
+    others: Others,
+    stop: CancellationToken,
+) -> crate::store::Result<()> {
+    let Some(listener) = listener else {
         stop.cancelled().await;
         return Ok(());
     };
     let (told, mut heard) = mpsc::unbounded_channel();
-    let listening = news.run(told, stop);
+    let listening = listener.run(told, stop);
     let handing_on = async {
         while let Some(heard) = heard.recv().await {
             match heard {
-                Heard::Stored(destination) => others.deliverer.note_backlog(destination),
-                Heard::Arrived => others.arrived.notify_one(),
+                Notification::Stored(destination) => others.deliverer.note_backlog(destination),
+                Notification::Arrived => others.arrived.notify_one(),
                 // In the order in which it was committed: rows that are heard of next may go by it.
-                Heard::Configured => refresh(&others.catalog).await,
+                Notification::Configured => refresh(&others.catalog).await,
             }
         }
     };
@@ -336,7 +340,7 @@ async fn take_up(
     let made_under = holds.iter().filter_map(|hold| hold.made_under.as_ref());
     let current: BTreeMap<_, _> = made_under.map(|(id, _)| (id.clone(), catalog.fingerprint(id))).collect();
     let current: Vec<_> = current.into_iter().collect();
-    let ended = store.heal(&current, now).await.context("cannot end outdated holds")?;
+    let ended = store.end_outdated_holds(&current, now).await.context("cannot end outdated holds")?;
     if ended > 0 {
         info!(ended, "settings changed; what waited for that is due now");
     }

@@ -46,7 +46,9 @@ impl CommonSettings {
 pub enum ChannelSettings {
     None,
     /// Names, comma-separated, up to this many for one event.
-    Names { at_most: usize },
+    Names {
+        at_most: usize,
+    },
 }
 
 /// A common setting, as a help page shows it.
@@ -184,7 +186,10 @@ pub fn common_fields(about: &About) -> Vec<CommonField> {
         })
     });
     let channels = channel_triggers(about).iter().map(channel_field);
-    let mut fields: Vec<_> = declared.chain(channels).chain(about.triggers.iter().map(|trigger| flag_field(about, trigger))).collect();
+    let mut fields: Vec<_> = declared
+        .chain(channels)
+        .chain(about.triggers.iter().map(|trigger| flag_field(about, trigger)))
+        .collect();
     fields.sort_by_key(|field| field.group);
     fields
 }
@@ -233,7 +238,11 @@ fn flag_field(about: &About, trigger: Trigger) -> CommonField {
         kind: Kind::Bool,
         help: format!("Hear of {} events.{only}", spoken(trigger)).into(),
         example: "true".into(),
-        default: Some(if trigger.on_by_default() && !about.common.off_by_default.contains(trigger) { "true" } else { "false" }),
+        default: Some(if trigger.on_by_default() && !about.common.off_by_default.contains(trigger) {
+            "true"
+        } else {
+            "false"
+        }),
         group: Group::Flags,
     }
 }

@@ -48,7 +48,8 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
-    Entry::of::<slack_slash_commands::SlackSlashCommands>().inbound::<slack_slash_commands::SlackSlashCommands>(),
+    Entry::of::<slack_slash_commands::SlackSlashCommands>()
+        .inbound::<slack_slash_commands::SlackSlashCommands>(),
 ];
 
 /// The adapter with this slug, dashes and underscores alike.
@@ -159,12 +160,8 @@ impl Entry {
             default: field.default,
         });
         let common = common_fields(&self.about).into_iter().filter(|field| field.group.is_setting());
-        own.chain(common.map(|field| ApiField {
-            name: field.name,
-            kind: field.kind,
-            default: field.default,
-        }))
-        .collect()
+        own.chain(common.map(|field| ApiField { name: field.name, kind: field.kind, default: field.default }))
+            .collect()
     }
 
     /// See [`Deliver::targets`]; none where the adapter is not told of events.

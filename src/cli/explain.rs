@@ -21,7 +21,7 @@ use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::explain::{why_nothing, explanation, muted, named};
+use crate::pipeline::explain::{explanation, muted, named, why_nothing};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \

@@ -208,7 +208,7 @@ mod tests {
             number: 3,
             source: "amqp".to_owned(),
             id: id.and_then(EventId::new),
-            reason: "the body is no JSON: expected value at line 1".to_owned(),
+            reason: "the body is not JSON: expected value at line 1".to_owned(),
             received_at: Timestamp::from_second(1_770_000_000).unwrap(),
             size: 9,
         }
@@ -220,7 +220,7 @@ mod tests {
         assert!(table(&[item(None)], now).contains("60 s ago  amqp  9"));
         assert_eq!(table(&[], now), "nothing is in quarantine");
         let page = page(&item(None), &Bytes::from_static(b"not\x1b[2Jjson"), now);
-        assert!(page.contains("the body is no JSON") && page.contains("not[2Jjson"), "{page}");
+        assert!(page.contains("the body is not JSON") && page.contains("not[2Jjson"), "{page}");
         assert_eq!(item_json(&item(None))["event"], Json::Null);
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
     let store = state::open_with(&config.store, Keyring::new(&config.secrets)).await?;
     let note = |action| audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
     let given_up =
-        if args.give_up { store.give_up_sealed(note("secrets.give_up")).await? } else { Vec::new() };
+        if args.give_up { store.drop_undecryptable(note("secrets.give_up")).await? } else { Vec::new() };
     // With the only key gone, what is left may be nothing that needs one.
     let kept = |row: &StoredIntegration| !row.configuration.secrets.is_empty();
     let nothing_left = args.give_up && !store.changes(0).await?.integrations.iter().any(kept);

@@ -26,7 +26,7 @@ use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
-use crate::pipeline::attempt::{Report, Outgoing, attempt};
+use crate::pipeline::attempt::{Outgoing, Report, attempt};
 use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::trace::{address, header, report_json, request_json};
@@ -371,7 +371,17 @@ mod tests {
     ) -> Outgoing<'a> {
         static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(OperatorSettings::default);
         let now = daemon::now();
-        Outgoing { entry, integration, event, target, id: "id-1", now, operator: &OPERATOR, may_have_been_sent: false, test: false }
+        Outgoing {
+            entry,
+            integration,
+            event,
+            target,
+            id: "id-1",
+            now,
+            operator: &OPERATOR,
+            may_have_been_sent: false,
+            test: false,
+        }
     }
 
     #[test]

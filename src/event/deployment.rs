@@ -9,7 +9,7 @@ use super::{Decoded, Payload, Trigger, User};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Deployment {
-    /// `running`, `success`, `failed`, `canceled`; other words are shown as they are.
+    /// `running`, `success`, `failed`, `canceled`; other statuses are shown unchanged.
     #[serde(deserialize_with = "lenient")]
     pub status: String,
     #[serde(deserialize_with = "lenient")]
@@ -26,7 +26,7 @@ pub struct Deployment {
     pub commit_url: String,
     #[serde(deserialize_with = "lenient")]
     pub commit_title: String,
-    /// The branch or tag, where the forge's release says it.
+    /// The branch or tag; older releases of the forge omit it.
     #[serde(rename = "ref", deserialize_with = "lenient")]
     pub ref_name: Option<String>,
     #[serde(deserialize_with = "lenient")]

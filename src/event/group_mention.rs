@@ -1,4 +1,4 @@
-//! A group was mentioned (`@group`): the group's own integrations hear of it.
+//! A group was mentioned (`@group`): the group's own integrations are notified.
 
 use serde::Deserialize;
 
@@ -6,14 +6,14 @@ use super::push::first_line;
 use super::read::{lenient, object, parse};
 use super::{Commit, Decoded, GroupRef, Payload, Trigger, User};
 
-/// Somebody mentioned a group in an issue, a merge request or a comment.
+/// A group was mentioned in an issue, a merge request or a comment.
 #[derive(Clone, Debug, Default)]
 pub struct GroupMention {
     pub group_path: String,
     pub group_url: String,
-    /// The page that mentions it.
+    /// The page with the mention.
     pub url: String,
-    /// In words: `issue #17`, `merge request !1`, `commit cfe32cf6`.
+    /// Where the mention is, for people: `issue #17`, `merge request !1`, `commit cfe32cf6`.
     pub source: String,
     pub title: String,
     /// The description or comment.
@@ -80,7 +80,7 @@ struct On {
 
 pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
     let raw: Raw = parse(json)?;
-    // Without its group, the event would pass for one of the project's, whose integrations may not hear of it.
+    // Without its group, the event would be taken for an event of the project, whose integrations must not get it.
     if raw.mentioned.name.is_empty() {
         return Err("`mentioned.name` is missing or empty".to_owned());
     }
@@ -104,7 +104,8 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
     })
 }
 
-/// A note names the thing it stands on beside it; an issue or merge request is the `object_attributes` itself.
+/// Where the mention is. A note's payload has its issue, merge request or commit in a field of its own; otherwise the
+/// issue or merge request is in `object_attributes`.
 fn source_of(raw: &Raw) -> (String, String) {
     let attributes = &raw.object_attributes;
     if let Some(commit) = &raw.commit {

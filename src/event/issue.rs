@@ -1,4 +1,4 @@
-//! Issues, and what GitLab makes of the same cloth: work items and incidents.
+//! Issues, and the kinds that share their format: work items and incidents.
 
 use serde::Deserialize;
 
@@ -17,15 +17,15 @@ pub struct Issue {
     pub state: String,
     /// What was done: `open`, `close`, `reopen`, `update`; test payloads have none.
     pub action: Option<String>,
-    /// `Issue`, `Incident`, `Task` …: GitLab's word for what this is.
+    /// `Issue`, `Incident`, `Task` …: GitLab's type of the issue.
     pub issue_type: Option<String>,
     pub confidential: bool,
-    /// The labels to filter by; `None` where the payload names no labels at all.
+    /// The labels to filter by; `None` where the payload has no list of labels.
     pub labels: Option<Vec<Label>>,
     pub user: Option<User>,
 }
 
-/// Which of the three event kinds spoke of the issue.
+/// Which of the three event kinds the issue came with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IssueKind {
     #[default]
@@ -84,11 +84,12 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
     let raw: Raw = parse(json)?;
     let attributes = raw.object_attributes;
     let kind = match raw.object_kind.as_str() {
-        "work_item" => IssueKind::WorkItem,
+        "work_item" | "confidential_work_item" => IssueKind::WorkItem,
         "incident" => IssueKind::Incident,
         _ => IssueKind::Issue,
     };
-    let said_so = event_type.starts_with("confidential_");
+    let has_confidential_type =
+        [event_type, &raw.object_kind].iter().any(|name| name.starts_with("confidential_"));
     let issue = Issue {
         kind,
         iid: attributes.iid,
@@ -97,8 +98,8 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         url: attributes.url,
         state: attributes.state,
         action: attributes.action,
-        issue_type: attributes.issue_type.filter(|word| !word.is_empty()),
-        confidential: attributes.confidential || said_so,
+        issue_type: attributes.issue_type.filter(|name| !name.is_empty()),
+        confidential: attributes.confidential || has_confidential_type,
         labels: raw.labels.or(attributes.labels),
         user: raw.user,
     };

@@ -1,11 +1,11 @@
-//! Jobs. The documentation calls the event "job", the payload says `build`.
+//! Jobs. GitLab's documentation calls the event "job"; its payload says `build`.
 
 use serde::Deserialize;
 
 use super::read::{lenient, parse};
 use super::{Decoded, Payload, Trigger, User};
 
-/// A job changed its status. No chat service hears of it; CI observers take the raw JSON.
+/// A job changed its status. Chat services do not get this kind; CI observers take the raw JSON.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Job {

@@ -24,7 +24,7 @@ pub struct MergeRequest {
     pub oldrev: Option<String>,
     pub labels: Option<Vec<Label>>,
     pub user: Option<User>,
-    /// Who was asked to review, before and after, where this event changed it.
+    /// The reviewers before and after, where this event changed them.
     pub reviewers_changed: Option<ReviewersChanged>,
 }
 

@@ -1,15 +1,15 @@
-//! WHAT HAPPENED: a forge's webhook JSON, decoded once where it arrives.
+//! Events: a forge's webhook JSON, decoded once when it arrives.
 //!
-//! [`Event`] is the typed whole. Its [`Payload`] has one variant, and one file in this folder, per kind of
-//! thing that a forge speaks of. [`Trigger`] is the integration flag that an event answers to; kinds that no
-//! integration takes have none, and are dropped on purpose rather than by accident.
-//! [`Undecodable`] says, in words for a person, why bytes are no event; such bytes go to quarantine.
+//! [`Event`] is the decoded event. Its [`Payload`] has one variant, and one file in this folder, for each kind of
+//! event. [`Trigger`] is the integration flag that enables an event. Kinds that no integration takes have no
+//! trigger; they are dropped on purpose, not by accident.
+//! [`Undecodable`] explains to a person why bytes are not an event; such bytes go to quarantine.
 //!
-//! Decoding is lenient where GitLab's own releases differ (absent and `null` fields read as empty) and strict
-//! where a wrong guess would tell people something false (a push without a ref, JSON that is cut off).
-//! Absent here: clocks, IO, and any knowledge of who wants to hear of an event.
+//! Decoding is lenient where GitLab's releases differ (absent and `null` fields read as empty). It is strict where
+//! a wrong guess would produce a false notification (a push without a ref, JSON that is cut off).
+//! This module must not use a clock or do IO, and it must not know which integrations want an event.
 //!
-//! Raw facts: <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
+//! The formats: <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
 
 mod alert;
 mod deployment;
@@ -52,20 +52,20 @@ pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;
 pub use time::parse_time;
 pub use trigger::{Trigger, Triggers};
-pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release};
+pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release, Unrouted};
 pub use vulnerability::Vulnerability;
 pub use wiki_page::WikiPage;
 
-/// Names an event for ever: the broker's `message_id`, or the header `Idempotency-Key` / `X-Gitlab-Event-UUID`,
-/// or a fresh id where the sender gave none. The same id twice is the same event, and is dispatched once.
+/// The permanent id of an event: the broker's `message_id`, or the header `Idempotency-Key` / `X-Gitlab-Event-UUID`,
+/// or a new id where the sender gave none. Two messages with the same id are the same event, dispatched once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(String);
 
 impl EventId {
-    /// Longer ids are refused by [`EventId::new`]: they are somebody's mistake, and would bloat every index.
+    /// [`EventId::new`] refuses longer ids: they are a mistake of the sender, and would bloat every index.
     pub const MAX_LEN: usize = 200;
 
-    /// An id as its sender gave it; `None` where it is blank, too long, or not printable ASCII.
+    /// The id that a sender gave; `None` where it is blank, too long, or not printable ASCII.
     pub fn new(id: &str) -> Option<Self> {
         let id = id.trim();
         let printable = id.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
@@ -88,23 +88,24 @@ impl std::fmt::Display for EventId {
 #[derive(Clone, Debug)]
 pub struct Event {
     pub id: EventId,
-    /// The integration flag that this event answers to; `None` for kinds that no integration takes.
+    /// The integration flag that enables this event; `None` for kinds that no integration takes.
     pub trigger: Option<Trigger>,
-    /// The project it happened in; `None` for events of a group alone.
+    /// The project it happened in; `None` for events that belong to a group only.
     pub project: Option<Project>,
-    /// The group whose integrations hear of it, for group mentions.
+    /// The group whose integrations are notified, for group mentions.
     pub group: Option<GroupRef>,
-    /// The thing spoken of, within its project: what ordering is kept for (`merge_request:1`, `ref:refs/heads/main`).
+    /// What the event is about, within its project (`merge_request:1`, `ref:refs/heads/main`). Events with the same
+    /// subject are delivered in order.
     pub subject: String,
-    /// When the forge said it: the broker's timestamp, or the moment of arrival. Never a date out of the payload,
-    /// which tells when the *thing* was made.
+    /// When the forge sent it: the broker's timestamp, or the time of arrival. Never a date from the payload, which
+    /// says when the *subject* was created.
     pub occurred_at: Timestamp,
     pub payload: Payload,
-    /// The JSON as it came, for services that get it unchanged.
+    /// The JSON as it arrived, for services that get it unchanged.
     pub raw: Bytes,
 }
 
-/// What an event is about, by kind.
+/// The contents of an event, by kind.
 #[derive(Clone, Debug)]
 pub enum Payload {
     Push(Push),
@@ -125,16 +126,17 @@ pub enum Payload {
     AccessToken(AccessToken),
     Member(Member),
     GroupChange(GroupChange),
-    /// A job's log was archived; only Datadog takes it, from the raw JSON.
+    Unrouted(Unrouted),
+    /// A job's log was archived. Only Datadog takes this kind, as raw JSON.
     ArchiveTrace,
 }
 
-/// Why bytes are no event that we know: the words go to quarantine and to the sender.
+/// Why bytes are not an event that Forgebell knows. The text goes to quarantine and to the sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
-    #[error("the body is no JSON: {0}")]
+    #[error("the body is not JSON: {0}")]
     NotJson(String),
-    #[error("the body is JSON, but no object")]
+    #[error("the body is JSON, but not an object")]
     NotAnObject,
     #[error("neither `object_kind` nor `event_name` says what kind of event this is")]
     NoKind,
@@ -144,7 +146,7 @@ pub enum Undecodable {
     Malformed { kind: String, why: String },
 }
 
-/// What every payload is asked first: which kind it is, and what most kinds share.
+/// The fields that are read first from every payload: its kind, and what most kinds share.
 #[derive(Deserialize)]
 struct Frame {
     #[serde(default, deserialize_with = "lenient")]
@@ -159,7 +161,7 @@ struct Frame {
     project_id: Option<i64>,
 }
 
-/// What a payload file gives back to [`Event::decode`].
+/// What the decoder of one kind returns to [`Event::decode`].
 struct Decoded {
     trigger: Option<Trigger>,
     subject: String,
@@ -192,10 +194,10 @@ impl Event {
         })
     }
 
-    /// The same of a project that is known by its path alone: the forge's number for it is taken out of the JSON, which
-    /// is otherwise the same (if its keys are in another order). `None` where that can't be done.
+    /// The same event, with the project's id removed from the JSON, so that its path alone identifies the project. The
+    /// JSON is otherwise the same, except for the order of its keys. `None` where the path alone does not identify it.
     #[must_use]
-    pub fn without_project_number(&self) -> Option<Self> {
+    pub fn without_project_id(&self) -> Option<Self> {
         let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
         json.as_object_mut()?.remove("project_id");
         for holder in [("project", "id"), ("object_attributes", "project_id")] {
@@ -209,7 +211,7 @@ impl Event {
         is_same.then_some(event)
     }
 
-    /// The kind in the forge's own word, as logs and metrics show it: one of a fixed set.
+    /// The kind as the forge names it, for logs and metrics: one of a fixed set.
     pub fn kind(&self) -> &'static str {
         self.payload.kind()
     }
@@ -243,6 +245,7 @@ impl Payload {
             Self::AccessToken(_) => "access_token",
             Self::Member(_) => "member",
             Self::GroupChange(_) => "group",
+            Self::Unrouted(kind) => kind.name(),
             Self::ArchiveTrace => "archive_trace",
         }
     }
@@ -263,7 +266,7 @@ impl Payload {
     }
 }
 
-/// How much is quoted of a word that names a kind, known or not.
+/// How much of a kind's name is quoted in an error.
 const KIND_MAX_CHARS: usize = 60;
 
 fn frame(json: &str) -> Result<Frame, Undecodable> {
@@ -287,7 +290,7 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
     let kind = kinds.find(|kind| !kind.is_empty()).ok_or(Undecodable::NoKind)?;
     let decode: fn(&str, &str) -> Result<Decoded, String> = match kind {
         "push" | "tag_push" => push::decode,
-        "issue" | "work_item" | "incident" => issue::decode,
+        "issue" | "work_item" | "incident" | "confidential_issue" | "confidential_work_item" => issue::decode,
         "merge_request" => merge_request::decode,
         "note" => note::decode,
         "pipeline" => pipeline::decode,
@@ -305,7 +308,10 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
         "archive_trace" => |_, _| Ok(unrouted::archive_trace()),
         _ if unrouted::is_member_event(kind) => unrouted::member,
         _ if unrouted::is_group_event(kind) => unrouted::group_change,
-        unknown => return Err(Undecodable::UnknownKind(excerpt(unknown, KIND_MAX_CHARS))),
+        other => {
+            let unknown = || Undecodable::UnknownKind(excerpt(other, KIND_MAX_CHARS));
+            return Unrouted::of(other).map(unrouted::named).ok_or_else(unknown);
+        }
     };
     decode(json, &frame.event_type)
         .map_err(|why| Undecodable::Malformed { kind: excerpt(kind, KIND_MAX_CHARS), why })

@@ -1,4 +1,4 @@
-//! Comments, which the forge calls notes.
+//! Comments. GitLab calls them notes.
 
 use serde::Deserialize;
 
@@ -6,12 +6,12 @@ use super::push::first_line;
 use super::read::{excerpt, lenient, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
-/// Somebody commented, or edited a comment.
+/// A comment was added or edited.
 #[derive(Clone, Debug)]
 pub struct Note {
     pub note: String,
     pub url: String,
-    /// `create` or `update`; older releases do not say.
+    /// `create` or `update`; older releases omit it.
     pub action: Option<String>,
     pub on: Noteable,
     pub confidential: bool,
@@ -35,12 +35,12 @@ pub enum Noteable {
         id: i64,
         title: String,
     },
-    /// A design, an epic …: nothing is said of these.
+    /// A design, an epic …: comments on these are not notified.
     Other(String),
 }
 
 impl Noteable {
-    /// The first line of the thing's title.
+    /// The first line of its title.
     pub fn title(&self) -> &str {
         match self {
             Self::Commit(commit) => first_line(&commit.message),
@@ -120,7 +120,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         || raw.issue.as_ref().is_some_and(|issue| issue.confidential);
     let (mut issue, mut merge_request) =
         (raw.issue.unwrap_or_default(), raw.merge_request.unwrap_or_default());
-    // The first list that is there wins, even an empty one: GitLab looks in this order and no further.
+    // The first list that is present counts, even if it is empty, as in GitLab.
     let labels = raw.labels.or(issue.labels.take()).or(merge_request.labels.take()).or(attributes.labels);
     let on = match attributes.noteable_type.as_str() {
         "Commit" => Noteable::Commit(Box::new(raw.commit.unwrap_or_default())),

@@ -16,18 +16,18 @@ pub struct Pipeline {
     pub sha: String,
     /// `success`, `failed`, `running` …
     pub status: String,
-    /// The status in GitLab's words for people: `passed`, `passed with warnings`, `failed`.
+    /// The status as GitLab shows it to people: `passed`, `passed with warnings`, `failed`.
     pub detailed_status: String,
-    /// How this status compares with the ref's last one: `broken`, `fixed`, `still_failing` …; often absent.
+    /// How this status compares with the ref's previous one: `broken`, `fixed`, `still_failing` …; often absent.
     pub ref_status_name: Option<String>,
-    /// Whether the forge protects the ref; `None` where its release does not say.
+    /// Whether the ref is protected in the forge; `None` where its release omits it.
     pub protected_ref: Option<bool>,
-    /// What started it: `push`, `schedule`, `parent_pipeline` …; older releases do not say.
+    /// What started it: `push`, `schedule`, `parent_pipeline` …; older releases omit it.
     pub source: String,
-    /// Seconds.
+    /// In seconds.
     pub duration: Option<f64>,
     pub finished_at: Option<String>,
-    /// Why GitLab could not even start it: the error in the CI configuration.
+    /// The error in the CI configuration that kept GitLab from starting it.
     pub yaml_errors: Option<String>,
     url: Option<String>,
     pub user: Option<User>,
@@ -45,13 +45,13 @@ impl Pipeline {
         }
     }
 
-    /// Whether it ran on the hidden ref of a merge request (`refs/merge-requests/1/head`), which is nobody's branch and has
+    /// Whether it ran on the hidden ref of a merge request (`refs/merge-requests/1/head`), which is not a branch and has
     /// no page.
     pub fn is_on_hidden_ref(&self) -> bool {
         self.ref_name.starts_with("refs/merge-requests/")
     }
 
-    /// Whether another pipeline of the same project started it, as a part of itself.
+    /// Whether another pipeline of the same project started it as its child.
     pub fn is_child(&self) -> bool {
         self.source == "parent_pipeline"
     }
@@ -60,7 +60,7 @@ impl Pipeline {
         self.status == "success" && self.detailed_status == "passed with warnings"
     }
 
-    /// Failed jobs that no later run of the same name made good, each name once, the last to fail first.
+    /// The failed jobs without a successful run of the same name, each name once, the last to fail first.
     pub fn failed_builds(&self) -> Vec<&Build> {
         let succeeded = |name: &str| self.builds.iter().any(|b| b.status == "success" && b.name == name);
         let mut failed: Vec<&Build> = Vec::new();

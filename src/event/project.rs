@@ -1,4 +1,4 @@
-//! Who and where: the people, projects and groups that payloads name.
+//! The people, projects and groups that payloads name.
 
 use serde::Deserialize;
 
@@ -13,10 +13,10 @@ pub struct Project {
     /// The short display name.
     #[serde(deserialize_with = "lenient")]
     pub name: String,
-    /// The display name of the group or user that it lies in.
+    /// The display name of the group or user that the project belongs to.
     #[serde(deserialize_with = "lenient")]
     pub namespace: String,
-    /// The full path, `group/subgroup/project`: what people and settings call it.
+    /// The full path, `group/subgroup/project`, as people and settings write it.
     #[serde(deserialize_with = "lenient")]
     pub path_with_namespace: String,
     #[serde(deserialize_with = "lenient")]
@@ -25,18 +25,18 @@ pub struct Project {
     pub avatar_url: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub default_branch: Option<String>,
-    /// GitLab's 0 private, 10 internal, 20 public; newer payloads may carry the word instead.
+    /// GitLab's 0 private, 10 internal, 20 public; newer payloads may hold the name instead.
     #[serde(deserialize_with = "lenient")]
     pub visibility_level: Option<serde_json::Value>,
 }
 
 impl Project {
-    /// A project of which only the number is known.
+    /// A project of which only the id is known.
     pub fn only_id(id: i64) -> Self {
         Self { id, ..Self::default() }
     }
 
-    /// The number from beside the `project` object, for old payloads whose object has none.
+    /// Takes the id from beside the `project` object, for old payloads whose object has none.
     pub(super) fn with_id(mut self, beside: Option<i64>) -> Self {
         if self.id == 0 {
             self.id = beside.unwrap_or_default();
@@ -44,8 +44,8 @@ impl Project {
         self
     }
 
-    /// The name for people: `Group / Project`. The payload knows the group's display name only for projects
-    /// that lie one level deep; deeper ones show their path.
+    /// The name for people: `Group / Project`. The payload has the group's display name only for projects directly
+    /// in a top-level group; nested projects are shown by their path.
     pub fn full_name(&self) -> String {
         let nested = self.path_with_namespace.matches('/').count() > 1;
         if nested || self.namespace.is_empty() || self.name.is_empty() {
@@ -56,7 +56,7 @@ impl Project {
     }
 }
 
-/// A group, for events that its own integrations hear of.
+/// A group whose own integrations are notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRef {
     pub path: String,
@@ -80,7 +80,7 @@ pub struct User {
 }
 
 impl User {
-    /// `Full Name (username)`, or whichever of the two is known; empty where neither is.
+    /// `Full Name (username)`, or the one of the two that is known; empty where neither is.
     pub fn display(&self) -> String {
         match (self.name.trim(), self.username.trim()) {
             ("", username) => username.to_owned(),

@@ -1,25 +1,25 @@
-//! A push to a branch, or of a tag.
+//! Pushes to branches and of tags.
 
 use serde::Deserialize;
 
 use super::read::{lenient, parse};
 use super::{Decoded, Payload, Trigger, User};
 
-/// Commits were pushed, or a branch or tag was made or removed.
+/// Commits were pushed, or a branch or tag was created or removed.
 #[derive(Clone, Debug, Default)]
 pub struct Push {
     /// The full ref: `refs/heads/main`, `refs/tags/v1.0.0`.
     pub full_ref: String,
     pub before: String,
     pub after: String,
-    /// Whether the forge protects this ref; `None` where its release does not say.
+    /// Whether the ref is protected in the forge; `None` where its release omits it.
     pub ref_protected: Option<bool>,
     pub user: User,
-    /// The newest 20 at the most, oldest first.
+    /// At most the newest 20, oldest first.
     pub commits: Vec<Commit>,
-    /// How many were pushed in truth.
+    /// How many commits were pushed, including those not listed.
     pub total_commits_count: u64,
-    /// One diff for the whole push, where the publisher put it into the event.
+    /// One diff for the whole push, where the publisher included it.
     pub diff: Option<String>,
 }
 
@@ -59,8 +59,8 @@ impl Push {
         if self.full_ref.starts_with("refs/tags/") { RefType::Tag } else { RefType::Branch }
     }
 
-    /// A ref that had no commit before is new; one that has none now is gone. An id of zeros (40 for SHA-1,
-    /// 64 for SHA-256) stands for "none".
+    /// A ref without a commit before the push is new; one without a commit after it is removed. A commit id of zeros
+    /// (40 for SHA-1, 64 for SHA-256) means "none".
     pub fn change(&self) -> RefChange {
         if is_blank_sha(&self.before) {
             RefChange::Created
@@ -72,7 +72,7 @@ impl Push {
     }
 }
 
-/// Strips `refs/heads/` or `refs/tags/`.
+/// The ref without `refs/heads/` or `refs/tags/`.
 pub(super) fn short_ref(full_ref: &str) -> &str {
     let stripped = full_ref.strip_prefix("refs/heads/").or_else(|| full_ref.strip_prefix("refs/tags/"));
     stripped.unwrap_or(full_ref)
@@ -104,7 +104,7 @@ pub struct Commit {
     pub modified: Vec<String>,
     #[serde(deserialize_with = "lenient")]
     pub removed: Vec<String>,
-    /// The commit's diff, where the publisher put it into the event.
+    /// The commit's diff, where the publisher included it.
     #[serde(deserialize_with = "lenient")]
     pub diff: Option<String>,
 }
@@ -131,7 +131,7 @@ pub(super) fn first_line(text: &str) -> &str {
     text.trim_start().lines().next().unwrap_or_default().trim_end()
 }
 
-/// Who wrote a commit, after git.
+/// The author of a commit, as git records it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Author {

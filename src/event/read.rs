@@ -1,27 +1,27 @@
-//! How fields are read: what is forgiven, what is not, and how a mistake is named.
+//! How fields are read: which deviations are accepted, and how an error names its field.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Reads one payload. Where that fails, a second look finds out in which field, so that good payloads don't pay
-/// for the bookkeeping.
+/// Reads one payload. Where that fails, a second pass finds out which field is wrong, so that valid payloads don't
+/// pay for tracking the path.
 pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| {
-        let second_look =
+        let second_pass =
             serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json));
-        let why = second_look.err().map_or_else(|| error.to_string(), |named| named.to_string());
-        // The text quotes the offending value, of whatever length.
+        let why = second_pass.err().map_or_else(|| error.to_string(), |named| named.to_string());
+        // The error quotes the wrong value, which may be of any length.
         excerpt(&why, 300)
     })
 }
 
-/// Words out of a payload go into error texts short and on one line.
+/// The start of a text on one line, to quote a payload in an error.
 pub(super) fn excerpt(text: &str, max_chars: usize) -> String {
     text.chars().filter(|c| !c.is_control()).take(max_chars).collect()
 }
 
-/// Reads `null` as the type's empty value: GitLab writes both an absent field and `null` for "none".
+/// Reads `null` as the type's default: GitLab both omits a field and writes `null` for "none".
 pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -30,8 +30,8 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads an object and nothing else. A derived reader would take an array too, by position, and so see an issue
-/// number 0 in `[]`.
+/// Reads an object and nothing else. A derived `Deserialize` would also accept an array, by position, and read `[]`
+/// as an issue with number 0.
 pub(super) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -40,7 +40,7 @@ where
     deserializer.deserialize_map(ObjectOf(std::marker::PhantomData))
 }
 
-/// [`object`], or nothing at all.
+/// [`object`] or `null`.
 pub(super) fn object_or_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

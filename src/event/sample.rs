@@ -1,15 +1,15 @@
-//! One realistic event per trigger: what a test button sends, and what the adapters' contract is held against.
+//! One realistic event per trigger: what a test delivery sends, and what the adapters' contract tests use.
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{Event, EventId, Trigger};
 
-/// The moment at which every sample happened.
+/// The time at which every sample happened.
 const OCCURRED_AT: Timestamp = Timestamp::constant(1_768_469_400, 0);
 
 /// The sample event for one trigger. It is the same at every call: id `sample-<trigger>`, a fixed time, and a
-/// fictional project `acme/rocket` (42) in which GitLab's default filters let it pass.
+/// fictional project `acme/rocket` (id 42). It passes GitLab's default filters.
 pub fn sample(trigger: Trigger) -> Event {
     let id = EventId::new(&format!("sample-{trigger}")).expect("a trigger's name is printable and short");
     Event::decode(id, OCCURRED_AT, Bytes::from_static(json(trigger).as_bytes()))

@@ -1,4 +1,4 @@
-//! The three ways in which GitLab writes a moment.
+//! The three formats in which GitLab writes a time.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ mod tests {
     use super::parse_time;
 
     #[test]
-    fn all_three_ways_of_writing_a_moment_are_read() {
+    fn all_three_time_formats_are_read() {
         let expected = "2016-08-12T15:26:29Z".parse().ok();
         assert_eq!(parse_time("2016-08-12T15:26:29Z"), expected);
         assert_eq!(parse_time("2016-08-12 15:26:29 UTC"), expected);

@@ -1,9 +1,9 @@
-//! The flags by which an integration chooses its events, in GitLab's own words.
+//! The flags by which an integration selects its events, with GitLab's names.
 
-/// What an event answers to: each is one `…_events` flag of an integration and one `…_channel` setting.
+/// What selects an event: each trigger is one `…_events` flag of an integration and one `…_channel` setting.
 ///
-/// Confidential things have a trigger of their own, and answer to that one *only*: whoever hears of issues does
-/// not hear of confidential issues unless told to.
+/// Confidential issues, notes and mentions have a trigger of their own, and *only* that one: an integration that
+/// takes issues does not get confidential issues unless that flag is set too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Trigger {
     Push,
@@ -47,7 +47,7 @@ impl Trigger {
         Self::ArchiveTrace,
     ];
 
-    /// The event's name, as it stands in `event_type` and before `_channel`.
+    /// The event's name, as in `event_type` and before `_channel`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Push => "push",
@@ -70,7 +70,7 @@ impl Trigger {
         }
     }
 
-    /// The integration's flag. Three are plural, as GitLab has them.
+    /// The integration's flag. Three are plural, as in GitLab.
     pub const fn flag(self) -> &'static str {
         match self {
             Self::Push => "push_events",
@@ -122,12 +122,12 @@ impl std::fmt::Display for Trigger {
     }
 }
 
-/// A set of triggers: those an integration is switched on for, or those an adapter supports.
+/// A set of triggers: those that an integration has enabled, or those that an adapter supports.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Triggers(u32);
 
 impl Triggers {
-    /// The set of these.
+    /// The set of the given triggers.
     pub const fn of(triggers: &[Trigger]) -> Self {
         let mut bits = 0;
         let mut i = 0;
@@ -153,7 +153,7 @@ impl Triggers {
         self.0 & trigger.bit() != 0
     }
 
-    /// Switches one flag.
+    /// Adds or removes one trigger.
     pub fn set(&mut self, trigger: Trigger, on: bool) {
         if on {
             self.0 |= trigger.bit();
@@ -162,7 +162,7 @@ impl Triggers {
         }
     }
 
-    /// Its members, in the order of [`Trigger::ALL`].
+    /// The members, in the order of [`Trigger::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Trigger> {
         Trigger::ALL.into_iter().filter(move |trigger| self.contains(*trigger))
     }

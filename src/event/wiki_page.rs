@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::read::{lenient, object, parse};
 use super::{Decoded, Payload, Trigger, User};
 
-/// A wiki page was made, edited or deleted.
+/// A wiki page was created, edited or deleted.
 #[derive(Clone, Debug, Default)]
 pub struct WikiPage {
     pub title: String,

@@ -1,12 +1,12 @@
-//! WHAT IS SAID: an event told to people, before anyone's markup.
+//! Messages: what people read about an event, and its rendering in each service's markup.
 //!
-//! [`compose()`] turns an [`Event`](crate::event::Event) into a [`Message`]: a one-line [`Message::summary`] that
-//! stands alone, and the parts that richer services show beside it (a linked title, lines or prose, fields, an
-//! author, a [`Tone`]). All words are [`Text`]: spans, not strings, so that nothing is escaped twice or not at
-//! all. [`Markup`] renders a text for one service, escaping and cutting; no other place knows any markup.
-//! [`prose()`] reads what people wrote in Markdown into a text.
+//! [`compose()`] turns an [`Event`](crate::event::Event) into a [`Message`]: a one-line [`Message::summary`] that is
+//! complete by itself, and the parts that richer services show with it (a linked title, lines or prose, fields, an
+//! author, a [`Tone`]). All text is a [`Text`]: spans, not strings, so that each character is escaped exactly once.
+//! [`Markup`] renders a text for one service; it escapes and truncates. No other module may write markup.
+//! [`prose()`] parses Markdown that people wrote into a text.
 //!
-//! The information, the links and the colours follow what GitLab's own notifications hold; the wording is ours.
+//! Information, links and colours are those of GitLab's own notifications; the wording is Forgebell's.
 
 mod compose;
 mod markup;
@@ -20,59 +20,60 @@ pub use markup::{Limit, Markup};
 pub use prose::prose;
 pub use text::{Span, Style, Text};
 
-/// What a message begins with that only tries whether messages arrive.
+/// What a test message begins with.
 pub const TEST_MARK: &str = "[Test]";
 
-/// What one event says to people.
+/// What people read about one event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
-    /// The whole story in one line; every service shows at least this.
+    /// The whole message in one line; every service shows at least this.
     pub summary: Text,
-    /// Which spans of the summary say where it happened; see [`Message::headline`].
+    /// The spans of the summary that say in which project it happened; see [`Message::headline`].
     pub location_span: Range<usize>,
-    /// Whether title, author, body and fields tell by themselves what the summary tells: services that show them
-    /// keep the summary for previews.
+    /// Whether title, author, body and fields together say all that the summary says. Services that show them then
+    /// use the summary for previews only.
     pub self_contained_parts: bool,
-    /// The thing's own headline (`#23 New API`, `Pipeline #31 has passed in 01:03`), where there is more to show.
+    /// The title of the event's subject (`#23 New API`, `Pipeline #31 has passed in 01:03`), where there is more to show
+    /// than the summary.
     pub title: Option<Title>,
-    /// What is worth reading below: a push's commits, an issue's description, a comment.
+    /// What is shown below: a push's commits, an issue's description, a comment.
     pub body: Body,
-    /// Facts in pairs: branch, commit, failed jobs, severity.
+    /// Names and values: branch, commit, failed jobs, severity.
     pub fields: Vec<Field>,
     pub tone: Tone,
-    /// Who did it; `None` where nobody in particular did.
+    /// Who caused the event; `None` where no person did.
     pub author: Option<Person>,
     pub project: ProjectInfo,
-    /// When the thing itself came to its end (a pipeline's finish), for services that show a time of their own.
+    /// When the subject ended (a pipeline's finish), for services that show a time.
     pub ended_at: Option<jiff::Timestamp>,
-    /// It only tries whether messages arrive. Summary and title say so; who shows neither must say it by itself.
+    /// Whether this is a test message. Summary and title say so; an adapter that shows neither must mark it by itself.
     pub is_test: bool,
 }
 
 impl Message {
-    /// The summary without the words that say where it happened, for services that show the project by itself.
+    /// The summary without the part that names the project, for services that show the project separately.
     pub fn headline(&self) -> Text {
-        let place = &self.location_span;
-        let elsewhere = |(index, _): &(usize, &Span)| !place.contains(index);
-        Text(self.summary.0.iter().enumerate().filter(elsewhere).map(|(_, span)| span.clone()).collect())
+        let location = &self.location_span;
+        let is_kept = |(index, _): &(usize, &Span)| !location.contains(index);
+        Text(self.summary.0.iter().enumerate().filter(is_kept).map(|(_, span)| span.clone()).collect())
     }
 
-    /// The same, so that nobody takes it for news.
+    /// The same message, marked as a test.
     #[must_use]
     pub fn marked_as_test(self) -> Self {
         let mark = format!("{TEST_MARK} ");
-        let place = self.location_span;
+        let location = self.location_span;
         let title = self.title.map(|title| Title { text: format!("{mark}{}", title.text), ..title });
         Self {
             summary: Text::new().plain(mark).then(self.summary),
-            location_span: place.start + 1..place.end + 1,
+            location_span: location.start + 1..location.end + 1,
             title,
             is_test: true,
             ..self
         }
     }
 
-    /// The headline without who did it, for services that show the author by themselves: `Opened issue #23 New API`.
+    /// The headline without its author, for services that show the author separately: `Opened issue #23 New API`.
     pub fn action(&self) -> Text {
         let headline = self.headline();
         let who = self.author.as_ref().map(|author| author.display.as_str()).filter(|who| !who.is_empty());
@@ -99,45 +100,45 @@ fn capitalised(words: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A headline, and where it leads.
+/// A title and its link.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Title {
     pub text: String,
     pub url: Option<String>,
 }
 
-/// What stands below the summary.
+/// What is shown below the summary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Body {
     #[default]
     None,
-    /// One text a line: a push's commits.
+    /// One text per line: a push's commits.
     Lines(Vec<Text>),
-    /// People's own words: a description, a comment.
+    /// Text that people wrote: a description, a comment.
     Prose(Text),
 }
 
-/// One fact.
+/// A name and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     pub name: String,
     pub value: Text,
-    /// Short enough to stand beside another one.
+    /// Whether it is short enough to be shown next to another field.
     pub short: bool,
 }
 
-/// Who did it.
+/// The person who caused an event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Person {
-    /// `Full Name (username)`, or what of it is known.
+    /// `Full Name (username)`, or the part of it that is known.
     pub display: String,
     pub username: String,
     pub avatar_url: Option<String>,
-    /// Their page in the forge.
+    /// The person's page in the forge.
     pub url: Option<String>,
 }
 
-/// Where it happened.
+/// The project that an event happened in, as messages show it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProjectInfo {
     /// `Group / Project`.
@@ -147,13 +148,13 @@ pub struct ProjectInfo {
     pub avatar_url: Option<String>,
 }
 
-/// What the news means, which services show as a colour.
+/// What the event means to its readers; services show it as a colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// Everyday: pushes, merge requests, comments.
+    /// Routine: pushes, merge requests, comments.
     #[default]
     Neutral,
-    /// Wants a look: an issue was opened, an alert fires.
+    /// Worth attention: an issue was opened, an alert fires.
     Notice,
     Good,
     Warning,

@@ -1,8 +1,8 @@
-//! Text as spans: words with a style, links, and line breaks, in no one's markup yet.
+//! Text as spans: styled text, links and code, independent of any markup.
 
-use super::markup::{address, clean, cluster, one_line};
+use super::markup::{address, clean, grapheme_len, one_line};
 
-/// Longer words are cut in the middle.
+/// An excerpt may cut longer words in the middle.
 const LONGEST_WORD: usize = 24;
 
 /// A run of spans. Build it with the chaining methods; render it with [`Markup`](super::Markup).
@@ -12,19 +12,19 @@ pub struct Text(pub Vec<Span>);
 /// A piece of text of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
-    /// Words, whoever's they are: always escaped, never markup. May hold line breaks.
+    /// Text: always escaped, never read as markup. May contain line breaks.
     Text { text: String, style: Style },
-    /// A link. The address is checked when it is rendered: only `http`, `https` and `mailto` become links.
+    /// A link. Its address is checked when it is rendered: only `http`, `https` and `mailto` become links.
     Link { text: String, url: String, style: Style },
     /// Code within a line.
     Code(String),
     /// Code on lines of its own.
     CodeBlock(String),
-    /// Somebody else's words, quoted.
+    /// A quotation.
     Quote(Text),
 }
 
-/// How words look.
+/// The style of a span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     pub bold: bool,
@@ -43,21 +43,21 @@ impl Text {
         Self::default()
     }
 
-    /// Words without style.
+    /// Appends text without a style.
     #[must_use]
     pub fn plain(mut self, words: impl Into<String>) -> Self {
         self.0.push(Span::Text { text: words.into(), style: Style::PLAIN });
         self
     }
 
-    /// Words that matter.
+    /// Appends bold text.
     #[must_use]
     pub fn bold(mut self, words: impl Into<String>) -> Self {
         self.0.push(Span::Text { text: words.into(), style: Style::BOLD });
         self
     }
 
-    /// Words that lead somewhere; plain words where the address is empty.
+    /// Appends a link, or text without a style where the address is empty.
     #[must_use]
     pub fn link(mut self, words: impl Into<String>, url: impl Into<String>) -> Self {
         let (text, url) = (words.into(), url.into());
@@ -69,21 +69,21 @@ impl Text {
         self
     }
 
-    /// Code within the line.
+    /// Appends code within the line.
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.0.push(Span::Code(code.into()));
         self
     }
 
-    /// Another text, appended.
+    /// Appends another text.
     #[must_use]
     pub fn then(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// Texts with words between them.
+    /// Concatenates texts with a separator between them.
     pub fn join(texts: impl IntoIterator<Item = Self>, between: &str) -> Self {
         let mut joined = Self::new();
         for text in texts {
@@ -95,14 +95,14 @@ impl Text {
         joined
     }
 
-    /// Words in a style.
+    /// Appends text in a style.
     #[must_use]
     pub fn styled(mut self, words: impl Into<String>, style: Style) -> Self {
         self.0.push(Span::Text { text: words.into(), style });
         self
     }
 
-    /// The bare words, without addresses: for previews, mail subjects and the like.
+    /// The text without styles and addresses, for previews, mail subjects and the like.
     pub fn plain_text(&self) -> String {
         let mut words = String::new();
         self.add_plain_text(&mut words);
@@ -128,8 +128,8 @@ impl Text {
         }
     }
 
-    /// The start of the text, cut with `…` where it has more characters than this (addresses don't count): between words
-    /// where that costs little, and with links, code and quotes still what they were.
+    /// The start of the text, truncated with `…` where it has more characters (addresses don't count). The cut is made
+    /// between words where that loses little; links, code and quotes stay what they are.
     #[must_use]
     pub fn excerpt(&self, at_most: usize) -> Self {
         let mut room = at_most;
@@ -155,7 +155,7 @@ impl Text {
         kept
     }
 
-    /// The first lines of the text, and `…` on one of its own where it has more: code and quotes stay what they are.
+    /// The first lines of the text, followed by a line `…` where it has more. Code and quotes stay what they are.
     #[must_use]
     pub fn first_lines(&self, at_most: usize) -> Self {
         let mut room = at_most.max(1);
@@ -167,21 +167,21 @@ impl Text {
                 kept.0.push(span.clone());
                 continue;
             }
-            // Where a block begins, a line has ended already.
+            // A block begins on a new line, so one line break is already used.
             kept.0.push(match span {
                 Span::Text { text, style } => Span::Text { text: cut_lines(text, room), style: *style },
                 Span::CodeBlock(code) => Span::CodeBlock(cut_lines(code, (room - 1).max(1))),
                 Span::Quote(text) => Span::Quote(text.first_lines(room - 1)),
                 Span::Link { .. } | Span::Code(_) => span.clone(),
             });
-            let says_so = kept.plain_text().trim_end().ends_with('…');
-            return if says_so { kept } else { kept.plain("\n…") };
+            let has_ellipsis = kept.plain_text().trim_end().ends_with('…');
+            return if has_ellipsis { kept } else { kept.plain("\n…") };
         }
         kept
     }
 
-    /// Its links to pages, by words and by address, for services that show them apart. Those whose addresses nobody
-    /// should follow are left out, as they are in every markup; those in quotes are somebody else's.
+    /// The text and address of each link to a web page, for services that show links separately. Links with unsafe
+    /// addresses are left out, as in every markup. Links within quotes are left out too.
     pub fn links(&self) -> Vec<(String, String)> {
         let page = |span: &Span| match span {
             Span::Link { text, url, .. } => {
@@ -193,7 +193,7 @@ impl Text {
         self.0.iter().filter_map(page).collect()
     }
 
-    /// How many links it has, those in quotes among them.
+    /// The number of links, including those in quotes.
     pub(super) fn count_links(&self) -> usize {
         let count = |span: &Span| match span {
             Span::Link { .. } => 1,
@@ -203,9 +203,9 @@ impl Text {
         self.0.iter().map(count).sum()
     }
 
-    /// The same, with only so many of its links, the first ones; of the others, the words.
+    /// The same text with only the first `at_most` links; of the others, the link text stays.
     pub(super) fn with_links(&self, mut at_most: usize) -> Self {
-        let mut lighter = |span: &Span| match span {
+        let mut limited = |span: &Span| match span {
             Span::Link { text, style, .. } if at_most == 0 && !is_blank(text) => {
                 Span::Text { text: one_line(text).into_owned(), style: *style }
             }
@@ -219,10 +219,10 @@ impl Text {
                 other.clone()
             }
         };
-        Self(self.0.iter().map(&mut lighter).collect())
+        Self(self.0.iter().map(&mut limited).collect())
     }
 
-    /// Whether there is nothing to read, as in a text of marks that no reader sees.
+    /// Whether nothing of the text is visible.
     pub fn is_blank(&self) -> bool {
         self.0.iter().all(|span| match span {
             Span::Text { text, .. } | Span::Link { text, .. } => is_blank(text),
@@ -244,7 +244,7 @@ fn length(span: &Span) -> usize {
     }
 }
 
-/// Those that are seen. Code and quotes begin on a line of their own.
+/// The visible line breaks of a span. Code blocks and quotes begin on a line of their own.
 fn line_breaks(span: &Span) -> usize {
     match span {
         Span::Text { text, .. } => text.matches('\n').count(),
@@ -254,18 +254,18 @@ fn line_breaks(span: &Span) -> usize {
     }
 }
 
-/// The first lines of what has more, with `…` instead of the others.
+/// The first lines of a text that has more, with `…` in place of the others.
 fn cut_lines(words: &str, at_most: usize) -> String {
     let ends = words.match_indices('\n').map(|(at, _)| at);
     let end = ends.take(at_most.max(1)).last().unwrap_or(words.len());
     format!("{}\n…", words[..end].trim_end())
 }
 
-/// The start of what is too long, with its `…`.
+/// The start of a text that is too long, with `…` at its end.
 fn cut(words: &str, room: usize) -> String {
     let (mut end, mut left) = (0, room.saturating_sub(1));
     while end < words.len() {
-        let whole = cluster(&words[end..]);
+        let whole = grapheme_len(&words[end..]);
         let cost = words[end..end + whole].chars().count();
         if cost > left {
             break;
@@ -273,7 +273,7 @@ fn cut(words: &str, room: usize) -> String {
         left -= cost;
         end += whole;
     }
-    // Back to the end of a word, if that is near.
+    // Back to the end of the previous word, if that is near.
     let kept = &words[..end];
     let word_end = kept.rfind(char::is_whitespace).filter(|at| kept[*at..].chars().count() <= LONGEST_WORD);
     let kept = match word_end {
@@ -288,23 +288,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_those_that_can_be_followed() {
+    fn links_lists_only_web_pages() {
         let text = Text::new()
             .plain("see ")
             .link("this", "https://a.example/x y")
             .link("that", "javascript:alert(1)")
-            .link("her", "mailto:a@b.example");
+            .link("mail", "mailto:a@b.example");
         assert_eq!(text.links(), [("this".to_owned(), "https://a.example/x%20y".to_owned())]);
     }
 
     #[test]
-    fn an_excerpt_ends_between_words_and_leaves_links_code_and_quotes_what_they_are() {
+    fn an_excerpt_ends_between_words_and_keeps_links_code_and_quotes() {
         let words = |text: &str, at_most| Text::new().plain(text).excerpt(at_most).plain_text();
         assert_eq!(words("short enough", 12), "short enough");
         assert_eq!(words("short enough, or is it", 13), "short…");
         assert_eq!(words("short enough, or is it", 14), "short enough,…");
         assert_eq!(words(&"x".repeat(50), 20), "x".repeat(19) + "…");
-        assert_eq!(words("so 👩‍👩‍👧 it is", 6), "so…", "an emoji is not torn");
+        assert_eq!(words("so 👩‍👩‍👧 it is", 6), "so…", "an emoji is not split");
         let text = Text::new().plain("see ").link("this long page", "https://a.example/").code("after");
         assert_eq!(text.excerpt(10), Text::new().plain("see ").link("this…", "https://a.example/"));
         assert_eq!(text.excerpt(1000), text);
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(quote.excerpt(0).plain_text().trim(), "…");
     }
     #[test]
-    fn first_lines_end_with_a_line_and_say_that_there_is_more() {
+    fn first_lines_end_with_a_line_and_an_ellipsis() {
         let words = |text: &str, at_most| Text::new().plain(text).first_lines(at_most).plain_text();
         assert_eq!(words("one\ntwo\nthree", 3), "one\ntwo\nthree");
         assert_eq!(words("one\ntwo\nthree", 2), "one\ntwo\n…");

@@ -31,7 +31,7 @@ pub struct Attempter {
     pub switches: Switches,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
-    pub patience: Arc<BTreeMap<String, Duration>>,
+    pub max_age: Arc<BTreeMap<String, Duration>>,
     pub operator: Arc<OperatorSettings>,
 }
 
@@ -88,9 +88,10 @@ impl Attempter {
         let Some(entry) = adapters::find(integration.slug) else {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
-        let age = self.clock.now().duration_since(delivery.news_since);
-        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.deliver.as_ref().map_or(Duration::MAX, |deliver| deliver.about.max_age));
-        if age > signed(patience) {
+        let age = self.clock.now().duration_since(delivery.fresh_since);
+        let own = entry.deliver.as_ref().map_or(Duration::MAX, |deliver| deliver.about.max_age);
+        let max_age = self.max_age.get(integration.slug).copied().unwrap_or(own);
+        if age > signed(max_age) {
             return Err(Report::unsent(Outcome::Expired));
         }
         Ok(Prepared { integration, entry })
@@ -169,16 +170,8 @@ impl Outgoing<'_> {
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
         let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
         let message = LazyMessage::default();
-        let note = Notification {
-            id,
-            event,
-            target,
-            now,
-            operator,
-            may_have_been_sent,
-            is_test: test,
-            message,
-        };
+        let note =
+            Notification { id, event, target, now, operator, may_have_been_sent, is_test: test, message };
         entry.call(&integration.settings, &note).map_err(|failure| match note.without_message() {
             Some(why) => Outcome::Cancelled(why),
             None => Outcome::Failed(failure),
@@ -260,8 +253,8 @@ fn failure_of(error: SendError) -> Failure {
 
 /// The same on every attempt and every node, another one after a resend, and no other notification's.
 pub fn notification_id(delivery: &Delivery) -> String {
-    // A resend makes the news fresh, and nothing else does. Stores keep milliseconds.
-    let since = delivery.news_since.as_millisecond().to_be_bytes();
+    // A resend makes the delivery fresh, and nothing else does. Stores keep milliseconds.
+    let since = delivery.fresh_since.as_millisecond().to_be_bytes();
     let parts = [delivery.event.as_str(), &delivery.integration.0, &delivery.target];
     Digest::of(parts.map(str::as_bytes).into_iter().chain([since.as_slice()])).hex(16)
 }

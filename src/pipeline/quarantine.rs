@@ -59,7 +59,7 @@ mod tests {
             number: 3,
             source: "amqp".to_owned(),
             id: id.and_then(EventId::new),
-            reason: "the body is no JSON: expected value at line 1".to_owned(),
+            reason: "the body is not JSON: expected value at line 1".to_owned(),
             received_at: Timestamp::UNIX_EPOCH,
             size: 9,
         }

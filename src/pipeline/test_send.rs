@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::attempt::{Report, Outgoing, attempt};
+use super::attempt::{Outgoing, Report, attempt};
 use crate::adapters::{Entry, OperatorSettings};
 use crate::call::{Request, Response};
 use crate::event::Event;

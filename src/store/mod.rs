@@ -31,6 +31,7 @@
 //!   left for the next time.
 //! - Times are given; a store has no clock. Ids grow with time within one store.
 
+mod columns;
 pub mod postgres;
 pub mod registry;
 pub mod seal;
@@ -48,7 +49,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::event::{Event, EventId, Trigger};
+use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
@@ -160,7 +161,7 @@ pub struct Delivery {
     /// Attempts that were made and counted.
     pub attempts: u32,
     /// The news is as old as this: when the event happened, or when somebody asked for a resend.
-    pub news_since: Timestamp,
+    pub fresh_since: Timestamp,
     /// Whether the caller holds its lease, and may go on with it. Always so for what a claim hands out; a row just
     /// written may have to be claimed later, because an earlier one of its lane waits.
     pub leased: bool,
@@ -268,7 +269,7 @@ pub trait Outbox: Send + Sync {
 
     /// Ends all leases of a node, whether a former life left them behind or its life is about to end. A store that one node
     /// has to itself ends whatever leases there are: the node may have had another name.
-    async fn recover(&self, by: &NodeId, now: Timestamp) -> Result<()>;
+    async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
@@ -276,7 +277,11 @@ pub trait Outbox: Send + Sync {
     /// The settings changed: holds that were made under other fingerprints end, and what waited for them is due now.
     /// Holds of integrations that have none any more end too; those that are not named here keep theirs: somebody may have
     /// made one a moment ago. Answers how many ended.
-    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize>;
+    async fn end_outdated_holds(
+        &self,
+        current: &[(IntegrationId, Option<Fingerprint>)],
+        now: Timestamp,
+    ) -> Result<usize>;
 }
 
 /// What to claim.
@@ -521,6 +526,19 @@ pub struct Retention {
     pub quarantine_before: Timestamp,
 }
 
+impl Retention {
+    /// The settled states, each with the moment before which its deliveries may go.
+    pub fn by_state(&self) -> [(State, Timestamp); 5] {
+        [
+            (State::Delivered, self.settled_before),
+            (State::Skipped, self.settled_before),
+            (State::Cancelled, self.settled_before),
+            (State::Failed, self.dead_letters_before),
+            (State::Expired, self.dead_letters_before),
+        ]
+    }
+}
+
 /// How much went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -535,8 +553,3 @@ pub struct Swept {
 pub trait Store: Inbox + Outbox + Quarantine + Ledger + Registry {}
 
 impl<T: Inbox + Outbox + Quarantine + Ledger + Registry> Store for T {}
-
-/// A trigger's name as stored rows carry it.
-pub(crate) fn trigger_name(trigger: Option<Trigger>) -> Option<&'static str> {
-    trigger.map(Trigger::name)
-}

@@ -23,7 +23,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
-use super::registry::{Owner, columns};
+use super::registry::ScopeKey;
 use super::{Result, StoreError};
 use crate::settings::Secret;
 
@@ -154,7 +154,7 @@ impl Keyring {
     /// Seals the secrets of one integration; `None` where it has none.
     pub(super) fn seal(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Option<Vec<u8>>> {
@@ -165,7 +165,7 @@ impl Keyring {
         let nonce: [u8; NONCE_LEN] = random()?;
         let plain: BTreeMap<&str, &str> =
             secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
-        let mut closed = columns::json(&plain).into_bytes();
+        let mut closed = serde_json::to_vec(&plain).expect("a map of texts is JSON");
         present
             .cipher()
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), whose(owner, slug), &mut closed)
@@ -176,15 +176,14 @@ impl Keyring {
     /// Opens what [`seal`](Self::seal) closed.
     pub(super) fn open(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         sealed: Option<&[u8]>,
     ) -> Result<BTreeMap<String, Secret>> {
         let Some(sealed) = sealed else { return Ok(BTreeMap::new()) };
         let altered = || {
-            let place = columns::place(owner);
             StoreError::Broken(format!(
-                "the secrets of {slug} of {place} do not open: they were altered, or belong to another row \
+                "the secrets of {slug} of {owner} do not open: they were altered, or belong to another row \
                  ({GIVE_UP})"
             ))
         };
@@ -249,8 +248,8 @@ impl Keyring {
 }
 
 /// What is authenticated with the secrets: whose they are. The slug comes last, so that no two are one text.
-fn whose(owner: Owner, slug: &str) -> Aad<String> {
-    let (kind, number) = columns::owner(owner);
+fn whose(owner: ScopeKey, slug: &str) -> Aad<String> {
+    let (kind, number) = owner.columns();
     Aad::from(format!("forgebell secrets of {kind} {number} {slug}"))
 }
 
@@ -276,7 +275,7 @@ mod tests {
     use super::*;
     use crate::store::registry::GroupKey;
 
-    const PROJECT: Owner = Owner::Project(42);
+    const PROJECT: ScopeKey = ScopeKey::Project(42);
 
     fn keyring(key: u8, old: &[u8]) -> Keyring {
         Keyring::new(&Config {
@@ -307,10 +306,10 @@ mod tests {
         let keys = keyring(1, &[]);
         let sealed = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         for (owner, slug) in [
-            (Owner::Project(43), "slack"),
+            (ScopeKey::Project(43), "slack"),
             (PROJECT, "jira"),
-            (Owner::Group(GroupKey(42)), "slack"),
-            (Owner::Instance, "slack"),
+            (ScopeKey::Group(GroupKey(42)), "slack"),
+            (ScopeKey::Instance, "slack"),
         ] {
             let error = keys.open(owner, slug, Some(&sealed)).unwrap_err().to_string();
             assert!(error.contains("do not open") && error.contains(slug), "{error}");

@@ -93,22 +93,26 @@ impl<C: Clock + Clone> Pace<C> {
     /// # Errors
     /// The wait.
     pub fn admit(&self, pace: &call::Pace) -> Result<(), Duration> {
+        self.take(pace.buckets(), pace.calls)
+    }
+
+    fn take<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, calls: u32) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut limiters = self.lock();
         if !self.config.enabled {
             // What a service has asked for is heeded all the same.
-            let held = pace.buckets().filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
+            let held = buckets.filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
             return held.map_or(Ok(()), Err);
         }
-        let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(1 + pace.shared.len());
+        let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
-        for bucket in pace.buckets() {
+        for bucket in buckets {
             longest = longest.max(limiters.held_for(&bucket.key, now));
             let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
             let before = limiter.arrival.get();
             // An attempt of more calls than the burst allows would wait for ever: it takes what there can be.
-            let calls = NonZeroU32::new(pace.calls).unwrap_or(NonZeroU32::MIN).min(terms.burst);
+            let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(terms.burst);
             match limiter.rate.check_n(calls).unwrap_or(Ok(())) {
                 Ok(()) => taken.push((&bucket.key, before)),
                 Err(refusal) => longest = longest.max(Some(refusal.wait_time_from(now))),
@@ -126,11 +130,15 @@ impl<C: Clock + Clone> Pace<C> {
 
     /// Empties these buckets until `wait` is over: a service said that all who share them are too fast.
     pub fn hold(&self, pace: &call::Pace, wait: Duration) {
+        self.empty(pace.buckets(), wait);
+    }
+
+    fn empty<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, wait: Duration) {
         let now = self.clock.now();
         let until = now + wait.into();
         let mut limiters = self.lock();
         limiters.held.retain(|_, until| *until > now);
-        for bucket in pace.buckets() {
+        for bucket in buckets {
             let held = limiters.held.entry(bucket.key.clone()).or_insert(until);
             *held = (*held).max(until);
         }
@@ -366,7 +374,8 @@ mod tests {
         clock.advance(SECOND);
         assert_eq!(admit(&pace, &fast), Ok(()));
         // Two who disagree don't fill the bucket for each other.
-        let admitted = (0..100).filter(|_| admit(&pace, &slow).is_ok() || admit(&pace, &fast).is_ok()).count();
+        let admitted =
+            (0..100).filter(|_| admit(&pace, &slow).is_ok() || admit(&pace, &fast).is_ok()).count();
         assert_eq!(admitted, 0);
     }
 

@@ -244,7 +244,7 @@ async fn what_was_not_understood_is_looked_at_tried_again_and_thrown_away() {
     assert_eq!(list[0]["event"], "q-1");
     let number = list[0]["id"].to_string();
     let shown = desk.run(&["quarantine", "show", &number]).await.ends_with(0);
-    assert!(shown.out.contains("no JSON") && shown.out.contains("object_kind"), "{}", shown.out);
+    assert!(shown.out.contains("not JSON") && shown.out.contains("object_kind"), "{}", shown.out);
     let tried = desk.run(&["quarantine", "retry", &number]).await.ends_with(1);
     assert!(tried.out.contains("still not understood"), "{}", tried.out);
     let dropped = desk.run(&["quarantine", "drop", "--json", &number]).await.ends_with(0).json();

@@ -32,11 +32,7 @@ impl fmt::Display for Breach {
 
 fn check(sources: &[Source]) -> Vec<Breach> {
     let house = House::survey(sources);
-    sources
-        .iter()
-        .flat_map(|source| house.inspect(source))
-        .chain(unregistered_adapters(&house, sources))
-        .collect()
+    sources.iter().flat_map(|source| house.inspect(source)).collect()
 }
 
 /// What must be known of all files to judge one.
@@ -160,53 +156,6 @@ fn sql_rule(source: &Source, literal: &str) -> Option<String> {
     let statement = literal.trim_start();
     (source.room() != "store" && SQL.iter().any(|start| statement.starts_with(start)))
         .then(|| "SQL is at home in store".to_owned())
-}
-
-/// Each file in the folder stands in the table, by its module's name or by its type's.
-fn unregistered_adapters(house: &House, sources: &[Source]) -> Vec<Breach> {
-    let is_adapter = |source: &&Source| {
-        source.room() == "adapters"
-            && source.module.len() == 2
-            && !house.is_for_tests(source)
-            && !SHARED_BY_ADAPTERS.contains(&source.module[1].as_str())
-    };
-    let registry = sources.iter().find(|source| source.module == ["adapters"]);
-    let registered = registry.map(registered_words).unwrap_or_default();
-    sources
-        .iter()
-        .filter(is_adapter)
-        .filter(|source| {
-            let module = &source.module[1];
-            !registered.iter().any(|word| *word == module || *word == camel_case(module))
-        })
-        .map(|source| {
-            let rule = "this adapter is missing from ADAPTERS in src/adapters/mod.rs".to_owned();
-            Breach { path: source.path.clone(), line: 1, rule }
-        })
-        .collect()
-}
-
-/// The words of `ADAPTERS … = … ;`
-fn registered_words(registry: &Source) -> Vec<&str> {
-    let declared = |at: usize| {
-        registry.tokens[at].is("ADAPTERS")
-            && at > 0
-            && ["static", "const"].iter().any(|w| registry.tokens[at - 1].is(w))
-    };
-    let Some(start) = (0..registry.tokens.len()).find(|at| declared(*at)) else { return Vec::new() };
-    let value = registry.tokens[start..].iter().skip_while(|token| !token.is("="));
-    value.take_while(|token| !token.is(";")).map(|token| token.text.as_str()).collect()
-}
-
-fn camel_case(module: &str) -> String {
-    let capitalised = |word: &str| {
-        let mut letters = word.chars();
-        letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters).collect::<String>())
-            .unwrap_or_default()
-    };
-    module.split('_').map(capitalised).collect()
 }
 
 // ---- the house as it stands --------------------------------------------------------------------------------------
@@ -343,7 +292,6 @@ fn a_planted_breach_is_found() {
         ("pipeline/retry.rs", "fn f() { Timestamp::now() }", "`Timestamp::now` is not for pipeline/retry"),
         ("api/events.rs", "const Q: &str = \"\n SELECT id FROM deliveries\";", ":1: SQL is at home in store"),
         ("api/events.rs", "const Q: &str = r#\"DELETE FROM inbox\"#;", ":1: SQL is at home in store"),
-        ("adapters/teams.rs", "", "teams.rs:1: this adapter is missing from ADAPTERS"),
     ];
     let house = [
         ("adapters/discord.rs", ""),
@@ -406,7 +354,7 @@ fn what_the_map_allows_is_no_breach() {
         ),
         ("pipeline/retry.rs", "use backoff::ExponentialBackoff;"),
         ("pipeline/retry/delay.rs", "use backoff::ExponentialBackoff;"),
-        ("provision.rs", "use crate::catalog::{Placed, Snapshot}; use crate::store::registry::Owner;"),
+        ("provision.rs", "use crate::catalog::{Placed, Snapshot}; use crate::store::registry::ScopeKey;"),
         ("cli/send.rs", "use crate::daemon; fn f() { reqwest::Client::new() }"),
         ("demo/mod.rs", "use crate::adapters::slack;"),
     ];

@@ -226,7 +226,7 @@ async fn what_is_no_event_goes_to_quarantine_and_holds_up_nothing(forge: Forge) 
     })
     .await;
     assert!(quarantined.iter().any(|item| item.reason.contains("moon_landing")), "{quarantined:?}");
-    assert!(quarantined.iter().any(|item| item.reason.contains("no JSON")), "{quarantined:?}");
+    assert!(quarantined.iter().any(|item| item.reason.contains("not JSON")), "{quarantined:?}");
     daemon.stop().await;
 }
 

@@ -14,7 +14,9 @@ use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
 use crate::event::{Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Body, Limit, Markup, Message, Text};
@@ -93,10 +95,7 @@ impl Adapter for HipChat {
             Trigger::Pipeline,
         ]),
         family: Family::Chat,
-        common: CommonSettings {
-            only_broken_pipelines: true,
-            ..CommonSettings::NONE
-        },
+        common: CommonSettings { only_broken_pipelines: true, ..CommonSettings::NONE },
     };
     type Settings = Settings;
 
@@ -152,7 +151,11 @@ impl Deliver for HipChat {
             Version::V1 => PER_TOKEN_V1,
             Version::V2 => PER_TOKEN,
         };
-        Pace::of(per("hipchat room", settings.room.trim(), PER_ROOM)).and(per("hipchat token", token, per_token))
+        Pace::of(per("hipchat room", settings.room.trim(), PER_ROOM)).and(per(
+            "hipchat token",
+            token,
+            per_token,
+        ))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {

@@ -14,7 +14,9 @@ use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup, Message};

@@ -17,7 +17,9 @@ use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Body, Limit, Markup, Message, Text};
@@ -116,8 +118,11 @@ impl Deliver for Slack {
         let url = settings.webhook.expose();
         let (second, host) = (Duration::from_secs(1), url.host_str().unwrap_or_default());
         let per = |kind, parts: &[&str], (count, burst)| Bucket::new(kind, parts, count, second, burst);
-        Pace::of(per("slack webhook", &[url.as_str()], PER_WEBHOOK))
-            .and(per("slack workspace", &[host, workspace(url)], PER_WORKSPACE))
+        Pace::of(per("slack webhook", &[url.as_str()], PER_WEBHOOK)).and(per(
+            "slack workspace",
+            &[host, workspace(url)],
+            PER_WORKSPACE,
+        ))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {

@@ -128,7 +128,8 @@ impl Deliver for Irker {
 
     fn pace(settings: &Settings, _target: &str) -> Pace {
         let (count, burst) = PER_DAEMON;
-        let (host, port) = (settings.server_host.as_str().to_ascii_lowercase(), settings.server_port.number().to_string());
+        let (host, port) =
+            (settings.server_host.as_str().to_ascii_lowercase(), settings.server_port.number().to_string());
         Pace::of(Bucket::new("irkerd", &[&host, &port], count, Duration::from_secs(1), burst))
     }
 

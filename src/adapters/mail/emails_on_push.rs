@@ -57,10 +57,7 @@ impl Adapter for EmailsOnPush {
         summary: "Mails the commits and diff of each push to a list of recipients.",
         triggers: Triggers::of(&[Trigger::Push, Trigger::TagPush]),
         family: Family::PushMail,
-        common: CommonSettings {
-            branches: Some("all"),
-            ..CommonSettings::NONE
-        },
+        common: CommonSettings { branches: Some("all"), ..CommonSettings::NONE },
     };
     type Settings = Settings;
 
@@ -164,7 +161,13 @@ impl Draft {
             as_author: settings.send_from_committer_email,
             headers: vec![("X-GitLab-Author", push.user.username.clone())],
         };
-        Self { mail: head::blank(note, head), push: push.clone(), project, is_test: note.is_test, taken_back: None }
+        Self {
+            mail: head::blank(note, head),
+            push: push.clone(),
+            project,
+            is_test: note.is_test,
+            taken_back: None,
+        }
     }
 
     fn look_back(self, request: crate::call::HttpRequest) -> Call<Sent> {

@@ -3,9 +3,9 @@
 //! Names, titles and refs are people's words, and go into headers: each is one line there, short, and never part of an
 //! address. Names and values of headers are GitLab's, so that people's mail filters keep working.
 
-use crate::adapters::contract::Notification;
 use super::addresses::{address, domain_of, may_be_from};
 use super::page::Page;
+use crate::adapters::contract::Notification;
 use crate::call::{Mail, Mailbox};
 use crate::digest::Digest;
 use crate::event::{Project, User};

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::events::{Case, tell_changed};
-use super::{answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, kind, target_names};
+use super::{
+    answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, kind, target_names,
+};
 use super::{http, settings_of};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{Notification, OperatorSettings};

@@ -194,7 +194,11 @@ fn irkerd_is_on_this_machine_unless_the_settings_say_otherwise() {
     let (host, port, elsewhere) = place(&[("server_host", "::1"), ("server_port", "7000")]);
     assert_eq!((host.as_str(), port), ("::1", 7000));
     assert_ne!(elsewhere, local);
-    assert_eq!(entry("irker").deliver.as_ref().expect("it delivers").about.concurrency, 1, "irkerd serves one connection at a time");
+    assert_eq!(
+        entry("irker").deliver.as_ref().expect("it delivers").about.concurrency,
+        1,
+        "irkerd serves one connection at a time"
+    );
 }
 
 #[test]

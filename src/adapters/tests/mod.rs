@@ -249,7 +249,11 @@ fn what_people_read_of_an_adapter_is_written() {
         assert!(is_sentence(entry.limits()), "{}: {}", about.slug, entry.limits());
         assert_eq!(about.triggers.iter().next().is_some(), entry.can_deliver(), "{}", about.slug);
         let delivery = entry.deliver.as_ref().map(|deliver| deliver.about);
-        assert!(delivery.is_none_or(|delivery| delivery.concurrency > 0 && delivery.calls > 0), "{}", about.slug);
+        assert!(
+            delivery.is_none_or(|delivery| delivery.concurrency > 0 && delivery.calls > 0),
+            "{}",
+            about.slug
+        );
         for field in entry.fields {
             assert!(is_sentence(field.help), "{}.{}: {}", about.slug, field.name, field.help);
             assert!(!field.example.is_empty(), "{}.{}", about.slug, field.name);
@@ -309,7 +313,10 @@ fn requests_are_as_they_were() {
             for case in cases().iter().chain(raw_cases()) {
                 let wanted = |trigger: Trigger| entry.about.triggers.contains(trigger);
                 if case.event.trigger.is_some_and(wanted) {
-                    insta::assert_json_snapshot!(format!("{}__{}", entry.about.slug, case.name), chain(entry, case));
+                    insta::assert_json_snapshot!(
+                        format!("{}__{}", entry.about.slug, case.name),
+                        chain(entry, case)
+                    );
                 }
             }
         }
@@ -400,7 +407,12 @@ fn every_status_alone_has_the_consequence_that_its_adapter_declares() {
     for entry in tellers().filter(|entry| speaks_http(entry)) {
         for status in 100..=599 {
             let answer = answer(entry, status, &[], "");
-            assert_eq!(consequence(&answer), (contract(entry).status)(status), "{}: {status}", entry.about.slug);
+            assert_eq!(
+                consequence(&answer),
+                (contract(entry).status)(status),
+                "{}: {status}",
+                entry.about.slug
+            );
         }
     }
 }

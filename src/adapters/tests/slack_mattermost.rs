@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::events::tell_changed;
-use super::{body, buckets, call_with, entry, events, http, kind, settings_of as settings, strings, cases};
+use super::{body, buckets, call_with, cases, entry, events, http, kind, settings_of as settings, strings};
 use crate::call::{Answer, Call, Failure, HttpResponse, Response, Sent};
 use crate::message::{Message, Text};
 use crate::settings::Parsed;

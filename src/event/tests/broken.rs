@@ -1,4 +1,4 @@
-//! What is not forgiven, and the words in which it is refused.
+//! Bodies that are refused, and the errors that say why.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use super::{bytes_of, decode, event, files, json_of};
 use crate::event::Undecodable;
 
 fn refusal(body: impl Into<bytes::Bytes>) -> Undecodable {
-    decode(body).expect_err("this is no event")
+    decode(body).expect_err("this is not an event")
 }
 
-/// The refusal's words name the thing.
+/// The body is refused as a malformed event of this kind, and the error contains each of the words.
 fn refuses(body: &Value, kind: &str, words: &[&str]) {
     let refusal = refusal(body.to_string());
     assert!(matches!(&refusal, Undecodable::Malformed { kind: of, .. } if of == kind), "{refusal:?}");
@@ -21,7 +21,7 @@ fn refuses(body: &Value, kind: &str, words: &[&str]) {
 }
 
 #[test]
-fn what_is_no_json_is_no_event() {
+fn a_body_that_is_not_json_is_refused() {
     for body in [
         "",
         " ",
@@ -37,11 +37,11 @@ fn what_is_no_json_is_no_event() {
     ] {
         assert!(matches!(refusal(body), Undecodable::NotJson(_)), "{body:?}");
     }
-    assert_eq!(refusal("{} {}").to_string(), "the body is no JSON: trailing characters at line 1 column 4");
+    assert_eq!(refusal("{} {}").to_string(), "the body is not JSON: trailing characters at line 1 column 4");
 }
 
 #[test]
-fn json_that_is_no_object_is_no_event() {
+fn json_that_is_not_an_object_is_refused() {
     for body in
         ["[]", "[\"push\"]", "[[\"push\"], \"push\"]", "1", "-0.5", "\"push\"", "null", "true", " [ { } ] "]
     {
@@ -50,14 +50,14 @@ fn json_that_is_no_object_is_no_event() {
 }
 
 #[test]
-fn an_object_of_no_kind_is_no_event() {
+fn an_object_without_a_kind_is_refused() {
     for body in [json!({}), json!({ "object_kind": null }), json!({ "object_kind": "", "event_name": "" })] {
         assert_eq!(refusal(body.to_string()), Undecodable::NoKind, "{body}");
     }
 }
 
 #[test]
-fn an_unknown_kind_is_named_but_not_at_length() {
+fn the_error_names_an_unknown_kind_in_at_most_60_characters() {
     let unknown = |kind: &str| refusal(json!({ "object_kind": kind }).to_string()).to_string();
     assert_eq!(unknown("party"), "unknown kind of event `party`");
     assert_eq!(unknown("Push"), "unknown kind of event `Push`");
@@ -66,7 +66,7 @@ fn an_unknown_kind_is_named_but_not_at_length() {
 }
 
 #[test]
-fn wrong_types_are_refused_by_the_name_of_their_field() {
+fn the_error_names_the_field_of_a_wrong_type() {
     refuses(&json!({ "object_kind": 5 }), "?", &["object_kind", "integer `5`"]);
     refuses(&json!({ "object_kind": "push", "event_type": [] }), "push", &["event_type", "a string"]);
     refuses(&json!({ "object_kind": "push", "ref": 7 }), "push", &["ref", "integer `7`", "a string"]);
@@ -104,7 +104,7 @@ fn wrong_types_are_refused_by_the_name_of_their_field() {
 }
 
 #[test]
-fn a_field_that_stands_twice_is_refused() {
+fn a_duplicate_field_is_refused() {
     let twice = r#"{"object_kind":"push","object_kind":"issue","ref":"refs/heads/main"}"#;
     assert!(refusal(twice).to_string().contains("duplicate field `object_kind`"));
     let twice = r#"{"object_kind":"push","ref":"refs/heads/main","ref":"refs/heads/other"}"#;
@@ -112,7 +112,7 @@ fn a_field_that_stands_twice_is_refused() {
 }
 
 #[test]
-fn every_cut_is_noticed() {
+fn a_truncated_body_is_refused() {
     for file in ["push.json", "note_snippet.json", "member_add.json"] {
         let whole = bytes_of(file);
         let end = whole.trim_ascii_end().len();
@@ -124,11 +124,11 @@ fn every_cut_is_noticed() {
 }
 
 #[test]
-fn text_that_is_no_utf_8_is_refused_wherever_it_stands() {
+fn invalid_utf_8_is_refused_anywhere_in_the_body() {
     let whole = bytes_of("push.json");
-    // In the kind, in a name that is read, in a string and a field name that are not.
+    // In the kind, in a name that is read, in a string and a field name that are not read.
     for place in ["\"push\"", "John Smith", "Diaspora", "git_ssh_url"] {
-        let at = whole.windows(place.len()).position(|w| w == place.as_bytes()).expect("stands there") + 2;
+        let at = whole.windows(place.len()).position(|w| w == place.as_bytes()).expect("is in the body") + 2;
         for bad in [&[0xff][..], &[0xc3], &[0xed, 0xa0, 0x80], &[0xc0, 0xaf], &[0xf5, 0x80, 0x80, 0x80]] {
             let body = [&whole[..at], bad, &whole[at..]].concat();
             let refusal = refusal(body).to_string();
@@ -141,13 +141,13 @@ fn text_that_is_no_utf_8_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn half_a_surrogate_pair_in_a_field_that_is_read_is_refused() {
+fn an_unpaired_surrogate_in_a_field_that_is_read_is_refused() {
     let body = r#"{"object_kind":"push","ref":"refs/heads/\ud800"}"#;
     assert!(refusal(body).to_string().starts_with("not a readable `push` event: ref: "));
 }
 
 #[test]
-fn control_characters_reach_no_error_text() {
+fn errors_contain_no_control_characters() {
     let refusal = refusal(
         json!({ "object_kind": "issue", "object_attributes": { "iid": "\n\u{1b}[31m" } }).to_string(),
     );
@@ -155,14 +155,14 @@ fn control_characters_reach_no_error_text() {
 }
 
 #[test]
-fn depth_never_overflows() {
+fn deep_nesting_does_not_overflow_the_stack() {
     const DEPTH: usize = 10_000;
     let arrays = "[".repeat(DEPTH) + &"]".repeat(DEPTH);
     let objects = "{\"a\":".repeat(DEPTH) + "1" + &"}".repeat(DEPTH);
     for deep in [&arrays, &objects] {
         assert!(decode(deep.clone()).is_err());
         assert!(decode(deep[..deep.len() / 2].to_owned()).is_err());
-        // As the value of a field that is read: neither a word nor a list of commits.
+        // As the value of a field that is read.
         for body in [
             format!("{{\"object_kind\":{deep}}}"),
             format!("{{\"object_kind\":\"push\",\"ref\":{deep}}}"),
@@ -171,7 +171,7 @@ fn depth_never_overflows() {
         ] {
             assert!(decode(body).is_err());
         }
-        // A field that nobody reads may be as deep as it likes, and an object may be full of such fields.
+        // A field that is not read may be of any depth.
         assert!(decode(format!("{{\"object_kind\":\"push\",\"ref\":\"r\",\"unread\":{deep}}}")).is_ok());
     }
     assert!(decode(format!("{{\"object_kind\":\"issue\",\"object_attributes\":{arrays}}}")).is_err());
@@ -179,7 +179,7 @@ fn depth_never_overflows() {
 }
 
 #[test]
-fn huge_strings_are_read_but_not_quoted() {
+fn huge_strings_are_read_but_not_quoted_in_errors() {
     let huge = "x".repeat(5_000_000);
     let push = json!({ "object_kind": "push", "ref": "refs/heads/main", "user_name": huge, "unread": huge });
     assert_eq!(event(&push).user().expect("a push has one").name.len(), 5_000_000);
@@ -197,7 +197,7 @@ fn numbers_out_of_range_are_refused() {
     }
 }
 
-/// A payload file with some bytes changed, dropped, doubled or replaced by another payload's.
+/// A payload file with some bytes changed, dropped, doubled or replaced.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let edit = (any::<prop::sample::Index>(), 0..6usize, any::<Vec<u8>>(), any::<prop::sample::Index>());
     (prop::sample::select(files()), prop::collection::vec(edit, 1..5)).prop_map(|(file, edits)| {
@@ -218,7 +218,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Random JSON, with the names that are read among its names.
+/// Random JSON whose field names are, for the most part, names that are read.
 fn random_json() -> impl Strategy<Value = Value> {
     let name = prop::sample::select(vec![
         "object_kind",
@@ -259,17 +259,17 @@ fn random_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>()) {
+    fn random_bytes_do_not_panic(bytes in any::<Vec<u8>>()) {
         drop(decode(bytes));
     }
 
     #[test]
-    fn no_mutation_makes_it_panic(bytes in mutated()) {
+    fn mutated_payloads_do_not_panic(bytes in mutated()) {
         drop(decode(bytes));
     }
 
     #[test]
-    fn no_json_of_a_known_kind_makes_it_panic(
+    fn random_json_of_a_known_kind_does_not_panic(
         mut body in random_json(),
         kind in prop::sample::select(files()).prop_map(|file| json_of(&file)["object_kind"].clone()),
     ) {

@@ -1,4 +1,4 @@
-//! Confidential things answer to a trigger of their own, however the payload says that they are confidential.
+//! Confidential events have triggers of their own, however the payload says that they are confidential.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn an_issue_is_confidential_if_the_event_type_or_the_issue_says_so() {
 }
 
 #[test]
-fn a_work_item_answers_to_the_issue_triggers() {
+fn a_work_item_has_the_issue_triggers() {
     let mut task = json_of("issue_open.json");
     task["object_kind"] = "work_item".into();
     task["event_type"] = "work_item".into();
@@ -41,9 +41,20 @@ fn a_work_item_answers_to_the_issue_triggers() {
     assert_eq!(trigger(&task), Some(Trigger::ConfidentialIssue));
 }
 
-/// GitLab sends them to whoever is switched on for incidents, confidential or not.
 #[test]
-fn an_incident_answers_to_its_own_trigger_only() {
+fn an_issue_is_confidential_if_the_object_kind_says_so() {
+    for (object_kind, kind) in [("confidential_work_item", "work_item"), ("confidential_issue", "issue")] {
+        let mut open = json_of("issue_open.json");
+        open["object_kind"] = object_kind.into();
+        open["event_type"] = Value::Null;
+        open["object_attributes"]["confidential"] = false.into();
+        assert_eq!((event(&open).kind(), trigger(&open)), (kind, Some(Trigger::ConfidentialIssue)));
+    }
+}
+
+/// GitLab sends incidents to every integration with incident events enabled, confidential or not.
+#[test]
+fn an_incident_has_its_own_trigger_even_if_confidential() {
     let mut incident = json_of("issue_open.json");
     incident["object_kind"] = "incident".into();
     incident["event_type"] = "incident".into();
@@ -54,7 +65,7 @@ fn an_incident_answers_to_its_own_trigger_only() {
 }
 
 #[test]
-fn a_note_is_confidential_if_anything_about_it_is() {
+fn a_note_is_confidential_if_its_type_its_attributes_or_its_issue_say_so() {
     let open = json_of("note_issue.json");
     assert_eq!(trigger(&open), Some(Trigger::Note));
     for (path, value) in [
@@ -73,7 +84,7 @@ fn a_note_is_confidential_if_anything_about_it_is() {
 }
 
 #[test]
-fn an_open_note_stays_open_where_the_words_are_false_or_null() {
+fn a_note_is_not_confidential_if_the_fields_are_false_or_null() {
     for nothing in [json!(false), json!(null)] {
         let mut note = json_of("note_issue.json");
         note["object_attributes"]["confidential"] = nothing.clone();
@@ -101,10 +112,10 @@ fn a_group_mention_is_confidential_if_the_event_type_says_so() {
 }
 
 #[test]
-fn a_group_mention_names_where_it_stands() {
+fn a_group_mention_says_where_it_is() {
     let source = |body: &Value| match event(body).payload {
         Payload::GroupMention(mention) => (mention.source, mention.title),
-        other => panic!("{} is no mention", other.kind()),
+        other => panic!("{} is not a mention", other.kind()),
     };
     let said = |source: &str, title: &str| (source.to_owned(), title.to_owned());
     let mut body = mention("group_mention");
@@ -125,9 +136,9 @@ fn a_group_mention_names_where_it_stands() {
     assert_eq!(source(&body), said("commit cfe32cf6", "Fix it"));
 }
 
-/// Or it would be taken for one of the project's own events.
+/// Without its group, it would be taken for an event of the project.
 #[test]
-fn a_group_mention_without_its_group_is_no_event() {
+fn a_group_mention_without_its_group_is_refused() {
     for lost in [json!(null), json!({}), json!({ "name": "" })] {
         let mut body = mention("group_mention");
         body["mentioned"] = lost;

@@ -1,11 +1,11 @@
-//! What is forgiven: fields that are missing or null, wherever GitLab's releases leave them out.
+//! Fields may be missing or null, as in some of GitLab's releases.
 
 use serde_json::{Value, json};
 
 use super::{decode, event, files, json_of};
 use crate::event::{Payload, Undecodable};
 
-/// Every place in a JSON value, as JSON pointers, the whole first; a list's first item stands for all.
+/// The JSON pointers of every value in a document, the whole first; of a list, only the first item.
 fn places(value: &Value) -> Vec<String> {
     fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
         found.push(at.to_owned());
@@ -45,7 +45,7 @@ fn with(value: &Value, place: &str, instead: Value) -> Value {
     value
 }
 
-/// Without its kind, an event is of no kind, or of the kind that another field names; without anything else, it is an event or says what it lacks.
+/// A body is decoded, or the error says what is wrong. Errors about the kind are allowed only where the kind was changed.
 fn is_read_or_explained(body: &Value, what: &str) {
     match decode(body.to_string()) {
         Ok(_) | Err(Undecodable::Malformed { .. }) => {}
@@ -58,7 +58,7 @@ fn is_read_or_explained(body: &Value, what: &str) {
 }
 
 #[test]
-fn any_one_field_may_be_null_or_missing() {
+fn a_null_or_missing_field_is_accepted_or_explained() {
     for file in files() {
         let body = json_of(&file);
         for place in places(&body) {
@@ -70,9 +70,9 @@ fn any_one_field_may_be_null_or_missing() {
     }
 }
 
-/// The documented payloads have every field that there is.
+/// The documented payloads have all fields.
 #[test]
-fn any_one_field_may_be_of_the_wrong_type() {
+fn a_field_of_the_wrong_type_is_accepted_or_explained() {
     let wrong = [json!(true), json!(-1), json!(1.5e300), json!("word"), json!([]), json!([[1]]), json!({})];
     for file in files().iter().filter(|file| !file.starts_with("captured/")) {
         let mut body = json_of(file);
@@ -87,9 +87,9 @@ fn any_one_field_may_be_of_the_wrong_type() {
     }
 }
 
-/// What is left when everything that can be left out is left out.
+/// Each event with every optional field left out.
 #[test]
-fn these_are_the_smallest_events() {
+fn the_smallest_events_are_decoded() {
     for (kind, rest) in [
         ("push", json!({ "ref": "refs/heads/main" })),
         ("tag_push", json!({ "ref": "refs/tags/v1" })),
@@ -128,17 +128,17 @@ fn these_are_the_smallest_events() {
 }
 
 #[test]
-fn nobody_did_it_where_the_user_is_null() {
+fn an_event_whose_user_is_null_has_no_user() {
     for file in ["issue_open.json", "merge_request_open.json", "note_issue.json", "pipeline_success.json"] {
         assert_eq!(event(&with(&json_of(file), "/user", Value::Null)).user(), None, "{file}");
     }
 }
 
 #[test]
-fn the_project_is_known_by_number_where_that_is_all_there_is() {
+fn the_project_id_beside_the_project_object_is_used_where_that_has_none() {
     let mut push = json_of("push.json");
     push.as_object_mut().unwrap().remove("project");
-    assert_eq!(event(&push).project.expect("the number stands beside it").id, 15);
+    assert_eq!(event(&push).project.expect("the id is beside it").id, 15);
     let mut push = json_of("push.json");
     push["project"].as_object_mut().unwrap().remove("id");
     let project = event(&push).project.expect("it is there");
@@ -146,12 +146,12 @@ fn the_project_is_known_by_number_where_that_is_all_there_is() {
 }
 
 #[test]
-fn the_first_label_list_that_is_there_counts_even_when_empty() {
+fn the_first_label_list_that_is_present_counts_even_if_empty() {
     let labels = |body: &Value| match event(body).payload {
         Payload::Note(note) => {
             note.labels.map(|labels| labels.into_iter().map(|l| l.title).collect::<Vec<_>>())
         }
-        other => panic!("{} is no note", other.kind()),
+        other => panic!("{} is not a note", other.kind()),
     };
     let list = |title: &str| json!([{ "title": title }]);
     let mut note = json!({

@@ -1,5 +1,4 @@
-//! Decoding, held against payloads that GitLab documents and that people captured (`tests/payloads`), and against
-//! everything that could go wrong with them.
+//! Decoding of payloads that GitLab documents or that were captured (`tests/payloads`), and of damaged ones.
 
 mod broken;
 mod confidential;
@@ -19,7 +18,7 @@ fn decode(body: impl Into<Bytes>) -> Result<Event, Undecodable> {
     Event::decode(id, Timestamp::UNIX_EPOCH, body.into())
 }
 
-/// Decodes what must be decodable.
+/// Decodes a body that must be an event.
 fn event(body: &Value) -> Event {
     decode(body.to_string()).unwrap_or_else(|why| panic!("{why}: {body}"))
 }
@@ -36,11 +35,13 @@ fn json_of(file: &str) -> Value {
     serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|why| panic!("{file}: {why}"))
 }
 
-/// Every payload file, as `push.json` or `captured/push.json`.
+/// Every payload file, as `push.json`, `captured/push.json` or `reported/05b_user_create.json`.
 fn files() -> Vec<String> {
     let mut files = Vec::new();
-    for (folder, prefix) in [(folder(), ""), (folder().join("captured"), "captured/")] {
-        for entry in std::fs::read_dir(folder).expect("the payloads are part of the repository") {
+    for prefix in ["", "captured/", "reported/"] {
+        for entry in
+            std::fs::read_dir(folder().join(prefix)).expect("the payloads are part of the repository")
+        {
             let path = entry.expect("a readable folder").path();
             if path.extension().is_some_and(|extension| extension == "json") {
                 let name = path.file_name().and_then(|name| name.to_str()).expect("an ASCII name");
@@ -53,14 +54,14 @@ fn files() -> Vec<String> {
 }
 
 #[test]
-fn an_event_without_its_projects_number_is_the_same_in_all_else() {
-    let mut numbered = 0;
+fn removing_the_project_id_changes_nothing_else() {
+    let mut with_id = 0;
     for file in files() {
         let Ok(event) = decode(bytes_of(&file)) else { continue };
         let Some(project) = event.project.clone().filter(|project| project.id > 0) else { continue };
-        let bare = event.without_project_number();
+        let bare = event.without_project_id();
         if project.path_with_namespace.is_empty() {
-            assert!(bare.is_none(), "{file}: of this project nothing else is known");
+            assert!(bare.is_none(), "{file}: nothing else is known of this project");
             continue;
         }
         let bare = bare.unwrap_or_else(|| panic!("{file}"));
@@ -71,11 +72,8 @@ fn an_event_without_its_projects_number_is_the_same_in_all_else() {
             "{file}"
         );
         let again = decode(bare.raw.clone()).unwrap_or_else(|why| panic!("{file}: {why}"));
-        assert_eq!(
-            again.project, bare.project,
-            "{file}: what is kept says it no more than what is handed on"
-        );
-        numbered += 1;
+        assert_eq!(again.project, bare.project, "{file}: the id is gone from the raw JSON too");
+        with_id += 1;
     }
-    assert!(numbered > 20, "{numbered} events of a project");
+    assert!(with_id > 20, "{with_id} events with a project id");
 }

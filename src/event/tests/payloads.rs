@@ -1,9 +1,9 @@
-//! What every payload file is read as. The expected values stand in the files themselves.
+//! What each payload file decodes to. The expected values are read from the files themselves.
 
 use super::{bytes_of, decode, event, files, json_of};
 use crate::event::{Noteable, Payload, Project, RefChange, Trigger};
 
-/// File, kind, trigger, project number, subject.
+/// File, kind, trigger, project id, subject.
 type Row = (&'static str, &'static str, Option<Trigger>, Option<i64>, &'static str);
 
 #[rustfmt::skip]
@@ -37,7 +37,13 @@ const TABLE: &[Row] = &[
     ("release_create.json",                "release",      None, Some(2),  "release:v1.1"),
     ("subgroup_create.json",               "group",        None, None,     "group:subgroup1"),
     ("subgroup_destroy.json",              "group",        None, None,     "group:subgroup1"),
-    // Captured from real forges, some of them years old.
+    // From bug reports: system hooks.
+    ("reported/05a_repository_update.json",   "repository_update", None, Some(42), "repository_update"),
+    ("reported/05b_user_create.json",         "user",              None, None,     "user"),
+    ("reported/05c_key_create.json",          "key",               None, None,     "key"),
+    ("reported/05d_user_failed_login.json",   "user",              None, None,     "user"),
+    ("reported/05f_user_add_to_group_with_group_archived.json", "group", None, Some(5), "group:x"),
+    // Captured from real forges, some of them years ago.
     ("captured/push.json",                     "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
     ("captured/push_14_commits.json",          "push",     Some(Trigger::Push),    Some(1066),      "ref:refs/heads/master"),
     ("captured/push_merge.json",               "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
@@ -70,7 +76,7 @@ const TABLE: &[Row] = &[
 ];
 
 #[test]
-fn every_payload_is_read_as_what_it_is() {
+fn every_payload_decodes_to_its_row_of_the_table() {
     for &(file, kind, trigger, project, subject) in TABLE {
         let event = decode(bytes_of(file)).unwrap_or_else(|why| panic!("{file}: {why}"));
         let read = (event.kind(), event.trigger, event.project.map(|p| p.id), event.subject.as_str());
@@ -86,14 +92,14 @@ fn every_payload_file_is_in_the_table() {
 }
 
 #[test]
-fn the_body_is_kept_as_it_came() {
+fn the_raw_body_is_kept_unchanged() {
     for file in files() {
         let raw = bytes_of(&file);
         assert_eq!(decode(raw.clone()).expect("tested above").raw, raw, "{file}");
     }
 }
 
-/// Project, web address, display name, of the payloads in which these differ in kind.
+/// Project, web address and display name, of payloads in which these are of different forms.
 #[test]
 fn projects_are_known_by_path_address_and_name() {
     let project =
@@ -115,7 +121,7 @@ fn projects_are_known_by_path_address_and_name() {
         facts("captured/push_subgroup.json"),
         expected(nested, nested, "https://gitlab.com/group1/group2/group3/grp2repo", master)
     );
-    // Only the address of the vulnerability's own page tells where it was found.
+    // Only the address of the vulnerability's page names the project.
     assert_eq!(
         facts("vulnerability_confirmed.json"),
         expected("flightjs/Flight", "flightjs/Flight", "https://example.com/flightjs/Flight", None)
@@ -123,7 +129,7 @@ fn projects_are_known_by_path_address_and_name() {
 }
 
 #[test]
-fn a_push_knows_its_people_its_commits_and_what_became_of_the_ref() {
+fn a_push_has_its_user_its_commits_and_its_change_of_the_ref() {
     let Payload::Push(push) = decode(bytes_of("push.json")).unwrap().payload else { panic!("no push") };
     assert_eq!((push.short_ref(), push.change()), ("master", RefChange::Updated));
     assert_eq!((push.total_commits_count, push.commits.len()), (4, 2));
@@ -145,7 +151,7 @@ fn a_push_knows_its_people_its_commits_and_what_became_of_the_ref() {
 }
 
 #[test]
-fn issues_and_merge_requests_know_their_action_and_labels() {
+fn issues_and_merge_requests_have_their_action_and_labels() {
     let issue = |file: &str| match decode(bytes_of(file)).unwrap().payload {
         Payload::Issue(issue) => (issue.action, issue.state, titles(issue.labels)),
         other => panic!("{file} is {}", other.kind()),
@@ -173,7 +179,7 @@ fn issues_and_merge_requests_know_their_action_and_labels() {
 }
 
 #[test]
-fn notes_know_what_they_stand_on() {
+fn notes_have_the_thing_commented_on() {
     let note = |file: &str| match decode(bytes_of(file)).unwrap().payload {
         Payload::Note(note) => note,
         other => panic!("{file} is {}", other.kind()),
@@ -191,7 +197,7 @@ fn notes_know_what_they_stand_on() {
 }
 
 #[test]
-fn a_pipeline_knows_its_ref_its_status_and_its_jobs() {
+fn a_pipeline_has_its_ref_its_status_and_its_jobs() {
     let Payload::Pipeline(pipeline) = decode(bytes_of("pipeline_success.json")).unwrap().payload else {
         panic!("no pipeline")
     };
@@ -203,48 +209,69 @@ fn a_pipeline_knows_its_ref_its_status_and_its_jobs() {
     assert_eq!(pipeline.user.expect("a user").display(), "Administrator (root)");
 }
 
-/// The names in GitLab's documentation of webhooks and system hooks, for groups and for projects.
+/// The names in GitLab's documentation of webhooks and system hooks, and those of later verbs.
 #[test]
-fn member_and_group_events_are_known_by_name_and_asked_of_no_integration() {
-    let members = [
-        "user_add_to_group",
-        "user_remove_from_group",
-        "user_update_for_group",
-        "user_access_request_to_group",
-        "user_access_request_denied_for_group",
-        "user_add_to_team",
-        "user_remove_from_team",
-        "user_update_for_team",
-        "user_access_request_to_project",
-        "user_access_request_denied_for_project",
+fn kinds_for_webhooks_alone_are_recognised_and_have_no_trigger() {
+    let event_names: &[(&str, &[&str])] = &[
+        (
+            "member",
+            &[
+                "user_add_to_group",
+                "user_remove_from_group",
+                "user_update_for_group",
+                "user_access_request_to_group",
+                "user_access_request_revoked_for_group",
+                "user_access_request_denied_for_group",
+                "user_add_to_team",
+                "user_remove_from_team",
+                "user_update_for_team",
+                "user_access_request_to_project",
+                "user_access_request_revoked_for_project",
+                "user_access_request_denied_for_project",
+            ],
+        ),
+        (
+            "group",
+            &[
+                "subgroup_create",
+                "subgroup_destroy",
+                "project_create",
+                "project_destroy",
+                "project_rename",
+                "project_transfer",
+                "project_update",
+                "project_archived",
+                "group_create",
+                "group_destroy",
+                "group_rename",
+            ],
+        ),
+        ("user", &["user_create", "user_destroy", "user_rename", "user_failed_login"]),
+        ("key", &["key_create", "key_destroy"]),
+        ("repository_update", &["repository_update"]),
     ];
-    let groups = [
-        "subgroup_create",
-        "subgroup_destroy",
-        "project_create",
-        "project_destroy",
-        "project_rename",
-        "project_transfer",
-        "project_update",
-        "group_create",
-        "group_destroy",
-        "group_rename",
-    ];
-    for (names, kind) in [(members, "member"), (groups, "group")] {
-        for name in names {
+    for (kind, names) in event_names {
+        for name in *names {
             let event = event(&serde_json::json!({ "event_name": name }));
-            assert_eq!((event.kind(), event.trigger), (kind, None), "{name}");
+            assert_eq!((event.kind(), event.trigger), (*kind, None), "{name}");
         }
     }
-    for stranger in
-        ["user_create", "user_failed_login", "key_create", "repository_update", "project_", "groups"]
-    {
-        assert!(decode(serde_json::json!({ "event_name": stranger }).to_string()).is_err(), "{stranger}");
+    let object_kinds = [
+        ("gitlab_subscription_member_approval", "member_approval"),
+        ("gitlab_subscription_member_approvals", "member_approval"),
+        ("deploy_token", "deploy_token"),
+    ];
+    for (name, kind) in object_kinds {
+        let event = event(&serde_json::json!({ "object_kind": name, "object_attributes": {} }));
+        assert_eq!((event.kind(), event.trigger), (kind, None), "{name}");
+    }
+    for unknown in ["project_", "groups", "user_", "users_create", "key", "keyboard_create"] {
+        assert!(decode(serde_json::json!({ "event_name": unknown }).to_string()).is_err(), "{unknown}");
     }
 }
 
 #[test]
-fn the_kind_is_the_object_kind_and_only_where_there_is_none_the_event_name() {
+fn the_kind_is_the_object_kind_or_else_the_event_name() {
     let mut push = json_of("push.json");
     push["event_name"] = "tag_push".into();
     assert_eq!(event(&push).kind(), "push");

@@ -1,6 +1,6 @@
 //! Alerts.
 
-use super::{Context, Message, NAME, TITLE, Text, Tone, brief, humanized, short};
+use super::{Context, Message, NAME, TITLE, Text, Tone, brief, humanized, short_field};
 use crate::event::{Alert, parse_time};
 
 pub(super) fn message(context: &Context, alert: &Alert) -> Message {
@@ -10,19 +10,19 @@ pub(super) fn message(context: &Context, alert: &Alert) -> Message {
         title => Text::new().plain("Alert firing: ").link(title, alert.url.as_str()),
     };
     let mut fields = Vec::new();
-    let mut fact = |name: &str, value: String| {
+    let mut field = |name: &str, value: String| {
         if !value.is_empty() {
-            fields.push(short(name, Text::new().plain(value)));
+            fields.push(short_field(name, Text::new().plain(value)));
         }
     };
-    fact("Severity", humanized(&alert.severity));
-    fact("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
-    fact("Status", humanized(&alert.status));
-    fact("Start time", moment(&alert.started_at));
+    field("Severity", humanized(&alert.severity));
+    field("Events", if alert.events > 0 { alert.events.to_string() } else { String::new() });
+    field("Status", humanized(&alert.status));
+    field("Start time", moment(&alert.started_at));
     Message { title: super::title(title, &alert.url), fields, tone: Tone::Notice, ..context.report(what) }
 }
 
-/// A moment in UTC, since nobody knows the reader's zone; as it stands where it cannot be read.
+/// A time in UTC, since the reader's time zone is unknown; unchanged where it cannot be parsed.
 fn moment(text: &str) -> String {
     match parse_time(text) {
         Some(moment) => moment.strftime("%-d %B %Y, %H:%M UTC").to_string(),

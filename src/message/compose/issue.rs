@@ -1,6 +1,6 @@
 //! Issues, incidents, and other work items.
 
-use super::{Context, Message, NAME, Text, Tone, brief, numbered, some, title};
+use super::{Context, Message, NAME, Text, Tone, brief, numbered, title, with_article};
 use crate::event::{Issue, IssueKind};
 
 pub(super) fn message(context: &Context, issue: &Issue) -> Message {
@@ -8,7 +8,7 @@ pub(super) fn message(context: &Context, issue: &Issue) -> Message {
     let label = numbered('#', issue.iid, &issue.title);
     let did = Text::new().plain(format!("{} {} ", context.who(), done(action, &issue.state)));
     let did = match label.as_str() {
-        "" => did.plain(some(&kind(issue))),
+        "" => did.plain(with_article(&kind(issue))),
         label => did.plain(format!("{} ", kind(issue))).link(label, issue.url.as_str()),
     };
     let message = context.message(did, " in ", Text::new());
@@ -24,7 +24,7 @@ pub(super) fn message(context: &Context, issue: &Issue) -> Message {
     }
 }
 
-/// What was done to it. The state tells less (a reopened issue is `opened`), but some payloads have no action.
+/// What was done to it. The state says less (a reopened issue is `opened`), but some payloads have no action.
 fn done(action: &str, state: &str) -> String {
     match (action, state) {
         ("open", _) => "opened".to_owned(),

@@ -13,8 +13,8 @@ pub(super) fn message(context: &Context, merge_request: &MergeRequest) -> Messag
     context.message(did, " in ", Text::new())
 }
 
-/// Built from the project's address where that is known: the payload's own is a host name behind a proxy
-/// more often than one would like.
+/// The merge request's page, built from the project's address where that is known: the address in the payload often
+/// has an internal host name.
 fn url(context: &Context, merge_request: &MergeRequest) -> String {
     let known = merge_request.iid > 0 && !context.project_info.url.is_empty();
     if known {
@@ -24,7 +24,7 @@ fn url(context: &Context, merge_request: &MergeRequest) -> String {
     }
 }
 
-/// What was done, so that `merge request` can follow.
+/// What was done, as words that `merge request` follows.
 fn done(merge_request: &MergeRequest) -> String {
     let done = match merge_request.action.as_deref().unwrap_or_default() {
         "open" => "opened",

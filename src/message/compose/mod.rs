@@ -1,9 +1,9 @@
-//! An event, told to people: one file per kind of thing.
+//! Composing a message from an event: one file per kind of event.
 //!
-//! Every summary says who did what, to what, and where, with the things themselves as links. What a payload does
-//! not say is left out together with the words that would have led to it: no "by" without a name, no `#0`, no
-//! link to nowhere. People's own titles and names are cut to a readable length here, so that whatever follows
-//! costs little; their longer words go through [`mod@prose`].
+//! Every summary says who did what, to what, and in which project, with links. What a payload lacks is left out
+//! together with its connecting words: no "by" without a name, no `#0`, no empty link. Titles and names are
+//! truncated to a readable length here, so that later steps never handle huge ones; longer texts that people wrote
+//! go through [`mod@prose`].
 
 mod alert;
 mod deployment;
@@ -29,17 +29,17 @@ use crate::event::{Event, Payload, Project, RefType, User};
 const TITLE: usize = 255;
 /// Names of people, projects, branches, jobs.
 const NAME: usize = 120;
-/// Git itself allows no longer names on most file systems.
+/// Longer ref names are not linked. Git does not allow them on most file systems.
 const LONGEST_REF: usize = 512;
-/// Of people's longer words: about as much as is read in passing. The message leads to the rest.
+/// How much is shown of a description or comment: about as much as is read in a chat. The message links to the rest.
 const PROSE: usize = 2_000;
 const PROSE_LINES: usize = 40;
-/// More names than this in one fact are counted, not listed.
+/// More names than this in one field are counted, not listed.
 const MOST_NAMES: usize = 10;
-/// Three lines or so, where a fact has half of the width.
+/// The longest value of a short field: about three lines in half of the width.
 const BESIDE_OTHERS: usize = 80;
 
-/// What an event says to people; `None` for kinds that nobody is told of in words.
+/// The message about an event; `None` for kinds that have no message.
 pub fn compose(event: &Event) -> Option<Message> {
     let context = Context::of(event);
     let mut message = match &event.payload {
@@ -61,14 +61,15 @@ pub fn compose(event: &Event) -> Option<Message> {
         | Payload::AccessToken(_)
         | Payload::Member(_)
         | Payload::GroupChange(_)
+        | Payload::Unrouted(_)
         | Payload::ArchiveTrace => return None,
     };
-    // A name with nothing behind it is no fact, and some services refuse it.
+    // Some services refuse a field without a value.
     message.fields.retain(|field| !field.value.is_blank());
     Some(message)
 }
 
-/// Who and where: what every kind of message begins with.
+/// The author and project of the event, which every kind of message shows.
 struct Context {
     project_info: ProjectInfo,
     author: Option<Person>,
@@ -81,12 +82,12 @@ impl Context {
         Self { project_info, author }
     }
 
-    /// `Full Name (username)`, or a word for whoever it was.
+    /// `Full Name (username)`, or "Someone".
     fn who(&self) -> &str {
         self.author.as_ref().map_or("Someone", |author| &author.display)
     }
 
-    /// A page of the project; empty where the project's own address is unknown.
+    /// The address of a page of the project; empty where the project's own address is unknown.
     fn page(&self, path: &str) -> String {
         if self.project_info.url.is_empty() {
             String::new()
@@ -117,26 +118,25 @@ impl Context {
         Text::new().link(&self.project_info.full_name, &self.project_info.url)
     }
 
-    /// A message whose summary says where it happened after `did`, with `between` to lead over (` in `), and then
-    /// says `more`.
+    /// A message about what a person did. Its summary is `did`, then `between` (` in `) and the project, then `more`.
     fn message(&self, did: Text, between: &str, more: Text) -> Message {
         let start = did.0.len();
-        let (summary, place) = match self.project_info.full_name.as_str() {
+        let (summary, location) = match self.project_info.full_name.as_str() {
             "" => (did, start..start),
             _ => (did.plain(between).then(self.project_link()), start..start + 2),
         };
-        self.told(summary.then(more), place)
+        self.message_with(summary.then(more), location)
     }
 
-    /// A message whose summary begins with the place: for things that happen without anybody doing them.
+    /// A message about what happened without a person doing it. Its summary begins with the project.
     fn report(&self, what: Text) -> Message {
         match self.project_info.full_name.as_str() {
-            "" => self.told(what, 0..0),
-            _ => self.told(self.project_link().plain(": ").then(what), 0..2),
+            "" => self.message_with(what, 0..0),
+            _ => self.message_with(self.project_link().plain(": ").then(what), 0..2),
         }
     }
 
-    fn told(&self, summary: Text, location_span: Range<usize>) -> Message {
+    fn message_with(&self, summary: Text, location_span: Range<usize>) -> Message {
         Message {
             summary,
             location_span,
@@ -146,7 +146,7 @@ impl Context {
         }
     }
 
-    /// People's longer words as a message's body, where there are any: a chat is no place for all of an endless one.
+    /// A description or comment as a message's body, truncated; no body where it is blank.
     fn prose(&self, markdown: &str) -> Body {
         let text = prose(markdown, &self.project_info.url).first_lines(PROSE_LINES).excerpt(PROSE);
         if text.is_blank() { Body::None } else { Body::Prose(text) }
@@ -178,15 +178,15 @@ fn person(user: &User, project: Option<&Project>) -> Option<Person> {
     Some(Person { display, username, avatar_url: web_address(user.avatar_url.as_deref()), url })
 }
 
-/// An address that a browser opens.
+/// The address, if it is one of a web page.
 fn web_address(url: Option<&str>) -> Option<String> {
     let url = address(url?)?;
     url.starts_with("http").then(|| url.into_owned())
 }
 
-/// Words on one line, cut to so many characters.
+/// The text on one line, truncated to so many characters.
 fn brief(words: &str, at_most: usize) -> String {
-    // Far more than is kept, and far less than a title of a megabyte.
+    // Enough for what is kept, and not a whole title of a megabyte.
     let start = start(words, at_most * 8);
     let line = start.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(at_most) {
@@ -199,7 +199,7 @@ fn brief(words: &str, at_most: usize) -> String {
     }
 }
 
-/// A branch, tag or user name as a part of an address. Slashes stay: GitLab's pages take `feature/x` as it is.
+/// A branch, tag or user name as a part of an address. Slashes stay: GitLab's pages accept `feature/x` unencoded.
 fn in_path(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -213,7 +213,7 @@ fn in_path(name: &str) -> String {
     encoded
 }
 
-/// `#23 New API`, or what is known of it; empty where nothing is.
+/// `#23 New API`, or the part of it that is known.
 fn numbered(sign: char, number: i64, title: &str) -> String {
     let title = brief(title, TITLE);
     match (number > 0, title.is_empty()) {
@@ -223,30 +223,30 @@ fn numbered(sign: char, number: i64, title: &str) -> String {
     }
 }
 
-/// `issue` with its article where nothing tells which one: `an issue`.
-fn some(thing: &str) -> String {
+/// `issue` with its indefinite article: `an issue`.
+fn with_article(thing: &str) -> String {
     let article =
         if thing.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
     format!("{article} {thing}")
 }
 
-/// `critical` → `Critical`, `in_progress` → `In progress`: the forge's words for machines, for people.
+/// Makes an identifier readable: `critical` → `Critical`, `in_progress` → `In progress`.
 fn humanized(word: &str) -> String {
     capitalised(&brief(word, NAME).replace('_', " "))
 }
 
-/// A headline; `None` without words.
+/// A title; `None` where the text is empty.
 fn title(text: String, url: &str) -> Option<Title> {
     (!text.is_empty()).then(|| Title { text, url: web_address(Some(url)) })
 }
 
-/// A fact that stands beside others, unless it is too long for half of the width: ten jobs become a column of syllables.
-fn short(name: impl Into<String>, value: Text) -> Field {
+/// A field that is shown next to others, unless its value is too long for half of the width.
+fn short_field(name: impl Into<String>, value: Text) -> Field {
     let short = value.plain_text().chars().count() <= BESIDE_OTHERS;
     Field { name: name.into(), value, short }
 }
 
-/// Names, the first ten of them, and how many there are besides.
+/// The first ten names, and the number of the others.
 fn listed<T>(things: &[T], name: impl Fn(&T) -> Text, all_url: &str) -> Text {
     let list = Text::join(things.iter().take(MOST_NAMES).map(name), ", ");
     match things.len().saturating_sub(MOST_NAMES) {

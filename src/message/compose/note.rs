@@ -3,7 +3,7 @@
 use super::{Context, Message, TITLE, Text, brief};
 use crate::event::{Note, Noteable};
 
-/// `None` for comments on what nobody is told of: designs, epics.
+/// The message; `None` for comments on designs, epics and other things that are not notified.
 pub(super) fn message(context: &Context, note: &Note) -> Option<Message> {
     let on = match &note.on {
         Noteable::Commit(commit) => named("commit", "", commit.short_id()),
@@ -24,5 +24,5 @@ fn number(number: i64) -> String {
 }
 
 fn named(thing: &str, sign: &str, number: &str) -> String {
-    if number.is_empty() { super::some(thing) } else { format!("{thing} {sign}{number}") }
+    if number.is_empty() { super::with_article(thing) } else { format!("{thing} {sign}{number}") }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short, title};
+use super::{Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
 use crate::event::{Build, Pipeline, RefType, parse_time};
 
-/// Errors in a CI configuration are a sentence or a few.
+/// How much is shown of the errors in a CI configuration, which are a few sentences.
 const YAML_ERRORS: usize = 1000;
 
 pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
@@ -16,7 +16,7 @@ pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
     let lasted = lasted.map_or_else(String::new, |lasted| format!(" in {lasted}"));
     let name = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
 
-    // Pipelines without a person behind them were started through the API, a schedule, another project.
+    // Pipelines without a user were started through the API, a schedule or another project.
     let author =
         context.author.clone().unwrap_or_else(|| Person { display: "API".to_owned(), ..Person::default() });
     let what = match name.as_str() {
@@ -43,7 +43,7 @@ fn headline(name: &str, phrase: &str, lasted: &str) -> String {
 
 fn url(context: &Context, pipeline: &Pipeline, failed: bool) -> String {
     let url = pipeline.url(&context.project_info.url);
-    // Without the project's address, and without one of its own, it has none.
+    // Neither the payload nor the project has an address.
     if pipeline.id <= 0 || url.starts_with('/') {
         return String::new();
     }
@@ -91,12 +91,8 @@ fn tone(pipeline: &Pipeline) -> Tone {
 
 /// `01:35`, and from an hour on `01:02:05`.
 fn duration(seconds: f64) -> String {
-    // A forge's nonsense (less than nothing, not a number) becomes 0 in this conversion.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturates, and nobody waits that long"
-    )]
+    // Invalid durations (negative, not a number) become 0 in this conversion.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates")]
     let seconds = seconds.round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
@@ -112,18 +108,18 @@ fn fields(context: &Context, pipeline: &Pipeline, failed: &[&Build], url: &str) 
             RefType::Branch => "Branch",
             RefType::Tag => "Tag",
         };
-        fields.push(short(kind, context.ref_link(pipeline.ref_type, &pipeline.ref_name)));
+        fields.push(short_field(kind, context.ref_link(pipeline.ref_type, &pipeline.ref_name)));
     }
     if let Some(commit) = &pipeline.commit {
         let title = brief(commit.title(), TITLE);
         let title = if title.is_empty() { commit.short_id().to_owned() } else { title };
         if !title.is_empty() {
-            fields.push(short("Commit", Text::new().link(title, commit.url.as_str())));
+            fields.push(short_field("Commit", Text::new().link(title, commit.url.as_str())));
         }
     }
     if let Some(request) = pipeline.merge_request.as_ref().filter(|request| request.iid > 0) {
         let label = super::numbered('!', request.iid, &request.title);
-        fields.push(short("Merge request", Text::new().link(label, request.url.as_str())));
+        fields.push(short_field("Merge request", Text::new().link(label, request.url.as_str())));
     }
     fields.extend(failures(context, failed, url));
     if let Some(errors) = &pipeline.yaml_errors {
@@ -137,7 +133,7 @@ fn fields(context: &Context, pipeline: &Pipeline, failed: &[&Build], url: &str) 
     fields
 }
 
-/// What failed, stages and jobs, with links.
+/// The stages and jobs that failed, with links.
 fn failures(context: &Context, failed: &[&Build], url: &str) -> Vec<Field> {
     let mut seen = BTreeSet::new();
     let named = |build: &&&Build| !build.name.is_empty();
@@ -147,13 +143,13 @@ fn failures(context: &Context, failed: &[&Build], url: &str) -> Vec<Field> {
         stages.into_iter().filter(|stage| !stage.is_empty() && seen.insert(*stage)).collect();
 
     let mut fields = Vec::new();
-    let mut fact = |count: usize, thing: &str, names: Text| match count {
+    let mut field = |count: usize, thing: &str, names: Text| match count {
         0 => {}
-        1 => fields.push(short(format!("Failed {thing}"), names)),
-        _ => fields.push(short(format!("Failed {thing}s"), names)),
+        1 => fields.push(short_field(format!("Failed {thing}"), names)),
+        _ => fields.push(short_field(format!("Failed {thing}s"), names)),
     };
-    fact(stages.len(), "stage", listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url));
-    fact(
+    field(stages.len(), "stage", listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url));
+    field(
         jobs.len(),
         "job",
         listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(context, job)), url),

@@ -1,9 +1,9 @@
-//! Pushes: branches and tags, made, moved and removed.
+//! Pushes: branches and tags created, updated and removed.
 
 use super::{Body, Context, Message, NAME, TITLE, Text, brief};
 use crate::event::{Commit, Push, RefChange};
 
-/// As many commits as GitLab puts into an event; whoever sends more is counted, not listed.
+/// GitLab puts at most this many commits into an event. Of a longer list, the other commits are counted, not shown.
 const MOST_COMMITS: usize = 20;
 
 pub(super) fn message(context: &Context, push: &Push) -> Message {
@@ -15,7 +15,7 @@ pub(super) fn message(context: &Context, push: &Push) -> Message {
             let did = did.plain(format!(" pushed new {kind} ")).then(name());
             context.message(did, " to ", Text::new())
         }
-        // What is gone has no page to link to.
+        // A removed branch or tag has no page.
         RefChange::Removed => {
             let did = did.plain(format!(" removed {kind} {}", brief(push.short_ref(), NAME)));
             context.message(did, " from ", Text::new())
@@ -32,7 +32,7 @@ pub(super) fn message(context: &Context, push: &Push) -> Message {
     }
 }
 
-/// The forge names how many there were in truth; its list is cut. A push that only takes commits back has none.
+/// The number of pushed commits; the forge's list holds only the newest. A push that only removes commits has none.
 fn total(push: &Push) -> u64 {
     push.total_commits_count.max(push.commits.len() as u64)
 }

@@ -3,11 +3,11 @@
 use super::{Body, Context, Message, TITLE, Text, brief};
 use crate::event::WikiPage;
 
-/// Commit messages of wiki changes are a line, by habit.
+/// How much is shown of the commit message, which is usually one line.
 const MESSAGE: usize = 500;
 
 pub(super) fn message(context: &Context, page: &WikiPage) -> Message {
-    let (done, gone) = match page.action.as_str() {
+    let (done, deleted) = match page.action.as_str() {
         "create" => ("created", false),
         "delete" => ("deleted", true),
         _ => ("edited", false),
@@ -16,12 +16,12 @@ pub(super) fn message(context: &Context, page: &WikiPage) -> Message {
     let did = Text::new().plain(format!("{} {done} ", context.who()));
     let did = match title.as_str() {
         "" => did.plain("a wiki page"),
-        // What is gone has no page to link to.
-        title if gone => did.plain(format!("wiki page {title}")),
+        // A deleted page has no address.
+        title if deleted => did.plain(format!("wiki page {title}")),
         title => did.plain("wiki page ").link(title, page.url.as_str()),
     };
     let more = match page.diff_url.as_deref() {
-        Some(url) if !gone => Text::new().plain(" (").link("Compare changes", url).plain(")"),
+        Some(url) if !deleted => Text::new().plain(" (").link("Compare changes", url).plain(")"),
         _ => Text::new(),
     };
     let words = Text::new().plain(brief(&page.message, MESSAGE));

@@ -1,22 +1,22 @@
-//! Addresses that can be followed, and cannot end the markup around them.
+//! Web and mail addresses that are safe to link to and cannot end the markup around them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::clean::start;
 
-/// Longer ones are somebody's mistake or trick. Browsers and chat clients differ from about here on.
+/// Longer addresses are mistakes or attacks. Browsers and chat clients differ in how they treat them.
 const LONGEST: usize = 2000;
 
-/// The address as every markup can hold it, or `None` where it is none to link to: only `http`, `https` and
-/// `mailto`, with a host or recipient, and without a name and password. All that any markup gives a meaning to
-/// (brackets, quotes, `|`, `*`, spaces, `@` after the host …) is percent-encoded.
+/// The address in a form that is safe in every markup, or `None` where it must not become a link. Accepted are `http`,
+/// `https` and `mailto` with a host or recipient; a user name and password are removed. Every character that any
+/// markup gives a meaning to (brackets, quotes, `|`, `*`, spaces, `@` after the host …) is percent-encoded.
 pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
     let url = url.trim();
     if url.len() > LONGEST {
         return None;
     }
-    if is_quiet(url) {
+    if is_safe(url) {
         return Some(Cow::Borrowed(url));
     }
     let mut parsed = url::Url::parse(url).ok()?;
@@ -31,20 +31,21 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
         _ => return None,
     };
     let (origin, rest) = parsed.as_str().split_at(rest_at);
-    let mut quiet = origin.to_owned();
+    let mut safe = origin.to_owned();
     let recipient_at = if origin == "mailto:" { rest.find('@') } else { None };
     for (index, byte) in rest.bytes().enumerate() {
-        if is_quiet_byte(byte) || recipient_at == Some(index) {
-            quiet.push(char::from(byte));
+        if is_safe_byte(byte) || recipient_at == Some(index) {
+            safe.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
-            let _ = write!(quiet, "%{byte:02X}");
+            let _ = write!(safe, "%{byte:02X}");
         }
     }
-    Some(Cow::Owned(quiet))
+    Some(Cow::Owned(safe))
 }
 
-/// Letters, digits, dots and dashes, or a number. Internet names may hold more to the parser, `*` among it.
+/// Whether the host is a name of letters, digits, dots, dashes and underscores, or an IP address. The URL parser accepts
+/// more, such as `*`.
 fn has_ordinary_host(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => {
@@ -55,8 +56,8 @@ fn has_ordinary_host(url: &url::Url) -> bool {
     }
 }
 
-/// Whether an address is already all that [`address`] would make of it, which the forge's own almost always are.
-fn is_quiet(url: &str) -> bool {
+/// Whether [`address`] would leave it unchanged. This is so for almost all addresses that the forge writes.
+fn is_safe(url: &str) -> bool {
     let Some(after_scheme) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return false;
     };
@@ -70,11 +71,11 @@ fn is_quiet(url: &str) -> bool {
         && name.as_bytes()[0].is_ascii_alphanumeric()
         && port.len() <= 5
         && port.bytes().all(|b| b.is_ascii_digit())
-        && rest.bytes().all(is_quiet_byte)
+        && rest.bytes().all(is_safe_byte)
 }
 
-/// What means nothing to any markup and is allowed in a path, a query or a fragment.
-const fn is_quiet_byte(byte: u8) -> bool {
+/// Bytes without a meaning in any markup that are allowed in a path, a query or a fragment.
+const fn is_safe_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -95,37 +96,37 @@ const fn is_quiet_byte(byte: u8) -> bool {
         )
 }
 
-/// A line of people's words, cut where they spelled out an address.
+/// A piece of a line of text: an address that it contains, or the text between addresses.
 pub(super) enum Piece<'a> {
-    Words(&'a str),
-    /// What they wrote, and the address to link to.
+    Text(&'a str),
+    /// The address as written, and the address to link to.
     Address(&'a str, Cow<'a, str>),
 }
 
-/// Finds the addresses that people spelled out. Chat services link such words by themselves, but find their end
-/// by their own rules, and find it wrongly behind our escapes.
+/// Finds the addresses in a line of text. Chat services would link them by themselves, but with rules of their own for
+/// the end of an address, which fail next to escaped characters.
 pub(super) fn pieces(line: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
     let mut words_from = 0;
     let mut look_from = 0;
     while let Some(at) = next_scheme(line, look_from) {
-        let spelled = spelled_out(&line[at..]);
+        let spelled = address_at_start(&line[at..]);
         look_from = at + spelled.len().max("http".len());
         if let Some(url) = address(spelled) {
             if words_from < at {
-                found.push(Piece::Words(&line[words_from..at]));
+                found.push(Piece::Text(&line[words_from..at]));
             }
             found.push(Piece::Address(spelled, url));
             words_from = at + spelled.len();
         }
     }
     if words_from < line.len() {
-        found.push(Piece::Words(&line[words_from..]));
+        found.push(Piece::Text(&line[words_from..]));
     }
     found
 }
 
-/// Where `http://` or `https://` begins next, as a word of its own.
+/// Where the next `http://` or `https://` begins that does not follow a letter or digit.
 fn next_scheme(line: &str, mut from: usize) -> Option<usize> {
     loop {
         let colon = from + line.get(from..)?.find("://")?;
@@ -139,11 +140,10 @@ fn next_scheme(line: &str, mut from: usize) -> Option<usize> {
     }
 }
 
-/// The address at the start of `text`: up to a space or a bracket, without the punctuation of the sentence it
-/// stands in.
-fn spelled_out(text: &str) -> &str {
+/// The address at the start of `text`: up to a space or a bracket, without the punctuation of the sentence around it.
+fn address_at_start(text: &str) -> &str {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`|\\^{}*".contains(c);
-    // One byte too long is long enough to be refused.
+    // With one byte more than allowed, it is refused.
     let text = start(text, LONGEST + 1);
     let mut url = &text[..text.find(ends).unwrap_or(text.len())];
     loop {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_lose_what_could_end_the_markup_around_them() {
+    fn addresses_are_encoded_so_that_they_cannot_end_markup() {
         let made = |url: &str| address(url).map(Cow::into_owned);
         let same = "https://forge.example:8443/a/b/-/compare/1...2?x=y&z=%20#note_1";
         assert_eq!(made(same).as_deref(), Some(same));
@@ -185,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_people_spelled_out_are_found_without_the_sentence_around_them() {
+    fn addresses_in_text_are_found_without_the_punctuation_around_them() {
         let found = |line: &str| -> Vec<String> {
             let address = |piece| match piece {
                 Piece::Address(spelled, _) => Some(spelled),
-                Piece::Words(_) => None,
+                Piece::Text(_) => None,
             };
             pieces(line).into_iter().filter_map(address).map(str::to_owned).collect()
         };
@@ -202,7 +202,7 @@ mod tests {
         let all: String = pieces("a https://b.example c")
             .iter()
             .map(|piece| match piece {
-                Piece::Words(words) | Piece::Address(words, _) => *words,
+                Piece::Text(words) | Piece::Address(words, _) => *words,
             })
             .collect();
         assert_eq!(all, "a https://b.example c");

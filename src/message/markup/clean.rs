@@ -1,13 +1,12 @@
-//! What no service should see, and what belongs together.
+//! Removes invisible control characters, and finds grapheme clusters.
 
 use std::borrow::Cow;
 
-/// People's words as they may be shown: line breaks of any kind as `\n`, and without what is invisible and acts
-/// on the words around it. Those are control characters, and the marks by which text changes its direction: with
-/// them a title can show words in another order than they are written, links included
+/// Text as it may be shown: line breaks of any kind become `\n`; control characters and direction marks are removed.
+/// With direction marks, a title could show text and links in another order than they are written
 /// (<https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings>).
 pub(in crate::message) fn clean(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\n') || text.chars().all(harmless) {
+    if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\n') || text.chars().all(is_shown) {
         return Cow::Borrowed(text);
     }
     let mut kept = String::with_capacity(text.len());
@@ -16,27 +15,27 @@ pub(in crate::message) fn clean(text: &str) -> Cow<'_, str> {
         match c {
             '\r' if chars.peek() == Some(&'\n') => {}
             c if is_line_break(c) => kept.push('\n'),
-            c if harmless(c) => kept.push(c),
+            c if is_shown(c) => kept.push(c),
             _ => {}
         }
     }
     Cow::Owned(kept)
 }
 
-/// The first character that is left of a text.
+/// The first character of the cleaned text.
 pub(super) fn first(text: &str) -> Option<char> {
-    text.chars().find_map(|c| if is_line_break(c) { Some('\n') } else { harmless(c).then_some(c) })
+    text.chars().find_map(|c| if is_line_break(c) { Some('\n') } else { is_shown(c).then_some(c) })
 }
 
-fn harmless(c: char) -> bool {
-    c == '\n' || c == '\t' || !(c.is_control() || is_invisible_actor(c))
+fn is_shown(c: char) -> bool {
+    c == '\n' || c == '\t' || !(c.is_control() || is_direction_mark(c))
 }
 
 const fn is_line_break(c: char) -> bool {
     matches!(c, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The same on one line.
+/// [`clean`] text on one line.
 pub(in crate::message) fn one_line(text: &str) -> Cow<'_, str> {
     let text = match clean(text) {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -48,14 +47,14 @@ pub(in crate::message) fn one_line(text: &str) -> Cow<'_, str> {
     text
 }
 
-/// The start of a text, so many bytes at the most, cut between characters.
+/// The start of a text, at most so many bytes, cut between characters.
 pub(in crate::message) fn start(text: &str, at_most: usize) -> &str {
     let end = (0..=at_most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
 
-/// Direction marks, line separators (made line breaks above), and the byte order mark.
-const fn is_invisible_actor(c: char) -> bool {
+/// Direction marks, line separators (which `clean` turns into line breaks), and the byte order mark.
+const fn is_direction_mark(c: char) -> bool {
     matches!(
         c,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'
@@ -63,10 +62,10 @@ const fn is_invisible_actor(c: char) -> bool {
     )
 }
 
-/// How many bytes at the start of `text` a reader takes for one character: a letter with its accents, a family of
-/// emoji, a flag. Bounded, since somebody will put a thousand accents on one letter. This is the part of
-/// <https://www.unicode.org/reports/tr29/> that chat is full of, not all of it.
-pub(in crate::message) fn cluster(text: &str) -> usize {
+/// The length in bytes of the grapheme cluster at the start of `text`: a letter with its accents, a family of emoji, a
+/// flag. The length is bounded, since a letter can have a thousand accents. This implements the part of
+/// <https://www.unicode.org/reports/tr29/> that is common in chats.
+pub(in crate::message) fn grapheme_len(text: &str) -> usize {
     const LONGEST: usize = 24;
     let mut chars = text.char_indices();
     let Some((_, first)) = chars.next() else { return 0 };
@@ -85,7 +84,7 @@ pub(in crate::message) fn cluster(text: &str) -> usize {
 
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
-/// Accents, joiners, variation selectors, skin tones and tags: none of them starts anything.
+/// Accents, joiners, variation selectors, skin tones and tags, which never start a cluster.
 const fn is_extender(c: char) -> bool {
     matches!(
         c,
@@ -110,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_unseen_is_taken_out() {
+    fn control_characters_and_direction_marks_are_removed() {
         assert_eq!(clean("a\0b\u{7}c\u{202e}d\u{2066}e\u{200f}f\u{9b}g"), "abcdefg");
         assert_eq!(clean("one\r\ntwo\rthree\u{2028}four\u{85}five"), "one\ntwo\nthree\nfour\nfive");
         assert_eq!(clean("tab\tstays"), "tab\tstays");
@@ -119,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_takes_for_one_character_stays_one() {
-        let first = |text: &'static str| &text[..cluster(text)];
+    fn grapheme_clusters_are_found() {
+        let first = |text: &'static str| &text[..grapheme_len(text)];
         assert_eq!(first("abc"), "a");
         assert_eq!(first("e\u{301}a"), "e\u{301}");
         assert_eq!(first("👩‍👩‍👧x"), "👩‍👩‍👧");
@@ -128,6 +127,6 @@ mod tests {
         assert_eq!(first("🇩🇪🇫🇷"), "🇩🇪");
         assert_eq!(first(""), "");
         let zalgo = "z".to_owned() + &"\u{301}".repeat(1000);
-        assert!(cluster(&zalgo) < 60);
+        assert!(grapheme_len(&zalgo) < 60);
     }
 }

@@ -1,159 +1,163 @@
-//! What a markup must answer for `page` to write in it.
+//! The trait that each service's markup implements, and the types of its parameters.
 
 use std::borrow::Cow;
 
 use crate::message::Style;
 
-/// Invisible, no space to any parser, and cuts a word in two: `@` and what follows no longer make a name.
+/// Invisible, and not a space to any parser. Behind an `@` it keeps the following letters from being read as a name.
 pub(super) const ZERO_WIDTH_SPACE: char = '\u{200b}';
 
 /// One service's markup.
 pub(super) trait Dialect: Copy {
-    /// One character of people's words, so that it is read as itself.
-    fn glyph(self, at: &At<'_>, out: &mut String);
+    /// Writes one character of text, escaped so that it is read as itself.
+    fn text_char(self, at: &CharContext<'_>, out: &mut String);
 
-    /// One character of code.
-    fn code_glyph(self, at: &At<'_>, out: &mut String);
+    /// Writes one character of code.
+    fn code_char(self, at: &CharContext<'_>, out: &mut String);
 
-    /// Between two lines.
+    /// What is written between two lines.
     fn line_break(self) -> &'static str {
         "\n"
     }
 
-    /// Whether this is a space that would mean something at the start of a line, and is left out there.
-    fn trims(self, glyph: char) -> bool {
-        let _ = glyph;
+    /// Whether this character has a meaning at the start of a line (indentation) and is left out there.
+    fn skips_at_line_start(self, c: char) -> bool {
+        let _ = c;
         false
     }
 
-    /// What opens and closes a style; two empty strings where the markup has none for it.
-    fn marks(self, style: Style) -> (&'static str, &'static str);
+    /// What opens and closes a style; two empty strings where the markup does not have it.
+    fn style_marks(self, style: Style) -> (&'static str, &'static str);
 
-    /// Whether a style takes where it stands.
-    fn fit(self, around: &Around) -> Fit {
+    /// Whether a style works between these characters.
+    fn style_fit(self, around: &StyleContext) -> Fit {
         let _ = around;
-        Fit::Snug
+        Fit::Direct
     }
 
-    /// Whether this meant nothing only because of what would have followed it, and goes where a text is cut behind it.
-    fn dangles(self, glyph: char) -> bool {
-        let _ = glyph;
+    /// Whether this character was written unescaped only because of the character after it, so that it must be removed
+    /// where the text is cut between the two.
+    fn drops_before_cut(self, c: char) -> bool {
+        let _ = c;
         false
     }
 
-    /// A link, whole. Both the words and the address are as they are, not yet escaped.
+    /// Writes a link. Neither the text nor the address is escaped yet.
     fn link(self, words: &str, address: &str, out: &mut String);
 
-    /// A link that shows its own address. `spelled` is how people wrote it.
+    /// Writes a link that shows its own address. `spelled` is the address as people wrote it.
     fn bare_link(self, spelled: &str, address: &str, out: &mut String);
 
-    /// What opens and closes this code within a line.
+    /// What opens and closes code within a line.
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>);
 
     /// What opens and closes code on lines of its own.
     fn block_marks(self) -> (&'static str, &'static str);
 
-    /// What follows the end of such code, so that nothing else stands on its last line.
+    /// What follows the end of a block of code, so that its last line contains nothing else.
     fn block_end(self) -> &'static str {
         "\n"
     }
 
-    /// What a quoted line begins with.
+    /// The mark at the start of a quoted line.
     fn quote_mark(self) -> &'static str {
         "> "
     }
 
-    /// How many line breaks end a quote.
+    /// The number of line breaks after a quote.
     fn breaks_after_quote(self) -> u8 {
         1
     }
 
-    /// Whether lines of code within a quote can be quoted as well.
+    /// Whether the lines of a code block within a quote get the quote mark.
     fn quotes_code(self) -> bool {
         true
     }
 }
 
-/// Where a character stands.
-pub(super) struct At<'a> {
-    pub glyph: char,
-    /// The character before it in the same words; `None` where they begin.
+/// A character and its surroundings.
+pub(super) struct CharContext<'a> {
+    pub c: char,
+    /// The character before it in the same span.
     pub before: Option<char>,
-    /// What follows it in the same words.
+    /// The text after it in the same span.
     pub after: &'a str,
     pub line: Line,
-    pub place: Place,
-    /// What the page holds so far; nothing in the words of a link, which are written apart.
+    pub within: Within,
+    /// What is rendered so far; empty for the text of a link, which is rendered separately.
     pub written: &'a str,
 }
 
-/// What a character is a part of.
+/// The kind of span that contains a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Within {
     Words,
     Link,
     Code,
     Block,
 }
 
-impl At<'_> {
+impl CharContext<'_> {
     pub fn next(&self) -> Option<char> {
         self.after.chars().next()
     }
 
-    /// An `@` before a word that calls a whole room: Slack's `@here`, `@channel` and `@everyone`, Mattermost's
-    /// `@all`, in any case. Longer words count as well: a cut could make the shorter one of them.
-    pub fn calls_everyone(&self) -> bool {
-        const CALLS: [&str; 4] = ["channel", "everyone", "here", "all"];
-        let called =
-            |word: &str| self.after.get(..word.len()).is_some_and(|said| said.eq_ignore_ascii_case(word));
-        self.glyph == '@' && CALLS.into_iter().any(called)
+    /// An `@` that notifies a whole channel: Slack's `@here`, `@channel` and `@everyone`, Mattermost's `@all`, in upper
+    /// or lower case. Longer words with these beginnings count too, since truncation could shorten them.
+    pub fn is_broadcast_mention(&self) -> bool {
+        const MENTIONS: [&str; 4] = ["channel", "everyone", "here", "all"];
+        let matches =
+            |word: &str| self.after.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        self.c == '@' && MENTIONS.into_iter().any(matches)
     }
 
-    /// An `@` that a service may take for the start of somebody's name; not that of a mail address.
-    pub fn names_someone(&self) -> bool {
+    /// An `@` that a service may read as the start of a user name; not the one in a mail address.
+    pub fn is_mention(&self) -> bool {
         let after_word = self.before.is_some_and(char::is_alphanumeric);
-        let in_mail_address = after_word && self.next().is_some() && !self.calls_everyone();
-        self.glyph == '@' && !in_mail_address && self.next().is_none_or(|c| !c.is_whitespace())
+        let in_mail_address = after_word && self.next().is_some() && !self.is_broadcast_mention();
+        self.c == '@' && !in_mail_address && self.next().is_none_or(|c| !c.is_whitespace())
     }
 }
 
-/// How far a line has come.
+/// How much of the current line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// Nothing yet.
+    /// Nothing.
     Start,
     /// Digits only: `1.` would begin a list.
     Digits,
     Mid,
 }
 
-/// What a style would stand between. `None` is the edge of a line.
-pub(super) struct Around {
+/// The characters at both edges of a styled text. `None` is the edge of a line.
+pub(super) struct StyleContext {
     pub before: Option<char>,
     pub first: char,
     pub last: char,
     pub after: Option<char>,
-    /// Another style was closed right here.
+    /// Whether another style was closed right before it.
     pub at_closer: bool,
 }
 
-/// Whether a style takes.
+/// How a style can be written between its neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
-    Snug,
-    /// With something invisible before and after it.
+    Direct,
+    /// With an invisible character before and after it.
     Padded,
-    /// Not at all: better plain words than stray marks.
-    Not,
+    /// Not at all: its marks would be shown, so the text is written without the style.
+    Omit,
 }
 
-/// Words as they stand within a link.
+/// Writes the text of a link.
 pub(super) fn link_words<D: Dialect>(dialect: D, words: &str, out: &mut String) {
     let mut before = None;
-    for (index, glyph) in words.char_indices() {
-        let after = &words[index + glyph.len_utf8()..];
-        dialect.glyph(&At { glyph, before, after, line: Line::Mid, place: Place::Link, written: "" }, out);
-        before = Some(glyph);
+    for (index, c) in words.char_indices() {
+        let after = &words[index + c.len_utf8()..];
+        dialect.text_char(
+            &CharContext { c, before, after, line: Line::Mid, within: Within::Link, written: "" },
+            out,
+        );
+        before = Some(c);
     }
 }

@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::dialect::{At, Dialect};
+use super::dialect::{CharContext, Dialect};
 use crate::message::Style;
 
-/// HTML. Everything that people wrote is text: every `<`, `>`, `&` and quote of theirs is an entity.
+/// HTML. In text that people wrote, every `<`, `>`, `&` and quotation mark becomes an entity.
 #[derive(Clone, Copy)]
 pub(super) struct Html;
 
-/// The same without any tags, for attributes and titles.
+/// Escaped text without any tags, for attributes and titles.
 #[derive(Clone, Copy)]
 pub(super) struct Label;
 
-fn escape(glyph: char, out: &mut String) {
-    match glyph {
+fn escape(c: char, out: &mut String) {
+    match c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
         '>' => out.push_str("&gt;"),
@@ -33,20 +33,20 @@ fn anchor(words: &str, address: &str, out: &mut String) {
 }
 
 impl Dialect for Html {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
-        escape(at.glyph, out);
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
+        escape(at.c, out);
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        escape(at.glyph, out);
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        escape(at.c, out);
     }
 
     fn line_break(self) -> &'static str {
         "<br />"
     }
 
-    /// HipChat knows no tag for what is struck out, so those words stand as they are.
-    fn marks(self, style: Style) -> (&'static str, &'static str) {
+    /// HipChat has no tag for strike-through, so such text is written without a style.
+    fn style_marks(self, style: Style) -> (&'static str, &'static str) {
         match (style.bold, style.italic) {
             (true, true) => ("<b><i>", "</i></b>"),
             (true, false) => ("<b>", "</b>"),
@@ -81,15 +81,15 @@ impl Dialect for Html {
 }
 
 impl Dialect for Label {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
-        escape(at.glyph, out);
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
+        escape(at.c, out);
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        escape(at.glyph, out);
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        escape(at.c, out);
     }
 
-    fn marks(self, _: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, _: Style) -> (&'static str, &'static str) {
         ("", "")
     }
 

@@ -1,9 +1,9 @@
-//! IRC: one line, with mIRC's codes for bold and colour or without
+//! IRC: one line, with or without mIRC's codes for bold and colour
 //! (<https://modern.ircdocs.horse/formatting>).
 
 use std::borrow::Cow;
 
-use super::dialect::{At, Dialect};
+use super::dialect::{CharContext, Dialect};
 use crate::message::Style;
 
 const BOLD: &str = "\x02";
@@ -11,12 +11,12 @@ const ITALIC: &str = "\x1d";
 const BOLD_ITALIC: &str = "\x02\x1d";
 const STRIKE: &str = "\x1e";
 const MONOSPACE: &str = "\x11";
-/// Dark blue and underlined. The underline's code also keeps digits that follow out of the colour's number.
+/// Dark blue and underlined. The underline's code also separates the colour's number from digits that follow.
 const ADDRESS: &str = "\x0302\x1f";
-/// Ends everything.
+/// Ends all styles.
 const RESET: &str = "\x0f";
 
-/// An IRC line. A line break in it would be another command to the server: all of them become spaces.
+/// An IRC line. All line breaks become spaces: a line break would begin another command to the server.
 #[derive(Clone, Copy)]
 pub(super) struct Irc {
     pub colors: bool,
@@ -35,23 +35,23 @@ impl Irc {
 }
 
 impl Dialect for Irc {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
-        out.push(if at.glyph == '\t' { ' ' } else { at.glyph });
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
+        out.push(if at.c == '\t' { ' ' } else { at.c });
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        self.glyph(at, out);
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        self.text_char(at, out);
     }
 
     fn line_break(self) -> &'static str {
         " "
     }
 
-    fn trims(self, glyph: char) -> bool {
-        matches!(glyph, ' ' | '\t')
+    fn skips_at_line_start(self, c: char) -> bool {
+        matches!(c, ' ' | '\t')
     }
 
-    fn marks(self, style: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, style: Style) -> (&'static str, &'static str) {
         match style {
             _ if !self.colors => ("", ""),
             Style { bold: true, italic: true, .. } => (BOLD_ITALIC, RESET),
@@ -69,7 +69,7 @@ impl Dialect for Irc {
         out.push(')');
     }
 
-    /// The encoded address, not the words: an IRC client shows what it gets, and ends addresses at odd letters.
+    /// Writes the encoded address, not the one that people wrote: IRC clients end an address at unusual letters.
     fn bare_link(self, _: &str, address: &str, out: &mut String) {
         self.address(address, out);
     }

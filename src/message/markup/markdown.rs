@@ -1,19 +1,19 @@
-//! Markdown in two readings: Mattermost's, and CommonMark as Discord, Teams and others read it.
+//! Markdown in two variants: Mattermost's, and CommonMark as Discord, Teams and others read it.
 //!
-//! Mattermost's parser knows a backslash before `` ` * { } [ ] ( ) # + - . ! _ > | ~ `` and before another
-//! backslash; before anything else it shows it
-//! (<https://github.com/mattermost/marked/blob/master/lib/marked.js>, `inline.escape`). Its server, before that,
-//! makes Markdown of Slack's `<url|words>` and `@channel` of `<!channel>`, wherever they stand
-//! (`linkWithTextRegex` in <https://github.com/mattermost/mattermost/blob/master/server/channels/app/webhook.go>):
-//! so no `<` and `>` of people's words is left in a text, only their entities. Both parsers turn entities back.
-//! Emoji such as `:tada:` are left alone: the forge shows them as emoji too, and that is what was meant.
+//! Mattermost's parser accepts a backslash as an escape before `` ` * { } [ ] ( ) # + - . ! _ > | ~ `` and before
+//! another backslash; before other characters it shows the backslash
+//! (<https://github.com/mattermost/marked/blob/master/lib/marked.js>, `inline.escape`). Before that, its server
+//! converts Slack's `<url|text>` to Markdown and `<!channel>` to `@channel`, anywhere in the text
+//! (`linkWithTextRegex` in <https://github.com/mattermost/mattermost/blob/master/server/channels/app/webhook.go>).
+//! So every `<` and `>` of people's text is written as an entity. Both parsers decode entities.
+//! Emoji such as `:tada:` are not escaped: the forge shows them as emoji too.
 
 use std::borrow::Cow;
 
-use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE, link_words};
+use super::dialect::{CharContext, Dialect, Fit, Line, StyleContext, Within, ZERO_WIDTH_SPACE, link_words};
 use crate::message::Style;
 
-/// Stands for a `|` that would be read as a part of a link.
+/// Replaces a `|` that would be read as a part of a link.
 const LIKE_A_BAR: char = '\u{2223}';
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,46 +37,46 @@ impl Markdown {
         }
     }
 
-    /// What begins a heading, a list or a quote at the start of a line.
-    fn line_start(self, at: &At<'_>, out: &mut String) {
-        match (at.line, at.glyph) {
+    /// Escapes what would begin a heading, a list or a quote at the start of a line.
+    fn line_start(self, at: &CharContext<'_>, out: &mut String) {
+        match (at.line, at.c) {
             (Line::Start, '>') if self == Self::Mattermost => {}
             (Line::Start, '#' | '+' | '-' | '>') | (Line::Digits, '.' | ')') => out.push('\\'),
-            // Underlines a heading. A backslash would be seen.
+            // Would underline a heading. A backslash would be shown.
             (Line::Start, '=') => out.push(ZERO_WIDTH_SPACE),
             _ => {}
         }
     }
 
-    fn is_slack_bar(self, at: &At<'_>) -> bool {
-        self == Self::Mattermost && (at.place == Place::Link || makes_slack_link(at))
+    fn is_slack_bar(self, at: &CharContext<'_>) -> bool {
+        self == Self::Mattermost && (at.within == Within::Link || makes_slack_link(at))
     }
 
-    fn escaped(self, at: &At<'_>, out: &mut String) {
+    fn escaped(self, at: &CharContext<'_>, out: &mut String) {
         let word_follows = at.next().is_none_or(char::is_alphanumeric);
         let after_word = at.before.is_some_and(char::is_alphanumeric);
-        match at.glyph {
+        match at.c {
             '|' if self.is_slack_bar(at) => out.push(LIKE_A_BAR),
             '`' | '*' | '_' | '[' | ']' | '|' => {
                 out.push('\\');
-                out.push(at.glyph);
+                out.push(at.c);
             }
             '~' => {
                 out.push_str("\\~");
                 if word_follows && !after_word {
-                    // Mattermost's link to a channel.
+                    // Otherwise Mattermost links to a channel.
                     out.push(ZERO_WIDTH_SPACE);
                 }
             }
             '\\' if at.next().is_some_and(|c| c.is_ascii_alphanumeric()) => out.push('\\'),
             '\\' => out.push_str("\\\\"),
             '<' => out.push_str(self.less_than()),
-            // Behind code it might end a link that the code began.
+            // It might end a link that began in code before it.
             '>' if self == Self::Mattermost => out.push_str("&gt;"),
             '&' if begins_entity(at.after) => out.push_str(self.ampersand()),
             '@' => {
                 out.push('@');
-                if at.names_someone() {
+                if at.is_mention() {
                     out.push(ZERO_WIDTH_SPACE);
                 }
             }
@@ -84,14 +84,14 @@ impl Markdown {
                 out.push('#');
                 let numbered = at.next().is_some_and(char::is_numeric);
                 if self == Self::Mattermost && word_follows && !numbered && !after_word {
-                    // Mattermost's hashtag.
+                    // Otherwise it is a Mattermost hashtag.
                     out.push(ZERO_WIDTH_SPACE);
                 }
             }
-            // Before a link it would make an image of it.
+            // Before a link, it would make the link an image.
             '!' if at.next().is_none() => out.push_str("\\!"),
             '\t' | '\u{a0}' => out.push(' '),
-            // Mattermost takes this picture of a line break for one; the arrow says the same.
+            // Mattermost reads this symbol as a line break; the arrow looks alike.
             '\u{2424}' => out.push('\u{21b5}'),
             other => out.push(other),
         }
@@ -99,23 +99,23 @@ impl Markdown {
 }
 
 impl Dialect for Markdown {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
         self.line_start(at, out);
         self.escaped(at, out);
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        match at.glyph {
-            '@' if at.calls_everyone() => {
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        match at.c {
+            '@' if at.is_broadcast_mention() => {
                 out.push('@');
                 out.push(ZERO_WIDTH_SPACE);
             }
-            // Three of them end the code in Discord, however many began it.
+            // Three backticks end code in Discord, even if fewer began it.
             '`' if at.before == Some('`') => {
                 out.push(ZERO_WIDTH_SPACE);
                 out.push('`');
             }
-            // Calls after Slack's fashion, which the server expands within code too.
+            // Mentions in Slack's syntax, which the server expands within code too.
             '<' if self == Self::Mattermost && (at.after.starts_with(['!', '@']) || is_user_id(at.after)) => {
                 out.push('<');
                 out.push(ZERO_WIDTH_SPACE);
@@ -125,7 +125,7 @@ impl Dialect for Markdown {
         }
     }
 
-    /// Two spaces make the break a real one in CommonMark; where breaks are real already, nobody sees them.
+    /// In CommonMark, a line break needs two spaces before it. Where it doesn't, the spaces are invisible.
     fn line_break(self) -> &'static str {
         match self {
             Self::Mattermost => "\n",
@@ -133,12 +133,12 @@ impl Dialect for Markdown {
         }
     }
 
-    /// Four spaces would begin a block of code. To Mattermost, no-break spaces are spaces like others.
-    fn trims(self, glyph: char) -> bool {
-        matches!(glyph, ' ' | '\t' | '\u{a0}')
+    /// Four spaces would begin a block of code. Mattermost treats no-break spaces like spaces.
+    fn skips_at_line_start(self, c: char) -> bool {
+        matches!(c, ' ' | '\t' | '\u{a0}')
     }
 
-    fn marks(self, style: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, style: Style) -> (&'static str, &'static str) {
         match (style.bold, style.italic, style.strike) {
             (false, false, false) => ("", ""),
             (true, false, false) => ("**", "**"),
@@ -152,11 +152,11 @@ impl Dialect for Markdown {
     }
 
     /// CommonMark's left- and right-flanking rule (<https://spec.commonmark.org/0.31.2/#left-flanking-delimiter-run>).
-    fn fit(self, around: &Around) -> Fit {
+    fn style_fit(self, around: &StyleContext) -> Fit {
         let is_edge = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || c.is_ascii_punctuation());
         let opens = !is_punctuation(around.first) || is_edge(around.before);
         let closes = !is_punctuation(around.last) || is_edge(around.after);
-        if opens && closes && !around.at_closer { Fit::Snug } else { Fit::Not }
+        if opens && closes && !around.at_closer { Fit::Direct } else { Fit::Omit }
     }
 
     fn link(self, words: &str, address: &str, out: &mut String) {
@@ -164,7 +164,7 @@ impl Dialect for Markdown {
         if brackets_pair_up(words) {
             link_words(self, words, out);
         } else {
-            // Mattermost's and Discord's parsers see no backslash here: a lone bracket would break the link.
+            // Mattermost's and Discord's parsers ignore backslashes here: an unpaired bracket would break the link.
             link_words(self, &words.replace('[', "(").replace(']', ")"), out);
         }
         out.push_str("](");
@@ -178,7 +178,7 @@ impl Dialect for Markdown {
         out.push(')');
     }
 
-    /// The address as it is: every client finds it by itself, most show it better than a link in brackets, and
+    /// Writes the bare address: every client recognises it, most show it better than a link in brackets, and
     /// percent-encoding keeps its parts from being read as emphasis.
     fn bare_link(self, _: &str, address: &str, out: &mut String) {
         let mut before = None;
@@ -195,7 +195,7 @@ impl Dialect for Markdown {
     }
 
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>) {
-        // Runs of backticks are broken up in `code_glyph`, so two are always more than any run within.
+        // `code_char` breaks up runs of backticks, so that two backticks are longer than any run in the code.
         match (code.contains('`'), code.starts_with('`') || code.ends_with('`')) {
             (false, _) => ("`".into(), "`".into()),
             (true, false) => ("``".into(), "``".into()),
@@ -207,31 +207,31 @@ impl Dialect for Markdown {
         ("```\n", "\n```")
     }
 
-    /// A line right behind a quote would be read as the quote's next one.
+    /// A line directly after a quote would be read as a part of it.
     fn breaks_after_quote(self) -> u8 {
         2
     }
 }
 
-/// What may be punctuation to CommonMark: all of ASCII's, and whatever else is neither letter nor digit.
+/// What CommonMark may read as punctuation: ASCII punctuation, and all other characters but letters, digits and spaces.
 fn is_punctuation(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_punctuation() } else { !c.is_alphanumeric() && !c.is_whitespace() }
 }
 
-/// `amp;`, `#60;`, `#x3c;`: what behind an `&` would be read as one character.
+/// Whether what follows an `&` makes it an entity: `amp;`, `#60;`, `#x3c;`.
 fn begins_entity(after: &str) -> bool {
     let name = after.strip_prefix('#').unwrap_or(after);
     let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
     end > 0 && name[end..].starts_with(';')
 }
 
-/// Whether `<` is followed by what Mattermost's server would take for one of its users: 26 letters and digits.
+/// Whether `<` is followed by what Mattermost's server reads as a user id: 26 letters and digits.
 fn is_user_id(after: &str) -> bool {
     let end = after.find(|c: char| !c.is_ascii_alphanumeric());
     end == Some(26) && after[26..].starts_with('>')
 }
 
-/// Whether the brackets in a link's words pair up, none within another.
+/// Whether the brackets in a link's text are paired, without nesting.
 fn brackets_pair_up(words: &str) -> bool {
     let mut open = false;
     for c in words.chars() {
@@ -244,9 +244,9 @@ fn brackets_pair_up(words: &str) -> bool {
     !open
 }
 
-/// Whether a `|` would make a Slack link, `<…|…>` on one line, of what was written and what follows: Mattermost's
-/// server would turn the two parts around, in code as well.
-fn makes_slack_link(at: &At<'_>) -> bool {
+/// Whether a `|` would complete a Slack link, `<…|…>` on one line, with the text around it. Mattermost's server would
+/// exchange the two parts, in code as well.
+fn makes_slack_link(at: &CharContext<'_>) -> bool {
     let line = at.written.rsplit('\n').next().unwrap_or_default();
     let opened = line
         .rfind(['<', '|', '>'])
@@ -254,8 +254,8 @@ fn makes_slack_link(at: &At<'_>) -> bool {
     let closes = match at.after.find(['|', '>', '\n']) {
         Some(0) => false,
         Some(mark) => at.after[mark..].starts_with('>'),
-        // What follows a block stands on another line; what follows anything else may close the link.
-        None => at.place != Place::Block,
+        // The text after a block is on another line; the text after any other span may close the link.
+        None => at.within != Within::Block,
     };
     opened && closes
 }

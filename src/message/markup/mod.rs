@@ -1,11 +1,11 @@
-//! Text to one service's markup: escaping and cutting, only here.
+//! Renders texts in one service's markup. Escaping and truncation happen only here.
 //!
-//! `page` walks the spans, keeps count of the limit and closes what was opened; each service's file is a
-//! [`Dialect`]: how *it* escapes a character, marks a style, writes a link. `clean` takes out
-//! what no service should see, `address` makes URLs that cannot end the markup around them.
+//! `renderer` walks the spans, counts against the limit and closes what it opened. Each service's file implements
+//! [`Dialect`]: how that service escapes a character, marks a style, writes a link. `clean` removes invisible control
+//! characters, `address` makes URLs that cannot end the markup around them.
 //!
-//! What holds for every markup, whatever people wrote: their words open no link but to an address that they
-//! spelled out, call nobody (`@channel`, `<!here>`, `@everyone`), and end no markup of ours.
+//! For every markup, text that people wrote creates no links except to addresses in the text itself, mentions no
+//! one (`@channel`, `<!here>`, `@everyone`), and cannot end Forgebell's markup.
 
 mod address;
 mod clean;
@@ -13,27 +13,27 @@ mod dialect;
 mod html;
 mod irc;
 mod markdown;
-mod page;
 mod plain;
+mod renderer;
 mod slack;
 #[cfg(test)]
 mod tests;
 
 pub(super) use self::address::address;
-pub(super) use self::clean::{clean, cluster, one_line, start};
+pub(super) use self::clean::{clean, grapheme_len, one_line, start};
 use self::dialect::Dialect;
 use self::html::Html;
 use self::irc::Irc;
 use self::markdown::Markdown;
-use self::page::Page;
 use self::plain::Plain;
+use self::renderer::Renderer;
 use self::slack::Slack;
 use super::Text;
 
-/// A service's way of marking text up.
+/// The markup of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Markup {
-    /// No markup: links as `text (url)`.
+    /// No markup; links are `text (url)`.
     Plain,
     /// Slack's mrkdwn.
     Slack,
@@ -43,16 +43,16 @@ pub enum Markup {
     Markdown,
     /// HTML with the tags that mail and HipChat clients allow.
     Html,
-    /// IRC lines, with mIRC colours and bold or without.
+    /// IRC lines, with or without mIRC's colours and bold.
     Irc { colors: bool },
 }
 
-/// How long a rendered text may be.
+/// The maximum length of a rendered text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     Chars(usize),
     Bytes(usize),
-    /// As JavaScript counts: most emoji are two.
+    /// UTF-16 code units, as in JavaScript: most emoji are two.
     Utf16(usize),
 }
 
@@ -63,7 +63,7 @@ impl Limit {
         }
     }
 
-    /// What a piece of text costs of this limit.
+    /// The length of a piece of text in the units of this limit.
     fn cost(self, piece: &str) -> usize {
         match self {
             Self::Chars(_) => piece.chars().count(),
@@ -73,20 +73,20 @@ impl Limit {
     }
 
     fn holds(self, text: &str) -> bool {
-        // A text never has more characters or units than bytes.
+        // A text never has more characters or UTF-16 units than bytes.
         text.len() <= self.allowance() || self.cost(text) <= self.allowance()
     }
 }
 
 impl Markup {
-    /// The text in this markup, whole.
+    /// The whole text in this markup.
     pub fn render(self, text: &Text) -> String {
         self.render_within(text, Limit::Bytes(usize::MAX))
     }
 
-    /// The text in this markup, cut with `…` where it is longer than the limit: never within a character, an
-    /// escape, a link or an address, and with everything closed that was opened. Where there is no room for all
-    /// addresses, the last links lose theirs before anything loses its words.
+    /// The text in this markup, truncated with `…` where it is longer than the limit. It is never cut within a
+    /// character, an escape, a link or an address, and all that was opened is closed. Where the limit has no room for all
+    /// addresses, the last links are replaced by their text before any text is cut.
     pub fn render_within(self, text: &Text, limit: Limit) -> String {
         match self {
             Self::Plain => within(Plain, text, limit),
@@ -98,33 +98,33 @@ impl Markup {
         }
     }
 
-    /// Words for a place where the service reads no markup, only its escapes (a title, a name, a footer): on one
-    /// line, cut with `…`.
+    /// Text for a field in which the service reads no markup, only its escapes (a title, a name, a footer): on one
+    /// line, truncated with `…`.
     pub fn label(self, words: &str, limit: Limit) -> String {
         let text = Text::new().plain(clean::one_line(words));
         match self {
             Self::Slack => within(slack::Label, &text, limit),
             Self::Html => within(html::Label, &text, limit),
-            // IRC calls nobody by `@here`; the bridges do that carry its lines into other services.
+            // `@here` means nothing in IRC, but bridges carry its lines into services where it does.
             Self::Mattermost | Self::Markdown | Self::Irc { .. } => within(plain::Label, &text, limit),
             Self::Plain => within(Plain, &text, limit),
         }
     }
 }
 
-/// Most texts fit: they are written once, without counting. Others may fit with fewer addresses; what does not even then is
-/// cut.
+/// Renders a text within a limit. Most texts fit, so the first attempt does not count. The next attempts drop addresses;
+/// if the text does not fit without any, it is truncated.
 fn within<D: Dialect>(dialect: D, text: &Text, limit: Limit) -> String {
-    let whole = Page::new(dialect, None).write(text);
+    let whole = Renderer::new(dialect, None).write(text);
     if limit.holds(&whole) {
         return whole;
     }
     let with_links = |kept: usize| {
-        let written = Page::new(dialect, None).write(&text.with_links(kept));
+        let written = Renderer::new(dialect, None).write(&text.with_links(kept));
         limit.holds(&written).then_some(written)
     };
-    let Some(mut all_words) = with_links(0) else { return Page::new(dialect, Some(limit)).write(text) };
-    // The first addresses stay, as many as there is room for.
+    let Some(mut all_words) = with_links(0) else { return Renderer::new(dialect, Some(limit)).write(text) };
+    // Finds by bisection how many of the first addresses fit.
     let (mut fit, mut too_many) = (0, text.count_links());
     while too_many - fit > 1 {
         let kept = fit + (too_many - fit) / 2;

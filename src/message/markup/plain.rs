@@ -1,24 +1,24 @@
-//! No markup.
+//! Text without markup.
 
 use std::borrow::Cow;
 
-use super::dialect::{At, Dialect, ZERO_WIDTH_SPACE, link_words};
+use super::dialect::{CharContext, Dialect, ZERO_WIDTH_SPACE, link_words};
 use crate::message::Style;
 
-/// Words as they are; links as `text (url)`.
+/// Unescaped text; links are `text (url)`.
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
 
 impl Dialect for Plain {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
-        out.push(if at.glyph == '\t' { ' ' } else { at.glyph });
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
+        out.push(if at.c == '\t' { ' ' } else { at.c });
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        out.push(at.glyph);
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        out.push(at.c);
     }
 
-    fn marks(self, _: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, _: Style) -> (&'static str, &'static str) {
         ("", "")
     }
 
@@ -41,24 +41,24 @@ impl Dialect for Plain {
     }
 }
 
-/// Words as they are, for the titles and names of services that read calls (`@channel`, `@jane`, `<!here>`) but no
-/// other markup there.
+/// Text for the titles and names of services that read only mentions there (`@channel`, `@jane`, `<!here>`), no other
+/// markup.
 #[derive(Clone, Copy)]
 pub(super) struct Label;
 
 impl Dialect for Label {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
-        Plain.glyph(at, out);
-        if at.names_someone() || (at.glyph == '<' && at.after.starts_with(['!', '@'])) {
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
+        Plain.text_char(at, out);
+        if at.is_mention() || (at.c == '<' && at.after.starts_with(['!', '@'])) {
             out.push(ZERO_WIDTH_SPACE);
         }
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        self.glyph(at, out);
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        self.text_char(at, out);
     }
 
-    fn marks(self, _: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, _: Style) -> (&'static str, &'static str) {
         ("", "")
     }
 

@@ -1,33 +1,33 @@
 //! Slack's mrkdwn (<https://docs.slack.dev/messaging/formatting-message-text>).
 //!
-//! Slack has escapes for three characters, `&`, `<` and `>`, and that settles links, mentions and broadcasts. It
-//! has none for `*`, `_`, `~` and the backtick. A zero-width space beside one of them does not disarm it (that
-//! is how people *enable* bold within a word), so where one could begin or end a style, a sign of the same
-//! shape stands in its place: `∗`, `ˍ`, `∼`, `ˋ`. Between two letters or digits, as in `snake_case`, they mean
-//! nothing to Slack and stay.
+//! Slack has escapes for three characters, `&`, `<` and `>`. They are sufficient for links, mentions and broadcasts.
+//! It has none for `*`, `_`, `~` and the backtick. A zero-width space next to one of them does not disable it (people
+//! use that to *enable* bold within a word). So where one of them could begin or end a style, it is replaced by a
+//! character that looks alike: `∗`, `ˍ`, `∼`, `ˋ`. Between two letters or digits, as in `snake_case`, Slack ignores
+//! them, and they stay.
 
 use std::borrow::Cow;
 
-use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE, link_words};
+use super::dialect::{CharContext, Dialect, Fit, Line, StyleContext, Within, ZERO_WIDTH_SPACE, link_words};
 use crate::message::Style;
 
-/// Invisible, and Slack no longer sees a quote in the `>` behind it.
+/// Invisible; keeps Slack from reading the `>` after it as a quote.
 const SOFT_HYPHEN: char = '\u{ad}';
 
 #[derive(Clone, Copy)]
 pub(super) struct Slack;
 
-/// Slack's escapes alone, for titles, names and footers, where it reads no styles.
+/// Only Slack's escapes, for titles, names and footers, where it reads no styles.
 #[derive(Clone, Copy)]
 pub(super) struct Label;
 
-/// The three escapes, and room-wide calls, which a workspace may still read in bare words.
-fn escape(at: &At<'_>, out: &mut String) {
-    match at.glyph {
+/// Writes the three escapes, and disables mentions of a whole channel, which a workspace may read in plain text.
+fn escape(at: &CharContext<'_>, out: &mut String) {
+    match at.c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
         '>' => out.push_str("&gt;"),
-        '@' if at.calls_everyone() => {
+        '@' if at.is_broadcast_mention() => {
             out.push('@');
             out.push(ZERO_WIDTH_SPACE);
         }
@@ -36,9 +36,9 @@ fn escape(at: &At<'_>, out: &mut String) {
     }
 }
 
-/// The sign of the same shape, for what begins and ends a style. Slack reads the full-width forms as well.
-const fn look_alike(glyph: char) -> Option<char> {
-    Some(match glyph {
+/// A character that looks alike, for each that begins or ends a style. Slack reads the full-width forms as well.
+const fn look_alike(c: char) -> Option<char> {
+    Some(match c {
         '*' => '\u{2217}',
         '_' => '\u{2cd}',
         '~' => '\u{223c}',
@@ -59,33 +59,33 @@ fn address(address: &str, out: &mut String) {
 }
 
 impl Dialect for Slack {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
         let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        let within_word = is_word(at.before) && is_word(at.next()) && at.glyph != '`';
-        match at.glyph {
+        let within_word = is_word(at.before) && is_word(at.next()) && at.c != '`';
+        match at.c {
             '>' | '＞' if at.line == Line::Start => {
                 out.push(SOFT_HYPHEN);
                 escape(at, out);
             }
-            // Ends the address within a link.
-            '|' if at.place == Place::Link => out.push('\u{2223}'),
-            glyph => match look_alike(glyph) {
+            // Would end the address within a link.
+            '|' if at.within == Within::Link => out.push('\u{2223}'),
+            c => match look_alike(c) {
                 Some(other) if !within_word => out.push(other),
                 _ => escape(at, out),
             },
         }
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
-        match at.glyph {
-            // Would end the code: neither of its forms has an escape.
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
+        match at.c {
+            // Would end the code; it has no escape.
             '`' => out.push('\u{2cb}'),
             '\t' => out.push('\t'),
             _ => escape(at, out),
         }
     }
 
-    fn marks(self, style: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, style: Style) -> (&'static str, &'static str) {
         match (style.bold, style.italic, style.strike) {
             (false, false, false) => ("", ""),
             (true, false, false) => ("*", "*"),
@@ -98,16 +98,16 @@ impl Dialect for Slack {
         }
     }
 
-    /// Kept within a word, at whose end it would begin or end a style.
-    fn dangles(self, glyph: char) -> bool {
-        matches!(glyph, '*' | '_' | '~')
+    /// These stay unescaped within a word, but would begin or end a style at its end.
+    fn drops_before_cut(self, c: char) -> bool {
+        matches!(c, '*' | '_' | '~')
     }
 
-    /// Slack wants a boundary on either side of a style; a zero-width space makes one.
-    fn fit(self, around: &Around) -> Fit {
+    /// Slack requires a word boundary on both sides of a style; a zero-width space makes one.
+    fn style_fit(self, around: &StyleContext) -> Fit {
         let is_word = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace() && !c.is_ascii_punctuation());
         let snug = !is_word(around.before) && !is_word(around.after) && !around.at_closer;
-        if snug { Fit::Snug } else { Fit::Padded }
+        if snug { Fit::Direct } else { Fit::Padded }
     }
 
     fn link(self, words: &str, url: &str, out: &mut String) {
@@ -136,22 +136,22 @@ impl Dialect for Slack {
         "&gt; "
     }
 
-    /// Slack takes the mark of a quoted line for a part of the code.
+    /// Slack reads the mark of a quoted line as a part of the code.
     fn quotes_code(self) -> bool {
         false
     }
 }
 
 impl Dialect for Label {
-    fn glyph(self, at: &At<'_>, out: &mut String) {
+    fn text_char(self, at: &CharContext<'_>, out: &mut String) {
         escape(at, out);
     }
 
-    fn code_glyph(self, at: &At<'_>, out: &mut String) {
+    fn code_char(self, at: &CharContext<'_>, out: &mut String) {
         escape(at, out);
     }
 
-    fn marks(self, _: Style) -> (&'static str, &'static str) {
+    fn style_marks(self, _: Style) -> (&'static str, &'static str) {
         ("", "")
     }
 

@@ -1,7 +1,7 @@
-//! HTML in people's Markdown.
+//! HTML within Markdown.
 
-/// HTML as words: comments and well-known tags are left out, `<br>` is a line break, and what only looks like a
-/// tag (`Vec<T>`) stays.
+/// HTML as plain text: comments and well-known tags are removed, `<br>` becomes a line break, and what only looks
+/// like a tag (`Vec<T>`) stays.
 pub(super) fn without_tags(html: &str) -> String {
     let mut words = String::new();
     let mut rest = html;
@@ -29,7 +29,7 @@ pub(super) fn without_tags(html: &str) -> String {
     words
 }
 
-/// The tags that GitLab lets through (its sanitizer's list, less those that nobody writes).
+/// The tags that GitLab's sanitizer allows, without the rare ones.
 fn is_tag(name: &str) -> bool {
     const TAGS: &[&str] = &[
         "a",

@@ -1,9 +1,9 @@
-//! People's own Markdown (descriptions, comments), read once, into spans.
+//! Parses Markdown that people wrote (descriptions, comments) into spans.
 //!
-//! CommonMark with GitHub's tables, task lists and strike-through, as GitLab reads it
-//! (<https://docs.gitlab.com/user/markdown/>). What no chat can show becomes words: headings are bold lines,
-//! lists have bullets, tables are lines of cells, images are links. HTML is words too, less the tags that
-//! everybody writes and the comments that templates are full of.
+//! The syntax is CommonMark with GitHub's tables, task lists and strike-through, as in GitLab
+//! (<https://docs.gitlab.com/user/markdown/>). What chats cannot show becomes text: headings are bold lines, lists
+//! have bullets, tables are lines of cells, images are links. HTML becomes text too, without well-known tags and
+//! without comments, which issue templates are full of.
 
 mod html;
 #[cfg(test)]
@@ -14,13 +14,13 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use self::html::without_tags;
 use super::{Span, Style, Text};
 
-/// More than any service shows of one message. What is beyond is not even read: descriptions of a megabyte exist.
+/// More characters than any service shows of one message. The rest is not parsed: descriptions of a megabyte exist.
 const LONGEST: usize = 20_000;
 
-/// Quotes within quotes beyond this are read as if they were one.
+/// Quotes nested deeper than this are read as one quote.
 const DEEPEST_QUOTE: usize = 4;
 
-/// Reads Markdown; `project_url` completes the addresses of uploaded files.
+/// Parses Markdown. `project_url` completes the addresses of uploaded files.
 pub fn prose(markdown: &str, project_url: &str) -> Text {
     let start = match markdown.char_indices().nth(LONGEST) {
         Some((end, _)) => &markdown[..end],
@@ -36,22 +36,22 @@ pub fn prose(markdown: &str, project_url: &str) -> Text {
     text
 }
 
-/// Collects spans while the parser walks the document.
+/// Collects spans from the parser's events.
 struct Reader<'a> {
     project_url: &'a str,
-    /// The text being written, and those that it is quoted in, outermost first.
+    /// The text being written (last), and the texts that it is quoted in, outermost first.
     texts: Vec<Vec<Span>>,
-    /// Line breaks owed before each of the quotes.
+    /// Line breaks due before each of the quotes.
     owed_before: Vec<usize>,
-    /// Quotes that were opened too deep for a text of their own.
+    /// Quotes that are nested too deep for a text of their own.
     flattened: usize,
     style: Vec<Style>,
     lists: Vec<Option<u64>>,
-    /// Where a link leads, and the words seen of it so far.
+    /// A link's address, and its text so far.
     link: Option<(String, String)>,
     code: Option<String>,
     html: Option<String>,
-    /// Line breaks owed before the next words.
+    /// Line breaks due before the next text.
     owed: usize,
     in_cell: bool,
 }
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
                 "\n" => self.line_break(),
                 words => self.words(words),
             },
-            // GitLab shows a space; the writer broke the line, and chat lines are as wide as the writer's.
+            // GitLab shows a space. A line break suits chats better: their lines are about as wide as the writer's.
             Event::SoftBreak | Event::HardBreak => self.line_break(),
             Event::Rule => {
                 self.break_lines(2);
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
             }
             Tag::Item => self.start_item(),
             Tag::Link { dest_url, .. } => self.start_link(&dest_url),
-            // An image within a link is the link's words.
+            // The image's text becomes the link's text.
             Tag::Image { dest_url, .. } if self.link.is_none() => self.start_link(&dest_url),
             Tag::Table(_) => self.break_lines(1),
             Tag::TableCell => {
@@ -189,22 +189,22 @@ impl<'a> Reader<'a> {
         &mut self.texts[innermost]
     }
 
-    /// At least so many line breaks before whatever comes next.
+    /// Requires at least so many line breaks before the next text.
     fn break_lines(&mut self, breaks: usize) {
         self.owed = self.owed.max(breaks);
     }
 
-    /// One within a paragraph.
+    /// A line break within a paragraph.
     fn line_break(&mut self) {
         if self.in_cell || self.link.is_some() { self.words(" ") } else { self.break_lines(1) }
     }
 
-    /// Pays the line breaks owed; none at the start of a text.
+    /// Writes the line breaks that are due; none at the start of a text.
     fn settle(&mut self) {
         let owed = std::mem::take(&mut self.owed);
         let breaks = match self.spans().last() {
             None => 0,
-            // Such blocks stand on lines of their own anyway.
+            // These blocks are on lines of their own anyway.
             Some(Span::CodeBlock(_) | Span::Quote(_)) => 1,
             Some(_) => owed,
         };
@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
 
     fn start_item(&mut self) {
         self.break_lines(1);
-        // Wider than the spaces that Markdown would take for code.
+        // Em spaces: a service's Markdown would read ordinary spaces as code.
         let depth = self.lists.len().max(1);
         let indent = "\u{2003}".repeat((depth - 1).min(6));
         let bullet = match self.lists.last_mut() {
@@ -260,7 +260,7 @@ impl<'a> Reader<'a> {
         self.link = Some((self.absolute(destination), String::new()));
     }
 
-    /// Uploads are written without their project: `/uploads/<hash>/<file>`.
+    /// The full address of an upload, which is written without its project: `/uploads/<hash>/<file>`.
     fn absolute(&self, destination: &str) -> String {
         if destination.starts_with("/uploads/") && !self.project_url.is_empty() {
             return format!("{}{destination}", self.project_url);
@@ -287,7 +287,7 @@ impl<'a> Reader<'a> {
             self.break_lines(2);
             return;
         }
-        // They are paid when it turns out that there is something to quote.
+        // They are written when the quote turns out not to be empty.
         self.owed_before.push(std::mem::take(&mut self.owed));
         self.texts.push(Vec::new());
     }
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Adds words to a text, to the last ones where they look alike.
+/// Appends text to the last span where that has the same style, and as a new span otherwise.
 fn push_words(spans: &mut Vec<Span>, words: &str, style: Style) {
     match spans.last_mut() {
         Some(Span::Text { text, style: last }) if *last == style => text.push_str(words),

@@ -1,4 +1,4 @@
-//! People's Markdown, read.
+//! Parsing of Markdown.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn styles_code_and_links_are_read() {
+fn styles_code_and_links_are_parsed() {
     let text = "Have **a look** at *this*, ~~not~~ `that`: [the issue](https://forge.example/i/1 \"title\").";
     assert_eq!(
         markdown(text),
@@ -31,7 +31,7 @@ fn styles_code_and_links_are_read() {
 }
 
 #[test]
-fn links_lead_to_the_web_or_nowhere() {
+fn only_web_addresses_become_links() {
     assert_eq!(plain("[log](/uploads/1f/error.log)"), format!("log ({PROJECT}/uploads/1f/error.log)"));
     assert_eq!(plain("![screenshot](/uploads/1f/a b.png)"), "![screenshot](/uploads/1f/a b.png)");
     assert_eq!(
@@ -66,7 +66,7 @@ fn blocks_become_lines() {
 }
 
 #[test]
-fn html_is_words() {
+fn html_becomes_plain_text() {
     assert_eq!(
         plain("<!-- template:\nhints -->\n\nHello<br>there, <b>you</b> and Vec<T>"),
         "Hello\nthere, you and Vec<T>"
@@ -79,7 +79,7 @@ fn html_is_words() {
 }
 
 #[test]
-fn nothing_costs_much() {
+fn huge_and_deeply_nested_texts_are_bounded() {
     let endless = "word ".repeat(200_000);
     let text = prose(&endless, PROJECT);
     assert!(text.plain_text().chars().count() <= LONGEST + 1);
@@ -99,9 +99,9 @@ fn deepest(text: &Text) -> usize {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any Markdown is read, into texts that are not deep, whose links lead to the web, and without gaps.
+    /// Any Markdown becomes a text that is not nested too deep, has only web links, and has no run of empty lines.
     #[test]
-    fn any_markdown_is_read(
+    fn any_markdown_is_parsed(
         pieces in proptest::collection::vec(
             proptest::sample::select(vec![
                 "a", " ", "\n", "\n\n", "> ", "- ", "1. ", "    ", "```\n", "`", "*", "**", "~~", "[a](", "https://b.example)",

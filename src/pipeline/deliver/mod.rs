@@ -333,7 +333,7 @@ impl Deliverer {
         let Claimed { destination, deliveries, more } = claimed;
         let jobs = deliveries.into_iter().map(|(delivery, event)| Job {
             concurrency: self.concurrency(&delivery),
-            entered: delivery.news_since,
+            entered: delivery.fresh_since,
             event: JobEvent::Stored(event),
             catalog_is_fresh: false,
             delivery,
@@ -408,8 +408,7 @@ impl Deliverer {
     /// Starts an attempt, if it is bound for where it was written for, and the pace allows it now.
     fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
         let Some(pace) = prepared.pace(&job.delivery) else { return self.start(job, prepared) };
-        let is_bound_elsewhere =
-            *pace.destination.key.0 != *job.delivery.destination;
+        let is_bound_elsewhere = *pace.destination.key.0 != *job.delivery.destination;
         if is_bound_elsewhere && !job.catalog_is_fresh {
             return self.revalidate(job);
         }

@@ -88,7 +88,9 @@ impl Deliverer {
         let of = Context {
             now,
             attempts: delivery.attempts,
-            retry_ambiguous: entry.and_then(|entry| entry.deliver.as_ref()).is_none_or(|deliver| deliver.about.retry_ambiguous),
+            retry_ambiguous: entry
+                .and_then(|entry| entry.deliver.as_ref())
+                .is_none_or(|deliver| deliver.about.retry_ambiguous),
             strikes,
             // Only a failure is followed by a wait, and random numbers are asked of the system.
             jitter: if matches!(report.outcome, Outcome::Failed(_)) { jitter() } else { 0.0 },

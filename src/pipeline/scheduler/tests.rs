@@ -33,7 +33,7 @@ fn job(id: i64, destination: &str, lane: i64) -> Job {
             destination: key(destination),
             lane: Lane(lane),
             attempts: 0,
-            news_since: start(),
+            fresh_since: start(),
             leased: true,
         },
         event: JobEvent::Stored(Arc::new(stored)),

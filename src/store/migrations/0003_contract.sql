@@ -1,4 +1,10 @@
 -- Plain names for columns, lanes and replacement of deliveries, holds with their keys in columns.
 
--- Step 11 of a delivery is *skipped*: the service answered that there is nothing to do.
-CREATE INDEX deliveries_skipped ON deliveries (step) WHERE step = 11;
+-- The field's names.
+ALTER TABLE events     RENAME COLUMN answers_to TO trigger;
+ALTER TABLE deliveries RENAME COLUMN news_since TO fresh_since;
+ALTER TABLE deliveries RENAME COLUMN step       TO state;
+ALTER TABLE unwanted   RENAME TO discarded;
+
+-- State 11 of a delivery is *skipped*: the service answered that there is nothing to do.
+CREATE INDEX deliveries_skipped ON deliveries (state) WHERE state = 11;

@@ -14,6 +14,10 @@ use crate::store::{Result, StoreError};
 /// Connecting, and each statement. A database that is silent for longer is as good as away.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Every connection begins with this: only our schema, durable commits, and no statement without a time limit.
+const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
+     SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
+
 /// Values of a statement, in order.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -135,7 +139,7 @@ impl Connection {
             }
         });
         let live = Live { client, statements: HashMap::new(), driver };
-        live.client.batch_execute(super::schema::SESSION).await.map_err(|error| failed(&error))?;
+        live.client.batch_execute(SESSION).await.map_err(|error| failed(&error))?;
         Ok(live)
     }
 }

@@ -10,10 +10,10 @@ $$;
 
 -- The first open row of a lane that nobody has leased.
 CREATE OR REPLACE FUNCTION first_of(the_lane bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT id FROM deliveries WHERE lane = the_lane AND step <= 1 ORDER BY id LIMIT 1
+    SELECT id FROM deliveries WHERE lane = the_lane AND state <= 1 ORDER BY id LIMIT 1
 $$;
 
--- The step for a row that is to wait in its lane and does not yet: a ready row that it goes before steps behind it.
+-- The state for a row that begins to wait in its lane. A ready row with a greater id becomes one that is behind.
 CREATE OR REPLACE FUNCTION enter(the_lane bigint, the_id bigint) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     the_first bigint := first_of(the_lane);
@@ -21,14 +21,14 @@ BEGIN
     IF the_first < the_id THEN
         RETURN 1;
     END IF;
-    UPDATE deliveries SET step = 1 WHERE id = the_first AND step = 0;
+    UPDATE deliveries SET state = 1 WHERE id = the_first AND state = 0;
     RETURN 0;
 END
 $$;
 
 -- A row left its lane: the next one is ready.
 CREATE OR REPLACE FUNCTION leave(the_lane bigint) RETURNS void LANGUAGE sql AS $$
-    UPDATE deliveries SET step = 0 WHERE id = first_of(the_lane) AND step <> 0
+    UPDATE deliveries SET state = 0 WHERE id = first_of(the_lane) AND state <> 0
 $$;
 
 -- Ends the leases of these rows, with their lanes.
@@ -36,8 +36,8 @@ CREATE OR REPLACE FUNCTION free(rows bigint[]) RETURNS void LANGUAGE plpgsql AS 
 DECLARE
     r record;
 BEGIN
-    FOR r IN SELECT id, lane FROM deliveries WHERE id = ANY (rows) AND step = 2 ORDER BY id LOOP
-        UPDATE deliveries SET step = enter(r.lane, r.id), lease_node = NULL, lease_until = NULL WHERE id = r.id;
+    FOR r IN SELECT id, lane FROM deliveries WHERE id = ANY (rows) AND state = 2 ORDER BY id LOOP
+        UPDATE deliveries SET state = enter(r.lane, r.id), lease_node = NULL, lease_until = NULL WHERE id = r.id;
     END LOOP;
 END
 $$;
@@ -47,7 +47,7 @@ CREATE OR REPLACE FUNCTION lapse(now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM holds WHERE until <= now;
     DELETE FROM workers WHERE until <= now;
-    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE step = 2 AND lease_until <= now LIMIT 1000));
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE state = 2 AND lease_until <= now LIMIT 1000));
 END
 $$;
 
@@ -83,7 +83,7 @@ $$;
 
 -- The number of an event to be dispatched: of the one in the inbox, or of one that was here before, or of one written now.
 CREATE OR REPLACE FUNCTION number_of(
-    e_id text, e_answers_to text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
+    e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -102,8 +102,8 @@ BEGIN
     END IF;
     SELECT seq INTO found_seq FROM events WHERE id = e_id;
     IF found_seq IS NULL THEN
-        INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at, digest, raw)
-        VALUES (e_id, e_answers_to, e_kind, e_project_id, e_project, e_subject, e_occurred_at, now, e_digest, e_raw)
+        INSERT INTO events (id, trigger, kind, project_id, project, subject, occurred_at, received_at, digest, raw)
+        VALUES (e_id, e_trigger, e_kind, e_project_id, e_project, e_subject, e_occurred_at, now, e_digest, e_raw)
         RETURNING seq INTO found_seq;
     END IF;
     RETURN found_seq;
@@ -113,7 +113,7 @@ $$;
 -- Writes a batch of events (one array a column) with their deliveries (which name their event by its place). Answers, for
 -- each delivery in the given order, its number and whether it is leased; no number where it was here before.
 CREATE OR REPLACE FUNCTION enqueue(
-    e_id text[], e_answers_to text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
+    e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
     d_lease_node text[], d_lease_until bigint[], now bigint, sole boolean
@@ -126,7 +126,7 @@ BEGIN
     PERFORM lapse(now);
     FOR i IN 1 .. coalesce(array_length(e_id, 1), 0) LOOP
         IF i = ANY (d_event) THEN
-            seqs[i] := number_of(e_id[i], e_answers_to[i], e_kind[i], e_project_id[i], e_project[i], e_subject[i],
+            seqs[i] := number_of(e_id[i], e_trigger[i], e_kind[i], e_project_id[i], e_project[i], e_subject[i],
                                  e_occurred_at[i], e_digest[i], e_raw[i], e_inbox[i], e_redelivered[i], now);
         ELSIF e_inbox[i] IS NOT NULL THEN
             PERFORM discard(ARRAY [e_inbox[i]]);
@@ -134,13 +134,13 @@ BEGIN
     END LOOP;
     FOR i IN 1 .. coalesce(array_length(d_event, 1), 0) LOOP
         leased := d_lease_node[i] IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.step <= 2
-                            AND (d.step <= 1 OR d.lease_node <> d_lease_node[i]))
+            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.state <= 2
+                            AND (d.state <= 1 OR d.lease_node <> d_lease_node[i]))
             AND work(d_destination[i], d_lease_node[i], d_lease_until[i], sole);
         new_id := NULL;
         IF NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
                        AND d.integration = d_integration[i] AND d.target = d_target[i]) THEN
-            INSERT INTO deliveries (event, integration, target, destination, lane, step, due, created_at, news_since,
+            INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
                                     lease_node, lease_until)
             VALUES (seqs[d_event[i]], d_integration[i], d_target[i], d_destination[i], d_lane[i],
                     -- Its number will be the greatest.
@@ -163,13 +163,13 @@ CREATE OR REPLACE FUNCTION discard(numbers bigint[]) RETURNS void LANGUAGE plpgs
 BEGIN
     PERFORM alone();
     WITH gone AS (DELETE FROM inbox WHERE seq = ANY (numbers) RETURNING seq)
-    INSERT INTO unwanted (seq) SELECT seq FROM gone ON CONFLICT DO NOTHING;
+    INSERT INTO discarded (seq) SELECT seq FROM gone ON CONFLICT DO NOTHING;
 END
 $$;
 
 -- Keeps an event that came over HTTP; false where its id was here before.
 CREATE OR REPLACE FUNCTION push(
-    e_id text, e_answers_to text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
+    e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_received_at bigint, e_raw bytea
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -179,8 +179,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM events WHERE id = e_id) THEN
         RETURN false;
     END IF;
-    INSERT INTO events (id, answers_to, kind, project_id, project, subject, occurred_at, received_at, raw)
-    VALUES (e_id, e_answers_to, e_kind, e_project_id, e_project, e_subject, e_occurred_at, e_received_at, e_raw)
+    INSERT INTO events (id, trigger, kind, project_id, project, subject, occurred_at, received_at, raw)
+    VALUES (e_id, e_trigger, e_kind, e_project_id, e_project, e_subject, e_occurred_at, e_received_at, e_raw)
     RETURNING seq INTO new_seq;
     INSERT INTO inbox (seq) VALUES (new_seq);
     PERFORM pg_notify('forgebell_arrived', '');
@@ -199,7 +199,7 @@ DECLARE
     moved bigint[];
 BEGIN
     IF held_until(the_destination, now) IS NOT NULL
-       OR NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = the_destination AND step = 0 AND due <= now)
+       OR NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = the_destination AND state = 0 AND due <= now)
        OR NOT work(the_destination, the_node, the_until, sole) THEN
         RETURN '{}';
     END IF;
@@ -207,18 +207,18 @@ BEGIN
     WITH held AS (
         SELECT r.id, h.until
         FROM (SELECT id, integration, target FROM deliveries
-              WHERE destination = the_destination AND step = 0 AND due <= now ORDER BY due, id LIMIT most + 1000) AS r
+              WHERE destination = the_destination AND state = 0 AND due <= now ORDER BY due, id LIMIT most + 1000) AS r
         JOIN holds AS h ON h.key = 'route:' || r.integration || '>' || r.target AND h.until > now
     )
     UPDATE deliveries AS d SET due = held.until FROM held WHERE d.id = held.id;
 
     WITH ready AS (
         SELECT id, lane, due FROM deliveries
-        WHERE destination = the_destination AND step = 0 AND due <= now ORDER BY due, id LIMIT most + 1000
+        WHERE destination = the_destination AND state = 0 AND due <= now ORDER BY due, id LIMIT most + 1000
     ), heads AS (
         SELECT r.id, r.lane FROM ready AS r
-        WHERE NOT EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = r.lane AND f.step = 2
-                          AND f.step <= 2 AND f.lease_node <> the_node AND f.id < r.id)
+        WHERE NOT EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = r.lane AND f.state = 2
+                          AND f.state <= 2 AND f.lease_node <> the_node AND f.id < r.id)
         ORDER BY r.due, r.id LIMIT most
     ), rows AS (
         SELECT b.id, b.lane, b.event,
@@ -228,9 +228,9 @@ BEGIN
                    d.destination <> the_destination OR d.due > now
                    OR EXISTS (SELECT 1 FROM holds AS x WHERE x.key = 'route:' || d.integration || '>' || d.target
                               AND x.until > now)
-                   OR EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = d.lane AND f.step = 2
-                              AND f.step <= 2 AND f.lease_node <> the_node AND f.id < d.id) AS stuck
-            FROM deliveries AS d WHERE d.lane = h.lane AND d.step <= 1 AND d.id >= h.id
+                   OR EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = d.lane AND f.state = 2
+                              AND f.state <= 2 AND f.lease_node <> the_node AND f.id < d.id) AS stuck
+            FROM deliveries AS d WHERE d.lane = h.lane AND d.state <= 1 AND d.id >= h.id
             ORDER BY d.id LIMIT most
         ) AS b
     ), oldest AS (
@@ -239,7 +239,7 @@ BEGIN
     ), chosen AS (
         SELECT id, lane FROM oldest WHERE before < most_bytes
     ), leased AS (
-        UPDATE deliveries AS d SET step = 2, lease_node = the_node, lease_until = the_until
+        UPDATE deliveries AS d SET state = 2, lease_node = the_node, lease_until = the_until
         FROM chosen WHERE d.id = chosen.id RETURNING d.id, d.lane
     )
     SELECT array_agg(id ORDER BY id), array_agg(DISTINCT lane) INTO taken, moved FROM leased;
@@ -253,7 +253,7 @@ CREATE OR REPLACE FUNCTION claim(
     destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint, sole boolean
 ) RETURNS TABLE (
     place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
-    d_news_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean
+    d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -264,13 +264,13 @@ BEGIN
     FOR i IN 1 .. coalesce(array_length(destinations, 1), 0) LOOP
         taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now, sole);
         RETURN QUERY
-            SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.news_since,
+            SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.fresh_since,
                    e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean
             FROM deliveries AS d JOIN events AS e ON e.seq = d.event WHERE d.id = ANY (taken) ORDER BY d.id;
         RETURN QUERY
             SELECT i, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::integer, NULL::bigint,
                    NULL::bigint, NULL::text, NULL::bigint, NULL::bytea,
-                   EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.step = 0);
+                   EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.state = 0);
     END LOOP;
 END
 $$;
@@ -281,20 +281,20 @@ CREATE OR REPLACE FUNCTION waiting(now bigint, most integer) RETURNS TABLE (w_de
 LANGUAGE plpgsql AS $$
 BEGIN
     -- Rows whose lease has lapsed wait too; one seldom lapses.
-    IF EXISTS (SELECT 1 FROM deliveries WHERE step = 2 AND lease_until <= now) THEN
+    IF EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND lease_until <= now) THEN
         PERFORM alone();
         PERFORM lapse(now);
     END IF;
     RETURN QUERY WITH RECURSIVE found (destination) AS (
-        (SELECT destination FROM deliveries WHERE step = 0 ORDER BY destination LIMIT 1)
+        (SELECT destination FROM deliveries WHERE state = 0 ORDER BY destination LIMIT 1)
         UNION ALL
         SELECT (SELECT d.destination FROM deliveries AS d
-                WHERE d.step = 0 AND d.destination > found.destination ORDER BY d.destination LIMIT 1)
+                WHERE d.state = 0 AND d.destination > found.destination ORDER BY d.destination LIMIT 1)
         FROM found WHERE found.destination IS NOT NULL
     )
     SELECT destination::text, wanted FROM (
         SELECT destination,
-               greatest((SELECT d.due FROM deliveries AS d WHERE d.step = 0 AND d.destination = found.destination
+               greatest((SELECT d.due FROM deliveries AS d WHERE d.state = 0 AND d.destination = found.destination
                          ORDER BY d.due LIMIT 1),
                         held_until(destination, now)) AS wanted
         FROM found WHERE destination IS NOT NULL
@@ -319,40 +319,40 @@ BEGIN
     DELETE FROM holds WHERE key = h_key;
     IF FOUND AND h_key LIKE 'route:%' THEN
         UPDATE deliveries SET due = now
-        WHERE step <= 1 AND due > now AND 'route:' || integration || '>' || target = h_key;
+        WHERE state <= 1 AND due > now AND 'route:' || integration || '>' || target = h_key;
     END IF;
 END
 $$;
 
--- What became of one row. `state` is its new step, or null where it is to wait till `due`. False where there is none.
+-- Settles one row. `new_state` is null where the row is to wait until `new_due`. False where there is no such row.
 CREATE OR REPLACE FUNCTION settle_one(
-    the_id bigint, the_node text, state integer, new_due bigint, new_attempts integer, now bigint
+    the_id bigint, the_node text, new_state integer, new_due bigint, new_attempts integer, now bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     d record;
 BEGIN
-    SELECT step, lane, lease_node, lease_until INTO d FROM deliveries WHERE id = the_id;
+    SELECT state, lane, lease_node, lease_until INTO d FROM deliveries WHERE id = the_id;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     -- Whose word counts: that it was delivered is a fact, the rest are opinions.
-    IF state = 10 THEN
-        IF d.step = 10 THEN
+    IF new_state = 10 THEN
+        IF d.state = 10 THEN
             RETURN true;
         END IF;
-    ELSIF NOT (d.step <= 1 OR (d.step = 2 AND (d.lease_node = the_node OR d.lease_until <= now))) THEN
+    ELSIF NOT (d.state <= 1 OR (d.state = 2 AND (d.lease_node = the_node OR d.lease_until <= now))) THEN
         RETURN true;
     END IF;
-    IF state IS NULL THEN
+    IF new_state IS NULL THEN
         UPDATE deliveries
-        SET step = CASE WHEN d.step <= 1 THEN d.step ELSE enter(d.lane, the_id) END,
+        SET state = CASE WHEN d.state <= 1 THEN d.state ELSE enter(d.lane, the_id) END,
             attempts = new_attempts, due = new_due, lease_node = NULL, lease_until = NULL
         WHERE id = the_id;
     ELSE
         UPDATE deliveries
-        SET step = state, attempts = new_attempts, settled_at = now, lease_node = NULL, lease_until = NULL
+        SET state = new_state, attempts = new_attempts, settled_at = now, lease_node = NULL, lease_until = NULL
         WHERE id = the_id;
-        IF d.step = 0 THEN
+        IF d.state = 0 THEN
             PERFORM leave(d.lane);
         END IF;
     END IF;
@@ -389,25 +389,25 @@ $$;
 CREATE OR REPLACE FUNCTION release(the_node text, rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
-    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE id = ANY (rows) AND step = 2 AND lease_node = the_node));
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE id = ANY (rows) AND state = 2 AND lease_node = the_node));
 END
 $$;
 
 -- Gives back rows whose lease was given in an answer that never arrived: those of these events or destinations that a node
 -- has leased until exactly then. Nobody works them, and what comes behind them would go before them.
-CREATE OR REPLACE FUNCTION let_go(the_node text, the_until bigint[], event_ids text[], destinations text[]) RETURNS void
+CREATE OR REPLACE FUNCTION release_unconfirmed(the_node text, the_until bigint[], event_ids text[], destinations text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    unheard bigint[];
+    unconfirmed bigint[];
 BEGIN
     PERFORM alone();
-    SELECT array_agg(d.id) INTO unheard FROM deliveries AS d
-    WHERE d.step = 2 AND d.lease_node = the_node AND d.lease_until = ANY (the_until)
+    SELECT array_agg(d.id) INTO unconfirmed FROM deliveries AS d
+    WHERE d.state = 2 AND d.lease_node = the_node AND d.lease_until = ANY (the_until)
       AND (d.destination = ANY (destinations)
            OR EXISTS (SELECT 1 FROM events AS e WHERE e.seq = d.event AND e.id = ANY (event_ids)));
-    PERFORM free(unheard);
+    PERFORM free(unconfirmed);
     PERFORM pg_notify('forgebell_stored', d.destination)
-    FROM (SELECT DISTINCT destination FROM deliveries WHERE id = ANY (unheard)) AS d;
+    FROM (SELECT DISTINCT destination FROM deliveries WHERE id = ANY (unconfirmed)) AS d;
 END
 $$;
 
@@ -420,7 +420,7 @@ BEGIN
     PERFORM alone();
     WITH renewed AS (
         UPDATE deliveries SET lease_until = greatest(lease_until, the_until)
-        WHERE id = ANY (rows) AND step = 2 AND lease_node = the_node RETURNING id
+        WHERE id = ANY (rows) AND state = 2 AND lease_node = the_node RETURNING id
     )
     SELECT array_agg(id) INTO own FROM renewed;
     UPDATE workers SET until = the_until WHERE node = the_node AND until < the_until
@@ -431,17 +431,17 @@ $$;
 
 -- Ends all leases of a node: of a former life, or at its end. What it worked stays its own for a moment longer: until then
 -- others would be faster than the destination allows, as what was sent last is in this node's memory only.
-CREATE OR REPLACE FUNCTION recover(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION release_leases(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
-    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE step = 2 AND lease_node = the_node));
+    PERFORM free(ARRAY (SELECT id FROM deliveries WHERE state = 2 AND lease_node = the_node));
     UPDATE workers SET until = now + 15000 WHERE node = the_node AND until > now + 15000;
 END
 $$;
 
 -- Ends these integrations' holds that were made under other settings than these (NULL: there are none any more), and makes
 -- due what waited for them.
-CREATE OR REPLACE FUNCTION heal(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION end_outdated_holds(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     healed text[];
 BEGIN
@@ -454,7 +454,7 @@ BEGIN
         RETURNING h.integration
     )
     SELECT array_agg(integration) INTO healed FROM gone;
-    UPDATE deliveries SET due = now WHERE step <= 1 AND due > now AND integration = ANY (healed);
+    UPDATE deliveries SET due = now WHERE state <= 1 AND due > now AND integration = ANY (healed);
     RETURN coalesce(array_length(healed, 1), 0);
 END
 $$;
@@ -471,7 +471,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    UPDATE deliveries SET step = enter(d.lane, the_id), attempts = 0, due = a_at, news_since = a_at, settled_at = NULL
+    UPDATE deliveries SET state = enter(d.lane, the_id), attempts = 0, due = a_at, fresh_since = a_at, settled_at = NULL
     WHERE id = the_id;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     PERFORM pg_notify('forgebell_stored', d.destination);
@@ -479,8 +479,8 @@ BEGIN
 END
 $$;
 
--- Removes a bounded piece of what is too old: deliveries of a step settled before a moment. Answers their events.
-CREATE OR REPLACE FUNCTION sweep_deliveries(the_step integer, before bigint, most bigint)
+-- Removes a bounded piece of what is too old: deliveries in one state, settled before a moment. Answers their events.
+CREATE OR REPLACE FUNCTION sweep_deliveries(the_state integer, before bigint, most bigint)
 RETURNS TABLE (s_deliveries bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE
     old bigint[];
@@ -489,7 +489,7 @@ BEGIN
     PERFORM alone();
     SELECT array_agg(id), array_agg(DISTINCT event) INTO old, told FROM (
         SELECT id, event FROM deliveries
-        WHERE step = the_step AND settled_at IS NOT NULL AND settled_at < before ORDER BY settled_at LIMIT most
+        WHERE state = the_state AND settled_at IS NOT NULL AND settled_at < before ORDER BY settled_at LIMIT most
     ) AS d;
     DELETE FROM attempts WHERE delivery = ANY (old);
     DELETE FROM deliveries WHERE id = ANY (old);
@@ -504,7 +504,7 @@ CREATE OR REPLACE FUNCTION forget(seqs bigint[]) RETURNS bigint LANGUAGE plpgsql
 DECLARE
     gone bigint;
 BEGIN
-    DELETE FROM unwanted WHERE seq = ANY (seqs);
+    DELETE FROM discarded WHERE seq = ANY (seqs);
     DELETE FROM events AS e WHERE e.seq = ANY (seqs)
         AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = e.seq)
         AND NOT EXISTS (SELECT 1 FROM inbox AS i WHERE i.seq = e.seq);
@@ -514,14 +514,14 @@ END
 $$;
 
 -- Removes events that came over HTTP and that nobody wanted. Answers how many were looked at, and how many went.
-CREATE OR REPLACE FUNCTION sweep_unwanted(before bigint, most bigint)
+CREATE OR REPLACE FUNCTION sweep_discarded(before bigint, most bigint)
 RETURNS TABLE (s_found bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[];
 BEGIN
     PERFORM alone();
     SELECT array_agg(seq) INTO seqs FROM (
-        SELECT u.seq FROM unwanted AS u JOIN events AS e ON e.seq = u.seq
+        SELECT u.seq FROM discarded AS u JOIN events AS e ON e.seq = u.seq
         WHERE e.received_at < before ORDER BY u.seq LIMIT most
     ) AS u;
     s_found := coalesce(array_length(seqs, 1), 0);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::connection::Connection;
-use super::rows::{self, bytes, moment, ms, step_of, unsigned};
+use super::rows::{self, RowState, bytes, moment, ms, unsigned};
 use crate::integration::IntegrationId;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined,
@@ -15,7 +15,7 @@ use crate::store::{
 macro_rules! lines {
     ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT d.id, d.step, e.id::text, e.answers_to, e.subject, d.integration::text, d.target::text,
+            "SELECT d.id, d.state, e.id::text, e.trigger, e.subject, d.integration::text, d.target::text,
                     d.destination::text, d.attempts, d.due, d.created_at, d.settled_at,
                     (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1)",
             $more,
@@ -26,7 +26,7 @@ macro_rules! lines {
 }
 
 fn line(row: &Row) -> Result<DeliveryLine> {
-    let state = rows::state(row.get(1))?;
+    let state = RowState(row.get(1)).state()?;
     Ok(DeliveryLine {
         id: DeliveryId(row.get(0)),
         state,
@@ -46,11 +46,11 @@ fn line(row: &Row) -> Result<DeliveryLine> {
 
 const WAITING: &str = lines!(
     "",
-    "WHERE d.id < $1 AND d.step <= 2 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
+    "WHERE d.id < $1 AND d.state <= 2 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
 );
 const SETTLED: &str = lines!(
     "",
-    "WHERE d.id < $1 AND d.step = $4 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
+    "WHERE d.id < $1 AND d.state = $4 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3"
 );
 const ANY: &str =
     lines!("", "WHERE d.id < $1 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3");
@@ -60,8 +60,8 @@ pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Re
     let before = filter.before.map_or(i64::MAX, |before| before.0);
     let integration = filter.integration.as_ref().map(|integration| &*integration.0);
     let limit = rows::limit(filter.limit);
-    let found = match (filter.state, filter.state.and_then(step_of)) {
-        (_, Some(step)) => connection.query(SETTLED, &[&before, &integration, &limit, &step]).await,
+    let found = match (filter.state, filter.state.and_then(RowState::of)) {
+        (_, Some(state)) => connection.query(SETTLED, &[&before, &integration, &limit, &state.0]).await,
         (Some(_), None) => connection.query(WAITING, &[&before, &integration, &limit]).await,
         (None, None) => connection.query(ANY, &[&before, &integration, &limit]).await,
     };
@@ -104,9 +104,9 @@ async fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, S
 
 const DEPTH: &str = "SELECT
      (SELECT count(*) FROM inbox),
-     (SELECT count(*) FROM deliveries WHERE step <= 2),
-     (SELECT min(created_at) FROM deliveries WHERE step <= 2),
-     (SELECT count(*) FROM deliveries WHERE step >= 20 AND step IN (20, 21)),
+     (SELECT count(*) FROM deliveries WHERE state <= 2),
+     (SELECT min(created_at) FROM deliveries WHERE state <= 2),
+     (SELECT count(*) FROM deliveries WHERE state >= 20 AND state IN (20, 21)),
      (SELECT count(*) FROM quarantine),
      (SELECT count(*) FROM holds WHERE until > $1)";
 
@@ -130,16 +130,10 @@ const SWEEP_QUARANTINE: &str = "WITH gone AS (DELETE FROM quarantine WHERE numbe
 pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
     let most = rows::limit(limit);
     let mut swept = Swept::default();
-    let ages = [
-        (State::Delivered, retention.settled_before),
-        (State::Skipped, retention.settled_before),
-        (State::Cancelled, retention.settled_before),
-        (State::Failed, retention.dead_letters_before),
-        (State::Expired, retention.dead_letters_before),
-    ];
-    for (step, before) in ages.into_iter().filter_map(|(state, before)| Some((step_of(state)?, before))) {
+    for (state, before) in retention.by_state() {
+        let Some(state) = RowState::of(state) else { continue };
         let row = connection
-            .row("SELECT * FROM sweep_deliveries($1, $2, $3)", &[&step, &ms(before), &most])
+            .row("SELECT * FROM sweep_deliveries($1, $2, $3)", &[&state.0, &ms(before), &most])
             .await?;
         let (found, events): (i64, i64) = (row.get(0), row.get(1));
         swept.deliveries += found.unsigned_abs();
@@ -147,7 +141,7 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
         swept.more |= found == most;
     }
     let before = ms(retention.settled_before);
-    let row = connection.row("SELECT * FROM sweep_unwanted($1, $2)", &[&before, &most]).await?;
+    let row = connection.row("SELECT * FROM sweep_discarded($1, $2)", &[&before, &most]).await?;
     let (found, events): (i64, i64) = (row.get(0), row.get(1));
     swept.events += events.unsigned_abs();
     swept.more |= found == most;

@@ -9,14 +9,14 @@
 //! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
 //! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
 //! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by
-//! such a call are nobody's work, and what comes behind them would go before them: so they are given back ([`unheard`])
+//! such a call are nobody's work, and what comes behind them would go before them: so they are given back ([`unconfirmed_leases`])
 //! before anything else is leased. Where that can't be done any more, nobody renews them, and the lease lapses.
 //!
 //! Sessions are set up once for each connection, so that a pooler which shares them out by transaction won't do.
 
 mod connection;
 mod ledger;
-mod news;
+mod notifications;
 mod outbox;
 mod registry;
 mod rows;
@@ -24,7 +24,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod unheard;
+mod unconfirmed_leases;
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::columns::EventColumns;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
@@ -44,9 +45,9 @@ use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 use connection::Connection;
-pub use news::{Heard, News};
-use rows::{EventRow, ms, stored_event};
-use unheard::Unheard;
+pub use notifications::{Listener, Notification};
+use rows::{ms, stored_event, text};
+use unconfirmed_leases::UnconfirmedLeases;
 
 /// After so long a connection that says nothing is asked whether it lives, where the URL says nothing else.
 const UNNOTICED: Duration = Duration::from_secs(2 * 60 * 60);
@@ -65,7 +66,7 @@ pub struct Postgres {
     /// such thing, do without.
     sole: bool,
     keys: Keyring,
-    unheard: Unheard,
+    unconfirmed: UnconfirmedLeases,
 }
 
 impl Postgres {
@@ -113,8 +114,8 @@ impl Postgres {
     ///
     /// # Errors
     /// Somebody does already.
-    pub async fn news(&self, node: &NodeId, patience: Duration) -> Result<News> {
-        News::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
+    pub async fn listener(&self, node: &NodeId, patience: Duration) -> Result<Listener> {
+        Listener::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
     }
 
     fn connect(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
@@ -132,28 +133,37 @@ impl Postgres {
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
-        Ok(Self { config, tls, writer, reader, people, sole: true, keys, unheard: Unheard::default() })
+        Ok(Self {
+            config,
+            tls,
+            writer,
+            reader,
+            people,
+            sole: true,
+            keys,
+            unconfirmed: UnconfirmedLeases::default(),
+        })
     }
 }
 
 #[async_trait]
 impl Inbox for Postgres {
     async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool> {
-        let row = EventRow::new(event);
+        let row = EventColumns::new(event);
         let answer = self
             .writer
             .row(
                 "SELECT push($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 &[
-                    &row.id,
-                    &row.answers_to,
+                    &row.id.as_str(),
+                    &row.trigger,
                     &row.kind,
                     &row.project_id,
-                    &row.project,
-                    &row.subject,
-                    &row.occurred_at,
+                    &row.project.as_deref().map(text),
+                    &text(&row.subject),
+                    &ms(row.occurred_at),
                     &ms(received_at),
-                    &row.raw,
+                    &&row.raw[..],
                 ],
             )
             .await?;
@@ -210,15 +220,19 @@ impl Outbox for Postgres {
         Ok(own.get::<_, Vec<i64>>(0).into_iter().map(DeliveryId).collect())
     }
 
-    async fn recover(&self, by: &NodeId, now: Timestamp) -> Result<()> {
-        self.writer.query("SELECT recover($1, $2)", &[&&*by.0, &ms(now)]).await.map(drop)
+    async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()> {
+        self.writer.query("SELECT release_leases($1, $2)", &[&&*by.0, &ms(now)]).await.map(drop)
     }
 
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
         outbox::holds(&self.reader, now).await
     }
 
-    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize> {
+    async fn end_outdated_holds(
+        &self,
+        current: &[(IntegrationId, Option<Fingerprint>)],
+        now: Timestamp,
+    ) -> Result<usize> {
         self.end_outdated(current, now).await
     }
 }

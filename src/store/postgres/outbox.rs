@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::Postgres;
 use super::connection::Connection;
-use super::rows::{self, EventRow, HOLD, ms, shared, signed, stored_event, text, unsigned};
+use super::rows::{self, HOLD, RowState, ms, shared, signed, stored_event, text, unsigned};
 use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::columns::EventColumns;
 use crate::store::{
     Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, Lane, NewState, NodeId, Origin,
     Result, Settled, StoredEvent,
@@ -18,7 +19,7 @@ use crate::store::{
 #[derive(Default)]
 struct Events<'a> {
     id: Vec<&'a str>,
-    answers_to: Vec<Option<&'static str>>,
+    trigger: Vec<Option<&'static str>>,
     kind: Vec<&'static str>,
     project_id: Vec<Option<i64>>,
     project: Vec<Option<String>>,
@@ -32,15 +33,15 @@ struct Events<'a> {
 
 impl<'a> Events<'a> {
     fn add(&mut self, dispatched: &'a Dispatched) {
-        let event = EventRow::new(&dispatched.event);
-        self.id.push(event.id);
-        self.answers_to.push(event.answers_to);
+        let event = EventColumns::new(&dispatched.event);
+        self.id.push(dispatched.event.id.as_str());
+        self.trigger.push(event.trigger);
         self.kind.push(event.kind);
         self.project_id.push(event.project_id);
-        self.project.push(event.project);
-        self.subject.push(event.subject);
-        self.occurred_at.push(event.occurred_at);
-        self.raw.push(event.raw);
+        self.project.push(event.project.as_deref().map(text));
+        self.subject.push(text(&event.subject));
+        self.occurred_at.push(ms(event.occurred_at));
+        self.raw.push(&dispatched.event.raw);
         let (inbox, digest, redelivered) = match &dispatched.origin {
             Origin::Inbox(number) => (Some(*number), None, false),
             Origin::Broker { digest, redelivered } => {
@@ -86,14 +87,14 @@ impl Postgres {
                 rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
             }
         }
-        self.let_go().await?;
+        self.release_unconfirmed().await?;
         let written = self
             .writer
             .query(
                 ENQUEUE,
                 &[
                     &events.id,
-                    &events.answers_to,
+                    &events.trigger,
                     &events.kind,
                     &events.project_id,
                     &events.project,
@@ -115,7 +116,7 @@ impl Postgres {
                 ],
             )
             .await
-            .inspect_err(|error| self.unheard.note_written(batch, error))?;
+            .inspect_err(|error| self.unconfirmed.note_written(batch, error))?;
         let mut written = written.into_iter();
         let each = batch.iter().map(|dispatched| {
             let deliveries = dispatched.deliveries.iter().zip(written.by_ref());
@@ -128,7 +129,7 @@ impl Postgres {
                     destination: Arc::clone(&new.destination),
                     lane: new.lane,
                     attempts: 0,
-                    news_since: dispatched.event.occurred_at,
+                    fresh_since: dispatched.event.occurred_at,
                     leased: row.get(1),
                 })
             };
@@ -142,7 +143,7 @@ impl Postgres {
         let most = i32::try_from(claim.portion.rows).unwrap_or(i32::MAX / 2);
         let bytes = rows::limit(claim.portion.bytes);
         let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
-        self.let_go().await?;
+        self.release_unconfirmed().await?;
         let found = self
             .writer
             .query(
@@ -150,7 +151,7 @@ impl Postgres {
                 &[&destinations, &most, &bytes, &node, &until, &now, &self.sole],
             )
             .await
-            .inspect_err(|error| self.unheard.note_claimed(claim, error))?;
+            .inspect_err(|error| self.unconfirmed.note_claimed(claim, error))?;
         let claimed = |destination: &DestinationKey| Claimed {
             destination: Arc::clone(destination),
             deliveries: Vec::new(),
@@ -179,7 +180,7 @@ impl Postgres {
                 destination: shared(row, 3),
                 lane: Lane(row.get(2)),
                 attempts: unsigned(row.get(6)),
-                news_since: rows::moment(row.get(7))?,
+                fresh_since: rows::moment(row.get(7))?,
                 leased: true,
             };
             of.deliveries.push((delivery, event));
@@ -198,7 +199,8 @@ impl Postgres {
             _ => None,
         };
         let (ids, at) = (numbers(|s| s.delivery.0), numbers(|s| ms(s.at)));
-        let states: Vec<Option<i32>> = settlements.iter().map(|settled| rows::step(&settled.state)).collect();
+        let states: Vec<Option<i32>> =
+            settlements.iter().map(|settled| RowState::after(&settled.state).map(|state| state.0)).collect();
         let dues: Vec<Option<i64>> = settlements.iter().map(due).collect();
         let attempts: Vec<i32> = settlements.iter().map(|settled| signed(settled.attempts)).collect();
         let (record_at, latencies) =
@@ -257,7 +259,10 @@ impl Postgres {
     ) -> Result<usize> {
         let (ids, fingerprints): (Vec<&str>, Vec<Option<i64>>) =
             current.iter().map(|(id, now)| (&*id.0, now.map(|fingerprint| fingerprint.0))).unzip();
-        let row = self.writer.row("SELECT heal($1, $2, $3)", &[&ids, &fingerprints, &ms(now)]).await?;
+        let row = self
+            .writer
+            .row("SELECT end_outdated_holds($1, $2, $3)", &[&ids, &fingerprints, &ms(now)])
+            .await?;
         Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
     }
 }

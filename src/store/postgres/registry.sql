@@ -66,7 +66,7 @@ END
 $$;
 
 -- Switches integrations off and takes their secrets away, where those are still the ones that were seen; answers which.
-CREATE OR REPLACE FUNCTION give_up_sealed(
+CREATE OR REPLACE FUNCTION drop_undecryptable(
     s_id bigint[], s_old bytea[], s_object text[], a_at bigint, a_who text, a_action text, a_fields text
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 BEGIN
@@ -89,7 +89,7 @@ $$;
 
 -- Notes projects as events showed them (what is NULL was not told). Answers the rows in the given order, as they are in the
 -- end: a later one may have taken the path of an earlier one.
-CREATE OR REPLACE FUNCTION learn(s_id bigint[], s_path text[], s_branch text[], s_visibility text[], now bigint)
+CREATE OR REPLACE FUNCTION upsert_seen_projects(s_id bigint[], s_path text[], s_branch text[], s_visibility text[], now bigint)
 RETURNS SETOF projects LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -112,7 +112,7 @@ END
 $$;
 
 -- What is kept is as it is at this moment, whatever its value says.
-CREATE OR REPLACE FUNCTION correct(
+CREATE OR REPLACE FUNCTION override_project(
     p_id bigint, p_path text, keeps_branch boolean, p_branch text, keeps_visibility boolean, p_visibility text,
     keeps_protected boolean, p_protected text,
     a_at bigint, a_who text, a_action text, a_object text, a_fields text

@@ -10,12 +10,15 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/postgres_0003_contract.sql"),
 ];
 
-/// The program's own part, made anew with every step.
+/// The program's own part, created at each start.
 const FUNCTIONS: &str = concat!(include_str!("functions.sql"), "\n", include_str!("registry.sql"));
 
-/// What every connection begins with: our schema alone, durable commits, and no statement that hangs for ever.
-pub(super) const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
-     SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
+/// The functions of an earlier version go with each step: PostgreSQL replaces no function whose parameters have other names.
+const DROP_FUNCTIONS: &str = "DECLARE made regprocedure; BEGIN
+         FOR made IN SELECT oid FROM pg_proc WHERE pronamespace = 'forgebell'::regnamespace LOOP
+             EXECUTE 'DROP FUNCTION ' || made;
+         END LOOP;
+     END;";
 
 /// The schema may have been made for a role that may make none.
 const FIRST: &str = "DO $first$ BEGIN
@@ -34,14 +37,15 @@ pub(super) async fn migrate(connection: &Connection) -> Result<(i64, i64)> {
     connection.batch(&alone(FIRST)).await?;
     let found = version(connection).await?;
     for (number, sql) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
-        // Another node may have been quicker: then the table is there already, and the step is none of ours.
+        // Another node may have made this step meanwhile.
         let step = alone(&format!(
             "DO $step$ BEGIN IF (SELECT coalesce(max(version), 0) FROM schema_version) >= {number} THEN RETURN; END IF;
-             EXECUTE $sql${sql}$sql$; DELETE FROM schema_version; INSERT INTO schema_version VALUES ({number}); END $step$"
+             {DROP_FUNCTIONS} EXECUTE $sql${sql}$sql$;
+             DELETE FROM schema_version; INSERT INTO schema_version VALUES ({number}); END $step$"
         ));
         connection.batch(&step).await?;
     }
-    // Nothing in it is data, so that a node of the same version changes nothing by making it again.
+    // They hold no data. A node of the same version that creates them again changes nothing.
     connection.batch(&alone(FUNCTIONS)).await?;
     Ok((found, known()))
 }

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Heard, Postgres};
+use super::{Notification, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
-use crate::store::registry::{AuditEntry, GroupName};
+use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
@@ -112,7 +112,7 @@ async fn a_destination_is_worked_by_one_node_at_a_time() {
 async fn a_node_that_ends_leaves_its_destinations_soon() {
     let (store, _) = store().await;
     write(&store, "e1", Some("a"), at(0)).await;
-    store.recover(&node("a"), at(1)).await.unwrap();
+    store.release_leases(&node("a"), at(1)).await.unwrap();
     assert_eq!(claim(&store, "b", at(15)).await, 0, "the pace of what it sent last");
     assert_eq!(claim(&store, "b", at(16)).await, 1);
 }
@@ -130,13 +130,13 @@ async fn renewing_keeps_what_a_node_has_rows_of() {
 #[tokio::test]
 async fn two_nodes_of_one_name_are_one_too_many() {
     let (store, url) = store().await;
-    let _first = store.news(&node("a"), Duration::ZERO).await.unwrap();
+    let _first = store.listener(&node("a"), Duration::ZERO).await.unwrap();
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
-    let Err(StoreError::Broken(why)) = other.news(&node("a"), Duration::ZERO).await.map(drop) else {
+    let Err(StoreError::Broken(why)) = other.listener(&node("a"), Duration::ZERO).await.map(drop) else {
         panic!("two of a name")
     };
     assert!(why.contains("`a`") && why.contains("node.name"), "{why}");
-    assert!(other.news(&node("b"), Duration::ZERO).await.is_ok());
+    assert!(other.listener(&node("b"), Duration::ZERO).await.is_ok());
 }
 
 #[tokio::test]
@@ -145,14 +145,14 @@ async fn nodes_hear_of_what_others_write() {
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
-    let listening = store.news(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
+    let listening = store.listener(&node("a"), Duration::ZERO).await.unwrap().run(told, stop.clone());
     let told_of = async {
         write(&other, "e1", None, at(0)).await;
-        assert_eq!(heard.recv().await, Some(Heard::Stored("hook".into())));
+        assert_eq!(heard.recv().await, Some(Notification::Stored("hook".into())));
         assert!(other.push(&event("e2", "main"), at(0)).await.unwrap());
-        assert_eq!(heard.recv().await, Some(Heard::Arrived));
+        assert_eq!(heard.recv().await, Some(Notification::Arrived));
         other.put_group(None, "acme", audit()).await.unwrap();
-        assert_eq!(heard.recv().await, Some(Heard::Configured));
+        assert_eq!(heard.recv().await, Some(Notification::Configured));
         stop.cancel();
     };
     let both = async { tokio::join!(listening, told_of).0 };
@@ -213,15 +213,19 @@ async fn a_schema_of_a_newer_program_is_left_alone() {
 
 #[tokio::test]
 async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
-    let (store, url) = store().await;
-    assert!(store.push(&event("e1", "main"), at(0)).await.unwrap());
-    let sql = "DROP TABLE registry, integrations, projects, groups, tokens, mutes, audit CASCADE";
-    store.writer.query(sql, &[]).await.unwrap();
-    store.writer.query("UPDATE schema_version SET version = 1", &[]).await.unwrap();
+    let url = Secret::new(database());
+    let (client, connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let first = include_str!("../migrations/postgres_0001_first.sql");
+    let version = "CREATE SCHEMA forgebell; SET search_path TO forgebell;
+        CREATE TABLE schema_version (version bigint NOT NULL); INSERT INTO schema_version VALUES (1);";
+    let event = "INSERT INTO events (id, kind, subject, occurred_at, received_at, raw) VALUES ('e1', 'push', '', 0, 0, '{}');
+        INSERT INTO inbox VALUES (1);";
+    client.batch_execute(&format!("{version}{first}{event}")).await.unwrap();
     let error = Postgres::open_shared(&url, None, Keyring::none()).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("forgebell migrate"), "{error}");
-    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (1, 2));
-    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (2, 2));
+    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (1, 3));
+    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (3, 3));
     let store = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     assert_eq!(store.depth(at(0)).await.unwrap().inbox, 1);
     assert_eq!(store.changes(0).await.unwrap().revision, 0);
@@ -247,7 +251,7 @@ async fn a_path_that_postgresql_cannot_hold_loses_a_character() {
     let (store, _) = store().await;
     let group = store.put_group(None, "ac\0me", audit()).await.unwrap();
     assert_eq!(group.path.as_deref(), Some("ac\u{fffd}me"));
-    assert_eq!(store.group(GroupName::Path("ac\0me".to_owned())).await.unwrap(), Some(group));
+    assert_eq!(store.group_by_path("ac\0me").await.unwrap(), Some(group));
 }
 
 #[tokio::test]

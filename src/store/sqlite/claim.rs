@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::lanes::{self, Foreign};
 use super::leases;
-use super::rows::{self, Step, at, change, find, moment, ms, prepare, stored_event};
+use super::rows::{self, RowState, at, change, find, moment, ms, prepare, stored_event};
 use crate::integration::IntegrationId;
 use crate::store::{
     Claim, Claimed, Delivery, DeliveryId, DestinationKey, Lane, Result, StoredEvent, route_key,
@@ -44,7 +44,7 @@ struct Candidate {
     integration: Arc<str>,
     target: Arc<str>,
     attempts: u32,
-    news_since: Timestamp,
+    fresh_since: Timestamp,
 }
 
 impl Candidate {
@@ -58,7 +58,7 @@ impl Candidate {
             integration: row.get(5)?,
             target: row.get(6)?,
             attempts: row.get(7)?,
-            news_since: at(row, 8)?,
+            fresh_since: at(row, 8)?,
         })
     }
 
@@ -70,18 +70,21 @@ impl Candidate {
 /// A query for what [`Candidate::read`] reads.
 macro_rules! candidates {
     ($from:literal) => {
-        concat!("SELECT id, event, lane, destination, due, integration, target, attempts, news_since ", $from)
+        concat!(
+            "SELECT id, event, lane, destination, due, integration, target, attempts, fresh_since ",
+            $from
+        )
     };
 }
 
 /// The ready rows of a destination that are due.
 const READY: &str = candidates!(
-    "FROM deliveries INDEXED BY deliveries_ready WHERE destination = ?1 AND step = 0 AND due <= ?2 ORDER BY due, id"
+    "FROM deliveries INDEXED BY deliveries_ready WHERE destination = ?1 AND state = 0 AND due <= ?2 ORDER BY due, id"
 );
 
 /// The row behind a row in its lane.
 const NEXT: &str = candidates!(
-    "FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND step <= 1 AND id > ?2 ORDER BY id LIMIT 1"
+    "FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND state <= 1 AND id > ?2 ORDER BY id LIMIT 1"
 );
 
 impl Claiming<'_> {
@@ -159,8 +162,8 @@ impl Claiming<'_> {
         let lease = &self.claim.lease;
         change(
             self.connection,
-            "UPDATE deliveries SET step = ?2, lease_node = ?3, lease_until = ?4 WHERE id = ?1",
-            params![candidate.id, Step::LEASED.0, lease.node.0, ms(lease.until)],
+            "UPDATE deliveries SET state = ?2, lease_node = ?3, lease_until = ?4 WHERE id = ?1",
+            params![candidate.id, RowState::LEASED.0, lease.node.0, ms(lease.until)],
         )?;
         Ok(())
     }
@@ -175,7 +178,7 @@ impl Claiming<'_> {
             destination: candidate.destination,
             lane: Lane(candidate.lane),
             attempts: candidate.attempts,
-            news_since: candidate.news_since,
+            fresh_since: candidate.fresh_since,
             leased: true,
         };
         Ok((delivery, event))
@@ -201,7 +204,7 @@ enum Obstacle {
 }
 
 const MORE: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
-                                   WHERE destination = ?1 AND step = 0)";
+                                   WHERE destination = ?1 AND state = 0)";
 
 fn held_until(connection: &Connection, key: &str, now: Timestamp) -> Result<Option<i64>> {
     Ok(find(connection, "SELECT until FROM holds WHERE key = ?1 AND until > ?2", params![key, ms(now)])?)
@@ -210,15 +213,15 @@ fn held_until(connection: &Connection, key: &str, now: Timestamp) -> Result<Opti
 /// Destinations one after another (the smallest key, then the smallest that is greater), each with its earliest due
 /// time: a few steps into the index for each, however many rows it has.
 const WAITING: &str = "WITH RECURSIVE destinations (destination) AS (
-         SELECT min(destination) FROM deliveries INDEXED BY deliveries_ready WHERE step = 0
+         SELECT min(destination) FROM deliveries INDEXED BY deliveries_ready WHERE state = 0
          UNION ALL
          SELECT (SELECT min(d.destination) FROM deliveries AS d INDEXED BY deliveries_ready
-                 WHERE d.step = 0 AND d.destination > destinations.destination)
+                 WHERE d.state = 0 AND d.destination > destinations.destination)
          FROM destinations WHERE destinations.destination IS NOT NULL
      )
      SELECT destination,
             max((SELECT min(d.due) FROM deliveries AS d INDEXED BY deliveries_ready
-                 WHERE d.step = 0 AND d.destination = destinations.destination),
+                 WHERE d.state = 0 AND d.destination = destinations.destination),
                 ifnull((SELECT until FROM holds WHERE key = destination AND until > ?1), 0)) AS wanted_at
      FROM destinations WHERE destination IS NOT NULL
      ORDER BY wanted_at, destination LIMIT ?2";

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::lanes::{self, Foreign};
-use super::rows::{EventRow, Step, change, find, ms};
+use super::rows::{EventRow, RowState, change, find, ms};
 use super::{inbox, leases};
 use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
 
@@ -79,7 +79,7 @@ fn number_of(connection: &Connection, event: &EventRow, origin: &Origin) -> Resu
     if let Some(new) = event.insert(connection)? {
         return Ok(new);
     }
-    let known = find(connection, "SELECT seq FROM events WHERE id = ?1", [event.id.as_str()])?;
+    let known = find(connection, "SELECT seq FROM events WHERE id = ?1", [event.event.id.as_str()])?;
     known.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
 }
 
@@ -118,14 +118,14 @@ fn insert(
     lease: Option<&Lease>,
     now: Timestamp,
 ) -> Result<Option<Delivery>> {
-    let step = match lease {
-        Some(_) => Step::LEASED,
+    let state = match lease {
+        Some(_) => RowState::LEASED,
         // Its id will be the greatest.
         None => lanes::enter(connection, delivery.lane, i64::MAX)?,
     };
     let written = change(
         connection,
-        "INSERT INTO deliveries (event, integration, target, destination, lane, step, due, created_at, news_since,
+        "INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
                                  lease_node, lease_until)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)
          ON CONFLICT (event, integration, target) DO NOTHING",
@@ -135,9 +135,9 @@ fn insert(
             delivery.target,
             delivery.destination,
             delivery.lane.0,
-            step.0,
+            state.0,
             ms(now),
-            ms(event.occurred_at),
+            ms(event.event.occurred_at),
             lease.map(|lease| &lease.node.0),
             lease.map(|lease| ms(lease.until)),
         ],
@@ -147,13 +147,13 @@ fn insert(
     }
     Ok(Some(Delivery {
         id: DeliveryId(connection.last_insert_rowid()),
-        event: event.id.clone(),
+        event: event.event.id.clone(),
         integration: delivery.integration,
         target: delivery.target,
         destination: delivery.destination,
         lane: delivery.lane,
         attempts: 0,
-        news_since: event.occurred_at,
+        fresh_since: event.event.occurred_at,
         leased: lease.is_some(),
     }))
 }

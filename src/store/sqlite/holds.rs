@@ -37,10 +37,10 @@ pub(super) fn lift(connection: &Connection, key: &str, now: Timestamp) -> Result
 }
 
 const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
-     WHERE step <= 1 AND due > ?2 AND 'route:' || integration || '>' || target = ?1";
+     WHERE state <= 1 AND due > ?2 AND 'route:' || integration || '>' || target = ?1";
 
 const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
-     WHERE step <= 1 AND due > ?2 AND integration = ?1";
+     WHERE state <= 1 AND due > ?2 AND integration = ?1";
 
 pub(super) fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
     let sql = format!("SELECT {HOLD} FROM holds WHERE until > ?1 ORDER BY key");
@@ -49,7 +49,7 @@ pub(super) fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn heal(
+pub(super) fn end_outdated_holds(
     connection: &Connection,
     current: &HashMap<IntegrationId, Option<Fingerprint>>,
     now: Timestamp,

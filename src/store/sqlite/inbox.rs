@@ -32,7 +32,7 @@ pub(super) fn peek(connection: &Connection, after: i64, portion: Portion) -> Res
 pub(super) fn discard(connection: &Connection, numbers: &[i64]) -> Result<()> {
     for number in numbers {
         if take_out(connection, *number)? {
-            change(connection, "INSERT OR IGNORE INTO unwanted (seq) VALUES (?1)", [number])?;
+            change(connection, "INSERT OR IGNORE INTO discarded (seq) VALUES (?1)", [number])?;
         }
     }
     Ok(())

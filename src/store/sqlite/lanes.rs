@@ -8,40 +8,40 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::rows::{Step, change, find, prepare};
+use super::rows::{RowState, change, find, prepare};
 use crate::store::{Lane, NodeId};
 
 /// The first open row of a lane that nobody has leased.
 const FIRST: &str =
-    "SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND step <= 1 ORDER BY id LIMIT 1";
+    "SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE lane = ?1 AND state <= 1 ORDER BY id LIMIT 1";
 
 pub(super) fn first(connection: &Connection, lane: Lane) -> rusqlite::Result<Option<i64>> {
     find(connection, FIRST, [lane.0])
 }
 
-/// The step for a row that is to wait in its lane and does not yet: a ready row that it goes before steps behind it.
-pub(super) fn enter(connection: &Connection, lane: Lane, id: i64) -> rusqlite::Result<Step> {
+/// The state for a row that begins to wait in its lane. A ready row with a greater id becomes one that is behind.
+pub(super) fn enter(connection: &Connection, lane: Lane, id: i64) -> rusqlite::Result<RowState> {
     match first(connection, lane)? {
-        Some(first) if first < id => Ok(Step::BEHIND),
+        Some(first) if first < id => Ok(RowState::BEHIND),
         Some(first) => {
-            put(connection, first, Step::BEHIND)?;
-            Ok(Step::READY)
+            put(connection, first, RowState::BEHIND)?;
+            Ok(RowState::READY)
         }
-        None => Ok(Step::READY),
+        None => Ok(RowState::READY),
     }
 }
 
 /// A ready row left its lane: the next one is ready.
 pub(super) fn left(connection: &Connection, lane: Lane) -> rusqlite::Result<()> {
     match first(connection, lane)? {
-        Some(first) => put(connection, first, Step::READY),
+        Some(first) => put(connection, first, RowState::READY),
         None => Ok(()),
     }
 }
 
-fn put(connection: &Connection, id: i64, step: Step) -> rusqlite::Result<()> {
-    let sql = "UPDATE deliveries SET step = ?2 WHERE id = ?1 AND step <> ?2";
-    change(connection, sql, params![id, step.0]).map(drop)
+fn put(connection: &Connection, id: i64, state: RowState) -> rusqlite::Result<()> {
+    let sql = "UPDATE deliveries SET state = ?2 WHERE id = ?1 AND state <> ?2";
+    change(connection, sql, params![id, state.0]).map(drop)
 }
 
 /// The lanes in which other nodes have rows, each with the first such row.
@@ -51,8 +51,8 @@ pub(super) struct Foreign(HashMap<i64, i64>);
 
 /// Two ranges and not one `<>`: so the index is used.
 const FOREIGN: [&str; 2] = [
-    "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2 AND lease_node < ?1",
-    "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2 AND lease_node > ?1",
+    "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2 AND lease_node < ?1",
+    "SELECT lane, id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2 AND lease_node > ?1",
 ];
 
 impl Foreign {

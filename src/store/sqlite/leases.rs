@@ -9,10 +9,10 @@ use crate::store::{DeliveryId, Lane, Lease, NodeId, Result};
 
 /// The nodes that have leases, one after another: the smallest name, then the smallest that is greater.
 const NODES: &str = "WITH RECURSIVE nodes (node) AS (
-         SELECT min(lease_node) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2
+         SELECT min(lease_node) FROM deliveries INDEXED BY deliveries_leases WHERE state = 2
          UNION ALL
          SELECT (SELECT min(lease_node) FROM deliveries INDEXED BY deliveries_leases
-                 WHERE step = 2 AND lease_node > nodes.node)
+                 WHERE state = 2 AND lease_node > nodes.node)
          FROM nodes WHERE nodes.node IS NOT NULL
      )";
 
@@ -20,7 +20,7 @@ const NODES: &str = "WITH RECURSIVE nodes (node) AS (
 fn lapsed_sql() -> String {
     format!(
         "{NODES} SELECT d.id, d.lane FROM nodes CROSS JOIN deliveries AS d INDEXED BY deliveries_leases
-         WHERE d.step = 2 AND d.lease_node = nodes.node AND d.lease_until <= ?1 LIMIT ?2"
+         WHERE d.state = 2 AND d.lease_node = nodes.node AND d.lease_until <= ?1 LIMIT ?2"
     )
 }
 
@@ -41,14 +41,14 @@ pub(super) fn lapse(connection: &Connection, now: Timestamp) -> Result<()> {
 }
 
 /// Every lease ends.
-pub(super) fn recover(connection: &Connection) -> Result<()> {
-    free(connection, "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE step = 2", [])?;
+pub(super) fn release_leases(connection: &Connection) -> Result<()> {
+    free(connection, "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2", [])?;
     Ok(())
 }
 
 pub(super) fn release(connection: &Connection, by: &NodeId, rows: &[DeliveryId]) -> Result<()> {
     for id in rows {
-        let own = "SELECT id, lane FROM deliveries WHERE id = ?1 AND step = 2 AND lease_node = ?2";
+        let own = "SELECT id, lane FROM deliveries WHERE id = ?1 AND state = 2 AND lease_node = ?2";
         free(connection, own, params![id.0, by.0])?;
     }
     Ok(())
@@ -64,7 +64,7 @@ pub(super) fn renew(
     for row in rows {
         let renewed = change(
             connection,
-            "UPDATE deliveries SET lease_until = max(lease_until, ?3) WHERE id = ?1 AND step = 2 AND lease_node = ?2",
+            "UPDATE deliveries SET lease_until = max(lease_until, ?3) WHERE id = ?1 AND state = 2 AND lease_node = ?2",
             params![row.0, lease.node.0, ms(lease.until)],
         )?;
         if renewed == 1 {
@@ -80,11 +80,11 @@ fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Re
     let rows = statement.query_map(params, |row| Ok((row.get(0)?, Lane(row.get(1)?))))?;
     // Collected before anything is written: the query reads what the writing changes.
     for (id, lane) in rows.collect::<rusqlite::Result<Vec<(i64, Lane)>>>()? {
-        let step = lanes::enter(connection, lane, id)?;
+        let state = lanes::enter(connection, lane, id)?;
         change(
             connection,
-            "UPDATE deliveries SET step = ?2, lease_node = NULL, lease_until = NULL WHERE id = ?1",
-            params![id, step.0],
+            "UPDATE deliveries SET state = ?2, lease_node = NULL, lease_until = NULL WHERE id = ?1",
+            params![id, state.0],
         )?;
     }
     Ok(())

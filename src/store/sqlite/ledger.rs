@@ -1,11 +1,12 @@
 //! What people look at, and what they resend.
 
 use jiff::Timestamp;
+use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::lanes;
 use super::registry;
-use super::rows::{self, HOLD, Step, at, blob, change, event_id, find, hold, moment, ms, prepare};
+use super::rows::{self, HOLD, RowState, at, blob, change, event_id, find, hold, moment, ms, prepare};
 use crate::integration::IntegrationId;
 use crate::store::registry::AuditEntry;
 use crate::store::{
@@ -14,12 +15,12 @@ use crate::store::{
 };
 
 const LINE: &str =
-    "d.id, d.step, e.id, e.answers_to, e.subject, d.integration, d.target, d.destination, d.attempts,
+    "d.id, d.state, e.id, e.trigger, e.subject, d.integration, d.target, d.destination, d.attempts,
      d.due, d.created_at, d.settled_at,
      (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1)";
 
 fn line(row: &Row<'_>) -> rusqlite::Result<DeliveryLine> {
-    let state = Step(row.get(1)?).state()?;
+    let state = RowState(row.get(1)?).state().map_err(|unknown| FromSqlError::Other(unknown.into()))?;
     Ok(DeliveryLine {
         id: DeliveryId(row.get(0)?),
         state,
@@ -42,14 +43,14 @@ fn list_sql(filter: &DeliveryFilter) -> String {
     let state = match filter.state {
         // What waits is found through the indexes of what waits: few rows, wherever they are.
         Some(State::Waiting) => {
-            "AND (:step IS NULL) AND d.id IN (
-                 SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1
-                 UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_leases WHERE step = 2)"
+            "AND (:state IS NULL) AND d.id IN (
+                 SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1
+                 UNION ALL SELECT id FROM deliveries INDEXED BY deliveries_leases WHERE state = 2)"
         }
-        Some(State::Delivered) => "AND d.step = :step",
-        Some(State::Skipped) => "AND d.step = 11 AND d.step = :step",
-        Some(State::Failed | State::Expired | State::Cancelled) => "AND d.step >= 20 AND d.step = :step",
-        None => "AND (:step IS NULL)",
+        Some(State::Delivered) => "AND d.state = :state",
+        Some(State::Skipped) => "AND d.state = 11 AND d.state = :state",
+        Some(State::Failed | State::Expired | State::Cancelled) => "AND d.state >= 20 AND d.state = :state",
+        None => "AND (:state IS NULL)",
     };
     let integration = if filter.integration.is_some() {
         "AND d.integration = :integration"
@@ -67,7 +68,7 @@ pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<V
     let rows = statement.query_map(
         named_params! {
             ":before": filter.before.map_or(i64::MAX, |before| before.0),
-            ":step": filter.state.and_then(Step::of).map(|step| step.0),
+            ":state": filter.state.and_then(RowState::of).map(|state| state.0),
             ":integration": filter.integration.as_ref().map(|integration| &integration.0),
             ":limit": rows::limit(filter.limit),
         },
@@ -113,11 +114,11 @@ fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredA
 pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<bool> {
     let settled = "SELECT lane FROM deliveries WHERE id = ?1 AND settled_at IS NOT NULL";
     let Some(lane) = find(connection, settled, [id.0])? else { return Ok(false) };
-    let step = lanes::enter(connection, Lane(lane), id.0)?;
+    let state = lanes::enter(connection, Lane(lane), id.0)?;
     change(
         connection,
-        "UPDATE deliveries SET step = ?2, attempts = 0, due = ?3, news_since = ?3, settled_at = NULL WHERE id = ?1",
-        params![id.0, step.0, ms(audit.at)],
+        "UPDATE deliveries SET state = ?2, attempts = 0, due = ?3, fresh_since = ?3, settled_at = NULL WHERE id = ?1",
+        params![id.0, state.0, ms(audit.at)],
     )?;
     registry::note(connection, audit)?;
     Ok(true)
@@ -125,12 +126,12 @@ pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry
 
 const DEPTH: &str = "SELECT
      (SELECT count(*) FROM inbox),
-     (SELECT count(*) FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1),
-     (SELECT count(*) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2),
-     (SELECT min(id) FROM deliveries INDEXED BY deliveries_lane WHERE step <= 1),
-     (SELECT min(id) FROM deliveries INDEXED BY deliveries_leases WHERE step = 2),
-     (SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE step >= 20 AND step = 20),
-     (SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE step >= 20 AND step = 21),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_leases WHERE state = 2),
+     (SELECT min(id) FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1),
+     (SELECT min(id) FROM deliveries INDEXED BY deliveries_leases WHERE state = 2),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE state >= 20 AND state = 20),
+     (SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE state >= 20 AND state = 21),
      (SELECT count(*) FROM quarantine),
      (SELECT count(*) FROM holds WHERE until > ?1)";
 

@@ -150,17 +150,21 @@ impl Outbox for Sqlite {
         self.writer.call(move |connection| leases::renew(connection, &lease, rows)).await
     }
 
-    async fn recover(&self, _by: &NodeId, _now: Timestamp) -> Result<()> {
-        self.writer.call(leases::recover).await
+    async fn release_leases(&self, _by: &NodeId, _now: Timestamp) -> Result<()> {
+        self.writer.call(leases::release_leases).await
     }
 
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
         self.reader.call(move |connection| holds::holds(connection, now)).await
     }
 
-    async fn heal(&self, current: &[(IntegrationId, Option<Fingerprint>)], now: Timestamp) -> Result<usize> {
+    async fn end_outdated_holds(
+        &self,
+        current: &[(IntegrationId, Option<Fingerprint>)],
+        now: Timestamp,
+    ) -> Result<usize> {
         let current = current.iter().cloned().collect();
-        self.writer.call(move |connection| holds::heal(connection, &current, now)).await
+        self.writer.call(move |connection| holds::end_outdated_holds(connection, &current, now)).await
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{Step, change, ms, prepare};
+use super::rows::{RowState, change, ms, prepare};
 use super::{holds, lanes};
 use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, Result, Settled};
 
@@ -14,13 +14,13 @@ pub(super) fn settle(connection: &Connection, by: &NodeId, settlements: &[Settle
 fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<()> {
     // The ordinary case in one statement: its own lease, and the end of it. Leased rows are not counted in their
     // lane's order, so the lane stays as it is.
-    let ended = match Step::settled(&settled.state) {
-        Some(step) => {
+    let ended = match RowState::after(&settled.state) {
+        Some(state) => {
             change(
                 connection,
-                "UPDATE deliveries SET step = ?3, attempts = ?4, settled_at = ?5, lease_node = NULL, lease_until = NULL
-                 WHERE id = ?1 AND step = 2 AND lease_node = ?2",
-                params![settled.delivery.0, by.0, step.0, settled.attempts, ms(settled.at)],
+                "UPDATE deliveries SET state = ?3, attempts = ?4, settled_at = ?5, lease_node = NULL, lease_until = NULL
+                 WHERE id = ?1 AND state = 2 AND lease_node = ?2",
+                params![settled.delivery.0, by.0, state.0, settled.attempts, ms(settled.at)],
             )? == 1
         }
         None => false,
@@ -39,7 +39,7 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
 
 /// How a row stands when a settlement comes for it.
 struct Standing {
-    step: Step,
+    state: RowState,
     lane: Lane,
     lease_node: Option<String>,
     lease_until: Option<i64>,
@@ -47,10 +47,10 @@ struct Standing {
 
 impl Standing {
     fn of(connection: &Connection, id: DeliveryId) -> rusqlite::Result<Option<Self>> {
-        prepare(connection, "SELECT step, lane, lease_node, lease_until FROM deliveries WHERE id = ?1")?
+        prepare(connection, "SELECT state, lane, lease_node, lease_until FROM deliveries WHERE id = ?1")?
             .query_row([id.0], |row| {
                 Ok(Self {
-                    step: Step(row.get(0)?),
+                    state: RowState(row.get(0)?),
                     lane: Lane(row.get(1)?),
                     lease_node: row.get(2)?,
                     lease_until: row.get(3)?,
@@ -62,11 +62,11 @@ impl Standing {
     /// Whether this node's word on the row's future counts.
     fn heeds(&self, by: &NodeId, state: &NewState, at: Timestamp) -> bool {
         if *state == NewState::Delivered {
-            return self.step != Step::DELIVERED;
+            return self.state != RowState::DELIVERED;
         }
         let own = self.lease_node.as_deref() == Some(&*by.0);
         let lapsed = self.lease_until.is_some_and(|until| until <= ms(at));
-        self.step.is_unleased() || (self.step == Step::LEASED && (own || lapsed))
+        self.state.is_unleased() || (self.state == RowState::LEASED && (own || lapsed))
     }
 }
 
@@ -80,25 +80,25 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
     }
     if let NewState::Waiting(due) = settled.state {
         // It may stand in its lane already: then its place there stays.
-        let step = if standing.step.is_unleased() {
-            standing.step
+        let state = if standing.state.is_unleased() {
+            standing.state
         } else {
             lanes::enter(connection, standing.lane, id)?
         };
         change(
             connection,
-            "UPDATE deliveries SET step = ?2, attempts = ?3, due = ?4, lease_node = NULL, lease_until = NULL
+            "UPDATE deliveries SET state = ?2, attempts = ?3, due = ?4, lease_node = NULL, lease_until = NULL
              WHERE id = ?1",
-            params![id, step.0, settled.attempts, ms(due)],
+            params![id, state.0, settled.attempts, ms(due)],
         )?;
-    } else if let Some(step) = Step::settled(&settled.state) {
+    } else if let Some(state) = RowState::after(&settled.state) {
         change(
             connection,
-            "UPDATE deliveries SET step = ?2, attempts = ?3, settled_at = ?4, lease_node = NULL, lease_until = NULL
+            "UPDATE deliveries SET state = ?2, attempts = ?3, settled_at = ?4, lease_node = NULL, lease_until = NULL
              WHERE id = ?1",
-            params![id, step.0, settled.attempts, ms(settled.at)],
+            params![id, state.0, settled.attempts, ms(settled.at)],
         )?;
-        if standing.step == Step::READY {
+        if standing.state == RowState::READY {
             lanes::left(connection, standing.lane)?;
         }
     }

@@ -4,24 +4,17 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::rows::{self, Step, change, ms, prepare};
+use super::rows::{self, RowState, change, ms, prepare};
 use crate::store::{Result, Retention, State, Swept};
 
 pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
     let mut sweeping = Sweeping { connection, limit, swept: Swept::default() };
-    let ages = [
-        (State::Delivered, retention.settled_before),
-        (State::Skipped, retention.settled_before),
-        (State::Cancelled, retention.settled_before),
-        (State::Failed, retention.dead_letters_before),
-        (State::Expired, retention.dead_letters_before),
-    ];
     let mut events = BTreeSet::new();
-    for (state, before) in ages {
+    for (state, before) in retention.by_state() {
         events.extend(sweeping.deliveries(state, ms(before))?);
     }
     sweeping.events(&events)?;
-    sweeping.unwanted(ms(retention.settled_before))?;
+    sweeping.discarded(ms(retention.settled_before))?;
     sweeping.quarantined(ms(retention.quarantine_before))?;
     Ok(sweeping.swept)
 }
@@ -33,19 +26,19 @@ struct Sweeping<'a> {
 }
 
 const SETTLED: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_settled
-     WHERE step = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
+     WHERE state = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
 
 /// Events that came over HTTP and that nobody wanted, in the order of their arrival.
-const UNWANTED: &str = "SELECT unwanted.seq FROM unwanted CROSS JOIN events ON events.seq = unwanted.seq
-     WHERE events.received_at < ?1 ORDER BY unwanted.seq LIMIT ?2";
+const DISCARDED: &str = "SELECT discarded.seq FROM discarded CROSS JOIN events ON events.seq = discarded.seq
+     WHERE events.received_at < ?1 ORDER BY discarded.seq LIMIT ?2";
 
 impl Sweeping<'_> {
     /// Removes deliveries with their attempts; answers their events.
     fn deliveries(&mut self, state: State, before: i64) -> Result<Vec<i64>> {
-        let Some(step) = Step::of(state) else { return Ok(Vec::new()) };
+        let Some(state) = RowState::of(state) else { return Ok(Vec::new()) };
         let mut statement = prepare(self.connection, SETTLED)?;
         let rows = statement
-            .query_map(params![step.0, before, rows::limit(self.limit)], |row| {
+            .query_map(params![state.0, before, rows::limit(self.limit)], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?
             .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
@@ -61,7 +54,7 @@ impl Sweeping<'_> {
     /// Removes those of these events that no delivery needs, and that don't wait in the inbox.
     fn events(&mut self, seqs: &BTreeSet<i64>) -> Result<()> {
         for seq in seqs {
-            change(self.connection, "DELETE FROM unwanted WHERE seq = ?1", [seq])?;
+            change(self.connection, "DELETE FROM discarded WHERE seq = ?1", [seq])?;
             let gone = change(
                 self.connection,
                 "DELETE FROM events WHERE seq = ?1
@@ -74,8 +67,8 @@ impl Sweeping<'_> {
         Ok(())
     }
 
-    fn unwanted(&mut self, before: i64) -> Result<()> {
-        let mut statement = prepare(self.connection, UNWANTED)?;
+    fn discarded(&mut self, before: i64) -> Result<()> {
+        let mut statement = prepare(self.connection, DISCARDED)?;
         let seqs = statement
             .query_map(params![before, rows::limit(self.limit)], |row| row.get(0))?
             .collect::<rusqlite::Result<BTreeSet<i64>>>()?;

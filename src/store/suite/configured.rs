@@ -2,22 +2,22 @@
 
 use futures_util::future::join_all;
 
-use super::Bed;
-use super::kit::{Case, at, audit, configuration, keys};
+use super::Backend;
+use super::fixtures::{Case, at, audit, configuration, keys};
 use crate::settings::Value;
 use crate::store::Registry;
 use crate::store::registry::{
-    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, Mute, NewToken, Owner,
-    ProjectCorrection, Put, Right, SeenProject, StoredIntegration, Visibility,
+    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, Mute, NewToken,
+    ProjectCorrection, Put, Right, ScopeKey, SeenProject, StoredIntegration, Visibility,
 };
 
-const PROJECT: Owner = Owner::Project(42);
+const PROJECT: ScopeKey = ScopeKey::Project(42);
 
-pub(super) async fn an_integration_comes_back_as_it_was_set<B: Bed>() {
+pub(super) async fn an_integration_comes_back_as_it_was_set<B: Backend>() {
     let case = Case::<B>::new().await;
     assert_eq!(case.store.integration(PROJECT, "slack").await.unwrap(), None);
     let mut ids = Vec::new();
-    for owner in [Owner::Instance, Owner::Group(GroupKey(42)), PROJECT, Owner::Project(43)] {
+    for owner in [ScopeKey::Instance, ScopeKey::Group(GroupKey(42)), PROJECT, ScopeKey::Project(43)] {
         let settings = Configuration { inherits: owner == PROJECT, ..configuration(&format!("{owner:?}")) };
         let put = case
             .store
@@ -46,13 +46,13 @@ pub(super) async fn an_integration_comes_back_as_it_was_set<B: Bed>() {
     assert_eq!((emptied.created_at, emptied.updated_at), (at(1), at(9)));
 }
 
-pub(super) async fn every_change_gets_the_next_revision_and_is_found_after_the_one_before<B: Bed>() {
+pub(super) async fn every_change_gets_the_next_revision_and_is_found_after_the_one_before<B: Backend>() {
     let case = Case::<B>::new().await;
     let store = &case.store;
     assert_eq!(store.changes(0).await.unwrap(), Changes::default());
     let integration = case.set("slack", configuration("s")).await;
     let seen = SeenProject { id: 42, path: Some("acme/web".to_owned()), learned: Learned::default() };
-    let project = store.learn(vec![seen], at(0)).await.unwrap().remove(0);
+    let project = store.upsert_seen_projects(vec![seen], at(0)).await.unwrap().remove(0);
     let group = store.put_group(None, "acme", audit("group.create", at(0))).await.unwrap();
     let token = store.create_token(new_token(), audit("token.create", at(0))).await.unwrap();
     store.mute(mute(60), audit("mute", at(0))).await.unwrap();
@@ -79,14 +79,14 @@ pub(super) async fn every_change_gets_the_next_revision_and_is_found_after_the_o
     assert_eq!(store.changes(6).await.unwrap(), Changes { revision: 6, ..Changes::default() });
 }
 
-pub(super) async fn whoever_was_ahead_of_the_store_gets_everything<B: Bed>() {
+pub(super) async fn whoever_was_ahead_of_the_store_gets_everything<B: Backend>() {
     let case = Case::<B>::new().await;
     let stored = case.set("slack", configuration("s")).await;
     let changes = case.store.changes(99).await.unwrap();
     assert_eq!((changes.revision, changes.integrations), (1, vec![stored]));
 }
 
-pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: Bed>() {
+pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: Backend>() {
     let case = Case::<B>::new().await;
     let put = |secret: &'static str, made_from| {
         case.store.put_integration(
@@ -130,9 +130,9 @@ async fn change_property(store: &impl Registry, name: &str, value: i64) {
     panic!("always somebody else");
 }
 
-pub(super) async fn changers_of_different_fields_lose_nothing<B: Bed>() {
+pub(super) async fn changers_of_different_fields_lose_nothing<B: Backend>() {
     let case = Case::<B>::new().await;
-    let beside = case.bed().open_beside(keys("present", &[])).await.unwrap();
+    let beside = case.backend().open_beside(keys("present", &[])).await.unwrap();
     let names: Vec<String> = (0..6).map(|n| format!("field_{n}")).collect();
     let changing = names.iter().enumerate().map(async |(n, name)| {
         let store = if n % 2 == 0 { &case.store } else { &beside };
@@ -148,7 +148,7 @@ pub(super) async fn changers_of_different_fields_lose_nothing<B: Bed>() {
     assert_eq!(case.store.audit_log(None, 100).await.unwrap().len(), 30);
 }
 
-pub(super) async fn what_is_refused_leaves_no_line_in_the_audit_log<B: Bed>() {
+pub(super) async fn what_is_refused_leaves_no_line_in_the_audit_log<B: Backend>() {
     let case = Case::<B>::new().await;
     let outdated = case.store.put_integration(
         PROJECT,
@@ -167,7 +167,7 @@ pub(super) async fn what_is_refused_leaves_no_line_in_the_audit_log<B: Bed>() {
     assert_eq!(case.store.changes(0).await.unwrap().revision, 1, "nor a revision");
 }
 
-pub(super) async fn the_audit_log_tells_who_changed_what_newest_first_in_pages<B: Bed>() {
+pub(super) async fn the_audit_log_tells_who_changed_what_newest_first_in_pages<B: Backend>() {
     let case = Case::<B>::new().await;
     for (second, action) in [(0, "first"), (1, "second"), (2, "third")] {
         case.store.mute(mute(60), audit(action, at(second))).await.unwrap();
@@ -206,7 +206,7 @@ fn mute(until: i64) -> Mute {
     }
 }
 
-pub(super) async fn a_mute_is_replaced_and_ended_by_a_moment_that_is_past<B: Bed>() {
+pub(super) async fn a_mute_is_replaced_and_ended_by_a_moment_that_is_past<B: Backend>() {
     let case = Case::<B>::new().await;
     case.store.mute(mute(60), audit("mute", at(0))).await.unwrap();
     case.store.mute(Mute { channel: "dev".to_owned(), ..mute(90) }, audit("mute", at(0))).await.unwrap();
@@ -217,7 +217,7 @@ pub(super) async fn a_mute_is_replaced_and_ended_by_a_moment_that_is_past<B: Bed
     assert_eq!(told, [("dev", at(90), "@ada", 2), ("ops", at(-1), "@bob", 3)]);
 }
 
-pub(super) async fn a_restart_keeps_everything<B: Bed>() {
+pub(super) async fn a_restart_keeps_everything<B: Backend>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("s")).await;
     let correction = ProjectCorrection {
@@ -227,7 +227,7 @@ pub(super) async fn a_restart_keeps_everything<B: Bed>() {
         visibility: Correction::Is(Visibility::Internal),
         protected_branches: Correction::Is(vec!["trunk".to_owned(), "release/*".to_owned()]),
     };
-    case.store.correct(correction, audit("project.update", at(0))).await.unwrap();
+    case.store.override_project(correction, audit("project.update", at(0))).await.unwrap();
     case.store.put_group(Some(9), "acme", audit("group.create", at(0))).await.unwrap();
     case.store.create_token(new_token(), audit("token.create", at(0))).await.unwrap();
     case.store.mute(mute(60), audit("mute", at(0))).await.unwrap();

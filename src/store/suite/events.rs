@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Bed;
-use super::kit::{Case, at, audit, delivery, event, from_broker};
+use super::Backend;
+use super::fixtures::{Case, at, audit, delivery, event, from_broker};
 use crate::event::EventId;
 use crate::store::{Dispatched, Inbox, NewQuarantined, Origin, Outbox, Portion, Quarantine, Registry};
 
-pub(super) async fn pushing_an_event_twice_keeps_one<B: Bed>() {
+pub(super) async fn pushing_an_event_twice_keeps_one<B: Backend>() {
     let case = Case::<B>::new().await;
     assert!(case.push("e1", at(0)).await);
     assert!(!case.push("e1", at(1)).await);
@@ -20,7 +20,7 @@ pub(super) async fn pushing_an_event_twice_keeps_one<B: Bed>() {
     assert_eq!((stored.raw, stored.occurred_at), (event("e1").raw, at(-5)));
 }
 
-pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatched<B: Bed>() {
+pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatched<B: Backend>() {
     let case = Case::<B>::new().await;
     for id in ["c", "a", "b"] {
         case.push(id, at(0)).await;
@@ -55,7 +55,7 @@ pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatche
     assert_eq!(case.claim("a", "hook", at(3)).await.len(), 2);
 }
 
-pub(super) async fn a_discarded_event_is_known_and_gone<B: Bed>() {
+pub(super) async fn a_discarded_event_is_known_and_gone<B: Backend>() {
     let case = Case::<B>::new().await;
     case.push("e1", at(0)).await;
     case.push("e2", at(0)).await;
@@ -65,7 +65,7 @@ pub(super) async fn a_discarded_event_is_known_and_gone<B: Bed>() {
     assert!(!case.push("e1", at(1)).await);
 }
 
-pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Bed>() {
+pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Backend>() {
     let case = Case::<B>::new().await;
     case.write("e1", delivery(), at(0)).await;
     assert!(!case.push("e1", at(1)).await, "it came from the broker before");
@@ -88,20 +88,20 @@ fn bad(id: Option<&str>, second: i64) -> NewQuarantined {
     NewQuarantined {
         source: "http",
         id: id.and_then(EventId::new),
-        reason: "the body is no JSON".to_owned(),
+        reason: "the body is not JSON".to_owned(),
         received_at: at(second),
         raw: Bytes::from_static(b"\x00\xff{"),
     }
 }
 
-pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Bed>() {
+pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Backend>() {
     let case = Case::<B>::new().await;
     case.store.quarantine(vec![bad(Some("e1"), 0), bad(None, 1)]).await.unwrap();
     let case = case.reopened().await;
     let list = case.store.list_quarantined(None, 10).await.unwrap();
     let (one, raw) = case.store.quarantined(list[1].number).await.unwrap().unwrap();
     assert_eq!((&*one.source, one.id.as_ref().map(EventId::as_str)), ("http", Some("e1")));
-    assert_eq!((&*one.reason, one.received_at, one.size), ("the body is no JSON", at(0), 3));
+    assert_eq!((&*one.reason, one.received_at, one.size), ("the body is not JSON", at(0), 3));
     assert_eq!(raw, bad(None, 0).raw);
     assert_eq!(list[0].id, None);
 
@@ -116,7 +116,7 @@ pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Bed>() {
     );
 }
 
-pub(super) async fn quarantine_is_listed_newest_first_in_pages<B: Bed>() {
+pub(super) async fn quarantine_is_listed_newest_first_in_pages<B: Backend>() {
     let case = Case::<B>::new().await;
     case.store.quarantine((0..5).map(|n| bad(None, n)).collect()).await.unwrap();
     let first = case.store.list_quarantined(None, 3).await.unwrap();

@@ -1,10 +1,10 @@
 //! Order within a lane.
 
-use super::Bed;
-use super::kit::{Case, Change, at, delivery};
+use super::Backend;
+use super::fixtures::{Case, Change, at, delivery};
 use crate::store::{NewState, Outbox, Portion};
 
-pub(super) async fn a_lane_keeps_its_order_through_retries<B: Bed>() {
+pub(super) async fn a_lane_keeps_its_order_through_retries<B: Backend>() {
     let case = Case::<B>::new().await;
     let first = case.write("e1", delivery(), at(0)).await;
     let second = case.write("e2", delivery(), at(1)).await;
@@ -18,7 +18,7 @@ pub(super) async fn a_lane_keeps_its_order_through_retries<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(60)).await, [first, second, third]);
 }
 
-pub(super) async fn a_lane_is_claimed_in_one_go_and_in_order<B: Bed>() {
+pub(super) async fn a_lane_is_claimed_in_one_go_and_in_order<B: Backend>() {
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();
     for n in 0..6 {
@@ -27,7 +27,7 @@ pub(super) async fn a_lane_is_claimed_in_one_go_and_in_order<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(9)).await, ids);
 }
 
-pub(super) async fn a_row_of_a_lane_that_another_node_works_on_waits_for_it<B: Bed>() {
+pub(super) async fn a_row_of_a_lane_that_another_node_works_on_waits_for_it<B: Backend>() {
     let case = Case::<B>::new().await;
     let first = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let second = case.write("e2", delivery(), at(1)).await;
@@ -36,7 +36,7 @@ pub(super) async fn a_row_of_a_lane_that_another_node_works_on_waits_for_it<B: B
     assert_eq!(case.claim("b", "hook", at(4)).await, [second]);
 }
 
-pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Bed>() {
+pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Backend>() {
     let case = Case::<B>::new().await;
     case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let second = case.write("e2", delivery(), at(1)).await;
@@ -45,7 +45,7 @@ pub(super) async fn a_node_may_have_the_next_of_a_lane_it_works_on<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(2)).await, [third]);
 }
 
-pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Bed>() {
+pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Backend>() {
     let case = Case::<B>::new().await;
     let leased = async |id: &str, lane: i64, name: &str, now| {
         let new = delivery().lane(lane).leased(name, at(now));
@@ -66,7 +66,7 @@ pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Bed>() {
 }
 
 /// As after a change of the webhook: the old rows lie under the old one's key.
-pub(super) async fn a_lane_spread_over_two_destinations_keeps_its_order<B: Bed>() {
+pub(super) async fn a_lane_spread_over_two_destinations_keeps_its_order<B: Backend>() {
     let case = Case::<B>::new().await;
     let first = case.write("e1", delivery().over("old"), at(0)).await;
     let second = case.write("e2", delivery().over("new"), at(1)).await;
@@ -77,7 +77,7 @@ pub(super) async fn a_lane_spread_over_two_destinations_keeps_its_order<B: Bed>(
     assert_eq!(case.claim("a", "old", at(3)).await, [third]);
 }
 
-pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Bed>() {
+pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Backend>() {
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -89,6 +89,6 @@ pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Bed>() {
     }
     assert_eq!(case.waiting(at(10)).await, [("hook".to_owned(), at(2))]);
     assert_eq!(case.claim("b", "hook", at(11)).await, ids[2..]);
-    case.store.release(&super::kit::node("b"), &ids[3..4]).await.unwrap();
+    case.store.release(&super::fixtures::node("b"), &ids[3..4]).await.unwrap();
     assert_eq!(case.claim("b", "hook", at(12)).await, ids[3..4]);
 }

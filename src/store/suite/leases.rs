@@ -2,11 +2,11 @@
 
 use jiff::SignedDuration;
 
-use super::Bed;
-use super::kit::{Case, Change, at, delivery, lease, node, settled};
+use super::Backend;
+use super::fixtures::{Case, Change, at, delivery, lease, node, settled};
 use crate::store::{DeliveryId, Ledger, NewState, Outbox, Settled, State};
 
-pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Bed>() {
+pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery(), at(0)).await;
     case.write("e2", delivery().lane(2).leased("b", at(0)), at(0)).await;
@@ -16,7 +16,7 @@ pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Bed>() {
     }
 }
 
-pub(super) async fn leases_lapse<B: Bed>() {
+pub(super) async fn leases_lapse<B: Backend>() {
     let case = Case::<B>::new().await;
     let claimed = case.write("e1", delivery(), at(0)).await;
     let written = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
@@ -25,7 +25,7 @@ pub(super) async fn leases_lapse<B: Bed>() {
     assert_eq!(case.claim("b", "hook", at(60)).await, [claimed, written]);
 }
 
-pub(super) async fn renewed_leases_last<B: Bed>() {
+pub(super) async fn renewed_leases_last<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let other = case.write("e2", delivery().lane(2).leased("b", at(0)), at(0)).await;
@@ -38,7 +38,7 @@ pub(super) async fn renewed_leases_last<B: Bed>() {
     assert_eq!(case.claim("c", "hook", at(110)).await, [id]);
 }
 
-pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Bed>() {
+pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let later = case.write("e2", delivery().leased("a", at(0)), at(0)).await;
@@ -51,27 +51,27 @@ pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Bed>() {
     );
 }
 
-pub(super) async fn nobody_gives_back_what_another_holds<B: Bed>() {
+pub(super) async fn nobody_gives_back_what_another_holds<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     case.store.release(&node("b"), &[id]).await.unwrap();
     assert_eq!(case.claim("c", "hook", at(1)).await, []);
 }
 
-pub(super) async fn recovery_ends_what_a_former_life_left_behind<B: Bed>() {
+pub(super) async fn recovery_ends_what_a_former_life_left_behind<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let later = case.write("e2", delivery(), at(0)).await;
     let case = case.reopened().await;
     assert_eq!(case.claim("b", "hook", at(1)).await, [], "the lease outlives the process");
-    case.store.recover(&node("a"), at(1)).await.unwrap();
+    case.store.release_leases(&node("a"), at(1)).await.unwrap();
     assert_eq!(case.claim("b", "hook", at(1)).await, [id, later]);
 }
 
-pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Bed>() {
+pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
-    case.store.recover(&node("a"), at(1)).await.unwrap();
+    case.store.release_leases(&node("a"), at(1)).await.unwrap();
     // Nobody else has it: the word counts.
     case.end("a", id, NewState::Waiting(at(90)), at(2)).await;
     assert_eq!(case.claim("b", "hook", at(89)).await, []);
@@ -81,7 +81,7 @@ pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Bed>() 
     assert_eq!((detail.line.state, detail.attempts.len()), (State::Failed, 2));
 }
 
-pub(super) async fn a_late_word_does_not_end_anothers_lease<B: Bed>() {
+pub(super) async fn a_late_word_does_not_end_anothers_lease<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     assert_eq!(case.claim("b", "hook", at(60)).await, [id]);
@@ -95,7 +95,7 @@ pub(super) async fn a_late_word_does_not_end_anothers_lease<B: Bed>() {
     assert_eq!(case.store.delivery(id).await.unwrap().unwrap().line.state, State::Delivered);
 }
 
-pub(super) async fn a_late_delivered_is_a_fact<B: Bed>() {
+pub(super) async fn a_late_delivered_is_a_fact<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let after = case.write("e2", delivery(), at(0)).await;
@@ -110,7 +110,7 @@ pub(super) async fn a_late_delivered_is_a_fact<B: Bed>() {
     assert_eq!(case.store.delivery(after).await.unwrap().unwrap().line.state, State::Delivered);
 }
 
-pub(super) async fn nothing_reopens_what_is_settled<B: Bed>() {
+pub(super) async fn nothing_reopens_what_is_settled<B: Backend>() {
     let case = Case::<B>::new().await;
     for (n, state) in (0..).zip([NewState::Delivered, NewState::Failed]) {
         let id = case.write(&format!("e{n}"), delivery().lane(n).leased("a", at(0)), at(0)).await;

@@ -1,12 +1,12 @@
 //! The contract as tests: what every store promises, whatever it is made of.
 //!
-//! Each promise is a function over any [`Bed`]; the list at the end runs them all over each store. What only one store
+//! Each promise is a function over any [`Backend`]; the list at the end runs them all over each store. What only one store
 //! promises is tested beside that store.
 
 mod configured;
 mod events;
+mod fixtures;
 mod holds;
-mod kit;
 mod lanes;
 mod leases;
 mod model;
@@ -18,6 +18,7 @@ mod places;
 pub(super) mod private_postgres;
 mod sealed;
 mod tokens;
+mod upgrade;
 
 use super::postgres::Postgres;
 use super::seal::Keyring;
@@ -26,7 +27,7 @@ use super::{Result, Store};
 use crate::settings::Secret;
 
 /// Where stores of a kind are made for tests.
-trait Bed: Sized {
+trait Backend: Sized {
     type Store: Store;
 
     /// A place with no store in it yet. What is made there goes when this is dropped.
@@ -34,8 +35,11 @@ trait Bed: Sized {
 
     /// Opens the store, a new one at first, later the same again, with the key of these tests. One at a time.
     async fn open(&self) -> Self::Store {
-        self.open_with(kit::keys("present", &[])).await.unwrap()
+        self.open_with(fixtures::keys("present", &[])).await.unwrap()
     }
+
+    /// Puts a store here that an earlier version wrote, see [`upgrade`]. Answers the keys that its daemon is given.
+    async fn restore(&self) -> Keyring;
 
     /// The same with these keys; why not, where it does not open.
     async fn open_with(&self, keys: Keyring) -> Result<Self::Store>;
@@ -50,15 +54,15 @@ trait Bed: Sized {
     async fn move_secrets(&self, from: i64, to: i64);
 }
 
-struct SqliteBed(tempfile::TempDir);
+struct SqliteBackend(tempfile::TempDir);
 
-impl SqliteBed {
+impl SqliteBackend {
     fn path(&self) -> std::path::PathBuf {
         self.0.path().join("forgebell.db")
     }
 }
 
-impl Bed for SqliteBed {
+impl Backend for SqliteBackend {
     type Store = Sqlite;
 
     fn make() -> Self {
@@ -67,6 +71,14 @@ impl Bed for SqliteBed {
 
     async fn open_with(&self, keys: Keyring) -> Result<Sqlite> {
         Sqlite::open(&self.path(), keys)
+    }
+
+    async fn restore(&self) -> Keyring {
+        let connection = rusqlite::Connection::open(self.path()).unwrap();
+        connection.execute_batch(include_str!("before_rebuild/sqlite.sql")).unwrap();
+        let key = self.path().with_file_name("forgebell.db.key");
+        std::fs::write(key, include_str!("before_rebuild/sqlite.key")).unwrap();
+        Keyring::none()
     }
 
     async fn open_beside(&self, keys: Keyring) -> Result<Sqlite> {
@@ -86,9 +98,9 @@ impl Bed for SqliteBed {
 }
 
 /// A database of its own.
-struct PostgresBed(Secret);
+struct PostgresBackend(Secret);
 
-impl Bed for PostgresBed {
+impl Backend for PostgresBackend {
     type Store = Postgres;
 
     fn make() -> Self {
@@ -97,6 +109,14 @@ impl Bed for PostgresBed {
 
     async fn open_with(&self, keys: Keyring) -> Result<Postgres> {
         Postgres::open_for_anybody(&self.0, keys).await
+    }
+
+    async fn restore(&self) -> Keyring {
+        let (client, connection) =
+            tokio_postgres::connect(self.0.expose(), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(include_str!("before_rebuild/postgres.sql")).await.unwrap();
+        fixtures::keys("present", &[])
     }
 
     async fn open_beside(&self, keys: Keyring) -> Result<Postgres> {
@@ -124,11 +144,11 @@ impl Bed for PostgresBed {
 }
 
 macro_rules! promises {
-    ($store:ident: $bed:ty) => {
+    ($store:ident: $backend:ty) => {
         mod $store {
             use super::*;
 
-            promises! { $bed =>
+            promises! { $backend =>
                 outbox::{
                     a_delivery_is_written_once_and_dispatching_again_changes_nothing,
                     dispatching_again_writes_what_is_new_since,
@@ -233,22 +253,31 @@ macro_rules! promises {
                     rekeying_beside_a_daemon_loses_no_change,
                     what_no_key_opens_can_be_given_up_and_set_again,
                 }
+                upgrade::{
+                    an_upgraded_store_lists_all_its_deliveries,
+                    an_upgraded_store_hands_out_what_waits_in_order,
+                    an_upgraded_store_keeps_its_holds,
+                    an_upgraded_store_knows_repeats,
+                    an_upgraded_store_resends_and_sweeps,
+                    an_upgraded_store_keeps_what_is_configured,
+                    an_upgraded_store_goes_on_changing_what_is_configured,
+                }
                 model::{
                     whatever_happens_nothing_is_doubled_reordered_or_lost,
                 }
             }
         }
     };
-    ($bed:ty => $($room:ident::{$($promise:ident,)+})+) => {
+    ($backend:ty => $($room:ident::{$($promise:ident,)+})+) => {
         $($(
             #[test]
             fn $promise() {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on($room::$promise::<$bed>());
+                runtime.block_on($room::$promise::<$backend>());
             }
         )+)+
     };
 }
 
-promises!(sqlite: SqliteBed);
-promises!(postgres: PostgresBed);
+promises!(sqlite: SqliteBackend);
+promises!(postgres: PostgresBackend);

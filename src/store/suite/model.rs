@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::Bed;
-use super::kit::{Case, Change, at, audit, delivery, event, hold, made_under, node, settled};
+use super::Backend;
+use super::fixtures::{Case, Change, at, audit, delivery, event, hold, made_under, node, settled};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
     DeliveryId, Hold, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled, route_key,
@@ -177,13 +177,13 @@ impl Model {
     }
 }
 
-struct Run<B: Bed> {
+struct Run<B: Backend> {
     case: Case<B>,
     model: Model,
     now: Timestamp,
 }
 
-impl<B: Bed> Run<B> {
+impl<B: Backend> Run<B> {
     fn lease(&self, by: usize) -> Lease {
         Lease { node: node(NODES[by]), until: self.now + SignedDuration::from_secs(LEASE) }
     }
@@ -239,12 +239,12 @@ impl<B: Bed> Run<B> {
                 }
                 self.model.holds.retain(|_, hold| !ends(hold));
                 let now_is = [(IntegrationId::new("slack"), Some(Fingerprint(2)))];
-                self.case.store.heal(&now_is, now).await.unwrap();
+                self.case.store.end_outdated_holds(&now_is, now).await.unwrap();
             }
             Step::Recover => {
                 self.model.rows.iter_mut().for_each(|row| row.lease = None);
                 for name in NODES {
-                    self.case.store.recover(&node(name), now).await.unwrap();
+                    self.case.store.release_leases(&node(name), now).await.unwrap();
                 }
             }
             Step::Resend { row } => {
@@ -359,7 +359,7 @@ impl<B: Bed> Run<B> {
     }
 }
 
-async fn run<B: Bed>(steps: Vec<Step>) {
+async fn run<B: Backend>(steps: Vec<Step>) {
     let mut run = Run { case: Case::<B>::new().await, model: Model::default(), now: at(0) };
     for (n, step) in steps.into_iter().enumerate() {
         match step {
@@ -371,7 +371,7 @@ async fn run<B: Bed>(steps: Vec<Step>) {
     run.nothing_is_lost().await;
 }
 
-pub(super) async fn whatever_happens_nothing_is_doubled_reordered_or_lost<B: Bed>() {
+pub(super) async fn whatever_happens_nothing_is_doubled_reordered_or_lost<B: Backend>() {
     // proptest is synchronous and the promises are not: its cases run on a thread with a runtime of their own.
     let tried = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

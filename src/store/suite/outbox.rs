@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::Bed;
-use super::kit::{Case, Change, at, delivery, event, from_broker, settled};
+use super::Backend;
+use super::fixtures::{Case, Change, at, delivery, event, from_broker, settled};
 use crate::store::{
     BodyDigest, Claim, DeliveryFilter, DeliveryId, Dispatched, Ledger, NewState, Origin, Outbox, Portion,
     State,
 };
 
-pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_nothing<B: Bed>() {
+pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_nothing<B: Backend>() {
     let case = Case::<B>::new().await;
     let first = case.write_all("e1", vec![delivery()], at(0)).await.remove(0).unwrap();
-    assert_eq!((first.attempts, first.event.as_str(), first.news_since), (0, "e1", at(-5)));
+    assert_eq!((first.attempts, first.event.as_str(), first.fresh_since), (0, "e1", at(-5)));
 
     assert!(case.write_all("e1", vec![delivery()], at(1)).await[0].is_none(), "while it waits");
     assert_eq!(case.claim("a", "hook", at(2)).await, [first.id]);
@@ -27,7 +27,7 @@ pub(super) async fn a_delivery_is_written_once_and_dispatching_again_changes_not
     );
 }
 
-pub(super) async fn dispatching_again_writes_what_is_new_since<B: Bed>() {
+pub(super) async fn dispatching_again_writes_what_is_new_since<B: Backend>() {
     let case = Case::<B>::new().await;
     case.write("e1", delivery().to("#ops"), at(0)).await;
     let again = case.write_all("e1", vec![delivery().to("#ops"), delivery().to("#dev")], at(1)).await;
@@ -35,7 +35,7 @@ pub(super) async fn dispatching_again_writes_what_is_new_since<B: Bed>() {
     assert_eq!(&*again[1].as_ref().unwrap().target, "#dev");
 }
 
-pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Bed>() {
+pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Backend>() {
     let case = Case::<B>::new().await;
     let from = |id: &str, digest: u8, redelivered| Dispatched {
         event: Arc::new(event(id)),
@@ -51,7 +51,7 @@ pub(super) async fn a_redelivered_body_that_is_known_changes_nothing<B: Bed>() {
     assert!(write(from("fresh-4", 2, true)).await.is_some(), "redelivered, but it never arrived before");
 }
 
-pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_else<B: Bed>() {
+pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_else<B: Backend>() {
     let case = Case::<B>::new().await;
     assert!(case.push("e1", at(0)).await);
     let number = case.inbox(0).await[0].0;
@@ -71,7 +71,7 @@ pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_els
 }
 
 /// Found by what does not fit: two rows of one batch can't both be the same delivery, and neither gets lost.
-pub(super) async fn a_batch_is_written_whole_or_not_at_all<B: Bed>() {
+pub(super) async fn a_batch_is_written_whole_or_not_at_all<B: Backend>() {
     let case = Case::<B>::new().await;
     let batch =
         ["e1", "e2", "e1", "e3"].map(|id| from_broker(event(id), vec![delivery(), delivery().to("#x")]));
@@ -82,11 +82,11 @@ pub(super) async fn a_batch_is_written_whole_or_not_at_all<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(1)).await.len(), 6);
 }
 
-pub(super) async fn a_claim_brings_the_event_as_it_came<B: Bed>() {
+pub(super) async fn a_claim_brings_the_event_as_it_came<B: Backend>() {
     let case = Case::<B>::new().await;
     let sent = event("e1");
     case.write_all("e1", vec![delivery().to("#ops"), delivery().to("#dev").lane(2)], at(0)).await;
-    let lease = super::kit::lease("a", at(1));
+    let lease = super::fixtures::lease("a", at(1));
     let claim = Claim {
         destinations: vec!["hook".into(), "none".into()],
         portion: Portion::rows(9),
@@ -97,13 +97,13 @@ pub(super) async fn a_claim_brings_the_event_as_it_came<B: Bed>() {
     assert!(claimed[1].deliveries.is_empty() && !claimed[1].more);
     let deliveries = claimed.remove(0).deliveries;
     for ((got, stored), target) in deliveries.iter().zip(["#ops", "#dev"]) {
-        assert_eq!((&got.event, &*got.target, got.news_since), (&sent.id, target, sent.occurred_at));
+        assert_eq!((&got.event, &*got.target, got.fresh_since), (&sent.id, target, sent.occurred_at));
         assert_eq!((&stored.id, stored.occurred_at, &stored.raw), (&sent.id, sent.occurred_at, &sent.raw));
     }
     assert!(Arc::ptr_eq(&deliveries[0].1, &deliveries[1].1), "one event is read once");
 }
 
-pub(super) async fn a_claim_takes_the_oldest_first_and_says_whether_there_is_more<B: Bed>() {
+pub(super) async fn a_claim_takes_the_oldest_first_and_says_whether_there_is_more<B: Backend>() {
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -116,7 +116,7 @@ pub(super) async fn a_claim_takes_the_oldest_first_and_says_whether_there_is_mor
 }
 
 /// A node works as much as fits into its memory; an event that does not fit comes by itself.
-pub(super) async fn a_claim_ends_with_the_row_that_fills_its_portion<B: Bed>() {
+pub(super) async fn a_claim_ends_with_the_row_that_fills_its_portion<B: Backend>() {
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();
     for (n, lane) in [1, 2, 1, 1, 2, 3].into_iter().enumerate() {
@@ -130,7 +130,7 @@ pub(super) async fn a_claim_ends_with_the_row_that_fills_its_portion<B: Bed>() {
     assert_eq!(case.claim_some("a", "hook", bytes(each * 3), at(9)).await, (ids[4..].to_vec(), false));
 }
 
-pub(super) async fn a_row_that_is_not_due_is_not_handed_out<B: Bed>() {
+pub(super) async fn a_row_that_is_not_due_is_not_handed_out<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery(), at(0)).await;
     case.claim("a", "hook", at(0)).await;
@@ -139,7 +139,7 @@ pub(super) async fn a_row_that_is_not_due_is_not_handed_out<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(30)).await, [id]);
 }
 
-pub(super) async fn what_is_settled_stays_settled_over_a_restart<B: Bed>() {
+pub(super) async fn what_is_settled_stays_settled_over_a_restart<B: Backend>() {
     let case = Case::<B>::new().await;
     let states = [
         (NewState::Delivered, State::Delivered),
@@ -164,17 +164,17 @@ pub(super) async fn what_is_settled_stays_settled_over_a_restart<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(100)).await, [ids[5]]);
 }
 
-pub(super) async fn a_settlement_for_a_row_that_is_gone_is_ignored<B: Bed>() {
+pub(super) async fn a_settlement_for_a_row_that_is_gone_is_ignored<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let gone = DeliveryId(id.0 + 1000);
     let batch = vec![settled(gone, NewState::Delivered, at(1)), settled(id, NewState::Delivered, at(1))];
-    case.store.settle(&super::kit::node("a"), batch).await.unwrap();
+    case.store.settle(&super::fixtures::node("a"), batch).await.unwrap();
     assert_eq!(case.store.delivery(id).await.unwrap().unwrap().line.state, State::Delivered);
     assert!(case.store.delivery(gone).await.unwrap().is_none());
 }
 
-pub(super) async fn waiting_names_each_destination_at_its_earliest_moment<B: Bed>() {
+pub(super) async fn waiting_names_each_destination_at_its_earliest_moment<B: Backend>() {
     let case = Case::<B>::new().await;
     let put_off = async |id: &str, destination: &str, lane: i64, until| {
         let row = case.write(id, delivery().over(destination).lane(lane).leased("a", at(0)), at(0)).await;
@@ -188,7 +188,7 @@ pub(super) async fn waiting_names_each_destination_at_its_earliest_moment<B: Bed
     case.write("e4", delivery().over("soon").lane(3), at(2)).await; // due, but behind e3
     case.write("e5", delivery().over("busy").lane(4).leased("a", at(2)), at(2)).await;
     case.write("e6", delivery().over("held").lane(5), at(2)).await;
-    case.hold(super::kit::hold("held", at(40)), at(2)).await;
+    case.hold(super::fixtures::hold("held", at(40)), at(2)).await;
 
     let expected =
         [("soon", at(20)), ("held", at(40)), ("late", at(90))].map(|(d, moment)| (d.to_owned(), moment));

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Bed;
-use super::kit::{Case, Change, at, audit, delivery, event, hold, node, settled};
+use super::Backend;
+use super::fixtures::{Case, Change, at, audit, delivery, event, hold, node, settled};
 use crate::integration::IntegrationId;
 use crate::store::{
     AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
@@ -14,12 +14,12 @@ fn all() -> DeliveryFilter {
     DeliveryFilter { limit: 100, ..Default::default() }
 }
 
-async fn list<B: Bed>(case: &Case<B>, filter: DeliveryFilter) -> Vec<DeliveryId> {
+async fn list<B: Backend>(case: &Case<B>, filter: DeliveryFilter) -> Vec<DeliveryId> {
     case.store.deliveries(filter).await.unwrap().iter().map(|line| line.id).collect()
 }
 
 /// Writes a delivery and settles it so.
-async fn ended<B: Bed>(
+async fn ended<B: Backend>(
     case: &Case<B>,
     id: &str,
     new: NewDelivery,
@@ -31,7 +31,7 @@ async fn ended<B: Bed>(
     written
 }
 
-pub(super) async fn the_list_shows_newest_first_in_pages<B: Bed>() {
+pub(super) async fn the_list_shows_newest_first_in_pages<B: Backend>() {
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -55,7 +55,7 @@ pub(super) async fn the_list_shows_newest_first_in_pages<B: Bed>() {
     );
 }
 
-pub(super) async fn the_list_is_filtered_by_state_and_integration<B: Bed>() {
+pub(super) async fn the_list_is_filtered_by_state_and_integration<B: Backend>() {
     let case = Case::<B>::new().await;
     let by = |name: &str, lane| delivery().of(name).lane(lane);
     let delivered = ended(&case, "e1", by("slack", 1), NewState::Delivered, at(0)).await;
@@ -80,7 +80,7 @@ pub(super) async fn the_list_is_filtered_by_state_and_integration<B: Bed>() {
     assert_eq!(list(&case, DeliveryFilter { before: Some(behind), limit: 1, ..both }).await, [retried]);
 }
 
-pub(super) async fn the_detail_tells_the_whole_story<B: Bed>() {
+pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().to("#ops").leased("a", at(0)), at(0)).await;
     let refused = AttemptRecord {
@@ -120,18 +120,18 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Bed>() {
     assert!(case.store.delivery(DeliveryId(4711)).await.unwrap().is_none());
 }
 
-pub(super) async fn a_dead_letter_is_sent_again<B: Bed>() {
+pub(super) async fn a_dead_letter_is_sent_again<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
     assert!(case.store.resend(id, audit("delivery.retry", at(100))).await.unwrap());
     let claim = crate::store::Claim {
         destinations: vec!["hook".into()],
         portion: Portion::rows(9),
-        lease: super::kit::lease("a", at(100)),
+        lease: super::fixtures::lease("a", at(100)),
         now: at(100),
     };
     let (again, _) = case.store.claim(claim).await.unwrap().remove(0).deliveries.remove(0);
-    assert_eq!((again.id, again.attempts, again.news_since), (id, 0, at(100)));
+    assert_eq!((again.id, again.attempts, again.fresh_since), (id, 0, at(100)));
     case.end("a", id, NewState::Delivered, at(101)).await;
     let detail = case.store.delivery(id).await.unwrap().unwrap();
     assert_eq!((detail.line.state, detail.line.attempts), (State::Delivered, 1));
@@ -145,7 +145,7 @@ pub(super) async fn a_dead_letter_is_sent_again<B: Bed>() {
     assert_eq!(said, [("delivery.retry", at(200)), ("delivery.retry", at(100))]);
 }
 
-pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Bed>() {
+pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Backend>() {
     let case = Case::<B>::new().await;
     let old = ended(&case, "e1", delivery(), NewState::Failed, at(0)).await;
     let waiting = case.write("e2", delivery(), at(1)).await;
@@ -155,7 +155,7 @@ pub(super) async fn a_resent_letter_goes_before_the_later_ones_of_its_lane<B: Be
     assert_eq!(case.claim("a", "hook", at(3)).await, [waiting]);
 }
 
-pub(super) async fn what_is_on_its_way_is_not_resent<B: Bed>() {
+pub(super) async fn what_is_on_its_way_is_not_resent<B: Backend>() {
     let case = Case::<B>::new().await;
     let waits = case.write("e1", delivery(), at(0)).await;
     let leased = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
@@ -164,7 +164,7 @@ pub(super) async fn what_is_on_its_way_is_not_resent<B: Bed>() {
     }
 }
 
-pub(super) async fn depth_counts_what_waits<B: Bed>() {
+pub(super) async fn depth_counts_what_waits<B: Backend>() {
     let case = Case::<B>::new().await;
     assert_eq!(case.store.depth(at(0)).await.unwrap(), Depth::default());
     ended(&case, "e1", delivery(), NewState::Delivered, at(0)).await;
@@ -188,7 +188,7 @@ fn bad(second: i64) -> NewQuarantined {
     NewQuarantined { source: "amqp", id: None, reason: "no".to_owned(), received_at, raw: "x".into() }
 }
 
-pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Bed>() {
+pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     let case = Case::<B>::new().await;
     let old = ended(&case, "old", delivery(), NewState::Delivered, at(0)).await;
     ended(&case, "shared", delivery(), NewState::Cancelled, at(0)).await;
@@ -217,7 +217,7 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Bed>() {
     assert_eq!(case.claim("a", "hook", at(40)).await, [waits], "what waits is never too old for the sweep");
 }
 
-pub(super) async fn sweeping_takes_a_bounded_piece_at_a_time<B: Bed>() {
+pub(super) async fn sweeping_takes_a_bounded_piece_at_a_time<B: Backend>() {
     let case = Case::<B>::new().await;
     for n in 0..5 {
         ended(&case, &format!("e{n}"), delivery(), NewState::Delivered, at(n)).await;
@@ -236,7 +236,7 @@ pub(super) async fn sweeping_takes_a_bounded_piece_at_a_time<B: Bed>() {
     assert!(list(&case, all()).await.is_empty());
 }
 
-pub(super) async fn the_store_answers<B: Bed>() {
+pub(super) async fn the_store_answers<B: Backend>() {
     let case = Case::<B>::new().await;
     case.store.ping().await.unwrap();
     case.store.settle(&node("a"), Vec::new()).await.unwrap();

@@ -1,36 +1,40 @@
 //! Projects and groups: what is known of them, and whose a path is.
 
-use super::Bed;
-use super::kit::{Case, at, audit, configuration};
+use super::Backend;
+use super::fixtures::{Case, at, audit, configuration};
 use crate::store::Registry;
 use crate::store::registry::{
-    Corrected, Correction, GroupName, Learned, Owner, ProjectCorrection, ProjectName, Put, SeenProject,
-    StoredGroup, StoredProject, Visibility,
+    Corrected, Correction, Learned, ProjectCorrection, Put, ScopeKey, SeenProject, StoredGroup,
+    StoredProject, Visibility,
 };
 
 fn seen(id: i64, path: &str) -> SeenProject {
     SeenProject { id, path: Some(path.to_owned()), learned: Learned::default() }
 }
 
-async fn learn<B: Bed>(case: &Case<B>, seen: Vec<SeenProject>, second: i64) -> Vec<StoredProject> {
-    case.store.learn(seen, at(second)).await.unwrap()
+async fn upsert_seen_projects<B: Backend>(
+    case: &Case<B>,
+    seen: Vec<SeenProject>,
+    second: i64,
+) -> Vec<StoredProject> {
+    case.store.upsert_seen_projects(seen, at(second)).await.unwrap()
 }
 
 /// The path that a project has now.
-async fn path_of<B: Bed>(case: &Case<B>, id: i64) -> Option<String> {
-    case.store.project(ProjectName::Number(id)).await.unwrap().unwrap().path
+async fn path_of<B: Backend>(case: &Case<B>, id: i64) -> Option<String> {
+    case.store.project(id).await.unwrap().unwrap().path
 }
 
 /// The number of the project that has this path now.
-async fn at_path<B: Bed>(case: &Case<B>, path: &str) -> Option<i64> {
-    case.store.project(ProjectName::Path(path.to_owned())).await.unwrap().map(|project| project.id)
+async fn at_path<B: Backend>(case: &Case<B>, path: &str) -> Option<i64> {
+    case.store.project_by_path(path).await.unwrap().map(|project| project.id)
 }
 
-pub(super) async fn a_project_is_learned_and_what_is_not_told_stays<B: Bed>() {
+pub(super) async fn a_project_is_learned_and_what_is_not_told_stays<B: Backend>() {
     let case = Case::<B>::new().await;
     let learned = Learned { default_branch: Some("main".to_owned()), visibility: Some(Visibility::Private) };
     let first = SeenProject { learned: learned.clone(), ..seen(42, "acme/web") };
-    let stored = learn(&case, vec![first], 1).await.remove(0);
+    let stored = upsert_seen_projects(&case, vec![first], 1).await.remove(0);
     let expected = StoredProject {
         id: 42,
         path: Some("acme/web".to_owned()),
@@ -42,27 +46,30 @@ pub(super) async fn a_project_is_learned_and_what_is_not_told_stays<B: Bed>() {
     };
     assert_eq!(stored, expected);
     let trunk = Learned { default_branch: Some("trunk".to_owned()), visibility: None };
-    let stored = learn(&case, vec![SeenProject { id: 42, path: None, learned: trunk }], 2).await.remove(0);
+    let stored = upsert_seen_projects(&case, vec![SeenProject { id: 42, path: None, learned: trunk }], 2)
+        .await
+        .remove(0);
     let learned = Learned { default_branch: Some("trunk".to_owned()), ..learned };
     assert_eq!(stored, StoredProject { learned, revision: 2, updated_at: at(2), ..expected });
     let unnamed = SeenProject { id: 43, path: None, learned: Learned::default() };
-    assert_eq!(learn(&case, vec![unnamed], 3).await[0].path, None);
+    assert_eq!(upsert_seen_projects(&case, vec![unnamed], 3).await[0].path, None);
 }
 
-pub(super) async fn what_is_as_it_was_keeps_its_revision<B: Bed>() {
+pub(super) async fn what_is_as_it_was_keeps_its_revision<B: Backend>() {
     let case = Case::<B>::new().await;
-    let rows = learn(&case, vec![seen(1, "acme/a"), seen(2, "acme/b")], 1).await;
+    let rows = upsert_seen_projects(&case, vec![seen(1, "acme/a"), seen(2, "acme/b")], 1).await;
     assert_eq!(
-        learn(&case, vec![seen(2, "acme/b"), seen(1, "acme/a")], 2).await,
+        upsert_seen_projects(&case, vec![seen(2, "acme/b"), seen(1, "acme/a")], 2).await,
         [rows[1].clone(), rows[0].clone()]
     );
-    let mixed = learn(&case, vec![seen(1, "acme/a"), seen(3, "acme/c"), seen(1, "acme/a")], 3).await;
+    let mixed =
+        upsert_seen_projects(&case, vec![seen(1, "acme/a"), seen(3, "acme/c"), seen(1, "acme/a")], 3).await;
     assert_eq!((&mixed[0], &mixed[2]), (&rows[0], &rows[0]), "in the given order, twice if asked twice");
     assert_eq!((mixed[1].id, mixed[1].revision), (3, 3));
-    assert!(learn(&case, Vec::new(), 4).await.is_empty());
+    assert!(upsert_seen_projects(&case, Vec::new(), 4).await.is_empty());
 
     let corrected =
-        case.store.correct(ProjectCorrection::of(1), audit("project.update", at(4))).await.unwrap();
+        case.store.override_project(ProjectCorrection::of(1), audit("project.update", at(4))).await.unwrap();
     assert_eq!(corrected, rows[0]);
     let group = case.store.put_group(Some(9), "acme", audit("group.create", at(4))).await.unwrap();
     let again = case.store.put_group(Some(9), "acme", audit("group.create", at(5))).await.unwrap();
@@ -71,20 +78,20 @@ pub(super) async fn what_is_as_it_was_keeps_its_revision<B: Bed>() {
     assert_eq!(lines.len(), 1, "what changes nothing is not said");
 }
 
-pub(super) async fn a_rename_follows_the_number<B: Bed>() {
+pub(super) async fn a_rename_follows_the_number<B: Backend>() {
     let case = Case::<B>::new().await;
-    learn(&case, vec![seen(42, "acme/web")], 1).await;
-    learn(&case, vec![seen(42, "acme/site")], 2).await;
+    upsert_seen_projects(&case, vec![seen(42, "acme/web")], 1).await;
+    upsert_seen_projects(&case, vec![seen(42, "acme/site")], 2).await;
     assert_eq!((at_path(&case, "acme/site").await, at_path(&case, "acme/web").await), (Some(42), None));
     let correction = ProjectCorrection { path: Some("acme/pages".to_owned()), ..ProjectCorrection::of(42) };
-    case.store.correct(correction, audit("project.update", at(3))).await.unwrap();
+    case.store.override_project(correction, audit("project.update", at(3))).await.unwrap();
     assert_eq!(path_of(&case, 42).await.as_deref(), Some("acme/pages"));
 }
 
-pub(super) async fn a_path_is_taken_from_whoever_had_it<B: Bed>() {
+pub(super) async fn a_path_is_taken_from_whoever_had_it<B: Backend>() {
     let case = Case::<B>::new().await;
-    learn(&case, vec![seen(1, "acme/web")], 1).await;
-    let taken = learn(&case, vec![seen(2, "acme/web")], 2).await.remove(0);
+    upsert_seen_projects(&case, vec![seen(1, "acme/web")], 1).await;
+    let taken = upsert_seen_projects(&case, vec![seen(2, "acme/web")], 2).await.remove(0);
     assert_eq!(path_of(&case, 1).await, None);
     assert_eq!(at_path(&case, "acme/web").await, Some(2));
     let changed: Vec<_> = case
@@ -105,21 +112,21 @@ pub(super) async fn a_path_is_taken_from_whoever_had_it<B: Bed>() {
     assert_eq!(taken.revision, 3);
 
     let correction = ProjectCorrection { path, ..ProjectCorrection::of(3) };
-    case.store.correct(correction, audit("project.update", at(3))).await.unwrap();
+    case.store.override_project(correction, audit("project.update", at(3))).await.unwrap();
     assert_eq!((path_of(&case, 2).await, at_path(&case, "acme/web").await), (None, Some(3)));
 }
 
-pub(super) async fn two_projects_that_swap_their_paths_both_keep_one<B: Bed>() {
+pub(super) async fn two_projects_that_swap_their_paths_both_keep_one<B: Backend>() {
     let case = Case::<B>::new().await;
-    learn(&case, vec![seen(1, "acme/a"), seen(2, "acme/b")], 1).await;
-    let rows = learn(&case, vec![seen(1, "acme/b"), seen(2, "acme/a")], 2).await;
+    upsert_seen_projects(&case, vec![seen(1, "acme/a"), seen(2, "acme/b")], 1).await;
+    let rows = upsert_seen_projects(&case, vec![seen(1, "acme/b"), seen(2, "acme/a")], 2).await;
     assert_eq!((rows[0].path.as_deref(), rows[1].path.as_deref()), (Some("acme/b"), Some("acme/a")));
     // In one batch, the later word counts, and the answer says so of both.
-    let rows = learn(&case, vec![seen(1, "acme/c"), seen(2, "acme/c")], 3).await;
+    let rows = upsert_seen_projects(&case, vec![seen(1, "acme/c"), seen(2, "acme/c")], 3).await;
     assert_eq!((rows[0].path.as_deref(), rows[1].path.as_deref()), (None, Some("acme/c")));
 }
 
-pub(super) async fn a_correction_stays_beside_what_is_learned<B: Bed>() {
+pub(super) async fn a_correction_stays_beside_what_is_learned<B: Backend>() {
     let case = Case::<B>::new().await;
     let corrected = Corrected {
         default_branch: Some("trunk".to_owned()),
@@ -127,11 +134,15 @@ pub(super) async fn a_correction_stays_beside_what_is_learned<B: Bed>() {
         protected_branches: Some(vec!["v*".to_owned()]),
     };
     let correction = all_said(42, corrected.clone());
-    let stored = case.store.correct(correction, audit("project.update", at(1))).await.unwrap();
+    let stored = case.store.override_project(correction, audit("project.update", at(1))).await.unwrap();
     assert_eq!((stored.path, &stored.corrected), (None, &corrected), "known or not");
     let learned = Learned { default_branch: Some("main".to_owned()), visibility: Some(Visibility::Internal) };
-    let stored =
-        learn(&case, vec![SeenProject { learned: learned.clone(), ..seen(42, "acme/web") }], 2).await;
+    let stored = upsert_seen_projects(
+        &case,
+        vec![SeenProject { learned: learned.clone(), ..seen(42, "acme/web") }],
+        2,
+    )
+    .await;
     assert_eq!((&stored[0].corrected, &stored[0].learned), (&corrected, &learned));
 
     let correction = ProjectCorrection {
@@ -139,20 +150,20 @@ pub(super) async fn a_correction_stays_beside_what_is_learned<B: Bed>() {
         protected_branches: Correction::Is(Vec::new()),
         ..ProjectCorrection::of(42)
     };
-    let stored = case.store.correct(correction, audit("project.update", at(3))).await.unwrap();
+    let stored = case.store.override_project(correction, audit("project.update", at(3))).await.unwrap();
     let expected = Corrected { visibility: None, protected_branches: Some(Vec::new()), ..corrected };
     assert_eq!((&stored.corrected, &stored.learned), (&expected, &learned));
     assert_eq!((stored.path.as_deref(), stored.created_at), (Some("acme/web"), at(1)));
 }
 
 /// Two people say different things of one project at the same time; neither knows of the other.
-pub(super) async fn what_a_correction_does_not_name_is_anothers<B: Bed>() {
+pub(super) async fn what_a_correction_does_not_name_is_anothers<B: Backend>() {
     let case = Case::<B>::new().await;
     let branch =
         ProjectCorrection { default_branch: Correction::Is("trunk".to_owned()), ..ProjectCorrection::of(42) };
     let seen =
         ProjectCorrection { visibility: Correction::Is(Visibility::Public), ..ProjectCorrection::of(42) };
-    let said = |correction| case.store.correct(correction, audit("project.update", at(1)));
+    let said = |correction| case.store.override_project(correction, audit("project.update", at(1)));
     let (one, other) = tokio::join!(said(branch), said(seen));
     let last = [one.unwrap(), other.unwrap()].into_iter().max_by_key(|row| row.revision).unwrap();
     let expected = Corrected {
@@ -175,28 +186,28 @@ fn all_said(id: i64, corrected: Corrected) -> ProjectCorrection {
     }
 }
 
-pub(super) async fn paths_differ_by_more_than_the_case_of_letters<B: Bed>() {
+pub(super) async fn paths_differ_by_more_than_the_case_of_letters<B: Backend>() {
     let case = Case::<B>::new().await;
-    learn(&case, vec![seen(1, "Acme/Web_Site")], 1).await;
+    upsert_seen_projects(&case, vec![seen(1, "Acme/Web_Site")], 1).await;
     assert_eq!(at_path(&case, "acme/web_site").await, Some(1));
     assert_eq!(at_path(&case, "acme/web-site").await, None);
-    learn(&case, vec![seen(2, "ACME/web_site")], 2).await;
+    upsert_seen_projects(&case, vec![seen(2, "ACME/web_site")], 2).await;
     assert_eq!((path_of(&case, 1).await, path_of(&case, 2).await.as_deref()), (None, Some("ACME/web_site")));
-    learn(&case, vec![seen(2, "acme/web_site")], 3).await;
+    upsert_seen_projects(&case, vec![seen(2, "acme/web_site")], 3).await;
     assert_eq!(path_of(&case, 2).await.as_deref(), Some("acme/web_site"), "spelt as the forge spells it");
 
     let group = case.store.put_group(None, "Acme", audit("group.create", at(1))).await.unwrap();
     let again = case.store.put_group(None, "acme", audit("group.create", at(2))).await.unwrap();
     assert_eq!(group, again);
-    let found = case.store.group(GroupName::Path("ACME".to_owned())).await.unwrap();
+    let found = case.store.group_by_path("ACME").await.unwrap();
     assert_eq!(found, Some(group));
 }
 
-async fn put_group<B: Bed>(case: &Case<B>, id: Option<i64>, path: &str) -> StoredGroup {
+async fn put_group<B: Backend>(case: &Case<B>, id: Option<i64>, path: &str) -> StoredGroup {
     case.store.put_group(id, path, audit("group.update", at(5))).await.unwrap()
 }
 
-pub(super) async fn a_group_is_found_by_its_number_and_then_by_its_path<B: Bed>() {
+pub(super) async fn a_group_is_found_by_its_number_and_then_by_its_path<B: Backend>() {
     let case = Case::<B>::new().await;
     let first = put_group(&case, None, "acme").await;
     assert_eq!((first.id, first.path.as_deref(), first.revision), (None, Some("acme"), 1));
@@ -206,26 +217,26 @@ pub(super) async fn a_group_is_found_by_its_number_and_then_by_its_path<B: Bed>(
     assert_eq!(renamed, StoredGroup { path: Some("apex".to_owned()), revision: 3, ..numbered });
     assert_eq!(put_group(&case, None, "apex").await, renamed);
     assert_ne!(put_group(&case, None, "acme").await.key, first.key, "that one is called otherwise now");
-    assert_eq!(case.store.group(GroupName::Key(first.key)).await.unwrap(), Some(renamed));
+    assert_eq!(case.store.group(first.key).await.unwrap(), Some(renamed));
 }
 
-pub(super) async fn a_groups_path_passes_on_without_what_hangs_on_the_group<B: Bed>() {
+pub(super) async fn a_groups_path_passes_on_without_what_hangs_on_the_group<B: Backend>() {
     let case = Case::<B>::new().await;
     let old = put_group(&case, Some(1), "acme").await;
-    let owner = Owner::Group(old.key);
+    let owner = ScopeKey::Group(old.key);
     let put = case.store.put_integration(owner, "slack", configuration("s"), None, audit("x", at(0)));
     assert!(matches!(put.await.unwrap(), Put::Done(_)));
 
     let new = put_group(&case, Some(2), "acme").await;
     assert_ne!(new.key, old.key, "another number is another group");
-    assert!(case.store.integration(Owner::Group(new.key), "slack").await.unwrap().is_none());
-    let left = case.store.group(GroupName::Key(old.key)).await.unwrap().unwrap();
+    assert!(case.store.integration(ScopeKey::Group(new.key), "slack").await.unwrap().is_none());
+    let left = case.store.group(old.key).await.unwrap().unwrap();
     assert_eq!((left.path, left.id), (None, Some(1)));
 
     let other = put_group(&case, None, "apex").await;
     let renamed = put_group(&case, Some(1), "apex").await;
     assert_eq!((renamed.key, renamed.path.as_deref()), (old.key, Some("apex")));
-    let left = case.store.group(GroupName::Key(other.key)).await.unwrap().unwrap();
+    let left = case.store.group(other.key).await.unwrap().unwrap();
     assert_eq!(left.path, None);
     let changed: Vec<_> =
         case.store.changes(other.revision).await.unwrap().groups.iter().map(|group| group.key).collect();

@@ -1,13 +1,13 @@
 //! Secrets: closed in the store, bound to their rows, and opened by nobody without a key.
 
-use super::Bed;
-use super::kit::{Case, at, audit, configuration, keys};
+use super::Backend;
+use super::fixtures::{Case, at, audit, configuration, keys};
 use crate::settings::Secret;
-use crate::store::registry::{Access, Configuration, NewToken, Owner, Put, Right};
+use crate::store::registry::{Access, Configuration, NewToken, Put, Right, ScopeKey};
 use crate::store::seal::Keyring;
 use crate::store::{Registry, StoreError};
 
-const PROJECT: Owner = Owner::Project(42);
+const PROJECT: ScopeKey = ScopeKey::Project(42);
 
 fn without_secrets() -> Configuration {
     Configuration { secrets: std::collections::BTreeMap::new(), ..configuration("") }
@@ -17,11 +17,11 @@ async fn secret_of(store: &impl Registry, slug: &str) -> Secret {
     store.integration(PROJECT, slug).await.unwrap().unwrap().configuration.secrets["webhook"].clone()
 }
 
-pub(super) async fn secrets_are_in_the_store_and_nowhere_to_be_read<B: Bed>() {
+pub(super) async fn secrets_are_in_the_store_and_nowhere_to_be_read<B: Backend>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("https://hooks.example/t0psecret")).await;
     case.set("slack", configuration("https://hooks.example/newt0psecret")).await;
-    let bytes = case.bed().bytes().await;
+    let bytes = case.backend().bytes().await;
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("#ops, #dev"), "what is no secret is there to be found");
     assert!(!holds("t0psecret"));
@@ -29,35 +29,35 @@ pub(super) async fn secrets_are_in_the_store_and_nowhere_to_be_read<B: Bed>() {
     assert_eq!(secret_of(&case.store, "slack").await.expose(), "https://hooks.example/newt0psecret");
 }
 
-pub(super) async fn secrets_of_another_row_do_not_open<B: Bed>() {
+pub(super) async fn secrets_of_another_row_do_not_open<B: Backend>() {
     let case = Case::<B>::new().await;
     let from = case.set("slack", configuration("one")).await.id;
     let to = case.set("jira", configuration("other")).await.id;
-    case.bed().move_secrets(from, to).await;
+    case.backend().move_secrets(from, to).await;
     let error = case.store.integration(PROJECT, "jira").await.unwrap_err();
     assert!(matches!(&error, StoreError::Broken(why) if why.contains("jira of project 42")), "{error}");
     assert!(case.store.changes(0).await.is_err());
     assert_eq!(secret_of(&case.store, "slack").await.expose(), "one");
 }
 
-pub(super) async fn a_store_without_its_key_refuses_to_open_and_says_what_is_missing<B: Bed>() {
+pub(super) async fn a_store_without_its_key_refuses_to_open_and_says_what_is_missing<B: Backend>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("s")).await;
-    let bed = case.closed();
+    let backend = case.closed();
     for wrong in [keys("other", &[]), keys("other", &["another"]), Keyring::none()] {
-        let Err(error) = bed.open_with(wrong).await else { panic!("it opened") };
+        let Err(error) = backend.open_with(wrong).await else { panic!("it opened") };
         let words = error.to_string();
         assert!(matches!(error, StoreError::Broken(_)), "{words}");
         assert!(words.contains("sealed with the key") && words.contains("secrets.key_file"), "{words}");
     }
-    let store = bed.open_with(keys("other", &["present"])).await.unwrap();
+    let store = backend.open_with(keys("other", &["present"])).await.unwrap();
     assert_eq!(secret_of(&store, "slack").await.expose(), "s");
 }
 
-pub(super) async fn a_command_that_needs_no_secret_needs_no_key<B: Bed>() {
+pub(super) async fn a_command_that_needs_no_secret_needs_no_key<B: Backend>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("s")).await;
-    let command = case.bed().open_beside(Keyring::none()).await.unwrap();
+    let command = case.backend().open_beside(Keyring::none()).await.unwrap();
     let token = NewToken {
         name: "ci".to_owned(),
         hash: [1; 32],
@@ -70,9 +70,9 @@ pub(super) async fn a_command_that_needs_no_secret_needs_no_key<B: Bed>() {
     assert!(command.integration(PROJECT, "slack").await.is_err(), "what needs one says so");
 }
 
-pub(super) async fn without_a_key_no_secret_is_written<B: Bed>() {
+pub(super) async fn without_a_key_no_secret_is_written<B: Backend>() {
     let case = Case::<B>::new().await;
-    let command = case.bed().open_beside(Keyring::none()).await.unwrap();
+    let command = case.backend().open_beside(Keyring::none()).await.unwrap();
     let put = |settings| {
         command.put_integration(PROJECT, "slack", settings, None, audit("integration.create", at(0)))
     };
@@ -87,7 +87,7 @@ pub(super) async fn without_a_key_no_secret_is_written<B: Bed>() {
     );
 }
 
-pub(super) async fn rekeying_seals_everything_with_the_present_key<B: Bed>() {
+pub(super) async fn rekeying_seals_everything_with_the_present_key<B: Backend>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("one")).await;
     let case = case.reopened_with(keys("newer", &["present"])).await;
@@ -106,23 +106,23 @@ pub(super) async fn rekeying_seals_everything_with_the_present_key<B: Bed>() {
     assert!(error.to_string().contains("sealed with the key"), "{error}");
 }
 
-pub(super) async fn what_no_key_opens_can_be_given_up_and_set_again<B: Bed>() {
+pub(super) async fn what_no_key_opens_can_be_given_up_and_set_again<B: Backend>() {
     let case = Case::<B>::new().await;
     let lost = case.set("slack", configuration("lost")).await;
     case.set("irker", without_secrets()).await;
     let case = case.reopened_with(keys("newer", &["present"])).await;
     let kept = case.set("jira", configuration("kept")).await;
     let altered = case.set("discord", configuration("altered")).await;
-    case.bed().move_secrets(kept.id, altered.id).await;
+    case.backend().move_secrets(kept.id, altered.id).await;
     let seen = case.store.changes(kept.revision).await.map(|changes| changes.revision);
     assert!(seen.is_err(), "one that does not open is not passed over");
 
-    let command = case.bed().open_beside(keys("newer", &[])).await.unwrap();
-    let given_up = command.give_up_sealed(audit("secrets.give_up", at(9))).await.unwrap();
+    let command = case.backend().open_beside(keys("newer", &[])).await.unwrap();
+    let given_up = command.drop_undecryptable(audit("secrets.give_up", at(9))).await.unwrap();
     assert_eq!(given_up, [(PROJECT, "slack".to_owned()), (PROJECT, "discord".to_owned())]);
     let log: Vec<_> = command.audit_log(None, 2).await.unwrap().into_iter().map(|line| line.object).collect();
     assert_eq!(log, ["project 42 discord", "project 42 slack"]);
-    assert!(command.give_up_sealed(audit("secrets.give_up", at(10))).await.unwrap().is_empty());
+    assert!(command.drop_undecryptable(audit("secrets.give_up", at(10))).await.unwrap().is_empty());
 
     let case = case.reopened_with(keys("newer", &[])).await;
     let changes = case.store.changes(altered.revision).await.unwrap();
@@ -148,11 +148,11 @@ pub(super) async fn what_no_key_opens_can_be_given_up_and_set_again<B: Bed>() {
     assert_eq!(secret_of(&case.store, "slack").await.expose(), "again");
 }
 
-pub(super) async fn rekeying_beside_a_daemon_loses_no_change<B: Bed>() {
+pub(super) async fn rekeying_beside_a_daemon_loses_no_change<B: Backend>() {
     let case = Case::<B>::new().await;
     case.set("slack", configuration("0")).await;
     let case = case.reopened_with(keys("newer", &["present"])).await;
-    let command = case.bed().open_beside(keys("newer", &["present"])).await.unwrap();
+    let command = case.backend().open_beside(keys("newer", &["present"])).await.unwrap();
     let changing = async {
         for n in 1..=20 {
             case.set("slack", configuration(&n.to_string())).await;

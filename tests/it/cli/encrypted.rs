@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use forgebell::event::{Event, EventId};
 use forgebell::settings::Secret;
-use forgebell::store::postgres::{Heard, Postgres as Store};
+use forgebell::store::postgres::{Notification, Postgres as Store};
 use forgebell::store::seal::Keyring;
 use forgebell::store::{Inbox as _, NodeId};
 use tokio::sync::mpsc;
@@ -71,7 +71,7 @@ async fn what_other_nodes_do_is_heard_of_over_tls() {
     let ca_file = desk.file("ca.pem");
     let open = async || Store::open(&Secret::new(url.as_str()), Some(&ca_file), Keyring::none()).await;
     let (one, two) = (open().await.expect("it opens"), open().await.expect("it opens"));
-    let news = one.news(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let news = one.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let hearing = tokio::spawn(news.run(told, stop.clone()));
@@ -79,7 +79,7 @@ async fn what_other_nodes_do_is_heard_of_over_tls() {
     let event = Event::decode(EventId::new("e-1").expect("a short id"), now, payload(PUSH).into());
     assert!(two.push(&event.expect("an event"), now).await.expect("it is kept"));
     let first = tokio::time::timeout(PATIENCE, heard.recv()).await.expect("it is heard of");
-    assert_eq!(first, Some(Heard::Arrived));
+    assert_eq!(first, Some(Notification::Arrived));
     stop.cancel();
     hearing.await.expect("no panic").expect("nobody took the name");
 }

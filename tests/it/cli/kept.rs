@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use forgebell::settings::Secret;
 use forgebell::store::Registry as _;
-use forgebell::store::registry::{AuditEntry, Configuration, Learned, Owner, SeenProject};
+use forgebell::store::registry::{AuditEntry, Configuration, Learned, ScopeKey, SeenProject};
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ async fn a_token_is_printed_once_and_alone_and_ends_when_it_is_told_to() {
 async fn a_token_for_a_path_is_for_the_project_that_has_it() {
     let desk = Desk::new("");
     let seen = SeenProject { id: 42, path: Some("mike/diaspora".to_owned()), learned: Learned::default() };
-    desk.store().learn(vec![seen], Timestamp::UNIX_EPOCH).await.expect("it is noted");
+    desk.store().upsert_seen_projects(vec![seen], Timestamp::UNIX_EPOCH).await.expect("it is noted");
     let made =
         desk.run(&["token", "create", "--project", "Mike/Diaspora", "--json"]).await.ends_with(0).json();
     assert_eq!(made["project"], 42);
@@ -112,7 +112,7 @@ async fn keep_a_secret(store: &Sqlite) {
         fields: vec!["webhook".to_owned()],
     };
     let settings = Configuration { secrets, ..Configuration::default() };
-    store.put_integration(Owner::Project(42), "slack", settings, None, audit).await.expect("it is stored");
+    store.put_integration(ScopeKey::Project(42), "slack", settings, None, audit).await.expect("it is stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]

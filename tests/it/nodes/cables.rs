@@ -79,7 +79,7 @@ async fn what_comes_behind_a_row_that_nobody_knows_to_be_written_waits_for_it() 
 async fn what_comes_behind_a_row_that_nobody_knows_to_be_handed_out_waits_for_it() {
     let cabled = Cabled::new().await;
     assert_eq!(cabled.write(1).await.expect("it answers"), Some(true));
-    cabled.store.recover(&Cabled::lease().node, forgebell::daemon::now()).await.expect("it answers");
+    cabled.store.release_leases(&Cabled::lease().node, forgebell::daemon::now()).await.expect("it answers");
     cabled.unheard(cabled.claim()).await;
     assert_eq!(cabled.write(2).await.expect("it is back"), Some(false), "the one before it goes first");
     assert_eq!(cabled.claim().await.expect("it is back"), ["event-0", "event-1", "event-2"]);
@@ -116,7 +116,7 @@ async fn a_node_whose_own_connection_still_has_its_name_goes_on() {
     let (port, cut) = half_a_cable(server).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{port}/"));
     let store = Postgres::open(&Secret::new(through), None, Keyring::none()).await.expect("it opens");
-    let news = store.news(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let news = store.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let listening = tokio::spawn(news.run(told, stop.clone()));

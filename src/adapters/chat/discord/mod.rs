@@ -17,7 +17,9 @@ use crate::adapters::common_settings::CommonSettings;
 use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen, usual_status};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, SecretUrl};

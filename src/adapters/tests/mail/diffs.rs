@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{PUSH, Case, call_in, mail, mail_of, operator, push, settings};
+use super::{Case, PUSH, call_in, mail, mail_of, operator, push, settings};
 use crate::adapters::OperatorSettings;
 use crate::call::{Answer, Call, Egress, HttpRequest, HttpResponse, Mail, Request, Response, Sent};
 use crate::settings::Secret;

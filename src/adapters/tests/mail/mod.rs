@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Case, changed, tell};
 use super::{buckets, entry, operator, settings_of, target_names};
-use crate::adapters::mail::{addresses, replies};
 use crate::adapters::contract::LazyMessage;
+use crate::adapters::mail::{addresses, replies};
 use crate::adapters::{Notification, OperatorSettings};
 use crate::call::{Answer, Call, Failure, Mail, Request, Sent, SmtpReply, SmtpStage};
 use crate::settings::{Parsed, Properties, Value};

@@ -22,7 +22,7 @@ fn fields(event: &Event) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_push_names_its_commits_and_the_way_to_all_of_them() {
+fn a_push_lists_its_commits_and_links_to_all_of_them() {
     let compare = "http://example.com/mike/diaspora/-/compare/95790bf891e76fee5e1747ab589903a6a1f80f22...da1560886d4f094c3e6c9ef40349f7d38b5d27d7";
     assert_eq!(
         summary(&event(PUSH)),
@@ -47,12 +47,12 @@ fn a_push_names_its_commits_and_the_way_to_all_of_them() {
 }
 
 #[test]
-fn commits_are_counted_honestly() {
+fn commits_are_counted_including_those_not_listed() {
     let with_total = |total: serde_json::Value| changed(PUSH, |push| push["total_commits_count"] = total);
     let last = |event: &Event| lines(event).last().cloned().unwrap_or_default();
     assert!(last(&with_total(json!(3))).starts_with("and [1 more commit]("));
     assert!(last(&with_total(json!(2))).contains("fixed readme"));
-    // Fewer than are listed, or no number at all: what is seen is counted.
+    // A total below the number of listed commits, or none: the listed ones are counted.
     assert!(plain(&with_total(json!(1))).contains("pushed 2 commits to branch master"));
     assert!(plain(&with_total(json!(null))).contains("pushed 2 commits to branch master"));
     let many = changed(PUSH, |push| {
@@ -77,14 +77,14 @@ fn commits_are_counted_honestly() {
 }
 
 #[test]
-fn refs_that_are_new_or_gone_are_told_without_commits() {
+fn messages_about_created_or_removed_refs_list_no_commits() {
     assert_eq!(
         summary(&event("captured/tag_create.json")),
         "Sid Sijbrandij (sytses) pushed new tag [v1.0.0](https://gitlab.com/gitlab-org/hello-world/-/tags/v1.0.0) \
          to [sytses / hello-world](https://gitlab.com/gitlab-org/hello-world)"
     );
     assert_eq!(message(&event("captured/branch_create.json")).body, Body::None);
-    // A page of what is gone would be a dead link.
+    // A link to a removed branch would be dead.
     assert_eq!(
         summary(&event("captured/branch_delete.json")),
         "Sid Sijbrandij (sytses) removed branch feature from [gitlab-org / hello-world](https://gitlab.com/gitlab-org/hello-world)"
@@ -92,7 +92,7 @@ fn refs_that_are_new_or_gone_are_told_without_commits() {
 }
 
 #[test]
-fn refs_are_encoded_where_they_are_part_of_an_address() {
+fn refs_are_percent_encoded_in_addresses() {
     let odd = changed(PUSH, |push| push["ref"] = json!("refs/heads/fix/#12 50%?é"));
     let summary = summary(&odd);
     assert!(summary.contains("[fix/#12 50%?é]("), "{summary}");
@@ -102,12 +102,12 @@ fn refs_are_encoded_where_they_are_part_of_an_address() {
 }
 
 #[test]
-fn a_pipeline_is_told_by_its_parts() {
+fn the_parts_of_a_pipeline_message_are_self_contained() {
     let message = message(&event(PIPELINE));
     assert!(message.self_contained_parts);
     let title = message.title.as_ref().expect("a title");
     assert_eq!(title.text, "Pipeline #31 has passed in 01:03");
-    // Jobs failed, though none that mattered: their page is the more useful one.
+    // Jobs failed that were allowed to: the page of failures is the more useful one.
     assert_eq!(
         title.url.as_deref(),
         Some("http://example.com/gitlab-org/gitlab-test/-/pipelines/31/failures")
@@ -201,7 +201,7 @@ fn failures_are_listed_up_to_ten_and_counted_beyond() {
 }
 
 #[test]
-fn pipelines_of_nobody_of_tags_and_of_broken_configurations() {
+fn pipelines_without_a_user_of_tags_and_of_broken_configurations() {
     let event = changed(PIPELINE, |pipeline| {
         pipeline["user"] = json!(null);
         pipeline["object_attributes"]["tag"] = json!(true);
@@ -228,7 +228,7 @@ fn pipelines_of_nobody_of_tags_and_of_broken_configurations() {
 }
 
 #[test]
-fn people_have_pages_where_the_forge_is_known() {
+fn authors_link_to_their_page_where_the_forges_address_is_known() {
     let author = |event: &Event| message(event).author.expect("an author");
     assert_eq!(author(&event(PUSH)).url.as_deref(), Some("http://example.com/jsmith"));
     let elsewhere =

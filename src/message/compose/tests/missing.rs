@@ -1,4 +1,4 @@
-//! Whatever a payload leaves out, what is said stays whole sentences.
+//! Sentences stay complete when fields of a payload are missing.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{compose, event, files, payloads};
 use crate::event::{Event, EventId, Trigger, sample};
 use crate::message::{Body, Markup, Message, Span, Text};
 
-/// All places in a document, as JSON pointers.
+/// The JSON pointers of all values in a document.
 fn places(json: &Value, at: &str, found: &mut Vec<String>) {
     let mut visit = |name: &str, inner: &Value| {
         let path = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -39,7 +39,7 @@ fn texts(message: &Message) -> Vec<Text> {
     match &message.body {
         Body::None => {}
         Body::Lines(lines) => texts.extend(lines.clone()),
-        // People's own words, holes and all.
+        // Text that people wrote may have gaps.
         Body::Prose(text) => assert!(!text.is_blank()),
     }
     texts.extend(message.title.iter().map(|title| Text::new().plain(title.text.as_str())));
@@ -47,11 +47,11 @@ fn texts(message: &Message) -> Vec<Text> {
     texts
 }
 
-/// Complains of sentences with holes in them.
+/// Fails for sentences with gaps in them.
 fn check(message: &Message, why: &str) {
     for text in texts(message) {
         let words = text.plain_text();
-        assert!(!text.is_blank(), "nothing is said {why}: {message:?}");
+        assert!(!text.is_blank(), "empty text {why}: {message:?}");
         for hole in ["  ", "()", "#0", "!0", "$0", " : ", "\n\n\n", "( ", " )"] {
             assert!(!words.contains(hole), "{hole:?} in {words:?} {why}");
         }
@@ -62,7 +62,7 @@ fn check(message: &Message, why: &str) {
         for span in &text.0 {
             if let Span::Link { text, url, .. } = span {
                 assert!(!text.trim().is_empty() && !url.is_empty(), "an empty link in {words:?} {why}");
-                assert!(url.starts_with("http"), "{url:?} leads nowhere, {why}");
+                assert!(url.starts_with("http"), "{url:?} is not an address, {why}");
             }
         }
     }
@@ -80,8 +80,8 @@ fn decode(json: &Value) -> Option<Event> {
 }
 
 #[test]
-fn sentences_stay_whole_whatever_is_missing() {
-    let mut told = 0;
+fn sentences_stay_complete_if_any_field_is_missing() {
+    let mut composed = 0;
     for file in files() {
         let raw = std::fs::read(payloads().join(&file)).expect("a payload");
         let whole: Value = serde_json::from_slice(&raw).expect("JSON");
@@ -99,19 +99,19 @@ fn sentences_stay_whole_whatever_is_missing() {
                     None => remove(&mut holed, &place),
                     Some(empty) => *holed.pointer_mut(&place).expect("a place") = empty,
                 }
-                // Some parts an event cannot be without; what is left must make sense.
+                // Without some fields it is not an event; all others must read well.
                 if let Some(message) = decode(&holed).as_ref().and_then(compose) {
                     check(&message, &format!("({file} {how} {place})"));
-                    told += 1;
+                    composed += 1;
                 }
             }
         }
     }
-    assert!(told > 3000, "only {told} events were told");
+    assert!(composed > 3000, "only {composed} messages were composed");
 }
 
 #[test]
-fn events_of_almost_nothing_are_told_all_the_same() {
+fn the_smallest_events_have_a_message() {
     let least = [
         json!({"object_kind": "push", "ref": "refs/heads/main"}),
         json!({"object_kind": "tag_push", "ref": "refs/tags/v1", "before": "0000000000000000000000000000000000000000"}),
@@ -132,7 +132,7 @@ fn events_of_almost_nothing_are_told_all_the_same() {
     ];
     let mut said = Vec::new();
     for payload in least {
-        let event = decode(&payload).unwrap_or_else(|| panic!("{payload} is no event"));
+        let event = decode(&payload).unwrap_or_else(|| panic!("{payload} is not an event"));
         let message = compose(&event).expect("a message");
         check(&message, &payload.to_string());
         said.push(Markup::Plain.render(&message.summary));
@@ -159,11 +159,11 @@ fn events_of_almost_nothing_are_told_all_the_same() {
 }
 
 #[test]
-fn every_sample_is_told() {
+fn every_sample_has_a_message_except_jobs_and_traces() {
     for trigger in Trigger::ALL {
         let message = compose(&sample(trigger));
-        let silent = matches!(trigger, Trigger::Job | Trigger::ArchiveTrace);
-        assert_eq!(message.is_none(), silent, "{trigger}");
+        let has_none = matches!(trigger, Trigger::Job | Trigger::ArchiveTrace);
+        assert_eq!(message.is_none(), has_none, "{trigger}");
         if let Some(message) = message {
             check(&message, trigger.name());
         }

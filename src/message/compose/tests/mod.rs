@@ -1,4 +1,4 @@
-//! What is said of the events in `tests/payloads`, and of events that lack what those have.
+//! The messages about the events in `tests/payloads`, and about events that lack some of their fields.
 
 mod code;
 mod missing;
@@ -59,8 +59,8 @@ fn files() -> Vec<String> {
     files
 }
 
-/// A message as a person would read it.
-fn told(message: &Message) -> String {
+/// All parts of a message, for the snapshot.
+fn all_parts(message: &Message) -> String {
     let slack = |text: &Text| Markup::Slack.render(text);
     let mut told = format!("  {}\n", slack(&message.summary));
     if let Some(title) = &message.title {
@@ -84,11 +84,11 @@ fn told(message: &Message) -> String {
 }
 
 #[test]
-fn every_payload_is_told_or_not_told_on_purpose() {
+fn the_message_of_every_payload() {
     let mut all = String::new();
     for file in files() {
-        let told = compose(&event(&file)).map_or("  (nobody is told)".to_owned(), |message| told(&message));
-        let _ = writeln!(all, "{file}\n{told}\n");
+        let parts = compose(&event(&file)).map_or("  (no message)".to_owned(), |message| all_parts(&message));
+        let _ = writeln!(all, "{file}\n{parts}\n");
     }
     insta::assert_snapshot!(all);
 }

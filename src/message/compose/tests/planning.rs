@@ -18,7 +18,7 @@ fn prose(event: &Event) -> String {
 }
 
 #[test]
-fn a_new_issue_is_told_with_its_description() {
+fn a_new_issue_is_shown_with_its_description() {
     let event = event(ISSUE);
     assert_eq!(
         summary(&event),
@@ -104,7 +104,7 @@ fn merge_requests_say_what_was_done() {
 }
 
 #[test]
-fn reviewers_who_come_and_go_are_named() {
+fn added_and_removed_reviewers_are_named() {
     let told = |before: &[&str], after: &[&str]| {
         let users = |names: &[&str]| -> serde_json::Value {
             names.iter().map(|name| json!({"name": name, "username": name.to_lowercase()})).collect()
@@ -132,7 +132,7 @@ fn reviewers_who_come_and_go_are_named() {
 }
 
 #[test]
-fn comments_say_on_what_and_lead_there() {
+fn comments_link_to_what_was_commented_on() {
     assert_eq!(
         summary(&event("note_issue.json")),
         "Administrator (root) [commented on issue #17](http://example.com/gitlab-org/gitlab-test/issues/17#note_1241) \
@@ -156,9 +156,9 @@ fn comments_say_on_what_and_lead_there() {
     assert_eq!(super::compose(&design), None);
 }
 
-/// A chat is read in passing: whoever wants the whole of a comment follows its link.
+/// A message shows about as much as is read in a chat; its link leads to the whole comment.
 #[test]
-fn of_endless_words_a_message_holds_about_as_much_as_is_read() {
+fn a_long_comment_is_truncated() {
     let body = |words: &str| {
         let event = changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
         match message(&event).body {
@@ -171,5 +171,5 @@ fn of_endless_words_a_message_holds_about_as_much_as_is_read() {
     let log = body(&format!("It says:\n\n```\n{}```\n\nWhy?", "at line 1\n".repeat(5_000)));
     assert!((38..=41).contains(&log.trim().lines().count()) && log.trim().ends_with('…'), "{log}");
     let template = "### What\n\nIt breaks.\n\n".repeat(8);
-    assert!(!body(&template).contains('…'), "what is written by hand is told whole");
+    assert!(!body(&template).contains('…'), "a text of ordinary length is shown whole");
 }

@@ -27,7 +27,7 @@ fn wiki_pages_are_made_edited_and_deleted() {
     let changes = "([Compare changes](http://example.com/root/awesome-project/-/wikis/home/diff?version_id=78ee4a6705abfbff4f4132c6646dbaae9c8fb6ec))";
     assert_eq!(summary_of("create"), format!("Administrator (root) created {page} in {project} {changes}"));
     assert_eq!(summary_of("update"), format!("Administrator (root) edited {page} in {project} {changes}"));
-    // A deleted page's address leads nowhere.
+    // A deleted page has no address.
     assert_eq!(summary_of("delete"), format!("Administrator (root) deleted wiki page Awesome in {project}"));
     assert_eq!(body(&done("create")), "adding an awesome page to the wiki");
 }
@@ -114,7 +114,7 @@ fn vulnerabilities_say_how_bad_they_are() {
 }
 
 #[test]
-fn groups_hear_who_mentioned_them_where() {
+fn group_mentions_say_who_mentioned_the_group_where() {
     let event = changed("note_issue.json", |note| {
         note["object_kind"] = json!("group_mention");
         note["mentioned"] =
@@ -130,7 +130,7 @@ fn groups_hear_who_mentioned_them_where() {
 }
 
 #[test]
-fn a_deed_begins_with_what_was_done() {
+fn the_action_begins_with_what_was_done() {
     for (file, begin) in [
         ("push.json", "Pushed 4 commits to branch master (Compare changes)"),
         ("issue_open.json", "Opened issue #23 New API: create/update/delete file"),
@@ -144,7 +144,7 @@ fn a_deed_begins_with_what_was_done() {
 }
 
 #[test]
-fn facts_stand_beside_others_while_they_are_short() {
+fn fields_are_short_while_their_value_is_short() {
     let jobs = |name: &'static str| {
         let event = changed("pipeline_success.json", |pipeline| {
             pipeline["object_attributes"]["status"] = json!("failed");
@@ -152,9 +152,9 @@ fn facts_stand_beside_others_while_they_are_short() {
             pipeline["builds"] = (1..=10).map(job).collect();
         });
         let fields = message(&event).fields;
-        let jobs = fields.into_iter().find(|field| field.name == "Failed jobs").expect("they failed");
+        let jobs = fields.into_iter().find(|field| field.name == "Failed jobs").expect("jobs failed");
         jobs.short
     };
     assert!(jobs("a"));
-    assert!(!jobs("rspec unit pg14 praefect"), "ten of these are no column");
+    assert!(!jobs("rspec unit pg14 praefect"), "ten of these are too long");
 }

@@ -1,4 +1,4 @@
-//! Rendering by example.
+//! Rendering: examples.
 
 use crate::message::{Limit, Markup, Span, Style, Text};
 
@@ -12,7 +12,7 @@ fn words(words: &str) -> Text {
 }
 
 #[test]
-fn slack_gets_its_three_escapes_and_look_alikes_where_a_style_could_begin() {
+fn slack_text_has_three_escapes_and_look_alikes_where_a_style_could_begin() {
     let rendered = |text: &str| SLACK.render(&words(text));
     assert_eq!(rendered("a < b && c > d"), "a &lt; b &amp;&amp; c &gt; d");
     assert_eq!(rendered("<!channel> <@U1>"), "&lt;!channel&gt; &lt;@U1&gt;");
@@ -26,7 +26,7 @@ fn slack_gets_its_three_escapes_and_look_alikes_where_a_style_could_begin() {
 }
 
 #[test]
-fn links_hold_whatever_they_say_and_wherever_they_lead() {
+fn links_survive_markup_in_their_text_and_address() {
     let link = |markup: Markup, text: &str, url: &str| markup.render(&Text::new().link(text, url));
     let url = "https://forge.example/a/-/commits/x?a=1&b=2";
     assert_eq!(link(SLACK, "a|b>c", url), "<https://forge.example/a/-/commits/x?a=1&amp;b=2|a∣b&gt;c>");
@@ -46,7 +46,7 @@ fn links_hold_whatever_they_say_and_wherever_they_lead() {
 }
 
 #[test]
-fn markdown_words_are_escaped_where_they_would_mean_something() {
+fn markdown_text_is_escaped_where_it_would_be_markup() {
     let mattermost = |text: &str| MATTERMOST.render(&words(text));
     assert_eq!(mattermost("# no heading"), "\\# no heading");
     assert_eq!(mattermost("fixes #23 and #tag"), "fixes #23 and #\u{200b}tag");
@@ -65,7 +65,7 @@ fn markdown_words_are_escaped_where_they_would_mean_something() {
 }
 
 #[test]
-fn styles_take_or_are_left_out() {
+fn styles_work_or_are_left_out() {
     let bold = |before: &str, inner: &str, after: &str| {
         let text = Text::new().plain(before).bold(inner).plain(after);
         [SLACK, MATTERMOST, Markup::Html].map(|markup| markup.render(&text))
@@ -83,7 +83,7 @@ fn styles_take_or_are_left_out() {
 }
 
 #[test]
-fn code_cannot_be_left() {
+fn text_cannot_end_code() {
     let code = |markup: Markup, code: &str| markup.render(&Text::new().code(code));
     assert_eq!(code(SLACK, "a`b *c* <d>"), "`aˋb *c* &lt;d&gt;`");
     assert_eq!(code(MATTERMOST, "a`b"), "``a`b``");
@@ -103,7 +103,7 @@ fn code_cannot_be_left() {
 }
 
 #[test]
-fn quotes_are_marked_line_by_line_and_end() {
+fn each_line_of_a_quote_is_marked() {
     let text = Text(vec![
         Span::Quote(Text(vec![Span::Text { text: "one\n\ntwo".into(), style: Style::PLAIN }])),
         Span::Text { text: "mine".into(), style: Style::PLAIN },
@@ -115,7 +115,7 @@ fn quotes_are_marked_line_by_line_and_end() {
 }
 
 #[test]
-fn what_is_cut_ends_between_characters_and_says_so() {
+fn truncated_text_ends_between_characters_with_an_ellipsis() {
     let within = |markup: Markup, text: &Text, most: usize| markup.render_within(text, Limit::Chars(most));
     assert_eq!(within(SLACK, &words("one two"), 7), "one two");
     assert_eq!(within(SLACK, &words("one two three"), 7), "one tw…");
@@ -131,20 +131,16 @@ fn what_is_cut_ends_between_characters_and_says_so() {
 }
 
 #[test]
-fn a_link_is_kept_whole_or_loses_its_address() {
+fn a_link_is_kept_whole_or_replaced_by_its_text() {
     let text = Text::new().plain("see ").link("the issue", "https://a.example/1").plain(" soon");
     let within = |most| SLACK.render_within(&text, Limit::Chars(most));
     assert_eq!(within(100), "see <https://a.example/1|the issue> soon");
-    assert_eq!(within(39), "see the issue soon", "words are worth more than addresses");
+    assert_eq!(within(39), "see the issue soon", "text is kept rather than addresses");
     assert_eq!(within(18), "see the issue soon");
     assert_eq!(within(12), "see the iss…");
     let long = text.clone().plain(" enough, or so they say");
     assert_eq!(SLACK.render_within(&long, Limit::Chars(40)), "see <https://a.example/1|the issue> soo…");
-    assert_eq!(
-        long.plain_text().len(),
-        41,
-        "where the words do not fit by themselves, the first addresses stay"
-    );
+    assert_eq!(long.plain_text().len(), 41, "where the text alone does not fit, the first addresses stay");
     let list = |count: usize| {
         let item = |n: usize| Text::new().link(format!("job {n}"), format!("https://a.example/{n}"));
         Text::join((1..=count).map(item), ", ").plain(" and more")

@@ -1,4 +1,4 @@
-//! Rendering, checked twice: by example, and by properties whose checkers know nothing of the renderer.
+//! Rendering, checked by examples and by properties whose readers are independent of the renderer.
 
 mod examples;
 mod properties;

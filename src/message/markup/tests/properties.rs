@@ -1,10 +1,10 @@
-//! For whatever people write.
+//! Rendering: properties of any text.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::readers::{self, Seen, bones};
+use super::readers::{self, Seen, comparable};
 use crate::message::{Limit, Markup, Span, Style, Text};
 
 const ALL: [Markup; 7] = [
@@ -17,7 +17,7 @@ const ALL: [Markup; 7] = [
     Markup::Irc { colors: true },
 ];
 
-/// What has hurt somebody before, in some markup.
+/// Pieces of text that have a meaning in some markup.
 const NASTY: &[&str] = &[
     "<!channel>",
     "<!here|here>",
@@ -128,7 +128,7 @@ const NASTY: &[&str] = &[
     "javascript:x",
 ];
 
-/// The same with addresses spelled out.
+/// The same pieces and addresses.
 const ADDRESSES: &[&str] = &[
     "http://a.example",
     "https://b.example/_x_*y*~z~",
@@ -191,7 +191,7 @@ fn limits() -> impl Strategy<Value = Limit> {
     ]
 }
 
-/// What a service would read, where the tests have a reader for it.
+/// What a service reads of a rendered text, where the tests have a reader for it.
 fn read(markup: Markup, rendered: &str) -> Option<Seen> {
     match markup {
         Markup::Slack => Some(readers::slack(rendered)),
@@ -205,7 +205,7 @@ fn read(markup: Markup, rendered: &str) -> Option<Seen> {
 fn check(markup: Markup, rendered: &str) {
     read(markup, rendered);
     if matches!(markup, Markup::Slack | Markup::Mattermost) {
-        readers::calls_nobody(rendered);
+        readers::assert_no_mentions(rendered);
     }
     let colors =
         |c: char| matches!(c, '\u{2}' | '\u{3}' | '\u{f}' | '\u{11}' | '\u{1d}' | '\u{1e}' | '\u{1f}');
@@ -222,22 +222,22 @@ fn check(markup: Markup, rendered: &str) {
     assert!(!rendered.contains(turns), "{markup:?}: a direction mark in {rendered:?}");
 }
 
-/// Words as they would be spelled without addresses, which markups encode each in its own way.
+/// All text without addresses, which each markup encodes in its own way.
 fn all_words(text: &Text) -> String {
-    bones(&text.plain_text())
+    comparable(&text.plain_text())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Nobody's words become anything but words.
+    /// Text is read as text only.
     #[test]
-    fn words_stay_words(words in words()) {
+    fn text_stays_text(words in words()) {
         let text = Text::new().plain(words.as_str());
         for markup in ALL {
             let rendered = markup.render(&text);
             check(markup, &rendered);
-            readers::calls_nobody(&match markup {
+            readers::assert_no_mentions(&match markup {
                 Markup::Slack | Markup::Mattermost => rendered.clone(),
                 Markup::Markdown => rendered.replace('<', ""),
                 _ => String::new(),
@@ -245,14 +245,14 @@ proptest! {
             if let Some(seen) = read(markup, &rendered) {
                 prop_assert_eq!(&seen.links, &Vec::<String>::new(), "{:?} {:?}", markup, &rendered);
                 prop_assert_eq!(&seen.marks, &Vec::<&str>::new(), "{:?} {:?}", markup, &rendered);
-                prop_assert_eq!(bones(&seen.words), bones(&words), "{:?} {:?}", markup, &rendered);
+                prop_assert_eq!(comparable(&seen.words), comparable(&words), "{:?} {:?}", markup, &rendered);
             }
         }
     }
 
-    /// An address that people spelled out is no link to anywhere else, and no markup.
+    /// An address in a text links to itself only, and is not markup.
     #[test]
-    fn addresses_lead_where_they_say(words in words_and_addresses()) {
+    fn addresses_in_text_link_to_themselves(words in words_and_addresses()) {
         let text = Text::new().plain(words.as_str());
         for markup in ALL {
             let rendered = markup.render(&text);
@@ -268,18 +268,18 @@ proptest! {
         }
     }
 
-    /// Links keep their words and addresses, code its letters, styles spill nowhere.
+    /// Links keep their text and addresses, code its characters, and styles end where they should.
     #[test]
-    fn texts_are_read_as_they_were_meant(text in texts()) {
+    fn texts_are_read_as_they_were_built(text in texts()) {
         for markup in ALL {
             let rendered = markup.render(&text);
             check(markup, &rendered);
             let has_addresses = text.plain_text().contains("://");
             if let (Some(seen), false) = (read(markup, &rendered), has_addresses) {
                 prop_assert!(!seen.marks.iter().any(|mark| ["html", "heading", "list", "image", "other"].contains(mark)), "{:?} {:?}", markup, &rendered);
-                // Within quotes code is not told from words; without links to nowhere all words must be there.
+                // The reader does not tell code from text in quotes. Except for those, all text must be present.
                 let expected = all_words(&text);
-                let all_there = bones(&seen.words);
+                let all_there = comparable(&seen.words);
                 if !text.0.iter().any(|span| matches!(span, Span::Link { .. } | Span::Quote(_))) {
                     prop_assert_eq!(all_there, expected, "{:?} {:?}", markup, &rendered);
                 }
@@ -287,7 +287,7 @@ proptest! {
         }
     }
 
-    /// What is cut fits, is still whole markup, and leads nowhere that the whole would not.
+    /// A truncated text fits, is valid markup, and has no link that the whole text does not have.
     #[test]
     fn cut_texts_fit_and_keep_their_links(text in texts(), limit in limits()) {
         for markup in ALL {
@@ -303,7 +303,7 @@ proptest! {
             check(markup, &cut);
             if let (Some(whole), Some(cut)) = (read(markup, &whole), read(markup, &cut)) {
                 for link in &cut.links {
-                    prop_assert!(whole.links.contains(link), "{:?}: {} is new in {:?}", markup, link, &cut);
+                    prop_assert!(whole.links.contains(link), "{:?}: {} is only in the truncated text {:?}", markup, link, &cut);
                 }
             }
         }
@@ -326,7 +326,7 @@ proptest! {
                 prop_assert!(!label.contains(['<', '>']), "{:?}", label);
             }
             if matches!(markup, Markup::Slack | Markup::Mattermost | Markup::Markdown) {
-                readers::calls_nobody(&label);
+                readers::assert_no_mentions(&label);
             }
         }
     }

@@ -1,16 +1,16 @@
-//! Readers of each markup, written for the tests from the services' documentation, not from the renderer: what
-//! would a service make of this? A reader panics where the markup is broken.
+//! A reader for each markup, written from the services' documentation, not from the renderer. It returns what the
+//! service would show, and panics where the markup is broken.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// What a reader of one markup sees.
 #[derive(Debug, Default, PartialEq)]
 pub struct Seen {
-    /// All words, in order, escapes undone.
+    /// All text, in order, unescaped.
     pub words: String,
-    /// Addresses of links that show other words than the address itself.
+    /// Addresses of links that show another text than the address.
     pub links: Vec<String>,
-    /// Everything else that the markup made of the text: `bold`, `heading`, `list` …
+    /// All other markup in the text: `bold`, `heading`, `list` …
     pub marks: Vec<&'static str>,
 }
 
@@ -21,7 +21,7 @@ pub fn slack(text: &str) -> Seen {
     let mut before = None;
     let mut in_block = false;
     let mut in_code = false;
-    // How many of each mark of a style the line has had.
+    // The number of each style's marks in the line.
     let mut styles = [0; 3];
     let closed = |styles: &mut [i32; 3]| {
         assert!(styles.iter().all(|count| count % 2 == 0), "a style without an end in {text:?}");
@@ -100,7 +100,7 @@ fn entities(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-/// CommonMark with GitHub's extensions, by another's parser.
+/// CommonMark with GitHub's extensions, read by a third-party parser.
 pub fn markdown(text: &str) -> Seen {
     let options = Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TABLES
@@ -134,7 +134,7 @@ pub fn markdown(text: &str) -> Seen {
     seen
 }
 
-/// What Mattermost's server makes of a text before its Markdown is read: nothing, or it panics.
+/// Panics if Mattermost's server would convert anything in the text before its Markdown is read.
 /// (`expandAnnouncement` and `linkWithTextRegex` of the server; `<userid>` has 26 letters and digits.)
 pub fn mattermost(text: &str) -> Seen {
     for call in ["<!channel>", "<!here>", "<!all>"] {
@@ -152,7 +152,7 @@ pub fn mattermost(text: &str) -> Seen {
     markdown(text)
 }
 
-/// HTML of the few tags that we use.
+/// HTML with the few tags that Forgebell writes.
 pub fn html(text: &str) -> Seen {
     let mut seen = Seen::default();
     let mut open: Vec<&str> = Vec::new();
@@ -200,8 +200,8 @@ fn html_entities(text: &str) -> String {
     entities(&text.replace("&quot;", "\"").replace("&#39;", "'"))
 }
 
-/// What is left of words when all that readers may change is taken out: spaces, invisible signs, look-alikes.
-pub fn bones(words: &str) -> String {
+/// The text without what rendering may change: spaces, invisible characters, look-alikes.
+pub fn comparable(words: &str) -> String {
     let invisible =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}' | '\u{ad}' | '\u{feff}');
     let same = |c: char| match c {
@@ -223,8 +223,8 @@ fn is_direction_mark(c: char) -> bool {
         .contains(c)
 }
 
-/// Nobody's words may call a room. (A mail address in a link is not among the words.)
-pub fn calls_nobody(text: &str) {
+/// Panics if the text mentions a whole channel or a user.
+pub fn assert_no_mentions(text: &str) {
     let without_mail = |part: &str| part[part.find(['|', ')', '>', ' ']).unwrap_or(0)..].to_lowercase();
     let mut parts = text.split("mailto:");
     let first = parts.next().unwrap_or_default().to_lowercase();

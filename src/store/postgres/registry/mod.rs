@@ -11,11 +11,10 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::connection::Connection;
 use super::rows::{limit, ms, text};
-use crate::store::registry::columns::{self, IntegrationColumns, SealedRow, json};
+use crate::store::columns::registry::{IntegrationColumns, ProjectRow, SealedRow, json};
 use crate::store::registry::{
-    AuditEntry, AuditLine, Changes, Configuration, GroupName, Mute, NewToken, Owner, ProjectCorrection,
-    ProjectName, Put, Registry, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
-    Visibility,
+    AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
+    Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
 use crate::store::seal::MARK_LEN;
 use crate::store::{Result, StoreError};
@@ -93,16 +92,16 @@ impl Registry for Postgres {
         self.changes_after(if revision < after { 0 } else { after }).await
     }
 
-    async fn integration(&self, owner: Owner, slug: &str) -> Result<Option<StoredIntegration>> {
+    async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>> {
         const ONE: &str = integrations!("integrations WHERE owner_kind = $1 AND owner = $2 AND slug = $3");
-        let (kind, number) = columns::owner(owner);
+        let (kind, number) = owner.columns();
         let found = self.reader.query(ONE, &[&kind, &number, &text(slug)]).await?;
         found.first().map(|row| integration(row).opened(&self.keys)).transpose()
     }
 
     async fn put_integration(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
         made_from: Option<i64>,
@@ -129,8 +128,12 @@ impl Registry for Postgres {
         }
     }
 
-    async fn learn(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<Vec<StoredProject>> {
-        const LEARN: &str = projects!("learn($1, $2, $3, $4, $5)");
+    async fn upsert_seen_projects(
+        &self,
+        seen: Vec<SeenProject>,
+        now: Timestamp,
+    ) -> Result<Vec<StoredProject>> {
+        const LEARN: &str = projects!("upsert_seen_projects($1, $2, $3, $4, $5)");
         // Most events tell what is known already, and need no writer.
         if let Some(known) = known_as_seen(&self.reader, &seen).await? {
             return Ok(known);
@@ -145,8 +148,13 @@ impl Registry for Postgres {
         found.iter().map(|row| project(row).read()).collect()
     }
 
-    async fn correct(&self, correction: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject> {
-        const CORRECT: &str = projects!("correct($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    async fn override_project(
+        &self,
+        correction: ProjectCorrection,
+        audit: AuditEntry,
+    ) -> Result<StoredProject> {
+        const CORRECT: &str =
+            projects!("override_project($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
         let ProjectCorrection { id, path, default_branch, visibility, protected_branches } = correction;
         let path = path.as_deref().map(text);
         let keeps = [default_branch.stays(), visibility.stays(), protected_branches.stays()];
@@ -165,29 +173,31 @@ impl Registry for Postgres {
         group(&self.writer.row(PUT, &note.after(&[&id, &path])).await?).read()
     }
 
-    async fn project(&self, name: ProjectName) -> Result<Option<StoredProject>> {
-        const NUMBERED: &str = projects!("projects WHERE id = $1");
-        const AT_PATH: &str = projects!("projects WHERE lower(path) = lower($1::text COLLATE \"C\")");
-        let found = match name {
-            ProjectName::Number(id) => self.people.query(NUMBERED, &[&id]).await?,
-            ProjectName::Path(path) => self.people.query(AT_PATH, &[&text(&path)]).await?,
-        };
+    async fn project(&self, id: i64) -> Result<Option<StoredProject>> {
+        let found = self.people.query(projects!("projects WHERE id = $1"), &[&id]).await?;
         found.first().map(|row| project(row).read()).transpose()
     }
 
-    async fn group(&self, name: GroupName) -> Result<Option<StoredGroup>> {
-        const KEYED: &str = groups!("groups WHERE key = $1");
-        const AT_PATH: &str = groups!("groups WHERE lower(path) = lower($1::text COLLATE \"C\")");
-        let found = match name {
-            GroupName::Key(key) => self.people.query(KEYED, &[&key.0]).await?,
-            GroupName::Path(path) => self.people.query(AT_PATH, &[&text(&path)]).await?,
-        };
+    async fn project_by_path(&self, path: &str) -> Result<Option<StoredProject>> {
+        const BY_PATH: &str = projects!("projects WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        let found = self.people.query(BY_PATH, &[&text(path)]).await?;
+        found.first().map(|row| project(row).read()).transpose()
+    }
+
+    async fn group(&self, key: GroupKey) -> Result<Option<StoredGroup>> {
+        let found = self.people.query(groups!("groups WHERE key = $1"), &[&key.0]).await?;
+        found.first().map(|row| group(row).read()).transpose()
+    }
+
+    async fn group_by_path(&self, path: &str) -> Result<Option<StoredGroup>> {
+        const BY_PATH: &str = groups!("groups WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        let found = self.people.query(BY_PATH, &[&text(path)]).await?;
         found.first().map(|row| group(row).read()).transpose()
     }
 
     async fn create_token(&self, new: NewToken, audit: AuditEntry) -> Result<StoredToken> {
         const CREATE: &str = tokens!("create_token($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
-        let (kind, number) = columns::owner(new.access.reach);
+        let (kind, number) = new.access.reach.columns();
         let (name, hash, may) = (text(&new.name), new.hash.as_slice(), new.access.right.name());
         let (expires_at, note) = (new.expires_at.map(ms), Note::new(&audit));
         let values = note.after(&[&name, &hash, &kind, &number, &may, &expires_at]);
@@ -231,7 +241,7 @@ impl Registry for Postgres {
         Err(StoreError::Unavailable("integrations change all the time: try again".to_owned()))
     }
 
-    async fn give_up_sealed(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>> {
+    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(ScopeKey, String)>> {
         let mut unreadable = Vec::new();
         for row in self.sealed().await? {
             if let Some(whose) = row.unreadable(&self.keys)? {
@@ -240,14 +250,12 @@ impl Registry for Postgres {
         }
         let ids: Vec<i64> = unreadable.iter().map(|(row, _)| row.id).collect();
         let old: Vec<&[u8]> = unreadable.iter().map(|(row, _)| &*row.secrets).collect();
-        let objects: Vec<String> = unreadable
-            .iter()
-            .map(|(_, (owner, slug))| format!("{} {slug}", columns::place(*owner)))
-            .collect();
+        let objects: Vec<String> =
+            unreadable.iter().map(|(_, (owner, slug))| format!("{owner} {slug}")).collect();
         let note = Note::new(&audit);
         let values: [&(dyn ToSql + Sync); 7] =
             [&ids, &old, &objects, &note.at, &note.who, &note.action, &note.fields];
-        let sql = "SELECT give_up_sealed($1, $2, $3, $4, $5, $6, $7)";
+        let sql = "SELECT drop_undecryptable($1, $2, $3, $4, $5, $6, $7)";
         let done: Vec<i64> = self.writer.query(sql, &values).await?.iter().map(|row| row.get(0)).collect();
         // Of those that somebody set anew meanwhile, nothing was given up.
         Ok(unreadable.into_iter().filter(|(row, _)| done.contains(&row.id)).map(|(_, whose)| whose).collect())
@@ -331,7 +339,7 @@ async fn known_as_seen(connection: &Connection, seen: &[SeenProject]) -> Result<
     let all_as_seen =
         rows.len() == seen.len() && rows.iter().zip(seen).all(|(row, seen)| row.is_as_seen(seen));
     if all_as_seen {
-        rows.into_iter().map(columns::ProjectRow::read).collect::<Result<_>>().map(Some)
+        rows.into_iter().map(ProjectRow::read).collect::<Result<_>>().map(Some)
     } else {
         Ok(None)
     }

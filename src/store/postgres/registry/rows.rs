@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use crate::store::registry::columns::{AuditRow, GroupRow, IntegrationRow, MuteRow, ProjectRow, TokenRow};
+use crate::store::columns::registry::{AuditRow, GroupRow, IntegrationRow, MuteRow, ProjectRow, TokenRow};
 
 pub(super) fn integration(row: &Row) -> IntegrationRow {
     IntegrationRow {

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::rows::{change, find, ms, prepare};
 use super::{all, next_revision, people};
 use crate::store::Result;
-use crate::store::registry::columns::{self, IntegrationColumns, IntegrationRow, SealedRow};
-use crate::store::registry::{AuditEntry, Owner, StoredIntegration};
+use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
+use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};
 use crate::store::seal::{Keyring, MARK_LEN};
 
 const COLUMNS: &str = "id, owner_kind, owner, slug, active, inherits, flags, properties, secrets, revision,
@@ -34,8 +34,8 @@ pub(super) fn after(connection: &Connection, after: i64, keys: &Keyring) -> Resu
     all(connection, &sql, [after], row, |row| row.opened(keys))
 }
 
-pub(super) fn one(connection: &Connection, owner: Owner, slug: &str) -> Result<Option<IntegrationRow>> {
-    let (kind, number) = columns::owner(owner);
+pub(super) fn one(connection: &Connection, owner: ScopeKey, slug: &str) -> Result<Option<IntegrationRow>> {
+    let (kind, number) = owner.columns();
     find_one(connection, kind, number, slug)
 }
 
@@ -109,11 +109,11 @@ fn sealed(connection: &Connection) -> Result<Vec<SealedRow>> {
 }
 
 /// Those that do not open are switched off, without secrets.
-pub(super) fn give_up_sealed(
+pub(super) fn drop_undecryptable(
     connection: &Connection,
     keys: &Keyring,
     audit: &AuditEntry,
-) -> Result<Vec<(Owner, String)>> {
+) -> Result<Vec<(ScopeKey, String)>> {
     let mut given_up = Vec::new();
     for row in sealed(connection)? {
         let Some((owner, slug)) = row.unreadable(keys)? else { continue };
@@ -122,7 +122,7 @@ pub(super) fn give_up_sealed(
             "UPDATE integrations SET secrets = NULL, active = FALSE, revision = ?2, updated_at = ?3 WHERE id = ?1",
             params![row.id, next_revision(connection)?, ms(audit.at)],
         )?;
-        let object = format!("{} {slug}", columns::place(owner));
+        let object = format!("{owner} {slug}");
         people::note(connection, &AuditEntry { object, ..audit.clone() })?;
         given_up.push((owner, slug));
     }

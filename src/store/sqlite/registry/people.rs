@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::rows::{self, change, ms, prepare};
 use super::{all, next_revision};
 use crate::store::Result;
-use crate::store::registry::columns::{self, AuditRow, MuteRow, TokenRow, json};
+use crate::store::columns::registry::{AuditRow, MuteRow, TokenRow, json};
 use crate::store::registry::{AuditEntry, AuditLine, Mute, NewToken, StoredToken};
 
 const TOKEN: &str = "id, name, hash, reach_kind, reach, may, expires_at, revoked_at, revision, created_at";
@@ -36,7 +36,7 @@ pub(super) fn create_token(
     token: &NewToken,
     audit: &AuditEntry,
 ) -> Result<TokenRow> {
-    let (kind, number) = columns::owner(token.access.reach);
+    let (kind, number) = token.access.reach.columns();
     let sql = format!(
         "INSERT INTO tokens (name, hash, reach_kind, reach, may, expires_at, revision, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING {TOKEN}"

@@ -14,8 +14,8 @@ const SMALL: [&str; 3] = ["deliveries_lane", "deliveries_leases", "deliveries_de
 /// New settings, a route let go; recovery; lists of what waits; gauges.
 const SELDOM: [&str; 4] = [
     "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2",
-    "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE step = 2",
-    "SELECT d.id, d.step, e.id, ",
+    "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2",
+    "SELECT d.id, d.state, e.id, ",
     "SELECT\n     (SELECT count(*) FROM inbox),",
 ];
 

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::Bed;
+use super::Backend;
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::{Secret, Value};
-use crate::store::registry::{AuditEntry, Configuration, Owner, Put, StoredIntegration};
+use crate::store::registry::{AuditEntry, Configuration, Put, ScopeKey, StoredIntegration};
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
     AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
@@ -143,42 +143,49 @@ pub(super) fn configuration(secret: &str) -> Configuration {
     }
 }
 
-/// A store in its bed, and what tests do with it again and again.
-pub(super) struct Case<B: Bed> {
+/// A store in its backend, and what tests do with it again and again.
+pub(super) struct Case<B: Backend> {
     pub(super) store: B::Store,
-    bed: B,
+    backend: B,
 }
 
-impl<B: Bed> Case<B> {
+impl<B: Backend> Case<B> {
     pub(super) async fn new() -> Self {
-        let bed = B::make();
-        Self { store: bed.open().await, bed }
+        let backend = B::make();
+        Self { store: backend.open().await, backend }
+    }
+
+    /// A store of an earlier version, opened by this one.
+    pub(super) async fn restored() -> Self {
+        let backend = B::make();
+        let keys = backend.restore().await;
+        Self { store: backend.open_with(keys).await.unwrap(), backend }
     }
 
     /// The daemon ends and starts again.
     pub(super) async fn reopened(self) -> Self {
         drop(self.store);
-        Self { store: self.bed.open().await, bed: self.bed }
+        Self { store: self.backend.open().await, backend: self.backend }
     }
 
     /// The daemon ends and starts again with these keys.
     pub(super) async fn reopened_with(self, keys: Keyring) -> Self {
         drop(self.store);
-        Self { store: self.bed.open_with(keys).await.unwrap(), bed: self.bed }
+        Self { store: self.backend.open_with(keys).await.unwrap(), backend: self.backend }
     }
 
     /// The daemon ends.
     pub(super) fn closed(self) -> B {
-        self.bed
+        self.backend
     }
 
-    pub(super) fn bed(&self) -> &B {
-        &self.bed
+    pub(super) fn backend(&self) -> &B {
+        &self.backend
     }
 
     /// Sets project 42's integration, new or not, at second 0.
     pub(super) async fn set(&self, slug: &str, configuration: Configuration) -> StoredIntegration {
-        let owner = Owner::Project(42);
+        let owner = ScopeKey::Project(42);
         let before = self.store.integration(owner, slug).await.unwrap().map(|found| found.revision);
         let note = audit("integration.update", at(0));
         match self.store.put_integration(owner, slug, configuration, before, note).await.unwrap() {

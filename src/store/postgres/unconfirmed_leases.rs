@@ -9,7 +9,7 @@ use crate::store::{Claim, Dispatched, Lease, NodeId, Result, StoreError};
 /// The calls whose answer is missing. There are as many as were under way at once when it broke off: none is made before
 /// these are seen to.
 #[derive(Default)]
-pub(super) struct Unheard(Mutex<Vec<Call>>);
+pub(super) struct UnconfirmedLeases(Mutex<Vec<Call>>);
 
 /// What the rows that a call leased are known by.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ struct Call {
     destinations: Vec<String>,
 }
 
-impl Unheard {
+impl UnconfirmedLeases {
     /// Notes that a batch was to be written, and may have been.
     pub(super) fn note_written(&self, batch: &[Dispatched], error: &StoreError) {
         let leases = || {
@@ -64,12 +64,12 @@ impl Unheard {
 
 impl Postgres {
     /// Gives back what nobody knows to be leased.
-    pub(super) async fn let_go(&self) -> Result<()> {
-        while let Some(call) = self.unheard.oldest() {
+    pub(super) async fn release_unconfirmed(&self) -> Result<()> {
+        while let Some(call) = self.unconfirmed.oldest() {
             let Call { node, until, events, destinations } = &call;
-            let sql = "SELECT let_go($1, $2, $3, $4)";
+            let sql = "SELECT release_unconfirmed($1, $2, $3, $4)";
             self.writer.query(sql, &[&&*node.0, until, events, destinations]).await?;
-            self.unheard.done(&call);
+            self.unconfirmed.done(&call);
         }
         Ok(())
     }

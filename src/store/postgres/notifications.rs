@@ -34,7 +34,7 @@ const END: &str =
 
 /// What a node hears of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Notification {
     /// Rows of this destination wait in the store.
     Stored(DestinationKey),
     /// An event arrived in the inbox.
@@ -44,7 +44,7 @@ pub enum Heard {
 }
 
 /// Hears news. Made when the store is opened, run beside it.
-pub struct News {
+pub struct Listener {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: Tls,
     pub(super) node: NodeId,
@@ -61,7 +61,7 @@ struct Live {
 
 type Listening = BoxStream<'static, std::result::Result<AsyncMessage, tokio_postgres::Error>>;
 
-impl News {
+impl Listener {
     /// Takes the node's name, and begins to listen. A former life of this node may still have the name, for as long as the
     /// database takes to notice its end: that is waited for.
     ///
@@ -73,33 +73,37 @@ impl News {
         node: NodeId,
         patience: Duration,
     ) -> Result<Self> {
-        let mut news = Self { config, tls, node, live: None, former: None };
+        let mut listener = Self { config, tls, node, live: None, former: None };
         let mut left = patience;
         loop {
-            match news.connect().await {
+            match listener.connect().await {
                 Err(StoreError::Broken(why)) if !left.is_zero() => {
                     warn!(why, "waiting for the database to notice the end of a former life of this node");
                     tokio::time::sleep(AGAIN).await;
                     left = left.saturating_sub(AGAIN);
                 }
                 ended => {
-                    news.take_up(ended?);
-                    return Ok(news);
+                    listener.keep(ended?);
+                    return Ok(listener);
                 }
             }
         }
     }
 
-    /// Tells what it hears until told to stop; comes back after outages.
+    /// Tells what it hears until notifications to stop; comes back after outages.
     ///
     /// # Errors
     /// Meanwhile another node took this one's name: leases tell the two apart no more, so that one must end.
-    pub async fn run(mut self, told: mpsc::UnboundedSender<Heard>, stop: CancellationToken) -> Result<()> {
+    pub async fn run(
+        mut self,
+        notifications: mpsc::UnboundedSender<Notification>,
+        stop: CancellationToken,
+    ) -> Result<()> {
         while !stop.is_cancelled() {
             if let Some(live) = self.live.take() {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    () = listen(live, &told) => warn!("PostgreSQL's news broke off; looking every second instead"),
+                    () = listen(live, &notifications) => warn!("PostgreSQL's news broke off; looking every second instead"),
                 }
             }
             tokio::select! {
@@ -114,7 +118,7 @@ impl News {
                 Err(taken @ StoreError::Broken(_)) => return Err(taken),
                 Ok(live) => {
                     info!("hearing PostgreSQL's news again");
-                    self.take_up(live);
+                    self.keep(live);
                 }
                 Err(error) => warn!(%error, "cannot hear PostgreSQL's news"),
             }
@@ -122,7 +126,7 @@ impl News {
         Ok(())
     }
 
-    fn take_up(&mut self, live: Live) {
+    fn keep(&mut self, live: Live) {
         self.former = Some(live.session);
         self.live = Some(live);
     }
@@ -172,18 +176,18 @@ async fn drain(connection: &mut Listening) {
     while connection.next().await.is_some_and(|message| message.is_ok()) {}
 }
 
-async fn listen(live: Live, told: &mpsc::UnboundedSender<Heard>) {
+async fn listen(live: Live, notifications: &mpsc::UnboundedSender<Notification>) {
     // The client is held: the connection ends with it.
     let Live { client, mut connection, .. } = live;
     while let Some(Ok(message)) = connection.next().await {
         let AsyncMessage::Notification(note) = message else { continue };
-        let heard = match (note.channel(), note.payload()) {
-            ("forgebell_arrived", _) => Heard::Arrived,
-            ("forgebell_configured", _) => Heard::Configured,
+        let notification = match (note.channel(), note.payload()) {
+            ("forgebell_arrived", _) => Notification::Arrived,
+            ("forgebell_configured", _) => Notification::Configured,
             (_, "") => continue,
-            (_, destination) => Heard::Stored(destination.into()),
+            (_, destination) => Notification::Stored(destination.into()),
         };
-        if told.send(heard).is_err() {
+        if notifications.send(notification).is_err() {
             return; // nobody listens any more
         }
     }

@@ -1,73 +1,73 @@
 //! Writes spans in one dialect, within a limit.
 //!
-//! What is written goes through [`Page::put`] in pieces that may not be torn: an escaped character with its
-//! accents, a whole link. A piece is written only if there is room for it, for everything that must still be
-//! closed, and for the `…` that will say that something is missing.
+//! All output goes through [`Renderer::put`] in pieces that must not be split: an escaped character with its accents,
+//! a whole link. A piece is written only if the limit has room for it, for everything that must still be closed, and
+//! for the `…` that marks a truncated text.
 
 use std::borrow::Cow;
 
 use super::Limit;
 use super::address::{Piece, address, pieces};
-use super::clean::{clean, cluster, first, one_line};
-use super::dialect::{Around, At, Dialect, Fit, Line, Place, ZERO_WIDTH_SPACE};
+use super::clean::{clean, first, grapheme_len, one_line};
+use super::dialect::{CharContext, Dialect, Fit, Line, StyleContext, Within, ZERO_WIDTH_SPACE};
 use crate::message::{Span, Style, Text};
 
 const ELLIPSIS: &str = "…";
 
-/// Quotes within quotes beyond this are somebody's experiment, and are left out.
+/// Quotes nested deeper than this are left out.
 const DEEPEST_QUOTE: usize = 8;
 
-/// A text on its way into one markup.
-pub(super) struct Page<D> {
+/// The state of rendering one text.
+pub(super) struct Renderer<D> {
     dialect: D,
     out: String,
-    room: Option<Room>,
-    /// Nothing more goes in: what follows is not written.
+    budget: Option<Budget>,
+    /// Whether the limit is reached: nothing more is written.
     full: bool,
     line: Line,
-    /// How many quotes we are in.
-    quoted: usize,
-    /// Line breaks that are due before anything else is written.
-    due: u8,
-    /// The last line break was written by the end of a block, and stands for the next one.
+    /// How many quotes the current span is nested in.
+    quote_depth: usize,
+    /// The number of line breaks to write before anything else.
+    due_breaks: u8,
+    /// Whether the end of a block has already written the next line break.
     after_block: bool,
-    /// What is open and must be closed, outermost first.
+    /// The closing marks of what is open, outermost first.
     open: Vec<Cow<'static, str>>,
-    /// Up to here, spaces belong to markup and must stay.
-    solid: usize,
-    /// Where the last style was closed.
+    /// Spaces before this position belong to markup and are not trimmed.
+    trim_floor: usize,
+    /// Position at which the last style was closed.
     closed_at: Option<usize>,
-    /// Where the last bare address ended: what stands right behind it would be taken for a part of it.
+    /// Position at which the last bare address ended. Text directly after it would be read as a part of it.
     address_end: Option<usize>,
-    scratch: String,
+    piece_buffer: String,
 }
 
-/// What is left of a limit, less all that is already promised.
-struct Room {
+/// What is left of a limit, without what is reserved for closing marks.
+struct Budget {
     limit: Limit,
     left: usize,
 }
 
-impl<D: Dialect> Page<D> {
+impl<D: Dialect> Renderer<D> {
     pub fn new(dialect: D, limit: Option<Limit>) -> Self {
-        let room = limit.map(|limit| {
+        let budget = limit.map(|limit| {
             let left = limit.allowance().checked_sub(limit.cost(ELLIPSIS));
-            (Room { limit, left: left.unwrap_or(0) }, left.is_none())
+            (Budget { limit, left: left.unwrap_or(0) }, left.is_none())
         });
         Self {
             dialect,
             out: String::new(),
-            full: room.as_ref().is_some_and(|(_, too_small)| *too_small),
-            room: room.map(|(room, _)| room),
+            full: budget.as_ref().is_some_and(|(_, too_small)| *too_small),
+            budget: budget.map(|(budget, _)| budget),
             line: Line::Start,
-            quoted: 0,
-            due: 0,
+            quote_depth: 0,
+            due_breaks: 0,
             after_block: false,
             open: Vec::new(),
-            solid: 0,
+            trim_floor: 0,
             closed_at: None,
             address_end: None,
-            scratch: String::new(),
+            piece_buffer: String::new(),
         }
     }
 
@@ -80,9 +80,9 @@ impl<D: Dialect> Page<D> {
 
     fn finish(mut self) -> String {
         if self.full {
-            let dangles = |c: char| c.is_whitespace() || self.dialect.dangles(c);
-            let kept = self.out[self.solid..].trim_end_matches(dangles).len();
-            self.out.truncate(self.solid + kept);
+            let drops = |c: char| c.is_whitespace() || self.dialect.drops_before_cut(c);
+            let kept = self.out[self.trim_floor..].trim_end_matches(drops).len();
+            self.out.truncate(self.trim_floor + kept);
             if self.address_end == Some(self.out.len()) {
                 self.out.push(' ');
             }
@@ -113,12 +113,12 @@ impl<D: Dialect> Page<D> {
                         1 => Cow::Borrowed(words.as_str()),
                         _ => Cow::Owned(Text(spans[at..next].to_vec()).plain_text()),
                     };
-                    self.words(&words, *style, first_glyph(&spans[next..]));
+                    self.words(&words, *style, first_char(&spans[next..]));
                 }
                 Span::Link { text: words, url, style } => {
-                    self.link(words, url, *style, first_glyph(&spans[next..]));
+                    self.link(words, url, *style, first_char(&spans[next..]));
                 }
-                Span::Code(code) => self.code(code, first_glyph(&spans[next..])),
+                Span::Code(code) => self.code(code, first_char(&spans[next..])),
                 Span::CodeBlock(code) => self.code_block(code),
                 Span::Quote(quoted) => self.quote(quoted),
             }
@@ -126,7 +126,7 @@ impl<D: Dialect> Page<D> {
         }
     }
 
-    /// People's words, line by line, each line with the style on its own.
+    /// Writes text line by line, with the style opened and closed on each line.
     fn words(&mut self, words: &str, style: Style, next: Option<char>) {
         let words = clean(words);
         let mut lines = words.split('\n').peekable();
@@ -149,64 +149,64 @@ impl<D: Dialect> Page<D> {
     }
 
     fn styled(&mut self, inner: &str, style: Style, after: Option<char>) {
-        let (opener, closer) = self.dialect.marks(style);
+        let (opener, closer) = self.dialect.style_marks(style);
         let mut ends = inner.chars();
         let (Some(first), false) = (ends.next(), opener.is_empty()) else { return self.plain(inner) };
         let last = ends.next_back().unwrap_or(first);
-        match self.fit(first, last, after) {
-            Fit::Not => self.plain(inner),
-            Fit::Snug => self.enclosed(opener, closer.into(), |page| page.plain(inner)),
+        match self.style_fit(first, last, after) {
+            Fit::Omit => self.plain(inner),
+            Fit::Direct => self.enclosed(opener, closer.into(), |renderer| renderer.plain(inner)),
             Fit::Padded => {
                 self.put(ZERO_WIDTH_SPACE.encode_utf8(&mut [0; 4]));
-                self.enclosed(opener, closer.into(), |page| page.plain(inner));
+                self.enclosed(opener, closer.into(), |renderer| renderer.plain(inner));
                 self.put(ZERO_WIDTH_SPACE.encode_utf8(&mut [0; 4]));
             }
         }
     }
 
-    fn fit(&mut self, first: char, last: char, after: Option<char>) -> Fit {
-        self.begin();
+    fn style_fit(&mut self, first: char, last: char, after: Option<char>) -> Fit {
+        self.write_due_breaks();
         let before = if self.line == Line::Start { None } else { self.out.chars().next_back() };
         let at_closer = self.closed_at == Some(self.out.len()) && self.line != Line::Start;
-        self.dialect.fit(&Around { before, first, last, after, at_closer })
+        self.dialect.style_fit(&StyleContext { before, first, last, after, at_closer })
     }
 
-    /// A line of words without style, with the addresses that people spelled out in it.
+    /// Writes a line of text without style, with the addresses in it as links.
     fn plain(&mut self, line: &str) {
         if !line.contains("://") {
-            return self.glyphs(line);
+            return self.chars(line);
         }
         for piece in pieces(line) {
             match piece {
-                Piece::Words(words) => self.glyphs(words),
+                Piece::Text(words) => self.chars(words),
                 Piece::Address(spelled, address) => self.bare_link(spelled, &address),
             }
         }
     }
 
     fn bare_link(&mut self, spelled: &str, address: &str) {
-        let mut piece = std::mem::take(&mut self.scratch);
+        let mut piece = std::mem::take(&mut self.piece_buffer);
         piece.clear();
         self.dialect.bare_link(spelled, address, &mut piece);
-        // A space must fit between it and the `…`.
+        // There must be room for a space between the address and the `…`.
         if self.fits(&piece, 1) {
             self.put(&piece);
             self.address_end = Some(self.out.len());
         } else {
             self.full = true;
         }
-        self.scratch = piece;
+        self.piece_buffer = piece;
     }
 
-    fn glyphs(&mut self, words: &str) {
+    fn chars(&mut self, words: &str) {
         if words.is_empty() {
             return;
         }
-        self.begin();
+        self.write_due_breaks();
         let mut before = None;
         let mut rest = words;
         while !self.full {
-            if self.room.is_none() && self.line == Line::Mid {
+            if self.budget.is_none() && self.line == Line::Mid {
                 let harmless = rest.bytes().take_while(|b| is_harmless(*b)).count();
                 if harmless > 0 {
                     self.out.push_str(&rest[..harmless]);
@@ -214,22 +214,28 @@ impl<D: Dialect> Page<D> {
                     rest = &rest[harmless..];
                 }
             }
-            let Some(glyph) = rest.chars().next() else { break };
-            let whole = if self.room.is_some() { cluster(rest) } else { glyph.len_utf8() };
-            let after = &rest[glyph.len_utf8()..];
-            if !(self.line == Line::Start && self.dialect.trims(glyph)) {
-                let mut piece = std::mem::take(&mut self.scratch);
+            let Some(c) = rest.chars().next() else { break };
+            let whole = if self.budget.is_some() { grapheme_len(rest) } else { c.len_utf8() };
+            let after = &rest[c.len_utf8()..];
+            if !(self.line == Line::Start && self.dialect.skips_at_line_start(c)) {
+                let mut piece = std::mem::take(&mut self.piece_buffer);
                 piece.clear();
-                let at =
-                    At { glyph, before, after, line: self.line, place: Place::Words, written: &self.out };
-                self.dialect.glyph(&at, &mut piece);
-                piece.push_str(&rest[glyph.len_utf8()..whole]);
-                let digits = glyph.is_ascii_digit() && self.line != Line::Mid;
+                let at = CharContext {
+                    c,
+                    before,
+                    after,
+                    line: self.line,
+                    within: Within::Words,
+                    written: &self.out,
+                };
+                self.dialect.text_char(&at, &mut piece);
+                piece.push_str(&rest[c.len_utf8()..whole]);
+                let digits = c.is_ascii_digit() && self.line != Line::Mid;
                 self.put(&piece);
                 if digits && !self.full {
                     self.line = Line::Digits;
                 }
-                self.scratch = piece;
+                self.piece_buffer = piece;
             }
             before = rest[..whole].chars().next_back();
             rest = &rest[whole..];
@@ -245,11 +251,11 @@ impl<D: Dialect> Page<D> {
         if words == url.trim() {
             return self.bare_link(&words, &address);
         }
-        let (opener, closer) = self.dialect.marks(style);
-        // What a link begins and ends with is punctuation in every markup.
-        let (opener, closer) = match self.fit('[', ')', after) {
-            Fit::Snug => (opener, closer),
-            Fit::Padded | Fit::Not => ("", ""),
+        let (opener, closer) = self.dialect.style_marks(style);
+        // In every markup, a link begins and ends with punctuation.
+        let (opener, closer) = match self.style_fit('[', ')', after) {
+            Fit::Direct => (opener, closer),
+            Fit::Padded | Fit::Omit => ("", ""),
         };
         let mut piece = String::with_capacity(words.len() + address.len() + 16);
         piece.push_str(opener);
@@ -257,7 +263,7 @@ impl<D: Dialect> Page<D> {
         piece.push_str(closer);
         if self.fits(&piece, 0) {
             self.put(&piece);
-            self.solid = self.out.len();
+            self.trim_floor = self.out.len();
             self.closed_at = (!closer.is_empty()).then_some(self.out.len());
         } else {
             self.plain(&words);
@@ -269,10 +275,10 @@ impl<D: Dialect> Page<D> {
         if code.is_empty() {
             return;
         }
-        self.begin();
+        self.write_due_breaks();
         let (mut opener, mut closer) = self.dialect.code_marks(&code);
         if !opener.is_empty() {
-            // Marks that touch letters, or one another, are read as something else.
+            // Marks next to letters, or to other marks, are not read as code.
             let touches = |c: char| c.is_alphanumeric() || c == '`';
             if self.line != Line::Start && self.out.ends_with(touches) {
                 opener = format!("{ZERO_WIDTH_SPACE}{opener}").into();
@@ -281,7 +287,7 @@ impl<D: Dialect> Page<D> {
                 closer = format!("{closer}{ZERO_WIDTH_SPACE}").into();
             }
         }
-        self.enclosed(&opener, closer, |page| page.code_glyphs(&code, Place::Code));
+        self.enclosed(&opener, closer, |renderer| renderer.code_chars(&code, Within::Code));
     }
 
     fn code_block(&mut self, code: &str) {
@@ -295,91 +301,92 @@ impl<D: Dialect> Page<D> {
         if !end.is_empty() {
             self.fresh_line();
         }
-        let quoted = if self.dialect.quotes_code() { self.quoted } else { 0 };
-        let quoted = std::mem::replace(&mut self.quoted, quoted);
-        let mark = self.dialect.quote_mark().repeat(self.quoted);
+        let depth = if self.dialect.quotes_code() { self.quote_depth } else { 0 };
+        let outer_depth = std::mem::replace(&mut self.quote_depth, depth);
+        let mark = self.dialect.quote_mark().repeat(self.quote_depth);
         let closer = match closer.strip_prefix('\n') {
             Some(closer) => format!("\n{mark}{closer}{end}"),
             None => format!("{closer}{end}"),
         };
         let line_break = if opener.is_empty() { self.dialect.line_break() } else { "\n" };
-        self.enclosed(opener, closer.into(), |page| {
+        self.enclosed(opener, closer.into(), |renderer| {
             if opener.ends_with('\n') {
-                page.put_unmarked(&mark);
+                renderer.put_unmarked(&mark);
             }
             for (number, line) in code.split('\n').enumerate() {
                 if number > 0 {
-                    page.put_unmarked(line_break);
-                    page.put_unmarked(&mark);
+                    renderer.put_unmarked(line_break);
+                    renderer.put_unmarked(&mark);
                 }
-                page.code_glyphs(line, Place::Block);
+                renderer.code_chars(line, Within::Block);
             }
         });
-        self.quoted = quoted;
+        self.quote_depth = outer_depth;
         self.after_block = !end.is_empty();
         self.line = if end.is_empty() { Line::Mid } else { Line::Start };
     }
 
-    fn code_glyphs(&mut self, code: &str, place: Place) {
+    fn code_chars(&mut self, code: &str, within: Within) {
         let mut before = None;
         let mut rest = code;
-        while let (Some(glyph), false) = (rest.chars().next(), self.full) {
-            let whole = if self.room.is_some() { cluster(rest) } else { glyph.len_utf8() };
-            let mut piece = std::mem::take(&mut self.scratch);
-            let after = &rest[glyph.len_utf8()..];
-            let at = At { glyph, before, after, line: Line::Mid, place, written: &self.out };
+        while let (Some(c), false) = (rest.chars().next(), self.full) {
+            let whole = if self.budget.is_some() { grapheme_len(rest) } else { c.len_utf8() };
+            let mut piece = std::mem::take(&mut self.piece_buffer);
+            let after = &rest[c.len_utf8()..];
+            let at = CharContext { c, before, after, line: Line::Mid, within, written: &self.out };
             piece.clear();
-            self.dialect.code_glyph(&at, &mut piece);
-            piece.push_str(&rest[glyph.len_utf8()..whole]);
+            self.dialect.code_char(&at, &mut piece);
+            piece.push_str(&rest[c.len_utf8()..whole]);
             self.put(&piece);
-            self.scratch = piece;
+            self.piece_buffer = piece;
             before = rest[..whole].chars().next_back();
             rest = &rest[whole..];
         }
     }
 
     fn quote(&mut self, text: &Text) {
-        if self.quoted >= DEEPEST_QUOTE || text.is_blank() {
+        if self.quote_depth >= DEEPEST_QUOTE || text.is_blank() {
             return;
         }
         self.fresh_line();
-        self.quoted += 1;
+        self.quote_depth += 1;
         self.spans(text);
-        self.quoted -= 1;
-        self.due = self.dialect.breaks_after_quote();
+        self.quote_depth -= 1;
+        self.due_breaks = self.dialect.breaks_after_quote();
     }
 
-    /// Opens, writes and closes. Where the room ends in between, [`Page::finish`] does the closing.
+    /// Writes the opening mark, the content and the closing mark. If the limit is reached in between,
+    /// [`Renderer::finish`] writes the closing mark.
     fn enclosed(&mut self, opener: &str, closer: Cow<'static, str>, write: impl FnOnce(&mut Self)) {
         if self.full {
             return;
         }
-        if let Some(room) = &mut self.room {
-            let closing = room.limit.cost(&closer);
-            if room.left < closing {
+        if let Some(budget) = &mut self.budget {
+            let closing = budget.limit.cost(&closer);
+            if budget.left < closing {
                 self.full = true;
                 return;
             }
-            room.left -= closing;
+            budget.left -= closing;
         }
         self.put(opener);
         if self.full {
             return;
         }
-        self.solid = self.out.len();
+        self.trim_floor = self.out.len();
         self.open.push(closer);
         write(self);
         if !self.full {
-            // Its room was set aside above.
+            // Its length was reserved above.
             self.out.push_str(&self.open.pop().unwrap_or_default());
-            self.solid = self.out.len();
+            self.trim_floor = self.out.len();
             self.closed_at = Some(self.out.len());
         }
     }
 
     fn fresh_line(&mut self) {
-        if self.line != Line::Start && self.due == 0 {
-            self.due = 1;
+        if self.line != Line::Start && self.due_breaks == 0 {
+            self.due_breaks = 1;
         }
     }
 
@@ -387,13 +394,13 @@ impl<D: Dialect> Page<D> {
         if std::mem::take(&mut self.after_block) {
             return;
         }
-        self.due = self.due.saturating_sub(1);
+        self.due_breaks = self.due_breaks.saturating_sub(1);
         self.write_line_break();
     }
 
     fn write_line_break(&mut self) {
-        if self.line == Line::Start && self.quoted > 0 {
-            let mark = self.dialect.quote_mark().repeat(self.quoted);
+        if self.line == Line::Start && self.quote_depth > 0 {
+            let mark = self.dialect.quote_mark().repeat(self.quote_depth);
             self.put_unmarked(&mark);
         }
         self.put_unmarked(self.dialect.line_break());
@@ -401,31 +408,35 @@ impl<D: Dialect> Page<D> {
     }
 
     fn fits(&self, piece: &str, spare: usize) -> bool {
-        self.room.as_ref().is_none_or(|room| {
-            let breaks = room.limit.cost(self.dialect.line_break()) * usize::from(self.due);
-            let starts = if self.line == Line::Start || self.due > 0 { 1 + usize::from(self.due) } else { 0 };
-            let marks = room.limit.cost(self.dialect.quote_mark()) * self.quoted * starts;
-            room.limit.cost(piece) + breaks + marks + spare <= room.left
+        self.budget.as_ref().is_none_or(|budget| {
+            let breaks = budget.limit.cost(self.dialect.line_break()) * usize::from(self.due_breaks);
+            let starts = if self.line == Line::Start || self.due_breaks > 0 {
+                1 + usize::from(self.due_breaks)
+            } else {
+                0
+            };
+            let marks = budget.limit.cost(self.dialect.quote_mark()) * self.quote_depth * starts;
+            budget.limit.cost(piece) + breaks + marks + spare <= budget.left
         })
     }
 
-    /// Writes the line breaks that are due: after this, `line` says where the next piece will stand.
-    fn begin(&mut self) {
+    /// Writes the line breaks that are due. After this, `line` describes the line of the next piece.
+    fn write_due_breaks(&mut self) {
         self.after_block = false;
-        while self.due > 0 && !self.full {
-            self.due -= 1;
+        while self.due_breaks > 0 && !self.full {
+            self.due_breaks -= 1;
             self.write_line_break();
         }
     }
 
-    /// Writes a piece, whole or not at all, after the line breaks that are due and the marks of a quoted line.
+    /// Writes a piece completely or not at all, after the line breaks that are due and the marks of a quoted line.
     fn put(&mut self, piece: &str) {
         if piece.is_empty() || self.full {
             return;
         }
-        self.begin();
-        if self.line == Line::Start && self.quoted > 0 {
-            let mark = self.dialect.quote_mark().repeat(self.quoted);
+        self.write_due_breaks();
+        if self.line == Line::Start && self.quote_depth > 0 {
+            let mark = self.dialect.quote_mark().repeat(self.quote_depth);
             self.put_unmarked(&mark);
         }
         self.put_unmarked(piece);
@@ -436,25 +447,25 @@ impl<D: Dialect> Page<D> {
         if self.full {
             return;
         }
-        if let Some(room) = &mut self.room {
-            let cost = room.limit.cost(piece);
-            if cost > room.left {
+        if let Some(budget) = &mut self.budget {
+            let cost = budget.limit.cost(piece);
+            if cost > budget.left {
                 self.full = true;
                 return;
             }
-            room.left -= cost;
+            budget.left -= cost;
         }
         self.out.push_str(piece);
     }
 }
 
-/// Bytes that stand for themselves in every markup, but for the start of a line.
+/// Bytes without a meaning in any markup, except at the start of a line.
 const fn is_harmless(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b',' | b'.' | b':' | b'/' | b'(' | b')')
 }
 
-/// What the next thing written will begin with, as far as a style that ends before it is concerned.
-fn first_glyph(spans: &[Span]) -> Option<char> {
+/// The first character that these spans will write, to decide how a style before them can end.
+fn first_char(spans: &[Span]) -> Option<char> {
     let is_written = |span: &&Span| match span {
         Span::Text { text, .. } => first(text).is_some(),
         Span::Link { text, url, .. } => first(text).or_else(|| first(url)).is_some(),
@@ -463,7 +474,7 @@ fn first_glyph(spans: &[Span]) -> Option<char> {
     };
     match spans.iter().find(is_written)? {
         Span::Text { text, .. } => first(text),
-        // Of a link whose address is dropped, the words are left.
+        // A link whose address is dropped is written as its text.
         Span::Link { text, url, .. } => first(text).or_else(|| first(url)),
         Span::Code(_) => Some('`'),
         Span::CodeBlock(_) | Span::Quote(_) => None,

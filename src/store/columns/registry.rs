@@ -1,44 +1,27 @@
-//! How what is configured lies in columns: the same in every store.
+//! How what is configured lies in columns.
 //!
-//! Moments are milliseconds. Maps and lists are JSON in a text. Each `…Row` has the columns of one table as they were
-//! read; reading on may find that they are not as this program writes them.
+//! Maps and lists are JSON in a text. Each `…Row` has the columns of one table as they were read. Its conversion into a
+//! value of [`crate::store::registry`] fails where this version would not have written the row so.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{
-    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Owner, Right, SeenProject,
+use super::moment;
+use crate::settings::Properties;
+use crate::store::registry::{
+    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Right, ScopeKey, SeenProject,
     StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
-use crate::settings::Properties;
 use crate::store::seal::Keyring;
 use crate::store::{Result, StoreError};
 
-/// An owner's two columns.
-pub(in crate::store) fn owner(owner: Owner) -> (&'static str, i64) {
-    match owner {
-        Owner::Instance => ("instance", 0),
-        Owner::Group(GroupKey(key)) => ("group", key),
-        Owner::Project(number) => ("project", number),
-    }
-}
-
-/// An owner in words.
-pub(in crate::store) fn place(whose: Owner) -> String {
-    match owner(whose) {
-        (kind, _) if whose == Owner::Instance => format!("the {kind}"),
-        (kind, number) => format!("{kind} {number}"),
-    }
-}
-
-fn owner_of(kind: &str, number: i64) -> Result<Owner> {
+fn owner_of(kind: &str, number: i64) -> Result<ScopeKey> {
     match kind {
-        "instance" => Ok(Owner::Instance),
-        "group" => Ok(Owner::Group(GroupKey(number))),
-        "project" => Ok(Owner::Project(number)),
+        "instance" => Ok(ScopeKey::Instance),
+        "group" => Ok(ScopeKey::Group(GroupKey(number))),
+        "project" => Ok(ScopeKey::Project(number)),
         _ => Err(unknown("owner", kind)),
     }
 }
@@ -55,10 +38,6 @@ fn right_of(word: &str) -> Result<Right> {
 
 fn unknown(what: &str, word: &str) -> StoreError {
     StoreError::Broken(format!("a row has the {what} `{word}`, which this version does not know"))
-}
-
-fn moment(ms: i64) -> Result<Timestamp> {
-    Timestamp::from_millisecond(ms).map_err(|_| StoreError::Broken(format!("{ms} is no moment")))
 }
 
 pub(in crate::store) fn json<T: Serialize>(value: &T) -> String {
@@ -85,8 +64,8 @@ pub(in crate::store) struct IntegrationColumns {
 impl IntegrationColumns {
     /// # Errors
     /// There are secrets, and no key to seal them with.
-    pub fn new(whose: Owner, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
-        let (owner_kind, owner) = owner(whose);
+    pub fn new(whose: ScopeKey, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
+        let (owner_kind, owner) = whose.columns();
         Ok(Self {
             owner_kind,
             owner,
@@ -148,7 +127,7 @@ pub(in crate::store) struct SealedRow {
 
 impl SealedRow {
     /// Whose it is, where no key at hand opens it.
-    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(Owner, String)>> {
+    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(ScopeKey, String)>> {
         let owner = owner_of(&self.owner_kind, self.owner)?;
         let opened = keys.open(owner, &self.slug, Some(&self.secrets));
         Ok(opened.is_err().then(|| (owner, self.slug.clone())))

@@ -1,0 +1,320 @@
+//! Where a request is about: a project, a group or the instance; and whether its token reaches that.
+//!
+//! What a token does not reach is answered as if it were not there.
+
+use super::{ApiError, PREFIX, address};
+use crate::api::error::Missing;
+use crate::catalog::{Directory, Live, ResolvedScope, Snapshot};
+use crate::event::{Event, Project};
+use crate::integration::Scope;
+use crate::store::registry::ScopeKey;
+
+/// What becomes of a name that nobody has told us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    IsMissing,
+    /// Whoever reaches everything may be the first to name it: a project by its number, a group by its path.
+    IsNew,
+}
+
+/// The scope that a request's path names, as it is written there.
+pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, ApiError> {
+    match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
+        Some("projects") => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
+        Some("groups") => group_scope(directory, id).ok_or(ApiError::NotFound(Missing::Group)),
+        _ => Ok(Scope::Instance),
+    }
+}
+
+/// A group, which a request may call by its number.
+pub(super) fn group_scope(directory: &Directory, id: &str) -> Option<Scope> {
+    match address::number(id) {
+        Some(number) => directory.group_by_id(number)?.path.clone().map(Scope::Group),
+        None => address::group_path(id).map(Scope::Group),
+    }
+}
+
+/// The scope of this name, if a token of this reach may know of it.
+pub(super) fn find(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    reach: ScopeKey,
+    unknown: Unknown,
+) -> Result<ResolvedScope, ApiError> {
+    let may_be_new = unknown == Unknown::IsNew && reach == ScopeKey::Instance;
+    let (may_be_new, missing) = match scope {
+        // That there is an instance is no secret.
+        Scope::Instance if reach != ScopeKey::Instance => return Err(ApiError::Forbidden),
+        // A token that was made for a project speaks of one that there is.
+        Scope::ProjectId(id) => {
+            (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
+        }
+        Scope::ProjectPath(_) | Scope::Instance => (false, Missing::Project),
+        Scope::Group(_) => (may_be_new, Missing::Group),
+    };
+    let known = snapshot.known(scope);
+    let found = known.or_else(|| may_be_new.then(|| snapshot.directory().resolve(scope)));
+    found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(ApiError::NotFound(missing))
+}
+
+/// Whether a token of this reach may know of a scope: it is the token's own, or lies in it.
+pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedScope) -> bool {
+    match reach {
+        ScopeKey::Instance => true,
+        ScopeKey::Project(_) => scope.key() == Some(reach),
+        ScopeKey::Group(_) if scope.key() == Some(reach) => true,
+        ScopeKey::Group(key) => {
+            let path = directory.group(key).and_then(|group| group.path.as_deref());
+            path.is_some_and(|path| scope.ancestors().any(|above| above.eq_ignore_ascii_case(path)))
+        }
+    }
+}
+
+/// An event, as far as one is trusted_event who shows a token of this reach; `None` where not at all.
+///
+/// What an event says of itself is only trusted_event of those who reach everything: anybody could write a path into it, and
+/// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
+/// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
+/// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
+/// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
+/// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
+pub(in crate::api) fn trusted_event(catalog: &Live, reach: ScopeKey, event: Event) -> Option<Event> {
+    match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
+        Trust::Whole => Some(event),
+        Trust::ButTheNumber => event.without_project_id(),
+        Trust::None => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Whole,
+    ButTheNumber,
+    None,
+}
+
+fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
+    let directory = snapshot.directory();
+    match (&event.group, &event.project) {
+        _ if reach == ScopeKey::Instance => Trust::Whole,
+        (Some(group), project) => {
+            let group = directory.resolve(&Scope::Group(group.path.clone()));
+            let of_project = project.as_ref().map(|project| trust_in_project(directory, reach, project));
+            match of_project {
+                _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
+                None | Some(Trust::Whole) => Trust::Whole,
+                // It is the group that hears of it: of the project, words are all that matters.
+                Some(Trust::ButTheNumber | Trust::None) => Trust::ButTheNumber,
+            }
+        }
+        (None, Some(project)) => trust_in_project(directory, reach, project),
+        (None, None) => Trust::None,
+    }
+}
+
+fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -> Trust {
+    let path = &project.path_with_namespace;
+    let (scope, trust) = match directory.project(project.id) {
+        Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
+            (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
+        }
+        None if directory.project_by_path(path).is_none() && address::project_path(path).is_some() => {
+            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
+        }
+        _ => return Trust::None,
+    };
+    if reaches(directory, reach, &scope) { trust } else { Trust::None }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::event::{EventId, Trigger, sample};
+    use crate::store::registry::{Changes, Corrected, GroupKey, Learned, StoredGroup, StoredProject};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn snapshot() -> Snapshot {
+        let project = |id: i64, path: &str| StoredProject {
+            id,
+            path: Some(path.to_owned()),
+            learned: Learned::default(),
+            corrected: Corrected::default(),
+            revision: 1,
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        let group = |key: i64, id: Option<i64>, path: &str| StoredGroup {
+            key: GroupKey(key),
+            id,
+            path: Some(path.to_owned()),
+            revision: 1,
+            created_at: NOW,
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.take_changes(Changes {
+            revision: 1,
+            projects: vec![
+                project(42, "acme/rocket"),
+                project(43, "acme/web/site"),
+                project(44, "other/thing"),
+            ],
+            groups: vec![group(1, Some(7), "acme"), group(2, None, "acme/web"), group(3, None, "other")],
+            ..Changes::default()
+        });
+        snapshot
+    }
+
+    const PROJECT: &str = "/api/v4/projects/x/integrations";
+    const GROUP: &str = "/api/v4/groups/x/integrations";
+    const INSTANCE: &str = "/api/v4/integrations";
+
+    fn found(path: &str, id: &str, reach: ScopeKey, unknown: Unknown) -> Result<String, ApiError> {
+        let snapshot = snapshot();
+        let scope = named(snapshot.directory(), path, id)?;
+        find(&snapshot, &scope, reach, unknown).map(|scope| scope.to_string())
+    }
+
+    fn project(id: &str, reach: ScopeKey) -> Result<String, ApiError> {
+        found(PROJECT, id, reach, Unknown::IsMissing)
+    }
+
+    const NO_PROJECT: ApiError = ApiError::NotFound(Missing::Project);
+    const NO_GROUP: ApiError = ApiError::NotFound(Missing::Group);
+    const ACME: ScopeKey = ScopeKey::Group(GroupKey(1));
+
+    #[test]
+    fn the_path_says_whether_a_project_a_group_or_the_instance_is_meant() {
+        let named = |path| named(snapshot().directory(), path, "acme/web").unwrap();
+        let path = || "acme/web".to_owned();
+        assert_eq!(named("/api/v4/projects/acme%2Fweb/integrations"), Scope::ProjectPath(path()));
+        assert_eq!(named("/api/v4/groups/projects/services/slack"), Scope::Group(path()));
+        assert_eq!(named("/api/v4/integrations/slack"), Scope::Instance);
+    }
+
+    #[test]
+    fn a_project_is_found_by_number_and_by_path_in_any_case() {
+        for id in ["42", "acme/rocket", "Acme/Rocket"] {
+            assert_eq!(project(id, ScopeKey::Instance), Ok("project 42".to_owned()), "{id}");
+        }
+        assert_eq!(found(GROUP, "7", ScopeKey::Instance, Unknown::IsMissing), Ok("group acme".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_reached_is_not_there() {
+        assert!(project("42", ScopeKey::Project(42)).is_ok());
+        assert!(project("acme/rocket", ScopeKey::Project(42)).is_ok());
+        for (id, reach) in
+            [("43", ScopeKey::Project(42)), ("acme/web/site", ScopeKey::Project(42)), ("44", ACME)]
+        {
+            assert_eq!(project(id, reach), Err(NO_PROJECT), "{id}");
+        }
+        assert_eq!(project("44", ACME), project("4711", ACME), "nothing tells the two apart");
+        assert_eq!(found(GROUP, "acme", ScopeKey::Project(42), Unknown::IsNew), Err(NO_GROUP));
+        assert_eq!(found(GROUP, "other", ACME, Unknown::IsNew), Err(NO_GROUP));
+    }
+
+    #[test]
+    fn a_groups_token_reaches_all_that_lies_in_it() {
+        for id in ["42", "43"] {
+            assert!(project(id, ACME).is_ok(), "{id}");
+        }
+        for id in ["acme", "acme/web"] {
+            assert!(found(GROUP, id, ACME, Unknown::IsMissing).is_ok(), "{id}");
+        }
+        assert_eq!(found(GROUP, "acme", ScopeKey::Group(GroupKey(2)), Unknown::IsMissing), Err(NO_GROUP));
+    }
+
+    fn push(id: i64, path: &str) -> Event {
+        let raw = String::from_utf8(sample(Trigger::Push).raw.to_vec()).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&raw).unwrap();
+        json["project"]["id"] = id.into();
+        json["project_id"] = id.into();
+        json["project"]["path_with_namespace"] = path.into();
+        Event::decode(EventId::new("e").unwrap(), NOW, json.to_string().into()).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_not_believed_what_it_says_of_its_path() {
+        let may = |reach, event: Event| trust(&snapshot(), reach, &event) != Trust::None;
+        assert!(may(ScopeKey::Project(42), push(42, "acme/rocket")));
+        assert!(may(ACME, push(43, "acme/web/site")));
+        assert!(may(ScopeKey::Instance, push(99, "new/thing")));
+        for (reach, id, path) in [
+            (ScopeKey::Project(42), 43, "acme/web/site"),
+            (ScopeKey::Project(42), 42, "other/thing"),
+            (ScopeKey::Project(42), 42, "acme/new"),
+            (ScopeKey::Project(99), 99, "acme/rocket"),
+            (ACME, 44, "other/thing"),
+            (ACME, 44, "acme/thing"),
+            (ACME, 99, "acme/rocket"),
+            (ACME, 42, "acme/new"),
+            (ACME, 99, "acmex/new"),
+            (ACME, 99, "acme"),
+            (ACME, 99, "acme/../other/new"),
+            (ACME, 99, "acme//new"),
+            (ACME, 99, "other/acme/new"),
+            (ACME, 99, ""),
+            (ScopeKey::Group(GroupKey(2)), 99, "acme/new"),
+            (ScopeKey::Group(GroupKey(9)), 99, "acme/new"),
+        ] {
+            assert!(!may(reach, push(id, path)), "{reach:?} {id} {path}");
+        }
+    }
+
+    #[test]
+    fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
+        let told = |id, path| trust(&snapshot(), ACME, &push(id, path));
+        for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
+            assert_eq!(told(99, path), Trust::ButTheNumber, "{path}");
+        }
+        assert_eq!(told(42, "Acme/Rocket"), Trust::Whole, "this one is known to be the group's");
+    }
+
+    #[test]
+    fn a_mention_of_the_group_gives_no_number_to_the_project_that_it_was_in() {
+        let told = |reach, id, path: &str| {
+            let raw = serde_json::to_vec(&serde_json::json!({
+                "object_kind": "group_mention",
+                "mentioned": { "object_kind": "group", "name": "acme", "url": "https://forge.example/groups/acme" },
+                "project": { "id": id, "path_with_namespace": path },
+                "object_attributes": { "object_kind": "issue", "iid": 1, "url": "https://forge.example/x" },
+            }));
+            let event = Event::decode(EventId::new("e").unwrap(), NOW, raw.unwrap().into()).unwrap();
+            assert!(event.group.is_some());
+            trust(&snapshot(), reach, &event)
+        };
+        assert_eq!(told(ACME, 42, "acme/rocket"), Trust::Whole);
+        // With a number, the event would have it that this project lies there.
+        for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
+            assert_eq!(told(ACME, id, path), Trust::ButTheNumber, "{id} {path}");
+        }
+        assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Trust::None);
+        assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
+        assert_eq!(told(ScopeKey::Instance, 99, "acme/new"), Trust::Whole);
+    }
+
+    #[test]
+    fn the_instance_is_for_its_own_tokens_and_no_secret() {
+        assert!(found(INSTANCE, "", ScopeKey::Instance, Unknown::IsMissing).is_ok());
+        for reach in [ACME, ScopeKey::Project(42)] {
+            assert_eq!(found(INSTANCE, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
+        }
+    }
+
+    #[test]
+    fn who_reaches_everything_may_be_the_first_to_name_something() {
+        assert_eq!(project("99", ScopeKey::Instance), Err(NO_PROJECT));
+        let new = |path, id| found(path, id, ScopeKey::Instance, Unknown::IsNew);
+        assert_eq!(new(PROJECT, "99"), Ok("project 99".to_owned()));
+        assert_eq!(new(GROUP, "fresh"), Ok("group fresh".to_owned()));
+        for id in ["0", "fresh/thing", "thing"] {
+            assert_eq!(new(PROJECT, id), Err(NO_PROJECT), "{id}: a path tells no number");
+        }
+        assert_eq!(new(GROUP, "99"), Err(NO_GROUP), "a number tells no path");
+        assert!(project("99", ScopeKey::Project(99)).is_ok(), "its own token speaks of it");
+        assert_eq!(found(PROJECT, "99", ACME, Unknown::IsNew), Err(NO_PROJECT));
+    }
+}
