@@ -177,6 +177,9 @@ impl Method {
     }
 }
 
+/// The content type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 impl HttpRequest {
     /// What services answer is short: of more than this, nothing is read.
     pub const ANSWER_LIMIT: usize = 64 * 1024;
@@ -200,10 +203,15 @@ impl HttpRequest {
     pub fn post_form<'a>(url: url::Url, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         Self {
-            headers: vec![("content-type", "application/x-www-form-urlencoded".to_owned())],
+            headers: vec![("content-type", FORM.to_owned())],
             body: body.into(),
             ..Self::new(Method::Post, url)
         }
+    }
+
+    /// Whether the body is a form.
+    pub fn is_form(&self) -> bool {
+        self.headers.iter().any(|(name, value)| *name == "content-type" && value == FORM)
     }
 
     /// A POST of JSON.

@@ -18,7 +18,7 @@ use super::operator::OperatorSettings;
 use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
 use crate::integration::Family;
-use crate::message::{Message, compose};
+use crate::message::{Markup, Message, compose};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -84,6 +84,23 @@ pub struct Delivery {
     pub calls: u32,
     /// What the service accepts and how fast, in a line for people; the facts are in the adapter's constants.
     pub limits: &'static str,
+    /// How the service draws an HTTP request's body; mails and lines over TCP are drawn as such.
+    pub preview: Preview,
+}
+
+/// What an HTTP request's body is to the service, for `preview`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preview {
+    /// Shown as it is sent.
+    Request,
+    /// A text and attachments as Slack has them, in this markup.
+    Attachments(Markup),
+    /// Embeds as Discord has them.
+    Embeds,
+    /// HTML in the field `message`, of JSON or of a form.
+    Html,
+    /// Adaptive Cards.
+    Cards,
 }
 
 /// Where an event goes, and why it goes nowhere else.

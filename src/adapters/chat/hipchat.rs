@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{
@@ -130,6 +130,7 @@ impl Deliver for HipChat {
         calls: 1,
         limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
                  10,000 characters; 3 commits and 200 characters of people's own words are shown.",
+        preview: Preview::Html,
     };
 
     #[cfg(test)]

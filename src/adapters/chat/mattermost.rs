@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
 use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
@@ -83,6 +83,7 @@ impl Deliver for Mattermost {
         calls: 1,
         limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000, \
                  descriptions and comments at 2,000 or 40 lines. A webhook that is locked to its channel refuses others.",
+        preview: Preview::Attachments(Markup::Mattermost),
     };
 
     #[cfg(test)]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
 use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
@@ -95,6 +95,7 @@ impl Deliver for Slack {
         limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
                  attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
                  their own channel and under their own name, whatever is set here.",
+        preview: Preview::Attachments(Markup::Slack),
     };
 
     #[cfg(test)]

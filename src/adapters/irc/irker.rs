@@ -14,7 +14,7 @@ use serde_json::json;
 use super::lines::{lines, says_something};
 use super::recipients::{is_name_alone, resolve, server, servers};
 use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Bucket, Call, Failure, Pace, Sent, TcpRequest};
@@ -102,6 +102,7 @@ impl Deliver for Irker {
         concurrency: 1,
         calls: 1,
         limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
+        preview: Preview::Request,
     };
 
     #[cfg(test)]

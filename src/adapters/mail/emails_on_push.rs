@@ -10,7 +10,7 @@ use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
 use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};
@@ -76,6 +76,7 @@ impl Deliver for EmailsOnPush {
         calls: 3,
         limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
                  lines of a diff, and about 1 MB.",
+        preview: Preview::Request,
     };
 
     #[cfg(test)]

@@ -6,7 +6,7 @@ use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
 use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};
@@ -66,6 +66,7 @@ impl Deliver for PipelinesEmail {
         concurrency: super::CONCURRENCY,
         calls: 1,
         limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
+        preview: Preview::Request,
     };
 
     #[cfg(test)]

@@ -121,8 +121,7 @@ fn body(call: &Call<Sent>) -> Json {
     let line = |line: &[u8]| serde_json::from_slice::<Json>(line).expect("JSON");
     match &call.request {
         Request::Http(request) => {
-            let form = ("content-type", "application/x-www-form-urlencoded".to_owned());
-            if request.headers.contains(&form) {
+            if request.is_form() {
                 let pairs = url::form_urlencoded::parse(&request.body);
                 return pairs
                     .map(|(name, value)| (name.into_owned(), Json::from(value)))

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::hook::Hook;
 use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Targets};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen, usual_status};
 use crate::call::{
@@ -164,6 +164,7 @@ impl Deliver for Discord {
         calls: 1,
         limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
                  descriptions and comments at 2,000 or 40 lines.",
+        preview: Preview::Embeds,
     };
 
     #[cfg(test)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
@@ -104,6 +104,7 @@ impl Deliver for MicrosoftTeams {
         limits: "4 messages a second per webhook; cards are cut at 24 KB (20 KB for connectors), descriptions and \
                  comments at 2,000 characters or 40 lines. A workflow that accepts a card may fail afterwards: only its \
                  run history tells.",
+        preview: Preview::Cards,
     };
 
     #[cfg(test)]
