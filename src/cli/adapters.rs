@@ -257,7 +257,7 @@ mod tests {
             for name in names.chain(shared) {
                 assert!(page.contains(&format!("  {name} ")), "{name} of {}", entry.about.slug);
             }
-            assert!(page.contains("PATIENCE"), "{page}");
+            assert_eq!(page.contains("RETRIES"), entry.can_deliver(), "{page}");
             assert!(page.lines().all(|line| line.chars().count() <= 140), "{page}");
         }
     }

@@ -128,7 +128,7 @@ fn body(call: &Call<Sent>) -> Json {
                     .collect::<serde_json::Map<_, _>>()
                     .into();
             }
-            line(&request.body)
+            if request.body.is_empty() { Json::Null } else { line(&request.body) }
         }
         Request::Tcp(request) => {
             request.body.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()).map(line).collect()

@@ -41,8 +41,8 @@ fn irc(lines: &[Json]) -> String {
     let lines: Vec<String> = lines.iter().map(Json::to_string).collect();
     let body = (lines.join("\n") + "\n").into();
     let host = "localhost".to_owned();
-    drawn(as_by(
-        "irker"),
+    drawn(
+        as_by("irker"),
         &Request::Tcp(TcpRequest {
             host,
             port: 6659,
