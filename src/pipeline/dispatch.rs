@@ -320,6 +320,7 @@ fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Ve
         integration: integration.id.clone(),
         destination: entry.destination(&integration.settings, &target.name),
         lane: lane(integration, &target, event),
+        replaces: target.replaces,
         target: target.name.into(),
         lease: None,
     };

@@ -233,6 +233,7 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
         target: "".into(),
         destination: told.destination.into(),
         lane: Lane(7),
+        replaces: false,
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
@@ -390,6 +391,7 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
         target: "".into(),
         destination: SOMEWHERE.into(),
         lane: Lane(lane),
+        replaces: false,
         lease,
     }
 }

@@ -279,9 +279,8 @@ impl Deliverer {
             Input::Job(job) => {
                 let job = Job { concurrency: self.concurrency(&job.delivery), ..*job };
                 let key = Arc::clone(&job.delivery.destination);
-                if let Some(back) = self.scheduler.enqueue(job, now) {
-                    self.give_back([back]);
-                }
+                let back = self.scheduler.enqueue(job, now);
+                self.give_back(back);
                 self.note_backlogged(&key);
             }
             Input::Backlog(key) => {
