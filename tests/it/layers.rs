@@ -247,7 +247,7 @@ fn complain(breaches: &[String]) {
 }
 
 #[test]
-fn the_code_keeps_to_the_map() {
+fn the_code_uses_only_what_the_map_allows() {
     let folder = root().join("src");
     let files =
         written_files(&folder).into_iter().filter(|file| file.extension().is_some_and(|is| is == "rs"));
@@ -301,7 +301,7 @@ fn breaches_of(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn a_planted_breach_is_found() {
+fn a_forbidden_use_is_found() {
     let planted = [
         ("event/mod.rs", "use crate::store::Outbox;", "`event` may not use `crate::store::Outbox`"),
         ("event/mod.rs", "use super::store::Outbox;", "`event` may not use `crate::store::Outbox`"),
@@ -365,7 +365,7 @@ fn a_planted_breach_is_found() {
 }
 
 #[test]
-fn what_the_map_allows_is_no_breach() {
+fn allowed_uses_are_not_reported() {
     let house = [
         ("lib.rs", "//! The map.\npub mod event;\npub mod adapters;"),
         ("main.rs", "use forgebell::cli; fn main() { cli::run() }"),

@@ -38,7 +38,7 @@ pub enum Kind {
 #[derive(Debug, PartialEq)]
 pub struct Path {
     pub line: usize,
-    /// Begins with `crate` where it is ours, whatever way that was written.
+    /// Begins with `crate` if it is in this crate, even if it was written in another way.
     pub segments: Vec<String>,
     pub is_macro: bool,
     pub for_tests: bool,
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_are_resolved_from_where_they_stand() {
+    fn relative_paths_are_resolved() {
         assert_eq!(
             paths("adapters/slack.rs", "use super::discord::Colour;"),
             ["crate::adapters::discord::Colour"]
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_seen_in_expressions_and_not_in_what_is_only_text() {
+    fn paths_are_found_in_expressions_but_not_in_strings_and_comments() {
         let text = r##"
             /// crate::store in a comment /* and
             fn f<'a>(x: &'a str) -> Vec::<crate::call::Call> { /* crate::store /* ::nested */ */
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_tests_is_known() {
+    fn test_code_is_recognised() {
         let text = "use a::x;\n#[cfg(test)]\n#[rustfmt::skip]\nmod tests { fn f() { b::x } }\nuse c::x;\n\
                     #[cfg(not(test))] use d::x;\n#[cfg(test)] mod suite;\nuse e::x;\n#[cfg(test)] fn g(a: [u8; 2]) { f::x }";
         let source = Source::read("store/mod.rs", text);

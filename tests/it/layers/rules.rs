@@ -103,7 +103,7 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
     ),
     (&["rusqlite::", "sqlx::", "tokio_postgres::"], Home::Only(&["store"]), "the store knows the database"),
     (&["lapin::"], Home::Only(&["pipeline", "cli", "demo"]), "the broker is a source"),
-    (&["ring::"], Home::Only(&["store/seal"]), "keys, and what nobody may guess, come from one file"),
+    (&["ring::"], Home::Only(&["store/seal"]), "keys and unguessable values are made in one file"),
     (&["governor::"], Home::Only(&["wire"]), "the wire keeps the pace"),
     (&["backoff::"], Home::Only(&["pipeline/retry"]), "unmaintained, so one file must be able to replace it"),
     (
