@@ -13,9 +13,6 @@ mod model;
 mod outbox;
 mod people;
 mod places;
-#[expect(dead_code, reason = "the integration tests, whose it is, do more with it")]
-#[path = "../../../tests/it/harness/postgres.rs"]
-pub(super) mod private_postgres;
 mod sealed;
 mod tokens;
 mod upgrade;
@@ -23,7 +20,7 @@ mod upgrade;
 use jiff::Timestamp;
 
 use super::columns::moment;
-use super::postgres::Postgres;
+use super::postgres::{Postgres, private_server};
 use super::seal::Keyring;
 use super::sqlite::Sqlite;
 use super::{Result, Store};
@@ -126,7 +123,7 @@ impl Backend for PostgresBackend {
     const IS_SHARED: bool = true;
 
     fn make() -> Self {
-        Self(Secret::new(private_postgres::database()))
+        Self(Secret::new(private_server::database()))
     }
 
     async fn open_with(&self, keys: Keyring) -> Result<Postgres> {

@@ -24,6 +24,7 @@ pub mod irc;
 pub mod mail;
 pub mod payloads;
 pub mod ports;
+#[path = "../../../src/store/postgres/private_server.rs"]
 pub mod postgres;
 pub mod proxy;
 pub mod python;
