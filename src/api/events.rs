@@ -33,7 +33,7 @@ use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
 use crate::settings::Secret;
-use crate::store::registry::Owner;
+use crate::store::registry::ScopeKey;
 use crate::store::{self, NewQuarantined, token};
 
 /// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
@@ -112,11 +112,11 @@ async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T,
 }
 
 /// Whose events a sender may hand in: everybody's with the token of the door, or those that a token of the API reaches.
-async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<Owner, ApiError> {
-    let Some(token) = &state.config.webhook_token else { return Ok(Owner::Instance) };
+async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<ScopeKey, ApiError> {
+    let Some(token) = &state.config.webhook_token else { return Ok(ScopeKey::Instance) };
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
     if is_same(sent, token) {
-        return Ok(Owner::Instance);
+        return Ok(ScopeKey::Instance);
     }
     // A GitLab can say a token in this header alone; others have the API's.
     let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));

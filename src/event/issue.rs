@@ -84,11 +84,12 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
     let raw: Raw = parse(json)?;
     let attributes = raw.object_attributes;
     let kind = match raw.object_kind.as_str() {
-        "work_item" => IssueKind::WorkItem,
+        "work_item" | "confidential_work_item" => IssueKind::WorkItem,
         "incident" => IssueKind::Incident,
         _ => IssueKind::Issue,
     };
-    let has_confidential_type = event_type.starts_with("confidential_");
+    let has_confidential_type =
+        [event_type, &raw.object_kind].iter().any(|name| name.starts_with("confidential_"));
     let issue = Issue {
         kind,
         iid: attributes.iid,

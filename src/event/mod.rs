@@ -52,7 +52,7 @@ pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;
 pub use time::parse_time;
 pub use trigger::{Trigger, Triggers};
-pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release};
+pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release, Unrouted};
 pub use vulnerability::Vulnerability;
 pub use wiki_page::WikiPage;
 
@@ -126,6 +126,7 @@ pub enum Payload {
     AccessToken(AccessToken),
     Member(Member),
     GroupChange(GroupChange),
+    Unrouted(Unrouted),
     /// A job's log was archived. Only Datadog takes this kind, as raw JSON.
     ArchiveTrace,
 }
@@ -244,6 +245,7 @@ impl Payload {
             Self::AccessToken(_) => "access_token",
             Self::Member(_) => "member",
             Self::GroupChange(_) => "group",
+            Self::Unrouted(kind) => kind.name(),
             Self::ArchiveTrace => "archive_trace",
         }
     }
@@ -288,7 +290,7 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
     let kind = kinds.find(|kind| !kind.is_empty()).ok_or(Undecodable::NoKind)?;
     let decode: fn(&str, &str) -> Result<Decoded, String> = match kind {
         "push" | "tag_push" => push::decode,
-        "issue" | "work_item" | "incident" => issue::decode,
+        "issue" | "work_item" | "incident" | "confidential_issue" | "confidential_work_item" => issue::decode,
         "merge_request" => merge_request::decode,
         "note" => note::decode,
         "pipeline" => pipeline::decode,
@@ -306,7 +308,10 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
         "archive_trace" => |_, _| Ok(unrouted::archive_trace()),
         _ if unrouted::is_member_event(kind) => unrouted::member,
         _ if unrouted::is_group_event(kind) => unrouted::group_change,
-        unknown => return Err(Undecodable::UnknownKind(excerpt(unknown, KIND_MAX_CHARS))),
+        other => {
+            let unknown = || Undecodable::UnknownKind(excerpt(other, KIND_MAX_CHARS));
+            return Unrouted::of(other).map(unrouted::named).ok_or_else(unknown);
+        }
     };
     decode(json, &frame.event_type)
         .map_err(|why| Undecodable::Malformed { kind: excerpt(kind, KIND_MAX_CHARS), why })

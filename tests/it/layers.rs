@@ -406,7 +406,7 @@ fn what_the_map_allows_is_no_breach() {
         ),
         ("pipeline/retry.rs", "use backoff::ExponentialBackoff;"),
         ("pipeline/retry/delay.rs", "use backoff::ExponentialBackoff;"),
-        ("provision.rs", "use crate::catalog::{Placed, Snapshot}; use crate::store::registry::Owner;"),
+        ("provision.rs", "use crate::catalog::{Placed, Snapshot}; use crate::store::registry::ScopeKey;"),
         ("cli/send.rs", "use crate::daemon; fn f() { reqwest::Client::new() }"),
         ("demo/mod.rs", "use crate::adapters::slack;"),
     ];

@@ -230,15 +230,19 @@ async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_swit
 #[tokio::test]
 async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
     let server = TestServer::open().await;
-    let release = include_bytes!("../../../tests/payloads/release_create.json").as_slice();
-    let answer = answer(server.webhook(release).header("idempotency-key", "r")).await;
-
-    assert_eq!(answer.status, 202);
-    assert!(answer.json()["result"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
-    assert_eq!(server.store.ids(), [] as [&str; 0]);
-    let counted = server.get("/metrics").await.text;
-    let line = "forgebell_events_total{source=\"http\",kind=\"release\",result=\"unrouted\"}";
-    assert!(counted.contains(line), "{counted}");
+    let payloads = [
+        ("release", include_bytes!("../../../tests/payloads/release_create.json").as_slice()),
+        ("user", include_bytes!("../../../tests/payloads/reported/05b_user_create.json").as_slice()),
+    ];
+    for (kind, body) in payloads {
+        let answer = answer(server.webhook(body).header("idempotency-key", kind)).await;
+        assert_eq!(answer.status, 202);
+        assert!(answer.json()["result"].as_str().unwrap().starts_with("dropped"), "{answer:?}");
+        assert_eq!((server.store.ids(), server.store.reasons().len()), (vec![], 0), "{kind}");
+        let counted = server.get("/metrics").await.text;
+        let line = format!("forgebell_events_total{{source=\"http\",kind=\"{kind}\",result=\"unrouted\"}}");
+        assert!(counted.contains(&line), "{counted}");
+    }
 }
 
 #[tokio::test]

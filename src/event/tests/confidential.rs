@@ -41,6 +41,17 @@ fn a_work_item_has_the_issue_triggers() {
     assert_eq!(trigger(&task), Some(Trigger::ConfidentialIssue));
 }
 
+#[test]
+fn an_issue_is_confidential_if_the_object_kind_says_so() {
+    for (object_kind, kind) in [("confidential_work_item", "work_item"), ("confidential_issue", "issue")] {
+        let mut open = json_of("issue_open.json");
+        open["object_kind"] = object_kind.into();
+        open["event_type"] = Value::Null;
+        open["object_attributes"]["confidential"] = false.into();
+        assert_eq!((event(&open).kind(), trigger(&open)), (kind, Some(Trigger::ConfidentialIssue)));
+    }
+}
+
 /// GitLab sends incidents to every integration with incident events enabled, confidential or not.
 #[test]
 fn an_incident_has_its_own_trigger_even_if_confidential() {

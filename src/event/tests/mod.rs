@@ -35,11 +35,13 @@ fn json_of(file: &str) -> Value {
     serde_json::from_slice(&bytes_of(file)).unwrap_or_else(|why| panic!("{file}: {why}"))
 }
 
-/// Every payload file, as `push.json` or `captured/push.json`.
+/// Every payload file, as `push.json`, `captured/push.json` or `reported/05b_user_create.json`.
 fn files() -> Vec<String> {
     let mut files = Vec::new();
-    for (folder, prefix) in [(folder(), ""), (folder().join("captured"), "captured/")] {
-        for entry in std::fs::read_dir(folder).expect("the payloads are part of the repository") {
+    for prefix in ["", "captured/", "reported/"] {
+        for entry in
+            std::fs::read_dir(folder().join(prefix)).expect("the payloads are part of the repository")
+        {
             let path = entry.expect("a readable folder").path();
             if path.extension().is_some_and(|extension| extension == "json") {
                 let name = path.file_name().and_then(|name| name.to_str()).expect("an ASCII name");

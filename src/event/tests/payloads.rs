@@ -37,6 +37,12 @@ const TABLE: &[Row] = &[
     ("release_create.json",                "release",      None, Some(2),  "release:v1.1"),
     ("subgroup_create.json",               "group",        None, None,     "group:subgroup1"),
     ("subgroup_destroy.json",              "group",        None, None,     "group:subgroup1"),
+    // From bug reports: system hooks.
+    ("reported/05a_repository_update.json",   "repository_update", None, Some(42), "repository_update"),
+    ("reported/05b_user_create.json",         "user",              None, None,     "user"),
+    ("reported/05c_key_create.json",          "key",               None, None,     "key"),
+    ("reported/05d_user_failed_login.json",   "user",              None, None,     "user"),
+    ("reported/05f_user_add_to_group_with_group_archived.json", "group", None, Some(5), "group:x"),
     // Captured from real forges, some of them years ago.
     ("captured/push.json",                     "push",     Some(Trigger::Push),    Some(4_861_503), "ref:refs/heads/master"),
     ("captured/push_14_commits.json",          "push",     Some(Trigger::Push),    Some(1066),      "ref:refs/heads/master"),
@@ -203,42 +209,63 @@ fn a_pipeline_has_its_ref_its_status_and_its_jobs() {
     assert_eq!(pipeline.user.expect("a user").display(), "Administrator (root)");
 }
 
-/// The names in GitLab's documentation of webhooks and system hooks, for groups and for projects.
+/// The names in GitLab's documentation of webhooks and system hooks, and those of later verbs.
 #[test]
-fn member_and_group_events_are_recognised_and_have_no_trigger() {
-    let members = [
-        "user_add_to_group",
-        "user_remove_from_group",
-        "user_update_for_group",
-        "user_access_request_to_group",
-        "user_access_request_denied_for_group",
-        "user_add_to_team",
-        "user_remove_from_team",
-        "user_update_for_team",
-        "user_access_request_to_project",
-        "user_access_request_denied_for_project",
+fn kinds_for_webhooks_alone_are_recognised_and_have_no_trigger() {
+    let event_names: &[(&str, &[&str])] = &[
+        (
+            "member",
+            &[
+                "user_add_to_group",
+                "user_remove_from_group",
+                "user_update_for_group",
+                "user_access_request_to_group",
+                "user_access_request_revoked_for_group",
+                "user_access_request_denied_for_group",
+                "user_add_to_team",
+                "user_remove_from_team",
+                "user_update_for_team",
+                "user_access_request_to_project",
+                "user_access_request_revoked_for_project",
+                "user_access_request_denied_for_project",
+            ],
+        ),
+        (
+            "group",
+            &[
+                "subgroup_create",
+                "subgroup_destroy",
+                "project_create",
+                "project_destroy",
+                "project_rename",
+                "project_transfer",
+                "project_update",
+                "project_archived",
+                "group_create",
+                "group_destroy",
+                "group_rename",
+            ],
+        ),
+        ("user", &["user_create", "user_destroy", "user_rename", "user_failed_login"]),
+        ("key", &["key_create", "key_destroy"]),
+        ("repository_update", &["repository_update"]),
     ];
-    let groups = [
-        "subgroup_create",
-        "subgroup_destroy",
-        "project_create",
-        "project_destroy",
-        "project_rename",
-        "project_transfer",
-        "project_update",
-        "group_create",
-        "group_destroy",
-        "group_rename",
-    ];
-    for (names, kind) in [(members, "member"), (groups, "group")] {
-        for name in names {
+    for (kind, names) in event_names {
+        for name in *names {
             let event = event(&serde_json::json!({ "event_name": name }));
-            assert_eq!((event.kind(), event.trigger), (kind, None), "{name}");
+            assert_eq!((event.kind(), event.trigger), (*kind, None), "{name}");
         }
     }
-    for unknown in
-        ["user_create", "user_failed_login", "key_create", "repository_update", "project_", "groups"]
-    {
+    let object_kinds = [
+        ("gitlab_subscription_member_approval", "member_approval"),
+        ("gitlab_subscription_member_approvals", "member_approval"),
+        ("deploy_token", "deploy_token"),
+    ];
+    for (name, kind) in object_kinds {
+        let event = event(&serde_json::json!({ "object_kind": name, "object_attributes": {} }));
+        assert_eq!((event.kind(), event.trigger), (kind, None), "{name}");
+    }
+    for unknown in ["project_", "groups", "user_", "users_create", "key", "keyboard_create"] {
         assert!(decode(serde_json::json!({ "event_name": unknown }).to_string()).is_err(), "{unknown}");
     }
 }

@@ -61,6 +61,7 @@ pub fn compose(event: &Event) -> Option<Message> {
         | Payload::AccessToken(_)
         | Payload::Member(_)
         | Payload::GroupChange(_)
+        | Payload::Unrouted(_)
         | Payload::ArchiveTrace => return None,
     };
     // Some services refuse a field without a value.

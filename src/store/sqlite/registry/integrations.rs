@@ -6,7 +6,7 @@ use super::super::rows::{change, find, ms, prepare};
 use super::{all, next_revision, one, people};
 use crate::store::Result;
 use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
-use crate::store::registry::{AuditEntry, Owner, StoredIntegration};
+use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};
 use crate::store::seal::{Keyring, MARK_LEN};
 
 pub(super) fn after(connection: &Connection, after: i64, keys: &Keyring) -> Result<Vec<StoredIntegration>> {
@@ -14,7 +14,11 @@ pub(super) fn after(connection: &Connection, after: i64, keys: &Keyring) -> Resu
     all::<IntegrationRow>(connection, sql, [after])?.into_iter().map(|row| row.opened(keys)).collect()
 }
 
-pub(super) fn find_one(connection: &Connection, owner: Owner, slug: &str) -> Result<Option<IntegrationRow>> {
+pub(super) fn find_one(
+    connection: &Connection,
+    owner: ScopeKey,
+    slug: &str,
+) -> Result<Option<IntegrationRow>> {
     let (kind, number) = owner.columns();
     of_owner(connection, kind, number, slug)
 }
@@ -83,7 +87,7 @@ pub(super) fn drop_undecryptable(
     connection: &Connection,
     keys: &Keyring,
     audit: &AuditEntry,
-) -> Result<Vec<(Owner, String)>> {
+) -> Result<Vec<(ScopeKey, String)>> {
     let mut given_up = Vec::new();
     for row in sealed(connection)? {
         let Some((owner, slug)) = row.unreadable(keys)? else { continue };
