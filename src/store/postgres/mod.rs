@@ -18,9 +18,6 @@ mod connection;
 mod ledger;
 mod notifications;
 mod outbox;
-#[cfg(test)]
-#[expect(dead_code, reason = "the integration tests use all of it")]
-pub(super) mod private_server;
 mod registry;
 mod rows;
 mod schema;

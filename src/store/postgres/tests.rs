@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::private_server::database;
 use super::{Notification, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
 use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
+use crate::store::suite::private_postgres::database;
 use crate::store::{
     AttemptRecord, Claim, Delivery, Dispatched, Inbox, Lane, Lease, Ledger, NewDelivery, NewState, NodeId,
     Origin, Outbox, Portion, Registry, Settled, StoreError,

@@ -13,6 +13,8 @@ mod model;
 mod outbox;
 mod people;
 mod places;
+#[expect(dead_code, reason = "the tests in tests/it take this file in as well, and use all of it")]
+pub(super) mod private_postgres;
 mod sealed;
 mod tokens;
 mod upgrade;
@@ -20,7 +22,7 @@ mod upgrade;
 use jiff::Timestamp;
 
 use super::columns::moment;
-use super::postgres::{Postgres, private_server};
+use super::postgres::Postgres;
 use super::seal::Keyring;
 use super::sqlite::Sqlite;
 use super::{Result, Store};
@@ -123,7 +125,7 @@ impl Backend for PostgresBackend {
     const IS_SHARED: bool = true;
 
     fn make() -> Self {
-        Self(Secret::new(private_server::database()))
+        Self(Secret::new(private_postgres::database()))
     }
 
     async fn open_with(&self, keys: Keyring) -> Result<Postgres> {

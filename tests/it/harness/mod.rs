@@ -24,7 +24,7 @@ pub mod irc;
 pub mod mail;
 pub mod payloads;
 pub mod ports;
-#[path = "../../../src/store/postgres/private_server.rs"]
+#[path = "../../../src/store/suite/private_postgres.rs"]
 pub mod postgres;
 pub mod proxy;
 pub mod python;
