@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{ApiError, Params};
 use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
-use crate::catalog::{Live, ResolvedScope, Setup, Who};
+use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
 use crate::settings::Parsed;
@@ -56,7 +56,7 @@ fn typed_by(command: &ChatCommand) -> String {
 
 /// What commands are carried out with.
 pub(super) struct CommandHandler<'a> {
-    pub(super) catalog: &'a Live,
+    pub(super) catalog: &'a CachedCatalog,
     pub(super) ledger: &'a dyn Ledger,
     /// The way to the forge, where one is configured.
     pub(super) commands: Option<&'a Commands>,
@@ -77,7 +77,7 @@ pub(super) enum Outcome {
 /// # Errors
 /// There is no token (400).
 fn authenticate(
-    catalog: &Live,
+    catalog: &CachedCatalog,
     entry: &Entry,
     place: Option<ResolvedScope>,
     params: &Params,
@@ -116,11 +116,17 @@ fn complaint(words: &str) -> ApiError {
 
 /// The settings of the place's integration, if this is its token. Digests are compared, in constant time: neither how
 /// much of the token is right nor how long it is can be measured.
-fn settings_by_token(catalog: &Live, entry: &Entry, place: &ResolvedScope, token: &str) -> Option<Parsed> {
+fn settings_by_token(
+    catalog: &CachedCatalog,
+    entry: &Entry,
+    place: &ResolvedScope,
+    token: &str,
+) -> Option<Parsed> {
     let (known, settings) = catalog.read(|state| {
-        let setup = state.standing(place, entry.about.slug).effective().filter(|setup| setup.is_active())?;
-        let known = setup.configuration.secrets.get("token")?.clone();
-        Some((known, setup.terms.as_ref().ok()?.settings().clone()))
+        let inheritance = state.inheritance(place, entry.about.slug);
+        let configured = inheritance.effective().filter(|configured| configured.is_active())?;
+        let known = configured.configuration.secrets.get("token")?.clone();
+        Some((known, configured.resolved.as_ref().ok()?.settings().clone()))
     })?;
     let same = Sha256::digest(token.as_bytes()).ct_eq(&Sha256::digest(known.expose().as_bytes()));
     bool::from(same).then_some(settings)
@@ -130,8 +136,9 @@ async fn status(handler: &CommandHandler<'_>, place: &ResolvedScope) -> String {
     let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
     let lines = handler.catalog.read(|state| {
         let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
-        let standing = tellers.map(|entry| state.standing(place, entry.about.slug));
-        let told = standing.filter_map(|standing| Some(line(standing.effective()?, standing.is_inherited())));
+        let inheritance = tellers.map(|entry| state.inheritance(place, entry.about.slug));
+        let told = inheritance
+            .filter_map(|inheritance| Some(line(inheritance.effective()?, inheritance.is_inherited())));
         told.collect::<Vec<_>>()
     });
     let muted = handler.catalog.read(|state| {
@@ -150,19 +157,19 @@ async fn status(handler: &CommandHandler<'_>, place: &ResolvedScope) -> String {
     known.replace("Nothing failed lately.", "What failed lately is not known: the store does not answer.")
 }
 
-fn line(setup: &Setup, inherited: bool) -> Line {
-    let entry = setup.entry;
-    let hears_of = match &setup.terms {
-        Ok(terms) => {
-            let heard = entry.about.triggers.iter().filter(|trigger| terms.triggers().contains(*trigger));
+fn line(configured: &Configured, inherited: bool) -> Line {
+    let entry = configured.entry;
+    let hears_of = match &configured.resolved {
+        Ok(resolved) => {
+            let heard = entry.about.triggers.iter().filter(|trigger| resolved.triggers().contains(*trigger));
             heard.map(Trigger::name).collect()
         }
         Err(_) => Vec::new(),
     };
-    let channels = setup.configuration.properties.get("channel").map(crate::settings::Value::as_text);
+    let channels = configured.configuration.properties.get("channel").map(crate::settings::Value::as_text);
     Line {
         title: entry.about.title,
-        active: setup.is_active(),
+        active: configured.is_active(),
         channels: crate::integration::Channels::parse_list(&channels.unwrap_or_default()),
         hears_of,
         inherited,
@@ -235,8 +242,8 @@ async fn mute_all(
     command: &ChatCommand,
     names: &[String],
     until: Timestamp,
-) -> Result<(), crate::catalog::Refusal> {
-    let who = Who(format!("slash command of {}", typed_by(command)));
+) -> Result<(), crate::catalog::ChangeError> {
+    let who = Actor(format!("slash command of {}", typed_by(command)));
     for channel in names {
         let mute = Mute {
             project,
