@@ -59,7 +59,7 @@ pub struct Config {
     #[serde(default, deserialize_with = "not_blank")]
     pub webhook_token: Option<Secret>,
     /// The keys of signed webhooks, beside the token or instead of it.
-    #[serde(default, rename = "webhook_signing_key")]
+    #[serde(default, rename = "webhook_signing_key", deserialize_with = "SigningKeys::read")]
     pub signing_keys: Option<SigningKeys>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,

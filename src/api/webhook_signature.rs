@@ -73,18 +73,17 @@ impl SigningKeys {
             )),
         }
     }
+
+    /// Reads the setting. An empty text is no setting; a blank one is a mistake, because it must not admit every client.
+    pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let text = Option::<Secret>::deserialize(deserializer)?.filter(|text| !text.expose().is_empty());
+        text.map(|text| Self::parse(text.expose()).map_err(serde::de::Error::custom)).transpose()
+    }
 }
 
 fn parse_key(text: &str) -> Option<hmac::Key> {
     let bytes = BASE64.decode(text.strip_prefix(KEY_PREFIX)?).ok()?;
     (bytes.len() >= MIN_KEY_LEN).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
-}
-
-impl<'de> Deserialize<'de> for SigningKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Secret::deserialize(deserializer)?;
-        Self::parse(text.expose()).map_err(serde::de::Error::custom)
-    }
 }
 
 /// The headers of a signed request, whose body is still to be read.
