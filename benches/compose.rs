@@ -10,11 +10,11 @@ use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::{Call, Request};
 use forgebell::catalog::{Catalog as _, Placed, Snapshot};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{Integration, ProjectFacts, ProjectRef, Scope, rules};
+use forgebell::integration::{Integration, ProjectFacts, Scope, rules};
 use forgebell::message::{Message, compose};
 use forgebell::provision;
 use forgebell::store::registry::{
-    Changes, Corrected, GroupKey, Learned, Owner, StoredGroup, StoredIntegration, StoredProject,
+    Changes, Corrected, GroupKey, Learned, ScopeKey, StoredGroup, StoredIntegration, StoredProject,
 };
 use jiff::Timestamp;
 
@@ -152,8 +152,8 @@ fn stored(read: &provision::Provisioned, way: &str) -> Snapshot {
         created_at: NOW,
     };
     let owner = |scope: &Scope| match scope {
-        _ if way == "default of a group" => Owner::Group(GroupKey(1)),
-        Scope::Project(ProjectRef::Id(id)) => Owner::Project(*id),
+        _ if way == "default of a group" => ScopeKey::Group(GroupKey(1)),
+        Scope::ProjectId(id) => ScopeKey::Project(*id),
         other => panic!("{other} has no number"),
     };
     let row = |placed: &Placed| StoredIntegration {

@@ -1,11 +1,11 @@
-//! Digests: short stable names for things that are too long, too secret or too many-parted to be names themselves.
+//! Digests: short stable keys made of values that are too long, too secret or too many to be keys themselves.
 //!
-//! SHA-256 over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ. Stable across versions, nodes and
-//! restarts: digests lie in the store.
+//! A digest is SHA-256 over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ. It must be the same in
+//! all versions, on all nodes and after every restart, because the store holds digests.
 
 use sha2::{Digest as _, Sha256};
 
-/// A digest of parts.
+/// The digest of a list of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -19,14 +19,14 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
-    /// Its first eight bytes as a number, for database keys.
+    /// The first eight bytes as a number, for database keys.
     pub fn number(self) -> i64 {
         let mut first = [0; 8];
         first.copy_from_slice(&self.0[..8]);
         i64::from_be_bytes(first)
     }
 
-    /// Its first bytes in hexadecimal, two digits each.
+    /// The first bytes in hexadecimal, two digits each.
     pub fn hex(self, bytes: usize) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |of: u8| char::from(DIGITS[usize::from(of)]);
@@ -43,16 +43,16 @@ mod tests {
     use super::Digest;
 
     #[test]
-    fn parts_are_kept_apart() {
+    fn moving_bytes_between_parts_changes_the_digest() {
         let digest = |parts: &[&str]| Digest::of(parts.iter().map(|part| part.as_bytes()));
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert_ne!(digest(&["a", ""]), digest(&["a"]));
         assert_eq!(digest(&["a", "b"]).hex(4).len(), 8);
     }
 
-    /// As `printf '\0\0\0\0\0\0\0\003abc' | sha256sum` has it.
+    /// The expected value is the output of `printf '\0\0\0\0\0\0\0\003abc' | sha256sum`.
     #[test]
-    fn hexadecimal_digits_are_what_everybody_writes() {
+    fn hexadecimal_digits_are_those_of_sha256sum() {
         let digest = Digest::of([b"abc".as_slice()]);
         assert_eq!(digest.hex(32), "c3494ca1a2cf8eeb8a11ded316fb55b83c3bbbedb6313cd50415251e5d09e12f");
     }

@@ -1,55 +1,56 @@
-//! Forgebell: the bell beside the forge.
+//! Forgebell: a notification dispatcher that runs beside a forge.
 //!
-//! Events go in (over AMQP, or over HTTP where there is no broker); the right people hear of them, once, in order,
-//! at the pace that their service allows, and nothing is lost on the way. Two durable steps, one direction: an
-//! *event* becomes *deliveries* (match), a delivery becomes *attempts* (send).
+//! Events come in over AMQP or HTTP, are matched against each project's integrations, and go out to chat, mail and IRC:
+//! in order, at the pace that each service allows, with nothing lost. There are two durable steps in one direction: an
+//! *event* becomes *deliveries* (match), and a delivery becomes *attempts* (send).
 //!
 //! ```text
-//!  forge ──AMQP──────────────────────────▶ amqp ──┐
-//!  forge ──HTTP──▶ api/events ──▶ Inbox ──▶ embedded ──┤ Source
-//!                                                      ▼
-//!                  dispatch      match → one delivery per target            (commit, then ack)
-//!                                                      ▼
-//!                                                   Outbox
-//!                                                      ▼
-//!                  deliver       claim → attempt → settle
-//!                                           │
-//!                  attempt       compose → call → [ guard → pace → send ] → read → (then → …)
-//!                                                      ▼
-//!                                                   people
+//!  forge ── AMQP ─────────────▶ amqp source ──┐
+//!  forge ── HTTP ─▶ /events ─▶ inbox source ──┤
+//!                                             ▼
+//!                  dispatch    decode, match: one delivery per target
+//!                                             ▼
+//!                  outbox      committed before the source is acknowledged
+//!                                             ▼
+//!                  deliver     schedule ─▶ attempt (message ─▶ call ─▶ guard ─▶ pace ─▶ send ─▶ read) ─▶ settle
+//!                                             ▼
+//!                  people
 //! ```
 //!
-//! # The rooms, in reading order
+//! # The modules, in reading order
 //!
-//! | room | what is in it | may use |
+//! | module | what it does | may use |
 //! |---|---|---|
-//! | [`event`] | what happened: webhook JSON, decoded | nothing of ours |
-//! | [`message`] | what is said: an event told to people, then rendered in one service's markup | `event` |
-//! | [`settings`] | the vocabulary of settings: fields, values, secrets | nothing of ours |
-//! | [`integration`] | who wants to know, and the rules by which they choose | `event`, `settings` |
-//! | [`call`] | requests, answers, failures: data | `digest` |
-//! | [`adapters`] | how each service is told: one file each, pure | `event`, `message`, `settings`, `call`, `integration`'s rules, `digest` |
-//! | [`wire`] | how it gets out: the guard, the pace, HTTP, mail, bare TCP | `call`, `settings`' secrets |
-//! | [`store`] | what must survive: inbox, outbox, quarantine, ledger, what people configured; in SQLite or PostgreSQL | `event`, `integration`, `call`, `settings` |
-//! | [`catalog`] | who is configured: what files and the store say, joined with the projects and groups that it is of | `event`, `settings`, `integration`, `adapters`, `store`, `digest` |
-//! | [`provision`] | integrations from files | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store`'s registry, `digest` |
-//! | [`pipeline`] | the way through: sources, dispatch, deliver | all above |
-//! | [`api`] | the HTTP server: events in, GitLab's Integrations API, health and metrics out | all above but `wire`'s insides |
-//! | [`config`] | every setting of the daemon, read and checked | each room's own `Config`, `adapters`' installation |
-//! | [`daemon`] | the wiring, start to stop | everything; it decides nothing |
-//! | [`cli`], [`demo`] | what a person runs | everything |
-//! | [`digest`] | short stable names | nothing of ours |
-//! | [`metrics`], [`log`] | what a person sees of it | nothing of ours |
+//! | [`event`] | decodes the forge's webhook JSON | nothing |
+//! | [`message`] | composes the message about an event, and renders it in a service's markup | `event` |
+//! | [`settings`] | declares settings: fields, values, secrets | nothing |
+//! | [`integration`] | one project's use of a service, and the rules by which it is notified | `event`, `settings` |
+//! | [`digest`] | makes short stable names | nothing |
+//! | [`call`] | requests, answers and failures, as data | `digest` |
+//! | [`adapters`] | how each service is called: pure functions | `event`, `message`, `settings`, `call`, `integration`, `digest` |
+//! | [`wire`] | sends calls: the guard, rate limits, HTTP, mail, TCP | `call`, `settings::Secret` |
+//! | [`store`] | keeps what must survive, in SQLite or PostgreSQL: inbox, outbox, quarantine, ledger, registry | `event`, `integration`, `call`, `settings` |
+//! | [`catalog`] | which integrations a project has: files and store, joined over the three levels | `event`, `settings`, `integration`, `adapters`, `store`, `digest` |
+//! | [`provision`] | reads integrations from files, and writes them | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store::registry`, `digest` |
+//! | [`metrics`] | counts and measures | nothing |
+//! | [`pipeline`] | takes events from their sources, dispatches and delivers | all above |
+//! | [`api`] | the HTTP server: events, GitLab's Integrations API, health, metrics | all above, `wire::*` |
+//! | [`config`] | reads and checks the daemon's settings | `*::Config`, `adapters::operator`, `pipeline::amqp` |
+//! | [`log`] | sets up the log | nothing |
+//! | [`daemon`] | connects the parts, starts and stops them; it decides nothing | everything |
+//! | [`cli`] | the commands of the program | everything |
 //!
-//! `tests/it/layers.rs` holds the code to this table.
+//! Under "may use", `settings::Secret` is that item alone, `*::Config` the item of this name in every module, and
+//! `wire::*` what `wire/mod.rs` offers, without its files. Modules that stand beside each other do not use each other in
+//! a circle. `tests/it/layers.rs` holds the code to this table.
 //!
 //! [`settings`]: mod@settings
 //!
-//! # Deliberately absent
+//! # What there is not
 //!
-//! No `util` and no `common`: a helper lives with its first user until a second room needs it. No clock below
-//! `pipeline`: `now` is a parameter. No retries inside the HTTP client, and no sleeping tasks that hold a message:
-//! what waits is a row. No global state but the metrics recorder and the logger.
+//! There is no `util` and no `common`: a helper is in the file of its first user until a second module needs it. Below
+//! `pipeline` nothing reads the clock: `now` is a parameter. The HTTP client does not retry, and no task sleeps with a
+//! message in hand: what must wait is a row in the store. The metrics recorder and the logger are the only global state.
 
 pub mod adapters;
 pub mod api;
@@ -58,7 +59,6 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod daemon;
-pub mod demo;
 pub mod digest;
 pub mod event;
 pub mod integration;

@@ -1,4 +1,4 @@
-//! What a person sees of it: log lines, for eyes or as JSON.
+//! Logging: readable lines for people, or JSON for programs.
 
 use std::io::IsTerminal as _;
 
@@ -7,38 +7,38 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// `[log]`.
+/// The settings in `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub format: Format,
-    /// What is logged: a level (`info`), or levels by part (`info,forgebell::pipeline=debug`).
+    /// What is logged: a level (`info`), or levels by module (`info,forgebell::pipeline=debug`).
     pub filter: String,
 }
 
-/// How lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// One readable line; coloured on a terminal.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Logging could not be set up.
+/// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    #[error("log.filter `{filter}` is no filter: {why}; try `info`, or `info,forgebell::pipeline=debug`")]
+    #[error("log.filter `{filter}` is not a filter: {why}; try `info`, or `info,forgebell::pipeline=debug`")]
     Filter { filter: String, why: String },
-    #[error("there is a logger already: {0}")]
+    #[error("a logger is already installed: {0}")]
     Taken(String),
 }
 
 /// Starts logging to standard error.
 ///
 /// # Errors
-/// A filter that cannot be read.
+/// The filter cannot be parsed, or a logger is already installed.
 pub fn init(config: &Config) -> Result<(), LogError> {
     let ansi = std::io::stderr().is_terminal();
     let taken = |error: tracing_subscriber::util::TryInitError| LogError::Taken(error.to_string());
@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_for_people_are_sentences_with_fields() {
+    fn human_lines_are_messages_with_fields() {
         let text = logged(Format::Human, "info");
         assert!(text.contains("INFO delivered delivery=7"), "{text}");
-        assert!(!text.contains("details"), "the filter keeps details out: {text}");
+        assert!(!text.contains("details"), "the filter excludes details: {text}");
     }
 
     #[test]
-    fn lines_for_machines_are_json_objects() {
+    fn json_lines_are_objects() {
         let text = logged(Format::Json, "debug");
         let first: serde_json::Value =
             serde_json::from_str(text.lines().next().expect("a line")).expect("a JSON object");
@@ -112,9 +112,9 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
     }
 
-    /// A field called as something that the format itself writes would stand there twice, and readers keep either.
+    /// A field with the name of one that the format itself writes would be there twice, and readers would keep only one.
     #[test]
-    fn every_key_stands_once_in_a_line_for_machines() {
+    fn json_lines_have_no_duplicate_keys() {
         let lines = Lines::default();
         let writer = lines.clone();
         let config = Config { format: Format::Json, filter: "debug".to_owned() };
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
     }
 
-    /// An object's keys, repeated ones too.
+    /// An object's keys, including duplicates.
     struct Keys(Vec<String>);
 
     impl<'de> Deserialize<'de> for Keys {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_none_is_named() {
+    fn the_error_names_an_invalid_filter() {
         let config = Config { format: Format::Human, filter: "forgebell=loud".to_owned() };
         let error = subscriber(&config, std::io::stderr, false).err().expect("an error").to_string();
         assert!(error.contains("log.filter `forgebell=loud`"), "{error}");

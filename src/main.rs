@@ -1,4 +1,4 @@
-//! Parse, run, exit code.
+//! The program: runs [`forgebell::cli`] and returns its exit code.
 
 fn main() -> std::process::ExitCode {
     forgebell::cli::run()

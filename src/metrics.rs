@@ -1,8 +1,8 @@
-//! What a machine sees of it: every Prometheus series, declared in one table.
+//! Metrics: every Prometheus series, declared in one table.
 //!
-//! Other rooms call the functions below, never the `metrics` macros, so that a series cannot be written that is not in
-//! [`SERIES`] with its help, unit and labels. Labels are words of fixed sets (adapter slugs, outcomes, kinds of event):
-//! never a project, a channel, an address or an id.
+//! Other modules call the functions below, never the `metrics` macros, so that every series is declared in [`SERIES`] with
+//! its help, unit and labels. Label values come from fixed sets (adapter slugs, outcomes, kinds of event); they are never
+//! a project, a channel, an address or an id.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// One series, as the table declares it.
+/// The declaration of one series.
 #[derive(Clone, Copy, Debug)]
 pub struct Series {
     pub name: &'static str,
@@ -20,18 +20,18 @@ pub struct Series {
     pub labels: &'static [&'static str],
 }
 
-/// What a series counts or measures.
+/// The type of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Counter,
     Gauge,
-    /// With these upper bounds.
+    /// A histogram with these upper bounds of its buckets.
     Histogram(&'static [f64]),
 }
 
-/// Seconds that an attempt takes: from a service next door to one that runs into the time-out.
+/// The duration of an attempt in seconds, up to the longest time limits.
 const ATTEMPT_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Seconds from arrival to acceptance: from at once to after hours of retries.
+/// Seconds from arrival to acceptance, up to hours of retries.
 const ACCEPTANCE_BUCKETS: &[f64] =
     &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0];
 
@@ -53,92 +53,92 @@ const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
 const BUILD: &str = "forgebell_build_info";
 
-/// Every series there is.
+/// All series.
 pub const SERIES: &[Series] = &[
     Series {
         name: EVENTS,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Events that came in, by source, kind, and what became of them: dispatched, unmatched (nobody wants it), \
-               muted (who wants it wants to hear nothing for a while), \
-               unrouted (a kind that no integration takes), quarantined (could not be understood).",
+        help: "Events that arrived, by source, kind and result: dispatched, unmatched (no integration takes it), \
+               muted (every integration that takes it is muted), unrouted (a kind that no integration takes), \
+               quarantined (could not be decoded).",
         labels: &["source", "kind", "result"],
     },
     Series {
         name: DELIVERIES,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Deliveries that are over, by adapter and outcome: delivered, failed, expired, cancelled.",
+        help: "Completed deliveries, by adapter and outcome: delivered, failed, expired, cancelled.",
         labels: &["adapter", "outcome"],
     },
     Series {
         name: ATTEMPTS,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Attempts, by adapter and outcome: delivered, or the failure's consequence.",
+        help: "Attempts, by adapter and outcome: delivered, or the kind of failure.",
         labels: &["adapter", "outcome"],
     },
     Series {
         name: RETRIES,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Attempts that will be followed by another one, by adapter.",
+        help: "Failed attempts that will be followed by another attempt, by adapter.",
         labels: &["adapter"],
     },
     Series {
         name: ATTEMPT_SECONDS,
         kind: Kind::Histogram(ATTEMPT_BUCKETS),
         unit: Unit::Seconds,
-        help: "How long attempts take, from sending to the whole answer, by adapter.",
+        help: "Duration of attempts, from sending to the complete answer, by adapter.",
         labels: &["adapter"],
     },
     Series {
         name: ACCEPTANCE_SECONDS,
         kind: Kind::Histogram(ACCEPTANCE_BUCKETS),
         unit: Unit::Seconds,
-        help: "Time from an event's entry to the acceptance of its message by a service, retries included, by adapter.",
+        help: "Time from an event's arrival until a service accepted its message, including retries, by adapter.",
         labels: &["adapter"],
     },
     Series {
         name: SWITCHED_OFF,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Integrations that were switched off because their address is dead, by adapter.",
+        help: "Integrations that were switched off because their address does not exist any more, by adapter.",
         labels: &["adapter"],
     },
     Series {
         name: INBOX,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "Events that were accepted over HTTP and are not dispatched yet.",
+        help: "Events that were accepted over HTTP and are not yet dispatched.",
         labels: &[],
     },
     Series {
         name: OUTBOX,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "Deliveries that are not settled yet.",
+        help: "Deliveries that are not yet settled.",
         labels: &[],
     },
     Series {
         name: OLDEST,
         kind: Kind::Gauge,
         unit: Unit::Seconds,
-        help: "Age of the oldest delivery that is not settled yet; 0 where there is none.",
+        help: "Age of the oldest delivery that is not yet settled; 0 if there is none.",
         labels: &[],
     },
     Series {
         name: DEAD_LETTERS,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "Deliveries that were given up or expired, and are kept to be looked at and resent.",
+        help: "Failed and expired deliveries, which can be inspected and resent.",
         labels: &[],
     },
     Series {
         name: HELD,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "Destinations and routes that are given a rest: throttled, failing, or wrongly configured.",
+        help: "Destinations and routes that are paused: throttled, failing, or wrongly configured.",
         labels: &[],
     },
     Series {
@@ -152,14 +152,14 @@ pub const SERIES: &[Series] = &[
         name: BROKER,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "1 while events are consumed from the broker, 0 while it is away; absent without a broker.",
+        help: "1 while events are consumed from the broker, 0 while the connection is lost; absent without a broker.",
         labels: &[],
     },
     Series {
         name: RELOADS,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Reloads of the provisioned integrations, by result: ok, failed (the old ones stayed).",
+        help: "Reloads of the provisioned integrations, by result: ok, failed (the previous ones stay in use).",
         labels: &["result"],
     },
     Series {
@@ -173,12 +173,12 @@ pub const SERIES: &[Series] = &[
         name: BUILD,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "1; the label tells the version that runs.",
+        help: "Always 1; the label is the running version.",
         labels: &["version"],
     },
 ];
 
-/// What the gauges show of the store.
+/// The store's numbers that the gauges show.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Depth {
     pub inbox: u64,
@@ -189,7 +189,7 @@ pub struct Depth {
     pub quarantine: u64,
 }
 
-/// The recorder at work: renders what was recorded.
+/// The installed recorder.
 #[derive(Clone)]
 pub struct Handle(PrometheusHandle);
 
@@ -199,13 +199,13 @@ impl Handle {
         self.0.render()
     }
 
-    /// Drains what the histograms have gathered; to be called every few seconds.
+    /// Aggregates the recorded histogram values; call this every few seconds.
     pub fn run_upkeep(&self) {
         self.0.run_upkeep();
     }
 }
 
-/// Installs the recorder, once in a process; afterwards the same one is answered.
+/// Installs the recorder. Later calls in the same process return the same one.
 pub fn install() -> Handle {
     static HANDLE: OnceLock<Handle> = OnceLock::new();
     HANDLE.get_or_init(set_up).clone()
@@ -222,7 +222,7 @@ fn set_up() -> Handle {
     }
     let recorder = builder.build_recorder();
     let handle = Handle(recorder.handle());
-    // Somebody else's recorder in this process (an embedding program) keeps its place; ours then shows nothing.
+    // Where the process already has a recorder (of an embedding program), that one stays; this one then shows nothing.
     let _ = metrics::set_global_recorder(recorder);
     for series in SERIES {
         match series.kind {
@@ -235,12 +235,12 @@ fn set_up() -> Handle {
     handle
 }
 
-/// An event came in.
+/// Counts an event that arrived.
 pub fn event(source: &'static str, kind: &'static str, result: &'static str) {
     counter!(EVENTS, "source" => source, "kind" => kind, "result" => result).increment(1);
 }
 
-/// An attempt ended; `took` where something was sent.
+/// Records an attempt that ended; `took` is its duration, if something was sent.
 pub fn attempt(adapter: &'static str, outcome: &'static str, took: Option<Duration>) {
     counter!(ATTEMPTS, "adapter" => adapter, "outcome" => outcome).increment(1);
     if let Some(took) = took {
@@ -248,42 +248,43 @@ pub fn attempt(adapter: &'static str, outcome: &'static str, took: Option<Durati
     }
 }
 
-/// An attempt will be followed by another one.
+/// Counts an attempt that will be followed by another one.
 pub fn retry(adapter: &'static str) {
     counter!(RETRIES, "adapter" => adapter).increment(1);
 }
 
-/// A delivery is over.
+/// Counts a completed delivery.
 pub fn delivery(adapter: &'static str, outcome: &'static str) {
     counter!(DELIVERIES, "adapter" => adapter, "outcome" => outcome).increment(1);
 }
 
-/// A service accepted a message, this long after its event came in.
+/// Records the time from an event's arrival until a service accepted its message.
 pub fn entry_to_acceptance(adapter: &'static str, took: Duration) {
     histogram!(ACCEPTANCE_SECONDS, "adapter" => adapter).record(took.as_secs_f64());
 }
 
-/// An integration was switched off.
+/// Counts an integration that was switched off.
 pub fn switched_off(adapter: &'static str) {
     counter!(SWITCHED_OFF, "adapter" => adapter).increment(1);
 }
 
-/// A request to the API was answered. The route is a pattern of ours, and the method one that it has.
+/// Counts a request to the API. `route` is the pattern of a known route, and `method` one that it has, so that both come
+/// from fixed sets.
 pub fn api_request(route: String, method: String, status: u16) {
     counter!(API_REQUESTS, "route" => route, "method" => method, "status" => status.to_string()).increment(1);
 }
 
-/// The broker came or went.
+/// Records whether the broker is connected.
 pub fn broker_connected(connected: bool) {
     gauge!(BROKER).set(f64::from(u8::from(connected)));
 }
 
-/// The integrations were read anew, or could not be.
+/// Counts a reload of the integrations.
 pub fn reloaded(ok: bool) {
     counter!(RELOADS, "result" => if ok { "ok" } else { "failed" }).increment(1);
 }
 
-/// How much waits.
+/// Sets the gauges of the store.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts of rows stay far below 2^53")]
 pub fn depth(depth: &Depth) {
     gauge!(INBOX).set(depth.inbox as f64);
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_that_is_not_in_the_table() {
+    fn every_series_shown_is_in_the_table() {
         let declared: HashSet<_> = SERIES.iter().map(|series| series.name).collect();
         for line in everything_recorded().lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
             let name = line.split(' ').next().unwrap_or_default();

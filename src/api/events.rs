@@ -38,7 +38,7 @@ use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
 use crate::settings::Secret;
-use crate::store::registry::Owner;
+use crate::store::registry::ScopeKey;
 use crate::store::{self, NewQuarantined, token};
 
 /// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
@@ -58,7 +58,7 @@ pub(super) async fn receive(
     let signed = signed_headers(&state.config, headers, now)?;
     let reach = match &signed {
         // The signature covers the body, which is still to be read.
-        Some(_) => Owner::Instance,
+        Some(_) => ScopeKey::Instance,
         None => authenticate(&state, &head, now).await?,
     };
     check_content_type(headers)?;
@@ -144,8 +144,9 @@ fn signed_headers<'a>(
     Ok(signed.map(|signed| (signed, keys)))
 }
 
-/// Whose events a sender may hand in: everybody's with the token of the door, or those that a token of the API reaches.
-async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<Owner, ApiError> {
+/// Whose events a sender may send: those of the whole instance with the webhook token, or those that a token of the API
+/// reaches.
+async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<ScopeKey, ApiError> {
     let Config { webhook_token, signing_keys, .. } = &state.config;
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
     let is_admitted = match webhook_token {
@@ -153,7 +154,7 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
         None => signing_keys.is_none(),
     };
     if is_admitted {
-        return Ok(Owner::Instance);
+        return Ok(ScopeKey::Instance);
     }
     // A GitLab can say a token in this header alone; others have the API's.
     let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use super::change::{self, Request, Wrong};
 use super::setup::{Origin, Setup};
 use super::snapshot::Standing;
-use super::{Catalog as _, Live, Place};
+use super::{Catalog as _, Live, ResolvedScope};
 use crate::adapters::Entry;
 use crate::store::StoreError;
 use crate::store::registry::{
-    AuditEntry, Configuration, Learned, Mute, Owner, ProjectCorrection, Put, SeenProject, StoredGroup,
+    AuditEntry, Configuration, Learned, Mute, ProjectCorrection, Put, ScopeKey, SeenProject, StoredGroup,
     StoredProject,
 };
 
@@ -47,7 +47,7 @@ pub enum Refusal {
 /// One integration that somebody wants to change.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    pub place: &'a Place,
+    pub scope: &'a ResolvedScope,
     pub entry: &'static Entry,
     /// `If-Unmodified-Since`.
     pub unless_changed_since: Option<Timestamp>,
@@ -92,20 +92,20 @@ impl Live {
         action: &'static str,
         next: impl Fn(Standing<'_>) -> Result<Configuration, Refusal>,
     ) -> Result<(), Refusal> {
-        let Change { place, entry, unless_changed_since, who, now } = change;
+        let Change { scope, entry, unless_changed_since, who, now } = change;
         let slug = entry.about.slug;
         for _ in 0..ROUNDS {
             self.refresh().await?;
             let (in_memory, default) = self.read(|state| {
-                let standing = state.standing(place, slug);
+                let standing = state.standing(scope, slug);
                 (standing.own.cloned(), standing.default.cloned())
             });
             if let Some(Setup { origin: Origin::File(name), .. }) = &in_memory {
                 return Err(Refusal::Provisioned(name.to_string()));
             }
-            // What can't be leaves no trace: a place that is named for the first time is written down after this.
+            // What can't be leaves no trace: a scope that is named for the first time is written down after this.
             next(Standing { own: in_memory.as_ref(), default: default.as_ref() })?;
-            let owner = self.owner(place, who, now).await?;
+            let owner = self.owner(scope, who, now).await?;
             let row = self.registry().integration(owner, slug).await?;
             let made_from = row.as_ref().map(|row| row.revision);
             let updated_at = row.as_ref().map(|row| row.updated_at);
@@ -124,7 +124,7 @@ impl Live {
                 return Ok(()); // nothing would change
             }
             let audit =
-                AuditEntry { at: now, who: who.0.clone(), action, object: format!("{place} {slug}"), fields };
+                AuditEntry { at: now, who: who.0.clone(), action, object: format!("{scope} {slug}"), fields };
             match self.registry().put_integration(owner, slug, configuration, made_from, audit).await? {
                 Put::Done(_) => return Ok(self.refresh().await?),
                 Put::Outdated => {}
@@ -133,28 +133,27 @@ impl Live {
         Err(Refusal::Contended)
     }
 
-    /// Whose a row at this place is. A project or group that is named for the first time is written down.
-    async fn owner(&self, place: &Place, who: &Who, now: Timestamp) -> Result<Owner, Refusal> {
-        match place {
-            Place::Instance => Ok(Owner::Instance),
-            Place::Project(project) => {
-                let Some(id) = project.id else {
-                    return Err(Refusal::NoNumber(project.path.clone().unwrap_or_default()));
+    /// Whose a row at this scope is. A project or group that is named for the first time is written down.
+    async fn owner(&self, scope: &ResolvedScope, who: &Who, now: Timestamp) -> Result<ScopeKey, Refusal> {
+        match scope {
+            ResolvedScope::Instance => Ok(ScopeKey::Instance),
+            ResolvedScope::Project { id, path } => {
+                let Some(id) = *id else {
+                    return Err(Refusal::NoNumber(path.clone().unwrap_or_default()));
                 };
                 if self.read(|state| state.directory().project(id).is_none()) {
-                    let path = project.path.clone();
+                    let path = path.clone();
                     self.note(vec![SeenProject { id, path, learned: Learned::default() }], now).await?;
                 }
-                Ok(Owner::Project(id))
+                Ok(ScopeKey::Project(id))
             }
-            Place::Group(group) => {
-                let known =
-                    self.read(|state| state.directory().group_by_path(&group.path).map(|row| row.key));
+            ResolvedScope::Group { path, .. } => {
+                let known = self.read(|state| state.directory().group_by_path(path).map(|row| row.key));
                 let key = match known {
                     Some(key) => key,
-                    None => self.put_group(None, &group.path, who, now).await?.key,
+                    None => self.put_group(None, path, who, now).await?.key,
                 };
-                Ok(Owner::Group(key))
+                Ok(ScopeKey::Group(key))
             }
         }
     }

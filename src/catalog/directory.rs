@@ -2,53 +2,60 @@
 
 use std::collections::HashMap;
 
-use crate::event::{Event, Project};
-use crate::integration::{ProjectFacts, ProjectRef, Scope};
-use crate::store::registry::{GroupKey, Learned, Owner, SeenProject, StoredGroup, StoredProject, Visibility};
+use crate::event::Event;
+use crate::integration::{ProjectFacts, Scope};
+use crate::store::registry::{
+    GroupKey, Learned, ScopeKey, SeenProject, StoredGroup, StoredProject, Visibility,
+};
 
-/// Where an integration can be.
+/// Whose an integration is, with what is known of it: a name may stand for a row of the store, a row for a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ResolvedScope {
     Instance,
-    Group(GroupName),
-    Project(ProjectName),
+    /// `key` is its row, if it has one; `path` its full path.
+    Group {
+        key: Option<GroupKey>,
+        path: String,
+    },
+    /// Either may be unknown. `id` is the forge's number and also its row.
+    Project {
+        id: Option<i64>,
+        path: Option<String>,
+    },
 }
 
-/// A group, by what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupName {
-    /// Its row, where there is one.
-    pub key: Option<GroupKey>,
-    /// Its full path.
-    pub path: String,
-}
-
-/// A project, by what is known of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProjectName {
-    pub id: Option<i64>,
-    pub path: Option<String>,
-}
-
-impl Place {
-    /// What rows of the store belong to, where any can.
-    pub fn owner(&self) -> Option<Owner> {
-        match self {
-            Self::Instance => Some(Owner::Instance),
-            Self::Group(group) => group.key.map(Owner::Group),
-            Self::Project(project) => project.id.map(Owner::Project),
+impl ResolvedScope {
+    /// The project of an event, or the group that it is about.
+    pub fn of_event(event: &Event) -> Option<Self> {
+        match (&event.group, &event.project) {
+            (Some(group), _) => Some(Self::Group { key: None, path: group.path.clone() }),
+            (None, Some(project)) => {
+                let path = &project.path_with_namespace;
+                Some(Self::Project {
+                    id: Some(project.id).filter(|id| *id > 0),
+                    path: Some(path.clone()).filter(|path| !path.is_empty()),
+                })
+            }
+            (None, None) => None,
         }
     }
 
-    /// Whose events an integration at this place hears.
-    pub fn scope(&self) -> Scope {
+    /// What rows of the store belong to. `None` if no row can belong to it yet.
+    pub fn key(&self) -> Option<ScopeKey> {
+        match self {
+            Self::Instance => Some(ScopeKey::Instance),
+            Self::Group { key, .. } => key.map(ScopeKey::Group),
+            Self::Project { id, .. } => id.map(ScopeKey::Project),
+        }
+    }
+
+    /// Its best name: a project's number goes before its path.
+    pub fn name(&self) -> Scope {
         match self {
             Self::Instance => Scope::Instance,
-            Self::Group(group) => Scope::Group(group.path.clone()),
-            Self::Project(ProjectName { id: Some(id), .. }) => Scope::Project(ProjectRef::Id(*id)),
-            Self::Project(ProjectName { path, .. }) => {
-                Scope::Project(ProjectRef::Path(path.clone().unwrap_or_default()))
-            }
+            Self::Group { path, .. } => Scope::Group(path.clone()),
+            Self::Project { id: Some(id), .. } => Scope::ProjectId(*id),
+            Self::Project { id: None, path } => Scope::ProjectPath(path.clone().unwrap_or_default()),
         }
     }
 
@@ -56,8 +63,8 @@ impl Place {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::Instance => None,
-            Self::Group(group) => Some(&group.path),
-            Self::Project(project) => project.path.as_deref(),
+            Self::Group { path, .. } => Some(path),
+            Self::Project { path, .. } => path.as_deref(),
         }
     }
 
@@ -69,42 +76,11 @@ impl Place {
             parent(path).map(|end| &path[..end])
         })
     }
-
-    /// A place of which nothing more is known than its name.
-    pub fn named(scope: &Scope) -> Self {
-        match scope {
-            Scope::Instance => Self::Instance,
-            Scope::Group(path) => Self::Group(GroupName { key: None, path: path.clone() }),
-            Scope::Project(ProjectRef::Id(id)) => Self::Project(ProjectName { id: Some(*id), path: None }),
-            Scope::Project(ProjectRef::Path(path)) => {
-                Self::Project(ProjectName { id: None, path: Some(path.clone()) })
-            }
-        }
-    }
-
-    /// The project of an event, or the group that it is about.
-    pub fn of(event: &Event) -> Option<Self> {
-        match (&event.group, &event.project) {
-            (Some(group), _) => Some(Self::Group(GroupName { key: None, path: group.path.clone() })),
-            (None, Some(project)) => Some(Self::Project(ProjectName::of(project))),
-            (None, None) => None,
-        }
-    }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ResolvedScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.scope().fmt(f)
-    }
-}
-
-impl ProjectName {
-    pub(super) fn of(project: &Project) -> Self {
-        let path = &project.path_with_namespace;
-        Self {
-            id: Some(project.id).filter(|id| *id > 0),
-            path: Some(path.clone()).filter(|path| !path.is_empty()),
-        }
+        self.name().fmt(f)
     }
 }
 
@@ -170,10 +146,10 @@ impl Directory {
 
     /// What files tell of projects. Where facts of a project are told twice, the first count, and those told by its
     /// number before those told by its path.
-    pub fn tell(&mut self, facts: Vec<(ProjectRef, ProjectFacts)>) {
+    pub fn tell(&mut self, facts: Vec<(Scope, ProjectFacts)>) {
         self.told.clear();
         for (project, facts) in facts {
-            self.told.entry(Scope::Project(project).key()).or_insert(facts);
+            self.told.entry(project.canonical()).or_insert(facts);
         }
     }
 
@@ -216,16 +192,23 @@ impl Directory {
         self.groups.values().find(|group| group.id == Some(id))
     }
 
-    /// A project by one of its names, with the other where it is known.
-    pub fn named(&self, project: &ProjectRef) -> ProjectName {
-        match project {
-            ProjectRef::Id(id) => ProjectName {
-                id: Some(*id),
-                path: self.project(*id).and_then(|project| project.path.clone()),
+    /// A scope by one of its names, with its other names and its row if they are known.
+    pub fn resolve(&self, scope: &Scope) -> ResolvedScope {
+        match scope {
+            Scope::Instance => ResolvedScope::Instance,
+            Scope::Group(path) => match self.group_by_path(path) {
+                Some(StoredGroup { key, path, .. }) => {
+                    ResolvedScope::Group { key: Some(*key), path: path.clone().unwrap_or_default() }
+                }
+                None => ResolvedScope::Group { key: None, path: path.clone() },
             },
-            ProjectRef::Path(path) => match self.project_by_path(path) {
-                Some(project) => ProjectName { id: Some(project.id), path: project.path.clone() },
-                None => ProjectName { id: None, path: Some(path.clone()) },
+            Scope::ProjectId(id) => {
+                let path = self.project(*id).and_then(|project| project.path.clone());
+                ResolvedScope::Project { id: Some(*id), path }
+            }
+            Scope::ProjectPath(path) => match self.project_by_path(path) {
+                Some(project) => ResolvedScope::Project { id: Some(project.id), path: project.path.clone() },
+                None => ResolvedScope::Project { id: None, path: Some(path.clone()) },
             },
         }
     }
@@ -234,7 +217,8 @@ impl Directory {
     /// says, else what earlier events said.
     pub fn facts(&self, event: &Event) -> ProjectFacts {
         let Some(project) = &event.project else { return ProjectFacts::default() };
-        let told = self.told(&ProjectName::of(project)).cloned().unwrap_or_default();
+        let told =
+            self.told(Some(project.id), Some(&project.path_with_namespace)).cloned().unwrap_or_default();
         let known = self.project(project.id);
         let corrected = known.map(|known| known.corrected.clone()).unwrap_or_default();
         let learned = || known.and_then(|known| known.learned.default_branch.clone());
@@ -248,13 +232,13 @@ impl Directory {
         }
     }
 
-    /// What files say of a project.
-    pub fn told(&self, project: &ProjectName) -> Option<&ProjectFacts> {
+    /// What files say of a project, by either of its names.
+    pub fn told(&self, id: Option<i64>, path: Option<&str>) -> Option<&ProjectFacts> {
         if self.told.is_empty() {
             return None; // the ordinary case: no key need be made to look it up
         }
-        let by_id = project.id.and_then(|id| self.told.get(&id.to_string()));
-        by_id.or_else(|| self.told.get(&folded(project.path.as_deref()?)))
+        let by_id = id.and_then(|id| self.told.get(&id.to_string()));
+        by_id.or_else(|| self.told.get(&folded(path?)))
     }
 
     /// What an event shows of its project that is not known yet.

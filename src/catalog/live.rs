@@ -13,9 +13,9 @@ use tracing::warn;
 
 use super::{Blocks, Catalog, Origin, Placed, Snapshot, nothing_blocked};
 use crate::event::Event;
-use crate::integration::{Integration, IntegrationId, ProjectFacts, ProjectRef};
+use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
-use crate::store::registry::{Learned, Mute, Owner, Registry, SeenProject};
+use crate::store::registry::{Learned, Mute, Registry, ScopeKey, SeenProject};
 
 /// The catalogue, kept fresh.
 pub struct Live {
@@ -81,7 +81,7 @@ impl Live {
     pub async fn take_files(
         &self,
         placed: Vec<Placed>,
-        facts: Vec<(ProjectRef, ProjectFacts)>,
+        facts: Vec<(Scope, ProjectFacts)>,
         numbers: Vec<(i64, Option<String>)>,
         now: Timestamp,
     ) -> Result<()> {
@@ -99,7 +99,7 @@ impl Live {
     }
 
     /// The same, and nothing is written.
-    pub fn look_at_files(&self, placed: Vec<Placed>, facts: Vec<(ProjectRef, ProjectFacts)>) {
+    pub fn look_at_files(&self, placed: Vec<Placed>, facts: Vec<(Scope, ProjectFacts)>) {
         self.write(|state| state.take_files(placed, facts));
         self.changed();
     }
@@ -145,7 +145,7 @@ impl Live {
 }
 
 /// What is switched on and can't be read tells nobody: an older or newer version of us took it.
-fn complain(state: &Snapshot, owner: Owner, slug: &str) {
+fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
     let Some(setup) = state.stored(owner, slug) else {
         return warn!(?owner, slug, "there is no such adapter; it tells nobody");
     };

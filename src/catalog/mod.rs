@@ -35,7 +35,7 @@ use crate::store::registry::Mute;
 pub use blocked::{Blocks, blocked, nothing_blocked};
 pub use change::{Request, Wrong};
 pub use desk::{Change, Refusal, Who};
-pub use directory::{Directory, GroupName, Place, ProjectName};
+pub use directory::{Directory, ResolvedScope};
 pub use live::Live;
 pub use setup::{Origin, Placed, Setup, integration_id};
 pub use snapshot::{Snapshot, Standing};

@@ -89,5 +89,5 @@ impl Placed {
 
 /// `42:slack`, `acme/rocket:slack`, `groups/acme:slack`.
 pub fn integration_id(scope: &Scope, slug: &str) -> IntegrationId {
-    IntegrationId::new(format!("{}:{slug}", scope.key()))
+    IntegrationId::new(format!("{}:{slug}", scope.canonical()))
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::directory::{Directory, GroupName, Place};
+use super::Catalog;
+use super::directory::{Directory, ResolvedScope};
 use super::setup::{Placed, Setup, integration_id};
-use super::{Catalog, ProjectName};
 use crate::adapters;
 use crate::event::Event;
-use crate::integration::{Integration, IntegrationId, ProjectFacts, ProjectRef, Scope};
-use crate::store::registry::{Changes, Mute, Owner, StoredToken};
+use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
+use crate::store::registry::{Changes, Mute, ScopeKey, StoredToken};
 
 /// Everything that is configured, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// What of the store it knows.
     revision: i64,
     files: Files,
-    rows: HashMap<Owner, Shelf>,
+    rows: HashMap<ScopeKey, Shelf>,
     directory: Directory,
     /// By project.
     mutes: HashMap<i64, Vec<Mute>>,
@@ -38,10 +38,8 @@ struct Files {
 impl Files {
     fn shelf(&mut self, scope: &Scope) -> &mut Shelf {
         match scope {
-            Scope::Project(ProjectRef::Id(id)) => self.by_number.entry(*id).or_default(),
-            Scope::Project(ProjectRef::Path(path)) => {
-                self.by_path.entry(path.to_ascii_lowercase()).or_default()
-            }
+            Scope::ProjectId(id) => self.by_number.entry(*id).or_default(),
+            Scope::ProjectPath(path) => self.by_path.entry(path.to_ascii_lowercase()).or_default(),
             Scope::Group(path) => self.groups.entry(path.to_ascii_lowercase()).or_default(),
             Scope::Instance => &mut self.instance,
         }
@@ -69,8 +67,8 @@ impl Files {
 
     fn names(&self, scope: &Scope) -> bool {
         match scope {
-            Scope::Project(ProjectRef::Id(id)) => self.by_number.contains_key(id),
-            Scope::Project(ProjectRef::Path(path)) => self.of_path(path).is_some(),
+            Scope::ProjectId(id) => self.by_number.contains_key(id),
+            Scope::ProjectPath(path) => self.of_path(path).is_some(),
             Scope::Group(path) => self.of_group(path).is_some(),
             Scope::Instance => !self.instance.is_empty(),
         }
@@ -78,15 +76,14 @@ impl Files {
 
     /// All of them. Paths come in lower case.
     fn shelves(&self) -> impl Iterator<Item = (Scope, &Shelf)> {
-        let by_number = self.by_number.iter().map(|(id, shelf)| (Scope::Project(ProjectRef::Id(*id)), shelf));
-        let by_path =
-            self.by_path.iter().map(|(path, shelf)| (Scope::Project(ProjectRef::Path(path.clone())), shelf));
+        let by_number = self.by_number.iter().map(|(id, shelf)| (Scope::ProjectId(*id), shelf));
+        let by_path = self.by_path.iter().map(|(path, shelf)| (Scope::ProjectPath(path.clone()), shelf));
         let groups = self.groups.iter().map(|(path, shelf)| (Scope::Group(path.clone()), shelf));
         by_number.chain(by_path).chain(groups).chain([(Scope::Instance, &self.instance)])
     }
 }
 
-/// The setups of one place, by slug.
+/// The setups of one scope, by slug.
 type Shelf = BTreeMap<&'static str, Held>;
 
 /// A setup, and the integration that it makes where it stands.
@@ -98,7 +95,7 @@ struct Held {
     integration: Option<Arc<Integration>>,
 }
 
-/// What holds at a place for one adapter: its own setup, and the default that it follows or would follow.
+/// What holds at a scope for one adapter: its own setup, and the default that it follows or would follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
     pub own: Option<&'a Setup>,
@@ -124,7 +121,7 @@ impl<'a> Standing<'a> {
 
 impl Snapshot {
     /// What files say, in place of what they said before.
-    pub fn take_files(&mut self, placed: Vec<Placed>, facts: Vec<(ProjectRef, ProjectFacts)>) {
+    pub fn take_files(&mut self, placed: Vec<Placed>, facts: Vec<(Scope, ProjectFacts)>) {
         self.directory.tell(facts);
         self.files = Files::default();
         for placed in placed {
@@ -159,8 +156,8 @@ impl Snapshot {
             let owner = row.owner;
             let setup = Setup::of_row(entry, row);
             let integration = match owner {
-                Owner::Project(id) if !setup.configuration.inherits => {
-                    let scope = Scope::Project(ProjectRef::Id(id));
+                ScopeKey::Project(id) if !setup.configuration.inherits => {
+                    let scope = Scope::ProjectId(id);
                     Placed { scope, setup: setup.clone() }.integration().map(Arc::new)
                 }
                 _ => None,
@@ -206,17 +203,17 @@ impl Snapshot {
         self.mutes.get(&project).into_iter().flatten().filter(move |mute| mute.until > now)
     }
 
-    /// What holds at a place for an adapter.
-    pub fn standing(&self, place: &Place, slug: &str) -> Standing<'_> {
+    /// What holds at a scope for an adapter.
+    pub fn standing(&self, scope: &ResolvedScope, slug: &str) -> Standing<'_> {
         Standing {
             own: self
-                .own_shelves(place)
+                .own_shelves(scope)
                 .into_iter()
                 .flatten()
                 .find_map(|(_, shelf)| shelf.get(slug))
                 .map(|held| &held.setup),
             default: self
-                .default_shelves(place)
+                .default_shelves(scope)
                 .into_iter()
                 .filter_map(|shelf| shelf.get(slug))
                 .map(|held| &held.setup)
@@ -224,56 +221,51 @@ impl Snapshot {
         }
     }
 
-    /// The integration that events of this place meet, for an adapter.
-    pub fn at(&self, place: &Place, slug: &str) -> Option<Arc<Integration>> {
-        self.all_at(place).into_iter().find(|integration| integration.slug == slug)
+    /// The integration that events of this scope meet, for an adapter.
+    pub fn at(&self, scope: &ResolvedScope, slug: &str) -> Option<Arc<Integration>> {
+        self.all_at(scope).into_iter().find(|integration| integration.slug == slug)
     }
 
-    /// The name under which an adapter's deliveries for this place are kept: a file may call a project by its path where
+    /// The name under which an adapter's deliveries for this scope are kept: a file may call a project by its path where
     /// its number is known too.
-    pub fn id_at(&self, place: &Place, slug: &str) -> IntegrationId {
-        let present = self.at(place, slug).map(|integration| integration.id.clone());
-        present.unwrap_or_else(|| integration_id(&place.scope(), slug))
+    pub fn id_at(&self, scope: &ResolvedScope, slug: &str) -> IntegrationId {
+        let present = self.at(scope, slug).map(|integration| integration.id.clone());
+        present.unwrap_or_else(|| integration_id(&scope.name(), slug))
     }
 
     /// The setup in the store of this owner.
-    pub(super) fn stored(&self, owner: Owner, slug: &str) -> Option<&Setup> {
+    pub(super) fn stored(&self, owner: ScopeKey, slug: &str) -> Option<&Setup> {
         Some(&self.rows.get(&owner)?.get(slug)?.setup)
     }
 
-    /// The place by one of a project's or a group's names, if anything is known of it: a row, or a file that names it.
-    pub fn place(&self, scope: &Scope) -> Option<Place> {
-        match scope {
-            Scope::Instance => Some(Place::Instance),
-            Scope::Project(project) => {
-                let named = self.directory.named(project);
-                let known = named.id.is_some_and(|id| self.directory.project(id).is_some())
+    /// A scope by one of its names, if it has a row or a file names it.
+    pub fn known(&self, scope: &Scope) -> Option<ResolvedScope> {
+        let resolved = self.directory.resolve(scope);
+        let is_known = match &resolved {
+            ResolvedScope::Instance => true,
+            ResolvedScope::Group { key, .. } => key.is_some() || self.files.names(scope),
+            ResolvedScope::Project { id, path } => {
+                id.is_some_and(|id| self.directory.project(id).is_some())
                     || self.files.names(scope)
-                    || self.directory.told(&named).is_some();
-                known.then_some(Place::Project(named))
+                    || self.directory.told(*id, path.as_deref()).is_some()
             }
-            Scope::Group(path) => {
-                let row = self.directory.group_by_path(path);
-                let known = row.is_some() || self.files.names(scope);
-                let path = row.map_or_else(|| path.clone(), |row| row.path.clone().unwrap_or_default());
-                known.then(|| Place::Group(GroupName { key: row.map(|row| row.key), path }))
-            }
-        }
+        };
+        is_known.then_some(resolved)
     }
 
-    /// Every setup from a file or the store, with the place that it stands at: what an export writes.
+    /// Every setup from a file or the store, with the scope that it stands at: what an export writes.
     pub fn setups(&self) -> Vec<(Scope, &Setup)> {
-        let of_row = |owner: &Owner| match owner {
-            Owner::Instance => Some(Scope::Instance),
-            Owner::Project(id) => Some(Scope::Project(ProjectRef::Id(*id))),
-            Owner::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
+        let of_row = |owner: &ScopeKey| match owner {
+            ScopeKey::Instance => Some(Scope::Instance),
+            ScopeKey::Project(id) => Some(Scope::ProjectId(*id)),
+            ScopeKey::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
         };
         let rows = self.rows.iter().filter_map(|(owner, shelf)| Some((of_row(owner)?, shelf)));
         let all = rows.chain(self.files.shelves());
         let mut all: Vec<_> = all
             .flat_map(|(scope, shelf)| shelf.values().map(move |held| (scope.clone(), &held.setup)))
             .collect();
-        all.sort_by_key(|(scope, setup)| (scope.key(), setup.slug()));
+        all.sort_by_key(|(scope, setup)| (scope.canonical(), setup.slug()));
         all
     }
 
@@ -294,54 +286,54 @@ impl Snapshot {
         scopes
     }
 
-    /// A place's own setups: those from files go before those from the store, which come last. A project may be named by
+    /// A scope's own setups: those from files go before those from the store, which come last. A project may be named by
     /// number in one file and by path in another.
-    fn own_shelves(&self, place: &Place) -> [Option<(Named, &Shelf)>; 3] {
+    fn own_shelves(&self, scope: &ResolvedScope) -> [Option<(Named, &Shelf)>; 3] {
         let files = &self.files;
-        let (by_number, by_path) = match place {
-            Place::Project(ProjectName { id, path }) => (
+        let (by_number, by_path) = match scope {
+            ResolvedScope::Project { id, path } => (
                 id.and_then(|id| files.by_number.get(&id)),
                 path.as_ref().and_then(|path| files.of_path(path)),
             ),
-            Place::Group(group) => (None, files.of_group(&group.path)),
-            Place::Instance => (None, Some(&files.instance)),
+            ResolvedScope::Group { path, .. } => (None, files.of_group(path)),
+            ResolvedScope::Instance => (None, Some(&files.instance)),
         };
-        let row = self.owner(place).and_then(|owner| self.rows.get(&owner));
+        let row = self.owner(scope).and_then(|owner| self.rows.get(&owner));
         let named = |named, shelf: Option<_>| shelf.map(|shelf| (named, shelf));
         [named(Named::Best, by_number), named(Named::ByPath, by_path), named(Named::Best, row)]
     }
 
-    /// The defaults above a place, the nearest first.
-    fn default_shelves(&self, place: &Place) -> Vec<&Shelf> {
-        if *place == Place::Instance {
+    /// The defaults above a scope, the nearest first.
+    fn default_shelves(&self, scope: &ResolvedScope) -> Vec<&Shelf> {
+        if *scope == ResolvedScope::Instance {
             return Vec::new();
         }
         let mut shelves = Vec::new();
         if self.directory.has_groups() || !self.files.groups.is_empty() {
-            for path in place.ancestors() {
+            for path in scope.ancestors() {
                 shelves.extend(self.files.of_group(path));
-                let row = self.directory.group_by_path(path).map(|group| Owner::Group(group.key));
+                let row = self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key));
                 shelves.extend(row.and_then(|owner| self.rows.get(&owner)));
             }
         }
         shelves.extend(Some(&self.files.instance).filter(|shelf| !shelf.is_empty()));
-        shelves.extend(self.rows.get(&Owner::Instance));
+        shelves.extend(self.rows.get(&ScopeKey::Instance));
         shelves
     }
 
-    fn owner(&self, place: &Place) -> Option<Owner> {
-        match place {
-            Place::Group(GroupName { key: None, path }) => {
-                self.directory.group_by_path(path).map(|group| Owner::Group(group.key))
+    fn owner(&self, scope: &ResolvedScope) -> Option<ScopeKey> {
+        match scope {
+            ResolvedScope::Group { key: None, path } => {
+                self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key))
             }
-            other => other.owner(),
+            other => other.key(),
         }
     }
 
-    /// The integrations that hold at a place, its own first.
-    fn all_at(&self, place: &Place) -> Vec<Arc<Integration>> {
+    /// The integrations that hold at a scope, its own first.
+    fn all_at(&self, scope: &ResolvedScope) -> Vec<Arc<Integration>> {
         let mut found = Vec::new();
-        let own = self.own_shelves(place);
+        let own = self.own_shelves(scope);
         let is_own = |slug: &str, before: usize| {
             own[..before].iter().flatten().any(|(_, shelf)| shelf.contains_key(slug))
         };
@@ -349,34 +341,34 @@ impl Snapshot {
             // A file's word goes before the API's.
             let is_row = at + 1 == own.len();
             let heard = shelf.iter().filter(|(slug, held)| hears(held) && !(is_row && is_own(slug, at)));
-            found.extend(heard.filter_map(|(_, held)| self.made(place, named, held)));
+            found.extend(heard.filter_map(|(_, held)| self.made(scope, named, held)));
         }
-        let defaults = self.default_shelves(place);
+        let defaults = self.default_shelves(scope);
         for (at, shelf) in defaults.iter().enumerate() {
             let is_nearer = |slug: &str| defaults[..at].iter().any(|nearer| is_default(nearer, slug));
             let counts = |slug: &str| is_default(shelf, slug) && !is_own(slug, own.len()) && !is_nearer(slug);
             let heard = shelf.iter().filter(|(slug, held)| hears(held) && counts(slug));
             let active = heard.filter(|(_, held)| held.setup.is_active());
-            found.extend(active.filter_map(|(_, held)| inherited(&held.setup, &place.scope()).map(Arc::new)));
+            found.extend(active.filter_map(|(_, held)| inherited(&held.setup, &scope.name()).map(Arc::new)));
         }
         found
     }
 
-    /// The integration that a place's own setup makes, by itself or by the default that it follows.
-    fn made(&self, place: &Place, named: Named, held: &Held) -> Option<Arc<Integration>> {
+    /// The integration that a scope's own setup makes, by itself or by the default that it follows.
+    fn made(&self, scope: &ResolvedScope, named: Named, held: &Held) -> Option<Arc<Integration>> {
         if let Some(integration) = &held.integration {
             return Some(Arc::clone(integration));
         }
         let setup = if held.setup.configuration.inherits {
-            self.standing(place, held.setup.slug()).default?
+            self.standing(scope, held.setup.slug()).default?
         } else {
             &held.setup
         };
-        let scope = match (named, place) {
-            (Named::ByPath, Place::Project(ProjectName { path: Some(path), .. })) => {
-                Scope::Project(ProjectRef::Path(path.clone()))
+        let scope = match (named, scope) {
+            (Named::ByPath, ResolvedScope::Project { path: Some(path), .. }) => {
+                Scope::ProjectPath(path.clone())
             }
-            _ => place.scope(),
+            _ => scope.name(),
         };
         inherited(setup, &scope).map(Arc::new)
     }
@@ -385,7 +377,7 @@ impl Snapshot {
 /// By which of its names somebody set a project's integration.
 #[derive(Clone, Copy)]
 enum Named {
-    /// Its number, or whatever is the place's best name.
+    /// Its number, or whatever is the scope's best name.
     Best,
     ByPath,
 }
@@ -413,14 +405,14 @@ fn scope_of(key: &str) -> Scope {
     }
     match (key.strip_prefix("groups/"), key.parse()) {
         (Some(path), _) => Scope::Group(path.to_owned()),
-        (None, Ok(id)) => Scope::Project(ProjectRef::Id(id)),
-        (None, Err(_)) => Scope::Project(ProjectRef::Path(key.to_owned())),
+        (None, Ok(id)) => Scope::ProjectId(id),
+        (None, Err(_)) => Scope::ProjectPath(key.to_owned()),
     }
 }
 
 impl Catalog for Snapshot {
     fn concerned(&self, event: &Event) -> Vec<Arc<Integration>> {
-        Place::of(event).map(|place| self.all_at(&place)).unwrap_or_default()
+        ResolvedScope::of_event(event).map(|scope| self.all_at(&scope)).unwrap_or_default()
     }
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
@@ -430,14 +422,13 @@ impl Catalog for Snapshot {
             return Some(Arc::clone(made));
         }
         let scope = scope_of(key);
-        let place = match &scope {
-            Scope::Project(project) => Place::Project(self.directory.named(project)),
-            Scope::Group(path) => Place::Group(GroupName { key: None, path: path.clone() }),
-            Scope::Instance => return None, // it hears of nothing itself
-        };
-        let own = self.own_shelves(&place).into_iter().flatten().find_map(|(_, shelf)| shelf.get(slug));
+        if scope == Scope::Instance {
+            return None; // it hears of nothing itself
+        }
+        let resolved = self.directory.resolve(&scope);
+        let own = self.own_shelves(&resolved).into_iter().flatten().find_map(|(_, shelf)| shelf.get(slug));
         let made = own.and_then(|held| held.integration.clone()).filter(|made| made.id == *id);
-        made.or_else(|| inherited(self.standing(&place, slug).effective()?, &scope).map(Arc::new))
+        made.or_else(|| inherited(self.standing(&resolved, slug).effective()?, &scope).map(Arc::new))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

@@ -11,7 +11,7 @@ use clap::ValueHint;
 
 use super::options::Options;
 use super::{audit, complain, say, state};
-use crate::catalog::{Change, Live, Place, Who};
+use crate::catalog::{Change, Live, Who};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
 use crate::wire;
@@ -99,8 +99,8 @@ async fn carry_out(catalog: &Live, step: &Step) -> anyhow::Result<()> {
             catalog.put_group(*id, path, &who, now).await?;
         }
         Deed::Integration { scope, entry, next } => {
-            let place = catalog.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope));
-            let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+            let resolved = catalog.read(|state| state.directory().resolve(scope));
+            let change = Change { scope: &resolved, entry, unless_changed_since: None, who: &who, now };
             let slug = entry.about.slug;
             catalog.replace(change, next).await.map_err(|refusal| anyhow!("{slug} of {scope}: {refusal}"))?;
         }

@@ -20,7 +20,7 @@ use crate::catalog::{self, Setup, Snapshot};
 use crate::config::Config;
 use crate::integration::Scope;
 use crate::pipeline::amqp;
-use crate::provision::{self, Level, Problem};
+use crate::provision::{self, Problem, Severity};
 use crate::store;
 use crate::store::registry::Changes;
 use crate::store::seal::Keyring;
@@ -124,8 +124,8 @@ fn configuration(config: &Config, options: &Options) -> Part {
 fn integrations(config: &Config) -> Part {
     const NAME: &str = "provisioning";
     let told = |problem: &Problem| {
-        let level = if problem.level == Level::Warning { "warning: " } else { "" };
-        format!("{level}{problem}")
+        let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
+        format!("{severity}{problem}")
     };
     match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {
@@ -146,7 +146,7 @@ fn integrations(config: &Config) -> Part {
             part
         }
         Err(problems) => {
-            let errors = problems.iter().filter(|problem| problem.level == Level::Error).count();
+            let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
             let mut part = Part::failed(NAME, format!("{errors} {}", plural(errors, "mistake")));
             part.more.extend(problems.iter().map(told));
             part

@@ -16,7 +16,7 @@ use crate::wire::{self, Transport as _, Wire};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of the `/events` route at one address.
-pub(crate) struct EventsClient {
+pub(super) struct EventsClient {
     wire: Wire,
     url: Url,
     token: Option<Secret>,
@@ -24,7 +24,7 @@ pub(crate) struct EventsClient {
 
 /// What the daemon answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(super) enum Answer {
     Accepted,
     /// The daemon knows the event already.
     Repeated,
@@ -35,7 +35,7 @@ pub(crate) enum Answer {
 }
 
 impl EventsClient {
-    pub(crate) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
         Ok(Self { wire: Wire::new(config)?, url, token })
     }
 
@@ -43,7 +43,7 @@ impl EventsClient {
     ///
     /// # Errors
     /// There was no answer.
-    pub(crate) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
+    pub(super) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("x-gitlab-event", hook(kind).to_owned()),

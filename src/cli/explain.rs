@@ -25,7 +25,7 @@ use crate::pipeline::explain::{NOTHING_TO_TELL, explanation, muted, named};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
-    forgebell explain tests/payloads/push.json\n  \
+    forgebell explain payloads/push.json\n  \
     curl … | forgebell explain --json -\n\n\
     Exit codes: 0 explained, whoever would hear of it; 1 an event could not be understood, or the configuration is wrong.")]
 pub(super) struct Args {
@@ -163,11 +163,11 @@ fn nobody(event: &Event, snapshot: &Snapshot) -> String {
     text
 }
 
-/// The events of `tests/payloads`.
+/// The events of `payloads`.
 #[cfg(test)]
 pub(super) fn every_payload() -> Vec<Event> {
-    let folders = ["tests/payloads", "tests/payloads/captured"]
-        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+    let folders =
+        ["payloads", "payloads/captured"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
     let entries =
         folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("the payloads are there"));
     let paths = entries.map(|entry| entry.expect("a folder can be read").path());

@@ -9,21 +9,22 @@ mod apply;
 mod audit;
 mod check;
 mod deliveries;
-pub(crate) mod events_client;
-pub(crate) mod explain;
+mod demo;
+mod events_client;
+mod explain;
 mod export;
 mod migrate;
 mod openapi;
 mod options;
 mod pages;
 mod preview;
-pub(crate) mod publish;
+mod publish;
 mod quarantine;
 mod rekey;
 mod send;
 mod serve;
 mod state;
-pub(crate) mod table;
+mod table;
 mod token;
 
 use std::ffi::OsString;
@@ -35,7 +36,6 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::Sources;
-use crate::demo;
 use options::Options;
 
 /// How long threads that are still at work are waited for at the end.
@@ -51,7 +51,7 @@ const PARTING: Duration = Duration::from_millis(500);
     max_term_width = 100,
     after_help = "Start with `forgebell demo`. `forgebell help COMMAND` tells more of each command."
 )]
-pub(crate) struct Cli {
+struct Cli {
     #[command(flatten)]
     options: Options,
     #[command(subcommand)]
@@ -161,7 +161,7 @@ impl Cli {
 }
 
 /// Prints to standard output, with a line's end.
-pub(crate) fn say(text: &str) -> anyhow::Result<()> {
+fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let text = text.strip_suffix('\n').unwrap_or(text);
     writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write the output")
@@ -182,7 +182,7 @@ fn complain(text: &str) {
 }
 
 /// Whether standard output is the terminal of a person who minds no colours (<https://no-color.org>).
-pub(crate) fn wants_colours() -> bool {
+fn wants_colours() -> bool {
     let is_no = |(name, value): &(OsString, OsString)| name == "NO_COLOR" && !value.is_empty();
     let environment = Sources::of_process(None, Vec::new()).environment;
     std::io::stdout().is_terminal() && !environment.iter().any(is_no)

@@ -24,7 +24,7 @@ use crate::settings::Secret;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
-    forgebell publish tests/payloads/push.json\n  \
+    forgebell publish payloads/push.json\n  \
     forgebell publish --to http --url http://127.0.0.1:8090/events --token-file token push.json")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
@@ -101,13 +101,13 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 }
 
 /// Where events are handed in.
-pub(crate) enum To {
+pub(super) enum To {
     Broker(Box<Publisher>),
     Http(Box<EventsClient>),
 }
 
 /// An event, as a forge sends it: bytes, and what is said beside them.
-pub(crate) struct Message {
+pub(super) struct Message {
     id: EventId,
     at: Timestamp,
     kind: &'static str,
@@ -117,7 +117,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    pub(crate) fn new(id: EventId, body: Bytes, at: Timestamp) -> Self {
+    pub(super) fn new(id: EventId, body: Bytes, at: Timestamp) -> Self {
         let event = Event::decode(id.clone(), at, body.clone()).ok();
         let kind = event.as_ref().map_or("unknown", Event::kind);
         let project = event.as_ref().and_then(|event| event.project.as_ref());
@@ -140,7 +140,7 @@ impl To {
         Self::to_broker(&amqp).await
     }
 
-    pub(crate) async fn to_broker(config: &amqp::Config) -> anyhow::Result<Self> {
+    pub(super) async fn to_broker(config: &amqp::Config) -> anyhow::Result<Self> {
         let publisher = Publisher::connect(config).await.context("cannot reach the broker")?;
         Ok(Self::Broker(Box::new(publisher)))
     }
@@ -149,7 +149,7 @@ impl To {
     ///
     /// # Errors
     /// Nobody answered. An answer that says no is no error.
-    pub(crate) async fn send(&self, message: &Message) -> anyhow::Result<Answer> {
+    pub(super) async fn send(&self, message: &Message) -> anyhow::Result<Answer> {
         let Message { id, at, kind, routing_key, body, .. } = message;
         match self {
             Self::Http(client) => client.send(id, kind, body.clone()).await,

@@ -39,7 +39,7 @@ impl std::fmt::Display for Table {
 
 /// The text on one line, without the characters by which a terminal is commanded: what services answer and what people
 /// call their branches is printed too.
-pub(crate) fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().filter(|letter| !letter.is_control()).collect()
 }
@@ -54,7 +54,7 @@ pub(super) fn cut(text: &str, at: usize) -> String {
 }
 
 /// How long ago, or in how long: `12 s ago`, `in 5 min`.
-pub(crate) fn age(at: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs();
     let amount = match seconds.unsigned_abs() {
         0 => return "now".to_owned(),

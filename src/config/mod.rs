@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::adapters::OperatorSettings;
+use crate::adapters::operator::OperatorSettings;
 use crate::wire::Config as Wire;
 use crate::wire::smtp::Config as Smtp;
 use tree::Tree;

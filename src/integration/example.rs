@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     BranchFilter, Channels, Family, Filters, Fingerprint, Integration, IntegrationId, LabelBehavior,
-    LabelFilter, ProjectRef, Rules, Scope,
+    LabelFilter, Rules, Scope,
 };
 use crate::event::{Trigger, Triggers};
 use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
@@ -27,7 +27,7 @@ impl Integration {
         let every = Triggers::of(&Trigger::ALL);
         Self {
             id: IntegrationId::new("acme/rocket:bell"),
-            scope: Scope::Project(ProjectRef::Path("acme/rocket".to_owned())),
+            scope: Scope::ProjectPath("acme/rocket".to_owned()),
             slug: "bell",
             active: true,
             triggers: every,

@@ -58,23 +58,44 @@ pub struct Integration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub i64);
 
-/// Whose events it hears.
+/// Whose an integration is, by name.
+///
+/// What rows of the store go by is [`ScopeKey`](crate::store::registry::ScopeKey); what is known of a scope is
+/// [`ResolvedScope`](crate::catalog::ResolvedScope).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    Project(ProjectRef),
-    /// By full path; a group hears of its own mentions only.
+    /// A project by its number, which survives renames.
+    ProjectId(i64),
+    /// A project by its full path.
+    ProjectPath(String),
+    /// A group by its full path. An integration of a group receives only mentions of the group.
     Group(String),
-    /// Nobody's: a default for groups and projects, which hears of nothing itself.
+    /// Everything. An integration of the instance is a default for groups and projects, and receives no events itself.
     Instance,
 }
 
 impl Scope {
-    /// Whether something that happened there is this scope's business.
+    /// Whether an event of this project or group is an event of this scope. Paths are compared as GitLab does, without
+    /// regard to case.
     pub fn covers(&self, project: Option<&Project>, group: Option<&GroupRef>) -> bool {
-        match (self, group) {
-            (Self::Group(path), Some(group)) => path.eq_ignore_ascii_case(&group.path),
-            (Self::Project(wanted), None) => project.is_some_and(|project| wanted.is(project)),
+        match (self, project, group) {
+            (Self::Group(path), _, Some(group)) => path.eq_ignore_ascii_case(&group.path),
+            (Self::ProjectId(id), Some(project), None) => *id == project.id,
+            (Self::ProjectPath(path), Some(project), None) => {
+                path.eq_ignore_ascii_case(&project.path_with_namespace)
+            }
             _ => false,
+        }
+    }
+
+    /// The form in which scopes are compared and ids name them: paths in lower case. No project is called `groups/…` or
+    /// `instance`, because GitLab reserves the first word and the second has no slash.
+    pub fn canonical(&self) -> String {
+        match self {
+            Self::ProjectId(id) => id.to_string(),
+            Self::ProjectPath(path) => path.to_ascii_lowercase(),
+            Self::Group(path) => format!("groups/{}", path.to_ascii_lowercase()),
+            Self::Instance => "instance".to_owned(),
         }
     }
 }
@@ -82,40 +103,10 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Project(ProjectRef::Id(id)) => write!(f, "project {id}"),
-            Self::Project(ProjectRef::Path(path)) => write!(f, "project {path}"),
+            Self::ProjectId(id) => write!(f, "project {id}"),
+            Self::ProjectPath(path) => write!(f, "project {path}"),
             Self::Group(path) => write!(f, "group {path}"),
             Self::Instance => f.write_str("the whole instance"),
-        }
-    }
-}
-
-impl Scope {
-    /// As ids and comparisons know it: paths without regard to case. `groups` and `instance` can be no project's, because
-    /// GitLab keeps the one word for itself, and the other has no slash.
-    pub fn key(&self) -> String {
-        match self {
-            Self::Project(ProjectRef::Id(id)) => id.to_string(),
-            Self::Project(ProjectRef::Path(path)) => path.to_ascii_lowercase(),
-            Self::Group(path) => format!("groups/{}", path.to_ascii_lowercase()),
-            Self::Instance => "instance".to_owned(),
-        }
-    }
-}
-
-/// A project as settings name it: by its number, which survives renames, or by its full path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ProjectRef {
-    Id(i64),
-    Path(String),
-}
-
-impl ProjectRef {
-    /// Paths are compared as GitLab does, without regard to case.
-    pub fn is(&self, project: &Project) -> bool {
-        match self {
-            Self::Id(id) => *id == project.id,
-            Self::Path(path) => path.eq_ignore_ascii_case(&project.path_with_namespace),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::keys::{Keys, literal};
-use super::problem::{Level, Problem, did_you_mean};
-use super::read::{Given, Identity, Place};
+use super::problem::{Problem, Severity, did_you_mean};
+use super::read::{Given, Identity, Location};
 use super::scope;
 use super::text::{Entry, Table, shown, shown_key, simple};
 use crate::adapters::Entry as Adapter;
@@ -37,7 +37,7 @@ impl Notes<'_> {
     }
 
     pub(super) fn error(&self, entry: &Entry<'_>, problem: impl Into<String>) -> Problem {
-        self.about(Level::Error, entry.line, entry.key, problem)
+        self.about(Severity::Error, entry.line, entry.key, problem)
     }
 
     /// Where relative names of files begin.
@@ -45,17 +45,17 @@ impl Notes<'_> {
         self.file.parent().unwrap_or(Path::new(""))
     }
 
-    fn about(&self, level: Level, line: usize, key: &str, problem: impl Into<String>) -> Problem {
+    fn about(&self, severity: Severity, line: usize, key: &str, problem: impl Into<String>) -> Problem {
         Problem {
             line: Some(line),
             integration: self.label.clone(),
             key: Some(shown_key(key)),
-            ..Problem::new(level, self.file, problem)
+            ..Problem::new(severity, self.file, problem)
         }
     }
 
     fn flawed(&self) -> bool {
-        self.problems.iter().any(|problem| problem.level == Level::Error)
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
     };
     if let Some(entry) = table.get("active").filter(|_| inherits && !active) {
         let unheeded = notes.about(
-            Level::Warning,
+            Severity::Warning,
             entry.line,
             entry.key,
             "is not heeded, since `use_inherited_settings` is true",
@@ -107,7 +107,7 @@ pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome 
         scope,
         slug,
         label: notes.label.clone().unwrap_or_default(),
-        place: Place { file: file.to_owned(), line: table.line },
+        location: Location { file: file.to_owned(), line: table.line },
     });
     let origin: Arc<str> = file.display().to_string().into();
     let sound = scope.filter(|_| !notes.flawed());
@@ -136,7 +136,7 @@ fn read_adapter(
     let slugs = || adapters.iter().map(|adapter| adapter.about.slug);
     let list = || slugs().collect::<Vec<_>>().join(", ");
     let Some(entry) = table.get("adapter") else {
-        let missing = notes.about(Level::Error, table.line, "adapter", "is missing");
+        let missing = notes.about(Severity::Error, table.line, "adapter", "is missing");
         notes.push(missing.remedy(format!("write adapter = \"…\"; there are {}", list())));
         return None;
     };
@@ -156,7 +156,7 @@ fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
     let entry = match named.as_slice() {
         [entry] => *entry,
         [] => {
-            let missing = notes.about(Level::Error, table.line, "project", "is missing");
+            let missing = notes.about(Severity::Error, table.line, "project", "is missing");
             let remedy = "write project = \"acme/rocket\", or group = \"acme\", or instance = true";
             notes.push(missing.remedy(remedy));
             return None;
@@ -168,7 +168,7 @@ fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
         }
     };
     let read = simple(entry.value).map(|value| match entry.key {
-        "project" => scope::project(&value).map(Scope::Project),
+        "project" => scope::project(&value),
         "group" => scope::group(&value),
         _ => scope::instance(&value),
     });
@@ -208,7 +208,7 @@ fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, 
             keys.settings.get(&error.field).filter(|_| !field.is_some_and(|field| field.kind.is_secret()));
         let is_list = error.field == "channel" || error.field.ends_with("_channel");
         let shown = value.filter(|_| field.is_some() || !is_list);
-        let problem = notes.about(Level::Error, line, &error.field, error.problem.clone()).showing(shown);
+        let problem = notes.about(Severity::Error, line, &error.field, error.problem.clone()).showing(shown);
         let remedy = match field {
             Some(field) if field.kind.is_secret() => Some(format!(
                 "write {} = {}, or {0}_file = \"/run/secrets/NAME\"",
@@ -235,7 +235,7 @@ fn warn_of_blocked(
 ) {
     for FieldError { field, problem } in blocked(adapter, given, blocks) {
         let line = keys.lines.get(field.as_str()).copied().unwrap_or_default();
-        let warning = notes.about(Level::Warning, line, &field, problem);
+        let warning = notes.about(Severity::Warning, line, &field, problem);
         notes.push(warning.remedy("`wire.allow_networks` can permit it"));
     }
 }
@@ -251,7 +251,7 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
         let deprecated = if told.is_some() {
             notes
                 .about(
-                    Level::Warning,
+                    Severity::Warning,
                     line_of(OLD_KEY),
                     OLD_KEY,
                     format!("is not heeded, since `{KEY}` is set"),
@@ -259,7 +259,7 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
                 .remedy("leave it out")
         } else {
             notes
-                .about(Level::Warning, line_of(OLD_KEY), OLD_KEY, "is deprecated")
+                .about(Severity::Warning, line_of(OLD_KEY), OLD_KEY, "is deprecated")
                 .remedy(format!("write {KEY} = \"{meaning}\" instead"))
         };
         notes.push(deprecated);
@@ -271,7 +271,7 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
             did_you_mean(&word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
         let value = Value::Text(word);
         let unknown =
-            notes.about(Level::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
+            notes.about(Severity::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
         notes.push(unknown.remedy(remedy));
     }
 }
@@ -281,13 +281,13 @@ const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentia
 /// Only groups hear of their mentions: a project's flag for them is accepted, as GitLab does, and would leave somebody
 /// waiting. A group's other flags are for the projects in it.
 fn warn_of_deafness(scope: &Scope, triggers: Triggers, keys: &Keys, notes: &mut Notes<'_>) {
-    if !matches!(scope, Scope::Project(_)) {
+    if !matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_)) {
         return;
     }
     for (line, trigger, _) in keys.flags.iter().filter(|(_, trigger, _)| MENTIONS.contains(trigger)) {
         if triggers.contains(*trigger) {
             let why = "has no effect for a project: only groups hear of their mentions";
-            notes.push(notes.about(Level::Warning, *line, trigger.flag(), why).remedy("leave it out"));
+            notes.push(notes.about(Severity::Warning, *line, trigger.flag(), why).remedy("leave it out"));
         }
     }
 }

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::problem::{Level, Problem, did_you_mean};
-use super::read::Place;
+use super::problem::{Problem, Severity, did_you_mean};
+use super::read::Location;
 use super::scope;
 use super::text::{Entry, Table, shown, shown_key, simple};
-use crate::integration::{ProjectFacts, ProjectRef};
+use crate::integration::{ProjectFacts, Scope};
 use crate::store::registry::{ProjectCorrection, Visibility};
 
 /// One table, read.
 pub(super) struct Facts {
-    pub(super) place: Place,
+    pub(super) location: Location,
     pub(super) id: Option<i64>,
     pub(super) path: Option<String>,
     told: ProjectFacts,
@@ -33,9 +33,9 @@ impl Facts {
     }
 
     /// The facts under each of the project's names.
-    pub(super) fn by_name(self) -> impl Iterator<Item = (ProjectRef, ProjectFacts)> {
+    pub(super) fn by_name(self) -> impl Iterator<Item = (Scope, ProjectFacts)> {
         let Self { id, path, told, .. } = self;
-        let names = [id.map(ProjectRef::Id), path.map(ProjectRef::Path)];
+        let names = [id.map(Scope::ProjectId), path.map(Scope::ProjectPath)];
         names.into_iter().flatten().map(move |name| (name, told.clone()))
     }
 }
@@ -45,8 +45,8 @@ const KEYS: [&str; 5] = ["id", "path", "default_branch", "protected_branches", "
 /// Reads a table; the facts are there where the project could at least be named.
 pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Problem>) {
     let mut problems = Vec::new();
-    let place = Place { file: file.to_owned(), line: table.line };
-    let mut read = Facts { place, id: None, path: None, told: ProjectFacts::default(), visibility: None };
+    let location = Location { file: file.to_owned(), line: table.line };
+    let mut read = Facts { location, id: None, path: None, told: ProjectFacts::default(), visibility: None };
     for entry in &table.entries {
         let done = match entry.key {
             "id" => id(entry).map(|id| read.id = Some(id)),
@@ -68,7 +68,7 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Proble
                 line: Some(entry.line),
                 key: Some(shown_key(entry.key)),
                 value: value.as_ref().and_then(shown),
-                ..Problem::new(Level::Error, file, problem).remedy(remedy)
+                ..Problem::new(Severity::Error, file, problem).remedy(remedy)
             });
         }
     }
@@ -76,7 +76,7 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Proble
     let named = read.id.is_some() || read.path.is_some();
     if !named && !misnamed {
         problems.push(
-            read.place
+            read.location
                 .error("a [[project]] that doesn't say which".to_owned())
                 .remedy("write path = \"acme/rocket\", or id = 42"),
         );
@@ -97,14 +97,14 @@ impl Wrong {
 
 pub(super) fn id(entry: &Entry<'_>) -> Result<i64, Wrong> {
     match simple(entry.value).map(|value| scope::project(&value)) {
-        Ok(Ok(ProjectRef::Id(id))) => Ok(id),
+        Ok(Ok(Scope::ProjectId(id))) => Ok(id),
         _ => Err(Wrong::new("is no project's number", "write id = 42, or path = \"acme/rocket\"")),
     }
 }
 
 fn path(entry: &Entry<'_>) -> Result<String, Wrong> {
     match simple(entry.value).map(|value| scope::project(&value)) {
-        Ok(Ok(ProjectRef::Path(path))) => Ok(path),
+        Ok(Ok(Scope::ProjectPath(path))) => Ok(path),
         _ => Err(Wrong::new("is no project's full path", "write path = \"acme/rocket\", or id = 42")),
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::problem::{Level, Problem};
+use super::problem::{Problem, Severity};
 use super::read::{self, Given};
 use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
@@ -39,7 +39,7 @@ pub fn load(config: &Config, blocks: &Blocks<'_>) -> Result<Provisioned, Vec<Pro
     let reading = read::read_all(Given { adapters: ADAPTERS, read_secret: &read_secret, blocks }, &texts);
     let exposed = files.iter().filter(|(path, _, about)| reading.holds_secrets(path) && anyone_reads(about));
     problems.extend(exposed.map(|(path, _, _)| {
-        Problem::new(Level::Warning, path, "holds secrets, and every user of this machine may read it").remedy(
+        Problem::new(Severity::Warning, path, "holds secrets, and every user of this machine may read it").remedy(
             "take the right away (chmod o-r), or keep the secrets in files of their own (NAME_file = \"…\")",
         )
     }));
@@ -76,7 +76,7 @@ fn folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_meant).collect();
     if files.is_empty() {
         problems.push(Problem::new(
-            Level::Warning,
+            Severity::Warning,
             folder,
             "holds no *.toml file: there is nothing to provision",
         ));
@@ -86,7 +86,7 @@ fn folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    Problem::new(Level::Error, path, format!("can't be read: {error}"))
+    Problem::new(Severity::Error, path, format!("can't be read: {error}"))
 }
 
 fn read_bounded(path: &Path, largest: u64) -> io::Result<(String, Metadata)> {

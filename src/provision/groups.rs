@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::facts::id;
-use super::problem::{Level, Problem, did_you_mean};
+use super::problem::{Problem, Severity, did_you_mean};
 use super::scope;
 use super::text::{Table, shown, shown_key, simple};
 use crate::integration::Scope;
@@ -36,14 +36,14 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> Result<(String, Option<i64
                 line: Some(entry.line),
                 key: Some(shown_key(entry.key)),
                 value: value.as_ref().and_then(shown),
-                ..Problem::new(Level::Error, file, problem).remedy(remedy)
+                ..Problem::new(Severity::Error, file, problem).remedy(remedy)
             });
         }
     }
     match path {
         Some(path) if problems.is_empty() => Ok((path, number)),
         None if problems.is_empty() => {
-            let nameless = Problem::new(Level::Error, file, "a [[group]] that doesn't say which");
+            let nameless = Problem::new(Severity::Error, file, "a [[group]] that doesn't say which");
             Err(vec![Problem { line: Some(table.line), ..nameless.remedy("write path = \"acme/web\"") }])
         }
         _ => Err(problems),

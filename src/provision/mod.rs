@@ -47,12 +47,12 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::catalog::{Placed, Snapshot};
-use crate::integration::{Integration, ProjectFacts, ProjectRef};
+use crate::integration::{Integration, ProjectFacts, Scope};
 use crate::store::registry::ProjectCorrection;
 
 pub use files::load;
 pub use keys::HEADING;
-pub use problem::{Level, Problem};
+pub use problem::{Problem, Severity};
 pub use read::read;
 pub use write::{Written, write};
 
@@ -68,7 +68,7 @@ pub struct Config {
 #[derive(Debug, Default)]
 pub struct Provisioned {
     pub integrations: Vec<Placed>,
-    pub facts: Vec<(ProjectRef, ProjectFacts)>,
+    pub facts: Vec<(Scope, ProjectFacts)>,
     /// The same as a person would tell it through the API, of projects whose number is told.
     pub projects: Vec<ProjectCorrection>,
     /// Groups by path, with the forge's number.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// A mistake, or something that is allowed and probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    pub level: Level,
+    pub severity: Severity,
     pub file: PathBuf,
     /// Counted from 1.
     pub line: Option<usize>,
@@ -23,15 +23,15 @@ pub struct Problem {
 
 /// Whether the files can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum Severity {
     Error,
     Warning,
 }
 
 impl Problem {
-    pub(super) fn new(level: Level, file: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+    pub(super) fn new(severity: Severity, file: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self {
-            level,
+            severity,
             file: file.into(),
             line: None,
             integration: None,

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use super::facts::Facts;
-use super::problem::{Level, Problem, did_you_mean};
+use super::problem::{Problem, Severity, did_you_mean};
 use super::text::{Source, Table, shown_key};
 use super::{Provisioned, block, facts, groups};
 use crate::adapters::{ADAPTERS, Entry as Adapter};
 use crate::catalog::{Blocks, Placed, nothing_blocked};
-use crate::integration::{ProjectRef, Scope};
+use crate::integration::Scope;
 
 /// Gives the content of a file that holds a secret.
 type ReadSecret<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -62,22 +62,22 @@ pub(super) struct Identity {
     pub(super) scope: Scope,
     pub(super) slug: &'static str,
     pub(super) label: String,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) file: PathBuf,
     pub(super) line: usize,
 }
 
-impl Place {
+impl Location {
     pub(super) fn error(&self, problem: String) -> Problem {
-        Problem { line: Some(self.line), ..Problem::new(Level::Error, &self.file, problem) }
+        Problem { line: Some(self.line), ..Problem::new(Severity::Error, &self.file, problem) }
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -94,13 +94,13 @@ impl Reading {
         let Self { integrations, facts, groups, mut problems, .. } = self;
         problems.extend(more);
         problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        if problems.iter().any(|problem| problem.level == Level::Error) {
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(problems);
         }
         let projects: Vec<_> = facts.iter().filter_map(Facts::correction).collect();
         let numbers = projects.iter().map(|project| (project.id, project.path.clone()));
         let numbered = integrations.iter().filter_map(|placed| match &placed.scope {
-            Scope::Project(ProjectRef::Id(id)) => Some((*id, None)),
+            Scope::ProjectId(id) => Some((*id, None)),
             _ => None,
         });
         let numbers = numbers.chain(numbered).collect();
@@ -150,7 +150,7 @@ impl Reading {
         value: &'a DeValue<'a>,
     ) -> Vec<Table<'a>> {
         let mut wrong = |line: usize, problem: &str| {
-            let problem = Problem::new(Level::Error, source.path, problem)
+            let problem = Problem::new(Severity::Error, source.path, problem)
                 .remedy(format!("write [[{name}]] with two brackets: there may be several"));
             self.problems.push(Problem { line: Some(line), key: Some(name.to_owned()), ..problem });
         };
@@ -182,15 +182,15 @@ impl Reading {
     /// a project's number and path are both told, a block that names the one repeats a block that names the other.
     fn refuse_repeats(&mut self) {
         let mut known = HashMap::new();
-        for Facts { place, id, path, .. } in &self.facts {
+        for Facts { location, id, path, .. } in &self.facts {
             let names = [id.map(|id| id.to_string()), path.as_deref().map(str::to_ascii_lowercase)];
             let first = names.iter().flatten().find_map(|name| known.get(name).cloned());
             if let Some(first) = first {
                 self.problems
-                    .push(repeated(place, &first).remedy("tell a project's facts in one [[project]]"));
+                    .push(repeated(location, &first).remedy("tell a project's facts in one [[project]]"));
             }
             for name in names.into_iter().flatten() {
-                known.entry(name).or_insert_with(|| place.clone());
+                known.entry(name).or_insert_with(|| location.clone());
             }
         }
 
@@ -200,30 +200,30 @@ impl Reading {
             .filter_map(|facts| Some((facts.path.as_ref()?.to_ascii_lowercase(), facts.id?)))
             .collect();
         let mut known = HashMap::new();
-        for Identity { scope, slug, label, place } in &self.identities {
+        for Identity { scope, slug, label, location } in &self.identities {
             let number = match scope {
-                Scope::Project(ProjectRef::Path(path)) => numbers.get(&path.to_ascii_lowercase()),
+                Scope::ProjectPath(path) => numbers.get(&path.to_ascii_lowercase()),
                 _ => None,
             };
-            let scope = number.map_or_else(|| scope.key(), i64::to_string);
+            let scope = number.map_or_else(|| scope.canonical(), i64::to_string);
             match known.get(&(scope.clone(), *slug)) {
                 Some(first) => self.problems.push(Problem {
                     integration: Some(label.clone()),
-                    ..repeated(place, first).remedy("keep one of the two")
+                    ..repeated(location, first).remedy("keep one of the two")
                 }),
-                None => _ = known.insert((scope, *slug), place.clone()),
+                None => _ = known.insert((scope, *slug), location.clone()),
             }
         }
     }
 }
 
-fn repeated(place: &Place, first: &Place) -> Problem {
-    place.error(format!("is configured twice, first at {first}"))
+fn repeated(location: &Location, first: &Location) -> Problem {
+    location.error(format!("is configured twice, first at {first}"))
 }
 
 fn unknown_table(source: &Source<'_>, name: &str, line: usize) -> Problem {
     let remedy = did_you_mean(name, ["project", "group", "integration"])
         .unwrap_or_else(|| "there are [[project]], [[group]] and [[integration]]".to_owned());
-    let problem = Problem::new(Level::Error, source.path, "unknown key").remedy(remedy);
+    let problem = Problem::new(Severity::Error, source.path, "unknown key").remedy(remedy);
     Problem { line: Some(line), key: Some(shown_key(name)), ..problem }
 }

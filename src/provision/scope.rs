@@ -1,6 +1,6 @@
 //! Whose events: projects, groups and the instance as settings name them.
 
-use crate::integration::{ProjectRef, Scope};
+use crate::integration::Scope;
 use crate::settings::{Value, read_bool};
 
 /// What is wrong with a name, and what to write.
@@ -11,17 +11,17 @@ pub(super) struct Misnamed {
 
 /// A project by its path or number. As in GitLab, digits are always a number, in quotes or not, and a word without
 /// a slash is never a project.
-pub(super) fn project(value: &Value) -> Result<ProjectRef, Misnamed> {
+pub(super) fn project(value: &Value) -> Result<Scope, Misnamed> {
     let text = value.as_text();
     let text = text.trim();
     let only_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match value {
         Value::Bool(_) => Err(NO_PROJECT),
         _ if only_digits || matches!(value, Value::Integer(_)) => match text.parse() {
-            Ok(id) if id > 0 => Ok(ProjectRef::Id(id)),
+            Ok(id) if id > 0 => Ok(Scope::ProjectId(id)),
             _ => Err(NO_PROJECT),
         },
-        _ => path(text).filter(|path| path.contains('/')).map(ProjectRef::Path).ok_or(NO_PROJECT),
+        _ => path(text).filter(|path| path.contains('/')).map(Scope::ProjectPath).ok_or(NO_PROJECT),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Level, Problem};
+use super::problem::{Problem, Severity};
 use crate::settings::Value;
 
 /// One file, to be read.
@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
         // Never the error's own `Display`: it quotes the line, and the line may hold a secret.
         let told = |error: &toml::de::Error| Problem {
             line: error.span().map(|span| self.line(span.start)),
-            ..Problem::new(Level::Error, self.path, format!("not TOML: {}", error.message()))
+            ..Problem::new(Severity::Error, self.path, format!("not TOML: {}", error.message()))
         };
         Err(errors.iter().map(told).collect())
     }

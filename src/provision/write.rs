@@ -11,7 +11,7 @@ use crate::adapters::Entry;
 use crate::adapters::common_settings::{INERT_FLAGS, common_fields};
 use crate::catalog::{Origin, Setup, Snapshot};
 use crate::event::Trigger;
-use crate::integration::{ProjectRef, Scope};
+use crate::integration::Scope;
 use crate::settings::{Kind, Secret, Value, read_bool};
 use crate::store::registry::{Corrected, StoredGroup, StoredProject};
 
@@ -31,7 +31,7 @@ pub fn write(snapshot: &Snapshot) -> Written {
         matches!(setup.origin, Origin::Stored { .. }).then(|| (scope, setup.clone()))
     };
     let setups: Vec<_> = snapshot.setups().into_iter().filter_map(stored).collect();
-    let with_settings: BTreeSet<_> = setups.iter().map(|(scope, _)| scope.key()).collect();
+    let with_settings: BTreeSet<_> = setups.iter().map(|(scope, _)| scope.canonical()).collect();
     let directory = snapshot.directory();
     let mut text = String::new();
     for project in directory.projects() {
@@ -54,7 +54,7 @@ fn write_project(text: &mut String, project: &StoredProject) {
     line(text, "id", project.id);
     // Events may give a project any name. One that no file could give it is of no use in a file.
     if let Some(path) = project.path.clone().map(Value::Text)
-        && matches!(scope::project(&path), Ok(ProjectRef::Path(_)))
+        && matches!(scope::project(&path), Ok(Scope::ProjectPath(_)))
     {
         line(text, "path", path.as_text());
     }
@@ -87,8 +87,8 @@ fn write_group(text: &mut String, group: &StoredGroup) {
 fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Vec<(String, Secret)>) {
     text.push_str("[[integration]]\n");
     match scope {
-        Scope::Project(ProjectRef::Id(id)) => line(text, "project", *id),
-        Scope::Project(ProjectRef::Path(path)) => line(text, "project", path.as_str()),
+        Scope::ProjectId(id) => line(text, "project", *id),
+        Scope::ProjectPath(path) => line(text, "project", path.as_str()),
         Scope::Group(path) => line(text, "group", path.as_str()),
         Scope::Instance => line(text, "instance", true),
     }
@@ -101,7 +101,7 @@ fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Ve
         line(text, "use_inherited_settings", true);
     }
     for (name, secret) in &configuration.secrets {
-        let file = format!("secrets/{}.{}.{name}", file_name(&scope.key()), setup.slug());
+        let file = format!("secrets/{}.{}.{name}", file_name(&scope.canonical()), setup.slug());
         line(text, &format!("{name}_file"), file.as_str());
         secrets.push((file, secret.clone()));
     }

@@ -22,9 +22,9 @@ use jiff::Timestamp;
 use super::Result;
 use crate::settings::{Properties, Secret};
 
-/// Whose an integration is, or what a token reaches.
+/// Whose a row is, or what a token reaches: what rows of the store go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Owner {
+pub enum ScopeKey {
     /// A default for everyone.
     Instance,
     Group(GroupKey),
@@ -32,7 +32,7 @@ pub enum Owner {
     Project(i64),
 }
 
-impl Owner {
+impl ScopeKey {
     /// Its kind, and its number within the kind: the two columns that it is written to.
     pub(super) fn columns(self) -> (&'static str, i64) {
         match self {
@@ -43,7 +43,7 @@ impl Owner {
     }
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for ScopeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.columns()) {
             (Self::Instance, _) => f.write_str("the instance"),
@@ -89,7 +89,7 @@ impl Configuration {
 pub struct StoredIntegration {
     /// Its number, the same for ever.
     pub id: i64,
-    pub owner: Owner,
+    pub owner: ScopeKey,
     /// With dashes.
     pub slug: String,
     pub configuration: Configuration,
@@ -244,21 +244,6 @@ pub struct StoredGroup {
     pub created_at: Timestamp,
 }
 
-/// A project, by what people call it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProjectName {
-    /// The forge's number.
-    Number(i64),
-    Path(String),
-}
-
-/// A group, by what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GroupName {
-    Key(GroupKey),
-    Path(String),
-}
-
 /// A token: what it opens. The token itself is nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredToken {
@@ -276,7 +261,7 @@ pub struct StoredToken {
 /// What a token may do, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    pub reach: Owner,
+    pub reach: ScopeKey,
     pub right: Right,
 }
 
@@ -386,12 +371,12 @@ pub trait Registry: Send + Sync {
     async fn changes(&self, after: i64) -> Result<Changes>;
 
     /// The integration of this owner, as it is at this moment.
-    async fn integration(&self, owner: Owner, slug: &str) -> Result<Option<StoredIntegration>>;
+    async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>>;
 
     /// Sets an integration, if it still has the revision `made_from` (`None`: if there is none yet).
     async fn put_integration(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
         made_from: Option<i64>,
@@ -414,10 +399,16 @@ pub trait Registry: Send + Sync {
     async fn put_group(&self, id: Option<i64>, path: &str, audit: AuditEntry) -> Result<StoredGroup>;
 
     /// A project that is known, as it is at this moment.
-    async fn project(&self, name: ProjectName) -> Result<Option<StoredProject>>;
+    async fn project(&self, id: i64) -> Result<Option<StoredProject>>;
+
+    /// The project that has this path, as it is at this moment.
+    async fn project_by_path(&self, path: &str) -> Result<Option<StoredProject>>;
 
     /// A group that is known, as it is at this moment.
-    async fn group(&self, name: GroupName) -> Result<Option<StoredGroup>>;
+    async fn group(&self, key: GroupKey) -> Result<Option<StoredGroup>>;
+
+    /// The group that has this path, as it is at this moment.
+    async fn group_by_path(&self, path: &str) -> Result<Option<StoredGroup>>;
 
     /// Keeps a token.
     async fn create_token(&self, token: NewToken, audit: AuditEntry) -> Result<StoredToken>;
@@ -440,5 +431,5 @@ pub trait Registry: Send + Sync {
 
     /// Gives up the secrets that no key at hand opens: their integrations are switched off, and have them no more. Each gets
     /// a line of the audit log, with its name in the place of the entry's object. Answers whose they were.
-    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>>;
+    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(ScopeKey, String)>>;
 }

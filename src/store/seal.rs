@@ -23,7 +23,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
-use super::registry::Owner;
+use super::registry::ScopeKey;
 use super::{Result, StoreError};
 use crate::settings::Secret;
 
@@ -154,7 +154,7 @@ impl Keyring {
     /// Seals the secrets of one integration; `None` where it has none.
     pub(super) fn seal(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Option<Vec<u8>>> {
@@ -176,7 +176,7 @@ impl Keyring {
     /// Opens what [`seal`](Self::seal) closed.
     pub(super) fn open(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         sealed: Option<&[u8]>,
     ) -> Result<BTreeMap<String, Secret>> {
@@ -248,7 +248,7 @@ impl Keyring {
 }
 
 /// What is authenticated with the secrets: whose they are. The slug comes last, so that no two are one text.
-fn whose(owner: Owner, slug: &str) -> Aad<String> {
+fn whose(owner: ScopeKey, slug: &str) -> Aad<String> {
     let (kind, number) = owner.columns();
     Aad::from(format!("forgebell secrets of {kind} {number} {slug}"))
 }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
     use crate::store::registry::GroupKey;
 
-    const PROJECT: Owner = Owner::Project(42);
+    const PROJECT: ScopeKey = ScopeKey::Project(42);
 
     fn keyring(key: u8, old: &[u8]) -> Keyring {
         Keyring::new(&Config {
@@ -306,10 +306,10 @@ mod tests {
         let keys = keyring(1, &[]);
         let sealed = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         for (owner, slug) in [
-            (Owner::Project(43), "slack"),
+            (ScopeKey::Project(43), "slack"),
             (PROJECT, "jira"),
-            (Owner::Group(GroupKey(42)), "slack"),
-            (Owner::Instance, "slack"),
+            (ScopeKey::Group(GroupKey(42)), "slack"),
+            (ScopeKey::Instance, "slack"),
         ] {
             let error = keys.open(owner, slug, Some(&sealed)).unwrap_err().to_string();
             assert!(error.contains("do not open") && error.contains(slug), "{error}");

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forgebell::adapters::{self, Entry};
-use forgebell::catalog::{Catalog as _, Change, Live, Origin, Place, Refusal, Request, Who, Wrong};
+use forgebell::catalog::{Catalog as _, Change, Live, Origin, Refusal, Request, ResolvedScope, Who, Wrong};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{ProjectRef, Scope};
+use forgebell::integration::Scope;
 use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::Registry;
 use forgebell::store::postgres::Postgres;
-use forgebell::store::registry::{AuditLine, Configuration, Correction, Mute, Owner, ProjectCorrection};
+use forgebell::store::registry::{AuditLine, Configuration, Correction, Mute, ProjectCorrection, ScopeKey};
 use forgebell::store::seal::{Config, Keyring, SealingKey};
 use forgebell::store::sqlite::Sqlite;
 use futures_util::future::join_all;
@@ -115,16 +115,16 @@ fn slack() -> &'static Entry {
 }
 
 fn rocket() -> Scope {
-    Scope::Project(ProjectRef::Id(42))
+    Scope::ProjectId(42)
 }
 
 fn group(path: &str) -> Scope {
     Scope::Group(path.to_owned())
 }
 
-/// The place as whoever wants to change something there finds it.
-fn place(node: &Live, scope: &Scope) -> Place {
-    node.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope))
+/// What a node knows of a scope.
+fn resolved(node: &Live, scope: &Scope) -> ResolvedScope {
+    node.read(|state| state.directory().resolve(scope))
 }
 
 fn ask(settings: &[(&str, &str)]) -> Request {
@@ -134,9 +134,9 @@ fn ask(settings: &[(&str, &str)]) -> Request {
 }
 
 async fn put(node: &Live, scope: &Scope, request: &Request, second: i64) -> Result<(), Refusal> {
-    let (place, who) = (place(node, scope), Who("token ci (3)".to_owned()));
+    let (scope, who) = (resolved(node, scope), Who("token ci (3)".to_owned()));
     let change =
-        Change { place: &place, entry: slack(), unless_changed_since: None, who: &who, now: at(second) };
+        Change { scope: &scope, entry: slack(), unless_changed_since: None, who: &who, now: at(second) };
     node.put(change, request).await
 }
 
@@ -145,16 +145,16 @@ async fn set(node: &Live, scope: &Scope, settings: &[(&str, &str)]) {
 }
 
 async fn deactivate(node: &Live, scope: &Scope, second: i64) -> Result<(), Refusal> {
-    let (place, who) = (place(node, scope), Who("token ci (3)".to_owned()));
+    let (scope, who) = (resolved(node, scope), Who("token ci (3)".to_owned()));
     let change =
-        Change { place: &place, entry: slack(), unless_changed_since: None, who: &who, now: at(second) };
+        Change { scope: &scope, entry: slack(), unless_changed_since: None, who: &who, now: at(second) };
     node.deactivate(change).await
 }
 
-/// The own configuration of a place, as a node has it.
+/// The own configuration of a scope, as a node has it.
 fn own(node: &Live, scope: &Scope) -> Configuration {
-    let place = place(node, scope);
-    node.read(|state| state.standing(&place, "slack").own.map(|own| own.configuration.clone()))
+    let scope = resolved(node, scope);
+    node.read(|state| state.standing(&scope, "slack").own.map(|own| own.configuration.clone()))
         .expect("it is configured")
 }
 
@@ -244,8 +244,8 @@ async fn each_change_has_its_line_in_the_log_and_what_changes_nothing_has_none(d
     }
     deactivate(&node, &rocket(), 3).await.expect("it is switched off");
     deactivate(&node, &rocket(), 4).await.expect("it is off already");
-    let (place, who) = (place(&node, &rocket()), Who("command line".to_owned()));
-    let change = Change { place: &place, entry: slack(), unless_changed_since: None, who: &who, now: at(5) };
+    let (scope, who) = (resolved(&node, &rocket()), Who("command line".to_owned()));
+    let change = Change { scope: &scope, entry: slack(), unless_changed_since: None, who: &who, now: at(5) };
     let next = Configuration { active: true, ..own(&node, &rocket()) };
     node.replace(change, &next).await.expect("it is set to that");
     node.replace(change, &next).await.expect("it is that already");
@@ -309,8 +309,8 @@ async fn what_a_file_says_is_changed_in_the_file(disk: Disk) {
     assert!(refused.to_string().contains("team.toml"));
     assert_eq!(told(&one, 42, "acme/rocket"), ["#by-file"], "the file's word goes before the API's");
     let origin = |node: &Live| {
-        let place = place(node, &rocket());
-        node.read(|state| state.standing(&place, "slack").own.map(|own| own.origin.clone()))
+        let scope = resolved(node, &rocket());
+        node.read(|state| state.standing(&scope, "slack").own.map(|own| own.origin.clone()))
     };
     assert_eq!(origin(&one), Some(Origin::File("team.toml".into())));
     assert_eq!(disk.log().await.iter().filter(|line| line.at == at(1)).count(), 0);
@@ -325,10 +325,10 @@ async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one(disk: Disk) {
     let (one, two) = disk.two_nodes().await;
     put(&one, &rocket(), &ask(&[("webhook", HOOK)]), 10).await.expect("it is set");
     put(&two, &rocket(), &ask(&[("channel", "#theirs")]), 20).await.expect("it is set");
-    let (place, who) = (place(&one, &rocket()), Who("token ci (3)".to_owned()));
+    let (scope, who) = (resolved(&one, &rocket()), Who("token ci (3)".to_owned()));
     let change = |seen: i64| {
         let unless_changed_since = Some(at(seen));
-        Change { place: &place, entry: slack(), unless_changed_since, who: &who, now: at(30) }
+        Change { scope: &scope, entry: slack(), unless_changed_since, who: &who, now: at(30) }
     };
     let asked = ask(&[("channel", "#mine")]);
     assert_eq!(one.put(change(10), &asked).await, Err(Refusal::ChangedSince));
@@ -340,7 +340,7 @@ async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one(disk: Disk) {
 
 async fn nothing_is_kept_for_a_project_without_a_number(disk: Disk) {
     let node = disk.node().await;
-    let by_path = Scope::Project(ProjectRef::Path("acme/rocket".to_owned()));
+    let by_path = Scope::ProjectPath("acme/rocket".to_owned());
     let refused = put(&node, &by_path, &ask(&[("webhook", HOOK)]), 1).await;
     assert_eq!(refused, Err(Refusal::NoNumber("acme/rocket".to_owned())));
     node.learn(&[push(42, "acme/rocket")], at(0)).await.expect("the store takes it");
@@ -405,8 +405,8 @@ async fn an_event_makes_its_project_known_and_a_rename_follows_the_number(disk: 
     refresh(&one).await;
     assert_eq!(channel(&one).as_deref(), Some("#other"));
     let found = |path: &str| {
-        let scope = Scope::Project(ProjectRef::Path(path.to_owned()));
-        one.read(|state| state.place(&scope)).map(|place| place.to_string())
+        let scope = Scope::ProjectPath(path.to_owned());
+        one.read(|state| state.known(&scope)).map(|scope| scope.to_string())
     };
     assert_eq!(found("Other/Rocket").as_deref(), Some("project 42"));
     assert_eq!(found("acme/rocket"), None, "nobody is there any more");
@@ -573,7 +573,8 @@ async fn a_store_that_is_put_back_to_an_older_state_is_taken_up_as_it_is() {
     // And from there it goes on.
     set(&node, &rocket(), &[("channel", "#anew")]).await;
     assert_eq!(told(&node, 42, "acme/rocket"), ["#anew"]);
-    let row = disk.store().await.integration(Owner::Project(42), "slack").await.expect("the store answers");
+    let row =
+        disk.store().await.integration(ScopeKey::Project(42), "slack").await.expect("the store answers");
     assert_eq!(
         row.expect("it is there").configuration.properties["channel"],
         Value::Text("#anew".to_owned())

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who, nothing_blocked};
+use forgebell::catalog::{Catalog as _, Change, Live, Request, Who, nothing_blocked};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{IntegrationId, ProjectRef, Scope};
+use forgebell::integration::{IntegrationId, Scope};
 use forgebell::pipeline::Switches;
 use forgebell::pipeline::amqp::Publisher;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
@@ -37,12 +37,12 @@ const EVENTS: usize = 20_000;
 const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
 
 fn project_scope(project: usize) -> Scope {
-    Scope::Project(ProjectRef::Id(i64::try_from(1000 + project).expect("a few")))
+    Scope::ProjectId(i64::try_from(1000 + project).expect("a few"))
 }
 
-/// Has this place tell a Slack, as the API does.
+/// Has this scope tell a Slack, as the API does.
 async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
-    let place = catalog.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope));
+    let scope = catalog.read(|state| state.directory().resolve(scope));
     let request = Request {
         settings: [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into(),
         use_inherited_settings: Some(false),
@@ -50,7 +50,7 @@ async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
     };
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
     let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
-    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
     catalog.put(change, &request).await.expect("it is set");
 }
 
@@ -426,10 +426,10 @@ async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
         (right.received().len() > waiting).then_some(())
     })
     .await;
-    let place = api.read(|state| state.place(&project_scope(0))).expect("it is known");
+    let scope = api.read(|state| state.known(&project_scope(0))).expect("it is known");
     let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
-    let change = Change { place: &place, entry, unless_changed_since: None, who: &who, now };
+    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
     api.deactivate(change).await.expect("it is configured");
     let of_it = async || {
         let lines = home.deliveries(None).await;

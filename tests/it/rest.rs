@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use forgebell::store::registry::{GroupKey, Owner, Right};
+use forgebell::store::registry::{GroupKey, Right, ScopeKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -56,7 +56,7 @@ impl Caller {
 
 pub async fn administered(home: &Home) -> (Daemon, Caller) {
     let daemon = home.start().await;
-    let token = home.token(Owner::Instance, Right::Maintain).await;
+    let token = home.token(ScopeKey::Instance, Right::Maintain).await;
     let admin = Caller::new(&daemon, token);
     eventually("the daemon knows the token", Duration::from_secs(20), async || {
         (admin.ask("GET", "/projects", None).await.0 == 200).then_some(())
@@ -109,7 +109,7 @@ async fn curl_as_gitlabs_pages_show_it_leads_to_a_channel_that_hears_of_pushes()
     let hook = service.slack_like("/services/T0/B0/hook");
     let home = Home::new("");
     let daemon = home.start().await;
-    let token = home.token(Owner::Instance, Right::Maintain).await;
+    let token = home.token(ScopeKey::Instance, Right::Maintain).await;
     let header = format!("PRIVATE-TOKEN: {token}");
     let url = format!("{}/api/v4/projects/42/integrations/slack", daemon.base());
     let webhook = format!("webhook={}", service.url("/services/T0/B0/hook"));
@@ -218,7 +218,7 @@ async fn a_new_projects_first_event_from_a_groups_token_is_told_by_the_groups_se
     admin
         .put("/groups/acme/integrations/slack", json!({ "webhook": service.url("/services/T0/B0/hook") }))
         .await;
-    let token = home.token(Owner::Group(GroupKey(1)), Right::Ingest).await;
+    let token = home.token(ScopeKey::Group(GroupKey(1)), Right::Ingest).await;
     let hand_in = async |id: i64, path: &str| {
         let push = with(&payload("push.json"), |json| {
             json["project"]["id"] = json!(id);

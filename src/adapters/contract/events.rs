@@ -17,7 +17,7 @@ pub struct Told {
 }
 
 fn payload(file: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads").join(file);
     serde_json::from_slice(&std::fs::read(path).expect("a payload")).expect("JSON")
 }
 

@@ -233,8 +233,8 @@ async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_swit
 async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
     let server = TestServer::open().await;
     let payloads = [
-        ("release", include_bytes!("../../../tests/payloads/release_create.json").as_slice()),
-        ("user", include_bytes!("../../../tests/payloads/reported/05b_user_create.json").as_slice()),
+        ("release", include_bytes!("../../../payloads/release_create.json").as_slice()),
+        ("user", include_bytes!("../../../payloads/reported/05b_user_create.json").as_slice()),
     ];
     for (kind, body) in payloads {
         let answer = answer(server.webhook(body).header("idempotency-key", kind)).await;

@@ -1,38 +1,35 @@
 //! What stands in a path: `:id` of a project or group, `:slug` of an adapter.
 
 use crate::adapters::{self, Entry};
+use crate::integration::Scope;
 
 /// The longest path that is looked for. GitLab's groups nest twenty deep, and nobody's names are all that long.
 const LONGEST: usize = 2048;
 
-/// A project or group as a path names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::api) enum Named {
-    /// What consists of digits is always a number.
-    Number(i64),
-    /// A full path.
-    Path(String),
+/// `:id` of a project, decoded: what consists of digits is always its number. `None` is what can't be one: a number
+/// beyond 64 bits, a name outside any group, a path that no forge gives. It is answered like one that is not there.
+pub(in crate::api) fn project(id: &str) -> Option<Scope> {
+    number(id).map(Scope::ProjectId).or_else(|| project_path(id).map(Scope::ProjectPath))
 }
 
-impl Named {
-    /// `:id` of a project, decoded. `None` is what can't be one: a number beyond 64 bits, a name outside any group, a
-    /// path that no forge gives. It is answered like one that is not there.
-    pub(in crate::api) fn project(id: &str) -> Option<Self> {
-        Self::read(id).filter(|named| !matches!(named, Self::Path(path) if !path.contains('/')))
-    }
+/// The forge's number of a project or group.
+pub(in crate::api) fn number(id: &str) -> Option<i64> {
+    if is_number(id) { id.parse().ok() } else { None }
+}
 
-    /// `:id` of a group. A group may be in no other.
-    pub(in crate::api) fn group(id: &str) -> Option<Self> {
-        Self::read(id)
-    }
+/// A project's full path. A project is in a group.
+pub(in crate::api) fn project_path(id: &str) -> Option<String> {
+    group_path(id).filter(|path| path.contains('/'))
+}
 
-    fn read(id: &str) -> Option<Self> {
-        if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) {
-            return id.parse().ok().map(Self::Number);
-        }
-        let sound = id.len() <= LONGEST && id.split('/').all(is_segment);
-        sound.then(|| Self::Path(id.to_owned()))
-    }
+/// A group's full path. A group may be in no other.
+pub(in crate::api) fn group_path(id: &str) -> Option<String> {
+    let sound = !is_number(id) && id.len() <= LONGEST && id.split('/').all(is_segment);
+    sound.then(|| id.to_owned())
+}
+
+fn is_number(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// One name in a path: letters, digits, `_`, `-` and `.`, yet not dots alone, which mean something else.
@@ -50,28 +47,24 @@ pub(in crate::api) fn adapter(slug: &str) -> Option<&'static Entry> {
 mod tests {
     use super::*;
 
-    fn path(text: &str) -> Named {
-        Named::Path(text.to_owned())
-    }
-
     #[test]
     fn digits_are_always_a_number() {
-        assert_eq!(Named::project("42"), Some(Named::Number(42)));
-        assert_eq!(Named::group("0042"), Some(Named::Number(42)));
-        assert_eq!(Named::project("9223372036854775807"), Some(Named::Number(i64::MAX)));
+        assert_eq!(project("42"), Some(Scope::ProjectId(42)));
+        assert_eq!((number("0042"), group_path("0042")), (Some(42), None));
+        assert_eq!(project("9223372036854775807"), Some(Scope::ProjectId(i64::MAX)));
         for beyond in ["9223372036854775808", "99999999999999999999999999", &"9".repeat(5000)] {
-            assert_eq!(Named::project(beyond), None, "{beyond}");
-            assert_eq!(Named::group(beyond), None, "{beyond}");
+            assert_eq!(project(beyond), None, "{beyond}");
+            assert_eq!((number(beyond), group_path(beyond)), (None, None), "{beyond}");
         }
     }
 
     #[test]
     fn a_project_is_in_a_group_and_a_group_need_not_be() {
-        assert_eq!(Named::project("acme/rocket"), Some(path("acme/rocket")));
-        assert_eq!(Named::project("acme/web/rocket.js"), Some(path("acme/web/rocket.js")));
-        assert_eq!(Named::project("rocket"), None);
-        assert_eq!(Named::group("acme"), Some(path("acme")));
-        assert_eq!(Named::group("acme/web"), Some(path("acme/web")));
+        assert_eq!(project("acme/rocket"), Some(Scope::ProjectPath("acme/rocket".to_owned())));
+        assert_eq!(project("acme/web/rocket.js"), Some(Scope::ProjectPath("acme/web/rocket.js".to_owned())));
+        assert_eq!(project("rocket"), None);
+        assert_eq!(group_path("acme").as_deref(), Some("acme"));
+        assert_eq!(group_path("acme/web").as_deref(), Some("acme/web"));
     }
 
     #[test]
@@ -94,12 +87,12 @@ mod tests {
             "-1/..",
             "acme/\u{202e}x",
         ] {
-            assert_eq!(Named::project(trick), None, "{trick:?}");
-            assert_eq!(Named::group(trick), None, "{trick:?}");
+            assert_eq!(project(trick), None, "{trick:?}");
+            assert_eq!((number(trick), group_path(trick)), (None, None), "{trick:?}");
         }
-        assert_eq!(Named::project(&format!("acme/{}", "x".repeat(LONGEST))), None);
-        assert_eq!(Named::project("-5"), None, "that is neither digits nor a path");
-        assert_eq!(Named::project("+5"), None);
+        assert_eq!(project(&format!("acme/{}", "x".repeat(LONGEST))), None);
+        assert_eq!(project("-5"), None, "that is neither digits nor a path");
+        assert_eq!(project("+5"), None);
     }
 
     #[test]

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use super::PathParams;
 use super::auth::{Credential, Need, authenticate, check_right};
 use super::params::{Params, read_body};
-use super::place::Unknown;
+use super::scope::Unknown;
 use crate::api::State;
 use crate::api::error::ApiError;
 use crate::catalog::Who;
-use crate::store::registry::{Owner, StoredToken};
+use crate::store::registry::{ScopeKey, StoredToken};
 
 /// What a handler does. Its type is part of the handler's signature, and decides which checks precede the handler.
 pub(super) trait Intent: Send + 'static {
@@ -112,13 +112,13 @@ impl<I> Authorized<I> {
     }
 
     /// What the token reaches: a project, a group or everything.
-    pub(super) fn reach(&self) -> Owner {
+    pub(super) fn reach(&self) -> ScopeKey {
         self.token.access.reach
     }
 
     /// Refuses a token that does not reach everything.
     pub(super) fn require_instance(&self) -> Result<(), ApiError> {
-        if self.reach() == Owner::Instance { Ok(()) } else { Err(ApiError::Forbidden) }
+        if self.reach() == ScopeKey::Instance { Ok(()) } else { Err(ApiError::Forbidden) }
     }
 
     /// The token's name for the audit log.

@@ -68,13 +68,13 @@ async fn detail(ledger: &dyn Ledger, named: &Named) -> Result<DeliveryDetail, Ap
 
 /// The name under which an integration's deliveries are kept.
 fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
-    let (place, slug) = (&request.place, request.entry.about.slug);
+    let (scope, slug) = (&request.scope, request.entry.about.slug);
     request.authorized.state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(place, slug);
+        let standing = snapshot.standing(scope, slug);
         if standing.own.is_none() && standing.default.is_none() {
             return Err(ApiError::NotFound(Missing::Integration));
         }
-        Ok(snapshot.id_at(place, slug))
+        Ok(snapshot.id_at(scope, slug))
     })
 }
 

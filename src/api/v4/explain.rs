@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::ApiError;
 use super::authorized::{Authorized, Read};
-use super::place::trusted_event;
 use super::response;
+use super::scope::trusted_event;
 use crate::api::State;
 use crate::api::error::Missing;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
 use crate::pipeline::explain::explanation;
-use crate::store::registry::Owner;
+use crate::store::registry::ScopeKey;
 
 pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {
     let body = authorized.body().await?;
@@ -25,7 +25,7 @@ pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Response
 }
 
 /// The event in a body, of a project or group that the token reaches, as far as it is trusted_event.
-pub(super) fn told(state: &State, reach: Owner, body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
+pub(super) fn told(state: &State, reach: ScopeKey, body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
     let event = decode(body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
     trusted_event(&state.catalog, reach, event).ok_or(ApiError::NotFound(missing))

@@ -1,7 +1,7 @@
 //! What handlers get: an authorized request together with what its path names, checked in GitLab's order.
 //!
 //! A handler's signature tells which checks precede it. [`Authorized`] has a valid token; [`InstanceRequest`] has a token
-//! that reaches everything; [`PlaceRequest`] names a project, a group or the instance that its token reaches;
+//! that reaches everything; [`ScopeRequest`] names a project, a group or the instance that its token reaches;
 //! [`IntegrationRequest`] names an adapter there as well. What the token does not reach is answered like something that
 //! does not exist, so no parameter is read before that is known.
 
@@ -11,25 +11,25 @@ use axum::extract::{FromRequest, Request};
 
 use super::address;
 use super::authorized::{Authorized, Intent};
-use super::place::{Level, find};
+use super::scope::{find, named};
 use crate::adapters::Entry;
 use crate::api::State;
 use crate::api::error::ApiError;
-use crate::catalog::Place;
+use crate::catalog::ResolvedScope;
 
 /// A request for tokens that reach the whole instance.
 pub(super) struct InstanceRequest<I>(pub(super) Authorized<I>);
 
 /// A request about a project, a group or the instance.
-pub(super) struct PlaceRequest<I> {
+pub(super) struct ScopeRequest<I> {
     pub(super) authorized: Authorized<I>,
-    pub(super) place: Place,
+    pub(super) scope: ResolvedScope,
 }
 
-/// A request about one adapter's integration at a place, configured or not.
+/// A request about one adapter's integration of a scope, configured or not.
 pub(super) struct IntegrationRequest<I> {
     pub(super) authorized: Authorized<I>,
-    pub(super) place: Place,
+    pub(super) scope: ResolvedScope,
     pub(super) entry: &'static Entry,
 }
 
@@ -43,15 +43,17 @@ impl<I: Intent> FromRequest<Arc<State>> for InstanceRequest<I> {
     }
 }
 
-impl<I: Intent> FromRequest<Arc<State>> for PlaceRequest<I> {
+impl<I: Intent> FromRequest<Arc<State>> for ScopeRequest<I> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
         let authorized = Authorized::<I>::from_request(request, state).await?;
-        let level = Level::of(authorized.head.uri.path());
-        let (id, reach) = (authorized.path.id(), authorized.reach());
-        let place = state.catalog.read(|snapshot| find(snapshot, level, id, reach, I::UNKNOWN))?;
-        Ok(Self { authorized, place })
+        let path = authorized.head.uri.path();
+        let scope = state.catalog.read(|snapshot| {
+            let scope = named(snapshot.directory(), path, authorized.path.id())?;
+            find(snapshot, &scope, authorized.reach(), I::UNKNOWN)
+        })?;
+        Ok(Self { authorized, scope })
     }
 }
 
@@ -59,8 +61,8 @@ impl<I: Intent> FromRequest<Arc<State>> for IntegrationRequest<I> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
-        let PlaceRequest { authorized, place } = PlaceRequest::<I>::from_request(request, state).await?;
+        let ScopeRequest { authorized, scope } = ScopeRequest::<I>::from_request(request, state).await?;
         let entry = address::adapter(authorized.path.slug()).ok_or(I::NO_ADAPTER)?;
-        Ok(Self { authorized, place, entry })
+        Ok(Self { authorized, scope, entry })
     }
 }

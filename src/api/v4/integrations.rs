@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::authorized::{Read, Upsert, Write};
-use super::extract::{IntegrationRequest, PlaceRequest};
+use super::extract::{IntegrationRequest, ScopeRequest};
 use super::object::{Basic, Full, Shown};
 use super::precondition::unmodified_since;
 use super::response::json_text;
@@ -15,12 +15,12 @@ use crate::catalog::{self, Origin, Setup, Standing, Who};
 
 /// `GET …/integrations`: those that are active, in the order in which they were made.
 pub(super) async fn list(
-    PlaceRequest { authorized, place }: PlaceRequest<Read>,
+    ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Result<Response, ApiError> {
     let text = authorized.state.catalog.read(|snapshot| {
         let mut all: Vec<Shown<'_>> = ADAPTERS
             .iter()
-            .filter_map(|entry| shown(snapshot.standing(&place, entry.about.slug)))
+            .filter_map(|entry| shown(snapshot.standing(&scope, entry.about.slug)))
             .filter(|shown| shown.active)
             .collect();
         // Those from files have no number, and come last.
@@ -52,14 +52,14 @@ pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<Respons
 }
 
 fn change<'a, I>(request: &'a IntegrationRequest<I>, who: &'a Who) -> catalog::Change<'a> {
-    let IntegrationRequest { authorized, place, entry } = request;
+    let IntegrationRequest { authorized, scope, entry } = request;
     let unless_changed_since = unmodified_since(&authorized.head.headers);
-    catalog::Change { place, entry, unless_changed_since, who, now: authorized.now }
+    catalog::Change { scope, entry, unless_changed_since, who, now: authorized.now }
 }
 
 fn full<I>(request: &IntegrationRequest<I>) -> Result<Response, ApiError> {
     let text = request.authorized.state.catalog.read(|snapshot| {
-        let shown = shown(snapshot.standing(&request.place, request.entry.about.slug));
+        let shown = shown(snapshot.standing(&request.scope, request.entry.about.slug));
         text(&Full(shown.ok_or(ApiError::NotFound(Missing::Integration))?))
     })?;
     Ok(json_text(StatusCode::OK, text))

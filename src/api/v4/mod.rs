@@ -1,7 +1,7 @@
 //! GITLAB'S INTEGRATIONS API, as Forgebell serves it, with additions of our own.
 //!
 //! A request is authorized by its token ([`authorized`], with [`auth`]), names a project, a group or the instance that
-//! its token reaches ([`extract`], with [`place`] and [`address`]), and brings parameters ([`params`]; [`put_params`] knows
+//! its token reaches ([`extract`], with [`scope`] and [`address`]), and brings parameters ([`params`]; [`put_params`] knows
 //! those of each adapter). The handlers call the catalog, the store and the pipeline, and build answers ([`object`],
 //! [`response`]).
 //!
@@ -20,12 +20,12 @@ mod meta;
 mod object;
 mod params;
 mod path;
-mod place;
 mod precondition;
 mod projects;
 pub(super) mod put_params;
 mod quarantine;
 mod response;
+mod scope;
 mod slash;
 mod test;
 
@@ -46,7 +46,7 @@ pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_
 use params::BODY_LIMIT;
 pub(super) use params::Params;
 use path::PathParams;
-pub(super) use place::trusted_event;
+pub(super) use scope::trusted_event;
 use slash::Service;
 
 const PREFIX: &str = "/api/v4";

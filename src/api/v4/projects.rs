@@ -7,17 +7,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value as Json, json};
 
-use super::ApiError;
-use super::address::Named;
 use super::authorized::{Authorized, Read, Upsert};
-use super::extract::PlaceRequest;
+use super::extract::ScopeRequest;
 use super::object::moment;
 use super::params::{Invalid, Params};
-use super::place::{Level, Unknown, find, reaches};
 use super::response::{self, Page};
+use super::scope::{Unknown, find, group_scope, reaches};
+use super::{ApiError, address};
 use crate::api::error::Missing;
-use crate::catalog::{Place, ProjectName, Snapshot};
-use crate::store::registry::{Correction, Owner, ProjectCorrection, StoredGroup, StoredProject, Visibility};
+use crate::catalog::{ResolvedScope, Snapshot};
+use crate::store::registry::{
+    Correction, ProjectCorrection, ScopeKey, StoredGroup, StoredProject, Visibility,
+};
 
 /// What paths are called, here as in the objects.
 const PATH: &str = "path_with_namespace";
@@ -31,8 +32,8 @@ pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Response, A
         let all = snapshot.directory().projects().into_iter().rev();
         let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
-            let place = Place::Project(name_of(project));
-            reaches(snapshot.directory(), reach, &place)
+            let scope = ResolvedScope::Project { id: Some(project.id), path: project.path.clone() };
+            reaches(snapshot.directory(), reach, &scope)
         });
         reached.take(page.limit).map(|project| (project_json(snapshot, project), project.id)).unzip()
     });
@@ -41,68 +42,71 @@ pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Response, A
 
 /// `GET /projects/:id`
 pub(super) async fn show(
-    PlaceRequest { authorized, place }: PlaceRequest<Read>,
+    ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Result<Response, ApiError> {
-    let json = authorized.state.catalog.read(|snapshot| known_project(snapshot, &place));
+    let json = authorized.state.catalog.read(|snapshot| known_project(snapshot, &scope));
     Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
 }
 
 /// `PUT /projects/:id`
 pub(super) async fn put(
-    PlaceRequest { mut authorized, place }: PlaceRequest<Upsert>,
+    ScopeRequest { mut authorized, scope }: ScopeRequest<Upsert>,
 ) -> Result<Response, ApiError> {
     let params = authorized.params().await?;
     if params.has(PATH) {
         authorized.require_instance()?;
     }
-    let Place::Project(ProjectName { id: Some(id), .. }) = place else {
+    let ResolvedScope::Project { id: Some(id), .. } = scope else {
         return Err(ApiError::Unprocessable("the project's number is not known yet".to_owned()));
     };
     let catalog = &authorized.state.catalog;
     catalog.correct(correction(&params, id)?, &authorized.actor(), authorized.now).await?;
-    let json = catalog.read(|snapshot| known_project(snapshot, &place));
+    let json = catalog.read(|snapshot| known_project(snapshot, &scope));
     Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
 }
 
 /// `GET /groups/:id`
-pub(super) async fn show_group(PlaceRequest { authorized, place }: PlaceRequest<Read>) -> Response {
+pub(super) async fn show_group(ScopeRequest { authorized, scope }: ScopeRequest<Read>) -> Response {
     let json = authorized.state.catalog.read(|snapshot| {
-        let row = place.path().and_then(|path| snapshot.directory().group_by_path(path));
+        let row = scope.path().and_then(|path| snapshot.directory().group_by_path(path));
         // A file may name a group of which nothing else is known.
-        let bare = || json!({ "id": null, "full_path": place.path(), "created_at": null });
+        let bare = || json!({ "id": null, "full_path": scope.path(), "created_at": null });
         row.map_or_else(bare, group_json)
     });
     response::json(StatusCode::OK, &json)
 }
 
-/// `PUT /groups/:id`. Its place is looked for here: a group may be told by a number that nobody has told before, which is
-/// no place yet.
+/// `PUT /groups/:id`. The group is looked up here: a request may give a number that no group has yet.
 pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Response, ApiError> {
     let (id, reach) = (authorized.path.id(), authorized.reach());
-    let named = Named::group(id).ok_or(ApiError::NotFound(Missing::Group))?;
-    let (known, place) = authorized.state.catalog.read(|snapshot| {
-        let place = find(snapshot, Level::Group, id, reach, Unknown::IsNew);
-        let path = place.as_ref().ok().and_then(|place| place.path());
+    let (id_number, id_path) = (address::number(id), address::group_path(id));
+    if id_number.is_none() && id_path.is_none() {
+        return Err(ApiError::NotFound(Missing::Group));
+    }
+    let (scope, known) = authorized.state.catalog.read(|snapshot| {
+        let scope = group_scope(snapshot.directory(), id);
+        let scope = scope.and_then(|scope| find(snapshot, &scope, reach, Unknown::IsNew).ok());
+        let path = scope.as_ref().and_then(ResolvedScope::path);
         let row = path.and_then(|path| snapshot.directory().group_by_path(path)).cloned();
-        (row, place)
+        (scope, row)
     });
-    if matches!(place, Err(ApiError::NotFound(_))) && reach != Owner::Instance {
+    if scope.is_none() && reach != ScopeKey::Instance {
         return Err(ApiError::NotFound(Missing::Group));
     }
     authorized.require_instance()?;
     let params = authorized.params().await?;
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
-    let (number, path) = match (named, path) {
+    let (number, path) = match (id_number, path) {
         // A number that nobody has told before is told with its path.
-        (Named::Number(id), Some(path)) => (Some(id), path),
-        (Named::Number(id), None) => {
+        (Some(id), Some(path)) => (Some(id), path),
+        (Some(id), None) => {
             let known = known.and_then(|group| group.path);
             (Some(id), known.ok_or(ApiError::NotFound(Missing::Group))?)
         }
-        (Named::Path(path), None) => (number, path),
-        (Named::Path(_), Some(path)) if number.is_some() => (number, path),
-        (Named::Path(_), Some(_)) => {
+        (None, None) => (number, id_path.ok_or(ApiError::NotFound(Missing::Group))?),
+        (None, Some(path)) if number.is_some() => (number, path),
+        (None, Some(_)) => {
             let why = "a group is renamed by its number: tell that first";
             return Err(ApiError::Unprocessable(why.to_owned()));
         }
@@ -117,7 +121,7 @@ fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
     let mut complaints = Vec::new();
     let mut said = ProjectCorrection::of(id);
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
-    match path_parameter(params, PATH, Named::project) {
+    match path_parameter(params, PATH, address::project_path) {
         Ok(path) => said.path = path,
         Err(Invalid) => invalid(PATH),
     }
@@ -154,7 +158,7 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiErro
         Some(number) if number < 1 => Err(Invalid),
         number => Ok(number),
     });
-    let path = path_parameter(params, GROUP_PATH, Named::group);
+    let path = path_parameter(params, GROUP_PATH, address::group_path);
     match (number, path) {
         (Ok(number), Ok(path)) => Ok((number, path)),
         (number, path) => {
@@ -169,30 +173,24 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiErro
 fn path_parameter(
     params: &Params,
     name: &str,
-    read: impl Fn(&str) -> Option<Named>,
+    read: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<String>, Invalid> {
     match params.text(name)?.filter(|path| !path.is_empty()) {
         None => Ok(None),
-        Some(text) => match read(&text) {
-            Some(Named::Path(path)) => Ok(Some(path)),
-            Some(Named::Number(_)) | None => Err(Invalid),
-        },
+        Some(text) => read(&text).map(Some).ok_or(Invalid),
     }
 }
 
-fn name_of(project: &StoredProject) -> ProjectName {
-    ProjectName { id: Some(project.id), path: project.path.clone() }
-}
-
 /// A project of which there is a row; one that only a file or a token names is not known enough to be shown.
-fn known_project(snapshot: &Snapshot, place: &Place) -> Option<Json> {
-    let Place::Project(ProjectName { id: Some(id), .. }) = place else { return None };
+fn known_project(snapshot: &Snapshot, scope: &ResolvedScope) -> Option<Json> {
+    let ResolvedScope::Project { id: Some(id), .. } = scope else { return None };
     snapshot.directory().project(*id).map(|project| project_json(snapshot, project))
 }
 
 /// What holds: what files say, else what people corrected, else what events told.
 fn project_json(snapshot: &Snapshot, project: &StoredProject) -> Json {
-    let told = snapshot.directory().told(&name_of(project)).cloned().unwrap_or_default();
+    let told =
+        snapshot.directory().told(Some(project.id), project.path.as_deref()).cloned().unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
     let default_branch = told
         .default_branch

@@ -12,7 +12,7 @@ use super::{ApiError, response};
 use crate::adapters::Entry;
 use crate::api::State;
 use crate::api::error::Missing;
-use crate::catalog::{Place, Setup};
+use crate::catalog::{ResolvedScope, Setup};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
 use crate::pipeline::explain::NOTHING_TO_TELL;
@@ -27,9 +27,9 @@ const MOST_TARGETS: usize = 10;
 pub(super) async fn test(mut request: IntegrationRequest<Write>) -> Result<Response, ApiError> {
     let trigger = trigger(request.authorized.query()?, request.entry)?;
     let body = request.authorized.body().await?;
-    let IntegrationRequest { authorized, place, entry } = request;
+    let IntegrationRequest { authorized, scope, entry } = request;
     let (state, now) = (&authorized.state, authorized.now);
-    let subject = subject(state, &place, entry)?;
+    let subject = subject(state, &scope, entry)?;
     let event = match (body.is_empty(), trigger) {
         // For a mail with diffs, the forge is asked about the event's project, with a token that reaches all of them.
         (false, _) => told(state, authorized.reach(), body, now)?,
@@ -56,17 +56,21 @@ impl Subject {
     }
 }
 
-/// What holds at a place, switched on or off.
+/// What applies to a scope, switched on or off.
 ///
 /// # Errors
 /// It was never configured, or can't be read.
-pub(super) fn subject(state: &State, place: &Place, entry: &'static Entry) -> Result<Subject, ApiError> {
+pub(super) fn subject(
+    state: &State,
+    scope: &ResolvedScope,
+    entry: &'static Entry,
+) -> Result<Subject, ApiError> {
     state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(place, entry.about.slug);
+        let standing = snapshot.standing(scope, entry.about.slug);
         let setup = standing.effective().or(standing.own);
         let setup = setup.ok_or(ApiError::NotFound(Missing::Integration))?;
         let terms = setup.terms.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
-        let scope = place.scope();
+        let scope = scope.name();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
         let integration = terms.integration(id, scope, setup.origin.name());
         Ok(Subject { entry, integration, secrets: secrets_of(setup) })

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::adapters::Entry;
 use crate::catalog::change::{self, Request, Wrong};
-use crate::catalog::{Place, ProjectName, nothing_blocked};
+use crate::catalog::{ResolvedScope, nothing_blocked};
 use crate::settings::{Properties, Secret};
 
 fn entry() -> &'static Entry {
     adapters::find("slack").unwrap()
 }
 
-fn rocket() -> Place {
-    Place::Project(ProjectName { id: Some(42), path: Some("acme/web/rocket".to_owned()) })
+fn rocket() -> ResolvedScope {
+    ResolvedScope::Project { id: Some(42), path: Some("acme/web/rocket".to_owned()) }
 }
 
 fn request(settings: &[(&str, &str)]) -> Request {
@@ -27,7 +27,7 @@ fn put(snapshot: &Snapshot, request: &Request) -> Result<Configuration, Wrong> {
 }
 
 fn own(configuration: Configuration) -> Snapshot {
-    rows(vec![row(Owner::Project(42), configuration)])
+    rows(vec![row(ScopeKey::Project(42), configuration)])
 }
 
 fn text<'a>(configuration: &'a Configuration, name: &str) -> Option<&'a Value> {
@@ -68,7 +68,7 @@ fn an_address_that_is_never_called_can_not_be_set() {
     );
     assert!(put(&rows(Vec::new()), &request(&[("webhook", "https://chat.example:82/x")])).is_ok());
     // Whoever follows a default needs no address of their own, and what is sent is not heeded.
-    let default = rows(vec![row(Owner::Instance, slack(&[]))]);
+    let default = rows(vec![row(ScopeKey::Instance, slack(&[]))]);
     assert!(put(&default, &asked).is_ok_and(|next| next.inherits));
     // One that was set when it was permitted is told as soon as anything else is to be set.
     let mut before = slack(&[]);
@@ -93,8 +93,8 @@ fn the_mask_means_the_secret_that_is_there() {
 
 #[test]
 fn who_follows_a_default_goes_on_following_until_told_otherwise() {
-    let default = row(Owner::Instance, slack(&[("channel", "#all")]));
-    let follows = rows(vec![default.clone(), row(Owner::Project(42), following())]);
+    let default = row(ScopeKey::Instance, slack(&[("channel", "#all")]));
+    let follows = rows(vec![default.clone(), row(ScopeKey::Project(42), following())]);
     let asked = request(&[("webhook", HOOK), ("channel", "#mine")]);
     assert_eq!(put(&follows, &asked).unwrap(), following());
     // In GitLab, every project below an active default has a row that follows it.
@@ -109,14 +109,14 @@ fn who_follows_a_default_goes_on_following_until_told_otherwise() {
 fn a_default_can_be_followed_where_there_is_one() {
     let follow = Request { use_inherited_settings: Some(true), ..request(&[("channel", "#ignored")]) };
     assert_eq!(put(&own(slack(&[])), &follow), Err(Wrong::NoDefault));
-    let group = row(Owner::Group(GroupKey(1)), slack(&[]));
+    let group = row(ScopeKey::Group(GroupKey(1)), slack(&[]));
     assert_eq!(put(&rows(vec![group]), &follow).unwrap(), following());
 }
 
 #[test]
 fn what_stops_following_keeps_nothing_of_the_defaults_secrets() {
-    let default = row(Owner::Instance, slack(&[]));
-    let follows = rows(vec![default, row(Owner::Project(42), following())]);
+    let default = row(ScopeKey::Instance, slack(&[]));
+    let follows = rows(vec![default, row(ScopeKey::Project(42), following())]);
     let own = Request { use_inherited_settings: Some(false), ..request(&[("channel", "#mine")]) };
     let Err(Wrong::Invalid(errors)) = put(&follows, &own) else { panic!("it was taken") };
     assert_eq!(errors[0].to_string(), "webhook: is missing");
@@ -128,7 +128,7 @@ fn switched_off_it_keeps_its_settings_and_keeps_a_default_out() {
     let snapshot = own(before.clone());
     let after = change::deactivate(snapshot.standing(&rocket(), "slack")).unwrap();
     assert_eq!(after, inactive(before));
-    let inherited = rows(vec![row(Owner::Instance, slack(&[]))]);
+    let inherited = rows(vec![row(ScopeKey::Instance, slack(&[]))]);
     let after = change::deactivate(inherited.standing(&rocket(), "slack")).unwrap();
     assert_eq!(after, Configuration::default());
     assert_eq!(change::deactivate(rows(Vec::new()).standing(&rocket(), "slack")), None);
@@ -142,7 +142,7 @@ mod guarded {
         let mut configuration = Configuration { active: true, ..Configuration::default() };
         let settings: Properties = request(settings).settings;
         sort_secrets(adapters::find("hipchat").unwrap(), settings, &mut configuration);
-        StoredIntegration { slug: "hipchat".to_owned(), ..row(Owner::Project(42), configuration) }
+        StoredIntegration { slug: "hipchat".to_owned(), ..row(ScopeKey::Project(42), configuration) }
     }
 
     fn put(before: StoredIntegration, asked: &Request) -> Result<Configuration, Wrong> {
@@ -247,7 +247,7 @@ mod guarded {
         let mut stored = Configuration { active: true, ..Configuration::default() };
         sort_secrets(irker, request(before).settings, &mut stored);
         let snapshot =
-            rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(Owner::Project(42), stored) }]);
+            rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(ScopeKey::Project(42), stored) }]);
         change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked), &nothing_blocked)
     }
 }

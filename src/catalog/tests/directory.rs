@@ -29,7 +29,7 @@ fn a_group_and_a_project_of_the_same_words_are_two() {
 }
 
 #[test]
-fn integrations_are_looked_up_by_the_id_that_their_place_gives() {
+fn integrations_are_looked_up_by_the_id_that_their_scope_gives() {
     let snapshot = files(vec![in_file(by_id(7), slack(&[])), in_file(by_path("Acme/Web"), slack(&[]))]);
     assert_eq!((snapshot.len(), snapshot.is_empty()), (2, false));
     assert!(snapshot.integration(&IntegrationId::new("7:slack")).is_some());
@@ -65,9 +65,9 @@ fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
     snapshot.take_files(
         Vec::new(),
         vec![
-            (ProjectRef::Path("ACME/web".to_owned()), facts("by-path")),
-            (ProjectRef::Path("acme/WEB".to_owned()), facts("told twice")),
-            (ProjectRef::Id(7), facts("by-number")),
+            (Scope::ProjectPath("ACME/web".to_owned()), facts("by-path")),
+            (Scope::ProjectPath("acme/WEB".to_owned()), facts("told twice")),
+            (Scope::ProjectId(7), facts("by-number")),
         ],
     );
     assert_eq!(branch(&snapshot, &push(42, "acme/web")).as_deref(), Some("by-path"));
@@ -98,9 +98,9 @@ fn only_what_an_event_tells_anew_is_news() {
 }
 
 #[test]
-fn a_place_is_known_by_a_row_or_by_a_file_that_names_it() {
+fn a_scope_is_known_by_a_row_or_by_a_file_that_names_it() {
     let mut snapshot = rows(Vec::new());
-    let known = |snapshot: &Snapshot, scope: Scope| snapshot.place(&scope).map(|place| place.to_string());
+    let known = |snapshot: &Snapshot, scope: Scope| snapshot.known(&scope).map(|scope| scope.to_string());
     assert_eq!(known(&snapshot, by_id(42)).as_deref(), Some("project 42"));
     assert_eq!(known(&snapshot, by_path("ACME/web/Rocket")).as_deref(), Some("project 42"));
     assert_eq!(known(&snapshot, of_group("Acme")).as_deref(), Some("group acme"));

@@ -4,19 +4,19 @@ use super::*;
 use crate::integration::IntegrationId;
 
 fn everywhere() -> StoredIntegration {
-    row(Owner::Instance, slack(&[("channel", "#all")]))
+    row(ScopeKey::Instance, slack(&[("channel", "#all")]))
 }
 
 fn in_acme(channel: &str) -> StoredIntegration {
-    row(Owner::Group(GroupKey(1)), slack(&[("channel", channel)]))
+    row(ScopeKey::Group(GroupKey(1)), slack(&[("channel", channel)]))
 }
 
 fn in_web(channel: &str) -> StoredIntegration {
-    row(Owner::Group(GroupKey(2)), slack(&[("channel", channel)]))
+    row(ScopeKey::Group(GroupKey(2)), slack(&[("channel", channel)]))
 }
 
 fn in_rocket(configuration: Configuration) -> StoredIntegration {
-    row(Owner::Project(42), configuration)
+    row(ScopeKey::Project(42), configuration)
 }
 
 fn rocket() -> Event {
@@ -61,19 +61,19 @@ fn who_follows_hears_as_the_default_says_and_at_once_as_it_says_next() {
     let change = |integration| Changes { revision: 2, integrations: vec![integration], ..Changes::default() };
     snapshot.take_changes(change(in_acme("#acme")));
     assert_eq!(concerned(&snapshot, &rocket()), ["42:slack #acme"]);
-    snapshot.take_changes(change(row(Owner::Group(GroupKey(1)), inactive(slack(&[])))));
+    snapshot.take_changes(change(row(ScopeKey::Group(GroupKey(1)), inactive(slack(&[])))));
     assert_eq!(concerned(&snapshot, &rocket()), ["42:slack  (off)"]);
 }
 
 #[test]
 fn a_group_that_follows_is_passed_over_on_the_way_up() {
-    let web_follows = row(Owner::Group(GroupKey(2)), following());
+    let web_follows = row(ScopeKey::Group(GroupKey(2)), following());
     assert_eq!(concerned(&rows(vec![in_acme("#acme"), web_follows]), &rocket()), ["42:slack #acme"]);
 }
 
 #[test]
 fn a_default_that_is_switched_off_says_nothing_to_those_without_settings() {
-    let off = row(Owner::Group(GroupKey(1)), inactive(slack(&[])));
+    let off = row(ScopeKey::Group(GroupKey(1)), inactive(slack(&[])));
     assert!(concerned(&rows(vec![everywhere(), off]), &rocket()).is_empty());
 }
 

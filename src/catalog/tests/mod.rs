@@ -12,10 +12,10 @@ use serde_json::json;
 use super::{Catalog as _, Placed, Setup, Snapshot, Terms, sort_secrets};
 use crate::adapters;
 use crate::event::{Event, EventId, GroupRef};
-use crate::integration::{ProjectRef, Scope};
+use crate::integration::Scope;
 use crate::settings::Value;
 use crate::store::registry::{
-    Changes, Configuration, GroupKey, Learned, Owner, StoredGroup, StoredIntegration, StoredProject,
+    Changes, Configuration, GroupKey, Learned, ScopeKey, StoredGroup, StoredIntegration, StoredProject,
 };
 
 const HOOK: &str = "https://hooks.slack.com/services/T0/B0/s3cret";
@@ -37,7 +37,7 @@ fn inactive(configuration: Configuration) -> Configuration {
     Configuration { active: false, ..configuration }
 }
 
-fn row(owner: Owner, configuration: Configuration) -> StoredIntegration {
+fn row(owner: ScopeKey, configuration: Configuration) -> StoredIntegration {
     StoredIntegration {
         id: 1,
         owner,
@@ -73,11 +73,11 @@ fn project(id: i64, path: &str) -> StoredProject {
 }
 
 fn by_id(id: i64) -> Scope {
-    Scope::Project(ProjectRef::Id(id))
+    Scope::ProjectId(id)
 }
 
 fn by_path(path: &str) -> Scope {
-    Scope::Project(ProjectRef::Path(path.to_owned()))
+    Scope::ProjectPath(path.to_owned())
 }
 
 fn of_group(path: &str) -> Scope {

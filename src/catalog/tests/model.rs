@@ -67,8 +67,8 @@ fn world() -> impl Strategy<Value = World> {
 /// The row that says so, its channel named after its place.
 fn stored(place: &'static str, slug: &str, set: Set) -> StoredIntegration {
     let position = |list: &[&str]| list.iter().position(|path| *path == place).map(number);
-    let owner = position(&GROUPS).map(|key| Owner::Group(GroupKey(key)));
-    let owner = owner.or_else(|| position(&PROJECTS).map(Owner::Project)).unwrap_or(Owner::Instance);
+    let owner = position(&GROUPS).map(|key| ScopeKey::Group(GroupKey(key)));
+    let owner = owner.or_else(|| position(&PROJECTS).map(ScopeKey::Project)).unwrap_or(ScopeKey::Instance);
     let configuration = match set {
         Set::Own { active } => Configuration { active, ..slack(&[("channel", &format!("at-{place}"))]) },
         Set::Follows => following(),

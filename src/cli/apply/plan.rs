@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use anyhow::{anyhow, bail};
 
 use crate::adapters::Entry;
-use crate::catalog::{Origin, Place, Placed, Snapshot};
+use crate::catalog::{Origin, Placed, Snapshot};
 use crate::cli::table::printable;
-use crate::integration::{ProjectRef, Scope};
+use crate::integration::Scope;
 use crate::provision::Provisioned;
 use crate::settings::Secret;
 use crate::store::registry::{Configuration, Corrected, ProjectCorrection};
@@ -93,14 +93,14 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
         .setups()
         .into_iter()
         .filter(|(_, setup)| matches!(setup.origin, Origin::Stored { .. }))
-        .map(|(scope, setup)| ((scope.key(), setup.slug()), (scope, setup)))
+        .map(|(scope, setup)| ((scope.canonical(), setup.slug()), (scope, setup)))
         .collect();
     let mut named = BTreeSet::new();
     let mut steps = Vec::new();
     for placed in &wanted.integrations {
         let scope = numbered(&placed.scope, wanted, present)?;
         let entry = placed.setup.entry;
-        let key = (scope.key(), placed.setup.slug());
+        let key = (scope.canonical(), placed.setup.slug());
         if let Some(file) = provisioned(&scope, key.1, present) {
             bail!("{} of {scope} is configured in {file}: change it there", key.1);
         }
@@ -131,12 +131,14 @@ fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapsh
     if *scope == Scope::Instance {
         return false;
     }
-    let place = present.place(scope).unwrap_or_else(|| Place::named(scope));
-    let groups = place.ancestors().map(|path| Scope::Group(path.to_owned()));
+    let resolved = present.directory().resolve(scope);
+    let groups = resolved.ancestors().map(|path| Scope::Group(path.to_owned()));
     groups.chain([Scope::Instance]).any(|above| {
         let says = |placed: &Placed| {
             let configuration = &placed.setup.configuration;
-            placed.setup.slug() == slug && !configuration.inherits && placed.scope.key() == above.key()
+            placed.setup.slug() == slug
+                && !configuration.inherits
+                && placed.scope.canonical() == above.canonical()
         };
         wanted.integrations.iter().any(says) || provisioned(&above, slug, present).is_some()
     })
@@ -144,8 +146,7 @@ fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapsh
 
 /// The file of the daemon's own that says what is set there.
 fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> {
-    let place = present.place(scope).unwrap_or_else(|| Place::named(scope));
-    match &present.standing(&place, slug).own?.origin {
+    match &present.standing(&present.directory().resolve(scope), slug).own?.origin {
         Origin::File(file) => Some(file.to_string()),
         Origin::Stored { .. } => None,
     }
@@ -153,14 +154,14 @@ fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> 
 
 /// A project by its number, which rows go by.
 fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
-    let Scope::Project(ProjectRef::Path(path)) = scope else { return Ok(scope.clone()) };
+    let Scope::ProjectPath(path) = scope else { return Ok(scope.clone()) };
     let told = wanted
         .numbers
         .iter()
         .find(|(_, told)| told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(path)));
     let known = || present.directory().project_by_path(path).map(|project| project.id);
     let id = told.map(|(id, _)| *id).or_else(known);
-    id.map(|id| Scope::Project(ProjectRef::Id(id))).ok_or_else(|| {
+    id.map(Scope::ProjectId).ok_or_else(|| {
         anyhow!(
             "nobody has told the number of project {path} yet: add [[project]] with path = \"{path}\" and its id, or \
              write project = NUMBER"

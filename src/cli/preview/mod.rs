@@ -42,7 +42,7 @@ const HEADLINE: Limit = Limit::Chars(500);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
-    forgebell preview tests/payloads/push.json --to slack,discord --out preview.html\n  \
+    forgebell preview payloads/push.json --to slack,discord --out preview.html\n  \
     forgebell preview --sample all --out preview.html\n\n\
     Nothing is sent, and nobody's settings are needed: each adapter's examples stand in for them.")]
 pub(super) struct Args {

@@ -10,9 +10,7 @@ use serde_json::json;
 use super::super::{audit, complain, say, say_json};
 use super::{allows, place, token_json};
 use crate::config::Config;
-use crate::store::registry::{
-    Access, GroupName, NewToken, Owner, ProjectCorrection, ProjectName, Right, StoredToken,
-};
+use crate::store::registry::{Access, NewToken, ProjectCorrection, Right, ScopeKey, StoredToken};
 use crate::store::{Registry, Store, token};
 
 #[derive(Debug, clap::Args)]
@@ -113,50 +111,50 @@ pub(super) async fn run(
 }
 
 /// What it is for. A place that is named so that there is no doubt of it is noted, if it was not known yet.
-async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<Owner> {
+async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<ScopeKey> {
     if let Some(project) = &args.project {
         return project_of(store, project.trim().trim_matches('/'), now).await;
     }
     if let Some(group) = &args.group {
         return group_of(store, group.trim().trim_matches('/')).await;
     }
-    Ok(Owner::Instance)
+    Ok(ScopeKey::Instance)
 }
 
 async fn project_of(
     store: &(impl Registry + ?Sized),
     project: &str,
     now: Timestamp,
-) -> anyhow::Result<Owner> {
+) -> anyhow::Result<ScopeKey> {
     // A project's path has a slash in it, so that a number is one.
     let Ok(id) = project.parse::<i64>() else {
-        let Some(found) = store.project(ProjectName::Path(project.to_owned())).await? else {
+        let Some(found) = store.project_by_path(project).await? else {
             bail!(
                 "no project {project} is known yet: they are learned from their events. Name it by its number, which \
                  its page in the forge shows: --project 42"
             );
         };
-        return Ok(Owner::Project(found.id));
+        return Ok(ScopeKey::Project(found.id));
     };
     if id < 1 {
         bail!("--project: {id} is no project's number");
     }
-    if store.project(ProjectName::Number(id)).await?.is_none() {
+    if store.project(id).await?.is_none() {
         let note = audit::entry("project.create", format!("project {id}"), &[], now);
         store.override_project(ProjectCorrection::of(id), note).await?;
     }
-    Ok(Owner::Project(id))
+    Ok(ScopeKey::Project(id))
 }
 
-async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Result<Owner> {
-    let Some(found) = store.group(GroupName::Path(group.to_owned())).await? else {
+async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Result<ScopeKey> {
+    let Some(found) = store.group_by_path(group).await? else {
         bail!(
             "no group {group} is known yet: it is as soon as something is set for it \
              (`PUT /api/v4/groups/{}/integrations/…`, with an admin's token)",
             group.replace('/', "%2F")
         );
     };
-    Ok(Owner::Group(found.key))
+    Ok(ScopeKey::Group(found.key))
 }
 
 /// What is said beside the token: what it may do, and how it is used.
@@ -164,12 +162,12 @@ fn words(token: &StoredToken, place: &str, base: &str) -> String {
     let end = token.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
     let use_it = match (token.access.right, token.access.reach) {
         (Right::Ingest, _) => format!("events go to {base}/events, with it as PRIVATE-TOKEN"),
-        (_, Owner::Project(id)) => example(base, &format!("projects/{id}/integrations")),
-        (_, Owner::Group(_)) => {
+        (_, ScopeKey::Project(id)) => example(base, &format!("projects/{id}/integrations")),
+        (_, ScopeKey::Group(_)) => {
             let path = place.strip_prefix("group ").unwrap_or(place).replace('/', "%2F");
             example(base, &format!("groups/{path}/integrations"))
         }
-        (_, Owner::Instance) => example(base, "integrations"),
+        (_, ScopeKey::Instance) => example(base, "integrations"),
     };
     let number = token.id;
     let may = allows(token.access.right);
@@ -236,12 +234,15 @@ mod tests {
             revision: 1,
             created_at: Timestamp::UNIX_EPOCH,
         };
-        let said =
-            words(&token(Owner::Project(42), Right::Maintain), "project 42 (acme/web)", "http://bell:8090");
+        let said = words(
+            &token(ScopeKey::Project(42), Right::Maintain),
+            "project 42 (acme/web)",
+            "http://bell:8090",
+        );
         let expected = "token 3 may see and change project 42 (acme/web), until 2026-02-02T02:40:00Z, and is shown this \
              once; try `curl -H \"PRIVATE-TOKEN: fbt-…\" http://bell:8090/api/v4/projects/42/integrations`";
         assert_eq!(said, expected);
-        let ingest = StoredToken { expires_at: None, ..token(Owner::Instance, Right::Ingest) };
+        let ingest = StoredToken { expires_at: None, ..token(ScopeKey::Instance, Right::Ingest) };
         let said = words(&ingest, "everything", "http://bell:8090");
         assert!(said.contains("for ever") && said.contains("http://bell:8090/events"), "{said}");
     }

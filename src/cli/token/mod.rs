@@ -12,7 +12,7 @@ use super::quarantine::each;
 use super::table::{Table, age, cut};
 use super::{audit, say, say_json, state};
 use crate::daemon;
-use crate::store::registry::{GroupName, Owner, ProjectName, Right, StoredToken};
+use crate::store::registry::{Right, ScopeKey, StoredToken};
 use crate::store::{Registry, Store};
 
 #[derive(Debug, clap::Subcommand)]
@@ -84,15 +84,15 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
 }
 
 /// What a token reaches, in words: `project 42 (acme/web)`.
-pub(super) async fn place(store: &(impl Registry + ?Sized), reach: Owner) -> anyhow::Result<String> {
+pub(super) async fn place(store: &(impl Registry + ?Sized), reach: ScopeKey) -> anyhow::Result<String> {
     Ok(match reach {
-        Owner::Instance => "everything".to_owned(),
-        Owner::Project(id) => {
-            let path = store.project(ProjectName::Number(id)).await?.and_then(|project| project.path);
+        ScopeKey::Instance => "everything".to_owned(),
+        ScopeKey::Project(id) => {
+            let path = store.project(id).await?.and_then(|project| project.path);
             path.map_or_else(|| format!("project {id}"), |path| format!("project {id} ({path})"))
         }
-        Owner::Group(key) => {
-            let group = store.group(GroupName::Key(key)).await?;
+        ScopeKey::Group(key) => {
+            let group = store.group(key).await?;
             match group.map(|group| (group.path, group.id)) {
                 Some((Some(path), _)) => format!("group {path}"),
                 Some((None, Some(id))) => format!("group {id}"),
@@ -141,9 +141,9 @@ fn table(lines: &[(StoredToken, String)], now: Timestamp) -> String {
 
 fn token_json(token: &StoredToken, place: &str, now: Timestamp) -> Json {
     let (project, group) = match token.access.reach {
-        Owner::Instance => (None, None),
-        Owner::Project(id) => (Some(id), None),
-        Owner::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
+        ScopeKey::Instance => (None, None),
+        ScopeKey::Project(id) => (Some(id), None),
+        ScopeKey::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
     };
     json!({
         "id": token.id,
@@ -172,7 +172,7 @@ mod tests {
             id: 3,
             name: "ci".to_owned(),
             hash: [7; 32],
-            access: Access { reach: Owner::Project(42), right: Right::Read },
+            access: Access { reach: ScopeKey::Project(42), right: Right::Read },
             expires_at: Some(at(600)),
             revoked_at: None,
             revision: 1,

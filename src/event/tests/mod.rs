@@ -1,4 +1,4 @@
-//! Decoding of payloads that GitLab documents or that were captured (`tests/payloads`), and of damaged ones.
+//! Decoding of payloads that GitLab documents or that were captured (`payloads`), and of damaged ones.
 
 mod broken;
 mod confidential;
@@ -24,7 +24,7 @@ fn event(body: &Value) -> Event {
 }
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("payloads")
 }
 
 fn bytes_of(file: &str) -> Vec<u8> {

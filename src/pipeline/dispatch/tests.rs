@@ -6,7 +6,7 @@ use super::*;
 use crate::catalog::Snapshot;
 use crate::pipeline::source::Receipt;
 use crate::settings::{Properties, Secret, Value};
-use crate::store::registry::{Changes, Configuration, Owner, StoredIntegration};
+use crate::store::registry::{Changes, Configuration, ScopeKey, StoredIntegration};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -16,7 +16,7 @@ fn at(second: i64) -> Timestamp {
 fn catalog(mutes: Vec<Mute>) -> Snapshot {
     let row = |slug: &str, channel: &str| StoredIntegration {
         id: 1,
-        owner: Owner::Project(42),
+        owner: ScopeKey::Project(42),
         slug: slug.to_owned(),
         configuration: Configuration {
             active: true,

@@ -4,8 +4,8 @@ use super::*;
 use crate::adapters::common_settings::{Group, common_fields};
 use crate::adapters::{ADAPTERS, About};
 use crate::event::{Trigger, Triggers};
-use crate::integration::{BranchFilter, LabelBehavior, ProjectRef, Scope};
-use crate::provision::Level;
+use crate::integration::{BranchFilter, LabelBehavior, Scope};
+use crate::provision::Severity;
 use crate::store::registry::{Configuration, Correction, Visibility};
 
 #[test]
@@ -13,7 +13,7 @@ fn a_block_becomes_an_integration_with_gitlabs_defaults() {
     let bell = one(&bell(""));
 
     assert_eq!(bell.id.to_string(), "acme/rocket:big-bell");
-    assert_eq!(bell.scope, Scope::Project(ProjectRef::Path("acme/rocket".into())));
+    assert_eq!(bell.scope, Scope::ProjectPath("acme/rocket".into()));
     assert_eq!(bell.slug, "big-bell");
     assert!(bell.active, "a provisioned integration is meant");
     assert_eq!(bell.triggers, Triggers::by_default());
@@ -78,7 +78,7 @@ fn no_files_are_an_empty_catalogue() {
 fn digits_are_a_projects_number_even_in_quotes_and_slugs_may_have_underscores() {
     let bell = one(&bell("").replace("'acme/rocket'", "' 42 '").replace("big-bell", "Big_Bell"));
     assert_eq!(bell.id.to_string(), "42:big-bell");
-    assert_eq!(bell.scope, Scope::Project(ProjectRef::Id(42)));
+    assert_eq!(bell.scope, Scope::ProjectId(42));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn facts_are_known_under_both_of_a_projects_names() {
     .unwrap();
 
     let names: Vec<_> = read.facts.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(names, [ProjectRef::Id(42), ProjectRef::Path("acme/rocket".into())]);
+    assert_eq!(names, [Scope::ProjectId(42), Scope::ProjectPath("acme/rocket".into())]);
     for (_, facts) in read.facts {
         assert_eq!(facts.default_branch.as_deref(), Some("main"));
         assert_eq!(facts.protected_branches.unwrap(), ["main", "*-stable"]);
@@ -117,7 +117,7 @@ fn an_unknown_branch_filter_is_taken_as_gitlab_takes_it_but_not_in_silence() {
 
     let filter = read.each()[0].filters.branches_to_be_notified.clone();
     assert_eq!(filter, Some(BranchFilter::Unknown("defualt".into())));
-    assert_eq!(read.warnings[0].level, Level::Warning);
+    assert_eq!(read.warnings[0].severity, Severity::Warning);
     assert!(
         lines(&read.warnings)
             .ends_with("branches_to_be_notified = \"defualt\": matches no branch; did you mean `default`?\n")

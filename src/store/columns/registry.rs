@@ -11,17 +11,17 @@ use serde::de::DeserializeOwned;
 use super::moment;
 use crate::settings::Properties;
 use crate::store::registry::{
-    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Owner, Right, SeenProject,
+    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Right, ScopeKey, SeenProject,
     StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
 use crate::store::seal::Keyring;
 use crate::store::{Result, StoreError};
 
-fn owner_of(kind: &str, number: i64) -> Result<Owner> {
+fn owner_of(kind: &str, number: i64) -> Result<ScopeKey> {
     match kind {
-        "instance" => Ok(Owner::Instance),
-        "group" => Ok(Owner::Group(GroupKey(number))),
-        "project" => Ok(Owner::Project(number)),
+        "instance" => Ok(ScopeKey::Instance),
+        "group" => Ok(ScopeKey::Group(GroupKey(number))),
+        "project" => Ok(ScopeKey::Project(number)),
         _ => Err(unknown("owner", kind)),
     }
 }
@@ -64,7 +64,7 @@ pub(in crate::store) struct IntegrationColumns {
 impl IntegrationColumns {
     /// # Errors
     /// There are secrets, and no key to seal them with.
-    pub fn new(whose: Owner, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
+    pub fn new(whose: ScopeKey, slug: &str, configuration: &Configuration, keys: &Keyring) -> Result<Self> {
         let (owner_kind, owner) = whose.columns();
         Ok(Self {
             owner_kind,
@@ -127,7 +127,7 @@ pub(in crate::store) struct SealedRow {
 
 impl SealedRow {
     /// Whose it is, where no key at hand opens it.
-    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(Owner, String)>> {
+    pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(ScopeKey, String)>> {
         let owner = owner_of(&self.owner_kind, self.owner)?;
         let opened = keys.open(owner, &self.slug, Some(&self.secrets));
         Ok(opened.is_err().then(|| (owner, self.slug.clone())))

@@ -11,7 +11,7 @@ use super::{Notification, Postgres};
 use crate::event::{Event, EventId};
 use crate::integration::IntegrationId;
 use crate::settings::Secret;
-use crate::store::registry::{AuditEntry, GroupName};
+use crate::store::registry::AuditEntry;
 use crate::store::seal::Keyring;
 use crate::store::suite::private_postgres::database;
 use crate::store::{
@@ -251,7 +251,7 @@ async fn a_path_that_postgresql_cannot_hold_loses_a_character() {
     let (store, _) = store().await;
     let group = store.put_group(None, "ac\0me", audit()).await.unwrap();
     assert_eq!(group.path.as_deref(), Some("ac\u{fffd}me"));
-    assert_eq!(store.group(GroupName::Path("ac\0me".to_owned())).await.unwrap(), Some(group));
+    assert_eq!(store.group_by_path("ac\0me").await.unwrap(), Some(group));
 }
 
 #[tokio::test]

@@ -7,17 +7,17 @@ use super::fixtures::{Case, at, audit, configuration, keys};
 use crate::settings::Value;
 use crate::store::Registry;
 use crate::store::registry::{
-    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, Mute, NewToken, Owner,
-    ProjectCorrection, Put, Right, SeenProject, StoredIntegration, Visibility,
+    Access, AuditLine, Changes, Configuration, Correction, GroupKey, Learned, Mute, NewToken,
+    ProjectCorrection, Put, Right, ScopeKey, SeenProject, StoredIntegration, Visibility,
 };
 
-const PROJECT: Owner = Owner::Project(42);
+const PROJECT: ScopeKey = ScopeKey::Project(42);
 
 pub(super) async fn an_integration_comes_back_as_it_was_set<B: Backend>() {
     let case = Case::<B>::new().await;
     assert_eq!(case.store.integration(PROJECT, "slack").await.unwrap(), None);
     let mut ids = Vec::new();
-    for owner in [Owner::Instance, Owner::Group(GroupKey(42)), PROJECT, Owner::Project(43)] {
+    for owner in [ScopeKey::Instance, ScopeKey::Group(GroupKey(42)), PROJECT, ScopeKey::Project(43)] {
         let settings = Configuration { inherits: owner == PROJECT, ..configuration(&format!("{owner:?}")) };
         let put = case
             .store

@@ -12,7 +12,7 @@ use super::Backend;
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::{Secret, Value};
-use crate::store::registry::{AuditEntry, Configuration, Owner, Put, StoredIntegration};
+use crate::store::registry::{AuditEntry, Configuration, Put, ScopeKey, StoredIntegration};
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
     AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
@@ -185,7 +185,7 @@ impl<B: Backend> Case<B> {
 
     /// Sets project 42's integration, new or not, at second 0.
     pub(super) async fn set(&self, slug: &str, configuration: Configuration) -> StoredIntegration {
-        let owner = Owner::Project(42);
+        let owner = ScopeKey::Project(42);
         let before = self.store.integration(owner, slug).await.unwrap().map(|found| found.revision);
         let note = audit("integration.update", at(0));
         match self.store.put_integration(owner, slug, configuration, before, note).await.unwrap() {

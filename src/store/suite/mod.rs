@@ -13,8 +13,7 @@ mod model;
 mod outbox;
 mod people;
 mod places;
-#[expect(dead_code, reason = "the integration tests, whose it is, do more with it")]
-#[path = "../../../tests/it/harness/postgres.rs"]
+#[expect(dead_code, reason = "the tests in tests/it take this file in as well, and use all of it")]
 pub(super) mod private_postgres;
 mod sealed;
 mod tokens;

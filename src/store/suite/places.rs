@@ -4,8 +4,8 @@ use super::Backend;
 use super::fixtures::{Case, at, audit, configuration};
 use crate::store::Registry;
 use crate::store::registry::{
-    Corrected, Correction, GroupName, Learned, Owner, ProjectCorrection, ProjectName, Put, SeenProject,
-    StoredGroup, StoredProject, Visibility,
+    Corrected, Correction, Learned, ProjectCorrection, Put, ScopeKey, SeenProject, StoredGroup,
+    StoredProject, Visibility,
 };
 
 fn seen(id: i64, path: &str) -> SeenProject {
@@ -22,12 +22,12 @@ async fn upsert_seen_projects<B: Backend>(
 
 /// The path that a project has now.
 async fn path_of<B: Backend>(case: &Case<B>, id: i64) -> Option<String> {
-    case.store.project(ProjectName::Number(id)).await.unwrap().unwrap().path
+    case.store.project(id).await.unwrap().unwrap().path
 }
 
 /// The number of the project that has this path now.
 async fn at_path<B: Backend>(case: &Case<B>, path: &str) -> Option<i64> {
-    case.store.project(ProjectName::Path(path.to_owned())).await.unwrap().map(|project| project.id)
+    case.store.project_by_path(path).await.unwrap().map(|project| project.id)
 }
 
 pub(super) async fn a_project_is_learned_and_what_is_not_told_stays<B: Backend>() {
@@ -199,7 +199,7 @@ pub(super) async fn paths_differ_by_more_than_the_case_of_letters<B: Backend>() 
     let group = case.store.put_group(None, "Acme", audit("group.create", at(1))).await.unwrap();
     let again = case.store.put_group(None, "acme", audit("group.create", at(2))).await.unwrap();
     assert_eq!(group, again);
-    let found = case.store.group(GroupName::Path("ACME".to_owned())).await.unwrap();
+    let found = case.store.group_by_path("ACME").await.unwrap();
     assert_eq!(found, Some(group));
 }
 
@@ -217,26 +217,26 @@ pub(super) async fn a_group_is_found_by_its_number_and_then_by_its_path<B: Backe
     assert_eq!(renamed, StoredGroup { path: Some("apex".to_owned()), revision: 3, ..numbered });
     assert_eq!(put_group(&case, None, "apex").await, renamed);
     assert_ne!(put_group(&case, None, "acme").await.key, first.key, "that one is called otherwise now");
-    assert_eq!(case.store.group(GroupName::Key(first.key)).await.unwrap(), Some(renamed));
+    assert_eq!(case.store.group(first.key).await.unwrap(), Some(renamed));
 }
 
 pub(super) async fn a_groups_path_passes_on_without_what_hangs_on_the_group<B: Backend>() {
     let case = Case::<B>::new().await;
     let old = put_group(&case, Some(1), "acme").await;
-    let owner = Owner::Group(old.key);
+    let owner = ScopeKey::Group(old.key);
     let put = case.store.put_integration(owner, "slack", configuration("s"), None, audit("x", at(0)));
     assert!(matches!(put.await.unwrap(), Put::Done(_)));
 
     let new = put_group(&case, Some(2), "acme").await;
     assert_ne!(new.key, old.key, "another number is another group");
-    assert!(case.store.integration(Owner::Group(new.key), "slack").await.unwrap().is_none());
-    let left = case.store.group(GroupName::Key(old.key)).await.unwrap().unwrap();
+    assert!(case.store.integration(ScopeKey::Group(new.key), "slack").await.unwrap().is_none());
+    let left = case.store.group(old.key).await.unwrap().unwrap();
     assert_eq!((left.path, left.id), (None, Some(1)));
 
     let other = put_group(&case, None, "apex").await;
     let renamed = put_group(&case, Some(1), "apex").await;
     assert_eq!((renamed.key, renamed.path.as_deref()), (old.key, Some("apex")));
-    let left = case.store.group(GroupName::Key(other.key)).await.unwrap().unwrap();
+    let left = case.store.group(other.key).await.unwrap().unwrap();
     assert_eq!(left.path, None);
     let changed: Vec<_> =
         case.store.changes(other.revision).await.unwrap().groups.iter().map(|group| group.key).collect();

@@ -3,11 +3,11 @@
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration, keys};
 use crate::settings::Secret;
-use crate::store::registry::{Access, Configuration, NewToken, Owner, Put, Right};
+use crate::store::registry::{Access, Configuration, NewToken, Put, Right, ScopeKey};
 use crate::store::seal::Keyring;
 use crate::store::{Registry, StoreError};
 
-const PROJECT: Owner = Owner::Project(42);
+const PROJECT: ScopeKey = ScopeKey::Project(42);
 
 fn without_secrets() -> Configuration {
     Configuration { secrets: std::collections::BTreeMap::new(), ..configuration("") }

@@ -2,10 +2,10 @@
 
 use super::Backend;
 use super::fixtures::{Case, at, audit};
-use crate::store::registry::{Access, GroupKey, NewToken, Owner, Right, StoredToken};
+use crate::store::registry::{Access, GroupKey, NewToken, Right, ScopeKey, StoredToken};
 use crate::store::{Registry, token};
 
-fn new(name: &str, reach: Owner, right: Right) -> NewToken {
+fn new(name: &str, reach: ScopeKey, right: Right) -> NewToken {
     NewToken {
         name: name.to_owned(),
         hash: token::hash(name),
@@ -17,9 +17,9 @@ fn new(name: &str, reach: Owner, right: Right) -> NewToken {
 pub(super) async fn a_token_is_kept_by_its_digest<B: Backend>() {
     let case = Case::<B>::new().await;
     let kinds = [
-        new("admin", Owner::Instance, Right::Maintain),
-        new("group", Owner::Group(GroupKey(3)), Right::Read),
-        NewToken { expires_at: None, ..new("door", Owner::Project(42), Right::Ingest) },
+        new("admin", ScopeKey::Instance, Right::Maintain),
+        new("group", ScopeKey::Group(GroupKey(3)), Right::Read),
+        NewToken { expires_at: None, ..new("door", ScopeKey::Project(42), Right::Ingest) },
     ];
     let mut stored = Vec::new();
     for new in kinds {
@@ -44,7 +44,7 @@ pub(super) async fn a_token_is_kept_by_its_digest<B: Backend>() {
 pub(super) async fn a_token_ends_once<B: Backend>() {
     let case = Case::<B>::new().await;
     let create = async |name| {
-        let new = new(name, Owner::Instance, Right::Read);
+        let new = new(name, ScopeKey::Instance, Right::Read);
         case.store.create_token(new, audit("token.create", at(1))).await.unwrap()
     };
     let (first, second) = (create("first").await, create("second").await);
@@ -62,7 +62,7 @@ pub(super) async fn a_token_ends_once<B: Backend>() {
 pub(super) async fn a_token_that_was_there_before_is_refused<B: Backend>() {
     let case = Case::<B>::new().await;
     let create =
-        |right| case.store.create_token(new("same", Owner::Instance, right), audit("token.create", at(1)));
+        |right| case.store.create_token(new("same", ScopeKey::Instance, right), audit("token.create", at(1)));
     create(Right::Read).await.unwrap();
     create(Right::Maintain).await.unwrap_err();
     assert_eq!(case.store.tokens().await.unwrap().len(), 1);

@@ -11,7 +11,7 @@ use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::{Secret, Value};
 use crate::store::registry::{
-    Access, Configuration, Corrected, GroupKey, Learned, Mute, Owner, ProjectName, Put, Right, SeenProject,
+    Access, Configuration, Corrected, GroupKey, Learned, Mute, Put, Right, ScopeKey, SeenProject,
     StoredGroup, StoredProject, StoredToken, Visibility,
 };
 use crate::store::{
@@ -232,13 +232,13 @@ pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Backend>() {
         .map(|row| (row.id, row.owner, &*row.slug, row.revision, row.created_at, row.updated_at))
         .collect();
     let expected = [
-        (1, Owner::Instance, "slack", 1, at(50), at(50)),
-        (2, Owner::Group(GroupKey(1)), "slack", 4, at(53), at(53)),
-        (3, Owner::Project(42), "slack", 6, at(54), at(55)),
-        (5, Owner::Project(43), "slack", 7, at(56), at(56)),
-        (6, Owner::Project(43), "discord", 8, at(57), at(57)),
+        (1, ScopeKey::Instance, "slack", 1, at(50), at(50)),
+        (2, ScopeKey::Group(GroupKey(1)), "slack", 4, at(53), at(53)),
+        (3, ScopeKey::Project(42), "slack", 6, at(54), at(55)),
+        (5, ScopeKey::Project(43), "slack", 7, at(56), at(56)),
+        (6, ScopeKey::Project(43), "discord", 8, at(57), at(57)),
     ];
-    let numbers = |told: &(i64, Owner, &str, i64, jiff::Timestamp, jiff::Timestamp)| {
+    let numbers = |told: &(i64, ScopeKey, &str, i64, jiff::Timestamp, jiff::Timestamp)| {
         (told.1, told.2.to_owned(), told.3, told.4, told.5)
     };
     assert!(told.iter().map(numbers).eq(expected.iter().map(numbers)), "{told:?}");
@@ -275,7 +275,7 @@ pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Backend>() {
         StoredProject { learned, corrected, updated_at: at(60), ..project(42, Some("acme/web"), 13, 58) };
     let expected = [project(43, None, 11, 58), project(44, Some("acme/api"), 12, 59), web.clone()];
     assert_eq!(changes.projects, expected);
-    let found = case.store.project(ProjectName::Path("acme/web".to_owned())).await.unwrap();
+    let found = case.store.project_by_path("acme/web").await.unwrap();
     assert_eq!(found, Some(web));
 
     let group = |key, id, path: &str, revision, second| StoredGroup {
@@ -298,15 +298,15 @@ pub(super) async fn an_upgraded_store_keeps_what_is_configured<B: Backend>() {
         created_at: at(61),
     };
     let expected = [
-        token(1, "admin", Owner::Instance, Right::Maintain),
+        token(1, "admin", ScopeKey::Instance, Right::Maintain),
         StoredToken {
             expires_at: Some(at(9999)),
-            ..token(2, "group", Owner::Group(GroupKey(1)), Right::Read)
+            ..token(2, "group", ScopeKey::Group(GroupKey(1)), Right::Read)
         },
         StoredToken {
             revoked_at: Some(at(62)),
             revision: 17,
-            ..token(3, "forge", Owner::Project(42), Right::Ingest)
+            ..token(3, "forge", ScopeKey::Project(42), Right::Ingest)
         },
     ];
     assert_eq!(changes.tokens, expected);
@@ -361,7 +361,7 @@ pub(super) async fn an_upgraded_store_goes_on_changing_what_is_configured<B: Bac
     };
     let put = |made_from| {
         let note = audit("integration.update", at(1000));
-        case.store.put_integration(Owner::Project(42), "slack", changed.clone(), Some(made_from), note)
+        case.store.put_integration(ScopeKey::Project(42), "slack", changed.clone(), Some(made_from), note)
     };
     assert_eq!(put(5).await.unwrap(), Put::Outdated);
     let Put::Done(stored) = put(6).await.unwrap() else { panic!("nobody else changed it") };

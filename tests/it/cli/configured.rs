@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Place, Request, Who};
+use forgebell::catalog::{Catalog as _, Change, Live, Request, ResolvedScope, Who};
 use forgebell::event::{Event, EventId};
-use forgebell::integration::{ProjectRef, Scope};
+use forgebell::integration::Scope;
 use forgebell::settings::Value as Setting;
 use forgebell::store::registry::{Correction, Mute, ProjectCorrection, Visibility};
 use forgebell::store::seal::Keyring;
@@ -27,7 +27,7 @@ const PROJECTS: [(i64, &str); 6] = [
 ];
 
 fn project(id: i64) -> Scope {
-    Scope::Project(ProjectRef::Id(id))
+    Scope::ProjectId(id)
 }
 
 fn group(path: &str) -> Scope {
@@ -43,8 +43,8 @@ impl Api {
         Self(Live::open(Arc::new(store)).await.expect("the store answers"))
     }
 
-    fn place(&self, scope: &Scope) -> Place {
-        self.0.read(|state| state.place(scope)).unwrap_or_else(|| Place::named(scope))
+    fn resolved(&self, scope: &Scope) -> ResolvedScope {
+        self.0.read(|state| state.directory().resolve(scope))
     }
 
     async fn put(&self, scope: &Scope, slug: &str, settings: &[(&str, &str)], flags: &[(&str, bool)]) {
@@ -55,13 +55,13 @@ impl Api {
             flags: flags.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect(),
             use_inherited_settings: own.or(Some(true)),
         };
-        let (place, who) = (self.place(scope), who());
-        self.0.put(change(&place, slug, &who), &request).await.expect("it is set");
+        let (scope, who) = (self.resolved(scope), who());
+        self.0.put(change(&scope, slug, &who), &request).await.expect("it is set");
     }
 
     async fn off(&self, scope: &Scope, slug: &str) {
-        let (place, who) = (self.place(scope), who());
-        self.0.deactivate(change(&place, slug, &who)).await.expect("it is switched off");
+        let (scope, who) = (self.resolved(scope), who());
+        self.0.deactivate(change(&scope, slug, &who)).await.expect("it is switched off");
     }
 
     async fn learn(&self) {
@@ -121,9 +121,9 @@ fn who() -> Who {
     Who("token ci (1)".to_owned())
 }
 
-fn change<'a>(place: &'a Place, slug: &str, who: &'a Who) -> Change<'a> {
+fn change<'a>(scope: &'a ResolvedScope, slug: &str, who: &'a Who) -> Change<'a> {
     let entry = adapters::find(slug).expect("there is such an adapter");
-    Change { place, entry, unless_changed_since: None, who, now: Timestamp::UNIX_EPOCH }
+    Change { scope, entry, unless_changed_since: None, who, now: Timestamp::UNIX_EPOCH }
 }
 
 fn of_project(file: &str, id: i64, path: &str) -> Vec<u8> {

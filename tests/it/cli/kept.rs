@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use forgebell::settings::Secret;
 use forgebell::store::Registry as _;
-use forgebell::store::registry::{AuditEntry, Configuration, Learned, Owner, SeenProject};
+use forgebell::store::registry::{AuditEntry, Configuration, Learned, ScopeKey, SeenProject};
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use jiff::Timestamp;
@@ -112,7 +112,7 @@ async fn keep_a_secret(store: &Sqlite) {
         fields: vec!["webhook".to_owned()],
     };
     let settings = Configuration { secrets, ..Configuration::default() };
-    store.put_integration(Owner::Project(42), "slack", settings, None, audit).await.expect("it is stored");
+    store.put_integration(ScopeKey::Project(42), "slack", settings, None, audit).await.expect("it is stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]

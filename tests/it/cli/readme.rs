@@ -1,4 +1,4 @@
-//! What the README says to type, typed.
+//! Runs the commands in the README.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -9,30 +9,30 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use super::*;
 use crate::harness::payloads::with;
 
-/// The block of commands that follows these words in the README.
+/// The block of commands that follows this sentence in the README.
 fn block_after(words: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(path).expect("there is a README");
-    let (_, after) = readme.split_once(words).unwrap_or_else(|| panic!("the README does not say: {words}"));
+    let (_, after) = readme.split_once(words).unwrap_or_else(|| panic!("the README lacks: {words}"));
     let (_, block) = after.split_once("```sh\n").expect("commands follow");
     block.split_once("```").expect("a block ends").0.to_owned()
 }
 
-/// In another place of this machine, and to a room that is ours.
+/// The block with one text replaced, such as an address by the test's own.
 fn instead(block: &str, written: &str, ours: &str) -> String {
-    assert_eq!(block.matches(written).count(), 1, "{written} stands in it once:\n{block}");
+    assert_eq!(block.matches(written).count(), 1, "{written} occurs once:\n{block}");
     block.replace(written, ours)
 }
 
-/// A shell that has run some commands, and waits; with it ends what they left running.
+/// A shell that has run some commands and waits. When it ends, it stops the programs that it started.
 struct Shell(Child);
 
 impl Shell {
-    const DONE: &str = "all was typed";
+    const DONE: &str = "all commands were run";
 
-    /// Types a script, as who has the program on the `PATH` and nothing configured but these; what it printed.
-    async fn type_in(script: &str, settings: &[(&str, String)]) -> (Shell, String) {
-        let program = Path::new(env!("CARGO_BIN_EXE_forgebell")).parent().expect("it lies in a folder");
+    /// Runs a script with the program on the `PATH` and only these settings; returns what it printed.
+    async fn run(script: &str, settings: &[(&str, String)]) -> (Shell, String) {
+        let program = Path::new(env!("CARGO_BIN_EXE_forgebell")).parent().expect("it is in a folder");
         let whole = format!(
             "trap 'kill $(jobs -p); wait' EXIT\nset -e\n{script}\nprintf '\\n{}\\n'\nread -r _ || true\n",
             Self::DONE
@@ -41,7 +41,7 @@ impl Shell {
         bash.args(["-c", &whole]).env_clear().process_group(0);
         bash.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", program.display()));
         bash.envs(settings.iter().map(|(name, value)| (name, value)));
-        // It reads until this process closes the other end, however that comes about.
+        // It reads until this process closes the other end, even by a crash.
         let mut bash = Command::from(bash);
         bash.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = bash.spawn().expect("there is a bash");
@@ -55,7 +55,7 @@ impl Shell {
                 printed.push_str(&line);
                 printed.push('\n');
             }
-            panic!("the commands broke off; they printed:\n{printed}");
+            panic!("a command failed; they printed:\n{printed}");
         };
         tokio::time::timeout(PATIENCE, reading).await.expect("the commands end");
         (Shell(child), printed)
@@ -68,9 +68,9 @@ impl Shell {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_readmes_three_commands_lead_from_nothing_to_a_channel_that_hears_of_pushes() {
+async fn the_readmes_three_commands_set_up_a_channel_that_is_notified_of_pushes() {
     let (receiver, hook) = hook().await;
-    let block = block_after("From nothing to a channel that hears of project 42:");
+    let block = block_after("From nothing to a channel that is notified of events in project 42:");
     let commands: Vec<_> = block.replace("\\\n", " ").lines().map(str::to_owned).collect();
     assert_eq!(commands.len(), 3, "{block}");
     let port = free_port();
@@ -83,7 +83,7 @@ async fn the_readmes_three_commands_lead_from_nothing_to_a_channel_that_hears_of
         ("FORGEBELL__STORE__PATH", folder.path().join("lib/forgebell.db").display().to_string()),
         ("FORGEBELL__WIRE__ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
     ];
-    let (shell, printed) = Shell::type_in(&script, &settings).await;
+    let (shell, printed) = Shell::run(&script, &settings).await;
     let set: Value =
         serde_json::from_str(printed.trim()).unwrap_or_else(|error| panic!("{error} in {printed}"));
     assert_eq!((&set["slug"], &set["active"]), (&json!("slack"), &json!(true)), "{set}");
@@ -95,10 +95,14 @@ async fn the_readmes_three_commands_lead_from_nothing_to_a_channel_that_hears_of
         json["project"]["default_branch"] = json!("master");
     });
     let request = crate::harness::client().post(format!("http://{here}/events")).body(push);
-    let answer = request.header("content-type", "application/json").send().await.expect("the door answers");
+    let answer = request.header("content-type", "application/json").send().await.expect("the server answers");
     assert_eq!(answer.status().as_u16(), 202);
-    let heard = hook.wait_for(1).await;
-    assert!(heard[0].text().contains("pushed") && heard[0].text().contains("#ops"), "{}", heard[0].text());
+    let received = hook.wait_for(1).await;
+    assert!(
+        received[0].text().contains("pushed") && received[0].text().contains("#ops"),
+        "{}",
+        received[0].text()
+    );
     shell.end().await;
     drop(receiver);
 }

@@ -11,7 +11,7 @@ use forgebell::config::{Config, Sources};
 use forgebell::daemon::{self, ReloadRequest};
 use forgebell::settings::Secret;
 use forgebell::store::postgres::Postgres;
-use forgebell::store::registry::{Access, AuditEntry, NewToken, Owner, Right};
+use forgebell::store::registry::{Access, AuditEntry, NewToken, Right, ScopeKey};
 use forgebell::store::seal::Keyring;
 use forgebell::store::sqlite::Sqlite;
 use forgebell::store::{DeliveryDetail, DeliveryFilter, DeliveryLine, Quarantined, State, Store, token};
@@ -159,7 +159,7 @@ impl Home {
     }
 
     /// A token for the API, made as `forgebell token create` makes one.
-    pub async fn token(&self, reach: Owner, right: Right) -> String {
+    pub async fn token(&self, reach: ScopeKey, right: Right) -> String {
         let token = token::make().expect("the system has randomness");
         let row = NewToken {
             name: "test".to_owned(),

@@ -24,6 +24,7 @@ pub mod irc;
 pub mod mail;
 pub mod payloads;
 pub mod ports;
+#[path = "../../../src/store/suite/private_postgres.rs"]
 pub mod postgres;
 pub mod proxy;
 pub mod python;

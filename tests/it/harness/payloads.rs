@@ -1,4 +1,4 @@
-//! What a forge says: the webhook bodies in `tests/payloads/`, and variants of them.
+//! What a forge says: the webhook bodies in `payloads/`, and variants of them.
 //!
 //! Those at the top are the examples of GitLab's documentation ("Webhook events"), about one per kind of event; those
 //! in `captured/` were sent by a real forge, and come from the test data of drone/go-scm, jenkins-x/go-scm and
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads")
 }
 
 /// One payload, by its path in the folder: `payload("push.json")`, `payload("captured/push.json")`.
@@ -28,9 +28,9 @@ pub fn all() -> Vec<(String, Vec<u8>)> {
 }
 
 fn names_in(subfolder: &str) -> Vec<String> {
-    let entries = fs::read_dir(folder().join(subfolder)).expect("tests/payloads is there to be listed");
+    let entries = fs::read_dir(folder().join(subfolder)).expect("payloads/ is there to be listed");
     entries
-        .map(|entry| entry.expect("an entry of tests/payloads").file_name())
+        .map(|entry| entry.expect("an entry of payloads/").file_name())
         .map(|name| name.into_string().expect("payload names are plain text"))
         .filter(|name| Path::new(name).extension().is_some_and(|is| is == "json"))
         .map(|name| format!("{subfolder}{name}"))

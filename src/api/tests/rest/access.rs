@@ -55,7 +55,7 @@ async fn who_is_not_known_is_told_so_before_anything_else() {
 #[tokio::test]
 async fn a_token_that_is_over_says_why() {
     let api = Api::open().await;
-    let expired = api.token_until(Owner::Instance, Right::Maintain, Some(NOW)).await;
+    let expired = api.token_until(ScopeKey::Instance, Right::Maintain, Some(NOW)).await;
     let told = api.get(&expired, "/version").await;
     assert_eq!((told.status, &told.json()["error"]), (401, &json!("invalid_token")));
     assert!(told.json()["error_description"].as_str().unwrap().starts_with("Token is expired."));
@@ -72,8 +72,8 @@ async fn a_token_that_is_over_says_why() {
 async fn a_right_that_is_too_small_is_told_whatever_is_there() {
     let api = Api::open().await;
     api.project(42, "acme/rocket").await;
-    let reader = api.token(Owner::Instance, Right::Read).await;
-    let ingester = api.token(Owner::Instance, Right::Ingest).await;
+    let reader = api.token(ScopeKey::Instance, Right::Read).await;
+    let ingester = api.token(ScopeKey::Instance, Right::Ingest).await;
     assert_eq!(api.get(&reader, "/projects/42/integrations").await.status, 200);
     for path in [SLACK, "/projects/4711/integrations/slack", "/projects/42/integrations/nonsense"] {
         let told = api.put(&reader, path, &json!({ "webhook": HOOK })).await;
@@ -93,8 +93,8 @@ async fn what_a_token_does_not_reach_is_not_there() {
         api.put(&admin, &format!("/projects/{id}/integrations/slack"), &json!({ "webhook": HOOK })).await;
     }
     let key = api.group("acme").await;
-    let of_project = api.token(Owner::Project(42), Right::Maintain).await;
-    let of_group = api.token(Owner::Group(key), Right::Maintain).await;
+    let of_project = api.token(ScopeKey::Project(42), Right::Maintain).await;
+    let of_group = api.token(ScopeKey::Group(key), Right::Maintain).await;
     let nobodys = refusal(&api.get(&of_project, "/projects/4711/integrations/slack").await);
     assert_eq!(nobodys, message(404, "404 Project Not Found"));
     for (token, path) in [
@@ -126,7 +126,7 @@ async fn what_a_token_does_not_reach_is_not_there() {
 async fn what_is_for_the_instance_is_forbidden_to_others() {
     let api = Api::open().await;
     let key = api.group("acme").await;
-    let of_group = api.token(Owner::Group(key), Right::Maintain).await;
+    let of_group = api.token(ScopeKey::Group(key), Right::Maintain).await;
     for path in ["/integrations", "/integrations/slack", "/quarantine", "/quarantine/1", "/audit_events"] {
         assert_eq!(refusal(&api.get(&of_group, path).await), message(403, "403 Forbidden"), "{path}");
     }
@@ -204,10 +204,10 @@ async fn events_are_taken_with_a_token_for_just_that() {
         let request = api.client.post(format!("{}/events", api.base)).header(header, token);
         answer(request.header("content-type", "application/json").body(push())).await
     };
-    let all = api.token(Owner::Instance, Right::Ingest).await;
-    let of_project = api.token(Owner::Project(42), Right::Ingest).await;
-    let of_other = api.token(Owner::Project(43), Right::Ingest).await;
-    let reader = api.token(Owner::Instance, Right::Read).await;
+    let all = api.token(ScopeKey::Instance, Right::Ingest).await;
+    let of_project = api.token(ScopeKey::Project(42), Right::Ingest).await;
+    let of_other = api.token(ScopeKey::Project(43), Right::Ingest).await;
+    let reader = api.token(ScopeKey::Instance, Right::Read).await;
     for (header, token, expected) in [
         ("x-gitlab-token", TOKEN, 202),
         ("x-gitlab-token", all.as_str(), 202),
@@ -230,7 +230,7 @@ async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_no
     api.project(42, "acme/rocket").await;
     api.project(43, "elsewhere/thing").await;
     let key = api.group("acme").await;
-    let of_group = api.token(Owner::Group(key), Right::Maintain).await;
+    let of_group = api.token(ScopeKey::Group(key), Right::Maintain).await;
     api.put(&admin, "/groups/acme/integrations/slack", &json!({ "webhook": HOOK })).await;
     let event = |id: i64, path: &str| {
         let mut json: Value = serde_json::from_slice(&push()).unwrap();

@@ -136,8 +136,8 @@ async fn a_query_that_can_not_be_read_tells_nobody_more_than_a_good_one() {
     let api = Api::open().await;
     api.project(42, "acme/rocket").await;
     let admin = api.admin().await;
-    let reader = api.token(Owner::Instance, Right::Read).await;
-    let of_other = api.token(Owner::Project(43), Right::Maintain).await;
+    let reader = api.token(ScopeKey::Instance, Right::Read).await;
+    let of_other = api.token(ScopeKey::Project(43), Right::Maintain).await;
     let unreadable = format!("{SLACK}?webhook=%FF");
     let not_utf8 = error(400, "the parameters are not valid UTF-8");
     for token in ["", "fbt-wrong"] {

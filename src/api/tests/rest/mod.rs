@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::call::{HttpRequest, HttpResponse};
 use crate::store::registry::{
-    Access, AuditEntry, GroupKey, Learned, NewToken, Owner, Registry, Right, SeenProject,
+    Access, AuditEntry, GroupKey, Learned, NewToken, Registry, Right, ScopeKey, SeenProject,
 };
 use crate::store::token;
 
@@ -89,11 +89,11 @@ impl Api {
         Self { store, catalog, service, later, base, client, _task: task, _folder: folder }
     }
 
-    async fn token(&self, reach: Owner, right: Right) -> String {
+    async fn token(&self, reach: ScopeKey, right: Right) -> String {
         self.token_until(reach, right, None).await
     }
 
-    async fn token_until(&self, reach: Owner, right: Right, expires_at: Option<Timestamp>) -> String {
+    async fn token_until(&self, reach: ScopeKey, right: Right, expires_at: Option<Timestamp>) -> String {
         let token = token::make().unwrap().expose().to_owned();
         let hash = token::hash(&token);
         let row = NewToken { name: "ci".to_owned(), hash, access: Access { reach, right }, expires_at };
@@ -102,7 +102,7 @@ impl Api {
     }
 
     async fn admin(&self) -> String {
-        self.token(Owner::Instance, Right::Maintain).await
+        self.token(ScopeKey::Instance, Right::Maintain).await
     }
 
     /// A project by its number and path, as an event would tell it.

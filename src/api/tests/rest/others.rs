@@ -72,9 +72,9 @@ async fn an_event_is_explained_to_whoever_reaches_it() {
     assert_eq!(verdict("slack")["targets"][0]["target"], "#ops");
     assert_eq!(verdict("mattermost")["verdict"], "skip");
     assert!(verdict("mattermost")["why"].as_str().unwrap().contains("push"), "{told}");
-    let own = api.token(Owner::Project(42), Right::Read).await;
+    let own = api.token(ScopeKey::Project(42), Right::Read).await;
     assert_eq!(explain(&own, push()).await.status, 200);
-    let other = api.token(Owner::Project(43), Right::Read).await;
+    let other = api.token(ScopeKey::Project(43), Right::Read).await;
     assert_eq!(refusal(&explain(&other, push()).await), message(404, "404 Project Not Found"));
     assert_eq!(explain(&admin, Bytes::from_static(b"{}")).await.status, 422);
     assert_eq!(explain(&admin, Bytes::new()).await.status, 400);

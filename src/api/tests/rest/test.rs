@@ -66,7 +66,7 @@ async fn an_event_of_a_project_that_the_token_does_not_reach_is_not_tried() {
     let (api, _) = set_up(&json!({})).await;
     api.project(42, "acme/rocket").await;
     api.project(43, "other/thing").await;
-    let own = api.token(Owner::Project(42), Right::Maintain).await;
+    let own = api.token(ScopeKey::Project(42), Right::Maintain).await;
     let mut event: Value = serde_json::from_slice(&sample(Trigger::Push).raw).unwrap();
     event["project"]["id"] = json!(43);
     event["project_id"] = json!(43);
@@ -87,7 +87,7 @@ async fn one_that_is_off_can_be_tried_and_one_that_is_not_there_can_not() {
     assert_eq!(api.ask(&admin, "POST", TEST).await.json()["success"], true);
     let never = api.ask(&admin, "POST", "/projects/42/integrations/discord/test").await;
     assert_eq!(refusal(&never), message(404, "404 Integration Not Found"));
-    let reader = api.token(Owner::Project(42), Right::Read).await;
+    let reader = api.token(ScopeKey::Project(42), Right::Read).await;
     assert_eq!(api.ask(&reader, "POST", TEST).await.status, 403);
 }
 

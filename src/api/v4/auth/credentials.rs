@@ -105,7 +105,7 @@ pub(in crate::api) fn check_right(right: Right, need: Need) -> Result<(), ApiErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::registry::{Access, Owner};
+    use crate::store::registry::{Access, ScopeKey};
 
     const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
     const TOKEN: &str = "fbt-mjB1VQ0tE0t3rVYKnJdVb3bB3aDkJY9mQWnq7o1cK8s";
@@ -127,7 +127,7 @@ mod tests {
             id: 3,
             name: "ci".to_owned(),
             hash: token::hash(TOKEN),
-            access: Access { reach: Owner::Project(42), right: Right::Maintain },
+            access: Access { reach: ScopeKey::Project(42), right: Right::Maintain },
             expires_at: None,
             revoked_at: None,
             revision: 1,

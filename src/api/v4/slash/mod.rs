@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{ApiError, Params};
 use crate::adapters::{self, ADAPTERS, Entry};
-use crate::catalog::{Live, Place, Setup, Who};
+use crate::catalog::{Live, ResolvedScope, Setup, Who};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
 use crate::store::registry::Mute;
@@ -117,7 +117,7 @@ pub(super) enum Outcome {
     /// Say this.
     Say(Json),
     /// Send a test to this room, by this place's settings, and say what came of it.
-    Test { place: Place, channel_names: Vec<String> },
+    Test { place: ResolvedScope, channel_names: Vec<String> },
 }
 
 /// The place that a command is about, if the token in it is that of the place's integration.
@@ -127,16 +127,21 @@ pub(super) enum Outcome {
 pub(super) fn proved(
     catalog: &Live,
     service: Service,
-    place: Option<Place>,
+    place: Option<ResolvedScope>,
     params: &Params,
-) -> Result<Option<Place>, ApiError> {
+) -> Result<Option<ResolvedScope>, ApiError> {
     let token = params.text("token").map_err(|_| complaint("token is invalid"))?;
     let token = token.ok_or_else(|| complaint("token is missing"))?;
     Ok(place.filter(|place| is_proved(catalog, place, service, &token)))
 }
 
 /// Does what is asked.
-pub(super) async fn hear(counter: &Counter<'_>, service: Service, place: Place, params: &Params) -> Outcome {
+pub(super) async fn hear(
+    counter: &Counter<'_>,
+    service: Service,
+    place: ResolvedScope,
+    params: &Params,
+) -> Outcome {
     let typed = Typed::read(service, params);
     let said = match Command::parse(&typed.text) {
         Command::Test => return Outcome::Test { place, channel_names: typed.channel_names },
@@ -158,7 +163,7 @@ fn complaint(words: &str) -> ApiError {
 }
 
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
-fn is_proved(catalog: &Live, place: &Place, service: Service, token: &str) -> bool {
+fn is_proved(catalog: &Live, place: &ResolvedScope, service: Service, token: &str) -> bool {
     let known = catalog.read(|state| {
         let effective = state.standing(place, service.hears()).effective().filter(|setup| setup.is_active());
         effective.and_then(|setup| setup.configuration.secrets.get("token").cloned())
@@ -169,7 +174,7 @@ fn is_proved(catalog: &Live, place: &Place, service: Service, token: &str) -> bo
     })
 }
 
-async fn status(counter: &Counter<'_>, place: &Place) -> String {
+async fn status(counter: &Counter<'_>, place: &ResolvedScope) -> String {
     let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
     let lines = counter.catalog.read(|state| {
         let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
@@ -178,7 +183,7 @@ async fn status(counter: &Counter<'_>, place: &Place) -> String {
         told.collect::<Vec<_>>()
     });
     let muted = counter.catalog.read(|state| {
-        let Place::Project(crate::catalog::ProjectName { id: Some(id), .. }) = place else {
+        let ResolvedScope::Project { id: Some(id), .. } = place else {
             return Vec::new();
         };
         let mutes = state.mutes(*id, counter.now);
@@ -213,7 +218,7 @@ fn line(setup: &Setup, inherited: bool) -> Line {
 }
 
 /// What was given up within the last day, and what does not get through at the moment; the newest first.
-async fn failures(counter: &Counter<'_>, place: &Place) -> crate::store::Result<Vec<Failure>> {
+async fn failures(counter: &Counter<'_>, place: &ResolvedScope) -> crate::store::Result<Vec<Failure>> {
     let since = counter.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     let mut found = Vec::new();
     for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
@@ -240,8 +245,8 @@ async fn failures(counter: &Counter<'_>, place: &Place) -> crate::store::Result<
 }
 
 /// Mutes this room until a moment, or, by a moment that is past, lets it hear again.
-async fn mute(counter: &Counter<'_>, place: &Place, typed: &Typed, until: Timestamp) -> String {
-    let Place::Project(crate::catalog::ProjectName { id: Some(project), .. }) = place else {
+async fn mute(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, until: Timestamp) -> String {
+    let ResolvedScope::Project { id: Some(project), .. } = place else {
         return "This project's number is not known yet: wait for its first event, and type it again."
             .to_owned();
     };
@@ -289,13 +294,13 @@ async fn mute_all(
 }
 
 /// Hands a command to the forge, without the token, which is nobody else's affair.
-async fn forward(counter: &Counter<'_>, place: &Place, typed: &Typed, params: &Params) -> String {
+async fn forward(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, params: &Params) -> String {
     let Some(commands) = counter.commands else {
         return format!("I don't know that command. {}", answer::help(&typed.command, false));
     };
     let text = |name: &str| params.text(name).ok().flatten();
     let (id, path) = match place {
-        Place::Project(project) => (project.id, project.path.as_deref()),
+        ResolvedScope::Project { id, path } => (*id, path.as_deref()),
         other => (None, other.path()),
     };
     let body = json!({

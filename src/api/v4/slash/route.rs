@@ -15,12 +15,12 @@ use crate::api::State;
 use crate::api::error::Missing;
 use crate::api::v4::auth::record_wrong_token;
 use crate::api::v4::params::{Params, read_body};
-use crate::api::v4::place::{Level, Unknown, find};
+use crate::api::v4::scope::{Unknown, find};
 use crate::api::v4::test::{Subject, run_test, subject};
-use crate::api::v4::{ApiError, PathParams, response};
-use crate::catalog::Place;
+use crate::api::v4::{ApiError, PathParams, address, response};
+use crate::catalog::ResolvedScope;
 use crate::event::{Event, sample};
-use crate::store::registry::{Mute, Owner};
+use crate::store::registry::{Mute, ScopeKey};
 
 /// The route for one service's commands.
 pub(in crate::api::v4) fn route(service: Service) -> MethodRouter<Arc<State>> {
@@ -41,9 +41,10 @@ async fn trigger(
     let body = read_body(&head, body, state.config.body_timeout).await?;
     params.add_body(&head.headers, body).await?;
     // The token in the form is all the proof there is: which places there are is found out by none but its owner.
-    let place = state
-        .catalog
-        .read(|snapshot| find(snapshot, Level::Project, path.id(), Owner::Instance, Unknown::IsMissing).ok());
+    let place = state.catalog.read(|snapshot| {
+        let project = address::project(path.id())?;
+        find(snapshot, &project, ScopeKey::Instance, Unknown::IsMissing).ok()
+    });
     let Some(place) = proved(&state.catalog, service, place, &params)? else {
         record_wrong_token(&state, &head, now)?;
         return Err(ApiError::NotFound(Missing::Integration));
@@ -63,7 +64,7 @@ async fn trigger(
 async fn test(
     state: &Arc<State>,
     service: Service,
-    place: &Place,
+    place: &ResolvedScope,
     names: Vec<String>,
     now: Timestamp,
 ) -> String {

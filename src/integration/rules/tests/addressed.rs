@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::{FAMILIES, asked, chat, decode, event};
 use crate::event::{Trigger, sample};
-use crate::integration::{Integration, ProjectRef, Scope};
+use crate::integration::{Integration, Scope};
 
 fn project(path: &str) -> Scope {
-    Scope::Project(ProjectRef::Path(path.to_owned()))
+    Scope::ProjectPath(path.to_owned())
 }
 
 fn scope_of(trigger: Trigger) -> Scope {
@@ -99,8 +99,8 @@ fn kinds_that_only_webhooks_get_are_wanted_by_nobody() {
 fn a_project_is_meant_by_number_or_by_path_in_any_case() {
     let push = sample(Trigger::Push);
     for (scope, expected) in [
-        (Scope::Project(ProjectRef::Id(42)), Ok(())),
-        (Scope::Project(ProjectRef::Id(41)), Err("elsewhere")),
+        (Scope::ProjectId(42), Ok(())),
+        (Scope::ProjectId(41), Err("elsewhere")),
         (project("acme/rocket"), Ok(())),
         (project("Acme/Rocket"), Ok(())),
         (project("acme/rocket2"), Err("elsewhere")),
@@ -128,5 +128,5 @@ fn a_group_hears_of_its_own_mentions_and_its_projects_do_not() {
 fn what_happened_in_no_project_is_no_projects_business() {
     let nowhere = event(Trigger::Push, json!({ "project": null, "project_id": null }));
     assert_eq!(asked(&chat(), &nowhere), Err("elsewhere"));
-    assert_eq!(asked(&chat().of(Scope::Project(ProjectRef::Id(42))), &nowhere), Err("elsewhere"));
+    assert_eq!(asked(&chat().of(Scope::ProjectId(42)), &nowhere), Err("elsewhere"));
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{WhyNot, chat, decode, event, wants};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::LabelBehavior::{MatchAll, MatchAny};
-use crate::integration::{Integration, ProjectFacts, ProjectRef, Scope};
+use crate::integration::{Integration, ProjectFacts, Scope};
 
 fn why(integration: &Integration, event: &Event, facts: &ProjectFacts) -> WhyNot {
     wants(integration, event, facts).expect_err("it is not wanted")
@@ -37,7 +37,7 @@ fn every_reason_names_the_setting_and_its_value() {
         ),
         (chat().inactive(), push.clone(), "inactive", "the integration is switched off (active = false)"),
         (
-            chat().of(Scope::Project(ProjectRef::Id(7))),
+            chat().of(Scope::ProjectId(7)),
             push.clone(),
             "elsewhere",
             "it happened in project acme/rocket, and the integration is of project 7",
@@ -179,7 +179,7 @@ fn one_reason_at_a_time_the_most_general_first() {
     let push = event(Trigger::Push, json!({ "ref": "refs/heads/feature" }));
     let code = |integration: &Integration| why(integration, &push, &ProjectFacts::default()).code();
     assert_eq!(code(&deaf.clone().inactive()), "inactive");
-    assert_eq!(code(&deaf.clone().of(Scope::Project(ProjectRef::Id(7)))), "elsewhere");
+    assert_eq!(code(&deaf.clone().of(Scope::ProjectId(7))), "elsewhere");
     assert_eq!(code(&deaf.clone().supporting(&[])), "unsupported");
     assert_eq!(code(&deaf), "switched_off");
     assert_eq!(code(&deaf.listening_to(&[Trigger::Push])), "branch");

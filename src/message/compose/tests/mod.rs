@@ -1,4 +1,4 @@
-//! The messages about the events in `tests/payloads`, and about events that lack some of their fields.
+//! The messages about the events in `payloads`, and about events that lack some of their fields.
 
 mod code;
 mod missing;
@@ -13,7 +13,7 @@ use crate::event::{Event, EventId};
 use crate::message::{Body, Markup, Message, Text};
 
 fn payloads() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads")
 }
 
 fn decode(raw: Vec<u8>) -> Event {

@@ -13,9 +13,8 @@ use super::connection::Connection;
 use super::rows::{limit, ms, text};
 use crate::store::columns::registry::{IntegrationColumns, ProjectRow, SealedRow, json};
 use crate::store::registry::{
-    AuditEntry, AuditLine, Changes, Configuration, GroupName, Mute, NewToken, Owner, ProjectCorrection,
-    ProjectName, Put, Registry, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
-    Visibility,
+    AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
+    Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
 use crate::store::seal::MARK_LEN;
 use crate::store::{Result, StoreError};
@@ -93,7 +92,7 @@ impl Registry for Postgres {
         self.changes_after(if revision < after { 0 } else { after }).await
     }
 
-    async fn integration(&self, owner: Owner, slug: &str) -> Result<Option<StoredIntegration>> {
+    async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>> {
         const ONE: &str = integrations!("integrations WHERE owner_kind = $1 AND owner = $2 AND slug = $3");
         let (kind, number) = owner.columns();
         let found = self.reader.query(ONE, &[&kind, &number, &text(slug)]).await?;
@@ -102,7 +101,7 @@ impl Registry for Postgres {
 
     async fn put_integration(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
         made_from: Option<i64>,
@@ -174,23 +173,25 @@ impl Registry for Postgres {
         group(&self.writer.row(PUT, &note.after(&[&id, &path])).await?).read()
     }
 
-    async fn project(&self, name: ProjectName) -> Result<Option<StoredProject>> {
-        const NUMBERED: &str = projects!("projects WHERE id = $1");
-        const AT_PATH: &str = projects!("projects WHERE lower(path) = lower($1::text COLLATE \"C\")");
-        let found = match name {
-            ProjectName::Number(id) => self.people.query(NUMBERED, &[&id]).await?,
-            ProjectName::Path(path) => self.people.query(AT_PATH, &[&text(&path)]).await?,
-        };
+    async fn project(&self, id: i64) -> Result<Option<StoredProject>> {
+        let found = self.people.query(projects!("projects WHERE id = $1"), &[&id]).await?;
         found.first().map(|row| project(row).read()).transpose()
     }
 
-    async fn group(&self, name: GroupName) -> Result<Option<StoredGroup>> {
-        const KEYED: &str = groups!("groups WHERE key = $1");
-        const AT_PATH: &str = groups!("groups WHERE lower(path) = lower($1::text COLLATE \"C\")");
-        let found = match name {
-            GroupName::Key(key) => self.people.query(KEYED, &[&key.0]).await?,
-            GroupName::Path(path) => self.people.query(AT_PATH, &[&text(&path)]).await?,
-        };
+    async fn project_by_path(&self, path: &str) -> Result<Option<StoredProject>> {
+        const BY_PATH: &str = projects!("projects WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        let found = self.people.query(BY_PATH, &[&text(path)]).await?;
+        found.first().map(|row| project(row).read()).transpose()
+    }
+
+    async fn group(&self, key: GroupKey) -> Result<Option<StoredGroup>> {
+        let found = self.people.query(groups!("groups WHERE key = $1"), &[&key.0]).await?;
+        found.first().map(|row| group(row).read()).transpose()
+    }
+
+    async fn group_by_path(&self, path: &str) -> Result<Option<StoredGroup>> {
+        const BY_PATH: &str = groups!("groups WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        let found = self.people.query(BY_PATH, &[&text(path)]).await?;
         found.first().map(|row| group(row).read()).transpose()
     }
 
@@ -240,7 +241,7 @@ impl Registry for Postgres {
         Err(StoreError::Unavailable("integrations change all the time: try again".to_owned()))
     }
 
-    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>> {
+    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(ScopeKey, String)>> {
         let mut unreadable = Vec::new();
         for row in self.sealed().await? {
             if let Some(whose) = row.unreadable(&self.keys)? {

@@ -6,7 +6,7 @@ use super::super::rows::{change, find, ms, prepare};
 use super::{all, next_revision, people};
 use crate::store::Result;
 use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
-use crate::store::registry::{AuditEntry, Owner, StoredIntegration};
+use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};
 use crate::store::seal::{Keyring, MARK_LEN};
 
 const COLUMNS: &str = "id, owner_kind, owner, slug, active, inherits, flags, properties, secrets, revision,
@@ -34,7 +34,7 @@ pub(super) fn after(connection: &Connection, after: i64, keys: &Keyring) -> Resu
     all(connection, &sql, [after], row, |row| row.opened(keys))
 }
 
-pub(super) fn one(connection: &Connection, owner: Owner, slug: &str) -> Result<Option<IntegrationRow>> {
+pub(super) fn one(connection: &Connection, owner: ScopeKey, slug: &str) -> Result<Option<IntegrationRow>> {
     let (kind, number) = owner.columns();
     find_one(connection, kind, number, slug)
 }
@@ -113,7 +113,7 @@ pub(super) fn drop_undecryptable(
     connection: &Connection,
     keys: &Keyring,
     audit: &AuditEntry,
-) -> Result<Vec<(Owner, String)>> {
+) -> Result<Vec<(ScopeKey, String)>> {
     let mut given_up = Vec::new();
     for row in sealed(connection)? {
         let Some((owner, slug)) = row.unreadable(keys)? else { continue };

@@ -14,8 +14,8 @@ use super::rows::prepare;
 use crate::store::Result;
 use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow};
 use crate::store::registry::{
-    AuditEntry, AuditLine, Changes, Configuration, GroupName, Mute, NewToken, Owner, ProjectCorrection,
-    ProjectName, Put, Registry, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
+    AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
+    Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
 };
 use crate::store::seal::Keyring;
 pub(super) use integrations::marks;
@@ -28,7 +28,7 @@ impl Registry for Sqlite {
         self.reader.call(move |connection| changes(connection, after, &keys)).await
     }
 
-    async fn integration(&self, owner: Owner, slug: &str) -> Result<Option<StoredIntegration>> {
+    async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>> {
         let slug = slug.to_owned();
         let found = self.reader.call(move |connection| integrations::one(connection, owner, &slug)).await?;
         found.map(|row| row.opened(&self.keys)).transpose()
@@ -36,7 +36,7 @@ impl Registry for Sqlite {
 
     async fn put_integration(
         &self,
-        owner: Owner,
+        owner: ScopeKey,
         slug: &str,
         configuration: Configuration,
         made_from: Option<i64>,
@@ -81,13 +81,25 @@ impl Registry for Sqlite {
         self.writer.call(move |connection| places::put_group(connection, id, &path, &audit)).await?.read()
     }
 
-    async fn project(&self, name: ProjectName) -> Result<Option<StoredProject>> {
-        let found = self.ledger.call(move |connection| places::project(connection, &name)).await?;
+    async fn project(&self, id: i64) -> Result<Option<StoredProject>> {
+        let found = self.ledger.call(move |connection| places::project(connection, id)).await?;
         found.map(ProjectRow::read).transpose()
     }
 
-    async fn group(&self, name: GroupName) -> Result<Option<StoredGroup>> {
-        let found = self.ledger.call(move |connection| places::group(connection, &name)).await?;
+    async fn project_by_path(&self, path: &str) -> Result<Option<StoredProject>> {
+        let path = path.to_owned();
+        let found = self.ledger.call(move |connection| places::project_by_path(connection, &path)).await?;
+        found.map(ProjectRow::read).transpose()
+    }
+
+    async fn group(&self, key: GroupKey) -> Result<Option<StoredGroup>> {
+        let found = self.ledger.call(move |connection| places::group(connection, key)).await?;
+        found.map(GroupRow::read).transpose()
+    }
+
+    async fn group_by_path(&self, path: &str) -> Result<Option<StoredGroup>> {
+        let path = path.to_owned();
+        let found = self.ledger.call(move |connection| places::group_by_path(connection, &path)).await?;
         found.map(GroupRow::read).transpose()
     }
 
@@ -117,7 +129,7 @@ impl Registry for Sqlite {
         self.writer.call(move |connection| integrations::rekey(connection, &keys, &audit)).await
     }
 
-    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(Owner, String)>> {
+    async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(ScopeKey, String)>> {
         let keys = self.keys.clone();
         self.writer.call(move |connection| integrations::drop_undecryptable(connection, &keys, &audit)).await
     }

@@ -7,8 +7,7 @@ use super::super::rows::{change, find, ms, prepare};
 use super::{all, next_revision, people};
 use crate::store::columns::registry::{GroupRow, ProjectRow, json};
 use crate::store::registry::{
-    AuditEntry, GroupName, ProjectCorrection, ProjectName, SeenProject, StoredGroup, StoredProject,
-    Visibility,
+    AuditEntry, GroupKey, ProjectCorrection, SeenProject, StoredGroup, StoredProject, Visibility,
 };
 use crate::store::{Result, StoreError};
 
@@ -35,17 +34,12 @@ pub(super) fn projects_after(connection: &Connection, after: i64) -> Result<Vec<
     all(connection, &sql, [after], project_row, ProjectRow::read)
 }
 
-pub(super) fn project(connection: &Connection, name: &ProjectName) -> Result<Option<ProjectRow>> {
-    match name {
-        ProjectName::Number(id) => numbered(connection, *id),
-        ProjectName::Path(path) => {
-            let sql = format!("SELECT {PROJECT} FROM projects WHERE path = ?1");
-            Ok(prepare(connection, &sql)?.query_row([path], project_row).optional()?)
-        }
-    }
+pub(super) fn project_by_path(connection: &Connection, path: &str) -> Result<Option<ProjectRow>> {
+    let sql = format!("SELECT {PROJECT} FROM projects WHERE path = ?1");
+    Ok(prepare(connection, &sql)?.query_row([path], project_row).optional()?)
 }
 
-fn numbered(connection: &Connection, id: i64) -> Result<Option<ProjectRow>> {
+pub(super) fn project(connection: &Connection, id: i64) -> Result<Option<ProjectRow>> {
     let sql = format!("SELECT {PROJECT} FROM projects WHERE id = ?1");
     Ok(prepare(connection, &sql)?.query_row([id], project_row).optional()?)
 }
@@ -57,7 +51,7 @@ pub(super) fn known_as_seen(
 ) -> Result<Option<Vec<ProjectRow>>> {
     let mut rows = Vec::with_capacity(seen.len());
     for seen in seen {
-        match numbered(connection, seen.id)? {
+        match project(connection, seen.id)? {
             Some(row) if row.is_as_seen(seen) => rows.push(row),
             _ => return Ok(None),
         }
@@ -71,12 +65,12 @@ pub(super) fn upsert_seen_projects(
     now: Timestamp,
 ) -> Result<Vec<ProjectRow>> {
     for seen in seen {
-        if !numbered(connection, seen.id)?.is_some_and(|row| row.is_as_seen(seen)) {
+        if !project(connection, seen.id)?.is_some_and(|row| row.is_as_seen(seen)) {
             learn_one(connection, seen, now)?;
         }
     }
     // As they are in the end: a later one may have taken the path of an earlier one.
-    seen.iter().map(|seen| written(numbered(connection, seen.id)?)).collect()
+    seen.iter().map(|seen| written(project(connection, seen.id)?)).collect()
 }
 
 fn learn_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Result<()> {
@@ -114,16 +108,16 @@ fn take_project_path(connection: &Connection, path: Option<&str>, id: i64, now: 
 
 pub(super) fn override_project(
     connection: &Connection,
-    project: &ProjectCorrection,
+    correction: &ProjectCorrection,
     audit: &AuditEntry,
 ) -> Result<ProjectRow> {
-    let known = numbered(connection, project.id)?;
+    let known = project(connection, correction.id)?;
     let present = known.clone().map(ProjectRow::read).transpose()?.map(|known| known.corrected);
-    let corrected = project.over(&present.unwrap_or_default());
+    let corrected = correction.over(&present.unwrap_or_default());
     let visibility = corrected.visibility.map(Visibility::name);
     let protected = corrected.protected_branches.as_ref().map(json);
     let is_so = |row: &ProjectRow| {
-        project.path.as_ref().is_none_or(|path| row.path.as_ref() == Some(path))
+        correction.path.as_ref().is_none_or(|path| row.path.as_ref() == Some(path))
             && row.corrected_branch == corrected.default_branch
             && row.corrected_visibility.as_deref() == visibility
             && row.protected_branches == protected
@@ -131,7 +125,7 @@ pub(super) fn override_project(
     if let Some(row) = known.filter(is_so) {
         return Ok(row);
     }
-    take_project_path(connection, project.path.as_deref(), project.id, audit.at)?;
+    take_project_path(connection, correction.path.as_deref(), correction.id, audit.at)?;
     change(
         connection,
         "INSERT INTO projects (id, path, corrected_branch, corrected_visibility, protected_branches, revision,
@@ -142,8 +136,8 @@ pub(super) fn override_project(
              corrected_visibility = excluded.corrected_visibility, protected_branches = excluded.protected_branches,
              revision = excluded.revision, updated_at = excluded.updated_at",
         params![
-            project.id,
-            project.path,
+            correction.id,
+            correction.path,
             corrected.default_branch,
             visibility,
             protected,
@@ -152,7 +146,7 @@ pub(super) fn override_project(
         ],
     )?;
     people::note(connection, audit)?;
-    written(numbered(connection, project.id)?)
+    written(project(connection, correction.id)?)
 }
 
 const GROUP: &str = "key, id, path, revision, created_at";
@@ -172,19 +166,12 @@ pub(super) fn groups_after(connection: &Connection, after: i64) -> Result<Vec<St
     all(connection, &sql, [after], group_row, GroupRow::read)
 }
 
-pub(super) fn group(connection: &Connection, name: &GroupName) -> Result<Option<GroupRow>> {
-    match name {
-        GroupName::Key(key) => keyed(connection, key.0),
-        GroupName::Path(path) => at_path(connection, path),
-    }
-}
-
-fn keyed(connection: &Connection, key: i64) -> Result<Option<GroupRow>> {
+pub(super) fn group(connection: &Connection, key: GroupKey) -> Result<Option<GroupRow>> {
     let sql = format!("SELECT {GROUP} FROM groups WHERE key = ?1");
-    Ok(prepare(connection, &sql)?.query_row([key], group_row).optional()?)
+    Ok(prepare(connection, &sql)?.query_row([key.0], group_row).optional()?)
 }
 
-fn at_path(connection: &Connection, path: &str) -> Result<Option<GroupRow>> {
+pub(super) fn group_by_path(connection: &Connection, path: &str) -> Result<Option<GroupRow>> {
     let sql = format!("SELECT {GROUP} FROM groups WHERE path = ?1");
     Ok(prepare(connection, &sql)?.query_row([path], group_row).optional()?)
 }
@@ -200,7 +187,7 @@ pub(super) fn put_group(
     let known = match numbered {
         Some(row) => Some(row),
         // Of another number it is another group, which had the path before.
-        None => at_path(connection, path)?.filter(|row| id.is_none() || row.id.is_none()),
+        None => group_by_path(connection, path)?.filter(|row| id.is_none() || row.id.is_none()),
     };
     // Only who knows the number knows how the path is spelt.
     let is_so = |row: &GroupRow| id.is_none() || row.id == id && row.path.as_deref() == Some(path);
@@ -220,7 +207,7 @@ pub(super) fn put_group(
         connection.last_insert_rowid()
     };
     people::note(connection, audit)?;
-    written(keyed(connection, key)?)
+    written(group(connection, GroupKey(key))?)
 }
 
 fn take_group_path(connection: &Connection, path: &str, key: Option<i64>) -> Result<()> {

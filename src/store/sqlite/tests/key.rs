@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::settings::Secret;
-use crate::store::registry::{AuditEntry, Configuration, Owner, Put, StoredIntegration};
+use crate::store::registry::{AuditEntry, Configuration, Put, ScopeKey, StoredIntegration};
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Registry, StoreError};
 
-const PROJECT: Owner = Owner::Project(42);
+const PROJECT: ScopeKey = ScopeKey::Project(42);
 
 fn place() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Look, Paint, Reader, WIDTH, clean, folded, words};
-use crate::demo::stand_ins::Service;
+use crate::cli::demo::stand_ins::Service;
 
 pub(super) fn message(service: Service, body: &Json, paint: Paint) -> Vec<String> {
     let text = |text: &Json| words(service, text, paint, WIDTH);

@@ -2,39 +2,12 @@
 //!
 //! What a token does not reach is answered as if it were not there.
 
-use super::address::Named;
-use super::{ApiError, PREFIX};
+use super::{ApiError, PREFIX, address};
 use crate::api::error::Missing;
-use crate::catalog::{Directory, GroupName, Live, Place, ProjectName, Snapshot};
+use crate::catalog::{Directory, Live, ResolvedScope, Snapshot};
 use crate::event::{Event, Project};
-use crate::integration::{ProjectRef, Scope};
-use crate::store::registry::Owner;
-
-/// Where integrations can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
-    Project,
-    Group,
-    Instance,
-}
-
-impl Level {
-    /// It follows from a request's path.
-    pub(super) fn of(path: &str) -> Self {
-        match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
-            Some("projects") => Self::Project,
-            Some("groups") => Self::Group,
-            _ => Self::Instance,
-        }
-    }
-
-    pub(super) fn missing(self) -> Missing {
-        match self {
-            Self::Group => Missing::Group,
-            Self::Project | Self::Instance => Missing::Project,
-        }
-    }
-}
+use crate::integration::Scope;
+use crate::store::registry::ScopeKey;
 
 /// What becomes of a name that nobody has told us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,61 +17,56 @@ pub(super) enum Unknown {
     IsNew,
 }
 
-/// The place that a path names.
-pub(super) fn find(
-    snapshot: &Snapshot,
-    level: Level,
-    id: &str,
-    reach: Owner,
-    unknown: Unknown,
-) -> Result<Place, ApiError> {
-    let named = match level {
-        // That there is an instance is no secret.
-        Level::Instance if reach == Owner::Instance => return Ok(Place::Instance),
-        Level::Instance => return Err(ApiError::Forbidden),
-        Level::Project => Named::project(id).and_then(|named| project(snapshot, named, reach, unknown)),
-        Level::Group => Named::group(id).and_then(|named| group(snapshot, named, reach, unknown)),
-    };
-    let place = named.filter(|place| reaches(snapshot.directory(), reach, place));
-    place.ok_or(ApiError::NotFound(level.missing()))
-}
-
-fn project(snapshot: &Snapshot, named: Named, reach: Owner, unknown: Unknown) -> Option<Place> {
-    match named {
-        Named::Number(id) if id <= 0 => None,
-        Named::Number(id) => {
-            let known = snapshot.place(&Scope::Project(ProjectRef::Id(id)));
-            // A token that was made for a project speaks of one that there is.
-            let may_be_new =
-                reach == Owner::Project(id) || (unknown == Unknown::IsNew && reach == Owner::Instance);
-            let new = || Place::Project(ProjectName { id: Some(id), path: None });
-            known.or_else(|| may_be_new.then(new))
-        }
-        Named::Path(path) => snapshot.place(&Scope::Project(ProjectRef::Path(path))),
+/// The scope that a request's path names, as it is written there.
+pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, ApiError> {
+    match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
+        Some("projects") => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
+        Some("groups") => group_scope(directory, id).ok_or(ApiError::NotFound(Missing::Group)),
+        _ => Ok(Scope::Instance),
     }
 }
 
-fn group(snapshot: &Snapshot, named: Named, reach: Owner, unknown: Unknown) -> Option<Place> {
-    let path = match named {
-        Named::Number(id) => snapshot.directory().group_by_id(id)?.path.clone()?,
-        Named::Path(path) => path,
-    };
-    let known = snapshot.place(&Scope::Group(path.clone()));
-    let may_be_new = unknown == Unknown::IsNew && reach == Owner::Instance;
-    known.or_else(|| may_be_new.then_some(Place::Group(GroupName { key: None, path })))
+/// A group, which a request may call by its number.
+pub(super) fn group_scope(directory: &Directory, id: &str) -> Option<Scope> {
+    match address::number(id) {
+        Some(number) => directory.group_by_id(number)?.path.clone().map(Scope::Group),
+        None => address::group_path(id).map(Scope::Group),
+    }
 }
 
-/// Whether a token of this reach may know of a place: it is the token's own, or lies in it.
-pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> bool {
-    match (reach, place) {
-        (Owner::Instance, _) => true,
-        (Owner::Project(id), Place::Project(project)) => project.id == Some(id),
-        (Owner::Group(key), Place::Group(group)) if group.key == Some(key) => true,
-        (Owner::Group(key), place) => {
-            let path = directory.group(key).and_then(|group| group.path.as_deref());
-            path.is_some_and(|path| place.ancestors().any(|above| above.eq_ignore_ascii_case(path)))
+/// The scope of this name, if a token of this reach may know of it.
+pub(super) fn find(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    reach: ScopeKey,
+    unknown: Unknown,
+) -> Result<ResolvedScope, ApiError> {
+    let may_be_new = unknown == Unknown::IsNew && reach == ScopeKey::Instance;
+    let (may_be_new, missing) = match scope {
+        // That there is an instance is no secret.
+        Scope::Instance if reach != ScopeKey::Instance => return Err(ApiError::Forbidden),
+        // A token that was made for a project speaks of one that there is.
+        Scope::ProjectId(id) => {
+            (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
         }
-        (Owner::Project(_), _) => false,
+        Scope::ProjectPath(_) | Scope::Instance => (false, Missing::Project),
+        Scope::Group(_) => (may_be_new, Missing::Group),
+    };
+    let known = snapshot.known(scope);
+    let found = known.or_else(|| may_be_new.then(|| snapshot.directory().resolve(scope)));
+    found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(ApiError::NotFound(missing))
+}
+
+/// Whether a token of this reach may know of a scope: it is the token's own, or lies in it.
+pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedScope) -> bool {
+    match reach {
+        ScopeKey::Instance => true,
+        ScopeKey::Project(_) => scope.key() == Some(reach),
+        ScopeKey::Group(_) if scope.key() == Some(reach) => true,
+        ScopeKey::Group(key) => {
+            let path = directory.group(key).and_then(|group| group.path.as_deref());
+            path.is_some_and(|path| scope.ancestors().any(|above| above.eq_ignore_ascii_case(path)))
+        }
     }
 }
 
@@ -110,7 +78,7 @@ pub(super) fn reaches(directory: &Directory, reach: Owner, place: &Place) -> boo
 /// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
 /// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
 /// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
-pub(in crate::api) fn trusted_event(catalog: &Live, reach: Owner, event: Event) -> Option<Event> {
+pub(in crate::api) fn trusted_event(catalog: &Live, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
         Trust::ButTheNumber => event.without_project_id(),
@@ -125,17 +93,15 @@ enum Trust {
     None,
 }
 
-fn trust(snapshot: &Snapshot, reach: Owner, event: &Event) -> Trust {
+fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
     let directory = snapshot.directory();
     match (&event.group, &event.project) {
-        _ if reach == Owner::Instance => Trust::Whole,
+        _ if reach == ScopeKey::Instance => Trust::Whole,
         (Some(group), project) => {
-            let known = directory.group_by_path(&group.path).map(|group| {
-                Place::Group(GroupName { key: Some(group.key), path: group.path.clone().unwrap_or_default() })
-            });
+            let group = directory.resolve(&Scope::Group(group.path.clone()));
             let of_project = project.as_ref().map(|project| trust_in_project(directory, reach, project));
             match of_project {
-                _ if !known.is_some_and(|place| reaches(directory, reach, &place)) => Trust::None,
+                _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
                 None | Some(Trust::Whole) => Trust::Whole,
                 // It is the group that hears of it: of the project, words are all that matters.
                 Some(Trust::ButTheNumber | Trust::None) => Trust::ButTheNumber,
@@ -146,20 +112,18 @@ fn trust(snapshot: &Snapshot, reach: Owner, event: &Event) -> Trust {
     }
 }
 
-fn trust_in_project(directory: &Directory, reach: Owner, project: &Project) -> Trust {
+fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -> Trust {
     let path = &project.path_with_namespace;
-    let (name, trust) = match directory.project(project.id) {
+    let (scope, trust) = match directory.project(project.id) {
         Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
-            (ProjectName { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
+            (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
-        None if directory.project_by_path(path).is_none()
-            && matches!(Named::project(path), Some(Named::Path(_))) =>
-        {
-            (ProjectName { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
+        None if directory.project_by_path(path).is_none() && address::project_path(path).is_some() => {
+            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
         }
         _ => return Trust::None,
     };
-    if reaches(directory, reach, &Place::Project(name)) { trust } else { Trust::None }
+    if reaches(directory, reach, &scope) { trust } else { Trust::None }
 }
 
 #[cfg(test)]
@@ -203,46 +167,53 @@ mod tests {
         snapshot
     }
 
-    fn found(level: Level, id: &str, reach: Owner, unknown: Unknown) -> Result<String, ApiError> {
-        find(&snapshot(), level, id, reach, unknown).map(|place| place.to_string())
+    const PROJECT: &str = "/api/v4/projects/x/integrations";
+    const GROUP: &str = "/api/v4/groups/x/integrations";
+    const INSTANCE: &str = "/api/v4/integrations";
+
+    fn found(path: &str, id: &str, reach: ScopeKey, unknown: Unknown) -> Result<String, ApiError> {
+        let snapshot = snapshot();
+        let scope = named(snapshot.directory(), path, id)?;
+        find(&snapshot, &scope, reach, unknown).map(|scope| scope.to_string())
     }
 
-    fn project(id: &str, reach: Owner) -> Result<String, ApiError> {
-        found(Level::Project, id, reach, Unknown::IsMissing)
+    fn project(id: &str, reach: ScopeKey) -> Result<String, ApiError> {
+        found(PROJECT, id, reach, Unknown::IsMissing)
     }
 
     const NO_PROJECT: ApiError = ApiError::NotFound(Missing::Project);
     const NO_GROUP: ApiError = ApiError::NotFound(Missing::Group);
-    const ACME: Owner = Owner::Group(GroupKey(1));
+    const ACME: ScopeKey = ScopeKey::Group(GroupKey(1));
 
     #[test]
-    fn the_level_follows_from_the_path() {
-        assert_eq!(Level::of("/api/v4/projects/42/integrations"), Level::Project);
-        assert_eq!(Level::of("/api/v4/groups/projects/services/slack"), Level::Group);
-        assert_eq!(Level::of("/api/v4/integrations/slack"), Level::Instance);
+    fn the_path_says_whether_a_project_a_group_or_the_instance_is_meant() {
+        let named = |path| named(snapshot().directory(), path, "acme/web").unwrap();
+        let path = || "acme/web".to_owned();
+        assert_eq!(named("/api/v4/projects/acme%2Fweb/integrations"), Scope::ProjectPath(path()));
+        assert_eq!(named("/api/v4/groups/projects/services/slack"), Scope::Group(path()));
+        assert_eq!(named("/api/v4/integrations/slack"), Scope::Instance);
     }
 
     #[test]
     fn a_project_is_found_by_number_and_by_path_in_any_case() {
         for id in ["42", "acme/rocket", "Acme/Rocket"] {
-            assert_eq!(project(id, Owner::Instance), Ok("project 42".to_owned()), "{id}");
+            assert_eq!(project(id, ScopeKey::Instance), Ok("project 42".to_owned()), "{id}");
         }
-        assert_eq!(
-            found(Level::Group, "7", Owner::Instance, Unknown::IsMissing),
-            Ok("group acme".to_owned())
-        );
+        assert_eq!(found(GROUP, "7", ScopeKey::Instance, Unknown::IsMissing), Ok("group acme".to_owned()));
     }
 
     #[test]
     fn what_is_not_reached_is_not_there() {
-        assert!(project("42", Owner::Project(42)).is_ok());
-        assert!(project("acme/rocket", Owner::Project(42)).is_ok());
-        for (id, reach) in [("43", Owner::Project(42)), ("acme/web/site", Owner::Project(42)), ("44", ACME)] {
+        assert!(project("42", ScopeKey::Project(42)).is_ok());
+        assert!(project("acme/rocket", ScopeKey::Project(42)).is_ok());
+        for (id, reach) in
+            [("43", ScopeKey::Project(42)), ("acme/web/site", ScopeKey::Project(42)), ("44", ACME)]
+        {
             assert_eq!(project(id, reach), Err(NO_PROJECT), "{id}");
         }
         assert_eq!(project("44", ACME), project("4711", ACME), "nothing tells the two apart");
-        assert_eq!(found(Level::Group, "acme", Owner::Project(42), Unknown::IsNew), Err(NO_GROUP));
-        assert_eq!(found(Level::Group, "other", ACME, Unknown::IsNew), Err(NO_GROUP));
+        assert_eq!(found(GROUP, "acme", ScopeKey::Project(42), Unknown::IsNew), Err(NO_GROUP));
+        assert_eq!(found(GROUP, "other", ACME, Unknown::IsNew), Err(NO_GROUP));
     }
 
     #[test]
@@ -251,9 +222,9 @@ mod tests {
             assert!(project(id, ACME).is_ok(), "{id}");
         }
         for id in ["acme", "acme/web"] {
-            assert!(found(Level::Group, id, ACME, Unknown::IsMissing).is_ok(), "{id}");
+            assert!(found(GROUP, id, ACME, Unknown::IsMissing).is_ok(), "{id}");
         }
-        assert_eq!(found(Level::Group, "acme", Owner::Group(GroupKey(2)), Unknown::IsMissing), Err(NO_GROUP));
+        assert_eq!(found(GROUP, "acme", ScopeKey::Group(GroupKey(2)), Unknown::IsMissing), Err(NO_GROUP));
     }
 
     fn push(id: i64, path: &str) -> Event {
@@ -268,14 +239,14 @@ mod tests {
     #[test]
     fn an_event_is_not_believed_what_it_says_of_its_path() {
         let may = |reach, event: Event| trust(&snapshot(), reach, &event) != Trust::None;
-        assert!(may(Owner::Project(42), push(42, "acme/rocket")));
+        assert!(may(ScopeKey::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
-        assert!(may(Owner::Instance, push(99, "new/thing")));
+        assert!(may(ScopeKey::Instance, push(99, "new/thing")));
         for (reach, id, path) in [
-            (Owner::Project(42), 43, "acme/web/site"),
-            (Owner::Project(42), 42, "other/thing"),
-            (Owner::Project(42), 42, "acme/new"),
-            (Owner::Project(99), 99, "acme/rocket"),
+            (ScopeKey::Project(42), 43, "acme/web/site"),
+            (ScopeKey::Project(42), 42, "other/thing"),
+            (ScopeKey::Project(42), 42, "acme/new"),
+            (ScopeKey::Project(99), 99, "acme/rocket"),
             (ACME, 44, "other/thing"),
             (ACME, 44, "acme/thing"),
             (ACME, 99, "acme/rocket"),
@@ -286,8 +257,8 @@ mod tests {
             (ACME, 99, "acme//new"),
             (ACME, 99, "other/acme/new"),
             (ACME, 99, ""),
-            (Owner::Group(GroupKey(2)), 99, "acme/new"),
-            (Owner::Group(GroupKey(9)), 99, "acme/new"),
+            (ScopeKey::Group(GroupKey(2)), 99, "acme/new"),
+            (ScopeKey::Group(GroupKey(9)), 99, "acme/new"),
         ] {
             assert!(!may(reach, push(id, path)), "{reach:?} {id} {path}");
         }
@@ -320,30 +291,30 @@ mod tests {
         for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
             assert_eq!(told(ACME, id, path), Trust::ButTheNumber, "{id} {path}");
         }
-        assert_eq!(told(Owner::Project(42), 42, "acme/rocket"), Trust::None);
-        assert_eq!(told(Owner::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
-        assert_eq!(told(Owner::Instance, 99, "acme/new"), Trust::Whole);
+        assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Trust::None);
+        assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
+        assert_eq!(told(ScopeKey::Instance, 99, "acme/new"), Trust::Whole);
     }
 
     #[test]
     fn the_instance_is_for_its_own_tokens_and_no_secret() {
-        assert!(found(Level::Instance, "", Owner::Instance, Unknown::IsMissing).is_ok());
-        for reach in [ACME, Owner::Project(42)] {
-            assert_eq!(found(Level::Instance, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
+        assert!(found(INSTANCE, "", ScopeKey::Instance, Unknown::IsMissing).is_ok());
+        for reach in [ACME, ScopeKey::Project(42)] {
+            assert_eq!(found(INSTANCE, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
         }
     }
 
     #[test]
     fn who_reaches_everything_may_be_the_first_to_name_something() {
-        assert_eq!(project("99", Owner::Instance), Err(NO_PROJECT));
-        let new = |level, id| found(level, id, Owner::Instance, Unknown::IsNew);
-        assert_eq!(new(Level::Project, "99"), Ok("project 99".to_owned()));
-        assert_eq!(new(Level::Group, "fresh"), Ok("group fresh".to_owned()));
+        assert_eq!(project("99", ScopeKey::Instance), Err(NO_PROJECT));
+        let new = |path, id| found(path, id, ScopeKey::Instance, Unknown::IsNew);
+        assert_eq!(new(PROJECT, "99"), Ok("project 99".to_owned()));
+        assert_eq!(new(GROUP, "fresh"), Ok("group fresh".to_owned()));
         for id in ["0", "fresh/thing", "thing"] {
-            assert_eq!(new(Level::Project, id), Err(NO_PROJECT), "{id}: a path tells no number");
+            assert_eq!(new(PROJECT, id), Err(NO_PROJECT), "{id}: a path tells no number");
         }
-        assert_eq!(new(Level::Group, "99"), Err(NO_GROUP), "a number tells no path");
-        assert!(project("99", Owner::Project(99)).is_ok(), "its own token speaks of it");
-        assert_eq!(found(Level::Project, "99", ACME, Unknown::IsNew), Err(NO_PROJECT));
+        assert_eq!(new(GROUP, "99"), Err(NO_GROUP), "a number tells no path");
+        assert!(project("99", ScopeKey::Project(99)).is_ok(), "its own token speaks of it");
+        assert_eq!(found(PROJECT, "99", ACME, Unknown::IsNew), Err(NO_PROJECT));
     }
 }

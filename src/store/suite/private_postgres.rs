@@ -1,7 +1,7 @@
-//! A private PostgreSQL, one for a test binary, a database for each who asks; and one that speaks TLS alone. They end
-//! with the process that started them.
+//! A private PostgreSQL server for a test binary, with a new database for each test; and one that accepts TLS alone. The
+//! servers end with the process that started them.
 //!
-//! The store's own suite takes this file in as well.
+//! The tests in `tests/it` take this file in as well.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};

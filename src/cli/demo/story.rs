@@ -225,7 +225,7 @@ pub(super) fn provisioning(address: impl Fn(Service) -> SocketAddr) -> String {
 
 macro_rules! payload {
     ($name:literal) => {
-        include_str!(concat!("../../tests/payloads/", $name, ".json"))
+        include_str!(concat!("../../../payloads/", $name, ".json"))
     };
 }
 

@@ -48,7 +48,7 @@ const DIFFICULTIES: Difficulties = Difficulties {
     after_help = "It exits with 0 if every message arrived, once, at everyone it concerned; what a message must \
                         reach is written down in the demo by hand, and counted by the stand-ins."
 )]
-pub struct Args {
+pub(super) struct Args {
     /// Send the events through this broker (amqp://user:password@host:port/vhost) instead of over HTTP
     #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
     amqp: Option<String>,
@@ -58,7 +58,7 @@ pub struct Args {
 }
 
 /// Runs the story, and answers whether it ended well.
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let paint = Paint { on: crate::cli::wants_colours() };
     let mut stage = Stage::set(args.amqp.map(Secret::new), DIFFICULTIES).await?;
     say(&report::opening(&stage, paint))?;
