@@ -8,7 +8,7 @@ use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
 use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::{Call, Request};
-use forgebell::catalog::{Catalog as _, Placed, Snapshot};
+use forgebell::catalog::{Catalog as _, ConfiguredAt, Snapshot};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{Integration, ProjectFacts, Scope, rules};
 use forgebell::message::{Message, compose};
@@ -156,11 +156,11 @@ fn stored(read: &provision::Provisioned, way: &str) -> Snapshot {
         Scope::ProjectId(id) => ScopeKey::Project(*id),
         other => panic!("{other} has no number"),
     };
-    let row = |placed: &Placed| StoredIntegration {
+    let row = |placed: &ConfiguredAt| StoredIntegration {
         id: 1,
         owner: owner(&placed.scope),
-        slug: placed.setup.slug().to_owned(),
-        configuration: placed.setup.configuration.clone(),
+        slug: placed.configured.slug().to_owned(),
+        configuration: placed.configured.configuration.clone(),
         revision: 1,
         created_at: NOW,
         updated_at: NOW,
@@ -185,7 +185,7 @@ fn event(kind: &str) -> Event {
     Event::decode(id(), NOW, payloads::payload(kind).into()).expect("a payload is an event")
 }
 
-/// Calls nobody, and hands out what would be sent, so that it isn't optimised away.
+/// Builds the request without sending it, and returns it so that it isn't optimised away.
 fn calling(integration: &Integration, event: &Event, message: &Message) -> Request {
     let note = Notification {
         id: "0123456789abcdef",
