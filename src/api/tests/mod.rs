@@ -3,6 +3,7 @@
 mod events;
 mod rest;
 mod server;
+mod signed_events;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -210,6 +211,7 @@ fn config() -> Config {
         body_limit: BODY_LIMIT,
         body_timeout: Duration::from_millis(300),
         webhook_token: Some(Secret::new(TOKEN)),
+        signing_keys: None,
         metrics: true,
         trusted_proxies: Vec::new(),
         login_failures: 10,
