@@ -15,7 +15,7 @@ use super::{audit, say, say_json, state};
 use crate::api::resources;
 use crate::daemon;
 use crate::integration::IntegrationId;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, State};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State};
 
 /// Rows per query where all are wanted.
 const PAGE: usize = 500;
@@ -139,7 +139,8 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
             code = ExitCode::FAILURE;
             match store.delivery(*id).await? {
                 None => "there is no such delivery",
-                Some(_) => "still on its way",
+                Some(detail) if detail.line.state == State::Waiting => "still on its way",
+                Some(_) => REPLACED,
             }
         };
         if args.json {

@@ -2,8 +2,18 @@
 
 use crate::store::registry::Mute;
 
-/// Of an event that passes all filters, and then leads to no delivery.
-pub const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+/// Of an event that passes all filters, and for which the adapter names no target and no reason.
+const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+
+/// Why an event that passes all filters leads to no delivery.
+pub fn why_nothing(left_out: &[String]) -> String {
+    reasons(left_out).unwrap_or_else(|| NOTHING_TO_TELL.to_owned())
+}
+
+/// An adapter's reasons for what it leaves out, in one line.
+pub fn reasons(left_out: &[String]) -> Option<String> {
+    (!left_out.is_empty()).then(|| left_out.join("; "))
+}
 
 /// Who wants to hear nothing where, and until when.
 pub fn muted(target: &str, mute: &Mute) -> String {

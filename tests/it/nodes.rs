@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Request, Who, nothing_blocked};
+use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, allow_all_urls};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, Scope};
 use forgebell::pipeline::Switches;
@@ -41,7 +41,7 @@ fn project_scope(project: usize) -> Scope {
 }
 
 /// Has this scope tell a Slack, as the API does.
-async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
+async fn set(catalog: &CachedCatalog, scope: &Scope, webhook: &str) {
     let scope = catalog.read(|state| state.directory().resolve(scope));
     let request = Request {
         settings: [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into(),
@@ -49,8 +49,8 @@ async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
         ..Request::default()
     };
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
-    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
-    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
+    let (actor, now) = (Actor("token ci (1)".to_owned()), forgebell::daemon::now());
+    let change = Change { scope: &scope, entry, unless_changed_since: None, actor: &actor, now };
     catalog.put(change, &request).await.expect("it is set");
 }
 
@@ -89,22 +89,22 @@ fn told(received: &Received) -> usize {
     number.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("no event is named in {text}"))
 }
 
-/// Two homes of one database and one queue, and somebody who sets what is told.
-async fn two_nodes(settings: &[&str]) -> ([Home; 2], Live) {
+/// Two homes with one database and one queue, and a catalog to change integrations with.
+async fn two_nodes(settings: &[&str]) -> ([Home; 2], CachedCatalog) {
     let database = postgres::database();
     let api = api(&database).await;
     (nodes_at([&database, &database], "", settings).await, api)
 }
 
 /// The catalogue of a node that is no more than this.
-async fn api(database: &str) -> Live {
+async fn api(database: &str) -> CachedCatalog {
     let keys = Keyring::new(&seal::Config { key: SealingKey::read(KEY), old_keys: Vec::new() });
     let store = Postgres::open(&Secret::new(database), None, keys).await.expect("it opens");
-    Live::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
+    CachedCatalog::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
 }
 
 /// Has each project tell its hook.
-async fn set_all(api: &Live, receiver: &Receiver) {
+async fn set_all(api: &CachedCatalog, receiver: &Receiver) {
     for project in 0..PROJECTS {
         set(api, &project_scope(project), &receiver.url(&path(project))).await;
     }
@@ -134,7 +134,7 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_dies_midway_costs_nothing() {
+async fn when_a_node_is_killed_the_other_sends_everything_once() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
     let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "amqp.prefetch=64"]).await;
@@ -208,9 +208,9 @@ async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() 
     second.stop().await;
 }
 
-/// The first answer to a claim is lost on its way: the rows are leased, and nobody knows.
+/// The first answer to a claim is lost on its way: the rows are leased, but the node does not know it.
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
+async fn rows_whose_claim_was_not_answered_are_claimed_again() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
@@ -219,7 +219,7 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
     daemon.send("first", event(0)).await;
     hook.wait_for(1).await;
     daemon.stop().await;
-    // A row as such a claim leaves it behind: leased to this node, and in nobody's memory.
+    // A row as such a claim leaves it: leased to this node, but not in its memory.
     let daemon = home.start().await;
     let store =
         Postgres::open(&Secret::new(database.as_str()), None, Keyring::none()).await.expect("it opens");
@@ -233,6 +233,7 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
         target: "".into(),
         destination: told.destination.into(),
         lane: Lane(7),
+        replaces: false,
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
@@ -246,7 +247,7 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
 
 /// Slack's second per message, twenty times as fast, so that the test ends: bursts of 5, then one each 50 ms.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_nodes_together_are_no_faster_than_one_may_be() {
+async fn two_nodes_together_keep_the_rate_limit_of_one() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
@@ -273,7 +274,7 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_node_switched_off_is_off_on_the_other() {
+async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     let service = Receiver::start().await;
     let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
     // The first one keeps the address for as long as it lives.
@@ -321,7 +322,7 @@ fn home_of_one(database: &str) -> Home {
 struct Quiet {
     database: tokio_postgres::Client,
     store: Postgres,
-    catalog: Live,
+    catalog: CachedCatalog,
 }
 
 impl Quiet {
@@ -340,8 +341,8 @@ impl Quiet {
     async fn with_files(url: &str, files: &str) -> Self {
         let node = Self::on(url).await;
         let home = Home::new(files);
-        let read = provision::load(&home.config().provision, &nothing_blocked).expect("the files are right");
-        node.catalog.look_at_files(read.integrations, read.facts);
+        let read = provision::load(&home.config().provision, &allow_all_urls).expect("the files are right");
+        node.catalog.set_files_in_memory(read.integrations, read.facts);
         node
     }
 
@@ -357,14 +358,14 @@ impl Quiet {
         self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
         let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
         let sent = sent.filter_map(|(_, verdict)| match verdict {
-            Verdict::Sends(deliveries) => Some(deliveries),
+            Verdict::Sends { deliveries, .. } => Some(deliveries),
             _ => None,
         });
         self.write(event, sent.flatten().collect()).await;
     }
 
     async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
-        assert!(!deliveries.is_empty(), "somebody is told");
+        assert!(!deliveries.is_empty(), "the event has a delivery");
         let origin = Origin::Broker { digest: None, redelivered: false };
         let dispatched = Dispatched { event, origin, deliveries };
         self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
@@ -390,14 +391,15 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
         target: "".into(),
         destination: SOMEWHERE.into(),
         lane: Lane(lane),
+        replaces: false,
         lease,
     }
 }
 
 /// The second node of this test is no more than a catalogue, which is how the API of any node changes things.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
-    // Well before anybody looks without being told.
+async fn a_change_on_one_node_reaches_the_other_at_once() {
+    // Well before the periodic refresh.
     const AT_ONCE: Duration = Duration::from_secs(4);
     let service = Receiver::start().await;
     let wrong = service.at(&path(0)).answer(Answer::status(404).body("no_team"));
@@ -427,16 +429,16 @@ async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
     })
     .await;
     let scope = api.read(|state| state.known(&project_scope(0))).expect("it is known");
-    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
+    let (actor, now) = (Actor("token ci (1)".to_owned()), forgebell::daemon::now());
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
-    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
+    let change = Change { scope: &scope, entry, unless_changed_since: None, actor: &actor, now };
     api.deactivate(change).await.expect("it is configured");
     let of_it = async || {
         let lines = home.deliveries(None).await;
         lines.iter().filter(|line| line.integration.0.starts_with("1000:")).count()
     };
     let marks = AtomicUsize::new(0);
-    eventually("nobody is told any more", AT_ONCE, async || {
+    eventually("nothing is sent any more", AT_ONCE, async || {
         let before = of_it().await;
         for project in [0, 2] {
             let n = sent.fetch_add(1, Ordering::Relaxed) + 1;
@@ -452,7 +454,7 @@ async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
 
 /// A node that hears of a row before it hears of the integration that the row is of asks, before it cancels anything.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
+async fn a_row_of_an_integration_not_yet_known_to_this_node_is_sent() {
     let service = Receiver::start().await;
     let database = postgres::database();
     let home = home_of_one(&database);
@@ -469,7 +471,7 @@ async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
     assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
     all_was_told_in_order(&service, 2 * PROJECTS);
 
-    // A new address: what is written from then on goes there, whoever sends it.
+    // A new address: deliveries from then on go there, from either node.
     let moved = service.slack_like("/services/T0/B/moved");
     set(&other.catalog, &project_scope(0), &moved.url()).await;
     other.dispatch("event-moved", event(2 * PROJECTS)).await;
@@ -480,7 +482,7 @@ async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
 /// Which default holds for a project depends on the groups that it lies in: a node that does not know the project yet must
 /// not take the next best.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
+async fn a_project_not_yet_known_to_this_node_uses_its_groups_default() {
     let service = Receiver::start().await;
     let (all, group) = (service.slack_like("/services/T0/B/all"), service.slack_like("/services/T0/B/group"));
     let database = postgres::database();
@@ -502,7 +504,7 @@ async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
 
 /// What has no integration any more is cancelled, but not on the word of a node that can't ask.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
+async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_again() {
     const STRANGE: usize = 40;
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
@@ -561,7 +563,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
 /// Files are changed on one node after the other. What the first one writes by its new files, the last one must not throw
 /// away by its old ones.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
+async fn a_row_of_an_integration_in_another_nodes_files_waits_for_this_nodes_files() {
     const NEXT: usize = PROJECTS * SUBJECTS;
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
@@ -590,7 +592,7 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
 
 /// … but not for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
+async fn a_row_of_an_integration_in_no_nodes_files_is_cancelled_after_the_grace_time() {
     let database = postgres::database();
     let home = home_of_one(&database).with(&["delivery.unknown_integration_grace=1s"]);
     let daemon = home.start().await;
@@ -631,7 +633,7 @@ async fn an_event_that_only_a_newer_version_can_read_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_name_that_a_node_works_under_is_taken() {
+async fn a_second_node_with_the_same_name_is_refused() {
     let database = postgres::database();
     let home = Home::new("").with_postgres(&database, "twin");
     let daemon = home.start().await;

@@ -36,15 +36,16 @@ pub(super) fn described(mounted: &Mounted) -> Vec<(String, PathItem)> {
         Mount::Services(level) if is_of_one || path.ends_with("/services") => {
             vec![(path.clone(), former(filled(item, level, "an integration", "Service")))]
         }
-        Mount::Services(_) => Vec::new(),
+        Mount::Services(_) | Mount::Inbound("services", _) => Vec::new(),
+        Mount::Inbound(_, entry) => {
+            vec![(path.clone(), filled(item, Level::Project, entry.about.title, &settings::name(entry)))]
+        }
     }
 }
 
 fn of_each_adapter(level: Level, path: &str, item: &PathItem) -> Vec<(String, PathItem)> {
     let described = ADAPTERS.iter().map(|entry| {
-        let schema = settings::schema_name(entry);
-        let name = schema.strip_suffix(settings::SUFFIX).unwrap_or(&schema);
-        let mut item = filled(item, level, entry.about.title, name);
+        let mut item = filled(item, level, entry.about.title, &settings::name(entry));
         if let Some(put) = &mut item.put {
             put.request_body = Some(settings::body(entry).into());
         }

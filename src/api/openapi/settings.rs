@@ -18,13 +18,18 @@ const WORDS: &str = "^ *([Tt]([Rr][Uu][Ee])?|[Ff]([Aa][Ll][Ss][Ee])?|[Yy]([Ee][S
 /// A body may be any of these.
 const KINDS: [&str; 3] = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// `slack` → `SlackSettings`
-pub(super) fn schema_name(entry: &Entry) -> String {
+/// `emails-on-push` → `EmailsOnPush`
+pub(super) fn name(entry: &Entry) -> String {
     let words = entry.about.slug.split('-').map(|word| {
         let mut letters = word.chars();
         letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect::<String>()
     });
-    format!("{}{SUFFIX}", words.collect::<String>())
+    words.collect()
+}
+
+/// `slack` → `SlackSettings`
+pub(super) fn schema_name(entry: &Entry) -> String {
+    format!("{}{SUFFIX}", name(entry))
 }
 
 /// What a `PUT` of this adapter takes.

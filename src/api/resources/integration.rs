@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::flags::{self, SHOWN, SHOWN_LAST};
 use super::{Moment, slugs};
+use crate::adapters::Entry;
 use crate::settings::Value;
 
 /// An integration as lists show it. The keys up to `inherited` are GitLab's, in GitLab's order.
@@ -68,14 +69,18 @@ macro_rules! shown_flags {
     ($(#[$doc:meta])* $name:ident, $names:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
-        pub struct $name(
-            /// The flags that were ever set.
-            pub BTreeMap<String, bool>,
-        );
+        pub struct $name(Vec<(&'static str, bool)>);
+
+        impl $name {
+            /// The flags of an adapter's integration: as they were set, else as on a new one.
+            pub(in crate::api) fn new(entry: &Entry, set: &BTreeMap<String, bool>) -> Self {
+                Self($names.into_iter().map(|flag| (flag, flags::is_on(entry, set, flag))).collect())
+            }
+        }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_map($names.into_iter().map(|flag| (flag, flags::is_on(&self.0, flag))))
+                serializer.collect_map(self.0.iter().copied())
             }
         }
 

@@ -12,9 +12,9 @@ use crate::event::{Event, Trigger};
 use crate::integration::Integration;
 use crate::pipeline::attempt::Report;
 use crate::pipeline::dispatch::Verdict as Decision;
-use crate::pipeline::explain::{NOTHING_TO_TELL, muted};
-use crate::pipeline::rehearsal::{self, Rehearsal};
+use crate::pipeline::explain::{muted, reasons, why_nothing};
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::test_send::{self, TestReport};
 use crate::pipeline::trace::{answer_json, outcome, request_json};
 use crate::settings::Secrets;
 use crate::store::NewDelivery;
@@ -33,10 +33,10 @@ pub struct Test {
 }
 
 impl Test {
-    pub(in crate::api) fn new(event: &Event, attempts: Vec<TestAttempt>) -> Self {
+    pub(in crate::api) fn new(event: &Event, attempts: Vec<TestAttempt>, left_out: &[String]) -> Self {
         let failed = attempts.iter().find(|attempt| !attempt.success);
         let message = match failed {
-            _ if attempts.is_empty() => NOTHING_TO_TELL.to_owned(),
+            _ if attempts.is_empty() => why_nothing(left_out),
             None => "it was taken".to_owned(),
             Some(TestAttempt { outcome, .. }) => format!("{}: {}", outcome.outcome, outcome.note),
         };
@@ -60,15 +60,15 @@ pub struct TestAttempt {
 }
 
 impl TestAttempt {
-    pub(in crate::api) fn new(target: &str, rehearsal: &Rehearsal, secrets: &Secrets) -> Self {
-        let exchange = |exchange: &rehearsal::Exchange| Exchange {
+    pub(in crate::api) fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
+        let exchange = |exchange: &test_send::Exchange| Exchange {
             request: secrets.mask_json(request_json(&exchange.request)),
             answer: secrets.mask_json(answer_json(&exchange.answer)),
         };
         Self {
-            outcome: AttemptOutcome::new(target, &rehearsal.report, secrets),
-            success: matches!(rehearsal.report.outcome, Outcome::Delivered(_)),
-            exchanges: rehearsal.exchanges.iter().map(exchange).collect(),
+            outcome: AttemptOutcome::new(target, &tested.report, secrets),
+            success: matches!(tested.report.outcome, Outcome::Delivered(_)),
+            exchanges: tested.exchanges.iter().map(exchange).collect(),
         }
     }
 
@@ -151,7 +151,7 @@ pub struct Verdict {
     pub adapter: &'static str,
     pub verdict: VerdictKind,
     pub targets: Vec<Target>,
-    /// Why nothing is delivered.
+    /// Why nothing is delivered, or what is left out.
     #[schema(required)]
     pub why: Option<String>,
 }
@@ -199,11 +199,11 @@ impl Verdict {
             destination: new.destination.to_string(),
         };
         let (verdict, targets, why) = match decision {
-            Decision::Sends(deliveries) if deliveries.is_empty() => {
-                (VerdictKind::Skip, Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
+            Decision::Sends { deliveries, left_out } if deliveries.is_empty() => {
+                (VerdictKind::Skip, Vec::new(), Some(why_nothing(left_out)))
             }
-            Decision::Sends(deliveries) => {
-                (VerdictKind::Deliver, deliveries.iter().map(target).collect(), None)
+            Decision::Sends { deliveries, left_out } => {
+                (VerdictKind::Deliver, deliveries.iter().map(target).collect(), reasons(left_out))
             }
             Decision::Not(why) => (VerdictKind::Skip, Vec::new(), Some(why.to_string())),
             Decision::Muted { target, mute } => (VerdictKind::Muted, Vec::new(), Some(muted(target, mute))),

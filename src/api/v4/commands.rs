@@ -1,27 +1,29 @@
-//! The routes of slash commands: `…/slack_slash_commands/trigger` and `…/mattermost_slash_commands/trigger`.
+//! `…/<slug>/trigger` of a project's integrations: the requests that inbound adapters receive.
+//!
+//! Every adapter of the table that receives requests has this route, with its slug in underscores, as GitLab has them.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State as Extract};
+use axum::extract::{MatchedPath, Request, State as Extract};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use super::slash::{self, Service};
-use super::{COMMANDS, PathParams, Route};
+use super::{COMMANDS, PathParams, Route, slash};
+use crate::adapters;
 use crate::api::State;
 use crate::api::error::ApiError;
 use crate::api::error::responses::{Any, NotFound, ReadsBody};
 use crate::api::resources::CommandAnswer;
 
-/// The routes, below a project's integrations.
-pub(super) fn routes() -> Vec<Route> {
-    vec![routes!(mattermost), routes!(slack)]
+/// The route of one adapter. `{slug}`, `{integration}` and `{Integration}` are filled in for each.
+pub(super) fn route() -> Route {
+    routes!(trigger)
 }
 
 /// The form that a chat service sends.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what slash commands read")]
+#[expect(dead_code, reason = "it describes what inbound adapters read")]
 struct CommandForm {
     /// The token that the service was given when the command was set up.
     token: String,
@@ -38,41 +40,24 @@ struct CommandForm {
     response_url: Option<String>,
 }
 
-/// Run a command from Slack
+/// Run a command: {integration}
 ///
 /// It needs no token but the one in the body. A wrong one is answered like a project that does not exist.
 #[utoipa::path(
-    post, path = "/slack_slash_commands/trigger", operation_id = "triggerSlackCommand", tag = COMMANDS, security(),
+    post, path = "/{slug}/trigger", operation_id = "trigger{Integration}", tag = COMMANDS, security(),
     request_body(content(
         (CommandForm = "application/x-www-form-urlencoded"),
         (CommandForm = "application/json")
     )),
     responses((status = 200, description = "What the channel is shown.", body = CommandAnswer), Any, NotFound, ReadsBody)
 )]
-async fn slack(
+async fn trigger(
     Extract(state): Extract<Arc<State>>,
+    route: MatchedPath,
     path: PathParams,
     request: Request,
 ) -> Result<Json<CommandAnswer>, ApiError> {
-    slash::trigger(state, Service::Slack, path, request).await.map(Json)
-}
-
-/// Run a command from Mattermost
-///
-/// It needs no token but the one in the body. A wrong one is answered like a project that does not exist.
-#[utoipa::path(
-    post, path = "/mattermost_slash_commands/trigger", operation_id = "triggerMattermostCommand", tag = COMMANDS,
-    security(),
-    request_body(content(
-        (CommandForm = "application/x-www-form-urlencoded"),
-        (CommandForm = "application/json")
-    )),
-    responses((status = 200, description = "What the channel is shown.", body = CommandAnswer), Any, NotFound, ReadsBody)
-)]
-async fn mattermost(
-    Extract(state): Extract<Arc<State>>,
-    path: PathParams,
-    request: Request,
-) -> Result<Json<CommandAnswer>, ApiError> {
-    slash::trigger(state, Service::Mattermost, path, request).await.map(Json)
+    let slug = route.as_str().rsplit('/').nth(1).unwrap_or_default();
+    let entry = adapters::find(slug).ok_or(ApiError::NoSuchRoute)?;
+    slash::trigger(state, entry, path, request).await.map(Json)
 }

@@ -13,7 +13,7 @@ use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Delivery, DeliveryDetail};
 use crate::integration::IntegrationId;
 use crate::store::registry::AuditEntry;
-use crate::store::{self, DeliveryFilter, DeliveryId, Ledger};
+use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
 
 /// The routes of one level; see [`super::integrations::routes`].
 pub(super) fn routes() -> Vec<Route> {
@@ -52,7 +52,7 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
 
 /// Send a delivery again
 ///
-/// A delivery that is still waiting is answered with 422.
+/// A delivery that is still waiting, or that a newer one replaced, is answered with 422.
 #[utoipa::path(
     post, path = "/{slug}/deliveries/{delivery_id}/retry", operation_id = "retry{Level}Delivery",
     responses(
@@ -69,7 +69,8 @@ pub(super) async fn retry(
     let (actor, object) = (request.authorized.actor(), format!("delivery {}", line.id));
     let audit = AuditEntry::whole(request.authorized.now, &actor.0, "delivery.retry", object);
     if !state.ledger.resend(line.id, audit).await? {
-        return Err(ApiError::Unprocessable("it is still on its way".to_owned()));
+        let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
+        return Err(ApiError::Unprocessable(why.to_owned()));
     }
     (state.stored)(line.destination.as_str().into());
     let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
@@ -99,8 +100,8 @@ async fn find(ledger: &dyn Ledger, named: &Named) -> Result<store::DeliveryDetai
 fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
     let (scope, slug) = (&request.scope, request.entry.about.slug);
     request.authorized.state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(scope, slug);
-        if standing.own.is_none() && standing.default.is_none() {
+        let inheritance = snapshot.inheritance(scope, slug);
+        if inheritance.own.is_none() && inheritance.default.is_none() {
             return Err(ApiError::NotFound(Missing::Integration));
         }
         Ok(snapshot.id_at(scope, slug))

@@ -16,7 +16,7 @@ use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
 };
-use crate::catalog::{self, Origin, Setup, Standing, Who};
+use crate::catalog::{self, Actor, Configured, Inheritance, Origin};
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
 pub(super) fn routes() -> Vec<Route> {
@@ -35,7 +35,7 @@ pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
     let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
-        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.standing(&scope, entry.about.slug)));
+        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.inheritance(&scope, entry.about.slug)));
         all.filter(|integration| integration.head.active).collect()
     });
     // In the order in which they were made; those from files have no number, and come last.
@@ -90,40 +90,40 @@ pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Who) -> catalog::Change<'a> {
+fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalog::Change<'a> {
     let IntegrationRequest { authorized, scope, entry } = request;
     let unless_changed_since = unmodified_since(&authorized.head.headers);
-    catalog::Change { scope, entry, unless_changed_since, who: actor, now: authorized.now }
+    catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
 fn present<I>(request: &IntegrationRequest<I>) -> Result<Json<Integration>, ApiError> {
     let slug = request.entry.about.slug;
     let shown =
-        request.authorized.state.catalog.read(|snapshot| object(snapshot.standing(&request.scope, slug)));
+        request.authorized.state.catalog.read(|snapshot| object(snapshot.inheritance(&request.scope, slug)));
     shown.map(Json).ok_or(ApiError::NotFound(Missing::Integration))
 }
 
 /// The integration that applies to a scope: its own, or the default that it follows.
-fn object(standing: Standing<'_>) -> Option<Integration> {
-    let effective = standing.effective().or(standing.own)?;
-    let followed = standing.own.filter(|own| own.configuration.inherits);
-    let row = stored(standing.own.unwrap_or(effective));
+fn object(inheritance: Inheritance<'_>) -> Option<Integration> {
+    let effective = inheritance.effective().or(inheritance.own)?;
+    let followed = inheritance.own.filter(|own| own.configuration.inherits);
+    let row = stored(inheritance.own.unwrap_or(effective));
     let about = &effective.entry.about;
     let configuration = &effective.configuration;
     Some(Integration {
         head: IntegrationHead {
-            id: standing.own.and_then(stored).map(|row| row.id),
+            id: inheritance.own.and_then(stored).map(|row| row.id),
             title: about.title,
             slug: about.slug,
             created_at: row.as_ref().map(|row| row.created_at),
             updated_at: row.as_ref().map(|row| row.updated_at),
             active: configuration.active && followed.is_none_or(|own| own.configuration.active),
-            flags: GitLabFlags(configuration.flags.clone()),
-            inherited: standing.is_inherited(),
+            flags: GitLabFlags::new(effective.entry, &configuration.flags),
+            inherited: inheritance.is_inherited(),
         },
         properties: shown_properties(effective.entry, &configuration.properties),
         tail: IntegrationTail {
-            flags: FurtherFlags(configuration.flags.clone()),
+            flags: FurtherFlags::new(effective.entry, &configuration.flags),
             origin: match &effective.origin {
                 Origin::File(name) => Some(name.to_string()),
                 Origin::Stored { .. } => None,
@@ -132,15 +132,15 @@ fn object(standing: Standing<'_>) -> Option<Integration> {
     })
 }
 
-/// The store's row of a setup that is not from a file.
+/// The store's row of a configured that is not from a file.
 struct Row {
     id: i64,
     created_at: Moment,
     updated_at: Moment,
 }
 
-fn stored(setup: &Setup) -> Option<Row> {
-    match setup.origin {
+fn stored(configured: &Configured) -> Option<Row> {
+    match configured.origin {
         Origin::Stored { id, created_at, updated_at, .. } => {
             Some(Row { id, created_at: Moment(created_at), updated_at: Moment(updated_at) })
         }
@@ -160,7 +160,7 @@ mod tests {
     use crate::settings::{Secret, Value};
     use crate::store::registry::Configuration;
 
-    fn setup(active: bool, inherits: bool, channel: &str, origin: Origin) -> Setup {
+    fn configured(active: bool, inherits: bool, channel: &str, origin: Origin) -> Configured {
         let configuration = Configuration {
             active,
             inherits,
@@ -169,8 +169,8 @@ mod tests {
             ..Configuration::default()
         };
         let entry = adapters::find("slack").unwrap();
-        let terms = crate::catalog::Terms::read(entry, &configuration).map(Arc::new);
-        Setup { entry, configuration, terms, origin }
+        let resolved = crate::catalog::Resolved::read(entry, &configuration).map(Arc::new);
+        Configured { entry, configuration, resolved, origin }
     }
 
     fn row(id: i64) -> Origin {
@@ -182,8 +182,11 @@ mod tests {
         }
     }
 
-    fn shown(own: Option<&Setup>, default: Option<&Setup>) -> Option<(Option<i64>, bool, bool, String)> {
-        let Integration { head, properties, .. } = object(Standing { own, default })?;
+    fn shown(
+        own: Option<&Configured>,
+        default: Option<&Configured>,
+    ) -> Option<(Option<i64>, bool, bool, String)> {
+        let Integration { head, properties, .. } = object(Inheritance { own, default })?;
         let channel = properties.0.iter().find(|(name, _)| name == "channel").unwrap().1.as_ref();
         let channel = channel.map(Value::as_text).unwrap_or_default();
         Some((head.id, head.active, head.inherited, channel))
@@ -191,19 +194,20 @@ mod tests {
 
     #[test]
     fn own_settings_are_shown_whatever_the_default_is() {
-        let (own, default) = (setup(true, false, "#own", row(1)), setup(true, false, "#default", row(2)));
+        let (own, default) =
+            (configured(true, false, "#own", row(1)), configured(true, false, "#default", row(2)));
         assert_eq!(shown(Some(&own), Some(&default)), Some((Some(1), true, false, "#own".to_owned())));
-        let off = setup(false, false, "#own", row(1));
+        let off = configured(false, false, "#own", row(1));
         assert_eq!(shown(Some(&off), Some(&default)), Some((Some(1), false, false, "#own".to_owned())));
     }
 
     #[test]
     fn a_default_is_shown_as_inherited_where_there_is_nothing_else() {
-        let default = setup(true, false, "#default", row(2));
+        let default = configured(true, false, "#default", row(2));
         assert_eq!(shown(None, Some(&default)), Some((None, true, true, "#default".to_owned())));
-        let follows = setup(true, true, "", row(1));
+        let follows = configured(true, true, "", row(1));
         assert_eq!(shown(Some(&follows), Some(&default)), Some((Some(1), true, true, "#default".to_owned())));
-        let off = setup(false, false, "#default", row(2));
+        let off = configured(false, false, "#default", row(2));
         assert_eq!(shown(None, Some(&off)), None, "a default that is off has no effect");
         assert_eq!(shown(Some(&follows), Some(&off)), Some((Some(1), false, true, "#default".to_owned())));
         assert_eq!(shown(None, None), None);
@@ -211,20 +215,20 @@ mod tests {
 
     #[test]
     fn one_from_a_file_has_its_name_and_no_number() {
-        let own = setup(true, false, "#own", Origin::File("ops.toml".into()));
-        let Integration { head, tail, .. } = object(Standing { own: Some(&own), default: None }).unwrap();
+        let own = configured(true, false, "#own", Origin::File("ops.toml".into()));
+        let Integration { head, tail, .. } = object(Inheritance { own: Some(&own), default: None }).unwrap();
         assert_eq!((head.id, head.created_at, tail.origin), (None, None, Some("ops.toml".to_owned())));
     }
 
     #[test]
     fn a_full_object_has_gitlabs_keys_in_gitlabs_order_and_ours_after_them() {
-        let mut own = setup(true, false, "#ops", row(75));
+        let mut own = configured(true, false, "#ops", row(75));
         own.configuration.flags =
             BTreeMap::from([("push_events".to_owned(), false), ("job_events".to_owned(), false)]);
         own.configuration
             .properties
             .insert("notify_only_broken_pipelines".to_owned(), Value::Text("1".to_owned()));
-        let integration = object(Standing { own: Some(&own), default: None }).unwrap();
+        let integration = object(Inheritance { own: Some(&own), default: None }).unwrap();
         let full = serde_json::to_string(&integration).unwrap();
         let (head, rest) = full.split_once(r#""properties":"#).unwrap();
         let expected = concat!(

@@ -41,6 +41,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::State;
 use super::error::ApiError;
+use crate::adapters::{ADAPTERS, Entry};
 use crate::metrics;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
@@ -78,7 +79,7 @@ pub(super) enum Level {
 }
 
 /// Where a route is mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Mount {
     /// At the path of its description.
     AsDescribed,
@@ -86,6 +87,8 @@ pub(super) enum Mount {
     Integrations(Level),
     /// The same under `services`, which is GitLab's former name of `integrations`.
     Services(Level),
+    /// What an inbound adapter receives, below this list of a project's integrations.
+    Inbound(&'static str, &'static Entry),
 }
 
 impl Mount {
@@ -94,6 +97,7 @@ impl Mount {
             Self::AsDescribed => return String::new(),
             Self::Integrations(level) => (level, "integrations"),
             Self::Services(level) => (level, "services"),
+            Self::Inbound(list, _) => (Level::Project, list),
         };
         match level {
             Level::Project => format!("/projects/{{id}}/{list}"),
@@ -106,7 +110,11 @@ impl Mount {
 impl Mounted {
     fn new(route: Route, mount: Mount) -> Self {
         let (described, _) = route.1.paths.iter().next().expect("`routes!` describes a path");
-        Self { path: format!("{}{described}", mount.prefix()), route, mount }
+        let mut path = format!("{}{described}", mount.prefix());
+        if let Mount::Inbound(_, entry) = mount {
+            path = path.replace("{slug}", &entry.about.slug.replace('-', "_"));
+        }
+        Self { path, route, mount }
     }
 
     /// A route at the path of its description.
@@ -139,8 +147,11 @@ pub(super) fn routes() -> Vec<Mounted> {
         mount(test::routes(), Mount::Services(level));
         mount(deliveries::routes(), Mount::Services(level));
     }
-    mount(commands::routes(), Mount::Integrations(Level::Project));
-    mount(commands::routes(), Mount::Services(Level::Project));
+    for entry in ADAPTERS.iter().filter(|entry| entry.inbound.is_some()) {
+        for list in ["integrations", "services"] {
+            mount(vec![commands::route()], Mount::Inbound(list, entry));
+        }
+    }
     for routes in [projects::routes(), explain::routes(), quarantine::routes(), meta::routes()] {
         mount(routes, Mount::AsDescribed);
     }

@@ -10,11 +10,12 @@ use super::explain::event_in;
 use super::extract::IntegrationRequest;
 use super::params::{Invalid, Params};
 use crate::adapters::Entry;
+use crate::adapters::contract::Targets;
 use crate::api::State;
 use crate::api::error::responses::{ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Test, TestAttempt};
-use crate::catalog::{ResolvedScope, Setup};
+use crate::catalog::{Configured, ResolvedScope};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
 use crate::settings::Secrets;
@@ -83,7 +84,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// The targets of an event.
-    pub(super) fn targets(&self, event: &Event) -> Vec<String> {
+    pub(super) fn targets(&self, event: &Event) -> Targets {
         let channels = event.trigger.map(|trigger| self.integration.channels.for_trigger(trigger));
         self.entry.targets(&self.integration.settings, event, channels.unwrap_or_default())
     }
@@ -99,20 +100,21 @@ pub(super) fn subject(
     entry: &'static Entry,
 ) -> Result<Subject, ApiError> {
     state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(scope, entry.about.slug);
-        let setup = standing.effective().or(standing.own);
-        let setup = setup.ok_or(ApiError::NotFound(Missing::Integration))?;
-        let terms = setup.terms.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
+        let inheritance = snapshot.inheritance(scope, entry.about.slug);
+        let configured = inheritance.effective().or(inheritance.own);
+        let configured = configured.ok_or(ApiError::NotFound(Missing::Integration))?;
+        let resolved =
+            configured.resolved.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
         let scope = scope.name();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
-        let integration = terms.integration(id, scope, setup.origin.name());
-        Ok(Subject { entry, integration, secrets: secrets_of(setup) })
+        let integration = resolved.integration(id, scope, configured.origin.name());
+        Ok(Subject { entry, integration, secrets: secrets_of(configured) })
     })
 }
 
-fn secrets_of(setup: &Setup) -> Secrets {
-    let secrets = setup.configuration.secrets.iter();
-    Secrets::of(setup.entry.fields, secrets.map(|(name, secret)| (name.as_str(), secret.expose())))
+fn secrets_of(configured: &Configured) -> Secrets {
+    let secrets = configured.configuration.secrets.iter();
+    Secrets::of(configured.entry.fields, secrets.map(|(name, secret)| (name.as_str(), secret.expose())))
 }
 
 /// Sends a test to every target that is wanted, one after the other.
@@ -126,15 +128,16 @@ pub(super) async fn run_test(
     let Subject { entry, integration, secrets } = subject;
     let targets = subject.targets(event);
     let mut attempts = Vec::new();
-    for target in targets.iter().filter(|target| wanted(target)).take(MAX_TARGETS) {
-        let attempt = match state.stage.rehearse(integration, entry, event, target, now).await {
-            Ok(rehearsal) => TestAttempt::new(target, &rehearsal, secrets),
+    let names = targets.send.iter().map(|target| target.name.as_str());
+    for target in names.filter(|target| wanted(target)).take(MAX_TARGETS) {
+        let attempt = match state.tests.test(integration, entry, event, target, now).await {
+            Ok(report) => TestAttempt::new(target, &report, secrets),
             // A test keeps to the service's rate limits like any delivery.
             Err(wait) => TestAttempt::throttled(target, wait),
         };
         attempts.push(attempt);
     }
-    Test::new(event, attempts)
+    Test::new(event, attempts, &targets.left_out)
 }
 
 /// The kind of sample: as requested, else a push, a pipeline, or the first kind that the adapter supports.

@@ -62,6 +62,7 @@ struct Rows<'a> {
     target: Vec<String>,
     destination: Vec<&'a str>,
     lane: Vec<i64>,
+    replaces: Vec<bool>,
     lease_node: Vec<Option<&'a str>>,
     lease_until: Vec<Option<i64>>,
 }
@@ -83,6 +84,7 @@ impl Postgres {
                 rows.target.push(text(&delivery.target));
                 rows.destination.push(&delivery.destination);
                 rows.lane.push(delivery.lane.0);
+                rows.replaces.push(delivery.replaces);
                 rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
                 rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
             }
@@ -112,7 +114,7 @@ impl Postgres {
                     &rows.lease_node,
                     &rows.lease_until,
                     &ms(now),
-                    &self.sole,
+                    &rows.replaces,
                 ],
             )
             .await
@@ -128,6 +130,7 @@ impl Postgres {
                     target: Arc::clone(&new.target),
                     destination: Arc::clone(&new.destination),
                     lane: new.lane,
+                    replaces: new.replaces,
                     attempts: 0,
                     fresh_since: dispatched.event.occurred_at,
                     leased: row.get(1),
@@ -147,8 +150,8 @@ impl Postgres {
         let found = self
             .writer
             .query(
-                "SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)",
-                &[&destinations, &most, &bytes, &node, &until, &now, &self.sole],
+                "SELECT * FROM claim($1, $2, $3, $4, $5, $6)",
+                &[&destinations, &most, &bytes, &node, &until, &now],
             )
             .await
             .inspect_err(|error| self.unconfirmed.note_claimed(claim, error))?;
@@ -179,6 +182,7 @@ impl Postgres {
                 target: shared(row, 5),
                 destination: shared(row, 3),
                 lane: Lane(row.get(2)),
+                replaces: row.get(13),
                 attempts: unsigned(row.get(6)),
                 fresh_since: rows::moment(row.get(7))?,
                 leased: true,

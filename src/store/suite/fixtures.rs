@@ -49,6 +49,7 @@ pub(super) fn delivery() -> NewDelivery {
         target: "".into(),
         destination: "hook".into(),
         lane: Lane(1),
+        replaces: false,
         lease: None,
     }
 }
@@ -58,6 +59,7 @@ pub(super) trait Change: Sized {
     fn to(self, target: &str) -> Self;
     fn over(self, destination: &str) -> Self;
     fn lane(self, lane: i64) -> Self;
+    fn replacing(self) -> Self;
     fn leased(self, node: &str, now: Timestamp) -> Self;
 }
 
@@ -76,6 +78,10 @@ impl Change for NewDelivery {
 
     fn lane(self, lane: i64) -> Self {
         Self { lane: Lane(lane), ..self }
+    }
+
+    fn replacing(self) -> Self {
+        Self { replaces: true, ..self }
     }
 
     fn leased(self, node: &str, now: Timestamp) -> Self {
@@ -181,6 +187,17 @@ impl<B: Backend> Case<B> {
 
     pub(super) fn backend(&self) -> &B {
         &self.backend
+    }
+
+    /// Time passes that a shared store needs before another node may work a destination. Leases of rows stay as they are.
+    pub(super) async fn workers_end(&self) {
+        B::end_workers(&self.store).await;
+    }
+
+    /// What a node gets of one destination that no other node works.
+    pub(super) async fn take_over(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
+        self.workers_end().await;
+        self.claim(name, destination, now).await
     }
 
     /// Sets project 42's integration, new or not, at second 0.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Request, ResolvedScope, Who};
+use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, ResolvedScope};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::Scope;
 use forgebell::settings::Value as Setting;
@@ -34,13 +34,13 @@ fn group(path: &str) -> Scope {
     Scope::Group(path.to_owned())
 }
 
-/// Somebody with the API, while no daemon runs.
-struct Api(Live);
+/// Changes integrations as the API does, while no daemon runs.
+struct Api(CachedCatalog);
 
 impl Api {
     async fn at(desk: &Desk) -> Self {
         let store = Sqlite::open(&desk.file("forgebell.db"), Keyring::none()).expect("the store opens");
-        Self(Live::open(Arc::new(store)).await.expect("the store answers"))
+        Self(CachedCatalog::open(Arc::new(store)).await.expect("the store answers"))
     }
 
     fn resolved(&self, scope: &Scope) -> ResolvedScope {
@@ -56,13 +56,13 @@ impl Api {
             use_inherited_settings: own.or(Some(true)),
             ..Request::default()
         };
-        let (scope, who) = (self.resolved(scope), who());
-        self.0.put(change(&scope, slug, &who), &request).await.expect("it is set");
+        let (scope, actor) = (self.resolved(scope), actor());
+        self.0.put(change(&scope, slug, &actor), &request).await.expect("it is set");
     }
 
     async fn off(&self, scope: &Scope, slug: &str) {
-        let (scope, who) = (self.resolved(scope), who());
-        self.0.deactivate(change(&scope, slug, &who)).await.expect("it is switched off");
+        let (scope, actor) = (self.resolved(scope), actor());
+        self.0.deactivate(change(&scope, slug, &actor)).await.expect("it is switched off");
     }
 
     async fn learn(&self) {
@@ -84,9 +84,9 @@ impl Api {
             visibility: Correction::Is(Visibility::Internal),
             protected_branches: Correction::Is(vec!["master".to_owned(), "*-stable".to_owned()]),
         };
-        let who = who();
-        self.0.correct(corrected, &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
-        self.0.put_group(Some(7), "acme", &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
+        let actor = actor();
+        self.0.correct(corrected, &actor, Timestamp::UNIX_EPOCH).await.expect("it is taken");
+        self.0.put_group(Some(7), "acme", &actor, Timestamp::UNIX_EPOCH).await.expect("it is taken");
         let hook = |name: &str| format!("https://hooks.slack.com/services/T0/B0/{name}");
         self.put(&Scope::Instance, "slack", &[("webhook", &hook("instance")), ("channel", "#all")], &[])
             .await;
@@ -118,13 +118,13 @@ impl Api {
     }
 }
 
-fn who() -> Who {
-    Who("token ci (1)".to_owned())
+fn actor() -> Actor {
+    Actor("token ci (1)".to_owned())
 }
 
-fn change<'a>(scope: &'a ResolvedScope, slug: &str, who: &'a Who) -> Change<'a> {
+fn change<'a>(scope: &'a ResolvedScope, slug: &str, actor: &'a Actor) -> Change<'a> {
     let entry = adapters::find(slug).expect("there is such an adapter");
-    Change { scope, entry, unless_changed_since: None, who, now: Timestamp::UNIX_EPOCH }
+    Change { scope, entry, unless_changed_since: None, actor, now: Timestamp::UNIX_EPOCH }
 }
 
 fn of_project(file: &str, id: i64, path: &str) -> Vec<u8> {
@@ -142,7 +142,7 @@ async fn explained(desk: &Desk, events: &[String]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_exported_and_applied_elsewhere_behaves_the_same() {
+async fn an_export_applied_to_another_store_behaves_the_same() {
     let here = Desk::new("");
     Api::at(&here).await.configure().await;
     let kinds = [
@@ -205,7 +205,7 @@ async fn what_is_exported_and_applied_elsewhere_behaves_the_same() {
     there.run(&["export", "--to", &copy, "--with-secrets"]).await.ends_with(0);
     let copied = std::fs::read_to_string(format!("{copy}/integrations.toml")).expect("it was written");
     assert_eq!(copied, text);
-    // Those who hear because of what holds above them need their projects known by nobody.
+    // Projects with inherited integrations only need not be known to the store.
     let log = there.run(&["audit", "list", "--json"]).await.ends_with(0).json();
     assert!(log.to_string().contains("command line") && !log.to_string().contains("services/T0"));
 }
@@ -350,7 +350,7 @@ async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_the_same() {
+async fn apply_with_prune_makes_another_store_behave_the_same() {
     const QUICK: &str = "rate_limits.enabled = false";
     let receiver = Receiver::start().await;
     let (here, there, untouched) = (Desk::with("", QUICK), Desk::with("", QUICK), Desk::with("", QUICK));
@@ -383,7 +383,7 @@ async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_t
     let again = there.run(&["apply", &file, "--prune", "--dry-run"]).await.ends_with(0).out;
     assert_eq!(again, "nothing would change\n");
     assert_eq!(told(&there, &receiver, &events).await, expected);
-    // Without it, what nobody asked to go stays.
+    // Without it, everything that the file does not mention stays.
     untouched.run(&["apply", &file]).await.ends_with(0);
     let kept = told(&untouched, &receiver, &events).await;
     assert!(
@@ -393,7 +393,7 @@ async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_explained_by_what_the_api_was_told() {
+async fn explain_uses_the_integrations_set_with_the_api() {
     let desk = Desk::new("");
     let push = desk.write("event.json", of_project("push.json", 42, "acme/web/rocket"));
     let files_alone = desk.run(&["explain", &push]).await.ends_with(0);
@@ -414,7 +414,7 @@ async fn an_event_is_explained_by_what_the_api_was_told() {
         by: "@ada".to_owned(),
         revision: 0,
     };
-    api.0.mute(mute.clone(), &who(), forgebell::daemon::now()).await.expect("it is taken");
+    api.0.mute(mute.clone(), &actor(), forgebell::daemon::now()).await.expect("it is taken");
     let said = desk.run(&["explain", &push]).await.ends_with(0).out;
     assert!(said.contains(&format!("#ops is muted by @ada until {until}")), "{said}");
     assert!(said.contains("#rocket (") && !said.contains("#ops ("), "only that channel: {said}");
@@ -425,7 +425,7 @@ async fn an_event_is_explained_by_what_the_api_was_told() {
     assert_eq!(verdict("deliver")["targets"][0]["target"], "#rocket");
     assert!(verdict("muted")["why"].as_str().expect("words").contains("@ada"));
     let over = Mute { until: forgebell::daemon::now(), ..mute };
-    api.0.mute(over, &who(), forgebell::daemon::now()).await.expect("it is taken");
+    api.0.mute(over, &actor(), forgebell::daemon::now()).await.expect("it is taken");
     let said = desk.run(&["explain", &push]).await.ends_with(0).out;
     assert!(said.contains("#ops (") && !said.contains("muted"), "a mute that is over is over: {said}");
 
@@ -445,7 +445,7 @@ async fn an_event_is_explained_by_what_the_api_was_told() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_never_called_are_warned_of_wherever_they_were_set() {
+async fn check_warns_of_addresses_that_the_guard_refuses() {
     let block = "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"mattermost\"\n";
     let desk = Desk::new(&format!("{block}webhook = \"http://localhost:8065/hooks/deepsecret\"\n"));
     let api = Api::at(&desk).await;
