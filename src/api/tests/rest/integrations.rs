@@ -3,8 +3,8 @@
 use serde_json::Map;
 
 use super::*;
-use crate::adapters::ADAPTERS;
-use crate::api::v4::put_params::{StoredAs, put_params};
+use crate::adapters::{ADAPTERS, Entry};
+use crate::catalog::{ResolvedScope, Snapshot};
 
 const SLACK: &str = "/projects/42/integrations/slack";
 
@@ -51,19 +51,28 @@ async fn what_is_not_sent_stays_but_what_is_required_is_asked_for_each_time() {
 async fn what_is_read_can_be_sent_back_and_changes_nothing() {
     let api = Api::open().await;
     let admin = api.admin().await;
-    for entry in ADAPTERS {
+    let examples = |entry: &Entry, only_required: bool| -> Map<String, Value> {
+        let fields = entry.fields.iter().filter(|field| field.required || !only_required);
+        fields.map(|field| (field.name.to_owned(), field.example.into())).collect()
+    };
+    for (entry, only_required) in ADAPTERS.iter().flat_map(|entry| [(entry, true), (entry, false)]) {
         let path = format!("/projects/42/integrations/{}", entry.about.slug);
-        let required = entry.fields.iter().filter(|field| field.required);
-        let required: Map<String, Value> =
-            required.map(|field| (field.name.to_owned(), field.example.into())).collect();
-        let put = api.put(&admin, &path, &required.clone().into()).await;
+        let secrets = || {
+            let scope = ResolvedScope::Project { id: Some(42), path: None };
+            let own = |snapshot: &Snapshot| {
+                snapshot.inheritance(&scope, entry.about.slug).own.unwrap().configuration.secrets.clone()
+            };
+            api.catalog.read(own)
+        };
+        let required = examples(entry, true);
+        let put = api.put(&admin, &path, &examples(entry, only_required).into()).await;
         assert_eq!(put.status, 200, "{put:?}");
-        let shown = api.get(&admin, &path).await;
+        let (shown, kept) = (api.get(&admin, &path).await, secrets());
         let object = shown.json();
         let properties = object["properties"].as_object().unwrap();
-        for spec in put_params(entry).iter().filter(|spec| spec.stored_as == StoredAs::Setting) {
-            let is_shown = properties.contains_key(spec.name.as_ref());
-            assert_eq!(is_shown, !spec.kind.is_secret(), "{path} {}", spec.name);
+        for field in entry.api_fields() {
+            let is_shown = properties.contains_key(field.name.as_ref());
+            assert_eq!(is_shown, !field.kind.is_secret(), "{path} {}", field.name);
         }
         let flags = object.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_events"));
         let mut everything: Map<String, Value> = flags.map(|(name, on)| (name.clone(), on.clone())).collect();
@@ -72,6 +81,7 @@ async fn what_is_read_can_be_sent_back_and_changes_nothing() {
         let again = api.put(&admin, &path, &everything.into()).await;
         assert_eq!((again.status, &again.text), (200, &shown.text), "{path}");
         assert_eq!(api.get(&admin, &path).await.text, shown.text, "{path}");
+        assert_eq!(secrets(), kept, "no secret was cleared: {path}");
     }
 }
 
