@@ -1,6 +1,6 @@
-//! Where a request is about: a project, a group or the instance; and whether its token reaches that.
+//! What a request is about (a project, a group or the instance), and whether its token reaches that.
 //!
-//! What a token does not reach is answered as if it were not there.
+//! What a token does not reach is answered as if it did not exist.
 
 use super::{ApiError, PREFIX, address};
 use crate::api::error::Missing;
@@ -9,15 +9,15 @@ use crate::event::{Event, Project};
 use crate::integration::Scope;
 use crate::store::registry::ScopeKey;
 
-/// What becomes of a name that nobody has told us.
+/// What a name stands for that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
     IsMissing,
-    /// Whoever reaches everything may be the first to name it: a project by its number, a group by its path.
+    /// A token of the instance may name something for the first time: a project by its number, a group by its path.
     IsNew,
 }
 
-/// The scope that a request's path names, as it is written there.
+/// The scope that a request's path names.
 pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, ApiError> {
     match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
         Some("projects") => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
@@ -26,7 +26,7 @@ pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope
     }
 }
 
-/// A group, which a request may call by its number.
+/// A group, which a request may name by its number.
 pub(super) fn group_scope(directory: &Directory, id: &str) -> Option<Scope> {
     match address::number(id) {
         Some(number) => directory.group_by_id(number)?.path.clone().map(Scope::Group),
@@ -34,7 +34,7 @@ pub(super) fn group_scope(directory: &Directory, id: &str) -> Option<Scope> {
     }
 }
 
-/// The scope of this name, if a token of this reach may know of it.
+/// The scope of this name, if a token of this reach may see it.
 pub(super) fn find(
     snapshot: &Snapshot,
     scope: &Scope,
@@ -43,9 +43,9 @@ pub(super) fn find(
 ) -> Result<ResolvedScope, ApiError> {
     let may_be_new = unknown == Unknown::IsNew && reach == ScopeKey::Instance;
     let (may_be_new, missing) = match scope {
-        // That there is an instance is no secret.
+        // The instance exists for everybody, so 404 would hide nothing.
         Scope::Instance if reach != ScopeKey::Instance => return Err(ApiError::Forbidden),
-        // A token that was made for a project speaks of one that there is.
+        // A token for a project may name it before anything else is known of it.
         Scope::ProjectId(id) => {
             (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
         }
@@ -57,7 +57,7 @@ pub(super) fn find(
     found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(ApiError::NotFound(missing))
 }
 
-/// Whether a token of this reach may know of a scope: it is the token's own, or lies in it.
+/// Whether a token of this reach may see a scope: it is the token's own, or lies in it.
 pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedScope) -> bool {
     match reach {
         ScopeKey::Instance => true,
@@ -70,18 +70,18 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
     }
 }
 
-/// An event, as far as one is trusted_event who shows a token of this reach; `None` where not at all.
+/// An event with what a token of this reach can be trusted to say; `None` if it can't be trusted at all.
 ///
-/// What an event says of itself is only trusted_event of those who reach everything: anybody could write a path into it, and
-/// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
-/// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
-/// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
-/// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
-/// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
+/// A sender can write any path into an event, and integrations are matched by path. So only a token of the instance is
+/// trusted fully; for others the path must be the known one of the event's project number. A group's token may also send
+/// events of a project that is not known yet, by number or by path, if its path lies in the group. The number is then
+/// removed from the event. Otherwise an event with another project's number could make that project appear to lie in the
+/// group: the group's token could then set its integrations, and its code would be read with the forge's token. The same
+/// goes for the project in which a group was mentioned, wherever that lies.
 pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
-        Trust::ButTheNumber => event.without_project_id(),
+        Trust::WithoutNumber => event.without_project_id(),
         Trust::None => None,
     }
 }
@@ -89,7 +89,7 @@ pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, ev
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     Whole,
-    ButTheNumber,
+    WithoutNumber,
     None,
 }
 
@@ -103,8 +103,8 @@ fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
             match of_project {
                 _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
                 None | Some(Trust::Whole) => Trust::Whole,
-                // It is the group that hears of it: of the project, words are all that matters.
-                Some(Trust::ButTheNumber | Trust::None) => Trust::ButTheNumber,
+                // The group's integrations deliver it, and need no more than the project's name.
+                Some(Trust::WithoutNumber | Trust::None) => Trust::WithoutNumber,
             }
         }
         (None, Some(project)) => trust_in_project(directory, reach, project),
@@ -119,7 +119,7 @@ fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -
             (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
         None if directory.project_by_path(path).is_none() && address::project_path(path).is_some() => {
-            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
+            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::WithoutNumber)
         }
         _ => return Trust::None,
     };
@@ -268,7 +268,7 @@ mod tests {
     fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
         let told = |id, path| trust(&snapshot(), ACME, &push(id, path));
         for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
-            assert_eq!(told(99, path), Trust::ButTheNumber, "{path}");
+            assert_eq!(told(99, path), Trust::WithoutNumber, "{path}");
         }
         assert_eq!(told(42, "Acme/Rocket"), Trust::Whole, "this one is known to be the group's");
     }
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(told(ACME, 42, "acme/rocket"), Trust::Whole);
         // With a number, the event would have it that this project lies there.
         for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
-            assert_eq!(told(ACME, id, path), Trust::ButTheNumber, "{id} {path}");
+            assert_eq!(told(ACME, id, path), Trust::WithoutNumber, "{id} {path}");
         }
         assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Trust::None);
         assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Trust::None);

@@ -202,15 +202,15 @@ async fn null_bytes_are_refused_wherever_they_are() {
 
 #[tokio::test]
 async fn endless_parameters_are_refused() {
-    let names = (0..=MOST).map(|number| format!("p{number}=x")).collect::<Vec<_>>().join("&");
+    let names = (0..=MAX_COUNT).map(|number| format!("p{number}=x")).collect::<Vec<_>>().join("&");
     assert_eq!(why(form(&names).await), "there are more than 1000 parameters");
-    let items = "p[]=x&".repeat(MOST + 1);
+    let items = "p[]=x&".repeat(MAX_COUNT + 1);
     assert_eq!(why(form(&items).await), "there are more than 1000 parameters");
-    let json_names = (0..=MOST).map(|number| format!("\"p{number}\":1")).collect::<Vec<_>>().join(",");
+    let json_names = (0..=MAX_COUNT).map(|number| format!("\"p{number}\":1")).collect::<Vec<_>>().join(",");
     assert_eq!(why(json(&format!("{{{json_names}}}")).await), "there are more than 1000 parameters");
-    let same = "p=x&".repeat(10 * MOST);
+    let same = "p=x&".repeat(10 * MAX_COUNT);
     assert!(form(&same).await.is_ok(), "one name is one parameter");
-    let list = format!("{{\"p\":[{}1]}}", "1,".repeat(MOST));
+    let list = format!("{{\"p\":[{}1]}}", "1,".repeat(MAX_COUNT));
     assert_eq!(json(&list).await.unwrap().list("p"), Err(Invalid));
 }
 
@@ -262,7 +262,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         if let Ok(params) = runtime.block_on(read(Some(kind), body)) {
-            prop_assert!(params.0.len() <= MOST);
+            prop_assert!(params.0.len() <= MAX_COUNT);
         }
     }
 }
