@@ -189,8 +189,11 @@ fn known_project(snapshot: &Snapshot, scope: &ResolvedScope) -> Option<Json> {
 
 /// What holds: what files say, else what people corrected, else what events told.
 fn project_json(snapshot: &Snapshot, project: &StoredProject) -> Json {
-    let told =
-        snapshot.directory().told(Some(project.id), project.path.as_deref()).cloned().unwrap_or_default();
+    let told = snapshot
+        .directory()
+        .file_facts(Some(project.id), project.path.as_deref())
+        .cloned()
+        .unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
     let default_branch = told
         .default_branch
