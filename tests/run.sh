@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is merged: formatting, lints, tests, licences.
-# Installs what the tests need where it is missing (Debian and its kin), and starts none of it as a service.
+# All checks that must pass before a change is merged: formatting, lints, tests, licences.
+# Installs the programs that the tests need and that are missing (on Debian and derived systems). Starts none as a service.
 # CI=1 makes warnings errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,13 +10,13 @@ as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if ! has cargo; then
-  echo "missing: cargo, of Rust 1.91 or newer; https://rustup.rs installs it, and this system's packages may" >&2
+  echo "missing: cargo of Rust 1.91 or newer; install it with https://rustup.rs or from the packages of this system" >&2
   exit 1
 fi
 
-# What is needed, and the package it comes in: a C compiler for SQLite, a private RabbitMQ node and a private PostgreSQL,
-# promtool to check the metrics with, irkerd and an IRC server, a mail server, Node with a browser for other people's
-# renderers, and Python and curl for the API's clients.
+# The required programs and their packages: a C compiler for SQLite, RabbitMQ and PostgreSQL for private servers,
+# promtool to check the metrics, irkerd and an IRC server, a mail server, Node and a browser for third-party renderers,
+# Python and curl as clients of the API.
 missing=()
 has cc || missing+=(build-essential)
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
@@ -32,14 +32,14 @@ has npm || missing+=(npm)
 has curl || missing+=(curl)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 
-# In a subshell, so that its trap is done when it is.
+# A function in a subshell, so that its trap runs when it ends.
 install_missing() (
   if ! has apt-get; then
-    echo "missing: ${missing[*]} (names as in Debian); install them in this system's way, then run this again" >&2
+    echo "missing: ${missing[*]} (names as in Debian); install them as usual on this system, then run this script again" >&2
     exit 1
   fi
   step "installing ${missing[*]}, without starting them as services"
-  # Debian's packages start their services on installation, unless this file says no.
+  # Debian's packages start their services when they are installed, unless this file forbids it.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
     trap 'as_root rm -f "$policy"' EXIT
@@ -75,7 +75,7 @@ else
   cargo clippy --all-targets
 fi
 
-step "documentation: every link in it leads somewhere"
+step "documentation: every link resolves"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
 
 # Not --all-targets: that would run the benches too.
@@ -92,4 +92,4 @@ else
   step "dependencies: not checked, since cargo-deny is not installed"
 fi
 
-step "all is well"
+step "all checks passed"

@@ -3,7 +3,7 @@
 //!
 //! It is as quick as we could make it without cheating, with the same libraries, client settings, prefetch and number
 //! of requests in flight. A message is acknowledged when it was posted and not before; one acknowledgement covers all
-//! messages up to the first that is still under way, and nobody waits for it.
+//! messages up to the first that is not finished, without waiting for it.
 
 use std::collections::VecDeque;
 use std::process::ExitCode;

@@ -27,7 +27,7 @@ pub struct Bench {
     pub prefetch: u16,
     /// Where Forgebell's store is put.
     pub disk: PathBuf,
-    /// A port on which nobody listens.
+    /// A port without a listener.
     pub closed_port: u16,
     /// The program.
     pub forgebell: PathBuf,

@@ -45,7 +45,7 @@ pub struct Job {
     pub forgebell: PathBuf,
 }
 
-/// A contender at work. It is killed with this, or when the bench dies in whatever way.
+/// A running contender. It is killed when this is dropped, or when the bench ends in any way.
 pub struct Running {
     process: Process,
     _watchdog: Watchdog,

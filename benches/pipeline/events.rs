@@ -1,7 +1,7 @@
-//! The events: real payloads, each of which a chat room is told of, spread over projects, and each with a mark.
+//! The events: real payloads that are notified in chats, spread over projects, each with a mark.
 //!
-//! The mark stands where every message shows it (the project's name and address, the name of who did it), so that whoever
-//! sees a message, or the payload itself, can tell which event it was.
+//! The mark is in fields that every message shows (the project's name and address, the author's name), so that a message
+//! or a payload identifies its event.
 
 use serde_json::Value;
 
@@ -96,8 +96,8 @@ fn mark(json: &mut Value, mark: &str) {
     for (place, words) in [
         ("/project/name", format!("Project {mark}")),
         ("/project/web_url", format!("https://forge.example.com/{mark}")),
-        ("/user/name", format!("Somebody {mark}")),
-        ("/user_name", format!("Somebody {mark}")),
+        ("/user/name", format!("Author {mark}")),
+        ("/user_name", format!("Author {mark}")),
     ] {
         if let Some(value) = json.pointer_mut(place) {
             *value = words.into();

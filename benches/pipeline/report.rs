@@ -42,7 +42,7 @@ pub async fn throughput(bench: &mut Bench, events: usize, rounds: usize) -> Resu
     Ok(speed(&bare).min(speed(&ours)))
 }
 
-/// Whoever is later finds a machine in another state: so they take turns at being first.
+/// The contenders take turns at being first, since the first run changes the state of the machine.
 fn turns(round: usize) -> [Contender; 2] {
     if round % 2 == 1 {
         [Contender::Bare, Contender::Forgebell]

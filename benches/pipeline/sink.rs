@@ -1,4 +1,4 @@
-//! The sink: what both contenders post to. A process of its own, so that its work shows in nobody else's figures.
+//! The sink: the server that both contenders post to. A process of its own, so that its work is not counted as theirs.
 //!
 //! The smallest HTTP/1.1 server that keeps connections alive: it answers `200 ok` to everything, and notes for every body
 //! which event it tells of and when it came. Under [`SILENT`] it takes requests and never answers.

@@ -191,7 +191,7 @@ async fn ready(daemon: &Daemon, expected: u16) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_connection_is_said_and_found_again() {
+async fn a_cut_connection_is_reported_and_restored() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let (home, cable, publisher) = behind_a_cable(&service).await;
@@ -208,7 +208,7 @@ async fn a_cut_connection_is_said_and_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_falls_silent_is_noticed_by_its_heartbeat() {
+async fn a_silent_broker_is_detected_by_its_heartbeat() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let (home, cable, publisher) = behind_a_cable(&service).await;
@@ -224,7 +224,7 @@ async fn a_broker_that_falls_silent_is_noticed_by_its_heartbeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_queue_is_made_anew() {
+async fn a_deleted_queue_is_created_again() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let broker = rabbit::shared().await;
@@ -245,7 +245,7 @@ async fn a_deleted_queue_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_broker_sends_again_is_told_once_though_it_has_no_id() {
+async fn a_redelivered_message_without_an_id_is_sent_once() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let url = rabbit::shared().await.url();
@@ -303,7 +303,7 @@ async fn publish_without_id(url: &str, exchange: &str, body: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_queue_that_others_should_have_made_is_said_in_readiness() {
+async fn readiness_reports_a_missing_queue_with_passive_declaration() {
     let broker = rabbit::shared().await;
     let home =
         Home::new("").with_broker(&broker.url(), &rabbit::unique("missing")).with(&["amqp.declare=passive"]);

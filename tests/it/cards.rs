@@ -61,7 +61,7 @@ async fn every_card_is_valid_and_shows_its_headline_and_its_links() {
 }
 
 #[tokio::test]
-async fn what_people_write_is_seen_as_they_wrote_it() {
+async fn text_is_shown_as_it_was_written() {
     let (told, _) = verdicts().await;
     let (_, verdict) =
         told.iter().find(|(told, _)| told.name == "signs").expect("the card with all the signs");
@@ -77,7 +77,7 @@ async fn what_people_write_is_seen_as_they_wrote_it() {
 
 /// Teams knows little of Markdown: what it doesn't know is told otherwise, line by line.
 #[tokio::test]
-async fn comments_are_told_without_the_markdown_that_teams_does_not_know() {
+async fn comments_contain_no_markdown_that_teams_does_not_support() {
     let (told, _) = verdicts().await;
     let (_, verdict) = told.iter().find(|(told, _)| told.name == "prose").expect("the card with a comment");
     let lines: Vec<String> = verdict.text.lines().map(seen).filter(|line| !line.is_empty()).collect();
@@ -88,13 +88,13 @@ async fn comments_are_told_without_the_markdown_that_teams_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_picture_of_who_did_it_stands_beside_what_they_did() {
+async fn the_authors_picture_is_shown_beside_the_action() {
     let (told, _) = verdicts().await;
     let (_, verdict) = told.iter().find(|(told, _)| told.name == "push.json").expect("a push");
     assert_eq!(verdict.images.len(), 1, "{verdict:?}");
 }
 
-/// The check itself is checked: were it to pass everything, nobody would notice.
+/// Tests the check itself, which might otherwise pass everything unnoticed.
 #[tokio::test]
 async fn a_broken_card_is_reported() {
     let (_, broken) = verdicts().await;
@@ -295,7 +295,7 @@ async fn dumped(page: &Path, home: &Path) -> String {
     let browser = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
         .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
-        // It is to look nothing up, and to reach nobody.
+        // It must make no DNS look-ups and no connections.
         .args(["--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND"])
         .arg(format!("--user-data-dir={}", home.join("profile").display()))
         .arg(url.as_str())

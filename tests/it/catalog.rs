@@ -334,7 +334,7 @@ async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one(disk: Disk) {
     assert_eq!(one.put(change(10), &asked).await, Err(Refusal::ChangedSince));
     assert_eq!(one.deactivate(change(19)).await, Err(Refusal::ChangedSince));
     assert_eq!(own(&one, &rocket()).properties["channel"], Value::Text("#theirs".to_owned()));
-    one.put(change(20), &asked).await.expect("whoever saw it as it is may change it");
+    one.put(change(20), &asked).await.expect("a change based on the current version is accepted");
     assert_eq!(own(&one, &rocket()).properties["channel"], Value::Text("#mine".to_owned()));
 }
 
@@ -401,7 +401,7 @@ async fn an_event_makes_its_project_known_and_a_rename_follows_the_number(disk: 
     assert_eq!((channel(&one), channel(&two)), (Some("#acme".to_owned()), Some("#acme".to_owned())));
 
     two.learn(&[push(42, "other/rocket")], at(2)).await.expect("the store takes it");
-    assert_eq!(channel(&two).as_deref(), Some("#other"), "whoever heard the event knows at once");
+    assert_eq!(channel(&two).as_deref(), Some("#other"), "the node that received the event knows at once");
     refresh(&one).await;
     assert_eq!(channel(&one).as_deref(), Some("#other"));
     let found = |path: &str| {
@@ -409,7 +409,7 @@ async fn an_event_makes_its_project_known_and_a_rename_follows_the_number(disk: 
         one.read(|state| state.known(&scope)).map(|scope| scope.to_string())
     };
     assert_eq!(found("Other/Rocket").as_deref(), Some("project 42"));
-    assert_eq!(found("acme/rocket"), None, "nobody is there any more");
+    assert_eq!(found("acme/rocket"), None, "no project has this path any more");
     assert_eq!(found("acme/shed").as_deref(), Some("project 43"));
 }
 
@@ -417,7 +417,7 @@ async fn a_path_that_moves_to_another_project_takes_no_settings_along(disk: Disk
     let (one, two) = disk.two_nodes().await;
     one.learn(&[push(42, "acme/rocket")], at(1)).await.expect("the store takes it");
     set(&one, &rocket(), &[("webhook", HOOK), ("channel", "#secret-plans")]).await;
-    // 42 was removed, and somebody made a new project in its place.
+    // 42 was removed, and a new project was created at its path.
     one.learn(&[push(43, "acme/rocket")], at(2)).await.expect("the store takes it");
     for node in [&one, &two] {
         assert!(told(node, 43, "acme/rocket").is_empty());
@@ -542,7 +542,7 @@ async fn whoever_waits_for_changes_is_woken_by_those_that_matter(disk: Disk) {
 
 /// What a backup brings back is all that there is: nothing of later times stays in memory.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_put_back_to_an_older_state_is_taken_up_as_it_is() {
+async fn a_store_restored_to_an_older_state_is_read_again() {
     let disk = Disk::sqlite();
     let Kind::Sqlite(folder) = &disk.kind else { unreachable!("it was just made") };
     let node = disk.node().await;

@@ -198,7 +198,7 @@ async fn the_demo_loses_nothing_through_a_broker_either_and_leaves_nothing_behin
 // ---- the daemon and its commands ---------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn what_is_published_arrives_and_is_listed_shown_and_sent_again() {
+async fn a_published_event_arrives_and_its_delivery_is_listed_shown_and_resent() {
     let (_receiver, hook) = hook().await;
     let desk = Desk::new(&slack(&hook, "channel = \"#ops\""));
     let push = desk.write("push.json", payload(PUSH));
@@ -233,7 +233,7 @@ async fn what_is_published_arrives_and_is_listed_shown_and_sent_again() {
 }
 
 #[tokio::test]
-async fn what_was_not_understood_is_looked_at_tried_again_and_thrown_away() {
+async fn quarantined_messages_can_be_shown_retried_and_dropped() {
     let desk = Desk::new("");
     let broken = desk.write("broken.json", &payload(PUSH)[..200]);
     let _daemon = desk.serve().await;
@@ -254,7 +254,7 @@ async fn what_was_not_understood_is_looked_at_tried_again_and_thrown_away() {
 }
 
 #[tokio::test]
-async fn a_hangup_reads_the_integrations_anew_and_a_broken_file_changes_nothing() {
+async fn sighup_reloads_the_integrations_and_a_broken_file_changes_nothing() {
     let (_receiver, hook) = hook().await;
     let desk = Desk::new("");
     let push = desk.write("push.json", payload(PUSH));
@@ -298,7 +298,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_second_daemon_is_kept_off_the_store() {
+async fn a_second_daemon_cannot_use_the_store() {
     let desk = Desk::new("");
     let _daemon = desk.serve().await;
     let second = desk.run(&["-o", "http.listen=127.0.0.1:0", "serve"]).await.ends_with(1);
@@ -345,15 +345,15 @@ async fn check_names_every_part_that_fails() {
 }
 
 #[tokio::test]
-async fn explain_says_who_would_hear_and_needs_no_daemon() {
+async fn explain_shows_the_matching_integrations_without_a_daemon() {
     let (_receiver, hook) = hook().await;
     let desk = Desk::new(&slack(&hook, "channel = \"#ops, #dev\""));
     let push = desk.write("push.json", payload(PUSH));
     let explained = desk.run(&["explain", &push]).await.ends_with(0);
     assert!(explained.out.contains("#ops") && explained.out.contains("#dev"), "{}", explained.out);
     let issue = desk.write("issue.json", payload("issue_open.json"));
-    let nobody = desk.run(&["explain", &issue]).await.ends_with(0);
-    assert!(nobody.out.contains("project = \"gitlabhq/gitlab-test\""), "{}", nobody.out);
+    let unmatched = desk.run(&["explain", &issue]).await.ends_with(0);
+    assert!(unmatched.out.contains("project = \"gitlabhq/gitlab-test\""), "{}", unmatched.out);
     let json = desk.run(&["explain", "--json", &push, &issue]).await.ends_with(0).json();
     assert_eq!(json[0]["verdicts"][0]["targets"].as_array().map(Vec::len), Some(2), "{json:#}");
     assert!(!desk.file("forgebell.db").exists(), "looking makes no store");
@@ -395,7 +395,7 @@ async fn send_makes_one_attempt_and_a_dry_run_none() {
 }
 
 #[tokio::test]
-async fn the_command_line_is_wrong_with_2_and_helps_with_0() {
+async fn a_wrong_command_line_exits_with_2_and_help_with_0() {
     for (words, code) in [
         (&["--help"][..], 0),
         (&["--version"], 0),
@@ -427,7 +427,7 @@ async fn manual_pages_are_written_for_every_command() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_failure() {
+async fn a_closed_output_pipe_is_not_an_error() {
     let mut child = program().args(["completions", "bash"]).spawn().expect("the program starts");
     drop(child.stdout.take());
     assert_eq!(end_of(&mut child).await, Some(0));

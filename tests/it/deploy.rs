@@ -43,7 +43,7 @@ fn promtool(words: &[&str]) {
 }
 
 #[test]
-fn alerts_and_dashboard_look_at_series_that_there_are() {
+fn alerts_and_dashboard_use_only_declared_series() {
     for file in ["deploy/alerts.yml", "deploy/alerts_test.yml", "deploy/dashboard.json"] {
         let named = series_in(&text(file));
         let unknown: Vec<_> = named.difference(&declared()).cloned().collect();
@@ -59,7 +59,7 @@ fn the_dashboard_shows_every_series() {
 }
 
 #[test]
-fn the_alerts_are_rules_and_go_off_when_they_should() {
+fn the_alerting_rules_are_valid_and_fire_as_expected() {
     promtool(&["check", "rules", "alerts.yml"]);
     promtool(&["test", "rules", "alerts_test.yml"]);
 }
@@ -97,7 +97,7 @@ fn the_example_configuration_is_valid() {
 }
 
 #[test]
-fn the_example_integrations_are_valid_and_nothing_about_them_is_odd() {
+fn the_example_integrations_are_valid_without_warnings() {
     let path = "config/examples/integrations.toml";
     let read_secret = |secret: &Path| {
         let name = secret.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -142,7 +142,7 @@ fn problems(bodies: &[String]) -> Vec<Vec<String>> {
         .expect("node can't be run: install Node.js 20 or newer, and run `npm ci` in tests/node");
     let mut input = node.stdin.take().expect("piped");
     let lines = bodies.join("\n") + "\n";
-    // It answers while it reads: whoever writes all before reading would wait for ever.
+    // It answers while it reads: writing everything before reading would block for ever.
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = node.wait_with_output().expect("node ends");
     writer.join().expect("no panic").expect("node reads to the end");
@@ -155,7 +155,7 @@ fn problems(bodies: &[String]) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn discords_own_library_finds_nothing_wrong_with_what_we_send() {
+fn discords_own_library_accepts_every_message() {
     let told: Vec<(String, String)> =
         events().into_iter().filter_map(|(name, event)| Some((name, body(&event)?))).collect();
     assert!(told.len() > 180, "{} bodies", told.len());
@@ -173,7 +173,7 @@ fn discords_own_library_finds_nothing_wrong_with_what_we_send() {
 }
 
 #[test]
-fn what_is_wrong_is_found() {
+fn an_invalid_message_is_reported() {
     let message = |embed: Value| json!({ "embeds": [embed], "allowed_mentions": { "parse": [] } });
     let field =
         |name: &str, value: &str| json!({ "title": "x", "fields": [{ "name": name, "value": value }] });
@@ -220,7 +220,7 @@ fn merge_request(iid: i64) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_told_once_after_the_wait_that_discord_asked_for() {
+async fn a_message_is_sent_once_after_the_wait_that_discord_asked_for() {
     let service = Receiver::start().await;
     let limited = json!({ "message": "You are being rate limited.", "retry_after": 1.25, "global": false });
     let hook = service.at("/api/webhooks/1/token").answer_then(
@@ -241,7 +241,7 @@ async fn a_message_is_told_once_after_the_wait_that_discord_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_gone_is_called_once_and_never_again() {
+async fn an_address_that_does_not_exist_any_more_is_called_once() {
     let service = Receiver::start().await;
     let unknown = json!({ "message": "Unknown Webhook", "code": 10015 });
     let gone = service.at("/api/webhooks/1/gone").answer(Answer::json(404, &unknown));
@@ -270,8 +270,8 @@ async fn an_address_that_is_gone_is_called_once_and_never_again() {
     daemon.send("mr-6", merge_request(6)).await;
     other.wait_for(6).await;
     daemon.stop().await;
-    assert_eq!(gone.received().len(), 1, "whoever goes on calling is shut out by Discord");
-    // Until somebody corrects it: then all is told that waited.
+    assert_eq!(gone.received().len(), 1, "Discord bans senders that go on calling");
+    // When it is corrected, all deliveries that waited are sent.
     let right = service.at("/api/webhooks/1/right").answer(Answer::status(200).body(TAKEN));
     home.provision(&format!("{}{slack}", discord(&right.url(), "")));
     let daemon = home.start().await;
@@ -281,7 +281,7 @@ async fn an_address_that_is_gone_is_called_once_and_never_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_on_all_that_we_send_holds_back_other_webhooks_too() {
+async fn a_global_rate_limit_holds_other_webhooks_too() {
     let service = Receiver::start().await;
     let limited = json!({ "message": "You are being rate limited.", "retry_after": 3.0, "global": true });
     let first = service
@@ -306,7 +306,7 @@ async fn a_limit_on_all_that_we_send_holds_back_other_webhooks_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_kind_of_event_whose_webhook_is_gone_costs_the_others_nothing() {
+async fn a_deleted_webhook_of_one_kind_of_event_does_not_affect_the_others() {
     let service = Receiver::start().await;
     let unknown = json!({ "message": "Unknown Webhook", "code": 10015 });
     let gone = service.at("/api/webhooks/1/gone").answer(Answer::json(404, &unknown));
@@ -335,13 +335,13 @@ async fn one_kind_of_event_whose_webhook_is_gone_costs_the_others_nothing() {
     assert_eq!(gone.received().len(), 1);
 }
 
-/// What Cloudflare shows in Discord's place to a sender whom it has shut out: a page, and no word of how long. It is about
-/// an hour, for whatever comes from here.
+/// The page that Cloudflare returns in place of Discord to a banned sender. It does not say how long the ban lasts: about
+/// an hour, for all requests of this sender.
 const OPERATOR_ERROR: &str = "<!doctype html><html><head><title>Access denied | discord.com used Cloudflare to restrict access\
     </title></head><body><h1>Error 1015</h1><p>You are being rate limited</p></body></html>";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whom_cloudflare_shuts_out_calls_no_webhook_for_an_hour_and_then_tells_everything() {
+async fn a_cloudflare_ban_pauses_all_webhooks_for_an_hour() {
     const HOUR: i64 = 3600;
     let service = Receiver::start().await;
     let page = Answer::status(429).header("content-type", "text/html; charset=UTF-8").body(OPERATOR_ERROR);

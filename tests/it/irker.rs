@@ -13,7 +13,7 @@ use crate::harness::payloads::{payload, with};
 use crate::harness::ports::free_port;
 use crate::harness::wait::eventually;
 
-const NOBODY: &str = "0000000000000000000000000000000000000000";
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
 /// A home whose pushes to `mike/diaspora` are told to these; this machine's irkerd may be called, and have these IRC
 /// servers called, and nothing else of it.
@@ -47,7 +47,7 @@ fn made(branch: &str) -> Vec<u8> {
 fn empty(branch: &str, end: &str) -> Vec<u8> {
     push(|json| {
         json["ref"] = json!(format!("refs/heads/{branch}"));
-        json[end] = json!(NOBODY);
+        json[end] = json!(NO_COMMIT);
         json["commits"] = json!([]);
         json["total_commits_count"] = json!(0);
     })
@@ -58,7 +58,7 @@ fn has_deleted(branch: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_channel_hears_a_push_in_order() {
+async fn every_channel_receives_pushes_in_order() {
     let (ircd, _irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let (mut one, mut two) = (ircd.listener("#one").await, ircd.listener("#two").await);
     let recipients = format!("#One %23two {}/#one", ircd.url());
@@ -84,7 +84,7 @@ async fn every_channel_hears_a_push_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_locked_channel_hears_and_so_does_one_with_two_signs() {
+async fn channels_with_a_key_or_a_double_prefix_receive_messages() {
     let (ircd, _irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let mut locked = ircd.listener("#vault").await;
     locked.lock("OpenSesame").await;
@@ -100,7 +100,7 @@ async fn a_locked_channel_hears_and_so_does_one_with_two_signs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_lines_arrive_cut_between_letters_and_cost_no_connection() {
+async fn long_lines_are_cut_between_characters_without_losing_the_connection() {
     let (ircd, _irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let mut room = ircd.listener("#room").await;
     let home = home(&forge, &format!("{}/room", ircd.url()), "");
@@ -136,13 +136,13 @@ async fn colours_arrive_where_they_are_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_branch_is_told_with_what_it_brings() {
+async fn a_new_branch_is_announced_with_its_commits() {
     let (ircd, _irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let mut room = ircd.listener("#room").await;
     let home = home(&forge, &format!("{}/room", ircd.url()), "");
     let daemon = home.start().await;
     let created = push(|json| {
-        json["before"] = json!(NOBODY);
+        json["before"] = json!(NO_COMMIT);
         json["ref"] = json!("refs/heads/new");
         json["commits"] = json!([json["commits"][1].clone()]);
         json["total_commits_count"] = json!(1);
@@ -160,7 +160,7 @@ async fn a_new_branch_is_told_with_what_it_brings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_irc_server_that_is_gone_costs_the_others_nothing() {
+async fn an_unreachable_irc_server_does_not_affect_the_others() {
     let (ircd, _irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let (mut one, mut two) = (ircd.listener("#one").await, ircd.listener("#two").await);
     let gone = format!("irc://127.0.0.1:{}/gone", free_port());
@@ -173,7 +173,7 @@ async fn an_irc_server_that_is_gone_costs_the_others_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_while_irkerd_is_away_is_told_once_and_in_order_when_it_is_back() {
+async fn events_while_irkerd_is_down_are_sent_once_and_in_order_later() {
     let (ircd, mut irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let mut room = ircd.listener("#room").await;
     let home = home(&forge, &format!("{}/room", ircd.url()), "");
@@ -198,7 +198,7 @@ async fn what_happens_while_irkerd_is_away_is_told_once_and_in_order_when_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_keeps_irkerd_busy_delays_the_news_and_loses_none() {
+async fn a_busy_irkerd_delays_messages_and_loses_none() {
     let (ircd, _irkerd, forge) = (Ircd::start().await, Irkerd::start().await, Forge::http());
     let mut room = ircd.listener("#room").await;
     let home = home(&forge, &format!("{}/room", ircd.url()), "");

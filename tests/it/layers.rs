@@ -264,7 +264,7 @@ fn assert_none(breaches: &[String]) {
 }
 
 #[test]
-fn the_code_keeps_to_the_map() {
+fn the_code_uses_only_what_the_map_allows() {
     let folder = root().join("src");
     let files =
         written_files(&folder).into_iter().filter(|file| file.extension().is_some_and(|is| is == "rs"));
@@ -318,7 +318,7 @@ const SOUND: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn a_planted_breach_is_found() {
+fn a_forbidden_use_is_found() {
     let planted = [
         ("event/mod.rs", "use crate::store::Outbox;", ":1: `event` may not use `store`"),
         ("event/mod.rs", "\nuse super::store::Outbox;", ":2: `event` may not use `store`"),
@@ -407,7 +407,7 @@ fn circles_are_found() {
 }
 
 #[test]
-fn what_the_map_allows_is_no_breach() {
+fn allowed_uses_are_not_reported() {
     let files = [
         ("lib.rs", "//! The map.\npub mod event;\npub mod adapters;"),
         ("main.rs", "use forgebell::cli; fn main() { cli::run() }"),

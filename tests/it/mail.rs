@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::daemon::Home;
 use crate::harness::mail::Letter;
-use crate::harness::mail::exim::{Door, Exim};
+use crate::harness::mail::exim::{Access, Exim};
 use crate::harness::mail::faulty::{Fault, Faulty};
 use crate::harness::payloads::{payload, with};
 use crate::harness::receiver::{Answer, Receiver};
@@ -50,8 +50,8 @@ fn recipients_of(letters: &[Letter]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_kinds_of_mail_arrive_and_are_read_by_others() {
-    let exim = Exim::start(Door::Open).await;
+async fn both_kinds_of_mail_arrive_and_are_parsed_by_an_independent_reader() {
+    let exim = Exim::start(Access::Open).await;
     let home = home("ada@example.com bob@example.com", exim.port);
     let daemon = home.start().await;
     daemon.send("push-1", push("Füge hinzu")).await;
@@ -96,8 +96,8 @@ async fn both_kinds_of_mail_arrive_and_are_read_by_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_that_would_be_more_arrive_as_words_even_at_a_domain_with_an_umlaut() {
-    let exim = Exim::start(Door::Open).await;
+async fn text_that_looks_like_markup_or_headers_arrives_as_text() {
+    let exim = Exim::start(Access::Open).await;
     let home = home("ada@bücher.example", exim.port);
     let daemon = home.start().await;
     let evil = with(&push("Fix"), |push| {
@@ -134,8 +134,8 @@ async fn words_that_would_be_more_arrive_as_words_even_at_a_domain_with_an_umlau
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_who_is_refused_costs_the_others_nothing() {
-    let exim = Exim::start(Door::Open).await;
+async fn a_refused_recipient_does_not_affect_the_others() {
+    let exim = Exim::start(Access::Open).await;
     let home = home("ada@example.com gone@example.com bob@example.com", exim.port);
     let daemon = home.start().await;
     daemon.send("push-1", push("Fix")).await;
@@ -145,7 +145,7 @@ async fn a_recipient_who_is_refused_costs_the_others_nothing() {
     assert_eq!(recipients_of(&exim.until_delivered(2).await), ["ada@example.com", "bob@example.com"]);
     assert_eq!((dead.len(), dead[0].target.as_str()), (1, "gone@example.com"));
     let why = dead[0].last_note.clone().unwrap_or_default();
-    assert!(why.contains("550") && why.contains("nobody of that name here"), "{why}");
+    assert!(why.contains("550") && why.contains("no such user here"), "{why}");
 }
 
 /// Moves what waits to now, as hours would; the daemon must be stopped.
@@ -157,8 +157,8 @@ fn time_passes(home: &Home) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_greylist_is_waited_out() {
-    let exim = Exim::start(Door::Open).await;
+async fn a_greylisted_mail_is_sent_again() {
+    let exim = Exim::start(Access::Open).await;
     let home = home("grey@example.com ada@example.com", exim.port);
     let daemon = home.start().await;
     daemon.send("push-1", push("Fix")).await;
@@ -182,8 +182,8 @@ async fn a_greylist_is_waited_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_loses_nothing_and_is_healed_by_the_right_one() {
-    let exim = Exim::start(Door::Login { name: "bell", password: "right-s3cret" }).await;
+async fn mails_wait_while_the_password_is_wrong() {
+    let exim = Exim::start(Access::Login { name: "bell", password: "right-s3cret" }).await;
     let home = Home::new(&integrations("ada@example.com bob@example.com")).with(&[
         "smtp.host=localhost",
         &format!("smtp.port={}", exim.port),
@@ -216,8 +216,8 @@ async fn a_wrong_password_loses_nothing_and_is_healed_by_the_right_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_is_trusted_by_its_certificate_or_by_the_operators_word() {
-    let exim = Exim::start(Door::Encrypted).await;
+async fn a_relays_certificate_is_verified_unless_the_operator_disables_it() {
+    let exim = Exim::start(Access::Encrypted).await;
     let home = Home::new(&integrations("ada@example.com")).with(&[
         "smtp.host=localhost",
         &format!("smtp.port={}", exim.port),
@@ -251,7 +251,7 @@ async fn a_relay_is_trusted_by_its_certificate_or_by_the_operators_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_breaks_off_gets_the_same_mail_again() {
+async fn a_mail_is_sent_again_after_a_broken_connection() {
     let faults =
         [Fault::AtOnce, Fault::AtRecipient, Fault::WithinContent, Fault::Closing, Fault::AfterTheDot];
     for fault in faults {
@@ -274,8 +274,8 @@ async fn a_relay_that_breaks_off_gets_the_same_mail_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_forge_is_asked_once_for_what_many_are_mailed() {
-    let exim = Exim::start(Door::Open).await;
+async fn the_diff_of_a_push_is_requested_once_for_all_recipients() {
+    let exim = Exim::start(Access::Open).await;
     let forge = Receiver::start().await;
     let diff = json!({
         "commits": [{"id": "da1560886d4f094c3e6c9ef40349f7d38b5d27d7", "title": "fixed readme"}],

@@ -1,10 +1,10 @@
-//! The integration tests: one binary, so that everything is linked once and the tests share one broker.
+//! The integration tests. They are one binary, so that everything is linked once and the tests share one broker.
 //!
-//! [`harness`] is the cast around the daemon; every other module is a suite.
+//! [`harness`] provides the surroundings of the daemon; every other module contains tests.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the bans keep the daemon honest; tests have clocks and tasks of their own"
+    reason = "the bans are for the daemon; tests have clocks and tasks of their own"
 )]
 
 mod harness;
@@ -15,7 +15,7 @@ mod catalog;
 mod cli;
 mod deploy;
 mod discord;
-mod harness_works;
+mod harness_tests;
 mod irker;
 mod layers;
 mod mail;

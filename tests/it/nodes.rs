@@ -89,7 +89,7 @@ fn told(received: &Received) -> usize {
     number.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("no event is named in {text}"))
 }
 
-/// Two homes of one database and one queue, and somebody who sets what is told.
+/// Two homes with one database and one queue, and a catalog to change integrations with.
 async fn two_nodes(settings: &[&str]) -> ([Home; 2], Live) {
     let database = postgres::database();
     let api = api(&database).await;
@@ -134,7 +134,7 @@ fn taken(received: &[Arc<Received>]) -> Vec<&Arc<Received>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_dies_midway_costs_nothing() {
+async fn when_a_node_is_killed_the_other_sends_everything_once() {
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
     let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "amqp.prefetch=64"]).await;
@@ -208,9 +208,9 @@ async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() 
     second.stop().await;
 }
 
-/// The first answer to a claim is lost on its way: the rows are leased, and nobody knows.
+/// The first answer to a claim is lost on its way: the rows are leased, but the node does not know it.
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
+async fn rows_whose_claim_was_not_answered_are_claimed_again() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
@@ -219,7 +219,7 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
     daemon.send("first", event(0)).await;
     hook.wait_for(1).await;
     daemon.stop().await;
-    // A row as such a claim leaves it behind: leased to this node, and in nobody's memory.
+    // A row as such a claim leaves it: leased to this node, but not in its memory.
     let daemon = home.start().await;
     let store =
         Postgres::open(&Secret::new(database.as_str()), None, Keyring::none()).await.expect("it opens");
@@ -246,7 +246,7 @@ async fn rows_whose_claim_was_lost_on_its_way_are_found_again() {
 
 /// Slack's second per message, twenty times as fast, so that the test ends: bursts of 5, then one each 50 ms.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_nodes_together_are_no_faster_than_one_may_be() {
+async fn two_nodes_together_keep_the_rate_limit_of_one() {
     const EACH: usize = 60;
     let service = Receiver::start().await;
     let hooks: Vec<_> = (0..PROJECTS).map(|project| service.slack_like(&path(project))).collect();
@@ -273,7 +273,7 @@ async fn two_nodes_together_are_no_faster_than_one_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_node_switched_off_is_off_on_the_other() {
+async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     let service = Receiver::start().await;
     let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
     // The first one keeps the address for as long as it lives.
@@ -364,7 +364,7 @@ impl Quiet {
     }
 
     async fn write(&self, event: Arc<Event>, deliveries: Vec<NewDelivery>) {
-        assert!(!deliveries.is_empty(), "somebody is told");
+        assert!(!deliveries.is_empty(), "the event has a delivery");
         let origin = Origin::Broker { digest: None, redelivered: false };
         let dispatched = Dispatched { event, origin, deliveries };
         self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
@@ -396,8 +396,8 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
 
 /// The second node of this test is no more than a catalogue, which is how the API of any node changes things.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
-    // Well before anybody looks without being told.
+async fn a_change_on_one_node_reaches_the_other_at_once() {
+    // Well before the periodic refresh.
     const AT_ONCE: Duration = Duration::from_secs(4);
     let service = Receiver::start().await;
     let wrong = service.at(&path(0)).answer(Answer::status(404).body("no_team"));
@@ -436,7 +436,7 @@ async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
         lines.iter().filter(|line| line.integration.0.starts_with("1000:")).count()
     };
     let marks = AtomicUsize::new(0);
-    eventually("nobody is told any more", AT_ONCE, async || {
+    eventually("nothing is sent any more", AT_ONCE, async || {
         let before = of_it().await;
         for project in [0, 2] {
             let n = sent.fetch_add(1, Ordering::Relaxed) + 1;
@@ -452,7 +452,7 @@ async fn what_is_set_on_one_node_is_heard_of_on_the_other_at_once() {
 
 /// A node that hears of a row before it hears of the integration that the row is of asks, before it cancels anything.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
+async fn a_row_of_an_integration_not_yet_known_to_this_node_is_sent() {
     let service = Receiver::start().await;
     let database = postgres::database();
     let home = home_of_one(&database);
@@ -469,7 +469,7 @@ async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
     assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
     all_was_told_in_order(&service, 2 * PROJECTS);
 
-    // A new address: what is written from then on goes there, whoever sends it.
+    // A new address: deliveries from then on go there, from either node.
     let moved = service.slack_like("/services/T0/B/moved");
     set(&other.catalog, &project_scope(0), &moved.url()).await;
     other.dispatch("event-moved", event(2 * PROJECTS)).await;
@@ -480,7 +480,7 @@ async fn a_row_whose_integration_is_news_here_is_told_all_the_same() {
 /// Which default holds for a project depends on the groups that it lies in: a node that does not know the project yet must
 /// not take the next best.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
+async fn a_project_not_yet_known_to_this_node_uses_its_groups_default() {
     let service = Receiver::start().await;
     let (all, group) = (service.slack_like("/services/T0/B/all"), service.slack_like("/services/T0/B/group"));
     let database = postgres::database();
@@ -502,7 +502,7 @@ async fn a_project_that_is_news_here_is_told_by_its_own_groups_default() {
 
 /// What has no integration any more is cancelled, but not on the word of a node that can't ask.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
+async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_again() {
     const STRANGE: usize = 40;
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
@@ -561,7 +561,7 @@ async fn a_row_whose_integration_is_gone_is_cancelled_once_that_is_certain() {
 /// Files are changed on one node after the other. What the first one writes by its new files, the last one must not throw
 /// away by its old ones.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
+async fn a_row_of_an_integration_in_another_nodes_files_waits_for_this_nodes_files() {
     const NEXT: usize = PROJECTS * SUBJECTS;
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
@@ -590,7 +590,7 @@ async fn what_another_nodes_files_tell_of_waits_until_this_node_has_them_too() {
 
 /// … but not for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_nodes_files_tell_of_any_more_is_cancelled_in_the_end() {
+async fn a_row_of_an_integration_in_no_nodes_files_is_cancelled_after_the_grace_time() {
     let database = postgres::database();
     let home = home_of_one(&database).with(&["delivery.unknown_integration_grace=1s"]);
     let daemon = home.start().await;
@@ -631,7 +631,7 @@ async fn an_event_that_only_a_newer_version_can_read_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_name_that_a_node_works_under_is_taken() {
+async fn a_second_node_with_the_same_name_is_refused() {
     let database = postgres::database();
     let home = Home::new("").with_postgres(&database, "twin");
     let daemon = home.start().await;

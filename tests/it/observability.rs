@@ -39,7 +39,7 @@ fn lint(metrics: &str) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promtool_has_nothing_to_say_of_the_metrics() {
+async fn promtool_accepts_the_metrics() {
     let receiver = Receiver::start().await;
     let hook = receiver.slack_like("/services/T0/B0/deepsecret");
     let hook = hook.answer_then(vec![Answer::status(503)], Answer::ok());
@@ -65,7 +65,7 @@ async fn promtool_has_nothing_to_say_of_the_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_a_word_and_readiness_a_word_for_each_part() {
+async fn readiness_reports_each_part() {
     let home = Home::new("");
     let daemon = home.start().await;
     assert_eq!(page(&daemon, "/healthz").await, (200, json!({ "status": "ok" })));
@@ -75,7 +75,7 @@ async fn health_is_a_word_and_readiness_a_word_for_each_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_whose_broker_is_away_lives_and_is_not_ready() {
+async fn a_daemon_without_its_broker_is_alive_but_not_ready() {
     let home = Home::new("").with_broker("amqp://127.0.0.1:1/%2f", &rabbit::unique("away"));
     let daemon = home.start().await;
     let (status, body) = page(&daemon, "/readyz").await;

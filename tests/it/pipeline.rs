@@ -335,7 +335,7 @@ async fn a_dead_address_is_switched_off_until_it_is_corrected(forge: Forge) {
     forge.send(&daemon, "unheard", merge_request(4, "open", "Unheard")).await;
     forge.settled(&daemon, &home).await;
     assert_eq!(dead.received().len(), 3, "nothing goes to a dead address");
-    // … until somebody corrects it; then everything is told that waited for it.
+    // … until it is corrected; then everything is sent that waited for it.
     home.provision(&slack(&right.url(), ""));
     daemon.reload().await.expect("the file is right");
     forge.send(&daemon, "heard", merge_request(5, "open", "Heard")).await;
@@ -417,7 +417,7 @@ async fn a_dead_destination_holds_up_no_other(forge: Forge) {
 }
 
 impl Forge {
-    /// Waits until everything that was sent before is dispatched: what nobody wants leaves no other trace.
+    /// Waits until all events sent before are dispatched. An event without deliveries leaves no other trace.
     async fn settled(&self, daemon: &Daemon, home: &Home) {
         let before = home.quarantined().await.len();
         self.send(daemon, &format!("marker-{before}"), b"not an event".to_vec()).await;

@@ -19,7 +19,7 @@ use crate::harness::wait::eventually;
 /// The key of the secrets in a database that several may share.
 const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
 
-/// Somebody with a token.
+/// A client with a token.
 pub struct Caller {
     base: String,
     token: String,
@@ -66,7 +66,7 @@ pub async fn administered(home: &Home) -> (Daemon, Caller) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_gitlab_finds_a_gitlab() {
+async fn python_gitlab_works_with_the_api() {
     let home = Home::new("");
     let (daemon, admin) = administered(&home).await;
     admin.put("/projects/42", json!({})).await;
@@ -87,7 +87,7 @@ async fn curl(arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn curl_as_gitlabs_pages_show_it_leads_to_a_channel_that_hears_of_pushes() {
+async fn the_curl_commands_of_gitlabs_documentation_set_up_a_channel() {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/hook");
     let home = Home::new("");
@@ -96,7 +96,7 @@ async fn curl_as_gitlabs_pages_show_it_leads_to_a_channel_that_hears_of_pushes()
     let header = format!("PRIVATE-TOKEN: {token}");
     let url = format!("{}/api/v4/projects/42/integrations/slack", daemon.base());
     let webhook = format!("webhook={}", service.url("/services/T0/B0/hook"));
-    // Nobody has heard of project 42 yet: whoever may do everything may name it.
+    // Project 42 is not known yet. A token for everything may name it.
     let put = [
         "--request",
         "PUT",
@@ -132,7 +132,7 @@ async fn curl_as_gitlabs_pages_show_it_leads_to_a_channel_that_hears_of_pushes()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_away_nobody_is_told_otherwise_and_then_all_is_well_by_itself() {
+async fn the_api_reports_that_the_database_is_away_and_recovers_by_itself() {
     const SLACK: &str = "/projects/42/integrations/slack";
     let database = postgres::database();
     let server = url::Url::parse(&database).expect("a URL").port().expect("a port");
@@ -177,7 +177,7 @@ async fn while_the_database_is_away_nobody_is_told_otherwise_and_then_all_is_wel
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_guard_would_refuse_is_refused_where_it_is_set() {
+async fn an_address_that_the_guard_refuses_cannot_be_set() {
     let home = Home::new("").with(&["wire.allow_networks=10.20.0.0/16"]);
     let (daemon, admin) = administered(&home).await;
     for (host, expected) in
@@ -193,7 +193,7 @@ async fn what_the_guard_would_refuse_is_refused_where_it_is_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_projects_first_event_from_a_groups_token_is_told_by_the_groups_settings() {
+async fn the_first_event_of_a_project_with_a_groups_token_uses_the_groups_settings() {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/hook");
     let home = Home::new("").with(&["http.webhook_token=open sesame"]);
@@ -215,12 +215,12 @@ async fn a_new_projects_first_event_from_a_groups_token_is_told_by_the_groups_se
     assert_eq!(hand_in(99, "other/new").await, 403);
     assert_eq!(hand_in(99, "acme/new").await, 202);
     hook.wait_for(1).await;
-    assert_eq!(admin.ask("GET", "/projects/99", None).await.0, 404, "whose number that is nobody has said");
+    assert_eq!(admin.ask("GET", "/projects/99", None).await.0, 404, "this id is not known");
     daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_the_description_allows_meets_an_answer_that_it_does_not_know() {
+async fn every_request_that_openapi_allows_has_a_documented_answer() {
     let home = Home::new("").with(&["http.login_failures=1000000"]);
     let (daemon, admin) = administered(&home).await;
     admin.put("/projects/42", json!({ "path_with_namespace": "acme/rocket" })).await;

@@ -1,5 +1,5 @@
-//! Services that nobody can run for a test: the real daemon, and addresses that answer as those services do, misleading
-//! answers included.
+//! Services that can't be run in a test: the real daemon, and a receiver that answers as those services do, including
+//! their misleading answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn in_seconds(seconds: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_hipchat_room_is_waited_for_and_other_rooms_are_not() {
+async fn a_hipchat_rate_limit_of_a_room_holds_only_that_room() {
     let service = Receiver::start().await;
     let room = |room: &str| {
         let server = service.url("/");
@@ -71,7 +71,7 @@ async fn a_full_hipchat_room_is_waited_for_and_other_rooms_are_not() {
 
 /// A token's limit is that of all the rooms it is used in (wire-chat, HipChat: `X-Ratelimit-*` beside `X-FloodControl-*`).
 #[tokio::test(flavor = "multi_thread")]
-async fn a_used_up_hipchat_token_is_waited_for_in_all_its_rooms_and_other_tokens_are_not() {
+async fn a_hipchat_rate_limit_of_a_token_holds_all_its_rooms_and_no_others() {
     let service = Receiver::start().await;
     let room = |project: &str, token: &str, room: &str| {
         let settings = format!("token = \"{token}\"\nroom = \"{room}\"\nserver = \"{}\"", service.url("/"));
@@ -124,7 +124,7 @@ async fn a_used_up_hipchat_token_is_waited_for_in_all_its_rooms_and_other_tokens
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hipchats_first_version_says_forbidden_and_means_later() {
+async fn a_403_of_hipchats_first_version_is_a_rate_limit() {
     let service = Receiver::start().await;
     let too_fast = json!({ "error": { "code": 403, "type": "Forbidden", "message": "Rate limit exceeded" } });
     let hook = service
@@ -143,7 +143,7 @@ async fn hipchats_first_version_says_forbidden_and_means_later() {
 
 /// Microsoft's connectors answer 200 to everything; what they do not mean by it stands in the body.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connectors_yes_is_a_no_where_its_body_says_so() {
+async fn a_200_of_a_connector_with_an_error_in_its_body_is_a_failure() {
     let said = |status: u16| {
         Answer::ok().body(format!(
             "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {status} with ContextId tcid=0"
@@ -168,7 +168,7 @@ async fn a_connectors_yes_is_a_no_where_its_body_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_workflows_address_is_called_as_it_was_given() {
+async fn a_workflows_address_is_called_unchanged() {
     // What another program would write differently is a part of the signature.
     const QUERY: &str =
         "api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=aB-3_~dE%2b5f*G(7)h%20I+9";
@@ -189,7 +189,7 @@ async fn a_workflows_address_is_called_as_it_was_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mattermost_is_waited_for_in_its_own_units_and_its_proxys_page_is_no_yes() {
+async fn mattermosts_reset_header_is_in_seconds_and_a_proxys_page_is_not_success() {
     let service = Receiver::start().await;
     let limited = Answer::status(429).header("x-ratelimit-reset", "2").body("limit exceeded");
     let page = Answer::ok().header("content-type", "text/html").body("<html>Down for maintenance</html>");
@@ -206,7 +206,7 @@ async fn mattermost_is_waited_for_in_its_own_units_and_its_proxys_page_is_no_yes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mattermost_that_takes_no_webhooks_is_waited_for_until_somebody_lets_it() {
+async fn deliveries_wait_while_mattermost_has_webhooks_disabled() {
     let service = Receiver::start().await;
     let off = json!({
         "id": "web.incoming_webhook.disabled.app_error", "message": "Eingehende Webhooks sind deaktiviert.",
@@ -227,7 +227,7 @@ async fn a_mattermost_that_takes_no_webhooks_is_waited_for_until_somebody_lets_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slack_workflow_is_started_with_words_by_name() {
+async fn a_slack_workflow_gets_its_variables_by_name() {
     let service = Receiver::start().await;
     let hook = service.at("/triggers/T0/1/x").answer_then(
         vec![Answer::json(200, &json!({ "ok": false, "error": "rate_limited" }))],

@@ -27,7 +27,7 @@ async fn furnished(admin: &Caller, webhook: &str) {
     admin.put("/projects/42/integrations/slack-slash-commands", json!({ "token": TOKEN })).await;
 }
 
-/// Somebody types something in `#ops`.
+/// A user types a command in `#ops`.
 async fn typed(daemon: &Daemon, project: &str, token: &str, text: &str) -> (u16, Value) {
     let url =
         format!("{}/api/v4/projects/{project}/integrations/slack_slash_commands/trigger", daemon.base());
@@ -68,7 +68,7 @@ fn push(n: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_projects_own_token_is_heard_and_nothing_else_is_told() {
+async fn only_the_projects_own_token_is_accepted_and_refusals_do_not_differ() {
     let home = Home::new("");
     let (daemon, admin) = administered(&home).await;
     furnished(&admin, "https://hooks.slack.com/services/T0/B0/s3cret").await;
@@ -85,7 +85,7 @@ async fn only_the_projects_own_token_is_heard_and_nothing_else_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_muted_channel_hears_nothing_until_it_is_unmuted_and_the_others_hear_all() {
+async fn a_muted_channel_receives_nothing_until_unmuted_and_others_everything() {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/hook");
     let home = Home::new("");
@@ -117,7 +117,7 @@ fn json(bytes: &[u8]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_tells_what_goes_where_and_what_failed_lately() {
+async fn a_status_shows_integrations_and_recent_failures() {
     let service = Receiver::start().await;
     service.at("/services/T0/B0/hook").answer(Answer::status(400).body("invalid_payload"));
     let home = Home::new("");
@@ -137,7 +137,7 @@ async fn a_status_tells_what_goes_where_and_what_failed_lately() {
 
 /// Files call projects by their paths, and deliveries are kept under that name.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_tells_what_failed_of_an_integration_in_a_file() {
+async fn a_status_shows_recent_failures_of_an_integration_in_a_file() {
     let service = Receiver::start().await;
     service.at("/services/T0/B0/hook").answer(Answer::status(400).body("invalid_payload"));
     let files = format!(
@@ -156,7 +156,7 @@ async fn a_status_tells_what_failed_of_an_integration_in_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_is_sent_to_the_channel_that_asks_and_says_what_it_is() {
+async fn a_test_command_sends_a_test_message_to_its_channel() {
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/hook");
     let home = Home::new("");
@@ -171,7 +171,7 @@ async fn a_test_is_sent_to_the_channel_that_asks_and_says_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_none_of_ours_goes_to_the_forge_or_is_answered_politely() {
+async fn other_commands_are_published_to_the_forge_or_answered_with_help() {
     let home = Home::new("");
     let (daemon, admin) = administered(&home).await;
     furnished(&admin, "https://hooks.slack.com/services/T0/B0/s3cret").await;
@@ -185,7 +185,7 @@ async fn what_is_none_of_ours_goes_to_the_forge_or_is_answered_politely() {
     let (daemon, admin) = administered(&home).await;
     furnished(&admin, "https://hooks.slack.com/services/T0/B0/s3cret").await;
     let unheard = answered(&daemon, "deploy staging").await;
-    assert!(unheard.contains("can't be reached"), "nobody listens yet: {unheard}");
+    assert!(unheard.contains("can't be reached"), "no forge listens yet: {unheard}");
 
     let forge = Forge::listen(&broker, &exchange, "slash").await;
     assert_eq!(answered(&daemon, "deploy staging").await, "The forge has it, and answers here.");
@@ -194,11 +194,11 @@ async fn what_is_none_of_ours_goes_to_the_forge_or_is_answered_politely() {
     assert_eq!(told["user_name"], "ada");
     assert_eq!(told["project"], json!({ "id": 42, "path_with_namespace": "acme/rocket" }));
     assert_eq!(told["response_url"], "https://hooks.slack.com/commands/T0/1/abc");
-    assert!(!told.to_string().contains(TOKEN), "the token is nobody else's affair");
+    assert!(!told.to_string().contains(TOKEN), "the token is not passed on");
     daemon.stop().await;
 }
 
-// ---- three seconds, whatever hangs -------------------------------------------------------------------------------
+// ---- an answer within three seconds, even if something hangs -----------------------------------------------
 
 /// Slack shows `operation_timeout` to who typed where no answer came by then
 /// (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
@@ -211,7 +211,7 @@ async fn answered_in_time(daemon: &Daemon, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_store_that_hangs_who_types_is_answered_in_time_and_by_what_is_known() {
+async fn with_a_hanging_store_commands_are_answered_in_time() {
     const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
     let service = Receiver::start().await;
     let hook = service.slack_like("/services/T0/B0/hook");
@@ -246,7 +246,7 @@ async fn with_a_store_that_hangs_who_types_is_answered_in_time_and_by_what_is_kn
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_hangs_is_said_to_take_longer_and_hears_the_test_all_the_same() {
+async fn with_a_hanging_service_a_test_is_answered_in_time_and_still_sent() {
     let service = Receiver::start().await;
     let hook = service.at("/services/T0/B0/hook").answer(Answer::hang());
     let home = Home::new("");
@@ -259,7 +259,7 @@ async fn a_service_that_hangs_is_said_to_take_longer_and_hears_the_test_all_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_broker_that_hangs_who_types_is_answered_in_time_and_the_forge_gets_it_later() {
+async fn with_a_hanging_broker_commands_are_answered_in_time_and_published_later() {
     let broker = RabbitNode::start().await;
     let settings = ["commands.exchange=commands", "commands.routing_key=slash"];
     let home = Home::new("").with_broker(&broker.url(), "events").with(&settings);
@@ -280,7 +280,7 @@ async fn with_a_broker_that_hangs_who_types_is_answered_in_time_and_the_forge_ge
         );
     }
     broker.resume();
-    // Whoever carries it out answers at the address that came with it.
+    // The forge answers at the address in the command.
     let forge = Forge::listen(&broker.url(), "commands", "slash").await;
     let told = forge.first_told(&["deploy two", "deploy three"]).await;
     assert_eq!(told["response_url"], "https://hooks.slack.com/commands/T0/1/abc");

@@ -50,7 +50,7 @@ function problemsOf(body) {
   if (embeds.length > 10) say(`${embeds.length} embeds`);
   if (content.trim() === "" && embeds.length === 0) say("empty");
   const parse = body.allowed_mentions?.parse;
-  if (!Array.isArray(parse) || parse.length > 0) say("allowed_mentions: somebody may be called");
+  if (!Array.isArray(parse) || parse.length > 0) say("allowed_mentions: mentions are not disabled");
   let total = 0;
   embeds.forEach((embed, index) => {
     try {

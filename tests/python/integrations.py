@@ -59,7 +59,7 @@ assert project.services.get("discord").title == "Discord Notifications"
 # What is wrong is told as GitLab tells it.
 try:
     project.integrations.update("slack", {"channel": "#ops"})
-    raise AssertionError("a required setting was missing, and nobody said so")
+    raise AssertionError("a required setting was missing, but the update succeeded")
 except gitlab.GitlabUpdateError as error:
     assert error.response_code == 400, error
     assert error.error_message == "webhook is missing", error.error_message

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
-/// Debian's package has no PostgreSQL of root's, and PostgreSQL runs as no root: then it is run as nobody.
-const NOBODY: &str = "65534";
+/// PostgreSQL refuses to run as root. The tests of root run it as the system user 65534.
+const UNPRIVILEGED_USER: &str = "65534";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The end of the line that it writes when it may be called.
+/// The end of the line that it prints when it accepts connections.
 const READY: &str = "database system is ready to accept connections";
 
 /// A running server.
@@ -38,7 +38,7 @@ pub fn database() -> String {
 }
 
 impl Postgres {
-    /// One of its own that lets nobody in but over TLS, and shows this certificate. `name` is its folder's.
+    /// A separate server that requires TLS and has this certificate. `name` is the name of its folder.
     pub fn with_tls(name: &str, identity: Identity<'_>) -> Self {
         Self::start(name, Some(identity))
     }
@@ -58,7 +58,7 @@ impl Postgres {
         std::fs::create_dir_all(&folder).expect("a folder");
         hand_over(&folder);
         let data = folder.join("data");
-        let made = as_nobody(&bin.join("initdb"))
+        let made = unprivileged(&bin.join("initdb"))
             .args([
                 "--no-sync",
                 "--auth=trust",
@@ -79,7 +79,7 @@ impl Postgres {
         server
     }
 
-    /// Writes down what it shows and that nobody comes in without; the settings for that.
+    /// Writes the certificate, and a rule that requires TLS; returns the settings for them.
     fn show(&self, data: &Path, (certificate, key): Identity<'_>) -> Vec<String> {
         let written = |name: &str, pem: &str| {
             let path = self.folder.join(name);
@@ -103,7 +103,7 @@ impl Postgres {
         let (ready, wait) = mpsc::channel::<()>();
         std::thread::spawn(move || {
             let mut log = std::fs::File::create(folder.join("log")).expect("a log");
-            let mut server = as_nobody(&bin.join("postgres"));
+            let mut server = unprivileged(&bin.join("postgres"));
             server.arg("-D").arg(data).arg("-k").arg(&folder).args(["-p", &port.to_string()]);
             let settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"];
             for setting in settings.into_iter().chain(more.iter().map(String::as_str)) {
@@ -118,7 +118,7 @@ impl Postgres {
                 }
                 let _ = writeln!(log, "{line}");
             }
-            drop(ready); // it ended: nobody need wait any longer
+            drop(ready); // it ended, so waiting for it ends too
             loop {
                 std::thread::park();
             }
@@ -147,8 +147,8 @@ fn bin() -> PathBuf {
 /// To whom PostgreSQL runs as.
 fn hand_over(path: &Path) {
     if is_root() {
-        let owned = Command::new("chown").arg(NOBODY).arg(path).status();
-        assert!(owned.is_ok_and(|status| status.success()), "cannot hand {} to nobody", path.display());
+        let owned = Command::new("chown").arg(UNPRIVILEGED_USER).arg(path).status();
+        assert!(owned.is_ok_and(|status| status.success()), "cannot change the owner of {}", path.display());
     }
 }
 
@@ -156,12 +156,12 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
 }
 
-/// The program, as nobody if we are root; it ends at once when the thread that started it does.
-fn as_nobody(program: &Path) -> Command {
+/// The program, run as an unprivileged user if this is root. It ends when the thread that started it ends.
+fn unprivileged(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
     if is_root() {
-        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+        command.args(["--reuid", UNPRIVILEGED_USER, "--regid", UNPRIVILEGED_USER, "--clear-groups"]);
     }
     command.arg(program).current_dir("/");
     command

@@ -34,7 +34,7 @@ fn group(path: &str) -> Scope {
     Scope::Group(path.to_owned())
 }
 
-/// Somebody with the API, while no daemon runs.
+/// Changes integrations as the API does, while no daemon runs.
 struct Api(Live);
 
 impl Api {
@@ -141,7 +141,7 @@ async fn explained(desk: &Desk, events: &[String]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_exported_and_applied_elsewhere_behaves_the_same() {
+async fn an_export_applied_to_another_store_behaves_the_same() {
     let here = Desk::new("");
     Api::at(&here).await.configure().await;
     let kinds = [
@@ -204,7 +204,7 @@ async fn what_is_exported_and_applied_elsewhere_behaves_the_same() {
     there.run(&["export", "--to", &copy, "--with-secrets"]).await.ends_with(0);
     let copied = std::fs::read_to_string(format!("{copy}/integrations.toml")).expect("it was written");
     assert_eq!(copied, text);
-    // Those who hear because of what holds above them need their projects known by nobody.
+    // Projects with inherited integrations only need not be known to the store.
     let log = there.run(&["audit", "list", "--json"]).await.ends_with(0).json();
     assert!(log.to_string().contains("command line") && !log.to_string().contains("services/T0"));
 }
@@ -349,7 +349,7 @@ async fn told(desk: &Desk, receiver: &Receiver, events: &[String]) -> Vec<(Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_the_same() {
+async fn apply_with_prune_makes_another_store_behave_the_same() {
     const QUICK: &str = "rate_limits.enabled = false";
     let receiver = Receiver::start().await;
     let (here, there, untouched) = (Desk::with("", QUICK), Desk::with("", QUICK), Desk::with("", QUICK));
@@ -382,7 +382,7 @@ async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_t
     let again = there.run(&["apply", &file, "--prune", "--dry-run"]).await.ends_with(0).out;
     assert_eq!(again, "nothing would change\n");
     assert_eq!(told(&there, &receiver, &events).await, expected);
-    // Without it, what nobody asked to go stays.
+    // Without it, everything that the file does not mention stays.
     untouched.run(&["apply", &file]).await.ends_with(0);
     let kept = told(&untouched, &receiver, &events).await;
     assert!(
@@ -392,7 +392,7 @@ async fn what_is_applied_with_prune_to_a_store_of_others_tells_the_same_people_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_explained_by_what_the_api_was_told() {
+async fn explain_uses_the_integrations_set_with_the_api() {
     let desk = Desk::new("");
     let push = desk.write("event.json", of_project("push.json", 42, "acme/web/rocket"));
     let files_alone = desk.run(&["explain", &push]).await.ends_with(0);
@@ -444,7 +444,7 @@ async fn an_event_is_explained_by_what_the_api_was_told() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_never_called_are_warned_of_wherever_they_were_set() {
+async fn check_warns_of_addresses_that_the_guard_refuses() {
     let block = "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"mattermost\"\n";
     let desk = Desk::new(&format!("{block}webhook = \"http://localhost:8065/hooks/deepsecret\"\n"));
     let api = Api::at(&desk).await;

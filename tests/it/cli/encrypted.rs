@@ -1,4 +1,4 @@
-//! A database that lets nobody in but over TLS, with a certificate of a private authority.
+//! A database that requires TLS, with a certificate of a private authority.
 
 use std::sync::LazyLock;
 
@@ -38,7 +38,7 @@ impl Desk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_works_over_tls_with_a_database_whose_authority_it_is_told() {
+async fn the_daemon_works_over_tls_with_a_private_authority() {
     let (_receiver, hook) = hook().await;
     let (desk, _) = desk(&slack(&hook, "channel = \"#ops\""));
     let push = desk.write("push.json", payload(PUSH));
@@ -66,7 +66,7 @@ async fn a_daemon_works_over_tls_with_a_database_whose_authority_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_other_nodes_do_is_heard_of_over_tls() {
+async fn notifications_of_other_nodes_arrive_over_tls() {
     let (desk, url) = desk("");
     let ca_file = desk.file("ca.pem");
     let open = async || Store::open(&Secret::new(url.as_str()), Some(&ca_file), Keyring::none()).await;
@@ -81,7 +81,7 @@ async fn what_other_nodes_do_is_heard_of_over_tls() {
     let first = tokio::time::timeout(PATIENCE, heard.recv()).await.expect("it is heard of");
     assert_eq!(first, Some(Notification::Arrived));
     stop.cancel();
-    hearing.await.expect("no panic").expect("nobody took the name");
+    hearing.await.expect("no panic").expect("no other node took the name");
 }
 
 /// How a command that needs the store ends, and what it says last.
@@ -93,7 +93,7 @@ async fn refused(desk: &Desk, options: &[&str], command: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_without_tls_or_trust_is_refused_with_what_to_do_about_it() {
+async fn a_start_without_tls_or_trusted_certificate_fails_with_a_remedy() {
     let (desk, url) = desk("");
     let trusting = desk.trusting();
     let in_clear = format!("store.url={url}?sslmode=disable");

@@ -25,7 +25,7 @@ fn line(text: &str) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_printed_once_and_alone_and_ends_when_it_is_told_to() {
+async fn a_token_is_printed_once_and_can_be_revoked() {
     let desk = Desk::new("");
     let refused = desk.run(&["token", "create", "--admin"]).await.ends_with(1);
     assert!(refused.err.contains("the daemon makes it when it starts"), "{}", refused.err);
@@ -116,7 +116,7 @@ async fn keep_a_secret(store: &Sqlite) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_is_changed_and_the_old_one_is_needed_no_more() {
+async fn rekey_makes_the_old_key_unnecessary() {
     let desk = Desk::new("");
     keep_a_secret(&desk.store()).await;
     let own = desk.file("forgebell.db.key");
@@ -152,7 +152,7 @@ async fn the_key_is_changed_and_the_old_one_is_needed_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_lost_for_good_costs_its_secrets_and_not_the_store() {
+async fn rekey_give_up_drops_secrets_of_a_lost_key_and_keeps_the_rest() {
     let desk = Desk::new("");
     keep_a_secret(&desk.store()).await;
     std::fs::remove_file(desk.file("forgebell.db.key")).expect("the folder is ours");

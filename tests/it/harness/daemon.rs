@@ -1,8 +1,8 @@
 //! The daemon, in this process, on a port of its own, with its store in a temporary folder.
 //!
-//! [`Daemon`] starts it from ordinary configuration text and provisioning text, speaks to its HTTP server, looks into its
-//! store beside it, and ends it softly ([`Daemon::stop`]) or as a power cut would ([`Daemon::crash`]: the future is
-//! dropped wherever it is, its runtime with it; whatever was not committed is gone).
+//! [`Daemon`] starts it from ordinary configuration text and provisioning text, sends requests to its HTTP server, reads
+//! its store, and stops it gracefully ([`Daemon::stop`]) or like a power cut ([`Daemon::crash`]: its future and its
+//! runtime are dropped, and everything that was not committed is lost).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Home {
         let shutdown = CancellationToken::new();
         let (reload, reloads) = mpsc::channel(1);
         let (ended, end) = oneshot::channel();
-        let listener = listener.into_std().expect("a listener that nobody has used");
+        let listener = listener.into_std().expect("an unused listener");
         let stop = shutdown.clone();
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("a listener that is non-blocking already");
@@ -233,7 +233,7 @@ impl Daemon {
         &self.base
     }
 
-    /// Asks for a page; `None` where nobody answers.
+    /// Requests a page; `None` if there is no answer.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
         let response = self.client.get(format!("{}{path}", self.base)).send().await.ok()?;
         let status = response.status().as_u16();

@@ -1,9 +1,9 @@
-//! IRC, from end to end: a server, a real irkerd, and somebody who listens.
+//! IRC from end to end: a server, a real irkerd, and a client.
 //!
 //! * [`Ircd`]: a private ngIRCd, on a port and in a folder of its own.
-//! * [`Irkerd`]: the real irkerd. It listens at port 6659 and nowhere else, so tests take turns with it: whoever has one
-//!   has the only one. It is a Python script, up in a fraction of a second.
-//! * [`Listener`]: a person's client in one room, which hears what is said there.
+//! * [`Irkerd`]: the real irkerd. It listens only at port 6659, so one test at a time can have it. It is a Python script
+//!   that starts in a fraction of a second.
+//! * [`Listener`]: a client in one channel, which receives all messages there.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -48,7 +48,7 @@ impl Ircd {
         let folder = TempDir::with_prefix("ircd-").expect("a folder for the server");
         let port = free_port();
         let file = folder.path().join("ngircd.conf");
-        // Nobody is asked who they are, and nobody is throttled but by irkerd itself.
+        // No ident look-ups, and no throttling except irkerd's own.
         let configuration = format!(
             "[Global]\nName = irc.forgebell.test\nInfo = tests\nListen = 127.0.0.1\nPorts = {port}\n\
              [Limits]\nMaxConnectionsIP = 0\nMaxJoins = 0\nMaxPenaltyTime = 0\nMaxNickLength = 20\n\
@@ -76,7 +76,7 @@ impl Ircd {
         format!("irc://127.0.0.1:{}", self.port)
     }
 
-    /// Somebody who listens in this room.
+    /// A client in this channel.
     pub async fn listener(&self, room: &str) -> Listener {
         Listener::join(self.port, room).await
     }

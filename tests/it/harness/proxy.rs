@@ -2,7 +2,7 @@
 //!
 //! * [`CuttingProxy`]: the cable. A cut one closes all connections and refuses new ones, as a dead host's kernel does;
 //!   a frozen one keeps them and passes nothing, as a dead network does.
-//! * `Fuse`: cuts the cable by itself after so many bytes, in the middle of whatever they are part of.
+//! * `Fuse`: cuts the cable after a number of bytes, even in the middle of a message.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -184,7 +184,7 @@ async fn pump(
         to.write_all(&buffer[..bytes]).await?;
         if blown {
             cable.state.send_replace(State::Cut);
-            // This connection has a hole in it now, and must not live on if somebody heals the cable this instant.
+            // Bytes of this connection are lost, so it must end even if the cable is restored at this moment.
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
     }
@@ -197,7 +197,7 @@ impl Cable {
     }
 
     fn fuse(&self) -> MutexGuard<'_, Option<Fuse>> {
-        self.fuse.lock().expect("nobody panics while holding the fuse")
+        self.fuse.lock().expect("no code panics while holding the fuse")
     }
 
     /// How much of what was just read may go on.

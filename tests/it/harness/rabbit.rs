@@ -5,9 +5,9 @@
 //!   data, [`RabbitNode::pause`] is a broker that hangs. A boot takes about four seconds.
 //! * [`shared`]: the one node which every test may use that doesn't disturb it; keep apart with [`unique`] names.
 //!   A test that stops the broker starts its own.
-//! * [`Process`]: a child that dies with its owner, also when a test panics.
-//! * [`Watchdog`]: cleans up when the test process itself dies, in whatever way, and so never runs a destructor. The
-//!   [`shared`] node lives in a `static`, so this is its ordinary end.
+//! * [`Process`]: a child process that ends with its owner, also when a test panics.
+//! * [`Watchdog`]: cleans up when the test process ends without running destructors. The [`shared`] node is in a
+//!   `static`, so this is how it normally ends.
 //!
 //! A queue that was declared just before [`RabbitNode::kill`] can be lost for good, with the messages that were confirmed
 //! in it, since the broker answers before what it notes of its queues is on the disk: a classic one in about one of
@@ -123,7 +123,7 @@ impl RabbitNode {
         format!("amqps://guest:guest@localhost:{port}/%2f")
     }
 
-    /// A power cut: the process is gone when this returns, with whatever it had not yet synced.
+    /// A power cut: the process has ended when this returns, and everything not yet synced is lost.
     pub fn kill(&mut self) {
         self.node.kill();
     }
@@ -142,7 +142,7 @@ impl RabbitNode {
         self.ready().await;
     }
 
-    /// The broker hangs: connections stay open, the kernel accepts new ones, and nobody answers.
+    /// The broker hangs: connections stay open, the kernel accepts new ones, and there are no answers.
     pub fn pause(&self) {
         self.node.signal("STOP");
     }
@@ -270,7 +270,7 @@ fn is_needed(plugin: &str) -> bool {
     PLUGINS.contains(&name) || !(name.starts_with("rabbitmq_") || UNUSED.contains(&name))
 }
 
-/// Nobody else need know it; Erlang insists that nobody else can read it.
+/// Erlang requires that no other user can read the file.
 fn write_cookie(file: &Path) -> io::Result<()> {
     fs::write(file, uuid::Uuid::now_v7().simple().to_string())?;
     fs::set_permissions(file, fs::Permissions::from_mode(0o400))

@@ -1,9 +1,9 @@
 //! The service that is told of things: a real HTTP/1.1 server on loopback, which records every request and answers by
 //! script. It can be slow, rude, strict about pace, or break off in the middle.
 //!
-//! * [`Receiver`]: the server. Whatever comes is recorded; what nobody scripted is answered 404.
+//! * [`Receiver`]: the server. It records every request, and answers 404 to paths without a script.
 //! * [`Hook`]: one path of it, with its script: first these answers in turn, then that one for ever.
-//! * [`Answer`]: what is said, and how.
+//! * [`Answer`]: an answer, and how it is sent.
 //! * [`Received`]: one request as it came.
 //!
 //! It is written on the bare socket, because closing a connection before or within an answer is what a server library

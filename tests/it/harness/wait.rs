@@ -1,4 +1,4 @@
-//! Waiting for a state that nobody announces: the one place in the tests that looks again and again.
+//! Waits for a state by polling. This is the only place in the tests that polls.
 //!
 //! Where there is a notification, wait for that instead, as [`super::receiver`] does.
 
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use tokio::time::{self, MissedTickBehavior};
 
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Looks until there is something to see, and returns it. Panics with `description` when `bound` has passed.
+/// Calls `look` until it returns a value, and returns that. Panics with `description` when `bound` has passed.
 ///
-/// A look that itself hangs counts against the bound too.
+/// A call that hangs counts against the bound too.
 pub async fn eventually<T, F>(description: &str, bound: Duration, mut look: F) -> T
 where
     F: AsyncFnMut() -> Option<T>,
 {
     let looking = async {
-        let mut ticks = time::interval(BETWEEN_LOOKS);
+        let mut ticks = time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

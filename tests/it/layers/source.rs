@@ -258,7 +258,7 @@ fn groups_are_spread_out_and_aliases_left_out() {
 }
 
 #[test]
-fn relative_paths_are_resolved_from_where_they_stand() {
+fn relative_paths_are_resolved() {
     let of = |path, text| paths(&Source::read(path, text));
     assert_eq!(of("adapters/slack.rs", "use super::discord::Colour;"), ["crate::adapters::discord::Colour"]);
     assert_eq!(of("adapters/mod.rs", "use super::store::Outbox;"), ["crate::store::Outbox"]);
@@ -269,7 +269,7 @@ fn relative_paths_are_resolved_from_where_they_stand() {
 }
 
 #[test]
-fn paths_are_seen_in_expressions_and_not_in_what_is_only_text() {
+fn paths_are_found_in_expressions_but_not_in_strings_and_comments() {
     let text = r##"
         /// crate::store in a comment /* and
         fn f<'a>(x: &'a str) -> Vec::<crate::call::Call> { /* crate::store /* ::nested */ */
@@ -288,7 +288,7 @@ fn paths_are_seen_in_expressions_and_not_in_what_is_only_text() {
 }
 
 #[test]
-fn what_is_for_tests_is_known() {
+fn test_code_is_recognised() {
     let text = "use a::x;\n#[cfg(test)]\n#[rustfmt::skip]\nmod tests { fn f() { b::x } }\nuse c::x;\n\
                 #[cfg(not(test))] use d::x;\n#[cfg(test)] mod suite;\nuse e::x;\n#[cfg(test)] fn g(a: [u8; 2]) { f::x }";
     let source = Source::read("store/mod.rs", text);

@@ -67,7 +67,7 @@ impl Cabled {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_behind_a_row_that_nobody_knows_to_be_written_waits_for_it() {
+async fn a_delivery_waits_behind_a_row_whose_write_was_not_confirmed() {
     let cabled = Cabled::new().await;
     cabled.unheard(cabled.write(1)).await;
     assert_eq!(cabled.write(1).await.expect("it is back"), None, "it was written");
@@ -76,7 +76,7 @@ async fn what_comes_behind_a_row_that_nobody_knows_to_be_written_waits_for_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_behind_a_row_that_nobody_knows_to_be_handed_out_waits_for_it() {
+async fn a_delivery_waits_behind_a_row_whose_claim_was_not_confirmed() {
     let cabled = Cabled::new().await;
     assert_eq!(cabled.write(1).await.expect("it answers"), Some(true));
     cabled.store.release_leases(&Cabled::lease().node, forgebell::daemon::now()).await.expect("it answers");
@@ -132,5 +132,5 @@ async fn a_node_whose_own_connection_still_has_its_name_goes_on() {
     })
     .await;
     stop.cancel();
-    listening.await.expect("it ends").expect("nobody else has the name");
+    listening.await.expect("it ends").expect("no other node has the name");
 }

@@ -31,18 +31,18 @@ pub struct Exim {
     pub port: u16,
 }
 
-/// Who may send.
-pub enum Door {
-    /// Anybody.
+/// Which clients the server accepts.
+pub enum Access {
+    /// All clients.
     Open,
-    /// After STARTTLS, who logs in with this name and password. The certificate is for `localhost`.
+    /// Clients that log in with this name and password after STARTTLS. The certificate is for `localhost`.
     Login { name: &'static str, password: &'static str },
-    /// Anybody, encrypted from the first byte. The certificate is for `localhost`.
+    /// All clients, over TLS from the first byte. The certificate is for `localhost`.
     Encrypted,
 }
 
 impl Exim {
-    pub async fn start(door: Door) -> Exim {
+    pub async fn start(access: Access) -> Exim {
         assert!(
             Path::new(EXIM).exists(),
             "exim4 is not installed; `bash tests/run.sh` installs what the tests need"
@@ -61,7 +61,7 @@ impl Exim {
         open_to_all(&path.join("key.pem"), 0o644);
         let port = free_port();
         let configuration = path.join("exim.conf");
-        fs::write(&configuration, configured(path, port, &door)).expect("a file of ours");
+        fs::write(&configuration, configured(path, port, &access)).expect("a file of ours");
 
         let mut watchdog = Watchdog::over(path);
         let mut command = Command::new(EXIM);
@@ -69,7 +69,7 @@ impl Exim {
         let daemon = Process::start(command, &path.join("exim.log"));
         watchdog.guard(&[&daemon]);
         let mut exim = Exim { daemon, _watchdog: watchdog, folder, port };
-        exim.until_greeted(matches!(door, Door::Encrypted)).await;
+        exim.until_greeted(matches!(access, Access::Encrypted)).await;
         exim
     }
 
@@ -119,11 +119,11 @@ fn open_to_all(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a path of ours");
 }
 
-fn configured(path: &Path, port: u16, door: &Door) -> String {
+fn configured(path: &Path, port: u16, access: &Access) -> String {
     let path = path.display();
-    let (tls, login, authenticators) = match door {
-        Door::Open => ("tls_advertise_hosts =\n".to_owned(), String::new(), String::new()),
-        Door::Encrypted => (
+    let (tls, login, authenticators) = match access {
+        Access::Open => ("tls_advertise_hosts =\n".to_owned(), String::new(), String::new()),
+        Access::Encrypted => (
             format!(
                 "tls_advertise_hosts = *\ntls_certificate = {path}/cert.pem\ntls_privatekey = {path}/key.pem\n\
                  tls_on_connect_ports = {port}\n"
@@ -131,7 +131,7 @@ fn configured(path: &Path, port: u16, door: &Door) -> String {
             String::new(),
             String::new(),
         ),
-        Door::Login { name, password } => (
+        Access::Login { name, password } => (
             format!(
                 "tls_advertise_hosts = *\ntls_certificate = {path}/cert.pem\ntls_privatekey = {path}/key.pem\n\
                  auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}\n"
@@ -160,7 +160,7 @@ acl_smtp_rcpt = recipient
 begin acl
 recipient:
 {login}  deny local_parts = gone
-       message = 5.1.1 nobody of that name here
+       message = 5.1.1 no such user here
   defer local_parts = grey
         condition = ${{if exists{{{path}/log/seen}}{{no}}{{yes}}}}
         set acl_m0 = ${{run{{/usr/bin/touch {path}/log/seen}}}}

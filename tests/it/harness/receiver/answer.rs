@@ -55,7 +55,7 @@ impl Answer {
     }
 
     pub(super) fn not_scripted() -> Answer {
-        Answer::status(404).body("nobody scripted this path")
+        Answer::status(404).body("this path has no script")
     }
 
     pub fn hang() -> Answer {

@@ -1,4 +1,4 @@
-//! Tests of the cast itself: a suite that leans on a broken harness proves nothing.
+//! Tests of the harness itself: tests with a broken harness prove nothing.
 
 mod proxy;
 mod rabbit;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::harness::rabbit::unique;
 use crate::harness::{payloads, ports, wait};
 
-/// Longer than anything here takes that goes well, a node's boot excepted.
+/// Longer than any step here takes if it succeeds, except the start of a node.
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn eventually_returns_what_is_seen_at_last() {
+async fn eventually_returns_the_first_value() {
     let mut looks = 0;
     let seen = wait::eventually("the third look", SOON, async || {
         looks += 1;
@@ -24,13 +24,13 @@ async fn eventually_returns_what_is_seen_at_last() {
 
 #[tokio::test]
 #[should_panic(expected = "in vain for: pigs that fly")]
-async fn eventually_gives_up_also_on_a_look_that_hangs() {
+async fn eventually_gives_up_if_the_check_hangs() {
     let never = async || std::future::pending::<Option<()>>().await;
     wait::eventually("pigs that fly", Duration::from_millis(50), never).await;
 }
 
 #[test]
-fn no_port_is_handed_out_twice() {
+fn free_port_returns_no_port_twice() {
     let mut ports: Vec<u16> = (0..50).map(|_| ports::free_port()).collect();
     ports.sort_unstable();
     ports.dedup();
@@ -54,6 +54,6 @@ fn payloads_are_json_and_can_be_varied() {
 }
 
 #[test]
-fn unique_names_are() {
+fn unique_names_differ() {
     assert_ne!(unique("a"), unique("a"));
 }

@@ -37,7 +37,7 @@ async fn a_receiver_answers_in_the_order_of_its_script() {
 }
 
 #[tokio::test]
-async fn a_receiver_records_what_came() {
+async fn a_receiver_records_requests() {
     let receiver = Receiver::start().await;
     let hook = receiver.slack_like("/hook");
     let sent = payloads::payload("push.json");
@@ -87,7 +87,7 @@ async fn a_receiver_can_close_before_and_within_its_answer() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_has_the_request_and_never_answers() {
+async fn a_hanging_receiver_records_the_request_and_never_answers() {
     let receiver = Receiver::start().await;
     let hook = receiver.at("/hang").answer_then(vec![Answer::hang()], Answer::ok());
     let url = hook.url();
@@ -115,7 +115,7 @@ async fn a_delayed_answer_comes_late_and_counts_as_in_progress() {
 }
 
 #[tokio::test]
-async fn a_rate_limited_path_refuses_the_hasty() {
+async fn a_rate_limited_path_refuses_requests_that_are_too_fast() {
     let receiver = Receiver::start().await;
     let refusal = Answer::throttled(Duration::from_millis(1500));
     let long = Duration::from_secs(3600);
@@ -132,7 +132,7 @@ async fn a_rate_limited_path_refuses_the_hasty() {
 }
 
 #[tokio::test]
-async fn a_rate_limited_path_takes_the_patient() {
+async fn a_rate_limited_path_accepts_requests_at_its_rate() {
     let receiver = Receiver::start().await;
     let refusal = Answer::throttled(Duration::from_secs(1));
     let hook = receiver.at("/strict").rate_limited(1, Duration::from_millis(200), refusal);
@@ -158,7 +158,7 @@ async fn waiting_for_a_request_wakes_when_it_comes() {
 
 #[tokio::test]
 #[should_panic(expected = "in vain for: a second post; 1 arrived\n#0 POST /hook → Some(200): hello")]
-async fn waiting_in_vain_says_what_did_arrive() {
+async fn a_failed_wait_lists_the_requests_that_arrived() {
     let receiver = Receiver::start().await;
     post(&receiver.slack_like("/hook").url()).await.expect("an answer");
     let two = |received: &[Arc<_>]| received.len() == 2;
@@ -167,7 +167,7 @@ async fn waiting_in_vain_says_what_did_arrive() {
 
 #[tokio::test]
 #[should_panic(expected = "at /hook for: a post; 0 arrived")]
-async fn waiting_in_vain_at_a_path_names_it() {
+async fn a_failed_wait_names_its_path() {
     let receiver = Receiver::start().await;
     let some = |received: &[Arc<_>]| !received.is_empty();
     receiver.at("/hook").wait_until("a post", Duration::from_millis(50), some).await;

@@ -70,7 +70,7 @@ async fn the_shared_node_outlives_the_runtime_of_the_test_that_started_it() {
 }
 
 #[tokio::test]
-async fn a_virtual_host_of_ones_own_can_be_had_on_the_shared_node() {
+async fn a_test_can_have_its_own_virtual_host_on_the_shared_node() {
     let (node, vhost) = (rabbit::shared().await, unique("vhost"));
     node.ctl(&["add_vhost", &vhost]).await;
     node.ctl(&["set_permissions", "--vhost", &vhost, "guest", ".*", ".*", ".*"]).await;
@@ -95,7 +95,7 @@ async fn a_confirmed_message_survives_a_power_cut() {
 }
 
 #[tokio::test]
-async fn two_nodes_live_side_by_side_and_leave_nothing_behind() {
+async fn two_nodes_run_side_by_side_and_leave_nothing_behind() {
     let (one, two) = tokio::join!(RabbitNode::start(), RabbitNode::start());
     assert_ne!(one.port(), two.port());
     let (one_url, two_url) = (one.url(), two.url());
@@ -129,7 +129,7 @@ async fn a_test_process_to_be_killed() {
 #[tokio::test]
 async fn a_node_does_not_outlive_a_killed_test_process() {
     let mut child = tokio::process::Command::new(env::current_exe().expect("this test binary"))
-        .args(["--exact", "--nocapture", "harness_works::rabbit::a_test_process_to_be_killed"])
+        .args(["--exact", "--nocapture", "harness_tests::rabbit::a_test_process_to_be_killed"])
         .env(TO_BE_KILLED, "yes")
         .stdout(Stdio::piped())
         .kill_on_drop(true)

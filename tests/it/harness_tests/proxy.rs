@@ -38,7 +38,7 @@ async fn said_back(stream: &mut TcpStream, text: &str) -> io::Result<String> {
 }
 
 #[tokio::test]
-async fn a_cut_closes_and_refuses_until_it_is_healed() {
+async fn a_cut_cable_closes_and_refuses_connections_until_it_is_restored() {
     let proxy = CuttingProxy::start(echo().await).await;
     let mut stream = TcpStream::connect(proxy.addr()).await.expect("a connection");
     assert_eq!(said_back(&mut stream, "hello").await.expect("an echo"), "hello");
@@ -48,7 +48,7 @@ async fn a_cut_closes_and_refuses_until_it_is_healed() {
     assert_eq!(proxy.connections(), 0);
     let end = timeout(SOON, stream.read_u8()).await.expect("the end, at once");
     assert!(end.is_err(), "the connection was to be closed");
-    let refused = TcpStream::connect(proxy.addr()).await.expect_err("nobody listens");
+    let refused = TcpStream::connect(proxy.addr()).await.expect_err("no server listens");
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 
     proxy.heal().await;
@@ -96,7 +96,7 @@ async fn a_fuse_passes_exactly_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_fuse_can_cut_off_the_answer_alone() {
+async fn a_fuse_can_cut_only_the_answer() {
     let receiver = Receiver::start().await;
     let hook = receiver.slack_like("/hook");
     let proxy = CuttingProxy::start(receiver.address()).await;
