@@ -20,16 +20,16 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::api::{self, LoginLimiter};
-use crate::catalog::{Blocks, Catalog, Live, Snapshot};
+use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{AmqpSource, BrokerState, Commands};
-use crate::pipeline::attempt::Attempts;
+use crate::pipeline::attempt::Attempter;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::inbox_source::InboxSource;
-use crate::pipeline::rehearsal::Stage;
 use crate::pipeline::retry::Policy;
+use crate::pipeline::test_send::TestSender;
 use crate::pipeline::{Clock, Switches};
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::{Listener, Notification, Postgres};
@@ -86,8 +86,8 @@ pub async fn run(
     let switches = Switches::default();
     take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
 
-    let stage = stage(&config)?;
-    let attempts = attempts(&config, &stage, &catalog, &switches, &clock);
+    let tests = test_sender(&config)?;
+    let attempts = attempts(&config, &tests, &catalog, &switches, &clock);
     let leaving = node.clone();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
@@ -95,7 +95,7 @@ pub async fn run(
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         attempts,
-        pace: Arc::clone(&stage.pace),
+        pace: Arc::clone(&tests.pace),
         tasks: tasks.clone(),
     });
     let stop_delivering = CancellationToken::new();
@@ -144,7 +144,7 @@ pub async fn run(
         store: Arc::clone(&store),
         catalog: Arc::clone(&catalog),
         switches,
-        stage,
+        tests,
         deliverer: handle,
         arrived,
         broker,
@@ -182,9 +182,9 @@ pub async fn run(
 }
 
 /// What attempts are made with, be they real or tests.
-fn stage(config: &Config) -> anyhow::Result<Stage> {
+fn test_sender(config: &Config) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
-    Ok(Stage {
+    Ok(TestSender {
         transport: Arc::new(wire),
         pace: Arc::new(Pace::new(config.rate_limits)),
         operator: Arc::new(config.operator.clone()),
@@ -193,18 +193,18 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
 
 fn attempts(
     config: &Config,
-    stage: &Stage,
-    catalog: &Arc<Live>,
+    tests: &TestSender,
+    catalog: &Arc<CachedCatalog>,
     switches: &Switches,
     clock: &Clock,
-) -> Attempts {
-    Attempts {
+) -> Attempter {
+    Attempter {
         catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
-        transport: Arc::clone(&stage.transport),
+        transport: Arc::clone(&tests.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.max_age.clone()),
-        operator: Arc::clone(&stage.operator),
+        max_age: Arc::new(config.max_age.clone()),
+        operator: Arc::clone(&tests.operator),
     }
 }
 
@@ -263,7 +263,7 @@ async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
 struct Others {
     deliverer: DelivererHandle,
     arrived: Arc<Notify>,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
 }
 
 /// Hands on what other nodes wrote, where there are any.
@@ -291,28 +291,32 @@ async fn hear(
     tokio::join!(listening, handing_on).0
 }
 
-async fn refresh(catalog: &Live) {
+async fn refresh(catalog: &CachedCatalog) {
     if let Err(error) = catalog.refresh().await {
         warn!(%error, "cannot read what changed in the integrations; trying again soon");
     }
 }
 
 /// The catalogue: what the store knows and what the files say.
-async fn open_catalog(config: &Config, store: &Arc<dyn Store>, now: Timestamp) -> anyhow::Result<Arc<Live>> {
+async fn open_catalog(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+) -> anyhow::Result<Arc<CachedCatalog>> {
     let wire = config.wire.clone();
-    let blocks: Arc<Blocks<'static>> = Arc::new(move |url| wire.blocks(url));
+    let blocks: Arc<UrlPolicy<'static>> = Arc::new(move |url| wire.blocks(url));
     let provisioned = provisioned(&config.provision, &*blocks)?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
-    let catalog = Live::open(registry).await.context("cannot read the integrations in the store")?;
-    let catalog = catalog.blocking(blocks);
+    let catalog = CachedCatalog::open(registry).await.context("cannot read the integrations in the store")?;
+    let catalog = catalog.with_url_policy(blocks);
     let Provisioned { integrations, facts, numbers, groups, .. } = provisioned;
-    catalog.take_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
+    catalog.set_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
     catalog.note_groups(groups, now).await.context("cannot note the files' groups")?;
     Ok(Arc::new(catalog))
 }
 
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.
-fn provisioned(config: &provision::Config, blocks: &Blocks<'_>) -> anyhow::Result<Provisioned> {
+fn provisioned(config: &provision::Config, blocks: &UrlPolicy<'_>) -> anyhow::Result<Provisioned> {
     match provision::load(config, blocks) {
         Ok(provisioned) => {
             for warning in &provisioned.warnings {
@@ -331,7 +335,7 @@ fn provisioned(config: &provision::Config, blocks: &Blocks<'_>) -> anyhow::Resul
 /// and the rest of the dead addresses stay switched off.
 async fn take_up(
     store: &dyn Outbox,
-    catalog: &Live,
+    catalog: &CachedCatalog,
     switches: &Switches,
     clock: &Clock,
 ) -> anyhow::Result<()> {
@@ -351,9 +355,9 @@ async fn take_up(
 /// The parts of the daemon that the HTTP server works with.
 struct Rooms {
     store: Arc<dyn Store>,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
     switches: Switches,
-    stage: Stage,
+    tests: TestSender,
     deliverer: DelivererHandle,
     arrived: Arc<Notify>,
     broker: Option<watch::Receiver<BrokerState>>,
@@ -364,7 +368,7 @@ struct Rooms {
 
 /// What the HTTP server works with.
 fn http_state(config: &Config, rooms: Rooms) -> api::State {
-    let Rooms { store, catalog, switches, stage, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
+    let Rooms { store, catalog, switches, tests, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
         Some(BrokerState::Connected) | None => Ok(()),
@@ -381,7 +385,7 @@ fn http_state(config: &Config, rooms: Rooms) -> api::State {
         metrics,
         catalog,
         switches,
-        stage,
+        tests,
         commands: Commands::new(&config.amqp, &config.commands),
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
@@ -449,7 +453,7 @@ async fn sweep_out(
 /// nobody told us. When integrations change, what waits for that goes on.
 struct Keeper {
     config: provision::Config,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
     store: Arc<dyn Store>,
     switches: Switches,
     deliverer: DelivererHandle,
@@ -507,7 +511,7 @@ impl Keeper {
         }
         let Provisioned { integrations, facts, numbers, groups, .. } = loaded;
         let (count, now) = (integrations.len(), self.clock.now());
-        if let Err(error) = self.catalog.take_files(integrations, facts, numbers, now).await {
+        if let Err(error) = self.catalog.set_files(integrations, facts, numbers, now).await {
             warn!(%error, "the projects that the files name are not noted yet");
         }
         if let Err(error) = self.catalog.note_groups(groups, now).await {

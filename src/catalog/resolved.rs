@@ -1,0 +1,126 @@
+//! An integration's configuration, read: what it is switched on for, what it filters by, where its words go, and its
+//! adapter's settings. Pure.
+
+use std::sync::Arc;
+
+use super::fingerprint::Content;
+use crate::adapters::Entry;
+use crate::adapters::common_settings::read_common;
+use crate::event::{Trigger, Triggers};
+use crate::integration::{Channels, Filters, Fingerprint, Integration, IntegrationId, Rules, Scope};
+use crate::settings::{FieldError, Parsed, Properties, Value};
+use crate::store::registry::Configuration;
+
+/// What a configuration means for its adapter, wherever it holds.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    slug: &'static str,
+    active: bool,
+    triggers: Triggers,
+    filters: Filters,
+    channels: Channels,
+    rules: Rules,
+    settings: Parsed,
+    fingerprint: Fingerprint,
+}
+
+impl Resolved {
+    /// Reads a configuration. Settings that the adapter does not have are passed over, as GitLab passes them over.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in GitLab's words.
+    pub fn read(entry: &'static Entry, given: &Configuration) -> Result<Self, Vec<FieldError>> {
+        let about = &entry.about;
+        let own = own_settings(entry, given);
+        let (shared, settings) = match (read_common(about, &given.properties), entry.read(&own)) {
+            (Ok(shared), Ok(settings)) => (shared, settings),
+            (shared, settings) => {
+                let own = settings.err().into_iter().flatten();
+                return Err(own.chain(shared.err().into_iter().flatten()).collect());
+            }
+        };
+        let mut resolved = Self {
+            slug: about.slug,
+            active: given.active,
+            triggers: triggers(entry, given),
+            filters: shared.filters,
+            channels: shared.channels,
+            rules: Rules { supported: about.triggers, family: about.family },
+            settings,
+            fingerprint: Fingerprint(0),
+        };
+        let content = Content {
+            slug: resolved.slug,
+            active: resolved.active,
+            triggers: resolved.triggers,
+            rules: resolved.rules,
+            filters: &resolved.filters,
+            channels: &resolved.channels,
+            fields: entry.fields,
+            properties: &own,
+        };
+        resolved.fingerprint = content.fingerprint();
+        Ok(resolved)
+    }
+
+    pub fn settings(&self) -> &Parsed {
+        &self.settings
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
+
+    pub fn triggers(&self) -> Triggers {
+        self.triggers
+    }
+
+    /// These terms, held by somebody.
+    pub fn integration(&self, id: IntegrationId, scope: Scope, origin: Arc<str>) -> Integration {
+        Integration {
+            id,
+            scope,
+            slug: self.slug,
+            active: self.active,
+            triggers: self.triggers,
+            filters: self.filters.clone(),
+            channels: self.channels.clone(),
+            rules: self.rules,
+            settings: self.settings.clone(),
+            origin,
+            fingerprint: self.fingerprint,
+        }
+    }
+}
+
+/// The flags that are set over those of a new integration.
+fn triggers(entry: &Entry, given: &Configuration) -> Triggers {
+    let mut triggers = entry.default_triggers();
+    for (flag, on) in &given.flags {
+        if let Some(trigger) = Trigger::from_flag(flag) {
+            triggers.set(trigger, *on);
+        }
+    }
+    triggers
+}
+
+/// The adapter's own settings, secrets among them.
+pub(super) fn own_settings(entry: &Entry, given: &Configuration) -> Properties {
+    let value = |name: &str| {
+        let secret = given.secrets.get(name).map(|secret| Value::Text(secret.expose().to_owned()));
+        secret.or_else(|| given.properties.get(name).cloned())
+    };
+    let own = entry.fields.iter().map(|field| field.name);
+    own.filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
+}
+
+/// Sorts settings into those that anybody may see and those that nobody may.
+pub fn sort_secrets(entry: &Entry, settings: Properties, into: &mut Configuration) {
+    for (name, value) in settings {
+        if super::is_secret(entry, &name) {
+            into.secrets.insert(name, crate::settings::Secret::new(value.as_text()));
+        } else {
+            into.properties.insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Where changes are made: by the API, by `apply`, by a command from a chat room. Each looks at the row as it is, makes
+//! the next one out of it, and begins again where somebody was quicker.
+
+use jiff::Timestamp;
+
+use super::change::{self, InvalidChange, Request};
+use super::configured::{Configured, Origin};
+use super::snapshot::Inheritance;
+use super::{CachedCatalog, Catalog as _, ResolvedScope};
+use crate::adapters::Entry;
+use crate::store::StoreError;
+use crate::store::registry::{
+    AuditEntry, Configuration, Learned, Mute, ProjectCorrection, Put, ScopeKey, SeenProject, StoredGroup,
+    StoredProject,
+};
+
+/// How often a change begins again because somebody was quicker. Each time somebody else's change was made.
+const ROUNDS: usize = 50;
+
+/// Who changes something, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    #[error("it was never configured")]
+    NeverConfigured,
+    /// A file says what it is set to.
+    #[error("it is configured in {0}, and is changed there")]
+    Provisioned(String),
+    /// Nothing can be kept for a project of which only the path is known.
+    #[error("the number of {0} is not known yet")]
+    NoNumber(String),
+    /// It is not as it was at the moment that the request names.
+    #[error("it was changed since")]
+    ChangedSince,
+    #[error("the request can't be met")]
+    Invalid(InvalidChange),
+    /// Others change it all the time.
+    #[error("others are changing it; try again")]
+    Contended,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One integration that somebody wants to change.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    pub scope: &'a ResolvedScope,
+    pub entry: &'static Entry,
+    /// `If-Unmodified-Since`.
+    pub unless_changed_since: Option<Timestamp>,
+    pub actor: &'a Actor,
+    pub now: Timestamp,
+}
+
+impl CachedCatalog {
+    /// Sets an integration.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
+        self.change(change, "integration.update", |inheritance| {
+            change::put(change.entry, inheritance, request, self.blocks()).map_err(ChangeError::Invalid)
+        })
+        .await
+    }
+
+    /// Switches an integration off; its settings stay.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn deactivate(&self, change: Change<'_>) -> Result<(), ChangeError> {
+        self.change(change, "integration.deactivate", |inheritance| {
+            change::deactivate(inheritance).ok_or(ChangeError::NeverConfigured)
+        })
+        .await
+    }
+
+    /// Sets an integration to exactly this, as `apply` does.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn replace(
+        &self,
+        change: Change<'_>,
+        configuration: &Configuration,
+    ) -> Result<(), ChangeError> {
+        self.change(change, "integration.apply", |_| Ok(configuration.clone())).await
+    }
+
+    async fn change(
+        &self,
+        change: Change<'_>,
+        action: &'static str,
+        next: impl Fn(Inheritance<'_>) -> Result<Configuration, ChangeError>,
+    ) -> Result<(), ChangeError> {
+        let Change { scope, entry, unless_changed_since, actor, now } = change;
+        let slug = entry.about.slug;
+        for _ in 0..ROUNDS {
+            self.refresh().await?;
+            let (in_memory, default) = self.read(|state| {
+                let inheritance = state.inheritance(scope, slug);
+                (inheritance.own.cloned(), inheritance.default.cloned())
+            });
+            if let Some(Configured { origin: Origin::File(name), .. }) = &in_memory {
+                return Err(ChangeError::Provisioned(name.to_string()));
+            }
+            // What can't be leaves no trace: a scope that is named for the first time is written down after this.
+            next(Inheritance { own: in_memory.as_ref(), default: default.as_ref() })?;
+            let owner = self.owner(scope, actor, now).await?;
+            let row = self.registry().integration(owner, slug).await?;
+            let made_from = row.as_ref().map(|row| row.revision);
+            let updated_at = row.as_ref().map(|row| row.updated_at);
+            // The header knows seconds only.
+            if let (Some(updated_at), Some(moment)) = (updated_at, unless_changed_since)
+                && updated_at.as_second() > moment.as_second()
+            {
+                return Err(ChangeError::ChangedSince);
+            }
+            let own = row.map(|row| Configured::of_row(entry, row));
+            let inheritance = Inheritance { own: own.as_ref(), default: default.as_ref() };
+            let configuration = next(inheritance)?;
+            let before = own.as_ref().map(|own| &own.configuration);
+            let fields = change::differences(before, &configuration);
+            if before == Some(&configuration) {
+                return Ok(()); // nothing would change
+            }
+            let audit = AuditEntry {
+                at: now,
+                who: actor.0.clone(),
+                action,
+                object: format!("{scope} {slug}"),
+                fields,
+            };
+            match self.registry().put_integration(owner, slug, configuration, made_from, audit).await? {
+                Put::Done(_) => return Ok(self.refresh().await?),
+                Put::Outdated => {}
+            }
+        }
+        Err(ChangeError::Contended)
+    }
+
+    /// Whose a row at this scope is. A project or group that is named for the first time is written down.
+    async fn owner(
+        &self,
+        scope: &ResolvedScope,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<ScopeKey, ChangeError> {
+        match scope {
+            ResolvedScope::Instance => Ok(ScopeKey::Instance),
+            ResolvedScope::Project { id, path } => {
+                let Some(id) = *id else {
+                    return Err(ChangeError::NoNumber(path.clone().unwrap_or_default()));
+                };
+                if self.read(|state| state.directory().project(id).is_none()) {
+                    let path = path.clone();
+                    self.note(vec![SeenProject { id, path, learned: Learned::default() }], now).await?;
+                }
+                Ok(ScopeKey::Project(id))
+            }
+            ResolvedScope::Group { path, .. } => {
+                let known = self.read(|state| state.directory().group_by_path(path).map(|row| row.key));
+                let key = match known {
+                    Some(key) => key,
+                    None => self.put_group(None, path, actor, now).await?.key,
+                };
+                Ok(ScopeKey::Group(key))
+            }
+        }
+    }
+
+    /// Notes what a person says of a project.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn correct(
+        &self,
+        correction: ProjectCorrection,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<StoredProject, ChangeError> {
+        let ProjectCorrection { id, path, .. } = &correction;
+        let before = self.read(|state| state.directory().project(*id).cloned());
+        let was = before.as_ref().map(|row| row.corrected.clone()).unwrap_or_default();
+        let corrected = correction.over(&was);
+        let named = [
+            ("path", path.is_some() && before.as_ref().and_then(|row| row.path.as_ref()) != path.as_ref()),
+            ("default_branch", was.default_branch != corrected.default_branch),
+            ("visibility", was.visibility != corrected.visibility),
+            ("protected_branches", was.protected_branches != corrected.protected_branches),
+        ];
+        let fields = named.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
+        let audit = AuditEntry {
+            at: now,
+            who: actor.0.clone(),
+            action: "project.update",
+            object: format!("project {id}"),
+            fields: fields.collect(),
+        };
+        let row = self.registry().override_project(correction, audit).await?;
+        self.refresh().await?;
+        Ok(row)
+    }
+
+    /// Notes a group, or its new path.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn put_group(
+        &self,
+        id: Option<i64>,
+        path: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<StoredGroup, ChangeError> {
+        let audit = AuditEntry {
+            at: now,
+            who: actor.0.clone(),
+            action: "group.update",
+            object: format!("group {path}"),
+            fields: vec!["path".to_owned()],
+        };
+        let row = self.registry().put_group(id, path, audit).await?;
+        self.refresh().await?;
+        Ok(row)
+    }
+
+    /// Notes the numbers of groups that files tell.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn note_groups(
+        &self,
+        groups: Vec<(String, Option<i64>)>,
+        now: Timestamp,
+    ) -> Result<(), ChangeError> {
+        let actor = Actor("provisioning files".to_owned());
+        for (path, id) in groups.into_iter().filter(|(_, id)| id.is_some()) {
+            let known = self.read(|state| state.directory().group_by_path(&path).and_then(|group| group.id));
+            if known != id {
+                self.put_group(id, &path, &actor, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mutes a channel for a project until a moment; one that is past ends that.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn mute(&self, mute: Mute, actor: &Actor, now: Timestamp) -> Result<(), ChangeError> {
+        let ends = mute.until <= now;
+        let audit = AuditEntry {
+            at: now,
+            who: actor.0.clone(),
+            action: if ends { "channel.unmute" } else { "channel.mute" },
+            object: format!("project {} {} {}", mute.project, mute.slug, mute.channel),
+            fields: vec!["until".to_owned()],
+        };
+        self.registry().mute(mute, audit).await?;
+        Ok(self.refresh().await?)
+    }
+}
