@@ -1,5 +1,5 @@
-//! What the adapters share that tell nobody anything, and hear what people type in a channel: Slack's and Mattermost's
-//! slash commands. The API's route for them checks the token and answers.
+//! The common part of the adapters for slash commands of Slack and Mattermost. They send no notifications. The API's
+//! route for commands checks the token and answers.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub trait Listener: 'static {
     type Settings: Settings;
 }
 
-/// It tells nobody of anything, so nothing is ever sent.
+/// It sends no notifications.
 impl<L: Listener> Adapter for L {
     const ABOUT: About = L::ABOUT;
     type Settings = L::Settings;
@@ -29,7 +29,7 @@ impl<L: Listener> Adapter for L {
     }
 
     fn call(_: &L::Settings, _: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        Err(Failure::Rejected("it hears commands, and tells nobody of events".to_owned()))
+        Err(Failure::Rejected("it receives commands and sends no notifications".to_owned()))
     }
 }
 

@@ -81,8 +81,8 @@ impl Adapter for Mattermost {
             let (count, burst) = PER_HOST;
             Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
         };
-        // The first is the destination: what one hook suffers holds up no other. The server counts by sender, whatever
-        // the hook, so all hooks of one host share the second.
+        // The first is the destination: failures of one hook hold up no other. The server counts requests by sender, over
+        // all hooks, so all hooks of one host share the second.
         vec![per("mattermost webhook", url.as_str()), per("mattermost host", &origin)]
     }
 

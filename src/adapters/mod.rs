@@ -184,7 +184,7 @@ impl Entry {
         }
     }
 
-    /// Whether it tells anybody of events; those that don't only answer what people type.
+    /// Whether it sends notifications; adapters that don't only answer commands.
     pub fn can_deliver(&self) -> bool {
         self.about.family != Family::Commands
     }

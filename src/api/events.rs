@@ -4,10 +4,11 @@
 //! configured as `http.webhook_token`. The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its
 //! retries). Where there is none it is `X-Gitlab-Event-UUID` and the body together: all that one request to GitLab sets
 //! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
-//! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
-//! Beside the door's own token, those of the API open it that may hand in events (`forgebell token create`), for what they
-//! reach. Of a project that is not known yet, a group's token is trusted_event the path, if that lies in the group, and not the
-//! number: the project hears the group's defaults, and is known once somebody tells who reaches everything.
+//! new id. Without a configured token, everybody who can reach the server may send events, which is only sensible on the
+//! loopback interface. API tokens that may send events (`forgebell token create`) are accepted too, for events within
+//! their scope. For a project that is not known yet, an event with a group's token is trusted in its path, if that is
+//! within the group, but not in its id. Such a project has the group's defaults. It is known once an event or request with
+//! a token for everything names it.
 //!
 //! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the mistake is ours.

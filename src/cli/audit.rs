@@ -13,7 +13,7 @@ use crate::store::registry::{AuditEntry, AuditLine};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List changes, newest first: who made them, and to what. Values are not kept, names are
+    /// List changes, newest first: who made them, and to what. Only names of settings are recorded, not values
     List(ListArgs),
 }
 
@@ -22,7 +22,7 @@ pub(super) enum Command {
     forgebell audit list --limit 10\n  \
     forgebell audit list --json | jq -r '.[] | select(.action == \"token.create\") | .who'")]
 pub(super) struct ListArgs {
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
     /// At most so many
@@ -45,10 +45,10 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who that is.
+/// The name of the actor.
 pub(super) const COMMAND_LINE: &str = "command line";
 
-/// What a command writes of itself.
+/// The actor of a command.
 pub(super) fn entry(action: &'static str, object: String, fields: &[&str], now: Timestamp) -> AuditEntry {
     let fields = fields.iter().map(ToString::to_string).collect();
     AuditEntry { at: now, who: COMMAND_LINE.to_owned(), action, object, fields }

@@ -15,9 +15,9 @@ use crate::daemon;
 use crate::integration::IntegrationId;
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, State};
 
-/// Rows asked for at once where all are wanted.
+/// The number of rows per query when all are read.
 const PAGE: usize = 500;
-/// Characters of a note that a list shows.
+/// How many characters of a note are shown in a list.
 const NOTE: usize = 60;
 
 #[derive(Debug, clap::Subcommand)]
@@ -26,7 +26,7 @@ pub(super) enum Command {
     List(ListArgs),
     /// Show one delivery with all its attempts
     Show(ShowArgs),
-    /// Send deliveries again that are over: given up, too old, cancelled, or even delivered
+    /// Send completed deliveries again: failed, expired, cancelled, or even delivered
     Retry(RetryArgs),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct ListArgs {
     /// Only those of this integration (`acme/rocket:slack`)
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
     /// At most so many
@@ -51,7 +51,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The delivery's number, as `deliveries list` shows it
+    /// The delivery's id, as shown by `deliveries list`
     #[arg(value_name = "NUMBER")]
     id: i64,
     /// Show the event's JSON too
@@ -64,10 +64,10 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The deliveries' numbers
+    /// The deliveries' ids
     #[arg(value_name = "NUMBER", required_unless_present = "all_failed")]
     ids: Vec<i64>,
-    /// All that were given up
+    /// All failed deliveries
     #[arg(long, conflicts_with = "ids")]
     all_failed: bool,
     /// With --all-failed: only those of this integration (`acme/rocket:slack`)
@@ -154,7 +154,7 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All that were given up, collected before any is sent again: what fails anew must not be met twice.
+/// All failed deliveries, collected before any is sent again, so that one that fails again is not repeated.
 async fn all_failed(
     store: &dyn Ledger,
     integration: Option<IntegrationId>,
@@ -254,7 +254,7 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     text
 }
 
-/// JSON as people read it; what is no JSON is shown as text. Neither commands the terminal.
+/// JSON in readable form, or text where it is not JSON; without control characters.
 pub(super) fn pretty(raw: &[u8]) -> String {
     let text = match serde_json::from_slice::<Json>(raw) {
         Ok(json) => format!("{json:#}"),
@@ -263,7 +263,7 @@ pub(super) fn pretty(raw: &[u8]) -> String {
     text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
 }
 
-/// What came of one of several, for scripts.
+/// The result for one of several deliveries, as JSON.
 pub(super) fn step_json(id: i64, done: bool, result: &str) -> Json {
     json!({ "id": id, "done": done, "result": result })
 }

@@ -27,7 +27,7 @@ use crate::pipeline::explain::{NOTHING_TO_TELL, explanation, muted, named};
 #[command(after_help = "For example:\n  \
     forgebell explain payloads/push.json\n  \
     curl … | forgebell explain --json -\n\n\
-    Exit codes: 0 explained, whoever would hear of it; 1 an event could not be understood, or the configuration is wrong.")]
+    Exit codes: 0 explained; 1 an event could not be decoded, or the configuration is wrong.")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -99,11 +99,11 @@ pub(super) fn title(event: &Event) -> String {
 fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Snapshot) -> String {
     let mut text = format!("{}\n", title(event));
     if event.trigger.is_none() {
-        text.push_str("  nobody hears of such events: there is no flag for them\n");
+        text.push_str("  no integration takes events of this kind: there is no flag for them\n");
         return text;
     }
     if verdicts.is_empty() {
-        text.push_str(&nobody(event, snapshot));
+        text.push_str(&no_integration(event, snapshot));
         return text;
     }
     let mut table = Table::new(["INTEGRATION", "", "WHERE, OR WHY NOT"]);
@@ -132,8 +132,8 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Nobody is concerned: say which names would have been right, and which there are.
-fn nobody(event: &Event, snapshot: &Snapshot) -> String {
+/// No integration matches: shows the scopes that would match, and those that exist.
+fn no_integration(event: &Event, snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let wanted = match (&event.group, &event.project) {
         (Some(group), _) => format!("group = \"{}\"", group.path),
@@ -144,10 +144,10 @@ fn nobody(event: &Event, snapshot: &Snapshot) -> String {
             format!("project = \"{}\" (or project = {})", project.path_with_namespace, project.id)
         }
         (None, None) => {
-            return "  nobody is concerned: the event names neither a project nor a group\n".to_owned();
+            return "  no integration: the event names neither a project nor a group\n".to_owned();
         }
     };
-    let _ = writeln!(text, "  nobody is concerned: no integration has {}", printable(&wanted));
+    let _ = writeln!(text, "  no integration has {}", printable(&wanted));
     let scopes: BTreeSet<String> = snapshot.scopes().iter().map(ToString::to_string).collect();
     let _ = match scopes.len() {
         0 => writeln!(

@@ -23,15 +23,15 @@ pub(super) enum Command {
     List(ListArgs),
     /// Show one item: the reason and the bytes
     Show(ShowArgs),
-    /// Read items again, as this version does; what is understood now goes its way
+    /// Decode items again with this version; events that it can decode are dispatched
     Retry(RetryArgs),
-    /// Throw items away, for good
+    /// Delete items permanently
     Drop(DropArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
     /// At most so many
@@ -44,7 +44,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The item's number, as `quarantine list` shows it
+    /// The item's id, as shown by `quarantine list`
     number: i64,
     /// Print JSON
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The items' numbers
+    /// The items' ids
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -63,7 +63,7 @@ pub(super) struct RetryArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DropArgs {
-    /// The items' numbers
+    /// The items' ids
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -113,7 +113,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 
 const NOT_THERE: &str = "there is no such number in quarantine";
 
-/// Does something with each, says what came of it, and fails if one of them did.
+/// Applies an action to each item, prints the results, and fails if one failed.
 pub(super) async fn each(
     numbers: &[i64],
     as_json: bool,
@@ -141,7 +141,8 @@ pub(super) async fn each(
     Ok(code)
 }
 
-/// Reads one again. It is taken out after it is in the inbox: between the two it may be read twice, but has the same id.
+/// Decodes an item again. It is removed after it is in the inbox: in between it may be dispatched twice, but with the same
+/// id.
 async fn retry<S: Inbox + Quarantine + ?Sized>(
     store: &S,
     number: i64,

@@ -1,4 +1,4 @@
-//! What dispatch would do with an event, told to whoever asks.
+//! Explains what dispatch would do with an event.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::store::NewDelivery;
 use crate::store::registry::Mute;
 
 /// Of an event that passes all filters, and then leads to no delivery.
-pub const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+pub const NOTHING_TO_TELL: &str = "the service has no message for it, or the integration has no recipient";
 
 /// Who wants to hear nothing where, and until when.
 pub fn muted(target: &str, mute: &Mute) -> String {

@@ -1,5 +1,5 @@
-//! A test: the real attempt, by the same functions, with a message that says what it is. What went over the wire comes
-//! back with it, for whoever has to find out why nothing is heard. Nothing of it is kept.
+//! A test delivery: a real attempt by the same functions, with a message that is marked as a test. The report contains
+//! the requests and answers, to find out why messages do not arrive. Nothing of it is stored.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

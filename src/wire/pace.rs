@@ -88,7 +88,7 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     /// Takes one from each bucket, or takes nothing and says how long until it is worth asking again: the longest
-    /// wait that any of them names. Somebody else may have been quicker by then.
+    /// wait that any of them names. By then, another request may have taken it.
     ///
     /// # Errors
     /// The wait.
@@ -135,13 +135,13 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
-        // Whoever panicked left whole limiters behind, at worst a token short.
+        // After a panic the limiters are still valid; at worst, one has a token too few.
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<C: Clock + Clone> Limiters<C> {
-    /// How long a bucket gives nothing any more, where somebody said so.
+    /// How long a bucket stays empty, where a service has said so.
     fn held_for(&self, key: &BucketKey, now: C::Instant) -> Option<Duration> {
         let until = *self.held.get(key)?;
         (until > now).then(|| until.duration_since(now).into())
@@ -308,7 +308,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(pace.admit(&both), Err(10 * SECOND));
         }
-        // Of the webhook's three one is gone, whichever of the two is asked first.
+        // One of the webhook's three is used, in either order of the two.
         assert_eq!(pace.admit(&[workspace.clone(), webhook.clone()]), Err(10 * SECOND));
         assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Ok(()));
         assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Ok(()));

@@ -31,7 +31,7 @@ fn examples(entry: &Entry) -> Properties {
     entry.fields.iter().map(example).collect()
 }
 
-/// Those that tell anybody of events.
+/// The adapters that send notifications.
 fn tellers() -> impl Iterator<Item = &'static Entry> {
     ADAPTERS.iter().filter(|entry| entry.can_deliver())
 }
@@ -104,7 +104,7 @@ fn http(call: &Call<Sent>) -> &HttpRequest {
     }
 }
 
-/// What is said, whatever the way: a body of JSON or of a form, lines of JSON, a mail.
+/// The content of a request of any kind: a JSON body, a form, lines of JSON, a mail.
 fn body(call: &Call<Sent>) -> Json {
     let line = |line: &[u8]| serde_json::from_slice::<Json>(line).expect("JSON");
     match &call.request {
@@ -148,7 +148,7 @@ fn largest(slug: &str) -> usize {
         "discord" => 64_000,
         // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.
         "microsoft-teams" => 24_001,
-        // Relays take ten times as much; nobody wants to.
+        // Relays accept ten times as much, but that is too much to read.
         "emails-on-push" | "pipelines-email" => 1_000_000,
         other => panic!("no largest body is known for {other}"),
     }
@@ -352,7 +352,7 @@ fn whatever_people_write_calls_nobody_and_fits() {
             let body = body(&call);
             let mut found = Vec::new();
             strings(&body, "", &mut found);
-            // HipChat calls nobody in messages of HTML, and in a mail an @ calls nobody either.
+            // HTML messages of HipChat contain no mentions, and in a mail an @ means nothing.
             let calls: &[&str] = match (entry.about.slug, &call.request) {
                 ("hipchat", _) | (_, Request::Smtp(_)) => &[],
                 // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
@@ -431,7 +431,7 @@ fn credentials_show_nowhere() {
             for secret in &secrets {
                 let path = secret.splitn(4, '/').last().unwrap_or_default();
                 let quoted = format!("No {secret} and no /{path} here");
-                // Some take a 200 for a yes, whatever it says.
+                // For some, a 200 is a success with any body.
                 let Answer::Failed(said) = answer(entry, status, &[], &quoted) else { continue };
                 hides(&said.to_string());
                 // The excerpt ends within the address.

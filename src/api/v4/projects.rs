@@ -1,7 +1,7 @@
-//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and who knows better.
+//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and corrections of it.
 //!
 //! A path decides which groups' defaults a project follows, and what a group's token reaches. So paths are for tokens of
-//! the instance to tell; the rest, for whoever maintains the project.
+//! the instance to set; the other fields, for tokens that maintain the project.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -98,7 +98,7 @@ pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Resp
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
     let (number, path) = match (id_number, path) {
-        // A number that nobody has told before is told with its path.
+        // An id that is not known yet must come with its path.
         (Some(id), Some(path)) => (Some(id), path),
         (Some(id), None) => {
             let known = known.and_then(|group| group.path);

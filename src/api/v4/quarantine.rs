@@ -1,4 +1,5 @@
-//! `/quarantine`: what could not be understood. Whose it would have been nobody knows: it is for tokens of the instance.
+//! `/quarantine`: messages that could not be decoded. Their project is unknown, so these routes are for tokens of the
+//! instance.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

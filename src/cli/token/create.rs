@@ -17,7 +17,7 @@ use crate::store::{Registry, Store, token};
 #[command(
     group(ArgGroup::new("reach").required(true)),
     group(ArgGroup::new("right")),
-    after_help = "The token alone goes to standard output, what is said of it to standard error.\n\n\
+    after_help = "Only the token is printed to standard output; explanations go to standard error.\n\n\
     For example:\n  \
     forgebell token create --admin --name ada\n  \
     TOKEN=$(forgebell token create --project acme/web --expires 90d)\n  \
@@ -25,28 +25,28 @@ use crate::store::{Registry, Store, token};
     forgebell token create --group acme --read-only --json"
 )]
 pub(in crate::cli) struct Args {
-    /// For everything: all projects, all groups, the defaults for everyone
+    /// For everything: all projects, all groups, the defaults of the instance
     #[arg(long, group = "reach")]
     admin: bool,
-    /// For one project: its number, or the path of one that is known
+    /// For one project: its id, or the path of a known project
     #[arg(long, group = "reach", value_name = "ID|PATH")]
     project: Option<String>,
-    /// For a group with all that is below it: its path
+    /// For a group with all its subgroups and projects: its path
     #[arg(long, group = "reach", value_name = "PATH")]
     group: Option<String>,
-    /// It may look, and change nothing
+    /// Read-only
     #[arg(long, group = "right")]
     read_only: bool,
-    /// It may hand in events, and nothing else
+    /// Only for sending events
     #[arg(long, group = "right")]
     ingest: bool,
-    /// What it is called in lists and in the audit log
+    /// The token's name in lists and in the audit log
     #[arg(long, value_name = "NAME", default_value = "unnamed", value_parser = name)]
     name: String,
-    /// How long it opens anything: `90d`, `12h`. For ever, unless said otherwise
+    /// How long it is valid: `90d`, `12h`. By default it does not expire
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     expires: Option<SignedDuration>,
-    /// Print JSON, the token in it
+    /// Print JSON that contains the token
     #[arg(long)]
     json: bool,
 }
@@ -84,7 +84,9 @@ pub(super) async fn run(
         None => None,
         Some(lasting) => match now.checked_add(lasting) {
             Ok(end) => Some(end),
-            Err(_) => bail!("--expires: nobody lives that long; without it the token opens for ever"),
+            Err(_) => {
+                bail!("--expires: the time is too far ahead; leave it out for a token that does not expire")
+            }
         },
     };
     let reach = reach(store, args, now).await?;
@@ -110,7 +112,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What it is for. A place that is named so that there is no doubt of it is noted, if it was not known yet.
+/// The token's scope. If it is named unambiguously and not known yet, it is added to the store.
 async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<ScopeKey> {
     if let Some(project) = &args.project {
         return project_of(store, project.trim().trim_matches('/'), now).await;
@@ -157,7 +159,7 @@ async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Resu
     Ok(ScopeKey::Group(found.key))
 }
 
-/// What is said beside the token: what it may do, and how it is used.
+/// The explanation that is printed with the token: what it permits, and how it is used.
 fn words(token: &StoredToken, place: &str, base: &str) -> String {
     let end = token.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
     let use_it = match (token.access.right, token.access.reach) {

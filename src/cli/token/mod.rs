@@ -17,11 +17,11 @@ use crate::store::{Registry, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a token and print it, this once: only its digest is kept
+    /// Create a token and print it; it can't be printed again, since only its digest is stored
     Create(create::Args),
-    /// List tokens with what they open, those that are over too
+    /// List tokens and their scopes, including expired and revoked ones
     List(ListArgs),
-    /// End the life of tokens
+    /// Revoke tokens
     Revoke(RevokeArgs),
 }
 
@@ -34,7 +34,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RevokeArgs {
-    /// The tokens' numbers, as `token list` shows them
+    /// The tokens' ids, as shown by `token list`
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -83,7 +83,7 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
     })
 }
 
-/// What a token reaches, in words: `project 42 (acme/web)`.
+/// The scope of a token, for people: `project 42 (acme/web)`.
 pub(super) async fn place(store: &(impl Registry + ?Sized), reach: ScopeKey) -> anyhow::Result<String> {
     Ok(match reach {
         ScopeKey::Instance => "everything".to_owned(),
@@ -111,7 +111,7 @@ fn standing(token: &StoredToken, now: Timestamp) -> &'static str {
     }
 }
 
-/// What a right allows, in words that go before a place.
+/// What a right permits, as words before a scope.
 const fn allows(right: Right) -> &'static str {
     match right {
         Right::Maintain => "see and change",

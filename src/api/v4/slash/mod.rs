@@ -1,4 +1,4 @@
-//! Slash commands: what somebody typed in a channel of Slack or Mattermost, answered at once.
+//! Slash commands: commands that users type in a channel of Slack or Mattermost, answered at once.
 //!
 //! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
 //! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
@@ -34,7 +34,7 @@ pub(super) use route::route;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What is older is no news to whoever asks for a status.
+/// Failures older than this are not shown in a status.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 /// One of the two services that commands come from.
@@ -108,7 +108,7 @@ impl Typed {
     }
 
     fn who(&self) -> String {
-        if self.user.is_empty() { "somebody in a channel".to_owned() } else { format!("@{}", self.user) }
+        if self.user.is_empty() { "a channel member".to_owned() } else { format!("@{}", self.user) }
     }
 }
 
@@ -293,7 +293,7 @@ async fn mute_all(
     Ok(())
 }
 
-/// Hands a command to the forge, without the token, which is nobody else's affair.
+/// Publishes a command for the forge, without the token.
 async fn forward(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, params: &Params) -> String {
     let Some(commands) = counter.commands else {
         return format!("I don't know that command. {}", answer::help(&typed.command, false));
