@@ -32,6 +32,7 @@
 //! - Times are given; a store has no clock. Ids grow with time within one store.
 
 mod columns;
+mod migrations;
 pub mod postgres;
 pub mod registry;
 pub mod seal;

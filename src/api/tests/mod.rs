@@ -3,6 +3,7 @@
 mod events;
 mod rest;
 mod server;
+mod signed_events;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Config, LoginLimiter, State, router, serve};
 use crate::call::{Request, Response};
-use crate::catalog::Live;
+use crate::catalog::CachedCatalog;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
 use crate::pipeline::Switches;
@@ -178,8 +179,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
 }
 
 /// What is configured, where addresses are judged by this configuration of the wire.
-async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> Live {
-    Live::open(store).await.unwrap().blocking(Arc::new(move |url| wire.blocks(url)))
+async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> CachedCatalog {
+    CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(move |url| wire.blocks(url)))
 }
 
 /// A wire that leads nowhere.
@@ -210,6 +211,7 @@ fn config() -> Config {
         body_limit: BODY_LIMIT,
         body_timeout: Duration::from_millis(300),
         webhook_token: Some(Secret::new(TOKEN)),
+        signing_keys: None,
         metrics: true,
         trusted_proxies: Vec::new(),
         login_failures: 10,

@@ -49,6 +49,136 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
         .map_err(|error| StoreError::Broken(format!("a row holds JSON that cannot be read: {error}")))
 }
 
+/// A row of a result, in either database.
+pub(in crate::store) trait Cells {
+    type Error;
+
+    /// The value of the column of this name.
+    fn cell<T: Cell>(&self, column: &str) -> std::result::Result<T, Self::Error>;
+}
+
+/// A value that both databases can read.
+pub(in crate::store) trait Cell:
+    rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>
+{
+}
+
+impl<T: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>> Cell for T {}
+
+impl Cells for rusqlite::Row<'_> {
+    type Error = rusqlite::Error;
+
+    fn cell<T: Cell>(&self, column: &str) -> rusqlite::Result<T> {
+        self.get(column)
+    }
+}
+
+impl Cells for tokio_postgres::Row {
+    type Error = StoreError;
+
+    fn cell<T: Cell>(&self, column: &str) -> Result<T> {
+        self.try_get(column).map_err(|error| StoreError::Broken(format!("failed to read a row: {error}")))
+    }
+}
+
+/// A row of a table of the registry.
+pub(in crate::store) trait TableRow: Sized {
+    fn from_cells<C: Cells>(cells: &C) -> std::result::Result<Self, C::Error>;
+}
+
+/// Each table's columns, declared once: a row is read by their names, so that queries need not list them.
+macro_rules! rows {
+    ($($(#[$attribute:meta])* $row:ident { $($column:ident: $type:ty,)+ })+) => {$(
+        $(#[$attribute])*
+        pub(in crate::store) struct $row { $(pub $column: $type,)+ }
+
+        impl TableRow for $row {
+            fn from_cells<C: Cells>(cells: &C) -> std::result::Result<Self, C::Error> {
+                Ok(Self { $($column: cells.cell(stringify!($column))?,)+ })
+            }
+        }
+    )+};
+}
+
+rows! {
+    /// A row of `integrations`.
+    IntegrationRow {
+        id: i64,
+        owner_kind: String,
+        owner: i64,
+        slug: String,
+        active: bool,
+        inherits: bool,
+        flags: String,
+        properties: String,
+        secrets: Option<Vec<u8>>,
+        revision: i64,
+        created_at: i64,
+        updated_at: i64,
+    }
+    /// What is sealed of a row of `integrations`, and whose it is.
+    SealedRow {
+        id: i64,
+        owner_kind: String,
+        owner: i64,
+        slug: String,
+        secrets: Vec<u8>,
+    }
+    /// A row of `projects`.
+    #[derive(Clone, PartialEq, Eq)]
+    ProjectRow {
+        id: i64,
+        path: Option<String>,
+        learned_branch: Option<String>,
+        learned_visibility: Option<String>,
+        corrected_branch: Option<String>,
+        corrected_visibility: Option<String>,
+        protected_branches: Option<String>,
+        revision: i64,
+        created_at: i64,
+        updated_at: i64,
+    }
+    /// A row of `groups`.
+    GroupRow {
+        key: i64,
+        id: Option<i64>,
+        path: Option<String>,
+        revision: i64,
+        created_at: i64,
+    }
+    /// A row of `tokens`.
+    TokenRow {
+        id: i64,
+        name: String,
+        hash: Vec<u8>,
+        reach_kind: String,
+        reach: i64,
+        may: String,
+        expires_at: Option<i64>,
+        revoked_at: Option<i64>,
+        revision: i64,
+        created_at: i64,
+    }
+    /// A row of `mutes`.
+    MuteRow {
+        project: i64,
+        slug: String,
+        channel: String,
+        until: i64,
+        asked_by: String,
+        revision: i64,
+    }
+    /// A row of `audit`.
+    AuditRow {
+        id: i64,
+        at: i64,
+        who: String,
+        action: String,
+        object: String,
+        fields: String,
+    }
+}
+
 /// What is written of an integration.
 pub(in crate::store) struct IntegrationColumns {
     pub owner_kind: &'static str,
@@ -79,21 +209,6 @@ impl IntegrationColumns {
     }
 }
 
-pub(in crate::store) struct IntegrationRow {
-    pub id: i64,
-    pub owner_kind: String,
-    pub owner: i64,
-    pub slug: String,
-    pub active: bool,
-    pub inherits: bool,
-    pub flags: String,
-    pub properties: String,
-    pub secrets: Option<Vec<u8>>,
-    pub revision: i64,
-    pub created_at: i64,
-    pub updated_at: i64,
-}
-
 impl IntegrationRow {
     pub fn opened(self, keys: &Keyring) -> Result<StoredIntegration> {
         let owner = owner_of(&self.owner_kind, self.owner)?;
@@ -116,15 +231,6 @@ impl IntegrationRow {
     }
 }
 
-/// What is sealed of a row, and whose it is.
-pub(in crate::store) struct SealedRow {
-    pub id: i64,
-    pub owner_kind: String,
-    pub owner: i64,
-    pub slug: String,
-    pub secrets: Vec<u8>,
-}
-
 impl SealedRow {
     /// Whose it is, where no key at hand opens it.
     pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(ScopeKey, String)>> {
@@ -140,20 +246,6 @@ impl SealedRow {
         // A map that was sealed has something in it.
         Ok(keys.seal(owner, &self.slug, &secrets)?.unwrap_or_default())
     }
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub(in crate::store) struct ProjectRow {
-    pub id: i64,
-    pub path: Option<String>,
-    pub learned_branch: Option<String>,
-    pub learned_visibility: Option<String>,
-    pub corrected_branch: Option<String>,
-    pub corrected_visibility: Option<String>,
-    pub protected_branches: Option<String>,
-    pub revision: i64,
-    pub created_at: i64,
-    pub updated_at: i64,
 }
 
 impl ProjectRow {
@@ -187,14 +279,6 @@ impl ProjectRow {
     }
 }
 
-pub(in crate::store) struct GroupRow {
-    pub key: i64,
-    pub id: Option<i64>,
-    pub path: Option<String>,
-    pub revision: i64,
-    pub created_at: i64,
-}
-
 impl GroupRow {
     pub fn read(self) -> Result<StoredGroup> {
         Ok(StoredGroup {
@@ -205,19 +289,6 @@ impl GroupRow {
             created_at: moment(self.created_at)?,
         })
     }
-}
-
-pub(in crate::store) struct TokenRow {
-    pub id: i64,
-    pub name: String,
-    pub hash: Vec<u8>,
-    pub reach_kind: String,
-    pub reach: i64,
-    pub may: String,
-    pub expires_at: Option<i64>,
-    pub revoked_at: Option<i64>,
-    pub revision: i64,
-    pub created_at: i64,
 }
 
 impl TokenRow {
@@ -236,15 +307,6 @@ impl TokenRow {
     }
 }
 
-pub(in crate::store) struct MuteRow {
-    pub project: i64,
-    pub slug: String,
-    pub channel: String,
-    pub until: i64,
-    pub asked_by: String,
-    pub revision: i64,
-}
-
 impl MuteRow {
     pub fn read(self) -> Result<Mute> {
         Ok(Mute {
@@ -256,15 +318,6 @@ impl MuteRow {
             revision: self.revision,
         })
     }
-}
-
-pub(in crate::store) struct AuditRow {
-    pub id: i64,
-    pub at: i64,
-    pub who: String,
-    pub action: String,
-    pub object: String,
-    pub fields: String,
 }
 
 impl AuditRow {

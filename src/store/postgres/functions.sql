@@ -55,16 +55,12 @@ CREATE OR REPLACE FUNCTION held_until(the_key text, now bigint) RETURNS bigint L
     SELECT until FROM holds WHERE key = the_key AND until > now
 $$;
 
--- Makes a node the one that works this destination, if no other is. Where destinations have no such worker (`sole` is
--- false), anybody may.
-CREATE OR REPLACE FUNCTION work(the_destination text, the_node text, lease_until bigint, sole boolean) RETURNS boolean
+-- Makes a node the one that works this destination. False where another node is.
+CREATE OR REPLACE FUNCTION work(the_destination text, the_node text, lease_until bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     w record;
 BEGIN
-    IF NOT sole THEN
-        RETURN true;
-    END IF;
     SELECT node, until INTO w FROM workers WHERE destination = the_destination;
     IF NOT FOUND THEN
         INSERT INTO workers (destination, node, until) VALUES (the_destination, the_node, lease_until);
@@ -116,7 +112,7 @@ CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
-    d_lease_node text[], d_lease_until bigint[], now bigint, sole boolean
+    d_lease_node text[], d_lease_until bigint[], now bigint
 ) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[] := '{}';
@@ -136,7 +132,7 @@ BEGIN
         leased := d_lease_node[i] IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.lane = d_lane[i] AND d.state <= 2
                             AND (d.state <= 1 OR d.lease_node <> d_lease_node[i]))
-            AND work(d_destination[i], d_lease_node[i], d_lease_until[i], sole);
+            AND work(d_destination[i], d_lease_node[i], d_lease_until[i]);
         new_id := NULL;
         IF NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
                        AND d.integration = d_integration[i] AND d.target = d_target[i]) THEN
@@ -192,7 +188,7 @@ $$;
 -- along as far as nothing is in their way: another destination, a later moment, a held route, another node's earlier row. What
 -- makes the events' JSON more than so many bytes still goes, the rows after it don't.
 CREATE OR REPLACE FUNCTION claim_one(
-    the_destination text, most integer, most_bytes bigint, the_node text, the_until bigint, now bigint, sole boolean
+    the_destination text, most integer, most_bytes bigint, the_node text, the_until bigint, now bigint
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     taken bigint[];
@@ -200,7 +196,7 @@ DECLARE
 BEGIN
     IF held_until(the_destination, now) IS NOT NULL
        OR NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = the_destination AND state = 0 AND due <= now)
-       OR NOT work(the_destination, the_node, the_until, sole) THEN
+       OR NOT work(the_destination, the_node, the_until) THEN
         RETURN '{}';
     END IF;
     -- Ready rows of held routes are put off to the hold's end, a bounded number at a time.
@@ -250,7 +246,7 @@ $$;
 
 -- Claims rows of several destinations.
 CREATE OR REPLACE FUNCTION claim(
-    destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint, sole boolean
+    destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint
 ) RETURNS TABLE (
     place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
     d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean
@@ -262,7 +258,7 @@ BEGIN
     PERFORM alone();
     PERFORM lapse(now);
     FOR i IN 1 .. coalesce(array_length(destinations, 1), 0) LOOP
-        taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now, sole);
+        taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now);
         RETURN QUERY
             SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.fresh_since,
                    e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean

@@ -62,9 +62,6 @@ pub struct Postgres {
     reader: Connection,
     /// For people and gauges: questions that may look at much.
     people: Connection,
-    /// Whether a destination is worked by one node at a time. It always is; only the contract's tests, which know of no
-    /// such thing, do without.
-    sole: bool,
     keys: Keyring,
     unconfirmed: UnconfirmedLeases,
 }
@@ -84,12 +81,6 @@ impl Postgres {
     /// Brings a store up to date. Answers its version before and after.
     pub async fn migrate(url: &Secret, ca_file: Option<&Path>) -> Result<(i64, i64)> {
         schema::migrate(&Self::connect(url, ca_file, Keyring::none())?.writer).await
-    }
-
-    /// A store whose destinations any node may work.
-    #[cfg(test)]
-    pub(super) async fn open_for_anybody(url: &Secret, keys: Keyring) -> Result<Self> {
-        Ok(Self { sole: false, ..Self::open(url, None, keys).await? })
     }
 
     /// Opens the store beside daemons, for a person's command. What touches no secret works without a key.
@@ -133,16 +124,7 @@ impl Postgres {
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
-        Ok(Self {
-            config,
-            tls,
-            writer,
-            reader,
-            people,
-            sole: true,
-            keys,
-            unconfirmed: UnconfirmedLeases::default(),
-        })
+        Ok(Self { config, tls, writer, reader, people, keys, unconfirmed: UnconfirmedLeases::default() })
     }
 }
 

@@ -66,7 +66,7 @@ struct Rows<'a> {
     lease_until: Vec<Option<i64>>,
 }
 
-const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 
 impl Postgres {
     pub(super) async fn write(
@@ -112,7 +112,6 @@ impl Postgres {
                     &rows.lease_node,
                     &rows.lease_until,
                     &ms(now),
-                    &self.sole,
                 ],
             )
             .await
@@ -147,8 +146,8 @@ impl Postgres {
         let found = self
             .writer
             .query(
-                "SELECT * FROM claim($1, $2, $3, $4, $5, $6, $7)",
-                &[&destinations, &most, &bytes, &node, &until, &now, &self.sole],
+                "SELECT * FROM claim($1, $2, $3, $4, $5, $6)",
+                &[&destinations, &most, &bytes, &node, &until, &now],
             )
             .await
             .inspect_err(|error| self.unconfirmed.note_claimed(claim, error))?;

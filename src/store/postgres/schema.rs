@@ -1,14 +1,8 @@
 //! The schema and how it grows: forward only, each step in a transaction, one node at a time.
 
 use super::connection::Connection;
+use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
-
-/// What was released is never edited, only followed.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/postgres_0001_first.sql"),
-    include_str!("../migrations/postgres_0002_registry.sql"),
-    include_str!("../migrations/postgres_0003_contract.sql"),
-];
 
 /// The program's own part, created at each start.
 const FUNCTIONS: &str = concat!(include_str!("functions.sql"), "\n", include_str!("registry.sql"));
@@ -36,7 +30,8 @@ pub(super) async fn migrate(connection: &Connection) -> Result<(i64, i64)> {
     }
     connection.batch(&alone(FIRST)).await?;
     let found = version(connection).await?;
-    for (number, sql) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+    for (number, migration) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
+        let sql = migration.postgres;
         // Another node may have made this step meanwhile.
         let step = alone(&format!(
             "DO $step$ BEGIN IF (SELECT coalesce(max(version), 0) FROM schema_version) >= {number} THEN RETURN; END IF;
@@ -71,10 +66,6 @@ pub(super) async fn expect_current(connection: &Connection) -> Result<()> {
 /// A transaction that waits for every other of its kind.
 fn alone(sql: &str) -> String {
     format!("BEGIN; SELECT pg_advisory_xact_lock(1178752364); {sql}; COMMIT")
-}
-
-fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).expect("a list of migrations is short")
 }
 
 async fn version(connection: &Connection) -> Result<i64> {

@@ -9,14 +9,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
-
-/// Forward only: what was released is never edited, only followed.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/0001_first.sql"),
-    include_str!("../migrations/0002_registry.sql"),
-    include_str!("../migrations/0003_contract.sql"),
-];
 
 /// `FBel` in the file's header tells `file(1)`, and us, whose database this is.
 const APPLICATION_ID: i64 = 0x4642_656c;
@@ -114,9 +108,10 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
     let found = version(connection, database)?;
     // Only now is it certain that the file is ours to change. The mode stays with the file.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    for (number, sql) in (1..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= found) {
+    for (number, migration) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
         let step = format!(
-            "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+            "BEGIN IMMEDIATE; {}; PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;",
+            migration.sqlite
         );
         if let Err(error) = connection.execute_batch(&step) {
             // What failed matters; if undoing it fails too, closing the connection undoes it.
@@ -139,10 +134,6 @@ pub(super) fn expect_current(connection: &Connection, database: &Path) -> Result
         database.display(),
         known()
     )))
-}
-
-fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).expect("a list of migrations is short")
 }
 
 /// The version of the schema in the file; 0 for a file that is empty.

@@ -183,6 +183,17 @@ impl<B: Backend> Case<B> {
         &self.backend
     }
 
+    /// Time passes that a shared store needs before another node may work a destination. Leases of rows stay as they are.
+    pub(super) async fn workers_end(&self) {
+        B::end_workers(&self.store).await;
+    }
+
+    /// What a node gets of one destination that no other node works.
+    pub(super) async fn take_over(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
+        self.workers_end().await;
+        self.claim(name, destination, now).await
+    }
+
     /// Sets project 42's integration, new or not, at second 0.
     pub(super) async fn set(&self, slug: &str, configuration: Configuration) -> StoredIntegration {
         let owner = ScopeKey::Project(42);

@@ -19,6 +19,9 @@ mod sealed;
 mod tokens;
 mod upgrade;
 
+use jiff::Timestamp;
+
+use super::columns::moment;
 use super::postgres::Postgres;
 use super::seal::Keyring;
 use super::sqlite::Sqlite;
@@ -28,6 +31,9 @@ use crate::settings::Secret;
 /// Where stores of a kind are made for tests.
 trait Backend: Sized {
     type Store: Store;
+
+    /// Whether several nodes work with such a store: then a destination is worked by one of them at a time.
+    const IS_SHARED: bool;
 
     /// A place with no store in it yet. What is made there goes when this is dropped.
     fn make() -> Self;
@@ -49,6 +55,12 @@ trait Backend: Sized {
     /// Everything in which a secret could be found.
     async fn bytes(&self) -> Vec<u8>;
 
+    /// Which node works a destination, and until when. `None` where no node does, or where the store is one node's own.
+    async fn worker(store: &Self::Store, destination: &str) -> Option<(String, Timestamp)>;
+
+    /// No node works a destination any more, as when their time is over. Leases of rows stay.
+    async fn end_workers(store: &Self::Store);
+
     /// An attack of someone with the store and without its key: an integration's secrets are copied to another.
     async fn move_secrets(&self, from: i64, to: i64);
 }
@@ -63,6 +75,8 @@ impl SqliteBackend {
 
 impl Backend for SqliteBackend {
     type Store = Sqlite;
+
+    const IS_SHARED: bool = false;
 
     fn make() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -89,6 +103,12 @@ impl Backend for SqliteBackend {
         files.flat_map(|file| std::fs::read(file).unwrap()).collect()
     }
 
+    async fn worker(_: &Sqlite, _: &str) -> Option<(String, Timestamp)> {
+        None
+    }
+
+    async fn end_workers(_: &Sqlite) {}
+
     async fn move_secrets(&self, from: i64, to: i64) {
         const MOVE: &str = "UPDATE integrations SET secrets = (SELECT secrets FROM integrations WHERE id = ?1) WHERE id = ?2";
         let moved = rusqlite::Connection::open(self.path()).unwrap().execute(MOVE, [from, to]).unwrap();
@@ -102,12 +122,14 @@ struct PostgresBackend(Secret);
 impl Backend for PostgresBackend {
     type Store = Postgres;
 
+    const IS_SHARED: bool = true;
+
     fn make() -> Self {
         Self(Secret::new(private_postgres::database()))
     }
 
     async fn open_with(&self, keys: Keyring) -> Result<Postgres> {
-        Postgres::open_for_anybody(&self.0, keys).await
+        Postgres::open(&self.0, None, keys).await
     }
 
     async fn restore(&self) -> Keyring {
@@ -131,6 +153,16 @@ impl Backend for PostgresBackend {
         rows.iter()
             .flat_map(|row| [row.get::<_, Vec<u8>>(0), row.get::<_, String>(1).into_bytes()].concat())
             .collect()
+    }
+
+    async fn worker(store: &Postgres, destination: &str) -> Option<(String, Timestamp)> {
+        const WORKER: &str = "SELECT node::text, until FROM workers WHERE destination = $1";
+        let found = store.ask(WORKER, &[&destination]).await;
+        found.first().map(|row| (row.get(0), moment(row.get(1)).unwrap()))
+    }
+
+    async fn end_workers(store: &Postgres) {
+        store.ask("DELETE FROM workers", &[]).await;
     }
 
     async fn move_secrets(&self, from: i64, to: i64) {

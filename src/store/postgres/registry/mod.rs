@@ -1,7 +1,4 @@
-//! What people configured. What changes it are functions of the database (`registry.sql`); [`rows`] reads what they and
-//! the tables answer.
-
-mod rows;
+//! What people configured. Changes are functions of the database (`registry.sql`).
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,49 +8,19 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::connection::Connection;
 use super::rows::{limit, ms, text};
-use crate::store::columns::registry::{IntegrationColumns, ProjectRow, SealedRow, json};
+use crate::store::columns::registry::{
+    AuditRow, GroupRow, IntegrationColumns, IntegrationRow, MuteRow, ProjectRow, SealedRow, TableRow as _,
+    TokenRow, json,
+};
 use crate::store::registry::{
     AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
     Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
 use crate::store::seal::MARK_LEN;
 use crate::store::{Result, StoreError};
-use rows::{audit_line, group, integration, mute, project, token};
 
 /// How often encrypting all secrets again is repeated when one was changed meanwhile.
 const RESEALS: usize = 20;
-
-/// The columns that [`integration`] reads, and the like: one list for tables and functions alike.
-macro_rules! integrations {
-    ($($rest:literal),+) => {
-        concat!(
-            "SELECT id, owner_kind, owner, slug, active, inherits, flags, properties, secrets, revision, created_at,
-                    updated_at FROM ", $($rest),+
-        )
-    };
-}
-macro_rules! projects {
-    ($($rest:literal),+) => {
-        concat!(
-            "SELECT id, path, learned_branch, learned_visibility, corrected_branch, corrected_visibility,
-                    protected_branches, revision, created_at, updated_at FROM ", $($rest),+
-        )
-    };
-}
-macro_rules! groups {
-    ($($rest:literal),+) => { concat!("SELECT key, id, path, revision, created_at FROM ", $($rest),+) };
-}
-macro_rules! tokens {
-    ($($rest:literal),+) => {
-        concat!(
-            "SELECT id, name, hash, reach_kind, reach, may, expires_at, revoked_at, revision, created_at FROM ",
-            $($rest),+
-        )
-    };
-}
-
-const MUTES: &str = "SELECT project, slug, channel, until, asked_by, revision FROM mutes WHERE revision > $1
-     ORDER BY revision";
 
 /// A line of the audit log, as the functions take it.
 pub(super) struct Note {
@@ -93,10 +60,10 @@ impl Registry for Postgres {
     }
 
     async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>> {
-        const ONE: &str = integrations!("integrations WHERE owner_kind = $1 AND owner = $2 AND slug = $3");
+        const ONE: &str = "SELECT * FROM integrations WHERE owner_kind = $1 AND owner = $2 AND slug = $3";
         let (kind, number) = owner.columns();
         let found = self.reader.query(ONE, &[&kind, &number, &text(slug)]).await?;
-        found.first().map(|row| integration(row).opened(&self.keys)).transpose()
+        found.first().map(|row| IntegrationRow::from_cells(row)?.opened(&self.keys)).transpose()
     }
 
     async fn put_integration(
@@ -108,7 +75,7 @@ impl Registry for Postgres {
         audit: AuditEntry,
     ) -> Result<Put> {
         const PUT: &str =
-            integrations!("put_integration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
+            "SELECT * FROM put_integration($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let new = IntegrationColumns::new(owner, slug, &configuration, &self.keys)?;
         let note = Note::new(&audit);
         let values = note.after(&[
@@ -123,7 +90,7 @@ impl Registry for Postgres {
             &made_from,
         ]);
         match self.writer.query(PUT, &values).await?.first() {
-            Some(row) => Ok(Put::Done(integration(row).opened(&self.keys)?)),
+            Some(row) => Ok(Put::Done(IntegrationRow::from_cells(row)?.opened(&self.keys)?)),
             None => Ok(Put::Outdated),
         }
     }
@@ -133,7 +100,7 @@ impl Registry for Postgres {
         seen: Vec<SeenProject>,
         now: Timestamp,
     ) -> Result<Vec<StoredProject>> {
-        const LEARN: &str = projects!("upsert_seen_projects($1, $2, $3, $4, $5)");
+        const LEARN: &str = "SELECT * FROM upsert_seen_projects($1, $2, $3, $4, $5)";
         // Most events tell what is known already, and need no writer.
         if let Some(known) = known_as_seen(&self.reader, &seen).await? {
             return Ok(known);
@@ -145,7 +112,7 @@ impl Registry for Postgres {
         let visibilities: Vec<Option<&str>> =
             seen.iter().map(|seen| seen.learned.visibility.map(Visibility::name)).collect();
         let found = self.writer.query(LEARN, &[&ids, &paths, &branches, &visibilities, &ms(now)]).await?;
-        found.iter().map(|row| project(row).read()).collect()
+        found.iter().map(|row| ProjectRow::from_cells(row)?.read()).collect()
     }
 
     async fn override_project(
@@ -154,7 +121,7 @@ impl Registry for Postgres {
         audit: AuditEntry,
     ) -> Result<StoredProject> {
         const CORRECT: &str =
-            projects!("override_project($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+            "SELECT * FROM override_project($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let ProjectCorrection { id, path, default_branch, visibility, protected_branches } = correction;
         let path = path.as_deref().map(text);
         let keeps = [default_branch.stays(), visibility.stays(), protected_branches.stays()];
@@ -164,44 +131,44 @@ impl Registry for Postgres {
         let note = Note::new(&audit);
         let values =
             note.after(&[&id, &path, &keeps[0], &branch, &keeps[1], &visibility, &keeps[2], &protected]);
-        project(&self.writer.row(CORRECT, &values).await?).read()
+        ProjectRow::from_cells(&self.writer.row(CORRECT, &values).await?)?.read()
     }
 
     async fn put_group(&self, id: Option<i64>, path: &str, audit: AuditEntry) -> Result<StoredGroup> {
-        const PUT: &str = groups!("put_group($1, $2, $3, $4, $5, $6, $7)");
+        const PUT: &str = "SELECT * FROM put_group($1, $2, $3, $4, $5, $6, $7)";
         let (path, note) = (text(path), Note::new(&audit));
-        group(&self.writer.row(PUT, &note.after(&[&id, &path])).await?).read()
+        GroupRow::from_cells(&self.writer.row(PUT, &note.after(&[&id, &path])).await?)?.read()
     }
 
     async fn project(&self, id: i64) -> Result<Option<StoredProject>> {
-        let found = self.people.query(projects!("projects WHERE id = $1"), &[&id]).await?;
-        found.first().map(|row| project(row).read()).transpose()
+        let found = self.people.query("SELECT * FROM projects WHERE id = $1", &[&id]).await?;
+        found.first().map(|row| ProjectRow::from_cells(row)?.read()).transpose()
     }
 
     async fn project_by_path(&self, path: &str) -> Result<Option<StoredProject>> {
-        const BY_PATH: &str = projects!("projects WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        const BY_PATH: &str = "SELECT * FROM projects WHERE lower(path) = lower($1::text COLLATE \"C\")";
         let found = self.people.query(BY_PATH, &[&text(path)]).await?;
-        found.first().map(|row| project(row).read()).transpose()
+        found.first().map(|row| ProjectRow::from_cells(row)?.read()).transpose()
     }
 
     async fn group(&self, key: GroupKey) -> Result<Option<StoredGroup>> {
-        let found = self.people.query(groups!("groups WHERE key = $1"), &[&key.0]).await?;
-        found.first().map(|row| group(row).read()).transpose()
+        let found = self.people.query("SELECT * FROM groups WHERE key = $1", &[&key.0]).await?;
+        found.first().map(|row| GroupRow::from_cells(row)?.read()).transpose()
     }
 
     async fn group_by_path(&self, path: &str) -> Result<Option<StoredGroup>> {
-        const BY_PATH: &str = groups!("groups WHERE lower(path) = lower($1::text COLLATE \"C\")");
+        const BY_PATH: &str = "SELECT * FROM groups WHERE lower(path) = lower($1::text COLLATE \"C\")";
         let found = self.people.query(BY_PATH, &[&text(path)]).await?;
-        found.first().map(|row| group(row).read()).transpose()
+        found.first().map(|row| GroupRow::from_cells(row)?.read()).transpose()
     }
 
     async fn create_token(&self, new: NewToken, audit: AuditEntry) -> Result<StoredToken> {
-        const CREATE: &str = tokens!("create_token($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+        const CREATE: &str = "SELECT * FROM create_token($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let (kind, number) = new.access.reach.columns();
         let (name, hash, may) = (text(&new.name), new.hash.as_slice(), new.access.right.name());
         let (expires_at, note) = (new.expires_at.map(ms), Note::new(&audit));
         let values = note.after(&[&name, &hash, &kind, &number, &may, &expires_at]);
-        token(&self.writer.row(CREATE, &values).await?).read()
+        TokenRow::from_cells(&self.writer.row(CREATE, &values).await?)?.read()
     }
 
     async fn revoke_token(&self, id: i64, audit: AuditEntry) -> Result<bool> {
@@ -211,8 +178,8 @@ impl Registry for Postgres {
     }
 
     async fn tokens(&self) -> Result<Vec<StoredToken>> {
-        let found = self.people.query(tokens!("tokens ORDER BY id"), &[]).await?;
-        found.iter().map(|row| token(row).read()).collect()
+        let found = self.people.query("SELECT * FROM tokens ORDER BY id", &[]).await?;
+        found.iter().map(|row| TokenRow::from_cells(row)?.read()).collect()
     }
 
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()> {
@@ -226,7 +193,7 @@ impl Registry for Postgres {
         const LIST: &str =
             "SELECT id, at, who, action, object, fields FROM audit WHERE id < $1 ORDER BY id DESC LIMIT $2";
         let found = self.people.query(LIST, &[&before.unwrap_or(i64::MAX), &limit(most)]).await?;
-        found.iter().map(|row| audit_line(row).read()).collect()
+        found.iter().map(|row| AuditRow::from_cells(row)?.read()).collect()
     }
 
     async fn rekey(&self, audit: AuditEntry) -> Result<usize> {
@@ -274,11 +241,11 @@ impl Postgres {
             .reader
             .at_once([
                 (REVISION, &[]),
-                (integrations!("integrations WHERE revision > $1 ORDER BY revision"), &[&after]),
-                (projects!("projects WHERE revision > $1 ORDER BY revision"), &[&after]),
-                (groups!("groups WHERE revision > $1 ORDER BY revision"), &[&after]),
-                (tokens!("tokens WHERE revision > $1 ORDER BY id"), &[&after]),
-                (MUTES, &[&after]),
+                ("SELECT * FROM integrations WHERE revision > $1 ORDER BY revision", &[&after]),
+                ("SELECT * FROM projects WHERE revision > $1 ORDER BY revision", &[&after]),
+                ("SELECT * FROM groups WHERE revision > $1 ORDER BY revision", &[&after]),
+                ("SELECT * FROM tokens WHERE revision > $1 ORDER BY id", &[&after]),
+                ("SELECT * FROM mutes WHERE revision > $1 ORDER BY revision", &[&after]),
             ])
             .await?;
         let [count, integrations, projects, groups, tokens, mutes] = answers;
@@ -287,12 +254,15 @@ impl Postgres {
             revision: revision(count.first().ok_or_else(no_count)?),
             integrations: integrations
                 .iter()
-                .map(|row| integration(row).opened(&self.keys))
+                .map(|row| IntegrationRow::from_cells(row)?.opened(&self.keys))
                 .collect::<Result<_>>()?,
-            projects: projects.iter().map(|row| project(row).read()).collect::<Result<_>>()?,
-            groups: groups.iter().map(|row| group(row).read()).collect::<Result<_>>()?,
-            tokens: tokens.iter().map(|row| token(row).read()).collect::<Result<_>>()?,
-            mutes: mutes.iter().map(|row| mute(row).read()).collect::<Result<_>>()?,
+            projects: projects
+                .iter()
+                .map(|row| ProjectRow::from_cells(row)?.read())
+                .collect::<Result<_>>()?,
+            groups: groups.iter().map(|row| GroupRow::from_cells(row)?.read()).collect::<Result<_>>()?,
+            tokens: tokens.iter().map(|row| TokenRow::from_cells(row)?.read()).collect::<Result<_>>()?,
+            mutes: mutes.iter().map(|row| MuteRow::from_cells(row)?.read()).collect::<Result<_>>()?,
         })
     }
 
@@ -306,15 +276,8 @@ impl Postgres {
     }
 
     async fn sealed(&self) -> Result<Vec<SealedRow>> {
-        const SEALED: &str = "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL ORDER BY id";
-        let read = |row: &Row| SealedRow {
-            id: row.get(0),
-            owner_kind: row.get(1),
-            owner: row.get(2),
-            slug: row.get(3),
-            secrets: row.get(4),
-        };
-        Ok(self.people.query(SEALED, &[]).await?.iter().map(read).collect())
+        const SEALED: &str = "SELECT * FROM integrations WHERE secrets IS NOT NULL ORDER BY id";
+        self.people.query(SEALED, &[]).await?.iter().map(SealedRow::from_cells).collect()
     }
 
     /// How many rows were sealed anew; `None` where one of them changed meanwhile.
@@ -331,11 +294,12 @@ impl Postgres {
 
 /// The projects, where all are as they were seen; `None` where one is not.
 async fn known_as_seen(connection: &Connection, seen: &[SeenProject]) -> Result<Option<Vec<StoredProject>>> {
-    const KNOWN: &str = projects!(
-        "unnest($1::bigint[]) WITH ORDINALITY AS s (seen, n) JOIN projects ON id = s.seen ORDER BY s.n"
-    );
+    const KNOWN: &str =
+        "SELECT projects.* FROM unnest($1::bigint[]) WITH ORDINALITY AS s (seen, n) JOIN projects ON id = s.seen
+         ORDER BY s.n";
     let ids: Vec<i64> = seen.iter().map(|seen| seen.id).collect();
-    let rows: Vec<_> = connection.query(KNOWN, &[&ids]).await?.iter().map(project).collect();
+    let found = connection.query(KNOWN, &[&ids]).await?;
+    let rows = found.iter().map(ProjectRow::from_cells).collect::<Result<Vec<_>>>()?;
     let all_as_seen =
         rows.len() == seen.len() && rows.iter().zip(seen).all(|(row, seen)| row.is_as_seen(seen));
     if all_as_seen {

@@ -1,48 +1,31 @@
 //! Integrations, and what is sealed of them.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
 use super::super::rows::{change, find, ms, prepare};
-use super::{all, next_revision, people};
+use super::{all, next_revision, one, people};
 use crate::store::Result;
 use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
 use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};
 use crate::store::seal::{Keyring, MARK_LEN};
 
-const COLUMNS: &str = "id, owner_kind, owner, slug, active, inherits, flags, properties, secrets, revision,
-     created_at, updated_at";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<IntegrationRow> {
-    Ok(IntegrationRow {
-        id: row.get(0)?,
-        owner_kind: row.get(1)?,
-        owner: row.get(2)?,
-        slug: row.get(3)?,
-        active: row.get(4)?,
-        inherits: row.get(5)?,
-        flags: row.get(6)?,
-        properties: row.get(7)?,
-        secrets: row.get(8)?,
-        revision: row.get(9)?,
-        created_at: row.get(10)?,
-        updated_at: row.get(11)?,
-    })
-}
-
 pub(super) fn after(connection: &Connection, after: i64, keys: &Keyring) -> Result<Vec<StoredIntegration>> {
-    let sql = format!("SELECT {COLUMNS} FROM integrations WHERE revision > ?1 ORDER BY revision");
-    all(connection, &sql, [after], row, |row| row.opened(keys))
+    let sql = "SELECT * FROM integrations WHERE revision > ?1 ORDER BY revision";
+    all::<IntegrationRow>(connection, sql, [after])?.into_iter().map(|row| row.opened(keys)).collect()
 }
 
-pub(super) fn one(connection: &Connection, owner: ScopeKey, slug: &str) -> Result<Option<IntegrationRow>> {
+pub(super) fn find_one(
+    connection: &Connection,
+    owner: ScopeKey,
+    slug: &str,
+) -> Result<Option<IntegrationRow>> {
     let (kind, number) = owner.columns();
-    find_one(connection, kind, number, slug)
+    of_owner(connection, kind, number, slug)
 }
 
-fn find_one(connection: &Connection, kind: &str, owner: i64, slug: &str) -> Result<Option<IntegrationRow>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM integrations WHERE owner_kind = ?1 AND owner = ?2 AND slug = ?3");
-    Ok(prepare(connection, &sql)?.query_row(params![kind, owner, slug], row).optional()?)
+fn of_owner(connection: &Connection, kind: &str, owner: i64, slug: &str) -> Result<Option<IntegrationRow>> {
+    let sql = "SELECT * FROM integrations WHERE owner_kind = ?1 AND owner = ?2 AND slug = ?3";
+    one(connection, sql, params![kind, owner, slug])
 }
 
 /// The row as it is then; `None` where it is not at the revision that the change was made from.
@@ -83,29 +66,20 @@ pub(super) fn put(
         ],
     )?;
     people::note(connection, audit)?;
-    find_one(connection, new.owner_kind, new.owner, &new.slug)
+    of_owner(connection, new.owner_kind, new.owner, &new.slug)
 }
 
 /// By which keys the rows are sealed.
 pub(in crate::store::sqlite) fn marks(connection: &Connection) -> Result<Vec<Vec<u8>>> {
     let sql =
         format!("SELECT DISTINCT substr(secrets, 1, {MARK_LEN}) FROM integrations WHERE secrets IS NOT NULL");
-    all(connection, &sql, [], |row| row.get(0), Ok)
+    let mut statement = prepare(connection, &sql)?;
+    let marks = statement.query_map([], |row| row.get(0))?;
+    Ok(marks.collect::<rusqlite::Result<_>>()?)
 }
 
 fn sealed(connection: &Connection) -> Result<Vec<SealedRow>> {
-    let sql =
-        "SELECT id, owner_kind, owner, slug, secrets FROM integrations WHERE secrets IS NOT NULL ORDER BY id";
-    let read = |row: &Row<'_>| {
-        Ok(SealedRow {
-            id: row.get(0)?,
-            owner_kind: row.get(1)?,
-            owner: row.get(2)?,
-            slug: row.get(3)?,
-            secrets: row.get(4)?,
-        })
-    };
-    all(connection, sql, [], read, Ok)
+    all(connection, "SELECT * FROM integrations WHERE secrets IS NOT NULL ORDER BY id", [])
 }
 
 /// Those that do not open are switched off, without secrets.

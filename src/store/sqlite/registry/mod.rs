@@ -7,12 +7,12 @@ mod places;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Sqlite;
 use super::rows::prepare;
 use crate::store::Result;
-use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow};
+use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow, TableRow};
 use crate::store::registry::{
     AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
     Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
@@ -30,7 +30,8 @@ impl Registry for Sqlite {
 
     async fn integration(&self, owner: ScopeKey, slug: &str) -> Result<Option<StoredIntegration>> {
         let slug = slug.to_owned();
-        let found = self.reader.call(move |connection| integrations::one(connection, owner, &slug)).await?;
+        let found =
+            self.reader.call(move |connection| integrations::find_one(connection, owner, &slug)).await?;
         found.map(|row| row.opened(&self.keys)).transpose()
     }
 
@@ -161,15 +162,14 @@ fn next_revision(connection: &Connection) -> Result<i64> {
     Ok(prepare(connection, sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// What a statement answers with, each row read by one function and then read on by another.
-fn all<R, T>(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<R>,
-    read: impl FnMut(R) -> Result<T>,
-) -> Result<Vec<T>> {
+/// The rows that a query finds.
+fn all<R: TableRow>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<R>> {
     let mut statement = prepare(connection, sql)?;
-    let rows = statement.query_map(params, row)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    rows.into_iter().map(read).collect()
+    let rows = statement.query_map(params, |row| R::from_cells(row))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The row that a query finds, where there is one.
+fn one<R: TableRow>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Option<R>> {
+    Ok(prepare(connection, sql)?.query_row(params, |row| R::from_cells(row)).optional()?)
 }

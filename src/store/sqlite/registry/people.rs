@@ -1,34 +1,17 @@
 //! Tokens, mutes, and who changed what.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::rows::{self, change, ms, prepare};
 use super::{all, next_revision};
 use crate::store::Result;
-use crate::store::columns::registry::{AuditRow, MuteRow, TokenRow, json};
+use crate::store::columns::registry::{AuditRow, MuteRow, TableRow as _, TokenRow, json};
 use crate::store::registry::{AuditEntry, AuditLine, Mute, NewToken, StoredToken};
-
-const TOKEN: &str = "id, name, hash, reach_kind, reach, may, expires_at, revoked_at, revision, created_at";
-
-fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
-    Ok(TokenRow {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        hash: row.get(2)?,
-        reach_kind: row.get(3)?,
-        reach: row.get(4)?,
-        may: row.get(5)?,
-        expires_at: row.get(6)?,
-        revoked_at: row.get(7)?,
-        revision: row.get(8)?,
-        created_at: row.get(9)?,
-    })
-}
 
 /// Those that changed after a revision, in the order of their numbers.
 pub(super) fn tokens(connection: &Connection, after: i64) -> Result<Vec<StoredToken>> {
-    let sql = format!("SELECT {TOKEN} FROM tokens WHERE revision > ?1 ORDER BY id");
-    all(connection, &sql, [after], token_row, TokenRow::read)
+    let sql = "SELECT * FROM tokens WHERE revision > ?1 ORDER BY id";
+    all(connection, sql, [after])?.into_iter().map(TokenRow::read).collect()
 }
 
 pub(super) fn create_token(
@@ -37,11 +20,9 @@ pub(super) fn create_token(
     audit: &AuditEntry,
 ) -> Result<TokenRow> {
     let (kind, number) = token.access.reach.columns();
-    let sql = format!(
-        "INSERT INTO tokens (name, hash, reach_kind, reach, may, expires_at, revision, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING {TOKEN}"
-    );
-    let row = prepare(connection, &sql)?.query_row(
+    let sql = "INSERT INTO tokens (name, hash, reach_kind, reach, may, expires_at, revision, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING *";
+    let row = prepare(connection, sql)?.query_row(
         params![
             token.name,
             token.hash.as_slice(),
@@ -52,7 +33,7 @@ pub(super) fn create_token(
             next_revision(connection)?,
             ms(audit.at),
         ],
-        token_row,
+        |row| TokenRow::from_cells(row),
     )?;
     note(connection, audit)?;
     Ok(row)
@@ -71,21 +52,9 @@ pub(super) fn revoke_token(connection: &Connection, id: i64, audit: &AuditEntry)
     Ok(true)
 }
 
-fn mute_row(row: &Row<'_>) -> rusqlite::Result<MuteRow> {
-    Ok(MuteRow {
-        project: row.get(0)?,
-        slug: row.get(1)?,
-        channel: row.get(2)?,
-        until: row.get(3)?,
-        asked_by: row.get(4)?,
-        revision: row.get(5)?,
-    })
-}
-
 pub(super) fn mutes(connection: &Connection, after: i64) -> Result<Vec<Mute>> {
-    let sql = "SELECT project, slug, channel, until, asked_by, revision FROM mutes WHERE revision > ?1
-         ORDER BY revision";
-    all(connection, sql, [after], mute_row, MuteRow::read)
+    let sql = "SELECT * FROM mutes WHERE revision > ?1 ORDER BY revision";
+    all(connection, sql, [after])?.into_iter().map(MuteRow::read).collect()
 }
 
 pub(super) fn mute(connection: &Connection, mute: &Mute, audit: &AuditEntry) -> Result<()> {
@@ -114,16 +83,7 @@ pub(super) fn audit_log(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<AuditLine>> {
-    let sql = "SELECT id, at, who, action, object, fields FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
-    let row = |row: &Row<'_>| {
-        Ok(AuditRow {
-            id: row.get(0)?,
-            at: row.get(1)?,
-            who: row.get(2)?,
-            action: row.get(3)?,
-            object: row.get(4)?,
-            fields: row.get(5)?,
-        })
-    };
-    all(connection, sql, params![before.unwrap_or(i64::MAX), rows::limit(limit)], row, AuditRow::read)
+    let sql = "SELECT * FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    let rows = all(connection, sql, params![before.unwrap_or(i64::MAX), rows::limit(limit)])?;
+    rows.into_iter().map(AuditRow::read).collect()
 }

@@ -1,47 +1,27 @@
 //! Projects and groups: whose a path is, and what is known of it.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
-use super::super::rows::{change, find, ms, prepare};
-use super::{all, next_revision, people};
+use super::super::rows::{change, find, ms};
+use super::{all, next_revision, one, people};
 use crate::store::columns::registry::{GroupRow, ProjectRow, json};
 use crate::store::registry::{
     AuditEntry, GroupKey, ProjectCorrection, SeenProject, StoredGroup, StoredProject, Visibility,
 };
 use crate::store::{Result, StoreError};
 
-const PROJECT: &str = "id, path, learned_branch, learned_visibility, corrected_branch, corrected_visibility,
-     protected_branches, revision, created_at, updated_at";
-
-fn project_row(row: &Row<'_>) -> rusqlite::Result<ProjectRow> {
-    Ok(ProjectRow {
-        id: row.get(0)?,
-        path: row.get(1)?,
-        learned_branch: row.get(2)?,
-        learned_visibility: row.get(3)?,
-        corrected_branch: row.get(4)?,
-        corrected_visibility: row.get(5)?,
-        protected_branches: row.get(6)?,
-        revision: row.get(7)?,
-        created_at: row.get(8)?,
-        updated_at: row.get(9)?,
-    })
-}
-
 pub(super) fn projects_after(connection: &Connection, after: i64) -> Result<Vec<StoredProject>> {
-    let sql = format!("SELECT {PROJECT} FROM projects WHERE revision > ?1 ORDER BY revision");
-    all(connection, &sql, [after], project_row, ProjectRow::read)
+    let sql = "SELECT * FROM projects WHERE revision > ?1 ORDER BY revision";
+    all(connection, sql, [after])?.into_iter().map(ProjectRow::read).collect()
 }
 
 pub(super) fn project_by_path(connection: &Connection, path: &str) -> Result<Option<ProjectRow>> {
-    let sql = format!("SELECT {PROJECT} FROM projects WHERE path = ?1");
-    Ok(prepare(connection, &sql)?.query_row([path], project_row).optional()?)
+    one(connection, "SELECT * FROM projects WHERE path = ?1", [path])
 }
 
 pub(super) fn project(connection: &Connection, id: i64) -> Result<Option<ProjectRow>> {
-    let sql = format!("SELECT {PROJECT} FROM projects WHERE id = ?1");
-    Ok(prepare(connection, &sql)?.query_row([id], project_row).optional()?)
+    one(connection, "SELECT * FROM projects WHERE id = ?1", [id])
 }
 
 /// The rows of projects that are all as they were seen; `None` where one is not.
@@ -66,14 +46,14 @@ pub(super) fn upsert_seen_projects(
 ) -> Result<Vec<ProjectRow>> {
     for seen in seen {
         if !project(connection, seen.id)?.is_some_and(|row| row.is_as_seen(seen)) {
-            learn_one(connection, seen, now)?;
+            upsert_one(connection, seen, now)?;
         }
     }
     // As they are in the end: a later one may have taken the path of an earlier one.
     seen.iter().map(|seen| written(project(connection, seen.id)?)).collect()
 }
 
-fn learn_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Result<()> {
+fn upsert_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Result<()> {
     take_project_path(connection, seen.path.as_deref(), seen.id, now)?;
     change(
         connection,
@@ -149,31 +129,17 @@ pub(super) fn override_project(
     written(project(connection, correction.id)?)
 }
 
-const GROUP: &str = "key, id, path, revision, created_at";
-
-fn group_row(row: &Row<'_>) -> rusqlite::Result<GroupRow> {
-    Ok(GroupRow {
-        key: row.get(0)?,
-        id: row.get(1)?,
-        path: row.get(2)?,
-        revision: row.get(3)?,
-        created_at: row.get(4)?,
-    })
-}
-
 pub(super) fn groups_after(connection: &Connection, after: i64) -> Result<Vec<StoredGroup>> {
-    let sql = format!("SELECT {GROUP} FROM groups WHERE revision > ?1 ORDER BY revision");
-    all(connection, &sql, [after], group_row, GroupRow::read)
+    let sql = "SELECT * FROM groups WHERE revision > ?1 ORDER BY revision";
+    all(connection, sql, [after])?.into_iter().map(GroupRow::read).collect()
 }
 
 pub(super) fn group(connection: &Connection, key: GroupKey) -> Result<Option<GroupRow>> {
-    let sql = format!("SELECT {GROUP} FROM groups WHERE key = ?1");
-    Ok(prepare(connection, &sql)?.query_row([key.0], group_row).optional()?)
+    one(connection, "SELECT * FROM groups WHERE key = ?1", [key.0])
 }
 
 pub(super) fn group_by_path(connection: &Connection, path: &str) -> Result<Option<GroupRow>> {
-    let sql = format!("SELECT {GROUP} FROM groups WHERE path = ?1");
-    Ok(prepare(connection, &sql)?.query_row([path], group_row).optional()?)
+    one(connection, "SELECT * FROM groups WHERE path = ?1", [path])
 }
 
 pub(super) fn put_group(
@@ -182,9 +148,7 @@ pub(super) fn put_group(
     path: &str,
     audit: &AuditEntry,
 ) -> Result<GroupRow> {
-    let sql = format!("SELECT {GROUP} FROM groups WHERE id = ?1");
-    let numbered = prepare(connection, &sql)?.query_row([id], group_row).optional()?;
-    let known = match numbered {
+    let known = match one(connection, "SELECT * FROM groups WHERE id = ?1", [id])? {
         Some(row) => Some(row),
         // Of another number it is another group, which had the path before.
         None => group_by_path(connection, path)?.filter(|row| id.is_none() || row.id.is_none()),
