@@ -78,8 +78,8 @@ pub(super) fn make_key(config: &Settings) {
     }
 }
 
-/// The catalogue as the daemon has it: what the store knows, and what the files say. What is odd about the files goes to
-/// standard error.
+/// The catalogue as the daemon has it, from the store and the files. Warnings about the files are printed to standard
+/// error.
 pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
     let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
