@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod health;
 pub mod openapi;
+pub mod resources;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -101,7 +102,7 @@ pub struct State {
 pub fn router(state: State) -> Router {
     let metrics = state.config.metrics;
     let body_limit = state.config.body_limit;
-    let mut router = v4::router()
+    let mut router = v4::router(openapi::routes())
         .route("/events", post(events::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));

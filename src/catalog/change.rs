@@ -14,6 +14,8 @@ pub struct Request {
     pub flags: BTreeMap<String, bool>,
     /// The adapter's own settings, secrets among them, and those that adapters share.
     pub settings: Properties,
+    /// Settings that were sent as null. They are blank in `settings`, and are stored as if they had never been set.
+    pub unset: BTreeSet<String>,
     pub use_inherited_settings: Option<bool>,
 }
 
@@ -103,6 +105,7 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
         next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent_along(name));
     }
     sort_secrets(entry, settings, &mut next);
+    next.properties.retain(|name, _| !request.unset.contains(name));
     // A blank secret is none.
     next.secrets.retain(|_, secret| !secret.is_blank());
     next

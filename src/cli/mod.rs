@@ -168,8 +168,8 @@ fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// Prints a value for scripts.
-fn say_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    say(&format!("{value:#}"))
+fn say_json(value: &(impl serde::Serialize + ?Sized)) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(value)?)
 }
 
 /// Prints to standard error after the program's name. Each line is a separate error.

@@ -92,7 +92,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         }
     }
     if args.json {
-        say_json(&told.into())?;
+        say_json(&told)?;
     }
     if let To::Broker(publisher) = to {
         publisher.close().await;

@@ -21,6 +21,7 @@ use super::options::Options;
 use super::table::printable;
 use super::{complain, say, say_json};
 use crate::adapters::{self, Entry};
+use crate::api::resources::AttemptOutcome;
 use crate::call::{HttpRequest, Mail, Mailbox, Request};
 use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
@@ -29,7 +30,7 @@ use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Outgoing, Report, attempt};
 use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
-use crate::pipeline::trace::{address, header, report_json, request_json};
+use crate::pipeline::trace::{address, header, request_json};
 use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
@@ -134,7 +135,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             code = ExitCode::FAILURE;
         }
         if args.json {
-            attempts.push(secrets.mask_json(report_json(target, &report)));
+            attempts.push(serde_json::to_value(AttemptOutcome::new(target, &report, &secrets))?);
         } else {
             let words = format!("{} to {}: {}", title(&event), named(target), ending(&report));
             say(&secrets.mask(words))?;

@@ -54,6 +54,7 @@ impl Api {
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect(),
             flags: flags.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect(),
             use_inherited_settings: own.or(Some(true)),
+            ..Request::default()
         };
         let (scope, actor) = (self.resolved(scope), actor());
         self.0.put(change(&scope, slug, &actor), &request).await.expect("it is set");

@@ -66,6 +66,7 @@ async fn null_is_there_too() {
         put_json("slack", r#"{"webhook":null,"push_events":null,"notify_only_broken_pipelines":null}"#).await;
     let request = request.unwrap();
     assert_eq!(setting(&request, "webhook"), Some(Value::Text(String::new())));
+    assert_eq!(request.unset.iter().collect::<Vec<_>>(), ["webhook"]);
     assert!(request.flags.is_empty());
     assert_eq!(setting(&request, "notify_only_broken_pipelines"), None);
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
+
+use crate::api::resources::CommandAnswer;
 
 /// Failures that a status tells of.
 pub(super) const FAILURES: usize = 5;
@@ -11,8 +12,8 @@ pub(super) const FAILURES: usize = 5;
 const REASON: usize = 120;
 
 /// An answer that only the user who typed sees.
-pub(super) fn to_asker(text: &str) -> Json {
-    json!({ "response_type": "ephemeral", "text": text })
+pub(super) fn to_asker(text: &str) -> CommandAnswer {
+    CommandAnswer { response_type: "ephemeral", text: text.to_owned() }
 }
 
 /// What a project sends, to one service.

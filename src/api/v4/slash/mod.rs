@@ -16,7 +16,7 @@ mod route;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::{ApiError, Params};
 use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
+use crate::api::resources::CommandAnswer;
 use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
@@ -32,7 +33,7 @@ use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
-pub(super) use route::route;
+pub(super) use route::trigger;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,7 +67,7 @@ pub(super) struct CommandHandler<'a> {
 /// What a command comes to.
 pub(super) enum Outcome {
     /// Say this.
-    Say(Json),
+    Say(CommandAnswer),
     /// Send a test to this channel, by this place's settings, and say what came of it.
     Test,
 }
