@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Write `integrations.toml` into this folder, instead of printing it
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     to: Option<PathBuf>,
-    /// Write the secrets too, each into a file of its own that only this user may read
+    /// Write the secrets too, each to its own file that only this user may read
     #[arg(long, requires = "to")]
     with_secrets: bool,
 }

@@ -171,7 +171,7 @@ pub(super) fn has(entry: &Entry, key: &str) -> bool {
         || adapters::common_settings::common_fields(&entry.about).iter().any(|field| field.name == key)
 }
 
-/// An adapter's own examples, and in place of them those of the given settings that it has.
+/// The given settings that the adapter has, and its examples for all others.
 pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec<(String, String)> {
     let given = |name: &str| {
         settings
@@ -435,7 +435,7 @@ mod tests {
             Ok(format!("{SECRET}\n"))
         };
         let entry = adapters::find("slack").unwrap();
-        // Somebody pastes the webhook where it is told on.
+        // The output may be shared with others, so the webhook is masked.
         let mut payload: serde_json::Value = serde_json::from_slice(&sample(Trigger::WikiPage).raw).unwrap();
         payload["object_attributes"]["title"] = SECRET.into();
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();

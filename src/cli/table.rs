@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-/// Rows under a heading, in columns as wide as their widest cell.
+/// A table whose columns are as wide as their widest cell.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
 }

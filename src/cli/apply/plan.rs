@@ -107,7 +107,7 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
         let before = rows.get(&key).map(|(_, configured)| &configured.configuration);
         steps.extend(integration_step(scope.clone(), entry, before, &placed.configured.configuration));
         if !named.insert(key) {
-            bail!("{} of {scope} is configured twice: by its number and by its path", entry.about.slug);
+            bail!("{} of {scope} is configured twice: by its id and by its path", entry.about.slug);
         }
     }
     if prune {
@@ -163,7 +163,7 @@ fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::
     let id = told.map(|(id, _)| *id).or_else(known);
     id.map(Scope::ProjectId).ok_or_else(|| {
         anyhow!(
-            "nobody has told the number of project {path} yet: add [[project]] with path = \"{path}\" and its id, or \
+            "the id of project {path} is not known yet: add [[project]] with path = \"{path}\" and its id, or \
              write project = NUMBER"
         )
     })
