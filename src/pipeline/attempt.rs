@@ -103,12 +103,10 @@ impl Attempts {
     pub(super) async fn make(&self, job: &Job, prepared: &Prepared) -> Report {
         let event = match &job.event {
             JobEvent::Decoded(event) => Arc::clone(event),
-            JobEvent::Stored(stored) => {
-                match Event::decode(stored.id.clone(), stored.occurred_at, stored.raw.clone()) {
-                    Ok(event) => Arc::new(event),
-                    Err(error) => return Report::unreadable(&error),
-                }
-            }
+            JobEvent::Stored(stored) => match stored.decode() {
+                Ok(event) => Arc::new(event),
+                Err(error) => return Report::unreadable(&error),
+            },
         };
         let telling = Telling {
             entry: prepared.entry,

@@ -1,17 +1,17 @@
-//! What people configured, as it is kept: integrations, projects, groups, tokens, mutes, and who changed what.
+//! What people configured: integrations, projects, groups, tokens, mutes, and the audit log.
 //!
 //! # The contract
 //!
-//! - **One count of changes.** Whatever changes gets the next revision, in the order of commits, so that whoever has seen
-//!   revision *n* misses nothing by asking for what came after *n*. Rows are never deleted here: what is over says so.
-//! - **Nothing is overwritten unseen.** A change to an integration names the revision that it was made from, and is
-//!   refused where somebody was quicker ([`Put::Outdated`]).
-//! - **Secrets are sealed** before they are written, and opened when they are read, by the store and nobody else. Each is
-//!   bound to its row: moved to another, it does not open.
-//! - **Said as it is done.** A change and its line in the audit log are one transaction. What changes nothing is not said.
-//! - **A path is one project's, and one group's.** Letters' case makes no other path of it. Whoever has it now takes it
-//!   from whoever had it, who is then without one: both have changed. What hangs on a number stays there, and never
-//!   passes to another by way of a path.
+//! - **One count of changes.** Each change gets the next revision, in the order of commits. A caller that has seen revision
+//!   *n* misses nothing if it asks for the changes after *n*. Rows are never deleted: a row that is over says so.
+//! - **No lost updates.** A change to an integration names the revision that it was made from. It is refused where another
+//!   change came first ([`Put::Outdated`]).
+//! - **Secrets are sealed.** The store encrypts them before it writes them and decrypts them when it reads them. They are
+//!   bound to their row: in another row they do not open.
+//! - **The audit log is complete.** A change and its line in the audit log are one transaction. A call that changes nothing
+//!   writes no line.
+//! - **A path belongs to one project and to one group.** Paths are compared without regard to case. A project that gets a
+//!   path takes it from the project that had it; both change. What belongs to a project's number stays with the number.
 
 use std::collections::BTreeMap;
 use std::fmt;

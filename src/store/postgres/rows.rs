@@ -1,4 +1,4 @@
-//! How values lie in columns.
+//! How values are stored in PostgreSQL's columns.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::integration::{Fingerprint, IntegrationId};
 pub(super) use crate::store::columns::{RowState, limit, moment, ms};
 use crate::store::{Hold, Result, StoreError, StoredEvent};
 
-/// A text as PostgreSQL takes it: it knows every character but NUL.
+/// A text as PostgreSQL takes it, which allows every character except NUL.
 pub(super) fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
 pub(super) fn event_id(id: &str) -> Result<EventId> {
-    EventId::new(id).ok_or_else(|| StoreError::Broken("an event's id is none".to_owned()))
+    EventId::new(id).ok_or_else(|| StoreError::Broken("a row has an invalid event id".to_owned()))
 }
 
-/// An event's id, moment and JSON, which lie side by side from this column on.
+/// An event's id, moment and JSON, from three columns that begin here.
 pub(super) fn stored_event(row: &Row, from: usize) -> Result<StoredEvent> {
     Ok(StoredEvent {
         id: event_id(row.get(from))?,

@@ -1,4 +1,4 @@
-//! What people look at, and what they resend.
+//! What people look at and resend.
 
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
@@ -38,10 +38,10 @@ fn line(row: &Row<'_>) -> rusqlite::Result<DeliveryLine> {
     })
 }
 
-/// The list's query: one of six, by whether an integration is named and by where the state's rows are found.
+/// The list's query, by whether an integration is named and by the index that finds rows of the state.
 fn list_sql(filter: &DeliveryFilter) -> String {
     let state = match filter.state {
-        // What waits is found through the indexes of what waits: few rows, wherever they are.
+        // Waiting rows are found through the indexes of waiting rows, which are few.
         Some(State::Waiting) => {
             "AND (:state IS NULL) AND d.id IN (
                  SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1

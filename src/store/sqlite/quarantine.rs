@@ -1,4 +1,4 @@
-//! Bytes that are no event.
+//! Bytes that could not be decoded.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};

@@ -1,4 +1,4 @@
-//! How values lie in columns.
+//! How values are stored in SQLite's columns.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl EventRow {
         Self { event: EventColumns::new(event), received_at, digest }
     }
 
-    /// Writes it, and answers its number; `None` where an event of this id is here already.
+    /// Writes the event, and returns its number. `None` where an event of this id exists.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
         let event = &self.event;
         let written = change(
@@ -51,7 +51,7 @@ impl EventRow {
     }
 }
 
-/// An event's id, moment and JSON, which lie side by side from this column on.
+/// An event's id, moment and JSON, from three columns that begin here.
 pub(super) fn stored_event(row: &Row<'_>, from: usize) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent { id: event_id(row, from)?, occurred_at: at(row, from + 1)?, raw: blob(row, from + 2)? })
 }
@@ -90,7 +90,7 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
-/// Every statement comes by here. In tests, its plan is looked at: see `tests/plan.rs`.
+/// Prepares a statement. All statements do so here, so that tests can check their plans: see `tests/plan.rs`.
 pub(super) fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
     #[cfg(test)]
     super::tests::plan::check(connection, sql);

@@ -1,5 +1,4 @@
-//! What people configured. [`integrations`] has the count of changes as well; [`places`] are projects and groups,
-//! [`people`] tokens, mutes and the audit log.
+//! What people configured. [`places`] has projects and groups, [`people`] has tokens, mutes and the audit log.
 
 mod integrations;
 mod people;
@@ -56,7 +55,7 @@ impl Registry for Sqlite {
         seen: Vec<SeenProject>,
         now: Timestamp,
     ) -> Result<Vec<StoredProject>> {
-        // Most events tell what is known already, and need no writer.
+        // Most events show only what is known, and need no write.
         let (known, seen) =
             self.reader.call(move |connection| Ok((places::known_as_seen(connection, &seen)?, seen))).await?;
         let rows = match known {
@@ -156,7 +155,7 @@ fn revision(connection: &Connection) -> Result<i64> {
     Ok(prepare(connection, "SELECT revision FROM registry")?.query_row([], |row| row.get(0))?)
 }
 
-/// The revision for something that changes now.
+/// The revision for a change.
 fn next_revision(connection: &Connection) -> Result<i64> {
     let sql = "UPDATE registry SET revision = revision + 1 RETURNING revision";
     Ok(prepare(connection, sql)?.query_row([], |row| row.get(0))?)
