@@ -8,7 +8,7 @@ use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
 use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::{Call, Request};
-use forgebell::catalog::{Catalog as _, Placed, Snapshot};
+use forgebell::catalog::{Catalog as _, ConfiguredAt, Snapshot};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{Integration, ProjectFacts, Scope, rules};
 use forgebell::message::{Message, compose};
@@ -156,11 +156,11 @@ fn stored(read: &provision::Provisioned, way: &str) -> Snapshot {
         Scope::ProjectId(id) => ScopeKey::Project(*id),
         other => panic!("{other} has no number"),
     };
-    let row = |placed: &Placed| StoredIntegration {
+    let row = |placed: &ConfiguredAt| StoredIntegration {
         id: 1,
         owner: owner(&placed.scope),
-        slug: placed.setup.slug().to_owned(),
-        configuration: placed.setup.configuration.clone(),
+        slug: placed.configured.slug().to_owned(),
+        configuration: placed.configured.configuration.clone(),
         revision: 1,
         created_at: NOW,
         updated_at: NOW,

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::api::{self, LoginLimiter};
-use crate::catalog::{Blocks, Catalog, Live, Snapshot};
+use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{AmqpSource, BrokerState, Commands};
@@ -194,7 +194,7 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
 fn attempts(
     config: &Config,
     stage: &Stage,
-    catalog: &Arc<Live>,
+    catalog: &Arc<CachedCatalog>,
     switches: &Switches,
     clock: &Clock,
 ) -> Attempts {
@@ -263,7 +263,7 @@ async fn take_leave(store: &dyn Store, node: &NodeId, now: Timestamp) {
 struct Others {
     deliverer: DelivererHandle,
     arrived: Arc<Notify>,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
 }
 
 /// Hands on what other nodes wrote, where there are any.
@@ -291,28 +291,32 @@ async fn hear(
     tokio::join!(listening, handing_on).0
 }
 
-async fn refresh(catalog: &Live) {
+async fn refresh(catalog: &CachedCatalog) {
     if let Err(error) = catalog.refresh().await {
         warn!(%error, "cannot read what changed in the integrations; trying again soon");
     }
 }
 
 /// The catalogue: what the store knows and what the files say.
-async fn open_catalog(config: &Config, store: &Arc<dyn Store>, now: Timestamp) -> anyhow::Result<Arc<Live>> {
+async fn open_catalog(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    now: Timestamp,
+) -> anyhow::Result<Arc<CachedCatalog>> {
     let wire = config.wire.clone();
-    let blocks: Arc<Blocks<'static>> = Arc::new(move |url| wire.blocks(url));
+    let blocks: Arc<UrlPolicy<'static>> = Arc::new(move |url| wire.blocks(url));
     let provisioned = provisioned(&config.provision, &*blocks)?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
-    let catalog = Live::open(registry).await.context("cannot read the integrations in the store")?;
-    let catalog = catalog.blocking(blocks);
+    let catalog = CachedCatalog::open(registry).await.context("cannot read the integrations in the store")?;
+    let catalog = catalog.with_url_policy(blocks);
     let Provisioned { integrations, facts, numbers, groups, .. } = provisioned;
-    catalog.take_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
+    catalog.set_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
     catalog.note_groups(groups, now).await.context("cannot note the files' groups")?;
     Ok(Arc::new(catalog))
 }
 
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.
-fn provisioned(config: &provision::Config, blocks: &Blocks<'_>) -> anyhow::Result<Provisioned> {
+fn provisioned(config: &provision::Config, blocks: &UrlPolicy<'_>) -> anyhow::Result<Provisioned> {
     match provision::load(config, blocks) {
         Ok(provisioned) => {
             for warning in &provisioned.warnings {
@@ -331,7 +335,7 @@ fn provisioned(config: &provision::Config, blocks: &Blocks<'_>) -> anyhow::Resul
 /// and the rest of the dead addresses stay switched off.
 async fn take_up(
     store: &dyn Outbox,
-    catalog: &Live,
+    catalog: &CachedCatalog,
     switches: &Switches,
     clock: &Clock,
 ) -> anyhow::Result<()> {
@@ -351,7 +355,7 @@ async fn take_up(
 /// The parts of the daemon that the HTTP server works with.
 struct Rooms {
     store: Arc<dyn Store>,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
     switches: Switches,
     stage: Stage,
     deliverer: DelivererHandle,
@@ -449,7 +453,7 @@ async fn sweep_out(
 /// nobody told us. When integrations change, what waits for that goes on.
 struct Keeper {
     config: provision::Config,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
     store: Arc<dyn Store>,
     switches: Switches,
     deliverer: DelivererHandle,
@@ -507,7 +511,7 @@ impl Keeper {
         }
         let Provisioned { integrations, facts, numbers, groups, .. } = loaded;
         let (count, now) = (integrations.len(), self.clock.now());
-        if let Err(error) = self.catalog.take_files(integrations, facts, numbers, now).await {
+        if let Err(error) = self.catalog.set_files(integrations, facts, numbers, now).await {
             warn!(%error, "the projects that the files name are not noted yet");
         }
         if let Err(error) = self.catalog.note_groups(groups, now).await {

@@ -12,7 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::catalog::{self, Wrong};
+use crate::catalog::{ChangeError, InvalidChange};
 use crate::settings::FieldError;
 use crate::store::StoreError;
 
@@ -239,17 +239,16 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<catalog::Refusal> for ApiError {
-    fn from(refusal: catalog::Refusal) -> Self {
-        use catalog::Refusal as Why;
+impl From<ChangeError> for ApiError {
+    fn from(refusal: ChangeError) -> Self {
         match refusal {
-            Why::NeverConfigured => Self::NotFound(Missing::Integration),
-            Why::Provisioned(_) | Why::Contended => Self::Conflict(refusal.to_string()),
-            Why::NoNumber(_) => Self::Unprocessable(refusal.to_string()),
-            Why::ChangedSince => Self::Modified,
-            Why::Wrong(Wrong::NoDefault) => Self::NoDefault,
-            Why::Wrong(Wrong::Invalid(errors)) => Self::InvalidSettings(errors),
-            Why::Store(error) => error.into(),
+            ChangeError::NeverConfigured => Self::NotFound(Missing::Integration),
+            ChangeError::Provisioned(_) | ChangeError::Contended => Self::Conflict(refusal.to_string()),
+            ChangeError::NoNumber(_) => Self::Unprocessable(refusal.to_string()),
+            ChangeError::ChangedSince => Self::Modified,
+            ChangeError::Invalid(InvalidChange::NoDefault) => Self::NoDefault,
+            ChangeError::Invalid(InvalidChange::Settings(errors)) => Self::InvalidSettings(errors),
+            ChangeError::Store(error) => error.into(),
         }
     }
 }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use crate::catalog::Live;
+use crate::catalog::CachedCatalog;
 use crate::metrics;
 use crate::pipeline::Switches;
 use crate::pipeline::amqp::Commands;
@@ -77,7 +77,7 @@ pub struct State {
     pub broker: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub metrics: metrics::Handle,
-    pub catalog: Arc<Live>,
+    pub catalog: Arc<CachedCatalog>,
     pub registry: Arc<dyn Registry>,
     pub switches: Switches,
     /// Sends tests of integrations.

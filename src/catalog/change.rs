@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::snapshot::Standing;
-use super::{Blocks, Terms, blocked, is_secret, sort_secrets};
+use super::snapshot::Inheritance;
+use super::{Resolved, UrlPolicy, blocked_urls, is_secret, sort_secrets};
 use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind, Properties, Secret, Value};
 use crate::store::registry::Configuration;
@@ -19,10 +19,10 @@ pub struct Request {
 
 /// Why a request can't be met.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum InvalidChange {
     /// There is no default to inherit.
     NoDefault,
-    Invalid(Vec<FieldError>),
+    Settings(Vec<FieldError>),
 }
 
 /// What a request makes of what holds now. Whoever is set is active, as in GitLab; who follows a default goes on
@@ -32,31 +32,31 @@ pub enum Wrong {
 /// Everything that is wrong with what would come of it.
 pub fn put(
     entry: &'static Entry,
-    standing: Standing<'_>,
+    inheritance: Inheritance<'_>,
     request: &Request,
-    blocks: &Blocks<'_>,
-) -> Result<Configuration, Wrong> {
-    let follows = standing.effective().is_some() && standing.is_inherited()
-        || standing.own.is_some_and(|own| own.configuration.inherits);
+    blocks: &UrlPolicy<'_>,
+) -> Result<Configuration, InvalidChange> {
+    let follows = inheritance.effective().is_some() && inheritance.is_inherited()
+        || inheritance.own.is_some_and(|own| own.configuration.inherits);
     match request.use_inherited_settings {
-        Some(true) if standing.default.is_none() => Err(Wrong::NoDefault),
+        Some(true) if inheritance.default.is_none() => Err(InvalidChange::NoDefault),
         Some(true) => Ok(Configuration::following()),
         None if follows => Ok(Configuration::following()),
         Some(false) | None => {
-            let own = standing.own.filter(|own| !own.configuration.inherits);
+            let own = inheritance.own.filter(|own| !own.configuration.inherits);
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
             let next = merged(entry, &present, request);
-            let mut errors = Terms::read(entry, &next).err().unwrap_or_default();
-            errors.extend(blocked(entry, &next, blocks));
-            if errors.is_empty() { Ok(next) } else { Err(Wrong::Invalid(errors)) }
+            let mut errors = Resolved::read(entry, &next).err().unwrap_or_default();
+            errors.extend(blocked_urls(entry, &next, blocks));
+            if errors.is_empty() { Ok(next) } else { Err(InvalidChange::Settings(errors)) }
         }
     }
 }
 
 /// Switched off: settings and flags stay. Of one that followed a default, what is left keeps that default out.
-pub fn deactivate(standing: Standing<'_>) -> Option<Configuration> {
-    standing.effective().or(standing.own)?;
-    Some(standing.own.map(|own| own.configuration.switched_off()).unwrap_or_default())
+pub fn deactivate(inheritance: Inheritance<'_>) -> Option<Configuration> {
+    inheritance.effective().or(inheritance.own)?;
+    Some(inheritance.own.map(|own| own.configuration.switched_off()).unwrap_or_default())
 }
 
 /// The names of what differs, for the audit log.

@@ -1,26 +1,26 @@
 //! WHO IS CONFIGURED: integrations from files and from the API, the projects and groups that they are of, and what holds
 //! where.
 //!
-//! A [`Setup`] is one integration as somebody configured it; [`Terms`] are what it means. The [`Snapshot`] holds them
+//! A [`Configured`] is one integration as somebody configured it; [`Resolved`] are what it means. The [`Snapshot`] holds them
 //! all with the [`Directory`] of projects and groups, and answers who is concerned by an event. What has no setup of its
 //! own, or one that inherits, follows the nearest default: of the groups it lies in, then of the instance
-//! ([`Standing`]). [`Live`] keeps a snapshot fresh from the store and the files, and is what the pipeline reads
+//! ([`Inheritance`]). [`CachedCatalog`] keeps a snapshot fresh from the store and the files, and is what the pipeline reads
 //! ([`Catalog`]). [`change`] makes a new configuration out of an old one and a request, and
 //! `blocked` knows what of it would never be called: pure; `desk` carries it out.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
-mod blocked;
+mod cached;
 mod change;
-mod desk;
+mod configured;
 mod directory;
 mod fingerprint;
-mod live;
-mod setup;
+mod resolved;
 mod snapshot;
-mod terms;
 #[cfg(test)]
 mod tests;
+mod update;
+mod url_policy;
 
 use std::sync::Arc;
 
@@ -32,14 +32,14 @@ use crate::event::Event;
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
 use crate::store::registry::Mute;
 
-pub use blocked::{Blocks, blocked, nothing_blocked};
-pub use change::{Request, Wrong};
-pub use desk::{Change, Refusal, Who};
+pub use cached::CachedCatalog;
+pub use change::{InvalidChange, Request};
+pub use configured::{Configured, ConfiguredAt, Origin, integration_id};
 pub use directory::{Directory, ResolvedScope};
-pub use live::Live;
-pub use setup::{Origin, Placed, Setup, integration_id};
-pub use snapshot::{Snapshot, Standing};
-pub use terms::{Terms, sort_secrets};
+pub use resolved::{Resolved, sort_secrets};
+pub use snapshot::{Inheritance, Snapshot};
+pub use update::{Actor, Change, ChangeError};
+pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
 
 /// Who is configured. Read on every event: answers from memory.
 #[async_trait]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Catalog;
+use super::configured::{Configured, ConfiguredAt, integration_id};
 use super::directory::{Directory, ResolvedScope};
-use super::setup::{Placed, Setup, integration_id};
 use crate::adapters;
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
@@ -89,7 +89,7 @@ type Shelf = BTreeMap<&'static str, Held>;
 /// A setup, and the integration that it makes where it stands.
 #[derive(Clone, Debug)]
 struct Held {
-    setup: Setup,
+    configured: Configured,
     /// Made once, for what is asked for with every event; `None` where it only follows a default, can't be read, or
     /// stands in a group, which may be renamed.
     integration: Option<Arc<Integration>>,
@@ -97,15 +97,15 @@ struct Held {
 
 /// What holds at a scope for one adapter: its own setup, and the default that it follows or would follow.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    pub own: Option<&'a Setup>,
+pub struct Inheritance<'a> {
+    pub own: Option<&'a Configured>,
     /// The nearest one above that has settings of its own, active or not.
-    pub default: Option<&'a Setup>,
+    pub default: Option<&'a Configured>,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> Inheritance<'a> {
     /// What counts. A default that is switched off says nothing to those who have no setup of their own.
-    pub fn effective(self) -> Option<&'a Setup> {
+    pub fn effective(self) -> Option<&'a Configured> {
         match self.own {
             Some(own) if !own.configuration.inherits => Some(own),
             Some(_) => self.default,
@@ -121,13 +121,13 @@ impl<'a> Standing<'a> {
 
 impl Snapshot {
     /// What files say, in place of what they said before.
-    pub fn take_files(&mut self, placed: Vec<Placed>, facts: Vec<(Scope, ProjectFacts)>) {
+    pub fn set_files(&mut self, placed: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
         self.directory.tell(facts);
         self.files = Files::default();
         for placed in placed {
             let integration = placed.integration().map(Arc::new);
             let shelf = self.files.shelf(&placed.scope);
-            shelf.insert(placed.setup.slug(), Held { setup: placed.setup, integration });
+            shelf.insert(placed.configured.slug(), Held { configured: placed.configured, integration });
         }
     }
 
@@ -154,15 +154,15 @@ impl Snapshot {
             // A later version of us may have had an adapter that we don't know.
             let Some(entry) = adapters::find(&row.slug) else { continue };
             let owner = row.owner;
-            let setup = Setup::of_row(entry, row);
+            let configured = Configured::of_row(entry, row);
             let integration = match owner {
-                ScopeKey::Project(id) if !setup.configuration.inherits => {
+                ScopeKey::Project(id) if !configured.configuration.inherits => {
                     let scope = Scope::ProjectId(id);
-                    Placed { scope, setup: setup.clone() }.integration().map(Arc::new)
+                    ConfiguredAt { scope, configured: configured.clone() }.integration().map(Arc::new)
                 }
                 _ => None,
             };
-            self.rows.entry(owner).or_default().insert(setup.slug(), Held { setup, integration });
+            self.rows.entry(owner).or_default().insert(configured.slug(), Held { configured, integration });
         }
         for token in tokens {
             self.tokens.insert(token.hash, token);
@@ -204,20 +204,20 @@ impl Snapshot {
     }
 
     /// What holds at a scope for an adapter.
-    pub fn standing(&self, scope: &ResolvedScope, slug: &str) -> Standing<'_> {
-        Standing {
+    pub fn inheritance(&self, scope: &ResolvedScope, slug: &str) -> Inheritance<'_> {
+        Inheritance {
             own: self
                 .own_shelves(scope)
                 .into_iter()
                 .flatten()
                 .find_map(|(_, shelf)| shelf.get(slug))
-                .map(|held| &held.setup),
+                .map(|held| &held.configured),
             default: self
                 .default_shelves(scope)
                 .into_iter()
                 .filter_map(|shelf| shelf.get(slug))
-                .map(|held| &held.setup)
-                .find(|setup| !setup.configuration.inherits),
+                .map(|held| &held.configured)
+                .find(|configured| !configured.configuration.inherits),
         }
     }
 
@@ -234,8 +234,8 @@ impl Snapshot {
     }
 
     /// The setup in the store of this owner.
-    pub(super) fn stored(&self, owner: ScopeKey, slug: &str) -> Option<&Setup> {
-        Some(&self.rows.get(&owner)?.get(slug)?.setup)
+    pub(super) fn stored(&self, owner: ScopeKey, slug: &str) -> Option<&Configured> {
+        Some(&self.rows.get(&owner)?.get(slug)?.configured)
     }
 
     /// A scope by one of its names, if it has a row or a file names it.
@@ -254,7 +254,7 @@ impl Snapshot {
     }
 
     /// Every setup from a file or the store, with the scope that it stands at: what an export writes.
-    pub fn setups(&self) -> Vec<(Scope, &Setup)> {
+    pub fn all_configured(&self) -> Vec<(Scope, &Configured)> {
         let of_row = |owner: &ScopeKey| match owner {
             ScopeKey::Instance => Some(Scope::Instance),
             ScopeKey::Project(id) => Some(Scope::ProjectId(*id)),
@@ -263,9 +263,9 @@ impl Snapshot {
         let rows = self.rows.iter().filter_map(|(owner, shelf)| Some((of_row(owner)?, shelf)));
         let all = rows.chain(self.files.shelves());
         let mut all: Vec<_> = all
-            .flat_map(|(scope, shelf)| shelf.values().map(move |held| (scope.clone(), &held.setup)))
+            .flat_map(|(scope, shelf)| shelf.values().map(move |held| (scope.clone(), &held.configured)))
             .collect();
-        all.sort_by_key(|(scope, setup)| (scope.canonical(), setup.slug()));
+        all.sort_by_key(|(scope, configured)| (scope.canonical(), configured.slug()));
         all
     }
 
@@ -281,7 +281,7 @@ impl Snapshot {
 
     /// Where setups stand.
     pub fn scopes(&self) -> Vec<Scope> {
-        let mut scopes: Vec<_> = self.setups().into_iter().map(|(scope, _)| scope).collect();
+        let mut scopes: Vec<_> = self.all_configured().into_iter().map(|(scope, _)| scope).collect();
         scopes.dedup();
         scopes
     }
@@ -348,8 +348,10 @@ impl Snapshot {
             let is_nearer = |slug: &str| defaults[..at].iter().any(|nearer| is_default(nearer, slug));
             let counts = |slug: &str| is_default(shelf, slug) && !is_own(slug, own.len()) && !is_nearer(slug);
             let heard = shelf.iter().filter(|(slug, held)| hears(held) && counts(slug));
-            let active = heard.filter(|(_, held)| held.setup.is_active());
-            found.extend(active.filter_map(|(_, held)| inherited(&held.setup, &scope.name()).map(Arc::new)));
+            let active = heard.filter(|(_, held)| held.configured.is_active());
+            found.extend(
+                active.filter_map(|(_, held)| inherited(&held.configured, &scope.name()).map(Arc::new)),
+            );
         }
         found
     }
@@ -359,10 +361,10 @@ impl Snapshot {
         if let Some(integration) = &held.integration {
             return Some(Arc::clone(integration));
         }
-        let setup = if held.setup.configuration.inherits {
-            self.standing(scope, held.setup.slug()).default?
+        let configured = if held.configured.configuration.inherits {
+            self.inheritance(scope, held.configured.slug()).default?
         } else {
-            &held.setup
+            &held.configured
         };
         let scope = match (named, scope) {
             (Named::ByPath, ResolvedScope::Project { path: Some(path), .. }) => {
@@ -370,7 +372,7 @@ impl Snapshot {
             }
             _ => scope.name(),
         };
-        inherited(setup, &scope).map(Arc::new)
+        inherited(configured, &scope).map(Arc::new)
     }
 }
 
@@ -384,18 +386,22 @@ enum Named {
 
 /// Some only answer what people type.
 fn hears(held: &Held) -> bool {
-    held.setup.entry.can_deliver()
+    held.configured.entry.can_deliver()
 }
 
 /// Whether there are settings here for those below; one that follows has none.
 fn is_default(shelf: &Shelf, slug: &str) -> bool {
-    shelf.get(slug).is_some_and(|held| !held.setup.configuration.inherits)
+    shelf.get(slug).is_some_and(|held| !held.configured.configuration.inherits)
 }
 
 /// A setup that stands somewhere else, as it holds here.
-fn inherited(setup: &Setup, scope: &Scope) -> Option<Integration> {
-    let terms = setup.terms.as_ref().ok()?;
-    Some(terms.integration(integration_id(scope, setup.slug()), scope.clone(), setup.origin.name()))
+fn inherited(configured: &Configured, scope: &Scope) -> Option<Integration> {
+    let resolved = configured.resolved.as_ref().ok()?;
+    Some(resolved.integration(
+        integration_id(scope, configured.slug()),
+        scope.clone(),
+        configured.origin.name(),
+    ))
 }
 
 /// The scope that has this key.
@@ -428,7 +434,7 @@ impl Catalog for Snapshot {
         let resolved = self.directory.resolve(&scope);
         let own = self.own_shelves(&resolved).into_iter().flatten().find_map(|(_, shelf)| shelf.get(slug));
         let made = own.and_then(|held| held.integration.clone()).filter(|made| made.id == *id);
-        made.or_else(|| inherited(self.standing(&resolved, slug).effective()?, &scope).map(Arc::new))
+        made.or_else(|| inherited(self.inheritance(&resolved, slug).effective()?, &scope).map(Arc::new))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

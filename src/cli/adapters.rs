@@ -11,7 +11,7 @@ use super::{say, say_json};
 use crate::adapters::common_settings::{CommonField, Group, common_fields};
 use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
 use crate::event::Trigger;
-use crate::provision::HEADING;
+use crate::provision::COMMON_KEYS;
 use crate::settings::{Field, Kind};
 
 /// Columns that help texts are wrapped at.
@@ -145,7 +145,7 @@ fn patience(about: &About) -> String {
 /// A block that loads as it stands; what is commented out loads too once the `#` is gone.
 pub(super) fn example(entry: &Entry) -> String {
     let mut text = String::from("[[integration]]\n");
-    for field in HEADING.iter().filter(|field| ["project", "adapter"].contains(&field.name)) {
+    for field in COMMON_KEYS.iter().filter(|field| ["project", "adapter"].contains(&field.name)) {
         let value = if field.name == "adapter" { entry.about.slug } else { field.example };
         let _ = writeln!(text, "{} = {}", field.name, literal(field.kind, value));
     }
@@ -237,7 +237,7 @@ mod tests {
             let text = example(entry);
             for text in [text.clone(), text.replace("# ", "")] {
                 let read = load(text);
-                assert_eq!(read.integrations[0].setup.slug(), entry.about.slug);
+                assert_eq!(read.integrations[0].configured.slug(), entry.about.slug);
                 assert!(read.warnings.is_empty(), "{:?}", read.warnings);
             }
         }

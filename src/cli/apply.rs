@@ -11,7 +11,7 @@ use clap::ValueHint;
 
 use super::options::Options;
 use super::{audit, complain, say, state};
-use crate::catalog::{Change, Live, Who};
+use crate::catalog::{Actor, CachedCatalog, Change};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
 use crate::wire;
@@ -88,19 +88,19 @@ fn counted(steps: &[Step]) -> String {
     if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") }
 }
 
-async fn carry_out(catalog: &Live, step: &Step) -> anyhow::Result<()> {
-    let who = Who(audit::COMMAND_LINE.to_owned());
+async fn carry_out(catalog: &CachedCatalog, step: &Step) -> anyhow::Result<()> {
+    let actor = Actor(audit::COMMAND_LINE.to_owned());
     let now = daemon::now();
     match &step.deed {
         Deed::Project(project) => {
-            catalog.correct(project.clone(), &who, now).await?;
+            catalog.correct(project.clone(), &actor, now).await?;
         }
         Deed::Group { path, id } => {
-            catalog.put_group(*id, path, &who, now).await?;
+            catalog.put_group(*id, path, &actor, now).await?;
         }
         Deed::Integration { scope, entry, next } => {
             let resolved = catalog.read(|state| state.directory().resolve(scope));
-            let change = Change { scope: &resolved, entry, unless_changed_since: None, who: &who, now };
+            let change = Change { scope: &resolved, entry, unless_changed_since: None, actor: &actor, now };
             let slug = entry.about.slug;
             catalog.replace(change, next).await.map_err(|refusal| anyhow!("{slug} of {scope}: {refusal}"))?;
         }

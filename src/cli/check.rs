@@ -16,7 +16,7 @@ use super::table::printable;
 use super::{say, say_json, state};
 use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
-use crate::catalog::{self, Setup, Snapshot};
+use crate::catalog::{self, Configured, Snapshot};
 use crate::config::Config;
 use crate::integration::Scope;
 use crate::pipeline::amqp;
@@ -130,7 +130,8 @@ fn integrations(config: &Config) -> Part {
     match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {
             let count = provisioned.integrations.len();
-            let active = provisioned.integrations.iter().filter(|placed| placed.setup.is_active()).count();
+            let active =
+                provisioned.integrations.iter().filter(|placed| placed.configured.is_active()).count();
             let found = match count {
                 0 => "no integrations in files: those alone count that the API sets".to_owned(),
                 n if n == active => format!("{n} {}", plural(n, "integration")),
@@ -204,26 +205,28 @@ async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Pa
 fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     let mut snapshot = Snapshot::default();
     snapshot.take_changes(known);
-    let setups = snapshot.setups();
-    if setups.is_empty() {
+    let configured = snapshot.all_configured();
+    if configured.is_empty() {
         return part;
     }
-    let active = setups.iter().filter(|(_, setup)| setup.configuration.active).count();
-    let _ = write!(part.found, ", with {} {}", setups.len(), plural(setups.len(), "integration"));
-    if active < setups.len() {
+    let active = configured.iter().filter(|(_, configured)| configured.configuration.active).count();
+    let _ = write!(part.found, ", with {} {}", configured.len(), plural(configured.len(), "integration"));
+    if active < configured.len() {
         let _ = write!(part.found, ", {active} of them active");
     }
-    let unreadable = |(_, setup): &&(Scope, &Setup)| {
-        setup.configuration.active && !setup.configuration.inherits && setup.terms.is_err()
+    let unreadable = |(_, configured): &&(Scope, &Configured)| {
+        configured.configuration.active && !configured.configuration.inherits && configured.resolved.is_err()
     };
-    for (scope, setup) in setups.iter().filter(unreadable) {
-        let errors = setup.terms.as_ref().err().into_iter().flatten().map(ToString::to_string);
+    for (scope, configured) in configured.iter().filter(unreadable) {
+        let errors = configured.resolved.as_ref().err().into_iter().flatten().map(ToString::to_string);
         let errors = errors.collect::<Vec<_>>().join(", ");
-        part = part.with(format!("warning: {} of {scope} tells nobody: {errors}", setup.slug()));
+        part = part.with(format!("warning: {} of {scope} tells nobody: {errors}", configured.slug()));
     }
-    for (scope, setup) in setups.iter().filter(|(_, setup)| setup.is_active()) {
-        for error in catalog::blocked(setup.entry, &setup.configuration, &|url| wire.blocks(url)) {
-            let slug = setup.slug();
+    for (scope, configured) in configured.iter().filter(|(_, configured)| configured.is_active()) {
+        for error in
+            catalog::blocked_urls(configured.entry, &configured.configuration, &|url| wire.blocks(url))
+        {
+            let slug = configured.slug();
             part = part
                 .with(format!("warning: {slug} of {scope}: {error}; `wire.allow_networks` can permit it"));
         }

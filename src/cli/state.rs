@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 
-use crate::catalog::{Live, Snapshot};
+use crate::catalog::{CachedCatalog, Snapshot};
 use crate::config::Config as Settings;
 use crate::pipeline::Switches;
 use crate::provision::{self, Provisioned};
@@ -80,12 +80,13 @@ pub(super) fn make_key(config: &Settings) {
 
 /// The catalogue as the daemon has it: what the store knows, and what the files say. What is odd about the files goes to
 /// standard error.
-pub(super) async fn catalog(config: &Settings) -> anyhow::Result<Live> {
+pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
     let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
-    let catalog = Live::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
+    let catalog =
+        CachedCatalog::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
     // The projects that files name are the daemon's to note: a person's command only looks.
-    catalog.look_at_files(integrations, facts);
+    catalog.set_files_in_memory(integrations, facts);
     Ok(catalog)
 }
 
@@ -100,13 +101,14 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
     let known = async {
         let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
         let holds = store.holds(now).await.context("cannot read the holds")?;
-        let catalog = Live::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
+        let catalog =
+            CachedCatalog::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
         anyhow::Ok((catalog.read(Snapshot::clone), holds))
     };
     match known.await {
         Ok((mut snapshot, holds)) => {
             let Provisioned { integrations, facts, .. } = provisioned;
-            snapshot.take_files(integrations, facts);
+            snapshot.set_files(integrations, facts);
             switches.restore(&holds);
             Ok((snapshot, switches))
         }

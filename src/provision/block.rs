@@ -5,33 +5,33 @@ use std::sync::Arc;
 
 use super::keys::{Keys, literal};
 use super::problem::{Problem, Severity, did_you_mean};
-use super::read::{Given, Identity, Location};
+use super::read::{BlockKey, Location, ReadContext};
 use super::scope;
 use super::text::{Entry, Table, shown, shown_key, simple};
 use crate::adapters::Entry as Adapter;
-use crate::catalog::{Blocks, Placed, Setup, Terms, blocked, sort_secrets};
+use crate::catalog::{Configured, ConfiguredAt, Resolved, UrlPolicy, blocked_urls, sort_secrets};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Scope};
 use crate::settings::{FieldError, Value, read_bool};
 use crate::store::registry::Configuration;
 
 /// What a block turned out to be.
-pub(super) struct Outcome {
-    pub(super) identity: Option<Identity>,
+pub(super) struct BlockResult {
+    pub(super) key: Option<BlockKey>,
     /// There where nothing is wrong with the block.
-    pub(super) integration: Option<Placed>,
+    pub(super) integration: Option<ConfiguredAt>,
     pub(super) problems: Vec<Problem>,
     pub(super) inline_secret: bool,
 }
 
 /// The problems of one block, with the words that name it.
-pub(super) struct Notes<'a> {
+pub(super) struct BlockProblems<'a> {
     file: &'a Path,
     label: Option<String>,
     problems: Vec<Problem>,
 }
 
-impl Notes<'_> {
+impl BlockProblems<'_> {
     pub(super) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
@@ -59,61 +59,68 @@ impl Notes<'_> {
     }
 }
 
-pub(super) fn read(given: Given<'_>, file: &Path, table: &Table<'_>) -> Outcome {
-    let mut notes = Notes { file, label: None, problems: Vec::new() };
-    let adapter = read_adapter(given.adapters, table, &mut notes);
-    notes.label = adapter.map(|adapter| adapter.about.slug.to_owned());
-    let scope = read_scope(table, &mut notes);
+pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> BlockResult {
+    let mut problems = BlockProblems { file, label: None, problems: Vec::new() };
+    let adapter = read_adapter(context.adapters, table, &mut problems);
+    problems.label = adapter.map(|adapter| adapter.about.slug.to_owned());
+    let scope = read_scope(table, &mut problems);
     let slug = adapter.map_or("integration", |adapter| adapter.about.slug);
     if let Some(scope) = &scope {
-        notes.label = Some(format!("{slug} of {scope}"));
+        problems.label = Some(format!("{slug} of {scope}"));
     }
-    let active = read_switch("active", true, table, &mut notes);
-    let inherits = read_switch("use_inherited_settings", false, table, &mut notes);
+    let active = read_switch("active", true, table, &mut problems);
+    let inherits = read_switch("use_inherited_settings", false, table, &mut problems);
     let Some(adapter) = adapter else {
-        return Outcome { identity: None, integration: None, problems: notes.problems, inline_secret: false };
+        return BlockResult {
+            key: None,
+            integration: None,
+            problems: problems.problems,
+            inline_secret: false,
+        };
     };
 
-    let keys = Keys::read(given, adapter, table, &mut notes);
+    let keys = Keys::read(context, adapter, table, &mut problems);
     let configuration = configuration(adapter, active, inherits, &keys);
-    let terms = if inherits {
+    let resolved = if inherits {
         Err(Vec::new()) // its own words mean nothing
     } else {
-        Terms::read(adapter, &configuration).map(Arc::new).inspect_err(|errors| {
+        Resolved::read(adapter, &configuration).map(Arc::new).inspect_err(|errors| {
             // What is switched off needs nothing: it may stand there only to keep a default out.
             let is_set = |error: &&FieldError| active || keys.lines.contains_key(error.field.as_str());
             let errors: Vec<_> = errors.iter().filter(is_set).cloned().collect();
-            complain(adapter, &errors, &keys, table.line, &mut notes);
+            complain(adapter, &errors, &keys, table.line, &mut problems);
         })
     };
     if let Some(entry) = table.get("active").filter(|_| inherits && !active) {
-        let unheeded = notes.about(
+        let unheeded = problems.about(
             Severity::Warning,
             entry.line,
             entry.key,
             "is not heeded, since `use_inherited_settings` is true",
         );
-        notes.push(unheeded.remedy("leave one of the two out"));
+        problems.push(unheeded.remedy("leave one of the two out"));
     }
     if active {
-        warn_of_blocked(adapter, &configuration, given.blocks, &keys, &mut notes);
+        warn_of_blocked(adapter, &configuration, context.blocks, &keys, &mut problems);
     }
-    warn_of_branches(&keys, &mut notes);
-    if let (Some(scope), Ok(terms)) = (&scope, &terms) {
-        warn_of_deafness(scope, terms.triggers(), &keys, &mut notes);
+    warn_of_branches(&keys, &mut problems);
+    if let (Some(scope), Ok(resolved)) = (&scope, &resolved) {
+        warn_of_deafness(scope, resolved.triggers(), &keys, &mut problems);
     }
 
-    let identity = scope.clone().map(|scope| Identity {
+    let key = scope.clone().map(|scope| BlockKey {
         scope,
         slug,
-        label: notes.label.clone().unwrap_or_default(),
+        label: problems.label.clone().unwrap_or_default(),
         location: Location { file: file.to_owned(), line: table.line },
     });
     let origin: Arc<str> = file.display().to_string().into();
-    let sound = scope.filter(|_| !notes.flawed());
-    let integration =
-        sound.map(|scope| Placed { scope, setup: Setup::of_file(adapter, configuration, terms, origin) });
-    Outcome { identity, integration, problems: notes.problems, inline_secret: keys.inline_secret }
+    let sound = scope.filter(|_| !problems.flawed());
+    let integration = sound.map(|scope| ConfiguredAt {
+        scope,
+        configured: Configured::of_file(adapter, configuration, resolved, origin),
+    });
+    BlockResult { key, integration, problems: problems.problems, inline_secret: keys.inline_secret }
 }
 
 fn configuration(adapter: &Adapter, active: bool, inherits: bool, keys: &Keys) -> Configuration {
@@ -131,13 +138,13 @@ fn configuration(adapter: &Adapter, active: bool, inherits: bool, keys: &Keys) -
 fn read_adapter(
     adapters: &'static [Adapter],
     table: &Table<'_>,
-    notes: &mut Notes<'_>,
+    problems: &mut BlockProblems<'_>,
 ) -> Option<&'static Adapter> {
     let slugs = || adapters.iter().map(|adapter| adapter.about.slug);
     let list = || slugs().collect::<Vec<_>>().join(", ");
     let Some(entry) = table.get("adapter") else {
-        let missing = notes.about(Severity::Error, table.line, "adapter", "is missing");
-        notes.push(missing.remedy(format!("write adapter = \"…\"; there are {}", list())));
+        let missing = problems.about(Severity::Error, table.line, "adapter", "is missing");
+        problems.push(missing.remedy(format!("write adapter = \"…\"; there are {}", list())));
         return None;
     };
     let value = simple(entry.value).ok();
@@ -145,25 +152,25 @@ fn read_adapter(
     let found = adapters.iter().find(|adapter| adapter.about.slug == named);
     if found.is_none() {
         let remedy = did_you_mean(&named, slugs()).unwrap_or_else(|| format!("there are {}", list()));
-        notes.push(notes.error(&entry, "unknown adapter").showing(value.as_ref()).remedy(remedy));
+        problems.push(problems.error(&entry, "unknown adapter").showing(value.as_ref()).remedy(remedy));
     }
     found
 }
 
-fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
+fn read_scope(table: &Table<'_>, problems: &mut BlockProblems<'_>) -> Option<Scope> {
     let named: Vec<_> =
         ["project", "group", "instance"].into_iter().filter_map(|key| table.get(key)).collect();
     let entry = match named.as_slice() {
         [entry] => *entry,
         [] => {
-            let missing = notes.about(Severity::Error, table.line, "project", "is missing");
+            let missing = problems.about(Severity::Error, table.line, "project", "is missing");
             let remedy = "write project = \"acme/rocket\", or group = \"acme\", or instance = true";
-            notes.push(missing.remedy(remedy));
+            problems.push(missing.remedy(remedy));
             return None;
         }
         [first, entry, ..] => {
-            let twice = notes.error(entry, format!("is set beside `{}`", first.key));
-            notes.push(twice.remedy("write a block for each"));
+            let twice = problems.error(entry, format!("is set beside `{}`", first.key));
+            problems.push(twice.remedy("write a block for each"));
             return None;
         }
     };
@@ -176,12 +183,12 @@ fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
         Ok(Ok(scope)) => Some(scope),
         Ok(Err(scope::Misnamed { problem, remedy })) => {
             let value = simple(entry.value).ok();
-            notes.push(notes.error(&entry, problem).showing(value.as_ref()).remedy(remedy));
+            problems.push(problems.error(&entry, problem).showing(value.as_ref()).remedy(remedy));
             None
         }
         Err(what) => {
-            notes.push(
-                notes.error(&entry, format!("is {what}")).remedy("write a path, as in \"acme/rocket\""),
+            problems.push(
+                problems.error(&entry, format!("is {what}")).remedy("write a path, as in \"acme/rocket\""),
             );
             None
         }
@@ -189,18 +196,24 @@ fn read_scope(table: &Table<'_>, notes: &mut Notes<'_>) -> Option<Scope> {
 }
 
 /// Who writes a block means it to be active; GitLab's own default is for forms that somebody has yet to fill in.
-fn read_switch(key: &str, default: bool, table: &Table<'_>, notes: &mut Notes<'_>) -> bool {
+fn read_switch(key: &str, default: bool, table: &Table<'_>, problems: &mut BlockProblems<'_>) -> bool {
     let Some(entry) = table.get(key) else { return default };
     let value = simple(entry.value).ok();
     value.as_ref().and_then(read_bool).unwrap_or_else(|| {
-        let problem = notes.error(&entry, "is not true or false").showing(value.as_ref());
-        notes.push(problem.remedy("write true or false"));
+        let problem = problems.error(&entry, "is not true or false").showing(value.as_ref());
+        problems.push(problem.remedy("write true or false"));
         default
     })
 }
 
 /// Tells what is wrong with the settings, each with its place and what to write instead.
-fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, notes: &mut Notes<'_>) {
+fn complain(
+    adapter: &Adapter,
+    errors: &[FieldError],
+    keys: &Keys,
+    line: usize,
+    problems: &mut BlockProblems<'_>,
+) {
     for error in errors.iter().filter(|error| !keys.unreadable.contains(error.field.as_str())) {
         let field = adapter.fields.iter().find(|field| field.name == error.field);
         let line = keys.lines.get(error.field.as_str()).copied().unwrap_or(line);
@@ -208,7 +221,8 @@ fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, 
             keys.settings.get(&error.field).filter(|_| !field.is_some_and(|field| field.kind.is_secret()));
         let is_list = error.field == "channel" || error.field.ends_with("_channel");
         let shown = value.filter(|_| field.is_some() || !is_list);
-        let problem = notes.about(Severity::Error, line, &error.field, error.problem.clone()).showing(shown);
+        let problem =
+            problems.about(Severity::Error, line, &error.field, error.problem.clone()).showing(shown);
         let remedy = match field {
             Some(field) if field.kind.is_secret() => Some(format!(
                 "write {} = {}, or {0}_file = \"/run/secrets/NAME\"",
@@ -221,7 +235,7 @@ fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, 
             }
             None => value.map(|list| format!("it has {}", Channels::parse_list(&list.as_text()).len())),
         };
-        notes.push(Problem { remedy, ..problem });
+        problems.push(Problem { remedy, ..problem });
     }
 }
 
@@ -229,19 +243,19 @@ fn complain(adapter: &Adapter, errors: &[FieldError], keys: &Keys, line: usize, 
 fn warn_of_blocked(
     adapter: &Adapter,
     given: &Configuration,
-    blocks: &Blocks<'_>,
+    blocks: &UrlPolicy<'_>,
     keys: &Keys,
-    notes: &mut Notes<'_>,
+    problems: &mut BlockProblems<'_>,
 ) {
-    for FieldError { field, problem } in blocked(adapter, given, blocks) {
+    for FieldError { field, problem } in blocked_urls(adapter, given, blocks) {
         let line = keys.lines.get(field.as_str()).copied().unwrap_or_default();
-        let warning = notes.about(Severity::Warning, line, &field, problem);
-        notes.push(warning.remedy("`wire.allow_networks` can permit it"));
+        let warning = problems.about(Severity::Warning, line, &field, problem);
+        problems.push(warning.remedy("`wire.allow_networks` can permit it"));
     }
 }
 
 /// Branch settings that are accepted, as GitLab accepts them, and probably not meant.
-fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
+fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
     const KEY: &str = "branches_to_be_notified";
     const OLD_KEY: &str = "notify_only_default_branch";
     let line_of = |key: &str| keys.lines.get(key).copied().unwrap_or_default();
@@ -249,7 +263,7 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
     if let Some(old) = keys.settings.get(OLD_KEY) {
         let meaning = if read_bool(old) == Some(false) { "all" } else { "default" };
         let deprecated = if told.is_some() {
-            notes
+            problems
                 .about(
                     Severity::Warning,
                     line_of(OLD_KEY),
@@ -258,11 +272,11 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
                 )
                 .remedy("leave it out")
         } else {
-            notes
+            problems
                 .about(Severity::Warning, line_of(OLD_KEY), OLD_KEY, "is deprecated")
                 .remedy(format!("write {KEY} = \"{meaning}\" instead"))
         };
-        notes.push(deprecated);
+        problems.push(deprecated);
     }
     let Some(told) = told else { return };
     if let BranchFilter::Unknown(word) = BranchFilter::from_setting(&told.as_text()) {
@@ -271,8 +285,8 @@ fn warn_of_branches(keys: &Keys, notes: &mut Notes<'_>) {
             did_you_mean(&word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
         let value = Value::Text(word);
         let unknown =
-            notes.about(Severity::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
-        notes.push(unknown.remedy(remedy));
+            problems.about(Severity::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));
+        problems.push(unknown.remedy(remedy));
     }
 }
 
@@ -280,14 +294,15 @@ const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentia
 
 /// Only groups hear of their mentions: a project's flag for them is accepted, as GitLab does, and would leave somebody
 /// waiting. A group's other flags are for the projects in it.
-fn warn_of_deafness(scope: &Scope, triggers: Triggers, keys: &Keys, notes: &mut Notes<'_>) {
+fn warn_of_deafness(scope: &Scope, triggers: Triggers, keys: &Keys, problems: &mut BlockProblems<'_>) {
     if !matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_)) {
         return;
     }
     for (line, trigger, _) in keys.flags.iter().filter(|(_, trigger, _)| MENTIONS.contains(trigger)) {
         if triggers.contains(*trigger) {
             let why = "has no effect for a project: only groups hear of their mentions";
-            notes.push(notes.about(Severity::Warning, *line, trigger.flag(), why).remedy("leave it out"));
+            problems
+                .push(problems.about(Severity::Warning, *line, trigger.flag(), why).remedy("leave it out"));
         }
     }
 }

@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, Severity};
-use super::read::{self, Given};
+use super::read::{self, ReadContext};
 use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
-use crate::catalog::Blocks;
+use crate::catalog::UrlPolicy;
 
 /// More than any list of integrations has: whoever names a larger file named the wrong one.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
@@ -24,7 +24,7 @@ const LARGEST_SECRET: u64 = 64 * 1024;
 ///
 /// # Errors
 /// All that is wrong with all of them, and the warnings beside it.
-pub fn load(config: &Config, blocks: &Blocks<'_>) -> Result<Provisioned, Vec<Problem>> {
+pub fn load(config: &Config, blocks: &UrlPolicy<'_>) -> Result<Provisioned, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     for path in found(config, &mut problems) {
@@ -36,7 +36,8 @@ pub fn load(config: &Config, blocks: &Blocks<'_>) -> Result<Provisioned, Vec<Pro
     let texts: Vec<(PathBuf, String)> =
         files.iter_mut().map(|(path, text, _)| (path.clone(), std::mem::take(text))).collect();
     let read_secret = |path: &Path| read_bounded(path, LARGEST_SECRET).map(|(secret, _)| secret);
-    let reading = read::read_all(Given { adapters: ADAPTERS, read_secret: &read_secret, blocks }, &texts);
+    let reading =
+        read::read_all(ReadContext { adapters: ADAPTERS, read_secret: &read_secret, blocks }, &texts);
     let exposed = files.iter().filter(|(path, _, about)| reading.holds_secrets(path) && anyone_reads(about));
     problems.extend(exposed.map(|(path, _, _)| {
         Problem::new(Severity::Warning, path, "holds secrets, and every user of this machine may read it").remedy(

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::block::Notes;
+use super::block::BlockProblems;
 use super::problem::{Problem, did_you_mean};
-use super::read::Given;
+use super::read::ReadContext;
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
 use crate::adapters::common_settings::{CommonField, INERT_FLAGS, channel_limit, common_fields, is_common};
@@ -13,7 +13,7 @@ use crate::event::Trigger;
 use crate::settings::{Field, Kind, Properties, Value, read_bool};
 
 /// What every `[[integration]]` begins with.
-pub static HEADING: &[Field] = &[
+pub static COMMON_KEYS: &[Field] = &[
     Field {
         name: "project",
         kind: Kind::Text,
@@ -76,7 +76,7 @@ pub(super) struct Keys {
 
 /// What a key is.
 enum Meaning {
-    Heading,
+    Common,
     Own(&'static Field),
     /// `NAME_file` for an own setting `NAME`.
     FileOf(&'static Field),
@@ -87,37 +87,37 @@ enum Meaning {
 
 impl Keys {
     pub(super) fn read(
-        given: Given<'_>,
+        context: ReadContext<'_>,
         adapter: &'static Adapter,
         table: &Table<'_>,
-        notes: &mut Notes<'_>,
+        problems: &mut BlockProblems<'_>,
     ) -> Self {
         let mut keys = Self::default();
         let shared = common_fields(&adapter.about);
         for entry in &table.entries {
             match meaning(adapter, &shared, entry.key) {
                 None => {
-                    let remedy = meant(given.adapters, adapter, &shared, entry.key);
-                    notes.push(notes.error(entry, "unknown setting").remedy(remedy));
+                    let remedy = meant(context.adapters, adapter, &shared, entry.key);
+                    problems.push(problems.error(entry, "unknown setting").remedy(remedy));
                 }
-                Some(Meaning::Heading) => {}
-                Some(Meaning::Own(field)) => keys.own(field, entry, notes),
-                Some(Meaning::FileOf(field)) => keys.file_of(given, field, table, entry, notes),
-                Some(Meaning::Shared(field)) => keys.shared(&field, entry, notes),
+                Some(Meaning::Common) => {}
+                Some(Meaning::Own(field)) => keys.own(field, entry, problems),
+                Some(Meaning::FileOf(field)) => keys.file_of(context, field, table, entry, problems),
+                Some(Meaning::Shared(field)) => keys.shared(&field, entry, problems),
                 Some(Meaning::Flag(trigger)) => {
-                    if let Some(on) = bool_of(entry, notes) {
+                    if let Some(on) = bool_of(entry, problems) {
                         keys.flags.push((entry.line, trigger, on));
                     }
                 }
                 Some(Meaning::Inert(flag)) => {
-                    keys.inert_flags.extend(bool_of(entry, notes).map(|on| (flag, on)));
+                    keys.inert_flags.extend(bool_of(entry, problems).map(|on| (flag, on)));
                 }
             }
         }
         keys
     }
 
-    fn own(&mut self, field: &'static Field, entry: &Entry<'_>, notes: &mut Notes<'_>) {
+    fn own(&mut self, field: &'static Field, entry: &Entry<'_>, problems: &mut BlockProblems<'_>) {
         self.lines.insert(field.name.to_owned(), entry.line);
         match simple(entry.value) {
             Ok(value) => {
@@ -126,18 +126,22 @@ impl Keys {
             }
             Err(what) => {
                 self.unreadable.insert(field.name);
-                notes.push(wrong_type(notes.error(entry, format!("is {what}")), field.kind, field.example));
+                problems.push(wrong_type(
+                    problems.error(entry, format!("is {what}")),
+                    field.kind,
+                    field.example,
+                ));
             }
         }
     }
 
     fn file_of(
         &mut self,
-        given: Given<'_>,
+        context: ReadContext<'_>,
         field: &'static Field,
         table: &Table<'_>,
         entry: &Entry<'_>,
-        notes: &mut Notes<'_>,
+        problems: &mut BlockProblems<'_>,
     ) {
         let name = field.name;
         let content = if !field.kind.is_secret() {
@@ -146,23 +150,23 @@ impl Keys {
         } else if table.get(name).is_some() {
             Err((format!("is set beside `{name}`"), "keep one of the two".to_owned()))
         } else {
-            secret_of(given, entry, notes.folder())
+            secret_of(context, entry, problems.folder())
         };
         self.lines.entry(name.to_owned()).or_insert(entry.line);
         match content {
             Ok(secret) => _ = self.settings.insert(name.to_owned(), Value::Text(secret)),
             Err((problem, remedy)) => {
                 self.unreadable.insert(name);
-                notes.push(notes.error(entry, problem).remedy(remedy));
+                problems.push(problems.error(entry, problem).remedy(remedy));
             }
         }
     }
 
-    fn shared(&mut self, field: &CommonField, entry: &Entry<'_>, notes: &mut Notes<'_>) {
+    fn shared(&mut self, field: &CommonField, entry: &Entry<'_>, problems: &mut BlockProblems<'_>) {
         let name = || field.name.clone().into_owned();
         self.lines.insert(name(), entry.line);
         if field.kind == Kind::Bool {
-            if let Some(value) = bool_of(entry, notes) {
+            if let Some(value) = bool_of(entry, problems) {
                 self.settings.insert(name(), Value::Bool(value));
             }
             return;
@@ -176,13 +180,13 @@ impl Keys {
             Ok(Value::Bool(_)) => "true or false",
             Err(what) => what,
         };
-        notes.push(wrong_type(notes.error(entry, format!("is {what}")), field.kind, &field.example));
+        problems.push(wrong_type(problems.error(entry, format!("is {what}")), field.kind, &field.example));
     }
 }
 
 fn meaning(adapter: &'static Adapter, shared: &[CommonField], key: &str) -> Option<Meaning> {
     let own = |name: &str| adapter.fields.iter().find(|field| field.name == name);
-    let heading = || HEADING.iter().any(|field| field.name == key).then_some(Meaning::Heading);
+    let heading = || COMMON_KEYS.iter().any(|field| field.name == key).then_some(Meaning::Common);
     let file_of = || key.strip_suffix("_file").and_then(own).map(Meaning::FileOf);
     let of_shared = || shared.iter().find(|f| f.name == key && f.group.is_setting()).cloned();
     let inert = || INERT_FLAGS.into_iter().find(|flag| *flag == key).map(Meaning::Inert);
@@ -211,7 +215,7 @@ fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[CommonField], key: &
     }
     let own = || adapter.fields.iter().map(|field| field.name);
     let secret_files: Vec<String> = secret_files(adapter).collect();
-    let known = (HEADING.iter().map(|field| field.name))
+    let known = (COMMON_KEYS.iter().map(|field| field.name))
         .chain(own())
         .chain(secret_files.iter().map(String::as_str))
         .chain(shared.iter().map(|field| field.name.as_ref()))
@@ -233,12 +237,12 @@ fn secret_files(adapter: &Adapter) -> impl Iterator<Item = String> {
 }
 
 /// The secret in the file that an entry names, or what is wrong and what to do.
-fn secret_of(given: Given<'_>, entry: &Entry<'_>, folder: &Path) -> Result<String, (String, String)> {
+fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Result<String, (String, String)> {
     let Some(named) = entry.value.as_str().filter(|path| !path.trim().is_empty()) else {
         return Err(("is no file's name".to_owned(), "write \"/run/secrets/NAME\"".to_owned()));
     };
     let path = folder.join(named);
-    let secret = (given.read_secret)(&path).map_err(|error| {
+    let secret = (context.read_secret)(&path).map_err(|error| {
         // Who writes the secret itself here, by mistake, must not find it in a log: only what is plainly a path is
         // shown.
         let plainly_path = ["/", "./", "../"].iter().any(|start| named.starts_with(start));
@@ -268,12 +272,12 @@ fn secret_of(given: Given<'_>, entry: &Entry<'_>, folder: &Path) -> Result<Strin
     Ok(secret.to_owned())
 }
 
-fn bool_of(entry: &Entry<'_>, notes: &mut Notes<'_>) -> Option<bool> {
+fn bool_of(entry: &Entry<'_>, problems: &mut BlockProblems<'_>) -> Option<bool> {
     let value = simple(entry.value).ok();
     let read = value.as_ref().and_then(read_bool);
     if read.is_none() {
-        let problem = notes.error(entry, "is not true or false").showing(value.as_ref());
-        notes.push(problem.remedy("write true or false"));
+        let problem = problems.error(entry, "is not true or false").showing(value.as_ref());
+        problems.push(problem.remedy("write true or false"));
     }
     read
 }

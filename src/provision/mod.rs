@@ -30,11 +30,11 @@
 //! GitLab has them.
 
 mod block;
-mod facts;
 mod files;
-mod groups;
+mod group;
 mod keys;
 mod problem;
+mod project;
 mod read;
 mod scope;
 #[cfg(test)]
@@ -46,12 +46,12 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::catalog::{Placed, Snapshot};
+use crate::catalog::{ConfiguredAt, Snapshot};
 use crate::integration::{Integration, ProjectFacts, Scope};
 use crate::store::registry::ProjectCorrection;
 
 pub use files::load;
-pub use keys::HEADING;
+pub use keys::COMMON_KEYS;
 pub use problem::{Problem, Severity};
 pub use read::read;
 pub use write::{Written, write};
@@ -67,7 +67,7 @@ pub struct Config {
 /// What the files say, when all of it could be read.
 #[derive(Debug, Default)]
 pub struct Provisioned {
-    pub integrations: Vec<Placed>,
+    pub integrations: Vec<ConfiguredAt>,
     pub facts: Vec<(Scope, ProjectFacts)>,
     /// The same as a person would tell it through the API, of projects whose number is told.
     pub projects: Vec<ProjectCorrection>,
@@ -83,12 +83,12 @@ impl Provisioned {
     /// A catalogue of these alone.
     pub fn into_snapshot(self) -> Snapshot {
         let mut snapshot = Snapshot::default();
-        snapshot.take_files(self.integrations, self.facts);
+        snapshot.set_files(self.integrations, self.facts);
         snapshot
     }
 
     /// What each of them is by itself; those that only follow a default are left out.
     pub fn each(&self) -> Vec<Integration> {
-        self.integrations.iter().filter_map(Placed::integration).collect()
+        self.integrations.iter().filter_map(ConfiguredAt::integration).collect()
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use super::facts::Facts;
 use super::problem::{Problem, Severity, did_you_mean};
+use super::project::Facts;
 use super::text::{Source, Table, shown_key};
-use super::{Provisioned, block, facts, groups};
+use super::{Provisioned, block, group, project};
 use crate::adapters::{ADAPTERS, Entry as Adapter};
-use crate::catalog::{Blocks, Placed, nothing_blocked};
+use crate::catalog::{ConfiguredAt, UrlPolicy, allow_all_urls};
 use crate::integration::Scope;
 
 /// Gives the content of a file that holds a secret.
@@ -19,11 +19,11 @@ type ReadSecret<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 
 /// What reading goes by, besides the texts.
 #[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
+pub(super) struct ReadContext<'a> {
     pub(super) adapters: &'static [Adapter],
     pub(super) read_secret: ReadSecret<'a>,
     /// What speaks against an address.
-    pub(super) blocks: &'a Blocks<'a>,
+    pub(super) blocks: &'a UrlPolicy<'a>,
 }
 
 /// Reads texts as [`load`](super::load) reads files; each is named by the file that it came from. Which addresses may be
@@ -32,14 +32,15 @@ pub(super) struct Given<'a> {
 /// # Errors
 /// All that is wrong with all of them, and the warnings beside it.
 pub fn read(files: &[(PathBuf, String)], read_secret: ReadSecret<'_>) -> Result<Provisioned, Vec<Problem>> {
-    read_all(Given { adapters: ADAPTERS, read_secret, blocks: &nothing_blocked }, files).finish(Vec::new())
+    read_all(ReadContext { adapters: ADAPTERS, read_secret, blocks: &allow_all_urls }, files)
+        .finish(Vec::new())
 }
 
 /// The same for any table of adapters, before the verdict.
-pub(super) fn read_all(given: Given<'_>, files: &[(PathBuf, String)]) -> Reading {
+pub(super) fn read_all(context: ReadContext<'_>, files: &[(PathBuf, String)]) -> Reading {
     let mut reading = Reading::default();
     for (path, text) in files {
-        reading.file(given, &Source { path, text });
+        reading.file(context, &Source { path, text });
     }
     reading.refuse_repeats();
     reading
@@ -48,9 +49,9 @@ pub(super) fn read_all(given: Given<'_>, files: &[(PathBuf, String)]) -> Reading
 /// What has been read so far.
 #[derive(Default)]
 pub(super) struct Reading {
-    integrations: Vec<Placed>,
+    integrations: Vec<ConfiguredAt>,
     /// Every block that says for whom and by which adapter it is, sound or not.
-    identities: Vec<Identity>,
+    blocks: Vec<BlockKey>,
     facts: Vec<Facts>,
     groups: Vec<(String, Option<i64>)>,
     problems: Vec<Problem>,
@@ -58,7 +59,7 @@ pub(super) struct Reading {
 }
 
 /// Whose block it is and where it stands.
-pub(super) struct Identity {
+pub(super) struct BlockKey {
     pub(super) scope: Scope,
     pub(super) slug: &'static str,
     pub(super) label: String,
@@ -108,7 +109,7 @@ impl Reading {
         Ok(Provisioned { integrations, facts, projects, groups, numbers, warnings: problems })
     }
 
-    fn file(&mut self, given: Given<'_>, source: &Source<'_>) {
+    fn file(&mut self, context: ReadContext<'_>, source: &Source<'_>) {
         let document = match source.parse() {
             Ok(document) => document,
             Err(mut problems) => return self.problems.append(&mut problems),
@@ -117,14 +118,14 @@ impl Reading {
             match entry.key {
                 "project" => {
                     for table in self.tables(source, entry.key, entry.line, entry.value) {
-                        let (facts, mut problems) = facts::read(source.path, &table);
+                        let (facts, mut problems) = project::read(source.path, &table);
                         self.facts.extend(facts);
                         self.problems.append(&mut problems);
                     }
                 }
                 "group" => {
                     for table in self.tables(source, entry.key, entry.line, entry.value) {
-                        match groups::read(source.path, &table) {
+                        match group::read(source.path, &table) {
                             Ok(group) => self.groups.push(group),
                             Err(mut problems) => self.problems.append(&mut problems),
                         }
@@ -132,7 +133,7 @@ impl Reading {
                 }
                 "integration" => {
                     for table in self.tables(source, entry.key, entry.line, entry.value) {
-                        let block = block::read(given, source.path, &table);
+                        let block = block::read(context, source.path, &table);
                         self.take(source.path, block);
                     }
                 }
@@ -169,10 +170,10 @@ impl Reading {
         tables
     }
 
-    fn take(&mut self, file: &Path, mut block: block::Outcome) {
+    fn take(&mut self, file: &Path, mut block: block::BlockResult) {
         self.problems.append(&mut block.problems);
         self.integrations.extend(block.integration);
-        self.identities.extend(block.identity);
+        self.blocks.extend(block.key);
         if block.inline_secret {
             self.with_secrets.insert(file.to_owned());
         }
@@ -200,7 +201,7 @@ impl Reading {
             .filter_map(|facts| Some((facts.path.as_ref()?.to_ascii_lowercase(), facts.id?)))
             .collect();
         let mut known = HashMap::new();
-        for Identity { scope, slug, label, location } in &self.identities {
+        for BlockKey { scope, slug, label, location } in &self.blocks {
             let number = match scope {
                 Scope::ProjectPath(path) => numbers.get(&path.to_ascii_lowercase()),
                 _ => None,

@@ -9,7 +9,7 @@ use toml::Value as Toml;
 use super::scope;
 use crate::adapters::Entry;
 use crate::adapters::common_settings::{INERT_FLAGS, common_fields};
-use crate::catalog::{Origin, Setup, Snapshot};
+use crate::catalog::{Configured, Origin, Snapshot};
 use crate::event::Trigger;
 use crate::integration::Scope;
 use crate::settings::{Kind, Secret, Value, read_bool};
@@ -27,11 +27,11 @@ pub struct Written {
 /// Writes down what the API was told: integrations, what people corrected of projects, and the numbers of groups. What
 /// files said already is left to them.
 pub fn write(snapshot: &Snapshot) -> Written {
-    let stored = |(scope, setup): (Scope, &'_ Setup)| {
-        matches!(setup.origin, Origin::Stored { .. }).then(|| (scope, setup.clone()))
+    let stored = |(scope, configured): (Scope, &'_ Configured)| {
+        matches!(configured.origin, Origin::Stored { .. }).then(|| (scope, configured.clone()))
     };
-    let setups: Vec<_> = snapshot.setups().into_iter().filter_map(stored).collect();
-    let with_settings: BTreeSet<_> = setups.iter().map(|(scope, _)| scope.canonical()).collect();
+    let configured: Vec<_> = snapshot.all_configured().into_iter().filter_map(stored).collect();
+    let with_settings: BTreeSet<_> = configured.iter().map(|(scope, _)| scope.canonical()).collect();
     let directory = snapshot.directory();
     let mut text = String::new();
     for project in directory.projects() {
@@ -43,8 +43,8 @@ pub fn write(snapshot: &Snapshot) -> Written {
         write_group(&mut text, group);
     }
     let mut secrets = Vec::new();
-    for (scope, setup) in &setups {
-        write_setup(&mut text, scope, setup, &mut secrets);
+    for (scope, configured) in &configured {
+        write_setup(&mut text, scope, configured, &mut secrets);
     }
     Written { text, secrets }
 }
@@ -84,7 +84,12 @@ fn write_group(text: &mut String, group: &StoredGroup) {
     text.push('\n');
 }
 
-fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Vec<(String, Secret)>) {
+fn write_setup(
+    text: &mut String,
+    scope: &Scope,
+    configured: &Configured,
+    secrets: &mut Vec<(String, Secret)>,
+) {
     text.push_str("[[integration]]\n");
     match scope {
         Scope::ProjectId(id) => line(text, "project", *id),
@@ -92,8 +97,8 @@ fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Ve
         Scope::Group(path) => line(text, "group", path.as_str()),
         Scope::Instance => line(text, "instance", true),
     }
-    line(text, "adapter", setup.slug());
-    let configuration = &setup.configuration;
+    line(text, "adapter", configured.slug());
+    let configuration = &configured.configuration;
     if !configuration.active {
         line(text, "active", false);
     }
@@ -101,12 +106,12 @@ fn write_setup(text: &mut String, scope: &Scope, setup: &Setup, secrets: &mut Ve
         line(text, "use_inherited_settings", true);
     }
     for (name, secret) in &configuration.secrets {
-        let file = format!("secrets/{}.{}.{name}", file_name(&scope.canonical()), setup.slug());
+        let file = format!("secrets/{}.{}.{name}", file_name(&scope.canonical()), configured.slug());
         line(text, &format!("{name}_file"), file.as_str());
         secrets.push((file, secret.clone()));
     }
     for (name, value) in &configuration.properties {
-        let Some(kind) = kind_of(setup.entry, name) else { continue };
+        let Some(kind) = kind_of(configured.entry, name) else { continue };
         let value = match (value, read_bool(value)) {
             (_, Some(value)) if kind == Kind::Bool => Toml::Boolean(value),
             (Value::Bool(value), _) => Toml::Boolean(*value),

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forgebell::adapters::{self, Entry};
-use forgebell::catalog::{Catalog as _, Change, Live, Origin, Refusal, Request, ResolvedScope, Who, Wrong};
+use forgebell::catalog::{
+    Actor, CachedCatalog, Catalog as _, Change, ChangeError, InvalidChange, Origin, Request, ResolvedScope,
+};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::Scope;
 use forgebell::provision;
@@ -91,11 +93,11 @@ impl Disk {
         }
     }
 
-    async fn node(&self) -> Live {
-        Live::open(self.store().await).await.expect("the store answers")
+    async fn node(&self) -> CachedCatalog {
+        CachedCatalog::open(self.store().await).await.expect("the store answers")
     }
 
-    async fn two_nodes(&self) -> (Live, Live) {
+    async fn two_nodes(&self) -> (CachedCatalog, CachedCatalog) {
         (self.node().await, self.node().await)
     }
 
@@ -123,7 +125,7 @@ fn group(path: &str) -> Scope {
 }
 
 /// What a node knows of a scope.
-fn resolved(node: &Live, scope: &Scope) -> ResolvedScope {
+fn resolved(node: &CachedCatalog, scope: &Scope) -> ResolvedScope {
     node.read(|state| state.directory().resolve(scope))
 }
 
@@ -133,28 +135,28 @@ fn ask(settings: &[(&str, &str)]) -> Request {
     Request { settings: settings.collect(), ..Request::default() }
 }
 
-async fn put(node: &Live, scope: &Scope, request: &Request, second: i64) -> Result<(), Refusal> {
-    let (scope, who) = (resolved(node, scope), Who("token ci (3)".to_owned()));
+async fn put(node: &CachedCatalog, scope: &Scope, request: &Request, second: i64) -> Result<(), ChangeError> {
+    let (scope, actor) = (resolved(node, scope), Actor("token ci (3)".to_owned()));
     let change =
-        Change { scope: &scope, entry: slack(), unless_changed_since: None, who: &who, now: at(second) };
+        Change { scope: &scope, entry: slack(), unless_changed_since: None, actor: &actor, now: at(second) };
     node.put(change, request).await
 }
 
-async fn set(node: &Live, scope: &Scope, settings: &[(&str, &str)]) {
+async fn set(node: &CachedCatalog, scope: &Scope, settings: &[(&str, &str)]) {
     put(node, scope, &ask(settings), 0).await.expect("it is set");
 }
 
-async fn deactivate(node: &Live, scope: &Scope, second: i64) -> Result<(), Refusal> {
-    let (scope, who) = (resolved(node, scope), Who("token ci (3)".to_owned()));
+async fn deactivate(node: &CachedCatalog, scope: &Scope, second: i64) -> Result<(), ChangeError> {
+    let (scope, actor) = (resolved(node, scope), Actor("token ci (3)".to_owned()));
     let change =
-        Change { scope: &scope, entry: slack(), unless_changed_since: None, who: &who, now: at(second) };
+        Change { scope: &scope, entry: slack(), unless_changed_since: None, actor: &actor, now: at(second) };
     node.deactivate(change).await
 }
 
 /// The own configuration of a scope, as a node has it.
-fn own(node: &Live, scope: &Scope) -> Configuration {
+fn own(node: &CachedCatalog, scope: &Scope) -> Configuration {
     let scope = resolved(node, scope);
-    node.read(|state| state.standing(&scope, "slack").own.map(|own| own.configuration.clone()))
+    node.read(|state| state.inheritance(&scope, "slack").own.map(|own| own.configuration.clone()))
         .expect("it is configured")
 }
 
@@ -166,13 +168,13 @@ fn push(id: i64, path: &str) -> Arc<Event> {
 }
 
 /// The channels that a node would tell of a push.
-fn told(node: &Live, id: i64, path: &str) -> Vec<String> {
+fn told(node: &CachedCatalog, id: i64, path: &str) -> Vec<String> {
     let concerned = node.concerned(&push(id, path));
     let active = concerned.iter().filter(|integration| integration.active);
     active.map(|integration| integration.channels.default.join(",")).collect()
 }
 
-async fn refresh(node: &Live) {
+async fn refresh(node: &CachedCatalog) {
     node.refresh().await.expect("the store answers");
 }
 
@@ -244,8 +246,9 @@ async fn each_change_has_its_line_in_the_log_and_what_changes_nothing_has_none(d
     }
     deactivate(&node, &rocket(), 3).await.expect("it is switched off");
     deactivate(&node, &rocket(), 4).await.expect("it is off already");
-    let (scope, who) = (resolved(&node, &rocket()), Who("command line".to_owned()));
-    let change = Change { scope: &scope, entry: slack(), unless_changed_since: None, who: &who, now: at(5) };
+    let (scope, actor) = (resolved(&node, &rocket()), Actor("command line".to_owned()));
+    let change =
+        Change { scope: &scope, entry: slack(), unless_changed_since: None, actor: &actor, now: at(5) };
     let next = Configuration { active: true, ..own(&node, &rocket()) };
     node.replace(change, &next).await.expect("it is set to that");
     node.replace(change, &next).await.expect("it is that already");
@@ -277,7 +280,7 @@ async fn a_secret_set_on_one_node_is_opened_on_the_other(disk: Disk) {
     let third = disk.node().await;
     assert_eq!(own(&third, &rocket()).secrets["webhook"], Secret::new(HOOK));
     let stranger = Disk { keys: Keyring::none(), ..disk };
-    let Err(why) = Live::open(stranger.store_without_key().await).await else {
+    let Err(why) = CachedCatalog::open(stranger.store_without_key().await).await else {
         panic!("it opened without a key");
     };
     assert!(why.to_string().contains("secrets.key_file"), "{why}");
@@ -302,20 +305,20 @@ async fn what_a_file_says_is_changed_in_the_file(disk: Disk) {
     let text = "[[integration]]\nproject = \"Acme/Rocket\"\nadapter = \"slack\"\nchannel = \"#by-file\"\n\
                 webhook = \"https://hooks.slack.com/services/T/B/file\"\n";
     let files = from_files(text);
-    one.take_files(files.integrations, files.facts, files.numbers, at(0)).await.expect("the store takes it");
-    let refused = Refusal::Provisioned("team.toml".to_owned());
+    one.set_files(files.integrations, files.facts, files.numbers, at(0)).await.expect("the store takes it");
+    let refused = ChangeError::Provisioned("team.toml".to_owned());
     assert_eq!(put(&one, &rocket(), &ask(&[("channel", "#other")]), 1).await, Err(refused.clone()));
     assert_eq!(deactivate(&one, &rocket(), 1).await, Err(refused.clone()));
     assert!(refused.to_string().contains("team.toml"));
     assert_eq!(told(&one, 42, "acme/rocket"), ["#by-file"], "the file's word goes before the API's");
-    let origin = |node: &Live| {
+    let origin = |node: &CachedCatalog| {
         let scope = resolved(node, &rocket());
-        node.read(|state| state.standing(&scope, "slack").own.map(|own| own.origin.clone()))
+        node.read(|state| state.inheritance(&scope, "slack").own.map(|own| own.origin.clone()))
     };
     assert_eq!(origin(&one), Some(Origin::File("team.toml".into())));
     assert_eq!(disk.log().await.iter().filter(|line| line.at == at(1)).count(), 0);
 
-    one.look_at_files(Vec::new(), Vec::new());
+    one.set_files_in_memory(Vec::new(), Vec::new());
     refresh(&one).await;
     assert_eq!(told(&one, 42, "acme/rocket"), ["#by-api"], "without the file, the API's word is there again");
     put(&one, &rocket(), &ask(&[("channel", "#other")]), 2).await.expect("no file says anything any more");
@@ -325,14 +328,14 @@ async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one(disk: Disk) {
     let (one, two) = disk.two_nodes().await;
     put(&one, &rocket(), &ask(&[("webhook", HOOK)]), 10).await.expect("it is set");
     put(&two, &rocket(), &ask(&[("channel", "#theirs")]), 20).await.expect("it is set");
-    let (scope, who) = (resolved(&one, &rocket()), Who("token ci (3)".to_owned()));
+    let (scope, actor) = (resolved(&one, &rocket()), Actor("token ci (3)".to_owned()));
     let change = |seen: i64| {
         let unless_changed_since = Some(at(seen));
-        Change { scope: &scope, entry: slack(), unless_changed_since, who: &who, now: at(30) }
+        Change { scope: &scope, entry: slack(), unless_changed_since, actor: &actor, now: at(30) }
     };
     let asked = ask(&[("channel", "#mine")]);
-    assert_eq!(one.put(change(10), &asked).await, Err(Refusal::ChangedSince));
-    assert_eq!(one.deactivate(change(19)).await, Err(Refusal::ChangedSince));
+    assert_eq!(one.put(change(10), &asked).await, Err(ChangeError::ChangedSince));
+    assert_eq!(one.deactivate(change(19)).await, Err(ChangeError::ChangedSince));
     assert_eq!(own(&one, &rocket()).properties["channel"], Value::Text("#theirs".to_owned()));
     one.put(change(20), &asked).await.expect("a change based on the current version is accepted");
     assert_eq!(own(&one, &rocket()).properties["channel"], Value::Text("#mine".to_owned()));
@@ -342,7 +345,7 @@ async fn nothing_is_kept_for_a_project_without_a_number(disk: Disk) {
     let node = disk.node().await;
     let by_path = Scope::ProjectPath("acme/rocket".to_owned());
     let refused = put(&node, &by_path, &ask(&[("webhook", HOOK)]), 1).await;
-    assert_eq!(refused, Err(Refusal::NoNumber("acme/rocket".to_owned())));
+    assert_eq!(refused, Err(ChangeError::NoNumber("acme/rocket".to_owned())));
     node.learn(&[push(42, "acme/rocket")], at(0)).await.expect("the store takes it");
     set(&node, &by_path, &[("webhook", HOOK)]).await;
     assert_eq!(own(&node, &rocket()).secrets["webhook"], Secret::new(HOOK));
@@ -350,13 +353,15 @@ async fn nothing_is_kept_for_a_project_without_a_number(disk: Disk) {
 
 async fn what_is_refused_changes_nothing(disk: Disk) {
     let node = disk.node().await;
-    assert_eq!(deactivate(&node, &rocket(), 1).await, Err(Refusal::NeverConfigured));
-    let Err(Refusal::Wrong(Wrong::Invalid(errors))) = put(&node, &rocket(), &ask(&[]), 1).await else {
+    assert_eq!(deactivate(&node, &rocket(), 1).await, Err(ChangeError::NeverConfigured));
+    let Err(ChangeError::Invalid(InvalidChange::Settings(errors))) =
+        put(&node, &rocket(), &ask(&[]), 1).await
+    else {
         panic!("a Slack without a webhook was taken");
     };
     assert_eq!(errors[0].field, "webhook");
     let follow = Request { use_inherited_settings: Some(true), ..Request::default() };
-    assert_eq!(put(&node, &rocket(), &follow, 1).await, Err(Refusal::Wrong(Wrong::NoDefault)));
+    assert_eq!(put(&node, &rocket(), &follow, 1).await, Err(ChangeError::Invalid(InvalidChange::NoDefault)));
     assert_eq!(node.read(forgebell::catalog::Snapshot::len), 0);
     assert!(disk.log().await.iter().all(|line| !line.action.starts_with("integration.")));
 }
@@ -397,7 +402,8 @@ async fn an_event_makes_its_project_known_and_a_rename_follows_the_number(disk: 
     one.learn(&[push(42, "acme/rocket"), push(43, "acme/shed")], at(1)).await.expect("the store takes it");
     refresh(&two).await;
     let waiting = one.concerned(&push(42, "acme/rocket")).remove(0).id.clone();
-    let channel = |node: &Live| node.integration(&waiting).map(|found| found.channels.default.join(","));
+    let channel =
+        |node: &CachedCatalog| node.integration(&waiting).map(|found| found.channels.default.join(","));
     assert_eq!((channel(&one), channel(&two)), (Some("#acme".to_owned()), Some("#acme".to_owned())));
 
     two.learn(&[push(42, "other/rocket")], at(2)).await.expect("the store takes it");
@@ -432,11 +438,11 @@ async fn a_path_that_moves_to_another_project_takes_no_settings_along(disk: Disk
 
 async fn a_group_that_is_renamed_keeps_its_settings(disk: Disk) {
     let (one, two) = disk.two_nodes().await;
-    let who = Who("token ci (3)".to_owned());
-    one.put_group(Some(7), "acme", &who, at(0)).await.expect("the store takes it");
+    let actor = Actor("token ci (3)".to_owned());
+    one.put_group(Some(7), "acme", &actor, at(0)).await.expect("the store takes it");
     set(&one, &group("acme"), &[("webhook", HOOK), ("channel", "#acme")]).await;
     refresh(&two).await;
-    two.put_group(Some(7), "emca", &who, at(1)).await.expect("the store takes it");
+    two.put_group(Some(7), "emca", &actor, at(1)).await.expect("the store takes it");
     refresh(&one).await;
     for node in [&one, &two] {
         assert!(told(node, 42, "acme/rocket").is_empty());
@@ -472,8 +478,8 @@ async fn what_people_correct_counts_on_both_nodes(disk: Disk) {
         protected_branches: Correction::Is(vec!["*-stable".to_owned()]),
         ..ProjectCorrection::of(42)
     };
-    let who = Who("token ci (3)".to_owned());
-    one.correct(corrected, &who, at(2)).await.expect("the store takes it");
+    let actor = Actor("token ci (3)".to_owned());
+    one.correct(corrected, &actor, at(2)).await.expect("the store takes it");
     refresh(&two).await;
     for node in [&one, &two] {
         let facts = node.facts(&push(42, "acme/rocket"));
@@ -498,11 +504,11 @@ async fn a_mute_is_heard_of_on_the_other_node_and_ends(disk: Disk) {
         by: "@ada".to_owned(),
         revision: 0,
     };
-    let who = Who("slash command of @ada".to_owned());
-    one.mute(mute(at(100)), &who, at(1)).await.expect("the store takes it");
+    let actor = Actor("slash command of @ada".to_owned());
+    one.mute(mute(at(100)), &actor, at(1)).await.expect("the store takes it");
     refresh(&two).await;
     let event = push(42, "acme/rocket");
-    let muted = |node: &Live, target: &str, now| {
+    let muted = |node: &CachedCatalog, target: &str, now| {
         let integration = node.concerned(&event).remove(0);
         node.muted(&event, &integration, target, now).map(|mute| mute.by)
     };
@@ -511,7 +517,7 @@ async fn a_mute_is_heard_of_on_the_other_node_and_ends(disk: Disk) {
         assert_eq!(muted(node, "#dev", at(99)), None);
         assert_eq!(muted(node, "#ops", at(100)), None, "a mute that is over is over");
     }
-    two.mute(mute(at(50)), &who, at(50)).await.expect("the store takes it");
+    two.mute(mute(at(50)), &actor, at(50)).await.expect("the store takes it");
     refresh(&one).await;
     for node in [&one, &two] {
         assert_eq!(muted(node, "#ops", at(60)), None, "it was ended");

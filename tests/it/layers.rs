@@ -450,7 +450,10 @@ fn allowed_uses_are_not_reported() {
         ),
         ("pipeline/retry.rs", "use backoff::ExponentialBackoff;"),
         ("pipeline/retry/delay.rs", "use backoff::ExponentialBackoff;"),
-        ("provision.rs", "use crate::catalog::{Placed, Snapshot}; use crate::store::registry::ScopeKey;"),
+        (
+            "provision.rs",
+            "use crate::catalog::{ConfiguredAt, Snapshot}; use crate::store::registry::ScopeKey;",
+        ),
         ("cli/send.rs", "use crate::daemon; fn f() { reqwest::Client::new() }"),
         ("cli/demo/mod.rs", "use crate::adapters::chat::slack;"),
     ];

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Request, Who, nothing_blocked};
+use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, allow_all_urls};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, Scope};
 use forgebell::pipeline::Switches;
@@ -41,7 +41,7 @@ fn project_scope(project: usize) -> Scope {
 }
 
 /// Sets a Slack integration in this scope, as the API does.
-async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
+async fn set(catalog: &CachedCatalog, scope: &Scope, webhook: &str) {
     let scope = catalog.read(|state| state.directory().resolve(scope));
     let request = Request {
         settings: [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into(),
@@ -49,8 +49,8 @@ async fn set(catalog: &Live, scope: &Scope, webhook: &str) {
         ..Request::default()
     };
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
-    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
-    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
+    let (actor, now) = (Actor("token ci (1)".to_owned()), forgebell::daemon::now());
+    let change = Change { scope: &scope, entry, unless_changed_since: None, actor: &actor, now };
     catalog.put(change, &request).await.expect("it is set");
 }
 
@@ -90,21 +90,21 @@ fn told(received: &Received) -> usize {
 }
 
 /// Two homes with one database and one queue, and a catalog to change integrations with.
-async fn two_nodes(settings: &[&str]) -> ([Home; 2], Live) {
+async fn two_nodes(settings: &[&str]) -> ([Home; 2], CachedCatalog) {
     let database = postgres::database();
     let api = api(&database).await;
     (nodes_at([&database, &database], "", settings).await, api)
 }
 
-/// The catalogue of another node, which is nothing but a catalogue.
-async fn api(database: &str) -> Live {
+/// The catalog of another node, which is nothing but a catalog.
+async fn api(database: &str) -> CachedCatalog {
     let keys = Keyring::new(&seal::Config { key: SealingKey::read(KEY), old_keys: Vec::new() });
     let store = Postgres::open(&Secret::new(database), None, keys).await.expect("it opens");
-    Live::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
+    CachedCatalog::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
 }
 
 /// Sets each project's integration.
-async fn set_all(api: &Live, receiver: &Receiver) {
+async fn set_all(api: &CachedCatalog, receiver: &Receiver) {
     for project in 0..PROJECTS {
         set(api, &project_scope(project), &receiver.url(&path(project))).await;
     }
@@ -321,7 +321,7 @@ fn home_of_one(database: &str) -> Home {
 struct Quiet {
     database: tokio_postgres::Client,
     store: Postgres,
-    catalog: Live,
+    catalog: CachedCatalog,
 }
 
 impl Quiet {
@@ -340,8 +340,8 @@ impl Quiet {
     async fn with_files(url: &str, files: &str) -> Self {
         let node = Self::on(url).await;
         let home = Home::new(files);
-        let read = provision::load(&home.config().provision, &nothing_blocked).expect("the files are right");
-        node.catalog.look_at_files(read.integrations, read.facts);
+        let read = provision::load(&home.config().provision, &allow_all_urls).expect("the files are right");
+        node.catalog.set_files_in_memory(read.integrations, read.facts);
         node
     }
 
@@ -349,7 +349,7 @@ impl Quiet {
         self.database.batch_execute(sql).await.expect("the database does it");
     }
 
-    /// Writes an event with the deliveries that this node's catalogue makes of it.
+    /// Writes an event with the deliveries that this node's catalog makes of it.
     async fn dispatch(&self, id: &str, body: Vec<u8>) {
         let now = forgebell::daemon::now();
         let event = Event::decode(EventId::new(id).expect("an id"), now, body.into()).expect("an event");
@@ -394,7 +394,7 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
     }
 }
 
-/// The second node of this test is only a catalogue, through which the API of any node makes changes.
+/// The second node of this test is only a catalog, through which the API of any node makes changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_on_one_node_reaches_the_other_at_once() {
     // Much less than the period of the refresh.
@@ -427,9 +427,9 @@ async fn a_change_on_one_node_reaches_the_other_at_once() {
     })
     .await;
     let scope = api.read(|state| state.known(&project_scope(0))).expect("it is known");
-    let (who, now) = (Who("token ci (1)".to_owned()), forgebell::daemon::now());
+    let (actor, now) = (Actor("token ci (1)".to_owned()), forgebell::daemon::now());
     let entry = adapters::find("slack").expect("there is an adapter for Slack");
-    let change = Change { scope: &scope, entry, unless_changed_since: None, who: &who, now };
+    let change = Change { scope: &scope, entry, unless_changed_since: None, actor: &actor, now };
     api.deactivate(change).await.expect("it is configured");
     let of_it = async || {
         let lines = home.deliveries(None).await;

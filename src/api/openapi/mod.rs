@@ -75,7 +75,7 @@ fn tags() -> Vec<Tag> {
         ),
         tag(integrations::COMMANDS, "What a chat room's slash command calls."),
         tag(routes::PROJECTS, "What is known of the forge's projects and groups."),
-        tag(routes::EVENTS, "Who would hear of an event; and what was none."),
+        tag(routes::EVENTS, "Actor would hear of an event; and what was none."),
         tag(routes::LOG, "Every change, with who made it."),
         tag(routes::ABOUT, "What this is."),
     ]

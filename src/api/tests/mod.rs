@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Config, LoginLimiter, State, router, serve};
 use crate::call::{Request, Response};
-use crate::catalog::Live;
+use crate::catalog::CachedCatalog;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
 use crate::pipeline::Switches;
@@ -178,8 +178,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
 }
 
 /// What is configured, where addresses are judged by this configuration of the wire.
-async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> Live {
-    Live::open(store).await.unwrap().blocking(Arc::new(move |url| wire.blocks(url)))
+async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> CachedCatalog {
+    CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(move |url| wire.blocks(url)))
 }
 
 /// A wire that leads nowhere.

@@ -17,7 +17,7 @@ use super::params::{Params, read_body};
 use super::scope::Unknown;
 use crate::api::State;
 use crate::api::error::ApiError;
-use crate::catalog::Who;
+use crate::catalog::Actor;
 use crate::store::registry::{ScopeKey, StoredToken};
 
 /// What a handler does. Its type is part of the handler's signature, and decides which checks precede the handler.
@@ -122,8 +122,8 @@ impl<I> Authorized<I> {
     }
 
     /// The token's name for the audit log.
-    pub(super) fn actor(&self) -> Who {
-        Who(format!("token {} ({})", self.token.name, self.token.id))
+    pub(super) fn actor(&self) -> Actor {
+        Actor(format!("token {} ({})", self.token.name, self.token.id))
     }
 }
 

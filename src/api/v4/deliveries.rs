@@ -70,8 +70,8 @@ async fn detail(ledger: &dyn Ledger, named: &Named) -> Result<DeliveryDetail, Ap
 fn integration<I>(request: &IntegrationRequest<I>) -> Result<IntegrationId, ApiError> {
     let (scope, slug) = (&request.scope, request.entry.about.slug);
     request.authorized.state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(scope, slug);
-        if standing.own.is_none() && standing.default.is_none() {
+        let inheritance = snapshot.inheritance(scope, slug);
+        if inheritance.own.is_none() && inheritance.default.is_none() {
             return Err(ApiError::NotFound(Missing::Integration));
         }
         Ok(snapshot.id_at(scope, slug))

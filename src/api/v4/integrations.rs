@@ -11,7 +11,7 @@ use super::response::json_text;
 use super::{ApiError, put_params};
 use crate::adapters::ADAPTERS;
 use crate::api::error::Missing;
-use crate::catalog::{self, Origin, Setup, Standing, Who};
+use crate::catalog::{self, Actor, Configured, Inheritance, Origin};
 
 /// `GET …/integrations`: those that are active, in the order in which they were made.
 pub(super) async fn list(
@@ -20,7 +20,7 @@ pub(super) async fn list(
     let text = authorized.state.catalog.read(|snapshot| {
         let mut all: Vec<Shown<'_>> = ADAPTERS
             .iter()
-            .filter_map(|entry| shown(snapshot.standing(&scope, entry.about.slug)))
+            .filter_map(|entry| shown(snapshot.inheritance(&scope, entry.about.slug)))
             .filter(|shown| shown.active)
             .collect();
         // Those from files have no number, and come last.
@@ -51,15 +51,15 @@ pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<Respons
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn change<'a, I>(request: &'a IntegrationRequest<I>, who: &'a Who) -> catalog::Change<'a> {
+fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalog::Change<'a> {
     let IntegrationRequest { authorized, scope, entry } = request;
     let unless_changed_since = unmodified_since(&authorized.head.headers);
-    catalog::Change { scope, entry, unless_changed_since, who, now: authorized.now }
+    catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
 fn full<I>(request: &IntegrationRequest<I>) -> Result<Response, ApiError> {
     let text = request.authorized.state.catalog.read(|snapshot| {
-        let shown = shown(snapshot.standing(&request.scope, request.entry.about.slug));
+        let shown = shown(snapshot.inheritance(&request.scope, request.entry.about.slug));
         text(&Full(shown.ok_or(ApiError::NotFound(Missing::Integration))?))
     })?;
     Ok(json_text(StatusCode::OK, text))
@@ -74,17 +74,17 @@ fn text(object: &impl serde::Serialize) -> Result<String, ApiError> {
 }
 
 /// What is shown of what holds somewhere: its own setup, or the default that it follows.
-pub(super) fn shown(standing: Standing<'_>) -> Option<Shown<'_>> {
-    let counts = standing.effective().or(standing.own)?;
-    let followed = standing.own.filter(|own| own.configuration.inherits);
-    let row = standing.own.unwrap_or(counts);
+pub(super) fn shown(inheritance: Inheritance<'_>) -> Option<Shown<'_>> {
+    let counts = inheritance.effective().or(inheritance.own)?;
+    let followed = inheritance.own.filter(|own| own.configuration.inherits);
+    let row = inheritance.own.unwrap_or(counts);
     Some(Shown {
-        id: standing.own.and_then(|own| stored(own).map(|(id, ..)| id)),
+        id: inheritance.own.and_then(|own| stored(own).map(|(id, ..)| id)),
         entry: counts.entry,
         created_at: stored(row).map(|(_, created_at, _)| created_at),
         updated_at: stored(row).map(|(.., updated_at)| updated_at),
         active: counts.configuration.active && followed.is_none_or(|own| own.configuration.active),
-        inherited: standing.is_inherited(),
+        inherited: inheritance.is_inherited(),
         flags: &counts.configuration.flags,
         properties: &counts.configuration.properties,
         origin: match &counts.origin {
@@ -94,8 +94,8 @@ pub(super) fn shown(standing: Standing<'_>) -> Option<Shown<'_>> {
     })
 }
 
-fn stored(setup: &Setup) -> Option<(i64, jiff::Timestamp, jiff::Timestamp)> {
-    match setup.origin {
+fn stored(configured: &Configured) -> Option<(i64, jiff::Timestamp, jiff::Timestamp)> {
+    match configured.origin {
         Origin::Stored { id, created_at, updated_at, .. } => Some((id, created_at, updated_at)),
         Origin::File(_) => None,
     }
@@ -113,7 +113,7 @@ mod tests {
     use crate::settings::{Secret, Value};
     use crate::store::registry::Configuration;
 
-    fn setup(active: bool, inherits: bool, channel: &str, origin: Origin) -> Setup {
+    fn configured(active: bool, inherits: bool, channel: &str, origin: Origin) -> Configured {
         let configuration = Configuration {
             active,
             inherits,
@@ -122,8 +122,8 @@ mod tests {
             ..Configuration::default()
         };
         let entry = adapters::find("slack").unwrap();
-        let terms = crate::catalog::Terms::read(entry, &configuration).map(Arc::new);
-        Setup { entry, configuration, terms, origin }
+        let resolved = crate::catalog::Resolved::read(entry, &configuration).map(Arc::new);
+        Configured { entry, configuration, resolved, origin }
     }
 
     fn row(id: i64) -> Origin {
@@ -135,27 +135,31 @@ mod tests {
         }
     }
 
-    fn told(own: Option<&Setup>, default: Option<&Setup>) -> Option<(Option<i64>, bool, bool, String)> {
-        let shown = shown(Standing { own, default })?;
+    fn told(
+        own: Option<&Configured>,
+        default: Option<&Configured>,
+    ) -> Option<(Option<i64>, bool, bool, String)> {
+        let shown = shown(Inheritance { own, default })?;
         let channel = shown.properties.get("channel").map(Value::as_text).unwrap_or_default();
         Some((shown.id, shown.active, shown.inherited, channel))
     }
 
     #[test]
     fn ones_own_settings_are_shown_whatever_the_default_says() {
-        let (own, default) = (setup(true, false, "#own", row(1)), setup(true, false, "#default", row(2)));
+        let (own, default) =
+            (configured(true, false, "#own", row(1)), configured(true, false, "#default", row(2)));
         assert_eq!(told(Some(&own), Some(&default)), Some((Some(1), true, false, "#own".to_owned())));
-        let off = setup(false, false, "#own", row(1));
+        let off = configured(false, false, "#own", row(1));
         assert_eq!(told(Some(&off), Some(&default)), Some((Some(1), false, false, "#own".to_owned())));
     }
 
     #[test]
     fn a_default_is_shown_as_inherited_where_there_is_nothing_else() {
-        let default = setup(true, false, "#default", row(2));
+        let default = configured(true, false, "#default", row(2));
         assert_eq!(told(None, Some(&default)), Some((None, true, true, "#default".to_owned())));
-        let follows = setup(true, true, "", row(1));
+        let follows = configured(true, true, "", row(1));
         assert_eq!(told(Some(&follows), Some(&default)), Some((Some(1), true, true, "#default".to_owned())));
-        let off = setup(false, false, "#default", row(2));
+        let off = configured(false, false, "#default", row(2));
         assert_eq!(told(None, Some(&off)), None, "a default that is off says nothing");
         assert_eq!(told(Some(&follows), Some(&off)), Some((Some(1), false, true, "#default".to_owned())));
         assert_eq!(told(None, None), None);
@@ -163,9 +167,9 @@ mod tests {
 
     #[test]
     fn one_from_a_file_has_its_name_and_no_number() {
-        let own = setup(true, false, "#own", Origin::File("ops.toml".into()));
-        let standing = Standing { own: Some(&own), default: None };
-        let shown = shown(standing).unwrap();
+        let own = configured(true, false, "#own", Origin::File("ops.toml".into()));
+        let inheritance = Inheritance { own: Some(&own), default: None };
+        let shown = shown(inheritance).unwrap();
         assert_eq!((shown.id, shown.created_at, shown.origin), (None, None, Some("ops.toml")));
     }
 }

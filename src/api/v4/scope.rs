@@ -4,7 +4,7 @@
 
 use super::{ApiError, PREFIX, address};
 use crate::api::error::Missing;
-use crate::catalog::{Directory, Live, ResolvedScope, Snapshot};
+use crate::catalog::{CachedCatalog, Directory, ResolvedScope, Snapshot};
 use crate::event::{Event, Project};
 use crate::integration::Scope;
 use crate::store::registry::ScopeKey;
@@ -78,7 +78,7 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
 /// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
 /// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
 /// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
-pub(in crate::api) fn trusted_event(catalog: &Live, reach: ScopeKey, event: Event) -> Option<Event> {
+pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
         Trust::ButTheNumber => event.without_project_id(),

@@ -12,7 +12,7 @@ use super::{ApiError, response};
 use crate::adapters::Entry;
 use crate::api::State;
 use crate::api::error::Missing;
-use crate::catalog::{ResolvedScope, Setup};
+use crate::catalog::{Configured, ResolvedScope};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
 use crate::pipeline::explain::NOTHING_TO_TELL;
@@ -66,20 +66,21 @@ pub(super) fn subject(
     entry: &'static Entry,
 ) -> Result<Subject, ApiError> {
     state.catalog.read(|snapshot| {
-        let standing = snapshot.standing(scope, entry.about.slug);
-        let setup = standing.effective().or(standing.own);
-        let setup = setup.ok_or(ApiError::NotFound(Missing::Integration))?;
-        let terms = setup.terms.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
+        let inheritance = snapshot.inheritance(scope, entry.about.slug);
+        let configured = inheritance.effective().or(inheritance.own);
+        let configured = configured.ok_or(ApiError::NotFound(Missing::Integration))?;
+        let resolved =
+            configured.resolved.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
         let scope = scope.name();
         let id = crate::catalog::integration_id(&scope, entry.about.slug);
-        let integration = terms.integration(id, scope, setup.origin.name());
-        Ok(Subject { entry, integration, secrets: secrets_of(setup) })
+        let integration = resolved.integration(id, scope, configured.origin.name());
+        Ok(Subject { entry, integration, secrets: secrets_of(configured) })
     })
 }
 
-fn secrets_of(setup: &Setup) -> Secrets {
-    let secrets = setup.configuration.secrets.iter();
-    Secrets::of(setup.entry.fields, secrets.map(|(name, secret)| (name.as_str(), secret.expose())))
+fn secrets_of(configured: &Configured) -> Secrets {
+    let secrets = configured.configuration.secrets.iter();
+    Secrets::of(configured.entry.fields, secrets.map(|(name, secret)| (name.as_str(), secret.expose())))
 }
 
 /// Tries all targets that are wanted, one after the other.

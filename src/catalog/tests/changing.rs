@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::adapters::Entry;
-use crate::catalog::change::{self, Request, Wrong};
-use crate::catalog::{ResolvedScope, nothing_blocked};
+use crate::catalog::change::{self, InvalidChange, Request};
+use crate::catalog::{ResolvedScope, allow_all_urls};
 use crate::settings::{Properties, Secret};
 
 fn entry() -> &'static Entry {
@@ -22,8 +22,8 @@ fn request(settings: &[(&str, &str)]) -> Request {
     Request { settings: settings.collect(), ..Request::default() }
 }
 
-fn put(snapshot: &Snapshot, request: &Request) -> Result<Configuration, Wrong> {
-    change::put(entry(), snapshot.standing(&rocket(), "slack"), request, &nothing_blocked)
+fn put(snapshot: &Snapshot, request: &Request) -> Result<Configuration, InvalidChange> {
+    change::put(entry(), snapshot.inheritance(&rocket(), "slack"), request, &allow_all_urls)
 }
 
 fn own(configuration: Configuration) -> Snapshot {
@@ -53,11 +53,11 @@ fn a_put_makes_it_active_and_leaves_what_it_does_not_name() {
 fn an_address_that_is_never_called_can_not_be_set() {
     let blocks = |url: &url::Url| (url.port() == Some(81)).then_some("Requests to port 81 are not allowed");
     let put = |before: &Snapshot, asked: &Request| {
-        change::put(entry(), before.standing(&rocket(), "slack"), asked, &blocks)
+        change::put(entry(), before.inheritance(&rocket(), "slack"), asked, &blocks)
     };
     let asked =
         request(&[("webhook", "https://chat.example:81/s3cret"), ("labels_to_be_notified_behavior", "x")]);
-    let Err(Wrong::Invalid(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
+    let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
     let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -79,7 +79,7 @@ fn an_address_that_is_never_called_can_not_be_set() {
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let asked = request(&[("webhook", "ftp://x"), ("labels_to_be_notified_behavior", "match_some")]);
-    let Err(Wrong::Invalid(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
+    let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
     let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["webhook", "labels_to_be_notified_behavior"]);
 }
@@ -108,7 +108,7 @@ fn who_follows_a_default_goes_on_following_until_told_otherwise() {
 #[test]
 fn a_default_can_be_followed_where_there_is_one() {
     let follow = Request { use_inherited_settings: Some(true), ..request(&[("channel", "#ignored")]) };
-    assert_eq!(put(&own(slack(&[])), &follow), Err(Wrong::NoDefault));
+    assert_eq!(put(&own(slack(&[])), &follow), Err(InvalidChange::NoDefault));
     let group = row(ScopeKey::Group(GroupKey(1)), slack(&[]));
     assert_eq!(put(&rows(vec![group]), &follow).unwrap(), following());
 }
@@ -118,7 +118,7 @@ fn what_stops_following_keeps_nothing_of_the_defaults_secrets() {
     let default = row(ScopeKey::Instance, slack(&[]));
     let follows = rows(vec![default, row(ScopeKey::Project(42), following())]);
     let own = Request { use_inherited_settings: Some(false), ..request(&[("channel", "#mine")]) };
-    let Err(Wrong::Invalid(errors)) = put(&follows, &own) else { panic!("it was taken") };
+    let Err(InvalidChange::Settings(errors)) = put(&follows, &own) else { panic!("it was taken") };
     assert_eq!(errors[0].to_string(), "webhook: is missing");
 }
 
@@ -126,12 +126,12 @@ fn what_stops_following_keeps_nothing_of_the_defaults_secrets() {
 fn switched_off_it_keeps_its_settings_and_keeps_a_default_out() {
     let before = slack(&[("channel", "#ops")]);
     let snapshot = own(before.clone());
-    let after = change::deactivate(snapshot.standing(&rocket(), "slack")).unwrap();
+    let after = change::deactivate(snapshot.inheritance(&rocket(), "slack")).unwrap();
     assert_eq!(after, inactive(before));
     let inherited = rows(vec![row(ScopeKey::Instance, slack(&[]))]);
-    let after = change::deactivate(inherited.standing(&rocket(), "slack")).unwrap();
+    let after = change::deactivate(inherited.inheritance(&rocket(), "slack")).unwrap();
     assert_eq!(after, Configuration::default());
-    assert_eq!(change::deactivate(rows(Vec::new()).standing(&rocket(), "slack")), None);
+    assert_eq!(change::deactivate(rows(Vec::new()).inheritance(&rocket(), "slack")), None);
 }
 
 /// HipChat's `server` is where its token is sent.
@@ -145,13 +145,13 @@ mod guarded {
         StoredIntegration { slug: "hipchat".to_owned(), ..row(ScopeKey::Project(42), configuration) }
     }
 
-    fn put(before: StoredIntegration, asked: &Request) -> Result<Configuration, Wrong> {
+    fn put(before: StoredIntegration, asked: &Request) -> Result<Configuration, InvalidChange> {
         let snapshot = rows(vec![before]);
         change::put(
             adapters::find("hipchat").unwrap(),
-            snapshot.standing(&rocket(), "hipchat"),
+            snapshot.inheritance(&rocket(), "hipchat"),
             asked,
-            &nothing_blocked,
+            &allow_all_urls,
         )
     }
 
@@ -168,7 +168,7 @@ mod guarded {
             "https://chat.example.com.evil.example.com/",
             "",
         ] {
-            let Err(Wrong::Invalid(errors)) = put(before(), &request(&[("server", server)])) else {
+            let Err(InvalidChange::Settings(errors)) = put(before(), &request(&[("server", server)])) else {
                 panic!("{server:?} was taken");
             };
             assert_eq!(errors[0].to_string(), "token: is missing", "{server:?}");
@@ -207,7 +207,7 @@ mod guarded {
     fn addresses_with_keys_in_them_do_not_follow_to_another_host() {
         let recipients = "irc://irc.example.net/ops?key=opensesame";
         let put = |asked: &[(&str, &str)]| put_irker(&[("recipients", recipients)], asked);
-        let Err(Wrong::Invalid(errors)) =
+        let Err(InvalidChange::Settings(errors)) =
             put(&[("server_host", "evil.example.com"), ("recipients", Secret::MASK)])
         else {
             panic!("it was taken");
@@ -227,7 +227,7 @@ mod guarded {
         let put = |asked: &[(&str, &str)]| put_irker(&before, asked);
         for elsewhere in ["irc://irc.evil.example/", "ircs://bell:pa55@irc.example.net/", "irc://x"] {
             let moved = put(&[("default_irc_uri", elsewhere), ("recipients", Secret::MASK)]);
-            let Err(Wrong::Invalid(errors)) = moved else { panic!("{elsewhere} was taken") };
+            let Err(InvalidChange::Settings(errors)) = moved else { panic!("{elsewhere} was taken") };
             assert_eq!(errors[0].to_string(), "recipients: is missing");
             let anew = put(&[("default_irc_uri", elsewhere), ("recipients", recipients)]).unwrap();
             assert_eq!(anew.secrets["recipients"], Secret::new(recipients));
@@ -242,12 +242,12 @@ mod guarded {
         assert!(!put(&moved).unwrap().secrets.contains_key("default_irc_uri"));
     }
 
-    fn put_irker(before: &[(&str, &str)], asked: &[(&str, &str)]) -> Result<Configuration, Wrong> {
+    fn put_irker(before: &[(&str, &str)], asked: &[(&str, &str)]) -> Result<Configuration, InvalidChange> {
         let irker = adapters::find("irker").unwrap();
         let mut stored = Configuration { active: true, ..Configuration::default() };
         sort_secrets(irker, request(before).settings, &mut stored);
         let snapshot =
             rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(ScopeKey::Project(42), stored) }]);
-        change::put(irker, snapshot.standing(&rocket(), "irker"), &request(asked), &nothing_blocked)
+        change::put(irker, snapshot.inheritance(&rocket(), "irker"), &request(asked), &allow_all_urls)
     }
 }

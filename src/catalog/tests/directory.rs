@@ -62,7 +62,7 @@ fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
     };
     take(&mut snapshot, learned);
     assert_eq!(branch(&snapshot, &push(42, "acme/web")).as_deref(), Some("corrected"));
-    snapshot.take_files(
+    snapshot.set_files(
         Vec::new(),
         vec![
             (Scope::ProjectPath("ACME/web".to_owned()), facts("by-path")),
@@ -107,7 +107,7 @@ fn a_scope_is_known_by_a_row_or_by_a_file_that_names_it() {
     assert_eq!(known(&snapshot, by_id(43)), None);
     assert_eq!(known(&snapshot, by_path("acme/none")), None);
     assert_eq!(known(&snapshot, of_group("none")), None);
-    snapshot.take_files(vec![in_file(by_path("acme/filed"), slack(&[]))], Vec::new());
+    snapshot.set_files(vec![in_file(by_path("acme/filed"), slack(&[]))], Vec::new());
     assert_eq!(known(&snapshot, by_path("acme/filed")).as_deref(), Some("project acme/filed"));
 }
 

@@ -90,12 +90,12 @@ fn files_can_say_all_of_this_too_and_go_before_the_api() {
     let mut snapshot = rows(vec![everywhere(), in_rocket(slack(&[("channel", "#by-api")]))]);
     let group = in_file(of_group("Acme/Web"), slack(&[("channel", "#web")]));
     let instance = in_file(Scope::Instance, slack(&[("channel", "#file")]));
-    snapshot.take_files(vec![group.clone(), instance.clone()], Vec::new());
+    snapshot.set_files(vec![group.clone(), instance.clone()], Vec::new());
     assert_eq!(concerned(&snapshot, &rocket()), ["42:slack #by-api"]);
     assert_eq!(concerned(&snapshot, &push(43, "acme/web/other")), ["43:slack #web"]);
     assert_eq!(concerned(&snapshot, &push(44, "elsewhere/entirely")), ["44:slack #file"]);
     let own = in_file(by_path("acme/web/rocket"), slack(&[("channel", "#by-file")]));
-    snapshot.take_files(vec![group, instance, own], Vec::new());
+    snapshot.set_files(vec![group, instance, own], Vec::new());
     assert_eq!(concerned(&snapshot, &rocket()), ["acme/web/rocket:slack #by-file"]);
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Catalog as _, Placed, Setup, Snapshot, Terms, sort_secrets};
+use super::{Catalog as _, Configured, ConfiguredAt, Resolved, Snapshot, sort_secrets};
 use crate::adapters;
 use crate::event::{Event, EventId, GroupRef};
 use crate::integration::Scope;
@@ -49,10 +49,13 @@ fn row(owner: ScopeKey, configuration: Configuration) -> StoredIntegration {
     }
 }
 
-fn in_file(scope: Scope, configuration: Configuration) -> Placed {
+fn in_file(scope: Scope, configuration: Configuration) -> ConfiguredAt {
     let entry = adapters::find("slack").unwrap();
-    let terms = Terms::read(entry, &configuration).map(std::sync::Arc::new);
-    Placed { scope, setup: Setup::of_file(entry, configuration, terms, "integrations.toml".into()) }
+    let resolved = Resolved::read(entry, &configuration).map(std::sync::Arc::new);
+    ConfiguredAt {
+        scope,
+        configured: Configured::of_file(entry, configuration, resolved, "integrations.toml".into()),
+    }
 }
 
 fn group(key: i64, path: &str) -> StoredGroup {
@@ -97,9 +100,9 @@ fn rows(rows: Vec<StoredIntegration>) -> Snapshot {
     snapshot
 }
 
-fn files(placed: Vec<Placed>) -> Snapshot {
+fn files(placed: Vec<ConfiguredAt>) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    snapshot.take_files(placed, Vec::new());
+    snapshot.set_files(placed, Vec::new());
     snapshot
 }
 

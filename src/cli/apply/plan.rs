@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{anyhow, bail};
 
 use crate::adapters::Entry;
-use crate::catalog::{Origin, Placed, Snapshot};
+use crate::catalog::{ConfiguredAt, Origin, Snapshot};
 use crate::cli::table::printable;
 use crate::integration::Scope;
 use crate::provision::Provisioned;
@@ -90,36 +90,36 @@ fn group_step(path: &str, id: Option<i64>, present: &Snapshot) -> Option<Step> {
 
 fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result<Vec<Step>> {
     let rows: BTreeMap<_, _> = present
-        .setups()
+        .all_configured()
         .into_iter()
-        .filter(|(_, setup)| matches!(setup.origin, Origin::Stored { .. }))
-        .map(|(scope, setup)| ((scope.canonical(), setup.slug()), (scope, setup)))
+        .filter(|(_, configured)| matches!(configured.origin, Origin::Stored { .. }))
+        .map(|(scope, configured)| ((scope.canonical(), configured.slug()), (scope, configured)))
         .collect();
     let mut named = BTreeSet::new();
     let mut steps = Vec::new();
     for placed in &wanted.integrations {
         let scope = numbered(&placed.scope, wanted, present)?;
-        let entry = placed.setup.entry;
-        let key = (scope.canonical(), placed.setup.slug());
+        let entry = placed.configured.entry;
+        let key = (scope.canonical(), placed.configured.slug());
         if let Some(file) = provisioned(&scope, key.1, present) {
             bail!("{} of {scope} is configured in {file}: change it there", key.1);
         }
-        let before = rows.get(&key).map(|(_, setup)| &setup.configuration);
-        steps.extend(integration_step(scope.clone(), entry, before, &placed.setup.configuration));
+        let before = rows.get(&key).map(|(_, configured)| &configured.configuration);
+        steps.extend(integration_step(scope.clone(), entry, before, &placed.configured.configuration));
         if !named.insert(key) {
             bail!("{} of {scope} is configured twice: by its number and by its path", entry.about.slug);
         }
     }
     if prune {
-        for (key, (scope, setup)) in rows.iter().filter(|(key, _)| !named.contains(*key)) {
-            let before = &setup.configuration;
+        for (key, (scope, configured)) in rows.iter().filter(|(key, _)| !named.contains(*key)) {
+            let before = &configured.configuration;
             if before.active && provisioned(scope, key.1, present).is_none() {
                 let next = if has_default(scope, key.1, wanted, present) {
                     Configuration::following()
                 } else {
                     before.switched_off()
                 };
-                steps.extend(integration_step(scope.clone(), setup.entry, Some(before), &next));
+                steps.extend(integration_step(scope.clone(), configured.entry, Some(before), &next));
             }
         }
     }
@@ -134,9 +134,9 @@ fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapsh
     let resolved = present.directory().resolve(scope);
     let groups = resolved.ancestors().map(|path| Scope::Group(path.to_owned()));
     groups.chain([Scope::Instance]).any(|above| {
-        let says = |placed: &Placed| {
-            let configuration = &placed.setup.configuration;
-            placed.setup.slug() == slug
+        let says = |placed: &ConfiguredAt| {
+            let configuration = &placed.configured.configuration;
+            placed.configured.slug() == slug
                 && !configuration.inherits
                 && placed.scope.canonical() == above.canonical()
         };
@@ -146,7 +146,7 @@ fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapsh
 
 /// The file of the daemon's own that says what is set there.
 fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> {
-    match &present.standing(&present.directory().resolve(scope), slug).own?.origin {
+    match &present.inheritance(&present.directory().resolve(scope), slug).own?.origin {
         Origin::File(file) => Some(file.to_string()),
         Origin::Stored { .. } => None,
     }

@@ -157,7 +157,7 @@ fn a_block_can_be_everybodys_default_or_follow_one() {
     let read = read(&format!("{everybody}{follows}")).unwrap();
     assert_eq!(read.warnings, []);
     assert_eq!(read.integrations[0].scope, Scope::Instance);
-    assert!(read.integrations[1].setup.configuration.inherits);
+    assert!(read.integrations[1].configured.configuration.inherits);
     let told = problems(&everybody.replace("true", "false"));
     assert!(told.contains("instance = false: is not true; write instance = true, or leave it out"), "{told}");
 }
@@ -287,8 +287,8 @@ fn an_event_finds_its_integration_however_its_path_is_written() {
 fn what_is_switched_off_needs_no_settings_but_those_it_has_must_be_right() {
     let off = "[[integration]]\nproject = 42\nadapter = 'big-bell'\nactive = false\n";
     let read_off = read(off).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
-    let setup = &read_off.integrations[0].setup;
-    assert!(!setup.is_active() && setup.configuration == Configuration::default());
+    let configured = &read_off.integrations[0].configured;
+    assert!(!configured.is_active() && configured.configuration == Configuration::default());
     let problems = read(&format!("{off}volume = 'loud'\n")).unwrap_err();
     assert!(lines(&problems).contains(": volume"), "{}", lines(&problems));
     assert!(!lines(&problems).contains("webhook"), "{}", lines(&problems));
@@ -298,7 +298,7 @@ fn what_is_switched_off_needs_no_settings_but_those_it_has_must_be_right() {
 fn what_follows_a_default_has_nothing_of_its_own() {
     let follows = bell("use_inherited_settings = true\nactive = false\nusername = 'ringer'\n");
     let read = read(&follows).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
-    assert_eq!(read.integrations[0].setup.configuration, Configuration::following());
+    assert_eq!(read.integrations[0].configured.configuration, Configuration::following());
     assert_eq!(
         lines(&read.warnings),
         "/etc/forgebell/a.toml:6: big-bell of project acme/rocket: active: is not heeded, since \

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use forgebell::adapters;
-use forgebell::catalog::{Catalog as _, Change, Live, Request, ResolvedScope, Who};
+use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, ResolvedScope};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::Scope;
 use forgebell::settings::Value as Setting;
@@ -35,12 +35,12 @@ fn group(path: &str) -> Scope {
 }
 
 /// Changes integrations as the API does, while no daemon runs.
-struct Api(Live);
+struct Api(CachedCatalog);
 
 impl Api {
     async fn at(desk: &Desk) -> Self {
         let store = Sqlite::open(&desk.file("forgebell.db"), Keyring::none()).expect("the store opens");
-        Self(Live::open(Arc::new(store)).await.expect("the store answers"))
+        Self(CachedCatalog::open(Arc::new(store)).await.expect("the store answers"))
     }
 
     fn resolved(&self, scope: &Scope) -> ResolvedScope {
@@ -55,13 +55,13 @@ impl Api {
             flags: flags.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect(),
             use_inherited_settings: own.or(Some(true)),
         };
-        let (scope, who) = (self.resolved(scope), who());
-        self.0.put(change(&scope, slug, &who), &request).await.expect("it is set");
+        let (scope, actor) = (self.resolved(scope), actor());
+        self.0.put(change(&scope, slug, &actor), &request).await.expect("it is set");
     }
 
     async fn off(&self, scope: &Scope, slug: &str) {
-        let (scope, who) = (self.resolved(scope), who());
-        self.0.deactivate(change(&scope, slug, &who)).await.expect("it is switched off");
+        let (scope, actor) = (self.resolved(scope), actor());
+        self.0.deactivate(change(&scope, slug, &actor)).await.expect("it is switched off");
     }
 
     async fn learn(&self) {
@@ -83,9 +83,9 @@ impl Api {
             visibility: Correction::Is(Visibility::Internal),
             protected_branches: Correction::Is(vec!["master".to_owned(), "*-stable".to_owned()]),
         };
-        let who = who();
-        self.0.correct(corrected, &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
-        self.0.put_group(Some(7), "acme", &who, Timestamp::UNIX_EPOCH).await.expect("it is taken");
+        let actor = actor();
+        self.0.correct(corrected, &actor, Timestamp::UNIX_EPOCH).await.expect("it is taken");
+        self.0.put_group(Some(7), "acme", &actor, Timestamp::UNIX_EPOCH).await.expect("it is taken");
         let hook = |name: &str| format!("https://hooks.slack.com/services/T0/B0/{name}");
         self.put(&Scope::Instance, "slack", &[("webhook", &hook("instance")), ("channel", "#all")], &[])
             .await;
@@ -117,13 +117,13 @@ impl Api {
     }
 }
 
-fn who() -> Who {
-    Who("token ci (1)".to_owned())
+fn actor() -> Actor {
+    Actor("token ci (1)".to_owned())
 }
 
-fn change<'a>(scope: &'a ResolvedScope, slug: &str, who: &'a Who) -> Change<'a> {
+fn change<'a>(scope: &'a ResolvedScope, slug: &str, actor: &'a Actor) -> Change<'a> {
     let entry = adapters::find(slug).expect("there is such an adapter");
-    Change { scope, entry, unless_changed_since: None, who, now: Timestamp::UNIX_EPOCH }
+    Change { scope, entry, unless_changed_since: None, actor, now: Timestamp::UNIX_EPOCH }
 }
 
 fn of_project(file: &str, id: i64, path: &str) -> Vec<u8> {
@@ -413,7 +413,7 @@ async fn explain_uses_the_integrations_set_with_the_api() {
         by: "@ada".to_owned(),
         revision: 0,
     };
-    api.0.mute(mute.clone(), &who(), forgebell::daemon::now()).await.expect("it is taken");
+    api.0.mute(mute.clone(), &actor(), forgebell::daemon::now()).await.expect("it is taken");
     let said = desk.run(&["explain", &push]).await.ends_with(0).out;
     assert!(said.contains(&format!("#ops is muted by @ada until {until}")), "{said}");
     assert!(said.contains("#rocket (") && !said.contains("#ops ("), "only that channel: {said}");
@@ -424,7 +424,7 @@ async fn explain_uses_the_integrations_set_with_the_api() {
     assert_eq!(verdict("deliver")["targets"][0]["target"], "#rocket");
     assert!(verdict("muted")["why"].as_str().expect("words").contains("@ada"));
     let over = Mute { until: forgebell::daemon::now(), ..mute };
-    api.0.mute(over, &who(), forgebell::daemon::now()).await.expect("it is taken");
+    api.0.mute(over, &actor(), forgebell::daemon::now()).await.expect("it is taken");
     let said = desk.run(&["explain", &push]).await.ends_with(0).out;
     assert!(said.contains("#ops (") && !said.contains("muted"), "a mute that is over is over: {said}");
 

@@ -198,7 +198,7 @@ async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
     );
     let no_secrets = |_: &std::path::Path| Err(std::io::Error::other("there are no files here"));
     let read = crate::provision::read(&[("ops.toml".into(), text)], &no_secrets).unwrap();
-    api.catalog.take_files(read.integrations, read.facts, read.numbers, NOW).await.unwrap();
+    api.catalog.set_files(read.integrations, read.facts, read.numbers, NOW).await.unwrap();
     let shown = api.get(&admin, SLACK).await;
     let json = shown.json();
     assert_eq!(

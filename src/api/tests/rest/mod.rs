@@ -25,7 +25,7 @@ const HOOK: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-
 /// The API's server: its store, its clock and the services at the other end of the wire.
 struct Api {
     store: Arc<Sqlite>,
-    catalog: Arc<Live>,
+    catalog: Arc<CachedCatalog>,
     service: Arc<Service>,
     /// Seconds since [`NOW`].
     later: Arc<AtomicI64>,

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{ApiError, Params};
 use crate::adapters::{self, ADAPTERS, Entry};
-use crate::catalog::{Live, ResolvedScope, Setup, Who};
+use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
 use crate::store::registry::Mute;
@@ -68,7 +68,7 @@ impl Service {
 
 /// What answers commands.
 pub(super) struct Counter<'a> {
-    pub(super) catalog: &'a Live,
+    pub(super) catalog: &'a CachedCatalog,
     pub(super) ledger: &'a dyn Ledger,
     /// The way to the forge, where one is configured.
     pub(super) commands: Option<&'a Commands>,
@@ -125,7 +125,7 @@ pub(super) enum Outcome {
 /// # Errors
 /// There is no token (400).
 pub(super) fn proved(
-    catalog: &Live,
+    catalog: &CachedCatalog,
     service: Service,
     place: Option<ResolvedScope>,
     params: &Params,
@@ -163,10 +163,11 @@ fn complaint(words: &str) -> ApiError {
 }
 
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
-fn is_proved(catalog: &Live, place: &ResolvedScope, service: Service, token: &str) -> bool {
+fn is_proved(catalog: &CachedCatalog, place: &ResolvedScope, service: Service, token: &str) -> bool {
     let known = catalog.read(|state| {
-        let effective = state.standing(place, service.hears()).effective().filter(|setup| setup.is_active());
-        effective.and_then(|setup| setup.configuration.secrets.get("token").cloned())
+        let effective =
+            state.inheritance(place, service.hears()).effective().filter(|configured| configured.is_active());
+        effective.and_then(|configured| configured.configuration.secrets.get("token").cloned())
     });
     known.is_some_and(|known| {
         let same = Sha256::digest(token.as_bytes()).ct_eq(&Sha256::digest(known.expose().as_bytes()));
@@ -178,8 +179,9 @@ async fn status(counter: &Counter<'_>, place: &ResolvedScope) -> String {
     let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
     let lines = counter.catalog.read(|state| {
         let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
-        let standing = tellers.map(|entry| state.standing(place, entry.about.slug));
-        let told = standing.filter_map(|standing| Some(line(standing.effective()?, standing.is_inherited())));
+        let inheritance = tellers.map(|entry| state.inheritance(place, entry.about.slug));
+        let told = inheritance
+            .filter_map(|inheritance| Some(line(inheritance.effective()?, inheritance.is_inherited())));
         told.collect::<Vec<_>>()
     });
     let muted = counter.catalog.read(|state| {
@@ -198,19 +200,19 @@ async fn status(counter: &Counter<'_>, place: &ResolvedScope) -> String {
     known.replace("Nothing failed lately.", "What failed lately is not known: the store does not answer.")
 }
 
-fn line(setup: &Setup, inherited: bool) -> Line {
-    let entry = setup.entry;
-    let hears_of = match &setup.terms {
-        Ok(terms) => {
-            let heard = entry.about.triggers.iter().filter(|trigger| terms.triggers().contains(*trigger));
+fn line(configured: &Configured, inherited: bool) -> Line {
+    let entry = configured.entry;
+    let hears_of = match &configured.resolved {
+        Ok(resolved) => {
+            let heard = entry.about.triggers.iter().filter(|trigger| resolved.triggers().contains(*trigger));
             heard.map(Trigger::name).collect()
         }
         Err(_) => Vec::new(),
     };
-    let channels = setup.configuration.properties.get("channel").map(crate::settings::Value::as_text);
+    let channels = configured.configuration.properties.get("channel").map(crate::settings::Value::as_text);
     Line {
         title: entry.about.title,
-        active: setup.is_active(),
+        active: configured.is_active(),
         channels: crate::integration::Channels::parse_list(&channels.unwrap_or_default()),
         hears_of,
         inherited,
@@ -277,8 +279,8 @@ async fn mute_all(
     project: i64,
     typed: &Typed,
     until: Timestamp,
-) -> Result<(), crate::catalog::Refusal> {
-    let who = Who(format!("slash command of {}", typed.who()));
+) -> Result<(), crate::catalog::ChangeError> {
+    let who = Actor(format!("slash command of {}", typed.who()));
     for channel in &typed.channel_names {
         let mute = Mute {
             project,

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-use super::{Blocks, Catalog, Origin, Placed, Snapshot, nothing_blocked};
+use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy, allow_all_urls};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
 use crate::store::registry::{Learned, Mute, Registry, ScopeKey, SeenProject};
 
 /// The catalogue, kept fresh.
-pub struct Live {
+pub struct CachedCatalog {
     state: RwLock<Snapshot>,
     registry: Arc<dyn Registry>,
     /// One refresh at a time, which serves all who asked before it began: up to this one, and how it went.
@@ -28,10 +28,10 @@ pub struct Live {
     /// Counts what could make a difference to what waits: integrations that changed.
     settings: watch::Sender<u64>,
     /// What speaks against an address that somebody wants to set.
-    blocks: Arc<Blocks<'static>>,
+    blocks: Arc<UrlPolicy<'static>>,
 }
 
-impl Live {
+impl CachedCatalog {
     /// A catalogue over a store, with everything that is in it.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Live {
             served: Mutex::new((0, Ok(()))),
             asked: AtomicU64::new(0),
             settings: watch::Sender::new(0),
-            blocks: Arc::new(nothing_blocked),
+            blocks: Arc::new(allow_all_urls),
         };
         live.refresh().await?;
         Ok(live)
@@ -51,12 +51,12 @@ impl Live {
 
     /// The same, and addresses that are never called can't be set.
     #[must_use]
-    pub fn blocking(self, blocks: Arc<Blocks<'static>>) -> Self {
+    pub fn with_url_policy(self, blocks: Arc<UrlPolicy<'static>>) -> Self {
         Self { blocks, ..self }
     }
 
     /// What speaks against an address that somebody wants to set.
-    pub fn blocks(&self) -> &Blocks<'static> {
+    pub fn blocks(&self) -> &UrlPolicy<'static> {
         &*self.blocks
     }
 
@@ -78,14 +78,14 @@ impl Live {
     ///
     /// # Errors
     /// The store does not take the projects that the files tell of. The files count all the same.
-    pub async fn take_files(
+    pub async fn set_files(
         &self,
-        placed: Vec<Placed>,
+        placed: Vec<ConfiguredAt>,
         facts: Vec<(Scope, ProjectFacts)>,
         numbers: Vec<(i64, Option<String>)>,
         now: Timestamp,
     ) -> Result<()> {
-        self.look_at_files(placed, facts);
+        self.set_files_in_memory(placed, facts);
         let is_news = |id: i64, path: Option<&String>| {
             self.read(|state| match state.directory().project(id) {
                 Some(known) => path.is_some() && known.path.as_ref() != path,
@@ -99,8 +99,8 @@ impl Live {
     }
 
     /// The same, and nothing is written.
-    pub fn look_at_files(&self, placed: Vec<Placed>, facts: Vec<(Scope, ProjectFacts)>) {
-        self.write(|state| state.take_files(placed, facts));
+    pub fn set_files_in_memory(&self, placed: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
+        self.write(|state| state.set_files(placed, facts));
         self.changed();
     }
 
@@ -146,11 +146,11 @@ impl Live {
 
 /// What is switched on and can't be read tells nobody: an older or newer version of us took it.
 fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
-    let Some(setup) = state.stored(owner, slug) else {
+    let Some(configured) = state.stored(owner, slug) else {
         return warn!(?owner, slug, "there is no such adapter; it tells nobody");
     };
     if let (Err(errors), true, false) =
-        (&setup.terms, setup.configuration.active, setup.configuration.inherits)
+        (&configured.resolved, configured.configuration.active, configured.configuration.inherits)
     {
         let why: Vec<_> = errors.iter().map(ToString::to_string).collect();
         warn!(
@@ -163,7 +163,7 @@ fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
 }
 
 #[async_trait]
-impl Catalog for Live {
+impl Catalog for CachedCatalog {
     fn concerned(&self, event: &Event) -> Vec<Arc<Integration>> {
         self.read(|state| state.concerned(event))
     }

@@ -56,13 +56,13 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Proble
                 branches(entry.value).map(|branches| read.told.protected_branches = Some(branches))
             }
             "visibility" => visibility(entry.value).map(|visibility| read.visibility = Some(visibility)),
-            unknown => Err(Wrong {
+            unknown => Err(InvalidValue {
                 problem: "unknown key",
                 remedy: did_you_mean(unknown, KEYS)
                     .unwrap_or_else(|| format!("there are {}", KEYS.join(", "))),
             }),
         };
-        if let Err(Wrong { problem, remedy }) = done {
+        if let Err(InvalidValue { problem, remedy }) = done {
             let value = KEYS.contains(&entry.key).then(|| simple(entry.value).ok()).flatten();
             problems.push(Problem {
                 line: Some(entry.line),
@@ -84,47 +84,48 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> (Option<Facts>, Vec<Proble
     (named.then_some(read), problems)
 }
 
-pub(super) struct Wrong {
+pub(super) struct InvalidValue {
     pub(super) problem: &'static str,
     pub(super) remedy: String,
 }
 
-impl Wrong {
+impl InvalidValue {
     fn new(problem: &'static str, remedy: &str) -> Self {
         Self { problem, remedy: remedy.to_owned() }
     }
 }
 
-pub(super) fn id(entry: &Entry<'_>) -> Result<i64, Wrong> {
+pub(super) fn id(entry: &Entry<'_>) -> Result<i64, InvalidValue> {
     match simple(entry.value).map(|value| scope::project(&value)) {
         Ok(Ok(Scope::ProjectId(id))) => Ok(id),
-        _ => Err(Wrong::new("is no project's number", "write id = 42, or path = \"acme/rocket\"")),
+        _ => Err(InvalidValue::new("is no project's number", "write id = 42, or path = \"acme/rocket\"")),
     }
 }
 
-fn path(entry: &Entry<'_>) -> Result<String, Wrong> {
+fn path(entry: &Entry<'_>) -> Result<String, InvalidValue> {
     match simple(entry.value).map(|value| scope::project(&value)) {
         Ok(Ok(Scope::ProjectPath(path))) => Ok(path),
-        _ => Err(Wrong::new("is no project's full path", "write path = \"acme/rocket\", or id = 42")),
+        _ => Err(InvalidValue::new("is no project's full path", "write path = \"acme/rocket\", or id = 42")),
     }
 }
 
-fn branch(value: &DeValue<'_>) -> Result<String, Wrong> {
+fn branch(value: &DeValue<'_>) -> Result<String, InvalidValue> {
     let branch = value.as_str().map(str::trim).filter(|branch| !branch.is_empty());
     branch
         .map(str::to_owned)
-        .ok_or_else(|| Wrong::new("is no branch's name", "write default_branch = \"main\""))
+        .ok_or_else(|| InvalidValue::new("is no branch's name", "write default_branch = \"main\""))
 }
 
-fn visibility(value: &DeValue<'_>) -> Result<Visibility, Wrong> {
+fn visibility(value: &DeValue<'_>) -> Result<Visibility, InvalidValue> {
     let found = Visibility::ALL.into_iter().find(|known| Some(known.name()) == value.as_str());
-    found.ok_or_else(|| Wrong::new("is no visibility", "write \"private\", \"internal\" or \"public\""))
+    found
+        .ok_or_else(|| InvalidValue::new("is no visibility", "write \"private\", \"internal\" or \"public\""))
 }
 
-fn branches(value: &DeValue<'_>) -> Result<Vec<String>, Wrong> {
+fn branches(value: &DeValue<'_>) -> Result<Vec<String>, InvalidValue> {
     let list = value.as_array().map(|list| list.iter().map(|item| branch(item.get_ref()).ok()));
     list.and_then(Iterator::collect).ok_or_else(|| {
         let example = "write protected_branches = [\"main\", \"*-stable\"]";
-        Wrong::new("is no list of branches and wildcards", example)
+        InvalidValue::new("is no list of branches and wildcards", example)
     })
 }

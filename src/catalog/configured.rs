@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Terms;
+use super::Resolved;
 use crate::adapters::Entry;
 use crate::integration::{Integration, IntegrationId, Scope};
 use crate::settings::FieldError;
@@ -12,11 +12,11 @@ use crate::store::registry::{Configuration, StoredIntegration};
 
 /// One integration, as somebody configured it.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub struct Configured {
     pub entry: &'static Entry,
     pub configuration: Configuration,
     /// What it means; for one that inherits, its own words mean nothing.
-    pub terms: Result<Arc<Terms>, Vec<FieldError>>,
+    pub resolved: Result<Arc<Resolved>, Vec<FieldError>>,
     pub origin: Origin,
 }
 
@@ -42,22 +42,27 @@ impl Origin {
     }
 }
 
-impl Setup {
+impl Configured {
     /// A setup from a file, whose terms were read already.
     pub fn of_file(
         entry: &'static Entry,
         configuration: Configuration,
-        terms: Result<Arc<Terms>, Vec<FieldError>>,
+        resolved: Result<Arc<Resolved>, Vec<FieldError>>,
         file: Arc<str>,
     ) -> Self {
-        Self { entry, configuration, terms, origin: Origin::File(file) }
+        Self { entry, configuration, resolved, origin: Origin::File(file) }
     }
 
     /// A setup from the store.
     pub fn of_row(entry: &'static Entry, row: StoredIntegration) -> Self {
         let StoredIntegration { id, configuration, revision, created_at, updated_at, .. } = row;
-        let terms = Terms::read(entry, &configuration).map(Arc::new);
-        Self { entry, configuration, terms, origin: Origin::Stored { id, revision, created_at, updated_at } }
+        let resolved = Resolved::read(entry, &configuration).map(Arc::new);
+        Self {
+            entry,
+            configuration,
+            resolved,
+            origin: Origin::Stored { id, revision, created_at, updated_at },
+        }
     }
 
     pub fn slug(&self) -> &'static str {
@@ -66,24 +71,24 @@ impl Setup {
 
     /// Whether it is switched on, and can be.
     pub fn is_active(&self) -> bool {
-        self.configuration.active && self.terms.is_ok()
+        self.configuration.active && self.resolved.is_ok()
     }
 }
 
 /// A setup and whose it is.
 #[derive(Clone, Debug)]
-pub struct Placed {
+pub struct ConfiguredAt {
     pub scope: Scope,
-    pub setup: Setup,
+    pub configured: Configured,
 }
 
-impl Placed {
+impl ConfiguredAt {
     /// What it is by itself; `None` where it only follows a default.
     pub fn integration(&self) -> Option<Integration> {
-        let Self { scope, setup } = self;
-        let id = integration_id(scope, setup.slug());
-        let terms = setup.terms.as_ref().ok()?;
-        Some(terms.integration(id, scope.clone(), setup.origin.name()))
+        let Self { scope, configured } = self;
+        let id = integration_id(scope, configured.slug());
+        let resolved = configured.resolved.as_ref().ok()?;
+        Some(resolved.integration(id, scope.clone(), configured.origin.name()))
     }
 }
 

@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::change::{self, Request, Wrong};
-use super::setup::{Origin, Setup};
-use super::snapshot::Standing;
-use super::{Catalog as _, Live, ResolvedScope};
+use super::change::{self, InvalidChange, Request};
+use super::configured::{Configured, Origin};
+use super::snapshot::Inheritance;
+use super::{CachedCatalog, Catalog as _, ResolvedScope};
 use crate::adapters::Entry;
 use crate::store::StoreError;
 use crate::store::registry::{
@@ -19,11 +19,11 @@ const ROUNDS: usize = 50;
 
 /// Who changes something, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who(pub String);
+pub struct Actor(pub String);
 
 /// Why nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum ChangeError {
     #[error("it was never configured")]
     NeverConfigured,
     /// A file says what it is set to.
@@ -36,7 +36,7 @@ pub enum Refusal {
     #[error("it was changed since")]
     ChangedSince,
     #[error("the request can't be met")]
-    Wrong(Wrong),
+    Invalid(InvalidChange),
     /// Others change it all the time.
     #[error("others are changing it; try again")]
     Contended,
@@ -51,18 +51,18 @@ pub struct Change<'a> {
     pub entry: &'static Entry,
     /// `If-Unmodified-Since`.
     pub unless_changed_since: Option<Timestamp>,
-    pub who: &'a Who,
+    pub actor: &'a Actor,
     pub now: Timestamp,
 }
 
-impl Live {
+impl CachedCatalog {
     /// Sets an integration.
     ///
     /// # Errors
     /// Why nothing was changed.
-    pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), Refusal> {
-        self.change(change, "integration.update", |standing| {
-            change::put(change.entry, standing, request, self.blocks()).map_err(Refusal::Wrong)
+    pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
+        self.change(change, "integration.update", |inheritance| {
+            change::put(change.entry, inheritance, request, self.blocks()).map_err(ChangeError::Invalid)
         })
         .await
     }
@@ -71,9 +71,9 @@ impl Live {
     ///
     /// # Errors
     /// Why nothing was changed.
-    pub async fn deactivate(&self, change: Change<'_>) -> Result<(), Refusal> {
-        self.change(change, "integration.deactivate", |standing| {
-            change::deactivate(standing).ok_or(Refusal::NeverConfigured)
+    pub async fn deactivate(&self, change: Change<'_>) -> Result<(), ChangeError> {
+        self.change(change, "integration.deactivate", |inheritance| {
+            change::deactivate(inheritance).ok_or(ChangeError::NeverConfigured)
         })
         .await
     }
@@ -82,7 +82,11 @@ impl Live {
     ///
     /// # Errors
     /// Why nothing was changed.
-    pub async fn replace(&self, change: Change<'_>, configuration: &Configuration) -> Result<(), Refusal> {
+    pub async fn replace(
+        &self,
+        change: Change<'_>,
+        configuration: &Configuration,
+    ) -> Result<(), ChangeError> {
         self.change(change, "integration.apply", |_| Ok(configuration.clone())).await
     }
 
@@ -90,22 +94,22 @@ impl Live {
         &self,
         change: Change<'_>,
         action: &'static str,
-        next: impl Fn(Standing<'_>) -> Result<Configuration, Refusal>,
-    ) -> Result<(), Refusal> {
-        let Change { scope, entry, unless_changed_since, who, now } = change;
+        next: impl Fn(Inheritance<'_>) -> Result<Configuration, ChangeError>,
+    ) -> Result<(), ChangeError> {
+        let Change { scope, entry, unless_changed_since, actor, now } = change;
         let slug = entry.about.slug;
         for _ in 0..ROUNDS {
             self.refresh().await?;
             let (in_memory, default) = self.read(|state| {
-                let standing = state.standing(scope, slug);
-                (standing.own.cloned(), standing.default.cloned())
+                let inheritance = state.inheritance(scope, slug);
+                (inheritance.own.cloned(), inheritance.default.cloned())
             });
-            if let Some(Setup { origin: Origin::File(name), .. }) = &in_memory {
-                return Err(Refusal::Provisioned(name.to_string()));
+            if let Some(Configured { origin: Origin::File(name), .. }) = &in_memory {
+                return Err(ChangeError::Provisioned(name.to_string()));
             }
             // What can't be leaves no trace: a scope that is named for the first time is written down after this.
-            next(Standing { own: in_memory.as_ref(), default: default.as_ref() })?;
-            let owner = self.owner(scope, who, now).await?;
+            next(Inheritance { own: in_memory.as_ref(), default: default.as_ref() })?;
+            let owner = self.owner(scope, actor, now).await?;
             let row = self.registry().integration(owner, slug).await?;
             let made_from = row.as_ref().map(|row| row.revision);
             let updated_at = row.as_ref().map(|row| row.updated_at);
@@ -113,33 +117,43 @@ impl Live {
             if let (Some(updated_at), Some(moment)) = (updated_at, unless_changed_since)
                 && updated_at.as_second() > moment.as_second()
             {
-                return Err(Refusal::ChangedSince);
+                return Err(ChangeError::ChangedSince);
             }
-            let own = row.map(|row| Setup::of_row(entry, row));
-            let standing = Standing { own: own.as_ref(), default: default.as_ref() };
-            let configuration = next(standing)?;
+            let own = row.map(|row| Configured::of_row(entry, row));
+            let inheritance = Inheritance { own: own.as_ref(), default: default.as_ref() };
+            let configuration = next(inheritance)?;
             let before = own.as_ref().map(|own| &own.configuration);
             let fields = change::differences(before, &configuration);
             if before == Some(&configuration) {
                 return Ok(()); // nothing would change
             }
-            let audit =
-                AuditEntry { at: now, who: who.0.clone(), action, object: format!("{scope} {slug}"), fields };
+            let audit = AuditEntry {
+                at: now,
+                who: actor.0.clone(),
+                action,
+                object: format!("{scope} {slug}"),
+                fields,
+            };
             match self.registry().put_integration(owner, slug, configuration, made_from, audit).await? {
                 Put::Done(_) => return Ok(self.refresh().await?),
                 Put::Outdated => {}
             }
         }
-        Err(Refusal::Contended)
+        Err(ChangeError::Contended)
     }
 
     /// Whose a row at this scope is. A project or group that is named for the first time is written down.
-    async fn owner(&self, scope: &ResolvedScope, who: &Who, now: Timestamp) -> Result<ScopeKey, Refusal> {
+    async fn owner(
+        &self,
+        scope: &ResolvedScope,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<ScopeKey, ChangeError> {
         match scope {
             ResolvedScope::Instance => Ok(ScopeKey::Instance),
             ResolvedScope::Project { id, path } => {
                 let Some(id) = *id else {
-                    return Err(Refusal::NoNumber(path.clone().unwrap_or_default()));
+                    return Err(ChangeError::NoNumber(path.clone().unwrap_or_default()));
                 };
                 if self.read(|state| state.directory().project(id).is_none()) {
                     let path = path.clone();
@@ -151,7 +165,7 @@ impl Live {
                 let known = self.read(|state| state.directory().group_by_path(path).map(|row| row.key));
                 let key = match known {
                     Some(key) => key,
-                    None => self.put_group(None, path, who, now).await?.key,
+                    None => self.put_group(None, path, actor, now).await?.key,
                 };
                 Ok(ScopeKey::Group(key))
             }
@@ -165,9 +179,9 @@ impl Live {
     pub async fn correct(
         &self,
         correction: ProjectCorrection,
-        who: &Who,
+        actor: &Actor,
         now: Timestamp,
-    ) -> Result<StoredProject, Refusal> {
+    ) -> Result<StoredProject, ChangeError> {
         let ProjectCorrection { id, path, .. } = &correction;
         let before = self.read(|state| state.directory().project(*id).cloned());
         let was = before.as_ref().map(|row| row.corrected.clone()).unwrap_or_default();
@@ -181,7 +195,7 @@ impl Live {
         let fields = named.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
         let audit = AuditEntry {
             at: now,
-            who: who.0.clone(),
+            who: actor.0.clone(),
             action: "project.update",
             object: format!("project {id}"),
             fields: fields.collect(),
@@ -199,12 +213,12 @@ impl Live {
         &self,
         id: Option<i64>,
         path: &str,
-        who: &Who,
+        actor: &Actor,
         now: Timestamp,
-    ) -> Result<StoredGroup, Refusal> {
+    ) -> Result<StoredGroup, ChangeError> {
         let audit = AuditEntry {
             at: now,
-            who: who.0.clone(),
+            who: actor.0.clone(),
             action: "group.update",
             object: format!("group {path}"),
             fields: vec!["path".to_owned()],
@@ -222,12 +236,12 @@ impl Live {
         &self,
         groups: Vec<(String, Option<i64>)>,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let who = Who("provisioning files".to_owned());
+    ) -> Result<(), ChangeError> {
+        let actor = Actor("provisioning files".to_owned());
         for (path, id) in groups.into_iter().filter(|(_, id)| id.is_some()) {
             let known = self.read(|state| state.directory().group_by_path(&path).and_then(|group| group.id));
             if known != id {
-                self.put_group(id, &path, &who, now).await?;
+                self.put_group(id, &path, &actor, now).await?;
             }
         }
         Ok(())
@@ -237,11 +251,11 @@ impl Live {
     ///
     /// # Errors
     /// The store does not take it.
-    pub async fn mute(&self, mute: Mute, who: &Who, now: Timestamp) -> Result<(), Refusal> {
+    pub async fn mute(&self, mute: Mute, actor: &Actor, now: Timestamp) -> Result<(), ChangeError> {
         let ends = mute.until <= now;
         let audit = AuditEntry {
             at: now,
-            who: who.0.clone(),
+            who: actor.0.clone(),
             action: if ends { "channel.unmute" } else { "channel.mute" },
             object: format!("project {} {} {}", mute.project, mute.slug, mute.channel),
             fields: vec!["until".to_owned()],

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::facts::id;
 use super::problem::{Problem, Severity, did_you_mean};
+use super::project::id;
 use super::scope;
 use super::text::{Table, shown, shown_key, simple};
 use crate::integration::Scope;

@@ -2,22 +2,22 @@
 
 use url::Url;
 
-use super::terms::own_settings;
+use super::resolved::own_settings;
 use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind};
 use crate::store::registry::Configuration;
 
 /// What speaks against calling a URL, as far as that can be told from how it is written; in words that follow
 /// `is blocked:`. It is the wire that knows, and whoever wires the daemon hands it on.
-pub type Blocks<'a> = dyn Fn(&Url) -> Option<&'static str> + Send + Sync + 'a;
+pub type UrlPolicy<'a> = dyn Fn(&Url) -> Option<&'static str> + Send + Sync + 'a;
 
 /// Where nothing is known of what may be called.
-pub fn nothing_blocked(_: &Url) -> Option<&'static str> {
+pub fn allow_all_urls(_: &Url) -> Option<&'static str> {
     None
 }
 
 /// The settings of a configuration that name such an address, in GitLab's words.
-pub fn blocked(entry: &Entry, given: &Configuration, blocks: &Blocks<'_>) -> Vec<FieldError> {
+pub fn blocked_urls(entry: &Entry, given: &Configuration, blocks: &UrlPolicy<'_>) -> Vec<FieldError> {
     let own = own_settings(entry, given);
     let urls = entry.fields.iter().filter(|field| matches!(field.kind, Kind::Url | Kind::SecretUrl));
     let errors = urls.filter_map(|field| {

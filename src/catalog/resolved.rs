@@ -13,7 +13,7 @@ use crate::store::registry::Configuration;
 
 /// What a configuration means for its adapter, wherever it holds.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct Resolved {
     slug: &'static str,
     active: bool,
     triggers: Triggers,
@@ -24,7 +24,7 @@ pub struct Terms {
     fingerprint: Fingerprint,
 }
 
-impl Terms {
+impl Resolved {
     /// Reads a configuration. Settings that the adapter does not have are passed over, as GitLab passes them over.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Terms {
                 return Err(own.chain(shared.err().into_iter().flatten()).collect());
             }
         };
-        let mut terms = Self {
+        let mut resolved = Self {
             slug: about.slug,
             active: given.active,
             triggers: triggers(given),
@@ -50,17 +50,17 @@ impl Terms {
             fingerprint: Fingerprint(0),
         };
         let content = Content {
-            slug: terms.slug,
-            active: terms.active,
-            triggers: terms.triggers,
-            rules: terms.rules,
-            filters: &terms.filters,
-            channels: &terms.channels,
+            slug: resolved.slug,
+            active: resolved.active,
+            triggers: resolved.triggers,
+            rules: resolved.rules,
+            filters: &resolved.filters,
+            channels: &resolved.channels,
             fields: entry.fields,
             properties: &own,
         };
-        terms.fingerprint = content.fingerprint();
-        Ok(terms)
+        resolved.fingerprint = content.fingerprint();
+        Ok(resolved)
     }
 
     pub fn settings(&self) -> &Parsed {
