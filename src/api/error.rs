@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::webhook_signature::BadSignature;
 use crate::catalog::{ChangeError, InvalidChange};
 use crate::settings::FieldError;
 use crate::store::StoreError;
@@ -79,6 +80,8 @@ pub(super) enum ApiError {
     Internal,
     /// `X-Gitlab-Token` is missing or wrong.
     WrongWebhookToken,
+    /// An event is signed, but not validly.
+    BadSignature(BadSignature),
     /// The token does not reach the event's project or group.
     EventNotReached,
     /// An event came with a content type that is not JSON.
@@ -121,9 +124,11 @@ impl ApiError {
             | Self::InvalidSettings(_)
             | Self::NoDefault
             | Self::NotAnEvent(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized { .. } | Self::TokenExpired | Self::TokenRevoked | Self::WrongWebhookToken => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::Unauthorized { .. }
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::WrongWebhookToken
+            | Self::BadSignature(_) => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope(_) | Self::Forbidden | Self::EventNotReached => StatusCode::FORBIDDEN,
             Self::NotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::NoSuchMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -179,6 +184,7 @@ impl ApiError {
             Self::StoreUnavailable => message("503 Service Unavailable: the store is away; try again"),
             Self::Internal => message("500 Internal Server Error"),
             Self::WrongWebhookToken => error("the header X-Gitlab-Token is missing or wrong"),
+            Self::BadSignature(why) => error(&format!("the webhook's signature is refused: {why}")),
             Self::EventNotReached => error(NOT_REACHED),
             Self::EventNotJson(given) => {
                 error(&format!("the content type is `{given}`; events are application/json"))

@@ -1,13 +1,17 @@
 //! The door for events: takes webhooks as a GitLab sends them, and answers 202 only when they are safe.
 //!
 //! Point a GitLab webhook (of a project, a group or the whole instance) at `POST /events`, with the secret token that is
-//! configured as `http.webhook_token`. The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its
-//! retries). Where there is none it is `X-Gitlab-Event-UUID` and the body together: all that one request to GitLab sets
-//! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
-//! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
-//! Beside the door's own token, those of the API open it that may hand in events (`forgebell token create`), for what they
-//! reach. Of a project that is not known yet, a group's token is trusted_event the path, if that lies in the group, and not the
-//! number: the project hears the group's defaults, and is known once somebody tells who reaches everything.
+//! configured as `http.webhook_token`, with the signing token that is configured as `http.webhook_signing_key`, or with
+//! both. A request that has a signature must have a valid one, whatever token it has; one without a signature must have a
+//! token. Where neither is configured, any client that reaches the server may send events, which is only sensible on the
+//! loopback interface. Beside these, tokens of the API that may send events (`forgebell token create`) admit the events of
+//! what they reach. Of a project that is not known yet, a group's token is believed the path, if that lies in the group,
+//! and not the id: the project has the group's defaults, and becomes known by an event with a token that reaches everything.
+//!
+//! The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its retries). In a signed request it is
+//! `webhook-id`, which GitLab gives the same value: a copy of the request with another key in the unsigned header would
+//! be another event. Where there is neither, it is `X-Gitlab-Event-UUID` and the body together: one request to GitLab, and
+//! whatever webhooks cause in turn, have the same UUID for all their events. Otherwise it is a fresh one.
 //!
 //! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the mistake is ours.
@@ -28,7 +32,8 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::v4::{self, Credential, Need, Params};
-use super::{ApiError, State};
+use super::webhook_signature::{BadSignature, SignedHeaders, SigningKeys};
+use super::{ApiError, Config, State};
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
@@ -39,6 +44,9 @@ use crate::store::{self, NewQuarantined, token};
 /// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
 const STORE_PATIENCE: Duration = Duration::from_secs(8);
 
+/// What a request lacks where only signed ones are taken.
+const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
+
 /// `POST /events`.
 pub(super) async fn receive(
     Extract(state): Extract<Arc<State>>,
@@ -46,11 +54,25 @@ pub(super) async fn receive(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
-    let reach = authenticate(&state, &head, now).await?;
     let headers = &head.headers;
+    let signed = signed_headers(&state.config, headers, now)?;
+    let reach = match &signed {
+        // The signature covers the body, which is still to be read.
+        Some(_) => ScopeKey::Instance,
+        None => authenticate(&state, &head, now).await?,
+    };
     check_content_type(headers)?;
     let body = read_body(Request::from_parts(head.clone(), body), &state).await?;
-    let id = sent_id(headers, &body);
+    if let Some((signed, keys)) = &signed
+        && let Err(why) = signed.verify(keys, &body)
+    {
+        v4::record_wrong_token(&state, &head, now)?;
+        return Err(ApiError::BadSignature(why));
+    }
+    let id = match &signed {
+        Some((signed, _)) => Some(key_id(signed.id)),
+        None => sent_id(headers, &body),
+    };
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
@@ -111,11 +133,27 @@ async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T,
     }
 }
 
-/// Whose events a sender may hand in: everybody's with the token of the door, or those that a token of the API reaches.
+/// What a signed request must be verified with. Without signing keys, signatures are not looked at: a token counts.
+fn signed_headers<'a>(
+    config: &'a Config,
+    headers: &'a HeaderMap,
+    now: jiff::Timestamp,
+) -> Result<Option<(SignedHeaders<'a>, &'a SigningKeys)>, ApiError> {
+    let Some(keys) = &config.signing_keys else { return Ok(None) };
+    let signed = SignedHeaders::read(headers, now).map_err(ApiError::BadSignature)?;
+    Ok(signed.map(|signed| (signed, keys)))
+}
+
+/// Whose events a sender may send: those of the whole instance with the webhook token, or those that a token of the API
+/// reaches.
 async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<ScopeKey, ApiError> {
-    let Some(token) = &state.config.webhook_token else { return Ok(ScopeKey::Instance) };
+    let Config { webhook_token, signing_keys, .. } = &state.config;
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
-    if is_same(sent, token) {
+    let is_admitted = match webhook_token {
+        Some(token) => is_same(sent, token),
+        None => signing_keys.is_none(),
+    };
+    if is_admitted {
         return Ok(ScopeKey::Instance);
     }
     // A GitLab can say a token in this header alone; others have the API's.
@@ -127,7 +165,8 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
         if !sent.is_empty() {
             v4::record_wrong_token(state, head, now)?;
         }
-        return Err(ApiError::WrongWebhookToken);
+        let is_unsigned = webhook_token.is_none();
+        return Err(if is_unsigned { NO_SIGNATURE } else { ApiError::WrongWebhookToken });
     };
     let token = v4::authenticate(state, head, Some(&credential), now).await?;
     v4::check_right(token.access.right, Need::Ingest)?;
@@ -168,12 +207,17 @@ fn sent_id(headers: &HeaderMap, body: &[u8]) -> Option<EventId> {
         (!value.is_empty()).then_some(value)
     };
     if let Some(key) = sent("idempotency-key") {
-        // A key that can't be kept as it is (too long, not ASCII) is known by its digest.
-        let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
-        return plain.or_else(|| EventId::new(&Digest::of([key]).hex(16)));
+        return Some(key_id(key));
     }
     let uuid = sent("x-gitlab-event-uuid")?;
     EventId::new(&Digest::of([uuid, body]).hex(16))
+}
+
+/// A key that can't be kept as it is (too long, not ASCII) is known by its digest.
+fn key_id(key: &[u8]) -> EventId {
+    let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
+    plain
+        .unwrap_or_else(|| EventId::new(&Digest::of([key]).hex(16)).expect("a digest is short and printable"))
 }
 
 /// The time in it is ours, so that fresh ids sort as their events came.

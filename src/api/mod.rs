@@ -1,7 +1,7 @@
 //! THE HTTP SERVER: events in, GitLab's Integrations API, health and metrics out.
 //!
 //! [`router`] is an ordinary axum router over [`State`]; [`serve()`] runs it on a listener. [`events`] takes webhooks as a
-//! GitLab sends them; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
+//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
 //! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
 //! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
 //! catalog, the store and the pipeline, and turn the results into answers.
@@ -15,6 +15,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod v4;
+mod webhook_signature;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -33,7 +34,7 @@ use crate::catalog::CachedCatalog;
 use crate::metrics;
 use crate::pipeline::Switches;
 use crate::pipeline::amqp::Commands;
-use crate::pipeline::rehearsal::Stage;
+use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::registry::Registry;
 use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
@@ -41,6 +42,7 @@ use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
 use error::ApiError;
 pub use server::serve;
 pub use v4::LoginLimiter;
+pub use webhook_signature::SigningKeys;
 
 /// `[http]`: the HTTP server.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,9 +54,13 @@ pub struct Config {
     /// How long a client may take to send a body.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub body_timeout: Duration,
-    /// The value that `X-Gitlab-Token` must have. Without it, any client that reaches the server may send events.
+    /// The value that `X-Gitlab-Token` must have. Without it and without signing keys, any client that reaches the server
+    /// may send events.
     #[serde(default, deserialize_with = "not_blank")]
     pub webhook_token: Option<Secret>,
+    /// The keys of signed webhooks, beside the token or instead of it.
+    #[serde(default, rename = "webhook_signing_key", deserialize_with = "SigningKeys::read")]
+    pub signing_keys: Option<SigningKeys>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
@@ -81,7 +87,7 @@ pub struct State {
     pub registry: Arc<dyn Registry>,
     pub switches: Switches,
     /// Sends tests of integrations.
-    pub stage: Stage,
+    pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
     pub commands: Option<Commands>,
     /// Called when a delivery to a destination is due again.

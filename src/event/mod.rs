@@ -177,7 +177,7 @@ impl Event {
         let json = std::str::from_utf8(&raw).map_err(|e| Undecodable::NotJson(e.to_string()))?;
         let frame = frame(json)?;
         let decoded = decode_kind(&frame, json)?;
-        let project = project_of(frame, &decoded.payload);
+        let project = project_of(frame, &decoded.payload, json);
         let group = match &decoded.payload {
             Payload::GroupMention(mention) => Some(mention.group()),
             _ => None,
@@ -199,10 +199,9 @@ impl Event {
     #[must_use]
     pub fn without_project_id(&self) -> Option<Self> {
         let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
-        json.as_object_mut()?.remove("project_id");
-        for holder in [("project", "id"), ("object_attributes", "project_id")] {
-            if let Some(object) = json.get_mut(holder.0).and_then(Value::as_object_mut) {
-                object.remove(holder.1);
+        for (holder, name) in project::ID_PLACES {
+            if let Some(object) = json.pointer_mut(holder).and_then(Value::as_object_mut) {
+                object.remove(name);
             }
         }
         let event = Self::decode(self.id.clone(), self.occurred_at, json.to_string().into()).ok()?;
@@ -317,11 +316,15 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
         .map_err(|why| Undecodable::Malformed { kind: excerpt(kind, KIND_MAX_CHARS), why })
 }
 
-fn project_of(frame: Frame, payload: &Payload) -> Option<Project> {
+fn project_of(frame: Frame, payload: &Payload, json: &str) -> Option<Project> {
     let project = match (frame.project, payload) {
         (Some(project), _) => Some(project),
         (None, Payload::Vulnerability(found)) => found.project(),
-        (None, _) => frame.project_id.map(Project::only_id),
+        (None, _) => None,
     };
-    project.map(|project| project.with_id(frame.project_id))
+    let id = frame.project_id.unwrap_or_default();
+    match project {
+        Some(project) if project.id != 0 || id != 0 => Some(project.with_id(id)),
+        known => project::in_old_places(known, id, json),
+    }
 }

@@ -171,11 +171,21 @@ pub struct LabelFilter {
 }
 
 impl LabelFilter {
-    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed.
+    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed. A blank setting is
+    /// no filter. A list that names no label (`~`, `,`) is one that no label matches, as in GitLab.
     pub fn from_setting(list: &str, behavior: LabelBehavior) -> Self {
-        let list = list.replace('~', "");
-        let labels = list.split(',').map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+        let titles = list.replace('~', "");
+        let titles = titles.split(',').map(str::trim).filter(|title| !title.is_empty());
+        let mut labels: Vec<String> = titles.map(str::to_owned).collect();
+        if labels.is_empty() && !list.trim().is_empty() {
+            labels.push(String::new());
+        }
         Self { labels, behavior }
+    }
+
+    /// Whether the setting is a list without a label in it.
+    pub fn names_no_label(&self) -> bool {
+        self.labels.iter().all(String::is_empty) && !self.labels.is_empty()
     }
 }
 

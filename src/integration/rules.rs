@@ -197,7 +197,7 @@ fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
         return Ok(());
     }
     let labels: &[Label] = labels.as_deref().unwrap_or_default();
-    let is_there = |title: &String| labels.iter().any(|label| label.title == *title);
+    let is_there = |title: &String| !title.is_empty() && labels.iter().any(|label| label.title == *title);
     let pass = match wanted.behavior {
         LabelBehavior::MatchAny => wanted.labels.iter().any(is_there),
         LabelBehavior::MatchAll => wanted.labels.iter().all(is_there),
@@ -210,6 +210,9 @@ fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
 }
 
 fn labels_text(wanted: &LabelFilter, found: &[String]) -> String {
+    if wanted.names_no_label() {
+        return "labels_to_be_notified is set but names no label, so nothing matches it".to_owned();
+    }
     let (which, behavior) = match wanted.behavior {
         LabelBehavior::MatchAny => ("none", "match_any"),
         LabelBehavior::MatchAll => ("not all", "match_all"),

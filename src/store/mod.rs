@@ -23,6 +23,10 @@
 //!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
 //!   same node or is given out by the same call: then the node keeps the order. Where an earlier row has to wait, the rows
 //!   behind it wait too.
+//! - **Replacement.** A delivery that replaces cancels the older deliveries of its lane ([`REPLACED`]) instead of letting
+//!   them wait: when it is written, when the lease of an older one ends, and when a settlement would have an older one wait.
+//!   An attempt that is under way is recorded as it ends. A replaced delivery, and one with a newer replacing delivery in its
+//!   lane, can't be resent.
 //! - **One worker.** In a store that nodes share, only one node at a time leases rows of a destination, because the pace of
 //!   a destination is in that node's memory. It is the node that leased rows there last, until the latest of these leases
 //!   would have lapsed, give or take five seconds.
@@ -129,6 +133,9 @@ impl std::fmt::Display for DeliveryId {
 /// What a rate limit and a hold belong to: an adapter's first bucket key.
 pub type DestinationKey = Arc<str>;
 
+/// The note of a delivery that a newer one of its lane replaced.
+pub const REPLACED: &str = "replaced by a newer state";
+
 /// Order is kept within a lane: a digest of integration, target, project and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lane(pub i64);
@@ -148,6 +155,8 @@ pub struct NewDelivery {
     pub target: Arc<str>,
     pub destination: DestinationKey,
     pub lane: Lane,
+    /// Cancels older deliveries of its lane that are not delivered: see *Replacement* above.
+    pub replaces: bool,
     /// Requests a lease for the node that writes the row, so that the first attempt needs no claim. The lease is refused
     /// where an earlier row of the lane has to go first, or where another node works the destination: see
     /// [`Delivery::leased`].
@@ -163,6 +172,8 @@ pub struct Delivery {
     pub target: Arc<str>,
     pub destination: DestinationKey,
     pub lane: Lane,
+    /// See [`NewDelivery::replaces`].
+    pub replaces: bool,
     /// The number of attempts that count.
     pub attempts: u32,
     /// The delivery's age counts from this moment: when the event happened, or when a person asked for a resend.
@@ -425,8 +436,8 @@ pub trait Ledger: Send + Sync {
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
     /// Makes a settled delivery due again, before the later ones of its lane. Its attempts are counted from 0 (their records
-    /// stay), and its age counts from the moment of the audit line. Returns `false` where there is no such delivery, or where
-    /// it is not settled.
+    /// stay), and its age counts from the moment of the audit line. Returns `false` where there is no such delivery, where it
+    /// is not settled, or where a newer one of its lane replaces it.
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
     /// The numbers that the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;

@@ -158,6 +158,8 @@ fn a_blank_token_is_a_mistake_and_opens_nothing() {
     assert!(section("webhook_token = 'x'").unwrap().webhook_token.is_some());
     assert!(section("webhook_token = ''").is_err());
     assert!(section("webhook_token = '  '").is_err());
+    assert!(section("").unwrap().signing_keys.is_none());
+    assert!(section("webhook_signing_key = '  '").is_err());
 }
 
 #[tokio::test]

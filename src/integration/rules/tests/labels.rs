@@ -38,6 +38,11 @@ fn any_or_all_of_the_labels_must_be_there() {
         // A blank filter is none.
         ("",                      &[],                       Ok(()),        Ok(())),
         ("  ",                    &["bug"],                  Ok(()),        Ok(())),
+        // A list of blanks is no blank filter: it names no label, so nothing matches it.
+        ("~",                     &["bug"],                  Err("labels"), Err("labels")),
+        (" , ~ ,",                &["bug", ""],              Err("labels"), Err("labels")),
+        (",",                     &[],                       Err("labels"), Err("labels")),
+        ("~, ~bug",               &["bug"],                  Ok(()),        Ok(())),
     ];
     for (wanted, on_it, any, all) in table {
         assert_eq!(

@@ -112,6 +112,12 @@ fn every_reason_names_the_setting_and_its_value() {
              (labels_to_be_notified = ui, team one, labels_to_be_notified_behavior = match_any)",
         ),
         (
+            chat().labels("~ ,", MatchAny),
+            event(Trigger::Issue, json!({})),
+            "labels",
+            "labels_to_be_notified is set but names no label, so nothing matches it",
+        ),
+        (
             chat().labels("~bug, ~ui", MatchAll),
             event(Trigger::Issue, json!({ "labels": [] })),
             "labels",
