@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_postgres::Row;
+use tokio_postgres::row::RowIndex;
 
-use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::columns::event_id;
 pub(super) use crate::store::columns::{RowState, limit, moment, ms};
-use crate::store::{Hold, Result, StoreError, StoredEvent};
+use crate::store::{Hold, Result, StoredEvent};
 
 /// A text as PostgreSQL takes it, which allows every character except NUL.
 pub(super) fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
-}
-
-pub(super) fn event_id(id: &str) -> Result<EventId> {
-    EventId::new(id).ok_or_else(|| StoreError::Broken("a row has an invalid event id".to_owned()))
 }
 
 /// An event's id, moment and JSON, from three columns that begin here.
@@ -28,7 +25,7 @@ pub(super) fn stored_event(row: &Row, from: usize) -> Result<StoredEvent> {
     })
 }
 
-pub(super) fn bytes(row: &Row, column: usize) -> Bytes {
+pub(super) fn bytes(row: &Row, column: impl RowIndex + std::fmt::Display) -> Bytes {
     Bytes::from(row.get::<_, Vec<u8>>(column))
 }
 

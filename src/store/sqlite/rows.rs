@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, RowIndex, params};
 
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::columns::EventColumns;
+use crate::store::columns::{EventColumns, TableRow};
 pub(super) use crate::store::columns::{RowState, limit, ms};
-use crate::store::{BodyDigest, Hold, StoreError, StoredEvent};
+use crate::store::{BodyDigest, Hold, Result, StoreError, StoredEvent};
 
 /// An event to be written, made by the caller's thread so that the writer only writes.
 pub(super) struct EventRow {
@@ -73,7 +73,7 @@ pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<Hold> {
     Ok(Hold { key: row.get(0)?, until: at(row, 1)?, why: row.get(2)?, strikes: row.get(3)?, made_under })
 }
 
-pub(super) fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+pub(super) fn blob(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Bytes> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?))
 }
 
@@ -104,6 +104,26 @@ pub(super) fn find<T: rusqlite::types::FromSql>(
     params: impl rusqlite::Params,
 ) -> rusqlite::Result<Option<T>> {
     prepare(connection, sql)?.query_row(params, |row| row.get(0)).optional()
+}
+
+/// The rows that a query finds.
+pub(super) fn all<R: TableRow>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<R>> {
+    let mut statement = prepare(connection, sql)?;
+    let rows = statement.query_map(params, |row| R::from_cells(row))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The row that a query finds, where there is one.
+pub(super) fn one<R: TableRow>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<R>> {
+    Ok(prepare(connection, sql)?.query_row(params, |row| R::from_cells(row)).optional()?)
 }
 
 /// How many rows a statement changed.

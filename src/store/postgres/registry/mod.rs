@@ -8,9 +8,9 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::connection::Connection;
 use super::rows::{limit, ms, text};
+use crate::store::columns::TableRow as _;
 use crate::store::columns::registry::{
-    AuditRow, GroupRow, IntegrationColumns, IntegrationRow, MuteRow, ProjectRow, SealedRow, TableRow as _,
-    TokenRow, json,
+    AuditRow, GroupRow, IntegrationColumns, IntegrationRow, MuteRow, ProjectRow, SealedRow, TokenRow, json,
 };
 use crate::store::registry::{
     AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::rows::{change, find, ms, prepare};
-use super::{all, next_revision, one, people};
+use super::super::rows::{all, change, find, ms, one, prepare};
+use super::{next_revision, people};
 use crate::store::Result;
 use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
 use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};

@@ -6,12 +6,12 @@ mod places;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::Sqlite;
 use super::rows::prepare;
 use crate::store::Result;
-use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow, TableRow};
+use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow};
 use crate::store::registry::{
     AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
     Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
@@ -159,16 +159,4 @@ fn revision(connection: &Connection) -> Result<i64> {
 fn next_revision(connection: &Connection) -> Result<i64> {
     let sql = "UPDATE registry SET revision = revision + 1 RETURNING revision";
     Ok(prepare(connection, sql)?.query_row([], |row| row.get(0))?)
-}
-
-/// The rows that a query finds.
-fn all<R: TableRow>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<R>> {
-    let mut statement = prepare(connection, sql)?;
-    let rows = statement.query_map(params, |row| R::from_cells(row))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The row that a query finds, where there is one.
-fn one<R: TableRow>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Option<R>> {
-    Ok(prepare(connection, sql)?.query_row(params, |row| R::from_cells(row)).optional()?)
 }

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::rows::{self, change, ms, prepare};
-use super::{all, next_revision};
+use super::super::rows::{self, all, change, ms, prepare};
+use super::next_revision;
 use crate::store::Result;
-use crate::store::columns::registry::{AuditRow, MuteRow, TableRow as _, TokenRow, json};
+use crate::store::columns::TableRow as _;
+use crate::store::columns::registry::{AuditRow, MuteRow, TokenRow, json};
 use crate::store::registry::{AuditEntry, AuditLine, Mute, NewToken, StoredToken};
 
 /// Tokens that changed after a revision, in the order of their ids.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::super::rows::{change, find, ms};
-use super::{all, next_revision, one, people};
+use super::super::rows::{all, change, find, ms, one};
+use super::{next_revision, people};
 use crate::store::columns::registry::{GroupRow, ProjectRow, json};
 use crate::store::registry::{
     AuditEntry, GroupKey, ProjectCorrection, SeenProject, StoredGroup, StoredProject, Visibility,

@@ -15,7 +15,7 @@ const SMALL: [&str; 3] = ["deliveries_lane", "deliveries_leases", "deliveries_de
 const SELDOM: [&str; 4] = [
     "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2",
     "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2",
-    "SELECT d.id, d.state, e.id, ",
+    "SELECT d.id AS id, d.state AS state, e.id AS event_id, ",
     "SELECT\n     (SELECT count(*) FROM inbox),",
 ];
 
