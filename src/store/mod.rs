@@ -296,9 +296,9 @@ pub trait Outbox: Send + Sync {
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// The settings changed: holds that were made under other fingerprints end, and what waited for them is due now.
-    /// Holds of integrations that have none any more end too; those that are not named here keep theirs: somebody may have
-    /// made one a moment ago. Answers how many ended.
+    /// The settings changed: holds that were made under other fingerprints end, and rows that waited for them are due now.
+    /// Holds of integrations that have no fingerprint any more end too. Integrations that are not named here keep their
+    /// holds, which may be newer than this call. Returns how many ended.
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],

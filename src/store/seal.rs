@@ -34,7 +34,7 @@ const ID_LEN: usize = 8;
 pub(super) const MARK_LEN: usize = 1 + ID_LEN;
 
 /// The remedy where a key is lost.
-const GIVE_UP: &str = "`forgebell rekey --give-up` switches integrations off whose secrets no key opens, so that they can be set again";
+const GIVE_UP: &str = "`forgebell rekey --give-up` removes secrets that no key decrypts, and switches their integrations off until they are set again";
 
 /// The keys that encrypt the secrets in the store.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -127,7 +127,7 @@ async fn change_property(store: &impl Registry, name: &str, value: i64) {
             Put::Outdated => {}
         }
     }
-    panic!("always somebody else");
+    panic!("the row changed every time");
 }
 
 pub(super) async fn changers_of_different_fields_lose_nothing<B: Backend>() {

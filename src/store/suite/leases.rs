@@ -49,7 +49,7 @@ pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Backend>() {
     assert_eq!(
         case.take_over("b", "hook", at(1)).await,
         [id, later],
-        "in order, in whatever order they came back"
+        "in order, even if they were returned in another order"
     );
 }
 
