@@ -1,16 +1,20 @@
-//! The door for events: takes webhooks as a GitLab sends them, and answers 202 only when they are safe.
+//! `POST /events`: takes webhooks as a GitLab sends them, and answers 202 when they are stored.
 //!
 //! Point a GitLab webhook (of a project, a group or the whole instance) at `POST /events`, with the secret token that is
-//! configured as `http.webhook_token`. The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its
-//! retries). Where there is none it is `X-Gitlab-Event-UUID` and the body together: all that one request to GitLab sets
-//! off, and what webhooks set off in turn, bears the same UUID, so alone it would make one event of several. Else it is a
-//! fresh one. Without a token the door is open to whoever reaches it, which is only sensible on the loopback interface.
-//! Beside the door's own token, those of the API open it that may hand in events (`forgebell token create`), for what they
-//! reach. Of a project that is not known yet, a group's token is trusted_event the path, if that lies in the group, and not the
-//! number: the project hears the group's defaults, and is known once somebody tells who reaches everything.
+//! configured as `http.webhook_token`, with the signing token that is configured as `http.webhook_signing_key`, or with
+//! both. A request that has a signature must have a valid one, whatever token it has; one without a signature must have a
+//! token. Where neither is configured, any client that reaches the server may send events, which is only sensible on the
+//! loopback interface. Beside these, tokens of the API that may send events (`forgebell token create`) admit the events of
+//! what they reach. Of a project that is not known yet, a group's token is believed the path, if that lies in the group,
+//! and not the id: the project has the group's defaults, and becomes known by an event with a token that reaches everything.
 //!
-//! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
-//! quarantine, so that nothing is lost if the mistake is ours.
+//! The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its retries). In a signed request it is
+//! `webhook-id`, which GitLab gives the same value: a copy of the request with another key in the unsigned header would
+//! be another event. Where there is neither, it is `X-Gitlab-Event-UUID` and the body together: one request to GitLab, and
+//! whatever webhooks cause in turn, have the same UUID for all their events. Otherwise it is a fresh one.
+//!
+//! A body that is not an event is refused with the reason, so that GitLab's list of recent deliveries shows it, and is kept in
+//! quarantine, so that nothing is lost if the error is ours.
 //!
 //! Headers: <https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers>.
 
@@ -22,13 +26,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::resources::EventReceived;
 use super::v4::{self, Credential, Need, Params};
-use super::{ApiError, State};
+use super::webhook_signature::{BadSignature, SignedHeaders, SigningKeys};
+use super::{ApiError, Config, State};
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
@@ -36,21 +41,38 @@ use crate::settings::Secret;
 use crate::store::registry::ScopeKey;
 use crate::store::{self, NewQuarantined, token};
 
-/// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
-const STORE_PATIENCE: Duration = Duration::from_secs(8);
+/// GitLab gives up after ten seconds: within this time it can still be answered with 503, and tries again.
+const STORE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What a request lacks where only signed ones are taken.
+const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
 
 /// `POST /events`.
 pub(super) async fn receive(
     Extract(state): Extract<Arc<State>>,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Accepted, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
-    let reach = authenticate(&state, &head, now).await?;
     let headers = &head.headers;
+    let signed = signed_headers(&state.config, headers, now)?;
+    let reach = match &signed {
+        // The signature covers the body, which is still to be read.
+        Some(_) => ScopeKey::Instance,
+        None => authenticate(&state, &head, now).await?,
+    };
     check_content_type(headers)?;
     let body = read_body(Request::from_parts(head.clone(), body), &state).await?;
-    let id = sent_id(headers, &body);
+    if let Some((signed, keys)) = &signed
+        && let Err(why) = signed.verify(keys, &body)
+    {
+        v4::record_wrong_token(&state, &head, now)?;
+        return Err(ApiError::BadSignature(why));
+    }
+    let id = match &signed {
+        Some((signed, _)) => Some(key_id(signed.id)),
+        None => sent_id(headers, &body),
+    };
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
@@ -61,15 +83,18 @@ pub(super) async fn receive(
     }
 }
 
-async fn accept(
-    state: &State,
-    event: &Event,
-    now: jiff::Timestamp,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let answer =
-        |result: &str| (StatusCode::ACCEPTED, Json(json!({ "id": event.id.as_str(), "result": result })));
+/// 202, with what was done with the event.
+type Accepted = (StatusCode, Json<EventReceived>);
+
+fn accepted(id: Option<&EventId>, result: impl Into<String>) -> Accepted {
+    let id = id.map(|id| id.as_str().to_owned());
+    (StatusCode::ACCEPTED, Json(EventReceived { id, result: result.into() }))
+}
+
+async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Accepted, ApiError> {
+    let answer = |result: &str| accepted(Some(&event.id), result);
     if event.trigger.is_none() {
-        // No integration can ever want it: there is nothing to keep.
+        // No integration takes events of this kind, so there is nothing to store.
         metrics::event("http", event.kind(), "unrouted");
         return Ok(answer("dropped: no integration hears of this kind"));
     }
@@ -80,54 +105,69 @@ async fn accept(
     Ok(answer(if new { "accepted" } else { "known: it came before" }))
 }
 
-/// Keeps what is no event. The sender is told why by a refusal; of a kind that we don't know it is told with a 202, since
-/// GitLab switches a hook off after a few refusals, and the events that we do know would be lost with it.
+/// Keeps a body that is not an event, and refuses it with the reason. An event of an unknown kind is answered with 202
+/// instead: GitLab disables a webhook after a few refusals, and events of known kinds would be lost with it.
 async fn quarantine(
     state: &State,
     id: Option<EventId>,
     raw: Bytes,
     why: Undecodable,
     received_at: jiff::Timestamp,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Accepted, ApiError> {
     let reason = why.to_string();
     tracing::warn!(source = "http", event = ?id, reason, "put in quarantine");
     metrics::event("http", "unknown", "quarantined");
     let item = NewQuarantined { source: "http", id, reason: reason.clone(), received_at, raw };
     committed(state.quarantine.quarantine(vec![item])).await?;
     match why {
-        Undecodable::UnknownKind(_) => {
-            Ok((StatusCode::ACCEPTED, Json(json!({ "result": format!("quarantined: {reason}") }))))
-        }
+        Undecodable::UnknownKind(_) => Ok(accepted(None, format!("quarantined: {reason}"))),
         _ => Err(ApiError::NotAnEvent(reason)),
     }
 }
 
-/// The store's word that it is kept. It counts as away where the word does not come while the sender still listens; should
-/// it be kept after all, the sender's next attempt is known as a repeat.
-async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
-    match tokio::time::timeout(STORE_PATIENCE, kept).await {
-        Ok(kept) => Ok(kept?),
+/// Waits for the store's confirmation of a write. If it does not come while the client still waits, the store counts as
+/// unavailable; if the write succeeds after all, the client's next attempt is recognized as a repeat.
+async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(STORE_TIMEOUT, write).await {
+        Ok(written) => written.map_err(|error| ApiError::EventNotStored(error.to_string())),
         Err(_) => Err(ApiError::EventNotStored("it does not answer".to_owned())),
     }
 }
 
-/// Whose events a sender may hand in: everybody's with the token of the door, or those that a token of the API reaches.
+/// What a signed request must be verified with. Without signing keys, signatures are not looked at: a token counts.
+fn signed_headers<'a>(
+    config: &'a Config,
+    headers: &'a HeaderMap,
+    now: jiff::Timestamp,
+) -> Result<Option<(SignedHeaders<'a>, &'a SigningKeys)>, ApiError> {
+    let Some(keys) = &config.signing_keys else { return Ok(None) };
+    let signed = SignedHeaders::read(headers, now).map_err(ApiError::BadSignature)?;
+    Ok(signed.map(|signed| (signed, keys)))
+}
+
+/// Whose events a sender may send: those of the whole instance with the webhook token, or those that a token of the API
+/// reaches.
 async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<ScopeKey, ApiError> {
-    let Some(token) = &state.config.webhook_token else { return Ok(ScopeKey::Instance) };
+    let Config { webhook_token, signing_keys, .. } = &state.config;
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
-    if is_same(sent, token) {
+    let is_admitted = match webhook_token {
+        Some(token) => is_same(sent, token),
+        None => signing_keys.is_none(),
+    };
+    if is_admitted {
         return Ok(ScopeKey::Instance);
     }
-    // A GitLab can say a token in this header alone; others have the API's.
-    let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
-    let credential = shown.and_then(Credential::of_webhook);
+    // A GitLab can send a token in this header only; other clients may use the API's headers.
+    let sent_token = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
+    let credential = sent_token.and_then(Credential::of_webhook);
     let credential = credential.or_else(|| Credential::of(&head.headers, &Params::default()));
     let Some(credential) = credential else {
-        // Who shows none tries none.
+        // A missing token is not a guess.
         if !sent.is_empty() {
             v4::record_wrong_token(state, head, now)?;
         }
-        return Err(ApiError::WrongWebhookToken);
+        let is_unsigned = webhook_token.is_none();
+        return Err(if is_unsigned { NO_SIGNATURE } else { ApiError::WrongWebhookToken });
     };
     let token = v4::authenticate(state, head, Some(&credential), now).await?;
     v4::check_right(token.access.right, Need::Ingest)?;
@@ -139,7 +179,7 @@ fn is_same(sent: &[u8], token: &Secret) -> bool {
     Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose().as_bytes())).into()
 }
 
-/// A sender that names no type is given the benefit of the doubt.
+/// A request without a content type is accepted.
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let value = value.to_str().unwrap_or("(unreadable)");
@@ -161,22 +201,27 @@ async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     }
 }
 
-/// The id that the sender gave; the same for each attempt at the same event, and no other event's.
+/// The id that the sender gave: the same for each attempt at an event, and different for each event.
 fn sent_id(headers: &HeaderMap, body: &[u8]) -> Option<EventId> {
     let sent = |name: &str| {
         let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default().trim_ascii();
         (!value.is_empty()).then_some(value)
     };
     if let Some(key) = sent("idempotency-key") {
-        // A key that can't be kept as it is (too long, not ASCII) is known by its digest.
-        let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
-        return plain.or_else(|| EventId::new(&Digest::of([key]).hex(16)));
+        return Some(key_id(key));
     }
     let uuid = sent("x-gitlab-event-uuid")?;
     EventId::new(&Digest::of([uuid, body]).hex(16))
 }
 
-/// The time in it is ours, so that fresh ids sort as their events came.
+/// A key as an id. One that is not a valid id (too long, not ASCII) is replaced by its digest.
+fn key_id(key: &[u8]) -> EventId {
+    let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
+    plain
+        .unwrap_or_else(|| EventId::new(&Digest::of([key]).hex(16)).expect("a digest is short and printable"))
+}
+
+/// It has our time in it, so that fresh ids sort in the order of arrival.
 fn fresh_id(now: jiff::Timestamp) -> EventId {
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! THE HTTP SERVER: events in, GitLab's Integrations API, health and metrics out.
 //!
 //! [`router`] is an ordinary axum router over [`State`]; [`serve()`] runs it on a listener. [`events`] takes webhooks as a
-//! GitLab sends them; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
+//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
 //! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
 //! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
 //! catalog, the store and the pipeline, and turn the results into answers.
@@ -11,10 +11,12 @@ mod error;
 mod events;
 mod health;
 pub mod openapi;
+pub mod resources;
 mod server;
 #[cfg(test)]
 mod tests;
 mod v4;
+mod webhook_signature;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -33,7 +35,7 @@ use crate::catalog::CachedCatalog;
 use crate::metrics;
 use crate::pipeline::Switches;
 use crate::pipeline::amqp::Commands;
-use crate::pipeline::rehearsal::Stage;
+use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::registry::Registry;
 use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
@@ -41,6 +43,7 @@ use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
 use error::ApiError;
 pub use server::serve;
 pub use v4::LoginLimiter;
+pub use webhook_signature::SigningKeys;
 
 /// `[http]`: the HTTP server.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,9 +55,13 @@ pub struct Config {
     /// How long a client may take to send a body.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub body_timeout: Duration,
-    /// The value that `X-Gitlab-Token` must have. Without it, any client that reaches the server may send events.
+    /// The value that `X-Gitlab-Token` must have. Without it and without signing keys, any client that reaches the server
+    /// may send events.
     #[serde(default, deserialize_with = "not_blank")]
     pub webhook_token: Option<Secret>,
+    /// The keys of signed webhooks, beside the token or instead of it.
+    #[serde(default, rename = "webhook_signing_key", deserialize_with = "SigningKeys::read")]
+    pub signing_keys: Option<SigningKeys>,
     /// Whether `/metrics` is served here.
     pub metrics: bool,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
@@ -81,7 +88,7 @@ pub struct State {
     pub registry: Arc<dyn Registry>,
     pub switches: Switches,
     /// Sends tests of integrations.
-    pub stage: Stage,
+    pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
     pub commands: Option<Commands>,
     /// Called when a delivery to a destination is due again.
@@ -95,7 +102,7 @@ pub struct State {
 pub fn router(state: State) -> Router {
     let metrics = state.config.metrics;
     let body_limit = state.config.body_limit;
-    let mut router = v4::router()
+    let mut router = v4::router(openapi::routes())
         .route("/events", post(events::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
@@ -113,8 +120,7 @@ pub fn router(state: State) -> Router {
 fn not_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     let token = Option::<Secret>::deserialize(deserializer)?;
     if token.as_ref().is_some_and(Secret::is_blank) {
-        let why =
-            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the server";
+        let why = "webhook_token is blank: set it, or leave it out to accept events from everybody who can reach the server";
         return Err(serde::de::Error::custom(why));
     }
     Ok(token)

@@ -14,6 +14,8 @@ pub struct Request {
     pub flags: BTreeMap<String, bool>,
     /// The adapter's own settings, secrets among them, and those that adapters share.
     pub settings: Properties,
+    /// Settings that were sent as null. They are blank in `settings`, and are stored as if they had never been set.
+    pub unset: BTreeSet<String>,
     pub use_inherited_settings: Option<bool>,
 }
 
@@ -103,6 +105,7 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
         next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent(name));
     }
     sort_secrets(entry, settings, &mut next);
+    next.properties.retain(|name, _| !request.unset.contains(name));
     // A blank secret removes it.
     next.secrets.retain(|_, secret| !secret.is_blank());
     next
@@ -113,7 +116,8 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
 fn address_moves(entry: &Entry, present: &Configuration, settings: &Properties) -> bool {
     entry.fields.iter().any(|field| {
         let Some(next) = settings.get(field.name).map(Value::as_text) else { return false };
-        let shown = present.properties.get(field.name).map(Value::as_text).unwrap_or_default();
+        let shown = present.properties.get(field.name).map(Value::as_text);
+        let shown = shown.or(field.default.map(str::to_owned)).unwrap_or_default();
         match field.kind {
             Kind::Url => origin(&shown) != origin(&next),
             Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),

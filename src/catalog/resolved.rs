@@ -41,7 +41,7 @@ impl Resolved {
         let mut resolved = Self {
             slug: about.slug,
             active: given.active,
-            triggers: triggers(given),
+            triggers: triggers(entry, given),
             filters: shared.filters,
             channels: shared.channels,
             rules: Rules { supported: about.triggers, family: about.family },
@@ -93,8 +93,8 @@ impl Resolved {
 }
 
 /// The flags of a new integration, with those that are set.
-fn triggers(given: &Configuration) -> Triggers {
-    let mut triggers = Triggers::by_default();
+fn triggers(entry: &Entry, given: &Configuration) -> Triggers {
+    let mut triggers = entry.default_triggers();
     for (flag, on) in &given.flags {
         if let Some(trigger) = Trigger::from_flag(flag) {
             triggers.set(trigger, *on);

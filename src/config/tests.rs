@@ -25,6 +25,7 @@ fn the_defaults_are_a_configuration() {
     let config = Config::load(Sources::default()).expect("defaults without a mistake");
     assert_eq!(config.http.listen, SocketAddr::from(([127, 0, 0, 1], 8090)));
     assert!(!config.amqp.enabled && config.amqp.url.is_blank() && config.amqp.ca_file.is_none());
+    assert!(config.http.signing_keys.is_none());
     assert!(config.http.webhook_token.is_none(), "an empty token is none, not one that is empty");
     assert!(config.max_age.is_empty() && config.provision.files.is_empty());
     assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(20));
@@ -60,7 +61,7 @@ fn later_sources_go_before_earlier_ones() {
     assert_eq!(config.http.listen.port(), 3);
     assert_eq!(config.node.name, "environment");
     assert_eq!((config.log.filter.as_str(), config.http.body_limit), ("debug", 1));
-    assert_eq!(config.http.body_timeout, Duration::from_secs(10), "what nobody names is as by default");
+    assert_eq!(config.http.body_timeout, Duration::from_secs(10), "a key that is not named has its default");
 }
 
 #[test]
@@ -167,6 +168,11 @@ fn secrets_are_read_from_files() {
     // What a file sets, the environment can unset.
     assert!(load(&both, &[("FORGEBELL__HTTP__WEBHOOK_TOKEN", "")], &[]).is_ok());
 
+    let key = format!("whsec_{}=", "A".repeat(43));
+    std::fs::write(&secret, format!("{key}\n{key}\n")).expect("a written file");
+    let config = load(&format!("[http]\nwebhook_signing_key_file = '{path}'"), &[], &[]).expect("no mistake");
+    assert!(config.http.signing_keys.is_some() && config.http.webhook_token.is_none());
+
     let told = errors("[amqp]\nenabled = true\nurl_file = '/nowhere/url'");
     assert!(told[0].starts_with("FILE:3: amqp.url_file = \"/nowhere/url\": cannot be read: "), "{told:?}");
 
@@ -210,6 +216,7 @@ fn no_secret_is_told() {
         "[http]\nwebhook_token = 't0psecret\n",
         "[http]\nwebhook_token = { t0psecret = 1 }",
         "webhook_token = 't0psecret'",
+        "[http]\nwebhook_signing_key = 't0psecret'",
     ];
     for case in cases {
         let told = errors(case).join("\n");
@@ -218,6 +225,8 @@ fn no_secret_is_told() {
     }
     let told = load("", &[], &["t0psecret"]).expect_err("mistakes").join("\n");
     assert!(!told.contains("t0psecret"), "{told}");
+    let told = errors("[http]\nwebhook_signing_key = 't0psecret'").join("\n");
+    assert!(told.starts_with("FILE:2: http.webhook_signing_key: must be signing tokens"), "{told}");
     let told = errors("[http]\nwebhook_token = 12345").join("\n");
     assert_eq!(told, "FILE:2: http.webhook_token: must be a text, in quotes");
 }

@@ -3,6 +3,7 @@
 //! [`Event`] is the decoded event. Its [`Payload`] has one variant, and one file in this folder, for each kind of
 //! event. [`Trigger`] is the integration flag that enables an event. Kinds that no integration takes have no
 //! trigger; they are dropped on purpose, not by accident.
+//! A new kind is declared in this file, in a file of its own, and by a sample in `samples`.
 //! [`Undecodable`] explains to a person why bytes are not an event; such bytes go to quarantine.
 //!
 //! Decoding is lenient where GitLab's releases differ (absent and `null` fields read as empty). It is strict where
@@ -38,6 +39,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use read::{excerpt, lenient, object_or_null, parse};
+use trigger::triggers;
 
 pub use alert::Alert;
 pub use deployment::Deployment;
@@ -51,10 +53,30 @@ pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;
 pub use time::parse_time;
-pub use trigger::{Trigger, Triggers};
+pub use trigger::Triggers;
 pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release, Unrouted};
 pub use vulnerability::Vulnerability;
 pub use wiki_page::WikiPage;
+
+triggers! {
+    Push { name: "push", flag: "push_events", on_by_default: true }
+    TagPush { name: "tag_push", flag: "tag_push_events", on_by_default: true }
+    Issue { name: "issue", flag: "issues_events", on_by_default: true }
+    ConfidentialIssue { name: "confidential_issue", flag: "confidential_issues_events", on_by_default: true }
+    MergeRequest { name: "merge_request", flag: "merge_requests_events", on_by_default: true }
+    Note { name: "note", flag: "note_events", on_by_default: true }
+    ConfidentialNote { name: "confidential_note", flag: "confidential_note_events", on_by_default: true }
+    Pipeline { name: "pipeline", flag: "pipeline_events", on_by_default: true }
+    Job { name: "job", flag: "job_events", on_by_default: true }
+    WikiPage { name: "wiki_page", flag: "wiki_page_events", on_by_default: true }
+    Deployment { name: "deployment", flag: "deployment_events", on_by_default: false }
+    Alert { name: "alert", flag: "alert_events", on_by_default: true }
+    Incident { name: "incident", flag: "incident_events", on_by_default: false }
+    Vulnerability { name: "vulnerability", flag: "vulnerability_events", on_by_default: false }
+    GroupMention { name: "group_mention", flag: "group_mention_events", on_by_default: false }
+    GroupConfidentialMention { name: "group_confidential_mention", flag: "group_confidential_mention_events", on_by_default: false }
+    ArchiveTrace { name: "archive_trace", flag: "archive_trace_events", on_by_default: false }
+}
 
 /// The permanent id of an event: the broker's `message_id`, or the header `Idempotency-Key` / `X-Gitlab-Event-UUID`,
 /// or a new id where the sender gave none. Two messages with the same id are the same event, dispatched once.
@@ -177,7 +199,7 @@ impl Event {
         let json = std::str::from_utf8(&raw).map_err(|e| Undecodable::NotJson(e.to_string()))?;
         let frame = frame(json)?;
         let decoded = decode_kind(&frame, json)?;
-        let project = project_of(frame, &decoded.payload);
+        let project = project_of(frame, &decoded.payload, json);
         let group = match &decoded.payload {
             Payload::GroupMention(mention) => Some(mention.group()),
             _ => None,
@@ -199,10 +221,9 @@ impl Event {
     #[must_use]
     pub fn without_project_id(&self) -> Option<Self> {
         let mut json: Value = serde_json::from_slice(&self.raw).ok()?;
-        json.as_object_mut()?.remove("project_id");
-        for holder in [("project", "id"), ("object_attributes", "project_id")] {
-            if let Some(object) = json.get_mut(holder.0).and_then(Value::as_object_mut) {
-                object.remove(holder.1);
+        for (holder, name) in project::ID_PLACES {
+            if let Some(object) = json.pointer_mut(holder).and_then(Value::as_object_mut) {
+                object.remove(name);
             }
         }
         let event = Self::decode(self.id.clone(), self.occurred_at, json.to_string().into()).ok()?;
@@ -317,11 +338,15 @@ fn decode_kind(frame: &Frame, json: &str) -> Result<Decoded, Undecodable> {
         .map_err(|why| Undecodable::Malformed { kind: excerpt(kind, KIND_MAX_CHARS), why })
 }
 
-fn project_of(frame: Frame, payload: &Payload) -> Option<Project> {
+fn project_of(frame: Frame, payload: &Payload, json: &str) -> Option<Project> {
     let project = match (frame.project, payload) {
         (Some(project), _) => Some(project),
         (None, Payload::Vulnerability(found)) => found.project(),
-        (None, _) => frame.project_id.map(Project::only_id),
+        (None, _) => None,
     };
-    project.map(|project| project.with_id(frame.project_id))
+    let id = frame.project_id.unwrap_or_default();
+    match project {
+        Some(project) if project.id != 0 || id != 0 => Some(project.with_id(id)),
+        known => project::in_old_places(known, id, json),
+    }
 }

@@ -36,12 +36,9 @@ impl Project {
         Self { id, ..Self::default() }
     }
 
-    /// Takes the id from beside the `project` object, for old payloads whose object has none.
-    pub(super) fn with_id(mut self, beside: Option<i64>) -> Self {
-        if self.id == 0 {
-            self.id = beside.unwrap_or_default();
-        }
-        self
+    /// Takes the id from another place, for old payloads whose `project` object has none.
+    pub(super) fn with_id(self, id: i64) -> Self {
+        if self.id == 0 { Self { id, ..self } } else { self }
     }
 
     /// The name for people: `Group / Project`. The payload has the group's display name only for projects directly
@@ -54,6 +51,59 @@ impl Project {
         }
         format!("{} / {}", self.namespace, self.name)
     }
+}
+
+/// Where payloads hold the project's id: the object (a JSON pointer), and the field in it.
+pub(super) const ID_PLACES: [(&str, &str); 5] = [
+    ("", "project_id"),
+    ("/project", "id"),
+    ("/object_attributes", "project_id"),
+    ("/object_attributes", "target_project_id"),
+    ("/object_attributes/target", "id"),
+];
+
+/// Where releases before GitLab 10 describe the project, in whole or in part.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OldPlaces {
+    #[serde(deserialize_with = "lenient")]
+    object_attributes: OldAttributes,
+    repository: Option<OldRepository>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OldAttributes {
+    /// A merge request belongs to the project that it is to be merged into.
+    target: Option<Project>,
+    #[serde(deserialize_with = "lenient")]
+    target_project_id: i64,
+    #[serde(deserialize_with = "lenient")]
+    project_id: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OldRepository {
+    #[serde(deserialize_with = "lenient")]
+    name: String,
+    #[serde(deserialize_with = "lenient")]
+    homepage: String,
+}
+
+/// The project of a payload that has no `project` object, or no id in it (`known`), and perhaps an id beside it (0
+/// where not). What can't be read in these places is not there: the payload's own reader checks the payload.
+pub(super) fn in_old_places(known: Option<Project>, id: i64, json: &str) -> Option<Project> {
+    let places: OldPlaces = serde_json::from_str(json).unwrap_or_default();
+    let attributes = places.object_attributes;
+    let ids = [id, attributes.target_project_id, attributes.project_id];
+    let id = ids.into_iter().find(|id| *id != 0).unwrap_or_default();
+    if let Some(project) = known.or(attributes.target) {
+        return Some(project.with_id(id));
+    }
+    let repository = places.repository.unwrap_or_default();
+    let of_id = Project { name: repository.name, web_url: repository.homepage, ..Project::only_id(id) };
+    (id != 0).then_some(of_id)
 }
 
 /// A group whose own integrations are notified.

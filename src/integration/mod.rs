@@ -50,7 +50,7 @@ pub struct Integration {
     pub settings: Parsed,
     /// Where it was configured: a file's name.
     pub origin: Arc<str>,
-    /// A digest of everything above: another one means that somebody changed the settings.
+    /// A digest of everything above, which changes with the settings.
     pub fingerprint: Fingerprint,
 }
 
@@ -129,7 +129,7 @@ impl fmt::Display for Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectFacts {
     pub default_branch: Option<String>,
-    /// Names and wildcards (`*-stable`) of protected branches; `None` where nobody said.
+    /// Names and wildcards (`*-stable`) of protected branches; `None` where they are not known.
     pub protected_branches: Option<Vec<String>>,
 }
 
@@ -185,11 +185,21 @@ pub struct LabelFilter {
 }
 
 impl LabelFilter {
-    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed.
+    /// Reads `~backend, ~team one`: every `~` is dropped, commas separate, spaces around are trimmed. A blank setting is
+    /// no filter. A list that names no label (`~`, `,`) is one that no label matches, as in GitLab.
     pub fn from_setting(list: &str, behavior: LabelBehavior) -> Self {
-        let list = list.replace('~', "");
-        let labels = list.split(',').map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+        let titles = list.replace('~', "");
+        let titles = titles.split(',').map(str::trim).filter(|title| !title.is_empty());
+        let mut labels: Vec<String> = titles.map(str::to_owned).collect();
+        if labels.is_empty() && !list.trim().is_empty() {
+            labels.push(String::new());
+        }
         Self { labels, behavior }
+    }
+
+    /// Whether the setting is a list without a label in it.
+    pub fn names_no_label(&self) -> bool {
+        self.labels.iter().all(String::is_empty) && !self.labels.is_empty()
     }
 }
 
@@ -253,6 +263,6 @@ pub enum Family {
     PipelineMail,
     /// Gets the event as it is: trackers, build servers.
     Hook,
-    /// Tells nobody anything, and answers what people type in a channel.
+    /// Sends no notifications; answers what people type in a channel.
     Commands,
 }

@@ -49,11 +49,11 @@ pub enum WhyNot {
 /// What a branch is not, that it would have to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotNotified {
-    /// `None` where nobody said which branch is the default one.
+    /// `None` where the default branch is not known.
     Default {
         default_branch: Option<String>,
     },
-    /// `known` is false where nobody said which branches are protected.
+    /// `known` is false where the protected branches are not known.
     Protected {
         known: bool,
     },
@@ -185,7 +185,7 @@ fn is_update(action: Option<&str>) -> bool {
     action == Some("update")
 }
 
-/// Issues, merge requests and notes have labels; everything else passes whatever the filter.
+/// Issues, merge requests and notes have labels; all other events pass any filter.
 fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
     let labels = match &event.payload {
         Payload::Issue(issue) => &issue.labels,
@@ -197,7 +197,7 @@ fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
         return Ok(());
     }
     let labels: &[Label] = labels.as_deref().unwrap_or_default();
-    let is_there = |title: &String| labels.iter().any(|label| label.title == *title);
+    let is_there = |title: &String| !title.is_empty() && labels.iter().any(|label| label.title == *title);
     let pass = match wanted.behavior {
         LabelBehavior::MatchAny => wanted.labels.iter().any(is_there),
         LabelBehavior::MatchAll => wanted.labels.iter().all(is_there),
@@ -210,6 +210,9 @@ fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
 }
 
 fn labels_text(wanted: &LabelFilter, found: &[String]) -> String {
+    if wanted.names_no_label() {
+        return "labels_to_be_notified is set but names no label, so nothing matches it".to_owned();
+    }
     let (which, behavior) = match wanted.behavior {
         LabelBehavior::MatchAny => ("none", "match_any"),
         LabelBehavior::MatchAll => ("not all", "match_all"),
@@ -232,7 +235,9 @@ fn unchanged_text(status: &str, ref_status_name: Option<&str>) -> String {
             format!("the pipeline is `{status}` as it was before ({SETTING}, ref_status_name = {name})")
         }
         None => {
-            format!("nobody said whether the pipeline was `{status}` before ({SETTING}, no ref_status_name)")
+            format!(
+                "it is not known whether the pipeline was `{status}` before ({SETTING}, no ref_status_name)"
+            )
         }
     }
 }

@@ -221,7 +221,7 @@ fn warn_of_blocked_urls(
     for FieldError { field, problem } in blocked_urls(adapter, given, url_policy) {
         let line = keys.lines.get(field.as_str()).copied().unwrap_or_default();
         let warning = problems.about(Severity::Warning, line, &field, problem);
-        problems.push(warning.remedy("`wire.allow_networks` can allow it"));
+        problems.push(warning.remedy("`wire.allow_networks` can permit it"));
     }
 }
 

@@ -19,6 +19,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "Whose events it receives: a project's full path or its number. Write one of `project`, `group` and `instance`.",
         example: "acme/rocket",
+        default: None,
     },
     Field {
         name: "group",
@@ -27,6 +28,7 @@ pub static COMMON_KEYS: &[Field] = &[
         help: "A group's full path: the integration receives mentions of that group, and is the default for the \
                projects and groups in it.",
         example: "acme",
+        default: None,
     },
     Field {
         name: "instance",
@@ -34,6 +36,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "True makes it the default for all groups and projects.",
         example: "true",
+        default: None,
     },
     Field {
         name: "adapter",
@@ -41,6 +44,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: true,
         help: "The service that receives notifications.",
         example: "slack",
+        default: None,
     },
     Field {
         name: "active",
@@ -48,6 +52,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "Whether the integration is active, as it is by default. An inactive one disables a default from above.",
         example: "true",
+        default: None,
     },
     Field {
         name: "use_inherited_settings",
@@ -55,6 +60,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "True uses the nearest default above; other settings are then ignored.",
         example: "true",
+        default: None,
     },
 ];
 

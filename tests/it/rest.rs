@@ -76,6 +76,23 @@ async fn python_gitlab_works_with_the_api() {
     daemon.stop().await;
 }
 
+/// Signatures are made by another implementation of the specification.
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_signed_by_others_are_taken_and_forged_ones_refused() {
+    let key = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let old_key = "whsec_AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=";
+    let other_key = "whsec_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let home = Home::new("").with(&[
+        "http.webhook_token=",
+        "http.login_failures=100",
+        &format!("http.webhook_signing_key={old_key} {key}"),
+    ]);
+    let daemon = home.start().await;
+    let said = python::script("signed_webhooks.py", &["send", daemon.base(), key, other_key]).await;
+    assert!(said.ends_with("done\n"), "{said}");
+    daemon.stop().await;
+}
+
 /// curl as GitLab's pages show it, with its output as JSON.
 async fn curl(arguments: &[&str]) -> Value {
     let mut command = Command::new("curl");

@@ -3,6 +3,7 @@
 mod events;
 mod rest;
 mod server;
+mod signed_events;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +26,7 @@ use crate::catalog::CachedCatalog;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
 use crate::pipeline::Switches;
-use crate::pipeline::rehearsal::Stage;
+use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
@@ -169,7 +170,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store,
         switches: Switches::default(),
-        stage: Stage { transport, pace: Arc::default(), operator: Arc::default() },
+        tests: TestSender { transport, pace: Arc::default(), operator: Arc::default() },
         commands: None,
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
@@ -210,6 +211,7 @@ fn config() -> Config {
         body_limit: BODY_LIMIT,
         body_timeout: Duration::from_millis(300),
         webhook_token: Some(Secret::new(TOKEN)),
+        signing_keys: None,
         metrics: true,
         trusted_proxies: Vec::new(),
         login_failures: 10,
@@ -222,7 +224,7 @@ impl TestServer {
     }
 
     async fn open_with(config: Config) -> Self {
-        // Somebody else in this process may have been first; any provider will do.
+        // Another test may have installed a provider already; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store = Arc::new(Store::new());
         let arrived = Arc::new(Notify::new());

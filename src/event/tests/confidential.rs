@@ -39,6 +39,13 @@ fn a_work_item_has_the_issue_triggers() {
     task["event_type"] = "work_item".into();
     task["object_attributes"]["confidential"] = true.into();
     assert_eq!(trigger(&task), Some(Trigger::ConfidentialIssue));
+
+    // Old payloads have neither an event type nor the item's own type.
+    task["event_type"] = Value::Null;
+    task["object_attributes"]["type"] = Value::Null;
+    assert_eq!(trigger(&task), Some(Trigger::ConfidentialIssue));
+    task["object_attributes"]["confidential"] = false.into();
+    assert_eq!((event(&task).kind(), trigger(&task)), ("work_item", Some(Trigger::Issue)));
 }
 
 #[test]

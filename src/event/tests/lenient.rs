@@ -145,6 +145,44 @@ fn the_project_id_beside_the_project_object_is_used_where_that_has_none() {
     assert_eq!((project.id, project.path_with_namespace.as_str()), (15, "mike/diaspora"));
 }
 
+/// The nearest place counts: an issue's own `project_id` names another project once the issue has moved.
+#[test]
+fn the_project_is_looked_for_in_the_places_of_old_releases() {
+    let project = |body: &Value| event(body).project;
+    let named = |path: &str| json!({ "path_with_namespace": path });
+    let mut body = json!({
+        "object_kind": "merge_request",
+        "project_id": 1,
+        "project": named("acme/rocket"),
+        "object_attributes": {
+            "iid": 5,
+            "project_id": 3,
+            "target_project_id": 2,
+            "target": named("acme/target"),
+            "source": named("ada/fork"),
+            "source_project_id": 9,
+        },
+        "repository": { "name": "Rocket", "homepage": "https://git.example.com/acme/rocket" },
+    });
+    let known = |id: i64, path: &str| {
+        let path_with_namespace = path.to_owned();
+        Some(crate::event::Project { id, path_with_namespace, ..Default::default() })
+    };
+    assert_eq!(project(&body), known(1, "acme/rocket"));
+    body["project_id"] = Value::Null;
+    assert_eq!(project(&body), known(2, "acme/rocket"));
+    body["project"] = Value::Null;
+    assert_eq!(project(&body), known(2, "acme/target"));
+    body["object_attributes"]["target_project_id"] = Value::Null;
+    assert_eq!(project(&body), known(3, "acme/target"));
+    body["object_attributes"]["target"] = Value::Null;
+    let of_id = project(&body).expect("its id is there");
+    let facts = (of_id.id, of_id.name.as_str(), of_id.web_url.as_str());
+    assert_eq!(facts, (3, "Rocket", "https://git.example.com/acme/rocket"));
+    body["object_attributes"]["project_id"] = Value::Null;
+    assert_eq!(project(&body), None, "neither the fork nor a name alone is the project");
+}
+
 #[test]
 fn the_first_label_list_that_is_present_counts_even_if_empty() {
     let labels = |body: &Value| match event(body).payload {

@@ -37,7 +37,11 @@ const TABLE: &[Row] = &[
     ("release_create.json",                "release",      None, Some(2),  "release:v1.1"),
     ("subgroup_create.json",               "group",        None, None,     "group:subgroup1"),
     ("subgroup_destroy.json",              "group",        None, None,     "group:subgroup1"),
-    // From bug reports: system hooks.
+    // From bug reports: old releases, which describe the project elsewhere or without its id; and system hooks.
+    ("reported/03_mr_gitlab7_project_in_target.json",       "merge_request", Some(Trigger::MergeRequest), Some(14), "merge_request:1"),
+    ("reported/04a_mr_gitlab9_project_without_id.json",     "merge_request", Some(Trigger::MergeRequest), Some(14), "merge_request:1"),
+    ("reported/04b_issue_gitlab9_project_without_id.json",  "issue",         Some(Trigger::Issue),        Some(14), "issue:23"),
+    ("reported/04c_issue_gitlab7_number_in_attributes.json", "issue",        Some(Trigger::Issue),        Some(14), "issue:23"),
     ("reported/05a_repository_update.json",   "repository_update", None, Some(42), "repository_update"),
     ("reported/05b_user_create.json",         "user",              None, None,     "user"),
     ("reported/05c_key_create.json",          "key",               None, None,     "key"),
@@ -120,6 +124,17 @@ fn projects_are_known_by_path_address_and_name() {
     assert_eq!(
         facts("captured/push_subgroup.json"),
         expected(nested, nested, "https://gitlab.com/group1/group2/group3/grp2repo", master)
+    );
+    // GitLab 7 describes the project as a merge request's target; GitLab 9's `project` object has no id.
+    let acme = expected("Acme / Rocket", "acme/rocket", "http://git.example.com/acme/rocket", master);
+    for file in ["03_mr_gitlab7_project_in_target", "04a_mr_gitlab9_project_without_id"] {
+        assert_eq!(facts(&format!("reported/{file}.json")), acme, "{file}");
+    }
+    assert_eq!(facts("reported/04b_issue_gitlab9_project_without_id.json"), acme);
+    // Of an issue, GitLab 7 says no more than these.
+    assert_eq!(
+        facts("reported/04c_issue_gitlab7_number_in_attributes.json"),
+        expected("Rocket", "", "", None)
     );
     // Only the address of the vulnerability's page names the project.
     assert_eq!(

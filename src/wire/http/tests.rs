@@ -67,7 +67,7 @@ async fn answering(answer: impl Into<String>) -> (String, Arc<AtomicUsize>) {
     .await
 }
 
-/// For receivers of this machine, whatever proxies its environment names.
+/// For receivers on this machine: ignores the proxies in the environment.
 fn config() -> Config {
     Config {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
@@ -340,6 +340,23 @@ async fn private_authorities_are_trusted_where_the_settings_say_so() {
     std::fs::write(&file, authority).unwrap();
     let config = Config { ca_file: Some(file.path().to_owned()), ..config() };
     assert_eq!(send(&config, post(&origin)).await.unwrap().text(), "ok");
+}
+
+#[tokio::test]
+async fn a_certificate_is_not_verified_where_the_request_says_so_and_the_guard_stands_all_the_same() {
+    let (origin, _) = tls_receiver();
+    let unverified = |origin: &str| HttpRequest { verify_tls: false, ..post(origin) };
+    let wire = Wire::new(&config()).unwrap();
+    let sent = |request| {
+        let wire = wire.clone();
+        async move { wire.send_http(&request).await }
+    };
+    assert_eq!(sent(unverified(&origin)).await.unwrap().text(), "ok");
+    let error = sent(post(&origin)).await.unwrap_err();
+    assert!(matches!(&error, SendError::NotSent(why) if why.contains("UnknownIssuer")), "{error:?}");
+    let nowhere = Config { allow_networks: Vec::new(), ..config() };
+    let error = send(&nowhere, unverified(&origin)).await.unwrap_err();
+    assert!(matches!(&error, SendError::Refused(_)), "{error:?}");
 }
 
 #[test]

@@ -2,39 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State as Extract};
-use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::{MethodRouter, post};
+use axum::extract::Request;
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::answer::{test_failed, to_asker};
-use super::{Counter, Outcome, PATIENCE, Service, hear, proved};
+use super::{CommandHandler, Outcome, TIMEOUT, authenticate, channel_names, handle, notifier};
+use crate::adapters::Entry;
+use crate::adapters::contract::{ChatCommand, InboundRequest, Reaction};
 use crate::api::State;
-use crate::api::error::Missing;
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::{CommandAnswer, Test};
 use crate::api::v4::auth::record_wrong_token;
 use crate::api::v4::params::{Params, read_body};
 use crate::api::v4::scope::{Unknown, find};
 use crate::api::v4::test::{Subject, run_test, subject};
-use crate::api::v4::{ApiError, PathParams, address, response};
+use crate::api::v4::{PathParams, address};
 use crate::catalog::ResolvedScope;
 use crate::event::{Event, sample};
 use crate::store::registry::{Mute, ScopeKey};
 
-/// The route for one service's commands.
-pub(in crate::api::v4) fn route(service: Service) -> MethodRouter<Arc<State>> {
-    post(move |Extract(state): Extract<Arc<State>>, path: PathParams, request: Request| {
-        trigger(state, service, path, request)
-    })
-}
-
-async fn trigger(
+/// Runs a command that an adapter receives.
+pub(in crate::api::v4) async fn trigger(
     state: Arc<State>,
-    service: Service,
+    entry: &'static Entry,
     path: PathParams,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<CommandAnswer, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
@@ -45,30 +38,31 @@ async fn trigger(
         let project = address::project(path.id())?;
         find(snapshot, &project, ScopeKey::Instance, Unknown::IsMissing).ok()
     });
-    let Some(place) = proved(&state.catalog, service, place, &params)? else {
+    let Some((place, settings)) = authenticate(&state.catalog, entry, place, &params)? else {
         record_wrong_token(&state, &head, now)?;
         return Err(ApiError::NotFound(Missing::Integration));
     };
-    let counter =
-        Counter { catalog: &state.catalog, ledger: &*state.ledger, commands: state.commands.as_ref(), now };
-    let said = match hear(&counter, service, place, &params).await {
-        Outcome::Say(said) => said,
-        Outcome::Test { place, channel_names } => {
-            to_asker(&test(&state, service, &place, channel_names, now).await)
-        }
+    let inbound = InboundRequest { form: params.form() };
+    let Reaction::Command(command) = entry
+        .receive(&settings, &inbound)
+        .map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
+    let handler = CommandHandler {
+        catalog: &state.catalog,
+        ledger: &*state.ledger,
+        commands: state.commands.as_ref(),
+        now,
     };
-    Ok(response::json(StatusCode::OK, &said))
+    let said = match handle(&handler, &place, &command, &inbound).await {
+        Outcome::Say(said) => said,
+        Outcome::Test => to_asker(&test(&state, &place, &command, now).await),
+    };
+    Ok(said)
 }
 
-/// Sends a test to this room and says what came of it, or that it is still coming: who typed waits three seconds.
-async fn test(
-    state: &Arc<State>,
-    service: Service,
-    place: &ResolvedScope,
-    names: Vec<String>,
-    now: Timestamp,
-) -> String {
-    let entry = service.teller();
+/// Sends a test to this channel and says what came of it, or that it is still coming: who typed waits three seconds.
+async fn test(state: &Arc<State>, place: &ResolvedScope, command: &ChatCommand, now: Timestamp) -> String {
+    let entry = notifier(command);
+    let names = channel_names(command);
     let title = entry.about.title;
     let subject = match subject(state, place, entry) {
         Ok(subject) => subject,
@@ -86,17 +80,19 @@ async fn test(
             run_test(&state, &subject, &event, |target| is_here(target, &names), now).await
         })
     };
-    match tokio::time::timeout(PATIENCE, testing).await {
+    match tokio::time::timeout(TIMEOUT, testing).await {
         Ok(Ok(outcome)) => words(&outcome),
         Ok(Err(_)) => "The test broke off: the log has the reason.".to_owned(),
         Err(_) => "The test is under way, and takes longer than usual.".to_owned(),
     }
 }
 
-/// The first kind of event that is told in this room.
+/// The first kind of event that is delivered to this channel.
 fn event_for(subject: &Subject, names: &[String]) -> Option<Event> {
     let samples = subject.entry.about.triggers.iter().map(sample);
-    samples.into_iter().find(|event| subject.targets(event).iter().any(|target| is_here(target, names)))
+    samples
+        .into_iter()
+        .find(|event| subject.targets(event).send.iter().any(|target| is_here(&target.name, names)))
 }
 
 /// An address's own channel has no name that we know: it may be this one.
@@ -104,17 +100,15 @@ fn is_here(target: &str, names: &[String]) -> bool {
     target.is_empty() || names.contains(&Mute::channel_of(target))
 }
 
-fn words(outcome: &Json) -> String {
-    if outcome["success"] == true {
+fn words(outcome: &Test) -> String {
+    if outcome.success {
         return "A test message was sent.".to_owned();
     }
-    test_failed(outcome["message"].as_str().unwrap_or_default())
+    test_failed(&outcome.message)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -126,8 +120,13 @@ mod tests {
 
     #[test]
     fn the_outcome_is_told_in_a_sentence() {
-        assert_eq!(words(&json!({ "success": true })), "A test message was sent.");
-        let failed = json!({ "success": false, "message": "rejected: too long" });
-        assert_eq!(words(&failed), "The test failed: rejected: too long");
+        let outcome = |success: bool, message: &str| Test {
+            success,
+            trigger: None,
+            message: message.to_owned(),
+            attempts: Vec::new(),
+        };
+        assert_eq!(words(&outcome(true, "it was taken")), "A test message was sent.");
+        assert_eq!(words(&outcome(false, "rejected: too long")), "The test failed: rejected: too long");
     }
 }

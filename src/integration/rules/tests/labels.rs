@@ -38,6 +38,11 @@ fn any_or_all_of_the_labels_must_be_there() {
         // A blank filter is none.
         ("",                      &[],                       Ok(()),        Ok(())),
         ("  ",                    &["bug"],                  Ok(()),        Ok(())),
+        // A list of blanks is no blank filter: it names no label, so nothing matches it.
+        ("~",                     &["bug"],                  Err("labels"), Err("labels")),
+        (" , ~ ,",                &["bug", ""],              Err("labels"), Err("labels")),
+        (",",                     &[],                       Err("labels"), Err("labels")),
+        ("~, ~bug",               &["bug"],                  Ok(()),        Ok(())),
     ];
     for (wanted, on_it, any, all) in table {
         assert_eq!(
@@ -55,7 +60,7 @@ fn any_or_all_of_the_labels_must_be_there() {
 
 #[test]
 fn only_issues_merge_requests_and_notes_are_filtered() {
-    let picky = chat().labels("~nobody-has-this", MatchAny);
+    let picky = chat().labels("~unused-label", MatchAny);
     for trigger in [
         Trigger::Issue,
         Trigger::ConfidentialIssue,

@@ -101,7 +101,7 @@ fn every_reason_names_the_setting_and_its_value() {
             chat().only_when_status_changes(true),
             pipeline("failed", None),
             "status_unchanged",
-            "nobody said whether the pipeline was `failed` before \
+            "it is not known whether the pipeline was `failed` before \
              (notify_only_when_pipeline_status_changes = true, no ref_status_name)",
         ),
         (
@@ -110,6 +110,12 @@ fn every_reason_names_the_setting_and_its_value() {
             "labels",
             "it has none of the labels asked for: its labels are bug, propulsion \
              (labels_to_be_notified = ui, team one, labels_to_be_notified_behavior = match_any)",
+        ),
+        (
+            chat().labels("~ ,", MatchAny),
+            event(Trigger::Issue, json!({})),
+            "labels",
+            "labels_to_be_notified is set but names no label, so nothing matches it",
         ),
         (
             chat().labels("~bug, ~ui", MatchAll),
@@ -138,7 +144,7 @@ fn the_reason_of_a_branch_says_what_is_known_of_it() {
         (
             "protected",
             &unknown,
-            "the branch `feature` is not known to be protected (nobody said which branches are) \
+            "the branch `feature` is not known to be protected (the protected branches are not known) \
              (branches_to_be_notified = protected)",
         ),
         (
@@ -162,7 +168,7 @@ fn the_reason_of_a_branch_says_what_is_known_of_it() {
     );
     assert_eq!(
         why(&chat().branches("default"), &nobody_said, &unknown).to_string(),
-        "the branch `feature` is not known to be the default branch (nobody said which one is) \
+        "the branch `feature` is not known to be the default branch (the default branch is not known) \
          (branches_to_be_notified = default)"
     );
 }

@@ -1,0 +1,200 @@
+//! A push in lines that pass through IRC whole, after GitLab's own.
+
+use crate::event::{Commit, Push, RefChange};
+use crate::message::{Limit, Markup, Message, TEST_MARK};
+
+/// An IRC message has 512 bytes with all that servers put around it: who says it, where, and the line's end
+/// (<https://www.rfc-editor.org/rfc/rfc2812#section-2.3>). A server throws out who sends more.
+const LINE: usize = 400;
+/// irkerd lets a second pass between two lines.
+const MOST_COMMITS: usize = 3;
+/// Names of projects, branches and people, in bytes. Three of them and an address have room in a line.
+const NAME: usize = 70;
+/// The limit for a commit id, normally eight characters.
+const SHA: usize = 32;
+
+/// Whether there is anything to tell of a push: of one that only takes commits back, there is not.
+pub(super) fn says_something(push: &Push) -> bool {
+    push.change() != RefChange::Updated || total(push) > 0
+}
+
+/// What is told of a push, a line each.
+pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
+    let names = [push.user.name.as_str(), push.user.username.as_str()];
+    let who = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or("Someone");
+    let (project, is_test) = (&message.project, message.is_test);
+    let scene =
+        Scene { project: &project.name, url: &project.url, who, branch: push.short_ref(), colors, is_test };
+    let commits = push.commits.iter().take(MOST_COMMITS).map(|commit| scene.commit(commit));
+    scene.change(push.change()).into_iter().chain(scene.pushed(push)).chain(commits).collect()
+}
+
+/// The forge names how many there were in truth; its list is cut.
+fn total(push: &Push) -> u64 {
+    push.total_commits_count.max(push.commits.len() as u64)
+}
+
+/// Who and where.
+struct Scene<'a> {
+    project: &'a str,
+    url: &'a str,
+    who: &'a str,
+    branch: &'a str,
+    colors: bool,
+    is_test: bool,
+}
+
+impl Scene<'_> {
+    /// What every line begins with: nothing, unless it only tries whether lines arrive.
+    fn line(&self) -> Line {
+        let line = Line { text: String::new(), colors: self.colors };
+        if self.is_test { line.ours(TEST_MARK).ours(" ") } else { line }
+    }
+
+    /// `[Rocket] Ada`
+    fn opening(&self) -> Line {
+        let mut line = self.line();
+        if !self.project.is_empty() {
+            line = line.ours("[").theirs(Look::Project, self.project, NAME).ours("] ");
+        }
+        line.theirs(Look::Plain, self.who, NAME)
+    }
+
+    fn change(&self, change: RefChange) -> Option<String> {
+        let (did, page) = match change {
+            RefChange::Created => (" has created a new branch ", self.page("branches")),
+            RefChange::Removed => (" has deleted the branch ", String::new()),
+            RefChange::Updated => return None,
+        };
+        Some(self.opening().ours(did).theirs(Look::Branch, self.branch, NAME).leading_to(&page).text)
+    }
+
+    fn pushed(&self, push: &Push) -> Option<String> {
+        let count = total(push);
+        let noun = match count {
+            0 => return None,
+            1 => " new commit to ",
+            _ => " new commits to ",
+        };
+        let line = self.opening().ours(" pushed ").theirs(Look::Commits, &count.to_string(), NAME).ours(noun);
+        let line = line.theirs(Look::Branch, self.branch, NAME);
+        Some(line.leading_to(&self.commits_page(push)).text)
+    }
+
+    /// What changed; of a new branch, whose beginning the event does not tell, its commits.
+    fn commits_page(&self, push: &Push) -> String {
+        let is_sha = |sha: &str| !sha.is_empty() && sha.bytes().all(|b| b.is_ascii_hexdigit());
+        let short = |sha: &str| sha[..sha.len().min(8)].to_owned();
+        match push.change() {
+            _ if !is_sha(&push.before) || !is_sha(&push.after) => String::new(),
+            RefChange::Updated => {
+                self.page(&format!("compare/{}...{}", short(&push.before), short(&push.after)))
+            }
+            RefChange::Created => self.page(&format!("commits/{}", short(&push.after))),
+            RefChange::Removed => String::new(),
+        }
+    }
+
+    /// `Rocket/main c4d1e8f7 Grace Hopper (3 files): Check the weather`
+    fn commit(&self, commit: &Commit) -> String {
+        let mut line = self.line();
+        if !self.project.is_empty() {
+            line = line.theirs(Look::Project, self.project, NAME).ours("/");
+        }
+        line = line.theirs(Look::Branch, self.branch, NAME);
+        for (look, words, at_most) in
+            [(Look::Sha, commit.short_id(), SHA), (Look::Plain, &commit.author.name, NAME)]
+        {
+            if !words.trim().is_empty() {
+                line = line.ours(" ").theirs(look, words, at_most);
+            }
+        }
+        let files = commit.added.len() + commit.modified.len() + commit.removed.len();
+        // Where none is named, the event does not say: a merge, or a payload that was cut.
+        if files > 0 {
+            let noun = if files == 1 { " file)" } else { " files)" };
+            line = line.ours(" (").theirs(Look::Files, &files.to_string(), NAME).ours(noun);
+        }
+        let title = if commit.title().is_empty() { "(no message)" } else { commit.title() };
+        line.ours(": ").theirs(Look::Plain, title, LINE).text
+    }
+
+    /// A page of the project; empty where the project's address is unknown.
+    fn page(&self, path: &str) -> String {
+        if self.url.is_empty() { String::new() } else { format!("{}/-/{path}", self.url) }
+    }
+}
+
+/// How words look, in mIRC's codes (<https://modern.ircdocs.horse/formatting>), as GitLab has them.
+#[derive(Clone, Copy)]
+enum Look {
+    Plain,
+    Project,
+    Branch,
+    Address,
+    Sha,
+    Commits,
+    Files,
+}
+
+impl Look {
+    /// Colours have two digits, so that no digit behind them is taken for a part of theirs.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Project => "\x0304",
+            Self::Branch => "\x0305",
+            Self::Address => "\x0302\x1f",
+            Self::Sha => "\x0314",
+            Self::Commits => "\x02",
+            Self::Files => "\x0312",
+        }
+    }
+}
+
+/// Ends every look.
+const RESET: &str = "\x0f";
+/// Bold, and bold no more: behind a colour, a comma would begin its background.
+const NOTHING: &str = "\x02\x02";
+
+/// A line in the making.
+struct Line {
+    text: String,
+    colors: bool,
+}
+
+impl Line {
+    /// Words of our own; there is room for all of them.
+    fn ours(mut self, words: &str) -> Self {
+        self.text.push_str(words);
+        self
+    }
+
+    /// Words of people: on one line, without what commands a client or a server, cut to so many bytes and to the line.
+    fn theirs(mut self, look: Look, words: &str, at_most: usize) -> Self {
+        let code = if self.colors { look.code() } else { "" };
+        let marks = if code.is_empty() { 0 } else { code.len() + NOTHING.len() + RESET.len() };
+        let room = LINE.saturating_sub(self.text.len() + marks).min(at_most);
+        // Far more than has room, and far less than a title of a megabyte.
+        let start = words.char_indices().nth(4 * LINE).map_or(words, |(end, _)| &words[..end]);
+        let words = Markup::Irc { colors: self.colors }.label(start, Limit::Bytes(room));
+        if code.is_empty() || words.is_empty() {
+            return self.ours(&words);
+        }
+        let guard = if words.starts_with(',') { NOTHING } else { "" };
+        for part in [code, guard, &words, RESET] {
+            self.text.push_str(part);
+        }
+        self
+    }
+
+    /// Where to read more. An address is whole or not there.
+    fn leading_to(self, address: &str) -> Self {
+        let marks = if self.colors { Look::Address.code().len() + RESET.len() } else { 0 };
+        if address.is_empty() || self.text.len() + ": ".len() + address.len() + marks > LINE {
+            return self;
+        }
+        let (code, reset) = if self.colors { (Look::Address.code(), RESET) } else { ("", "") };
+        self.ours(": ").ours(code).ours(address).ours(reset)
+    }
+}
