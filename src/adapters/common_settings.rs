@@ -1,5 +1,4 @@
-//! The settings that adapters share, declared once: read here for whoever was given some, and listed for help pages,
-//! readers of files and the API alike.
+//! The settings that several adapters have, declared once: help pages, provisioning and the API read them from here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -66,11 +65,11 @@ pub struct CommonField {
 /// What a shared setting is for; help pages group by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// Where words go.
+    /// Where messages go.
     Channels,
     /// Which events pass.
     Filters,
-    /// Which kinds of event it hears of at all.
+    /// Which kinds of event are delivered at all.
     Flags,
 }
 

@@ -1,4 +1,4 @@
-//! One attempt: compose → call → send → read, and once more for services that want two calls.
+//! One attempt: call → send → read, and on to the next call for services that want several.
 //!
 //! It works with the settings as they are now, not as they were when the delivery was written: a wrong webhook that was
 //! corrected meanwhile is healed, and no secret needs to lie in a queue row.
@@ -71,7 +71,7 @@ impl Report {
 }
 
 impl Attempter {
-    /// Finds the delivery's integration; a report where there is nobody to tell any more.
+    /// Finds the delivery's integration; a report where there is none any more.
     pub(super) fn prepare(&self, delivery: &Delivery) -> Result<Prepared, Report> {
         let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
         let Some(integration) = self.catalog.integration(&delivery.integration) else {
@@ -129,7 +129,7 @@ impl Prepared {
     }
 }
 
-/// Who is told of what, by whom.
+/// One event for one target of one integration.
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
     pub entry: &'static Entry,
@@ -146,7 +146,7 @@ pub struct Outgoing<'a> {
     pub test: bool,
 }
 
-/// One attempt to tell one target of one event.
+/// One attempt to deliver one event to one target.
 pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Report {
     match outgoing.build_call() {
         Ok(call) => {

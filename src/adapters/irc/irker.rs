@@ -26,7 +26,7 @@ use crate::settings::{Addresses, Base, FieldError, Host, Port};
 /// irkerd): what comes faster only piles up in its memory, where it is lost when irkerd ends.
 const PER_DAEMON: (u32, u32) = (1, 3);
 /// For connecting, writing and closing. Somebody else's connection may keep irkerd busy meanwhile, and what waits for it in
-/// this system's queue is told when irkerd comes to it, whether we wait as well or not: who gives up early tells it twice.
+/// this system's queue is passed on when irkerd comes to it, whether we wait or not: giving up early means sending it twice.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 crate::settings! {
@@ -97,7 +97,7 @@ impl Adapter for Irker {
 impl Deliver for Irker {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // irkerd never says what it took; told twice is better than not told.
+        // irkerd never says what it took; a line too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -43,7 +43,7 @@ pub fn domain_of(domain: &str) -> Option<String> {
 }
 
 /// What stands between the addresses of a list, and in none of them. GitLab itself takes commas and brackets in one of its
-/// two lists alone; whoever writes them in the other means the same by them: `Ada <ada@example.com>, ops@example.com`.
+/// two lists alone; in the other they mean the same: `Ada <ada@example.com>, ops@example.com`.
 fn separates(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>')
 }

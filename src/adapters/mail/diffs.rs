@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// What a mail shows of what was changed.
 #[derive(Clone, Debug)]
 pub enum Diffs {
-    /// Nothing, and nobody expects it.
+    /// None, and none is expected.
     None,
     Files(Vec<FileDiff>),
     /// Nothing, for this reason.

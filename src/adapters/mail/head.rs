@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::event::{Project, User};
 use crate::message::{Limit, Markup, TEST_MARK};
 
-/// Longer subjects are cut by whoever shows them.
+/// Mail programs cut longer subjects.
 const SUBJECT: usize = 255;
 const NAME: usize = 100;
 const VALUE: usize = 200;

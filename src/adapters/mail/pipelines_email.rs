@@ -27,7 +27,7 @@ crate::settings! {
     pub struct Settings {
         /// Mail addresses, separated by commas, spaces or line breaks, 30 at the most; each gets a mail of its own.
         pub recipients: String = "dev@example.com, ops@example.com",
-        /// Mails whoever started the pipeline as well, where the event tells their address.
+        /// Also mails the person who started the pipeline, where the event has their address.
         pub add_pusher: bool = "false",
         /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
         pub notify_child_pipelines: bool = "true" or "true",

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-/// Failures that a status tells of.
+/// How many failures a status lists.
 pub(super) const FAILURES: usize = 5;
 /// Characters of a reason that a status shows.
 const REASON: usize = 120;
 
-/// Seen by who typed, and nobody else.
+/// Shown only to the person who typed.
 pub(super) fn to_asker(text: &str) -> Json {
     json!({ "response_type": "ephemeral", "text": text })
 }
@@ -136,7 +136,7 @@ fn cut(text: &str) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Words of others, on one line, that mention nobody and format nothing.
+/// Other people's words, on one line, without mentions and markup.
 fn plain(words: &str) -> String {
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let harmless = line.chars().filter(|letter| !letter.is_control()).flat_map(|letter| match letter {

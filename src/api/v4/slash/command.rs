@@ -1,4 +1,4 @@
-//! What somebody typed behind the slash, understood or not. Pure.
+//! Reads what a person typed behind the slash. Pure.
 
 use jiff::SignedDuration;
 

@@ -1,4 +1,4 @@
-//! Slash commands: what somebody typed in a channel of Slack or Mattermost, answered at once.
+//! Slash commands: what a person typed in a channel of a chat service, answered at once.
 //!
 //! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
 //! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
@@ -36,7 +36,7 @@ pub(super) use route::route;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// What is older is no news to whoever asks for a status.
+/// A status lists failures that are not older than this.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The adapter that delivers to the channel in which a command was typed.
@@ -203,7 +203,7 @@ async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate:
     Ok(found)
 }
 
-/// Mutes this room until a moment, or, by a moment that is past, lets it hear again.
+/// Mutes this channel until a moment; a moment in the past ends the mute.
 async fn mute(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,
@@ -235,7 +235,7 @@ async fn mute(
     }
 }
 
-/// Mutes the room under each of its names: which of them the settings use is not known here.
+/// Mutes the channel under each of its names: which of them the settings use is not known here.
 async fn mute_all(
     handler: &CommandHandler<'_>,
     project: i64,
@@ -258,7 +258,7 @@ async fn mute_all(
     Ok(())
 }
 
-/// Hands a command to the forge, without the token, which is nobody else's affair.
+/// Hands a command to the forge, without the token.
 async fn forward(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,
