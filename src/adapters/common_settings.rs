@@ -1,4 +1,5 @@
-//! The settings that several adapters have, declared once: help pages, provisioning and the API read them from here.
+//! The settings that adapters share, declared once: parsed here for every adapter that has them, and listed for help
+//! pages, provisioning files and the API.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -206,7 +206,7 @@ fn former(level: &Level, prefix: &str) -> [(String, Path); 2] {
         one("The integration as it is now, switched on.", "Integration"),
         CHANGE,
     )
-    .saying("`/services` is an older name of `/integrations`: whatever is there is here.")
+    .saying("`/services` is an older name of `/integrations`, with the same routes.")
     .taking(Body { required: true, content, ..Body::default() });
     let delete = Operation::new(
         format!("delete{name}Service"),

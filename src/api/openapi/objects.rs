@@ -63,12 +63,14 @@ pub(super) fn visibility() -> Schema {
 fn project() -> Schema {
     Schema::object([
         ("id", Schema::integer().saying("The forge's number.")),
-        ("path_with_namespace", Schema::text().or_null().saying("Its full path, where anybody has told it.")),
+        ("path_with_namespace", Schema::text().or_null().saying("Its full path, where it is known.")),
         ("default_branch", Schema::text().or_null()),
         ("visibility", visibility().or_null()),
         (
             "protected_branches",
-            Schema::list(Schema::text()).or_null().saying("Names and wildcards; null where nobody said."),
+            Schema::list(Schema::text())
+                .or_null()
+                .saying("Names and wildcards; null where they are not known."),
         ),
         ("created_at", Schema::moment()),
         ("updated_at", Schema::moment()),
@@ -77,7 +79,7 @@ fn project() -> Schema {
 
 fn group() -> Schema {
     Schema::object([
-        ("id", Schema::integer().or_null().saying("The forge's number, where anybody has told it.")),
+        ("id", Schema::integer().or_null().saying("The forge's id, where it is known.")),
         ("full_path", Schema::text()),
         ("created_at", Schema::moment().or_null().saying("Null of one that only a file names.")),
     ])

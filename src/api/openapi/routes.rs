@@ -137,7 +137,7 @@ fn projects_and_groups() -> Vec<(String, Path)> {
         page("Those that the token reaches.", "Project"),
         &[May::Refuse],
     )
-    .saying("Projects are learned from their events, and from whoever sets something for one.")
+    .saying("Projects are known from their events, and from requests that set something for one.")
     .asking(paging());
     let get = Operation::new("getProject", PROJECTS, "Show a project", one("The project.", "Project"), see);
     let put = Operation::new("putProject", PROJECTS, "Correct what is known of a project", one("The project as it is now.", "Project"), change)

@@ -75,7 +75,7 @@ fn ours<M: SerializeMap>(shown: &Shown<'_>, map: &mut M) -> Result<(), M::Error>
     map.serialize_entry("origin", &shown.origin)
 }
 
-/// Settings that were ever set and that anybody may see, in the order of their declaration.
+/// All settings that are set and not secret, in the order of their declaration.
 struct Visible<'a>(&'a Shown<'a>);
 
 impl Serialize for Visible<'_> {

@@ -1,4 +1,4 @@
-//! Reads what a person typed behind the slash. Pure.
+//! Parses a slash command. Pure.
 
 use jiff::SignedDuration;
 
