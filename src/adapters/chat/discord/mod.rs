@@ -84,11 +84,7 @@ impl Settings {
             Trigger::Deployment => &self.deployment_channel,
             Trigger::GroupMention => &self.group_mention_channel,
             Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
-            Trigger::Job
-            | Trigger::Alert
-            | Trigger::Incident
-            | Trigger::Vulnerability
-            | Trigger::ArchiveTrace => return None,
+            _ => return None,
         };
         own.as_ref()
     }
