@@ -1,5 +1,5 @@
-//! The settings that adapters share, declared once: read here for whoever was given some, and listed for help pages,
-//! readers of files and the API alike.
+//! The settings that adapters share, declared once: parsed here for every adapter that has them, and listed for help
+//! pages, provisioning files and the API.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -66,11 +66,11 @@ pub struct CommonField {
 /// What a shared setting is for; help pages group by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// Where words go.
+    /// Where messages go.
     Channels,
     /// Which events pass.
     Filters,
-    /// Which kinds of event it hears of at all.
+    /// Which kinds of event are delivered at all.
     Flags,
 }
 
