@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_reached_is_not_there() {
+    fn what_is_not_reached_is_answered_as_missing() {
         assert!(project("42", ScopeKey::Project(42)).is_ok());
         assert!(project("acme/rocket", ScopeKey::Project(42)).is_ok());
         for (id, reach) in
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_not_believed_what_it_says_of_its_path() {
+    fn an_event_is_not_trusted_with_its_own_path() {
         let may = |reach, event: Event| trust(&snapshot(), reach, &event) != Trust::None;
         assert!(may(ScopeKey::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
+    fn a_groups_token_may_name_new_projects_in_the_group_but_not_their_numbers() {
         let told = |id, path| trust(&snapshot(), ACME, &push(id, path));
         for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
             assert_eq!(told(99, path), Trust::WithoutNumber, "{path}");
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_instance_is_for_its_own_tokens_and_no_secret() {
+    fn the_instance_is_forbidden_to_other_tokens() {
         assert!(found(INSTANCE, "", ScopeKey::Instance, Unknown::IsMissing).is_ok());
         for reach in [ACME, ScopeKey::Project(42)] {
             assert_eq!(found(INSTANCE, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reaches_everything_may_be_the_first_to_name_something() {
+    fn a_token_of_the_instance_may_name_something_for_the_first_time() {
         assert_eq!(project("99", ScopeKey::Instance), Err(NO_PROJECT));
         let new = |path, id| found(path, id, ScopeKey::Instance, Unknown::IsNew);
         assert_eq!(new(PROJECT, "99"), Ok("project 99".to_owned()));

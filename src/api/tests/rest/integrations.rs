@@ -97,7 +97,7 @@ async fn a_text_that_is_sent_as_null_is_unset() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_told_in_the_models_words() {
+async fn invalid_settings_are_reported_in_gitlabs_text() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let blank = api.put(&admin, SLACK, &json!({ "webhook": " " })).await;
@@ -216,7 +216,7 @@ async fn services_underscores_and_paths_name_the_same() {
 }
 
 #[tokio::test]
-async fn defaults_hold_below_until_somebody_says_otherwise() {
+async fn defaults_apply_below_until_they_are_overridden() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.project(42, "acme/web/rocket").await;
@@ -281,7 +281,7 @@ async fn without_a_default_there_is_nothing_to_inherit() {
 }
 
 #[tokio::test]
-async fn who_changes_what_they_have_not_seen_is_refused() {
+async fn a_change_of_something_newer_than_the_precondition_is_refused() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
@@ -298,7 +298,7 @@ async fn who_changes_what_they_have_not_seen_is_refused() {
 }
 
 #[tokio::test]
-async fn of_many_who_change_at_once_nobody_loses_anything() {
+async fn concurrent_changes_do_not_overwrite_each_other() {
     let api = Arc::new(Api::open().await);
     let admin = api.admin().await;
     api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
@@ -318,7 +318,7 @@ async fn of_many_who_change_at_once_nobody_loses_anything() {
 }
 
 #[tokio::test]
-async fn a_secret_does_not_follow_an_address_that_somebody_moves() {
+async fn a_secret_does_not_follow_an_address_that_is_moved() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let path = "/groups/acme/services/hipchat";
