@@ -1,4 +1,4 @@
-//! A digest of what an integration does: equal where only words, order and comments differ, and wherever it holds.
+//! A digest of what an integration does. It does not depend on the notation, the order of settings, comments, or the scope.
 
 use std::collections::BTreeMap;
 

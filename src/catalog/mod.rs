@@ -1,7 +1,7 @@
 //! WHO IS CONFIGURED: integrations from files and from the API, the projects and groups that they are of, and what holds
 //! where.
 //!
-//! A [`Configured`] is one integration as somebody configured it; [`Resolved`] are what it means. The [`Snapshot`] holds them
+//! A [`Configured`] is one integration as it was configured; [`Resolved`] is what it means. The [`Snapshot`] holds them
 //! all with the [`Directory`] of projects and groups, and answers who is concerned by an event. What has no setup of its
 //! own, or one that inherits, follows the nearest default: of the groups it lies in, then of the instance
 //! ([`Inheritance`]). [`CachedCatalog`] keeps a snapshot fresh from the store and the files, and is what the pipeline reads

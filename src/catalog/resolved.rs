@@ -1,5 +1,5 @@
-//! An integration's configuration, read: what it is switched on for, what it filters by, where its words go, and its
-//! adapter's settings. Pure.
+//! The parsed configuration of an integration: its enabled events, its filters, its channels, and its adapter's settings.
+//! Pure.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! `export`: what the API was told, as provisioning files that say the same. The secrets are left out, unless they are
-//! asked for.
+//! `export`: writes the integrations that were set with the API as provisioning files. Secrets are left out unless they
+//! are requested.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;

@@ -1,7 +1,7 @@
-//! What a person runs: one file a command, and this one, which reads the command line and turns ends into exit codes.
+//! The command line: one file for each command; this file parses the arguments and returns exit codes.
 //!
-//! Every command makes its words first, as a `String` from a pure function, and prints them last through [`say`]. So
-//! they are tested by calling them, and a reader that has gone away (`| head`) ends a command quietly. Exit codes:
+//! Every command first builds its output as a `String` in a pure function, and then prints it through [`say`]. So the
+//! output is tested by calling the function, and a closed pipe (`| head`) ends a command quietly. Exit codes:
 //! 0 done, 1 failed, 2 the command line was wrong.
 
 mod adapters;

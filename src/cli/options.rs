@@ -1,4 +1,4 @@
-//! What every command is told of the configuration.
+//! The arguments of every command for the configuration.
 
 use std::path::PathBuf;
 

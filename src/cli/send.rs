@@ -1,6 +1,6 @@
-//! `send`: one attempt to tell one service of one event, made here and now, with nothing kept.
+//! `send`: makes one attempt to send one event to one service, at once, and stores nothing.
 //!
-//! The settings go through the reader of provisioning files, the message through the same functions as the daemon's,
+//! The settings are parsed like provisioning files, the message is made by the same functions as the daemon's,
 //! and the request through the same guard.
 
 use std::cell::RefCell;

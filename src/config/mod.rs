@@ -1,9 +1,9 @@
-//! Every setting of the daemon: read from four places, checked as a whole, and complained about all at once.
+//! All settings of the daemon: read from four sources, checked together, with all mistakes reported at once.
 //!
-//! [`DEFAULT`] is documentation, default and schema in one: what is not in it is no setting. `layers` reads it, the
-//! operator's file, the environment and the command line into trees that remember where each value came from; `tree`
-//! holds the merged tree against the schema; `rules` are those that no type expresses. Each section's values end up in
-//! the [`Config`] of the room that they are for. Only this room reads the environment.
+//! [`DEFAULT`] is documentation, default and schema in one: a key that is not in it is not a setting. `layers` reads it,
+//! the operator's file, the environment and the command line into trees that record the source of each value; `tree`
+//! checks the merged tree against the schema; `rules` checks what types can't express. Each section becomes the
+//! [`Config`] of the module that it is for. Only this module reads the environment.
 
 mod layers;
 mod rules;

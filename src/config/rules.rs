@@ -1,4 +1,4 @@
-//! What no type says of a setting.
+//! Rules for settings that types can't express.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The merged tree, held against the schema: unknown keys, values of the wrong kind, secrets in files, and then each
-//! section as its room's type.
+//! Checks the merged tree against the schema: unknown keys, values of the wrong kind, secrets in files; then each section
+//! is parsed as the type of its module.
 
 use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;

@@ -1,4 +1,4 @@
-//! `[[group]]`: the forge's number of a group, which no event tells.
+//! `[[group]]`: the forge's id of a group, which events do not contain.
 
 use std::path::Path;
 

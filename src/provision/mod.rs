@@ -1,17 +1,17 @@
-//! Integrations from files: who wants to know, as TOML that people write, check in and review.
+//! Provisioning: integrations from TOML files that people write, check in and review.
 //!
 //! ```toml
-//! [[project]]                      # what events may not say of a project; optional
+//! [[project]]                      # facts about a project that events may lack; optional
 //! path = "acme/rocket"             # and/or: id = 42
 //! default_branch = "main"
 //! protected_branches = ["main", "*-stable"]
 //!
-//! [[group]]                        # the forge's number of a group; optional
+//! [[group]]                        # the forge's id of a group; optional
 //! path = "acme"
 //! id = 7
 //!
 //! [[integration]]
-//! project = "acme/rocket"          # path or number; or: group = "acme"
+//! project = "acme/rocket"          # path or id; or: group = "acme"
 //! adapter = "slack"
 //! webhook_file = "/run/secrets/slack"
 //! channel = "#ops, #dev"
@@ -24,9 +24,9 @@
 //!
 //! [`load`] reads the files, [`read()`] is the same without IO; [`write()`] writes them, from what the API was told. Both answer with everything or with *all* that is
 //! wrong, in all files at once, so that a configuration can be corrected without a start of the daemon per mistake.
-//! A [`Problem`] says where, what and what to do, and never shows a secret.
+//! A [`Problem`] names the position, the mistake and the remedy, and never shows a secret.
 //!
-//! Deliberately absent: includes and templates. Defaults are blocks themselves (`group = "acme"`, `instance = true`), as
+//! There are no includes and templates on purpose. Defaults are blocks themselves (`group = "acme"`, `instance = true`), as
 //! GitLab has them.
 
 mod block;

@@ -1,4 +1,4 @@
-//! What is wrong, said so that it can be mended: where, what, and what to write instead.
+//! Problems in files: the position, the mistake, and what to write instead.
 
 use std::fmt;
 use std::path::PathBuf;

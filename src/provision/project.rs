@@ -1,4 +1,4 @@
-//! `[[project]]`: what the rules must know of a project and events may not say.
+//! `[[project]]`: facts about a project that the rules need and events may lack.
 
 use std::path::Path;
 

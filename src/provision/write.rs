@@ -1,5 +1,5 @@
-//! The way back: what the store knows, as files that say the same. Secrets stand in files of their own, which are named
-//! and not written here.
+//! Writes the integrations in the store as provisioning files. Secrets go to files of their own, which are only named
+//! here.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,7 +1,6 @@
-//! WHAT MUST SURVIVE: events on their way, deliveries, holds, attempts, what could not be understood, and what people
-//! configured.
+//! The store: all persistent data, that is events, deliveries, holds, attempts, quarantine and configuration.
 //!
-//! Five narrow traits, shaped for batches, so that each part of the pipeline can touch only what is its own:
+//! Five narrow traits with calls for batches, so that each part of the pipeline has access only to its own data:
 //! [`Inbox`] (events that came over HTTP, until they are dispatched), [`Outbox`] (deliveries, until they are
 //! settled), [`Quarantine`] (bytes that are no event, with the reason), [`Ledger`] (what people look at and
 //! resend) and [`Registry`] (what people configured: the contract of that is in [`registry`], [`seal`] closes its
@@ -279,7 +278,7 @@ pub trait Outbox: Send + Sync {
     async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Ends all leases of a node, whether a former life left them behind or its life is about to end. A store that one node
-    /// has to itself ends whatever leases there are: the node may have had another name.
+    /// has to itself ends all leases: the node may have had another name.
     async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
     /// All holds that have not ended.

@@ -1,4 +1,4 @@
-//! The room's own settings. `config/default.toml` explains each to people; the defaults here are the same.
+//! The settings of this module. `config/default.toml` explains each; the defaults here are the same.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
-//! HOW IT GETS OUT: HTTP clients, the mail relay, bare TCP; the guard in front of them, and the pace.
+//! Outgoing connections: HTTP clients, the mail relay, plain TCP; the guard in front of them, and rate limits.
 //!
 //! [`Wire`] sends one [`Request`] once and returns any answer: the call reads what it means,
-//! and whether to try again is the pipeline's to decide. `http` keeps connections and, where a request asks for it,
+//! and the pipeline decides whether to try again. `http` keeps connections and, where a request asks for it,
 //! answers (`kept`); `smtp` keeps a few connections to the operator's relay; `tcp` writes and closes. The `guard` keeps
-//! it out of networks that no integration has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
+//! it out of networks that integrations must not reach; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
 //! its consequence: never sent, or perhaps taken.
 //!
-//! Deliberately absent: redirects (a webhook that moved wants new settings, and a redirect would walk around the
+//! Not here on purpose: redirects (a webhook that moved needs new settings, and a redirect would bypass the
 //! guard), cookies, compression (answers are short, and a small one could unpack to a large one), sending again (but
 //! for what an HTTP/2 server says it has not processed), and sleeping.
 

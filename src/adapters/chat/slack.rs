@@ -3,9 +3,9 @@
 //! An incoming webhook takes a message: a text and attachments
 //! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks alike
 //! and takes something else: a flat object of strings, which the workflow names as its variables
-//! (<https://slack.com/help/articles/360041352714>). Which of them an address is, its path tells.
+//! (<https://slack.com/help/articles/360041352714>). The path of the address shows which of them it is.
 //!
-//! Slack names what is wrong in the body, and its statuses vary between write-ups: so the body is read first
+//! Slack names errors in the body, and its documents disagree on the status codes, so the body is read first
 //! (<https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>).
 
 use std::time::Duration;

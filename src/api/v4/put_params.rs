@@ -1,10 +1,10 @@
-//! StoredAs a `PUT` of one adapter's integration takes, read off the adapter's declaration: its own settings, the shared ones
-//! that it offers, every `…_events` flag, and `use_inherited_settings`.
+//! The parameters of a `PUT` of one adapter's integration, derived from the adapter's declaration: its own settings, the
+//! shared ones that it has, every `…_events` flag, and `use_inherited_settings`.
 //!
-//! Parameters that are not declared are not looked at. StoredAs is missing, and what is of the wrong type, is told all at
-//! once, in the order of the declaration. Whether the values make sense together is for later: that needs what is stored.
-//! Every flag is declared for every adapter, as each has them all in its object; those for events that it does not tell
-//! of are kept, and have no effect.
+//! Parameters that are not declared are ignored. Missing parameters and wrong types are all reported at once, in the order
+//! of the declaration. Whether the values are valid together is checked later, since that needs the stored values. Every
+//! flag is declared for every adapter, as each shows them all in its object; flags for events that the adapter does not
+//! support are stored, and have no effect.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub(in crate::api) struct ParamSpec {
     pub(in crate::api) stored_as: StoredAs,
 }
 
-/// StoredAs a parameter is kept as.
+/// How a parameter is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum StoredAs {
     Setting,

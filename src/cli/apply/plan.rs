@@ -1,4 +1,4 @@
-//! What has to change in the store, so that it says what files say. Pure.
+//! The changes that make the store equal to provisioning files. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

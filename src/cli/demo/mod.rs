@@ -1,9 +1,9 @@
 //! The demo: the real daemon with its embedded defaults, on free ports and in a temporary folder; real payloads; and
-//! stand-ins for the services, which are difficult as the real ones are.
+//! stand-ins for the services, which fail as the real ones do.
 //!
-//! [`story`] is what happens and what must come of it, [`stand_ins`] answer and keep receipts, [`show`] shows a message
-//! as its service would, [`watch`] tells of what happens while it does, [`mod@tally`] counts in the end. Nothing is lost where the receipts say
-//! so: neither the daemon's metrics nor its store are asked for that.
+//! [`story`] defines the events and the expected messages, [`stand_ins`] answer and record what they receive, [`show`]
+//! shows a message as its service would, [`watch`] reports what happens, [`mod@tally`] compares the records with the
+//! expectation at the end. It uses only the stand-ins' records, not the daemon's metrics or store.
 
 mod report;
 mod show;

@@ -1,4 +1,4 @@
-//! The words around the story: what is on stage, and how it ended.
+//! The texts at the start and end of the demo.
 
 use std::fmt::Write as _;
 

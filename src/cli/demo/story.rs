@@ -1,5 +1,5 @@
-//! What happens in the demo: who wants to know of which project, which events come in what order, and, written down
-//! here by hand rather than asked of the program, who must have heard of each in the end.
+//! The script of the demo: the integrations, the events in their order, and the expected recipients of each. The
+//! expectation is written by hand, not computed by the program.
 //!
 //! The payloads are GitLab's own: from its documentation, or captured from gitlab.com. Only the failed pipeline is
 //! made here, out of the one that passed.

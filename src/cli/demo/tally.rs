@@ -1,5 +1,5 @@
-//! The count: what the stand-ins took, held against what the story says must have reached them. It asks neither the
-//! daemon's metrics nor its store.
+//! The count: compares what the stand-ins received with the expectation in the story. It uses neither the daemon's metrics
+//! nor its store.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What happens, told while it does: what is sent, what arrives and how it looks there, what has to be tried again.
+//! Reports while the demo runs: what is sent, what arrives and how it looks there, and what is tried again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

@@ -1,14 +1,14 @@
-//! The store in PostgreSQL: for several nodes, or where there is a database that is looked after already.
+//! The store in PostgreSQL: for several nodes, or where an administered database exists already.
 //!
-//! What changes something is a function of the database (`functions.sql`, `registry.sql`): one transaction and one journey
-//! each, one after another under one lock, as SQLite's writer has it. Which node works a destination is a row too
-//! (`workers`), so that pace, which is kept in memory, has one keeper. [`connection`] comes back after an outage; until
-//! then every call answers that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] put batches into arrays and rows into
+//! Every change is a function of the database (`functions.sql`, `registry.sql`): one transaction and one round trip each,
+//! one after another under one lock, like SQLite's writer. Which node works on a destination is a row too (`workers`), so
+//! that only one node at a time paces it, in memory. [`connection`] reconnects after an outage; until then every call
+//! returns that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] convert batches to arrays and rows to
 //! values.
 //!
 //! If a connection breaks while a change is being committed, it is unknown whether the change was made. A caller that calls
-//! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
-//! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by
+//! again is safe all the same: dispatching again changes nothing, a repeated settlement leaves a second record, an
+//! event that is sent again is answered as known, an integration set again is answered as outdated. Rows that were leased by
 //! such a call are worked on by no node, and later rows would overtake them: so they are given back ([`unconfirmed_leases`])
 //! before anything else is leased. Where that can't be done any more, they are not renewed, and the lease expires.
 //!
@@ -100,7 +100,7 @@ impl Postgres {
         self.people.query(sql, values).await.unwrap()
     }
 
-    /// What other nodes do. It holds this node's name as well: nobody else can work under it meanwhile. A former life's
+    /// Listens to the other nodes. It also holds this node's name: no other node can use it meanwhile. A previous process's
     /// hold on the name is waited for, up to `patience`.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
-//! What other nodes do: a connection that listens, and that holds this node's name for as long as it lives.
+//! Notifications of other nodes: a connection that listens, and that holds this node's name while it exists.
 //!
-//! News only saves time: who hears nothing (while the connection is away, or where a pooler stands between that lets no
-//! `NOTIFY` through) looks every second anyway.
+//! Notifications only save time: a node that receives none (because the connection is lost, or a pooler does not pass
+//! `NOTIFY` on) polls every second anyway.
 
 use std::time::{Duration, SystemTime};
 

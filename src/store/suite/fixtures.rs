@@ -1,4 +1,4 @@
-//! Short words for the tests.
+//! Helpers for the tests.
 
 use std::sync::Arc;
 

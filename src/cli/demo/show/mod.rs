@@ -1,5 +1,5 @@
-//! Messages in a terminal, as the services would show them: links by their words, bold as bold, attachments beside a
-//! coloured bar. Without a terminal it is all plain text. What is not like Slack's is in `others`.
+//! Messages in a terminal, as the services would show them: links by their text, bold as bold, attachments beside a
+//! coloured bar. Without a terminal, all is plain text. Formats that differ from Slack's are in `others`.
 
 mod others;
 

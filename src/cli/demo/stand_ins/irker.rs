@@ -1,4 +1,4 @@
-//! irkerd's part: lines of JSON over TCP, one connection at a time, and never a word back.
+//! The stand-in for irkerd: lines of JSON over TCP, one connection at a time, without answers.
 
 use serde_json::{Value as Json, json};
 use tokio::io::AsyncReadExt as _;

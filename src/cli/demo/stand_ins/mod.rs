@@ -1,7 +1,7 @@
-//! Stand-ins for the services: servers that answer as the real ones do, and keep what they took.
+//! Stand-ins for the services: servers that answer as the real ones do, and record what they receive.
 //!
-//! Most of them answer webhooks (`rooms` for those that have ways of their own); `irker` hears lines over TCP, `smtp` takes
-//! mail, which `letter` unwraps.
+//! Most of them answer webhooks (`rooms` has those with their own formats); `irker` receives lines over TCP, `smtp` receives
+//! mail, which `letter` parses.
 //!
 //! Some fail on purpose. Slack takes a few messages and then asks for a pause, as it does of any sender that is
 //! faster than a message a second (429, `Retry-After`), and Discord does the like. Mattermost is not there at first

@@ -1,5 +1,5 @@
-//! The mail relay's part (RFC 5321). It takes mail for the demo's own readers, and once fails to write one down, when it
-//! has heard all of it: only its last reply says whether a mail was taken.
+//! The stand-in for the mail relay (RFC 5321). It accepts mail for the demo's recipients. Once it rejects a mail after all
+//! of it was sent: only the last reply says whether a mail was accepted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
