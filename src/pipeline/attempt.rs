@@ -101,12 +101,10 @@ impl Attempter {
     pub(super) async fn make(&self, job: &Job, prepared: &Prepared) -> Report {
         let event = match &job.event {
             JobEvent::Decoded(event) => Arc::clone(event),
-            JobEvent::Stored(stored) => {
-                match Event::decode(stored.id.clone(), stored.occurred_at, stored.raw.clone()) {
-                    Ok(event) => Arc::new(event),
-                    Err(error) => return Report::unreadable(&error),
-                }
-            }
+            JobEvent::Stored(stored) => match stored.decode() {
+                Ok(event) => Arc::new(event),
+                Err(error) => return Report::unreadable(&error),
+            },
         };
         let outgoing = Outgoing {
             entry: prepared.entry,

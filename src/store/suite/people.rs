@@ -1,4 +1,4 @@
-//! What people look at, and what they resend.
+//! What people look at and resend.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ async fn list<B: Backend>(case: &Case<B>, filter: DeliveryFilter) -> Vec<Deliver
     case.store.deliveries(filter).await.unwrap().iter().map(|line| line.id).collect()
 }
 
-/// Writes a delivery and settles it so.
+/// Writes a delivery and settles it in this state.
 async fn ended<B: Backend>(
     case: &Case<B>,
     id: &str,

@@ -1,4 +1,4 @@
-//! A store of an earlier version: nothing in it is lost, and everything goes on from where it was.
+//! A store of an earlier version is migrated: nothing in it is lost, and all work continues.
 //!
 //! The stores in `before_rebuild/` were written by the program whose schema had version 2.
 
