@@ -1,8 +1,8 @@
 //! The adapter contract: a declaration ([`About`], settings) and pure functions, one trait for each capability.
 //!
-//! Every adapter is an [`Adapter`]. An adapter that sends notifications implements [`Deliver`]; one that receives slash
-//! commands implements [`Inbound`]. The adapter's row in the table lists its capabilities (see the parent module); only
-//! the table calls these functions.
+//! Every adapter is an [`Adapter`]. One that events are delivered to has [`Deliver`]; one that receives what people type
+//! in a channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
+//! table alone calls these functions.
 //!
 //! An adapter must not use a network, clock, log or other adapter. All that it may know of an event is in
 //! [`Notification`].
@@ -47,7 +47,7 @@ pub struct About {
     pub common: CommonSettings,
 }
 
-/// A service that is told of events.
+/// A service that events are delivered to.
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
 
@@ -233,7 +233,7 @@ pub enum Reaction {
     Command(ChatCommand),
 }
 
-/// A command that a user typed in a channel of a chat service.
+/// What a person typed in a channel of a chat service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatCommand {
     /// The adapter that delivers to the same channels.
