@@ -66,11 +66,11 @@ pub struct CommonField {
 /// What a shared setting is for; help pages group by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// Where words go.
+    /// Where messages go.
     Channels,
     /// Which events pass.
     Filters,
-    /// Which kinds of event it hears of at all.
+    /// Which kinds of event are delivered at all.
     Flags,
 }
 

@@ -1,7 +1,7 @@
 //! What an adapter is: a declaration ([`About`], settings) and pure functions, one trait a capability.
 //!
-//! Every adapter is an [`Adapter`]. One that is told of events has [`Deliver`]; one that hears what people type in a
-//! channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
+//! Every adapter is an [`Adapter`]. One that events are delivered to has [`Deliver`]; one that receives what people type
+//! in a channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
 //! table alone calls these functions.
 //!
 //! An adapter touches no network, clock, log or other adapter. What it may know of an event and its moment is in
@@ -47,7 +47,7 @@ pub struct About {
     pub common: CommonSettings,
 }
 
-/// A service that is told of events.
+/// A service that events are delivered to.
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
 
@@ -233,7 +233,7 @@ pub enum Reaction {
     Command(ChatCommand),
 }
 
-/// What somebody typed in a channel of a chat service.
+/// What a person typed in a channel of a chat service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatCommand {
     /// The adapter that delivers to the same channels.

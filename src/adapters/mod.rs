@@ -63,7 +63,7 @@ pub struct Entry {
     pub about: About,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
-    /// `None` for services that are not told of events.
+    /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
@@ -127,7 +127,7 @@ impl Entry {
         self
     }
 
-    /// Whether it is told of events.
+    /// Whether events are delivered to it.
     pub fn can_deliver(&self) -> bool {
         self.deliver.is_some()
     }
@@ -164,7 +164,7 @@ impl Entry {
             .collect()
     }
 
-    /// See [`Deliver::targets`]; none where the adapter is not told of events.
+    /// See [`Deliver::targets`]; none where no events are delivered to the adapter.
     pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
         self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
     }
@@ -187,7 +187,7 @@ impl Entry {
     pub fn call(&self, settings: &Parsed, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         match &self.deliver {
             Some(deliver) => (deliver.call)(settings, note),
-            None => Err(Failure::Rejected(format!("{} is not told of events", self.about.slug))),
+            None => Err(Failure::Rejected(format!("{} takes no events", self.about.slug))),
         }
     }
 

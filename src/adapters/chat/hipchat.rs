@@ -1,4 +1,4 @@
-//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that never learned the other
+//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that know no other
 //! (<https://developer.atlassian.com/server/hipchat/sending-messages>).
 //!
 //! The hosted service ended in 2019; servers of people's own live on. Messages are HTML with a few tags. Two limits
@@ -124,7 +124,7 @@ impl Adapter for HipChat {
 impl Deliver for HipChat {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // HipChat has no key to tell a repeated message by; told twice is better than not told.
+        // HipChat has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

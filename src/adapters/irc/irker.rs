@@ -97,7 +97,7 @@ impl Adapter for Irker {
 impl Deliver for Irker {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // irkerd never says what it took; told twice is better than not told.
+        // irkerd never says what it took; a line too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -18,7 +18,7 @@ pub(super) fn says_something(push: &Push) -> bool {
     push.change() != RefChange::Updated || total(push) > 0
 }
 
-/// What is told of a push, a line each.
+/// The lines about a push.
 pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
     let names = [push.user.name.as_str(), push.user.username.as_str()];
     let who = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or("Someone");

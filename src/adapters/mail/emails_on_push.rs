@@ -128,7 +128,7 @@ impl Deliver for EmailsOnPush {
         };
         let on_no_response = draft.clone();
         let asked = Call::http(forwards, move |response| match Comparison::read(response) {
-            // A force push that only takes commits back: the way forward is empty, so the way back tells.
+            // A force push that only takes commits back: the way forward is empty, so the way back is asked for.
             Some(compared) if compared.is_empty() && draft.push.commits.is_empty() => {
                 Answer::Next(draft.look_back(backwards))
             }
@@ -148,7 +148,7 @@ struct Draft {
     push: Push,
     project: Project,
     is_test: bool,
-    /// What a force push took back, where the forge told.
+    /// What a force push took back, where the forge said it.
     taken_back: Option<Comparison>,
 }
 
@@ -305,7 +305,7 @@ impl Draft {
     }
 }
 
-/// Why the forge's answer was no comparison. One that is cut at its limit told more than can be read.
+/// Why the forge's answer was no comparison. One that is cut at its limit is too long to be read.
 fn why_unread(response: &HttpResponse) -> &'static str {
     if response.status == 200 && response.body.len() >= diffs::ANSWER_LIMIT { TOO_MUCH } else { NOT_ANSWERED }
 }

@@ -371,7 +371,8 @@ fn whatever_people_write_stays_within_a_line() {
 #[test]
 fn nobody_in_particular_pushes_too() {
     let anonymous = push(|push| {
-        for name in ["user_name", "user_username", "project", "commits", "total_commits_count"] {
+        for name in ["user_name", "user_username", "project", "repository", "commits", "total_commits_count"]
+        {
             push[name] = Json::Null;
         }
         push["before"] = json!("0".repeat(40));

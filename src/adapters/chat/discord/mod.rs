@@ -89,7 +89,7 @@ impl Settings {
         own.as_ref()
     }
 
-    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
+    /// The kind whose webhook is used: the event's own, or for a confidential event that of the open ones.
     fn kind(&self, trigger: Trigger) -> Option<Trigger> {
         let also = match trigger {
             Trigger::ConfidentialIssue => Some(Trigger::Issue),
@@ -154,7 +154,7 @@ impl Adapter for Discord {
 impl Deliver for Discord {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Discord has no key to tell a repeated message by; told twice is better than not told.
+        // Discord has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::resources::CommandAnswer;
 
-/// Failures that a status tells of.
+/// How many failures a status lists.
 pub(super) const FAILURES: usize = 5;
 /// Characters of a reason that a status shows.
 const REASON: usize = 120;

@@ -204,7 +204,7 @@ async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate:
     Ok(found)
 }
 
-/// Mutes this room until a moment, or, by a moment that is past, lets it hear again.
+/// Mutes this channel until a moment; a moment in the past ends the mute.
 async fn mute(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,
@@ -236,7 +236,7 @@ async fn mute(
     }
 }
 
-/// Mutes the room under each of its names: which of them the settings use is not known here.
+/// Mutes the channel under each of its names: which of them the settings use is not known here.
 async fn mute_all(
     handler: &CommandHandler<'_>,
     project: i64,
