@@ -100,6 +100,20 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// The scope that has this canonical form.
+    pub fn from_canonical(name: &str) -> Self {
+        if name == "instance" {
+            return Self::Instance;
+        }
+        match (name.strip_prefix("groups/"), name.parse()) {
+            (Some(path), _) => Self::Group(path.to_owned()),
+            (None, Ok(id)) => Self::ProjectId(id),
+            (None, Err(_)) => Self::ProjectPath(name.to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

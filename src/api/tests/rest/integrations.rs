@@ -253,7 +253,7 @@ async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
         (&json!("ops.toml"), &json!(null), &json!(true))
     );
     assert_eq!(json["properties"]["channel"], "#ops");
-    let told = "409 Conflict: it is configured in ops.toml, and is changed there";
+    let told = "409 Conflict: it is configured in ops.toml and must be changed there";
     let put = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
     assert_eq!(refusal(&put), message(409, told));
     assert_eq!(refusal(&api.ask(&admin, "DELETE", SLACK).await), message(409, told));
