@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::common_settings::CommonSettings;
 use super::operator::OperatorSettings;
 use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
@@ -45,6 +44,45 @@ pub struct About {
     pub family: Family,
     /// Which of the common settings it has.
     pub common: CommonSettings,
+}
+
+/// Which of the common settings (see [`super::common_settings`]) an adapter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommonSettings {
+    /// `channel` and `<event>_channel`.
+    pub channels: ChannelSettings,
+    /// `branches_to_be_notified`, with this default.
+    pub branches: Option<&'static str>,
+    /// `notify_only_broken_pipelines` (on by default).
+    pub only_broken_pipelines: bool,
+    /// `notify_only_when_pipeline_status_changes`.
+    pub only_status_changes: bool,
+    /// `labels_to_be_notified` and its behaviour.
+    pub labels: bool,
+    /// Flags that this adapter has off where others have them on by default.
+    pub off_by_default: Triggers,
+}
+
+impl CommonSettings {
+    /// None of them: adapters name those that they have.
+    pub const NONE: Self = Self {
+        channels: ChannelSettings::None,
+        branches: None,
+        only_broken_pipelines: false,
+        only_status_changes: false,
+        labels: false,
+        off_by_default: Triggers::of(&[]),
+    };
+}
+
+/// Whether messages can be sent to other channels than the address's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelSettings {
+    None,
+    /// Names, comma-separated, up to this many for one event.
+    Names {
+        at_most: usize,
+    },
 }
 
 /// A service that events are delivered to.

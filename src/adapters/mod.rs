@@ -8,17 +8,34 @@
 //! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
 //! operator configures for all integrations.
 
-pub mod chat;
 pub mod commands;
 pub mod common_settings;
 pub mod contract;
-pub mod irc;
 pub mod mail;
 pub mod operator;
-pub mod push;
 mod redact;
 #[cfg(test)]
 mod tests;
+
+/// Chat services. `attachment` holds what Slack and the services with the same format share.
+pub mod chat {
+    mod attachment;
+    pub mod discord;
+    pub mod hipchat;
+    pub mod mattermost;
+    pub mod microsoft_teams;
+    pub mod slack;
+}
+
+/// IRC. `recipients` reads addresses; `lines` splits a push into lines that fit IRC.
+pub mod irc {
+    pub mod irker;
+    mod lines;
+    mod recipients;
+}
+
+/// Push services, which show messages on people's phones.
+pub mod push {}
 
 use std::sync::Arc;
 

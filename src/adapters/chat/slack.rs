@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{
+    About, Adapter, ChannelSettings, CommonSettings, Deliver, Delivery, Notification, Preview,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{

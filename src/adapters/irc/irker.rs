@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::lines::{lines, says_something};
 use super::recipients::{is_name_alone, resolve, server, servers};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Bucket, Call, Failure, Pace, Sent, TcpRequest};
