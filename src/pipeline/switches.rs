@@ -1,7 +1,7 @@
 //! Addresses of integrations that were switched off because they are dead, until the settings change.
 //!
 //! An integration may have several (a webhook for each kind of event): only the dead one is off. What is meant for it is
-//! written all the same, and waits: when somebody corrects the address in time, it is told.
+//! written all the same, and waits: if the address is corrected in time, it is sent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::integration::{Fingerprint, Integration, IntegrationId};
 use crate::store::{Hold, switch_key};
 
-/// Which addresses are off, and why. Shared by attempts, which leave them alone, and whoever explains.
+/// Which addresses are off, and why. Shared by attempts, which do not call them, and by explanations.
 #[derive(Clone, Debug, Default)]
 pub struct Switches(Arc<RwLock<HashMap<Arc<str>, Off>>>);
 

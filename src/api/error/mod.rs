@@ -1,8 +1,8 @@
 //! Every error that the HTTP server answers with: its status, its JSON and its headers.
 //!
-//! What is wrong with the request itself (parameters, tokens, routes, bodies) is told under `error`; what is wrong with
-//! what it asks for is told under `message`, as GitLab's clients expect. No error repeats a value that was sent, because
-//! that may be a secret. [`responses`] describes the answers for OpenAPI.
+//! Errors of the request itself (parameters, tokens, routes, bodies) are under `error`; errors of what it requests are
+//! under `message`, as GitLab's clients expect. No error repeats a value that was sent, because that may be a secret.
+//! [`responses`] describes the answers for OpenAPI.
 
 pub(super) mod responses;
 

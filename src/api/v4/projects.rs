@@ -1,7 +1,7 @@
 //! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and corrections to it.
 //!
 //! A path decides which groups' defaults a project follows and which tokens reach it. So only tokens of the instance may
-//! set paths; whoever maintains the project may set the rest.
+//! set paths; a token that maintains the project may set the rest.
 
 use axum::Json;
 use utoipa::ToSchema;
