@@ -152,7 +152,7 @@ impl ApiError {
         let token = |why: &str| json!({ "error": "invalid_token", "error_description": why });
         match self {
             Self::InvalidParams(complaints) => error(&complaints.join(", ")),
-            Self::Unreadable(why) => error(why),
+            Self::Unreadable(why) | Self::NotAnEvent(why) => error(why),
             Self::UnknownSlug => error("slug does not have a valid value"),
             Self::InvalidSettings(errors) => {
                 message(&format!("Failed to update integration. {}", ruby_hash(errors)))
@@ -191,7 +191,6 @@ impl ApiError {
             Self::EventNotJson(given) => {
                 error(&format!("the content type is `{given}`; events are application/json"))
             }
-            Self::NotAnEvent(why) => error(why),
             Self::EventNotStored(why) => {
                 message(&format!("the store is away: {why}; nothing was kept, send it again"))
             }

@@ -183,7 +183,7 @@ impl Explanation {
                 path: project.path_with_namespace.clone(),
             }),
             group: event.group.as_ref().map(|group| group.path.clone()),
-            subject: event.subject.to_string(),
+            subject: event.subject.clone(),
             verdicts: verdicts
                 .iter()
                 .map(|(integration, decision)| Verdict::new(integration, decision))

@@ -206,7 +206,7 @@ fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
     if params.has("default_branch") {
         match params.text("default_branch") {
             Ok(branch) => {
-                correction.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty()))
+                correction.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty()));
             }
             Err(Invalid) => invalid("default_branch"),
         }
