@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, parse};
+use super::read::{lenient, number_or_none, parse};
 use super::{Decoded, Payload, Trigger, User};
 
 /// Commits were pushed, or a branch or tag was created or removed.
@@ -151,7 +151,7 @@ struct Raw {
     after: String,
     #[serde(default)]
     ref_protected: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number_or_none")]
     user_id: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
     user_name: String,
@@ -163,7 +163,7 @@ struct Raw {
     user_avatar: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     commits: Vec<Commit>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number_or_none")]
     total_commits_count: Option<u64>,
     #[serde(default)]
     diff: Option<String>,
