@@ -177,6 +177,9 @@ impl Method {
     }
 }
 
+/// The content type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 impl HttpRequest {
     /// What services answer is short: of more than this, nothing is read.
     pub const ANSWER_LIMIT: usize = 64 * 1024;
@@ -194,6 +197,21 @@ impl HttpRequest {
             answer_limit: Self::ANSWER_LIMIT,
             keep: None,
         }
+    }
+
+    /// A POST of a form.
+    pub fn post_form<'a>(url: url::Url, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self {
+            headers: vec![("content-type", FORM.to_owned())],
+            body: body.into(),
+            ..Self::new(Method::Post, url)
+        }
+    }
+
+    /// Whether the body is a form.
+    pub fn is_form(&self) -> bool {
+        self.headers.iter().any(|(name, value)| *name == "content-type" && value == FORM)
     }
 
     /// A POST of JSON.
@@ -230,6 +248,42 @@ impl Bucket {
     /// apart what happens to have the same parts (`slack webhook`, `slack workspace`).
     pub fn new(kind: &'static str, parts: &[&str], count: u32, per: Duration, burst: u32) -> Self {
         Self { key: BucketKey::digest(kind, parts), every: per / count.max(1), burst: burst.max(1) }
+    }
+}
+
+/// What limits the pace of deliveries to one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// What a rate limit or a hold of the service belongs to.
+    pub destination: Bucket,
+    /// Buckets that other destinations take from too: a token, a workspace, a host.
+    pub shared: Vec<Bucket>,
+    /// How many calls one attempt takes from each bucket at most: all are taken before the first call.
+    pub calls: u32,
+}
+
+impl Pace {
+    /// One call, limited by its destination alone.
+    pub const fn of(destination: Bucket) -> Self {
+        Self { destination, shared: Vec::new(), calls: 1 }
+    }
+
+    /// The same, limited by this bucket too.
+    #[must_use]
+    pub fn and(mut self, shared: Bucket) -> Self {
+        self.shared.push(shared);
+        self
+    }
+
+    /// The same for an attempt of so many calls.
+    #[must_use]
+    pub fn calls(self, calls: u32) -> Self {
+        Self { calls, ..self }
+    }
+
+    /// All buckets, the destination's first.
+    pub fn buckets(&self) -> impl Iterator<Item = &Bucket> + Clone {
+        std::iter::once(&self.destination).chain(&self.shared)
     }
 }
 

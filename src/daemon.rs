@@ -24,12 +24,12 @@ use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::metrics;
 use crate::pipeline::amqp::{AmqpSource, BrokerState, Commands};
-use crate::pipeline::attempt::Attempts;
+use crate::pipeline::attempt::Attempter;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::inbox_source::InboxSource;
-use crate::pipeline::rehearsal::Stage;
 use crate::pipeline::retry::Policy;
+use crate::pipeline::test_send::TestSender;
 use crate::pipeline::{Clock, Switches};
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::{Listener, Notification, Postgres};
@@ -86,8 +86,8 @@ pub async fn run(
     let switches = Switches::default();
     take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
 
-    let stage = stage(&config)?;
-    let attempts = attempts(&config, &stage, &catalog, &switches, &clock);
+    let tests = test_sender(&config)?;
+    let attempts = attempts(&config, &tests, &catalog, &switches, &clock);
     let leaving = node.clone();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
@@ -95,7 +95,7 @@ pub async fn run(
         node,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         attempts,
-        pace: Arc::clone(&stage.pace),
+        pace: Arc::clone(&tests.pace),
         tasks: tasks.clone(),
     });
     let stop_delivering = CancellationToken::new();
@@ -144,7 +144,7 @@ pub async fn run(
         store: Arc::clone(&store),
         catalog: Arc::clone(&catalog),
         switches,
-        stage,
+        tests,
         deliverer: handle,
         arrived,
         broker,
@@ -182,9 +182,9 @@ pub async fn run(
 }
 
 /// What attempts are made with, be they real or tests.
-fn stage(config: &Config) -> anyhow::Result<Stage> {
+fn test_sender(config: &Config) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
-    Ok(Stage {
+    Ok(TestSender {
         transport: Arc::new(wire),
         pace: Arc::new(Pace::new(config.rate_limits)),
         operator: Arc::new(config.operator.clone()),
@@ -193,18 +193,18 @@ fn stage(config: &Config) -> anyhow::Result<Stage> {
 
 fn attempts(
     config: &Config,
-    stage: &Stage,
+    tests: &TestSender,
     catalog: &Arc<CachedCatalog>,
     switches: &Switches,
     clock: &Clock,
-) -> Attempts {
-    Attempts {
+) -> Attempter {
+    Attempter {
         catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
-        transport: Arc::clone(&stage.transport),
+        transport: Arc::clone(&tests.transport),
         switches: switches.clone(),
         clock: clock.clone(),
-        patience: Arc::new(config.max_age.clone()),
-        operator: Arc::clone(&stage.operator),
+        max_age: Arc::new(config.max_age.clone()),
+        operator: Arc::clone(&tests.operator),
     }
 }
 
@@ -357,7 +357,7 @@ struct Rooms {
     store: Arc<dyn Store>,
     catalog: Arc<CachedCatalog>,
     switches: Switches,
-    stage: Stage,
+    tests: TestSender,
     deliverer: DelivererHandle,
     arrived: Arc<Notify>,
     broker: Option<watch::Receiver<BrokerState>>,
@@ -368,7 +368,7 @@ struct Rooms {
 
 /// What the HTTP server works with.
 fn http_state(config: &Config, rooms: Rooms) -> api::State {
-    let Rooms { store, catalog, switches, stage, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
+    let Rooms { store, catalog, switches, tests, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
         Some(BrokerState::Connected) | None => Ok(()),
@@ -385,7 +385,7 @@ fn http_state(config: &Config, rooms: Rooms) -> api::State {
         metrics,
         catalog,
         switches,
-        stage,
+        tests,
         commands: Commands::new(&config.amqp, &config.commands),
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,

@@ -85,6 +85,8 @@ pub enum Kind {
     Host,
     Bool,
     Integer,
+    /// One of these words, in any case.
+    Choice(&'static [&'static str]),
 }
 
 /// How the values of a kind are written.
@@ -120,7 +122,8 @@ impl Kind {
             | Self::Addresses
             | Self::Base
             | Self::Url
-            | Self::Host => Shape::Words,
+            | Self::Host
+            | Self::Choice(_) => Shape::Words,
         }
     }
 
@@ -136,6 +139,7 @@ impl Kind {
             Self::Host => "host",
             Self::Bool => "true or false",
             Self::Integer => "number",
+            Self::Choice(_) => "word",
         }
     }
 }
@@ -150,6 +154,24 @@ pub struct Field {
     pub help: &'static str,
     /// A value that is valid, for help pages and contract tests.
     pub example: &'static str,
+    /// What holds where the setting is not set or blank; `None` where nothing does then.
+    pub default: Option<&'static str>,
+}
+
+impl Field {
+    #[doc(hidden)]
+    pub const fn new<T: FieldType>(
+        name: &'static str,
+        help: &'static str,
+        example: &'static str,
+        default: Option<&'static str>,
+    ) -> Self {
+        let default = match default {
+            Some(_) => default,
+            None => T::DEFAULT,
+        };
+        Self { name, kind: T::KIND, required: T::REQUIRED && default.is_none(), help, example, default }
+    }
 }
 
 /// What is wrong with one setting: `webhook: can't be blank`.
@@ -207,6 +229,8 @@ impl fmt::Debug for Parsed {
 pub trait FieldType: Sized {
     const KIND: Kind;
     const REQUIRED: bool = true;
+    /// What holds for this type where a setting is not set and declares no default of its own.
+    const DEFAULT: Option<&'static str> = None;
 
     /// Reads a value that is there.
     ///
@@ -250,6 +274,7 @@ impl FieldType for i64 {
 impl FieldType for bool {
     const KIND: Kind = Kind::Bool;
     const REQUIRED: bool = false;
+    const DEFAULT: Option<&'static str> = Some("false");
 
     fn read(value: &Value) -> Result<Self, String> {
         read_bool(value).ok_or_else(|| "is not true or false".to_owned())
@@ -272,6 +297,20 @@ impl<T: FieldType> FieldType for Option<T> {
     fn absent() -> Option<Self> {
         Some(None)
     }
+}
+
+/// Reads one of a setting's words, whatever its case: what [`choices!`](crate::choices!) makes of a value.
+///
+/// # Errors
+/// The words that it may be.
+#[doc(hidden)]
+pub fn read_choice<T: Copy>(value: &Value, words: &[&str], choices: &[T]) -> Result<T, String> {
+    let word = value.as_text().trim().to_lowercase();
+    if let Some(place) = words.iter().position(|known| *known == word) {
+        return Ok(choices[place]);
+    }
+    let (last, others) = words.split_last().expect("a setting has choices");
+    Err(format!("must be {} or {last}", others.join(", ")))
 }
 
 /// An `http` or `https` address whose path or query is a credential.
@@ -399,6 +438,27 @@ impl FieldType for Host {
     }
 }
 
+/// A TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(u16);
+
+impl Port {
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl FieldType for Port {
+    const KIND: Kind = Kind::Integer;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        match u16::try_from(i64::read(value)?) {
+            Ok(port @ 1..) => Ok(Self(port)),
+            _ => Err("must be a port, from 1 to 65535".to_owned()),
+        }
+    }
+}
+
 /// GitLab's leniency: booleans, 0 and 1, and in any case `true t on yes y` / `false f off no n`.
 pub fn read_bool(value: &Value) -> Option<bool> {
     match value {
@@ -424,16 +484,69 @@ fn non_blank(value: &Value) -> Result<String, String> {
 pub fn read_field<T: FieldType>(
     properties: &Properties,
     name: &str,
+    default: Option<&str>,
     errors: &mut Vec<FieldError>,
 ) -> Option<T> {
-    let read = match properties.get(name) {
-        Some(value) => T::read(value),
-        None => T::absent().ok_or_else(|| "is missing".to_owned()),
+    // Blank is how a form says nothing.
+    let is_blank = |value: &&Value| matches!(value, Value::Text(text) if text.trim().is_empty());
+    let given = properties.get(name).filter(|value| default.is_none() || !is_blank(value));
+    let read = match (given, default) {
+        (Some(value), _) => T::read(value),
+        (None, Some(default)) => T::read(&Value::Text(default.to_owned())),
+        (None, None) => T::absent().ok_or_else(|| "is missing".to_owned()),
     };
     read.map_err(|problem| errors.push(FieldError::new(name, problem))).ok()
 }
 
-/// Declares an adapter's settings: the struct, its [`Field`] table and its reader, from one text.
+/// Declares a setting that is one of a few words: the enum, and how it is read.
+///
+/// ```
+/// forgebell::choices! {
+///     /// How loudly the bell rings.
+///     pub enum Volume {
+///         Low = "low",
+///         High = "high",
+///     }
+/// }
+///
+/// assert_eq!(Volume::High.name(), "high");
+/// ```
+#[macro_export]
+macro_rules! choices {
+    (
+        $(#[$outer:meta])*
+        $vis:vis enum $name:ident {
+            $( $(#[$inner:meta])* $choice:ident = $word:literal ),+ $(,)?
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $vis enum $name {
+            $( $(#[$inner])* $choice, )+
+        }
+
+        impl $name {
+            const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The choice as it is written.
+            #[allow(dead_code, reason = "not every adapter sends the word on")]
+            $vis const fn name(self) -> &'static str {
+                Self::WORDS[self as usize]
+            }
+        }
+
+        impl $crate::settings::FieldType for $name {
+            const KIND: $crate::settings::Kind = $crate::settings::Kind::Choice(Self::WORDS);
+
+            fn read(value: &$crate::settings::Value) -> Result<Self, String> {
+                $crate::settings::read_choice(value, Self::WORDS, &[$(Self::$choice),+])
+            }
+        }
+    };
+}
+
+/// Declares an adapter's settings: the struct, its [`Field`] table and its reader, from one text. Behind `=` stands an
+/// example, and behind `or` what holds where the setting is not set.
 ///
 /// ```
 /// use forgebell::settings::{Properties, Settings, SecretUrl};
@@ -444,7 +557,7 @@ pub fn read_field<T: FieldType>(
 ///         /// Where to ring.
 ///         pub webhook: SecretUrl = "https://bells.example/1",
 ///         /// How loudly.
-///         pub volume: Option<i64> = "11",
+///         pub volume: i64 = "11" or "5",
 ///     }
 /// }
 ///
@@ -456,7 +569,10 @@ macro_rules! settings {
     (
         $(#[$outer:meta])*
         $vis:vis struct $name:ident {
-            $( $(#[doc = $help:literal])+ $field_vis:vis $field:ident : $type:ty = $example:expr ),* $(,)?
+            $(
+                $(#[doc = $help:literal])+
+                $field_vis:vis $field:ident : $type:ty = $example:tt $(or $default:literal)?
+            ),* $(,)?
         }
     ) => {
         $(#[$outer])*
@@ -467,20 +583,26 @@ macro_rules! settings {
 
         impl $crate::settings::Settings for $name {
             const FIELDS: &'static [$crate::settings::Field] = &[$(
-                $crate::settings::Field {
-                    name: stringify!($field),
-                    kind: <$type as $crate::settings::FieldType>::KIND,
-                    required: <$type as $crate::settings::FieldType>::REQUIRED,
-                    help: concat!($($help),+),
-                    example: $example,
-                },
+                $crate::settings::Field::new::<$type>(
+                    stringify!($field),
+                    concat!($($help),+),
+                    $example,
+                    $crate::settings!(@default $($default)?),
+                ),
             )*];
 
             fn read(
                 properties: &$crate::settings::Properties,
             ) -> Result<Self, Vec<$crate::settings::FieldError>> {
                 let mut errors = Vec::new();
-                $( let $field = $crate::settings::read_field::<$type>(properties, stringify!($field), &mut errors); )*
+                $(
+                    let $field = $crate::settings::read_field::<$type>(
+                        properties,
+                        stringify!($field),
+                        $crate::settings!(@default $($default)?),
+                        &mut errors,
+                    );
+                )*
                 match ($($field,)*) {
                     ($(Some($field),)*) if errors.is_empty() => Ok(Self { $($field),* }),
                     _ => Err(errors),
@@ -488,4 +610,6 @@ macro_rules! settings {
             }
         }
     };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
 }

@@ -1,60 +1,55 @@
-//! HOW EACH SERVICE IS TOLD: one file an adapter, one table of them all.
+//! THE SERVICES: one file an adapter, one table of them all.
 //!
-//! An [`Adapter`] is a declaration ([`About`], settings) and pure functions: settings → what to call → how to read
-//! the answer. It touches no network, clock, log or other adapter. [`ADAPTERS`] is an ordinary static table;
-//! provisioning, help pages, metrics labels and the contract tests are read off it. Adding a service is one file and
-//! two lines here.
+//! [`contract`] says what an adapter is; [`ADAPTERS`] lists them, each with its capabilities. Provisioning, the API's
+//! parameters, help pages, metric labels, previews and the contract tests are read off this table. Adding a service is
+//! one file in the folder of its family, and two lines: its module there, and its row here.
 //!
-//! [`Entry`] is an adapter with its types forgotten, so that all fit the table; [`Notification`] is all that an
-//! adapter may know of what it tells, [`OperatorSettings`] what it may know of where. Six files are no adapters: [`common_settings`]
-//! declares the settings that several of them offer, `attachment` holds what Slack's kin share, `mail` what the two kinds
-//! of mail share, `commands` what those share that only hear, `redact` keeps credentials out of what services' answers
-//! let us say, and `operator` is the operator's part.
+//! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
+//! several adapters have; `redact` keeps credentials out of what services' answers make us say; [`operator`] is what the
+//! operator configures for all integrations.
 
-mod attachment;
-mod commands;
+pub mod chat;
+pub mod commands;
 pub mod common_settings;
-#[cfg(test)]
-mod contract;
-mod discord;
-mod emails_on_push;
-mod hipchat;
-mod irker;
-mod mail;
-mod mattermost;
-mod mattermost_slash_commands;
-mod microsoft_teams;
+pub mod contract;
+pub mod irc;
+pub mod mail;
 pub mod operator;
-mod pipelines_email;
+pub mod push;
 mod redact;
-mod slack;
-mod slack_slash_commands;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::call::{Bucket, Call, Failure, Sent};
+use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
-use crate::integration::Family;
-use crate::message::Message;
-use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
+use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Settings};
 
+use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
+use commands::{mattermost_slash_commands, slack_slash_commands};
+use common_settings::common_fields;
+use contract::{About, Adapter, Deliver, Delivery, Inbound, InboundRequest, Reaction, Targets};
+use irc::irker;
+use mail::{emails_on_push, pipelines_email};
+
+pub use contract::Notification;
 pub use operator::OperatorSettings;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
-    Entry::of::<discord::Discord>(),
-    Entry::of::<emails_on_push::EmailsOnPush>(),
-    Entry::of::<hipchat::HipChat>(),
-    Entry::of::<irker::Irker>(),
-    Entry::of::<mattermost::Mattermost>(),
-    Entry::of::<mattermost_slash_commands::MattermostSlashCommands>(),
-    Entry::of::<microsoft_teams::MicrosoftTeams>(),
-    Entry::of::<pipelines_email::PipelinesEmail>(),
-    Entry::of::<slack::Slack>(),
-    Entry::of::<slack_slash_commands::SlackSlashCommands>(),
+    Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
+    Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
+    Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
+    Entry::of::<irker::Irker>().delivers::<irker::Irker>(),
+    Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
+    Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
+        .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
+    Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
+    Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
+    Entry::of::<slack_slash_commands::SlackSlashCommands>()
+        .inbound::<slack_slash_commands::SlackSlashCommands>(),
 ];
 
 /// The adapter with this slug, dashes and underscores alike.
@@ -63,103 +58,32 @@ pub fn find(slug: &str) -> Option<&'static Entry> {
     ADAPTERS.iter().find(|entry| entry.about.slug == slug)
 }
 
-/// A service that can be told things.
-pub trait Adapter: 'static {
-    const ABOUT: About;
-    type Settings: Settings;
-
-    /// Mistakes that concern more than one field, or GitLab's rules beyond a field's type.
-    fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    /// Whom an event goes to: each becomes a delivery of its own, so that a retry never says a thing twice elsewhere.
-    /// `channels` are those that the integration's settings name for this event; the empty target is the address's own.
-    /// Targets are stored and shown: they are never secrets.
-    fn targets(_settings: &Self::Settings, _event: &Event, channels: &[String]) -> Vec<String> {
-        if channels.is_empty() { vec![String::new()] } else { channels.to_vec() }
-    }
-
-    /// What limits the pace. The first one's key is the destination.
-    fn buckets(settings: &Self::Settings, target: &str) -> Vec<Bucket>;
-
-    /// What to call for this notification.
-    ///
-    /// # Errors
-    /// A [`Failure`] that is known before anything is sent.
-    fn call(settings: &Self::Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure>;
-}
-
-/// What an adapter is and may do: data, read by everyone else.
-#[derive(Clone, Copy, Debug)]
-pub struct About {
-    /// GitLab's name for it in URLs.
-    pub slug: &'static str,
-    pub title: &'static str,
-    /// One sentence for lists.
-    pub summary: &'static str,
-    /// What it can hear of.
-    pub triggers: Triggers,
-    pub family: Family,
-    /// Which of the shared settings it offers.
-    pub common: CommonSettings,
-    /// How old news may be and still be told.
-    pub max_age: Duration,
-    /// Whether a message that may have been taken may be sent again.
-    pub retry_ambiguous: bool,
-    /// How many attempts may be under way to one destination at once.
-    pub concurrency: usize,
-    /// What the service accepts and how fast, in a line for people; the facts are in the adapter's constants.
-    pub limits: &'static str,
-}
-
-/// The settings that several adapters share. They are declared once, in [`common_settings`], and offered here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommonSettings {
-    /// `channel` and `<event>_channel`.
-    pub channels: ChannelSettings,
-    /// `branches_to_be_notified`, with this default.
-    pub branches: Option<&'static str>,
-    /// `notify_only_broken_pipelines` (on unless said otherwise).
-    pub only_broken_pipelines: bool,
-    /// `notify_only_when_pipeline_status_changes`.
-    pub only_status_changes: bool,
-    /// `labels_to_be_notified` and its behaviour.
-    pub labels: bool,
-}
-
-/// Whether messages can be sent to other channels than the address's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelSettings {
-    None,
-    /// Names, comma-separated, up to this many for one event.
-    Names {
-        at_most: usize,
-    },
-}
-
-/// All that an adapter may know of what it tells.
-pub struct Notification<'a> {
-    /// The same on every attempt, and no other notification's: for transaction ids, message ids, idempotency keys.
-    pub id: &'a str,
-    pub event: &'a Event,
-    pub message: &'a Message,
-    /// One of those from [`Adapter::targets`].
-    pub target: &'a str,
-    /// Adapters have no clock.
-    pub now: Timestamp,
-    pub operator: &'a OperatorSettings,
-}
-
-/// An adapter with its types forgotten.
+/// An adapter without its types.
 pub struct Entry {
     pub about: About,
-    /// Its own settings; the shared ones follow from [`About::common`].
+    /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
+    /// `None` for services that are not told of events.
+    pub deliver: Option<Deliveries>,
+    /// `None` for services that send no requests of their own.
+    pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
-    targets: fn(&Parsed, &Event, &[String]) -> Vec<String>,
-    buckets: fn(&Parsed, &str) -> Vec<Bucket>,
+}
+
+/// [`Deliver`] without its types.
+pub struct Deliveries {
+    pub about: Delivery,
+    #[cfg(test)]
+    contract: tests::Contract,
+    targets: fn(&Parsed, &Event, &[String]) -> Targets,
+    pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
+}
+
+/// [`Inbound`] without its types.
+pub struct Requests {
+    pub limits: &'static str,
+    receive: fn(&Parsed, &InboundRequest) -> Result<Reaction, Failure>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -173,20 +97,45 @@ impl Entry {
         Self {
             about: A::ABOUT,
             fields: A::Settings::FIELDS,
+            deliver: None,
+            inbound: None,
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
             },
-            targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
-            buckets: |settings, target| A::buckets(settings_of::<A>(settings), target),
-            call: |settings, note| A::call(settings_of::<A>(settings), note).map(redact::redacted),
         }
     }
 
-    /// Whether it tells anybody of events; those that don't only answer what people type.
+    pub(crate) const fn delivers<A: Deliver>(mut self) -> Self {
+        self.deliver = Some(Deliveries {
+            about: A::DELIVERY,
+            #[cfg(test)]
+            contract: A::CONTRACT,
+            targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
+            pace: |settings, target| A::pace(settings_of::<A>(settings), target),
+            call: |settings, note| A::call(settings_of::<A>(settings), note).map(redact::redacted),
+        });
+        self
+    }
+
+    pub(crate) const fn inbound<A: Inbound>(mut self) -> Self {
+        self.inbound = Some(Requests {
+            limits: A::LIMITS,
+            receive: |settings, request| A::receive(settings_of::<A>(settings), request),
+        });
+        self
+    }
+
+    /// Whether it is told of events.
     pub fn can_deliver(&self) -> bool {
-        self.about.family != Family::Commands
+        self.deliver.is_some()
+    }
+
+    /// What the service accepts and how fast, in a line for people.
+    pub fn limits(&self) -> &'static str {
+        let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
+        delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).unwrap_or_default()
     }
 
     /// Reads and checks the adapter's own settings.
@@ -197,31 +146,70 @@ impl Entry {
         (self.read)(properties)
     }
 
-    /// See [`Adapter::targets`].
-    pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Vec<String> {
-        (self.targets)(settings, event, channels)
+    /// The events that an integration is switched on for where its flags are not set.
+    pub fn default_triggers(&self) -> Triggers {
+        Triggers::by_default().without(self.about.common.off_by_default)
     }
 
-    /// See [`Adapter::buckets`].
-    pub fn buckets(&self, settings: &Parsed, target: &str) -> Vec<Bucket> {
-        (self.buckets)(settings, target)
+    /// Every setting of the adapter that the API takes and shows in `properties`, its own first: name, kind, default and
+    /// (in [`Kind::Choice`]) the words that it may be. Flags are not among them.
+    pub fn api_fields(&self) -> Vec<ApiField> {
+        let own = self.fields.iter().map(|field| ApiField {
+            name: field.name.into(),
+            kind: field.kind,
+            default: field.default,
+        });
+        let common = common_fields(&self.about).into_iter().filter(|field| field.group.is_setting());
+        own.chain(common.map(|field| ApiField { name: field.name, kind: field.kind, default: field.default }))
+            .collect()
     }
 
-    /// What a rate limit or a hold of the service belongs to: the first bucket's key.
+    /// See [`Deliver::targets`]; none where the adapter is not told of events.
+    pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
+        self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
+    }
+
+    /// See [`Deliver::pace`].
+    pub fn pace(&self, settings: &Parsed, target: &str) -> Option<Pace> {
+        self.deliver.as_ref().map(|deliver| (deliver.pace)(settings, target))
+    }
+
+    /// What a rate limit or a hold of the service belongs to.
     pub fn destination(&self, settings: &Parsed, target: &str) -> Arc<str> {
-        match self.buckets(settings, target).into_iter().next() {
-            Some(bucket) => bucket.key.0.into(),
-            None => self.about.slug.into(),
-        }
+        let pace = self.pace(settings, target);
+        pace.map_or_else(|| self.about.slug.into(), |pace| pace.destination.key.0.into())
     }
 
-    /// See [`Adapter::call`].
+    /// See [`Deliver::call`].
     ///
     /// # Errors
     /// A [`Failure`] that is known before anything is sent.
     pub fn call(&self, settings: &Parsed, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        (self.call)(settings, note)
+        match &self.deliver {
+            Some(deliver) => (deliver.call)(settings, note),
+            None => Err(Failure::Rejected(format!("{} is not told of events", self.about.slug))),
+        }
     }
+
+    /// See [`Inbound::receive`].
+    ///
+    /// # Errors
+    /// A [`Failure`] of the request.
+    pub fn receive(&self, settings: &Parsed, request: &InboundRequest) -> Result<Reaction, Failure> {
+        match &self.inbound {
+            Some(inbound) => (inbound.receive)(settings, request),
+            None => Err(Failure::Rejected(format!("{} sends no requests", self.about.slug))),
+        }
+    }
+}
+
+/// A setting as the API takes and shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiField {
+    pub name: std::borrow::Cow<'static, str>,
+    pub kind: Kind,
+    /// What holds where it is not set; `None` where nothing does then: the API shows `null`.
+    pub default: Option<&'static str>,
 }
 
 /// `settings` were read by the same entry that uses them: an integration keeps its slug and settings together.

@@ -61,6 +61,12 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
         .for_each(|part| add(part, SHORTEST_IN_PATH));
     url.query_pairs().for_each(|(_, value)| add(&value, SHORTEST_VALUE));
     add(url.password().unwrap_or_default(), 1);
+    if request.is_form() {
+        // Keys are one word; what people wrote has several.
+        url::form_urlencoded::parse(&request.body)
+            .filter(|(_, value)| !value.contains(char::is_whitespace))
+            .for_each(|(_, value)| add(&value, SHORTEST_IN_PATH));
+    }
     for (name, value) in &request.headers {
         if *name != "content-type" {
             add(value.rsplit(' ').next().unwrap_or_default(), SHORTEST_VALUE);

@@ -34,7 +34,7 @@ use crate::catalog::CachedCatalog;
 use crate::metrics;
 use crate::pipeline::Switches;
 use crate::pipeline::amqp::Commands;
-use crate::pipeline::rehearsal::Stage;
+use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::registry::Registry;
 use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
@@ -87,7 +87,7 @@ pub struct State {
     pub registry: Arc<dyn Registry>,
     pub switches: Switches,
     /// Sends tests of integrations.
-    pub stage: Stage,
+    pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
     pub commands: Option<Commands>,
     /// Called when a delivery to a destination is due again.

@@ -113,7 +113,8 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
 fn guarded_address_moves(entry: &Entry, present: &Configuration, settings: &Properties) -> bool {
     entry.fields.iter().any(|field| {
         let Some(next) = settings.get(field.name).map(Value::as_text) else { return false };
-        let shown = present.properties.get(field.name).map(Value::as_text).unwrap_or_default();
+        let shown = present.properties.get(field.name).map(Value::as_text);
+        let shown = shown.or(field.default.map(str::to_owned)).unwrap_or_default();
         match field.kind {
             Kind::Url => origin(&shown) != origin(&next),
             Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),

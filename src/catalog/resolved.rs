@@ -42,7 +42,7 @@ impl Resolved {
         let mut resolved = Self {
             slug: about.slug,
             active: given.active,
-            triggers: triggers(given),
+            triggers: triggers(entry, given),
             filters: shared.filters,
             channels: shared.channels,
             rules: Rules { supported: about.triggers, family: about.family },
@@ -94,8 +94,8 @@ impl Resolved {
 }
 
 /// The flags that are set over those of a new integration.
-fn triggers(given: &Configuration) -> Triggers {
-    let mut triggers = Triggers::by_default();
+fn triggers(entry: &Entry, given: &Configuration) -> Triggers {
+    let mut triggers = entry.default_triggers();
     for (flag, on) in &given.flags {
         if let Some(trigger) = Trigger::from_flag(flag) {
             triggers.set(trigger, *on);

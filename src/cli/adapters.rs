@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
-use crate::adapters::common_settings::{CommonField, Group, common_fields};
-use crate::adapters::{self, ADAPTERS, About, ChannelSettings, Entry};
+use crate::adapters::common_settings::{ChannelSettings, CommonField, Group, common_fields};
+use crate::adapters::contract::Delivery;
+use crate::adapters::{self, ADAPTERS, Entry};
 use crate::event::Trigger;
 use crate::provision::COMMON_KEYS;
 use crate::settings::{Field, Kind};
@@ -59,7 +60,7 @@ fn list(entries: &[Entry]) -> String {
         let heard = if entry.can_deliver() { heard.as_str() } else { "what people type" };
         part(&format!("\n{} hears of:", about.slug), heard);
         part("   has the settings:", &settings_of(entry));
-        part("   keeps the limits:", about.limits);
+        part("   keeps the limits:", entry.limits());
     }
     text.push_str("\n`forgebell adapters SLUG` explains one's settings and shows an example.\n");
     text
@@ -111,8 +112,10 @@ fn page(entry: &Entry) -> String {
             let _ = writeln!(text, "  {:<width$}  {what}", field.name);
         }
     }
-    let _ = write!(text, "\nLIMITS\n{}\n", wrapped(about.limits, INDENT, WIDTH));
-    let _ = write!(text, "\nPATIENCE\n{}\n", wrapped(&patience(about), INDENT, WIDTH));
+    let _ = write!(text, "\nLIMITS\n{}\n", wrapped(entry.limits(), INDENT, WIDTH));
+    if let Some(deliver) = &entry.deliver {
+        let _ = write!(text, "\nRETRIES\n{}\n", wrapped(&retries(&deliver.about), INDENT, WIDTH));
+    }
     let _ = write!(text, "\nEXAMPLE, for a provisioning file\n\n{}", example(entry));
     text
 }
@@ -133,13 +136,14 @@ fn shared_setting(text: &mut String, field: &CommonField) {
     let _ = writeln!(text, "{}", wrapped(&field.help, INDENT, WIDTH));
 }
 
-fn patience(about: &About) -> String {
-    let repeat = if about.retry_ambiguous {
+/// How old an event may be, and whether a message may be sent twice.
+fn retries(delivery: &Delivery) -> String {
+    let repeat = if delivery.retry_ambiguous {
         "A message that may have been taken is sent again rather than lost."
     } else {
         "A message that may have been taken is not sent again."
     };
-    format!("News older than {} is not told any more. {repeat}", duration(about.max_age))
+    format!("News older than {} is not told any more. {repeat}", duration(delivery.max_age))
 }
 
 /// A block that loads as it stands; what is commented out loads too once the `#` is gone.
@@ -189,7 +193,7 @@ fn as_json(entry: &Entry) -> Json {
     let own = entry.fields.iter().map(|field| {
         json!({
             "name": field.name, "kind": field.kind.name(), "required": field.required,
-            "secret": field.kind.is_secret(), "help": field.help, "example": field.example,
+            "secret": field.kind.is_secret(), "help": field.help, "example": field.example, "default": field.default,
         })
     });
     let shared = common_fields(about).into_iter().map(|field| {
@@ -202,17 +206,18 @@ fn as_json(entry: &Entry) -> Json {
         ChannelSettings::None => 0,
         ChannelSettings::Names { at_most } => at_most,
     };
+    let delivery = entry.deliver.as_ref().map(|deliver| deliver.about);
     json!({
         "slug": about.slug,
         "title": about.title,
         "summary": about.summary,
-        "hears_of": about.triggers.iter().map(Trigger::name).collect::<Vec<_>>(),
+        "triggers": about.triggers.iter().map(Trigger::name).collect::<Vec<_>>(),
         "settings": own.collect::<Vec<_>>(),
-        "shared_settings": shared.collect::<Vec<_>>(),
+        "common_settings": shared.collect::<Vec<_>>(),
         "channels_at_most": channels,
-        "limits": about.limits,
-        "patience_seconds": about.max_age.as_secs(),
-        "sends_again_what_may_have_been_taken": about.retry_ambiguous,
+        "limits": entry.limits(),
+        "max_age_seconds": delivery.map(|delivery| delivery.max_age.as_secs()),
+        "retry_ambiguous": delivery.map(|delivery| delivery.retry_ambiguous),
         "example": example(entry),
     })
 }
@@ -252,7 +257,7 @@ mod tests {
             for name in names.chain(shared) {
                 assert!(page.contains(&format!("  {name} ")), "{name} of {}", entry.about.slug);
             }
-            assert!(page.contains("PATIENCE"), "{page}");
+            assert_eq!(page.contains("RETRIES"), entry.can_deliver(), "{page}");
             assert!(page.lines().all(|line| line.chars().count() <= 140), "{page}");
         }
     }

@@ -13,7 +13,7 @@ use super::table::{Table, age, cut, printable, wrapped};
 use super::{audit, say, say_json, state};
 use crate::daemon;
 use crate::integration::IntegrationId;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, State};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State};
 
 /// Rows asked for at once where all are wanted.
 const PAGE: usize = 500;
@@ -137,7 +137,8 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
             refused += 1;
             match store.delivery(*id).await? {
                 None => "there is no such delivery",
-                Some(_) => "still on its way",
+                Some(detail) if detail.line.state == State::Waiting => "still on its way",
+                Some(_) => REPLACED,
             }
         };
         if args.json {

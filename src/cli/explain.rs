@@ -21,7 +21,7 @@ use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::explain::{NOTHING_TO_TELL, explanation, muted, named};
+use crate::pipeline::explain::{explanation, muted, named, why_nothing};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
@@ -121,10 +121,13 @@ fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Sna
 
 fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     match verdict {
-        Verdict::Sends(deliveries) if deliveries.is_empty() => vec![("skip", NOTHING_TO_TELL.to_owned())],
-        Verdict::Sends(deliveries) => {
+        Verdict::Sends { deliveries, left_out } if deliveries.is_empty() => {
+            vec![("skip", why_nothing(left_out))]
+        }
+        Verdict::Sends { deliveries, left_out } => {
             let line = |target: &str, destination: &str| format!("{} ({destination})", named(target));
-            deliveries.iter().map(|new| ("deliver", line(&new.target, &new.destination))).collect()
+            let sent = deliveries.iter().map(|new| ("deliver", line(&new.target, &new.destination)));
+            sent.chain(left_out.iter().map(|why| ("left out", why.clone()))).collect()
         }
         Verdict::Not(why) => vec![("skip", why.to_string())],
         Verdict::Muted { target, mute } => vec![("muted", muted(target, mute))],
@@ -256,7 +259,7 @@ mod tests {
         for integration in snapshot.concerned(&event) {
             let entry = adapters::find(integration.slug).unwrap();
             let channels = integration.channels.for_trigger(Trigger::Push);
-            let target = entry.targets(&integration.settings, &event, channels).swap_remove(0);
+            let target = entry.targets(&integration.settings, &event, channels).send.swap_remove(0).name;
             switches.switch_off(
                 &integration.id,
                 &entry.destination(&integration.settings, &target),

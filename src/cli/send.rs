@@ -26,7 +26,7 @@ use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
-use crate::pipeline::attempt::{Report, Telling, attempt};
+use crate::pipeline::attempt::{Outgoing, Report, attempt};
 use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::trace::{address, header, report_json, request_json};
@@ -95,7 +95,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         None => targets(entry, &integration, &event),
     };
     let id = event.id.to_string();
-    let telling = |target| Telling {
+    let outgoing = |target| Outgoing {
         entry,
         integration: &integration,
         event: &event,
@@ -103,12 +103,13 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         id: &id,
         now: daemon::now(),
         operator: &config.operator,
+        may_have_been_sent: false,
         test: false,
     };
     if args.dry_run {
         let mut requests = Vec::new();
         for target in &targets {
-            let request = request(telling(target), &secrets)?;
+            let request = request(outgoing(target), &secrets)?;
             if args.json {
                 let mut json = request_json(&request);
                 json["target"] = target.as_str().into();
@@ -128,7 +129,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let mut code = ExitCode::SUCCESS;
     let mut attempts = Vec::new();
     for target in &targets {
-        let report = attempt(&wire, telling(target)).await;
+        let report = attempt(&wire, outgoing(target)).await;
         if !matches!(report.outcome, Outcome::Delivered(_)) {
             code = ExitCode::FAILURE;
         }
@@ -158,7 +159,7 @@ fn event(args: &Args) -> anyhow::Result<Event> {
 
 pub(super) fn targets(entry: &Entry, integration: &Integration, event: &Event) -> Vec<String> {
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
-    entry.targets(&integration.settings, event, channels)
+    entry.targets(&integration.settings, event, channels).send.into_iter().map(|target| target.name).collect()
 }
 
 /// Whether an adapter has a setting of this name, of its own or shared, or a secret's file.
@@ -259,9 +260,9 @@ fn quoted(text: &str) -> String {
 }
 
 /// The request as it would go out.
-fn request(telling: Telling<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
+fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
     let call = telling
-        .first_call()
+        .build_call()
         .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask(outcome_words(&outcome))))?;
     Ok(call.request)
 }
@@ -362,15 +363,25 @@ mod tests {
         entry.fields.iter().map(example).collect()
     }
 
-    fn telling<'a>(
+    fn outgoing<'a>(
         entry: &'static Entry,
         integration: &'a Integration,
         event: &'a Event,
         target: &'a str,
-    ) -> Telling<'a> {
+    ) -> Outgoing<'a> {
         static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(OperatorSettings::default);
         let now = daemon::now();
-        Telling { entry, integration, event, target, id: "id-1", now, operator: &OPERATOR, test: false }
+        Outgoing {
+            entry,
+            integration,
+            event,
+            target,
+            id: "id-1",
+            now,
+            operator: &OPERATOR,
+            may_have_been_sent: false,
+            test: false,
+        }
     }
 
     #[test]
@@ -381,7 +392,7 @@ mod tests {
         {
             let (integration, secrets) = one_off(entry, &examples(entry), event, no_files).unwrap();
             for target in targets(entry, &integration, event) {
-                match request(telling(entry, &integration, event, &target), &secrets) {
+                match request(outgoing(entry, &integration, event, &target), &secrets) {
                     Ok(request) => {
                         tried += 1;
                         let json = secrets.mask_json(request_json(&request)).to_string();
@@ -428,7 +439,7 @@ mod tests {
         payload["object_attributes"]["title"] = SECRET.into();
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();
         let (integration, secrets) = one_off(entry, &settings, &event, read).unwrap();
-        let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
+        let request = request(outgoing(entry, &integration, &event, ""), &secrets).unwrap();
         let json = secrets.mask_json(request_json(&request)).to_string();
         for text in [secrets.mask(shown(&request)), json] {
             assert!(text.contains("Put the weather first") && !text.contains("deepsecret"), "{text}");
@@ -446,7 +457,7 @@ mod tests {
             let value = if name == "recipients" { text } else { "/run/secrets/irc" };
             let settings = [(name.to_owned(), value.to_owned()), default.clone()];
             let (integration, secrets) = one_off(entry, &settings, &event, from_file).unwrap();
-            let request = request(telling(entry, &integration, &event, ""), &secrets).unwrap();
+            let request = request(outgoing(entry, &integration, &event, ""), &secrets).unwrap();
             let json = secrets.mask_json(request_json(&request));
             assert_eq!(
                 json["lines"][0]["to"][0],

@@ -143,6 +143,12 @@ impl Triggers {
         Trigger::ALL.into_iter().filter(|t| t.on_by_default()).collect()
     }
 
+    /// These, but for those.
+    #[must_use]
+    pub const fn without(self, those: Self) -> Self {
+        Self(self.0 & !those.0)
+    }
+
     pub const fn contains(self, trigger: Trigger) -> bool {
         self.0 & trigger.bit() != 0
     }

@@ -13,28 +13,25 @@ use tracing::debug;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, Switches, signed};
+use crate::adapters::contract::LazyMessage;
 use crate::adapters::{self, Entry, Notification, OperatorSettings};
-use crate::call::{Answer, Bucket, Call, Failure, Receiver, Request, Response, Sent};
+use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
 use crate::integration::Integration;
-use crate::message::{TEST_MARK, compose};
 use crate::store::Delivery;
 use crate::wire::{SendError, Transport};
 
-/// Calls that one attempt may need.
-const CALLS_AT_MOST: u32 = 4;
-
 /// What attempts are made with.
 #[derive(Clone)]
-pub struct Attempts {
+pub struct Attempter {
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,
     pub switches: Switches,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
-    pub patience: Arc<BTreeMap<String, Duration>>,
+    pub max_age: Arc<BTreeMap<String, Duration>>,
     pub operator: Arc<OperatorSettings>,
 }
 
@@ -73,7 +70,7 @@ impl Report {
     }
 }
 
-impl Attempts {
+impl Attempter {
     /// Finds the delivery's integration; a report where there is nobody to tell any more.
     pub(super) fn prepare(&self, delivery: &Delivery) -> Result<Prepared, Report> {
         let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
@@ -92,8 +89,9 @@ impl Attempts {
             return Err(cancelled(format!("there is no adapter `{}`", integration.slug)));
         };
         let age = self.clock.now().duration_since(delivery.fresh_since);
-        let patience = self.patience.get(integration.slug).copied().unwrap_or(entry.about.max_age);
-        if age > signed(patience) {
+        let own = entry.deliver.as_ref().map_or(Duration::MAX, |deliver| deliver.about.max_age);
+        let max_age = self.max_age.get(integration.slug).copied().unwrap_or(own);
+        if age > signed(max_age) {
             return Err(Report::unsent(Outcome::Expired));
         }
         Ok(Prepared { integration, entry })
@@ -110,7 +108,7 @@ impl Attempts {
                 }
             }
         };
-        let telling = Telling {
+        let outgoing = Outgoing {
             entry: prepared.entry,
             integration: &prepared.integration,
             event: &event,
@@ -118,21 +116,22 @@ impl Attempts {
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
             operator: &self.operator,
+            may_have_been_sent: job.delivery.attempts > 0,
             test: false,
         };
-        attempt(&*self.transport, telling).await
+        attempt(&*self.transport, outgoing).await
     }
 }
 
 impl Prepared {
-    pub(super) fn buckets(&self, delivery: &Delivery) -> Vec<Bucket> {
-        self.entry.buckets(&self.integration.settings, &delivery.target)
+    pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
+        self.entry.pace(&self.integration.settings, &delivery.target)
     }
 }
 
 /// Who is told of what, by whom.
 #[derive(Clone, Copy)]
-pub struct Telling<'a> {
+pub struct Outgoing<'a> {
     pub entry: &'static Entry,
     pub integration: &'a Integration,
     pub event: &'a Event,
@@ -141,15 +140,17 @@ pub struct Telling<'a> {
     pub id: &'a str,
     pub now: Timestamp,
     pub operator: &'a OperatorSettings,
-    /// Says of itself that it is a test, in every form that a person may see.
+    /// See [`Notification::may_have_been_sent`].
+    pub may_have_been_sent: bool,
+    /// The message says of itself that it is a test, in every form that a person may see.
     pub test: bool,
 }
 
 /// One attempt to tell one target of one event.
-pub async fn attempt(transport: &dyn Transport, telling: Telling<'_>) -> Report {
-    match telling.first_call() {
+pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Report {
+    match outgoing.build_call() {
         Ok(call) => {
-            let Ran { end, status, took } = run(transport, call, CALLS_AT_MOST).await;
+            let Ran { end, status, took } = run(transport, call, outgoing.calls()).await;
             let outcome = match end {
                 End::Done(sent) => Outcome::Delivered(sent),
                 End::Skipped(why) => Outcome::Skipped(why),
@@ -161,23 +162,25 @@ pub async fn attempt(transport: &dyn Transport, telling: Telling<'_>) -> Report 
     }
 }
 
-impl Telling<'_> {
+impl Outgoing<'_> {
     /// The call that an attempt begins with: what `send --dry-run` prints.
     ///
     /// # Errors
     /// The outcome, where nothing need be sent to know it.
-    pub fn first_call(self) -> Result<Call<Sent>, Outcome> {
-        let Self { entry, integration, event, target, id, now, operator, test } = self;
-        let message = compose(event).ok_or_else(|| {
-            Outcome::Cancelled(format!("there is nothing to say of an event of kind {}", event.kind()))
-        })?;
-        let message = if test { message.marked_as_test() } else { message };
-        let note = Notification { id, event, message: &message, target, now, operator };
-        let mut call = entry.call(&integration.settings, &note).map_err(Outcome::Failed)?;
-        if let (true, Request::Smtp(mail)) = (test, &mut call.request) {
-            mail.subject = format!("{TEST_MARK} {}", mail.subject);
-        }
-        Ok(call)
+    pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
+        let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
+        let message = LazyMessage::default();
+        let note =
+            Notification { id, event, target, now, operator, may_have_been_sent, is_test: test, message };
+        entry.call(&integration.settings, &note).map_err(|failure| match note.without_message() {
+            Some(why) => Outcome::Cancelled(why),
+            None => Outcome::Failed(failure),
+        })
+    }
+
+    /// How many calls it makes at most.
+    fn calls(self) -> u32 {
+        self.entry.deliver.as_ref().map_or(0, |deliver| deliver.about.calls)
     }
 }
 
@@ -248,8 +251,10 @@ fn failure_of(error: SendError) -> Failure {
     }
 }
 
-/// The same on every attempt and every node, and no other notification's.
+/// The same on every attempt and every node, another one after a resend, and no other notification's.
 pub fn notification_id(delivery: &Delivery) -> String {
+    // A resend makes the delivery fresh, and nothing else does. Stores keep milliseconds.
+    let since = delivery.fresh_since.as_millisecond().to_be_bytes();
     let parts = [delivery.event.as_str(), &delivery.integration.0, &delivery.target];
-    Digest::of(parts.map(str::as_bytes)).hex(16)
+    Digest::of(parts.map(str::as_bytes).into_iter().chain([since.as_slice()])).hex(16)
 }

@@ -18,6 +18,7 @@ use super::deliver::DelivererHandle;
 use super::source::{Inbound, Source};
 use super::switches::Switches;
 use crate::adapters;
+use crate::adapters::contract::Target;
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, EventId};
@@ -69,8 +70,11 @@ pub enum Plan {
 /// One integration's answer to an event.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It goes to these targets, each with its destination.
-    Sends(Vec<NewDelivery>),
+    /// It goes to these targets, each with its destination; why it goes nowhere else says the adapter.
+    Sends {
+        deliveries: Vec<NewDelivery>,
+        left_out: Vec<String>,
+    },
     Not(WhyNot),
     /// It would go to this target, where somebody wants to hear nothing for a while.
     Muted {
@@ -259,7 +263,7 @@ impl Plan {
 impl Verdict {
     fn deliveries(self) -> Vec<NewDelivery> {
         match self {
-            Self::Sends(deliveries) | Self::SwitchedOff { waits: deliveries, .. } => deliveries,
+            Self::Sends { deliveries, .. } | Self::SwitchedOff { waits: deliveries, .. } => deliveries,
             Self::Not(_) | Self::Muted { .. } => Vec::new(),
         }
     }
@@ -281,7 +285,8 @@ pub fn verdicts(
         }
         let mut heard = Vec::new();
         let mut is_muted = false;
-        for delivery in deliveries(&integration, event) {
+        let (deliveries, left_out) = deliveries(&integration, event);
+        for delivery in deliveries {
             match catalog.muted(event, &integration, &delivery.target, now) {
                 None => heard.push(delivery),
                 Some(mute) => {
@@ -298,34 +303,42 @@ pub fn verdicts(
         let off = |delivery: &NewDelivery| switches.off(&integration, &delivery.destination);
         let verdict = match heard.iter().map(off).reduce(Option::and).flatten() {
             Some(why) => Verdict::SwitchedOff { why, waits: heard },
-            None => Verdict::Sends(heard),
+            None => Verdict::Sends { deliveries: heard, left_out },
         };
         verdicts.push((integration, verdict));
     }
     verdicts
 }
 
-/// One delivery per target.
-fn deliveries(integration: &Integration, event: &Event) -> Vec<NewDelivery> {
+/// One delivery per target, and why there are no others.
+fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Vec<String>) {
     let (Some(entry), Some(trigger)) = (adapters::find(integration.slug), event.trigger) else {
-        return Vec::new(); // an integration is made from its adapter's entry, and wants only what has a trigger
+        return (Vec::new(), Vec::new()); // an integration is made from its adapter's entry, and wants only what has a trigger
     };
     let targets = entry.targets(&integration.settings, event, integration.channels.for_trigger(trigger));
-    let new = |target: String| NewDelivery {
+    let new = |target: Target| NewDelivery {
         integration: integration.id.clone(),
-        destination: entry.destination(&integration.settings, &target),
+        destination: entry.destination(&integration.settings, &target.name),
         lane: lane(integration, &target, event),
-        target: target.into(),
+        replaces: target.replaces,
+        target: target.name.into(),
         lease: None,
     };
-    targets.into_iter().map(new).collect()
+    (targets.send.into_iter().map(new).collect(), targets.left_out)
 }
 
-fn lane(integration: &Integration, target: &str, event: &Event) -> Lane {
+/// What order is kept within: the event's subject, or what the adapter names in its place.
+fn lane(integration: &Integration, target: &Target, event: &Event) -> Lane {
     let project = event.project.as_ref().map(|project| project.id).unwrap_or_default();
-    let (project, subject) = (project.to_be_bytes(), event.subject.as_bytes());
-    let parts = [integration.id.0.as_bytes(), target.as_bytes(), &project, subject];
-    Lane(Digest::of(parts).number())
+    let (project, name) = (project.to_be_bytes(), target.name.as_bytes());
+    // The mark keeps a key apart from a subject of the same words.
+    let (mark, subject) = match &target.lane {
+        Some(key) => ("lane", key.0.as_bytes()),
+        None => ("", event.subject.as_bytes()),
+    };
+    let parts = [integration.id.0.as_bytes(), name, &project, subject, mark.as_bytes()];
+    let parts = &parts[..if mark.is_empty() { 4 } else { 5 }];
+    Lane(Digest::of(parts.iter().copied()).number())
 }
 
 fn fresh_id() -> EventId {

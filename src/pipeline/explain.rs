@@ -10,8 +10,18 @@ use crate::integration::Integration;
 use crate::store::NewDelivery;
 use crate::store::registry::Mute;
 
-/// Of an event that passes all filters, and then leads to no delivery.
-pub const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+/// Of an event that passes all filters, and for which the adapter names no target and no reason.
+const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+
+/// Why an event that passes all filters leads to no delivery.
+pub fn why_nothing(left_out: &[String]) -> String {
+    reasons(left_out).unwrap_or_else(|| NOTHING_TO_TELL.to_owned())
+}
+
+/// An adapter's reasons for what it leaves out, in one line.
+pub fn reasons(left_out: &[String]) -> Option<String> {
+    (!left_out.is_empty()).then(|| left_out.join("; "))
+}
 
 /// Who wants to hear nothing where, and until when.
 pub fn muted(target: &str, mute: &Mute) -> String {
@@ -27,13 +37,13 @@ pub fn named(target: &str) -> &str {
 pub fn explanation(event: &Event, verdicts: &[(Arc<Integration>, Verdict)]) -> Json {
     let verdict_json = |(integration, verdict): &(Arc<Integration>, Verdict)| {
         let (word, targets, why) = match verdict {
-            Verdict::Sends(deliveries) if deliveries.is_empty() => {
-                ("skip", Vec::new(), Some(NOTHING_TO_TELL.to_owned()))
+            Verdict::Sends { deliveries, left_out } if deliveries.is_empty() => {
+                ("skip", Vec::new(), Some(why_nothing(left_out)))
             }
-            Verdict::Sends(deliveries) => {
+            Verdict::Sends { deliveries, left_out } => {
                 let target =
                     |new: &NewDelivery| json!({ "target": *new.target, "destination": *new.destination });
-                ("deliver", deliveries.iter().map(target).collect(), None)
+                ("deliver", deliveries.iter().map(target).collect(), reasons(left_out))
             }
             Verdict::Not(why) => ("skip", Vec::new(), Some(why.to_string())),
             Verdict::Muted { target, mute } => ("muted", Vec::new(), Some(muted(target, mute))),

@@ -10,7 +10,7 @@
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
 //! - [`retry`] decides, purely, what follows from it.
-//! - [`rehearsal`] makes an attempt as a test, and reports everything that went over the wire.
+//! - [`test_send`] makes an attempt as a test, and reports everything that went over the wire.
 //! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
 //!   could not be decoded.
 //!
@@ -24,11 +24,11 @@ pub mod explain;
 pub mod inbox_source;
 mod outbox_writer;
 pub mod quarantine;
-pub mod rehearsal;
 pub mod retry;
 mod scheduler;
 pub mod source;
 mod switches;
+pub mod test_send;
 pub mod trace;
 
 use std::fmt;

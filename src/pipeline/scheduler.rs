@@ -196,8 +196,10 @@ impl Scheduler {
         }
     }
 
-    /// Takes a job that dispatch wrote leased; gives it back where it must stand behind rows in the store.
-    pub(super) fn enqueue(&mut self, job: Job, now: Timestamp) -> Option<Job> {
+    /// Takes a job that dispatch wrote leased; gives it back where it must stand behind rows in the store. Queued jobs
+    /// that it replaces go back too: the store cancels them.
+    pub(super) fn enqueue(&mut self, job: Job, now: Timestamp) -> Vec<Job> {
+        let mut back = self.replaced_by(&job.delivery);
         let key = Arc::clone(&job.delivery.destination);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
         let resting_long = destination.held_until.is_some_and(|until| until > now + SHORT_REST);
@@ -206,13 +208,28 @@ impl Scheduler {
             destination.mark_backlog();
             destination.wants_claim = true;
             self.reschedule(&key, now);
-            return Some(job);
+            back.push(job);
+            return back;
         }
         self.held.insert(job.delivery.id);
         self.queued += permits(job.bytes());
         destination.insert(job);
         self.reschedule(&key, now);
-        None
+        back
+    }
+
+    /// Takes the queued jobs out that this delivery replaces.
+    fn replaced_by(&mut self, newer: &Delivery) -> Vec<Job> {
+        let Some(destination) = self.destinations.get_mut(&newer.destination).filter(|_| newer.replaces)
+        else {
+            return Vec::new();
+        };
+        let is_replaced = |job: &Job| job.delivery.lane == newer.lane && job.delivery.id < newer.id;
+        let (replaced, others): (Vec<_>, Vec<_>) = destination.queue.drain(..).partition(is_replaced);
+        destination.queue = others.into();
+        self.queued -= permits_of(&replaced);
+        self.let_go(&replaced);
+        replaced
     }
 
     /// Rows of this destination wait in the store, and may be claimed from `at` on.
@@ -419,18 +436,21 @@ impl Scheduler {
         };
         let (back, mine): (Vec<_>, Vec<_>) =
             jobs.into_iter().partition(|job| waiting_lanes.contains(&job.delivery.lane));
+        let mut replaced = Vec::new();
         for job in mine {
+            replaced.extend(self.replaced_by(&job.delivery));
             if !self.held.insert(job.delivery.id) {
                 continue;
             }
             self.queued += permits(job.bytes());
-            destination.insert(job);
+            self.destinations.entry(Arc::clone(key)).or_default().insert(job);
         }
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
         destination.more_in_store = more || outdated || !back.is_empty();
         // A full claim left more that is due; otherwise what is left is not due yet, and a timer or a look finds it.
         destination.wants_claim |= destination.more_in_store && (full || outdated);
         self.reschedule(key, now);
-        back
+        back.into_iter().chain(replaced).collect()
     }
 
     /// The claim did not come about; the next look asks again.

@@ -20,6 +20,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "Whose events it hears: a project's full path or its number. Either this, or `group`, or `instance`.",
         example: "acme/rocket",
+        default: None,
     },
     Field {
         name: "group",
@@ -28,6 +29,7 @@ pub static COMMON_KEYS: &[Field] = &[
         help: "A group's full path: the integration hears of mentions of that group, and is the default for the projects \
                and groups in it.",
         example: "acme",
+        default: None,
     },
     Field {
         name: "instance",
@@ -35,6 +37,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "True makes it the default for all groups and projects.",
         example: "true",
+        default: None,
     },
     Field {
         name: "adapter",
@@ -42,6 +45,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: true,
         help: "Which service is told.",
         example: "slack",
+        default: None,
     },
     Field {
         name: "active",
@@ -49,6 +53,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "Whether it is switched on; it is, unless this says no. One that is not keeps a default out.",
         example: "true",
+        default: None,
     },
     Field {
         name: "use_inherited_settings",
@@ -56,6 +61,7 @@ pub static COMMON_KEYS: &[Field] = &[
         required: false,
         help: "True follows the nearest default above; other settings are then not heeded.",
         example: "true",
+        default: None,
     },
 ];
 

@@ -19,6 +19,9 @@
 //!   claim nor a lease that is asked for on a new row gives a row away while an earlier one of its lane is open, unless
 //!   the earlier one is leased to the same node or is handed out by the same call (the node then keeps the order
 //!   itself). Where an earlier row has to wait, those behind it wait, held or not, due or not.
+//! - **Replacement.** Older deliveries of the lane of one that replaces are cancelled ([`REPLACED`]) instead of waiting:
+//!   when it is written, and when the lease of an older one ends or its settlement would have it wait. An attempt that is
+//!   under way is recorded as it ends. What was replaced, or has a newer replacing delivery in its lane, can't be resent.
 //! - **One worker.** In a store that nodes share, a destination's rows are handed out to one node at a time: to the one that
 //!   had some of them last, until its leases there have ended and as long again as a lease lasts. What the pace of a
 //!   destination allows is in that node's memory.
@@ -126,6 +129,9 @@ impl std::fmt::Display for DeliveryId {
 /// What a rate limit and a hold belong to: an adapter's first bucket key.
 pub type DestinationKey = Arc<str>;
 
+/// The note of a delivery that a newer one of its lane replaced.
+pub const REPLACED: &str = "replaced by a newer state";
+
 /// What order is kept within: a digest of integration, target, project and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lane(pub i64);
@@ -145,6 +151,8 @@ pub struct NewDelivery {
     pub target: Arc<str>,
     pub destination: DestinationKey,
     pub lane: Lane,
+    /// Cancels older deliveries of its lane that are not delivered: see *Replacement* above.
+    pub replaces: bool,
     /// Asks for a lease from the start to the node that writes it, so that its first attempt needs no claim. It is
     /// refused where an earlier row of the lane has to go first: see [`Delivery::leased`].
     pub lease: Option<Lease>,
@@ -159,6 +167,8 @@ pub struct Delivery {
     pub target: Arc<str>,
     pub destination: DestinationKey,
     pub lane: Lane,
+    /// See [`NewDelivery::replaces`].
+    pub replaces: bool,
     /// Attempts that were made and counted.
     pub attempts: u32,
     /// The news is as old as this: when the event happened, or when somebody asked for a resend.
@@ -416,7 +426,7 @@ pub trait Ledger: Send + Sync {
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
     /// Makes a settled delivery due again, with its attempts counted from 0 (their records stay) and its news fresh;
     /// it goes before the later ones of its lane. It is said in the audit log, and is as new as that line. `false` where
-    /// there is none, or where it is still on its way.
+    /// there is none, where it is still on its way, or where a newer one of its lane replaces it.
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
     /// What the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;

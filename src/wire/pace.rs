@@ -18,7 +18,7 @@ use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use serde::Deserialize;
 
-use crate::call::{Bucket, BucketKey};
+use crate::call::{self, Bucket, BucketKey};
 
 /// Whether and how fast the buckets fill.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -87,27 +87,33 @@ impl<C: Clock + Clone> Pace<C> {
         Self { config, clock, limiters }
     }
 
-    /// Takes one from each bucket, or takes nothing and says how long until it is worth asking again: the longest
-    /// wait that any of them names. Somebody else may have been quicker by then.
+    /// Takes all calls of an attempt from each bucket, or takes nothing and says how long until it is worth asking again:
+    /// the longest wait that any of them names. Another attempt may have been quicker by then.
     ///
     /// # Errors
     /// The wait.
-    pub fn admit(&self, buckets: &[Bucket]) -> Result<(), Duration> {
+    pub fn admit(&self, pace: &call::Pace) -> Result<(), Duration> {
+        self.take(pace.buckets(), pace.calls)
+    }
+
+    fn take<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, calls: u32) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut limiters = self.lock();
         if !self.config.enabled {
             // What a service has asked for is heeded all the same.
-            let held = buckets.iter().filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
+            let held = buckets.filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
             return held.map_or(Ok(()), Err);
         }
-        let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(buckets.len());
+        let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
         for bucket in buckets {
             longest = longest.max(limiters.held_for(&bucket.key, now));
             let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
             let before = limiter.arrival.get();
-            match limiter.rate.check() {
+            // An attempt of more calls than the burst allows would wait for ever: it takes what there can be.
+            let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(terms.burst);
+            match limiter.rate.check_n(calls).unwrap_or(Ok(())) {
                 Ok(()) => taken.push((&bucket.key, before)),
                 Err(refusal) => longest = longest.max(Some(refusal.wait_time_from(now))),
             }
@@ -123,7 +129,11 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     /// Empties these buckets until `wait` is over: a service said that all who share them are too fast.
-    pub fn hold(&self, buckets: &[Bucket], wait: Duration) {
+    pub fn hold(&self, pace: &call::Pace, wait: Duration) {
+        self.empty(pace.buckets(), wait);
+    }
+
+    fn empty<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, wait: Duration) {
         let now = self.clock.now();
         let until = now + wait.into();
         let mut limiters = self.lock();
@@ -269,6 +279,23 @@ mod tests {
         (Pace::with_clock(config, clock.clone()), clock)
     }
 
+    fn admit<C: Clock + Clone>(pace: &Pace<C>, buckets: &[Bucket]) -> Result<(), Duration> {
+        pace.take(buckets.iter(), 1)
+    }
+
+    #[test]
+    fn an_attempt_of_several_calls_takes_them_all_or_none() {
+        let (pace, clock) = pace(Config::default());
+        let room = bucket("room", SECOND, 3);
+        assert_eq!(pace.take([&room].into_iter(), 2), Ok(()));
+        assert_eq!(pace.take([&room].into_iter(), 2), Err(SECOND));
+        assert_eq!(pace.take([&room].into_iter(), 1), Ok(()), "the refusal took nothing");
+        clock.advance(2 * SECOND);
+        assert_eq!(pace.take([&room].into_iter(), 2), Ok(()));
+        clock.advance(60 * SECOND);
+        assert_eq!(pace.take([&room].into_iter(), 9), Ok(()), "no more than a burst can be asked for");
+    }
+
     #[test]
     fn a_burst_and_then_one_every_so_often_for_an_hour() {
         let (pace, clock) = pace(Config::default());
@@ -276,7 +303,7 @@ mod tests {
         let mut admitted = 0;
         let mut elapsed = Duration::ZERO;
         while elapsed < 3600 * SECOND {
-            match pace.admit(&buckets) {
+            match admit(&pace, &buckets) {
                 Ok(()) => admitted += 1,
                 Err(wait) => {
                     clock.advance(wait);
@@ -291,12 +318,12 @@ mod tests {
     fn the_wait_is_exact() {
         let (pace, clock) = pace(Config::default());
         let buckets = [bucket("room", SECOND, 1)];
-        assert_eq!(pace.admit(&buckets), Ok(()));
-        assert_eq!(pace.admit(&buckets), Err(SECOND));
+        assert_eq!(admit(&pace, &buckets), Ok(()));
+        assert_eq!(admit(&pace, &buckets), Err(SECOND));
         clock.advance(Duration::from_millis(999));
-        assert_eq!(pace.admit(&buckets), Err(Duration::from_millis(1)));
+        assert_eq!(admit(&pace, &buckets), Err(Duration::from_millis(1)));
         clock.advance(Duration::from_millis(1));
-        assert_eq!(pace.admit(&buckets), Ok(()));
+        assert_eq!(admit(&pace, &buckets), Ok(()));
     }
 
     #[test]
@@ -304,19 +331,19 @@ mod tests {
         let (pace, clock) = pace(Config::default());
         let (webhook, workspace) = (bucket("webhook", SECOND, 3), bucket("workspace", 10 * SECOND, 1));
         let both = [webhook.clone(), workspace.clone()];
-        assert_eq!(pace.admit(&both), Ok(()));
+        assert_eq!(admit(&pace, &both), Ok(()));
         for _ in 0..100 {
-            assert_eq!(pace.admit(&both), Err(10 * SECOND));
+            assert_eq!(admit(&pace, &both), Err(10 * SECOND));
         }
         // Of the webhook's three one is gone, whichever of the two is asked first.
-        assert_eq!(pace.admit(&[workspace.clone(), webhook.clone()]), Err(10 * SECOND));
-        assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Ok(()));
-        assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Ok(()));
-        assert_eq!(pace.admit(std::slice::from_ref(&webhook)), Err(SECOND));
+        assert_eq!(admit(&pace, &[workspace.clone(), webhook.clone()]), Err(10 * SECOND));
+        assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));
+        assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));
+        assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Err(SECOND));
         // Both refuse: the longer wait is the one that helps.
-        assert_eq!(pace.admit(&both), Err(10 * SECOND));
+        assert_eq!(admit(&pace, &both), Err(10 * SECOND));
         clock.advance(10 * SECOND);
-        assert_eq!(pace.admit(&both), Ok(()));
+        assert_eq!(admit(&pace, &both), Ok(()));
     }
 
     #[test]
@@ -324,30 +351,31 @@ mod tests {
         let (pace, clock) = pace(Config::default());
         let (ours, theirs) = (bucket("ours", SECOND, 5), bucket("theirs", SECOND, 5));
         let host = bucket("host", SECOND, 50);
-        pace.hold(&[ours, host.clone()], 40 * SECOND);
-        pace.hold(std::slice::from_ref(&host), 10 * SECOND);
+        pace.empty([&ours, &host].into_iter(), 40 * SECOND);
+        pace.empty([&host].into_iter(), 10 * SECOND);
         assert_eq!(
-            pace.admit(&[theirs.clone(), host.clone()]),
+            admit(&pace, &[theirs.clone(), host.clone()]),
             Err(40 * SECOND),
             "a shorter hold shortens none"
         );
-        assert_eq!(pace.admit(std::slice::from_ref(&theirs)), Ok(()));
+        assert_eq!(admit(&pace, std::slice::from_ref(&theirs)), Ok(()));
         clock.advance(40 * SECOND);
-        assert_eq!(pace.admit(&[theirs, host]), Ok(()));
+        assert_eq!(admit(&pace, &[theirs, host]), Ok(()));
     }
 
     #[test]
     fn new_terms_replace_the_old_and_forgive_nothing() {
         let (pace, clock) = pace(Config::default());
         let (slow, fast) = ([bucket("room", 10 * SECOND, 1)], [bucket("room", SECOND, 5)]);
-        assert_eq!(pace.admit(&slow), Ok(()));
-        assert_eq!(pace.admit(&slow), Err(10 * SECOND));
+        assert_eq!(admit(&pace, &slow), Ok(()));
+        assert_eq!(admit(&pace, &slow), Err(10 * SECOND));
         // As full as the new bucket gets, not as the old one was.
-        assert_eq!(pace.admit(&fast), Err(SECOND));
+        assert_eq!(admit(&pace, &fast), Err(SECOND));
         clock.advance(SECOND);
-        assert_eq!(pace.admit(&fast), Ok(()));
+        assert_eq!(admit(&pace, &fast), Ok(()));
         // Two who disagree don't fill the bucket for each other.
-        let admitted = (0..100).filter(|_| pace.admit(&slow).is_ok() || pace.admit(&fast).is_ok()).count();
+        let admitted =
+            (0..100).filter(|_| admit(&pace, &slow).is_ok() || admit(&pace, &fast).is_ok()).count();
         assert_eq!(admitted, 0);
     }
 
@@ -356,20 +384,20 @@ mod tests {
         let room = [bucket("room", SECOND, 1)];
         for (scale, wait) in [(0.5, 2 * SECOND), (4.0, SECOND / 4)] {
             let (pace, _) = pace(Config { enabled: true, scale });
-            assert_eq!(pace.admit(&room), Ok(()));
-            assert_eq!(pace.admit(&room), Err(wait));
+            assert_eq!(admit(&pace, &room), Ok(()));
+            assert_eq!(admit(&pace, &room), Err(wait));
         }
     }
 
     #[test]
     fn switched_off_it_admits_everything_and_remembers_nothing() {
         let (pace, _) = pace(Config { enabled: false, scale: 1.0 });
-        assert!((0..1000).all(|_| pace.admit(&[bucket("room", SECOND, 1)]).is_ok()));
+        assert!((0..1000).all(|_| admit(&pace, &[bucket("room", SECOND, 1)]).is_ok()));
         assert!(pace.lock().by_key.is_empty());
         let (ours, theirs) = ([bucket("room", SECOND, 1)], [bucket("other", SECOND, 1)]);
-        pace.hold(&ours, 40 * SECOND);
-        assert_eq!(pace.admit(&ours), Err(40 * SECOND), "but for what a service asked for");
-        assert_eq!(pace.admit(&theirs), Ok(()));
+        pace.empty(ours.iter(), 40 * SECOND);
+        assert_eq!(admit(&pace, &ours), Err(40 * SECOND), "but for what a service asked for");
+        assert_eq!(admit(&pace, &theirs), Ok(()));
     }
 
     #[test]
@@ -380,7 +408,7 @@ mod tests {
             bucket("b", Duration::from_nanos(1), u32::MAX),
             bucket("c", Duration::ZERO, 0),
         ];
-        assert_eq!(pace.admit(&absurd), Ok(()));
+        assert_eq!(admit(&pace, &absurd), Ok(()));
     }
 
     #[test]
@@ -388,18 +416,18 @@ mod tests {
         let (pace, clock) = pace(Config::default());
         for round in 0..20 {
             for room in 0..SWEEP_AT_LEAST {
-                pace.admit(&[bucket(&format!("{round}/{room}"), SECOND, 3)]).unwrap();
+                admit(&pace, &[bucket(&format!("{round}/{room}"), SECOND, 3)]).unwrap();
             }
             clock.advance(2 * SECOND);
         }
         assert!(pace.lock().by_key.len() <= 2 * SWEEP_AT_LEAST);
         // What still owes something is not.
         let busy = [bucket("busy", 3600 * SECOND, 1)];
-        pace.admit(&busy).unwrap();
+        admit(&pace, &busy).unwrap();
         for room in 0..4 * SWEEP_AT_LEAST {
-            pace.admit(&[bucket(&format!("more/{room}"), SECOND, 3)]).unwrap();
+            admit(&pace, &[bucket(&format!("more/{room}"), SECOND, 3)]).unwrap();
         }
-        assert!(pace.admit(&busy).is_err());
+        assert!(admit(&pace, &busy).is_err());
     }
 
     #[test]
@@ -407,12 +435,12 @@ mod tests {
         let (pace, _) = pace(Config::default());
         let buckets = [bucket("webhook", SECOND, 80), bucket("workspace", SECOND, 50)];
         let admitted: usize = std::thread::scope(|scope| {
-            let ask = || (0..200).filter(|_| pace.admit(&buckets).is_ok()).count();
+            let ask = || (0..200).filter(|_| admit(&pace, &buckets).is_ok()).count();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(admitted, 50);
-        let left = (0..100).filter(|_| pace.admit(&buckets[..1]).is_ok()).count();
+        let left = (0..100).filter(|_| admit(&pace, &buckets[..1]).is_ok()).count();
         assert_eq!(left, 30, "refusals took from the bucket that had some left");
     }
 
@@ -420,9 +448,9 @@ mod tests {
     async fn it_goes_by_tokios_clock() {
         let pace = Pace::default();
         let room = [bucket("room", 3600 * SECOND, 1)];
-        assert_eq!(pace.admit(&room), Ok(()));
-        let wait = pace.admit(&room).unwrap_err();
+        assert_eq!(admit(&pace, &room), Ok(()));
+        let wait = admit(&pace, &room).unwrap_err();
         tokio::time::sleep(wait).await;
-        assert_eq!(pace.admit(&room), Ok(()));
+        assert_eq!(admit(&pace, &room), Ok(()));
     }
 }

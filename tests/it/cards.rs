@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use forgebell::adapters::contract::LazyMessage;
 use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::Request;
 use forgebell::event::{Event, EventId, Trigger, sample};
@@ -190,10 +191,12 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
     let note = Notification {
         id: "1",
         event,
-        message: &message,
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &operator,
+        may_have_been_sent: false,
+        is_test: false,
+        message: LazyMessage::composed(message.clone()),
     };
     let call = teams.call(&settings, &note).expect("a call");
     let Request::Http(request) = call.request else { panic!("{name} is no HTTP request") };

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use forgebell::adapters::contract::LazyMessage;
 use forgebell::adapters::{self, Notification, OperatorSettings};
 use forgebell::call::Request;
 use forgebell::event::{Event, EventId, Trigger, sample};
@@ -116,10 +117,12 @@ fn body(event: &Event) -> Option<String> {
     let note = Notification {
         id: "1",
         event,
-        message: &message,
         target: "",
         now: Timestamp::UNIX_EPOCH,
         operator: &OperatorSettings::default(),
+        may_have_been_sent: false,
+        is_test: false,
+        message: LazyMessage::composed(message),
     };
     match entry.call(&integration.settings, &note).expect("a call can be made").request {
         Request::Http(request) => Some(String::from_utf8(request.body.to_vec()).expect("JSON is UTF-8")),

@@ -233,6 +233,7 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
         target: "".into(),
         destination: told.destination.into(),
         lane: Lane(7),
+        replaces: false,
         lease: Some(lease),
     };
     let origin = Origin::Broker { digest: None, redelivered: false };
@@ -357,7 +358,7 @@ impl Quiet {
         self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
         let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
         let sent = sent.filter_map(|(_, verdict)| match verdict {
-            Verdict::Sends(deliveries) => Some(deliveries),
+            Verdict::Sends { deliveries, .. } => Some(deliveries),
             _ => None,
         });
         self.write(event, sent.flatten().collect()).await;
@@ -390,6 +391,7 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
         target: "".into(),
         destination: SOMEWHERE.into(),
         lane: Lane(lane),
+        replaces: false,
         lease,
     }
 }

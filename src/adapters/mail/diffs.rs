@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::adapters::mail::page::Page;
+use super::page::Page;
 use crate::adapters::operator::ForgeConfig;
 use crate::call::{Egress, HttpRequest, HttpResponse, Method};
 use crate::event::Push;

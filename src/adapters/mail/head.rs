@@ -3,13 +3,13 @@
 //! Names, titles and refs are people's words, and go into headers: each is one line there, short, and never part of an
 //! address. Names and values of headers are GitLab's, so that people's mail filters keep working.
 
-use crate::adapters::Notification;
-use crate::adapters::mail::addresses::{address, domain_of, may_be_from};
-use crate::adapters::mail::page::Page;
+use super::addresses::{address, domain_of, may_be_from};
+use super::page::Page;
+use crate::adapters::contract::Notification;
 use crate::call::{Mail, Mailbox};
 use crate::digest::Digest;
 use crate::event::{Project, User};
-use crate::message::{Limit, Markup};
+use crate::message::{Limit, Markup, TEST_MARK};
 
 /// Longer subjects are cut by whoever shows them.
 const SUBJECT: usize = 255;
@@ -57,7 +57,7 @@ pub fn blank(note: &Notification<'_>, head: Head<'_>) -> Mail {
         from: Mailbox { name, address: from },
         reply_to: reply_to.map(|address| Mailbox { name: String::new(), address }),
         to: note.target.to_owned(),
-        subject: line(&head.subject, SUBJECT),
+        subject: subject(note.is_test, &head.subject),
         message_id: format!("<{}@{domain}>", atom(note.id)),
         thread: Some(thread(project, head.thread, &domain)),
         date: note.now,
@@ -65,6 +65,12 @@ pub fn blank(note: &Notification<'_>, head: Head<'_>) -> Mail {
         text: String::new(),
         html: String::new(),
     }
+}
+
+/// A subject on one line. That of a test says so.
+pub fn subject(is_test: bool, words: &str) -> String {
+    let subject = line(words, SUBJECT);
+    if is_test { format!("{TEST_MARK} {subject}") } else { subject }
 }
 
 /// The mail with this on it.

@@ -1,4 +1,4 @@
-//! What both kinds of mail share: no adapter, but the paper that they are written on.
+//! Mails, through the operator's relay. What both adapters share:
 //!
 //! * [`addresses`]: who can be written to, and whose own address a mail may be from.
 //! * [`head`]: everything above a mail's text: names, ids, threads, lists.
@@ -6,25 +6,27 @@
 //! * [`diffs`]: what a push changed, from the event or from the forge.
 //! * [`replies`]: what the relay's replies mean.
 
-pub mod addresses;
-pub mod diffs;
-pub mod head;
-pub mod page;
-pub mod replies;
+pub(in crate::adapters) mod addresses;
+mod diffs;
+pub mod emails_on_push;
+mod head;
+mod page;
+pub mod pipelines_email;
+pub(in crate::adapters) mod replies;
 
 use std::time::Duration;
 
-use crate::call::Bucket;
+use crate::call::{Bucket, Pace};
 
 /// How old news may be that is mailed: mail is slow, and is expected to be.
-pub const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Fewer connections than any relay allows.
-pub const CONCURRENCY: usize = 4;
+const CONCURRENCY: usize = 4;
 /// A relay's limit is its own and seldom published; this is ours.
 const PER_RELAY: (u32, u32) = (10, 20);
 
 /// All mails of this installation go through one relay.
-pub fn buckets() -> Vec<Bucket> {
+fn pace() -> Pace {
     let (count, burst) = PER_RELAY;
-    vec![Bucket::new("mail relay", &[], count, Duration::from_secs(1), burst)]
+    Pace::of(Bucket::new("mail relay", &[], count, Duration::from_secs(1), burst))
 }

@@ -26,7 +26,7 @@ use crate::catalog::CachedCatalog;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
 use crate::pipeline::Switches;
-use crate::pipeline::rehearsal::Stage;
+use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
@@ -170,7 +170,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store,
         switches: Switches::default(),
-        stage: Stage { transport, pace: Arc::default(), operator: Arc::default() },
+        tests: TestSender { transport, pace: Arc::default(), operator: Arc::default() },
         commands: None,
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),

@@ -12,7 +12,9 @@ use super::response::{self, Page};
 use crate::api::error::Missing;
 use crate::integration::IntegrationId;
 use crate::store::registry::AuditEntry;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger};
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State as DeliveryState,
+};
 
 /// `GET …/deliveries`, newest first.
 pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Response, ApiError> {
@@ -40,7 +42,8 @@ pub(super) async fn retry(request: IntegrationRequest<Write>) -> Result<Response
     let (who, object) = (request.authorized.actor(), format!("delivery {}", line.id));
     let audit = AuditEntry::whole(request.authorized.now, &who.0, "delivery.retry", object);
     if !state.ledger.resend(line.id, audit).await? {
-        return Err(ApiError::Unprocessable("it is still on its way".to_owned()));
+        let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
+        return Err(ApiError::Unprocessable(why.to_owned()));
     }
     (state.stored)(line.destination.as_str().into());
     let DeliveryDetail { line, .. } = detail(&*state.ledger, &named).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::adapters::Entry;
 use crate::event::Trigger;
 
 /// GitLab's, in the order of its newest objects.
@@ -33,8 +34,9 @@ pub(in crate::api) const SHOWN_LAST: [&str; 4] = [
 ];
 
 /// Whether a flag is on: as it was set, or as it is on a new integration.
-pub(super) fn is_on(set: &BTreeMap<String, bool>, flag: &str) -> bool {
-    let by_default = || Trigger::from_flag(flag).is_none_or(Trigger::on_by_default);
+pub(super) fn is_on(entry: &Entry, set: &BTreeMap<String, bool>, flag: &str) -> bool {
+    let on_by_default = entry.default_triggers();
+    let by_default = || Trigger::from_flag(flag).is_none_or(|trigger| on_by_default.contains(trigger));
     set.get(flag).copied().unwrap_or_else(by_default)
 }
 
@@ -54,14 +56,15 @@ mod tests {
 
     #[test]
     fn what_was_never_set_is_as_on_a_new_integration() {
+        let entry = crate::adapters::find("slack").unwrap();
         let set = BTreeMap::from([("push_events".to_owned(), false)]);
-        assert!(!is_on(&set, "push_events"));
+        assert!(!is_on(entry, &set, "push_events"));
         for on in ["issues_events", "job_events", "alert_events", "commit_events", "comment_on_event_enabled"]
         {
-            assert!(is_on(&set, on), "{on}");
+            assert!(is_on(entry, &set, on), "{on}");
         }
         for off in ["deployment_events", "incident_events", "vulnerability_events", "archive_trace_events"] {
-            assert!(!is_on(&set, off), "{off}");
+            assert!(!is_on(entry, &set, off), "{off}");
         }
     }
 }

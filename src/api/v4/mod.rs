@@ -40,6 +40,7 @@ use axum::routing::{get, post};
 
 use super::State;
 use super::error::ApiError;
+use crate::adapters::ADAPTERS;
 use crate::metrics;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
@@ -47,7 +48,6 @@ use params::BODY_LIMIT;
 pub(super) use params::Params;
 use path::PathParams;
 pub(super) use scope::trusted_event;
-use slash::Service;
 
 const PREFIX: &str = "/api/v4";
 
@@ -61,9 +61,9 @@ pub(super) fn router() -> Routes {
         let (project, group) = (format!("/projects/{{id}}/{name}"), format!("/groups/{{id}}/{name}"));
         routes = at_level(routes, &project);
         routes = at_level(routes, &group);
-        for (service, slug) in [(Service::Slack, "slack"), (Service::Mattermost, "mattermost")] {
-            let path = at(&format!("{project}/{slug}_slash_commands/trigger"));
-            routes = routes.route(&path, slash::route(service));
+        for entry in ADAPTERS.iter().filter(|entry| entry.inbound.is_some()) {
+            let path = at(&format!("{project}/{}/trigger", entry.about.slug.replace('-', "_")));
+            routes = routes.route(&path, slash::route(entry));
         }
         for list in [project, group] {
             routes = with_deliveries(routes, &list);

@@ -63,14 +63,14 @@ fn gitlabs<M: SerializeMap>(shown: &Shown<'_>, map: &mut M) -> Result<(), M::Err
     map.serialize_entry("updated_at", &shown.updated_at.map(moment))?;
     map.serialize_entry("active", &shown.active)?;
     for flag in flags::SHOWN {
-        map.serialize_entry(flag, &flags::is_on(shown.flags, flag))?;
+        map.serialize_entry(flag, &flags::is_on(shown.entry, shown.flags, flag))?;
     }
     map.serialize_entry("inherited", &shown.inherited)
 }
 
 fn ours<M: SerializeMap>(shown: &Shown<'_>, map: &mut M) -> Result<(), M::Error> {
     for flag in flags::SHOWN_LAST {
-        map.serialize_entry(flag, &flags::is_on(shown.flags, flag))?;
+        map.serialize_entry(flag, &flags::is_on(shown.entry, shown.flags, flag))?;
     }
     map.serialize_entry("origin", &shown.origin)
 }

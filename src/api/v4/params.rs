@@ -83,6 +83,15 @@ impl Params {
         }
     }
 
+    /// All that are simple values, as texts.
+    pub(super) fn form(&self) -> BTreeMap<String, String> {
+        let text = |(name, param): (&String, &Param)| match param {
+            Param::Simple(value) => Some((name.clone(), value.as_text())),
+            Param::Null | Param::List(_) | Param::Other => None,
+        };
+        self.0.iter().filter_map(text).collect()
+    }
+
     /// As [`Params::text`], with GitLab's leniency about what is true and false. Blank is as good as not sent.
     pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, Invalid> {
         match self.get(name) {

@@ -10,14 +10,15 @@ use super::extract::IntegrationRequest;
 use super::params::{Invalid, Params};
 use super::{ApiError, response};
 use crate::adapters::Entry;
+use crate::adapters::contract::Targets;
 use crate::api::State;
 use crate::api::error::Missing;
 use crate::catalog::{Configured, ResolvedScope};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
-use crate::pipeline::explain::NOTHING_TO_TELL;
-use crate::pipeline::rehearsal::Rehearsal;
+use crate::pipeline::explain::why_nothing;
 use crate::pipeline::retry::Outcome;
+use crate::pipeline::test_send::TestReport;
 use crate::pipeline::trace::{answer_json, report_json, request_json};
 use crate::settings::Secrets;
 
@@ -50,7 +51,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// Whom an event would go to.
-    pub(super) fn targets(&self, event: &Event) -> Vec<String> {
+    pub(super) fn targets(&self, event: &Event) -> Targets {
         let channels = event.trigger.map(|trigger| self.integration.channels.for_trigger(trigger));
         self.entry.targets(&self.integration.settings, event, channels.unwrap_or_default())
     }
@@ -94,14 +95,15 @@ pub(super) async fn run_test(
     let Subject { entry, integration, secrets } = subject;
     let targets = subject.targets(event);
     let mut attempts = Vec::new();
-    for target in targets.iter().filter(|target| wanted(target)).take(MOST_TARGETS) {
-        let rehearsal = state.stage.rehearse(integration, entry, event, target, now).await;
-        attempts.push(secrets.mask_json(attempt_json(target, rehearsal)));
+    let names = targets.send.iter().map(|target| target.name.as_str());
+    for target in names.filter(|target| wanted(target)).take(MOST_TARGETS) {
+        let tested = state.tests.test(integration, entry, event, target, now).await;
+        attempts.push(secrets.mask_json(attempt_json(target, tested)));
     }
     let success = !attempts.is_empty() && attempts.iter().all(|attempt| attempt["outcome"] == "delivered");
     let failed = attempts.iter().find(|attempt| attempt["outcome"] != "delivered");
     let message = match failed {
-        _ if attempts.is_empty() => NOTHING_TO_TELL.to_owned(),
+        _ if attempts.is_empty() => why_nothing(&targets.left_out),
         None => "it was taken".to_owned(),
         Some(failed) => {
             let word = failed["outcome"].as_str().unwrap_or_default();
@@ -116,9 +118,9 @@ pub(super) async fn run_test(
     })
 }
 
-fn attempt_json(target: &str, rehearsal: Result<Rehearsal, std::time::Duration>) -> Json {
-    match rehearsal {
-        Ok(Rehearsal { report, exchanges }) => {
+fn attempt_json(target: &str, tested: Result<TestReport, std::time::Duration>) -> Json {
+    match tested {
+        Ok(TestReport { report, exchanges }) => {
             let mut json = report_json(target, &report);
             json["success"] = matches!(report.outcome, Outcome::Delivered(_)).into();
             json["exchanges"] = exchanges

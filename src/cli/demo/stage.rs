@@ -156,9 +156,10 @@ impl Stage {
                 Verdict::Not(why) if !matches!(why, WhyNot::Unsupported { .. }) => {
                     Some((integration.slug.to_owned(), why.to_string()))
                 }
-                Verdict::Not(_) | Verdict::Sends(_) | Verdict::Muted { .. } | Verdict::SwitchedOff { .. } => {
-                    None
-                }
+                Verdict::Not(_)
+                | Verdict::Sends { .. }
+                | Verdict::Muted { .. }
+                | Verdict::SwitchedOff { .. } => None,
             });
             said.collect()
         };

@@ -368,7 +368,8 @@ mod tests {
             assert_eq!(event.trigger.is_none(), scene.fate == Fate::Unrouted, "{}", scene.title);
             let verdicts = verdicts(&event, &snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
             let targets = verdicts.into_iter().flat_map(|(to, verdict)| {
-                let sent = if let Verdict::Sends(sent) = verdict { sent } else { Vec::new() };
+                let sent =
+                    if let Verdict::Sends { deliveries: sent, .. } = verdict { sent } else { Vec::new() };
                 sent.into_iter().map(move |new| (to.scope.to_string(), to.slug, new.target.to_string()))
             });
             let expected = scene.heard_by.iter().map(|heard| {

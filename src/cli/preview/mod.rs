@@ -27,12 +27,13 @@ use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::say;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
+use crate::adapters::contract::Preview;
 use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
 use crate::call::{HttpRequest, Mail, Request, TcpRequest};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::message::{Limit, Markup, compose};
-use crate::pipeline::attempt::Telling;
+use crate::pipeline::attempt::Outgoing;
 use crate::settings::Secrets;
 use attachments::Reader;
 
@@ -173,7 +174,7 @@ fn message(
         1 => String::new(),
         many => format!(", and {} more", many - 1),
     };
-    let telling = Telling {
+    let outgoing = Outgoing {
         entry,
         integration: &integration,
         event,
@@ -181,13 +182,15 @@ fn message(
         id: "01912d68783e7a0384675661c1243ad4",
         now: daemon::now(),
         operator,
+        may_have_been_sent: false,
         test: false,
     };
-    let (drawing, wide) = match telling.first_call() {
+    let preview = entry.deliver.as_ref().map_or(Preview::Request, |deliver| deliver.about.preview);
+    let (drawing, wide) = match outgoing.build_call() {
         Ok(call) => {
             // The examples are no secrets, and may be words of any message.
             let request = if settings.is_empty() { call.request } else { masked(call.request, &secrets) };
-            (drawn(entry.about.slug, &request), matches!(request, Request::Smtp(_)))
+            (drawn(preview, &request), matches!(request, Request::Smtp(_)))
         }
         Err(outcome) => (nothing(&outcome_words(&outcome)), false),
     };
@@ -217,32 +220,33 @@ fn nothing(why: &str) -> String {
     format!("<div class=\"nothing\">Nothing would be sent: {}.</div>", page::esc(why))
 }
 
-/// A request, drawn as its service would; as it is, where no drawer knows it.
-fn drawn(slug: &str, request: &Request) -> String {
+/// A request, drawn as its service would draw it; as it is, where no drawing is known.
+fn drawn(preview: Preview, request: &Request) -> String {
     match request {
         Request::Smtp(mail) => mail::draw(mail),
         Request::Tcp(request) => irc::draw(&request.body).unwrap_or_else(|| raw::draw("", &request.body)),
-        Request::Http(request) => http(slug, request),
+        Request::Http(request) => http(preview, request),
     }
 }
 
-fn http(slug: &str, request: &HttpRequest) -> String {
+fn http(preview: Preview, request: &HttpRequest) -> String {
     let json = || serde_json::from_slice(&request.body).ok();
-    let drawing = match slug {
-        "slack" => json().and_then(|body| {
-            attachments::draw(&body, &Reader { words: markup::mrkdwn, labels: markup::entities })
-        }),
-        "mattermost" => json().and_then(|body| {
-            attachments::draw(&body, &Reader { words: markup::markdown, labels: page::esc })
-        }),
-        "discord" => json().and_then(|body| discord::draw(&body)),
-        // Version 1 of its API takes the same in a form.
-        "hipchat" => hipchat::draw(&json().unwrap_or_else(|| form(&request.body))),
-        "microsoft-teams" => json().and_then(|body| card::draw(&body)),
-        _ => None,
+    let drawing = match preview {
+        Preview::Attachments(markup) => json().and_then(|body| attachments::draw(&body, &reader(markup))),
+        Preview::Embeds => json().and_then(|body| discord::draw(&body)),
+        Preview::Html => hipchat::draw(&json().unwrap_or_else(|| form(&request.body))),
+        Preview::Cards => json().and_then(|body| card::draw(&body)),
+        Preview::Request => None,
     };
     let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");
     drawing.unwrap_or_else(|| raw::draw(content_type.map_or("", |(_, value)| value), &request.body))
+}
+
+fn reader(markup: Markup) -> Reader {
+    match markup {
+        Markup::Slack => Reader { words: markup::mrkdwn, labels: markup::entities },
+        _ => Reader { words: markup::markdown, labels: page::esc },
+    }
 }
 
 /// A form's fields, by name.

@@ -4,6 +4,13 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::*;
+
+/// How an adapter's requests are drawn; those of no adapter as they are.
+fn as_by(slug: &str) -> Preview {
+    let deliver = crate::adapters::find(slug).and_then(|entry| entry.deliver.as_ref());
+    deliver.map_or(Preview::Request, |deliver| deliver.about.preview)
+}
+
 use crate::call::{Mail, Mailbox, TcpRequest};
 use crate::cli::explain::every_payload;
 
@@ -11,7 +18,7 @@ const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><if
 
 fn posted(slug: &str, body: &Json) -> String {
     let url = "https://chat.example.com/x".parse().expect("an address");
-    drawn(slug, &Request::Http(HttpRequest::post_json(url, body)))
+    drawn(as_by(slug), &Request::Http(HttpRequest::post_json(url, body)))
 }
 
 fn mail(words: &str) -> Request {
@@ -35,7 +42,7 @@ fn irc(lines: &[Json]) -> String {
     let body = (lines.join("\n") + "\n").into();
     let host = "localhost".to_owned();
     drawn(
-        "irker",
+        as_by("irker"),
         &Request::Tcp(TcpRequest {
             host,
             port: 6659,
@@ -98,7 +105,7 @@ fn every_drawer(words: &str) -> Vec<String> {
         posted("unheard-of", &json!({ "said": words })),
         posted("slack", &json!({ "event": words })),
         irc(&[json!({ "to": [words], "privmsg": words })]),
-        drawn("emails-on-push", &mail(words)),
+        drawn(as_by("emails-on-push"), &mail(words)),
     ]
 }
 
@@ -198,7 +205,7 @@ fn hipchats_old_form_is_the_same_bubble() {
     let url = "https://chat.example.com/v1/rooms/message".parse().expect("an address");
     let mut request = HttpRequest::new(crate::call::Method::Post, url);
     request.body = "room_id=7&from=GitLab&message=%3Cb%3Ex%3C%2Fb%3E&color=red&notify=1".into();
-    let drawing = drawn("hipchat", &Request::Http(request));
+    let drawing = drawn(as_by("hipchat"), &Request::Http(request));
     for part in ["#ffd9d9", "<b>x</b>", "rings"] {
         assert!(drawing.contains(part), "{part} in {drawing}");
     }
@@ -229,7 +236,7 @@ fn irc_shows_rooms_lines_and_colours() {
 
 #[test]
 fn a_mail_shows_its_headers_and_keeps_its_html_apart() {
-    let drawing = drawn("pipelines-email", &mail("Pipeline #1 \"failed\""));
+    let drawing = drawn(as_by("pipelines-email"), &mail("Pipeline #1 \"failed\""));
     for part in [
         "Message-ID",
         "X-Forge-Project",
@@ -250,12 +257,12 @@ fn what_no_drawer_knows_is_shown_as_it_is() {
     request.headers.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
     request.body = "payload=a%20%3Cb%3E".into();
     assert!(
-        drawn("other", &Request::Http(request.clone()))
+        drawn(as_by("other"), &Request::Http(request.clone()))
             .contains("<th>payload</th><td><pre>a &lt;b&gt;</pre>")
     );
     request.headers.clear();
     request.body = bytes::Bytes::from_static(b"\xff\x00 not text");
-    assert!(drawn("discord", &Request::Http(request)).contains("not text"));
+    assert!(drawn(as_by("discord"), &Request::Http(request)).contains("not text"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::attempt::{Attempts, Prepared, Report};
+use super::attempt::{Attempter, Prepared, Report};
 use super::outbox_writer::{Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
@@ -50,7 +50,7 @@ pub struct Deps {
     pub policy: Policy,
     pub node: NodeId,
     pub outbox: Arc<dyn Outbox>,
-    pub attempts: Attempts,
+    pub attempts: Attempter,
     pub pace: Arc<Pace>,
     pub tasks: TaskTracker,
 }
@@ -279,9 +279,8 @@ impl Deliverer {
             Input::Job(job) => {
                 let job = Job { concurrency: self.concurrency(&job.delivery), ..*job };
                 let key = Arc::clone(&job.delivery.destination);
-                if let Some(back) = self.scheduler.enqueue(job, now) {
-                    self.give_back([back]);
-                }
+                let back = self.scheduler.enqueue(job, now);
+                self.give_back(back);
                 self.note_backlogged(&key);
             }
             Input::Backlog(key) => {
@@ -348,7 +347,7 @@ impl Deliverer {
     fn concurrency(&self, delivery: &Delivery) -> usize {
         let integration = self.deps.attempts.catalog.integration(&delivery.integration);
         let entry = integration.and_then(|integration| adapters::find(integration.slug));
-        entry.map_or(1, |entry| entry.about.concurrency)
+        entry.and_then(|entry| entry.deliver.as_ref()).map_or(1, |deliver| deliver.about.concurrency)
     }
 
     fn give_back(&self, jobs: impl IntoIterator<Item = Job>) {
@@ -407,13 +406,12 @@ impl Deliverer {
 
     /// Starts an attempt, if it is bound for where it was written for, and the pace allows it now.
     fn admit(&mut self, job: Job, prepared: Prepared, now: Timestamp) {
-        let buckets = prepared.buckets(&job.delivery);
-        let is_bound_elsewhere =
-            buckets.first().is_some_and(|bucket| *bucket.key.0 != *job.delivery.destination);
+        let Some(pace) = prepared.pace(&job.delivery) else { return self.start(job, prepared) };
+        let is_bound_elsewhere = *pace.destination.key.0 != *job.delivery.destination;
         if is_bound_elsewhere && !job.catalog_is_fresh {
             return self.revalidate(job);
         }
-        if let Err(wait) = self.deps.pace.admit(&buckets) {
+        if let Err(wait) = self.deps.pace.admit(&pace) {
             return self.pace(job, after(now, wait), now);
         }
         self.start(job, prepared);

@@ -88,7 +88,9 @@ impl Deliverer {
         let of = Context {
             now,
             attempts: delivery.attempts,
-            retry_ambiguous: entry.is_none_or(|entry| entry.about.retry_ambiguous),
+            retry_ambiguous: entry
+                .and_then(|entry| entry.deliver.as_ref())
+                .is_none_or(|deliver| deliver.about.retry_ambiguous),
             strikes,
             // Only a failure is followed by a wait, and random numbers are asked of the system.
             jitter: if matches!(report.outcome, Outcome::Failed(_)) { jitter() } else { 0.0 },
@@ -196,8 +198,8 @@ impl Deliverer {
     ) {
         let Some(integration) = integration else { return };
         let Some(entry) = adapters::find(integration.slug) else { return };
-        let buckets = entry.buckets(&integration.settings, &delivery.target);
-        self.deps.pace.hold(&buckets, until.duration_since(now).try_into().unwrap_or_default());
+        let Some(pace) = entry.pace(&integration.settings, &delivery.target) else { return };
+        self.deps.pace.hold(&pace, until.duration_since(now).try_into().unwrap_or_default());
     }
 
     fn switch_off(&self, integration: &Integration, destination: &str, reason: &str) {

@@ -32,6 +32,7 @@ fn job(id: i64, destination: &str, lane: i64) -> Job {
             target: "".into(),
             destination: key(destination),
             lane: Lane(lane),
+            replaces: false,
             attempts: 0,
             fresh_since: start(),
             leased: true,
@@ -63,7 +64,7 @@ fn started(scheduler: &mut Scheduler, now: Timestamp) -> Vec<i64> {
 fn a_chat_room_hears_one_thing_at_a_time_in_order() {
     let mut scheduler = scheduler();
     for id in 1..=3 {
-        assert!(scheduler.enqueue(job(id, "room", id), start()).is_none());
+        assert!(scheduler.enqueue(job(id, "room", id), start()).is_empty());
     }
     assert_eq!(started(&mut scheduler, start()), [1]);
     finished(&mut scheduler, "room", 1, After::Settled, start());
@@ -123,13 +124,13 @@ fn while_rows_wait_in_the_store_new_ones_go_behind_them() {
     scheduler.note_backlog(&key("room"), start(), start());
     assert_eq!(scheduler.take_claims(), [key("room")]);
     let back = scheduler.enqueue(job(2, "room", 7), start());
-    assert_eq!(back.map(|job| job.delivery.id.0), Some(2));
+    assert_eq!(back.iter().map(|job| job.delivery.id.0).collect::<Vec<_>>(), [2]);
     // The claim under way cannot know of it: another one follows.
     assert!(scheduler.claimed(&key("room"), vec![job(1, "room", 7)], false, start()).is_empty());
     assert_eq!(scheduler.take_claims(), [key("room")]);
     scheduler.claimed(&key("room"), vec![job(2, "room", 7)], false, start());
     assert_eq!(started(&mut scheduler, start()), [1]);
-    assert!(scheduler.enqueue(job(3, "room", 7), start()).is_none(), "nothing waits in the store any more");
+    assert!(scheduler.enqueue(job(3, "room", 7), start()).is_empty(), "nothing waits in the store any more");
 }
 
 #[test]
@@ -196,7 +197,7 @@ fn the_pace_delays_a_job_without_losing_its_turn() {
 #[test]
 fn memory_is_bounded_per_destination() {
     let mut scheduler = scheduler();
-    let back = (1..=20).filter_map(|id| scheduler.enqueue(job(id, "room", id), start()));
+    let back = (1..=20).flat_map(|id| scheduler.enqueue(job(id, "room", id), start()));
     assert_eq!(back.count(), 12, "eight are kept");
 }
 
@@ -284,7 +285,7 @@ fn whatever_becomes_of_large_events_their_room_is_free_again() {
     let mut scheduler = scheduler();
     let fill = |scheduler: &mut Scheduler| {
         for id in 1..=3 {
-            assert!(scheduler.enqueue(large(PERMIT_BYTES + 1, job(id, "room", 7)), start()).is_none());
+            assert!(scheduler.enqueue(large(PERMIT_BYTES + 1, job(id, "room", 7)), start()).is_empty());
         }
         assert_eq!(scheduler.queued, 6);
     };
@@ -353,4 +354,21 @@ fn a_row_that_the_store_hands_out_once_more_is_not_taken_twice() {
     assert_eq!(started(&mut scheduler, start()), [2]);
     finished(&mut scheduler, "room", 2, After::Settled, start());
     assert_eq!(started(&mut scheduler, start()), [3]);
+}
+
+#[test]
+fn a_job_that_replaces_sends_queued_ones_of_its_lane_back() {
+    let mut scheduler = scheduler();
+    let replacing = |id, lane| {
+        let job = job(id, "room", lane);
+        Job { delivery: Delivery { replaces: true, ..job.delivery.clone() }, ..job }
+    };
+    scheduler.enqueue(job(1, "room", 7), start());
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    scheduler.enqueue(job(2, "room", 7), start());
+    scheduler.enqueue(job(3, "room", 8), start());
+    let back = scheduler.enqueue(replacing(4, 7), start());
+    assert_eq!(back.iter().map(|job| job.delivery.id.0).collect::<Vec<_>>(), [2], "what is under way ends");
+    let back = scheduler.claimed(&key("room"), vec![replacing(5, 8)], false, start());
+    assert_eq!(back.iter().map(|job| job.delivery.id.0).collect::<Vec<_>>(), [3]);
 }

@@ -8,12 +8,12 @@ mod settings;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::read::{ReadContext, read_all};
 use super::{Problem, Provisioned};
-use crate::adapters::{About, Adapter, ChannelSettings, CommonSettings, Entry, Notification};
-use crate::call::{Bucket, Call, Failure, Sent};
+use crate::adapters::Entry;
+use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
+use crate::adapters::contract::{About, Adapter};
 use crate::catalog::allow_all_urls;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Family, Integration};
@@ -50,27 +50,15 @@ impl Adapter for Bell {
             channels: ChannelSettings::Names { at_most: 10 },
             branches: Some("default"),
             only_broken_pipelines: true,
-            only_status_changes: false,
             labels: true,
+            ..CommonSettings::NONE
         },
-        max_age: Duration::from_secs(60),
-        retry_ambiguous: true,
-        concurrency: 1,
-        limits: "",
     };
     type Settings = BellSettings;
 
     fn validate(settings: &BellSettings) -> Vec<FieldError> {
         let too_loud = settings.volume.is_some_and(|volume| volume > 11);
         too_loud.then(|| FieldError::new("volume", "can't exceed 11")).into_iter().collect()
-    }
-
-    fn buckets(_: &BellSettings, _: &str) -> Vec<Bucket> {
-        Vec::new()
-    }
-
-    fn call(_: &BellSettings, _: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        Err(Failure::Rejected(String::new()))
     }
 }
 
@@ -82,7 +70,7 @@ crate::settings! {
     }
 }
 
-/// CommonSettings nothing that is shared.
+/// Has none of the common settings.
 struct Horn;
 
 impl Adapter for Horn {
@@ -90,24 +78,10 @@ impl Adapter for Horn {
         slug: "horn",
         title: "Horn",
         triggers: Triggers::of(&[Trigger::Push]),
-        common: CommonSettings {
-            channels: ChannelSettings::None,
-            branches: None,
-            only_broken_pipelines: false,
-            only_status_changes: false,
-            labels: false,
-        },
+        common: CommonSettings::NONE,
         ..Bell::ABOUT
     };
     type Settings = HornSettings;
-
-    fn buckets(_: &HornSettings, _: &str) -> Vec<Bucket> {
-        Vec::new()
-    }
-
-    fn call(_: &HornSettings, _: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        Err(Failure::Rejected(String::new()))
-    }
 }
 
 static TABLE: &[Entry] = &[Entry::of::<Bell>(), Entry::of::<Horn>()];

@@ -1,8 +1,9 @@
 //! What blocks become.
 
 use super::*;
+use crate::adapters::ADAPTERS;
 use crate::adapters::common_settings::{Group, common_fields};
-use crate::adapters::{ADAPTERS, About};
+use crate::adapters::contract::About;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, LabelBehavior, Scope};
 use crate::provision::Severity;
@@ -261,7 +262,7 @@ fn channels_that_are_an_adapters_own_settings_are_read_as_such() {
     for (trigger, target) in [(Trigger::Push, "push"), (Trigger::Issue, "issue"), (Trigger::Note, "")] {
         let event = crate::event::sample(trigger);
         assert!(discord.channels.for_trigger(trigger).is_empty(), "they are no names of channels");
-        assert_eq!(entry.targets(&discord.settings, &event, &[]), [target]);
+        assert_eq!(entry.targets(&discord.settings, &event, &[]).send[0].name, target);
     }
 
     let told = read("push_channel = '#dev'").unwrap_err();

@@ -25,7 +25,7 @@ impl RowState {
     const SKIPPED: Self = Self(11);
     const FAILED: Self = Self(20);
     const EXPIRED: Self = Self(21);
-    const CANCELLED: Self = Self(22);
+    pub const CANCELLED: Self = Self(22);
 
     /// The state after a settlement; `None` for a row that is to wait.
     pub fn after(settlement: &NewState) -> Option<Self> {

@@ -8,3 +8,7 @@ ALTER TABLE unwanted   RENAME TO discarded;
 
 -- State 11 of a delivery is *skipped*: the service answered that there is nothing to do.
 CREATE INDEX deliveries_skipped ON deliveries (state) WHERE state = 11;
+
+-- A delivery that replaces makes older ones of its lane needless that are not delivered yet.
+ALTER TABLE deliveries ADD COLUMN replaces INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX deliveries_replacing ON deliveries (lane, id) WHERE replaces = 1;

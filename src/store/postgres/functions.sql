@@ -31,13 +31,32 @@ CREATE OR REPLACE FUNCTION leave(the_lane bigint) RETURNS void LANGUAGE sql AS $
     UPDATE deliveries SET state = 0 WHERE id = first_of(the_lane) AND state <> 0
 $$;
 
+-- When a newer row of the lane was written that replaces this one; null where there is none.
+CREATE OR REPLACE FUNCTION replaced_at(the_lane bigint, the_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT created_at FROM deliveries WHERE lane = the_lane AND replaces AND id > the_id ORDER BY id LIMIT 1
+$$;
+
+-- Cancels a row that a newer one replaces.
+CREATE OR REPLACE FUNCTION cancel_replaced(the_id bigint, at_moment bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE deliveries SET state = 22, settled_at = at_moment, lease_node = NULL, lease_until = NULL WHERE id = the_id;
+    INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+    SELECT the_id, coalesce(max(n), 0) + 1, at_moment, 0, 'cancelled', NULL, 'replaced by a newer state'
+    FROM attempts WHERE delivery = the_id;
+END
+$$;
+
 -- Ends the leases of these rows, with their lanes.
 CREATE OR REPLACE FUNCTION free(rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     r record;
 BEGIN
     FOR r IN SELECT id, lane FROM deliveries WHERE id = ANY (rows) AND state = 2 ORDER BY id LOOP
-        UPDATE deliveries SET state = enter(r.lane, r.id), lease_node = NULL, lease_until = NULL WHERE id = r.id;
+        IF replaced_at(r.lane, r.id) IS NOT NULL THEN
+            PERFORM cancel_replaced(r.id, replaced_at(r.lane, r.id));
+        ELSE
+            UPDATE deliveries SET state = enter(r.lane, r.id), lease_node = NULL, lease_until = NULL WHERE id = r.id;
+        END IF;
     END LOOP;
 END
 $$;
@@ -112,7 +131,7 @@ CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
-    d_lease_node text[], d_lease_until bigint[], now bigint
+    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[]
 ) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[] := '{}';
@@ -137,13 +156,18 @@ BEGIN
         IF NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
                        AND d.integration = d_integration[i] AND d.target = d_target[i]) THEN
             INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
-                                    lease_node, lease_until)
+                                    lease_node, lease_until, replaces)
             VALUES (seqs[d_event[i]], d_integration[i], d_target[i], d_destination[i], d_lane[i],
                     -- Its number will be the greatest.
                     CASE WHEN leased THEN 2 ELSE enter(d_lane[i], 9223372036854775807) END,
                     now, now, e_occurred_at[d_event[i]],
-                    CASE WHEN leased THEN d_lease_node[i] END, CASE WHEN leased THEN d_lease_until[i] END)
+                    CASE WHEN leased THEN d_lease_node[i] END, CASE WHEN leased THEN d_lease_until[i] END, d_replaces[i])
             RETURNING id INTO new_id;
+            IF d_replaces[i] THEN
+                PERFORM cancel_replaced(d.id, now) FROM deliveries AS d
+                WHERE d.lane = d_lane[i] AND d.state <= 1 AND d.id < new_id;
+                PERFORM leave(d_lane[i]);
+            END IF;
             IF NOT leased THEN
                 PERFORM pg_notify('forgebell_stored', d_destination[i]);
             END IF;
@@ -249,7 +273,7 @@ CREATE OR REPLACE FUNCTION claim(
     destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint
 ) RETURNS TABLE (
     place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
-    d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean
+    d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean, d_replaces boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -261,12 +285,13 @@ BEGIN
         taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now);
         RETURN QUERY
             SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.fresh_since,
-                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean
+                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean, d.replaces
             FROM deliveries AS d JOIN events AS e ON e.seq = d.event WHERE d.id = ANY (taken) ORDER BY d.id;
         RETURN QUERY
             SELECT i, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::integer, NULL::bigint,
                    NULL::bigint, NULL::text, NULL::bigint, NULL::bytea,
-                   EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.state = 0);
+                   EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.state = 0),
+                   NULL::boolean;
     END LOOP;
 END
 $$;
@@ -339,6 +364,9 @@ BEGIN
     ELSIF NOT (d.state <= 1 OR (d.state = 2 AND (d.lease_node = the_node OR d.lease_until <= now))) THEN
         RETURN true;
     END IF;
+    IF new_state IS NULL AND replaced_at(d.lane, the_id) IS NOT NULL THEN
+        new_state := 22;
+    END IF;
     IF new_state IS NULL THEN
         UPDATE deliveries
         SET state = CASE WHEN d.state <= 1 THEN d.state ELSE enter(d.lane, the_id) END,
@@ -370,6 +398,12 @@ BEGIN
             INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
             SELECT s_id[i], coalesce(max(n), 0) + 1, r_at[i], r_latency_ms[i], r_outcome[i], r_status[i], r_note[i]
             FROM attempts WHERE delivery = s_id[i];
+            IF s_state[i] IS NULL THEN
+                INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+                SELECT d.id, (SELECT max(n) + 1 FROM attempts WHERE delivery = d.id), s_at[i], 0, 'cancelled', NULL,
+                       'replaced by a newer state'
+                FROM deliveries AS d WHERE d.id = s_id[i] AND d.state = 22 AND d.settled_at = s_at[i];
+            END IF;
         END IF;
         IF s_lift[i] IS NOT NULL THEN
             PERFORM lift(s_lift[i], s_at[i]);
@@ -464,7 +498,7 @@ DECLARE
 BEGIN
     PERFORM alone();
     SELECT lane, destination INTO d FROM deliveries WHERE id = the_id AND settled_at IS NOT NULL;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR replaced_at(d.lane, the_id) IS NOT NULL THEN
         RETURN false;
     END IF;
     UPDATE deliveries SET state = enter(d.lane, the_id), attempts = 0, due = a_at, fresh_since = a_at, settled_at = NULL

@@ -62,11 +62,12 @@ struct Rows<'a> {
     target: Vec<String>,
     destination: Vec<&'a str>,
     lane: Vec<i64>,
+    replaces: Vec<bool>,
     lease_node: Vec<Option<&'a str>>,
     lease_until: Vec<Option<i64>>,
 }
 
-const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 impl Postgres {
     pub(super) async fn write(
@@ -83,6 +84,7 @@ impl Postgres {
                 rows.target.push(text(&delivery.target));
                 rows.destination.push(&delivery.destination);
                 rows.lane.push(delivery.lane.0);
+                rows.replaces.push(delivery.replaces);
                 rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
                 rows.lease_until.push(delivery.lease.as_ref().map(|lease| ms(lease.until)));
             }
@@ -112,6 +114,7 @@ impl Postgres {
                     &rows.lease_node,
                     &rows.lease_until,
                     &ms(now),
+                    &rows.replaces,
                 ],
             )
             .await
@@ -127,6 +130,7 @@ impl Postgres {
                     target: Arc::clone(&new.target),
                     destination: Arc::clone(&new.destination),
                     lane: new.lane,
+                    replaces: new.replaces,
                     attempts: 0,
                     fresh_since: dispatched.event.occurred_at,
                     leased: row.get(1),
@@ -178,6 +182,7 @@ impl Postgres {
                 target: shared(row, 5),
                 destination: shared(row, 3),
                 lane: Lane(row.get(2)),
+                replaces: row.get(13),
                 attempts: unsigned(row.get(6)),
                 fresh_since: rows::moment(row.get(7))?,
                 leased: true,

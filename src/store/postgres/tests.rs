@@ -58,6 +58,7 @@ async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -
         target: "".into(),
         destination: "hook".into(),
         lane: Lane(id.bytes().map(i64::from).sum()),
+        replaces: false,
         lease: name.map(|name| lease(name, now)),
     };
     let dispatched = Dispatched {

@@ -45,6 +45,7 @@ struct Candidate {
     target: Arc<str>,
     attempts: u32,
     fresh_since: Timestamp,
+    replaces: bool,
 }
 
 impl Candidate {
@@ -59,6 +60,7 @@ impl Candidate {
             target: row.get(6)?,
             attempts: row.get(7)?,
             fresh_since: at(row, 8)?,
+            replaces: row.get(9)?,
         })
     }
 
@@ -71,7 +73,7 @@ impl Candidate {
 macro_rules! candidates {
     ($from:literal) => {
         concat!(
-            "SELECT id, event, lane, destination, due, integration, target, attempts, fresh_since ",
+            "SELECT id, event, lane, destination, due, integration, target, attempts, fresh_since, replaces ",
             $from
         )
     };
@@ -177,6 +179,7 @@ impl Claiming<'_> {
             target: candidate.target,
             destination: candidate.destination,
             lane: Lane(candidate.lane),
+            replaces: candidate.replaces,
             attempts: candidate.attempts,
             fresh_since: candidate.fresh_since,
             leased: true,

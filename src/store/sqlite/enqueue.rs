@@ -126,8 +126,8 @@ fn insert(
     let written = change(
         connection,
         "INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
-                                 lease_node, lease_until)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10)
+                                 lease_node, lease_until, replaces)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (event, integration, target) DO NOTHING",
         params![
             seq,
@@ -140,18 +140,24 @@ fn insert(
             ms(event.event.occurred_at),
             lease.map(|lease| &lease.node.0),
             lease.map(|lease| ms(lease.until)),
+            delivery.replaces,
         ],
     )?;
     if written == 0 {
         return Ok(None);
     }
+    let id = connection.last_insert_rowid();
+    if delivery.replaces {
+        lanes::replace_older(connection, delivery.lane, id, ms(now))?;
+    }
     Ok(Some(Delivery {
-        id: DeliveryId(connection.last_insert_rowid()),
+        id: DeliveryId(id),
         event: event.event.id.clone(),
         integration: delivery.integration,
         target: delivery.target,
         destination: delivery.destination,
         lane: delivery.lane,
+        replaces: delivery.replaces,
         attempts: 0,
         fresh_since: event.event.occurred_at,
         leased: lease.is_some(),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, params};
 
 use super::rows::{RowState, change, find, prepare};
-use crate::store::{Lane, NodeId};
+use crate::store::{Lane, NodeId, REPLACED};
 
 /// The first open row of a lane that nobody has leased.
 const FIRST: &str =
@@ -37,6 +37,38 @@ pub(super) fn left(connection: &Connection, lane: Lane) -> rusqlite::Result<()> 
         Some(first) => put(connection, first, RowState::READY),
         None => Ok(()),
     }
+}
+
+/// When a newer row of the lane was written that replaces this one; `None` where there is none.
+pub(super) fn replaced_at(connection: &Connection, lane: Lane, id: i64) -> rusqlite::Result<Option<i64>> {
+    find(connection, REPLACED_AT, params![lane.0, id])
+}
+
+const REPLACED_AT: &str = "SELECT created_at FROM deliveries INDEXED BY deliveries_replacing
+     WHERE lane = ?1 AND replaces = 1 AND id > ?2 ORDER BY id LIMIT 1";
+
+/// Cancels the rows of a lane that wait and are older than this one, which replaces them.
+pub(super) fn replace_older(connection: &Connection, lane: Lane, id: i64, now: i64) -> rusqlite::Result<()> {
+    while let Some(older) = first(connection, lane)?.filter(|first| *first < id) {
+        cancel(connection, older, now)?;
+    }
+    left(connection, lane)
+}
+
+/// Cancels a row that a newer one replaces.
+pub(super) fn cancel(connection: &Connection, id: i64, at: i64) -> rusqlite::Result<()> {
+    change(
+        connection,
+        "UPDATE deliveries SET state = ?2, settled_at = ?3, lease_node = NULL, lease_until = NULL WHERE id = ?1",
+        params![id, RowState::CANCELLED.0, at],
+    )?;
+    change(
+        connection,
+        "INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+         SELECT ?1, ifnull(max(n), 0) + 1, ?2, 0, 'cancelled', NULL, ?3 FROM attempts WHERE delivery = ?1",
+        params![id, at, REPLACED],
+    )
+    .map(drop)
 }
 
 fn put(connection: &Connection, id: i64, state: RowState) -> rusqlite::Result<()> {

@@ -80,6 +80,10 @@ fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Re
     let rows = statement.query_map(params, |row| Ok((row.get(0)?, Lane(row.get(1)?))))?;
     // Collected before anything is written: the query reads what the writing changes.
     for (id, lane) in rows.collect::<rusqlite::Result<Vec<(i64, Lane)>>>()? {
+        if let Some(at) = lanes::replaced_at(connection, lane, id)? {
+            lanes::cancel(connection, id, at)?;
+            continue;
+        }
         let state = lanes::enter(connection, lane, id)?;
         change(
             connection,

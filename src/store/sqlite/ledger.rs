@@ -114,7 +114,11 @@ fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredA
 pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<bool> {
     let settled = "SELECT lane FROM deliveries WHERE id = ?1 AND settled_at IS NOT NULL";
     let Some(lane) = find(connection, settled, [id.0])? else { return Ok(false) };
-    let state = lanes::enter(connection, Lane(lane), id.0)?;
+    let lane = Lane(lane);
+    if lanes::replaced_at(connection, lane, id.0)?.is_some() {
+        return Ok(false);
+    }
+    let state = lanes::enter(connection, lane, id.0)?;
     change(
         connection,
         "UPDATE deliveries SET state = ?2, attempts = 0, due = ?3, fresh_since = ?3, settled_at = NULL WHERE id = ?1",

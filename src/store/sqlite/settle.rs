@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{RowState, change, ms, prepare};
 use super::{holds, lanes};
-use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, Result, Settled};
+use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, REPLACED, Result, Settled};
 
 pub(super) fn settle(connection: &Connection, by: &NodeId, settlements: &[Settled]) -> Result<()> {
     settlements.iter().try_for_each(|settled| settle_one(connection, by, settled))
@@ -25,8 +25,15 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
         }
         None => false,
     };
-    if ended || settle_with_care(connection, by, settled)? {
+    let kept = if ended { Kept::AsSettled } else { settle_with_care(connection, by, settled)? };
+    if kept != Kept::Nothing {
         record(connection, settled.delivery, &settled.record)?;
+    }
+    if kept == Kept::Replaced {
+        let note = REPLACED.to_owned();
+        let cancelled =
+            AttemptRecord { at: settled.at, latency_ms: 0, outcome: "cancelled", status: None, note };
+        record(connection, settled.delivery, &cancelled)?;
     }
     if let Some(key) = &settled.lift {
         holds::lift(connection, key, settled.at)?;
@@ -70,15 +77,27 @@ impl Standing {
     }
 }
 
-/// The cases that are not ordinary: the row is to wait, or its lease is no longer this node's. `false` where there
-/// is no such row.
-fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<bool> {
-    let Some(standing) = Standing::of(connection, settled.delivery)? else { return Ok(false) };
+/// What became of a settlement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// There is no such row.
+    Nothing,
+    AsSettled,
+    /// The row was to wait, and a newer one replaces it: it is cancelled.
+    Replaced,
+}
+
+/// The cases that are not ordinary: the row is to wait, or its lease is no longer this node's.
+fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> Result<Kept> {
+    let Some(standing) = Standing::of(connection, settled.delivery)? else { return Ok(Kept::Nothing) };
     let id = settled.delivery.0;
     if !standing.heeds(by, &settled.state, settled.at) {
-        return Ok(true);
+        return Ok(Kept::AsSettled);
     }
-    if let NewState::Waiting(due) = settled.state {
+    let replaced = matches!(settled.state, NewState::Waiting(_))
+        && lanes::replaced_at(connection, standing.lane, id)?.is_some();
+    let new_state = if replaced { &NewState::Cancelled } else { &settled.state };
+    if let NewState::Waiting(due) = *new_state {
         // It may stand in its lane already: then its place there stays.
         let state = if standing.state.is_unleased() {
             standing.state
@@ -91,7 +110,7 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
              WHERE id = ?1",
             params![id, state.0, settled.attempts, ms(due)],
         )?;
-    } else if let Some(state) = RowState::after(&settled.state) {
+    } else if let Some(state) = RowState::after(new_state) {
         change(
             connection,
             "UPDATE deliveries SET state = ?2, attempts = ?3, settled_at = ?4, lease_node = NULL, lease_until = NULL
@@ -102,7 +121,7 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
             lanes::left(connection, standing.lane)?;
         }
     }
-    Ok(true)
+    Ok(if replaced { Kept::Replaced } else { Kept::AsSettled })
 }
 
 /// Writes the record of an attempt. The numbers go on after a resend.

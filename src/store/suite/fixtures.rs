@@ -49,6 +49,7 @@ pub(super) fn delivery() -> NewDelivery {
         target: "".into(),
         destination: "hook".into(),
         lane: Lane(1),
+        replaces: false,
         lease: None,
     }
 }
@@ -58,6 +59,7 @@ pub(super) trait Change: Sized {
     fn to(self, target: &str) -> Self;
     fn over(self, destination: &str) -> Self;
     fn lane(self, lane: i64) -> Self;
+    fn replacing(self) -> Self;
     fn leased(self, node: &str, now: Timestamp) -> Self;
 }
 
@@ -76,6 +78,10 @@ impl Change for NewDelivery {
 
     fn lane(self, lane: i64) -> Self {
         Self { lane: Lane(lane), ..self }
+    }
+
+    fn replacing(self) -> Self {
+        Self { replaces: true, ..self }
     }
 
     fn leased(self, node: &str, now: Timestamp) -> Self {

@@ -1,8 +1,8 @@
 //! Order within a lane.
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, delivery};
-use crate::store::{NewState, Outbox, Portion};
+use super::fixtures::{Case, Change, at, audit, delivery, node};
+use crate::store::{DeliveryId, Ledger, NewState, Outbox, Portion, REPLACED, State};
 
 pub(super) async fn a_lane_keeps_its_order_through_retries<B: Backend>() {
     let case = Case::<B>::new().await;
@@ -92,4 +92,59 @@ pub(super) async fn what_the_limit_left_of_a_lane_is_claimed_next<B: Backend>() 
     assert_eq!(case.take_over("b", "hook", at(11)).await, ids[2..]);
     case.store.release(&super::fixtures::node("b"), &ids[3..4]).await.unwrap();
     assert_eq!(case.claim("b", "hook", at(12)).await, ids[3..4]);
+}
+
+/// The state of a delivery, and what is written last of it.
+async fn stands<B: Backend>(case: &Case<B>, id: DeliveryId) -> (State, Option<String>) {
+    let line = case.store.delivery(id).await.unwrap().unwrap().line;
+    (line.state, line.last_note)
+}
+
+fn replaced() -> (State, Option<String>) {
+    (State::Cancelled, Some(REPLACED.to_owned()))
+}
+
+pub(super) async fn a_newer_state_replaces_what_waits<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let first = case.write("e1", delivery(), at(0)).await;
+    let second = case.write("e2", delivery().replacing(), at(1)).await;
+    let other = case.write("e3", delivery().lane(2), at(2)).await;
+    let third = case.write("e4", delivery().replacing(), at(3)).await;
+    assert_eq!(stands(&case, first).await, replaced());
+    assert_eq!(stands(&case, second).await, replaced());
+    assert_eq!(case.claim("a", "hook", at(4)).await, [other, third], "another lane is left alone");
+    for id in [first, second] {
+        assert!(!case.store.resend(id, audit("delivery.retry", at(5))).await.unwrap(), "an older state");
+    }
+    case.end("a", third, NewState::Delivered, at(6)).await;
+    assert!(!case.store.resend(second, audit("delivery.retry", at(7))).await.unwrap());
+    assert!(case.store.resend(third, audit("delivery.retry", at(8))).await.unwrap(), "the newest state");
+}
+
+pub(super) async fn what_is_under_way_is_replaced_when_it_would_wait<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let mut leased = Vec::new();
+    for (n, name) in (0..).zip(["waits", "is given back", "fails", "is delivered"]) {
+        leased.push((case.write(name, delivery().lane(n).leased("a", at(0)), at(0)).await, n));
+    }
+    for (_, lane) in &leased {
+        case.write(&format!("newer {lane}"), delivery().lane(*lane).replacing(), at(1)).await;
+    }
+    let [waits, given_back, fails, delivered] = [0, 1, 2, 3].map(|n: usize| leased[n].0);
+    assert_eq!(stands(&case, waits).await.0, State::Waiting, "its attempt is under way");
+    case.end("a", waits, NewState::Waiting(at(60)), at(2)).await;
+    case.store.release(&node("a"), &[given_back]).await.unwrap();
+    case.end("a", fails, NewState::Failed, at(2)).await;
+    case.end("a", delivered, NewState::Delivered, at(2)).await;
+    assert_eq!(stands(&case, waits).await, replaced());
+    assert_eq!(stands(&case, given_back).await, replaced());
+    assert_eq!(stands(&case, fails).await.0, State::Failed);
+    assert_eq!(stands(&case, delivered).await.0, State::Delivered);
+    for (id, _) in leased {
+        assert!(
+            !case.store.resend(id, audit("delivery.retry", at(3))).await.unwrap(),
+            "a newer state is known"
+        );
+    }
+    assert_eq!(case.claim("a", "hook", at(100)).await.len(), 4, "the newer ones");
 }

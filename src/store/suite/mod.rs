@@ -195,6 +195,8 @@ macro_rules! promises {
                     waiting_names_each_destination_at_its_earliest_moment,
                 }
                 lanes::{
+                    a_newer_state_replaces_what_waits,
+                    what_is_under_way_is_replaced_when_it_would_wait,
                     a_lane_keeps_its_order_through_retries,
                     a_lane_is_claimed_in_one_go_and_in_order,
                     a_row_of_a_lane_that_another_node_works_on_waits_for_it,

@@ -342,6 +342,23 @@ async fn private_authorities_are_trusted_where_the_settings_say_so() {
     assert_eq!(send(&config, post(&origin)).await.unwrap().text(), "ok");
 }
 
+#[tokio::test]
+async fn a_certificate_is_not_verified_where_the_request_says_so_and_the_guard_stands_all_the_same() {
+    let (origin, _) = tls_receiver();
+    let unverified = |origin: &str| HttpRequest { verify_tls: false, ..post(origin) };
+    let wire = Wire::new(&config()).unwrap();
+    let sent = |request| {
+        let wire = wire.clone();
+        async move { wire.send_http(&request).await }
+    };
+    assert_eq!(sent(unverified(&origin)).await.unwrap().text(), "ok");
+    let error = sent(post(&origin)).await.unwrap_err();
+    assert!(matches!(&error, SendError::NotSent(why) if why.contains("UnknownIssuer")), "{error:?}");
+    let nowhere = Config { allow_networks: Vec::new(), ..config() };
+    let error = send(&nowhere, unverified(&origin)).await.unwrap_err();
+    assert!(matches!(&error, SendError::Refused(_)), "{error:?}");
+}
+
 #[test]
 fn a_wrong_ca_file_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -114,6 +114,7 @@ async fn delivered(api: &Api, integration: &str) -> i64 {
         target: "#ops".into(),
         destination: "slack:1".into(),
         lane: Lane(1),
+        replaces: false,
         lease: None,
     };
     let event = Arc::new(sample(Trigger::Push));

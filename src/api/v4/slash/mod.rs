@@ -22,10 +22,12 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::{ApiError, Params};
+use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
+use crate::settings::Parsed;
 use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
@@ -33,41 +35,27 @@ use command::Command;
 pub(super) use route::route;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// What is older is no news to whoever asks for a status.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
-/// One of the two services that commands come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
-    Slack,
-    Mattermost,
+/// The adapter that delivers to the channel in which a command was typed.
+fn notifier(command: &ChatCommand) -> &'static Entry {
+    adapters::find(command.notifier).expect("a test looks each up in the table")
 }
 
-impl Service {
-    /// The adapter whose token proves the caller.
-    const fn hears(self) -> &'static str {
-        match self {
-            Self::Slack => "slack-slash-commands",
-            Self::Mattermost => "mattermost-slash-commands",
-        }
-    }
-
-    /// The adapter that tells the same rooms.
-    pub(super) const fn tells(self) -> &'static str {
-        match self {
-            Self::Slack => "slack",
-            Self::Mattermost => "mattermost",
-        }
-    }
-
-    fn teller(self) -> &'static Entry {
-        adapters::find(self.tells()).expect("it is in the table, a test walks it")
-    }
+/// Everything that a mute may call the channel in which a command was typed.
+fn channel_names(command: &ChatCommand) -> Vec<String> {
+    command.channel_names.iter().map(|name| Mute::channel_of(name)).collect()
 }
 
-/// What answers commands.
-pub(super) struct Counter<'a> {
+/// Who typed a command, for people.
+fn typed_by(command: &ChatCommand) -> String {
+    if command.user.is_empty() { "somebody in a channel".to_owned() } else { format!("@{}", command.user) }
+}
+
+/// What commands are carried out with.
+pub(super) struct CommandHandler<'a> {
     pub(super) catalog: &'a CachedCatalog,
     pub(super) ledger: &'a dyn Ledger,
     /// The way to the forge, where one is configured.
@@ -75,85 +63,49 @@ pub(super) struct Counter<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Who typed what, and where.
-struct Typed {
-    service: Service,
-    /// The command itself, as in `/forge`.
-    command: String,
-    text: String,
-    /// `#ops`; of rooms without a name, the id.
-    channel: String,
-    /// Everything that a setting may call this room.
-    channel_names: Vec<String>,
-    user: String,
-}
-
-impl Typed {
-    fn read(service: Service, params: &Params) -> Self {
-        let text = |name: &str| params.text(name).ok().flatten().unwrap_or_default();
-        let (name, id) = (text("channel_name"), text("channel_id"));
-        // Slack calls all private rooms by one name.
-        let is_name = !name.is_empty() && !["privategroup", "directmessage"].contains(&name.as_str());
-        let channel = if is_name { format!("#{name}") } else { id.clone() };
-        let names = [is_name.then_some(name), Some(id).filter(|id| !id.is_empty())];
-        let command = text("command");
-        Self {
-            service,
-            command: if command.trim().is_empty() { "/forgebell".to_owned() } else { command },
-            text: text("text"),
-            channel: if channel.is_empty() { "this channel".to_owned() } else { channel },
-            channel_names: names.into_iter().flatten().map(|name| Mute::channel_of(&name)).collect(),
-            user: text("user_name"),
-        }
-    }
-
-    fn who(&self) -> String {
-        if self.user.is_empty() { "somebody in a channel".to_owned() } else { format!("@{}", self.user) }
-    }
-}
-
 /// What a command comes to.
 pub(super) enum Outcome {
     /// Say this.
     Say(Json),
-    /// Send a test to this room, by this place's settings, and say what came of it.
-    Test { place: ResolvedScope, channel_names: Vec<String> },
+    /// Send a test to this channel, by this place's settings, and say what came of it.
+    Test,
 }
 
-/// The place that a command is about, if the token in it is that of the place's integration.
+/// The place that a command is about and the settings of the integration there, if the token in the request is that
+/// integration's.
 ///
 /// # Errors
 /// There is no token (400).
-pub(super) fn proved(
+fn authenticate(
     catalog: &CachedCatalog,
-    service: Service,
+    entry: &Entry,
     place: Option<ResolvedScope>,
     params: &Params,
-) -> Result<Option<ResolvedScope>, ApiError> {
+) -> Result<Option<(ResolvedScope, Parsed)>, ApiError> {
     let token = params.text("token").map_err(|_| complaint("token is invalid"))?;
     let token = token.ok_or_else(|| complaint("token is missing"))?;
-    Ok(place.filter(|place| is_proved(catalog, place, service, &token)))
+    let Some(place) = place else { return Ok(None) };
+    Ok(settings_by_token(catalog, entry, &place, &token).map(|settings| (place, settings)))
 }
 
-/// Does what is asked.
-pub(super) async fn hear(
-    counter: &Counter<'_>,
-    service: Service,
-    place: ResolvedScope,
-    params: &Params,
+/// Does what a command asks for.
+async fn handle(
+    handler: &CommandHandler<'_>,
+    place: &ResolvedScope,
+    command: &ChatCommand,
+    request: &InboundRequest,
 ) -> Outcome {
-    let typed = Typed::read(service, params);
-    let said = match Command::parse(&typed.text) {
-        Command::Test => return Outcome::Test { place, channel_names: typed.channel_names },
-        Command::Help => answer::help(&typed.command, counter.commands.is_some()),
+    let said = match Command::parse(&command.text) {
+        Command::Test => return Outcome::Test,
+        Command::Help => answer::help(&command.command, handler.commands.is_some()),
         Command::Misspoken(remedy) => remedy,
-        Command::Status => status(counter, &place).await,
+        Command::Status => status(handler, place).await,
         Command::Mute(length) => {
-            let until = counter.now.checked_add(length).unwrap_or(Timestamp::MAX);
-            mute(counter, &place, &typed, until).await
+            let until = handler.now.checked_add(length).unwrap_or(Timestamp::MAX);
+            mute(handler, place, command, until).await
         }
-        Command::Unmute => mute(counter, &place, &typed, counter.now).await,
-        Command::Other => forward(counter, &place, &typed, params).await,
+        Command::Unmute => mute(handler, place, command, handler.now).await,
+        Command::Other => forward(handler, place, command, request).await,
     };
     Outcome::Say(to_asker(&said))
 }
@@ -162,38 +114,43 @@ fn complaint(words: &str) -> ApiError {
     ApiError::InvalidParams(vec![words.to_owned()])
 }
 
-/// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
-fn is_proved(catalog: &CachedCatalog, place: &ResolvedScope, service: Service, token: &str) -> bool {
-    let known = catalog.read(|state| {
-        let effective =
-            state.inheritance(place, service.hears()).effective().filter(|configured| configured.is_active());
-        effective.and_then(|configured| configured.configuration.secrets.get("token").cloned())
-    });
-    known.is_some_and(|known| {
-        let same = Sha256::digest(token.as_bytes()).ct_eq(&Sha256::digest(known.expose().as_bytes()));
-        same.into()
-    })
+/// The settings of the place's integration, if this is its token. Digests are compared, in constant time: neither how
+/// much of the token is right nor how long it is can be measured.
+fn settings_by_token(
+    catalog: &CachedCatalog,
+    entry: &Entry,
+    place: &ResolvedScope,
+    token: &str,
+) -> Option<Parsed> {
+    let (known, settings) = catalog.read(|state| {
+        let inheritance = state.inheritance(place, entry.about.slug);
+        let configured = inheritance.effective().filter(|configured| configured.is_active())?;
+        let known = configured.configuration.secrets.get("token")?.clone();
+        Some((known, configured.resolved.as_ref().ok()?.settings().clone()))
+    })?;
+    let same = Sha256::digest(token.as_bytes()).ct_eq(&Sha256::digest(known.expose().as_bytes()));
+    bool::from(same).then_some(settings)
 }
 
-async fn status(counter: &Counter<'_>, place: &ResolvedScope) -> String {
+async fn status(handler: &CommandHandler<'_>, place: &ResolvedScope) -> String {
     let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
-    let lines = counter.catalog.read(|state| {
+    let lines = handler.catalog.read(|state| {
         let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
         let inheritance = tellers.map(|entry| state.inheritance(place, entry.about.slug));
         let told = inheritance
             .filter_map(|inheritance| Some(line(inheritance.effective()?, inheritance.is_inherited())));
         told.collect::<Vec<_>>()
     });
-    let muted = counter.catalog.read(|state| {
+    let muted = handler.catalog.read(|state| {
         let ResolvedScope::Project { id: Some(id), .. } = place else {
             return Vec::new();
         };
-        let mutes = state.mutes(*id, counter.now);
+        let mutes = state.mutes(*id, handler.now);
         mutes
             .map(|mute| Muted { channel: mute.channel.clone(), until: mute.until, by: mute.by.clone() })
             .collect()
     });
-    if let Ok(Ok(failures)) = tokio::time::timeout(PATIENCE, failures(counter, place)).await {
+    if let Ok(Ok(failures)) = tokio::time::timeout(TIMEOUT, failures(handler, place)).await {
         return answer::status(&named, &lines, &failures, &muted);
     }
     let known = answer::status(&named, &lines, &[], &muted);
@@ -220,20 +177,20 @@ fn line(configured: &Configured, inherited: bool) -> Line {
 }
 
 /// What was given up within the last day, and what does not get through at the moment; the newest first.
-async fn failures(counter: &Counter<'_>, place: &ResolvedScope) -> crate::store::Result<Vec<Failure>> {
-    let since = counter.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
+async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate::store::Result<Vec<Failure>> {
+    let since = handler.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     let mut found = Vec::new();
     for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
             let slug = entry.about.slug;
-            let integration = Some(counter.catalog.read(|snapshot| snapshot.id_at(place, slug)));
+            let integration = Some(handler.catalog.read(|snapshot| snapshot.id_at(place, slug)));
             let filter = DeliveryFilter {
                 state: Some(state),
                 integration,
                 limit: answer::FAILURES,
                 ..DeliveryFilter::default()
             };
-            for line in counter.ledger.deliveries(filter).await? {
+            for line in handler.ledger.deliveries(filter).await? {
                 let at = line.settled_at.unwrap_or(line.created_at);
                 let Some(reason) = line.last_note.filter(|_| at >= since) else { continue };
                 let waits = state == DeliveryState::Waiting;
@@ -247,72 +204,83 @@ async fn failures(counter: &Counter<'_>, place: &ResolvedScope) -> crate::store:
 }
 
 /// Mutes this room until a moment, or, by a moment that is past, lets it hear again.
-async fn mute(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, until: Timestamp) -> String {
+async fn mute(
+    handler: &CommandHandler<'_>,
+    place: &ResolvedScope,
+    command: &ChatCommand,
+    until: Timestamp,
+) -> String {
     let ResolvedScope::Project { id: Some(project), .. } = place else {
         return "This project's number is not known yet: wait for its first event, and type it again."
             .to_owned();
     };
-    if typed.channel_names.is_empty() {
+    let names = channel_names(command);
+    if names.is_empty() {
         return "It is not known which channel this is.".to_owned();
     }
-    let was_muted = counter.catalog.read(|state| {
-        let here =
-            |mute: &Mute| mute.slug == typed.service.tells() && typed.channel_names.contains(&mute.channel);
-        state.mutes(*project, counter.now).any(here)
+    let was_muted = handler.catalog.read(|state| {
+        let here = |mute: &Mute| mute.slug == command.notifier && names.contains(&mute.channel);
+        state.mutes(*project, handler.now).any(here)
     });
-    let muting = tokio::time::timeout(PATIENCE, mute_all(counter, *project, typed, until));
+    let muting = tokio::time::timeout(TIMEOUT, mute_all(handler, *project, command, &names, until));
     if !matches!(muting.await, Ok(Ok(()))) {
         // What was under way when the patience ended may yet be written.
         return "It is not known whether that was written down: the store does not answer. Type it again in a moment."
             .to_owned();
     }
-    if until > counter.now {
-        answer::muted(&typed.channel, typed.service.teller().about.title, until, &typed.command)
+    if until > handler.now {
+        answer::muted(&command.channel, notifier(command).about.title, until, &command.command)
     } else {
-        answer::unmuted(&typed.channel, was_muted)
+        answer::unmuted(&command.channel, was_muted)
     }
 }
 
 /// Mutes the room under each of its names: which of them the settings use is not known here.
 async fn mute_all(
-    counter: &Counter<'_>,
+    handler: &CommandHandler<'_>,
     project: i64,
-    typed: &Typed,
+    command: &ChatCommand,
+    names: &[String],
     until: Timestamp,
 ) -> Result<(), crate::catalog::ChangeError> {
-    let who = Actor(format!("slash command of {}", typed.who()));
-    for channel in &typed.channel_names {
+    let who = Actor(format!("slash command of {}", typed_by(command)));
+    for channel in names {
         let mute = Mute {
             project,
-            slug: typed.service.tells().to_owned(),
+            slug: command.notifier.to_owned(),
             channel: channel.clone(),
             until,
-            by: typed.who(),
+            by: typed_by(command),
             revision: 0,
         };
-        counter.catalog.mute(mute, &who, counter.now).await?;
+        handler.catalog.mute(mute, &who, handler.now).await?;
     }
     Ok(())
 }
 
 /// Hands a command to the forge, without the token, which is nobody else's affair.
-async fn forward(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, params: &Params) -> String {
-    let Some(commands) = counter.commands else {
-        return format!("I don't know that command. {}", answer::help(&typed.command, false));
+async fn forward(
+    handler: &CommandHandler<'_>,
+    place: &ResolvedScope,
+    command: &ChatCommand,
+    request: &InboundRequest,
+) -> String {
+    let Some(commands) = handler.commands else {
+        return format!("I don't know that command. {}", answer::help(&command.command, false));
     };
-    let text = |name: &str| params.text(name).ok().flatten();
+    let text = |name: &str| request.form.get(name);
     let (id, path) = match place {
         ResolvedScope::Project { id, path } => (*id, path.as_deref()),
         other => (None, other.path()),
     };
     let body = json!({
         "object_kind": "slash_command",
-        "service": typed.service.tells(),
+        "service": command.notifier,
         "project": { "id": id, "path_with_namespace": path },
-        "command": typed.command,
-        "text": typed.text,
+        "command": command.command,
+        "text": command.text,
         "user_id": text("user_id"),
-        "user_name": typed.user,
+        "user_name": command.user,
         "channel_id": text("channel_id"),
         "channel_name": text("channel_name"),
         "team_id": text("team_id"),
@@ -320,7 +288,7 @@ async fn forward(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, pa
         "response_url": text("response_url"),
     });
     let id = Uuid::now_v7().to_string();
-    match commands.forward(&id, body.to_string().as_bytes(), counter.now).await {
+    match commands.forward(&id, body.to_string().as_bytes(), handler.now).await {
         Ok(()) => "The forge has it, and answers here.".to_owned(),
         Err(error) => {
             tracing::warn!(%error, "could not hand a command to the forge");
@@ -337,26 +305,21 @@ async fn forward(counter: &Counter<'_>, place: &ResolvedScope, typed: &Typed, pa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::contract::Reaction;
+    use crate::settings::{Properties, Value};
 
     #[test]
-    fn both_services_have_a_listener_and_a_teller_in_the_table() {
-        for service in [Service::Slack, Service::Mattermost] {
-            assert!(adapters::find(service.hears()).is_some_and(|entry| !entry.can_deliver()));
-            assert!(service.teller().can_deliver());
+    fn every_adapter_of_commands_names_one_that_delivers() {
+        let inbound: Vec<&Entry> = ADAPTERS.iter().filter(|entry| entry.inbound.is_some()).collect();
+        assert!(!inbound.is_empty());
+        for entry in inbound {
+            let example = |field: &crate::settings::Field| {
+                (field.name.to_owned(), Value::Text(field.example.to_owned()))
+            };
+            let examples: Properties = entry.fields.iter().map(example).collect();
+            let settings = entry.read(&examples).unwrap();
+            let Reaction::Command(command) = entry.receive(&settings, &InboundRequest::default()).unwrap();
+            assert!(notifier(&command).can_deliver());
         }
-    }
-
-    #[test]
-    fn a_room_is_known_by_its_name_or_by_its_id() {
-        let typed = |query: &str| {
-            let params = Params::of_query(query).unwrap();
-            let typed = Typed::read(Service::Slack, &params);
-            (typed.channel, typed.channel_names)
-        };
-        let named = ("#Ops".to_owned(), vec!["ops".to_owned(), "c123".to_owned()]);
-        assert_eq!(typed("channel_name=Ops&channel_id=C123"), named);
-        let private = ("G9".to_owned(), vec!["g9".to_owned()]);
-        assert_eq!(typed("channel_name=privategroup&channel_id=G9"), private);
-        assert_eq!(typed(""), ("this channel".to_owned(), Vec::new()));
     }
 }

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::answer::{test_failed, to_asker};
-use super::{Counter, Outcome, PATIENCE, Service, hear, proved};
+use super::{CommandHandler, Outcome, TIMEOUT, authenticate, channel_names, handle, notifier};
+use crate::adapters::Entry;
+use crate::adapters::contract::{ChatCommand, InboundRequest, Reaction};
 use crate::api::State;
 use crate::api::error::Missing;
 use crate::api::v4::auth::record_wrong_token;
@@ -22,16 +24,16 @@ use crate::catalog::ResolvedScope;
 use crate::event::{Event, sample};
 use crate::store::registry::{Mute, ScopeKey};
 
-/// The route for one service's commands.
-pub(in crate::api::v4) fn route(service: Service) -> MethodRouter<Arc<State>> {
+/// The route for the commands that an adapter receives.
+pub(in crate::api::v4) fn route(entry: &'static Entry) -> MethodRouter<Arc<State>> {
     post(move |Extract(state): Extract<Arc<State>>, path: PathParams, request: Request| {
-        trigger(state, service, path, request)
+        trigger(state, entry, path, request)
     })
 }
 
 async fn trigger(
     state: Arc<State>,
-    service: Service,
+    entry: &'static Entry,
     path: PathParams,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -45,30 +47,31 @@ async fn trigger(
         let project = address::project(path.id())?;
         find(snapshot, &project, ScopeKey::Instance, Unknown::IsMissing).ok()
     });
-    let Some(place) = proved(&state.catalog, service, place, &params)? else {
+    let Some((place, settings)) = authenticate(&state.catalog, entry, place, &params)? else {
         record_wrong_token(&state, &head, now)?;
         return Err(ApiError::NotFound(Missing::Integration));
     };
-    let counter =
-        Counter { catalog: &state.catalog, ledger: &*state.ledger, commands: state.commands.as_ref(), now };
-    let said = match hear(&counter, service, place, &params).await {
+    let inbound = InboundRequest { form: params.form() };
+    let Reaction::Command(command) = entry
+        .receive(&settings, &inbound)
+        .map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
+    let handler = CommandHandler {
+        catalog: &state.catalog,
+        ledger: &*state.ledger,
+        commands: state.commands.as_ref(),
+        now,
+    };
+    let said = match handle(&handler, &place, &command, &inbound).await {
         Outcome::Say(said) => said,
-        Outcome::Test { place, channel_names } => {
-            to_asker(&test(&state, service, &place, channel_names, now).await)
-        }
+        Outcome::Test => to_asker(&test(&state, &place, &command, now).await),
     };
     Ok(response::json(StatusCode::OK, &said))
 }
 
-/// Sends a test to this room and says what came of it, or that it is still coming: who typed waits three seconds.
-async fn test(
-    state: &Arc<State>,
-    service: Service,
-    place: &ResolvedScope,
-    names: Vec<String>,
-    now: Timestamp,
-) -> String {
-    let entry = service.teller();
+/// Sends a test to this channel and says what came of it, or that it is still coming: who typed waits three seconds.
+async fn test(state: &Arc<State>, place: &ResolvedScope, command: &ChatCommand, now: Timestamp) -> String {
+    let entry = notifier(command);
+    let names = channel_names(command);
     let title = entry.about.title;
     let subject = match subject(state, place, entry) {
         Ok(subject) => subject,
@@ -86,17 +89,19 @@ async fn test(
             run_test(&state, &subject, &event, |target| is_here(target, &names), now).await
         })
     };
-    match tokio::time::timeout(PATIENCE, testing).await {
+    match tokio::time::timeout(TIMEOUT, testing).await {
         Ok(Ok(outcome)) => words(&outcome),
         Ok(Err(_)) => "The test broke off: the log has the reason.".to_owned(),
         Err(_) => "The test is under way, and takes longer than usual.".to_owned(),
     }
 }
 
-/// The first kind of event that is told in this room.
+/// The first kind of event that is delivered to this channel.
 fn event_for(subject: &Subject, names: &[String]) -> Option<Event> {
     let samples = subject.entry.about.triggers.iter().map(sample);
-    samples.into_iter().find(|event| subject.targets(event).iter().any(|target| is_here(target, names)))
+    samples
+        .into_iter()
+        .find(|event| subject.targets(event).send.iter().any(|target| is_here(&target.name, names)))
 }
 
 /// An address's own channel has no name that we know: it may be this one.

@@ -1,0 +1,183 @@
+//! An embed: who did what, more of it, facts, and where, with a coloured bar
+//! (<https://docs.discord.com/developers/resources/message#embed-object>).
+//!
+//! Nothing is told twice: the author stands above, so the words begin with what was done; the project stands below; and
+//! where the thing has a headline of its own, that is told once.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::adapters::contract::Notification;
+use crate::message::{Body, Limit, Markup, Message, Span, Text, Tone};
+
+// <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>. Which unit Discord counts in it does
+// not say; in none it could mean are there more of than in UTF-16's.
+const TITLE: usize = 256;
+const DESCRIPTION: usize = 4096;
+const MOST_FIELDS: usize = 25;
+const NAME: usize = 256;
+const VALUE: usize = 1024;
+const AUTHOR: usize = 256;
+/// Discord takes 2,048; a line is enough for a project's name.
+const FOOTER: usize = 256;
+/// All of them together.
+const WHOLE: usize = 6000;
+/// A value that would be cut to less is left out.
+const WORTH_SAYING: usize = 20;
+
+/// The message as an embed.
+pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
+    let mut embed = Embed { parts: Map::new(), left: WHOLE };
+    embed.add("color", Some(json!(color(message.tone))));
+    // Years before there was any forge are somebody's joke, and Discord's error.
+    let at = message.ended_at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
+    embed.add("timestamp", Some(json!(at.to_string())));
+    embed.author(message);
+    embed.footer(message);
+    embed.title_and_description(message);
+    embed.fields(message);
+    Value::Object(embed.parts)
+}
+
+struct Embed {
+    parts: Map<String, Value>,
+    /// What is left of the whole.
+    left: usize,
+}
+
+impl Embed {
+    fn add(&mut self, name: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.parts.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Markdown within a part's limit and what is left; `None` where nothing readable comes of it.
+    fn rendered(&mut self, text: &Text, limit: usize) -> Option<String> {
+        let rendered = Markup::Markdown.render_within(text, Limit::Utf16(limit.min(self.left)));
+        self.counted(rendered.trim())
+    }
+
+    /// A part in which Discord reads no Markdown.
+    fn label(&mut self, words: &str, limit: usize) -> Option<String> {
+        let label = Markup::Markdown.label(words, Limit::Utf16(limit.min(self.left)));
+        self.counted(label.trim())
+    }
+
+    /// Discord trims by itself, and refuses what is empty then.
+    fn counted(&mut self, text: &str) -> Option<String> {
+        self.left -= text.encode_utf16().count();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn author(&mut self, message: &Message) {
+        let Some(author) = &message.author else { return };
+        let Some(name) = self.label(&author.display, AUTHOR) else { return };
+        let mut shown = Map::from_iter([("name".to_owned(), json!(name))]);
+        for (key, url) in [("url", &author.url), ("icon_url", &author.avatar_url)] {
+            if let Some(url) = url.as_deref().and_then(known_to_all) {
+                shown.insert(key.to_owned(), json!(url));
+            }
+        }
+        self.add("author", Some(Value::Object(shown)));
+    }
+
+    fn footer(&mut self, message: &Message) {
+        let Some(text) = self.label(&message.project.full_name, FOOTER) else { return };
+        let mut footer = json!({ "text": text });
+        if let Some(icon) = message.project.avatar_url.as_deref().and_then(known_to_all) {
+            footer["icon_url"] = json!(icon);
+        }
+        self.add("footer", Some(footer));
+    }
+
+    fn title_and_description(&mut self, message: &Message) {
+        let (title, words) = told_once(message);
+        let (more, gap) = match &message.body {
+            Body::None => (None, ""),
+            Body::Lines(lines) => {
+                let lines = lines.iter().map(|line| without_author(line, message));
+                (Some(Text::join(lines.filter(|line| !line.is_blank()), "\n")), "\n")
+            }
+            // People's words begin a paragraph of their own.
+            Body::Prose(prose) => (Some(prose.clone()), "\n\n"),
+        };
+        let texts = words.into_iter().chain(more).filter(|text| !text.is_blank());
+        let description = Text::join(texts, gap);
+        let title = title.and_then(|title| self.rendered(&Text::new().plain(title), TITLE));
+        if let (Some(_), Some(url)) = (&title, url_of(message)) {
+            self.add("url", Some(json!(url)));
+        }
+        self.add("title", title.map(Value::String));
+        let description = self.rendered(&description, DESCRIPTION);
+        self.add("description", description.map(Value::String));
+    }
+
+    fn fields(&mut self, message: &Message) {
+        let mut fields = Vec::new();
+        for field in message.fields.iter().take(MOST_FIELDS) {
+            if self.left < field.name.encode_utf16().count().min(NAME) + WORTH_SAYING
+                || field.value.is_blank()
+            {
+                continue;
+            }
+            let Some(name) = self.rendered(&Text::new().plain(field.name.as_str()), NAME) else { continue };
+            if let Some(value) = self.rendered(&field.value, VALUE) {
+                fields.push(json!({ "name": name, "value": value, "inline": field.short }));
+            }
+        }
+        self.add("fields", (!fields.is_empty()).then(|| fields.into()));
+    }
+}
+
+/// What stands in bold, and what below it.
+fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
+    let Some(title) = &message.title else { return (None, Some(message.action())) };
+    let action = message.action();
+    let is_title = |span: &Span| matches!(span, Span::Link { text, .. } if *text == title.text);
+    if message.self_contained_parts {
+        (Some(title.text.clone()), None)
+    } else if action.0.iter().any(is_title) {
+        // `Opened issue #23 New API`, and not once more `#23 New API`.
+        (Some(action.plain_text()), None)
+    } else {
+        (Some(title.text.clone()), Some(action))
+    }
+}
+
+/// The line without who did it at its end (`Job #796 by Ada Lovelace (ada)`), who stands above already.
+fn without_author(line: &Text, message: &Message) -> Text {
+    let Some(author) = &message.author else { return line.clone() };
+    match line.0.as_slice() {
+        [before @ .., Span::Text { text: by, .. }, Span::Text { text, .. } | Span::Link { text, .. }]
+            if by.trim().eq_ignore_ascii_case("by") && *text == author.display =>
+        {
+            Text(before.to_vec())
+        }
+        _ => line.clone(),
+    }
+}
+
+fn url_of(message: &Message) -> Option<&str> {
+    message.title.as_ref()?.url.as_deref().and_then(known_to_all)
+}
+
+/// Discord refuses a whole message for one address with a bare name for a host (`http://gitlab/…`), even where everyone
+/// who reads it could open it (<https://github.com/bugsink/bugsink/issues/280>). In a description it takes them.
+fn known_to_all(url: &str) -> Option<&str> {
+    const LONGEST: usize = 2048;
+    let parsed = url::Url::parse(url).ok()?;
+    let known = parsed.host_str().is_some_and(|host| host.contains('.'));
+    (known && url.len() <= LONGEST).then_some(url)
+}
+
+/// GitLab's own colours, which people know.
+const fn color(tone: Tone) -> u32 {
+    match tone {
+        Tone::Neutral => 0x33_44_55,
+        Tone::Notice => 0xC9_58_23,
+        Tone::Good => 0x0D_53_2A,
+        Tone::Warning => 0x70_38_00,
+        Tone::Danger => 0x8D_13_00,
+    }
+}

@@ -1,0 +1,253 @@
+//! Discord, through webhooks (<https://docs.discord.com/developers/resources/webhook#execute-webhook>).
+//!
+//! One message is one embed: who, what, more of it, where. Each kind of event can have a webhook of its own, since a
+//! webhook belongs to one channel; a *target* is the name of the kind whose webhook is meant, never its address.
+//! [`Hook`] is what an address must hold, `embed` makes the message, and this file calls and reads the
+//! answers.
+
+mod embed;
+mod hook;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use self::hook::Hook;
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
+use crate::event::{Event, Trigger, Triggers};
+use crate::integration::Family;
+use crate::settings::{FieldError, SecretUrl};
+
+/// Not in the documentation, which says not to rely on numbers: observed are 5 requests in 2 seconds for a webhook, and
+/// 30 messages in a minute for a channel (<https://github.com/discord/discord-api-docs/issues/6753>). This keeps both,
+/// but for a burst.
+const PER_WEBHOOK: (u32, Duration, u32) = (1, Duration::from_secs(2), 5);
+/// "50 requests per second", whatever the routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
+const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
+/// Cloudflare refuses a sender for about so long who had too many requests refused by Discord.
+const BAN: Duration = Duration::from_secs(3600);
+
+/// An address as Discord shows it.
+const EXAMPLE: &str = "https://discord.com/api/webhooks/123456789012345678/t0ken-of-the-webhook";
+
+crate::settings! {
+    /// What Discord needs.
+    pub struct Settings {
+        /// The address of a webhook.
+        pub webhook: SecretUrl = EXAMPLE,
+        /// The webhook for pushes, where they go to another channel.
+        pub push_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for issues.
+        pub issue_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for confidential issues. Blank: the one for issues.
+        pub confidential_issue_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for merge requests.
+        pub merge_request_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for comments.
+        pub note_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for confidential comments. Blank: the one for comments.
+        pub confidential_note_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for tags.
+        pub tag_push_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for pipelines.
+        pub pipeline_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for wiki pages.
+        pub wiki_page_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for deployments.
+        pub deployment_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for mentions of a group.
+        pub group_mention_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for confidential mentions of a group.
+        pub group_confidential_mention_channel: Option<SecretUrl> = EXAMPLE,
+    }
+}
+
+impl Settings {
+    /// The webhook that this kind of event has of its own.
+    fn of_its_own(&self, trigger: Trigger) -> Option<&SecretUrl> {
+        let own = match trigger {
+            Trigger::Push => &self.push_channel,
+            Trigger::Issue => &self.issue_channel,
+            Trigger::ConfidentialIssue => &self.confidential_issue_channel,
+            Trigger::MergeRequest => &self.merge_request_channel,
+            Trigger::Note => &self.note_channel,
+            Trigger::ConfidentialNote => &self.confidential_note_channel,
+            Trigger::TagPush => &self.tag_push_channel,
+            Trigger::Pipeline => &self.pipeline_channel,
+            Trigger::WikiPage => &self.wiki_page_channel,
+            Trigger::Deployment => &self.deployment_channel,
+            Trigger::GroupMention => &self.group_mention_channel,
+            Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
+            Trigger::Job
+            | Trigger::Alert
+            | Trigger::Incident
+            | Trigger::Vulnerability
+            | Trigger::ArchiveTrace => return None,
+        };
+        own.as_ref()
+    }
+
+    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
+    fn kind(&self, trigger: Trigger) -> Option<Trigger> {
+        let also = match trigger {
+            Trigger::ConfidentialIssue => Some(Trigger::Issue),
+            Trigger::ConfidentialNote => Some(Trigger::Note),
+            _ => None,
+        };
+        [trigger].into_iter().chain(also).find(|kind| self.of_its_own(*kind).is_some())
+    }
+
+    /// The webhook that a target means. The settings may have changed since the target was named.
+    fn webhook(&self, target: &str) -> &SecretUrl {
+        let trigger = Discord::ABOUT.triggers.iter().find(|trigger| trigger.name() == target);
+        let kind = trigger.and_then(|trigger| self.kind(trigger));
+        kind.and_then(|kind| self.of_its_own(kind)).unwrap_or(&self.webhook)
+    }
+}
+
+/// The adapter.
+pub struct Discord;
+
+impl Adapter for Discord {
+    const ABOUT: About = About {
+        slug: "discord",
+        title: "Discord Notifications",
+        summary: "Posts to Discord channels through webhooks, one for all events or one for each kind.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::TagPush,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::MergeRequest,
+            Trigger::Note,
+            Trigger::ConfidentialNote,
+            Trigger::Pipeline,
+            Trigger::WikiPage,
+            Trigger::Deployment,
+            Trigger::GroupMention,
+            Trigger::GroupConfidentialMention,
+        ]),
+        family: Family::Chat,
+        common: CommonSettings {
+            // Channels are webhooks here, secrets: settings of its own.
+            branches: Some("default"),
+            only_broken_pipelines: true,
+            only_status_changes: true,
+            ..CommonSettings::NONE
+        },
+    };
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        let own = Self::ABOUT.triggers.iter().filter_map(|trigger| {
+            settings.of_its_own(trigger).map(|webhook| (format!("{trigger}_channel"), webhook))
+        });
+        let error = |(field, webhook): (String, &SecretUrl)| {
+            Hook::of(webhook.expose()).err().map(|problem| FieldError::new(field, problem))
+        };
+        std::iter::once(("webhook".to_owned(), &settings.webhook)).chain(own).filter_map(error).collect()
+    }
+}
+
+impl Deliver for Discord {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // Discord has no key to tell a repeated message by; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "1 message every 2 seconds per webhook (bursts of 5), 50 a second in all; texts are cut at 4,096 characters, whole messages at 6,000, \
+                 descriptions and comments at 2,000 or 40 lines.",
+        preview: Preview::Embeds,
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Embeds hold 6,000 characters; the rest is their frame and addresses.
+        largest_body: 64_000,
+        fault: |body| {
+            let embed = &body["embeds"][0];
+            (!is_seen(&embed["title"]) && !is_seen(&embed["description"])).then_some("an embed without words")
+        },
+        status: |status| match status {
+            401 | 403 | 404 => "gone",
+            501 => "unavailable",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
+    };
+
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
+        let kind = event.trigger.and_then(|trigger| settings.kind(trigger));
+        Targets::named([kind.map_or("", Trigger::name).to_owned()])
+    }
+
+    fn pace(settings: &Settings, target: &str) -> Pace {
+        let url = settings.webhook(target).expose();
+        let per = |kind, parts: &[&str], (count, per, burst)| Bucket::new(kind, parts, count, per, burst);
+        // Not the query: a thread has no limit apart from its channel's.
+        let webhook = match Hook::of(url) {
+            Ok(Hook { id, token, .. }) => per("discord webhook", &[id, token], PER_WEBHOOK),
+            Err(_) => per("discord webhook", &[url.as_str()], PER_WEBHOOK),
+        };
+        // What Discord or Cloudflare refuse to us as a whole, all webhooks wait for.
+        Pace::of(webhook).and(per("discord host", &[hook::service(url)], PER_HOST))
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let url = settings.webhook(note.target).expose();
+        Hook::of(url).map_err(|why| Failure::Misconfigured(why.to_owned()))?;
+        let body = json!({
+            "embeds": [embed::embed(note, note.message()?)],
+            "allowed_mentions": { "parse": [] },
+        });
+        Ok(Call::http(HttpRequest::post_json(hook::address(url), &body), read))
+    }
+}
+
+fn read(response: &HttpResponse) -> Answer<Sent> {
+    let body = response.text();
+    let complaint: Value = serde_json::from_str(&body).unwrap_or_default();
+    let code = complaint["code"].as_i64();
+    let is_page = body.trim_start().starts_with('<');
+    let is_cloudflares = is_page || complaint.is_null() && body.contains("1015");
+    let (wait, why) = (response.retry_after(), describe(response));
+    Answer::Failed(match (response.status, code) {
+        // A page in Discord's place: it took nothing.
+        (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
+        (200..=299, _) => return Answer::Done(Sent),
+        // Not Discord but Cloudflare before it, and it means whatever comes from here.
+        (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, shared: true },
+        (429, _) => throttled(&complaint, response),
+        // Whoever goes on calling a webhook that is gone is refused everything in the end
+        // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
+        (401 | 403 | 404, _) => Failure::Gone { why, confirmations: 1 },
+        // The channel is a forum: it takes only what names a thread
+        // (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>).
+        (400, Some(220_001..=220_004)) => {
+            Failure::Misconfigured(format!("{why}; add ?thread_id=… to the webhook's address"))
+        }
+        (500..=599, _) => Failure::Unavailable { maybe_taken: false, wait, why },
+        _ => return by_status(response),
+    })
+}
+
+/// The answer to a request too many
+/// (<https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit>).
+fn throttled(complaint: &Value, response: &HttpResponse) -> Failure {
+    let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
+    let header = |name: &str| response.header(name).map(str::trim);
+    let reset = || header("x-ratelimit-reset-after").and_then(|text| text.parse().ok()).and_then(seconds);
+    let named = complaint["retry_after"].as_f64().and_then(seconds);
+    let wait = named.or_else(|| response.retry_after()).or_else(reset);
+    let shared = complaint["global"] == true
+        || header("x-ratelimit-scope") == Some("global")
+        || header("x-ratelimit-global") == Some("true");
+    Failure::Throttled { wait, why: describe(response), shared }
+}

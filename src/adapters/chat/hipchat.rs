@@ -1,0 +1,316 @@
+//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that never learned the other
+//! (<https://developer.atlassian.com/server/hipchat/sending-messages>).
+//!
+//! The hosted service ended in 2019; servers of people's own live on. Messages are HTML with a few tags. Two limits
+//! hold at once, one of the room and one of the token, each with headers that say when it ends
+//! (<https://developer.atlassian.com/server/hipchat/hipchat-rest-api-rate-limits/>).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
+use crate::event::{Payload, Trigger, Triggers};
+use crate::integration::Family;
+use crate::message::{Body, Limit, Markup, Message, Text};
+use crate::settings::{FieldError, Secret, Url};
+
+const DEFAULT_SERVER: &str = "https://api.hipchat.com";
+/// The same in both versions.
+const MESSAGE: Limit = Limit::Chars(10_000);
+/// The label behind the sender's name. Version 1 takes less than 15 characters, version 2 some more.
+const FROM: &str = "GitLab";
+/// More commits than this are counted, not listed.
+const MOST_COMMITS: usize = 3;
+/// How many characters of a description or a comment are shown.
+const PROSE: usize = 200;
+/// A room takes 30 messages a minute.
+const PER_ROOM: (u32, Duration, u32) = (30, Duration::from_secs(60), 5);
+/// A token may call 500 times in five minutes.
+const PER_TOKEN: (u32, Duration, u32) = (500, Duration::from_secs(300), 20);
+/// What version 1 allows is documented no longer; this is what a server allows to a person's token.
+const PER_TOKEN_V1: (u32, Duration, u32) = (100, Duration::from_secs(300), 10);
+
+crate::settings! {
+    /// What HipChat needs.
+    pub struct Settings {
+        /// A token that may send notifications to the room.
+        pub token: Secret = "cLfxlMFiLNUuAqTTGDPJmZAS5qOJx9Ojj1ZaNpWL",
+        /// The room, by its whole name or its number.
+        pub room: String = "Release Room",
+        /// The colour behind messages, unless a pipeline decides it: yellow (the default), red, green, purple, gray or random.
+        pub color: Color = "purple" or "yellow",
+        /// Whether the people in the room are notified, with a sound or as they set it.
+        pub notify: bool = "true",
+        /// The version of the server's API: v2 (the default) or v1.
+        pub api_version: Version = "v2" or "v2",
+        /// The server's address, where it is not the hosted service.
+        pub server: Option<Url> = "https://hipchat.example.com",
+    }
+}
+
+crate::choices! {
+    /// The colour behind a message.
+    pub enum Color {
+        Yellow = "yellow",
+        Red = "red",
+        Green = "green",
+        Purple = "purple",
+        Gray = "gray",
+        Random = "random",
+    }
+}
+
+crate::choices! {
+    /// The version of the server's API.
+    pub enum Version {
+        V1 = "v1",
+        V2 = "v2",
+    }
+}
+
+/// The adapter.
+pub struct HipChat;
+
+impl Adapter for HipChat {
+    const ABOUT: About = About {
+        slug: "hipchat",
+        title: "HipChat",
+        summary: "Sends notifications to a HipChat room.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::TagPush,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::MergeRequest,
+            Trigger::Note,
+            Trigger::ConfidentialNote,
+            Trigger::Pipeline,
+        ]),
+        family: Family::Chat,
+        common: CommonSettings { only_broken_pipelines: true, ..CommonSettings::NONE },
+    };
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut wrong = |field, problem| errors.push(FieldError::new(field, problem));
+        // It goes into a header.
+        if !settings.token.expose().trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+            wrong("token", "must be one word of letters, digits and signs");
+        }
+        // In an address, these two lead to another folder, however they are encoded.
+        if matches!(settings.room.trim(), "." | "..") {
+            wrong("room", "must be a room's name or number");
+        }
+        let names_someone = |url: &Url| !url.0.username().is_empty() || url.0.password().is_some();
+        if settings.server.as_ref().is_some_and(names_someone) {
+            wrong(
+                "server",
+                "must be an address without a name and password; the token is all that HipChat asks for",
+            );
+        }
+        errors
+    }
+}
+
+impl Deliver for HipChat {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // HipChat has no key to tell a repeated message by; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "30 messages a minute per room (bursts of 5), 500 in five minutes per token (100 with v1); messages are cut at \
+                 10,000 characters; 3 commits and 200 characters of people's own words are shown.",
+        preview: Preview::Html,
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // 10,000 characters of four bytes, and what is around them.
+        largest_body: 41_000,
+        fault: |body| (!is_seen(&body["message"])).then_some("no message"),
+        // Messages of HTML notify no one by name.
+        mentions: &[],
+        ..Contract::USUAL
+    };
+
+    fn pace(settings: &Settings, _target: &str) -> Pace {
+        let (server, token) = (root(settings), settings.token.expose().trim());
+        let per = |kind, part: &str, (count, per, burst)| {
+            Bucket::new(kind, &[server.as_str(), part], count, per, burst)
+        };
+        let per_token = match settings.api_version {
+            Version::V1 => PER_TOKEN_V1,
+            Version::V2 => PER_TOKEN,
+        };
+        Pace::of(per("hipchat room", settings.room.trim(), PER_ROOM)).and(per(
+            "hipchat token",
+            token,
+            per_token,
+        ))
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let (request, version) = (request(settings, note)?, settings.api_version);
+        Ok(Call::http(request, move |response| read(response, version)))
+    }
+}
+
+/// The server's address without its API's version, which some people write behind it, and with no slash at the end.
+fn root(settings: &Settings) -> url::Url {
+    let default = || url::Url::parse(DEFAULT_SERVER).expect("the constant is an address");
+    let mut root = settings.server.as_ref().map_or_else(default, |server| server.0.clone());
+    root.set_query(None);
+    root.set_fragment(None);
+    let path = root.path().trim_end_matches('/');
+    let path = path.strip_suffix("/v2").or_else(|| path.strip_suffix("/v1")).unwrap_or(path);
+    let path = path.trim_end_matches('/').to_owned();
+    root.set_path(&path);
+    root
+}
+
+/// An address below the server's, each part encoded for itself: a room's name may hold slashes and spaces.
+fn address(settings: &Settings, parts: &[&str]) -> url::Url {
+    let mut url = root(settings);
+    let mut path = url.path_segments_mut().expect("an http address has a path");
+    path.pop_if_empty().extend(parts);
+    drop(path);
+    url
+}
+
+fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, Failure> {
+    let (token, room) = (settings.token.expose().trim(), settings.room.trim());
+    let (message, color) = (html(note, note.message()?), color(settings, note).name());
+    Ok(match settings.api_version {
+        Version::V2 => {
+            let url = address(settings, &["v2", "room", room, "notification"]);
+            let body = json!({
+                "message": message,
+                "message_format": "html",
+                "color": color,
+                "notify": settings.notify,
+                "from": FROM,
+            });
+            let mut request = HttpRequest::post_json(url, &body);
+            request.headers.push(("authorization", format!("Bearer {token}")));
+            request
+        }
+        // <https://www.hipchat.com/docs/api/method/rooms/message>; it reads the token nowhere but in the query.
+        Version::V1 => {
+            let mut url = address(settings, &["v1", "rooms", "message"]);
+            url.query_pairs_mut().append_pair("format", "json").append_pair("auth_token", token);
+            let notify = if settings.notify { "1" } else { "0" };
+            let fields = [
+                ("room_id", room),
+                ("from", FROM),
+                ("message", &message),
+                ("message_format", "html"),
+                ("color", color),
+                ("notify", notify),
+            ];
+            HttpRequest::post_form(url, fields)
+        }
+    })
+}
+
+/// A pipeline's colour says how it went, whatever the settings prefer.
+fn color(settings: &Settings, note: &Notification<'_>) -> Color {
+    match &note.event.payload {
+        Payload::Pipeline(pipeline) if pipeline.status == "success" => Color::Green,
+        Payload::Pipeline(_) => Color::Red,
+        _ => settings.color,
+    }
+}
+
+fn html(note: &Notification<'_>, message: &Message) -> String {
+    let summary = message.summary.clone();
+    let text = match &message.body {
+        Body::None => summary,
+        Body::Lines(lines) => summary.then(listed(note, lines)),
+        Body::Prose(prose) => summary.plain("\n").then(prose.excerpt(PROSE)),
+    };
+    Markup::Html.render_within(&text, MESSAGE)
+}
+
+/// A push's first commits, each on its line, and how many more there are.
+fn listed(note: &Notification<'_>, lines: &[Text]) -> Text {
+    let (shown, more) = match &note.event.payload {
+        Payload::Push(push) => {
+            let shown = push.commits.len().min(MOST_COMMITS);
+            (shown, push.total_commits_count.max(push.commits.len() as u64) - shown as u64)
+        }
+        _ => (lines.len(), 0),
+    };
+    let list = lines.iter().take(shown).cloned();
+    let text = list.fold(Text::new(), |text, line| text.plain("\n- ").then(line));
+    match more {
+        0 => text,
+        1 => text.plain("\n… 1 more commit"),
+        more => text.plain(format!("\n… {more} more commits")),
+    }
+}
+
+fn read(response: &HttpResponse, version: Version) -> Answer<Sent> {
+    let why = describe(response);
+    let unavailable = |maybe_taken, why| {
+        Answer::Failed(Failure::Unavailable { maybe_taken, wait: response.retry_after(), why })
+    };
+    let body = response.text();
+    match (response.status, version) {
+        // Something between us and the server answered in its place.
+        (200..=299, _) if body.trim_start().starts_with('<') => unavailable(false, why),
+        (200..=299, Version::V1) if !says_sent(&body) => unavailable(true, why),
+        (200..=299, _) => Answer::Done(Sent),
+        // Version 1 has no other word for "too fast"; who may not speak at all gets a 401.
+        (429, _) | (403, Version::V1) => Answer::Failed(throttled(response, version)),
+        _ => by_status(response),
+    }
+}
+
+/// `{"status":"sent"}`, or nothing at all.
+fn says_sent(body: &str) -> bool {
+    let answer: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    body.trim().is_empty() || answer.is_some_and(|answer| answer["status"] == "sent")
+}
+
+/// Two limits may have been reached: the room's, which holds up nobody else, and the token's, which holds up all of its
+/// rooms.
+fn throttled(response: &HttpResponse, version: Version) -> Failure {
+    let room = Reached::of(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");
+    let token = Reached::of(response, "x-ratelimit-remaining", "x-ratelimit-reset");
+    // Version 1 knows no limit but the token's.
+    let shared = token.is_some() || (version == Version::V1 && room.is_none());
+    // Where both are reached, both must end.
+    let wait = room.into_iter().chain(token).filter_map(|reached| reached.ends_in).max();
+    Failure::Throttled { wait: wait.or_else(|| response.retry_after()), why: describe(response), shared }
+}
+
+/// A limit of which nothing remains.
+struct Reached {
+    /// If that is said.
+    ends_in: Option<Duration>,
+}
+
+impl Reached {
+    fn of(response: &HttpResponse, remaining: &str, reset: &str) -> Option<Self> {
+        let remaining: i64 = response.header(remaining)?.trim().parse().ok()?;
+        (remaining <= 0).then(|| Self { ends_in: ends_in(response, reset) })
+    }
+}
+
+/// The header names a moment, in seconds since 1970.
+fn ends_in(response: &HttpResponse, reset: &str) -> Option<Duration> {
+    let end = Timestamp::from_second(response.header(reset)?.trim().parse().ok()?).ok()?;
+    // A clock that goes wrong, theirs or ours, must not make us hurry.
+    let wait = Duration::try_from(end.duration_since(response.at)).unwrap_or_default();
+    Some(wait.max(Duration::from_secs(1)))
+}

@@ -1,0 +1,198 @@
+//! Mattermost, through incoming webhooks
+//! (<https://developers.mattermost.com/integrate/webhooks/incoming/>).
+//!
+//! It takes Slack's messages, with Markdown in them. Errors are JSON with an `id` that stays when the words are
+//! translated, so the id decides, not the words; a proxy before the server answers in HTML.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::attachment::attachment;
+use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
+use crate::event::{Trigger, Triggers};
+use crate::integration::Family;
+use crate::message::{Limit, Markup, Message};
+use crate::settings::SecretUrl;
+
+/// A post holds 16,383 characters, and 4,000 on servers that were set up long ago
+/// (<https://docs.mattermost.com/product-overview/product-limits.html>); what is longer, the server splits.
+const TEXT: Limit = Limit::Chars(4000);
+/// Half of what a server allows by default to one address, where its limiter is on at all: all projects share it
+/// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
+const PER_HOST: (u32, u32) = (5, 20);
+/// The server also calls a webhook unknown while its database is away.
+const CONFIRMATIONS: u8 = 3;
+
+crate::settings! {
+    /// What Mattermost needs.
+    pub struct Settings {
+        /// The address of an incoming webhook.
+        pub webhook: SecretUrl = "https://mattermost.example.com/hooks/xxx-generatedkey-xxx",
+        /// The name that messages are posted under, where the server allows another than the webhook's own.
+        pub username: Option<String> = "forgebell",
+    }
+}
+
+/// The adapter.
+pub struct Mattermost;
+
+impl Adapter for Mattermost {
+    const ABOUT: About = About {
+        slug: "mattermost",
+        title: "Mattermost notifications",
+        summary: "Posts to Mattermost channels through an incoming webhook.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::TagPush,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::MergeRequest,
+            Trigger::Note,
+            Trigger::ConfidentialNote,
+            Trigger::Pipeline,
+            Trigger::WikiPage,
+            Trigger::Deployment,
+            Trigger::Incident,
+        ]),
+        family: Family::Chat,
+        common: CommonSettings {
+            channels: ChannelSettings::Names { at_most: 10 },
+            branches: Some("default"),
+            only_broken_pipelines: true,
+            labels: true,
+            ..CommonSettings::NONE
+        },
+    };
+    type Settings = Settings;
+}
+
+impl Deliver for Mattermost {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // Mattermost has no key to tell a repeated post by; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "5 messages a second per server (bursts of 20); texts are cut at 4,000 characters, attachments at 8,000, \
+                 descriptions and comments at 2,000 or 40 lines. A webhook that is locked to its channel refuses others.",
+        preview: Preview::Attachments(Markup::Mattermost),
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // The server's default for a whole body: MaximumPayloadSizeBytes.
+        largest_body: 300_000,
+        fault: super::attachment::fault,
+        // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
+        mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
+        target: "#general",
+        status: |status| match status {
+            // The server does not answer so: it says in words that a post was taken.
+            200..=299 => "unavailable",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
+    };
+
+    fn pace(settings: &Settings, _target: &str) -> Pace {
+        let url = settings.webhook.expose();
+        let origin = url.origin().ascii_serialization();
+        let per = |kind, part: &str| {
+            let (count, burst) = PER_HOST;
+            Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
+        };
+        // The destination is the webhook: what one suffers holds up no other. The server counts by sender, whatever the
+        // webhook, so all webhooks of one host share a bucket.
+        Pace::of(per("mattermost webhook", url.as_str())).and(per("mattermost host", &origin))
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let url = settings.webhook.expose().clone();
+        Ok(Call::http(HttpRequest::post_json(url, &post(settings, note, note.message()?)), read))
+    }
+}
+
+fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
+    let text = if message.self_contained_parts {
+        String::new()
+    } else {
+        Markup::Mattermost.render_within(&message.summary, TEXT)
+    };
+    let mut body = Map::new();
+    body.insert("text".to_owned(), json!(text));
+    body.insert("attachments".to_owned(), attachment(message, Markup::Mattermost).into_iter().collect());
+    if !note.target.is_empty() {
+        body.insert("channel".to_owned(), json!(note.target));
+    }
+    if let Some(username) = &settings.username {
+        body.insert("username".to_owned(), json!(username));
+    }
+    Value::Object(body)
+}
+
+/// The server's errors (`AppError` in
+/// <https://github.com/mattermost/mattermost/blob/master/server/public/model/utils.go>).
+#[derive(Deserialize)]
+struct AppError {
+    id: String,
+}
+
+fn read(response: &HttpResponse) -> Answer<Sent> {
+    let body = response.text();
+    if let Some(failure) =
+        serde_json::from_str(&body).ok().and_then(|error: AppError| named(&error.id, response))
+    {
+        return Answer::Failed(failure);
+    }
+    let (wait, why) = (response.retry_after(), describe(response));
+    match response.status {
+        200..=299 => match body.trim() {
+            "ok" => Answer::Done(Sent),
+            // A proxy's page in the server's place: it took nothing.
+            page if page.starts_with('<') => {
+                Answer::Failed(Failure::Unavailable { maybe_taken: false, wait, why })
+            }
+            // Not what the server says; but nothing says either that it did not take the post.
+            _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
+        },
+        // Its limiter counts by sender: all hooks of the host are meant.
+        429 => {
+            Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why, shared: true })
+        }
+        _ => by_status(response),
+    }
+}
+
+/// Seconds from now, unlike most services' header of this name
+/// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
+fn reset(response: &HttpResponse) -> Option<Duration> {
+    let seconds = response.header("x-ratelimit-reset")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The errors that the server names, by what follows from them; `None` for those that we do not know.
+fn named(id: &str, response: &HttpResponse) -> Option<Failure> {
+    let why = describe(response);
+    Some(match id {
+        "web.incoming_webhook.text.app_error"
+        | "web.incoming_webhook.parse.app_error"
+        | "model.incoming_hook.parse_data.app_error"
+        | "api.webhook.incoming.error" => Failure::Rejected(why),
+        "web.incoming_webhook.invalid.app_error" => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        "web.incoming_webhook.user.app_error"
+        | "web.incoming_webhook.channel_locked.app_error"
+        | "web.incoming_webhook.permissions.app_error"
+        | "web.incoming_webhook.channel.app_error"
+        | "app.channel.get.existing.app_error"
+        | "web.incoming_webhook.disabled.app_error" => Failure::Misconfigured(why),
+        _ => return None,
+    })
+}

@@ -1,0 +1,321 @@
+//! Adaptive Cards, for workflows (<https://adaptivecards.io/explorer/AdaptiveCard.html>), and how those answer.
+//!
+//! Cards are of version 1.2: every Teams client shows it. Their texts read little Markdown: bold, italics, links and
+//! lists, but no headings, code, quotes or tables
+//! (<https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format>). So code and quotes
+//! become elements of their own.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{MOST_FACTS, Story, within};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
+use crate::message::{Body, Field, Limit, Markup, Span, Style, Text, Tone};
+
+/// A flow may take its time before it answers.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+/// Teams takes about 28 KB, and what is longer fails where nobody sees it.
+const WHOLE: usize = 24_000;
+/// Three lines or so, and a few addresses.
+const HEADLINE: Limit = Limit::Bytes(1500);
+const PLACE: Limit = Limit::Bytes(1000);
+const NAME: Limit = Limit::Chars(300);
+const BUTTON: Limit = Limit::Chars(60);
+/// A flow that Power Automate calls unknown this often in a row is one that somebody removed.
+const CONFIRMATIONS: u8 = 3;
+/// What an element costs besides its words, about.
+const LEAST_OF_BLOCK: usize = 80;
+/// As wide as a digit, and no space that a reader would drop.
+const INDENT: &str = "\u{2007}";
+
+/// The message that workflows expect: their templates go through its attachments.
+pub(super) fn envelope(story: &Story<'_>) -> Json {
+    within(WHOLE, |room| {
+        json!({
+            "type": "message",
+            "attachments": [{
+                "contentType": "application/vnd.microsoft.card.adaptive",
+                "contentUrl": null,
+                "content": card(story, room),
+            }],
+        })
+    })
+}
+
+fn card(story: &Story<'_>, room: usize) -> Json {
+    let mut body = vec![header(story)];
+    body.extend(match &story.message.body {
+        Body::None => Vec::new(),
+        Body::Lines(lines) => told_by_line(lines, room),
+        Body::Prose(prose) => told(prose, room),
+    });
+    body.extend(facts(&story.message.fields, room));
+    let mut card = json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.2",
+        "fallbackText": Markup::Markdown.label(&story.preview, NAME),
+        "body": body,
+        "msteams": {"width": "Full"},
+    });
+    if !story.buttons.is_empty() {
+        let open = |(title, url): &(String, String)| json!({"type": "Action.OpenUrl", "title": Markup::Markdown.label(title, BUTTON), "url": url});
+        card["actions"] = story.buttons.iter().map(open).collect();
+    }
+    card
+}
+
+/// The headline and the place beside the author's picture, on the colour of the news.
+fn header(story: &Story<'_>) -> Json {
+    let mut headline = text_block(&story.headline, HEADLINE);
+    headline["weight"] = json!("Bolder");
+    let mut words = vec![headline];
+    if !story.place.is_blank() {
+        let mut place = text_block(&story.place, PLACE);
+        place["isSubtle"] = json!(true);
+        place["spacing"] = json!("None");
+        words.push(place);
+    }
+    let picture =
+        story.message.author.as_ref().and_then(|author| Some((author, author.avatar_url.as_ref()?)));
+    let items = match picture {
+        None => words,
+        Some((author, url)) => vec![json!({
+            "type": "ColumnSet",
+            "columns": [
+                {
+                    "type": "Column",
+                    "width": "auto",
+                    "items": [{
+                        "type": "Image",
+                        "url": url,
+                        "size": "Small",
+                        "style": "Person",
+                        "altText": Markup::Markdown.label(&author.display, NAME),
+                    }],
+                },
+                {"type": "Column", "width": "stretch", "verticalContentAlignment": "Center", "items": words},
+            ],
+        })],
+    };
+    json!({"type": "Container", "style": style(story.message.tone), "bleed": true, "items": items})
+}
+
+const fn style(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Neutral => "emphasis",
+        Tone::Notice => "accent",
+        Tone::Good => "good",
+        Tone::Warning => "warning",
+        Tone::Danger => "attention",
+    }
+}
+
+fn text_block(text: &Text, limit: Limit) -> Json {
+    json!({"type": "TextBlock", "text": Markup::Markdown.render_within(&simple(text), limit), "wrap": true})
+}
+
+/// A push's commits.
+fn told_by_line(lines: &[Text], room: usize) -> Vec<Json> {
+    let mut blocks = Blocks::new(room);
+    for line in lines {
+        blocks.add(line, Some("Small"), |_| {});
+    }
+    blocks.made
+}
+
+/// People's words, with their code and quotes as elements of their own.
+fn told(prose: &Text, room: usize) -> Vec<Json> {
+    let mut blocks = Blocks::new(room);
+    blocks.tell(prose, false);
+    blocks.made
+}
+
+/// Elements below the headline, as many as there is room for: one a line, since every client reads line breaks within
+/// one in its own way.
+struct Blocks {
+    made: Vec<Json>,
+    most: usize,
+    left: usize,
+}
+
+impl Blocks {
+    fn new(room: usize) -> Self {
+        Self { made: Vec::new(), most: room / LEAST_OF_BLOCK, left: room }
+    }
+
+    fn tell(&mut self, text: &Text, quoted: bool) {
+        let mut words = Text::new();
+        for span in &text.0 {
+            match span {
+                Span::Text { .. } | Span::Link { .. } | Span::Code(_) => words.0.push(span.clone()),
+                Span::CodeBlock(code) => {
+                    self.words(&std::mem::take(&mut words), quoted);
+                    self.code(code);
+                }
+                Span::Quote(quote) => {
+                    self.words(&std::mem::take(&mut words), quoted);
+                    self.tell(quote, true);
+                }
+            }
+        }
+        self.words(&words, quoted);
+    }
+
+    fn words(&mut self, words: &Text, quoted: bool) {
+        let mut after_gap = true;
+        for line in lines(words) {
+            if line.is_blank() {
+                after_gap = true;
+                continue;
+            }
+            let spacing = if std::mem::take(&mut after_gap) { None } else { Some("Small") };
+            self.add(&line, spacing, |block| {
+                if quoted {
+                    block["isSubtle"] = json!(true);
+                }
+            });
+        }
+    }
+
+    fn code(&mut self, code: &str) {
+        for (number, line) in code.trim_matches('\n').lines().enumerate() {
+            let line = Text::new().plain(indented(line));
+            let spacing = if number == 0 { None } else { Some("None") };
+            self.add(&line, spacing, |block| block["fontType"] = json!("Monospace"));
+        }
+    }
+
+    fn add(&mut self, text: &Text, spacing: Option<&str>, change: impl FnOnce(&mut Json)) {
+        if self.left == 0 || text.is_blank() {
+            return;
+        }
+        let whole = Markup::Markdown.render(&simple(text)).len();
+        let mut block = text_block(text, Limit::Bytes(self.left));
+        if block["text"] == "" || self.made.len() + 1 >= self.most {
+            block = text_block(&Text::new().plain("…"), NAME);
+            self.left = 0;
+        }
+        // What was cut was the last.
+        self.left = self.left.saturating_sub(whole);
+        if let Some(spacing) = spacing {
+            block["spacing"] = json!(spacing);
+        }
+        change(&mut block);
+        self.made.push(block);
+    }
+}
+
+fn lines(text: &Text) -> Vec<Text> {
+    let mut lines = vec![Text::new()];
+    for span in &text.0 {
+        let Span::Text { text: words, style } = span else {
+            if let Some(line) = lines.last_mut() {
+                line.0.push(span.clone());
+            }
+            continue;
+        };
+        for (number, words) in words.split('\n').enumerate() {
+            if number > 0 {
+                lines.push(Text::new());
+            }
+            if let (Some(line), false) = (lines.last_mut(), words.is_empty()) {
+                line.0.push(Span::Text { text: words.to_owned(), style: *style });
+            }
+        }
+    }
+    lines
+}
+
+fn indented(line: &str) -> String {
+    let code = line.trim_start_matches([' ', '\t']);
+    let indent = &line[..line.len() - code.len()];
+    let width: usize = indent.chars().map(|c| if c == '\t' { 4 } else { 1 }).sum();
+    INDENT.repeat(width.min(40)) + code
+}
+
+/// The text in what little markup there is: bold, italics and links.
+fn simple(text: &Text) -> Text {
+    Text(text.0.iter().map(simple_span).collect())
+}
+
+fn simple_span(span: &Span) -> Span {
+    let plain = |style: Style| Style { strike: false, ..style };
+    match span {
+        Span::Text { text, style } => Span::Text { text: text.clone(), style: plain(*style) },
+        Span::Link { text, url, style } => {
+            Span::Link { text: text.clone(), url: url.clone(), style: plain(*style) }
+        }
+        Span::Code(code) | Span::CodeBlock(code) => Span::Text { text: code.clone(), style: Style::PLAIN },
+        Span::Quote(text) => Span::Text { text: text.plain_text(), style: Style::PLAIN },
+    }
+}
+
+/// The facts beside their names; nothing where there are none.
+fn facts(fields: &[Field], room: usize) -> Option<Json> {
+    let value = |field: &Field| Markup::Markdown.render_within(&simple(&field.value), Limit::Bytes(room / 4));
+    let facts: Vec<Json> = fields
+        .iter()
+        .filter(|field| !field.value.is_blank())
+        .take(MOST_FACTS)
+        .map(|field| json!({"title": field.name, "value": value(field)}))
+        .collect();
+    (!facts.is_empty()).then(|| {
+        Json::Object(Map::from_iter([
+            ("type".to_owned(), json!("FactSet")),
+            ("facts".to_owned(), json!(facts)),
+        ]))
+    })
+}
+
+/// 202 says that the flow has it, and 200 the same where somebody gave the flow an answer of its own
+/// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
+pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
+    let (wait, why) = (response.retry_after(), describe(response));
+    let body = response.text();
+    Answer::Failed(match response.status {
+        // A page in the flow's place: it took nothing.
+        200..=299 if body.trim_start().starts_with('<') => {
+            Failure::Unavailable { maybe_taken: false, wait, why }
+        }
+        // An error in a yes is an error; which, nobody has written down.
+        200..=299 if is_error(&body) => Failure::Unavailable { maybe_taken: true, wait, why },
+        404 => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        409 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
+        400..=499 if is_switched_off(&body) => Failure::Unavailable { maybe_taken: false, wait, why },
+        _ => return by_status(response),
+    })
+}
+
+fn is_error(body: &str) -> bool {
+    let answer: Option<Json> = serde_json::from_str(body).ok();
+    answer.is_some_and(|answer| answer["error"].is_object())
+}
+
+/// A flow that is switched off may be switched on again. Its status is a 409, or in some places another
+/// (<https://github.com/microsoft/coe-starter-kit/issues/8684>).
+fn is_switched_off(body: &str) -> bool {
+    let answer: Option<Json> = serde_json::from_str(body).ok();
+    answer.is_some_and(|answer| answer["error"]["code"] == "WorkflowTriggerIsNotEnabled")
+}
+
+/// What in a card people could not read.
+#[cfg(test)]
+pub(super) fn fault(body: &Json) -> Option<&'static str> {
+    use crate::adapters::tests::is_seen;
+
+    let mut blank = false;
+    let mut unread = vec![body];
+    while let Some(json) = unread.pop() {
+        blank |= json["type"] == "TextBlock" && !is_seen(&json["text"]);
+        blank |=
+            json["facts"].as_array().is_some_and(|facts| facts.iter().any(|fact| !is_seen(&fact["value"])));
+        match json {
+            Json::Object(parts) => unread.extend(parts.values()),
+            Json::Array(items) => unread.extend(items),
+            _ => {}
+        }
+    }
+    blank.then_some("a text or a fact without words")
+}

@@ -1,0 +1,296 @@
+//! Slack, through incoming webhooks and workflow triggers.
+//!
+//! An incoming webhook takes a message: a text and attachments
+//! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks alike
+//! and takes something else: a flat object of strings, which the workflow names as its variables
+//! (<https://slack.com/help/articles/360041352714>). Which of them an address is, its path tells.
+//!
+//! Slack names what is wrong in the body, and its statuses vary between write-ups: so the body is read first
+//! (<https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::attachment::attachment;
+use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+};
+use crate::event::{Trigger, Triggers};
+use crate::integration::Family;
+use crate::message::{Body, Limit, Markup, Message, Text};
+use crate::settings::SecretUrl;
+
+/// Slack advises 4,000 characters and cuts at 40,000
+/// (<https://docs.slack.dev/changelog/2018-truncating-really-long-messages/>).
+const TEXT: Limit = Limit::Chars(4000);
+/// What goes into one variable of a workflow.
+const VARIABLE: Limit = Limit::Chars(3000);
+/// "One message per second" to a webhook, short bursts allowed
+/// (<https://docs.slack.dev/apis/web-api/rate-limits/>).
+const PER_WEBHOOK: (u32, u32) = (1, 5);
+/// The limit of a whole workspace is not published; this is ours.
+const PER_WORKSPACE: (u32, u32) = (5, 10);
+/// A webhook that Slack calls unknown this often in a row is one that somebody removed.
+const CONFIRMATIONS: u8 = 3;
+
+crate::settings! {
+    /// What Slack needs.
+    pub struct Settings {
+        /// The address of an incoming webhook, or of a workflow that starts from a webhook.
+        pub webhook: SecretUrl = "https://hooks.slack.com/services/T00000000/B00000000/t0ken-of-the-webhook",
+        /// The name that messages are posted under. Only webhooks of the old kind heed it: those of Slack apps have a name and a channel of their own.
+        pub username: Option<String> = "forgebell",
+    }
+}
+
+/// The adapter.
+pub struct Slack;
+
+impl Adapter for Slack {
+    const ABOUT: About = About {
+        slug: "slack",
+        title: "Slack notifications",
+        summary: "Posts to Slack channels through an incoming webhook, or starts a workflow.",
+        triggers: Triggers::of(&[
+            Trigger::Push,
+            Trigger::TagPush,
+            Trigger::Issue,
+            Trigger::ConfidentialIssue,
+            Trigger::MergeRequest,
+            Trigger::Note,
+            Trigger::ConfidentialNote,
+            Trigger::Pipeline,
+            Trigger::WikiPage,
+            Trigger::Deployment,
+            Trigger::Alert,
+            Trigger::Incident,
+            Trigger::Vulnerability,
+            Trigger::GroupMention,
+            Trigger::GroupConfidentialMention,
+        ]),
+        family: Family::Chat,
+        common: CommonSettings {
+            channels: ChannelSettings::Names { at_most: 10 },
+            branches: Some("default"),
+            only_broken_pipelines: true,
+            labels: true,
+            ..CommonSettings::NONE
+        },
+    };
+    type Settings = Settings;
+}
+
+impl Deliver for Slack {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(8 * 3600),
+        // Slack has no key to tell a repeated message by; told twice is better than not told.
+        retry_ambiguous: true,
+        concurrency: 1,
+        calls: 1,
+        limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
+                 attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
+                 their own channel and under their own name, whatever is set here.",
+        preview: Preview::Attachments(Markup::Slack),
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Slack names no limit; this is Mattermost's.
+        largest_body: 300_000,
+        fault: super::attachment::fault,
+        // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
+        mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
+        target: "#general",
+        status: |status| match status {
+            // Slack does not answer so: it says in words that a message was taken. 410 is an archived channel.
+            200..=299 | 501 => "unavailable",
+            410 => "misconfigured",
+            other => usual_status(other),
+        },
+        ..Contract::USUAL
+    };
+
+    fn pace(settings: &Settings, _target: &str) -> Pace {
+        let url = settings.webhook.expose();
+        let (second, host) = (Duration::from_secs(1), url.host_str().unwrap_or_default());
+        let per = |kind, parts: &[&str], (count, burst)| Bucket::new(kind, parts, count, second, burst);
+        Pace::of(per("slack webhook", &[url.as_str()], PER_WEBHOOK)).and(per(
+            "slack workspace",
+            &[host, workspace(url)],
+            PER_WORKSPACE,
+        ))
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let url = settings.webhook.expose();
+        let workflow = is_workflow(url);
+        let message = note.message()?;
+        let body = if workflow { variables(note, message) } else { post(settings, note, message) };
+        let request = HttpRequest::post_json(url.clone(), &body);
+        Ok(Call::http(request, move |response| read(response, workflow)))
+    }
+}
+
+/// The `T…` of `/services/T…/B…/…`; a Slack of one's own has one workspace.
+fn workspace(url: &url::Url) -> &str {
+    let team = url.path_segments().and_then(|mut segments| segments.nth(1));
+    team.filter(|team| team.starts_with('T')).unwrap_or_default()
+}
+
+fn is_workflow(url: &url::Url) -> bool {
+    let first = url.path_segments().and_then(|mut segments| segments.next());
+    matches!(first, Some("triggers" | "workflows"))
+}
+
+fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
+    let text = if message.self_contained_parts {
+        // Notifications on people's screens show the attachment's fallback instead.
+        String::new()
+    } else {
+        Markup::Slack.render_within(&message.summary, TEXT)
+    };
+    let mut body = Map::new();
+    body.insert("text".to_owned(), json!(text));
+    let attachments = attachment(message, Markup::Slack).map(|mut attachment| {
+        attachment["mrkdwn_in"] = json!(["text", "fields"]);
+        attachment
+    });
+    body.insert("attachments".to_owned(), attachments.into_iter().collect());
+    if !note.target.is_empty() {
+        body.insert("channel".to_owned(), json!(note.target));
+    }
+    if let Some(username) = &settings.username {
+        body.insert("username".to_owned(), json!(username));
+    }
+    Value::Object(body)
+}
+
+/// What a workflow can name as its variables: strings only, plain, since it may show them anywhere.
+fn variables(note: &Notification<'_>, message: &Message) -> Value {
+    let plain = |text: &Text| Markup::Slack.label(&text.plain_text(), VARIABLE);
+    let label = |words: &str| Markup::Slack.label(words, VARIABLE);
+    let details = match &message.body {
+        Body::None => String::new(),
+        Body::Lines(lines) => Markup::Slack.render_within(&Text::join(lines.clone(), "\n"), VARIABLE),
+        Body::Prose(prose) => Markup::Slack.render_within(prose, VARIABLE),
+    };
+    json!({
+        "event": note.event.kind(),
+        "text": plain(&message.summary),
+        "title": label(message.title.as_ref().map_or("", |title| &title.text)),
+        "url": url_of(message),
+        "details": details,
+        "author": label(message.author.as_ref().map_or("", |author| &author.display)),
+        "project": label(&message.project.full_name),
+        "project_url": message.project.url,
+    })
+}
+
+/// Where the message leads: its title's page, else the first page that its headline names, else the project's.
+fn url_of(message: &Message) -> String {
+    let title = message.title.as_ref().and_then(|title| title.url.clone());
+    title
+        .or_else(|| message.headline().links().into_iter().next().map(|(_, url)| url))
+        .unwrap_or_else(|| message.project.url.clone())
+}
+
+fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {
+    let said = Said::of(&response.text());
+    let success = (200..=299).contains(&response.status);
+    let known = match &said {
+        Said::Word(name) | Said::No(name) => named(name, response),
+        Said::Ok | Said::Nothing | Said::Page => None,
+    };
+    match (known, said, response.status) {
+        (Some(failure), _, _) => Answer::Failed(failure),
+        (None, Said::Ok, _) if success => Answer::Done(Sent),
+        (None, Said::Nothing, _) if success && workflow => Answer::Done(Sent),
+        (None, Said::No(_), _) if success => Answer::Failed(Failure::Rejected(describe(response))),
+        // Something between us and Slack answered in its place.
+        (None, Said::Page, _) if success => unavailable(response, false),
+        // Neither "ok" nor any error that we know. Slack may have taken it; but that it says something else is no
+        // reason to give the message up, and it is seldom enough for a repetition to do no harm.
+        (None, _, _) if success => unavailable(response, true),
+        // With Slack this is an archived channel: the webhook lives on, and works again with another channel.
+        (None, _, 410) => Answer::Failed(Failure::Misconfigured(describe(response))),
+        (None, _, 501) => unavailable(response, false),
+        (None, _, _) => by_status(response),
+    }
+}
+
+fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer<Sent> {
+    let (wait, why) = (response.retry_after(), describe(response));
+    Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
+}
+
+/// What a body says.
+enum Said {
+    Ok,
+    /// A word, perhaps an error's name, perhaps with details behind it: `no_service`.
+    Word(String),
+    /// A clear no, with the error's name where there is one.
+    No(String),
+    Nothing,
+    /// HTML, or other things not meant for us.
+    Page,
+}
+
+impl Said {
+    fn of(body: &str) -> Self {
+        if let Ok(Value::Object(answer)) = serde_json::from_str(body) {
+            return Self::of_json(&answer);
+        }
+        let body = body.trim();
+        let word = body.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or_default();
+        match (body, word) {
+            ("", _) => Self::Nothing,
+            ("ok", _) => Self::Ok,
+            _ if body.starts_with('<') => Self::Page,
+            (_, word) => Self::Word(word.to_owned()),
+        }
+    }
+
+    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Services that took after Slack say `success` or the like: an
+    /// object that complains of nothing is an "ok".
+    fn of_json(answer: &Map<String, Value>) -> Self {
+        let denied = ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&Value::Bool(false)));
+        match answer.get("error").and_then(Value::as_str) {
+            Some(error) => Self::No(error.to_owned()),
+            None if denied => Self::No(String::new()),
+            None => Self::Ok,
+        }
+    }
+}
+
+/// The errors that Slack names, by what follows from them; `None` for names that we do not know.
+fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
+    let why = describe(response);
+    Some(match error {
+        "invalid_payload"
+        | "invalid_blocks"
+        | "invalid_blocks_format"
+        | "no_text"
+        | "msg_too_long"
+        | "msg_blocks_too_long"
+        | "missing_text_or_fallback_or_attachments"
+        | "too_many_attachments"
+        | "invalid_attachments" => Failure::Rejected(why),
+        "user_not_found"
+        | "action_prohibited"
+        | "posting_to_general_channel_denied"
+        | "channel_not_found"
+        | "channel_is_archived" => Failure::Misconfigured(why),
+        "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token"
+        | "no_active_hooks" => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        "rate_limited" | "ratelimited" => {
+            Failure::Throttled { wait: response.retry_after(), why, shared: false }
+        }
+        "rollup_error" => Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why },
+        _ => return None,
+    })
+}

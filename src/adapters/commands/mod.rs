@@ -1,0 +1,65 @@
+//! Slash commands: what people type in a channel. Slack and Mattermost send the same form.
+
+pub mod mattermost_slash_commands;
+pub mod slack_slash_commands;
+
+use super::common_settings::CommonSettings;
+use super::contract::{About, ChatCommand, InboundRequest, Reaction};
+use crate::event::Triggers;
+use crate::integration::Family;
+
+/// The limit that both services share.
+const LIMITS: &str = "Who typed a command waits 3 s for the answer.";
+
+/// What both adapters have in common.
+const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
+    About {
+        slug,
+        title,
+        summary,
+        triggers: Triggers::of(&[]),
+        family: Family::Commands,
+        common: CommonSettings::NONE,
+    }
+}
+
+/// Reads the form that both services send.
+fn read(notifier: &'static str, request: &InboundRequest) -> Reaction {
+    let (name, id) = (request.field("channel_name"), request.field("channel_id"));
+    // Slack calls all private channels by one name.
+    let is_name = !name.is_empty() && !["privategroup", "directmessage"].contains(&name);
+    let channel = match (is_name, id) {
+        (true, _) => format!("#{name}"),
+        (false, "") => "this channel".to_owned(),
+        (false, id) => id.to_owned(),
+    };
+    let names = [Some(name).filter(|_| is_name), Some(id).filter(|id| !id.is_empty())];
+    let command = request.field("command");
+    Reaction::Command(ChatCommand {
+        notifier,
+        command: if command.trim().is_empty() { "/forgebell".to_owned() } else { command.to_owned() },
+        text: request.field("text").to_owned(),
+        channel,
+        channel_names: names.into_iter().flatten().map(str::to_owned).collect(),
+        user: request.field("user_name").to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_known_by_its_name_or_by_its_id() {
+        let channel = |fields: &[(&str, &str)]| {
+            let form = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let Reaction::Command(typed) = read("slack", &InboundRequest { form });
+            (typed.channel, typed.channel_names)
+        };
+        let named = ("#Ops".to_owned(), vec!["Ops".to_owned(), "C123".to_owned()]);
+        assert_eq!(channel(&[("channel_name", "Ops"), ("channel_id", "C123")]), named);
+        let private = ("G9".to_owned(), vec!["G9".to_owned()]);
+        assert_eq!(channel(&[("channel_name", "privategroup"), ("channel_id", "G9")]), private);
+        assert_eq!(channel(&[]), ("this channel".to_owned(), Vec::new()));
+    }
+}

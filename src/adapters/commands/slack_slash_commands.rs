@@ -1,0 +1,35 @@
+//! Slack slash commands: what people type in a Slack channel
+//! (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
+
+use super::{LIMITS, about, read};
+use crate::adapters::contract::{About, Adapter, Inbound, InboundRequest, Reaction};
+use crate::call::Failure;
+use crate::settings::Secret;
+
+crate::settings! {
+    /// What Slack shows, so that it is known to be Slack.
+    pub struct Settings {
+        /// The token that Slack shows with each command.
+        pub token: Secret = "5IwL2wSO9Zyl5pS7tGEcrx9Z",
+    }
+}
+
+/// The adapter.
+pub struct SlackSlashCommands;
+
+impl Adapter for SlackSlashCommands {
+    const ABOUT: About = about(
+        "slack-slash-commands",
+        "Slack slash commands",
+        "Answers commands from Slack: what is sent where, what failed, mute and unmute.",
+    );
+    type Settings = Settings;
+}
+
+impl Inbound for SlackSlashCommands {
+    const LIMITS: &'static str = LIMITS;
+
+    fn receive(_: &Settings, request: &InboundRequest) -> Result<Reaction, Failure> {
+        Ok(read("slack", request))
+    }
+}

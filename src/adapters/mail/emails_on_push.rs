@@ -1,0 +1,431 @@
+//! Emails on push: who pushed what, with every commit and, where it can be had, the diff.
+//!
+//! One mail for each recipient, so that one bad address costs the others nothing. The diff is in the event where its
+//! publisher puts it there; else the forge is asked, and where it does not answer, the mail goes without.
+
+use std::collections::HashMap;
+
+use super::diffs::{self, Comparison, Diffs};
+use super::head::{self, Head};
+use super::page::{Mood, Page};
+use super::{addresses, replies};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
+use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};
+use crate::event::{
+    Commit, Event, Payload, Project, Push, RefChange, RefType, Trigger, Triggers, parse_time,
+};
+use crate::integration::Family;
+use crate::message::Text;
+use crate::settings::FieldError;
+
+/// As many as GitLab takes.
+const MOST_RECIPIENTS: usize = 750;
+/// More commits, files and characters of a commit's message are nobody's to read in a mail.
+const MOST_COMMITS: usize = 100;
+const MOST_FILES: usize = 300;
+const LONGEST_MESSAGE: usize = 10_000;
+const LONGEST_NAME: usize = 200;
+
+const NOT_CONFIGURED: &str =
+    "The diff is not shown: it was not sent along, and forge.api_url and forge.token are not set.";
+const NOTHING_CHANGED: &str = "both commits hold the same: there is nothing to write";
+const NOT_ANSWERED: &str = "The diff is not shown: the forge did not tell what was changed.";
+const TOO_MUCH: &str = "The diff is not shown: it is too large for a mail.";
+
+crate::settings! {
+    /// What emails on push need.
+    pub struct Settings {
+        /// Mail addresses, separated by spaces, commas or line breaks, 750 at the most; each gets a mail of its own.
+        pub recipients: String = "dev@example.com ops@example.com",
+        /// Leaves diffs out, so that code does not leave the forge by mail.
+        pub disable_diffs: bool = "false",
+        /// Sends from the author's own address, where its domain is the forge's or one above it.
+        pub send_from_committer_email: bool = "false",
+    }
+}
+
+/// The adapter.
+pub struct EmailsOnPush;
+
+impl Adapter for EmailsOnPush {
+    const ABOUT: About = About {
+        slug: "emails-on-push",
+        title: "Emails on push",
+        summary: "Mails the commits and diff of each push to a list of recipients.",
+        triggers: Triggers::of(&[Trigger::Push, Trigger::TagPush]),
+        family: Family::PushMail,
+        common: CommonSettings { branches: Some("all"), ..CommonSettings::NONE },
+    };
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        addresses::problems(&settings.recipients, MOST_RECIPIENTS)
+    }
+}
+
+impl Deliver for EmailsOnPush {
+    const DELIVERY: Delivery = Delivery {
+        max_age: super::MAX_AGE,
+        // A repeated mail has the same Message-ID.
+        retry_ambiguous: true,
+        concurrency: super::CONCURRENCY,
+        // The forge is asked for the diff, and of a force push also for what it took back.
+        calls: 3,
+        limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
+                 lines of a diff, and about 1 MB.",
+        preview: Preview::Request,
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Relays take ten times as much; people do not want to read it.
+        largest_body: 1_000_000,
+        fault: |mail| {
+            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without words")
+        },
+        // In a mail an @ notifies no one.
+        mentions: &[],
+        target: "dev@example.com",
+        chain: &[(
+            200,
+            r#"{"commits": [], "diffs": [{"old_path": "a.rs", "new_path": "a.rs", "diff": "@@ -1 +1 @@\n-old\n+new\n"}]}"#,
+        )],
+        ..Contract::USUAL
+    };
+
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
+        match &event.payload {
+            Payload::Push(push) if push.before == push.after && !push.before.is_empty() => {
+                Targets::none("nothing was pushed: the branch is where it was")
+            }
+            _ => Targets::named(addresses::recipients(&settings.recipients)),
+        }
+    }
+
+    fn pace(_settings: &Settings, _target: &str) -> Pace {
+        super::pace()
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let Payload::Push(push) = &note.event.payload else {
+            return Err(Failure::Rejected(format!("a {} is no push", note.event.kind())));
+        };
+        let draft = Draft::of(settings, note, push);
+        if push.change() != RefChange::Updated || settings.disable_diffs {
+            return Ok(draft.send(&Diffs::None));
+        }
+        if let Some(diffs) = diffs::of_event(push) {
+            return Ok(draft.send(&diffs));
+        }
+        let forge = &note.operator.forge;
+        let ask = |from: &str, to: &str| diffs::request(forge, draft.project.id, from, to);
+        let (forwards, backwards) = (ask(&push.before, &push.after), ask(&push.after, &push.before));
+        let (Some(forwards), Some(backwards)) = (forwards, backwards) else {
+            return Ok(draft.send(&Diffs::LeftOut(NOT_CONFIGURED)));
+        };
+        let on_no_response = draft.clone();
+        let asked = Call::http(forwards, move |response| match Comparison::read(response) {
+            // A force push that only takes commits back: the way forward is empty, so the way back tells.
+            Some(compared) if compared.is_empty() && draft.push.commits.is_empty() => {
+                Answer::Next(draft.look_back(backwards))
+            }
+            Some(compared) => Answer::Next(draft.send(&compared.diffs())),
+            None => Answer::Next(draft.send(&Diffs::LeftOut(why_unread(response)))),
+        });
+        Ok(asked.to_other_service().or_else_on_no_response(move |_| {
+            Answer::Next(on_no_response.send(&Diffs::LeftOut(NOT_ANSWERED)))
+        }))
+    }
+}
+
+/// A mail that may still wait for its diff.
+#[derive(Clone)]
+struct Draft {
+    mail: Mail,
+    push: Push,
+    project: Project,
+    is_test: bool,
+    /// What a force push took back, where the forge told.
+    taken_back: Option<Comparison>,
+}
+
+impl Draft {
+    fn of(settings: &Settings, note: &Notification<'_>, push: &Push) -> Self {
+        let project = note.event.project.clone().unwrap_or_default();
+        let head = Head {
+            subject: subject(&project, push, None),
+            thread: ["push", &push.full_ref],
+            author: Some(&push.user),
+            as_author: settings.send_from_committer_email,
+            headers: vec![("X-GitLab-Author", push.user.username.clone())],
+        };
+        Self {
+            mail: head::blank(note, head),
+            push: push.clone(),
+            project,
+            is_test: note.is_test,
+            taken_back: None,
+        }
+    }
+
+    fn look_back(self, request: crate::call::HttpRequest) -> Call<Sent> {
+        let on_no_response = self.clone();
+        let asked = Call::http(request, move |response| match Comparison::read(response) {
+            // Nothing either way: the same commit by another name. There is nothing to write.
+            Some(compared) if compared.is_empty() => Answer::Skipped(NOTHING_CHANGED.to_owned()),
+            Some(compared) => {
+                let diffs = compared.diffs();
+                let subject = subject(&self.project, &self.push, Some(&compared));
+                let mail = Mail { subject: head::subject(self.is_test, &subject), ..self.mail };
+                Answer::Next(Self { mail, taken_back: Some(compared), ..self }.send(&diffs))
+            }
+            None => Answer::Next(self.send(&Diffs::LeftOut(why_unread(response)))),
+        });
+        asked
+            .to_other_service()
+            .or_else_on_no_response(move |_| Answer::Next(on_no_response.send(&Diffs::LeftOut(NOT_ANSWERED))))
+    }
+
+    fn send(&self, diffs: &Diffs) -> Call<Sent> {
+        Call::smtp(head::written(self.mail.clone(), self.page(diffs)), replies::read)
+    }
+
+    fn page(&self, diffs: &Diffs) -> Page {
+        let Self { push, project, .. } = self;
+        let mut page = Page::new();
+        page.headline(&self.headline(), Mood::Neutral);
+        match &self.taken_back {
+            Some(compared) => self.show_taken_back(&mut page, compared),
+            None if push.change() == RefChange::Updated && push.commits.is_empty() => {
+                page.notice(&format!(
+                    "This push added no commits: the {} went from {} to {}.",
+                    push.ref_type().name(),
+                    short(&push.before),
+                    short(&push.after)
+                ));
+            }
+            None => self.show_commits(&mut page),
+        }
+        show_files(&mut page, push);
+        diffs::show(&mut page, diffs);
+        let host = url::Url::parse(&project.web_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let words = format!("View it on {}", host.as_deref().unwrap_or("GitLab"));
+        let view = self.view();
+        let name = project.full_name();
+        page.foot(
+            view.as_deref().map(|url| (words.as_str(), url)),
+            &format!("You get this mail since your address is in the emails on push of {name}."),
+        );
+        page
+    }
+
+    /// `John Smith pushed to branch master at Mike / Diaspora`.
+    fn headline(&self) -> Text {
+        let Self { push, project, .. } = self;
+        let user = [&push.user.name, &push.user.username].into_iter().find(|name| !name.trim().is_empty());
+        let did = match push.change() {
+            RefChange::Created => "pushed new",
+            RefChange::Removed => "deleted",
+            RefChange::Updated if push.commits.is_empty() && is_tag(push) => "moved",
+            RefChange::Updated if push.commits.is_empty() => "took commits back from",
+            RefChange::Updated => "pushed to",
+        };
+        let name = head::line(push.short_ref(), LONGEST_NAME);
+        let tree = match push.change() {
+            RefChange::Removed => None,
+            _ => self.page_of("tree", push.short_ref()),
+        };
+        Text::new()
+            .plain(user.map_or_else(|| "Someone".to_owned(), |user| head::line(user, LONGEST_NAME)))
+            .plain(format!(" {did} {} ", push.ref_type().name()))
+            .link(name, tree.unwrap_or_default())
+            .plain(" at ")
+            .link(head::line(&project.full_name(), LONGEST_NAME), project.web_url.as_str())
+    }
+
+    fn show_commits(&self, page: &mut Page) {
+        let commits = &self.push.commits;
+        if commits.is_empty() {
+            return;
+        }
+        page.heading("Commits");
+        let listed = &commits[commits.len().saturating_sub(MOST_COMMITS)..];
+        let fitting = listed.iter().take_while(|commit| page.entry(&who_and_when(commit), &message(commit)));
+        let shown = fitting.count() as u64;
+        let more = total(&self.push).saturating_sub(shown);
+        if more > 0 {
+            let words = if more == 1 { "1 more commit".to_owned() } else { format!("{more} more commits") };
+            page.paragraph(&Text::new().plain("and ").link(words, self.compare().unwrap_or_default()));
+        }
+    }
+
+    fn show_taken_back(&self, page: &mut Page, compared: &Comparison) {
+        page.notice(&format!(
+            "This was a force push that only took commits back. They are not in the {} any more:",
+            self.push.ref_type().name()
+        ));
+        let item = |commit: &diffs::Compared| {
+            let page = self.page_of("commit", &commit.id).unwrap_or_default();
+            Text::new()
+                .link(short(&commit.id), page)
+                .plain(format!(": {}", head::line(&commit.title, LONGEST_NAME)))
+        };
+        page.list(&compared.commits.iter().take(MOST_COMMITS).map(item).collect::<Vec<_>>());
+    }
+
+    /// Where all of it can be seen.
+    fn view(&self) -> Option<String> {
+        match self.push.change() {
+            RefChange::Removed => None,
+            RefChange::Created => self.page_of("tree", self.push.short_ref()),
+            RefChange::Updated => match self.push.commits.as_slice() {
+                [only] if total(&self.push) == 1 => Some(only.url.clone())
+                    .filter(|url| !url.is_empty())
+                    .or_else(|| self.page_of("commit", &only.id)),
+                _ => self.compare(),
+            },
+        }
+    }
+
+    fn compare(&self) -> Option<String> {
+        self.page_of("compare", &format!("{}...{}", self.push.before, self.push.after))
+    }
+
+    /// A page of the project; none for names so long that no server takes them.
+    fn page_of(&self, kind: &str, name: &str) -> Option<String> {
+        let mut url = url::Url::parse(self.project.web_url.trim_end_matches('/')).ok()?;
+        if name.len() > 512 {
+            return None;
+        }
+        url.path_segments_mut().ok()?.extend(["-", kind]).extend(name.split('/'));
+        Some(url.into())
+    }
+}
+
+/// Why the forge's answer was no comparison. One that is cut at its limit told more than can be read.
+fn why_unread(response: &HttpResponse) -> &'static str {
+    if response.status == 200 && response.body.len() >= diffs::ANSWER_LIMIT { TOO_MUCH } else { NOT_ANSWERED }
+}
+
+/// GitLab's: `[Git][mike/diaspora][master] 4 commits: Update Catalan translation`.
+fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> String {
+    let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().name());
+    match push.change() {
+        RefChange::Created => return format!("[Git][{path}] Pushed new {kind} {name}"),
+        RefChange::Removed => return format!("[Git][{path}] Deleted {kind} {name}"),
+        RefChange::Updated => {}
+    }
+    let title = |title: &str| {
+        if title.trim().is_empty() { "(no message)".to_owned() } else { head::line(title, 200) }
+    };
+    let what = match (taken_back, push.commits.first()) {
+        (Some(compared), _) => match compared.commits.as_slice() {
+            [] => "Deleted commits".to_owned(),
+            [only] => format!("Deleted 1 commit: {}", title(&only.title)),
+            [first, ..] => format!("Deleted {} commits: {}", compared.commits.len(), title(&first.title)),
+        },
+        // A tag may be moved forwards too.
+        (None, None) if is_tag(push) => format!("Moved to {}", short(&push.after)),
+        (None, None) => "Deleted commits".to_owned(),
+        (None, Some(first)) => match total(push) {
+            1 => title(first.title()),
+            many => format!("{many} commits: {}", title(first.title())),
+        },
+    };
+    format!("[Git][{path}][{name}] {what}")
+}
+
+/// The forge names how many there were in truth; its list is cut.
+fn total(push: &Push) -> u64 {
+    push.total_commits_count.max(push.commits.len() as u64)
+}
+
+fn is_tag(push: &Push) -> bool {
+    push.ref_type() == RefType::Tag
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+/// `b6568db1 by Jordi Mallach at 2011-12-12 12:27 UTC`.
+fn who_and_when(commit: &Commit) -> Text {
+    let author = head::line(&commit.author.name, LONGEST_NAME);
+    let at = parse_time(&commit.timestamp).map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+    let mut words = Text::new().link(head::line(commit.short_id(), 8), commit.url.as_str());
+    if !author.is_empty() {
+        words = words.plain(" by ").bold(author);
+    }
+    match at {
+        Some(at) => words.plain(format!(" at {at}")),
+        None => words,
+    }
+}
+
+fn message(commit: &Commit) -> Text {
+    let whole = commit.message.trim();
+    let message = if whole.is_empty() { commit.title() } else { whole };
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => Text::new().plain(format!("{}…", &message[..end])),
+        None => Text::new().plain(message),
+    }
+}
+
+/// A file that commits name: whether it was there before the first of them, and whether it is after the last.
+struct Touched<'a> {
+    path: &'a str,
+    before: bool,
+    after: bool,
+}
+
+/// The files that differ after these commits, in the order in which they are named. What came and went is not among them.
+fn touched(commits: &[Commit]) -> Vec<Touched<'_>> {
+    let mut files: Vec<Touched<'_>> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for commit in commits {
+        let ends =
+            [(&commit.added, false, true), (&commit.modified, true, true), (&commit.removed, true, false)];
+        for (path, before, after) in ends
+            .into_iter()
+            .flat_map(|(paths, before, after)| paths.iter().map(move |path| (path, before, after)))
+        {
+            let at = *known.entry(path).or_insert_with(|| {
+                files.push(Touched { path, before, after });
+                files.len() - 1
+            });
+            files[at].after = after;
+        }
+    }
+    files.retain(|file| file.before || file.after);
+    files
+}
+
+fn show_files(page: &mut Page, push: &Push) {
+    let mut files = touched(&push.commits);
+    if files.is_empty() {
+        return;
+    }
+    let more = files.len().saturating_sub(MOST_FILES);
+    files.truncate(MOST_FILES);
+    let count = files.len() + more;
+    let count = if count == 1 { "1 changed file".to_owned() } else { format!("{count} changed files") };
+    // Of commits that the forge only counts, nobody knows which files they changed.
+    let all_known = total(push) == push.commits.len() as u64;
+    page.heading(&if all_known { count } else { format!("{count} in these commits") });
+    let item = |file: &Touched<'_>| {
+        let what = match (file.before, file.after) {
+            (false, _) => " (new)",
+            (_, false) => " (removed)",
+            _ => "",
+        };
+        Text::new().code(head::line(file.path, LONGEST_NAME)).plain(what)
+    };
+    let mut items: Vec<Text> = files.iter().map(item).collect();
+    if more > 0 {
+        items.push(Text::new().plain(format!("and {more} more")));
+    }
+    page.list(&items);
+}

@@ -1,0 +1,264 @@
+//! Pipeline emails: how a pipeline ended, and which of its jobs failed.
+
+use std::collections::BTreeSet;
+
+use super::head::{self, Head};
+use super::page::{Mood, Page};
+use super::{addresses, replies};
+use crate::adapters::common_settings::CommonSettings;
+use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, is_seen};
+use crate::call::{Call, Failure, Pace, Sent};
+use crate::event::{Build, Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
+use crate::integration::Family;
+use crate::message::Text;
+use crate::settings::FieldError;
+
+/// As many as GitLab takes.
+const MOST_RECIPIENTS: usize = 30;
+/// More failed jobs are counted, not listed.
+const MOST_JOBS: usize = 50;
+const LONGEST_NAME: usize = 200;
+const LONGEST_ERROR: usize = 2_000;
+
+crate::settings! {
+    /// What pipeline emails need.
+    pub struct Settings {
+        /// Mail addresses, separated by commas, spaces or line breaks, 30 at the most; each gets a mail of its own.
+        pub recipients: String = "dev@example.com, ops@example.com",
+        /// Mails whoever started the pipeline as well, where the event tells their address.
+        pub add_pusher: bool = "false",
+        /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
+        pub notify_child_pipelines: bool = "true" or "true",
+    }
+}
+
+/// The adapter.
+pub struct PipelinesEmail;
+
+impl Adapter for PipelinesEmail {
+    const ABOUT: About = About {
+        slug: "pipelines-email",
+        title: "Pipeline status emails",
+        summary: "Mails the outcome of pipelines to a list of recipients.",
+        triggers: Triggers::of(&[Trigger::Pipeline]),
+        family: Family::PipelineMail,
+        common: CommonSettings {
+            branches: Some("default"),
+            only_broken_pipelines: true,
+            only_status_changes: true,
+            ..CommonSettings::NONE
+        },
+    };
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        addresses::problems(&settings.recipients, MOST_RECIPIENTS)
+    }
+}
+
+impl Deliver for PipelinesEmail {
+    const DELIVERY: Delivery = Delivery {
+        max_age: super::MAX_AGE,
+        // A repeated mail has the same Message-ID.
+        retry_ambiguous: true,
+        concurrency: super::CONCURRENCY,
+        calls: 1,
+        limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
+        preview: Preview::Request,
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // Relays take ten times as much; people do not want to read it.
+        largest_body: 1_000_000,
+        fault: |mail| {
+            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without words")
+        },
+        // In a mail an @ notifies no one.
+        mentions: &[],
+        target: "dev@example.com",
+        ..Contract::USUAL
+    };
+
+    fn targets(settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
+        let is_child = matches!(&event.payload, Payload::Pipeline(pipeline) if pipeline.is_child());
+        if is_child && !settings.notify_child_pipelines {
+            return Targets::none("child pipelines are not mailed about (`notify_child_pipelines`)");
+        }
+        let mut targets = addresses::recipients(&settings.recipients);
+        // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
+        let starter = event.user().and_then(|user| addresses::address(user.email.as_deref()?));
+        let is_new = |starter: &String| !targets.iter().any(|target| target.eq_ignore_ascii_case(starter));
+        let starter = starter.filter(|starter| settings.add_pusher && is_new(starter));
+        targets.extend(starter);
+        Targets::named(targets)
+    }
+
+    fn pace(_settings: &Settings, _target: &str) -> Pace {
+        super::pace()
+    }
+
+    fn call(_settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let Payload::Pipeline(pipeline) = &note.event.payload else {
+            return Err(Failure::Rejected(format!("a {} is no pipeline", note.event.kind())));
+        };
+        let project = note.event.project.clone().unwrap_or_default();
+        let thread = match merge_request(pipeline) {
+            Some(iid) => ["merge_request", &iid.to_string()].map(str::to_owned),
+            None => ["pipeline", &pipeline.ref_name].map(str::to_owned),
+        };
+        let head = Head {
+            subject: subject(&project, pipeline),
+            thread: [&thread[0], &thread[1]],
+            // Nobody says this but the forge.
+            author: None,
+            as_author: false,
+            headers: vec![
+                ("X-GitLab-Pipeline-Id", pipeline.id.to_string()),
+                ("X-GitLab-Pipeline-Ref", pipeline.ref_name.clone()),
+                ("X-GitLab-Pipeline-Status", pipeline.status.clone()),
+            ],
+        };
+        let page = page(&project, pipeline);
+        Ok(Call::smtp(head::written(head::blank(note, head), page), replies::read))
+    }
+}
+
+fn merge_request(pipeline: &Pipeline) -> Option<i64> {
+    pipeline.merge_request.as_ref().map(|request| request.iid).filter(|iid| *iid > 0)
+}
+
+/// GitLab's: `Diaspora | Failed pipeline for master | bcbb5ec3`.
+fn subject(project: &Project, pipeline: &Pipeline) -> String {
+    let outcome = match pipeline.status.as_str() {
+        "success" if pipeline.ref_status_name.as_deref() == Some("fixed") => "Fixed pipeline".to_owned(),
+        "success" => "Successful pipeline".to_owned(),
+        "failed" => "Failed pipeline".to_owned(),
+        other => format!("Pipeline {}", head::line(other, 30)),
+    };
+    let name =
+        head::line(if project.name.is_empty() { &project.path_with_namespace } else { &project.name }, 100);
+    let sha: String = pipeline.sha.chars().take(8).collect();
+    let what = match merge_request(pipeline) {
+        Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
+        _ => head::line(&pipeline.ref_name, 100),
+    };
+    format!("{name} | {outcome} for {what} | {sha}")
+}
+
+fn page(project: &Project, pipeline: &Pipeline) -> Page {
+    let url = pipeline.url(project.web_url.trim_end_matches('/'));
+    let mut page = Page::new();
+    let (said, mood) = match pipeline.status.as_str() {
+        "success" if pipeline.passed_with_warnings() => ("has passed with warnings", Mood::Warning),
+        "success" if pipeline.ref_status_name.as_deref() == Some("fixed") => ("has been fixed", Mood::Good),
+        "success" => ("has passed", Mood::Good),
+        "failed" => ("has failed", Mood::Bad),
+        "canceled" => ("was canceled", Mood::Warning),
+        "skipped" => ("was skipped", Mood::Neutral),
+        _ => ("has changed", Mood::Neutral),
+    };
+    let number = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
+    let headline = Text::new().plain("Pipeline ").link(number, url.as_str()).plain(format!(" {said}"));
+    page.headline(&headline, mood);
+    page.facts(&facts(project, pipeline));
+    if let Some(errors) = &pipeline.yaml_errors {
+        let errors: String = errors.chars().take(LONGEST_ERROR).collect();
+        page.notice(&format!("The CI configuration is wrong: {errors}"));
+    }
+    show_succeeded(&mut page, pipeline);
+    show_failed(&mut page, project, pipeline);
+    let name = project.full_name();
+    page.foot(
+        Some(("View the pipeline", &url)),
+        &format!("You get this mail since your address is in the pipeline emails of {name}, or you started the pipeline."),
+    );
+    page
+}
+
+fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
+    let plain = |words: &str| Text::new().plain(head::line(words, LONGEST_NAME));
+    let web = project.web_url.trim_end_matches('/');
+    let kind = match pipeline.ref_type {
+        RefType::Branch => "Branch",
+        RefType::Tag => "Tag",
+    };
+    let ref_name = if pipeline.is_on_hidden_ref() { Text::new() } else { plain(&pipeline.ref_name) };
+    let request = pipeline.merge_request.as_ref().filter(|request| request.iid > 0).map(|request| {
+        let title = head::line(&request.title, LONGEST_NAME);
+        Text::new().link(format!("!{} {title}", request.iid), request.url.as_str())
+    });
+    let sha: String = pipeline.sha.chars().take(8).collect();
+    let commit = pipeline.commit.as_ref();
+    let commit_url = commit.map(|commit| commit.url.clone()).filter(|url| !url.is_empty());
+    let commit_url = commit_url.unwrap_or_else(|| format!("{web}/-/commit/{}", pipeline.sha));
+    let title = commit.map(|commit| head::line(commit.title(), LONGEST_NAME)).unwrap_or_default();
+    let user = pipeline.user.as_ref().map(crate::event::User::display).unwrap_or_default();
+    vec![
+        ("Project", Text::new().link(head::line(&project.full_name(), LONGEST_NAME), web)),
+        ("Name", pipeline.name.as_deref().map(plain).unwrap_or_default()),
+        (kind, ref_name),
+        ("Merge request", request.unwrap_or_default()),
+        ("Commit", if sha.is_empty() { Text::new() } else { Text::new().link(sha, commit_url) }),
+        ("Message", plain(&title)),
+        ("Author", commit.map(|commit| plain(&commit.author.name)).unwrap_or_default()),
+        ("Started by", plain(if user.is_empty() { "API" } else { &user })),
+        ("Duration", pipeline.duration.map(|seconds| plain(&duration(seconds))).unwrap_or_default()),
+    ]
+}
+
+/// `1 min 3 s`.
+fn duration(seconds: f64) -> String {
+    // A forge's nonsense (less than nothing, not a number) becomes 0 in this conversion.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and nobody waits that long"
+    )]
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+fn show_succeeded(page: &mut Page, pipeline: &Pipeline) {
+    let succeeded: Vec<&Build> = pipeline.builds.iter().filter(|job| job.status == "success").collect();
+    if pipeline.status != "success" || succeeded.is_empty() {
+        return;
+    }
+    let stages: BTreeSet<&str> = succeeded.iter().map(|job| job.stage.as_str()).collect();
+    let count = |n: usize, thing: &str| if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") };
+    let words = format!("{} succeeded, in {}.", count(succeeded.len(), "job"), count(stages.len(), "stage"));
+    page.paragraph(&Text::new().plain(words));
+}
+
+fn show_failed(page: &mut Page, project: &Project, pipeline: &Pipeline) {
+    // Those of a success may fail; they are what it warns of.
+    let failed = match pipeline.status.as_str() {
+        "success" if !pipeline.passed_with_warnings() => Vec::new(),
+        _ => pipeline.failed_builds(),
+    };
+    let but = if pipeline.passed_with_warnings() { ", allowed to fail" } else { "" };
+    page.heading(&match failed.len() {
+        0 => return,
+        1 => format!("1 failed job{but}"),
+        many => format!("{many} failed jobs{but}"),
+    });
+    let web = project.web_url.trim_end_matches('/');
+    let item = |job: &&Build| {
+        let url =
+            if job.id > 0 && !web.is_empty() { format!("{web}/-/jobs/{}", job.id) } else { String::new() };
+        let stage = head::line(&job.stage, 100);
+        let stage = if stage.is_empty() { String::new() } else { format!(" in stage {stage}") };
+        Text::new().link(head::line(&job.name, 100), url).plain(stage)
+    };
+    let mut items: Vec<Text> = failed.iter().take(MOST_JOBS).map(item).collect();
+    if failed.len() > MOST_JOBS {
+        items.push(Text::new().plain(format!("and {} more", failed.len() - MOST_JOBS)));
+    }
+    page.list(&items);
+}

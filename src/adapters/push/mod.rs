@@ -1,0 +1,1 @@
+//! Push services, which show messages on people's phones.

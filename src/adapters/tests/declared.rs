@@ -1,0 +1,91 @@
+//! What an adapter declares of its service for the tests: see [`Contract`].
+
+use serde_json::Value as Json;
+
+use crate::call::{Answer, Failure, Sent};
+
+/// What the contract tests must know of a service.
+pub struct Contract {
+    /// The most that the service takes in one request, in bytes.
+    pub largest_body: usize,
+    /// What in a body the service would refuse, or people could not read; `None` where it is sound.
+    pub fault: fn(&Json) -> Option<&'static str>,
+    /// What notifies people in this service's markup: nothing that people wrote may come out as one of these.
+    pub mentions: &'static [&'static str],
+    /// A target that the settings' examples allow.
+    pub target: &'static str,
+    /// What an HTTP status comes to where the body is empty; [`usual_status`] for most.
+    pub status: fn(u16) -> &'static str,
+    /// What answers with a body come to.
+    pub answers: &'static [Expected],
+    /// Answers that lead through the whole chain of calls, where there is more than one: the snapshots show each.
+    pub chain: &'static [(u16, &'static str)],
+}
+
+impl Contract {
+    /// For adapters that name what differs.
+    pub const USUAL: Self = Self {
+        largest_body: 0,
+        fault: |_| None,
+        mentions: &["@channel", "@here", "@everyone", "@all"],
+        target: "",
+        status: usual_status,
+        answers: &[],
+        chain: &[],
+    };
+}
+
+/// An answer, and what it comes to: in the words of [`outcome`].
+pub struct Expected {
+    pub status: u16,
+    pub headers: &'static [(&'static str, &'static str)],
+    pub body: &'static str,
+    pub outcome: &'static str,
+}
+
+/// What a status alone comes to at services that mean what HTTP means by it.
+pub fn usual_status(status: u16) -> &'static str {
+    match status {
+        200..=299 => "taken",
+        429 => "throttled",
+        408 | 425 | 500 | 502..=599 => "unavailable",
+        410 => "gone",
+        300..=399 | 401 | 403..=405 | 407 | 501 => "misconfigured",
+        _ => "rejected",
+    }
+}
+
+/// What an answer comes to, in one word.
+pub fn consequence(answer: &Answer<Sent>) -> &'static str {
+    match answer {
+        Answer::Done(Sent) => "taken",
+        Answer::Next(_) => "next call",
+        Answer::Skipped(_) => "skipped",
+        Answer::Failed(failure) => failure.consequence(),
+    }
+}
+
+/// The same with its details: `gone 3`, `unavailable, perhaps taken`, `throttled 30 s, shared`, `quota until …`.
+pub fn outcome(answer: &Answer<Sent>) -> String {
+    match answer {
+        Answer::Failed(Failure::Gone { confirmations, .. }) => format!("gone {confirmations}"),
+        Answer::Failed(Failure::Unavailable { maybe_taken: true, .. }) => {
+            "unavailable, perhaps taken".to_owned()
+        }
+        Answer::Failed(Failure::Throttled { wait, shared, .. }) => {
+            let wait = wait.map(|wait| format!(" {} s", wait.as_secs())).unwrap_or_default();
+            let shared = if *shared { ", shared" } else { "" };
+            format!("throttled{wait}{shared}")
+        }
+        Answer::Failed(Failure::Quota { until, .. }) => format!("quota until {until}"),
+        other => consequence(other).to_owned(),
+    }
+}
+
+/// Whether people see anything of a text.
+pub fn is_seen(text: &Json) -> bool {
+    let unseen = |c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+    };
+    text.as_str().is_some_and(|text| text.chars().any(|c| !unseen(c)))
+}

@@ -1,0 +1,573 @@
+//! What Discord answers, and what it takes: facts of its documentation, and of those who hit its limits.
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use super::events::{Case, tell_changed};
+use super::{
+    answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, kind, target_names,
+};
+use super::{http, settings_of};
+use crate::adapters::contract::LazyMessage;
+use crate::adapters::{Notification, OperatorSettings};
+use crate::call::{Answer, Failure, Sent};
+use crate::event::Trigger;
+use crate::message::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone};
+use crate::settings::{Parsed, Value};
+
+const HOOK: &str = "https://discord.com/api/webhooks/1/aaaaaaaaaaaaaaaaaaaaaaaa";
+
+fn plain() -> Parsed {
+    settings_of("discord", &[("webhook", HOOK)])
+}
+
+fn sent(case: &Case) -> Json {
+    body(&call_with(entry("discord"), &plain(), case, ""))
+}
+
+fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
+    answer(entry("discord"), status, headers, body)
+}
+
+// ---- answers
+
+#[test]
+fn what_discord_says_is_understood() {
+    let table = [
+        (200, r#"{"id":"1","type":0,"content":"","embeds":[]}"#, "taken"),
+        (204, "", "taken"),
+        (200, "<html>Sign in to the network</html>", "unavailable"),
+        (400, r#"{"message":"Invalid Form Body","code":50035,"errors":{"embeds":{}}}"#, "rejected"),
+        (400, r#"{"code": 50006, "message": "Cannot send an empty message"}"#, "rejected"),
+        (400, r#"{"embeds": ["0"]}"#, "rejected"),
+        (
+            400,
+            r#"{"code": 220001, "message": "Webhooks posted to forum channels must have a thread_name or thread_id"}"#,
+            "misconfigured",
+        ),
+        (400, r#"{"code": 220002, "message": "…"}"#, "misconfigured"),
+        (400, r#"{"code": 220003, "message": "…"}"#, "misconfigured"),
+        (400, r#"{"code": 220004, "message": "…"}"#, "misconfigured"),
+        (401, r#"{"message": "Invalid Webhook Token", "code": 50027}"#, "gone"),
+        (403, r#"{"message": "Missing Permissions", "code": 50013}"#, "gone"),
+        (403, "<!DOCTYPE html><title>Access denied</title>", "throttled"),
+        (404, r#"{"message": "Unknown Webhook", "code": 10015}"#, "gone"),
+        (404, "<html>Not Found</html>", "gone"),
+        (405, r#"{"message": "405: Method Not Allowed", "code": 0}"#, "misconfigured"),
+        (413, r#"{"message": "Request entity too large", "code": 40005}"#, "rejected"),
+        (500, r#"{"message": "500: Internal Server Error", "code": 0}"#, "unavailable"),
+        (502, "<html>Bad gateway</html>", "unavailable"),
+        (521, "<html>Web server is down</html>", "unavailable"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(consequence(&said(status, &[], body)), expected, "{status} {body}");
+    }
+    let forum = failure(said(400, &[], r#"{"code": 220001, "message": "…"}"#));
+    assert!(forum.why().ends_with("add ?thread_id=… to the webhook's address"), "{forum}");
+}
+
+#[test]
+fn a_webhook_that_is_gone_is_not_called_again() {
+    for (status, body) in [(404, r#"{"message": "Unknown Webhook", "code": 10015}"#), (401, "")] {
+        match failure(said(status, &[], body)) {
+            Failure::Gone { confirmations, .. } => assert_eq!(confirmations, 1, "{status}"),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn waits_are_read_where_discord_puts_them() {
+    let throttled = |headers: &[(&str, &str)], body: &str| match failure(said(429, headers, body)) {
+        Failure::Throttled { wait, shared, .. } => (wait.map(|wait| wait.as_millis()), shared),
+        other => panic!("{other}"),
+    };
+    let limited = r#"{"message": "You are being rate limited.", "retry_after": 0.457, "global": false}"#;
+    let all = [("retry-after", "1"), ("x-ratelimit-reset-after", "0.470"), ("x-ratelimit-scope", "user")];
+    assert_eq!(throttled(&all, limited), (Some(457), false));
+    let bare = r#"{"message": "You are being rate limited.", "global": false}"#;
+    assert_eq!(throttled(&all, bare), (Some(1000), false));
+    assert_eq!(throttled(&all[1..], bare), (Some(470), false));
+    assert_eq!(throttled(&[], bare), (None, false));
+    // The limit of a channel, which all its webhooks share and no header announces.
+    let channel =
+        r#"{"message": "The resource is being rate limited.", "retry_after": 42.5, "global": false}"#;
+    assert_eq!(throttled(&[("x-ratelimit-scope", "shared")], channel), (Some(42_500), false));
+    let global = r#"{"message": "You are being rate limited.", "retry_after": 64.57, "global": true}"#;
+    assert_eq!(throttled(&[], global), (Some(64_570), true));
+    assert_eq!(throttled(&[("x-ratelimit-scope", "global")], limited), (Some(457), true));
+    assert_eq!(throttled(&[("x-ratelimit-global", "true")], limited), (Some(457), true));
+    let nonsense = r#"{"message": "…", "retry_after": -1e300, "global": false}"#;
+    assert_eq!(throttled(&[], nonsense), (None, false));
+    // Cloudflare: no JSON, and it means the address that we call from.
+    let ban =
+        "<!DOCTYPE html><title>Access denied | discord.com used Cloudflare to restrict access</title> 1015";
+    assert_eq!(throttled(&[("retry-after", "20")], ban), (Some(3_600_000), true));
+    assert_eq!(throttled(&[], "error code: 1015"), (Some(3_600_000), true));
+    // Whatever else it is, it is no ban.
+    assert_eq!(throttled(&[("retry-after", "2")], ""), (Some(2000), false));
+    assert_eq!(throttled(&[("retry-after", "2")], r#"{"global": null, "code": "1"}"#), (Some(2000), false));
+}
+
+// ---- addresses
+
+#[test]
+fn an_address_is_a_webhooks() {
+    let problem = |webhook: &str| {
+        let properties = [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into();
+        let errors = entry("discord").read(&properties).err()?;
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(!errors[0].problem.contains("aaaa"), "the address is a secret");
+        Some(errors[0].to_string())
+    };
+    for good in [
+        HOOK,
+        "https://discord.com/api/v10/webhooks/1/aaaa",
+        "https://discordapp.com/api/webhooks/1/aaaa",
+        "https://canary.discord.com/api/webhooks/1/aaaa",
+        "https://ptb.discord.com/api/webhooks/1/aaaa/",
+        "https://discord.com/api/webhooks/1/aaaa?thread_id=2",
+        "http://chat.example.com:8080/base/api/v9/webhooks/1/a-_a",
+    ] {
+        assert_eq!(problem(good), None, "{good}");
+    }
+    for bad in [
+        "https://discord.com/api/webhooks/1",
+        "https://discord.com/api/webhooks/1/",
+        "https://discord.com/webhooks/1/aaaa",
+        "https://discord.com/api/v10/aaaa",
+        "https://discord.com/api/vx/webhooks/1/aaaa",
+        "https://discord.com/api/webhooks/1/aaaa/messages",
+        "https://discord.com/channels/1/aaaa",
+        "https://hooks.slack.com/services/T0/B0/aaaa",
+    ] {
+        let problem = problem(bad).expect(bad);
+        assert!(problem.starts_with("webhook: must be a webhook's address, as in "), "{bad}: {problem}");
+    }
+    for suffix in ["slack", "github", "slack/"] {
+        let problem = problem(&format!("{HOOK}/{suffix}")).expect("an error");
+        let suffix = suffix.trim_end_matches('/');
+        assert!(problem.ends_with(&format!("; leave out /{suffix}")), "{problem}");
+    }
+}
+
+#[test]
+fn every_wrong_address_is_told() {
+    let wrong = |name: &str| (name.to_owned(), Value::Text(format!("{HOOK}/slack")));
+    let properties = ["webhook", "push_channel", "group_confidential_mention_channel"].map(wrong).into();
+    let errors = entry("discord").read(&properties).expect_err("they are wrong");
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["webhook", "push_channel", "group_confidential_mention_channel"]);
+}
+
+#[test]
+fn a_message_is_waited_for_and_a_thread_is_kept() {
+    let called = |webhook: &str| {
+        let settings = settings_of("discord", &[("webhook", webhook)]);
+        http(&call_with(entry("discord"), &settings, kind("push"), "")).url.to_string()
+    };
+    assert_eq!(called(HOOK), format!("{HOOK}?wait=true"));
+    assert_eq!(called(&format!("{HOOK}/")), format!("{HOOK}?wait=true"));
+    assert_eq!(called(&format!("{HOOK}?thread_id=22")), format!("{HOOK}?thread_id=22&wait=true"));
+    assert_eq!(
+        called(&format!("{HOOK}?wait=false&thread_id=22#x")),
+        format!("{HOOK}?thread_id=22&wait=true")
+    );
+}
+
+#[test]
+fn an_event_goes_to_the_webhook_of_its_kind() {
+    const NAMES: [&str; 12] = [
+        "push",
+        "issue",
+        "confidential_issue",
+        "merge_request",
+        "note",
+        "confidential_note",
+        "tag_push",
+        "pipeline",
+        "wiki_page",
+        "deployment",
+        "group_mention",
+        "group_confidential_mention",
+    ];
+    let heard: Vec<&str> = entry("discord").about.triggers.iter().map(Trigger::name).collect();
+    assert!(NAMES.len() == heard.len() && NAMES.iter().all(|name| heard.contains(name)), "{heard:?}");
+    let address = |name: &str| format!("https://discord.com/api/webhooks/1/{name}");
+    let all: Vec<(String, String)> =
+        NAMES.iter().map(|name| (format!("{name}_channel"), address(name))).collect();
+    let mut all: Vec<(&str, &str)> = all.iter().map(|(key, url)| (key.as_str(), url.as_str())).collect();
+    all.push(("webhook", HOOK));
+    let settings = settings_of("discord", &all);
+    for name in NAMES {
+        let trigger = Trigger::ALL.into_iter().find(|trigger| trigger.name() == name).expect("a trigger");
+        let case = super::sample(trigger);
+        assert_eq!(target_names(entry("discord"), &settings, &case.event), [name]);
+        let call = call_with(entry("discord"), &settings, &case, name);
+        assert_eq!(http(&call).url.as_str(), format!("{}?wait=true", address(name)));
+        // Where its setting has been removed since, and where there never was one.
+        let call = call_with(entry("discord"), &plain(), &case, name);
+        assert_eq!(http(&call).url.as_str(), format!("{HOOK}?wait=true"));
+        assert_eq!(target_names(entry("discord"), &plain(), &case.event), [""]);
+    }
+}
+
+#[test]
+fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
+    let issues = ("issue_channel", "https://discord.com/api/webhooks/2/b");
+    let notes = ("note_channel", "https://discord.com/api/webhooks/3/c");
+    let mine = ("confidential_issue_channel", "https://discord.com/api/webhooks/4/d");
+    let targets = |more: &[(&str, &str)], name: &str| {
+        let settings = settings_of("discord", &[&[("webhook", HOOK)], more].concat());
+        target_names(entry("discord"), &settings, &kind(name).event)
+    };
+    assert_eq!(targets(&[issues, notes], "issue_confidential"), ["issue"]);
+    assert_eq!(targets(&[issues, notes], "note_confidential"), ["note"]);
+    assert_eq!(targets(&[issues, mine], "issue_confidential"), ["confidential_issue"]);
+    assert_eq!(targets(&[mine], "issue"), [""], "but not the other way round");
+    assert_eq!(targets(&[("issue_channel", " ")], "issue"), [""], "blank is as good as unsaid");
+    // The settings changed while it waited for its turn.
+    let case = kind("issue_confidential");
+    let address = |more: &[(&str, &str)]| {
+        let settings = settings_of("discord", &[&[("webhook", HOOK)], more].concat());
+        http(&call_with(entry("discord"), &settings, case, "confidential_issue")).url.path().to_owned()
+    };
+    assert_eq!(address(&[issues, mine]), "/api/webhooks/4/d");
+    assert_eq!(address(&[issues, notes]), "/api/webhooks/2/b", "not to everybody's");
+}
+
+#[test]
+fn the_pace_is_a_webhooks_and_a_services() {
+    let keys = |webhook: &str| -> Vec<String> {
+        let buckets = buckets(entry("discord"), &settings_of("discord", &[("webhook", webhook)]), "");
+        assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (2000, 5));
+        assert_eq!((buckets[1].every.as_millis(), buckets[1].burst), (20, 50));
+        buckets.into_iter().map(|bucket| bucket.key.0).collect()
+    };
+    let one = keys(HOOK);
+    for same in [
+        "https://discordapp.com/api/v10/webhooks/1/aaaaaaaaaaaaaaaaaaaaaaaa",
+        "https://ptb.discord.com/api/webhooks/1/aaaaaaaaaaaaaaaaaaaaaaaa/?thread_id=5",
+    ] {
+        assert_eq!(keys(same), one, "{same}");
+    }
+    let other = keys("https://discord.com/api/webhooks/2/bbbbbbbbbbbbbbbbbbbbbbbb");
+    assert_ne!(other[0], one[0]);
+    assert_eq!(other[1], one[1]);
+    assert_ne!(keys("https://notdiscord.com/api/webhooks/1/aaaa")[1], one[1]);
+    // Each webhook of its own has a pace of its own.
+    let second = ("push_channel", "https://discord.com/api/webhooks/2/bbbbbbbbbbbbbbbbbbbbbbbb");
+    let settings = settings_of("discord", &[("webhook", HOOK), second]);
+    assert_eq!(buckets(entry("discord"), &settings, "push")[0].key.0, other[0]);
+    assert_eq!(buckets(entry("discord"), &settings, "issue")[0].key.0, one[0]);
+}
+
+// ---- what is said
+
+#[test]
+fn an_embed_tells_everything_once() {
+    let issue = sent(kind("issue"));
+    assert_eq!(issue["allowed_mentions"], json!({ "parse": [] }));
+    assert!(issue.get("content").is_none());
+    let embed = &issue["embeds"][0];
+    assert_eq!(embed["title"], "Opened issue #23 New API: create/update/delete file");
+    assert_eq!(embed["url"], "http://example.com/diaspora/issues/23");
+    assert_eq!(embed["description"], "Create new API for manipulations with repository");
+    assert_eq!(embed["author"]["name"], "Administrator (root)");
+    assert!(embed["author"]["icon_url"].as_str().is_some_and(|url| url.starts_with("http")), "{embed}");
+    assert_eq!(embed["footer"]["text"], "GitlabHQ / Gitlab Test");
+    assert_eq!(embed["color"], 0xC9_58_23);
+    assert_eq!(embed["timestamp"], "1970-01-01T00:00:00Z");
+
+    let push = &sent(kind("push"))["embeds"][0];
+    let description = push["description"].as_str().expect("a description");
+    assert!(description.starts_with("Pushed 4 commits to branch ["), "{description}");
+    assert!(description.contains("b6568db1]("), "{description}");
+    assert_eq!(push["color"], 0x33_44_55);
+
+    let pipeline = &sent(kind("pipeline_failed"))["embeds"][0];
+    assert_eq!(pipeline["title"], "Pipeline #31 has failed in 01:03");
+    assert_eq!(pipeline["color"], 0x8D_13_00);
+    assert_eq!(pipeline["timestamp"], "2016-08-12T15:26:29Z", "when it finished");
+    assert!(pipeline.get("description").is_none(), "{pipeline}");
+    assert!(pipeline["fields"].as_array().is_some_and(|fields| fields.len() >= 4), "{pipeline}");
+    assert_eq!(sent(kind("pipeline"))["embeds"][0]["color"], 0x0D_53_2A);
+    assert_eq!(sent(kind("deployment"))["embeds"][0]["color"], 0x0D_53_2A);
+}
+
+/// In the units in which there are most of them.
+fn length(text: &Json) -> usize {
+    text.as_str().map_or(0, |text| text.encode_utf16().count())
+}
+
+/// Holds a body against every limit of embeds
+/// (<https://docs.discord.com/developers/resources/message#embed-object-embed-limits>).
+fn fits(body: &Json, name: &str) {
+    let embeds = body["embeds"].as_array().expect("embeds");
+    assert_eq!(embeds.len(), 1, "{name}");
+    let embed = &embeds[0];
+    let empty = Vec::new();
+    let fields = embed["fields"].as_array().unwrap_or(&empty);
+    let parts = [
+        (&embed["title"], 256),
+        (&embed["description"], 4096),
+        (&embed["footer"]["text"], 2048),
+        (&embed["author"]["name"], 256),
+    ];
+    let of_fields = fields.iter().flat_map(|field| [(&field["name"], 256), (&field["value"], 1024)]);
+    let mut sum = 0;
+    for (part, most) in parts.into_iter().chain(of_fields) {
+        assert!(length(part) <= most, "{name}: {} of {most}", length(part));
+        if let Some(text) = part.as_str() {
+            assert!(!text.is_empty() && text.trim() == text, "{name}: {text:?}");
+        }
+        sum += length(part);
+    }
+    assert!(fields.len() <= 25 && sum <= 6000, "{name}: {sum}");
+    assert!(fields.iter().all(|field| length(&field["name"]) > 0 && length(&field["value"]) > 0), "{name}");
+    assert!(length(&embed["title"]) + length(&embed["description"]) > 0, "{name}: says nothing");
+    for url in
+        [&embed["url"], &embed["author"]["url"], &embed["author"]["icon_url"], &embed["footer"]["icon_url"]]
+    {
+        let Some(url) = url.as_str() else { continue };
+        let host = url::Url::parse(url).expect("an address").host_str().expect("a host").to_owned();
+        assert!(host.contains('.') && url.len() <= 2048, "{name}: {url}");
+    }
+    assert_eq!(body["allowed_mentions"], json!({ "parse": [] }), "{name}");
+}
+
+#[test]
+fn every_message_keeps_every_limit() {
+    let heard =
+        |case: &&Case| case.event.trigger.is_some_and(|t| entry("discord").about.triggers.contains(t));
+    for case in cases().iter().chain(hostile()).filter(heard) {
+        fits(&sent(case), &case.name);
+    }
+}
+
+/// A message as large as none that we make, of one sign throughout.
+fn huge(sign: &str) -> Message {
+    let words = sign.repeat(10_000);
+    let text = || Text::new().plain(words.as_str());
+    let person = Person { display: words.clone(), ..Person::default() };
+    Message {
+        summary: text(),
+        title: Some(Title { text: words.clone(), url: Some("https://a.example/x".to_owned()) }),
+        body: Body::Lines(vec![Text::new().plain(sign.repeat(100)); 10_000]),
+        fields: vec![Field { name: words.clone(), value: text(), short: true }; 40],
+        author: Some(person),
+        project: ProjectInfo { full_name: words.clone(), ..ProjectInfo::default() },
+        tone: Tone::Danger,
+        ..Message::default()
+    }
+}
+
+fn sent_message(message: &Message) -> Json {
+    let note = Notification {
+        id: "1",
+        event: &kind("push").event,
+        target: "",
+        now: Timestamp::UNIX_EPOCH,
+        operator: &OperatorSettings::default(),
+        may_have_been_sent: false,
+        is_test: false,
+        message: LazyMessage::composed(message.clone()),
+    };
+    body(&entry("discord").call(&plain(), &note).expect("a call"))
+}
+
+#[test]
+fn limits_hold_where_one_sign_counts_as_two_or_as_eleven() {
+    for sign in ["x", "é", "🦊", "👩‍👩‍👧‍👦", "e\u{301}", "*", "@", "\u{2800}"] {
+        let body = sent_message(&huge(sign));
+        fits(&body, sign);
+        let description = body["embeds"][0]["description"].as_str().expect("a description");
+        assert!(description.ends_with('…'), "{sign}");
+        assert!(length(&body["embeds"][0]["description"]) > 4000, "{sign}: the room is used");
+        if sign == "👩‍👩‍👧‍👦" {
+            assert!(description.trim_end_matches(['…', ' ', '\n']).ends_with(sign), "a family is not torn");
+        }
+    }
+}
+
+#[test]
+fn parts_without_anything_to_read_are_left_out() {
+    let blank = |name: &str, value: &str| Field {
+        name: name.to_owned(),
+        value: Text::new().plain(value),
+        short: true,
+    };
+    let message = Message {
+        summary: Text::new().plain("Something happened"),
+        title: Some(Title { text: " \n".to_owned(), url: Some("https://a.example/x".to_owned()) }),
+        fields: vec![blank("", "x"), blank("Name", " \u{2003}\n"), blank("Name", "value")],
+        author: Some(Person::default()),
+        ..Message::default()
+    };
+    let body = sent_message(&message);
+    let embed = &body["embeds"][0];
+    fits(&body, "blank");
+    assert_eq!(embed["description"], "Something happened");
+    assert_eq!(embed["fields"], json!([{ "name": "Name", "value": "value", "inline": true }]));
+    for absent in ["title", "url", "author", "footer"] {
+        assert!(embed.get(absent).is_none(), "{absent} in {embed}");
+    }
+}
+
+#[test]
+fn addresses_that_discord_refuses_do_not_cost_the_message() {
+    for host in ["gitlab", "localhost:3000", "[::1]"] {
+        let url = format!("http://{host}/x");
+        let message = Message {
+            summary: Text::new().plain("Ann saw ").link("this", url.as_str()),
+            title: Some(Title { text: "Title".to_owned(), url: Some(url.clone()) }),
+            author: Some(Person {
+                display: "Ann".to_owned(),
+                avatar_url: Some(url.clone()),
+                url: Some(url.clone()),
+                ..Person::default()
+            }),
+            ..Message::default()
+        };
+        let body = sent_message(&message);
+        fits(&body, host);
+        assert_eq!(body["embeds"][0]["title"], "Title");
+        assert_eq!(body["embeds"][0]["description"], format!("Saw [this]({url})"));
+    }
+}
+
+/// What is left of Markdown when everything that a backslash disarms is gone.
+fn armed(text: &str) -> String {
+    let mut left = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+                // It stands for a word.
+                left.push('x');
+            }
+            c => left.push(c),
+        }
+    }
+    left
+}
+
+#[test]
+fn words_are_nothing_but_words_to_discord() {
+    let tricks = [
+        "<@1>",
+        "<@!1>",
+        "<@&1>",
+        "<#1>",
+        "<:emoji:1>",
+        "<a:emoji:1>",
+        "<t:1>",
+        "<t:1618953630:R>",
+        "</cmd:1>",
+        "<id:customize>",
+        "<https://a.example>",
+        "@everyone",
+        "@here",
+        "[words](https://a.example/)",
+        "||spoiler||",
+        "> quote",
+        ">>> quote",
+        "-# subtext",
+        "# heading",
+        "### heading",
+        "- list",
+        "* list",
+        "1. list",
+        "```rust\ncode\n```",
+        "`code`",
+        "**bold**",
+        "__underlined__",
+        "_slanted_",
+        "~~struck~~",
+    ];
+    let forms = [
+        "<@",
+        "<#",
+        "<:",
+        "<a:",
+        "<t:",
+        "</",
+        "<id:",
+        "<http",
+        "](",
+        "||",
+        "`",
+        "**",
+        "__",
+        "~~",
+        "@everyone",
+        "@here",
+    ];
+    for trick in tricks {
+        for words in [trick.to_owned(), format!("a\n{trick}"), format!("a {trick} b"), format!("\\{trick}")] {
+            let text = || Text::new().plain(words.as_str());
+            let message = Message {
+                summary: text(),
+                title: Some(Title { text: words.clone(), url: None }),
+                fields: vec![Field { name: words.clone(), value: text(), short: true }],
+                body: Body::Lines(vec![text()]),
+                ..Message::default()
+            };
+            let body = sent_message(&message);
+            let embed = &body["embeds"][0];
+            for part in [
+                &embed["title"],
+                &embed["description"],
+                &embed["fields"][0]["name"],
+                &embed["fields"][0]["value"],
+            ] {
+                let armed = armed(part.as_str().expect("words"));
+                for form in forms {
+                    assert!(!armed.contains(form), "{words:?} became {part}");
+                }
+                for line in armed.lines() {
+                    let begins = ["#", ">", "-", "* ", "1. ", "+ "].iter().any(|mark| line.starts_with(mark));
+                    assert!(!begins, "{words:?} became {part}");
+                }
+            }
+        }
+    }
+    // Names, in which Discord reads no Markdown, call nobody either.
+    let message = Message {
+        author: Some(Person { display: "@everyone <@1>".to_owned(), ..Person::default() }),
+        ..Message { summary: Text::new().plain("x"), ..Message::default() }
+    };
+    let name = sent_message(&message)["embeds"][0]["author"]["name"].to_string();
+    assert!(!name.contains("@everyone") && !name.contains("<@"), "{name}");
+}
+
+#[test]
+fn what_there_is_no_room_for_are_addresses_before_words() {
+    let title = "Light the engines two seconds earlier, as was agreed upon in the last meeting but one";
+    let many = tell_changed("push.json", |push| {
+        let commit = push["commits"][0].clone();
+        push["commits"] = vec![commit; 20].into();
+        push["commits"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .for_each(|commit| commit["title"] = json!(title));
+        push["total_commits_count"] = json!(57);
+    });
+    let description = sent(&many)["embeds"][0]["description"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(description.matches(title).count(), 20, "{description}");
+    assert!(description.ends_with("and 37 more commits"), "{description}");
+    assert!(description.contains("[b6568db1](http"), "the first ones are links: {description}");
+    let failed = tell_changed("pipeline_success.json", |pipeline| {
+        pipeline["object_attributes"]["status"] = json!("failed");
+        pipeline["project"]["web_url"] =
+            json!("https://forge.example.com/a/group/with/a/longer/name/and/a/project");
+        let job = |n: usize| json!({"id": n, "stage": "test", "name": format!("rspec-ee unit pg14 praefect {n}/30"), "status": "failed"});
+        pipeline["builds"] = (1..=30).map(job).collect();
+    });
+    let embed = &sent(&failed)["embeds"][0];
+    let jobs = embed["fields"].as_array().into_iter().flatten().find(|field| field["name"] == "Failed jobs");
+    let jobs = jobs.and_then(|jobs| jobs["value"].as_str()).unwrap_or_default();
+    assert!(jobs.ends_with("and 20 more"), "{jobs}");
+}

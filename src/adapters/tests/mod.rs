@@ -1,0 +1,508 @@
+//! What every adapter must do, tested over the whole table. What the tests must know of a service, its adapter declares
+//! ([`Contract`]). What is an adapter's own beyond that is in a file of its name; Slack and Mattermost share two.
+
+mod declared;
+mod discord;
+mod events;
+mod hipchat;
+mod invalid_settings;
+mod irker;
+mod mail;
+mod microsoft_teams;
+mod slack_mattermost;
+mod slack_mattermost_answers;
+mod sparse_events;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use self::declared::outcome;
+use self::events::{Case, cases, hostile, raw_cases, sample};
+
+pub use self::declared::{Contract, consequence, is_seen, usual_status};
+use super::common_settings::ChannelSettings;
+use super::contract::{LazyMessage, Targets};
+use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
+use crate::event::{Event, Trigger};
+use crate::settings::{Parsed, Properties, Secret, Value};
+
+fn examples(entry: &Entry) -> Properties {
+    let example =
+        |field: &crate::settings::Field| (field.name.to_owned(), Value::Text(field.example.to_owned()));
+    entry.fields.iter().map(example).collect()
+}
+
+/// Those that tell anybody of events.
+fn tellers() -> impl Iterator<Item = &'static Entry> {
+    ADAPTERS.iter().filter(|entry| entry.can_deliver())
+}
+
+fn contract(entry: &Entry) -> &Contract {
+    &entry.deliver.as_ref().expect("it delivers").contract
+}
+
+fn settings(entry: &Entry) -> Parsed {
+    entry.read(&examples(entry)).unwrap_or_else(|errors| panic!("{}: {errors:?}", entry.about.slug))
+}
+
+fn entry(slug: &str) -> &'static Entry {
+    find(slug).expect("it is in the table")
+}
+
+/// Settings of one's own, as texts.
+fn settings_of(slug: &str, properties: &[(&str, &str)]) -> Parsed {
+    let property = |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Text((*value).to_owned()));
+    let properties: Properties = properties.iter().map(property).collect();
+    entry(slug).read(&properties).expect("valid settings")
+}
+
+/// One of the events by the name that it has here.
+fn kind(name: &str) -> &'static Case {
+    cases().iter().find(|case| case.name == name).expect("an event of this name")
+}
+
+fn operator() -> &'static OperatorSettings {
+    static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(|| OperatorSettings {
+        mail: operator::MailConfig {
+            from: "forgebell@forge.example.com".to_owned(),
+            ..operator::MailConfig::default()
+        },
+        forge: operator::ForgeConfig {
+            url: "https://forge.example.com".to_owned(),
+            ..operator::ForgeConfig::default()
+        },
+    });
+    &OPERATOR
+}
+
+fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
+    call_by(entry, settings, case, target, operator())
+}
+
+fn call_by(
+    entry: &Entry,
+    settings: &Parsed,
+    case: &Case,
+    target: &str,
+    operator: &OperatorSettings,
+) -> Call<Sent> {
+    let note = Notification {
+        id: "01912d68783e7a0384675661c1243ad4",
+        event: &case.event,
+        target,
+        now: Timestamp::UNIX_EPOCH,
+        operator,
+        may_have_been_sent: false,
+        is_test: false,
+        message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
+    };
+    let call = entry.call(settings, &note);
+    call.unwrap_or_else(|failure| panic!("{} of {}: {failure}", entry.about.slug, case.name))
+}
+
+fn call(entry: &Entry, case: &Case, target: &str) -> Call<Sent> {
+    call_with(entry, &settings(entry), case, target)
+}
+
+fn http(call: &Call<Sent>) -> &HttpRequest {
+    match &call.request {
+        Request::Http(request) => request,
+        other => panic!("no HTTP request: {other:?}"),
+    }
+}
+
+/// What is said, whatever the way: a body of JSON or of a form, lines of JSON, a mail.
+fn body(call: &Call<Sent>) -> Json {
+    let line = |line: &[u8]| serde_json::from_slice::<Json>(line).expect("JSON");
+    match &call.request {
+        Request::Http(request) => {
+            if request.is_form() {
+                let pairs = url::form_urlencoded::parse(&request.body);
+                return pairs
+                    .map(|(name, value)| (name.into_owned(), Json::from(value)))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into();
+            }
+            if request.body.is_empty() { Json::Null } else { line(&request.body) }
+        }
+        Request::Tcp(request) => {
+            request.body.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()).map(line).collect()
+        }
+        Request::Smtp(mail) => serde_json::to_value(mail).expect("JSON"),
+    }
+}
+
+/// How many bytes go out.
+fn size(call: &Call<Sent>) -> usize {
+    match &call.request {
+        Request::Http(request) => request.body.len(),
+        Request::Tcp(request) => request.body.len(),
+        Request::Smtp(mail) => mail.text.len() + mail.html.len(),
+    }
+}
+
+fn speaks_http(entry: &Entry) -> bool {
+    let hears =
+        |case: &&Case| case.event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
+    let case = cases().iter().find(hears).expect("an event that it hears of");
+    matches!(call(entry, case, &contract(entry).target).request, Request::Http(_))
+}
+
+/// What an adapter makes of an HTTP answer to its first request.
+fn answer(entry: &Entry, status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
+    let call = call(entry, &cases()[0], contract(entry).target);
+    (call.read)(&Response::Http(http_response(status, headers, body)))
+}
+
+fn http_response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    HttpResponse { status, headers, body: body.to_owned().into(), at: Timestamp::UNIX_EPOCH }
+}
+
+/// The names of the targets that an event goes to.
+fn target_names(entry: &Entry, settings: &Parsed, event: &Event) -> Vec<String> {
+    entry.targets(settings, event, &[]).send.into_iter().map(|target| target.name).collect()
+}
+
+/// All buckets, the destination's first.
+fn buckets(entry: &Entry, settings: &Parsed, target: &str) -> Vec<Bucket> {
+    entry.pace(settings, target).expect("a pace").buckets().cloned().collect()
+}
+
+/// Their keys.
+fn keys_of(entry: &Entry, settings: &Parsed, target: &str) -> Vec<String> {
+    buckets(entry, settings, target).into_iter().map(|bucket| bucket.key.0).collect()
+}
+
+fn failure(answer: Answer<Sent>) -> Failure {
+    match answer {
+        Answer::Failed(failure) => failure,
+        other => panic!("{}, not failed", consequence(&other)),
+    }
+}
+
+/// All strings in a body, with the path that leads to each.
+fn strings<'a>(json: &'a Json, path: &str, found: &mut Vec<(String, &'a str)>) {
+    match json {
+        Json::String(text) => found.push((path.to_owned(), text)),
+        Json::Array(items) => items.iter().for_each(|item| strings(item, path, found)),
+        Json::Object(parts) => {
+            parts.iter().for_each(|(name, part)| strings(part, &format!("{path}/{name}"), found));
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+#[test]
+fn slugs_are_sorted_unique_and_found() {
+    let slugs: Vec<&str> = ADAPTERS.iter().map(|entry| entry.about.slug).collect();
+    assert!(slugs.is_sorted(), "{slugs:?}");
+    assert_eq!(slugs.iter().collect::<BTreeSet<_>>().len(), slugs.len());
+    for slug in slugs {
+        assert!(slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{slug}");
+        assert_eq!(find(&slug.replace('-', "_")).map(|entry| entry.about.slug), Some(slug));
+    }
+    assert!(find("carrier-pigeon").is_none());
+    assert!(find("").is_none());
+}
+
+#[test]
+fn every_adapter_in_the_folders_is_in_the_table() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapters")];
+    let mut found = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("tests") {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap_or_default();
+            let starts = ["\n        slug: \"", "    const ABOUT: About = about(\n        \""];
+            let slugs = starts.iter().flat_map(|start| source.match_indices(start));
+            for slug in slugs.map(|(at, start)| &source[at + start.len()..]) {
+                let slug = slug.split('"').next().unwrap_or_default();
+                assert!(find(slug).is_some(), "{slug} in {} is not in the table", path.display());
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, ADAPTERS.len());
+}
+
+#[test]
+fn what_people_read_of_an_adapter_is_written() {
+    let is_sentence = |text: &str| {
+        let text = text.trim();
+        text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase() || c.is_numeric())
+    };
+    for entry in ADAPTERS {
+        let about = &entry.about;
+        assert!(!about.title.is_empty(), "{}", about.slug);
+        assert!(is_sentence(about.summary), "{}: {}", about.slug, about.summary);
+        assert!(is_sentence(entry.limits()), "{}: {}", about.slug, entry.limits());
+        assert_eq!(about.triggers.iter().next().is_some(), entry.can_deliver(), "{}", about.slug);
+        let delivery = entry.deliver.as_ref().map(|deliver| deliver.about);
+        assert!(
+            delivery.is_none_or(|delivery| delivery.concurrency > 0 && delivery.calls > 0),
+            "{}",
+            about.slug
+        );
+        for field in entry.fields {
+            assert!(is_sentence(field.help), "{}.{}: {}", about.slug, field.name, field.help);
+            assert!(!field.example.is_empty(), "{}.{}", about.slug, field.name);
+        }
+    }
+}
+
+#[test]
+fn examples_are_valid_and_what_is_required_is_asked_for_by_name() {
+    for entry in ADAPTERS {
+        settings(entry);
+        for field in entry.fields.iter().filter(|field| field.required) {
+            for missing in [None, Some("  ")] {
+                let mut properties = examples(entry);
+                properties.remove(field.name);
+                if let Some(blank) = missing {
+                    properties.insert(field.name.to_owned(), Value::Text(blank.to_owned()));
+                }
+                let errors = entry.read(&properties).expect_err("the field is required");
+                assert_eq!(errors.len(), 1, "{}: {errors:?}", entry.about.slug);
+                assert_eq!(errors[0].field, field.name);
+            }
+        }
+        for field in entry.fields.iter().filter(|field| !field.required) {
+            let mut properties = examples(entry);
+            properties.remove(field.name);
+            assert!(entry.read(&properties).is_ok(), "{}.{}", entry.about.slug, field.name);
+        }
+    }
+}
+
+#[test]
+fn every_trigger_of_every_adapter_makes_a_call() {
+    for entry in tellers() {
+        for trigger in entry.about.triggers.iter() {
+            let of_trigger = |case: &&Case| case.event.trigger == Some(trigger);
+            let captured: Vec<&Case> = cases().iter().chain(raw_cases()).filter(of_trigger).collect();
+            assert!(!captured.is_empty(), "no event to test {trigger} with");
+            for case in captured.into_iter().chain([&sample(trigger)]) {
+                let call = call(entry, case, &contract(entry).target);
+                assert!(size(&call) < contract(entry).largest_body, "{} of {}", entry.about.slug, case.name);
+                body(&call);
+            }
+        }
+    }
+}
+
+/// The exact requests. Look at every change of one.
+#[test]
+fn requests_are_as_they_were() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for entry in tellers() {
+            for case in cases().iter().chain(raw_cases()) {
+                let wanted = |trigger: Trigger| entry.about.triggers.contains(trigger);
+                if case.event.trigger.is_some_and(wanted) {
+                    insta::assert_json_snapshot!(
+                        format!("{}__{}", entry.about.slug, case.name),
+                        chain(entry, case)
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// Every request that an event leads to, each answered as the adapter declares it; a request alone is shown as it is.
+fn chain(entry: &Entry, case: &Case) -> Json {
+    let mut operator = operator().clone();
+    operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
+    operator.forge.token = Secret::new("glpat-example");
+    let mut next = Some(call_by(entry, &settings(entry), case, contract(entry).target, &operator));
+    let mut answers = contract(entry).chain.iter();
+    let mut requests = Vec::new();
+    while let Some(call) = next.take() {
+        requests.push(shown(&call));
+        if let (Request::Http(_), Some((status, body))) = (&call.request, answers.next()) {
+            next = match (call.read)(&Response::Http(http_response(*status, &[], body))) {
+                Answer::Next(call) => Some(call),
+                Answer::Done(Sent) => None,
+                other => panic!("{} of {}: {}", entry.about.slug, case.name, consequence(&other)),
+            };
+        }
+    }
+    assert!(requests.len() <= calls_of(entry), "{} of {}", entry.about.slug, case.name);
+    if requests.len() == 1 { requests.swap_remove(0) } else { requests.into() }
+}
+
+fn calls_of(entry: &Entry) -> usize {
+    entry.deliver.as_ref().map_or(0, |deliver| deliver.about.calls as usize)
+}
+
+/// All of a request, for the snapshots.
+fn shown(call: &Call<Sent>) -> Json {
+    match &call.request {
+        Request::Http(request) => json!({
+            "request": format!("{} {}", request.method.name(), request.url),
+            "headers": request.headers,
+            "timeout": request.timeout.as_secs(),
+            "body": body(call),
+        }),
+        Request::Tcp(request) => json!({
+            "request": format!("TCP {}:{}", request.host, request.port),
+            "timeout": request.timeout.as_secs(),
+            "lines": body(call),
+        }),
+        Request::Smtp(mail) => {
+            let lines = |text: &str| -> Json { text.lines().collect() };
+            let mut shown = body(call);
+            shown["text"] = lines(&mail.text);
+            shown["html"] = lines(&mail.html);
+            shown
+        }
+    }
+}
+
+#[test]
+fn whatever_people_write_calls_nobody_and_fits() {
+    for entry in tellers() {
+        for case in hostile() {
+            if !case.event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger)) {
+                continue;
+            }
+            let call = call(entry, case, &contract(entry).target);
+            assert!(size(&call) < contract(entry).largest_body, "{} of {}", entry.about.slug, case.name);
+            let body = body(&call);
+            let mut found = Vec::new();
+            strings(&body, "", &mut found);
+            for (path, text) in found {
+                for mention in contract(entry).mentions {
+                    assert!(
+                        !text.contains(mention),
+                        "{} of {}: {mention} in {path}: {text}",
+                        entry.about.slug,
+                        case.name
+                    );
+                }
+                let address = ["_link", "_icon", "url"].iter().any(|end| path.ends_with(end));
+                assert!(!address || text.starts_with("http"), "{path}: {text}");
+                assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{path}: {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_status_alone_has_the_consequence_that_its_adapter_declares() {
+    for entry in tellers().filter(|entry| speaks_http(entry)) {
+        for status in 100..=599 {
+            let answer = answer(entry, status, &[], "");
+            assert_eq!(
+                consequence(&answer),
+                (contract(entry).status)(status),
+                "{}: {status}",
+                entry.about.slug
+            );
+        }
+    }
+}
+
+#[test]
+fn every_declared_answer_has_its_consequence() {
+    for entry in tellers() {
+        for expected in contract(entry).answers {
+            let answer = answer(entry, expected.status, expected.headers, expected.body);
+            let (status, body) = (expected.status, expected.body);
+            assert_eq!(outcome(&answer), expected.outcome, "{}: {status} {body}", entry.about.slug);
+        }
+    }
+}
+
+#[test]
+fn an_attempts_calls_fit_into_its_buckets() {
+    for entry in tellers() {
+        let pace = entry.pace(&settings(entry), contract(entry).target).expect("a pace");
+        assert!(pace.calls >= 1 && pace.calls as usize <= calls_of(entry), "{}", entry.about.slug);
+        for bucket in pace.buckets() {
+            assert!(pace.calls <= bucket.burst, "{}: {bucket:?}", entry.about.slug);
+        }
+    }
+}
+
+#[test]
+fn targets_are_the_channels_or_the_address_itself() {
+    let has_channels = |entry: &&Entry| entry.about.common.channels != ChannelSettings::None;
+    for entry in ADAPTERS.iter().filter(has_channels) {
+        let settings = settings(entry);
+        let event = &cases()[0].event;
+        assert_eq!(entry.targets(&settings, event, &[]), Targets::own());
+        let channels = ["#ops".to_owned(), "#dev".to_owned()];
+        assert_eq!(entry.targets(&settings, event, &channels), Targets::named(channels.clone()));
+    }
+}
+
+#[test]
+fn buckets_tell_addresses_apart_and_show_none() {
+    for entry in tellers() {
+        let keys = |properties: &Properties| -> Vec<String> {
+            let settings = entry.read(properties).expect("examples");
+            keys_of(entry, &settings, "")
+        };
+        let ours = keys(&examples(entry));
+        assert!(!ours.is_empty(), "{}", entry.about.slug);
+        assert_eq!(ours, keys(&examples(entry)), "keys must not change");
+        let mut others = examples(entry);
+        if let Some(webhook) = others.get_mut("webhook") {
+            *webhook = Value::Text(webhook.as_text() + "x");
+            assert_ne!(ours[0], keys(&others)[0], "{}", entry.about.slug);
+        }
+        assert!(ours.iter().all(|key| key.len() < 60 && !key.contains('/')), "{ours:?}");
+    }
+}
+
+#[test]
+fn credentials_show_nowhere() {
+    for entry in tellers().filter(|entry| speaks_http(entry)) {
+        let secrets: Vec<&str> =
+            entry.fields.iter().filter(|f| f.kind.is_secret()).map(|f| f.example).collect();
+        assert!(!secrets.is_empty(), "{}", entry.about.slug);
+        let parts: Vec<&str> =
+            secrets.iter().flat_map(|secret| secret.split('/')).filter(|p| p.len() > 16).collect();
+        let hides = |shown: &str| {
+            for part in parts.iter().chain(&secrets).filter(|part| !part.contains(".com")) {
+                assert!(!shown.contains(part), "{}: {part} in {shown}", entry.about.slug);
+            }
+            for secret in &secrets {
+                assert!(!shown.contains(secret), "{}: {secret} in {shown}", entry.about.slug);
+            }
+        };
+        let call = call(entry, &cases()[0], "");
+        hides(&format!("{:?} {:?}", settings(entry), call.request));
+        for status in [200, 400, 403, 404, 410, 429, 500, 502] {
+            for secret in &secrets {
+                let path = secret.splitn(4, '/').last().unwrap_or_default();
+                let quoted = format!("No {secret} and no /{path} here");
+                // Some take a 200 for a yes, whatever it says.
+                let Answer::Failed(said) = answer(entry, status, &[], &quoted) else { continue };
+                hides(&said.to_string());
+                // The excerpt ends within the address.
+                for padding in 140..200 {
+                    let quoted = format!("{} /{path}", "x".repeat(padding));
+                    let why = failure(answer(entry, status, &[], &quoted)).to_string();
+                    hides(&why);
+                    let key = parts.last().copied().unwrap_or_default();
+                    assert!(!why.contains(&key[..8]), "{}: a part of {key} in {why}", entry.about.slug);
+                }
+            }
+        }
+    }
+}
