@@ -53,6 +53,13 @@ impl Pipeline {
         self.ref_name.starts_with("refs/merge-requests/")
     }
 
+    /// The number of the merge request that it ran for: the hidden ref has it where the payload does not.
+    pub fn merge_request_iid(&self) -> Option<i64> {
+        let in_payload = self.merge_request.as_ref().map(|request| request.iid);
+        let in_ref = || self.ref_name.strip_prefix("refs/merge-requests/")?.split('/').next()?.parse().ok();
+        in_payload.filter(|iid| *iid > 0).or_else(in_ref)
+    }
+
     /// Whether another pipeline of the same project started it as its child.
     pub fn is_child(&self) -> bool {
         self.source == "parent_pipeline"
@@ -116,6 +123,24 @@ pub struct Upstream {
     pub project: Project,
 }
 
+impl Upstream {
+    /// `#76`, and in another project than this one `acme/parent #76`.
+    pub fn label(&self, project_url: &str) -> String {
+        let path = &self.project.path_with_namespace;
+        let is_here = [project_url, ""].contains(&self.project.web_url.trim_end_matches('/'));
+        if is_here || path.is_empty() { format!("#{}", self.id) } else { format!("{path} #{}", self.id) }
+    }
+
+    /// Its page; empty where no address is known. `project_url` is that of the project whose pipeline it started.
+    pub fn url(&self, project_url: &str) -> String {
+        let own_url = self.project.web_url.trim_end_matches('/');
+        match [own_url, project_url].into_iter().find(|url| !url.is_empty()) {
+            Some(url) => format!("{url}/-/pipelines/{}", self.id),
+            None => String::new(),
+        }
+    }
+}
+
 /// The merge request that a pipeline ran for.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -175,6 +200,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
     let raw: Raw = parse(json)?;
     let attributes = raw.object_attributes;
     let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
+    let started_by_pipeline = matches!(attributes.source.as_str(), "parent_pipeline" | "pipeline");
     let pipeline = Pipeline {
         id: attributes.id,
         name: attributes.name.filter(|name| !name.is_empty()),
@@ -194,7 +220,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         commit: raw.commit,
         merge_request: raw.merge_request,
         builds: raw.builds,
-        upstream: raw.source_pipeline.filter(|upstream| upstream.id > 0),
+        upstream: raw.source_pipeline.filter(|upstream| upstream.id > 0 && started_by_pipeline),
     };
     Ok(Decoded {
         trigger: Some(Trigger::Pipeline),

@@ -54,13 +54,19 @@ fn url(context: &Context, pipeline: &Pipeline, failed: bool) -> String {
 
 /// ` of branch main`, ` of merge request !1`.
 fn origin(context: &Context, pipeline: &Pipeline) -> Text {
-    let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.name()));
-    match (&pipeline.merge_request, pipeline.ref_name.as_str()) {
-        (_, "") => Text::new(),
-        (Some(request), _) if pipeline.is_on_hidden_ref() && request.iid > 0 => {
-            Text::new().plain(" of merge request ").link(format!("!{}", request.iid), request.url.as_str())
+    let name = pipeline.ref_name.as_str();
+    match pipeline.merge_request_iid() {
+        _ if name.is_empty() => Text::new(),
+        Some(iid) if pipeline.is_on_hidden_ref() => {
+            let url = pipeline.merge_request.as_ref().map(|request| request.url.clone());
+            let url = url.filter(|url| !url.is_empty());
+            let url = url.unwrap_or_else(|| context.page(&format!("merge_requests/{iid}")));
+            Text::new().plain(" of merge request ").link(format!("!{iid}"), url)
         }
-        (_, name) => of.then(context.ref_link(pipeline.ref_type, name)),
+        _ => {
+            let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.name()));
+            of.then(context.ref_link(pipeline.ref_type, name))
+        }
     }
 }
 
@@ -76,18 +82,9 @@ fn ancestry(context: &Context, pipeline: &Pipeline) -> Text {
     }
 }
 
-/// The number of a pipeline, after the path of its project where that is another one.
 fn upstream_link(context: &Context, upstream: &Upstream) -> Text {
-    let Upstream { id, project } = upstream;
-    let project_url = project.web_url.trim_end_matches('/');
-    let is_elsewhere = !project_url.is_empty() && project_url != context.project_info.url;
-    let url = match project_url {
-        "" => context.page(&format!("pipelines/{id}")),
-        project_url => format!("{project_url}/-/pipelines/{id}"),
-    };
-    let path = brief(&project.path_with_namespace, NAME);
-    let label = if is_elsewhere && !path.is_empty() { format!("{path} #{id}") } else { format!("#{id}") };
-    Text::new().link(label, url)
+    let project_url = context.project_info.url.as_str();
+    Text::new().link(brief(&upstream.label(project_url), NAME), upstream.url(project_url))
 }
 
 fn phrase(pipeline: &Pipeline) -> String {
