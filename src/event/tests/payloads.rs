@@ -212,7 +212,7 @@ fn projects_are_known_by_path_address_and_name() {
 fn a_push_has_its_user_its_commits_and_its_change_of_the_ref() {
     let Payload::Push(push) = decode(bytes_of("push.json")).unwrap().payload else { panic!("no push") };
     assert_eq!((push.short_ref(), push.change()), ("master", RefChange::Updated));
-    assert_eq!((push.total_commits_count, push.commits.len()), (4, 2));
+    assert_eq!((push.commit_count(), push.commits.len()), (Some(4), 2));
     assert_eq!(push.ref_protected, Some(true));
     assert_eq!(push.user.display(), "John Smith (jsmith)");
     assert_eq!((push.commits[0].short_id(), push.commits[1].short_id()), ("b6568db1", "da156088"));

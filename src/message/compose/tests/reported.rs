@@ -153,3 +153,39 @@ fn a_child_pipeline_says_whose_child_it_is() {
     let old = with(|body| body["source_pipeline"] = json!(null));
     assert!(old.contains("branch main (child of another pipeline) by"), "{old}");
 }
+
+/// System hooks list no commits and count none, whatever was pushed.
+#[test]
+fn a_push_whose_commits_are_not_listed_is_a_push() {
+    let files = [
+        "44_push_empty_commit_list_forced",
+        "49_push_without_commits_key",
+        "58_system_hook_push_no_commits",
+        "58c_push_no_commits_no_count",
+    ];
+    for file in files {
+        let pushed = plain(&event(&format!("reported/{file}.json")));
+        assert!(
+            pushed.starts_with("Ada Byron (ada) pushed to branch main of Acme / rocket (Compare"),
+            "{pushed}"
+        );
+    }
+    let counted =
+        changed("reported/49_push_without_commits_key.json", |body| body["total_commits_count"] = json!(7));
+    assert!(
+        plain(&counted).starts_with("Ada Byron (ada) pushed 7 commits to branch main"),
+        "{}",
+        plain(&counted)
+    );
+}
+
+#[test]
+fn a_merge_trains_pipeline_is_of_its_merge_request() {
+    let train = event("reported/17_pipeline_merge_train.json");
+    assert_eq!(
+        super::summary(&train),
+        "[Acme / rocket](https://git.example.com/acme/rocket): Pipeline \
+         [#77](https://git.example.com/acme/rocket/-/pipelines/77) of merge request \
+         [!12](https://git.example.com/acme/rocket/-/merge_requests/12) by Ada Byron (ada) has failed in 02:00"
+    );
+}
