@@ -41,7 +41,7 @@ use crate::wire::pace::Pace;
 
 /// How often the gauges are brought up to date.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
-/// How often the store is asked what changed, in case that nobody told.
+/// How often changes are read from the store, in case a notification was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rows of a kind that one step of a sweep removes; between steps others get their turn.
 const SWEEP_STEP: usize = 1000;
@@ -474,7 +474,7 @@ impl Keeper {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
                     let answer = self.reload().await;
-                    // Whoever asked may not wait for the answer; the log has it too.
+                    // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
                 _ = look.tick() => {

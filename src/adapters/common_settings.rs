@@ -1,5 +1,5 @@
-//! The settings that adapters share, declared once: read here for whoever was given some, and listed for help pages,
-//! readers of files and the API alike.
+//! The settings that adapters share, declared once: parsed here for every adapter that has them, and listed for help
+//! pages, provisioning files and the API.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

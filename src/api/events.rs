@@ -1,4 +1,4 @@
-//! The door for events: takes webhooks as a GitLab sends them, and answers 202 only when they are safe.
+//! `POST /events`: takes webhooks as a GitLab sends them, and answers 202 when they are stored.
 //!
 //! Point a GitLab webhook (of a project, a group or the whole instance) at `POST /events`, with the secret token that is
 //! configured as `http.webhook_token`, with the signing token that is configured as `http.webhook_signing_key`, or with
@@ -13,8 +13,8 @@
 //! be another event. Where there is neither, it is `X-Gitlab-Event-UUID` and the body together: one request to GitLab, and
 //! whatever webhooks cause in turn, have the same UUID for all their events. Otherwise it is a fresh one.
 //!
-//! What is no event is refused with the reason, so that GitLab's own list of recent deliveries shows it, and is kept in
-//! quarantine, so that nothing is lost if the mistake is ours.
+//! A body that is not an event is refused with the reason, so that GitLab's list of recent deliveries shows it, and is kept in
+//! quarantine, so that nothing is lost if the error is ours.
 //!
 //! Headers: <https://docs.gitlab.com/user/project/integrations/webhooks/#delivery-headers>.
 
@@ -26,11 +26,11 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::resources::EventReceived;
 use super::v4::{self, Credential, Need, Params};
 use super::webhook_signature::{BadSignature, SignedHeaders, SigningKeys};
 use super::{ApiError, Config, State};
@@ -41,8 +41,8 @@ use crate::settings::Secret;
 use crate::store::registry::ScopeKey;
 use crate::store::{self, NewQuarantined, token};
 
-/// GitLab hangs up after ten seconds: this is the time in which it can still be told to come again.
-const STORE_PATIENCE: Duration = Duration::from_secs(8);
+/// GitLab gives up after ten seconds: within this time it can still be answered with 503, and tries again.
+const STORE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What a request lacks where only signed ones are taken.
 const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
@@ -51,7 +51,7 @@ const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature)
 pub(super) async fn receive(
     Extract(state): Extract<Arc<State>>,
     request: Request,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Accepted, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let headers = &head.headers;
@@ -83,15 +83,18 @@ pub(super) async fn receive(
     }
 }
 
-async fn accept(
-    state: &State,
-    event: &Event,
-    now: jiff::Timestamp,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let answer =
-        |result: &str| (StatusCode::ACCEPTED, Json(json!({ "id": event.id.as_str(), "result": result })));
+/// 202, with what was done with the event.
+type Accepted = (StatusCode, Json<EventReceived>);
+
+fn accepted(id: Option<&EventId>, result: impl Into<String>) -> Accepted {
+    let id = id.map(|id| id.as_str().to_owned());
+    (StatusCode::ACCEPTED, Json(EventReceived { id, result: result.into() }))
+}
+
+async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Accepted, ApiError> {
+    let answer = |result: &str| accepted(Some(&event.id), result);
     if event.trigger.is_none() {
-        // No integration can ever want it: there is nothing to keep.
+        // No integration takes events of this kind, so there is nothing to store.
         metrics::event("http", event.kind(), "unrouted");
         return Ok(answer("dropped: no integration hears of this kind"));
     }
@@ -102,33 +105,31 @@ async fn accept(
     Ok(answer(if new { "accepted" } else { "known: it came before" }))
 }
 
-/// Keeps what is no event. The sender is told why by a refusal; of a kind that we don't know it is told with a 202, since
-/// GitLab switches a hook off after a few refusals, and the events that we do know would be lost with it.
+/// Keeps a body that is not an event, and refuses it with the reason. An event of an unknown kind is answered with 202
+/// instead: GitLab disables a webhook after a few refusals, and events of known kinds would be lost with it.
 async fn quarantine(
     state: &State,
     id: Option<EventId>,
     raw: Bytes,
     why: Undecodable,
     received_at: jiff::Timestamp,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Accepted, ApiError> {
     let reason = why.to_string();
     tracing::warn!(source = "http", event = ?id, reason, "put in quarantine");
     metrics::event("http", "unknown", "quarantined");
     let item = NewQuarantined { source: "http", id, reason: reason.clone(), received_at, raw };
     committed(state.quarantine.quarantine(vec![item])).await?;
     match why {
-        Undecodable::UnknownKind(_) => {
-            Ok((StatusCode::ACCEPTED, Json(json!({ "result": format!("quarantined: {reason}") }))))
-        }
+        Undecodable::UnknownKind(_) => Ok(accepted(None, format!("quarantined: {reason}"))),
         _ => Err(ApiError::NotAnEvent(reason)),
     }
 }
 
-/// The store's word that it is kept. It counts as away where the word does not come while the sender still listens; should
-/// it be kept after all, the sender's next attempt is known as a repeat.
-async fn committed<T>(kept: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
-    match tokio::time::timeout(STORE_PATIENCE, kept).await {
-        Ok(kept) => Ok(kept?),
+/// Waits for the store's confirmation of a write. If it does not come while the client still waits, the store counts as
+/// unavailable; if the write succeeds after all, the client's next attempt is recognized as a repeat.
+async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(STORE_TIMEOUT, write).await {
+        Ok(written) => written.map_err(|error| ApiError::EventNotStored(error.to_string())),
         Err(_) => Err(ApiError::EventNotStored("it does not answer".to_owned())),
     }
 }
@@ -156,12 +157,12 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
     if is_admitted {
         return Ok(ScopeKey::Instance);
     }
-    // A GitLab can say a token in this header alone; others have the API's.
-    let shown = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
-    let credential = shown.and_then(Credential::of_webhook);
+    // A GitLab can send a token in this header only; other clients may use the API's headers.
+    let sent_token = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
+    let credential = sent_token.and_then(Credential::of_webhook);
     let credential = credential.or_else(|| Credential::of(&head.headers, &Params::default()));
     let Some(credential) = credential else {
-        // Who shows none tries none.
+        // A missing token is not a guess.
         if !sent.is_empty() {
             v4::record_wrong_token(state, head, now)?;
         }
@@ -178,7 +179,7 @@ fn is_same(sent: &[u8], token: &Secret) -> bool {
     Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose().as_bytes())).into()
 }
 
-/// A sender that names no type is given the benefit of the doubt.
+/// A request without a content type is accepted.
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let value = value.to_str().unwrap_or("(unreadable)");
@@ -200,7 +201,7 @@ async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     }
 }
 
-/// The id that the sender gave; the same for each attempt at the same event, and no other event's.
+/// The id that the sender gave: the same for each attempt at an event, and different for each event.
 fn sent_id(headers: &HeaderMap, body: &[u8]) -> Option<EventId> {
     let sent = |name: &str| {
         let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default().trim_ascii();
@@ -213,14 +214,14 @@ fn sent_id(headers: &HeaderMap, body: &[u8]) -> Option<EventId> {
     EventId::new(&Digest::of([uuid, body]).hex(16))
 }
 
-/// A key that can't be kept as it is (too long, not ASCII) is known by its digest.
+/// A key as an id. One that is not a valid id (too long, not ASCII) is replaced by its digest.
 fn key_id(key: &[u8]) -> EventId {
     let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
     plain
         .unwrap_or_else(|| EventId::new(&Digest::of([key]).hex(16)).expect("a digest is short and printable"))
 }
 
-/// The time in it is ours, so that fresh ids sort as their events came.
+/// It has our time in it, so that fresh ids sort in the order of arrival.
 fn fresh_id(now: jiff::Timestamp) -> EventId {
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();

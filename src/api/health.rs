@@ -1,4 +1,4 @@
-//! Whether it lives, whether it is ready, and what it counted.
+//! Whether the process is alive and ready, and its metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,33 +7,30 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
 
 use super::State;
+use super::resources::{Alive, Ready};
 
-/// Who asks for readiness has a second or a few; a store that takes longer is not ready.
-const PING_PATIENCE: Duration = Duration::from_secs(2);
+/// Probes wait a second or a few; a store that takes longer is not ready.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `GET /healthz`: the process answers.
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+pub(super) async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
 }
 
-/// `GET /readyz`: 200 where events can be taken in and worked, 503 where not; each part says how it stands.
-pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Json<Value>) {
-    let store = match tokio::time::timeout(PING_PATIENCE, state.ledger.ping()).await {
+/// `GET /readyz`: 200 if events can be accepted and dispatched, else 503; each part has its state.
+pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, Json<Ready>) {
+    let store = match tokio::time::timeout(PING_TIMEOUT, state.ledger.ping()).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err("the store does not answer".to_owned()),
     };
     let broker = (state.broker)();
-    let ready = store.is_ok() && broker.is_ok();
-    let part = |result: Result<(), String>| result.map_or_else(|why| json!(why), |()| json!("ok"));
-    let body = json!({
-        "status": if ready { "ready" } else { "not ready" },
-        "store": part(store),
-        "broker": part(broker),
-    });
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
+    let is_ready = store.is_ok() && broker.is_ok();
+    let part = |result: Result<(), String>| result.err().unwrap_or_else(|| "ok".to_owned());
+    let status = if is_ready { "ready" } else { "not ready" };
+    let body = Ready { status, store: part(store), broker: part(broker) };
+    (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }
 
 /// `GET /metrics`, for Prometheus.

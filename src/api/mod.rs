@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod health;
 pub mod openapi;
+pub mod resources;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -101,7 +102,7 @@ pub struct State {
 pub fn router(state: State) -> Router {
     let metrics = state.config.metrics;
     let body_limit = state.config.body_limit;
-    let mut router = v4::router()
+    let mut router = v4::router(openapi::routes())
         .route("/events", post(events::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
@@ -119,8 +120,7 @@ pub fn router(state: State) -> Router {
 fn not_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     let token = Option::<Secret>::deserialize(deserializer)?;
     if token.as_ref().is_some_and(Secret::is_blank) {
-        let why =
-            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the server";
+        let why = "webhook_token is blank: set it, or leave it out to accept events from everybody who can reach the server";
         return Err(serde::de::Error::custom(why));
     }
     Ok(token)

@@ -1,7 +1,7 @@
 //! The catalogue that the pipeline reads: a snapshot, kept fresh from the store.
 //!
-//! It takes up what changed (`Registry::changes`) when told that something did, and now and then without being told.
-//! Whoever changes something through it sees the change when the call returns.
+//! It reads changes (`Registry::changes`) when notified of one, and periodically. A change made through it is visible
+//! when the call returns.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,7 +27,7 @@ pub struct CachedCatalog {
     asked: AtomicU64,
     /// Counts what could make a difference to what waits: integrations that changed.
     settings: watch::Sender<u64>,
-    /// What speaks against an address that somebody wants to set.
+    /// The check of an address that is to be set.
     blocks: Arc<UrlPolicy<'static>>,
 }
 
@@ -55,7 +55,7 @@ impl CachedCatalog {
         Self { blocks, ..self }
     }
 
-    /// What speaks against an address that somebody wants to set.
+    /// The check of an address that is to be set.
     pub fn blocks(&self) -> &UrlPolicy<'static> {
         &*self.blocks
     }
@@ -69,7 +69,7 @@ impl CachedCatalog {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hears when integrations change, by whomever.
+    /// A receiver that is notified when integrations change.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.settings.subscribe()
     }
@@ -144,10 +144,10 @@ impl CachedCatalog {
     }
 }
 
-/// What is switched on and can't be read tells nobody: an older or newer version of us took it.
+/// Reports an active integration that can't be read, because another version of Forgebell wrote it.
 fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
     let Some(configured) = state.stored(owner, slug) else {
-        return warn!(?owner, slug, "there is no such adapter; it tells nobody");
+        return warn!(?owner, slug, "there is no such adapter; the integration sends nothing");
     };
     if let (Err(errors), true, false) =
         (&configured.resolved, configured.configuration.active, configured.configuration.inherits)
@@ -157,7 +157,7 @@ fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
             ?owner,
             slug,
             why = why.join(", "),
-            "an integration in the store can't be read; it tells nobody"
+            "an integration in the store can't be read; it sends nothing"
         );
     }
 }

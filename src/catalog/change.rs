@@ -8,12 +8,14 @@ use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind, Properties, Secret, Value};
 use crate::store::registry::Configuration;
 
-/// What somebody asks to be set. What is not named stays as it is.
+/// The settings of a request. Settings that are not named stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     pub flags: BTreeMap<String, bool>,
     /// The adapter's own settings, secrets among them, and those that adapters share.
     pub settings: Properties,
+    /// Settings that were sent as null. They are blank in `settings`, and are stored as if they had never been set.
+    pub unset: BTreeSet<String>,
     pub use_inherited_settings: Option<bool>,
 }
 
@@ -25,11 +27,11 @@ pub enum InvalidChange {
     Settings(Vec<FieldError>),
 }
 
-/// What a request makes of what holds now. Whoever is set is active, as in GitLab; who follows a default goes on
-/// following it, whatever the request says of settings, unless it says that this is over.
+/// Applies a request to the present settings. An integration that is set is active, as in GitLab. An inherited one stays
+/// inherited, even if the request has settings, unless it ends the inheritance.
 ///
 /// # Errors
-/// Everything that is wrong with what would come of it.
+/// All problems of the resulting settings.
 pub fn put(
     entry: &'static Entry,
     inheritance: Inheritance<'_>,
@@ -87,15 +89,15 @@ fn differing<T: PartialEq>(
 fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> Configuration {
     let mut next = Configuration { active: true, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
-    // The mask is what forms show of a secret that is there: sent back, it means that one, and tells nobody what it is.
+    // Forms show the mask in place of a stored secret. A request with the mask keeps that secret.
     let is_mask = |name: &str, value: &Value| {
         is_secret(entry, name) && matches!(value, Value::Text(text) if text == Secret::MASK)
     };
     let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
     if guarded_address_moves(entry, present, &settings) {
-        // Whoever can set the address could otherwise have the secret sent to a host of theirs.
-        // An address that is itself the secret goes where it says.
+        // Otherwise a caller who may set the address could have the secret sent to another host.
+        // An address that is itself the secret does not matter here.
         let is_sent_along = |name: &str| {
             let field = entry.fields.iter().find(|field| field.name == name);
             field.is_some_and(|field| matches!(field.kind, Kind::Secret | Kind::Addresses | Kind::Base))
@@ -103,6 +105,7 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
         next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent_along(name));
     }
     sort_secrets(entry, settings, &mut next);
+    next.properties.retain(|name, _| !request.unset.contains(name));
     // A blank secret is none.
     next.secrets.retain(|_, secret| !secret.is_blank());
     next

@@ -1,4 +1,4 @@
-//! One integration as somebody configured it, in a file or through the API: as given, and as read.
+//! One integration as it is configured in a file or with the API: the given values, and the parsed settings.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::integration::{Integration, IntegrationId, Scope};
 use crate::settings::FieldError;
 use crate::store::registry::{Configuration, StoredIntegration};
 
-/// One integration, as somebody configured it.
+/// One configured integration.
 #[derive(Clone, Debug)]
 pub struct Configured {
     pub entry: &'static Entry,

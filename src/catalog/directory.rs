@@ -1,4 +1,4 @@
-//! The projects and groups of the forge, as far as anybody has told of them.
+//! The known projects and groups of the forge.
 
 use std::collections::HashMap;
 
@@ -262,8 +262,8 @@ impl Directory {
     }
 }
 
-/// Longer names than any forge gives are none: nothing that somebody writes into an event may be more than a store takes,
-/// for then the event could not be dispatched.
+/// Names longer than any forge allows are ignored: if an event contained more than the store accepts, it could not be
+/// dispatched.
 fn can_be_noted(name: &str) -> bool {
     const LONGEST: usize = 1000;
     !name.is_empty() && name.len() <= LONGEST && !name.contains(char::is_control)

@@ -74,8 +74,8 @@ pub trait Catalog: Send + Sync {
     }
 }
 
-/// Whether nobody may see a setting of an adapter: because of its kind, or because it is an old or unknown name that
-/// sounds like one. What is none of its settings is not shown either way.
+/// Whether a setting of an adapter must not be shown: because of its kind, or because it is an old or unknown name that
+/// sounds like a secret. Values that are not settings of the adapter are never shown.
 pub(crate) fn is_secret(entry: &Entry, name: &str) -> bool {
     entry.fields.iter().any(|field| field.name == name && field.kind.is_secret())
 }

@@ -75,7 +75,7 @@ impl Resolved {
         self.triggers
     }
 
-    /// These terms, held by somebody.
+    /// These terms for one scope.
     pub fn integration(&self, id: IntegrationId, scope: Scope, origin: Arc<str>) -> Integration {
         Integration {
             id,
@@ -114,7 +114,7 @@ pub(super) fn own_settings(entry: &Entry, given: &Configuration) -> Properties {
     own.filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
 }
 
-/// Sorts settings into those that anybody may see and those that nobody may.
+/// Separates public settings from secret ones.
 pub fn sort_secrets(entry: &Entry, settings: Properties, into: &mut Configuration) {
     for (name, value) in settings {
         if super::is_secret(entry, &name) {

@@ -269,7 +269,7 @@ impl Snapshot {
         all
     }
 
-    /// How many integrations somebody configured.
+    /// The number of configured integrations.
     pub fn len(&self) -> usize {
         let files = self.files.shelves().map(|(_, shelf)| shelf);
         files.chain(self.rows.values()).map(BTreeMap::len).sum()
@@ -376,10 +376,10 @@ impl Snapshot {
     }
 }
 
-/// By which of its names somebody set a project's integration.
+/// Which name of a project its integration was set with.
 #[derive(Clone, Copy)]
 enum Named {
-    /// Its number, or whatever is the scope's best name.
+    /// Its id, or the best known name of the scope.
     Best,
     ByPath,
 }

@@ -1,5 +1,5 @@
-//! Where changes are made: by the API, by `apply`, by a command from a chat room. Each looks at the row as it is, makes
-//! the next one out of it, and begins again where somebody was quicker.
+//! Changes of integrations, by the API, by `apply` and by slash commands. Each change reads the row, makes the next one
+//! out of it, and starts again if the row has changed meanwhile.
 
 use jiff::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::store::registry::{
     StoredProject,
 };
 
-/// How often a change begins again because somebody was quicker. Each time somebody else's change was made.
+/// How often a change starts again because the row has changed meanwhile.
 const ROUNDS: usize = 50;
 
 /// Who changes something, for the audit log.
@@ -44,7 +44,7 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
-/// One integration that somebody wants to change.
+/// The integration to change.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     pub scope: &'a ResolvedScope,

@@ -1,4 +1,5 @@
-//! Addresses that are never called, by how they are written: told to whoever sets them, before the first message fails.
+//! Addresses that are never called, recognised by how they are written. They are reported when they are set, before the
+//! first message fails.
 
 use url::Url;
 
@@ -7,8 +8,8 @@ use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind};
 use crate::store::registry::Configuration;
 
-/// What speaks against calling a URL, as far as that can be told from how it is written; in words that follow
-/// `is blocked:`. It is the wire that knows, and whoever wires the daemon hands it on.
+/// The reason why a URL is never called, as far as its text shows it; it follows the words `is blocked:`. The check is
+/// `wire`'s; the daemon passes it to the catalog.
 pub type UrlPolicy<'a> = dyn Fn(&Url) -> Option<&'static str> + Send + Sync + 'a;
 
 /// Where nothing is known of what may be called.

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let one = args.slug.as_deref().and_then(adapters::find);
     match (one, args.json) {
         (None, false) => say(&list(ADAPTERS))?,
-        (None, true) => say_json(&ADAPTERS.iter().map(as_json).collect())?,
+        (None, true) => say_json(&ADAPTERS.iter().map(as_json).collect::<Vec<_>>())?,
         (Some(entry), false) => say(&page(entry))?,
         (Some(entry), true) => say_json(&as_json(entry))?,
     }

@@ -1,5 +1,5 @@
-//! `apply`: brings the store to what provisioning files say, as if somebody had told the API. What the API was told
-//! beyond that stays, unless it is asked to go.
+//! `apply`: changes the store to what provisioning files define, as requests to the API would. Other definitions in the
+//! store stay, unless `--prune` is given.
 
 mod plan;
 
@@ -24,14 +24,14 @@ use plan::{Deed, Step, plan};
     A running daemon takes the changes up within seconds. Files that `provision.files` names need not be applied: the \
     daemon reads them by itself, and the API can't change what they say.")]
 pub(super) struct Args {
-    /// Provisioning files, or folders of such
+    /// Provisioning files, or folders of them
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     files: Vec<PathBuf>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// What is active in the store and not in the files goes: it follows the default that the files set above it, or is
-    /// switched off where they set none. What was switched off stays so
+    /// Remove integrations that are active in the store and not in the files: they inherit the default in the files, or are
+    /// switched off where there is none. Integrations that are switched off stay so
     #[arg(long)]
     prune: bool,
 }

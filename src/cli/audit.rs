@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
 
 use super::options::Options;
 use super::table::{Table, age, cut};
 use super::{say, say_json, state};
+use crate::api::resources::AuditEvent;
 use crate::daemon;
 use crate::store::registry::{AuditEntry, AuditLine};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List changes, newest first: who made them, and to what. Values are not kept, names are
+    /// List changes, newest first: who made them, and to what. The log has the names of settings, not their values
     List(ListArgs),
 }
 
@@ -22,10 +22,10 @@ pub(super) enum Command {
     forgebell audit list --limit 10\n  \
     forgebell audit list --json | jq -r '.[] | select(.action == \"token.create\") | .who'")]
 pub(super) struct ListArgs {
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -38,17 +38,17 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
     let store = state::open(&options.config()?.store).await?;
     let lines = store.audit_log(args.before, args.limit).await?;
     if args.json {
-        say_json(&lines.iter().map(line_json).collect())?;
+        say_json(&lines.iter().map(AuditEvent::from).collect::<Vec<_>>())?;
     } else {
         say(&table(&lines, daemon::now()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who that is.
+/// The actor of a command's changes.
 pub(super) const COMMAND_LINE: &str = "command line";
 
-/// What a command writes of itself.
+/// The audit entry of a command.
 pub(super) fn entry(action: &'static str, object: String, fields: &[&str], now: Timestamp) -> AuditEntry {
     let fields = fields.iter().map(ToString::to_string).collect();
     AuditEntry { at: now, who: COMMAND_LINE.to_owned(), action, object, fields }
@@ -72,23 +72,12 @@ fn table(lines: &[AuditLine], now: Timestamp) -> String {
     table.to_string()
 }
 
-fn line_json(line: &AuditLine) -> Json {
-    json!({
-        "id": line.id,
-        "at": line.at.to_string(),
-        "who": line.who,
-        "action": line.action,
-        "object": line.object,
-        "fields": line.fields,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_who_did_what_to_what_and_when() {
+    fn a_line_says_who_did_what_to_what_and_when() {
         let at = Timestamp::from_second(1_770_000_000).unwrap();
         let line = AuditLine {
             id: 3,
@@ -103,6 +92,7 @@ mod tests {
         let expected = "60 s ago  token ci (1)[2J  integration.update  project 42 slack  webhook, channel";
         assert!(shown.contains(expected), "{shown}");
         assert_eq!(table(&[], now), "nothing was changed yet");
-        assert_eq!(line_json(&line)["fields"], json!(["webhook", "channel"]));
+        let json = serde_json::to_value(AuditEvent::from(&line)).unwrap();
+        assert_eq!((&json["id"], &json["fields"]), (&3.into(), &vec!["webhook", "channel"].into()));
     }
 }

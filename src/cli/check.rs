@@ -37,14 +37,14 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// One thing that was looked at.
+/// The result of checking one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
     name: &'static str,
     state: PartState,
-    /// What was found, in a line.
+    /// The finding, in one line.
     found: String,
-    /// More of it, or what to do.
+    /// Details, or what to do.
     more: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ struct Part {
 enum PartState {
     Ok,
     Failed,
-    /// It is switched off, or can't be looked at.
+    /// It is disabled, or can't be checked.
     Skipped,
 }
 
@@ -159,7 +159,7 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
-/// The client that calls services: its certificates, above all.
+/// Checks the client that calls services, above all its certificates.
 fn way_out(config: &wire::Config) -> Part {
     match Wire::new(config) {
         Ok(_) => Part::ok("way out", "the HTTP client and its certificates are ready"),
@@ -201,7 +201,7 @@ async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Pa
     }
 }
 
-/// What is configured there beside the files.
+/// What is configured in the store in addition to the files.
 fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     let mut snapshot = Snapshot::default();
     snapshot.take_changes(known);
@@ -220,7 +220,7 @@ fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     for (scope, configured) in configured.iter().filter(unreadable) {
         let errors = configured.resolved.as_ref().err().into_iter().flatten().map(ToString::to_string);
         let errors = errors.collect::<Vec<_>>().join(", ");
-        part = part.with(format!("warning: {} of {scope} tells nobody: {errors}", configured.slug()));
+        part = part.with(format!("warning: {} of {scope} sends nothing: {errors}", configured.slug()));
     }
     for (scope, configured) in configured.iter().filter(|(_, configured)| configured.is_active()) {
         for error in
@@ -234,7 +234,7 @@ fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     part
 }
 
-/// Whether a file can be made in this folder: tried, since permissions alone don't tell.
+/// Whether a file can be created in this folder. This is tried, since permissions alone don't show it.
 fn writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".forgebell-check-{}", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
@@ -271,7 +271,7 @@ async fn address(listen: SocketAddr, wire: &wire::Config) -> Part {
     }
 }
 
-/// Whether it is a forgebell that listens there.
+/// Whether a Forgebell listens at the address.
 async fn greet(listen: SocketAddr, config: &wire::Config) -> bool {
     let near = near(listen);
     let config =

@@ -1,4 +1,4 @@
-//! `deliveries`: what became of them, with every attempt; and again.
+//! `deliveries`: lists deliveries, shows one with its attempts, and sends deliveries again.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -6,18 +6,20 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
+use serde::Serialize;
+use serde_json::Value as Json;
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
 use super::{audit, say, say_json, state};
+use crate::api::resources;
 use crate::daemon;
 use crate::integration::IntegrationId;
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State};
 
-/// Rows asked for at once where all are wanted.
+/// Rows per query where all are wanted.
 const PAGE: usize = 500;
-/// Characters of a note that a list shows.
+/// How many characters of a note are shown in a list.
 const NOTE: usize = 60;
 
 #[derive(Debug, clap::Subcommand)]
@@ -26,7 +28,7 @@ pub(super) enum Command {
     List(ListArgs),
     /// Show one delivery with all its attempts
     Show(ShowArgs),
-    /// Send deliveries again that are over: given up, too old, cancelled, or even delivered
+    /// Send deliveries again that have ended: failed, expired, cancelled, skipped or delivered
     Retry(RetryArgs),
 }
 
@@ -38,10 +40,10 @@ pub(super) struct ListArgs {
     /// Only those of this integration (`acme/rocket:slack`)
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -51,7 +53,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The delivery's number, as `deliveries list` shows it
+    /// The delivery's id, as shown by `deliveries list`
     #[arg(value_name = "NUMBER")]
     id: i64,
     /// Show the event's JSON too
@@ -64,10 +66,10 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The deliveries' numbers
+    /// The deliveries' ids
     #[arg(value_name = "NUMBER", required_unless_present = "all_failed")]
     ids: Vec<i64>,
-    /// All that were given up
+    /// All that failed
     #[arg(long, conflicts_with = "ids")]
     all_failed: bool,
     /// With --all-failed: only those of this integration (`acme/rocket:slack`)
@@ -101,7 +103,7 @@ async fn list(store: &dyn Ledger, args: ListArgs, now: Timestamp) -> anyhow::Res
     };
     let lines = store.deliveries(filter).await?;
     if args.json {
-        say_json(&lines.iter().map(line_json).collect())?;
+        say_json(&lines.iter().map(resources::Delivery::from).collect::<Vec<_>>())?;
     } else {
         say(&table(&lines, now))?;
     }
@@ -113,7 +115,7 @@ async fn show(store: &dyn Ledger, args: &ShowArgs, now: Timestamp) -> anyhow::Re
         bail!("there is no delivery {}", args.id);
     };
     if args.json {
-        say_json(&detail_json(&detail))?;
+        say_json(&resources::DeliveryDetail::from(&detail))?;
     } else {
         say(&page(&detail, args.event, now))?;
     }
@@ -126,15 +128,15 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
     } else {
         args.ids.into_iter().map(DeliveryId).collect()
     };
-    let mut refused = 0;
-    let mut told = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    let mut results = Vec::new();
     for id in &ids {
         let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
         let done = store.resend(*id, note).await?;
-        let word = if done {
+        let result = if done {
             "due again"
         } else {
-            refused += 1;
+            code = ExitCode::FAILURE;
             match store.delivery(*id).await? {
                 None => "there is no such delivery",
                 Some(detail) if detail.line.state == State::Waiting => "still on its way",
@@ -142,20 +144,20 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
             }
         };
         if args.json {
-            told.push(step_json(id.0, done, word));
+            results.push(StepResult { id: id.0, done, result: result.to_owned() });
         } else {
-            say(&format!("{id}: {word}"))?;
+            say(&format!("{id}: {result}"))?;
         }
     }
     if args.json {
-        say_json(&told.into())?;
+        say_json(&results)?;
     } else if ids.is_empty() {
-        say("nothing was given up: there is nothing to send again")?;
+        say("no delivery failed: there is nothing to send again")?;
     }
-    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code)
 }
 
-/// All that were given up, collected before any is sent again: what fails anew must not be met twice.
+/// All that failed, collected before any is sent again, so that one that fails anew is not sent twice.
 async fn all_failed(
     store: &dyn Ledger,
     integration: Option<IntegrationId>,
@@ -172,7 +174,7 @@ async fn all_failed(
         let page = store.deliveries(filter).await?;
         ids.extend(page.iter().map(|line| line.id));
         if page.len() < PAGE {
-            ids.reverse(); // oldest first, as they were said
+            ids.reverse(); // oldest first, as their events came
             return Ok(ids);
         }
     }
@@ -255,7 +257,8 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     text
 }
 
-/// JSON as people read it; what is no JSON is shown as text. Neither commands the terminal.
+/// JSON with line breaks; a text that is not JSON as it is. Control characters are left out, so that neither can command
+/// the terminal.
 pub(super) fn pretty(raw: &[u8]) -> String {
     let text = match serde_json::from_slice::<Json>(raw) {
         Ok(json) => format!("{json:#}"),
@@ -264,48 +267,12 @@ pub(super) fn pretty(raw: &[u8]) -> String {
     text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect()
 }
 
-/// What came of one of several, for scripts.
-pub(super) fn step_json(id: i64, done: bool, result: &str) -> Json {
-    json!({ "id": id, "done": done, "result": result })
-}
-
-fn line_json(line: &DeliveryLine) -> Json {
-    json!({
-        "id": line.id.0,
-        "state": line.state.name(),
-        "event": line.event.as_str(),
-        "trigger": line.trigger,
-        "subject": line.subject,
-        "integration": line.integration.to_string(),
-        "target": line.target,
-        "destination": line.destination,
-        "attempts": line.attempts,
-        "due": line.due.map(|at| at.to_string()),
-        "created_at": line.created_at.to_string(),
-        "settled_at": line.settled_at.map(|at| at.to_string()),
-        "note": line.last_note,
-    })
-}
-
-fn detail_json(detail: &DeliveryDetail) -> Json {
-    let attempts = detail.attempts.iter().map(|(number, attempt)| {
-        json!({
-            "number": number,
-            "at": attempt.at.to_string(),
-            "outcome": attempt.outcome,
-            "status": attempt.status,
-            "latency_ms": attempt.latency_ms,
-            "note": attempt.note,
-        })
-    });
-    let hold = detail.hold.as_ref().map(|hold| json!({ "until": hold.until.to_string(), "why": hold.why }));
-    let raw = serde_json::from_slice::<Json>(&detail.raw)
-        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&detail.raw).into_owned()));
-    let mut json = line_json(&detail.line);
-    json["attempt_records"] = attempts.collect();
-    json["hold"] = hold.into();
-    json["payload"] = raw;
-    json
+/// What a command did with one of several rows, as `--json` prints it.
+#[derive(Serialize)]
+pub(super) struct StepResult {
+    pub(super) id: i64,
+    pub(super) done: bool,
+    pub(super) result: String,
 }
 
 #[cfg(test)]
@@ -370,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_of_every_attempt_and_why_it_waits() {
+    fn a_page_shows_every_attempt_and_why_the_delivery_waits() {
         let page = page(&detail(), true, at(0));
         for part in
             ["delivery 7: waiting", "#ops", "answered 429", "60 s ago", "asked for a rest", "\"object_kind\""]
@@ -381,10 +348,10 @@ mod tests {
 
     #[test]
     fn json_has_the_same_keys_always() {
-        let json = detail_json(&detail());
+        let json = serde_json::to_value(resources::DeliveryDetail::from(&detail())).unwrap();
         assert_eq!(json["id"], 7);
         assert_eq!(json["attempt_records"][0]["status"], 429);
         assert_eq!(json["payload"]["object_kind"], "push");
-        assert_eq!(line_json(&line())["settled_at"], Json::Null);
+        assert_eq!(json["settled_at"], Json::Null);
     }
 }

@@ -28,7 +28,7 @@ pub(super) enum Answer {
     Accepted,
     /// The daemon knows the event already.
     Repeated,
-    /// No integration can want an event of this kind, whatever the settings.
+    /// No integration can take an event of this kind, with any settings.
     Dropped,
     /// The event was refused, for this reason.
     Refused(String),

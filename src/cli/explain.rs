@@ -1,4 +1,4 @@
-//! `explain`: who would hear of an event, and why the others would not. It asks the same functions as dispatch does.
+//! `explain`: which integrations would deliver an event, and why the others would not, by the functions that dispatch uses.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,24 +10,25 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueHint;
-use serde_json::json;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::options::Options;
 use super::table::{Table, printable};
 use super::{say, say_json, state};
+use crate::api::resources::Explanation;
 use crate::catalog::Snapshot;
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::pipeline::dispatch::{Verdict, verdicts};
-use crate::pipeline::explain::{explanation, muted, named, why_nothing};
+use crate::pipeline::explain::{muted, named, why_nothing};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
     forgebell explain payloads/push.json\n  \
     curl … | forgebell explain --json -\n\n\
-    Exit codes: 0 explained, whoever would hear of it; 1 an event could not be understood, or the configuration is wrong.")]
+    Exit codes: 0 explained; 1 an event could not be decoded, or the configuration is wrong.")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -42,31 +43,51 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let now = daemon::now();
     let (snapshot, switches) = state::view(&config, now).await?;
     let mut code = ExitCode::SUCCESS;
-    let mut told = Vec::new();
-    for file in &args.files {
-        let name = file.display().to_string();
-        let raw = read(file)?;
-        let explained = Event::decode(fresh_id(), now, raw)
-            .map(|event| {
+    let mut explained = Vec::new();
+    for path in &args.files {
+        let file = path.display().to_string();
+        let raw = read(path)?;
+        let (result, text) = match Event::decode(fresh_id(), now, raw) {
+            Ok(event) => {
                 let verdicts = verdicts(&event, &snapshot, &switches, now);
-                (explanation(&event, &verdicts), words(&event, &verdicts, &snapshot))
-            })
-            .map_err(|error| error.to_string());
-        let (mut json, words) = explained.unwrap_or_else(|why| {
-            code = ExitCode::FAILURE;
-            (json!({ "undecodable": why }), format!("it would go to quarantine: {}\n", printable(&why)))
-        });
+                let text = text(&event, &verdicts, &snapshot);
+                (FileResult::Explained(Explanation::new(&event, &verdicts)), text)
+            }
+            Err(error) => {
+                code = ExitCode::FAILURE;
+                let why = error.to_string();
+                let text = format!("it would go to quarantine: {}\n", printable(&why));
+                (FileResult::Undecodable { undecodable: why }, text)
+            }
+        };
         if args.json {
-            json["file"] = name.into();
-            told.push(json);
+            explained.push(ExplainedFile { file, result });
         } else {
-            say(&format!("{name}: {words}"))?;
+            say(&format!("{file}: {text}"))?;
         }
     }
     if args.json {
-        say_json(&told.into())?;
+        say_json(&explained)?;
     }
     Ok(code)
+}
+
+/// What `--json` prints for one file.
+#[derive(Serialize)]
+struct ExplainedFile {
+    file: String,
+    #[serde(flatten)]
+    result: FileResult,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FileResult {
+    Explained(Explanation),
+    /// The reason for which the event would go to quarantine.
+    Undecodable {
+        undecodable: String,
+    },
 }
 
 /// A payload, from a file or standard input.
@@ -96,17 +117,17 @@ pub(super) fn title(event: &Event) -> String {
     printable(&format!("{} event {place}, about {}", event.kind(), event.subject))
 }
 
-fn words(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Snapshot) -> String {
+fn text(event: &Event, verdicts: &[(Arc<Integration>, Verdict)], snapshot: &Snapshot) -> String {
     let mut text = format!("{}\n", title(event));
     if event.trigger.is_none() {
-        text.push_str("  nobody hears of such events: there is no flag for them\n");
+        text.push_str("  no integration takes such events: there is no flag for them\n");
         return text;
     }
     if verdicts.is_empty() {
-        text.push_str(&nobody(event, snapshot));
+        text.push_str(&not_concerned(event, snapshot));
         return text;
     }
-    let mut table = Table::new(["INTEGRATION", "", "WHERE, OR WHY NOT"]);
+    let mut table = Table::new(["INTEGRATION", "VERDICT", "WHERE, OR WHY NOT"]);
     for (integration, verdict) in verdicts {
         let name = integration.id.to_string();
         for (word, what) in lines(verdict) {
@@ -135,8 +156,8 @@ fn lines(verdict: &Verdict) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Nobody is concerned: say which names would have been right, and which there are.
-fn nobody(event: &Event, snapshot: &Snapshot) -> String {
+/// No integration is concerned: which names would have matched, and which there are.
+fn not_concerned(event: &Event, snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let wanted = match (&event.group, &event.project) {
         (Some(group), _) => format!("group = \"{}\"", group.path),
@@ -147,10 +168,11 @@ fn nobody(event: &Event, snapshot: &Snapshot) -> String {
             format!("project = \"{}\" (or project = {})", project.path_with_namespace, project.id)
         }
         (None, None) => {
-            return "  nobody is concerned: the event names neither a project nor a group\n".to_owned();
+            return "  no integration is concerned: the event names neither a project nor a group\n"
+                .to_owned();
         }
     };
-    let _ = writeln!(text, "  nobody is concerned: no integration has {}", printable(&wanted));
+    let _ = writeln!(text, "  no integration is concerned: none has {}", printable(&wanted));
     let scopes: BTreeSet<String> = snapshot.scopes().iter().map(ToString::to_string).collect();
     let _ = match scopes.len() {
         0 => writeln!(
@@ -225,7 +247,7 @@ mod tests {
 
     fn explained(event: &Event, snapshot: &Snapshot) -> (String, Json) {
         let verdicts = verdicts(event, snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
-        (words(event, &verdicts, snapshot), explanation(event, &verdicts))
+        (text(event, &verdicts, snapshot), serde_json::to_value(Explanation::new(event, &verdicts)).unwrap())
     }
 
     #[test]
@@ -240,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_is_concerned_the_right_name_is_told() {
+    fn where_no_integration_is_concerned_the_matching_name_is_shown() {
         let (words, _) = explained(
             &sample(Trigger::Push),
             &snapshot(&PROVISIONING.replace("42", "43").replace("acme/rocket", "acme/other")),
@@ -267,8 +289,8 @@ mod tests {
                 "answered 404: no_service".to_owned(),
             );
         }
-        let words = words(&event, &verdicts(&event, &snapshot, &switches, Timestamp::UNIX_EPOCH), &snapshot);
-        assert!(words.contains("switched off") && words.contains("no_service"), "{words}");
+        let text = text(&event, &verdicts(&event, &snapshot, &switches, Timestamp::UNIX_EPOCH), &snapshot);
+        assert!(text.contains("switched off") && text.contains("no_service"), "{text}");
     }
 
     #[test]

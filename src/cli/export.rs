@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Write `integrations.toml` into this folder, instead of printing it
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     to: Option<PathBuf>,
-    /// Write the secrets too, each into a file of its own that only this user may read
+    /// Write the secrets too, each to its own file that only this user may read
     #[arg(long, requires = "to")]
     with_secrets: bool,
 }
@@ -56,7 +56,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is missing before the file can be applied.
+/// What must be added before the file can be applied.
 fn tell_of_secrets(written: &Written) {
     for (file, _) in &written.secrets {
         complain(&format!("note: the file names {file}, which was not written: put the secret there"));
@@ -68,7 +68,7 @@ fn private_folder(folder: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
-/// Nothing that is there already is written over: it may be the last one of its kind.
+/// Existing files are not overwritten: they may be the only copy.
 fn private_file(path: &Path, text: &str) -> anyhow::Result<()> {
     if path.exists() {
         bail!("{} is there already: name another folder, or move it away", path.display());

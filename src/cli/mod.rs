@@ -38,10 +38,10 @@ use clap::{Parser, Subcommand};
 use crate::config::Sources;
 use options::Options;
 
-/// How long threads that are still at work are waited for at the end.
+/// How long to wait at the end for threads that still run.
 const PARTING: Duration = Duration::from_millis(500);
 
-/// Tells people what happens in their forge: events in from AMQP or HTTP, notifications out, nothing lost on the way.
+/// Notification dispatcher for a forge: takes events over AMQP or HTTP, sends notifications, and loses none.
 #[derive(Debug, Parser)]
 #[command(
     name = "forgebell",
@@ -49,7 +49,7 @@ const PARTING: Duration = Duration::from_millis(500);
     propagate_version = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Start with `forgebell demo`. `forgebell help COMMAND` tells more of each command."
+    after_help = "Start with `forgebell demo`. `forgebell help COMMAND` explains each command."
 )]
 struct Cli {
     #[command(flatten)]
@@ -62,39 +62,39 @@ struct Cli {
 enum Command {
     /// Run the daemon
     Serve(serve::Args),
-    /// See it work: the real daemon, real events, and stand-ins for the services it tells
+    /// Run a demonstration: the real daemon, real events, and stand-ins for the services
     Demo(demo::Args),
     /// Check the configuration, the integrations, the store, the broker and the address to listen on
     Check(check::Args),
-    /// List the services that can be told, or show one's settings with an example
+    /// List the supported services, or show the settings of one with an example
     Adapters(adapters::Args),
     /// Publish events to the broker or over HTTP, as a forge would
     Publish(publish::Args),
-    /// Tell one service of one event, once, without the daemon
+    /// Send one event to one service, once, without the daemon
     Send(send::Args),
-    /// Draw the messages of events as their services would show them, on one HTML page
+    /// Show how the services would display the messages of events, on one HTML page
     Preview(preview::Args),
-    /// Show who would hear of an event, and why the others would not
+    /// Show which integrations an event matches, and why not the others
     Explain(explain::Args),
-    /// Look at deliveries and their attempts; send them again
+    /// Inspect deliveries and their attempts; send them again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Look at what could not be understood; try it again
+    /// Inspect messages that could not be decoded; try them again
     #[command(subcommand)]
     Quarantine(quarantine::Command),
-    /// Print what the API was told, as provisioning files
+    /// Print the integrations that were set with the API, as provisioning files
     Export(export::Args),
-    /// Bring the store to what provisioning files say, as the API would
+    /// Change the store to what provisioning files define, as the API would
     Apply(apply::Args),
-    /// Make, list and revoke the tokens that open the API
+    /// Create, list and revoke tokens for the API
     #[command(subcommand)]
     Token(token::Command),
-    /// Look at who changed what
+    /// Show who changed what
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Bring the store up to date without starting the daemon
+    /// Update the store's tables without starting the daemon
     Migrate(migrate::Args),
-    /// Seal all secrets in the store anew, with the present key
+    /// Encrypt all secrets in the store again, with the current key
     Rekey(rekey::Args),
     /// Print the description of the REST API (OpenAPI 3.1)
     Openapi(openapi::Args),
@@ -104,12 +104,12 @@ enum Command {
     Man(pages::ManArgs),
 }
 
-/// Parses, runs, and answers with the exit code.
+/// Parses the command line, runs the command, and returns the exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {
-            // Help that nobody reads is no failure.
+            // Help that can't be printed is not an error.
             let _ = usage.print();
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
@@ -168,20 +168,20 @@ fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// Prints a value for scripts.
-fn say_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    say(&format!("{value:#}"))
+fn say_json(value: &(impl serde::Serialize + ?Sized)) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(value)?)
 }
 
-/// Prints to standard error, in the program's name. Several lines are several complaints.
+/// Prints to standard error after the program's name. Each line is a separate error.
 fn complain(text: &str) {
     let mut err = std::io::stderr().lock();
     for line in text.lines() {
-        // There is nobody left to tell of a standard error that is closed.
+        // A closed standard error can't be reported anywhere.
         let _ = writeln!(err, "forgebell: {line}");
     }
 }
 
-/// Whether standard output is the terminal of a person who minds no colours (<https://no-color.org>).
+/// Whether standard output is a terminal and colours are not disabled (<https://no-color.org>).
 fn wants_colours() -> bool {
     let is_no = |(name, value): &(OsString, OsString)| name == "NO_COLOR" && !value.is_empty();
     let environment = Sources::of_process(None, Vec::new()).environment;
@@ -193,7 +193,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref()).any(pipe)
 }
 
-/// The command line as data: what completions and manual pages are made from.
+/// The definition of the command line, for completions and manual pages.
 fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }

@@ -10,7 +10,7 @@ use crate::api::openapi::{document, page};
     forgebell openapi > forgebell.json\n  \
     forgebell openapi --html > forgebell.html")]
 pub(super) struct Args {
-    /// Print the page for people instead
+    /// Print the HTML documentation instead
     #[arg(long)]
     html: bool,
 }

@@ -15,13 +15,13 @@ use super::{command, say};
     forgebell completions zsh  > ~/.zfunc/_forgebell\n  \
     forgebell completions fish > ~/.config/fish/completions/forgebell.fish")]
 pub(super) struct CompletionsArgs {
-    /// Which shell reads them
+    /// The shell
     shell: Shell,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ManArgs {
-    /// Write one page a command into this folder, which is made where it is missing
+    /// Write one page per command to this folder, which is created if it is missing
     #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     folder: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `quarantine`: bytes that were no event, why, and another try.
+//! `quarantine`: messages that could not be decoded: lists and shows them with the reason, decodes them again, deletes them.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::bail;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
 
-use super::deliveries::{pretty, step_json};
+use super::deliveries::{StepResult, pretty};
 use super::options::Options;
 use super::table::{Table, age, cut, printable};
 use super::{audit, say, say_json, state};
+use crate::api::resources::{self, QuarantinedDetail};
 use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::quarantine::{self, Retried, audit_entry};
@@ -23,18 +23,18 @@ pub(super) enum Command {
     List(ListArgs),
     /// Show one item: the reason and the bytes
     Show(ShowArgs),
-    /// Read items again, as this version does; what is understood now goes its way
+    /// Decode items again with this version; events that can be decoded now are dispatched
     Retry(RetryArgs),
-    /// Throw items away, for good
+    /// Delete items for good
     Drop(DropArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
-    /// At most so many
+    /// At most this many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Print JSON
@@ -44,7 +44,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The item's number, as `quarantine list` shows it
+    /// The item's id, as shown by `quarantine list`
     number: i64,
     /// Print JSON
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The items' numbers
+    /// The items' ids
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -63,7 +63,7 @@ pub(super) struct RetryArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DropArgs {
-    /// The items' numbers
+    /// The items' ids
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -78,7 +78,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
         Command::List(args) => {
             let items = store.list_quarantined(args.before, args.limit).await?;
             if args.json {
-                say_json(&items.iter().map(item_json).collect())?;
+                say_json(&items.iter().map(resources::Quarantined::from).collect::<Vec<_>>())?;
             } else {
                 say(&table(&items, now))?;
             }
@@ -89,9 +89,7 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
                 bail!("there is no number {} in quarantine", args.number);
             };
             if args.json {
-                let mut json = item_json(&item);
-                json["body"] = String::from_utf8_lossy(&raw).into();
-                say_json(&json)?;
+                say_json(&QuarantinedDetail::new(&item, &raw))?;
             } else {
                 say(&page(&item, &raw, now))?;
             }
@@ -113,35 +111,36 @@ pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<E
 
 const NOT_THERE: &str = "there is no such number in quarantine";
 
-/// Does something with each, says what came of it, and fails if one of them did.
+/// Does a step with each number, prints its result, and fails if one of them failed.
 pub(super) async fn each(
     numbers: &[i64],
     as_json: bool,
     step: impl AsyncFn(i64) -> anyhow::Result<Result<String, String>>,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     for number in numbers {
-        let (done, word) = match step(*number).await? {
-            Ok(word) => (true, word),
+        let (done, result) = match step(*number).await? {
+            Ok(result) => (true, result),
             Err(why) => {
                 code = ExitCode::FAILURE;
                 (false, why)
             }
         };
         if as_json {
-            told.push(step_json(*number, done, &word));
+            results.push(StepResult { id: *number, done, result });
         } else {
-            say(&format!("{number}: {}", printable(&word)))?;
+            say(&format!("{number}: {}", printable(&result)))?;
         }
     }
     if as_json {
-        say_json(&told.into())?;
+        say_json(&results)?;
     }
     Ok(code)
 }
 
-/// Reads one again. It is taken out after it is in the inbox: between the two it may be read twice, but has the same id.
+/// Decodes one again. It is removed after it is in the inbox; a crash in between leaves it in both, with the same id, so
+/// that it is delivered once.
 async fn retry<S: Inbox + Quarantine + ?Sized>(
     store: &S,
     number: i64,
@@ -188,17 +187,6 @@ fn page(item: &Quarantined, raw: &Bytes, now: Timestamp) -> String {
     text
 }
 
-fn item_json(item: &Quarantined) -> Json {
-    json!({
-        "id": item.number,
-        "source": item.source,
-        "event": item.id.as_ref().map(EventId::as_str),
-        "reason": item.reason,
-        "received_at": item.received_at.to_string(),
-        "size": item.size,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,12 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_pages_tell_the_reason() {
+    fn lists_and_pages_show_the_reason() {
         let now = Timestamp::from_second(1_770_000_060).unwrap();
         assert!(table(&[item(None)], now).contains("60 s ago  amqp  9"));
         assert_eq!(table(&[], now), "nothing is in quarantine");
         let page = page(&item(None), &Bytes::from_static(b"not\x1b[2Jjson"), now);
         assert!(page.contains("the body is not JSON") && page.contains("not[2Jjson"), "{page}");
-        assert_eq!(item_json(&item(None))["event"], Json::Null);
+        let json = serde_json::to_value(resources::Quarantined::from(&item(None))).unwrap();
+        assert!(json["event"].is_null() && json["id"] == 3, "{json}");
     }
 }

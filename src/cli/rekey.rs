@@ -20,7 +20,7 @@ use crate::store::seal::Keyring;
     integrations off; their other settings stay. Set the secrets again (PUT) to switch them on.\n\n\
     The file beside a SQLite store (ending in .key) counts as an old key once another is given.")]
 pub(super) struct Args {
-    /// Take out what no key opens, and switch those integrations off
+    /// Remove secrets that no key decrypts, and switch their integrations off
     #[arg(long)]
     give_up: bool,
     /// Print JSON

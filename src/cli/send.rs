@@ -21,6 +21,7 @@ use super::options::Options;
 use super::table::printable;
 use super::{complain, say, say_json};
 use crate::adapters::{self, Entry};
+use crate::api::resources::AttemptOutcome;
 use crate::call::{HttpRequest, Mail, Mailbox, Request};
 use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
@@ -29,12 +30,12 @@ use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Outgoing, Report, attempt};
 use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
-use crate::pipeline::trace::{address, header, report_json, request_json};
+use crate::pipeline::trace::{address, header, request_json};
 use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
 
-/// Settings that a one-off integration gets from elsewhere.
+/// Settings that `send` gets from its arguments.
 const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
 
 #[derive(Debug, clap::Args)]
@@ -42,22 +43,22 @@ const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
     forgebell send slack --sample push --set webhook=https://hooks.slack.com/services/T…/B…/… --dry-run\n  \
     forgebell send slack push.json --set webhook_file=/run/secrets/slack --target '#ops'")]
 pub(super) struct Args {
-    /// Which service to tell: see `forgebell adapters`
+    /// The service: see `forgebell adapters`
     #[arg(value_name = "SLUG", value_parser = slugs())]
     slug: String,
     /// The event: a webhook payload (JSON); `-` reads standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "sample")]
     file: Option<PathBuf>,
-    /// A made-up event of this kind instead of a file
+    /// Send a sample event of this kind instead of a file
     #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with = "file")]
     sample: Option<String>,
     /// One of the adapter's settings; `NAME_file=PATH` reads a secret from a file
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     settings: Vec<(String, String)>,
-    /// Where to send it, instead of where the settings say
+    /// Send it to this target instead of those in the settings
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// A network that may be called though it is not public (`127.0.0.0/8`)
+    /// A private network that may be called (`127.0.0.0/8`)
     #[arg(long, value_name = "CIDR")]
     allow_network: Vec<IpNet>,
     /// Print the request, with secrets masked, and send nothing
@@ -134,7 +135,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             code = ExitCode::FAILURE;
         }
         if args.json {
-            attempts.push(secrets.mask_json(report_json(target, &report)));
+            attempts.push(serde_json::to_value(AttemptOutcome::new(target, &report, &secrets))?);
         } else {
             let words = format!("{} to {}: {}", title(&event), named(target), ending(&report));
             say(&secrets.mask(words))?;
@@ -170,7 +171,7 @@ pub(super) fn has(entry: &Entry, key: &str) -> bool {
         || adapters::common_settings::common_fields(&entry.about).iter().any(|field| field.name == key)
 }
 
-/// An adapter's own examples, and in place of them those of the given settings that it has.
+/// The given settings that the adapter has, and its examples for all others.
 pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec<(String, String)> {
     let given = |name: &str| {
         settings
@@ -182,7 +183,7 @@ pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec
     examples.chain(settings.iter().filter(|(key, _)| has(entry, key)).cloned()).collect()
 }
 
-/// An integration that is written nowhere, read as if it stood in a file; and what must not be printed of it.
+/// An integration from the arguments, read like a block of a file; and its secrets, which must not be printed.
 fn one_off(
     entry: &Entry,
     settings: &[(String, String)],
@@ -196,7 +197,7 @@ fn one_off(
     Ok((integration, secrets))
 }
 
-/// The same, and what is odd about the settings.
+/// The same, with the warnings about the settings.
 pub(super) fn one_off_quietly(
     entry: &Entry,
     settings: &[(String, String)],
@@ -239,7 +240,7 @@ pub(super) fn one_off_quietly(
     Ok((integration.context("no integration came of these settings")?, secrets, warnings))
 }
 
-/// Of what kind the settings are that are read from files.
+/// The kinds of the settings that are read from files.
 fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator<Item = Kind> {
     let is_read = |name: &str| {
         let key = format!("{name}_file");
@@ -248,7 +249,7 @@ fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator
     entry.fields.iter().filter(move |field| is_read(field.name)).map(|field| field.kind)
 }
 
-/// A problem without the place: there is no file to look into.
+/// A problem without its location, since there is no file.
 fn problem_line(problem: &provision::Problem) -> String {
     let key = problem.key.as_deref().map(|key| format!("--set {key}: ")).unwrap_or_default();
     let remedy = problem.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
@@ -259,7 +260,7 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// The request as it would go out.
+/// The request as it would be sent.
 fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
     let call = telling
         .build_call()
@@ -278,7 +279,7 @@ fn shown(request: &Request) -> String {
     }
 }
 
-/// The mail's headers and its text; the HTML says the same.
+/// The mail's headers and text, without its HTML.
 fn shown_mail(mail: &Mail) -> String {
     let mailbox = |mailbox: &Mailbox| format!("{} <{}>", mailbox.name, mailbox.address);
     let mut text = format!("From: {}\nTo: {}\n", mailbox(&mail.from), mail.to);
@@ -311,7 +312,7 @@ fn body(body: &Bytes) -> String {
     super::deliveries::pretty(body)
 }
 
-/// What scripts are told; `what` are the attempts, or the requests of a dry run.
+/// The JSON output; `what` are the attempts, or the requests of a dry run.
 fn told(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: &[Json]) -> Json {
     json!({
         "adapter": entry.about.slug,
@@ -434,7 +435,7 @@ mod tests {
             Ok(format!("{SECRET}\n"))
         };
         let entry = adapters::find("slack").unwrap();
-        // Somebody pastes the webhook where it is told on.
+        // The output may be shared with others, so the webhook is masked.
         let mut payload: serde_json::Value = serde_json::from_slice(&sample(Trigger::WikiPage).raw).unwrap();
         payload["object_attributes"]["title"] = SECRET.into();
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();

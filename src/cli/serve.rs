@@ -65,16 +65,16 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::FAILURE)
 }
 
-/// Asks for a reload. What came of it, the daemon logs itself; here it is only waited for, so that a second request
-/// does not overtake the first.
+/// Requests a reload and waits for its end, so that a second request does not overtake the first. The daemon logs the
+/// result itself.
 async fn ask(reload: &mpsc::Sender<ReloadRequest>) {
     let (answer, answered) = oneshot::channel();
     if reload.send(ReloadRequest { answer }).await.is_err() || answered.await.is_err() {
-        warn!("nobody is there to read the integrations anew: the daemon is stopping, or has not begun");
+        warn!("the integrations were not reloaded: the daemon is stopping, or has not started yet");
     }
 }
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Stop,

@@ -17,19 +17,19 @@ use crate::store::{Config, Registry, Store};
 
 use super::complain;
 
-/// A daemon that starts has made its store by then, on a busy machine too.
+/// A daemon that starts has created its store within this time, even on a busy machine.
 const BEING_MADE: Duration = Duration::from_secs(10);
-/// A person who waits for longer wants to know for what.
+/// After this time, a message says what the command waits for.
 const UNSAID: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Opens the store, which must be there, for what touches no secret.
+/// Opens the store, which must exist, for commands that use no secrets.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     open_with(config, Keyring::none()).await
 }
 
-/// Opens the store, for what people type in one breath with the daemon's first start: a store that is still being made is
-/// waited for a moment.
+/// Opens the store for commands that are typed directly after the daemon's first start: waits a moment for a store that
+/// is still being created.
 pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let since = Instant::now();
     let mut said = false;
@@ -47,7 +47,7 @@ pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>>
     }
 }
 
-/// Opens the store, which must be there, with the keys to its secrets.
+/// Opens the store, which must exist, with the keys to its secrets.
 pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(url) = &config.url {
         let store = Postgres::open_shared(url, config.ca_file.as_deref(), keys).await;
@@ -64,13 +64,13 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
     Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
 }
 
-/// Whether there is a store to be opened, as far as can be seen from here.
+/// Whether a store exists, as far as this can be seen without opening it.
 pub(super) fn is_there(config: &Config) -> bool {
     config.url.is_some() || config.path.exists()
 }
 
 /// Where no key is configured, a store in a file has one of its own, which the daemon makes as it starts. Before it ever
-/// did, it is made here. Where this can't be done, whoever seals a secret is told.
+/// did, it is made here. Where this can't be done, encrypting a secret fails with the reason.
 pub(super) fn make_key(config: &Settings) {
     let keys = Keyring::new(&config.secrets);
     if config.store.url.is_none() && config.store.path.exists() && !keys.can_seal() {
@@ -78,8 +78,8 @@ pub(super) fn make_key(config: &Settings) {
     }
 }
 
-/// The catalogue as the daemon has it: what the store knows, and what the files say. What is odd about the files goes to
-/// standard error.
+/// The catalogue as the daemon has it, from the store and the files. Warnings about the files are printed to standard
+/// error.
 pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
     let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
@@ -90,8 +90,8 @@ pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> 
     Ok(catalog)
 }
 
-/// What the daemon goes by: who is configured, and what of that is switched off. Before there is a store, the files
-/// alone say so; where it can't be read, that is told, and the files alone have to do.
+/// The configured integrations, and which addresses are switched off, as the daemon has them. Without a store, only the
+/// files count. The same holds if the store can't be read, which is reported.
 pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, Switches)> {
     let provisioned = provisioned(config)?;
     let switches = Switches::default();
@@ -122,7 +122,7 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
     }
 }
 
-/// The integrations of the files alone.
+/// The integrations in the files only.
 pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
     match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-/// Rows under a heading, in columns as wide as their widest cell.
+/// A table whose columns are as wide as their widest cell.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -37,8 +37,7 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// The text on one line, without the characters by which a terminal is commanded: what services answer and what people
-/// call their branches is printed too.
+/// The text on one line, without control characters, since the output contains answers of services and names of branches.
 pub(super) fn printable(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().filter(|letter| !letter.is_control()).collect()
@@ -66,7 +65,7 @@ pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
     if seconds > 0 { format!("{amount} ago") } else { format!("in {amount}") }
 }
 
-/// A duration as people say it.
+/// A duration in readable form.
 pub(super) fn duration(duration: std::time::Duration) -> String {
     match duration.as_secs() {
         s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),

@@ -67,7 +67,7 @@ pub(super) fn read(sources: Sources) -> (Vec<Layer>, Vec<ConfigError>) {
 
 /// What is built in: the schema.
 pub(super) fn defaults() -> Map<String, Value> {
-    // Without origins: what nobody set comes from nowhere.
+    // Without origins: a value that is not set has none.
     parse(DEFAULT, None).expect("config/default.toml is TOML: a test reads it")
 }
 

@@ -278,7 +278,7 @@ fn shaped(value: &ValueKind, model: &ValueKind) -> Result<Json, String> {
         }
         (ValueKind::I64(_), _) => Err("must be a whole number".to_owned()),
         (ValueKind::Float(_), ValueKind::Float(number)) => finite(*number),
-        #[expect(clippy::cast_precision_loss, reason = "nobody's setting has sixteen digits")]
+        #[expect(clippy::cast_precision_loss, reason = "settings have fewer than sixteen digits")]
         (ValueKind::Float(_), ValueKind::I64(number)) => finite(*number as f64),
         (ValueKind::Float(_), ValueKind::String(text)) => finite(text.trim().parse().unwrap_or(f64::NAN)),
         (ValueKind::Float(_), _) => finite(f64::NAN),

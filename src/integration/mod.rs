@@ -50,7 +50,7 @@ pub struct Integration {
     pub settings: Parsed,
     /// Where it was configured: a file's name.
     pub origin: Arc<str>,
-    /// A digest of everything above: another one means that somebody changed the settings.
+    /// A digest of everything above, which changes with the settings.
     pub fingerprint: Fingerprint,
 }
 
@@ -115,7 +115,7 @@ impl fmt::Display for Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectFacts {
     pub default_branch: Option<String>,
-    /// Names and wildcards (`*-stable`) of protected branches; `None` where nobody said.
+    /// Names and wildcards (`*-stable`) of protected branches; `None` where they are not known.
     pub protected_branches: Option<Vec<String>>,
 }
 
@@ -249,6 +249,6 @@ pub enum Family {
     PipelineMail,
     /// Gets the event as it is: trackers, build servers.
     Hook,
-    /// Tells nobody anything, and answers what people type in a channel.
+    /// Sends no notifications; answers what people type in a channel.
     Commands,
 }

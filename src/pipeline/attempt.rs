@@ -71,7 +71,7 @@ impl Report {
 }
 
 impl Attempter {
-    /// Finds the delivery's integration; a report where there is nobody to tell any more.
+    /// Finds the delivery's integration; a report where it does not exist any more.
     pub(super) fn prepare(&self, delivery: &Delivery) -> Result<Prepared, Report> {
         let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
         let Some(integration) = self.catalog.integration(&delivery.integration) else {
@@ -200,7 +200,7 @@ pub(super) enum End<T> {
     Failed(Failure),
 }
 
-/// Sends a call and those that its answers ask for, `at_most` in all: the one runner of calls, whatever they result in.
+/// Sends a call and those that its answers ask for, `at_most` in all: the only runner of calls, for every type of result.
 pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most: u32) -> Ran<T> {
     let started = Instant::now();
     let mut status = None;

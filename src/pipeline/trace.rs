@@ -3,7 +3,6 @@
 
 use serde_json::{Value as Json, json};
 
-use super::attempt::Report;
 use super::retry::Outcome;
 use crate::call::{HttpRequest, Request, Response};
 use crate::settings::Secret;
@@ -39,25 +38,18 @@ pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
     }
 }
 
-/// How an attempt ended, in the words of `deliveries show --json`.
-pub fn report_json(target: &str, report: &Report) -> Json {
-    let (outcome, note) = match &report.outcome {
-        Outcome::Delivered(_) => ("delivered", None),
-        Outcome::Skipped(why) => ("skipped", Some(why.as_str())),
-        Outcome::Failed(failure) => (failure.consequence(), Some(failure.why())),
-        Outcome::Expired => ("expired", None),
-        Outcome::Cancelled(why) => ("cancelled", Some(why.as_str())),
-        Outcome::SwitchedOff(why) => ("switched_off", Some(why.as_str())),
-        Outcome::StoreUnavailable(why) => ("store_unavailable", Some(why.as_str())),
-        Outcome::UnknownIntegration(why) => ("unknown_integration", Some(why.as_str())),
-    };
-    json!({
-        "target": target,
-        "outcome": outcome,
-        "status": report.status,
-        "latency_ms": report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        "note": note.unwrap_or_default(),
-    })
+/// How an attempt ended, and why, as API objects name it.
+pub fn outcome(outcome: &Outcome) -> (&'static str, &str) {
+    match outcome {
+        Outcome::Delivered(_) => ("delivered", ""),
+        Outcome::Skipped(why) => ("skipped", why),
+        Outcome::Failed(failure) => (failure.consequence(), failure.why()),
+        Outcome::Expired => ("expired", ""),
+        Outcome::Cancelled(why) => ("cancelled", why),
+        Outcome::SwitchedOff(why) => ("switched_off", why),
+        Outcome::StoreUnavailable(why) => ("store_unavailable", why),
+        Outcome::UnknownIntegration(why) => ("unknown_integration", why),
+    }
 }
 
 /// Lines of JSON, where they are that.

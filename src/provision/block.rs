@@ -195,7 +195,7 @@ fn read_scope(table: &Table<'_>, problems: &mut BlockProblems<'_>) -> Option<Sco
     }
 }
 
-/// Who writes a block means it to be active; GitLab's own default is for forms that somebody has yet to fill in.
+/// A block in a file is active by default. GitLab's own default (inactive) is for forms that are not filled in yet.
 fn read_switch(key: &str, default: bool, table: &Table<'_>, problems: &mut BlockProblems<'_>) -> bool {
     let Some(entry) = table.get(key) else { return default };
     let value = simple(entry.value).ok();
@@ -292,8 +292,8 @@ fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
 
 const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentialMention];
 
-/// Only groups hear of their mentions: a project's flag for them is accepted, as GitLab does, and would leave somebody
-/// waiting. A group's other flags are for the projects in it.
+/// Only a group's own integrations are notified of its mentions. A project's flag for them is accepted, as in GitLab, but
+/// has no effect, so it is warned of. A group's other flags are for the projects in it.
 fn warn_of_deafness(scope: &Scope, triggers: Triggers, keys: &Keys, problems: &mut BlockProblems<'_>) {
     if !matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_)) {
         return;

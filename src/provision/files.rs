@@ -11,7 +11,7 @@ use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
 use crate::catalog::UrlPolicy;
 
-/// More than any list of integrations has: whoever names a larger file named the wrong one.
+/// Larger than any list of integrations: a larger file is certainly the wrong one.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 /// More than any token has.
 const LARGEST_SECRET: u64 = 64 * 1024;

@@ -72,7 +72,7 @@ pub(super) struct Keys {
     pub(super) settings: Properties,
     /// Own settings that are there and can't be read: told already, so not also missing.
     pub(super) unreadable: BTreeSet<&'static str>,
-    /// Where settings stand, by their names, under whichever key.
+    /// The positions of settings by name, under any of their keys.
     pub(super) lines: BTreeMap<String, usize>,
     pub(super) flags: Vec<(usize, Trigger, bool)>,
     pub(super) inert_flags: Vec<(&'static str, bool)>,

@@ -23,7 +23,7 @@
 //! Keys are GitLab's: an adapter's own settings, the settings that adapters share, and one `…_events` flag per event. Any secret `NAME` can stand in a file of its own, named by `NAME_file`.
 //!
 //! [`load`] reads the files, [`read()`] is the same without IO; [`write()`] writes them, from what the API was told. Both answer with everything or with *all* that is
-//! wrong, in all files at once: whoever mends a configuration shouldn't have to start the daemon once per mistake.
+//! wrong, in all files at once, so that a configuration can be corrected without a start of the daemon per mistake.
 //! A [`Problem`] says where, what and what to do, and never shows a secret.
 //!
 //! Deliberately absent: includes and templates. Defaults are blocks themselves (`group = "acme"`, `instance = true`), as

@@ -71,7 +71,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The remedy for a word that nobody knows: the one that was probably meant, of those that would be understood.
+/// The remedy for an unknown name: the known name that was probably meant.
 pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
     let distant = |candidate: &str| {

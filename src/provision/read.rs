@@ -90,7 +90,7 @@ impl Reading {
         self.with_secrets.contains(file)
     }
 
-    /// All or nothing: half a configuration would drop somebody's events without a word.
+    /// All or nothing: a part of a configuration would drop events silently.
     pub(super) fn finish(self, more: Vec<Problem>) -> Result<Provisioned, Vec<Problem>> {
         let Self { integrations, facts, groups, mut problems, .. } = self;
         problems.extend(more);

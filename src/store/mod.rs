@@ -27,9 +27,9 @@
 //!   destination allows is in that node's memory.
 //! - **Holds.** A row whose destination or lane-independent route is held (see [`Hold`]) is not handed out before the
 //!   hold's end. Holds survive restarts. A longer hold replaces a shorter one, never the reverse.
-//! - **Whose word counts.** A settlement is recorded whoever makes it: the attempt did happen. What it says of the row's
-//!   future counts if its node holds the lease, or nobody does. Where another node holds it by now, or where the row is
-//!   settled, only `Delivered` counts: that is a fact, the rest are opinions.
+//! - **Which settlement counts.** Every settlement is recorded, from any node: the attempt did happen. What it says of the row's
+//!   future counts if its node holds the lease, or no node does. Where another node holds it by now, or where the row is
+//!   settled, only `Delivered` counts, since the message did arrive.
 //! - **Bounded work.** Each call touches the rows it names or a bounded number of others; a sweep says how many it
 //!   left for the next time.
 //! - Times are given; a store has no clock. Ids grow with time within one store.
@@ -171,7 +171,7 @@ pub struct Delivery {
     pub replaces: bool,
     /// Attempts that were made and counted.
     pub attempts: u32,
-    /// The news is as old as this: when the event happened, or when somebody asked for a resend.
+    /// The start of the maximum age: when the event happened, or when a resend was requested.
     pub fresh_since: Timestamp,
     /// Whether the caller holds its lease, and may go on with it. Always so for what a claim hands out; a row just
     /// written may have to be claimed later, because an earlier one of its lane waits.
@@ -213,7 +213,7 @@ pub struct StoredEvent {
     pub raw: Bytes,
 }
 
-/// How much is handed out at once, so that it fits into memory whatever the events' size.
+/// How much one claim returns at most, so that it fits into memory even if the events are large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
     pub rows: usize,
@@ -223,7 +223,7 @@ pub struct Portion {
 }
 
 impl Portion {
-    /// So many rows, whatever their bytes.
+    /// So many rows, of any size.
     pub const fn rows(rows: usize) -> Self {
         Self { rows, bytes: usize::MAX }
     }
@@ -244,7 +244,7 @@ pub trait Inbox: Send + Sync {
     /// arrival. They stay in the inbox until [`Outbox::enqueue`] takes them out, or [`Inbox::discard`] does.
     async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>>;
 
-    /// Takes out events that nobody wants (they are kept as dispatched, for repeats to be known).
+    /// Removes events without deliveries from the inbox. They are kept as dispatched, so that repeats are recognised.
     async fn discard(&self, numbers: &[i64]) -> Result<()>;
 }
 
@@ -259,7 +259,7 @@ pub trait Outbox: Send + Sync {
     /// first.
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>>;
 
-    /// Destinations that have open rows which nobody has leased, with the moment at which each wants a claim:
+    /// Destinations that have open rows without a lease, with the time at which each should be claimed:
     /// the earliest due time among rows that no earlier unleased row of their lane holds up, not before the
     /// destination's hold ends. Up to `limit`, earliest first. A claim at that moment may yet get nothing (the row's
     /// route is held, or another node has an earlier row of the lane): it corrects the moment where it can, so don't
@@ -274,8 +274,8 @@ pub trait Outbox: Send + Sync {
     /// Gives a node's leases back: the rows are as due as they were. Rows that it has not leased are left alone.
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()>;
 
-    /// Prolongs a node's leases of these rows, and answers which of them are still its own. A lease that nobody knows of
-    /// (the answer to a claim was lost on its way) is not prolonged, and lapses.
+    /// Renews a node's leases of these rows, and returns which of them are still its own. A lease that the node does not
+    /// know of (because the answer to a claim was lost) is not renewed, and expires.
     async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Ends all leases of a node, whether a former life left them behind or its life is about to end. A store that one node
@@ -285,9 +285,9 @@ pub trait Outbox: Send + Sync {
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// The settings changed: holds that were made under other fingerprints end, and what waited for them is due now.
-    /// Holds of integrations that have none any more end too; those that are not named here keep theirs: somebody may have
-    /// made one a moment ago. Answers how many ended.
+    /// The settings changed: holds that were made under other fingerprints end, and rows that waited for them are due now.
+    /// Holds of integrations that have no fingerprint any more end too. Integrations that are not named here keep their
+    /// holds, which may be newer than this call. Returns how many ended.
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
@@ -311,7 +311,7 @@ pub struct Claimed {
     pub destination: DestinationKey,
     /// In the order of their ids.
     pub deliveries: Vec<(Delivery, Arc<StoredEvent>)>,
-    /// Whether open rows of this destination remain in the store that nobody has leased, due or not. (Rows that wait
+    /// Whether the store has open rows of this destination without a lease, due or not. (Rows that wait
     /// behind one of another destination, as after a change of the webhook, don't show here until it is gone.)
     pub more: bool,
 }
@@ -339,7 +339,7 @@ pub enum NewState {
     Delivered,
     /// The service answered that there is nothing to do: neither delivered nor a dead letter.
     Skipped,
-    /// Open still, due then, leased to nobody.
+    /// Still open and due then, without a lease.
     Waiting(Timestamp),
     /// Given up: a dead letter.
     Failed,

@@ -34,8 +34,7 @@ const ID_LEN: usize = 8;
 pub(super) const MARK_LEN: usize = 1 + ID_LEN;
 
 /// The way out where nothing else helps.
-const GIVE_UP: &str =
-    "what nobody can open any more, `forgebell rekey --give-up` switches off, to be set again";
+const GIVE_UP: &str = "`forgebell rekey --give-up` removes secrets that no key decrypts, and switches their integrations off until they are set again";
 
 /// The keys that close what is secret in the store.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -125,7 +124,7 @@ impl Keyring {
         }
     }
 
-    /// For whoever touches no secret.
+    /// For commands that use no secret.
     pub fn none() -> Self {
         Self::default()
     }
@@ -253,7 +252,7 @@ fn whose(owner: ScopeKey, slug: &str) -> Aad<String> {
     Aad::from(format!("forgebell secrets of {kind} {number} {slug}"))
 }
 
-/// The one source of what nobody may guess: keys, nonces, tokens.
+/// The only source of unguessable values: keys, nonces, tokens.
 pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     SystemRandom::new()

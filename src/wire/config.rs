@@ -32,8 +32,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are heeded.
     pub system_proxy: bool,
-    /// The hosts of those proxies. An operator's proxy may well have a private address, and the guard lets it; filled
-    /// in by whoever reads the environment.
+    /// The hosts of those proxies. The guard permits them, since an operator's proxy may have a private address. The code
+    /// that reads the environment sets this.
     #[serde(skip)]
     pub proxy_hosts: Vec<String>,
     /// `[smtp]`, a section of its own.

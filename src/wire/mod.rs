@@ -1,6 +1,6 @@
 //! HOW IT GETS OUT: HTTP clients, the mail relay, bare TCP; the guard in front of them, and the pace.
 //!
-//! [`Wire`] sends one [`Request`] once and brings the answer, whatever it says: what it means is the call's to read,
+//! [`Wire`] sends one [`Request`] once and returns any answer: the call reads what it means,
 //! and whether to try again is the pipeline's to decide. `http` keeps connections and, where a request asks for it,
 //! answers (`kept`); `smtp` keeps a few connections to the operator's relay; `tcp` writes and closes. The `guard` keeps
 //! it out of networks that no integration has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by

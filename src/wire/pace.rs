@@ -145,13 +145,13 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
-        // Whoever panicked left whole limiters behind, at worst a token short.
+        // After a panic the limiters are still valid; at worst, one has a token too few.
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<C: Clock + Clone> Limiters<C> {
-    /// How long a bucket gives nothing any more, where somebody said so.
+    /// How long a bucket stays empty, where a service has said so.
     fn held_for(&self, key: &BucketKey, now: C::Instant) -> Option<Duration> {
         let until = *self.held.get(key)?;
         (until > now).then(|| until.duration_since(now).into())
@@ -335,7 +335,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(admit(&pace, &both), Err(10 * SECOND));
         }
-        // Of the webhook's three one is gone, whichever of the two is asked first.
+        // One of the webhook's three is used, in either order of the two.
         assert_eq!(admit(&pace, &[workspace.clone(), webhook.clone()]), Err(10 * SECOND));
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));

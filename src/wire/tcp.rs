@@ -1,7 +1,7 @@
 //! Bare TCP, for services that take lines and answer nothing: connect, write, close.
 //!
 //! What was written and closed in order counts as taken, since there is no other sign. The connection is never kept:
-//! irkerd serves one client at a time, and whoever stays connected keeps everybody else out.
+//! irkerd serves one client at a time, so a client that stays connected blocks all others.
 
 use std::io;
 use std::net::SocketAddr;

@@ -40,6 +40,14 @@ assert changed["id"] == made["id"] and changed["created_at"] == made["created_at
 found = project.integrations.get("slack")
 assert found.note_events is False and found.properties["channel"] == "#ops", found.attributes
 
+# Every setting is there, with its default or null; what was read can be sent back and changes nothing.
+shown = project.integrations.get("slack").properties
+assert shown["notify_only_broken_pipelines"] is True and shown["branches_to_be_notified"] == "default", shown
+assert shown["username"] is None and shown["push_channel"] is None, shown
+again = project.integrations.update("slack", {"webhook": webhook, **shown})
+assert again["properties"] == shown, (shown, again)
+assert project.integrations.get("slack").properties == shown
+
 # The client's own way to save sends only what changed.
 found.channel = "#dev"
 found.webhook = webhook

@@ -222,7 +222,7 @@ fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, 
     })
 }
 
-/// A pipeline's colour says how it went, whatever the settings prefer.
+/// A pipeline's colour shows its status, even if the settings name a colour.
 fn color(settings: &Settings, note: &Notification<'_>) -> Color {
     match &note.event.payload {
         Payload::Pipeline(pipeline) if pipeline.status == "success" => Color::Green,
@@ -282,7 +282,7 @@ fn says_sent(body: &str) -> bool {
     body.trim().is_empty() || answer.is_some_and(|answer| answer["status"] == "sent")
 }
 
-/// Two limits may have been reached: the room's, which holds up nobody else, and the token's, which holds up all of its
+/// Two limits may have been reached: the room's, which holds only that room, and the token's, which holds all of its
 /// rooms.
 fn throttled(response: &HttpResponse, version: Version) -> Failure {
     let room = Reached::of(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");

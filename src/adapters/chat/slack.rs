@@ -35,7 +35,7 @@ const VARIABLE: Limit = Limit::Chars(3000);
 const PER_WEBHOOK: (u32, u32) = (1, 5);
 /// The limit of a whole workspace is not published; this is ours.
 const PER_WORKSPACE: (u32, u32) = (5, 10);
-/// A webhook that Slack calls unknown this often in a row is one that somebody removed.
+/// A webhook that Slack reports as unknown this often in a row was removed.
 const CONFIRMATIONS: u8 = 3;
 
 crate::settings! {
@@ -94,7 +94,7 @@ impl Deliver for Slack {
         calls: 1,
         limits: "1 message a second per webhook (bursts of 5), 5 a second per workspace; texts are cut at 4,000 characters, \
                  attachments at 8,000, descriptions and comments at 2,000 or 40 lines. Webhooks of Slack apps post to \
-                 their own channel and under their own name, whatever is set here.",
+                 their own channel and under their own name, and ignore these settings.",
         preview: Preview::Attachments(Markup::Slack),
     };
 

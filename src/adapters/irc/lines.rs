@@ -10,7 +10,7 @@ const LINE: usize = 400;
 const MOST_COMMITS: usize = 3;
 /// Names of projects, branches and people, in bytes. Three of them and an address have room in a line.
 const NAME: usize = 70;
-/// An id's first eight characters, whatever somebody put there.
+/// The limit for a commit id, normally eight characters.
 const SHA: usize = 32;
 
 /// What is told of a push, a line each.

@@ -23,7 +23,7 @@ use crate::settings::FieldError;
 
 /// As many as GitLab takes.
 const MOST_RECIPIENTS: usize = 750;
-/// More commits, files and characters of a commit's message are nobody's to read in a mail.
+/// More commits, files and characters of a commit's message than these are too much for a mail.
 const MOST_COMMITS: usize = 100;
 const MOST_FILES: usize = 300;
 const LONGEST_MESSAGE: usize = 10_000;
@@ -464,7 +464,7 @@ fn show_files(page: &mut Page, push: &Push) {
     files.truncate(MOST_FILES);
     let count = files.len() + more;
     let count = if count == 1 { "1 changed file".to_owned() } else { format!("{count} changed files") };
-    // Of commits that the forge only counts, nobody knows which files they changed.
+    // The files of commits that the forge only counts are not known.
     let all_known = total(push) == push.commits.len() as u64;
     page.heading(&if all_known { count } else { format!("{count} in these commits") });
     let item = |file: &Touched<'_>| {

@@ -37,7 +37,7 @@ fn examples(entry: &Entry) -> Properties {
     entry.fields.iter().map(example).collect()
 }
 
-/// Those that tell anybody of events.
+/// The adapters that send notifications.
 fn tellers() -> impl Iterator<Item = &'static Entry> {
     ADAPTERS.iter().filter(|entry| entry.can_deliver())
 }
@@ -116,7 +116,7 @@ fn http(call: &Call<Sent>) -> &HttpRequest {
     }
 }
 
-/// What is said, whatever the way: a body of JSON or of a form, lines of JSON, a mail.
+/// The content of a request of any kind: a JSON body, a form, lines of JSON, a mail.
 fn body(call: &Call<Sent>) -> Json {
     let line = |line: &[u8]| serde_json::from_slice::<Json>(line).expect("JSON");
     match &call.request {
@@ -491,7 +491,7 @@ fn credentials_show_nowhere() {
             for secret in &secrets {
                 let path = secret.splitn(4, '/').last().unwrap_or_default();
                 let quoted = format!("No {secret} and no /{path} here");
-                // Some take a 200 for a yes, whatever it says.
+                // For some, a 200 is a success with any body.
                 let Answer::Failed(said) = answer(entry, status, &[], &quoted) else { continue };
                 hides(&said.to_string());
                 // The excerpt ends within the address.

@@ -1,99 +1,169 @@
-//! THE API, DESCRIBED: an OpenAPI 3.1 document, and a page made from it for people.
+//! THE API'S DESCRIPTION: an OpenAPI 3.1 document, and a page made from it for people.
 //!
-//! [`document`] is read off the table of adapters, so that what is described is what is declared. `routes` and
-//! `integrations` have the addresses, `settings` the bodies, `objects` what is answered, `answers` the refusals; `model`
-//! is OpenAPI's vocabulary, as far as we speak it. [`page()`] shows the document.
+//! [`document`] is assembled from the handlers' annotations: [`levels`] repeats those of integrations for projects, groups
+//! and the instance, and for every adapter; [`settings`] has the parameters of each adapter, from its declaration.
+//! [`page()`] renders the document as HTML. Both are served here, below the API's own routes, so that the API knows nothing
+//! of its description.
 
-mod answers;
-mod integrations;
-mod model;
-mod objects;
+mod levels;
 mod page;
-mod routes;
 mod settings;
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Parameter, Paths};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Schema,
+    ServerBuilder, Tag,
+};
+use utoipa_axum::routes;
+
+use super::error::responses::{self, Any};
+use super::v4::{self, ABOUT, AUDIT, COMMANDS, EVENTS, Level, Mounted, PROJECTS};
 use crate::adapters::ADAPTERS;
-pub use model::Document;
-use model::{Components, Info, Ordered, Schema, Server, Tag};
 pub use page::page;
 
 const DESCRIPTION: &str = "\
-GitLab's Integrations API, served by Forgebell itself, with what it lacks: trying an integration, seeing what it sent and \
-why not, and asking who would hear of an event.
+GitLab's Integrations API, served by Forgebell, with additions: tests of integrations, the deliveries of each one with \
+their attempts, and an explanation of which integrations would deliver an event.
 
-Parameters are taken from the query and from the body: as JSON, as a form, or as a form in several parts. Booleans are read \
-as GitLab reads them: `true t 1 on yes y` and `false f 0 off no n`, in any case. Parameters that are not described here are \
-not heeded. Lists of integrations have one page; other lists have several, and a `Link` header names the next.
+Parameters are taken from the query and from the body: as JSON, as a form, or as a multipart form. Booleans are read as \
+GitLab reads them: `true t 1 on yes y` and `false f 0 off no n`, in any case. Parameters that are not described here are \
+ignored. Lists of integrations have one page; other lists have several, and a `Link` header names the next.
 
-A token is shown as `PRIVATE-TOKEN: …`, as `Authorization: Bearer …`, or as the parameter `private_token`; \
-`forgebell token create` makes one. What a token does not reach is answered as if it were not there.
+A token is sent as `PRIVATE-TOKEN: …`, as `Authorization: Bearer …`, or as the parameter `private_token`; \
+`forgebell token create` makes one. What a token does not reach is answered as if it did not exist.
 
-`/projects/:id/services` is an older name of `/projects/:id/integrations`, and so for groups. The instance level (`/integrations`) is \
-Forgebell's own: a GitLab has it in its user interface only.";
+`/projects/:id/services` is a former name of `/projects/:id/integrations`; the same goes for groups. The instance's \
+integrations (`/integrations`) are Forgebell's own: GitLab has them in its user interface only.";
+
+/// Every route, described or describing.
+pub(super) fn routes() -> Vec<Mounted> {
+    let own = [routes!(json), routes!(docs)].map(Mounted::as_described);
+    v4::routes().into_iter().chain(own).collect()
+}
+
+/// Show this document
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "getOpenApi", tag = ABOUT, security(),
+    responses((status = 200, description = "This document.", body = Object), Any)
+)]
+async fn json() -> impl IntoResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        serde_json::to_string(&document()).expect("the document has text keys and no floating-point numbers")
+    });
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+}
+
+/// Show this document as a page
+#[utoipa::path(
+    get, path = "/docs", operation_id = "getDocs", tag = ABOUT, security(),
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html"), Any)
+)]
+async fn docs() -> Html<&'static str> {
+    static PAGE: LazyLock<String> = LazyLock::new(|| page(&document()));
+    Html(PAGE.as_str())
+}
 
 /// The document.
-pub fn document() -> Document {
-    Document {
-        openapi: "3.1.0",
-        info: Info {
-            title: "Forgebell",
-            version: env!("CARGO_PKG_VERSION"),
-            summary: "Tells people what happens in their forge",
-            description: DESCRIPTION.into(),
-            license: json!({ "name": "MIT", "identifier": "MIT" }),
-        },
-        servers: vec![Server { url: "/api/v4" }],
-        tags: tags(),
-        security: vec![
-            json!({ "privateToken": [] }),
-            json!({ "bearer": [] }),
-            json!({ "privateTokenParameter": [] }),
-        ],
-        paths: routes::paths(),
-        components: Components {
-            schemas: schemas(),
-            parameters: routes::parameters(),
-            responses: answers::components(),
-            security_schemes: security_schemes(),
-        },
+pub fn document() -> OpenApi {
+    let mut described = Described::default();
+    for mounted in routes() {
+        described.add(mounted);
+    }
+    let Described { paths, schemas, parameters } = described;
+    let settings = ADAPTERS.iter().map(|entry| (settings::schema_name(entry), settings::schema(entry)));
+    let mut components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .schemas_from_iter(settings)
+        .schemas_from_iter(settings::schemas())
+        .schemas_from_iter(responses::schemas())
+        .responses_from_iter(responses::components());
+    for (name, parameter) in parameters {
+        components = components.parameter(name, parameter);
+    }
+    for (name, scheme) in security_schemes() {
+        components = components.security_scheme(name, scheme);
+    }
+    let license = LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build();
+    let summary = Extensions::from_iter([("summary", "Delivers notifications of what happens in a forge")]);
+    let info = InfoBuilder::new()
+        .title("Forgebell")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(license))
+        .extensions(Some(summary));
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new().url("/api/v4").build()]))
+        .tags(Some(tags()))
+        .security(Some(security_schemes().map(|(name, _)| SecurityRequirement::new(name, [] as [&str; 0]))))
+        .paths(paths)
+        .components(Some(components.build()))
+        .build()
+}
+
+/// The parts of the document that come from routes.
+#[derive(Default)]
+struct Described {
+    paths: Paths,
+    schemas: BTreeMap<String, RefOr<Schema>>,
+    parameters: BTreeMap<&'static str, Parameter>,
+}
+
+impl Described {
+    fn add(&mut self, mounted: Mounted) {
+        for (path, mut item) in levels::described(&mounted) {
+            let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+            let parameters: Vec<_> = names.map(|name| v4::path::described(&path, name)).collect();
+            let references = parameters.iter().map(|(key, _)| parameter_reference(key)).collect::<Vec<_>>();
+            item.parameters = (!references.is_empty()).then_some(references);
+            self.parameters.extend(parameters);
+            self.paths.paths.insert(path, item);
+        }
+        self.schemas.extend(mounted.route.0);
     }
 }
 
+fn parameter_reference(key: &str) -> RefOr<Parameter> {
+    RefOr::Ref(Ref::new(format!("#/components/parameters/{key}")))
+}
+
 fn tags() -> Vec<Tag> {
-    let tag = |name, description| Tag { name, description };
+    let tag =
+        |name: &str, description: &str| TagBuilder::new().name(name).description(Some(description)).build();
     vec![
-        tag(integrations::OF_PROJECTS, "Which services hear of a project's events."),
+        tag(levels::tag(Level::Project), "Which services get a project's events."),
         tag(
-            integrations::OF_GROUPS,
-            "Defaults for a group's projects; and who hears when a group is mentioned.",
+            levels::tag(Level::Group),
+            "Defaults for a group's projects, and notifications of mentions of the group.",
         ),
         tag(
-            integrations::OF_INSTANCE,
-            "Defaults for everybody. For tokens of the instance. Forgebell's own.",
+            levels::tag(Level::Instance),
+            "Defaults for all projects. For tokens of the instance. An addition of Forgebell.",
         ),
-        tag(integrations::COMMANDS, "What a chat room's slash command calls."),
-        tag(routes::PROJECTS, "What is known of the forge's projects and groups."),
-        tag(routes::EVENTS, "Actor would hear of an event; and what was none."),
-        tag(routes::LOG, "Every change, with who made it."),
-        tag(routes::ABOUT, "What this is."),
+        tag(COMMANDS, "What a chat service calls when a slash command is typed."),
+        tag(PROJECTS, "What is known of the forge's projects and groups."),
+        tag(EVENTS, "Which integrations would deliver an event; and messages that are not events."),
+        tag(AUDIT, "Every change, with who made it."),
+        tag(ABOUT, "The version, and this document."),
     ]
 }
 
-fn schemas() -> Ordered<Schema> {
-    let settings = ADAPTERS.iter().map(|entry| (settings::schema_name(entry), settings::schema(entry)));
-    let rest = objects::schemas().into_iter().chain(settings::schemas()).chain(answers::schemas());
-    rest.map(|(name, schema)| (name.to_owned(), schema)).chain(settings).collect()
-}
-
-fn security_schemes() -> Ordered<Value> {
-    let key = |place: &str, name: &str| json!({ "type": "apiKey", "in": place, "name": name });
-    Ordered::from_iter([
-        ("privateToken", key("header", "PRIVATE-TOKEN")),
-        ("privateTokenParameter", key("query", "private_token")),
-        ("bearer", json!({ "type": "http", "scheme": "bearer" })),
-    ])
+fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
+    [
+        ("privateToken", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("PRIVATE-TOKEN")))),
+        ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
+        ("privateTokenParameter", SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("private_token")))),
+    ]
 }
 
 #[cfg(test)]

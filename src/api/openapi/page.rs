@@ -1,150 +1,192 @@
-//! The document as a page for people: one file, without scripts, with nothing from elsewhere.
+//! The document as a page for people: one file, without scripts, that loads nothing from elsewhere.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
+use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::{Content, Deprecated, OpenApi, RefOr, Required, Schema};
 
-use super::model::{Content, Document, Operation, Parameter, Path, Schema};
+use super::settings::SUFFIX;
 
 const STYLE: &str = include_str!("page.css");
+const SETTINGS: &str = "Settings of each service";
+const ERRORS: &str = "Errors";
 
 /// The page.
-pub fn page(document: &Document) -> String {
+pub fn page(document: &OpenApi) -> String {
+    let info = &document.info;
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0} API</title>\n<style>{STYLE}</style>\n\
          </head><body>\n<h1>{0} API</h1>\n<p class=\"quiet\">Version {1} · <a href=\"openapi.json\">openapi.json</a></p>\n",
-        escaped(document.info.title),
-        escaped(document.info.version),
+        escaped(&info.title),
+        escaped(&info.version),
     );
-    for paragraph in document.info.description.split("\n\n") {
+    for paragraph in text(info.description.as_ref()).split("\n\n") {
         let _ = writeln!(page, "<p>{}</p>", prose(paragraph));
     }
-    contents(&mut page, document);
-    for tag in &document.tags {
-        let _ = writeln!(page, "<h2 id=\"{}\">{}</h2>", anchor(tag.name), escaped(tag.name));
-        let _ = writeln!(page, "<p>{}</p>", prose(tag.description));
-        for (path, item) in &document.paths.0 {
-            for (method, operation) in &item.operations.0 {
-                if operation.tags.contains(&tag.name) {
-                    show(&mut page, document, &Asked { method, path, item, operation });
+    let tags = document.tags.as_deref().unwrap_or_default();
+    contents(&mut page, tags.iter().map(|tag| tag.name.as_str()));
+    for tag in tags {
+        let _ = writeln!(page, "<h2 id=\"{}\">{}</h2>", anchor(&tag.name), escaped(&tag.name));
+        let _ = writeln!(page, "<p>{}</p>", prose(text(tag.description.as_ref())));
+        for (path, item) in &document.paths.paths {
+            for (method, operation) in operations(item) {
+                if operation.tags.as_ref().is_some_and(|tags| tags.contains(&tag.name)) {
+                    show(&mut page, document, &Described { method, path, item, operation });
                 }
             }
         }
     }
     settings(&mut page, document);
-    answers(&mut page, document);
+    errors(&mut page, document);
     page.push_str("</body></html>\n");
     page
 }
 
-/// An operation at its address.
-struct Asked<'a> {
-    method: &'a str,
+/// An operation with its method and path.
+struct Described<'a> {
+    method: &'static str,
     path: &'a str,
-    item: &'a Path,
+    item: &'a PathItem,
     operation: &'a Operation,
 }
 
-fn contents(page: &mut String, document: &Document) {
-    let tags = document.tags.iter().map(|tag| tag.name).chain([SETTINGS, REFUSALS]);
-    let links = tags.map(|name| format!("<a href=\"#{}\">{}</a>", anchor(name), escaped(name)));
+fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    let all = [("GET", &item.get), ("PUT", &item.put), ("POST", &item.post), ("DELETE", &item.delete)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+fn contents<'a>(page: &mut String, tags: impl Iterator<Item = &'a str>) {
+    let links = tags
+        .chain([SETTINGS, ERRORS])
+        .map(|name| format!("<a href=\"#{}\">{}</a>", anchor(name), escaped(name)));
     let _ = writeln!(page, "<nav>{}</nav>", links.collect::<Vec<_>>().join("\n"));
 }
 
-const SETTINGS: &str = "Settings of each service";
-const REFUSALS: &str = "Refusals";
-
-fn show(page: &mut String, document: &Document, asked: &Asked<'_>) {
-    let Asked { method, path, item, operation } = asked;
-    let method = method.to_uppercase();
-    let deprecated = if operation.deprecated { " <span class=\"quiet\">(older name)</span>" } else { "" };
+fn show(page: &mut String, document: &OpenApi, described: &Described<'_>) {
+    let Described { method, path, item, operation } = described;
+    let is_deprecated = matches!(operation.deprecated, Some(Deprecated::True));
+    let deprecated = if is_deprecated { " <span class=\"quiet\">(former name)</span>" } else { "" };
     let _ = writeln!(
         page,
         "<details><summary><span class=\"method\">{method}</span> <code>{}</code> {}{deprecated}</summary>",
         escaped(path),
-        escaped(&operation.summary),
+        escaped(text(operation.summary.as_ref())),
     );
-    if !operation.description.is_empty() {
-        let _ = writeln!(page, "<p>{}</p>", prose(&operation.description));
+    if let Some(description) = &operation.description {
+        let _ = writeln!(page, "<p>{}</p>", prose(description));
     }
-    let parameters: Vec<&Parameter> = item
-        .parameters
-        .iter()
-        .chain(&operation.parameters)
-        .filter_map(|given| resolved(document, given))
+    let parameters: Vec<&Parameter> = [&item.parameters, &operation.parameters]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|parameter| resolved(document, parameter))
         .collect();
     if !parameters.is_empty() {
-        let rows = parameters
-            .iter()
-            .map(|parameter| (parameter.name.as_ref(), parameter.required, prose(&parameter.description)));
+        let rows = parameters.iter().map(|parameter| {
+            let is_required = parameter.required == Required::True;
+            (parameter.name.as_str(), is_required, prose(text(parameter.description.as_ref())))
+        });
         table(page, rows);
     }
-    if let Some(body) = &operation.body {
-        body_of(
-            page,
-            body.content.0.first().map(|(_, content)| &content.schema),
-            document,
-            &body.description,
-        );
+    if let Some(RefOr::T(body)) = &operation.request_body {
+        show_body(page, body, document);
     }
-    let _ = writeln!(page, "<pre>{}</pre>", escaped(&curl(asked)));
-    let answers = operation.responses.0.iter().map(|(status, answer)| match &answer.reference {
-        Some(reference) => {
-            let name = last(reference);
-            format!("<a href=\"#{name}\">{status}</a>")
-        }
-        None => format!("{status} {}", prose(&answer.description)),
+    let _ = writeln!(page, "<pre>{}</pre>", escaped(&curl(described)));
+    let answers = operation.responses.responses.iter().map(|(status, answer)| match answer {
+        RefOr::Ref(reference) => format!("<a href=\"#{}\">{status}</a>", last(&reference.ref_location)),
+        RefOr::T(answer) => format!("{status} {}", prose(&answer.description)),
     });
     let _ = writeln!(page, "<p>{}</p></details>", answers.collect::<Vec<_>>().join(" · "));
 }
 
-fn body_of(page: &mut String, schema: Option<&Schema>, document: &Document, description: &str) {
-    if !description.is_empty() {
+fn show_body(page: &mut String, body: &RequestBody, document: &OpenApi) {
+    if let Some(description) = &body.description {
         let _ = writeln!(page, "<p>{}</p>", prose(description));
     }
-    let Some(schema) = schema else { return };
-    match &schema.reference {
-        Some(reference) => {
-            let name = last(reference);
-            let title =
-                document.components.schemas.get(name).map_or("", |schema| schema.description.as_ref());
-            let _ = writeln!(page, "<p>Takes <a href=\"#{name}\">{name}</a>. {}</p>", prose(title));
+    match content_of(body).and_then(|content| content.schema.as_ref()) {
+        Some(RefOr::Ref(reference)) => {
+            let name = last(&reference.ref_location);
+            let schema = schemas(document).find(|(key, _)| *key == name).map(|(_, schema)| schema);
+            if name.ends_with(SUFFIX) {
+                let about = prose(schema.map_or("", description));
+                let _ = writeln!(page, "<p>Takes <a href=\"#{name}\">{name}</a>. {about}</p>");
+            } else if let Some(schema) = schema {
+                properties(page, schema);
+            }
         }
-        None => properties(page, schema),
+        Some(RefOr::T(schema)) => properties(page, schema),
+        None => {}
     }
 }
 
+/// The first kind of body; the others take the same.
+fn content_of(body: &RequestBody) -> Option<&Content> {
+    body.content.values().find_map(|content| match content {
+        RefOr::T(content) => Some(content),
+        RefOr::Ref(_) => None,
+    })
+}
+
+fn schemas(document: &OpenApi) -> impl Iterator<Item = (&str, &Schema)> {
+    let all = document.components.iter().flat_map(|components| &components.schemas);
+    all.filter_map(|(name, schema)| match schema {
+        RefOr::T(schema) => Some((name.as_str(), schema)),
+        RefOr::Ref(_) => None,
+    })
+}
+
 fn properties(page: &mut String, schema: &Schema) {
-    if schema.properties.is_empty() {
+    let Schema::Object(object) = schema else { return };
+    if object.properties.is_empty() {
         return;
     }
-    let rows = schema
+    let rows = object
         .properties
-        .0
         .iter()
-        .map(|(name, property)| (name.as_ref(), schema.required.contains(name), told(property)));
+        .map(|(name, property)| (name.as_str(), object.required.contains(name), property_text(property)));
     table(page, rows);
 }
 
 /// A property's description, default and example.
-fn told(property: &Schema) -> String {
-    let mut text = prose(&property.description);
-    if let Some(default) = &property.default {
-        let _ = write!(
-            text,
-            " <span class=\"quiet\">Unless set: <code>{}</code>.</span>",
-            escaped(&plain(default))
-        );
+fn property_text(property: &RefOr<Schema>) -> String {
+    let schema = match property {
+        RefOr::T(schema) => schema,
+        RefOr::Ref(reference) => return prose(&reference.description),
+    };
+    let (default, examples) = match schema {
+        Schema::Object(object) => (&object.default, &object.examples),
+        Schema::AllOf(all_of) => (&all_of.default, &all_of.examples),
+        Schema::AnyOf(any_of) => (&any_of.default, &any_of.examples),
+        _ => return prose(description(schema)),
+    };
+    let mut text = prose(description(schema));
+    if let Some(default) = default {
+        let default = escaped(&plain(default));
+        let _ = write!(text, " <span class=\"quiet\">Default: <code>{default}</code>.</span>");
     }
-    if let Some(example) = property.examples.first() {
-        let _ =
-            write!(text, " <span class=\"quiet\">Example: <code>{}</code></span>", escaped(&plain(example)));
+    if let Some(example) = examples.first() {
+        let example = escaped(&plain(example));
+        let _ = write!(text, " <span class=\"quiet\">Example: <code>{example}</code></span>");
     }
-    if property.write_only {
+    if matches!(schema, Schema::Object(object) if object.write_only == Some(true)) {
         text.push_str(" <span class=\"quiet\">Secret: never shown.</span>");
     }
     text
+}
+
+fn description(schema: &Schema) -> &str {
+    let description = match schema {
+        Schema::Object(object) => object.description.as_ref(),
+        Schema::Array(array) => array.description.as_ref(),
+        Schema::AllOf(all_of) => all_of.description.as_ref(),
+        Schema::AnyOf(any_of) => any_of.description.as_ref(),
+        Schema::OneOf(one_of) => one_of.description.as_ref(),
+        _ => None,
+    };
+    text(description)
 }
 
 fn table<'a>(page: &mut String, rows: impl Iterator<Item = (&'a str, bool, String)>) {
@@ -160,49 +202,56 @@ fn table<'a>(page: &mut String, rows: impl Iterator<Item = (&'a str, bool, Strin
     page.push_str("</table>\n");
 }
 
-fn settings(page: &mut String, document: &Document) {
+fn settings(page: &mut String, document: &OpenApi) {
     let _ = writeln!(page, "<h2 id=\"{}\">{SETTINGS}</h2>", anchor(SETTINGS));
-    for (name, schema) in document.components.schemas.0.iter().filter(|(name, _)| name.ends_with("Settings"))
-    {
+    for (name, schema) in schemas(document).filter(|(name, _)| name.ends_with(SUFFIX)) {
         let _ =
-            writeln!(page, "<h3 id=\"{0}\">{0}</h3>\n<p>{1}</p>", escaped(name), prose(&schema.description));
+            writeln!(page, "<h3 id=\"{0}\">{0}</h3>\n<p>{1}</p>", escaped(name), prose(description(schema)));
         properties(page, schema);
     }
 }
 
-fn answers(page: &mut String, document: &Document) {
-    let _ = writeln!(page, "<h2 id=\"{}\">{REFUSALS}</h2>", anchor(REFUSALS));
+fn errors(page: &mut String, document: &OpenApi) {
+    let _ = writeln!(page, "<h2 id=\"{}\">{ERRORS}</h2>", anchor(ERRORS));
     page.push_str("<table>\n");
-    for (name, answer) in &document.components.responses.0 {
-        let text = prose(&answer.description);
-        let _ = writeln!(page, "<tr id=\"{0}\"><td>{0}</td><td>{text}</td></tr>", escaped(name));
+    let responses = document.components.iter().flat_map(|components| &components.responses);
+    for (name, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        let name = escaped(name);
+        let text = prose(&response.description);
+        let _ = writeln!(page, "<tr id=\"{name}\"><td>{name}</td><td>{text}</td></tr>");
     }
     page.push_str("</table>\n");
 }
 
-fn resolved<'a>(document: &'a Document, given: &'a Parameter) -> Option<&'a Parameter> {
-    match &given.reference {
-        Some(reference) => document.components.parameters.get(last(reference)),
-        None => Some(given),
+fn resolved<'a>(document: &'a OpenApi, parameter: &'a RefOr<Parameter>) -> Option<&'a Parameter> {
+    match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(reference) => {
+            let parameters = &document.components.as_ref()?.parameters;
+            match parameters.get(last(&reference.ref_location))? {
+                RefOr::T(parameter) => Some(parameter),
+                RefOr::Ref(_) => None,
+            }
+        }
     }
 }
 
-/// How to ask it from a shell.
-fn curl(asked: &Asked<'_>) -> String {
-    let Asked { method, path, operation, .. } = asked;
+/// The request as a command for a shell.
+fn curl(described: &Described<'_>) -> String {
+    let Described { method, path, operation, .. } = described;
     let id = if path.starts_with("/groups") { "acme" } else { "42" };
     let path = path.replace("{id}", id).replace("{slug}", "slack").replace("{delivery_id}", "7");
-    let mut lines = vec![format!("curl --request {}", method.to_uppercase())];
+    let mut lines = vec![format!("curl --request {method}")];
     if operation.security.is_none() {
         lines.push("--header \"PRIVATE-TOKEN: $FORGEBELL_TOKEN\"".to_owned());
     }
-    let content = operation.body.as_ref().and_then(|body| body.content.0.first()).map(|(_, content)| content);
-    match content {
-        Some(Content { example: Some(Value::Object(example)), .. }) => lines.extend(data(example)),
-        Some(Content { schema, .. }) if schema.properties.is_empty() => {
-            lines.push("--json @event.json".to_owned());
+    if let Some(RefOr::T(body)) = &operation.request_body {
+        match content_of(body) {
+            Some(Content { example: Some(Value::Object(example)), .. }) => lines.extend(data(example)),
+            Some(Content { schema: Some(RefOr::T(_)), .. }) => lines.push("--json @event.json".to_owned()),
+            Some(_) | None => {}
         }
-        Some(_) | None => {}
     }
     lines.push(format!("--url \"http://127.0.0.1:8090/api/v4{path}\""));
     lines.join(" \\\n  ")
@@ -220,6 +269,10 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn text(optional: Option<&String>) -> &str {
+    optional.map_or("", String::as_str)
+}
+
 fn last(reference: &str) -> &str {
     reference.rsplit('/').next().unwrap_or(reference)
 }
@@ -228,7 +281,7 @@ fn anchor(name: &str) -> String {
     name.to_lowercase().replace(' ', "-")
 }
 
-/// What stands between backticks is code; the rest is text.
+/// Text between backticks is code.
 fn prose(text: &str) -> String {
     let part = |(number, part): (usize, &str)| {
         let part = escaped(part);

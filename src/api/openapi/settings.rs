@@ -1,89 +1,98 @@
-//! The body of a `PUT`, adapter by adapter, read off what each declares.
+//! The parameters of a `PUT`, adapter by adapter, from what each declares.
 
 use serde_json::{Map, Value as Json};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schema};
 
-use super::model::{Body, Content, Ordered, Schema, Types};
 use crate::adapters::Entry;
 use crate::api::v4::put_params::{MAX_LENGTH, ParamSpec, StoredAs, put_params};
 use crate::settings::{Kind, Shape};
 
+/// What the names of these schemas end with.
+pub(super) const SUFFIX: &str = "Settings";
 /// The schema of booleans, as they are read.
 const TRUTH: &str = "Truth";
-/// StoredAs counts as true or false, in any case.
+/// The texts that are read as booleans, in any case.
 const WORDS: &str = "^ *([Tt]([Rr][Uu][Ee])?|[Ff]([Aa][Ll][Ss][Ee])?|[Yy]([Ee][Ss])?|[Nn][Oo]?|[Oo][Nn]|[Oo][Ff][Ff]|[01])? *$";
-/// The same of a body.
+/// A body may be any of these.
 const KINDS: [&str; 3] = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
 
-/// `slack` → `SlackSettings`
-pub(super) fn schema_name(entry: &Entry) -> String {
+/// `emails-on-push` → `EmailsOnPush`
+pub(super) fn name(entry: &Entry) -> String {
     let words = entry.about.slug.split('-').map(|word| {
         let mut letters = word.chars();
         letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect::<String>()
     });
-    format!("{}Settings", words.collect::<String>())
+    words.collect()
 }
 
-/// StoredAs a `PUT` of this adapter takes.
+/// `slack` → `SlackSettings`
+pub(super) fn schema_name(entry: &Entry) -> String {
+    format!("{}{SUFFIX}", name(entry))
+}
+
+/// What a `PUT` of this adapter takes.
 pub(super) fn schema(entry: &Entry) -> Schema {
-    let specs = put_params(entry);
-    let required = specs.iter().filter(|spec| spec.required).map(|spec| spec.name.clone());
-    Schema {
-        required: required.collect(),
-        properties: specs.iter().map(|spec| (spec.name.clone(), parameter(spec))).collect(),
-        ..Schema::of(&["object"]).saying(entry.about.summary)
-    }
+    let object = ObjectBuilder::new().schema_type(Type::Object).description(Some(entry.about.summary));
+    let schema = put_params(entry).iter().fold(object, |object, spec| {
+        let object = object.property(spec.name.as_ref(), parameter(spec));
+        if spec.required { object.required(spec.name.as_ref()) } else { object }
+    });
+    schema.into()
 }
 
-/// StoredAs is sent is read leniently, and what is read leniently is documented so: numbers where texts are asked for,
-/// words where truths are, and null.
+/// Values are read leniently, and described so: numbers where texts are expected, words where booleans are, and null.
 fn parameter(spec: &ParamSpec) -> Schema {
+    let help = Some(spec.help.as_ref());
     let example = spec.example.as_deref().map(|example| literal(spec.kind, example));
     let default = spec.default.map(|default| literal(spec.kind, default));
     let is_address = matches!(spec.kind, Kind::Url | Kind::SecretUrl);
-    let base = match spec.kind.shape() {
-        Shape::Truth => Schema::reference(TRUTH),
-        Shape::Number => Schema {
-            any_of: vec![
-                Schema::integer(),
-                Schema { pattern: Some("^ *[-+]?[0-9]{1,18} *$|^ *$"), ..Schema::text() },
-                Schema::of(&["null"]),
-            ],
-            ..Schema::default()
-        },
-        Shape::Words if is_address && spec.required => {
-            Schema { pattern: Some("^https?://[A-Za-z0-9]"), format: Some("uri"), ..Schema::text() }
-        }
-        Shape::Words => Schema {
-            types: Types(&["string", "number", "boolean", "null"]),
-            max_length: Some(MAX_LENGTH),
-            ..Schema::default()
-        },
+    let text = |builder: ObjectBuilder| {
+        let builder = if spec.kind.is_secret() { builder.write_only(true) } else { builder };
+        builder.description(help).examples(example.clone()).default(default.clone()).into()
     };
-    Schema {
-        description: spec.help.clone(),
-        write_only: spec.kind.is_secret(),
-        examples: example.into_iter().collect(),
-        default,
-        ..base
+    match spec.kind.shape() {
+        Shape::Truth => {
+            let truth = AllOfBuilder::new().item(Ref::from_schema_name(TRUTH));
+            truth.description(help).examples(example).default(default).into()
+        }
+        Shape::Number => {
+            let digits =
+                ObjectBuilder::new().schema_type(Type::String).pattern(Some("^ *[-+]?[0-9]{1,18} *$|^ *$"));
+            let number = AnyOfBuilder::new()
+                .item(ObjectBuilder::new().schema_type(Type::Integer))
+                .item(digits)
+                .item(null());
+            number.description(help).examples(example).default(default).into()
+        }
+        Shape::Words if is_address && spec.required => text(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some("^https?://[A-Za-z0-9]"))
+                .format(Some(SchemaFormat::Custom("uri".to_owned()))),
+        ),
+        Shape::Words => {
+            let types = vec![Type::String, Type::Number, Type::Boolean, Type::Null];
+            text(ObjectBuilder::new().schema_type(SchemaType::Array(types)).max_length(Some(MAX_LENGTH)))
+        }
     }
 }
 
-/// Schemas that settings have in common, for `components.schemas`.
-pub(super) fn schemas() -> [(&'static str, Schema); 1] {
-    [(TRUTH, truth())]
+fn null() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Null)
 }
 
-fn truth() -> Schema {
-    Schema {
-        description: "True or false, read as GitLab reads it. Blank and null say nothing.".into(),
-        any_of: vec![
-            Schema::boolean(),
-            Schema { pattern: Some(WORDS), ..Schema::text() },
-            Schema { one_of_values: vec![0.into(), 1.into()], ..Schema::default() },
-            Schema::of(&["null"]),
-        ],
-        ..Schema::default()
-    }
+/// Schemas that the settings share, for `components.schemas`.
+pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
+    let numbers = ObjectBuilder::new().schema_type(SchemaType::AnyValue).enum_values(Some([0, 1]));
+    let truth = AnyOfBuilder::new()
+        .description(Some("True or false, read as GitLab reads it. Blank and null count as not sent."))
+        .item(ObjectBuilder::new().schema_type(Type::Boolean))
+        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(WORDS)))
+        .item(numbers)
+        .item(null());
+    [(TRUTH, truth.into())]
 }
 
 fn literal(kind: Kind, text: &str) -> Json {
@@ -94,16 +103,18 @@ fn literal(kind: Kind, text: &str) -> Json {
     }
 }
 
-/// The body, with an example that is taken as it stands.
-pub(super) fn body(entry: &Entry) -> Body {
-    let schema = Schema::reference(&schema_name(entry));
-    let content = KINDS
-        .map(|kind| (kind, Content { schema: schema.clone(), example: Some(Json::Object(example(entry))) }));
-    Body { required: true, content: Ordered::from_iter(content), ..Body::default() }
+/// The body of a `PUT`, with an example that is accepted as it stands.
+pub(super) fn body(entry: &Entry) -> RequestBody {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(schema_name(entry))))
+        .example(Some(Json::Object(example(entry))))
+        .build();
+    let body = RequestBodyBuilder::new().required(Some(Required::True));
+    KINDS.into_iter().fold(body, |body, kind| body.content(kind, content.clone())).build()
 }
 
-/// The required settings, and a flag to show how these go.
-pub(super) fn example(entry: &Entry) -> Map<String, Json> {
+/// The required settings, and one flag.
+fn example(entry: &Entry) -> Map<String, Json> {
     let specs = put_params(entry);
     let required = specs.iter().filter(|spec| spec.required);
     let flag = specs.iter().find(|spec| spec.stored_as == StoredAs::Flag);

@@ -123,7 +123,7 @@ fn what_needs_no_token_is_what_should_not() {
 #[test]
 fn the_page_shows_every_address_and_every_setting_and_needs_nothing_from_elsewhere() {
     let page = page(&document());
-    for (path, _) in &document().paths.0 {
+    for path in document().paths.paths.keys() {
         assert!(page.contains(&format!("<code>{path}</code>")), "{path}");
     }
     for entry in ADAPTERS {

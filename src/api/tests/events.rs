@@ -73,7 +73,7 @@ async fn an_event_without_any_id_gets_a_fresh_one() {
         assert_eq!(answer(server.webhook(push())).await.json()["result"], "accepted");
     }
     let ids = server.store.ids();
-    assert_eq!(ids.len(), 2, "nobody said that they are one: {ids:?}");
+    assert_eq!(ids.len(), 2, "nothing says that they are the same event: {ids:?}");
     // The time in a UUID of version 7 is the clock's.
     let millis = u64::try_from(NOW.as_millisecond()).unwrap();
     let hex = ids[0].replace('-', "");
@@ -255,7 +255,8 @@ async fn while_the_store_is_away_the_sender_is_asked_to_come_again() {
         let answer = answer(server.webhook(body)).await;
         assert_eq!(answer.status, 503);
         assert_eq!(answer.headers["retry-after"], "5");
-        assert!(answer.json()["message"].is_string(), "{answer:?}");
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.ends_with("nothing was kept, send it again"), "{message}");
     }
 
     server.store.away.store(false, Ordering::Relaxed);

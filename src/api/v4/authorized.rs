@@ -3,6 +3,7 @@
 //!
 //! The body is read at once if the head has no token, because the token may be in it; else when the handler asks for it.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::request::Parts;
 use jiff::Timestamp;
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
 
 use super::PathParams;
 use super::auth::{Credential, Need, authenticate, check_right};
@@ -17,6 +20,7 @@ use super::params::{Params, read_body};
 use super::scope::Unknown;
 use crate::api::State;
 use crate::api::error::ApiError;
+use crate::api::error::responses::{Any, responses_of};
 use crate::catalog::Actor;
 use crate::store::registry::{ScopeKey, StoredToken};
 
@@ -90,6 +94,19 @@ impl<I: Intent> FromRequest<Arc<State>> for Authorized<I> {
         check_right(token.access.right, I::NEED)?;
         let Ok(path) = PathParams::from_request_parts(&mut head, state).await;
         Ok(Self { state: Arc::clone(state), token, head, path, now, query, body, intent: PhantomData })
+    }
+}
+
+/// What the checks before the handler may answer.
+impl<I: Intent> IntoResponses for Authorized<I> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = Any::responses();
+        responses.extend(responses_of(["401", "403"]));
+        // A body is only read for a token where the method may have one.
+        if I::NEED == Need::Write {
+            responses.extend(responses_of(["408", "413"]));
+        }
+        responses
     }
 }
 

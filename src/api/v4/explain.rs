@@ -1,31 +1,53 @@
-//! `POST /events/explain`: who would hear of an event, and why the others would not. Nothing is sent, and nothing kept.
+//! `POST /events/explain`: which integrations would deliver an event, and why the others would not. Nothing is sent or
+//! stored.
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::Json;
 use bytes::Bytes;
 use jiff::Timestamp;
+use utoipa_axum::routes;
 
-use super::ApiError;
 use super::authorized::{Authorized, Read};
-use super::response;
 use super::scope::trusted_event;
+use super::{EVENTS, Route};
 use crate::api::State;
-use crate::api::error::Missing;
+use crate::api::error::responses::{NotFound, ReadsBody, Unprocessable};
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::Explanation;
 use crate::event::{Event, EventId};
 use crate::pipeline::dispatch::verdicts;
-use crate::pipeline::explain::explanation;
 use crate::store::registry::ScopeKey;
 
-pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {
-    let body = authorized.body().await?;
-    let state = &authorized.state;
-    let event = told(state, authorized.reach(), body, authorized.now)?;
-    let verdicts = verdicts(&event, &*state.catalog, &state.switches, authorized.now);
-    Ok(response::json(StatusCode::OK, &explanation(&event, &verdicts)))
+pub(super) fn routes() -> Vec<Route> {
+    vec![routes!(explain)]
 }
 
-/// The event in a body, of a project or group that the token reaches, as far as it is trusted_event.
-pub(super) fn told(state: &State, reach: ScopeKey, body: Bytes, now: Timestamp) -> Result<Event, ApiError> {
+/// Show which integrations would deliver an event
+///
+/// Nothing is sent or stored. A body that is not an event is answered with 422 and the reason; an event of a project or
+/// group that the token does not reach, with 404.
+#[utoipa::path(
+    post, path = "/events/explain", operation_id = "explainEvent", tag = EVENTS,
+    request_body(content = Object, content_type = "application/json", description = "An event, as a webhook sends it."),
+    responses(
+        (status = 200, description = "Each integration's verdict, with the reason.", body = Explanation),
+        Authorized<Read>, NotFound, ReadsBody, Unprocessable
+    )
+)]
+pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Explanation>, ApiError> {
+    let body = authorized.body().await?;
+    let state = &authorized.state;
+    let event = event_in(state, authorized.reach(), body, authorized.now)?;
+    let verdicts = verdicts(&event, &*state.catalog, &state.switches, authorized.now);
+    Ok(Json(Explanation::new(&event, &verdicts)))
+}
+
+/// The event in a body, of a project or group that the token reaches, as far as its content can be trusted.
+pub(super) fn event_in(
+    state: &State,
+    reach: ScopeKey,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<Event, ApiError> {
     let event = decode(body, now)?;
     let missing = if event.group.is_some() { Missing::Group } else { Missing::Project };
     trusted_event(&state.catalog, reach, event).ok_or(ApiError::NotFound(missing))

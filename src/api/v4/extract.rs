@@ -5,9 +5,12 @@
 //! [`IntegrationRequest`] names an adapter there as well. What the token does not reach is answered like something that
 //! does not exist, so no parameter is read before that is known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
 
 use super::address;
 use super::authorized::{Authorized, Intent};
@@ -15,6 +18,7 @@ use super::scope::{find, named};
 use crate::adapters::Entry;
 use crate::api::State;
 use crate::api::error::ApiError;
+use crate::api::error::responses::NotFound;
 use crate::catalog::ResolvedScope;
 
 /// A request for tokens that reach the whole instance.
@@ -64,5 +68,25 @@ impl<I: Intent> FromRequest<Arc<State>> for IntegrationRequest<I> {
         let ScopeRequest { authorized, scope } = ScopeRequest::<I>::from_request(request, state).await?;
         let entry = address::adapter(authorized.path.slug()).ok_or(I::NO_ADAPTER)?;
         Ok(Self { authorized, scope, entry })
+    }
+}
+
+impl<I: Intent> IntoResponses for InstanceRequest<I> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        Authorized::<I>::responses()
+    }
+}
+
+impl<I: Intent> IntoResponses for ScopeRequest<I> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = Authorized::<I>::responses();
+        responses.extend(NotFound::responses());
+        responses
+    }
+}
+
+impl<I: Intent> IntoResponses for IntegrationRequest<I> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        ScopeRequest::<I>::responses()
     }
 }

@@ -1,54 +1,93 @@
 //! `…/integrations` and `…/integrations/:slug`: list, show, set, switch off.
 
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use utoipa_axum::routes;
 
+use super::Route;
 use super::authorized::{Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
-use super::object::{Basic, Full, Shown};
-use super::precondition::unmodified_since;
-use super::response::json_text;
-use super::{ApiError, put_params};
+use super::precondition::{IfUnmodifiedSince, unmodified_since};
+use super::properties::shown_properties;
+use super::put_params;
 use crate::adapters::ADAPTERS;
-use crate::api::error::Missing;
+use crate::api::error::responses::{Changes, ReadsBody};
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::{
+    FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
+};
 use crate::catalog::{self, Actor, Configured, Inheritance, Origin};
 
-/// `GET …/integrations`: those that are active, in the order in which they were made.
+/// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
+pub(super) fn routes() -> Vec<Route> {
+    vec![routes!(list), routes!(show, put, delete)]
+}
+
+/// List the active integrations of {level}
+#[utoipa::path(
+    get, path = "", operation_id = "list{Level}{Integration}s",
+    responses(
+        (status = 200, description = "All of them, on one page.", body = [IntegrationBasic]),
+        ScopeRequest<Read>
+    )
+)]
 pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
-) -> Result<Response, ApiError> {
-    let text = authorized.state.catalog.read(|snapshot| {
-        let mut all: Vec<Shown<'_>> = ADAPTERS
-            .iter()
-            .filter_map(|entry| shown(snapshot.inheritance(&scope, entry.about.slug)))
-            .filter(|shown| shown.active)
-            .collect();
-        // Those from files have no number, and come last.
-        all.sort_by_key(|shown| (shown.id.is_none(), shown.id));
-        text(&all.into_iter().map(Basic).collect::<Vec<_>>())
-    })?;
-    Ok(json_text(StatusCode::OK, text))
+) -> Json<Vec<IntegrationBasic>> {
+    let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
+        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.inheritance(&scope, entry.about.slug)));
+        all.filter(|integration| integration.head.active).collect()
+    });
+    // In the order in which they were made; those from files have no number, and come last.
+    active.sort_by_key(|integration| (integration.head.id.is_none(), integration.head.id));
+    Json(active.into_iter().map(|Integration { head, tail, .. }| IntegrationBasic { head, tail }).collect())
 }
 
-/// `GET …/integrations/:slug`
-pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Response, ApiError> {
-    full(&request)
+/// Show {integration} of {level}
+#[utoipa::path(
+    get, path = "/{slug}", operation_id = "get{Level}{Integration}",
+    responses(
+        (status = 200, description = "The integration, active or not.", body = Integration),
+        IntegrationRequest<Read>
+    )
+)]
+pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
+    present(&request)
 }
 
-/// `PUT …/integrations/:slug`
-pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Response, ApiError> {
+/// Set {integration} of {level}
+///
+/// The integration becomes active. A parameter that is not sent keeps its value, but required ones have to be sent each
+/// time.
+#[utoipa::path(
+    put, path = "/{slug}", operation_id = "put{Level}{Integration}", params(IfUnmodifiedSince),
+    responses(
+        (status = 200, description = "The integration as it is now.", body = Integration),
+        IntegrationRequest<Upsert>, ReadsBody, Changes
+    )
+)]
+pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<Integration>, ApiError> {
     let params = request.authorized.params().await?;
     let wanted = put_params::read(request.entry, &params)?;
-    let who = request.authorized.actor();
-    request.authorized.state.catalog.put(change(&request, &who), &wanted).await?;
-    full(&request)
+    let actor = request.authorized.actor();
+    request.authorized.state.catalog.put(change(&request, &actor), &wanted).await?;
+    present(&request)
 }
 
-/// `DELETE …/integrations/:slug`: off, with its settings kept.
-pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<Response, ApiError> {
-    let who = request.authorized.actor();
-    request.authorized.state.catalog.deactivate(change(&request, &who)).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+/// Switch {integration} of {level} off
+///
+/// Its settings are kept.
+#[utoipa::path(
+    delete, path = "/{slug}", operation_id = "delete{Level}{Integration}", params(IfUnmodifiedSince),
+    responses(
+        (status = 204, description = "It is off; its settings are kept."),
+        IntegrationRequest<Write>, Changes
+    )
+)]
+pub(super) async fn delete(request: IntegrationRequest<Write>) -> Result<StatusCode, ApiError> {
+    let actor = request.authorized.actor();
+    request.authorized.state.catalog.deactivate(change(&request, &actor)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalog::Change<'a> {
@@ -57,46 +96,54 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
     catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
-fn full<I>(request: &IntegrationRequest<I>) -> Result<Response, ApiError> {
-    let text = request.authorized.state.catalog.read(|snapshot| {
-        let shown = shown(snapshot.inheritance(&request.scope, request.entry.about.slug));
-        text(&Full(shown.ok_or(ApiError::NotFound(Missing::Integration))?))
-    })?;
-    Ok(json_text(StatusCode::OK, text))
+fn present<I>(request: &IntegrationRequest<I>) -> Result<Json<Integration>, ApiError> {
+    let slug = request.entry.about.slug;
+    let shown =
+        request.authorized.state.catalog.read(|snapshot| object(snapshot.inheritance(&request.scope, slug)));
+    shown.map(Json).ok_or(ApiError::NotFound(Missing::Integration))
 }
 
-/// Objects are made while the catalogue is looked at, and are text when that is over.
-fn text(object: &impl serde::Serialize) -> Result<String, ApiError> {
-    serde_json::to_string(object).map_err(|error| {
-        tracing::error!(%error, "an object could not be written");
-        ApiError::Internal
-    })
-}
-
-/// What is shown of what holds somewhere: its own setup, or the default that it follows.
-pub(super) fn shown(inheritance: Inheritance<'_>) -> Option<Shown<'_>> {
-    let counts = inheritance.effective().or(inheritance.own)?;
+/// The integration that applies to a scope: its own, or the default that it follows.
+fn object(inheritance: Inheritance<'_>) -> Option<Integration> {
+    let effective = inheritance.effective().or(inheritance.own)?;
     let followed = inheritance.own.filter(|own| own.configuration.inherits);
-    let row = inheritance.own.unwrap_or(counts);
-    Some(Shown {
-        id: inheritance.own.and_then(|own| stored(own).map(|(id, ..)| id)),
-        entry: counts.entry,
-        created_at: stored(row).map(|(_, created_at, _)| created_at),
-        updated_at: stored(row).map(|(.., updated_at)| updated_at),
-        active: counts.configuration.active && followed.is_none_or(|own| own.configuration.active),
-        inherited: inheritance.is_inherited(),
-        flags: &counts.configuration.flags,
-        properties: &counts.configuration.properties,
-        origin: match &counts.origin {
-            Origin::File(name) => Some(name),
-            Origin::Stored { .. } => None,
+    let row = stored(inheritance.own.unwrap_or(effective));
+    let about = &effective.entry.about;
+    let configuration = &effective.configuration;
+    Some(Integration {
+        head: IntegrationHead {
+            id: inheritance.own.and_then(stored).map(|row| row.id),
+            title: about.title,
+            slug: about.slug,
+            created_at: row.as_ref().map(|row| row.created_at),
+            updated_at: row.as_ref().map(|row| row.updated_at),
+            active: configuration.active && followed.is_none_or(|own| own.configuration.active),
+            flags: GitLabFlags::new(effective.entry, &configuration.flags),
+            inherited: inheritance.is_inherited(),
+        },
+        properties: shown_properties(effective.entry, &configuration.properties),
+        tail: IntegrationTail {
+            flags: FurtherFlags::new(effective.entry, &configuration.flags),
+            origin: match &effective.origin {
+                Origin::File(name) => Some(name.to_string()),
+                Origin::Stored { .. } => None,
+            },
         },
     })
 }
 
-fn stored(configured: &Configured) -> Option<(i64, jiff::Timestamp, jiff::Timestamp)> {
+/// The store's row of a configured that is not from a file.
+struct Row {
+    id: i64,
+    created_at: Moment,
+    updated_at: Moment,
+}
+
+fn stored(configured: &Configured) -> Option<Row> {
     match configured.origin {
-        Origin::Stored { id, created_at, updated_at, .. } => Some((id, created_at, updated_at)),
+        Origin::Stored { id, created_at, updated_at, .. } => {
+            Some(Row { id, created_at: Moment(created_at), updated_at: Moment(updated_at) })
+        }
         Origin::File(_) => None,
     }
 }
@@ -135,41 +182,77 @@ mod tests {
         }
     }
 
-    fn told(
+    fn shown(
         own: Option<&Configured>,
         default: Option<&Configured>,
     ) -> Option<(Option<i64>, bool, bool, String)> {
-        let shown = shown(Inheritance { own, default })?;
-        let channel = shown.properties.get("channel").map(Value::as_text).unwrap_or_default();
-        Some((shown.id, shown.active, shown.inherited, channel))
+        let Integration { head, properties, .. } = object(Inheritance { own, default })?;
+        let channel = properties.0.iter().find(|(name, _)| name == "channel").unwrap().1.as_ref();
+        let channel = channel.map(Value::as_text).unwrap_or_default();
+        Some((head.id, head.active, head.inherited, channel))
     }
 
     #[test]
-    fn ones_own_settings_are_shown_whatever_the_default_says() {
+    fn own_settings_are_shown_whatever_the_default_is() {
         let (own, default) =
             (configured(true, false, "#own", row(1)), configured(true, false, "#default", row(2)));
-        assert_eq!(told(Some(&own), Some(&default)), Some((Some(1), true, false, "#own".to_owned())));
+        assert_eq!(shown(Some(&own), Some(&default)), Some((Some(1), true, false, "#own".to_owned())));
         let off = configured(false, false, "#own", row(1));
-        assert_eq!(told(Some(&off), Some(&default)), Some((Some(1), false, false, "#own".to_owned())));
+        assert_eq!(shown(Some(&off), Some(&default)), Some((Some(1), false, false, "#own".to_owned())));
     }
 
     #[test]
     fn a_default_is_shown_as_inherited_where_there_is_nothing_else() {
         let default = configured(true, false, "#default", row(2));
-        assert_eq!(told(None, Some(&default)), Some((None, true, true, "#default".to_owned())));
+        assert_eq!(shown(None, Some(&default)), Some((None, true, true, "#default".to_owned())));
         let follows = configured(true, true, "", row(1));
-        assert_eq!(told(Some(&follows), Some(&default)), Some((Some(1), true, true, "#default".to_owned())));
+        assert_eq!(shown(Some(&follows), Some(&default)), Some((Some(1), true, true, "#default".to_owned())));
         let off = configured(false, false, "#default", row(2));
-        assert_eq!(told(None, Some(&off)), None, "a default that is off says nothing");
-        assert_eq!(told(Some(&follows), Some(&off)), Some((Some(1), false, true, "#default".to_owned())));
-        assert_eq!(told(None, None), None);
+        assert_eq!(shown(None, Some(&off)), None, "a default that is off has no effect");
+        assert_eq!(shown(Some(&follows), Some(&off)), Some((Some(1), false, true, "#default".to_owned())));
+        assert_eq!(shown(None, None), None);
     }
 
     #[test]
     fn one_from_a_file_has_its_name_and_no_number() {
         let own = configured(true, false, "#own", Origin::File("ops.toml".into()));
-        let inheritance = Inheritance { own: Some(&own), default: None };
-        let shown = shown(inheritance).unwrap();
-        assert_eq!((shown.id, shown.created_at, shown.origin), (None, None, Some("ops.toml")));
+        let Integration { head, tail, .. } = object(Inheritance { own: Some(&own), default: None }).unwrap();
+        assert_eq!((head.id, head.created_at, tail.origin), (None, None, Some("ops.toml".to_owned())));
+    }
+
+    #[test]
+    fn a_full_object_has_gitlabs_keys_in_gitlabs_order_and_ours_after_them() {
+        let mut own = configured(true, false, "#ops", row(75));
+        own.configuration.flags =
+            BTreeMap::from([("push_events".to_owned(), false), ("job_events".to_owned(), false)]);
+        own.configuration
+            .properties
+            .insert("notify_only_broken_pipelines".to_owned(), Value::Text("1".to_owned()));
+        let integration = object(Inheritance { own: Some(&own), default: None }).unwrap();
+        let full = serde_json::to_string(&integration).unwrap();
+        let (head, rest) = full.split_once(r#""properties":"#).unwrap();
+        let expected = concat!(
+            r#"{"id":75,"title":"Slack notifications","slug":"slack","#,
+            r#""created_at":"1970-01-01T00:01:15.000Z","updated_at":"1970-01-01T00:12:30.000Z","active":true,"#,
+            r#""commit_events":true,"push_events":false,"issues_events":true,"incident_events":false,"#,
+            r#""alert_events":true,"confidential_issues_events":true,"merge_requests_events":true,"#,
+            r#""tag_push_events":true,"deployment_events":false,"note_events":true,"#,
+            r#""confidential_note_events":true,"pipeline_events":true,"wiki_page_events":true,"#,
+            r#""job_events":false,"comment_on_event_enabled":true,"inherited":false,"#,
+        );
+        assert_eq!(head, expected);
+        let (properties, tail) = rest.split_once('}').unwrap();
+        assert!(properties.contains(r##""channel":"#ops""##), "{properties}");
+        assert!(properties.contains(r#""notify_only_broken_pipelines":true"#), "{properties}");
+        let expected = concat!(
+            r#","vulnerability_events":false,"group_mention_events":false,"#,
+            r#""group_confidential_mention_events":false,"archive_trace_events":false,"origin":null}"#,
+        );
+        assert_eq!(tail, expected);
+        let Integration { head, tail, .. } = integration;
+        let basic = serde_json::to_value(IntegrationBasic { head, tail }).unwrap();
+        let mut full: serde_json::Value = serde_json::from_str(&full).unwrap();
+        full.as_object_mut().unwrap().remove("properties").unwrap();
+        assert_eq!(basic, full, "a basic object is the same without properties");
     }
 }

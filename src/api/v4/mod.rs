@@ -2,8 +2,8 @@
 //!
 //! A request is authorized by its token ([`authorized`], with [`auth`]), names a project, a group or the instance that
 //! its token reaches ([`extract`], with [`scope`] and [`address`]), and brings parameters ([`params`]; [`put_params`] knows
-//! those of each adapter). The handlers call the catalog, the store and the pipeline, and build answers ([`object`],
-//! [`response`]).
+//! those of each adapter). The handlers call the catalog, the store and the pipeline, and answer with the objects of
+//! [`resources`](super::resources). Each handler has its route and its description beside it; [`routes()`] lists them all.
 //!
 //! The order of checks is GitLab's: 401, whether the token's right is enough (403), whether the object exists (404),
 //! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
@@ -11,20 +11,20 @@
 mod address;
 mod auth;
 mod authorized;
+mod commands;
 mod deliveries;
 mod explain;
 mod extract;
-pub(super) mod flags;
 mod integrations;
 mod meta;
-mod object;
+mod page;
 mod params;
-mod path;
+pub(super) mod path;
 mod precondition;
 mod projects;
+mod properties;
 pub(super) mod put_params;
 mod quarantine;
-mod response;
 mod scope;
 mod slash;
 mod test;
@@ -36,11 +36,12 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::Response;
-use axum::routing::{get, post};
+use utoipa::openapi::path::PathItem;
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::State;
 use super::error::ApiError;
-use crate::adapters::ADAPTERS;
+use crate::adapters::{ADAPTERS, Entry};
 use crate::metrics;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
@@ -51,64 +52,123 @@ pub(super) use scope::trusted_event;
 
 const PREFIX: &str = "/api/v4";
 
-type Routes = Router<Arc<State>>;
+/// The chapters of the description, beside those of the levels.
+pub(super) const COMMANDS: &str = "Slash commands";
+pub(super) const PROJECTS: &str = "Projects and groups";
+pub(super) const EVENTS: &str = "Events";
+pub(super) const AUDIT: &str = "Audit log";
+pub(super) const ABOUT: &str = "About";
 
-/// Every route of the API.
-pub(super) fn router() -> Routes {
-    let mut routes = Router::new();
-    // `services` is GitLab's former name of `integrations`.
-    for name in ["integrations", "services"] {
-        let (project, group) = (format!("/projects/{{id}}/{name}"), format!("/groups/{{id}}/{name}"));
-        routes = at_level(routes, &project);
-        routes = at_level(routes, &group);
-        for entry in ADAPTERS.iter().filter(|entry| entry.inbound.is_some()) {
-            let path = at(&format!("{project}/{}/trigger", entry.about.slug.replace('-', "_")));
-            routes = routes.route(&path, slash::route(entry));
-        }
-        for list in [project, group] {
-            routes = with_deliveries(routes, &list);
+/// A path's handlers with their description, as [`utoipa_axum::routes!`] makes it.
+pub(super) type Route = UtoipaMethodRouter<Arc<State>>;
+
+/// A route where it is mounted.
+pub(super) struct Mounted {
+    /// Below `/api/v4`.
+    pub(super) path: String,
+    pub(super) route: Route,
+    pub(super) mount: Mount,
+}
+
+/// Where integrations can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Project,
+    Group,
+    Instance,
+}
+
+/// Where a route is mounted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mount {
+    /// At the path of its description.
+    AsDescribed,
+    /// Among the integrations of a level.
+    Integrations(Level),
+    /// The same under `services`, which is GitLab's former name of `integrations`.
+    Services(Level),
+    /// What an inbound adapter receives, below this list of a project's integrations.
+    Inbound(&'static str, &'static Entry),
+}
+
+impl Mount {
+    fn prefix(self) -> String {
+        let (level, list) = match self {
+            Self::AsDescribed => return String::new(),
+            Self::Integrations(level) => (level, "integrations"),
+            Self::Services(level) => (level, "services"),
+            Self::Inbound(list, _) => (Level::Project, list),
+        };
+        match level {
+            Level::Project => format!("/projects/{{id}}/{list}"),
+            Level::Group => format!("/groups/{{id}}/{list}"),
+            Level::Instance => format!("/{list}"),
         }
     }
-    others(at_level(routes, "/integrations"))
+}
+
+impl Mounted {
+    fn new(route: Route, mount: Mount) -> Self {
+        let (described, _) = route.1.paths.iter().next().expect("`routes!` describes a path");
+        let mut path = format!("{}{described}", mount.prefix());
+        if let Mount::Inbound(_, entry) = mount {
+            path = path.replace("{slug}", &entry.about.slug.replace('-', "_"));
+        }
+        Self { path, route, mount }
+    }
+
+    /// A route at the path of its description.
+    pub(super) fn as_described(route: Route) -> Self {
+        Self::new(route, Mount::AsDescribed)
+    }
+
+    /// The description, by method.
+    pub(super) fn description(&self) -> &PathItem {
+        self.route.1.paths.values().next().expect("`routes!` describes a path")
+    }
+}
+
+/// Every route of the API.
+pub(super) fn routes() -> Vec<Mounted> {
+    let mut all = Vec::new();
+    let mut mount = |routes: Vec<Route>, mount: Mount| {
+        all.extend(routes.into_iter().map(|route| Mounted::new(route, mount)));
+    };
+    for level in [Level::Project, Level::Group, Level::Instance] {
+        mount(integrations::routes(), Mount::Integrations(level));
+        // A default of the instance sends nothing itself, so it has neither tests nor deliveries.
+        if level != Level::Instance {
+            mount(test::routes(), Mount::Integrations(level));
+            mount(deliveries::routes(), Mount::Integrations(level));
+        }
+    }
+    for level in [Level::Project, Level::Group] {
+        mount(integrations::routes(), Mount::Services(level));
+        mount(test::routes(), Mount::Services(level));
+        mount(deliveries::routes(), Mount::Services(level));
+    }
+    for entry in ADAPTERS.iter().filter(|entry| entry.inbound.is_some()) {
+        for list in ["integrations", "services"] {
+            mount(vec![commands::route()], Mount::Inbound(list, entry));
+        }
+    }
+    for routes in [projects::routes(), explain::routes(), quarantine::routes(), meta::routes()] {
+        mount(routes, Mount::AsDescribed);
+    }
+    all
+}
+
+/// The router of these routes.
+pub(super) fn router(routes: Vec<Mounted>) -> Router<Arc<State>> {
+    let router = routes.into_iter().fold(Router::new(), |router, mounted| {
+        let (_, _, handlers) = mounted.route;
+        router.route(&format!("{PREFIX}{}", mounted.path), handlers)
+    });
+    router
         .method_not_allowed_fallback(async || ApiError::NoSuchMethod("405 Not Allowed"))
         .layer(map_response(with_headers))
         .layer(from_fn(counted))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-}
-
-fn at(path: &str) -> String {
-    format!("{PREFIX}{path}")
-}
-
-/// Integrations of projects, of groups, of the instance.
-fn at_level(routes: Routes, list: &str) -> Routes {
-    let one = get(integrations::show).put(integrations::put).delete(integrations::delete);
-    routes.route(&at(list), get(integrations::list)).route(&at(&format!("{list}/{{slug}}")), one)
-}
-
-/// Tests and deliveries, which the instance's defaults do not have: a default sends nothing itself.
-fn with_deliveries(routes: Routes, list: &str) -> Routes {
-    let at = |rest: &str| at(&format!("{list}/{{slug}}{rest}"));
-    routes
-        .route(&at("/test"), post(test::test))
-        .route(&at("/deliveries"), get(deliveries::list))
-        .route(&at("/deliveries/{delivery_id}"), get(deliveries::show))
-        .route(&at("/deliveries/{delivery_id}/retry"), post(deliveries::retry))
-}
-
-fn others(routes: Routes) -> Routes {
-    routes
-        .route(&at("/projects"), get(projects::list))
-        .route(&at("/projects/{id}"), get(projects::show).put(projects::put))
-        .route(&at("/groups/{id}"), get(projects::show_group).put(projects::put_group))
-        .route(&at("/events/explain"), post(explain::explain))
-        .route(&at("/quarantine"), get(quarantine::list))
-        .route(&at("/quarantine/{id}"), get(quarantine::show).delete(quarantine::delete))
-        .route(&at("/quarantine/{id}/retry"), post(quarantine::retry))
-        .route(&at("/audit_events"), get(meta::audit_events))
-        .route(&at("/version"), get(meta::version))
-        .route(&at("/openapi.json"), get(meta::description))
-        .route(&at("/docs"), get(meta::page))
 }
 
 /// Counts a request that matched a route. Unmatched paths are not counted, because clients can make up any number of them.

@@ -5,6 +5,11 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, Required, Schema};
+
+use crate::api::resources::slugs;
 
 /// The decoded parameters, by name. A path that can't be decoded has none, and so names nothing.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +43,36 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParams {
         let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
         Ok(Self(path.map(|Path(path)| path).unwrap_or_default()))
     }
+}
+
+/// The description of a parameter in a route's path, for `components.parameters`: its key there, and the parameter.
+///
+/// # Panics
+/// A route has a parameter that is not described here; a test walks all routes.
+pub(in crate::api) fn described(path: &str, name: &str) -> (&'static str, Parameter) {
+    let text = || ObjectBuilder::new().schema_type(Type::String).build().into();
+    let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build().into();
+    let (key, description, schema): (_, _, Schema) = match (path.split('/').nth(1), name) {
+        (Some("projects"), "id") => {
+            ("project", "The project's number, or its full path with `/` written as `%2F`.", text())
+        }
+        (Some("groups"), "id") => {
+            let description =
+                "The group's full path with `/` written as `%2F`, or its number where that is known.";
+            ("group", description, text())
+        }
+        (Some("quarantine"), "id") => ("quarantined", "The message's number.", number()),
+        (_, "slug") => ("slug", "The service, with dashes or underscores.", slugs()),
+        (_, "delivery_id") => ("delivery", "The delivery's number.", number()),
+        _ => panic!("{{{name}}} in {path} has no description"),
+    };
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(schema));
+    (key, parameter.build())
 }
 
 #[cfg(test)]

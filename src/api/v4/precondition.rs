@@ -1,11 +1,22 @@
-//! `If-Unmodified-Since`: who changes what they have seen, and nothing newer.
+//! `If-Unmodified-Since`: a change is refused if the integration changed after this moment.
 
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use utoipa::IntoParams;
 
-/// The moment that a request names: `Sun, 06 Nov 1994 08:49:37 GMT`, or as this API shows moments. What is neither is not
-/// heeded, as RFC 9110 has it.
+/// The header, for annotations.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes what unmodified_since reads")]
+pub(super) struct IfUnmodifiedSince {
+    /// Refuse the change with 412 if there was another after this moment.
+    #[param(rename = "If-Unmodified-Since", required = false, nullable = false)]
+    if_unmodified_since: Option<String>,
+}
+
+/// The moment in a request's header: `Sun, 06 Nov 1994 08:49:37 GMT`, or as the API writes moments. Any other value is
+/// ignored, as RFC 9110 requires.
 pub(in crate::api) fn unmodified_since(headers: &HeaderMap) -> Option<Timestamp> {
     static DATES: DateTimeParser = DateTimeParser::new();
     let text = headers.get(header::IF_UNMODIFIED_SINCE)?.to_str().ok()?.trim();
@@ -22,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_write_a_moment_are_read_and_nonsense_is_not_heeded() {
+    fn both_ways_to_write_a_moment_are_read_and_nonsense_is_ignored() {
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(read("1994-11-06T08:49:37.000Z"), Some(784_111_777));
         assert_eq!(read("yesterday"), None);

@@ -1,57 +1,109 @@
-//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and who knows better.
+//! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and corrections to it.
 //!
-//! A path decides which groups' defaults a project follows, and what a group's token reaches. So paths are for tokens of
-//! the instance to tell; the rest, for whoever maintains the project.
+//! A path decides which groups' defaults a project follows and which tokens reach it. So only tokens of the instance may
+//! set paths; whoever maintains the project may set the rest.
 
-use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value as Json, json};
+use axum::Json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use super::authorized::{Authorized, Read, Upsert};
 use super::extract::ScopeRequest;
-use super::object::moment;
+use super::page::{Page, PageRequest};
 use super::params::{Invalid, Params};
-use super::response::{self, Page};
 use super::scope::{Unknown, find, group_scope, reaches};
-use super::{ApiError, address};
-use crate::api::error::Missing;
+use super::{PROJECTS, Route, address};
+use crate::api::error::responses::{Changes, NotFound, ReadsBody};
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::{Group, Project, visibilities};
 use crate::catalog::{ResolvedScope, Snapshot};
-use crate::store::registry::{
-    Correction, ProjectCorrection, ScopeKey, StoredGroup, StoredProject, Visibility,
-};
+use crate::store::registry::{Correction, ProjectCorrection, ScopeKey, StoredProject, Visibility};
 
-/// What paths are called, here as in the objects.
+/// The names of paths in parameters and objects.
 const PATH: &str = "path_with_namespace";
 const GROUP_PATH: &str = "full_path";
 
-/// `GET /projects`: those that the token reaches.
-pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Response, ApiError> {
-    let page = Page::read(&authorized.params().await?)?;
+pub(super) fn routes() -> Vec<Route> {
+    vec![routes!(list), routes!(show, put), routes!(show_group, put_group)]
+}
+
+/// List projects
+///
+/// A project is known from its first event on, or once something was set for it.
+#[utoipa::path(
+    get, path = "/projects", operation_id = "listProjects", tag = PROJECTS, params(PageRequest),
+    responses(
+        (
+            status = 200, description = "The projects that the token reaches.", body = [Project],
+            headers(("Link" = String, description = "The next page, if there is one."))
+        ),
+        Authorized<Read>
+    )
+)]
+pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Page<Project>, ApiError> {
+    let page = PageRequest::read(&authorized.params().await?)?;
     let reach = authorized.reach();
-    let (items, numbers): (Vec<Json>, Vec<i64>) = authorized.state.catalog.read(|snapshot| {
+    let items: Vec<(i64, Project)> = authorized.state.catalog.read(|snapshot| {
         let all = snapshot.directory().projects().into_iter().rev();
         let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
             let scope = ResolvedScope::Project { id: Some(project.id), path: project.path.clone() };
             reaches(snapshot.directory(), reach, &scope)
         });
-        reached.take(page.limit).map(|project| (project_json(snapshot, project), project.id)).unzip()
+        reached.take(page.limit).map(|project| (project.id, object(snapshot, project))).collect()
     });
-    Ok(page.answer(&authorized.head.uri, &items, numbers.into_iter()))
+    Ok(page.of(&authorized.head.uri, items.into_iter()))
 }
 
-/// `GET /projects/:id`
+/// Show a project
+#[utoipa::path(
+    get, path = "/projects/{id}", operation_id = "getProject", tag = PROJECTS,
+    responses((status = 200, description = "The project.", body = Project), ScopeRequest<Read>)
+)]
 pub(super) async fn show(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
-) -> Result<Response, ApiError> {
-    let json = authorized.state.catalog.read(|snapshot| known_project(snapshot, &scope));
-    Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
+) -> Result<Json<Project>, ApiError> {
+    present(&authorized, &scope)
 }
 
-/// `PUT /projects/:id`
+/// What a `PUT` of a project takes.
+#[derive(ToSchema)]
+#[schema(as = ProjectParameters)]
+#[expect(dead_code, reason = "it describes what correction() reads")]
+struct ProjectParameters {
+    /// Its full path. For tokens of the instance.
+    path_with_namespace: Option<String>,
+    default_branch: Option<String>,
+    #[schema(schema_with = visibilities)]
+    visibility: Option<String>,
+    /// Names and wildcards (`*-stable`), as a list or as a text with commas.
+    protected_branches: Option<Branches>,
+}
+
+/// A list of branches, or a text with commas.
+#[derive(ToSchema)]
+#[schema(as = Branches)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what correction() reads")]
+enum Branches {
+    List(Vec<String>),
+    Text(String),
+}
+
+/// Correct what is known of a project
+///
+/// What is set here takes precedence over what events say. Null removes the correction; a parameter that is not sent
+/// stays as it is.
+#[utoipa::path(
+    put, path = "/projects/{id}", operation_id = "putProject", tag = PROJECTS, request_body = ProjectParameters,
+    responses(
+        (status = 200, description = "The project as it is now.", body = Project),
+        ScopeRequest<Upsert>, ReadsBody, Changes
+    )
+)]
 pub(super) async fn put(
     ScopeRequest { mut authorized, scope }: ScopeRequest<Upsert>,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Project>, ApiError> {
     let params = authorized.params().await?;
     if params.has(PATH) {
         authorized.require_instance()?;
@@ -59,25 +111,51 @@ pub(super) async fn put(
     let ResolvedScope::Project { id: Some(id), .. } = scope else {
         return Err(ApiError::Unprocessable("the project's number is not known yet".to_owned()));
     };
-    let catalog = &authorized.state.catalog;
-    catalog.correct(correction(&params, id)?, &authorized.actor(), authorized.now).await?;
-    let json = catalog.read(|snapshot| known_project(snapshot, &scope));
-    Ok(response::json(StatusCode::OK, &json.ok_or(ApiError::NotFound(Missing::Project))?))
+    let correction = correction(&params, id)?;
+    authorized.state.catalog.correct(correction, &authorized.actor(), authorized.now).await?;
+    present(&authorized, &scope)
 }
 
-/// `GET /groups/:id`
-pub(super) async fn show_group(ScopeRequest { authorized, scope }: ScopeRequest<Read>) -> Response {
-    let json = authorized.state.catalog.read(|snapshot| {
+/// Show a group
+#[utoipa::path(
+    get, path = "/groups/{id}", operation_id = "getGroup", tag = PROJECTS,
+    responses((status = 200, description = "The group.", body = Group), ScopeRequest<Read>)
+)]
+pub(super) async fn show_group(ScopeRequest { authorized, scope }: ScopeRequest<Read>) -> Json<Group> {
+    Json(authorized.state.catalog.read(|snapshot| {
         let row = scope.path().and_then(|path| snapshot.directory().group_by_path(path));
-        // A file may name a group of which nothing else is known.
-        let bare = || json!({ "id": null, "full_path": scope.path(), "created_at": null });
-        row.map_or_else(bare, group_json)
-    });
-    response::json(StatusCode::OK, &json)
+        // A provisioning file may name a group of which nothing else is known.
+        let bare = || Group { id: None, full_path: scope.path().map(str::to_owned), created_at: None };
+        row.map_or_else(bare, Group::from)
+    }))
 }
 
-/// `PUT /groups/:id`. The group is looked up here: a request may give a number that no group has yet.
-pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Response, ApiError> {
+/// What a `PUT` of a group takes.
+#[derive(ToSchema)]
+#[schema(as = GroupParameters)]
+#[expect(dead_code, reason = "it describes what group_names() reads")]
+struct GroupParameters {
+    /// The forge's number.
+    #[schema(nullable = false)]
+    number: Option<i64>,
+    /// Its full path, where it was renamed.
+    #[schema(nullable = false)]
+    full_path: Option<String>,
+}
+
+/// Set a group's number or path
+///
+/// Events name groups by path alone. Once its number is set, a group can be found by it, and keeps its integrations when it
+/// is renamed.
+#[utoipa::path(
+    put, path = "/groups/{id}", operation_id = "putGroup", tag = PROJECTS, request_body = GroupParameters,
+    responses(
+        (status = 200, description = "The group as it is now.", body = Group),
+        Authorized<Upsert>, NotFound, ReadsBody, Changes
+    )
+)]
+pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Json<Group>, ApiError> {
+    // The request may give a number that no group has yet, so the group is looked up here.
     let (id, reach) = (authorized.path.id(), authorized.reach());
     let (id_number, id_path) = (address::number(id), address::group_path(id));
     if id_number.is_none() && id_path.is_none() {
@@ -98,7 +176,7 @@ pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Resp
     let (number, path) = group_names(&params)?;
     let number = number.or_else(|| known.as_ref().and_then(|group| group.id));
     let (number, path) = match (id_number, path) {
-        // A number that nobody has told before is told with its path.
+        // A new number has to come with its path.
         (Some(id), Some(path)) => (Some(id), path),
         (Some(id), None) => {
             let known = known.and_then(|group| group.path);
@@ -113,40 +191,42 @@ pub(super) async fn put_group(mut authorized: Authorized<Upsert>) -> Result<Resp
     };
     let catalog = &authorized.state.catalog;
     let group = catalog.put_group(number, &path, &authorized.actor(), authorized.now).await?;
-    Ok(response::json(StatusCode::OK, &group_json(&group)))
+    Ok(Json((&group).into()))
 }
 
-/// What is said of a project: null takes back what was said before, and what is not sent stays.
+/// The corrections in a request: null removes one, and what is not sent stays.
 fn correction(params: &Params, id: i64) -> Result<ProjectCorrection, ApiError> {
     let mut complaints = Vec::new();
-    let mut said = ProjectCorrection::of(id);
+    let mut correction = ProjectCorrection::of(id);
     let mut invalid = |name: &str| complaints.push(format!("{name} is invalid"));
     match path_parameter(params, PATH, address::project_path) {
-        Ok(path) => said.path = path,
+        Ok(path) => correction.path = path,
         Err(Invalid) => invalid(PATH),
     }
     if params.has("default_branch") {
         match params.text("default_branch") {
-            Ok(branch) => said.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty())),
+            Ok(branch) => {
+                correction.default_branch = is_or_not(branch.filter(|branch| !branch.trim().is_empty()))
+            }
             Err(Invalid) => invalid("default_branch"),
         }
     }
     if params.has("protected_branches") {
         match params.list("protected_branches") {
-            Ok(branches) => said.protected_branches = is_or_not(branches),
+            Ok(branches) => correction.protected_branches = is_or_not(branches),
             Err(Invalid) => invalid("protected_branches"),
         }
     }
     if params.has("visibility") {
         let word = |text: String| Visibility::ALL.into_iter().find(|visibility| visibility.name() == text);
         match params.text("visibility").map(|text| text.map(word)) {
-            Ok(None) => said.visibility = Correction::TakenBack,
-            Ok(Some(Some(visibility))) => said.visibility = Correction::Is(visibility),
+            Ok(None) => correction.visibility = Correction::TakenBack,
+            Ok(Some(Some(visibility))) => correction.visibility = Correction::Is(visibility),
             Ok(Some(None)) => complaints.push("visibility does not have a valid value".to_owned()),
             Err(Invalid) => invalid("visibility"),
         }
     }
-    if complaints.is_empty() { Ok(said) } else { Err(ApiError::InvalidParams(complaints)) }
+    if complaints.is_empty() { Ok(correction) } else { Err(ApiError::InvalidParams(complaints)) }
 }
 
 fn is_or_not<T>(sent: Option<T>) -> Correction<T> {
@@ -169,7 +249,7 @@ fn group_names(params: &Params) -> Result<(Option<i64>, Option<String>), ApiErro
     }
 }
 
-/// A path that is one, and no number; blank says nothing.
+/// A path that is not a number; blank counts as not sent.
 fn path_parameter(
     params: &Params,
     name: &str,
@@ -181,35 +261,26 @@ fn path_parameter(
     }
 }
 
-/// A project of which there is a row; one that only a file or a token names is not known enough to be shown.
-fn known_project(snapshot: &Snapshot, scope: &ResolvedScope) -> Option<Json> {
-    let ResolvedScope::Project { id: Some(id), .. } = scope else { return None };
-    snapshot.directory().project(*id).map(|project| project_json(snapshot, project))
+/// The project with its row. One that only a file or a token names has none, and is not known enough to be shown.
+fn present<I>(authorized: &Authorized<I>, scope: &ResolvedScope) -> Result<Json<Project>, ApiError> {
+    let found = authorized.state.catalog.read(|snapshot| {
+        let ResolvedScope::Project { id: Some(id), .. } = scope else { return None };
+        snapshot.directory().project(*id).map(|project| object(snapshot, project))
+    });
+    found.map(Json).ok_or(ApiError::NotFound(Missing::Project))
 }
 
-/// What holds: what files say, else what people corrected, else what events told.
-fn project_json(snapshot: &Snapshot, project: &StoredProject) -> Json {
-    let told =
-        snapshot.directory().told(Some(project.id), project.path.as_deref()).cloned().unwrap_or_default();
+/// What holds: what files say, else what was corrected, else what events say.
+fn object(snapshot: &Snapshot, project: &StoredProject) -> Project {
+    let facts = snapshot.directory().told(Some(project.id), project.path.as_deref());
+    let facts = facts.cloned().unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
-    let default_branch = told
+    let default_branch = facts
         .default_branch
         .or_else(|| corrected.default_branch.clone())
         .or_else(|| learned.default_branch.clone());
-    let protected_branches = told.protected_branches.or_else(|| corrected.protected_branches.clone());
-    json!({
-        "id": project.id,
-        "path_with_namespace": project.path,
-        "default_branch": default_branch,
-        "visibility": corrected.visibility.or(learned.visibility).map(Visibility::name),
-        "protected_branches": protected_branches,
-        "created_at": moment(project.created_at),
-        "updated_at": moment(project.updated_at),
-    })
-}
-
-fn group_json(group: &StoredGroup) -> Json {
-    json!({ "id": group.id, "full_path": group.path, "created_at": moment(group.created_at) })
+    let protected_branches = facts.protected_branches.or_else(|| corrected.protected_branches.clone());
+    Project::new(project, default_branch, protected_branches)
 }
 
 #[cfg(test)]
@@ -221,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sent_stays_and_what_is_blank_is_taken_back() {
+    fn what_is_not_sent_stays_and_what_is_blank_is_removed() {
         let said = corrected("default_branch=trunk").unwrap();
         let default_branch = Correction::Is("trunk".to_owned());
         assert_eq!(said, ProjectCorrection { default_branch, ..ProjectCorrection::of(42) });
@@ -232,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn everything_wrong_is_reported_at_once() {
         let wrong = "path_with_namespace=acme&default_branch[x]=1&protected_branches[x]=1&visibility=secret";
         let complaints = [
             "path_with_namespace is invalid",
@@ -251,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_told_by_number_and_path() {
+    fn a_group_has_a_number_and_a_path() {
         let names = |query: &str| group_names(&Params::of_query(query).unwrap());
         assert_eq!(names("number=7&full_path=acme"), Ok((Some(7), Some("acme".to_owned()))));
         assert_eq!(names(""), Ok((None, None)));

@@ -100,7 +100,7 @@ fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'stat
 /// # Errors
 /// All parameters that are missing or of the wrong type; else all that are too long.
 pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, ApiError> {
-    // Who follows a default needs no settings; whatever is wrong with this one is told below.
+    // An inherited integration needs no settings; problems of this one are reported below.
     let inherits = params.boolean(INHERIT) == Ok(Some(true));
     let mut request = Request::default();
     let mut complaints = Vec::new();
@@ -119,7 +119,13 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
                 too_long
                     .push(FieldError::new(name, format!("is too long (maximum is {MAX_LENGTH} characters)")));
             }
-            Ok(value) => put(&mut request, spec.stored_as, name, value),
+            Ok(value) => {
+                // A text that was null when it was read is null again when it is sent back.
+                if params.get(name) == Some(&Param::Null) && spec.kind.shape() == Shape::Words {
+                    request.unset.insert(name.to_owned());
+                }
+                put(&mut request, spec.stored_as, name, value);
+            }
         }
     }
     if !complaints.is_empty() {

@@ -1,56 +1,89 @@
-//! `/quarantine`: what could not be understood. Whose it would have been nobody knows: it is for tokens of the instance.
+//! `/quarantine`: messages that are not events. They can't be assigned to a project, so they are for tokens of the
+//! instance.
 
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Value as Json, json};
+use utoipa_axum::routes;
 
-use super::ApiError;
 use super::authorized::{Authorized, Read, Write};
 use super::extract::InstanceRequest;
-use super::object::moment;
-use super::response::{self, Page};
-use crate::api::error::Missing;
-use crate::event::EventId;
+use super::page::{Page, PageRequest};
+use super::{EVENTS, Route};
+use crate::api::error::responses::{NotFound, Unprocessable};
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::{Quarantined, QuarantinedDetail};
 use crate::pipeline::quarantine::{self, Retried, audit_entry};
-use crate::store::Quarantined;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![routes!(list), routes!(show, delete), routes!(retry)]
+}
 
 const MISSING: ApiError = ApiError::NotFound(Missing::Quarantined);
 
-/// `GET /quarantine`, newest first.
+/// List messages that are not events
+///
+/// For tokens of the instance.
+#[utoipa::path(
+    get, path = "/quarantine", operation_id = "listQuarantine", tag = EVENTS, params(PageRequest),
+    responses(
+        (
+            status = 200, description = "Newest first.", body = [Quarantined],
+            headers(("Link" = String, description = "The next page, if there is one."))
+        ),
+        InstanceRequest<Read>
+    )
+)]
 pub(super) async fn list(
     InstanceRequest(mut authorized): InstanceRequest<Read>,
-) -> Result<Response, ApiError> {
-    let page = Page::read(&authorized.params().await?)?;
-    let list = authorized.state.quarantine.list_quarantined(page.before, page.limit).await?;
-    let items: Vec<Json> = list.iter().map(item_json).collect();
-    Ok(page.answer(&authorized.head.uri, &items, list.iter().map(|item| item.number)))
+) -> Result<Page<Quarantined>, ApiError> {
+    let page = PageRequest::read(&authorized.params().await?)?;
+    let items = authorized.state.quarantine.list_quarantined(page.before, page.limit).await?;
+    Ok(page.of(&authorized.head.uri, items.iter().map(|item| (item.number, item.into()))))
 }
 
-/// `GET /quarantine/:id`
-pub(super) async fn show(InstanceRequest(authorized): InstanceRequest<Read>) -> Result<Response, ApiError> {
-    let found = authorized.state.quarantine.quarantined(number(&authorized)?).await?;
+/// Show one message
+#[utoipa::path(
+    get, path = "/quarantine/{id}", operation_id = "getQuarantined", tag = EVENTS,
+    responses((status = 200, description = "The message.", body = QuarantinedDetail), InstanceRequest<Read>, NotFound)
+)]
+pub(super) async fn show(
+    InstanceRequest(authorized): InstanceRequest<Read>,
+) -> Result<Json<QuarantinedDetail>, ApiError> {
+    let found = authorized.state.quarantine.quarantined(id(&authorized)?).await?;
     let (item, raw) = found.ok_or(MISSING)?;
-    let mut json = item_json(&item);
-    json["body"] = String::from_utf8_lossy(&raw).into();
-    Ok(response::json(StatusCode::OK, &json))
+    Ok(Json(QuarantinedDetail::new(&item, &raw)))
 }
 
-/// `DELETE /quarantine/:id`
+/// Delete a message
+#[utoipa::path(
+    delete, path = "/quarantine/{id}", operation_id = "deleteQuarantined", tag = EVENTS,
+    responses((status = 204, description = "It is deleted."), InstanceRequest<Write>, NotFound)
+)]
 pub(super) async fn delete(
     InstanceRequest(authorized): InstanceRequest<Write>,
-) -> Result<Response, ApiError> {
-    let number = number(&authorized)?;
-    let audit = audit_entry("quarantine.drop", number, &authorized.actor().0, authorized.now);
-    let removed = authorized.state.quarantine.remove_quarantined(number, audit).await?;
-    if removed { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(MISSING) }
+) -> Result<StatusCode, ApiError> {
+    let id = id(&authorized)?;
+    let audit = audit_entry("quarantine.drop", id, &authorized.actor().0, authorized.now);
+    let removed = authorized.state.quarantine.remove_quarantined(id, audit).await?;
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(MISSING) }
 }
 
-/// `POST /quarantine/:id/retry`
-pub(super) async fn retry(InstanceRequest(authorized): InstanceRequest<Write>) -> Result<Response, ApiError> {
-    let (state, number) = (&authorized.state, number(&authorized)?);
-    match quarantine::retry(&*state.inbox, &*state.quarantine, number, &authorized.actor().0, authorized.now)
-        .await?
-    {
+/// Try to decode a message again
+///
+/// A message that still can't be decoded stays in quarantine: the answer is 422, with the reason.
+#[utoipa::path(
+    post, path = "/quarantine/{id}/retry", operation_id = "retryQuarantined", tag = EVENTS,
+    responses(
+        (status = 204, description = "It was decoded, and is dispatched like any event."),
+        InstanceRequest<Write>, NotFound, Unprocessable
+    )
+)]
+pub(super) async fn retry(
+    InstanceRequest(authorized): InstanceRequest<Write>,
+) -> Result<StatusCode, ApiError> {
+    let (state, id) = (&authorized.state, id(&authorized)?);
+    let actor = authorized.actor().0;
+    match quarantine::retry(&*state.inbox, &*state.quarantine, id, &actor, authorized.now).await? {
         Retried::NotThere => return Err(MISSING),
         Retried::NotUnderstood(why) => {
             return Err(ApiError::Unprocessable(format!("still not understood: {why}")));
@@ -58,20 +91,9 @@ pub(super) async fn retry(InstanceRequest(authorized): InstanceRequest<Write>) -
         Retried::Understood(_) => state.arrived.notify_one(),
         Retried::Repeated(_) => {}
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(StatusCode::NO_CONTENT)
 }
 
-fn number<I>(authorized: &Authorized<I>) -> Result<i64, ApiError> {
+fn id<I>(authorized: &Authorized<I>) -> Result<i64, ApiError> {
     authorized.path.number("id").ok_or(MISSING)
-}
-
-fn item_json(item: &Quarantined) -> Json {
-    json!({
-        "id": item.number,
-        "source": item.source,
-        "event": item.id.as_ref().map(EventId::as_str),
-        "reason": item.reason,
-        "received_at": moment(item.received_at),
-        "size": item.size,
-    })
 }

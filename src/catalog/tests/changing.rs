@@ -67,7 +67,7 @@ fn an_address_that_is_never_called_can_not_be_set() {
         ]
     );
     assert!(put(&rows(Vec::new()), &request(&[("webhook", "https://chat.example:82/x")])).is_ok());
-    // Whoever follows a default needs no address of their own, and what is sent is not heeded.
+    // An inherited integration needs no address of its own, and settings that are sent are ignored.
     let default = rows(vec![row(ScopeKey::Instance, slack(&[]))]);
     assert!(put(&default, &asked).is_ok_and(|next| next.inherits));
     // One that was set when it was permitted is told as soon as anything else is to be set.
@@ -186,7 +186,10 @@ mod guarded {
             ROOM,
             ("server", "https://evil.example.com"),
         ]);
-        assert!(put(before, &asked).is_err(), "the token is missing: nobody has shown that they know it");
+        assert!(
+            put(before, &asked).is_err(),
+            "the token is missing, so the request does not prove knowledge of it"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::provision::Provisioned;
 use crate::settings::Secret;
 use crate::store::registry::{Configuration, Corrected, ProjectCorrection};
 
-/// One thing that is not as it should be.
+/// One difference between the store and the files.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) deed: Deed,
@@ -21,7 +21,7 @@ pub(super) struct Step {
     pub(super) words: String,
 }
 
-/// What to do about it.
+/// The action that removes the difference.
 #[derive(Debug)]
 pub(super) enum Deed {
     Project(ProjectCorrection),
@@ -30,7 +30,7 @@ pub(super) enum Deed {
 }
 
 impl Deed {
-    /// What it is done to.
+    /// What the action changes.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Project(_) => "project",
@@ -43,7 +43,7 @@ impl Deed {
 /// Settings with their values, for people.
 type Shown = BTreeMap<String, String>;
 
-/// What has to change: projects and groups first, which integrations go by.
+/// All steps. Projects and groups come first, since integrations refer to them.
 pub(super) fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result<Vec<Step>> {
     let mut steps: Vec<_> =
         wanted.projects.iter().filter_map(|project| project_step(project, present)).collect();
@@ -52,7 +52,7 @@ pub(super) fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> any
     Ok(steps)
 }
 
-/// What the files do not say of a project stays as it is.
+/// Facts about a project that are not in the files stay unchanged.
 fn project_step(wanted: &ProjectCorrection, present: &Snapshot) -> Option<Step> {
     let known = present.directory().project(wanted.id);
     let was = known.map(|known| known.corrected.clone()).unwrap_or_default();
@@ -107,7 +107,7 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
         let before = rows.get(&key).map(|(_, configured)| &configured.configuration);
         steps.extend(integration_step(scope.clone(), entry, before, &placed.configured.configuration));
         if !named.insert(key) {
-            bail!("{} of {scope} is configured twice: by its number and by its path", entry.about.slug);
+            bail!("{} of {scope} is configured twice: by its id and by its path", entry.about.slug);
         }
     }
     if prune {
@@ -126,7 +126,7 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
     Ok(steps)
 }
 
-/// Whether files say something that holds there as long as nothing of its own is said of it.
+/// Whether the files have a default that the scope inherits.
 fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapshot) -> bool {
     if *scope == Scope::Instance {
         return false;
@@ -144,7 +144,7 @@ fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapsh
     })
 }
 
-/// The file of the daemon's own that says what is set there.
+/// The provisioning file of the daemon that defines the integration.
 fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> {
     match &present.inheritance(&present.directory().resolve(scope), slug).own?.origin {
         Origin::File(file) => Some(file.to_string()),
@@ -152,7 +152,7 @@ fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> 
     }
 }
 
-/// A project by its number, which rows go by.
+/// A project by its id, which rows refer to.
 fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
     let Scope::ProjectPath(path) = scope else { return Ok(scope.clone()) };
     let told = wanted
@@ -163,13 +163,13 @@ fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::
     let id = told.map(|(id, _)| *id).or_else(known);
     id.map(Scope::ProjectId).ok_or_else(|| {
         anyhow!(
-            "nobody has told the number of project {path} yet: add [[project]] with path = \"{path}\" and its id, or \
+            "the id of project {path} is not known yet: add [[project]] with path = \"{path}\" and its id, or \
              write project = NUMBER"
         )
     })
 }
 
-/// Settings that read the same are the same: `"1"` and 1, say.
+/// Settings are equal if they are read as the same value, such as `"1"` and 1.
 fn integration_step(
     scope: Scope,
     entry: &'static Entry,
@@ -211,7 +211,7 @@ fn words(is_known: bool, heading: &str, was: &Shown, will: &Shown, other_secrets
     text
 }
 
-/// A blank value must be seen as such.
+/// Shows a blank value visibly.
 fn quoted(value: &str) -> String {
     if value.trim().is_empty() { format!("\"{value}\"") } else { printable(value) }
 }

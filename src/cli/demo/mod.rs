@@ -68,14 +68,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         // Before its end, that is no end; with --stay it is the only one.
         _ = tokio::signal::ctrl_c() => watch.ended.context("interrupted before the story was over"),
     };
-    // Whatever happened: the daemon stops softly, the folder goes.
+    // In any case, the daemon stops gracefully and the folder is removed.
     let struck = stage.strike().await;
     let good = ended?;
     struck?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Plays the story; where somebody stays, it has no end of its own.
+/// Runs the demo; with `--stay`, until it is interrupted.
 async fn play(stage: &mut Stage, watch: &mut Watch, stay: bool, paint: Paint) -> anyhow::Result<bool> {
     for (number, scene) in STORY.iter().enumerate() {
         watch.sent(scene, &stage.send(number, scene).await?)?;

@@ -141,7 +141,7 @@ fn outcome(end: &End<'_>, number: usize, scene: &Scene, paint: Paint) -> Vec<Str
         lines.push(paint.dim(&format!("- not {slug}: {}", printable(why))));
     }
     match scene.fate {
-        Fate::Unrouted => lines.push(paint.dim("- nobody: no integration takes events of this kind")),
+        Fate::Unrouted => lines.push(paint.dim("- no integration takes events of this kind")),
         Fate::Quarantined => {
             let found = end.quarantined.iter().find(|item| item.id.as_ref() == Some(&id(number)));
             lines.push(match found {

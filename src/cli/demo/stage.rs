@@ -40,7 +40,7 @@ use crate::wire::smtp::Tls;
 /// How long the daemon may take to open its store, and to stop.
 const STARTING: Duration = Duration::from_secs(10);
 const STOPPING: Duration = Duration::from_secs(15);
-/// More than the story has deliveries, and whoever stays may add some.
+/// More than the demo has deliveries, and some that are sent by hand with `--stay`.
 const MANY: usize = 1000;
 
 /// Everything that stands around the story.
@@ -206,7 +206,7 @@ pub(super) fn id(number: usize) -> EventId {
     EventId::new(&format!("demo-{:02}", number + 1)).expect("a number is printable and short")
 }
 
-/// The program's own defaults, but for what has to do with this machine, and a schedule that nobody has to wait long for.
+/// The program's defaults, except for settings that depend on this machine, and with short waits between attempts.
 fn config(
     folder: &Path,
     token: &Secret,

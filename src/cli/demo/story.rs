@@ -4,7 +4,7 @@
 //! The payloads are GitLab's own: from its documentation, or captured from gitlab.com. Only the failed pipeline is
 //! made here, out of the one that passed.
 //!
-//! A service whose adapter this program does not have is not in it: nobody expects anything of it.
+//! A service whose adapter this program does not have is left out.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -33,7 +33,7 @@ pub(super) struct Scene {
     /// In a few words, for people.
     pub(super) title: &'static str,
     pub(super) body: String,
-    /// Everyone who must be told, once each; empty where nobody is.
+    /// All targets that must receive it, once each.
     pub(super) heard_by: Vec<Heard>,
     pub(super) fate: Fate,
 }
@@ -49,7 +49,7 @@ pub(super) struct Heard {
 /// What becomes of an event in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Somebody hears of it, or would but for a filter.
+    /// An integration takes it, or would without its filter.
     Matched,
     /// No integration takes events of this kind.
     Unrouted,
@@ -229,7 +229,7 @@ macro_rules! payload {
     };
 }
 
-/// A payload for whoever wants to send one by hand.
+/// A payload to send by hand.
 pub(super) const OWN_EVENT: &str = payload!("note_issue");
 
 /// The whole story, in order.

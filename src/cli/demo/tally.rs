@@ -24,7 +24,7 @@ pub(super) struct Tally {
     pub(super) lost: Vec<String>,
     /// Those that arrived again.
     pub(super) repeated: Vec<String>,
-    /// Those that nobody expected.
+    /// Unexpected ones.
     pub(super) stray: Vec<String>,
 }
 

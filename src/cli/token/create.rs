@@ -1,14 +1,14 @@
-//! `token create`: the one moment at which a token can be read.
+//! `token create`: makes a token and prints it. The store keeps its digest, so it can't be printed again.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ArgGroup;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::{audit, complain, say, say_json};
-use super::{allows, place, token_json};
+use super::{TokenObject, allows, place};
 use crate::config::Config;
 use crate::store::registry::{Access, NewToken, ProjectCorrection, Right, ScopeKey, StoredToken};
 use crate::store::{Registry, Store, token};
@@ -17,7 +17,7 @@ use crate::store::{Registry, Store, token};
 #[command(
     group(ArgGroup::new("reach").required(true)),
     group(ArgGroup::new("right")),
-    after_help = "The token alone goes to standard output, what is said of it to standard error.\n\n\
+    after_help = "The token goes to standard output, everything else to standard error.\n\n\
     For example:\n  \
     forgebell token create --admin --name ada\n  \
     TOKEN=$(forgebell token create --project acme/web --expires 90d)\n  \
@@ -25,28 +25,28 @@ use crate::store::{Registry, Store, token};
     forgebell token create --group acme --read-only --json"
 )]
 pub(in crate::cli) struct Args {
-    /// For everything: all projects, all groups, the defaults for everyone
+    /// For everything: all projects, all groups and the defaults of the instance
     #[arg(long, group = "reach")]
     admin: bool,
-    /// For one project: its number, or the path of one that is known
+    /// For one project: its number, or the path of a known one
     #[arg(long, group = "reach", value_name = "ID|PATH")]
     project: Option<String>,
-    /// For a group with all that is below it: its path
+    /// For a group with its subgroups and projects: its path
     #[arg(long, group = "reach", value_name = "PATH")]
     group: Option<String>,
-    /// It may look, and change nothing
+    /// It may read, and change nothing
     #[arg(long, group = "right")]
     read_only: bool,
-    /// It may hand in events, and nothing else
+    /// It may send events, and nothing else
     #[arg(long, group = "right")]
     ingest: bool,
-    /// What it is called in lists and in the audit log
+    /// Its name in lists and in the audit log
     #[arg(long, value_name = "NAME", default_value = "unnamed", value_parser = name)]
     name: String,
-    /// How long it opens anything: `90d`, `12h`. For ever, unless said otherwise
+    /// How long it is valid: `90d`, `12h`. Without this it does not expire
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     expires: Option<SignedDuration>,
-    /// Print JSON, the token in it
+    /// Print JSON, with the token in it
     #[arg(long)]
     json: bool,
 }
@@ -74,6 +74,14 @@ fn lifetime(text: &str) -> Result<SignedDuration, String> {
     if lasting.is_positive() { Ok(lasting) } else { Err(wrong()) }
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Created<'a> {
+    #[serde(flatten)]
+    object: TokenObject,
+    token: &'a str,
+}
+
 pub(super) async fn run(
     store: &dyn Store,
     args: &Args,
@@ -84,7 +92,7 @@ pub(super) async fn run(
         None => None,
         Some(lasting) => match now.checked_add(lasting) {
             Ok(end) => Some(end),
-            Err(_) => bail!("--expires: nobody lives that long; without it the token opens for ever"),
+            Err(_) => bail!("--expires: that is too far in the future; without it the token does not expire"),
         },
     };
     let reach = reach(store, args, now).await?;
@@ -100,9 +108,8 @@ pub(super) async fn run(
     let note = audit::entry("token.create", object, &["name", "reach", "right", "expires_at"], now);
     let made = store.create_token(new, note).await?;
     if args.json {
-        let mut json = token_json(&made, &place, now);
-        json["token"] = json!(secret.expose());
-        say_json(&json)?;
+        let object = TokenObject::new(&made, &place, now);
+        say_json(&Created { object, token: secret.expose() })?;
     } else {
         say(secret.expose())?;
         complain(&words(&made, &place, &format!("http://{}", config.http.listen)));
@@ -110,7 +117,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What it is for. A place that is named so that there is no doubt of it is noted, if it was not known yet.
+/// What the token reaches. A project that is named by its number is added to the known ones, if it is new.
 async fn reach(store: &(impl Registry + ?Sized), args: &Args, now: Timestamp) -> anyhow::Result<ScopeKey> {
     if let Some(project) = &args.project {
         return project_of(store, project.trim().trim_matches('/'), now).await;
@@ -126,18 +133,18 @@ async fn project_of(
     project: &str,
     now: Timestamp,
 ) -> anyhow::Result<ScopeKey> {
-    // A project's path has a slash in it, so that a number is one.
+    // A project's path has a slash in it, so a number is not a path.
     let Ok(id) = project.parse::<i64>() else {
         let Some(found) = store.project_by_path(project).await? else {
             bail!(
-                "no project {project} is known yet: they are learned from their events. Name it by its number, which \
-                 its page in the forge shows: --project 42"
+                "no project {project} is known yet: a project is known from its first event on. Name it by its number, which its page in \
+                 the forge shows: --project 42"
             );
         };
         return Ok(ScopeKey::Project(found.id));
     };
     if id < 1 {
-        bail!("--project: {id} is no project's number");
+        bail!("--project: {id} is not the number of a project");
     }
     if store.project(id).await?.is_none() {
         let note = audit::entry("project.create", format!("project {id}"), &[], now);
@@ -149,7 +156,7 @@ async fn project_of(
 async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Result<ScopeKey> {
     let Some(found) = store.group_by_path(group).await? else {
         bail!(
-            "no group {group} is known yet: it is as soon as something is set for it \
+            "no group {group} is known yet: a group is known once something is set for it \
              (`PUT /api/v4/groups/{}/integrations/…`, with an admin's token)",
             group.replace('/', "%2F")
         );
@@ -157,9 +164,9 @@ async fn group_of(store: &(impl Registry + ?Sized), group: &str) -> anyhow::Resu
     Ok(ScopeKey::Group(found.key))
 }
 
-/// What is said beside the token: what it may do, and how it is used.
+/// The text beside the token: what it may do, and how to use it.
 fn words(token: &StoredToken, place: &str, base: &str) -> String {
-    let end = token.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {end}"));
+    let end = token.expires_at.map_or_else(|| "without expiry".to_owned(), |end| format!("until {end}"));
     let use_it = match (token.access.right, token.access.reach) {
         (Right::Ingest, _) => format!("events go to {base}/events, with it as PRIVATE-TOKEN"),
         (_, ScopeKey::Project(id)) => example(base, &format!("projects/{id}/integrations")),
@@ -171,7 +178,7 @@ fn words(token: &StoredToken, place: &str, base: &str) -> String {
     };
     let number = token.id;
     let may = allows(token.access.right);
-    format!("token {number} may {may} {place}, {end}, and is shown this once; {use_it}")
+    format!("token {number} may {may} {place}, {end}, and is not shown again; {use_it}")
 }
 
 fn example(base: &str, path: &str) -> String {
@@ -205,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_written_as_people_do() {
+    fn lifetimes_are_days_weeks_or_hours() {
         assert_eq!(lifetime("90d").unwrap(), SignedDuration::from_hours(90 * 24));
         assert_eq!(lifetime("2w").unwrap(), SignedDuration::from_hours(14 * 24));
         assert_eq!(lifetime("12h").unwrap(), SignedDuration::from_hours(12));
@@ -223,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_tells_how_to_use_it_and_not_the_token() {
+    fn the_text_says_how_to_use_the_token_and_does_not_have_it() {
         let token = |reach, right| StoredToken {
             id: 3,
             name: "ci".to_owned(),
@@ -239,11 +246,11 @@ mod tests {
             "project 42 (acme/web)",
             "http://bell:8090",
         );
-        let expected = "token 3 may see and change project 42 (acme/web), until 2026-02-02T02:40:00Z, and is shown this \
-             once; try `curl -H \"PRIVATE-TOKEN: fbt-…\" http://bell:8090/api/v4/projects/42/integrations`";
+        let expected = "token 3 may see and change project 42 (acme/web), until 2026-02-02T02:40:00Z, and is not shown \
+             again; try `curl -H \"PRIVATE-TOKEN: fbt-…\" http://bell:8090/api/v4/projects/42/integrations`";
         assert_eq!(said, expected);
         let ingest = StoredToken { expires_at: None, ..token(ScopeKey::Instance, Right::Ingest) };
         let said = words(&ingest, "everything", "http://bell:8090");
-        assert!(said.contains("for ever") && said.contains("http://bell:8090/events"), "{said}");
+        assert!(said.contains("without expiry") && said.contains("http://bell:8090/events"), "{said}");
     }
 }

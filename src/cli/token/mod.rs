@@ -5,23 +5,24 @@ mod create;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
+use serde::Serialize;
 
 use super::options::Options;
 use super::quarantine::each;
 use super::table::{Table, age, cut};
 use super::{audit, say, say_json, state};
+use crate::api::resources::Moment;
 use crate::daemon;
 use crate::store::registry::{Right, ScopeKey, StoredToken};
 use crate::store::{Registry, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a token and print it, this once: only its digest is kept
+    /// Make a token and print it. This is the only time: the store keeps its digest
     Create(create::Args),
-    /// List tokens with what they open, those that are over too
+    /// List tokens with what they may do, expired and revoked ones too
     List(ListArgs),
-    /// End the life of tokens
+    /// Revoke tokens
     Revoke(RevokeArgs),
 }
 
@@ -34,7 +35,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RevokeArgs {
-    /// The tokens' numbers, as `token list` shows them
+    /// The tokens' ids, as shown by `token list`
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -62,7 +63,8 @@ async fn list(store: &dyn Store, args: &ListArgs, now: Timestamp) -> anyhow::Res
         lines.push((token, place));
     }
     if args.json {
-        say_json(&lines.iter().map(|(token, place)| token_json(token, place, now)).collect())?;
+        let objects = lines.iter().map(|(token, place)| TokenObject::new(token, place, now));
+        say_json(&objects.collect::<Vec<_>>())?;
     } else {
         say(&table(&lines, now))?;
     }
@@ -77,13 +79,13 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
     let note = audit::entry("token.revoke", format!("token {} ({number})", token.name), &[], now);
     let revoked = store.revoke_token(number, note).await?;
     Ok(if revoked {
-        Ok(format!("{} opens nothing any more", token.name))
+        Ok(format!("{} is revoked", token.name))
     } else {
-        Err("it was over already".to_owned())
+        Err("it is expired or revoked already".to_owned())
     })
 }
 
-/// What a token reaches, in words: `project 42 (acme/web)`.
+/// The scope of a token, for people: `project 42 (acme/web)`.
 pub(super) async fn place(store: &(impl Registry + ?Sized), reach: ScopeKey) -> anyhow::Result<String> {
     Ok(match reach {
         ScopeKey::Instance => "everything".to_owned(),
@@ -102,7 +104,7 @@ pub(super) async fn place(store: &(impl Registry + ?Sized), reach: ScopeKey) -> 
     })
 }
 
-/// `live`, or why not.
+/// The state of a token: `live`, `expired` or `revoked`.
 fn standing(token: &StoredToken, now: Timestamp) -> &'static str {
     match (token.revoked_at, token.expires_at) {
         (Some(_), _) => "revoked",
@@ -111,12 +113,12 @@ fn standing(token: &StoredToken, now: Timestamp) -> &'static str {
     }
 }
 
-/// What a right allows, in words that go before a place.
+/// What a right allows, as a verb for the place that the token reaches.
 const fn allows(right: Right) -> &'static str {
     match right {
         Right::Maintain => "see and change",
         Right::Read => "see",
-        Right::Ingest => "hand in events of",
+        Right::Ingest => "send events of",
     }
 }
 
@@ -139,23 +141,39 @@ fn table(lines: &[(StoredToken, String)], now: Timestamp) -> String {
     table.to_string()
 }
 
-fn token_json(token: &StoredToken, place: &str, now: Timestamp) -> Json {
-    let (project, group) = match token.access.reach {
-        ScopeKey::Instance => (None, None),
-        ScopeKey::Project(id) => (Some(id), None),
-        ScopeKey::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place))),
-    };
-    json!({
-        "id": token.id,
-        "name": token.name,
-        "state": standing(token, now),
-        "right": token.access.right.name(),
-        "project": project,
-        "group": group,
-        "created_at": token.created_at.to_string(),
-        "expires_at": token.expires_at.map(|end| end.to_string()),
-        "revoked_at": token.revoked_at.map(|end| end.to_string()),
-    })
+/// A token, as `--json` prints it.
+#[derive(Serialize)]
+struct TokenObject {
+    id: i64,
+    name: String,
+    state: &'static str,
+    right: &'static str,
+    project: Option<i64>,
+    group: Option<String>,
+    created_at: Moment,
+    expires_at: Option<Moment>,
+    revoked_at: Option<Moment>,
+}
+
+impl TokenObject {
+    fn new(token: &StoredToken, place: &str, now: Timestamp) -> Self {
+        let (project, group) = match token.access.reach {
+            ScopeKey::Instance => (None, None),
+            ScopeKey::Project(id) => (Some(id), None),
+            ScopeKey::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place).to_owned())),
+        };
+        Self {
+            id: token.id,
+            name: token.name.clone(),
+            state: standing(token, now),
+            right: token.access.right.name(),
+            project,
+            group,
+            created_at: Moment(token.created_at),
+            expires_at: token.expires_at.map(Moment),
+            revoked_at: token.revoked_at.map(Moment),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -190,15 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn the_list_tells_what_a_token_opens_and_never_its_digest() {
+    fn the_list_shows_what_a_token_reaches_and_never_its_digest() {
         let line = (token(), "project 42 (acme/web)".to_owned());
         let shown = table(std::slice::from_ref(&line), at(60));
         assert!(
             shown.contains("3       ci    live   read  project 42 (acme/web)  60 s ago  in 9 min"),
             "{shown}"
         );
-        let json = token_json(&line.0, &line.1, at(60));
-        assert_eq!((&json["project"], &json["state"]), (&json!(42), &json!("live")));
+        let json = serde_json::to_value(TokenObject::new(&line.0, &line.1, at(60))).unwrap();
+        assert_eq!((&json["project"], &json["state"]), (&42.into(), &"live".into()));
         assert!(json.get("hash").is_none() && !json.to_string().contains("[7,7"), "{json}");
         assert!(table(&[], at(0)).contains("token create --admin"));
     }

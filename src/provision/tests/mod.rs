@@ -63,7 +63,7 @@ impl Adapter for Bell {
 }
 
 crate::settings! {
-    #[expect(dead_code, reason = "read, and never told anybody")]
+    #[expect(dead_code, reason = "read, but never used")]
     pub struct HornSettings {
         /// Which lighthouse.
         pub lighthouse: String = "north",

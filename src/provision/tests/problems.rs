@@ -108,7 +108,7 @@ fn the_same_adapter_twice_for_one_project_names_both_places() {
 fn a_project_named_by_number_and_by_path_is_one_where_the_facts_say_so() {
     let by_number = bell("").replace("'acme/rocket'", "42");
     let both = format!("{}{by_number}", bell(""));
-    assert_eq!(problems(&both), "", "nobody said that they are one");
+    assert_eq!(problems(&both), "", "nothing says that they are the same project");
 
     let told = problems(&format!("{both}[[project]]\nid = 42\npath = 'Acme/Rocket'"));
     assert!(told.contains("5: big-bell of project 42: is configured twice"), "{told}");

@@ -1,4 +1,4 @@
-//! Secrets: where they may stand, what a change of them does, and that nobody sees them.
+//! Secrets: where they may be written, what a change of them does, and that they are never shown.
 
 use super::*;
 use crate::integration::Fingerprint;

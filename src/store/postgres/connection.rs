@@ -64,7 +64,7 @@ impl Connection {
         let asked = tokio::time::timeout(PATIENCE, self.ask(&mut live, sql, values)).await;
         let answer = asked.unwrap_or_else(|_| Err(silent()));
         if matches!(answer, Err(StoreError::Unavailable(_))) {
-            // Whatever it was, the next one begins afresh.
+            // After any error, the next connection starts from the beginning.
             *live = None;
         }
         answer

@@ -1,14 +1,14 @@
 -- What the store does in one go, each a function and so each one transaction and one journey over the network. They are
 -- made anew whenever the schema is brought up to date; they belong to the program, not to the data.
 --
--- Whoever writes takes one lock first, and has it to the commit: writers come one after another, as in SQLite. So each
+-- Every writer first takes one lock and keeps it until the commit: writers run one after another, as in SQLite. So each
 -- function may look and then write what it concluded.
 
 CREATE OR REPLACE FUNCTION alone() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(1178752364) -- "FBel"
 $$;
 
--- The first open row of a lane that nobody has leased.
+-- The first open row of a lane without a lease.
 CREATE OR REPLACE FUNCTION first_of(the_lane bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT id FROM deliveries WHERE lane = the_lane AND state <= 1 ORDER BY id LIMIT 1
 $$;
@@ -178,7 +178,7 @@ BEGIN
 END
 $$;
 
--- Takes events out of the inbox that nobody wants; they are kept for a while, so that a repeat is known.
+-- Removes events without deliveries from the inbox. They are kept for a while, so that a repeat is recognised.
 CREATE OR REPLACE FUNCTION discard(numbers bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -424,7 +424,7 @@ END
 $$;
 
 -- Gives back rows whose lease was given in an answer that never arrived: those of these events or destinations that a node
--- has leased until exactly then. Nobody works them, and what comes behind them would go before them.
+-- has leased until exactly then. No node works on them, and later rows of their lanes would overtake them.
 CREATE OR REPLACE FUNCTION release_unconfirmed(the_node text, the_until bigint[], event_ids text[], destinations text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -543,7 +543,7 @@ BEGIN
 END
 $$;
 
--- Removes events that came over HTTP and that nobody wanted. Answers how many were looked at, and how many went.
+-- Removes events that came over HTTP and have no deliveries. Returns how many were inspected and how many removed.
 CREATE OR REPLACE FUNCTION sweep_discarded(before bigint, most bigint)
 RETURNS TABLE (s_found bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE

@@ -6,11 +6,11 @@
 //! then every call answers that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] put batches into arrays and rows into
 //! values.
 //!
-//! A connection that breaks off while a change is being committed leaves it open whether it was made. Whoever calls
+//! If a connection breaks while a change is being committed, it is unknown whether the change was made. A caller that calls
 //! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
 //! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by
-//! such a call are nobody's work, and what comes behind them would go before them: so they are given back ([`unconfirmed_leases`])
-//! before anything else is leased. Where that can't be done any more, nobody renews them, and the lease lapses.
+//! such a call are worked on by no node, and later rows would overtake them: so they are given back ([`unconfirmed_leases`])
+//! before anything else is leased. Where that can't be done any more, they are not renewed, and the lease expires.
 //!
 //! Sessions are set up once for each connection, so that a pooler which shares them out by transaction won't do.
 
@@ -104,7 +104,7 @@ impl Postgres {
     /// hold on the name is waited for, up to `patience`.
     ///
     /// # Errors
-    /// Somebody does already.
+    /// Another node has the name.
     pub async fn listener(&self, node: &NodeId, patience: Duration) -> Result<Listener> {
         Listener::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
     }

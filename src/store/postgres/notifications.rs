@@ -161,7 +161,7 @@ impl Listener {
             && let Some(_ended) =
                 client.query_opt(END, &[process, since]).await.map_err(|error| failed(&error))?
         {
-            // A network that broke off for us alone. Whoever else may have had the name waited for this end, too.
+            // The network failed for this node only. Any other node with this name would have waited for this connection to end.
             let why = "this node's own former connection still has its name, and is being ended";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
@@ -188,7 +188,7 @@ async fn listen(live: Live, notifications: &mpsc::UnboundedSender<Notification>)
             (_, destination) => Notification::Stored(destination.into()),
         };
         if notifications.send(notification).is_err() {
-            return; // nobody listens any more
+            return; // the receiver is gone
         }
     }
     drop(client);

@@ -81,7 +81,7 @@ BEGIN
 END
 $$;
 
--- Whoever else has the path has it no more.
+-- Any other project or group with this path loses it.
 CREATE OR REPLACE FUNCTION take_project_path(the_path text, the_id bigint, now bigint) RETURNS void LANGUAGE sql AS $$
     UPDATE projects SET path = NULL, revision = next_revision(), updated_at = now
     WHERE lower(path) = lower(the_path COLLATE "C") AND id <> the_id
@@ -111,7 +111,7 @@ BEGIN
 END
 $$;
 
--- What is kept is as it is at this moment, whatever its value says.
+-- A field that is kept has its value of this moment.
 CREATE OR REPLACE FUNCTION override_project(
     p_id bigint, p_path text, keeps_branch boolean, p_branch text, keeps_visibility boolean, p_visibility text,
     keeps_protected boolean, p_protected text,

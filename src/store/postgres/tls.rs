@@ -1,8 +1,8 @@
 //! TLS to the database: with the system's authorities and a private one beside them.
 //!
 //! The certificate must be valid for the host in any case, as libpq's `verify-full` has it. A database on another
-//! machine is never spoken to in the clear unless the URL says so (`sslmode=disable` or `prefer`): whoever stands in
-//! between could simply say that there is no TLS.
+//! machine is never used without TLS unless the URL says so (`sslmode=disable` or `prefer`): an attacker in
+//! between could claim that the server has no TLS.
 
 use std::net::IpAddr;
 use std::path::Path;

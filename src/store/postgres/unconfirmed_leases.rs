@@ -63,7 +63,7 @@ impl UnconfirmedLeases {
 }
 
 impl Postgres {
-    /// Gives back what nobody knows to be leased.
+    /// Releases the leases that were not confirmed.
     pub(super) async fn release_unconfirmed(&self) -> Result<()> {
         while let Some(call) = self.unconfirmed.oldest() {
             let Call { node, until, events, destinations } = &call;

@@ -51,7 +51,7 @@ impl Lock {
 
 impl Drop for Lock {
     /// Closing the file would not do: a child of this process that is being started has it open as well until it is
-    /// another program, and the lock stays for as long as anybody has it open. Unlocked, it is unlocked for all of them.
+    /// another program, and the lock stays while any process has it open. Unlocking it here unlocks it for all of them.
     fn drop(&mut self) {
         // If it fails, closing has to do.
         let _ = self.0.unlock();
@@ -90,7 +90,7 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
         connection.set_prepared_statement_cache_capacity(64);
         // Plans don't depend on what is bound. Else SQLite plans some statements anew whenever that changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        // FULL: the log is synced with every commit, before anybody hears of it.
+        // FULL: the log is synced with every commit, before the commit returns.
         connection.execute_batch(&format!(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = {WAL_LIMIT};"

@@ -28,7 +28,7 @@ struct Sweeping<'a> {
 const SETTLED: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_settled
      WHERE state = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
 
-/// Events that came over HTTP and that nobody wanted, in the order of their arrival.
+/// Events that came over HTTP and have no deliveries, in the order of their arrival.
 const DISCARDED: &str = "SELECT discarded.seq FROM discarded CROSS JOIN events ON events.seq = discarded.seq
      WHERE events.received_at < ?1 ORDER BY discarded.seq LIMIT ?2";
 

@@ -207,7 +207,7 @@ impl<B: Backend> Case<B> {
         let note = audit("integration.update", at(0));
         match self.store.put_integration(owner, slug, configuration, before, note).await.unwrap() {
             Put::Done(stored) => stored,
-            Put::Outdated => panic!("nobody else changes it"),
+            Put::Outdated => panic!("nothing else changes it"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The contract as tests: what every store promises, whatever it is made of.
+//! The contract as tests: what every store promises.
 //!
 //! Each promise is a function over any [`Backend`]; the list at the end runs them all over each store. What only one store
 //! promises is tested beside that store.
@@ -61,7 +61,7 @@ trait Backend: Sized {
     /// No node works a destination any more, as when their time is over. Leases of rows stay.
     async fn end_workers(store: &Self::Store);
 
-    /// What somebody could do who has the store and no key: an integration's secrets become another's.
+    /// An attack of someone with the store and without its key: an integration's secrets are copied to another.
     async fn move_secrets(&self, from: i64, to: i64);
 }
 

@@ -1,4 +1,4 @@
-//! Whatever happens: random sequences of everything that the pipeline does, beside a model in memory that is too
+//! Random sequences of all calls that the pipeline makes, compared with a model in memory that is too
 //! simple to be wrong.
 
 use std::collections::HashMap;
@@ -361,7 +361,7 @@ impl<B: Backend> Run<B> {
         self.case.settle(NODES[by], settled).await;
     }
 
-    /// Each destination with a row that nobody has, and that is the first such row of its lane.
+    /// Each destination with a row without a lease that is the first such row of its lane.
     async fn waiting_is_complete(&mut self) {
         self.model.lapse(self.now);
         let mut expected: Vec<_> =

@@ -55,11 +55,12 @@ pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_els
     let case = Case::<B>::new().await;
     assert!(case.push("e1", at(0)).await);
     let number = case.inbox(0).await[0].0;
-    let nobody = |id: &str, origin| Dispatched { event: Arc::new(event(id)), origin, deliveries: Vec::new() };
+    let unmatched =
+        |id: &str, origin| Dispatched { event: Arc::new(event(id)), origin, deliveries: Vec::new() };
 
     let batch = vec![
-        nobody("e1", Origin::Inbox(number)),
-        nobody("e2", Origin::Broker { digest: None, redelivered: false }),
+        unmatched("e1", Origin::Inbox(number)),
+        unmatched("e2", Origin::Broker { digest: None, redelivered: false }),
     ];
     assert_eq!(
         case.store.enqueue(batch, at(1)).await.unwrap().iter().map(Vec::len).collect::<Vec<_>>(),

@@ -195,7 +195,7 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     let dead = ended(&case, "shared", delivery().to("#x"), NewState::Failed, at(0)).await;
     let waits = case.write("waits", delivery(), at(0)).await;
     let young = ended(&case, "young", delivery().lane(2), NewState::Delivered, at(20)).await;
-    for id in ["nobody", "undispatched"] {
+    for id in ["unmatched", "undispatched"] {
         case.push(id, at(0)).await;
     }
     case.store.discard(&[case.inbox(0).await[0].0]).await.unwrap();
@@ -208,7 +208,7 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     assert_eq!(list(&case, all()).await, [young, waits, dead]);
     assert!(case.store.delivery(dead).await.unwrap().is_some(), "its event is there still");
     assert!(case.store.delivery(old).await.unwrap().is_none());
-    assert!(case.push("nobody", at(30)).await, "forgotten with its time");
+    assert!(case.push("unmatched", at(30)).await, "forgotten with its time");
     assert_eq!(case.inbox(0).await.len(), 2);
 
     let all_dead = Retention { dead_letters_before: at(10), ..keep_dead };

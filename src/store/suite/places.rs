@@ -107,7 +107,7 @@ pub(super) async fn a_path_is_taken_from_whoever_had_it<B: Backend>() {
     assert_eq!(
         changed,
         [(1, None, at(2)), (2, path.clone(), at(2))],
-        "whoever looks after revision 1 sees both"
+        "a reader of the changes after revision 1 sees both"
     );
     assert_eq!(taken.revision, 3);
 

@@ -1,4 +1,4 @@
-//! Secrets: closed in the store, bound to their rows, and opened by nobody without a key.
+//! Secrets are encrypted in the store, bound to their rows, and can't be decrypted without a key.
 
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration, keys};

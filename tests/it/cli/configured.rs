@@ -54,6 +54,7 @@ impl Api {
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect(),
             flags: flags.iter().map(|(name, on)| ((*name).to_owned(), *on)).collect(),
             use_inherited_settings: own.or(Some(true)),
+            ..Request::default()
         };
         let (scope, actor) = (self.resolved(scope), actor());
         self.0.put(change(&scope, slug, &actor), &request).await.expect("it is set");
@@ -274,9 +275,9 @@ async fn a_dry_run_says_what_would_change_and_why_it_cannot() {
         refused.contains("slack of project 45 is configured in ") && refused.contains("integrations.toml"),
         "{refused}"
     );
-    let unknown = desk.write("unknown.toml", filed.replace("45", "\"acme/nobody\""));
+    let unknown = desk.write("unknown.toml", filed.replace("45", "\"acme/unknown\""));
     let refused = desk.run(&["apply", &unknown]).await.ends_with(1).err;
-    assert!(refused.contains("nobody has told the number of project acme/nobody"), "{refused}");
+    assert!(refused.contains("the id of project acme/unknown is not known yet"), "{refused}");
 }
 
 /// Two teams' settings for the same projects, all of them told at one receiver.

@@ -49,8 +49,11 @@ async fn a_token_is_printed_once_and_can_be_revoked() {
 
     let listed = desk.run(&["token", "list"]).await.ends_with(0).out;
     assert!(listed.contains("ada") && listed.contains("project 42") && !listed.contains("fbt-"), "{listed}");
-    assert_eq!(desk.run(&["token", "revoke", "1"]).await.ends_with(0).out, "1: ada opens nothing any more\n");
-    assert_eq!(desk.run(&["token", "revoke", "1"]).await.ends_with(1).out, "1: it was over already\n");
+    assert_eq!(desk.run(&["token", "revoke", "1"]).await.ends_with(0).out, "1: ada is revoked\n");
+    assert_eq!(
+        desk.run(&["token", "revoke", "1"]).await.ends_with(1).out,
+        "1: it is expired or revoked already\n"
+    );
     assert_eq!(desk.run(&["token", "revoke", "9"]).await.ends_with(1).out, "9: there is no such token\n");
     let states = desk.run(&["token", "list", "--json"]).await.ends_with(0).json();
     assert_eq!((&states[0]["state"], &states[1]["state"]), (&json!("revoked"), &json!("live")));

@@ -29,7 +29,7 @@ const WORTH_SAYING: usize = 20;
 pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
     let mut embed = Embed { parts: Map::new(), left: WHOLE };
     embed.add("color", Some(json!(color(message.tone))));
-    // Years before there was any forge are somebody's joke, and Discord's error.
+    // Discord refuses times long before any forge existed.
     let at = message.ended_at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
     embed.add("timestamp", Some(json!(at.to_string())));
     embed.author(message);

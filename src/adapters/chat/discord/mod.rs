@@ -28,7 +28,7 @@ use crate::settings::{FieldError, SecretUrl};
 /// 30 messages in a minute for a channel (<https://github.com/discord/discord-api-docs/issues/6753>). This keeps both,
 /// but for a burst.
 const PER_WEBHOOK: (u32, Duration, u32) = (1, Duration::from_secs(2), 5);
-/// "50 requests per second", whatever the routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
+/// "50 requests per second", over all routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
 const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
 /// Cloudflare refuses a sender for about so long who had too many requests refused by Discord.
 const BAN: Duration = Duration::from_secs(3600);
@@ -222,10 +222,10 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
         // A page in Discord's place: it took nothing.
         (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
         (200..=299, _) => return Answer::Done(Sent),
-        // Not Discord but Cloudflare before it, and it means whatever comes from here.
+        // The answer is from Cloudflare, not from Discord, and concerns all requests of this host.
         (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, shared: true },
         (429, _) => throttled(&complaint, response),
-        // Whoever goes on calling a webhook that is gone is refused everything in the end
+        // Clients that go on calling a deleted webhook are banned in the end
         // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
         (401 | 403 | 404, _) => Failure::Gone { why, confirmations: 1 },
         // The channel is a forum: it takes only what names a thread

@@ -141,7 +141,7 @@ impl Deliver for MicrosoftTeams {
     }
 }
 
-/// What a card tells, whatever its shape.
+/// The content of a card of either format.
 struct Story<'a> {
     message: &'a Message,
     /// The whole in a line, for notifications and for clients that show no cards.

@@ -1,6 +1,10 @@
 //! Set, shown, listed, switched off; inherited; changed by several at once.
 
+use serde_json::Map;
+
 use super::*;
+use crate::adapters::ADAPTERS;
+use crate::api::v4::put_params::{StoredAs, put_params};
 
 const SLACK: &str = "/projects/42/integrations/slack";
 
@@ -18,7 +22,10 @@ async fn what_is_put_is_shown_without_its_secrets() {
         (&json!("slack"), &json!(true), &json!(false))
     );
     assert_eq!((&shown["push_events"], &shown["issues_events"]), (&json!(false), &json!(true)));
-    assert_eq!(shown["properties"], json!({ "channel": "#ops" }));
+    let properties = &shown["properties"];
+    assert_eq!((&properties["channel"], &properties["username"]), (&json!("#ops"), &json!(null)));
+    assert_eq!(properties["notify_only_broken_pipelines"], true, "the default of what was never set");
+    assert!(properties.get("webhook").is_none(), "{properties}");
     assert_eq!(shown["created_at"], "2026-01-15T09:30:00.000Z");
     assert!(!put.text.contains("s3cret"), "{put:?}");
     assert_eq!(api.get(&admin, SLACK).await.text, put.text, "and the same afterwards");
@@ -35,8 +42,48 @@ async fn what_is_not_sent_stays_but_what_is_required_is_asked_for_each_time() {
     let without = api.put(&admin, SLACK, &json!({ "channel": "#dev" })).await;
     assert_eq!(refusal(&without), error(400, "webhook is missing"));
     let second = api.put(&admin, SLACK, &json!({ "webhook": HOOK, "channel": "" })).await.json();
-    assert_eq!(second["properties"], json!({ "username": "bell", "channel": "" }));
+    let properties = &second["properties"];
+    assert_eq!((&properties["username"], &properties["channel"]), (&json!("bell"), &json!("")));
     assert_eq!(second["note_events"], false);
+}
+
+#[tokio::test]
+async fn what_is_read_can_be_sent_back_and_changes_nothing() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for entry in ADAPTERS {
+        let path = format!("/projects/42/integrations/{}", entry.about.slug);
+        let required = entry.fields.iter().filter(|field| field.required);
+        let required: Map<String, Value> =
+            required.map(|field| (field.name.to_owned(), field.example.into())).collect();
+        let put = api.put(&admin, &path, &required.clone().into()).await;
+        assert_eq!(put.status, 200, "{put:?}");
+        let shown = api.get(&admin, &path).await;
+        let object = shown.json();
+        let properties = object["properties"].as_object().unwrap();
+        for spec in put_params(entry).iter().filter(|spec| spec.stored_as == StoredAs::Setting) {
+            let is_shown = properties.contains_key(spec.name.as_ref());
+            assert_eq!(is_shown, !spec.kind.is_secret(), "{path} {}", spec.name);
+        }
+        let flags = object.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_events"));
+        let mut everything: Map<String, Value> = flags.map(|(name, on)| (name.clone(), on.clone())).collect();
+        everything.extend(properties.clone());
+        everything.extend(required);
+        let again = api.put(&admin, &path, &everything.into()).await;
+        assert_eq!((again.status, &again.text), (200, &shown.text), "{path}");
+        assert_eq!(api.get(&admin, &path).await.text, shown.text, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_sent_as_null_is_unset() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let set = json!({ "webhook": HOOK, "channel": "#ops", "username": "bell" });
+    assert_eq!(api.put(&admin, SLACK, &set).await.json()["properties"]["channel"], "#ops");
+    let unset = json!({ "webhook": HOOK, "channel": null });
+    let properties = api.put(&admin, SLACK, &unset).await.json()["properties"].clone();
+    assert_eq!((&properties["channel"], &properties["username"]), (&json!(null), &json!("bell")));
 }
 
 #[tokio::test]
@@ -87,7 +134,7 @@ async fn an_address_that_would_never_be_called_is_refused_where_it_is_set() {
     assert_eq!(
         api.put(&admin, SLACK, &follows).await.status,
         200,
-        "whoever follows a default calls that one's"
+        "an inherited integration calls the default's address"
     );
 }
 
@@ -134,7 +181,7 @@ async fn the_list_has_the_active_ones_in_the_order_in_which_they_were_made() {
     api.put(&admin, "/projects/42/integrations/emails-on-push", &mail).await;
     let list = api.get(&admin, "/projects/42/integrations?page=2&per_page=1").await.json();
     let slugs: Vec<_> = list.as_array().unwrap().iter().map(|one| one["slug"].clone()).collect();
-    assert_eq!(slugs, ["slack", "emails-on-push"], "it has one page, whatever is asked for");
+    assert_eq!(slugs, ["slack", "emails-on-push"], "it has one page, for any page number");
     assert!(list[0].get("properties").is_none());
 }
 
@@ -176,7 +223,7 @@ async fn defaults_hold_below_until_somebody_says_otherwise() {
     assert_eq!(shown().await, (json!("#acme"), json!(true)));
     let list = api.get(&admin, "/projects/42/integrations").await.json();
     assert_eq!((&list[0]["slug"], &list[0]["inherited"]), (&json!("slack"), &json!(true)));
-    // Who follows a default goes on following it, whatever else is said.
+    // An inherited integration stays inherited, even if other settings are sent.
     assert_eq!(api.put(&admin, SLACK, &channel("#own")).await.json()["properties"]["channel"], "#acme");
     api.put(&admin, SLACK, &own("#own")).await;
     assert_eq!(shown().await, (json!("#own"), json!(false)));
@@ -269,7 +316,7 @@ async fn a_secret_does_not_follow_an_address_that_somebody_moves() {
     assert_eq!(api.put(&admin, path, &room).await.status, 200);
     let moved = json!({ "token": Secret::MASK, "room": "1", "server": "https://evil.example.com" });
     let refused = api.put(&admin, path, &moved).await;
-    assert_eq!(refused.status, 400, "the mask is what anybody can send: {refused:?}");
+    assert_eq!(refused.status, 400, "the mask is no proof of knowing the secret: {refused:?}");
     let again = json!({ "token": "s3cret", "room": "1", "server": "https://evil.example.com" });
     assert_eq!(api.put(&admin, path, &again).await.status, 200);
 }

@@ -66,6 +66,7 @@ async fn null_is_there_too() {
         put_json("slack", r#"{"webhook":null,"push_events":null,"notify_only_broken_pipelines":null}"#).await;
     let request = request.unwrap();
     assert_eq!(setting(&request, "webhook"), Some(Value::Text(String::new())));
+    assert_eq!(request.unset.iter().collect::<Vec<_>>(), ["webhook"]);
     assert!(request.flags.is_empty());
     assert_eq!(setting(&request, "notify_only_broken_pipelines"), None);
 }
@@ -115,7 +116,7 @@ fn what_is_not_declared_is_not_looked_at() {
         put("emails-on-push", "recipients=a%40b.example&active=false&webhook=x&labels_to_be_notified[x]=y")
             .unwrap();
     assert_eq!(request.settings.keys().collect::<Vec<_>>(), ["recipients"]);
-    assert!(request.flags.is_empty(), "`active` is no flag: whoever is set is active");
+    assert!(request.flags.is_empty(), "`active` is not a flag: an integration that is set is active");
 }
 
 #[test]

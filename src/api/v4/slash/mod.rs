@@ -1,4 +1,4 @@
-//! Slash commands: what somebody typed in a channel of Slack or Mattermost, answered at once.
+//! Slash commands: commands that users type in a channel of Slack or Mattermost, answered at once.
 //!
 //! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
 //! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
@@ -16,7 +16,7 @@ mod route;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::{ApiError, Params};
 use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
+use crate::api::resources::CommandAnswer;
 use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
@@ -32,11 +33,11 @@ use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
 use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
-pub(super) use route::route;
+pub(super) use route::trigger;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// What is older is no news to whoever asks for a status.
+/// Failures older than this are not shown in a status.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The adapter that delivers to the channel in which a command was typed.
@@ -51,7 +52,7 @@ fn channel_names(command: &ChatCommand) -> Vec<String> {
 
 /// Who typed a command, for people.
 fn typed_by(command: &ChatCommand) -> String {
-    if command.user.is_empty() { "somebody in a channel".to_owned() } else { format!("@{}", command.user) }
+    if command.user.is_empty() { "a channel member".to_owned() } else { format!("@{}", command.user) }
 }
 
 /// What commands are carried out with.
@@ -66,7 +67,7 @@ pub(super) struct CommandHandler<'a> {
 /// What a command comes to.
 pub(super) enum Outcome {
     /// Say this.
-    Say(Json),
+    Say(CommandAnswer),
     /// Send a test to this channel, by this place's settings, and say what came of it.
     Test,
 }
@@ -258,7 +259,7 @@ async fn mute_all(
     Ok(())
 }
 
-/// Hands a command to the forge, without the token, which is nobody else's affair.
+/// Publishes a command for the forge, without the token.
 async fn forward(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,

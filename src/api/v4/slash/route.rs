@@ -2,41 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State as Extract};
-use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::{MethodRouter, post};
+use axum::extract::Request;
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::answer::{test_failed, to_asker};
 use super::{CommandHandler, Outcome, TIMEOUT, authenticate, channel_names, handle, notifier};
 use crate::adapters::Entry;
 use crate::adapters::contract::{ChatCommand, InboundRequest, Reaction};
 use crate::api::State;
-use crate::api::error::Missing;
+use crate::api::error::{ApiError, Missing};
+use crate::api::resources::{CommandAnswer, Test};
 use crate::api::v4::auth::record_wrong_token;
 use crate::api::v4::params::{Params, read_body};
 use crate::api::v4::scope::{Unknown, find};
 use crate::api::v4::test::{Subject, run_test, subject};
-use crate::api::v4::{ApiError, PathParams, address, response};
+use crate::api::v4::{PathParams, address};
 use crate::catalog::ResolvedScope;
 use crate::event::{Event, sample};
 use crate::store::registry::{Mute, ScopeKey};
 
-/// The route for the commands that an adapter receives.
-pub(in crate::api::v4) fn route(entry: &'static Entry) -> MethodRouter<Arc<State>> {
-    post(move |Extract(state): Extract<Arc<State>>, path: PathParams, request: Request| {
-        trigger(state, entry, path, request)
-    })
-}
-
-async fn trigger(
+/// Runs a command that an adapter receives.
+pub(in crate::api::v4) async fn trigger(
     state: Arc<State>,
     entry: &'static Entry,
     path: PathParams,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<CommandAnswer, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
@@ -65,7 +56,7 @@ async fn trigger(
         Outcome::Say(said) => said,
         Outcome::Test => to_asker(&test(&state, &place, &command, now).await),
     };
-    Ok(response::json(StatusCode::OK, &said))
+    Ok(said)
 }
 
 /// Sends a test to this channel and says what came of it, or that it is still coming: who typed waits three seconds.
@@ -109,17 +100,15 @@ fn is_here(target: &str, names: &[String]) -> bool {
     target.is_empty() || names.contains(&Mute::channel_of(target))
 }
 
-fn words(outcome: &Json) -> String {
-    if outcome["success"] == true {
+fn words(outcome: &Test) -> String {
+    if outcome.success {
         return "A test message was sent.".to_owned();
     }
-    test_failed(outcome["message"].as_str().unwrap_or_default())
+    test_failed(&outcome.message)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -131,8 +120,13 @@ mod tests {
 
     #[test]
     fn the_outcome_is_told_in_a_sentence() {
-        assert_eq!(words(&json!({ "success": true })), "A test message was sent.");
-        let failed = json!({ "success": false, "message": "rejected: too long" });
-        assert_eq!(words(&failed), "The test failed: rejected: too long");
+        let outcome = |success: bool, message: &str| Test {
+            success,
+            trigger: None,
+            message: message.to_owned(),
+            attempts: Vec::new(),
+        };
+        assert_eq!(words(&outcome(true, "it was taken")), "A test message was sent.");
+        assert_eq!(words(&outcome(false, "rejected: too long")), "The test failed: rejected: too long");
     }
 }

@@ -3,11 +3,11 @@
 //! Most of them answer webhooks (`rooms` for those that have ways of their own); `irker` hears lines over TCP, `smtp` takes
 //! mail, which `letter` unwraps.
 //!
-//! Some are difficult on purpose. Slack takes a few messages and then asks for a rest, as it does of anybody who is
+//! Some fail on purpose. Slack takes a few messages and then asks for a pause, as it does of any sender that is
 //! faster than a message a second (429, `Retry-After`), and Discord does the like. Mattermost is not there at first
 //! (connections are refused), then stands behind a proxy that says so (503, a page of HTML), then answers. The mail relay
-//! fails once to write a mail down. They see to it that their difficulty is met: on a slow machine it is not over before
-//! anybody has called.
+//! fails once to store a mail. They make sure that their failure is met: on a slow machine it does not end before
+//! the first request.
 
 mod irker;
 mod letter;
@@ -124,7 +124,7 @@ pub(super) struct Difficulties {
 /// All of them.
 pub(super) struct StandIns {
     addresses: BTreeMap<Service, SocketAddr>,
-    /// Bound, but not listening yet: connections to it are refused, and nobody else gets the port.
+    /// Bound, but not listening yet: connections are refused, and no other process gets the port.
     sleeping: Option<TcpSocket>,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -141,7 +141,7 @@ struct Shared {
     receipts: mpsc::UnboundedSender<Receipt>,
 }
 
-/// An HTTP request, as far as anybody looks at it.
+/// The parts of an HTTP request that the stand-ins read.
 struct Asked<'a> {
     method: &'a Method,
     path: &'a str,
@@ -258,7 +258,7 @@ async fn answer(listener: TcpListener, service: Service, shared: Arc<Shared>, st
         )
         .with_state(shared);
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    // It ends with the demo; what becomes of connections that are still open then concerns nobody.
+    // It ends with the demo; open connections do not matter then.
     let _ = served.await;
 }
 

@@ -73,7 +73,7 @@ pub(super) fn discord(
     let now = Instant::now();
     if patience.taken == 1 {
         let until = *patience.rests_until.get_or_insert(now + rest);
-        // Asked once at least, however late anybody comes.
+        // At least one request meets it, even a late one.
         if until > now {
             let left = (until - now).as_secs_f64();
             let body =

@@ -19,7 +19,7 @@ use crate::store::registry::{
 use crate::store::seal::MARK_LEN;
 use crate::store::{Result, StoreError};
 
-/// How often secrets are sealed anew where somebody changed one meanwhile.
+/// How often encrypting all secrets again is repeated when one was changed meanwhile.
 const RESEALS: usize = 20;
 
 /// A line of the audit log, as the functions take it.
@@ -199,7 +199,7 @@ impl Registry for Postgres {
     async fn rekey(&self, audit: AuditEntry) -> Result<usize> {
         self.keys.present()?;
         let note = Note::new(&audit);
-        // The database has no key: rows come here and go back, and somebody may have been quicker with one.
+        // The database has no key: rows are read, encrypted here and written, and may have been changed in between.
         for _ in 0..RESEALS {
             if let Some(rows) = self.reseal(&note).await? {
                 return Ok(rows);
@@ -224,7 +224,7 @@ impl Registry for Postgres {
             [&ids, &old, &objects, &note.at, &note.who, &note.action, &note.fields];
         let sql = "SELECT drop_undecryptable($1, $2, $3, $4, $5, $6, $7)";
         let done: Vec<i64> = self.writer.query(sql, &values).await?.iter().map(|row| row.get(0)).collect();
-        // Of those that somebody set anew meanwhile, nothing was given up.
+        // Secrets that were set again meanwhile are not dropped.
         Ok(unreadable.into_iter().filter(|(row, _)| done.contains(&row.id)).map(|(_, whose)| whose).collect())
     }
 }

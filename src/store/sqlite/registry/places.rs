@@ -75,7 +75,7 @@ fn upsert_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Whoever else has the path has it no more.
+/// Any other project or group with this path loses it.
 fn take_project_path(connection: &Connection, path: Option<&str>, id: i64, now: Timestamp) -> Result<()> {
     let holder: Option<i64> =
         find(connection, "SELECT id FROM projects WHERE path = ?1 AND id <> ?2", params![path, id])?;

@@ -137,7 +137,7 @@ async fn what_was_answered_is_in_the_files_at_that_moment() {
     let image = folder.path().join("image.db");
     for n in 0..3 {
         write(&store, &format!("e{n}")).await.unwrap();
-        // As the disk would be after a power cut: nobody had the time to close anything.
+        // The disk as after a power cut: nothing was closed.
         std::fs::copy(&path, &image).unwrap();
         std::fs::copy(folder.path().join("forgebell.db-wal"), folder.path().join("image.db-wal")).unwrap();
         assert_eq!(count(&Sqlite::open(&image, Keyring::none()).unwrap()).await, n + 1);

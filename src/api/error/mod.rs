@@ -2,7 +2,9 @@
 //!
 //! What is wrong with the request itself (parameters, tokens, routes, bodies) is told under `error`; what is wrong with
 //! what it asks for is told under `message`, as GitLab's clients expect. No error repeats a value that was sent, because
-//! that may be a secret.
+//! that may be a secret. [`responses`] describes the answers for OpenAPI.
+
+pub(super) mod responses;
 
 use std::fmt::Write as _;
 use std::time::Duration;

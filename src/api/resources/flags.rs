@@ -1,13 +1,13 @@
-//! The flags in an integration's object: all of them, for every adapter, as GitLab has them.
+//! The event flags in an integration's object. Every object shows all of them, whatever its adapter, as GitLab does.
 
 use std::collections::BTreeMap;
 
 use crate::adapters::Entry;
 use crate::event::Trigger;
 
-/// GitLab's, in the order of its newest objects.
+/// GitLab's flags, in the order of its newest objects.
 /// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/api/entities/integration_basic.rb>.
-pub(in crate::api) const SHOWN: [&str; 15] = [
+pub(super) const SHOWN: [&str; 15] = [
     "commit_events",
     "push_events",
     "issues_events",
@@ -25,15 +25,15 @@ pub(in crate::api) const SHOWN: [&str; 15] = [
     "comment_on_event_enabled",
 ];
 
-/// Those that GitLab takes and does not show, or shows in its larger editions only: after all of GitLab's.
-pub(in crate::api) const SHOWN_LAST: [&str; 4] = [
+/// Flags that GitLab accepts and does not show, or shows in its paid editions only. They come after GitLab's keys.
+pub(super) const SHOWN_LAST: [&str; 4] = [
     "vulnerability_events",
     "group_mention_events",
     "group_confidential_mention_events",
     "archive_trace_events",
 ];
 
-/// Whether a flag is on: as it was set, or as it is on a new integration.
+/// Whether a flag is on: as it was set, else as on a new integration.
 pub(super) fn is_on(entry: &Entry, set: &BTreeMap<String, bool>, flag: &str) -> bool {
     let on_by_default = entry.default_triggers();
     let by_default = || Trigger::from_flag(flag).is_none_or(|trigger| on_by_default.contains(trigger));

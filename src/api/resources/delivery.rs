@@ -1,0 +1,130 @@
+//! Deliveries with their attempts.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+use utoipa::openapi::Schema;
+
+use super::{Moment, one_of};
+use crate::store::{self, DeliveryLine, State, StoredAttempt};
+
+fn states() -> Schema {
+    one_of(State::ALL.map(State::name)).into()
+}
+
+/// One message to one target.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Delivery {
+    pub id: i64,
+    #[schema(schema_with = states)]
+    pub state: &'static str,
+    /// The event's id.
+    pub event: String,
+    #[schema(required)]
+    pub trigger: Option<String>,
+    /// What the event is about.
+    pub subject: String,
+    /// The integration's name: its project or group, and its service.
+    pub integration: String,
+    /// The channel or recipient; empty where the settings' address has its own.
+    pub target: String,
+    /// What rate limits and holds belong to.
+    pub destination: String,
+    pub attempts: u32,
+    /// When the next attempt is due, while it waits.
+    #[schema(required)]
+    pub due: Option<Moment>,
+    pub created_at: Moment,
+    #[schema(required)]
+    pub settled_at: Option<Moment>,
+    /// The result of the last attempt.
+    #[schema(required)]
+    pub note: Option<String>,
+}
+
+impl From<&DeliveryLine> for Delivery {
+    fn from(line: &DeliveryLine) -> Self {
+        Self {
+            id: line.id.0,
+            state: line.state.name(),
+            event: line.event.as_str().to_owned(),
+            trigger: line.trigger.clone(),
+            subject: line.subject.clone(),
+            integration: line.integration.to_string(),
+            target: line.target.clone(),
+            destination: line.destination.clone(),
+            attempts: line.attempts,
+            due: line.due.map(Moment),
+            created_at: Moment(line.created_at),
+            settled_at: line.settled_at.map(Moment),
+            note: line.last_note.clone(),
+        }
+    }
+}
+
+/// A delivery with its attempts and its event.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DeliveryDetail {
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// Oldest first.
+    pub attempt_records: Vec<Attempt>,
+    /// Why it waits, where a hold is the reason.
+    #[schema(required)]
+    pub hold: Option<Hold>,
+    /// The event, as it came.
+    #[schema(value_type = Value)]
+    pub payload: Json,
+}
+
+impl From<&store::DeliveryDetail> for DeliveryDetail {
+    fn from(detail: &store::DeliveryDetail) -> Self {
+        let as_text = || Json::from(String::from_utf8_lossy(&detail.raw));
+        Self {
+            delivery: (&detail.line).into(),
+            attempt_records: detail.attempts.iter().map(Attempt::from).collect(),
+            hold: detail.hold.as_ref().map(Hold::from),
+            payload: serde_json::from_slice(&detail.raw).unwrap_or_else(|_| as_text()),
+        }
+    }
+}
+
+/// One attempt at a delivery.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Attempt {
+    /// Counts from one.
+    pub number: u32,
+    pub at: Moment,
+    pub outcome: String,
+    /// The HTTP status or the mail server's reply code, where there was one.
+    #[schema(required)]
+    pub status: Option<u16>,
+    pub latency_ms: u32,
+    pub note: String,
+}
+
+impl From<&(u32, StoredAttempt)> for Attempt {
+    fn from((number, attempt): &(u32, StoredAttempt)) -> Self {
+        Self {
+            number: *number,
+            at: Moment(attempt.at),
+            outcome: attempt.outcome.clone(),
+            status: attempt.status,
+            latency_ms: attempt.latency_ms,
+            note: attempt.note.clone(),
+        }
+    }
+}
+
+/// Nothing is sent before this moment.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Hold {
+    pub until: Moment,
+    pub why: String,
+}
+
+impl From<&store::Hold> for Hold {
+    fn from(hold: &store::Hold) -> Self {
+        Self { until: Moment(hold.until), why: hold.why.clone() }
+    }
+}

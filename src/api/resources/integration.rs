@@ -1,0 +1,118 @@
+//! Integrations: their keys and their order are GitLab's; after them come those that GitLab does not show.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::flags::{self, SHOWN, SHOWN_LAST};
+use super::{Moment, slugs};
+use crate::adapters::Entry;
+use crate::settings::Value;
+
+/// An integration as lists show it. The keys up to `inherited` are GitLab's, in GitLab's order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct IntegrationBasic {
+    #[serde(flatten)]
+    pub head: IntegrationHead,
+    #[serde(flatten)]
+    pub tail: IntegrationTail,
+}
+
+/// An integration as it is shown alone.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Integration {
+    #[serde(flatten)]
+    pub head: IntegrationHead,
+    /// Every setting of the service but its secrets: as it was set, else its default, else null.
+    #[schema(value_type = Object)]
+    pub properties: ShownProperties,
+    #[serde(flatten)]
+    pub tail: IntegrationTail,
+}
+
+/// What GitLab shows of an integration.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct IntegrationHead {
+    /// Its number; null where a file configures it.
+    #[schema(required)]
+    pub id: Option<i64>,
+    pub title: &'static str,
+    #[schema(schema_with = slugs)]
+    pub slug: &'static str,
+    #[schema(required)]
+    pub created_at: Option<Moment>,
+    #[schema(required)]
+    pub updated_at: Option<Moment>,
+    pub active: bool,
+    #[serde(flatten)]
+    pub flags: GitLabFlags,
+    /// Whether it follows a default of a group above or of the instance.
+    pub inherited: bool,
+}
+
+/// What Forgebell shows beside that.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct IntegrationTail {
+    #[serde(flatten)]
+    pub flags: FurtherFlags,
+    /// The provisioning file that configures it; null where it was set by the API.
+    #[schema(required)]
+    pub origin: Option<String>,
+}
+
+/// A list of event flags, all of which an object shows.
+macro_rules! shown_flags {
+    ($(#[$doc:meta])* $name:ident, $names:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(Vec<(&'static str, bool)>);
+
+        impl $name {
+            /// The flags of an adapter's integration: as they were set, else as on a new one.
+            pub(in crate::api) fn new(entry: &Entry, set: &BTreeMap<String, bool>) -> Self {
+                Self($names.into_iter().map(|flag| (flag, flags::is_on(entry, set, flag))).collect())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().copied())
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let flag = || ObjectBuilder::new().schema_type(Type::Boolean);
+                let object = ObjectBuilder::new().schema_type(Type::Object);
+                $names.into_iter().fold(object, |object, name| object.property(name, flag()).required(name)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+shown_flags!(
+    /// The event flags that GitLab shows.
+    GitLabFlags,
+    SHOWN
+);
+shown_flags!(
+    /// The event flags that GitLab accepts and does not show.
+    FurtherFlags,
+    SHOWN_LAST
+);
+
+/// Settings with their values, in the order of their declaration.
+#[derive(Clone, Debug)]
+pub struct ShownProperties(pub Vec<(Cow<'static, str>, Option<Value>)>);
+
+impl Serialize for ShownProperties {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}

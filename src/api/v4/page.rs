@@ -1,0 +1,119 @@
+//! Lists with several pages, as GitLab serves them: `per_page` items, and a `Link` to the next page.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, path::ParameterBuilder};
+
+use super::params::{Invalid, Params};
+use crate::api::error::ApiError;
+
+const DEFAULT_SIZE: i64 = 20;
+const MAX_SIZE: usize = 100;
+
+/// Which page of a list is requested: at most `limit` items with ids below `before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PageRequest {
+    pub(super) before: Option<i64>,
+    pub(super) limit: usize,
+}
+
+impl PageRequest {
+    /// # Errors
+    /// `before` or `per_page` is not a positive number.
+    pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
+        let mut complaints = Vec::new();
+        let mut number = |name: &str| {
+            let read = params.integer(name).and_then(|number| match number {
+                Some(number) if number < 1 => Err(Invalid),
+                number => Ok(number),
+            });
+            read.unwrap_or_else(|Invalid| {
+                complaints.push(format!("{name} is invalid"));
+                None
+            })
+        };
+        let (before, per_page) = (number("before"), number("per_page"));
+        if !complaints.is_empty() {
+            return Err(ApiError::InvalidParams(complaints));
+        }
+        let limit = usize::try_from(per_page.unwrap_or(DEFAULT_SIZE)).unwrap_or(usize::MAX).min(MAX_SIZE);
+        Ok(Self { before, limit })
+    }
+
+    /// The page with these items, each with its id; it names the next page where this one is full.
+    pub(super) fn of<T>(self, uri: &Uri, items: impl Iterator<Item = (i64, T)>) -> Page<T> {
+        let (ids, items): (Vec<i64>, Vec<T>) = items.unzip();
+        let last = ids.last().filter(|_| items.len() >= self.limit);
+        let next =
+            last.map(|last| format!("<{}?before={last}&per_page={}>; rel=\"next\"", uri.path(), self.limit));
+        Page { items, next }
+    }
+}
+
+/// One page of a list, newest first.
+pub(super) struct Page<T> {
+    items: Vec<T>,
+    /// The value of the `Link` header.
+    next: Option<String>,
+}
+
+impl<T: Serialize> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        let link = self.next.and_then(|next| HeaderValue::from_str(&next).ok());
+        let headers: HeaderMap = link.map(|link| (header::LINK, link)).into_iter().collect();
+        (headers, Json(self.items)).into_response()
+    }
+}
+
+impl IntoParams for PageRequest {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let parameter = |name: &str, description: &str, schema: ObjectBuilder| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(description))
+                .schema(Some(schema.build()))
+                .build()
+        };
+        let before = "Only items with ids below this number: the page after the one that ended with it.";
+        let per_page = "How many items a page has; more than 100 count as 100.";
+        vec![
+            parameter("before", before, number()),
+            parameter("per_page", per_page, number().default(Some(DEFAULT_SIZE.into()))),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(query: &str) -> Result<(Option<i64>, usize), ApiError> {
+        PageRequest::read(&Params::of_query(query).unwrap()).map(|page| (page.before, page.limit))
+    }
+
+    #[test]
+    fn pages_have_twenty_items_by_default_and_a_hundred_at_most() {
+        assert_eq!(page(""), Ok((None, 20)));
+        assert_eq!(page("before=7&per_page=5"), Ok((Some(7), 5)));
+        assert_eq!(page("per_page=1000000000000"), Ok((None, 100)));
+        let both = vec!["before is invalid".to_owned(), "per_page is invalid".to_owned()];
+        assert_eq!(page("before=x&per_page=0"), Err(ApiError::InvalidParams(both)));
+    }
+
+    #[test]
+    fn a_full_page_names_the_next() {
+        let page = PageRequest { before: None, limit: 2 };
+        let uri: Uri = "/api/v4/audit_events?private_token=s3cret".parse().unwrap();
+        let full = page.of(&uri, [(9, "a"), (8, "b")].into_iter()).into_response();
+        assert_eq!(full.headers()["link"], "</api/v4/audit_events?before=8&per_page=2>; rel=\"next\"");
+        let last = page.of(&uri, [(7, "a")].into_iter()).into_response();
+        assert!(last.headers().get("link").is_none());
+    }
+}

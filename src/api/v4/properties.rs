@@ -1,0 +1,106 @@
+//! The `properties` of an integration's object: every setting of its adapter but the secrets, as it was set, else its
+//! default, else null.
+//!
+//! A client that reads them and sends them back changes nothing: Terraform, for one, would import an absent key as blank
+//! and send the blank.
+
+use std::borrow::Cow;
+
+use super::put_params::{ParamSpec, StoredAs, put_params};
+use crate::adapters::Entry;
+use crate::api::resources::ShownProperties;
+use crate::settings::{Kind, Properties, Value, read_bool};
+
+/// The properties to show of these settings.
+pub(super) fn shown_properties(entry: &Entry, stored: &Properties) -> ShownProperties {
+    let visible = put_params(entry)
+        .into_iter()
+        .filter(|spec| spec.stored_as == StoredAs::Setting && !spec.kind.is_secret());
+    ShownProperties(visible.map(|spec| shown(spec, stored)).collect())
+}
+
+fn shown(spec: ParamSpec, stored: &Properties) -> (Cow<'static, str>, Option<Value>) {
+    let value = stored.get(spec.name.as_ref()).cloned().or_else(|| default(&spec, stored).map(Value::Text));
+    (spec.name, value.map(|value| normalized(spec.kind, value)))
+}
+
+/// What applies where a setting was never set.
+fn default(spec: &ParamSpec, stored: &Properties) -> Option<String> {
+    // This deprecated setting applies where its successor was never set. If the successor's own default were shown instead,
+    // sending it back would change which branches are notified.
+    if spec.name == "branches_to_be_notified"
+        && let Some(only_default) = stored.get("notify_only_default_branch")
+    {
+        let only_default = read_bool(only_default).unwrap_or(true);
+        return Some(if only_default { "default" } else { "all" }.to_owned());
+    }
+    spec.default.map(str::to_owned)
+}
+
+/// Booleans and numbers as such, though they were stored as texts.
+fn normalized(kind: Kind, value: Value) -> Value {
+    match kind {
+        Kind::Bool => read_bool(&value).map_or(value, Value::Bool),
+        Kind::Integer => value.as_text().parse().map_or(value, Value::Integer),
+        _ => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::{self, ADAPTERS};
+
+    fn text(value: &str) -> Value {
+        Value::Text(value.to_owned())
+    }
+
+    fn shown_as_json(slug: &str, stored: &[(&str, Value)]) -> serde_json::Value {
+        let stored = stored.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        serde_json::to_value(shown_properties(adapters::find(slug).unwrap(), &stored)).unwrap()
+    }
+
+    #[test]
+    fn every_setting_of_every_adapter_is_shown_and_no_secret_is() {
+        for entry in ADAPTERS {
+            let leaked = entry.fields.iter().filter(|field| field.kind.is_secret());
+            let stored: Vec<_> = leaked.map(|field| (field.name, text("s3cret"))).collect();
+            let shown = shown_as_json(entry.about.slug, &stored);
+            for spec in put_params(entry).iter().filter(|spec| spec.stored_as == StoredAs::Setting) {
+                let value = shown.get(spec.name.as_ref());
+                assert_eq!(value.is_some(), !spec.kind.is_secret(), "{} of {}", spec.name, entry.about.slug);
+                let expected = spec.default.is_some();
+                assert!(value.is_none_or(|value| value.is_null() != expected), "{}: {value:?}", spec.name);
+            }
+            assert!(!shown.to_string().contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_was_set_goes_before_the_default_and_booleans_are_booleans() {
+        let stored = [
+            ("username", text("forgebell")),
+            ("notify_only_broken_pipelines", text("0")),
+            ("leftover_token", text("s3cret")),
+        ];
+        let shown = shown_as_json("slack", &stored);
+        assert_eq!(shown["username"], "forgebell");
+        assert_eq!(shown["notify_only_broken_pipelines"], false);
+        assert_eq!(shown["branches_to_be_notified"], "default");
+        assert_eq!(shown["labels_to_be_notified_behavior"], "match_any");
+        assert!(shown["channel"].is_null() && shown["push_channel"].is_null(), "{shown}");
+        assert!(shown.get("webhook").is_none() && shown.get("leftover_token").is_none(), "{shown}");
+        let deprecated = shown_as_json("slack", &[("notify_only_default_branch", Value::Bool(false))]);
+        assert_eq!(
+            deprecated["branches_to_be_notified"], "all",
+            "it applies where its successor was never set"
+        );
+        let blank = shown_as_json("slack", &[("channel", text(""))]);
+        assert_eq!(blank["channel"], "", "a blank text was set, and is shown as such");
+        let maybe = shown_as_json("slack", &[("notify_only_broken_pipelines", text("maybe"))]);
+        assert_eq!(
+            maybe["notify_only_broken_pipelines"], "maybe",
+            "what is no boolean is shown as it was stored"
+        );
+    }
+}
