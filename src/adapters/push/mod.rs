@@ -1,1 +1,3 @@
 //! Push services, which show messages on people's phones.
+
+pub mod pushover;
