@@ -25,8 +25,9 @@
 //! - **One worker.** In a store that nodes share, a destination's rows are handed out to one node at a time: to the one that
 //!   had some of them last, until its leases there have ended and as long again as a lease lasts. What the pace of a
 //!   destination allows is in that node's memory.
-//! - **Holds.** A row whose destination or lane-independent route is held (see [`Hold`]) is not handed out before the
-//!   hold's end. Holds survive restarts. A longer hold replaces a shorter one, never the reverse.
+//! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold's end; holds of
+//!   addresses and buckets are the pipeline's to heed. Holds survive restarts. A longer hold replaces a shorter one, never
+//!   the reverse.
 //! - **Whose word counts.** A settlement is recorded whoever makes it: the attempt did happen. What it says of the row's
 //!   future counts if its node holds the lease, or nobody does. Where another node holds it by now, or where the row is
 //!   settled, only `Delivered` counts: that is a fact, the rest are opinions.
@@ -35,6 +36,7 @@
 //! - Times are given; a store has no clock. Ids grow with time within one store.
 
 mod columns;
+mod holds;
 mod migrations;
 pub mod postgres;
 pub mod registry;
@@ -53,10 +55,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
+pub use holds::{Hold, HoldCause, HoldKey};
 use registry::AuditEntry;
 pub use registry::Registry;
 
@@ -213,6 +216,16 @@ pub struct StoredEvent {
     pub raw: Bytes,
 }
 
+impl StoredEvent {
+    /// The event.
+    ///
+    /// # Errors
+    /// Another version of us wrote it, and this one cannot read it.
+    pub fn decode(&self) -> std::result::Result<Event, Undecodable> {
+        Event::decode(self.id.clone(), self.occurred_at, self.raw.clone())
+    }
+}
+
 /// How much is handed out at once, so that it fits into memory whatever the events' size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
@@ -285,9 +298,13 @@ pub trait Outbox: Send + Sync {
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// The settings changed: holds that were made under other fingerprints end, and what waited for them is due now.
-    /// Holds of integrations that have none any more end too; those that are not named here keep theirs: somebody may have
-    /// made one a moment ago. Answers how many ended.
+    /// Ends holds: what they kept back is shown to be well. What waits on a route among them is due now.
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
+
+    /// The settings of these integrations changed: the holds that other versions of their settings led to end, and what
+    /// waited for them is due now. `None` stands for settings that are no more, or that are to be tried again as they are:
+    /// whatever they led to ends. The holds of integrations that are not named stay, and so does what a service asked for,
+    /// and the hold of a destination that rows of other integrations wait for. Answers how many ended.
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
@@ -325,11 +342,10 @@ pub struct Settled {
     pub attempts: u32,
     /// What happened, for people; also where nothing was sent (expired, cancelled).
     pub record: AttemptRecord,
-    /// A hold that begins with this, after `lift`.
-    pub hold: Option<Hold>,
-    /// A hold on this key ends: the destination answers again. (Where it is a route that answers again, what waits on
-    /// it is due at once.)
-    pub lift: Option<Arc<str>>,
+    /// Holds that end with this. (Where a route's ends, what waits on it is due at once.)
+    pub end: Vec<HoldKey>,
+    /// Holds that begin with this, or are prolonged.
+    pub begin: Vec<Hold>,
     pub at: Timestamp,
 }
 
@@ -359,29 +375,6 @@ pub struct AttemptRecord {
     pub status: Option<u16>,
     /// Why, in words, with no secret in them.
     pub note: String,
-}
-
-/// A destination or route that gets nothing for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// A destination key, or a route key (see [`route_key`]).
-    pub key: Arc<str>,
-    pub until: Timestamp,
-    pub why: String,
-    /// How many times in a row it was prolonged: what the breaker's backoff and the count of confirmations go by.
-    pub strikes: u32,
-    /// For holds that end when the settings change: whose, and under which settings it was made.
-    pub made_under: Option<(IntegrationId, Fingerprint)>,
-}
-
-/// The key of a hold on one integration's way to one target: a channel that is not there holds up no other.
-pub fn route_key(integration: &IntegrationId, target: &str) -> Arc<str> {
-    format!("route:{integration}>{target}").into()
-}
-
-/// The key of a hold that switches one of an integration's addresses off.
-pub fn switch_key(integration: &IntegrationId, destination: &str) -> Arc<str> {
-    format!("off:{integration}>{destination}").into()
 }
 
 /// Bytes that are no event.

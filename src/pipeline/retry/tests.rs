@@ -77,7 +77,10 @@ fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_at
         assert!(!decision.counts);
         assert!(waits(&decision) >= of.now + 30.seconds());
         assert!(waits(&decision) <= of.now + 32.seconds());
-        assert_eq!(decision.effect, Effect::HoldDestination { until: waits(&decision), shared: true });
+        assert_eq!(
+            decision.effect,
+            Effect::HoldDestination { until: waits(&decision), cause: HoldCause::Throttled, shared: true }
+        );
     }
 }
 
