@@ -140,7 +140,7 @@ pub struct HttpRequest {
     pub verify_tls: bool,
     /// How much of the answer's body is read, in bytes. With HTTP/1 what is longer costs its connection.
     pub answer_limit: usize,
-    /// How long the answer may be given again to whoever asks the same: only for what does not change.
+    /// How long the answer may be reused for the same request: only for what does not change.
     pub keep: Option<Duration>,
 }
 
@@ -244,7 +244,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// `count` messages in `per`, with bursts of up to `burst`, for whoever shares the key's parts. `kind` keeps
+    /// `count` messages in `per`, with bursts of up to `burst`, for all requests with the same key parts. `kind` keeps
     /// apart what happens to have the same parts (`slack webhook`, `slack workspace`).
     pub fn new(kind: &'static str, parts: &[&str], count: u32, per: Duration, burst: u32) -> Self {
         Self { key: BucketKey::digest(kind, parts), every: per / count.max(1), burst: burst.max(1) }
@@ -328,7 +328,7 @@ impl HttpResponse {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body as text, whatever it holds.
+    /// The body as text; invalid UTF-8 is replaced.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }

@@ -43,7 +43,7 @@ use crate::wire::pace::Pace;
 
 /// How often the gauges are brought up to date.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
-/// How often the store is asked what changed, in case that nobody told.
+/// How often changes are read from the store, in case a notification was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rows of a kind that one step of a sweep removes; between steps others get their turn.
 const SWEEP_STEP: usize = 1000;
@@ -83,7 +83,11 @@ pub async fn run(
     let (store, peers) = open_store(&config, &node).await.context("cannot open the store")?;
     store.release_leases(&node, clock.now()).await.context("cannot take over the store")?;
 
-    let catalog = open_catalog(&config, &store, clock.now()).await?;
+    let catalog = match open_catalog(&config, &store, &shutdown, clock.now()).await {
+        // A stop signal ended the reading of the files. Nothing that has to be ended was started yet.
+        Err(_) if shutdown.is_cancelled() => return Ok(()),
+        opened => opened?,
+    };
     let changes = catalog.watch();
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
@@ -135,6 +139,7 @@ pub async fn run(
         deliverer: handle.clone(),
         clock: clock.clone(),
         changes,
+        shutdown: shutdown.clone(),
     };
     tasks.spawn(keeper.run(reloads, stop_rest.clone()));
 
@@ -301,14 +306,15 @@ async fn refresh(catalog: &CachedCatalog) {
 async fn open_catalog(
     config: &Config,
     store: &Arc<dyn Store>,
+    shutdown: &CancellationToken,
     now: Timestamp,
 ) -> anyhow::Result<Arc<CachedCatalog>> {
     let wire = config.wire.clone();
-    let blocks: Arc<UrlPolicy<'static>> = Arc::new(move |url| wire.blocks(url));
-    let provisioned = provisioned(&config.provision, &*blocks)?;
+    let url_policy: Arc<UrlPolicy<'static>> = Arc::new(move |url| wire.blocks(url));
+    let provisioned = provisioned(&config.provision, &url_policy, shutdown).await?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
     let catalog = CachedCatalog::open(registry).await.context("cannot read the integrations in the store")?;
-    let catalog = catalog.with_url_policy(blocks);
+    let catalog = catalog.with_url_policy(url_policy);
     let Provisioned { integrations, facts, numbers, groups, .. } = provisioned;
     catalog.set_files(integrations, facts, numbers, now).await.context("cannot note the files' projects")?;
     catalog.note_groups(groups, now).await.context("cannot note the files' groups")?;
@@ -316,8 +322,12 @@ async fn open_catalog(
 }
 
 /// Reads the provisioning files; all that is wrong with them is one error, a line each.
-fn provisioned(config: &provision::Config, blocks: &UrlPolicy<'_>) -> anyhow::Result<Provisioned> {
-    match provision::load(config, blocks) {
+async fn provisioned(
+    config: &provision::Config,
+    url_policy: &Arc<UrlPolicy<'static>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Provisioned> {
+    match load(config, url_policy, stop).await {
         Ok(provisioned) => {
             for warning in &provisioned.warnings {
                 warn!("{warning}");
@@ -329,6 +339,17 @@ fn provisioned(config: &provision::Config, blocks: &UrlPolicy<'_>) -> anyhow::Re
             anyhow::bail!("the integrations are not as they should be:\n{}", lines.join("\n"))
         }
     }
+}
+
+/// Reads the provisioning files on a thread of its own: signals are handled meanwhile, and `stop` ends the reading.
+async fn load(
+    config: &provision::Config,
+    url_policy: &Arc<UrlPolicy<'static>>,
+    stop: &CancellationToken,
+) -> Result<Provisioned, Vec<provision::Problem>> {
+    let (config, url_policy, stop) = (config.clone(), Arc::clone(url_policy), stop.clone());
+    let reading = tokio::task::spawn_blocking(move || provision::load_until(&config, &*url_policy, &stop));
+    reading.await.expect("reading returns its problems, and nothing aborts it")
 }
 
 /// The holds that the store keeps and that still count. A new start is a new try for what the operator had to change.
@@ -462,6 +483,8 @@ struct Keeper {
     clock: Clock,
     /// Heard of since the catalogue was opened.
     changes: watch::Receiver<u64>,
+    /// Ends the reading of files.
+    shutdown: CancellationToken,
 }
 
 impl Keeper {
@@ -474,7 +497,7 @@ impl Keeper {
                 request = requests.recv() => {
                     let Some(request) = request else { return };
                     let answer = self.reload().await;
-                    // Whoever asked may not wait for the answer; the log has it too.
+                    // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
                 _ = look.tick() => refresh(&self.catalog).await,
@@ -484,8 +507,9 @@ impl Keeper {
     }
 
     /// A broken file keeps the old state and says so.
-    async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
-        let loaded = provision::load(&self.config, self.catalog.blocks()).inspect_err(|problems| {
+    async fn reload(&mut self) -> Result<usize, Vec<provision::Problem>> {
+        let loaded = load(&self.config, self.catalog.url_policy(), &self.shutdown).await;
+        let loaded = loaded.inspect_err(|problems| {
             for problem in problems {
                 error!("{problem}");
             }
@@ -503,6 +527,8 @@ impl Keeper {
         if let Err(error) = self.catalog.note_groups(groups, now).await {
             warn!(%error, "the groups that the files name are not noted yet");
         }
+        // This includes the reload's own change, which would cause a second run otherwise.
+        self.changes.mark_unchanged();
         self.heal().await;
         metrics::reloaded(true);
         info!(integrations = count, "read the integrations anew");

@@ -8,17 +8,34 @@
 //! several adapters have; `redact` keeps credentials out of what services' answers make us say; [`operator`] is what the
 //! operator configures for all integrations.
 
-pub mod chat;
 pub mod commands;
 pub mod common_settings;
 pub mod contract;
-pub mod irc;
 pub mod mail;
 pub mod operator;
-pub mod push;
 mod redact;
 #[cfg(test)]
 mod tests;
+
+/// Chat services. `attachment` holds what Slack and the services with the same format share.
+pub mod chat {
+    mod attachment;
+    pub mod discord;
+    pub mod hipchat;
+    pub mod mattermost;
+    pub mod microsoft_teams;
+    pub mod slack;
+}
+
+/// IRC. `recipients` reads addresses; `lines` splits a push into lines that fit IRC.
+pub mod irc {
+    pub mod irker;
+    mod lines;
+    mod recipients;
+}
+
+/// Push services, which show messages on people's phones.
+pub mod push {}
 
 use std::sync::Arc;
 
@@ -63,7 +80,7 @@ pub struct Entry {
     pub about: About,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
-    /// `None` for services that are not told of events.
+    /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
@@ -127,7 +144,7 @@ impl Entry {
         self
     }
 
-    /// Whether it is told of events.
+    /// Whether events are delivered to it.
     pub fn can_deliver(&self) -> bool {
         self.deliver.is_some()
     }
@@ -164,7 +181,7 @@ impl Entry {
             .collect()
     }
 
-    /// See [`Deliver::targets`]; none where the adapter is not told of events.
+    /// See [`Deliver::targets`]; none where no events are delivered to the adapter.
     pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
         self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
     }
@@ -187,7 +204,7 @@ impl Entry {
     pub fn call(&self, settings: &Parsed, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         match &self.deliver {
             Some(deliver) => (deliver.call)(settings, note),
-            None => Err(Failure::Rejected(format!("{} is not told of events", self.about.slug))),
+            None => Err(Failure::Rejected(format!("{} takes no events", self.about.slug))),
         }
     }
 

@@ -141,8 +141,7 @@ pub fn router(state: State) -> Router {
 fn not_blank<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     let token = Option::<Secret>::deserialize(deserializer)?;
     if token.as_ref().is_some_and(Secret::is_blank) {
-        let why =
-            "webhook_token is blank: set it, or leave it out to take events from whoever reaches the server";
+        let why = "webhook_token is blank: set it, or leave it out to accept events from everybody who can reach the server";
         return Err(serde::de::Error::custom(why));
     }
     Ok(token)

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 /// A name and an address.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Mailbox {
-    /// As people read it; may be empty. Whatever it holds, it is encoded, and never becomes an address.
+    /// As people read it; may be empty. It is always encoded, and never becomes an address.
     pub name: String,
     pub address: String,
 }

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
-use crate::adapters::common_settings::{ChannelSettings, CommonField, Group, common_fields};
-use crate::adapters::contract::Delivery;
+use crate::adapters::common_settings::{CommonField, Group, common_fields};
+use crate::adapters::contract::{ChannelSettings, Delivery};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::event::Trigger;
 use crate::provision::COMMON_KEYS;

@@ -22,7 +22,7 @@ pub(super) enum Command {
     forgebell audit list --limit 10\n  \
     forgebell audit list --json | jq -r '.[] | select(.action == \"token.create\") | .who'")]
 pub(super) struct ListArgs {
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
     /// At most this many

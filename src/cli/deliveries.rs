@@ -22,7 +22,7 @@ use crate::store::{
 
 /// Rows per query where all are wanted.
 const PAGE: usize = 500;
-/// Characters of a note that a list shows.
+/// How many characters of a note are shown in a list.
 const NOTE: usize = 60;
 
 #[derive(Debug, clap::Subcommand)]
@@ -43,7 +43,7 @@ pub(super) struct ListArgs {
     /// Only those of this integration (`acme/rocket:slack`)
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
     /// At most this many
@@ -56,7 +56,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The delivery's number, as `deliveries list` shows it
+    /// The delivery's id, as shown by `deliveries list`
     #[arg(value_name = "NUMBER")]
     id: i64,
     /// Show the event's JSON too
@@ -69,7 +69,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The deliveries' numbers
+    /// The deliveries' ids
     #[arg(value_name = "NUMBER", required_unless_present = "all_failed")]
     ids: Vec<i64>,
     /// All that failed

@@ -1,4 +1,4 @@
-//! What every command is told of the configuration.
+//! The options that every command has: where the configuration comes from.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,14 @@ use clap::ValueHint;
 
 use crate::config::{Config, DEFAULT_FILE, Sources};
 
-/// Where settings come from, beside the program's own defaults and the environment.
+/// The sources of settings besides the program's defaults and the environment.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub(super) struct Options {
     /// Read this file instead of /etc/forgebell/forgebell.toml
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Set one key, over file and environment: `-o http.listen=127.0.0.1:9000`
+    /// Set one key; it overrides file and environment: `-o http.listen=127.0.0.1:9000`
     #[arg(long = "option", short, global = true, value_name = "SECTION.KEY=VALUE")]
     options: Vec<String>,
 }
@@ -23,12 +23,12 @@ impl Options {
         Sources::of_process(self.config.clone(), self.options.clone())
     }
 
-    /// The configuration, or all that is wrong with it.
+    /// The configuration, or all mistakes in it.
     pub(super) fn config(&self) -> anyhow::Result<Config> {
         Ok(Config::load(self.sources())?)
     }
 
-    /// Where it came from, in words.
+    /// Where the configuration came from, as a phrase.
     pub(super) fn told(&self) -> String {
         match self.sources().file() {
             Some(file) => format!("read from {}", file.display()),

@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
-    /// Which way; without it the broker where `amqp.enabled` is true, else HTTP
+    /// How to send; by default over the broker if `amqp.enabled` is true, else over HTTP
     #[arg(long, value_enum)]
     to: Option<Way>,
     /// The broker's URL (amqp://…) or the HTTP server's (http://…/events), instead of the configured one
@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// A file that holds the token for events over HTTP
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
-    /// The event's id, instead of a fresh one; with several files, -1, -2 … are added to it
+    /// The event's id, instead of a new one; with several files, -1, -2 … are appended
     #[arg(long, value_parser = id)]
     id: Option<EventId>,
     /// Print JSON
@@ -100,13 +100,13 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(code)
 }
 
-/// Where events are handed in.
+/// Where events are sent to.
 pub(super) enum To {
     Broker(Box<Publisher>),
     Http(Box<EventsClient>),
 }
 
-/// An event, as a forge sends it: bytes, and what is said beside them.
+/// An event as a forge sends it: its bytes and the message's properties.
 pub(super) struct Message {
     id: EventId,
     at: Timestamp,
@@ -145,10 +145,10 @@ impl To {
         Ok(Self::Broker(Box::new(publisher)))
     }
 
-    /// Hands one in.
+    /// Sends one event.
     ///
     /// # Errors
-    /// Nobody answered. An answer that says no is no error.
+    /// There was no answer. A refusal is an answer, not an error.
     pub(super) async fn send(&self, message: &Message) -> anyhow::Result<Answer> {
         let Message { id, at, kind, routing_key, body, .. } = message;
         match self {
@@ -176,7 +176,7 @@ fn events_client(config: &Config, args: &Args) -> anyhow::Result<EventsClient> {
     EventsClient::new(&config.wire, url, token)
 }
 
-/// An address to call where a daemon listens on it: one that listens everywhere is found on this machine.
+/// The address to call for an address that the daemon listens on: loopback where it listens on all addresses.
 pub(super) fn near(mut listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),

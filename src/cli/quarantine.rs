@@ -31,7 +31,7 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Only those with numbers below this one: the next page
+    /// Only those with ids below this one: the next page
     #[arg(long, value_name = "NUMBER")]
     before: Option<i64>,
     /// At most this many
@@ -44,7 +44,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The item's number, as `quarantine list` shows it
+    /// The item's id, as shown by `quarantine list`
     number: i64,
     /// Print JSON
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The items' numbers
+    /// The items' ids
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -63,7 +63,7 @@ pub(super) struct RetryArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DropArgs {
-    /// The items' numbers
+    /// The items' ids
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON

@@ -1,7 +1,7 @@
-//! `send`: one attempt to tell one service of one event, made here and now, with nothing kept.
+//! `send`: makes one attempt to send one event to one service, without the daemon and its store.
 //!
-//! The settings go through the reader of provisioning files, the message through the same functions as the daemon's,
-//! and the request through the same guard.
+//! The settings are read like a provisioning file's, the message is composed by the daemon's functions, and the request
+//! passes the same guard.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
 
-/// Settings that a one-off integration gets from elsewhere.
+/// Keys of a provisioning file that are no settings of the adapter.
 const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
 
 #[derive(Debug, clap::Args)]
@@ -43,22 +43,22 @@ const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
     forgebell send slack --sample push --set webhook=https://hooks.slack.com/services/T…/B…/… --dry-run\n  \
     forgebell send slack push.json --set webhook_file=/run/secrets/slack --target '#ops'")]
 pub(super) struct Args {
-    /// Which service to tell: see `forgebell adapters`
+    /// The service: see `forgebell adapters`
     #[arg(value_name = "SLUG", value_parser = slugs())]
     slug: String,
     /// The event: a webhook payload (JSON); `-` reads standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "sample")]
     file: Option<PathBuf>,
-    /// A made-up event of this kind instead of a file
+    /// Send a sample event of this kind instead of a file
     #[arg(long, value_name = "KIND", value_parser = kinds(), conflicts_with = "file")]
     sample: Option<String>,
     /// One of the adapter's settings; `NAME_file=PATH` reads a secret from a file
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     settings: Vec<(String, String)>,
-    /// Where to send it, instead of where the settings say
+    /// The channel or recipient, instead of the one in the settings
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// A network that may be called though it is not public (`127.0.0.0/8`)
+    /// A network that may be called although it is not public (`127.0.0.0/8`)
     #[arg(long, value_name = "CIDR")]
     allow_network: Vec<IpNet>,
     /// Print the request, with secrets masked, and send nothing
@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let facts = Snapshot::default().facts(&event);
     let unwanted = rules::wants(&integration, &event, &facts).err().map(|why| why.to_string());
     if let Some(why) = &unwanted {
-        complain(&format!("note: by these settings the daemon would not send this: {why}"));
+        complain(&format!("note: with these settings the daemon would not send this: {why}"));
     }
     let targets = match args.target {
         Some(target) => vec![target],
@@ -171,7 +171,7 @@ pub(super) fn has(entry: &Entry, key: &str) -> bool {
         || adapters::common_settings::common_fields(&entry.about).iter().any(|field| field.name == key)
 }
 
-/// An adapter's own examples, and in place of them those of the given settings that it has.
+/// The given settings that the adapter has, and its examples for all others.
 pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec<(String, String)> {
     let given = |name: &str| {
         settings
@@ -183,7 +183,7 @@ pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec
     examples.chain(settings.iter().filter(|(key, _)| has(entry, key)).cloned()).collect()
 }
 
-/// An integration that is written nowhere, read as if it stood in a file; and what must not be printed of it.
+/// The integration, read as if it were in a provisioning file, and its secrets, which must not be printed.
 fn one_off(
     entry: &Entry,
     settings: &[(String, String)],
@@ -197,7 +197,7 @@ fn one_off(
     Ok((integration, secrets))
 }
 
-/// The same, and what is odd about the settings.
+/// The integration and its secrets, with warnings about the settings.
 pub(super) fn one_off_quietly(
     entry: &Entry,
     settings: &[(String, String)],
@@ -233,14 +233,14 @@ pub(super) fn one_off_quietly(
     }
     let provisioned = read.map_err(|problems| {
         let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
-        anyhow!("these settings won't do:{}", list.collect::<String>())
+        anyhow!("the settings are not valid:{}", list.collect::<String>())
     })?;
     let warnings = provisioned.warnings.iter().map(problem_line).collect();
     let integration = provisioned.each().into_iter().next();
-    Ok((integration.context("no integration came of these settings")?, secrets, warnings))
+    Ok((integration.context("the settings make no integration")?, secrets, warnings))
 }
 
-/// Of what kind the settings are that are read from files.
+/// The kinds of the settings that are read from files.
 fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator<Item = Kind> {
     let is_read = |name: &str| {
         let key = format!("{name}_file");
@@ -249,7 +249,7 @@ fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator
     entry.fields.iter().filter(move |field| is_read(field.name)).map(|field| field.kind)
 }
 
-/// A problem without the place: there is no file to look into.
+/// A problem without its place, since there is no file.
 fn problem_line(problem: &provision::Problem) -> String {
     let key = problem.key.as_deref().map(|key| format!("--set {key}: ")).unwrap_or_default();
     let remedy = problem.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
@@ -260,7 +260,7 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// The request as it would go out.
+/// The request that would be sent.
 fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
     let call = telling
         .build_call()
@@ -268,7 +268,7 @@ fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> 
     Ok(call.request)
 }
 
-/// A request for a person to read.
+/// A request as readable text.
 fn shown(request: &Request) -> String {
     match request {
         Request::Http(request) => shown_http(request),
@@ -279,7 +279,7 @@ fn shown(request: &Request) -> String {
     }
 }
 
-/// The mail's headers and its text; the HTML says the same.
+/// A mail's headers and its plain text; the HTML has the same content.
 fn shown_mail(mail: &Mail) -> String {
     let mailbox = |mailbox: &Mailbox| format!("{} <{}>", mailbox.name, mailbox.address);
     let mut text = format!("From: {}\nTo: {}\n", mailbox(&mail.from), mail.to);
@@ -298,7 +298,7 @@ fn shown_mail(mail: &Mail) -> String {
     format!("{text}\n{}\n", mail.text)
 }
 
-/// A chat webhook's path is its credential: of the address, only the origin is shown.
+/// The origin of an address. The path of a chat webhook is its credential and is not shown.
 fn shown_http(request: &HttpRequest) -> String {
     let mut text = format!("{} {}\n", request.method.name(), address(request));
     for (name, value) in &request.headers {
@@ -312,7 +312,7 @@ fn body(body: &Bytes) -> String {
     super::deliveries::pretty(body)
 }
 
-/// What scripts are told; `what` are the attempts, or the requests of a dry run.
+/// The JSON output; `what` are the attempts, or the requests of a dry run.
 fn told(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: &[Json]) -> Json {
     json!({
         "adapter": entry.about.slug,
@@ -426,7 +426,7 @@ mod tests {
             Ok(format!("{SECRET}\n"))
         };
         let entry = adapters::find("slack").unwrap();
-        // Somebody pastes the webhook where it is told on.
+        // The output may be shared with others, so the webhook is masked.
         let mut payload: serde_json::Value = serde_json::from_slice(&sample(Trigger::WikiPage).raw).unwrap();
         payload["object_attributes"]["title"] = SECRET.into();
         let event = Event::decode(fresh_id(), daemon::now(), payload.to_string().into()).unwrap();

@@ -1,4 +1,4 @@
-//! The store as a person's command sees it: opened beside the daemon that may be running on it.
+//! Opens the store for a command, also while a daemon uses it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,19 +17,18 @@ use crate::store::{Config, Registry, Store};
 
 use super::complain;
 
-/// A daemon that starts has made its store by then, on a busy machine too.
+/// By then a starting daemon has created its store, on a busy machine too.
 const BEING_MADE: Duration = Duration::from_secs(10);
-/// A person who waits for longer wants to know for what.
+/// After this wait a command says what it waits for.
 const UNSAID: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Opens the store, which must be there, for what touches no secret.
+/// Opens an existing store for a command that needs no secret.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     open_with(config, Keyring::none()).await
 }
 
-/// Opens the store, for what people type in one breath with the daemon's first start: a store that is still being made is
-/// waited for a moment.
+/// Opens the store, and waits a moment where a starting daemon is still creating it.
 pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let since = Instant::now();
     let mut said = false;
@@ -47,7 +46,7 @@ pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>>
     }
 }
 
-/// Opens the store, which must be there, with the keys to its secrets.
+/// Opens an existing store with the keys to its secrets.
 pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(url) = &config.url {
         let store = Postgres::open_shared(url, config.ca_file.as_deref(), keys).await;
@@ -64,13 +63,13 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
     Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
 }
 
-/// Whether there is a store to be opened, as far as can be seen from here.
+/// Whether there is a store to open, as far as the configuration and the file system show.
 pub(super) fn is_there(config: &Config) -> bool {
     config.url.is_some() || config.path.exists()
 }
 
-/// Where no key is configured, a store in a file has one of its own, which the daemon makes as it starts. Before it ever
-/// did, it is made here. Where this can't be done, whoever seals a secret is told.
+/// Creates the key of a SQLite store where none is configured and the daemon has not created it yet. Where that fails, the
+/// error comes when a secret is encrypted.
 pub(super) fn make_key(config: &Settings) {
     let keys = Keyring::new(&config.secrets);
     if config.store.url.is_none() && config.store.path.exists() && !keys.can_seal() {
@@ -78,20 +77,19 @@ pub(super) fn make_key(config: &Settings) {
     }
 }
 
-/// The catalogue as the daemon has it: what the store knows, and what the files say. What is odd about the files goes to
-/// standard error.
+/// The catalog as the daemon has it, from the store and the files. Warnings about the files go to standard error.
 pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
     let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
     let catalog =
         CachedCatalog::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
-    // The projects that files name are the daemon's to note: a person's command only looks.
+    // The daemon records the projects that files name; a command only reads.
     catalog.set_files_in_memory(integrations, facts);
     Ok(catalog)
 }
 
-/// What the daemon goes by: who is configured, and what of that is switched off. Before there is a store, the files
-/// alone say so; where it can't be read, that is told, and the files alone have to do.
+/// The integrations and the holds, as the daemon has them. Without a store, the files alone count; the same where the store
+/// can't be read, which is reported.
 pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, HoldSet)> {
     let provisioned = provisioned(config)?;
     if !is_there(&config.store) {
@@ -120,7 +118,7 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
     }
 }
 
-/// The integrations of the files alone.
+/// The integrations in the files.
 pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
     match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {

@@ -61,7 +61,7 @@ fn later_sources_go_before_earlier_ones() {
     assert_eq!(config.http.listen.port(), 3);
     assert_eq!(config.node.name, "environment");
     assert_eq!((config.log.filter.as_str(), config.http.body_limit), ("debug", 1));
-    assert_eq!(config.http.body_timeout, Duration::from_secs(10), "what nobody names is as by default");
+    assert_eq!(config.http.body_timeout, Duration::from_secs(10), "a key that is not named has its default");
 }
 
 #[test]

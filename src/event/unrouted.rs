@@ -94,7 +94,7 @@ pub enum Unrouted {
     Key,
     /// Sent once for a whole push, in addition to one `push` or `tag_push` event for each ref.
     RepositoryUpdate,
-    /// Somebody's promotion to a role that costs a seat was requested, approved or denied.
+    /// A member's promotion to a role that needs a licence seat was requested, approved or denied.
     MemberApproval,
     /// A deploy token is about to expire.
     DeployToken,

@@ -50,7 +50,7 @@ pub struct Integration {
     pub settings: Parsed,
     /// Where it was configured: a file's name.
     pub origin: Arc<str>,
-    /// A digest of everything above: another one means that somebody changed the settings.
+    /// A digest of everything above, which changes with the settings.
     pub fingerprint: Fingerprint,
 }
 
@@ -100,6 +100,20 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// The scope that has this canonical form.
+    pub fn from_canonical(name: &str) -> Self {
+        if name == "instance" {
+            return Self::Instance;
+        }
+        match (name.strip_prefix("groups/"), name.parse()) {
+            (Some(path), _) => Self::Group(path.to_owned()),
+            (None, Ok(id)) => Self::ProjectId(id),
+            (None, Err(_)) => Self::ProjectPath(name.to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,7 +129,7 @@ impl fmt::Display for Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectFacts {
     pub default_branch: Option<String>,
-    /// Names and wildcards (`*-stable`) of protected branches; `None` where nobody said.
+    /// Names and wildcards (`*-stable`) of protected branches; `None` where they are not known.
     pub protected_branches: Option<Vec<String>>,
 }
 
@@ -249,6 +263,6 @@ pub enum Family {
     PipelineMail,
     /// Gets the event as it is: trackers, build servers.
     Hook,
-    /// Tells nobody anything, and answers what people type in a channel.
+    /// Sends no notifications; answers what people type in a channel.
     Commands,
 }

@@ -49,11 +49,11 @@ pub enum WhyNot {
 /// What a branch is not, that it would have to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotNotified {
-    /// `None` where nobody said which branch is the default one.
+    /// `None` where the default branch is not known.
     Default {
         default_branch: Option<String>,
     },
-    /// `known` is false where nobody said which branches are protected.
+    /// `known` is false where the protected branches are not known.
     Protected {
         known: bool,
     },
@@ -185,7 +185,7 @@ fn is_update(action: Option<&str>) -> bool {
     action == Some("update")
 }
 
-/// Issues, merge requests and notes have labels; everything else passes whatever the filter.
+/// Issues, merge requests and notes have labels; all other events pass any filter.
 fn labels_pass(wanted: &LabelFilter, event: &Event) -> Result<(), WhyNot> {
     let labels = match &event.payload {
         Payload::Issue(issue) => &issue.labels,
@@ -235,7 +235,9 @@ fn unchanged_text(status: &str, ref_status_name: Option<&str>) -> String {
             format!("the pipeline is `{status}` as it was before ({SETTING}, ref_status_name = {name})")
         }
         None => {
-            format!("nobody said whether the pipeline was `{status}` before ({SETTING}, no ref_status_name)")
+            format!(
+                "it is not known whether the pipeline was `{status}` before ({SETTING}, no ref_status_name)"
+            )
         }
     }
 }

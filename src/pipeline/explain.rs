@@ -3,7 +3,7 @@
 use crate::store::registry::Mute;
 
 /// Of an event that passes all filters, and for which the adapter names no target and no reason.
-const NOTHING_TO_TELL: &str = "it says nothing that this service tells, or nobody is there to tell";
+const NOTHING_TO_TELL: &str = "the service has no message for it, or the integration has no recipient";
 
 /// Why an event that passes all filters leads to no delivery.
 pub fn why_nothing(left_out: &[String]) -> String {

@@ -12,7 +12,7 @@ use super::source::{Inbound, Receipt, Source};
 use super::store_calls;
 use crate::store::{Inbox, Origin, Portion};
 
-/// How often to look even if nobody called: a wake-up may have been for a former life of this process.
+/// How often the inbox is read without a wake-up: a wake-up may have been lost in a restart.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A batch of more JSON than this waits for another turn: it is in memory as long as it is worked.

@@ -40,7 +40,7 @@ pub struct Config {
 const NAMED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 /// The first rest of a destination that keeps failing; it doubles from there.
 const BREAKER_INITIAL: Duration = Duration::from_secs(5);
-/// The first wait for somebody to mend settings, and the longest.
+/// The first wait for corrected settings, and the longest.
 const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(4 * 3600));
 /// The first wait for a dead address to be confirmed, as so many of the schedule's first waits (30 s), and the longest.
 const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
@@ -48,7 +48,7 @@ const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
 const QUOTA_MAX: Duration = Duration::from_secs(32 * 24 * 3600);
 /// The longest wait of what a service will not take now.
 const TEMPORARILY_REJECTED_MAX: Duration = Duration::from_secs(3600);
-/// The first wait for whoever shuts us out, and the longest: somebody is at work on it, or nobody knows yet.
+/// The first wait after an error that the operator must correct, and the longest.
 const OPERATOR_ERROR: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 /// The wait for a store that does not say who is configured: others get their turn meanwhile.
 const STORE_UNAVAILABLE: Duration = Duration::from_secs(5);
@@ -66,13 +66,13 @@ pub enum Outcome {
     Failed(Failure),
     /// The news is too old to be told.
     Expired,
-    /// There is nobody to tell any more.
+    /// The integration or its target does not exist any more.
     Cancelled(String),
     /// The integration is switched off, its address being dead: it waits for a better one.
     SwitchedOff(String),
     /// Who is to be told could not be made sure of: the store did not say.
     StoreUnavailable(String),
-    /// This node knows nobody to be told, and another may.
+    /// This node does not know the integration; another node may.
     UnknownIntegration(String),
 }
 
@@ -142,7 +142,7 @@ pub struct Decision {
 /// What follows for others than this delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The destination answers: whatever was held against it ends.
+    /// The destination answers: all holds for failures end.
     Recovered,
     /// One more strike against the destination, and a rest until then if it had enough of them.
     Strike {
@@ -160,7 +160,7 @@ pub enum Effect {
     HoldRoute(Timestamp),
     /// One more confirmation that the address is dead; `switch_off` where that was enough of them.
     CountGone {
-        /// Until then nobody asks on this way, and what is found all the same confirms nothing more.
+        /// Until then there are no requests on this route, and results that arrive all the same count no further.
         until: Timestamp,
         switch_off: bool,
     },
@@ -189,7 +189,7 @@ pub fn decide(outcome: &Outcome, of: Context, policy: &Policy) -> Decision {
     }
 }
 
-/// Nothing was tried, and nobody is to blame.
+/// Nothing was tried, and no failure counts.
 fn waits(now: Timestamp, wait: Duration) -> Decision {
     Decision { state: NewState::Waiting(after(now, wait)), counts: false, effect: Effect::None }
 }
@@ -217,7 +217,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
             Decision { state: NewState::Waiting(until), counts: false, effect: Effect::HoldRoute(until) }
         }
-        // The row is due: whoever starts the daemon anew, with other settings perhaps, has it tried at once.
+        // The row is due: after a restart, perhaps with other settings, it is tried at once.
         Failure::OperatorError(_) => Decision {
             state: NewState::Waiting(of.now),
             counts: false,

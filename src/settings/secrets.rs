@@ -1,4 +1,4 @@
-//! What must not be printed, masked in whatever is.
+//! Masks secrets in texts that are printed.
 
 use serde_json::Value as Json;
 

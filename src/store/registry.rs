@@ -1,17 +1,17 @@
-//! What people configured, as it is kept: integrations, projects, groups, tokens, mutes, and who changed what.
+//! What people configured: integrations, projects, groups, tokens, mutes, and the audit log.
 //!
 //! # The contract
 //!
-//! - **One count of changes.** Whatever changes gets the next revision, in the order of commits, so that whoever has seen
-//!   revision *n* misses nothing by asking for what came after *n*. Rows are never deleted here: what is over says so.
-//! - **Nothing is overwritten unseen.** A change to an integration names the revision that it was made from, and is
-//!   refused where somebody was quicker ([`Put::Outdated`]).
-//! - **Secrets are sealed** before they are written, and opened when they are read, by the store and nobody else. Each is
-//!   bound to its row: moved to another, it does not open.
-//! - **Said as it is done.** A change and its line in the audit log are one transaction. What changes nothing is not said.
-//! - **A path is one project's, and one group's.** Letters' case makes no other path of it. Whoever has it now takes it
-//!   from whoever had it, who is then without one: both have changed. What hangs on a number stays there, and never
-//!   passes to another by way of a path.
+//! - **One count of changes.** Each change gets the next revision, in the order of commits. A caller that has seen revision
+//!   *n* misses nothing if it asks for the changes after *n*. Rows are never deleted: a row that is over says so.
+//! - **No lost updates.** A change to an integration names the revision that it was made from. It is refused where another
+//!   change came first ([`Put::Outdated`]).
+//! - **Secrets are sealed.** The store encrypts them before it writes them and decrypts them when it reads them. They are
+//!   bound to their row: in another row they do not open.
+//! - **The audit log is complete.** A change and its line in the audit log are one transaction. A call that changes nothing
+//!   writes no line.
+//! - **A path belongs to one project and to one group.** Paths are compared without regard to case. A project that gets a
+//!   path takes it from the project that had it; both change. What belongs to a project's number stays with the number.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,9 +64,9 @@ pub struct Configuration {
     pub inherits: bool,
     /// `push_events` and its like: those that were ever set. The others are as they are on a new integration.
     pub flags: BTreeMap<String, bool>,
-    /// Settings that anybody may see.
+    /// Settings that are not secret.
     pub properties: Properties,
-    /// Settings that nobody may see.
+    /// Secret settings.
     pub secrets: BTreeMap<String, Secret>,
 }
 
@@ -102,7 +102,7 @@ pub struct StoredIntegration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     Done(StoredIntegration),
-    /// Somebody was quicker: look again, and make the change anew.
+    /// The row has changed meanwhile: read it again and repeat the change.
     Outdated,
 }
 
@@ -131,7 +131,7 @@ impl Visibility {
 pub struct StoredProject {
     /// The forge's number.
     pub id: i64,
-    /// Its full path; `None` where nobody has said yet, or another project has it now.
+    /// Its full path; `None` where it is not known yet, or another project has it now.
     pub path: Option<String>,
     /// As events tell it.
     pub learned: Learned,
@@ -154,7 +154,7 @@ pub struct Learned {
 pub struct Corrected {
     pub default_branch: Option<String>,
     pub visibility: Option<Visibility>,
-    /// Names and wildcards; `None` where nobody said.
+    /// Names and wildcards; `None` where they are not known.
     pub protected_branches: Option<Vec<String>>,
 }
 
@@ -166,7 +166,7 @@ pub struct SeenProject {
     pub learned: Learned,
 }
 
-/// What a person says of a project. What is not named stays as it is at that moment, whoever else said something of it.
+/// Corrections to what is known of a project. Fields that are not named keep their value of that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectCorrection {
     pub id: i64,
@@ -236,7 +236,7 @@ impl ProjectCorrection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredGroup {
     pub key: GroupKey,
-    /// The forge's number, where somebody told it.
+    /// The forge's id, where it is known.
     pub id: Option<i64>,
     /// Its full path; `None` where another group has it now.
     pub path: Option<String>,
@@ -366,8 +366,8 @@ pub struct Changes {
 /// What people configured.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// What changed after this revision; after 0, everything. All of one moment. Whoever asks for what came after a
-    /// revision that there is not yet (the store was put back to an older state) gets everything too.
+    /// What changed after this revision, as one consistent snapshot; everything, after 0. If the revision is newer than the
+    /// store's (because the store was restored to an older state), everything is returned too.
     async fn changes(&self, after: i64) -> Result<Changes>;
 
     /// The integration of this owner, as it is at this moment.

@@ -6,7 +6,7 @@
 //! names by itself), [`Guard`] as a resolver sees what a name leads to at the very moment of connecting (a check
 //! before that could be answered differently). A connection goes only to an address that the second one let pass.
 //!
-//! [`Guard::blocks`] is for whoever sets an address: what is sure to be refused need not wait for its first message.
+//! [`Guard::blocks`] reports an address that is sure to be refused when it is set, before its first message fails.
 //!
 //! Behind a proxy, what a *name* leads to is for the proxy to judge.
 

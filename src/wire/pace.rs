@@ -123,7 +123,7 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
-        // Whoever panicked left whole limiters behind, at worst a token short.
+        // After a panic the limiters are still valid; at worst, one has a token too few.
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -307,7 +307,7 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(admit(&pace, &both), Err(10 * SECOND));
         }
-        // Of the webhook's three one is gone, whichever of the two is asked first.
+        // One of the webhook's three is used, in either order of the two.
         assert_eq!(admit(&pace, &[workspace.clone(), webhook.clone()]), Err(10 * SECOND));
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));

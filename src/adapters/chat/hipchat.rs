@@ -1,4 +1,4 @@
-//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that never learned the other
+//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that know no other
 //! (<https://developer.atlassian.com/server/hipchat/sending-messages>).
 //!
 //! The hosted service ended in 2019; servers of people's own live on. Messages are HTML with a few tags. Two limits
@@ -10,8 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{
@@ -124,7 +123,7 @@ impl Adapter for HipChat {
 impl Deliver for HipChat {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // HipChat has no key to tell a repeated message by; told twice is better than not told.
+        // HipChat has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -222,7 +221,7 @@ fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, 
     })
 }
 
-/// A pipeline's colour says how it went, whatever the settings prefer.
+/// A pipeline's colour shows its status, even if the settings name a colour.
 fn color(settings: &Settings, note: &Notification<'_>) -> Color {
     match &note.event.payload {
         Payload::Pipeline(pipeline) if pipeline.status == "success" => Color::Green,
@@ -282,7 +281,7 @@ fn says_sent(body: &str) -> bool {
     body.trim().is_empty() || answer.is_some_and(|answer| answer["status"] == "sent")
 }
 
-/// Two limits may have been reached: the room's, which holds up nobody else, and the token's, which holds up all of its
+/// Two limits may have been reached: the room's, which holds only that room, and the token's, which holds all of its
 /// rooms.
 fn throttled(response: &HttpResponse, version: Version) -> Failure {
     let room = Reached::of(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{
+    About, Adapter, ChannelSettings, CommonSettings, Deliver, Delivery, Notification, Preview,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
@@ -77,7 +78,7 @@ impl Adapter for Mattermost {
 impl Deliver for Mattermost {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Mattermost has no key to tell a repeated post by; told twice is better than not told.
+        // Mattermost has no key by which a repeated post could be known; a post too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

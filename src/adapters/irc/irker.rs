@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::lines::{lines, says_something};
 use super::recipients::{is_name_alone, resolve, server, servers};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Bucket, Call, Failure, Pace, Sent, TcpRequest};
@@ -25,8 +26,8 @@ use crate::settings::{Addresses, Base, FieldError, Host, Port};
 /// irkerd passes on a line a second to each IRC server, lest it be thrown out for flooding (`ANTI_FLOOD_DELAY` in
 /// irkerd): what comes faster only piles up in its memory, where it is lost when irkerd ends.
 const PER_DAEMON: (u32, u32) = (1, 3);
-/// For connecting, writing and closing. Somebody else's connection may keep irkerd busy meanwhile, and what waits for it in
-/// this system's queue is told when irkerd comes to it, whether we wait as well or not: who gives up early tells it twice.
+/// The time limit for connecting, writing and closing. Other connections may keep irkerd busy meanwhile. The system queues
+/// what was written, and irkerd reads it later even if this side has given up: a short limit would send it twice.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 crate::settings! {
@@ -97,7 +98,7 @@ impl Adapter for Irker {
 impl Deliver for Irker {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // irkerd never says what it took; told twice is better than not told.
+        // irkerd never says what it took; a line too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -10,7 +10,7 @@ const LINE: usize = 400;
 const MOST_COMMITS: usize = 3;
 /// Names of projects, branches and people, in bytes. Three of them and an address have room in a line.
 const NAME: usize = 70;
-/// An id's first eight characters, whatever somebody put there.
+/// The limit for a commit id, normally eight characters.
 const SHA: usize = 32;
 
 /// Whether there is anything to tell of a push: of one that only takes commits back, there is not.
@@ -18,7 +18,7 @@ pub(super) fn says_something(push: &Push) -> bool {
     push.change() != RefChange::Updated || total(push) > 0
 }
 
-/// What is told of a push, a line each.
+/// The lines about a push.
 pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
     let names = [push.user.name.as_str(), push.user.username.as_str()];
     let who = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or("Someone");

@@ -36,7 +36,7 @@ fn read(recipients: &str, default: Option<&str>) -> Vec<Recipient> {
     for recipient in recipients.split_whitespace().filter_map(|word| Recipient::read(word, default.as_ref()))
     {
         match found.iter_mut().find(|other| other.is_same_as(&recipient)) {
-            // Whoever wrote the key somewhere knows it.
+            // The key is known to the person who wrote it elsewhere.
             Some(other) if other.key.is_empty() => other.key = recipient.key,
             Some(_) => {}
             None => found.push(recipient),
@@ -218,7 +218,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Signs at the front of a room's name that somebody encoded, as libraries do; irkerd takes them as they are.
+/// Percent-encoded prefixes of a channel's name, as URL libraries write them; irkerd expects them unencoded.
 fn signs_decoded(name: &str) -> String {
     let signs = [("%23", '#'), ("%26", '&'), ("%2b", '+')];
     let mut decoded = String::with_capacity(name.len());

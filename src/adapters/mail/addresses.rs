@@ -8,7 +8,7 @@ const LONGEST_LOCAL: usize = 64;
 
 /// An address that people wrote, as mail servers want it: the domain in ASCII letters, small.
 ///
-/// `None` for whatever is no plain `name@domain`: groups, comments, routes, quoted names, and names that begin with a
+/// `None` for everything but a plain `name@domain`: groups, comments, routes, quoted names, and names that begin with a
 /// dash, which some mail programs take for an option.
 pub fn address(text: &str) -> Option<String> {
     let (local, domain) = text.rsplit_once('@')?;
@@ -43,12 +43,12 @@ pub fn domain_of(domain: &str) -> Option<String> {
 }
 
 /// What stands between the addresses of a list, and in none of them. GitLab itself takes commas and brackets in one of its
-/// two lists alone; whoever writes them in the other means the same by them: `Ada <ada@example.com>, ops@example.com`.
+/// two lists only; here they are accepted in both: `Ada <ada@example.com>, ops@example.com`.
 fn separates(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>')
 }
 
-/// The addresses in a list, each once whatever its case, in order; entries that are none are left out.
+/// The addresses in a list, in order, each once regardless of case; entries that are not addresses are left out.
 pub fn recipients(list: &str) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     let addresses = list.split(separates).filter_map(address);
@@ -72,7 +72,7 @@ pub fn problems(list: &str, at_most: usize) -> Vec<FieldError> {
     }
 }
 
-/// Second-level names under which, in countries' domains, anybody may have a name.
+/// Second-level names of country domains under which anyone may register a domain.
 const PUBLIC: [&str; 17] = [
     "ac", "co", "com", "edu", "gob", "gov", "govt", "id", "mil", "ne", "net", "nom", "or", "org", "sch",
     "school", "gv",

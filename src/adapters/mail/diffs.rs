@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// What a mail shows of what was changed.
 #[derive(Clone, Debug)]
 pub enum Diffs {
-    /// Nothing, and nobody expects it.
+    /// There is no diff, and none is expected.
     None,
     Files(Vec<FileDiff>),
     /// Nothing, for this reason.
@@ -131,7 +131,7 @@ struct Changed {
 }
 
 impl Comparison {
-    /// `None` for whatever is no comparison.
+    /// `None` for everything but a comparison.
     pub fn read(response: &HttpResponse) -> Option<Self> {
         if response.status != 200 {
             return None;

@@ -9,8 +9,9 @@ use super::diffs::{self, Comparison, Diffs};
 use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};
@@ -23,7 +24,7 @@ use crate::settings::FieldError;
 
 /// As many as GitLab takes.
 const MOST_RECIPIENTS: usize = 750;
-/// More commits, files and characters of a commit's message are nobody's to read in a mail.
+/// More commits, files and characters of a commit's message than these are too much for a mail.
 const MOST_COMMITS: usize = 100;
 const MOST_FILES: usize = 300;
 const LONGEST_MESSAGE: usize = 10_000;
@@ -128,7 +129,7 @@ impl Deliver for EmailsOnPush {
         };
         let on_no_response = draft.clone();
         let asked = Call::http(forwards, move |response| match Comparison::read(response) {
-            // A force push that only takes commits back: the way forward is empty, so the way back tells.
+            // A force push that only takes commits back: the way forward is empty, so the way back is asked for.
             Some(compared) if compared.is_empty() && draft.push.commits.is_empty() => {
                 Answer::Next(draft.look_back(backwards))
             }
@@ -148,7 +149,7 @@ struct Draft {
     push: Push,
     project: Project,
     is_test: bool,
-    /// What a force push took back, where the forge told.
+    /// What a force push took back, where the forge said it.
     taken_back: Option<Comparison>,
 }
 
@@ -305,7 +306,7 @@ impl Draft {
     }
 }
 
-/// Why the forge's answer was no comparison. One that is cut at its limit told more than can be read.
+/// Why the forge's answer was no comparison. One that is cut at its limit is too long to be read.
 fn why_unread(response: &HttpResponse) -> &'static str {
     if response.status == 200 && response.body.len() >= diffs::ANSWER_LIMIT { TOO_MUCH } else { NOT_ANSWERED }
 }
@@ -412,7 +413,7 @@ fn show_files(page: &mut Page, push: &Push) {
     files.truncate(MOST_FILES);
     let count = files.len() + more;
     let count = if count == 1 { "1 changed file".to_owned() } else { format!("{count} changed files") };
-    // Of commits that the forge only counts, nobody knows which files they changed.
+    // The files of commits that the forge only counts are not known.
     let all_known = total(push) == push.commits.len() as u64;
     page.heading(&if all_known { count } else { format!("{count} in these commits") });
     let item = |file: &Touched<'_>| {

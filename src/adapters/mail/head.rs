@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::event::{Project, User};
 use crate::message::{Limit, Markup, TEST_MARK};
 
-/// Longer subjects are cut by whoever shows them.
+/// Mail programs truncate longer subjects.
 const SUBJECT: usize = 255;
 const NAME: usize = 100;
 const VALUE: usize = 200;
@@ -96,7 +96,7 @@ pub fn line(words: &str, at_most: usize) -> String {
     Markup::Plain.label(words, Limit::Chars(at_most))
 }
 
-/// A name that cannot be taken for an address, whatever a mail program makes of quotes and brackets.
+/// A name that no mail program can read as an address, with any treatment of quotes and brackets.
 fn name(words: &str) -> String {
     let harmless: String = words.chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>')).collect();
     // A name with an @ in it is shown by some programs instead of the address that it stands beside.

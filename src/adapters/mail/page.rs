@@ -1,7 +1,7 @@
 //! A mail's text and its HTML, written side by side and never too long.
 //!
-//! The HTML has its colours within its tags, no pictures and nothing from elsewhere: mail programs show it as it is, on a
-//! telephone too, and nobody learns who reads it. Colours repeat what the words say.
+//! The HTML has its colours within its tags, no pictures and no external resources: mail programs show it unchanged, also
+//! on a telephone, and the sender can't see who reads it. Colours only repeat what the text says.
 
 use crate::message::{Limit, Markup, Text};
 
@@ -12,7 +12,7 @@ const MOST_HTML: usize = 640_000;
 const RESERVE: usize = 8_000;
 /// Of that, for a word on what found none.
 const LAST_WORD: usize = 1_000;
-/// Lines of a diff beyond this are nobody's to read in a mail.
+/// More lines of a diff than these are too much for a mail.
 const LONGEST_CODE_LINE: usize = 2_000;
 /// What the lines begin with that name a file, above its changes.
 const NAMES: [&str; 4] = ["--- a/", "+++ b/", "--- /dev/null", "+++ /dev/null"];

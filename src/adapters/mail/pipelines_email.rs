@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};
@@ -27,7 +28,7 @@ crate::settings! {
     pub struct Settings {
         /// Mail addresses, separated by commas, spaces or line breaks, 30 at the most; each gets a mail of its own.
         pub recipients: String = "dev@example.com, ops@example.com",
-        /// Mails whoever started the pipeline as well, where the event tells their address.
+        /// Mails the person who started the pipeline as well, if the event has their address.
         pub add_pusher: bool = "false",
         /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
         pub notify_child_pipelines: bool = "true" or "true",
@@ -112,7 +113,7 @@ impl Deliver for PipelinesEmail {
         let head = Head {
             subject: subject(&project, pipeline),
             thread: [&thread[0], &thread[1]],
-            // Nobody says this but the forge.
+            // Only the forge sends this.
             author: None,
             as_author: false,
             headers: vec![
@@ -212,11 +213,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
 /// `1 min 3 s`.
 fn duration(seconds: f64) -> String {
     // A forge's nonsense (less than nothing, not a number) becomes 0 in this conversion.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "saturates, and nobody waits that long"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates")]
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),

@@ -6,7 +6,7 @@ use crate::call::{Answer, Failure, Sent, SmtpReply, SmtpStage};
 
 /// Greylists let a mail through from about here on.
 const GREYLISTED: Duration = Duration::from_secs(5 * 60);
-/// A full mailbox is emptied by somebody.
+/// A full mailbox is emptied at some time, so the mail is tried again.
 const FULL: Duration = Duration::from_secs(30 * 60);
 
 /// Reads the reply that decided.

@@ -104,7 +104,7 @@ fn waits_are_read_where_discord_puts_them() {
         "<!DOCTYPE html><title>Access denied | discord.com used Cloudflare to restrict access</title> 1015";
     assert_eq!(throttled(&[("retry-after", "20")], ban), (Some(3_600_000), true));
     assert_eq!(throttled(&[], "error code: 1015"), (Some(3_600_000), true));
-    // Whatever else it is, it is no ban.
+    // It is not a ban.
     assert_eq!(throttled(&[("retry-after", "2")], ""), (Some(2000), false));
     assert_eq!(throttled(&[("retry-after", "2")], r#"{"global": null, "code": "1"}"#), (Some(2000), false));
 }
@@ -533,7 +533,7 @@ fn words_are_nothing_but_words_to_discord() {
             }
         }
     }
-    // Names, in which Discord reads no Markdown, call nobody either.
+    // Names, in which Discord reads no Markdown, mention no one either.
     let message = Message {
         author: Some(Person { display: "@everyone <@1>".to_owned(), ..Person::default() }),
         ..Message { summary: Text::new().plain("x"), ..Message::default() }

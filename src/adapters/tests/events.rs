@@ -1,4 +1,4 @@
-//! Events to tell: what GitLab documents and what was captured of it, and what nobody should have sent.
+//! Events for the tests: documented by GitLab, captured, and hostile ones.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -131,7 +131,7 @@ pub fn sample(trigger: Trigger) -> Case {
     Case { name: format!("sample of {trigger}"), event, message }
 }
 
-/// What nobody should have sent: endless, or meant to be more than words.
+/// Hostile events: with huge texts, or texts that look like markup.
 pub fn hostile() -> &'static [Case] {
     static HOSTILE: LazyLock<Vec<Case>> = LazyLock::new(every_trick);
     &HOSTILE

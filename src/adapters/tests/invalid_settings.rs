@@ -1,5 +1,4 @@
-//! Settings as nobody should write them: each is refused in words or leads to a request that can be sent, and never to
-//! anything in between.
+//! Random invalid settings: each is refused with an error, or leads to a request that can be sent.
 
 use proptest::prelude::*;
 

@@ -240,7 +240,7 @@ fn branches_that_come_and_go_are_told() {
             "[Diaspora] John Smith has created a new branch master: http://example.com/mike/diaspora/-/branches",
             "[Diaspora] John Smith pushed 4 new commits to master: http://example.com/mike/diaspora/-/commits/da156088",
         ],
-        "what the branch began with, nobody says"
+        "the first commits of the branch are not known"
     );
     assert_eq!(case.len(), 4);
 }
@@ -362,7 +362,7 @@ fn whatever_people_write_stays_within_a_line() {
                 let foreign = |c: char| c.is_control() && !(colors && ours.contains(&c));
                 assert!(!line.contains(foreign), "{line:?}");
                 assert!(!line.contains('\u{202e}'), "{line:?}");
-                assert!(!line.contains("\x0304,"), "a colour of somebody's: {line:?}");
+                assert!(!line.contains("\x0304,"), "a colour from the text: {line:?}");
             }
         }
     }
@@ -371,7 +371,8 @@ fn whatever_people_write_stays_within_a_line() {
 #[test]
 fn nobody_in_particular_pushes_too() {
     let anonymous = push(|push| {
-        for name in ["user_name", "user_username", "project", "commits", "total_commits_count"] {
+        for name in ["user_name", "user_username", "project", "repository", "commits", "total_commits_count"]
+        {
             push[name] = Json::Null;
         }
         push["before"] = json!("0".repeat(40));
@@ -396,7 +397,7 @@ fn each_line_of_the_request_is_one_object_for_one_recipient() {
         assert_eq!(object["to"].as_array().map(Vec::len), Some(1));
     }
     let order: Vec<_> = lines.iter().map(|line| line["privmsg"].as_str().unwrap_or_default()).collect();
-    assert_eq!(order[0], order[1], "everybody hears the first line before anybody hears the second");
+    assert_eq!(order[0], order[1], "the first line goes to all channels before the second goes to any");
     let Request::Tcp(request) = &call.request else { panic!("{:?}", call.request) };
     assert!(request.body.ends_with(b"}\n"));
     assert_eq!(request.timeout.as_secs(), 300, "irkerd may be busy with another client for long");

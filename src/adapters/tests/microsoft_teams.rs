@@ -36,7 +36,7 @@ fn card(case: &Case) -> Json {
     attachment["content"].clone()
 }
 
-/// Every element of a card, whatever it is within.
+/// Every element of a card, at any depth.
 fn elements<'a>(json: &'a Json, found: &mut Vec<&'a Json>) {
     match json {
         Json::Object(parts) => {

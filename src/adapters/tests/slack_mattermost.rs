@@ -183,7 +183,7 @@ fn mattermost_is_given_nobody_s_name_to_call() {
     }
 }
 
-/// What is escaped for Slack calls nobody, whatever kind of call it is.
+/// Text that is escaped for Slack contains no mention of any kind.
 #[test]
 fn slack_is_given_nobody_to_call_either() {
     let calls = "<@U01ABCDEF> <!here> <!channel|x> <!subteam^S01> <#C01|general> <https://evil.example|ok>";

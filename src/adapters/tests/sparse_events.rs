@@ -1,5 +1,5 @@
-//! Events with as little in them as there can be: whatever is null, empty, blank or missing, what goes out is still
-//! something that the service takes.
+//! Events with as little content as possible: with any fields null, empty, blank or missing, the request is still one that
+//! the service accepts.
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -16,7 +16,7 @@ const LONGEST: usize = 10_000;
 fn nothings(instead_of: &Json) -> [Json; 3] {
     match instead_of {
         Json::Object(_) | Json::Array(_) => [json!(null), json!({}), json!([])],
-        // Spaces, and marks that nobody sees.
+        // Spaces and invisible characters.
         _ => [json!(null), json!(""), json!(" \n\u{200f}\u{202e}")],
     }
 }

@@ -73,7 +73,7 @@ async fn an_event_without_any_id_gets_a_fresh_one() {
         assert_eq!(answer(server.webhook(push())).await.json()["result"], "accepted");
     }
     let ids = server.store.ids();
-    assert_eq!(ids.len(), 2, "nobody said that they are one: {ids:?}");
+    assert_eq!(ids.len(), 2, "nothing says that they are the same event: {ids:?}");
     // The time in a UUID of version 7 is the clock's.
     let millis = u64::try_from(NOW.as_millisecond()).unwrap();
     let hex = ids[0].replace('-', "");

@@ -230,7 +230,7 @@ impl TestServer {
     }
 
     async fn open_with(config: Config) -> Self {
-        // Somebody else in this process may have been first; any provider will do.
+        // Another test may have installed a provider already; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store = Arc::new(Store::new());
         let arrived = Arc::new(Notify::new());

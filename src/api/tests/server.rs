@@ -93,7 +93,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let answer = say(&server, &format!("{}{{\"object_kind\"", head(100))).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
-    assert_eq!(server.store.reasons(), [] as [&str; 0], "half a body is nobody's event");
+    assert_eq!(server.store.reasons(), [] as [&str; 0], "an incomplete body is not kept");
 }
 
 #[tokio::test]

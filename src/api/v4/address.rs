@@ -3,7 +3,7 @@
 use crate::adapters::{self, Entry};
 use crate::integration::Scope;
 
-/// The longest path that is looked for. GitLab's groups nest twenty deep, and nobody's names are all that long.
+/// The longest path that is looked up. GitLab's groups nest up to twenty levels; real paths are much shorter.
 const LONGEST: usize = 2048;
 
 /// `:id` of a project, decoded: what consists of digits is always its number. `None` is what can't be one: a number

@@ -1,4 +1,4 @@
-//! What was sent with a request: its query and its body together, whichever of three kinds the body is.
+//! The parameters of a request: its query and its body together. The body is one of three kinds.
 //!
 //! JSON, forms and multipart forms end up as the same [`Params`]: names with simple values. What is neither a simple
 //! value nor a list of such is known to have been there and is not kept, however deep or long it is, so that a request
@@ -173,7 +173,7 @@ pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> 
     if has_none {
         return Ok(Bytes::new());
     }
-    // Nobody need send what will be refused.
+    // A body that will be refused need not be sent.
     let told =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if told.is_some_and(|length: u64| length > BODY_LIMIT as u64) {

@@ -272,7 +272,7 @@ fn present<I>(authorized: &Authorized<I>, scope: &ResolvedScope) -> Result<Json<
 
 /// What holds: what files say, else what was corrected, else what events say.
 fn object(snapshot: &Snapshot, project: &StoredProject) -> Project {
-    let facts = snapshot.directory().told(Some(project.id), project.path.as_deref());
+    let facts = snapshot.directory().file_facts(Some(project.id), project.path.as_deref());
     let facts = facts.cloned().unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
     let default_branch = facts

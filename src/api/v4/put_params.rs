@@ -100,7 +100,7 @@ fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'stat
 /// # Errors
 /// All parameters that are missing or of the wrong type; else all that are too long.
 pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, ApiError> {
-    // Who follows a default needs no settings; whatever is wrong with this one is told below.
+    // An inherited integration needs no settings; problems of this one are reported below.
     let inherits = params.boolean(INHERIT) == Ok(Some(true));
     let mut request = Request::default();
     let mut complaints = Vec::new();

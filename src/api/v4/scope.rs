@@ -9,11 +9,11 @@ use crate::event::{Event, Project};
 use crate::integration::Scope;
 use crate::store::registry::ScopeKey;
 
-/// What becomes of a name that nobody has told us.
+/// What happens with a name that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
     IsMissing,
-    /// Whoever reaches everything may be the first to name it: a project by its number, a group by its path.
+    /// A token for everything may introduce it: a project by its id, a group by its path.
     IsNew,
 }
 
@@ -70,12 +70,12 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
     }
 }
 
-/// An event, as far as one is trusted_event who shows a token of this reach; `None` where not at all.
+/// The event, as far as a token of this reach is trusted; `None` where it is not trusted at all.
 ///
-/// What an event says of itself is only trusted_event of those who reach everything: anybody could write a path into it, and
-/// rules go by that. So its path must be the one that is known for its number. A group's token has one thing more to say:
-/// a project that nobody knows yet, by number or by path, is there if its path lies in the group, for whatever lies there
-/// is the group's. But then its number is taken off. Numbers are not the group's to give: with another project's number,
+/// An event's own project data are fully trusted only with a token for everything: a sender could write any path into it, and
+/// rules depend on the path. So its path must be the one that is known for its id. A group's token may do one thing more:
+/// a project that is not known yet, by id or by path, is accepted if its path is within the group, since everything there
+/// belongs to the group. But then its id is removed. A group's token must not set ids: with another project's id,
 /// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
 /// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
 pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {

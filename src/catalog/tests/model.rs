@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What somebody set at a place.
+/// What is set for a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
     Own { active: bool },
@@ -16,7 +16,7 @@ enum Set {
 }
 
 const GROUPS: [&str; 5] = ["a", "a/b", "a/b/c", "a/d", "e"];
-/// Numbers are places in this list, counted from 1. The last one's group is nobody's.
+/// Ids are positions in this list, counted from 1. The group of the last one has no settings.
 const PROJECTS: [&str; 7] = ["a/x", "a/b/x", "a/b/c/x", "a/b/c/y", "a/d/x", "e/x", "f/x"];
 const SLUGS: [&str; 2] = ["slack", "mattermost"];
 const INSTANCE: &str = "";

@@ -12,7 +12,7 @@ use super::raw::{list, text};
 /// Cards within cards beyond this are no card of ours.
 const DEEPEST: usize = 12;
 
-/// Whichever of the two it is; `None` where it is neither.
+/// The one of the two that it is; `None` where it is neither.
 pub(super) fn draw(body: &Json) -> Option<String> {
     if text(body, "@type") == "MessageCard" {
         return Some(message_card(body));

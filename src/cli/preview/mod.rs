@@ -45,7 +45,7 @@ const HEADLINE: Limit = Limit::Chars(500);
 #[command(after_help = "For example:\n  \
     forgebell preview payloads/push.json --to slack,discord --out preview.html\n  \
     forgebell preview --sample all --out preview.html\n\n\
-    Nothing is sent, and nobody's settings are needed: each adapter's examples stand in for them.")]
+    Nothing is sent, and no settings are needed: the examples of each adapter are used.")]
 pub(super) struct Args {
     /// Webhook payloads (JSON); `-` reads standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "samples")]
@@ -142,7 +142,7 @@ fn show(
     let hears = |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
     let (hearing, deaf): (Vec<&'static Entry>, Vec<_>) = chosen.iter().partition(|entry| hears(entry));
     let messages = hearing.into_iter().map(|entry| message(entry, event, settings, operator));
-    // What people would read; where nobody would, what the event is.
+    // The message, or the event where there is no message.
     let headline = compose(event)
         .map(|message| Markup::Plain.label(&message.summary.plain_text(), HEADLINE))
         .filter(|words| !words.is_empty());
@@ -167,7 +167,7 @@ fn message(
     let targets = targets(entry, &integration, event);
     let service = entry.about.title.to_owned();
     let Some(target) = targets.first() else {
-        let drawing = nothing("it goes to nobody");
+        let drawing = nothing("it has no target");
         return Ok(Drawn { service, place: String::new(), drawing, wide: false });
     };
     let others = match targets.len() {

@@ -1,6 +1,6 @@
 //! The page: what stands around the drawings, and how all of it looks.
 //!
-//! Whatever people wrote goes through [`esc`] or through a reader that knows which markup may stay. Should one of them
+//! Text that people wrote goes through [`esc`] or through a reader that removes unsafe markup. Should one of them
 //! fail, the page's policy lets no script run and nothing be fetched.
 
 use std::fmt::Write as _;

@@ -284,7 +284,7 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
     assert!(alert.unheard.contains(&"mattermost".to_owned()), "{:?}", alert.unheard);
     assert!(page.contains("<p class=\"unheard\">Not heard by "));
-    // A section begins with what people read; where nobody is told anything, with what the event is.
+    // A section begins with the message, or with the event where there is no message.
     assert!(page.contains("<h2>Ada Lovelace (ada) opened issue #17 "), "{page}");
     assert!(page.contains("<h2>job event of acme/rocket (42)"), "{page}");
     for word in ["<script", "<img", "<link", "javascript:", "@import"] {

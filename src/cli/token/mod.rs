@@ -35,7 +35,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RevokeArgs {
-    /// The tokens' numbers, as `token list` shows them
+    /// The tokens' ids, as shown by `token list`
     #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<i64>,
     /// Print JSON
@@ -85,7 +85,7 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
     })
 }
 
-/// What a token reaches, in words: `project 42 (acme/web)`.
+/// The scope of a token, for people: `project 42 (acme/web)`.
 pub(super) async fn place(store: &(impl Registry + ?Sized), reach: ScopeKey) -> anyhow::Result<String> {
     Ok(match reach {
         ScopeKey::Instance => "everything".to_owned(),

@@ -85,7 +85,11 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 
 pub(super) fn text(branch: &str, is: &NotNotified) -> String {
     let unprotected = |known: bool| {
-        if known { "not protected" } else { "not known to be protected (nobody said which branches are)" }
+        if known {
+            "not protected"
+        } else {
+            "not known to be protected (the protected branches are not known)"
+        }
     };
     match is {
         NotNotified::Default { default_branch: Some(default) } => {
@@ -94,7 +98,7 @@ pub(super) fn text(branch: &str, is: &NotNotified) -> String {
             )
         }
         NotNotified::Default { default_branch: None } => format!(
-            "the branch `{branch}` is not known to be the default branch (nobody said which one is) \
+            "the branch `{branch}` is not known to be the default branch (the default branch is not known) \
              (branches_to_be_notified = default)"
         ),
         NotNotified::Protected { known } => {

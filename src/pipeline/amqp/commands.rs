@@ -1,5 +1,5 @@
-//! Commands that people typed in a chat and that are the forge's to carry out: published to the broker, for whoever
-//! listens there. The forge answers at the `response_url` in the message.
+//! Slash commands for the forge: published to the broker, from which the forge reads them. The forge answers at the
+//! `response_url` in the message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::connection::{self, BrokerError, declare_exchange, open};
 use super::publisher::{Message, PublishError, publish};
 
-/// Whoever typed waits three seconds in all.
+/// Part of the three seconds in which the user must have an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `[commands]`: where commands go that are not ours.
@@ -54,7 +54,7 @@ impl Commands {
     /// Publishes one command, and waits until the broker has it.
     ///
     /// # Errors
-    /// The broker is away, or nobody listens for commands.
+    /// The broker is away, or no queue is bound for commands.
     pub async fn forward(&self, id: &str, body: &[u8], now: Timestamp) -> Result<(), PublishError> {
         let publishing = async {
             let mut connected = self.connected.lock().await;

@@ -77,7 +77,7 @@ pub enum QueueType {
 pub enum Declare {
     /// We do, durable, where they are missing.
     Create,
-    /// Somebody else does: it is an error if they are missing.
+    /// They must exist already: it is an error if they are missing.
     Passive,
 }
 

@@ -69,10 +69,10 @@ impl Publisher {
         publish(&self.channel, &self.config.exchange, routing_key, message).await
     }
 
-    /// Takes queue and exchange away again, with what is in them, and parts: for whoever made its own for a while.
+    /// Deletes queue and exchange with their messages, and disconnects; for callers that created their own temporarily.
     pub async fn dismantle(self) {
         let Config { queue, exchange, .. } = &self.config;
-        // What can't be taken away stays: it has a name of its own, and whoever is asked to part parts.
+        // What can't be deleted stays: its name is unique, and the caller wants to disconnect in any case.
         let _ = self.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
         let _ =
             self.channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;

@@ -1,7 +1,7 @@
 //! The broker as a source.
 //!
 //! The connection is supervised here, not by the client library's recovery: a loss is seen at once and appears in logs,
-//! metrics and readiness. Whatever ends the stream (the broker is gone, the channel is closed by an exception, the queue
+//! metrics and readiness. Every end of the stream (the broker is gone, the channel is closed by an exception, the queue
 //! is deleted) leads to the same thing: connect, declare and consume again, without end, with growing jittered pauses.
 //! What was not acknowledged is delivered again, and is recognised as a repeat.
 

@@ -1,4 +1,4 @@
-//! Whatever stands in the files, reading them ends well.
+//! Any files can be read without a panic.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The shell: folders, files and their rights.
+//! Folders, files and their permissions.
 
 use super::*;
 use crate::provision::{Config, load};
@@ -85,6 +85,6 @@ fn an_address_that_is_never_called_is_warned_of_where_it_stands() {
         read.warnings.iter().map(ToString::to_string).filter(|told| told.contains("webhook:")).collect();
     let place = format!("{}:4: slack of project 1: webhook", file.display());
     let words = "is blocked: Requests are not allowed; `wire.allow_networks` can permit it";
-    assert_eq!(told, [format!("{place}: {words}")], "what is switched off calls nobody");
-    assert_eq!(read.integrations.len(), 2, "nobody else is kept waiting for it");
+    assert_eq!(told, [format!("{place}: {words}")], "an inactive integration makes no calls");
+    assert_eq!(read.integrations.len(), 2, "the others are read all the same");
 }

@@ -1,14 +1,14 @@
--- What the store does in one go, each a function and so each one transaction and one journey over the network. They are
--- made anew whenever the schema is brought up to date; they belong to the program, not to the data.
+-- The operations of the store. Each is a function, and so one transaction and one round trip. They are created at each start
+-- of a daemon: they belong to the program, not to the data.
 --
--- Whoever writes takes one lock first, and has it to the commit: writers come one after another, as in SQLite. So each
--- function may look and then write what it concluded.
+-- Each writer takes one lock first and holds it until the commit, so writers run one after another, as in SQLite. Therefore
+-- a function may read and then write what follows from it.
 
 CREATE OR REPLACE FUNCTION alone() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(1178752364) -- "FBel"
 $$;
 
--- The first open row of a lane that nobody has leased.
+-- The first open row of a lane that no node has leased.
 CREATE OR REPLACE FUNCTION first_of(the_lane bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT id FROM deliveries WHERE lane = the_lane AND state <= 1 ORDER BY id LIMIT 1
 $$;
@@ -26,12 +26,12 @@ BEGIN
 END
 $$;
 
--- A row left its lane: the next one is ready.
+-- Makes the next row of a lane ready, after a row left the lane.
 CREATE OR REPLACE FUNCTION leave(the_lane bigint) RETURNS void LANGUAGE sql AS $$
     UPDATE deliveries SET state = 0 WHERE id = first_of(the_lane) AND state <> 0
 $$;
 
--- When a newer row of the lane was written that replaces this one; null where there is none.
+-- The moment at which a newer row of the lane was written that replaces this one. Null where there is none.
 CREATE OR REPLACE FUNCTION replaced_at(the_lane bigint, the_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT created_at FROM deliveries WHERE lane = the_lane AND replaces AND id > the_id ORDER BY id LIMIT 1
 $$;
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 
--- Ends the leases of these rows, with their lanes.
+-- Ends the leases of these rows, which return to their lanes.
 CREATE OR REPLACE FUNCTION free(rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     r record;
@@ -61,7 +61,7 @@ BEGIN
 END
 $$;
 
--- Ends what is over by time: leases that have lapsed (a thousand at once), holds, and who works what.
+-- Removes what has ended: lapsed leases (a thousand at most), holds, and workers of destinations.
 CREATE OR REPLACE FUNCTION lapse(now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM holds WHERE until <= now;
@@ -90,7 +90,7 @@ BEGIN
     IF w.node <> the_node THEN
         RETURN false;
     END IF;
-    -- Not with every batch: what is good for most of a lease's time is good enough.
+    -- The row is not written with every batch. It may end up to five seconds before the lease.
     IF w.until + 5000 < lease_until THEN
         UPDATE workers SET until = lease_until WHERE destination = the_destination;
     END IF;
@@ -98,7 +98,7 @@ BEGIN
 END
 $$;
 
--- The number of an event to be dispatched: of the one in the inbox, or of one that was here before, or of one written now.
+-- The number of an event to be dispatched: of the event in the inbox, of a known event, or of one that is written now.
 CREATE OR REPLACE FUNCTION number_of(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
@@ -127,8 +127,9 @@ BEGIN
 END
 $$;
 
--- Writes a batch of events (one array a column) with their deliveries (which name their event by its place). Answers, for
--- each delivery in the given order, its number and whether it is leased; no number where it was here before.
+-- Writes a batch of events (one array for each column) with their deliveries, which name their event by its place in the
+-- batch. Returns, for each delivery in the given order, its id and whether it is leased. The id is null where the delivery
+-- existed before.
 CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
@@ -160,7 +161,7 @@ BEGIN
             INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
                                     lease_node, lease_until, replaces)
             VALUES (seqs[d_event[i]], d_integration[i], d_target[i], d_destination[i], d_lane[i],
-                    -- Its number will be the greatest.
+                    -- Its id will be the greatest.
                     CASE WHEN leased THEN 2 ELSE enter(d_lane[i], 9223372036854775807) END,
                     now, now, e_occurred_at[d_event[i]],
                     CASE WHEN leased THEN d_lease_node[i] END, CASE WHEN leased THEN d_lease_until[i] END, d_replaces[i])
@@ -180,7 +181,7 @@ BEGIN
 END
 $$;
 
--- Takes events out of the inbox that nobody wants; they are kept for a while, so that a repeat is known.
+-- Takes events out of the inbox that lead to no delivery. They are kept for a while, so that a repeat is recognised.
 CREATE OR REPLACE FUNCTION discard(numbers bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -189,7 +190,7 @@ BEGIN
 END
 $$;
 
--- Keeps an event that came over HTTP; false where its id was here before.
+-- Stores an event that came over HTTP. False where its id is known.
 CREATE OR REPLACE FUNCTION push(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_received_at bigint, e_raw bytea
@@ -298,12 +299,12 @@ BEGIN
 END
 $$;
 
--- Destinations one after another (the smallest key, then the smallest that is greater), each with the moment at which it
--- wants a claim: a few steps into the index for each, however many rows it has.
+-- Destinations one after another (the smallest key, then the smallest greater one), each with the moment of its next claim.
+-- Each costs a few steps into the index, however many rows it has.
 CREATE OR REPLACE FUNCTION waiting(now bigint, most integer) RETURNS TABLE (w_destination text, w_at bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- Rows whose lease has lapsed wait too; one seldom lapses.
+    -- Rows whose lease has lapsed wait too. Leases seldom lapse.
     IF EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND lease_until <= now) THEN
         PERFORM alone();
         PERFORM lapse(now);
@@ -372,7 +373,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    -- Whose word counts: that it was delivered is a fact, the rest are opinions.
+    -- That it was delivered counts always. Other outcomes count only with the lease, or where no node has it.
     IF new_state = 10 THEN
         IF d.state = 10 THEN
             RETURN true;
@@ -400,8 +401,8 @@ BEGIN
 END
 $$;
 
--- What became of a node's attempts, one array a column. Holds that end (`e_`) and that begin (`h_`) have arrays of their
--- own, in which the first column names the settlement that each belongs to.
+-- Writes the outcomes of a node's attempts, one array for each column. Holds that end (`e_`) and that begin (`h_`) have
+-- arrays of their own, in which the first column names the settlement that each belongs to.
 CREATE OR REPLACE FUNCTION settle(
     the_node text, s_id bigint[], s_state integer[], s_due bigint[], s_attempts integer[], s_at bigint[],
     r_at bigint[], r_latency_ms bigint[], r_outcome text[], r_status integer[], r_note text[],
@@ -436,7 +437,7 @@ BEGIN
 END
 $$;
 
--- Gives a node's leases back.
+-- Ends a node's leases of these rows.
 CREATE OR REPLACE FUNCTION release(the_node text, rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -444,8 +445,8 @@ BEGIN
 END
 $$;
 
--- Gives back rows whose lease was given in an answer that never arrived: those of these events or destinations that a node
--- has leased until exactly then. Nobody works them, and what comes behind them would go before them.
+-- Ends leases whose grant never reached the node: those of these events or destinations that the node has until exactly
+-- these moments. No node works these rows, and later rows of their lanes would overtake them.
 CREATE OR REPLACE FUNCTION release_unconfirmed(the_node text, the_until bigint[], event_ids text[], destinations text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -462,8 +463,7 @@ BEGIN
 END
 $$;
 
--- Prolongs a node's leases of these rows, and its hold on the destinations that it has them of. Answers which rows are
--- still its own.
+-- Prolongs a node's leases of these rows, and its work on their destinations. Returns the rows that the node still leases.
 CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint, rows bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     own bigint[];
@@ -480,8 +480,8 @@ BEGIN
 END
 $$;
 
--- Ends all leases of a node: of a former life, or at its end. What it worked stays its own for a moment longer: until then
--- others would be faster than the destination allows, as what was sent last is in this node's memory only.
+-- Ends all leases of a node, at its start and at its end. It stays the worker of its destinations for 15 seconds: what it
+-- sent last is only in its memory, so that another node could exceed the pace before.
 CREATE OR REPLACE FUNCTION release_leases(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -515,7 +515,7 @@ BEGIN
 END
 $$;
 
--- Makes a settled delivery due again. False where there is none, or where it is still on its way.
+-- Makes a settled delivery due again. False where there is none, or where it is not settled.
 CREATE OR REPLACE FUNCTION resend(
     the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -535,27 +535,27 @@ BEGIN
 END
 $$;
 
--- Removes a bounded piece of what is too old: deliveries in one state, settled before a moment. Answers their events.
+-- Removes a bounded piece of what is too old: deliveries in one state, settled before a moment. Returns how many deliveries, and how many events.
 CREATE OR REPLACE FUNCTION sweep_deliveries(the_state integer, before bigint, most bigint)
 RETURNS TABLE (s_deliveries bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE
     old bigint[];
-    told bigint[];
+    their_events bigint[];
 BEGIN
     PERFORM alone();
-    SELECT array_agg(id), array_agg(DISTINCT event) INTO old, told FROM (
+    SELECT array_agg(id), array_agg(DISTINCT event) INTO old, their_events FROM (
         SELECT id, event FROM deliveries
         WHERE state = the_state AND settled_at IS NOT NULL AND settled_at < before ORDER BY settled_at LIMIT most
     ) AS d;
     DELETE FROM attempts WHERE delivery = ANY (old);
     DELETE FROM deliveries WHERE id = ANY (old);
     s_deliveries := coalesce(array_length(old, 1), 0);
-    s_events := forget(told);
+    s_events := forget(their_events);
     RETURN NEXT;
 END
 $$;
 
--- Removes those of these events that no delivery needs, and that don't wait in the inbox.
+-- Removes those of these events that have no delivery and do not wait in the inbox.
 CREATE OR REPLACE FUNCTION forget(seqs bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gone bigint;
@@ -569,7 +569,7 @@ BEGIN
 END
 $$;
 
--- Removes events that came over HTTP and that nobody wanted. Answers how many were looked at, and how many went.
+-- Removes old events that led to no delivery. Returns how many were examined, and how many were removed.
 CREATE OR REPLACE FUNCTION sweep_discarded(before bigint, most bigint)
 RETURNS TABLE (s_found bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,4 @@
-//! Deliveries: batches become arrays, one a column, and each call is one function of the database.
+//! Deliveries. A batch is passed as arrays, one for each column. Each call is one function of the database.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,25 +1,22 @@
-//! How values lie in columns.
+//! How values are stored in PostgreSQL's columns.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_postgres::Row;
+use tokio_postgres::row::RowIndex;
 
-use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::columns::event_id;
 pub(super) use crate::store::columns::{RowState, limit, moment, ms};
 use crate::store::{Hold, HoldCause, HoldKey, Result, StoreError, StoredEvent};
 
-/// A text as PostgreSQL takes it: it knows every character but NUL.
+/// A text as PostgreSQL takes it, which allows every character except NUL.
 pub(super) fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-pub(super) fn event_id(id: &str) -> Result<EventId> {
-    EventId::new(id).ok_or_else(|| StoreError::Broken("an event's id is none".to_owned()))
-}
-
-/// An event's id, moment and JSON, which lie side by side from this column on.
+/// An event's id, moment and JSON, from three columns that begin here.
 pub(super) fn stored_event(row: &Row, from: usize) -> Result<StoredEvent> {
     Ok(StoredEvent {
         id: event_id(row.get(from))?,
@@ -28,7 +25,7 @@ pub(super) fn stored_event(row: &Row, from: usize) -> Result<StoredEvent> {
     })
 }
 
-pub(super) fn bytes(row: &Row, column: usize) -> Bytes {
+pub(super) fn bytes(row: &Row, column: impl RowIndex + std::fmt::Display) -> Bytes {
     Bytes::from(row.get::<_, Vec<u8>>(column))
 }
 

@@ -51,7 +51,7 @@ fn event(id: &str, subject: &str) -> Event {
     Event::decode(EventId::new(id).unwrap(), at(0), raw.into()).unwrap()
 }
 
-/// One event with one delivery to `hook`, in a lane of its own; leased to `name`, where that may be.
+/// Writes one event with one delivery to `hook`, in its own lane. A lease for `name` is requested.
 async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -> Delivery {
     let delivery = NewDelivery {
         integration: IntegrationId::new("slack"),
@@ -95,7 +95,7 @@ async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timesta
 async fn a_destination_is_worked_by_one_node_at_a_time() {
     let (store, _) = store().await;
     let first = write(&store, "e1", Some("a"), at(0)).await;
-    assert!(first.leased, "nobody worked it");
+    assert!(first.leased, "no other node works on it");
     let second = write(&store, "e2", Some("b"), at(1)).await;
     assert!(!second.leased, "a works it");
     assert_eq!(claim(&store, "b", at(2)).await, 0);
@@ -244,7 +244,7 @@ async fn a_question_that_is_given_up_midway_leaves_the_next_one_a_moment_of_its_
         assert!(other.push(&event(&format!("e{n}"), "main"), at(0)).await.unwrap());
         assert_eq!(store.peek(0, Portion::rows(100)).await.unwrap().len() as u64, n + 1);
     }
-    assert!(given_up > 0, "nobody gave up");
+    assert!(given_up > 0, "no call gave up");
 }
 
 #[tokio::test]

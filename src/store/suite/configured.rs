@@ -1,4 +1,4 @@
-//! What people configured: revisions, changes that meet, and the log of who changed what.
+//! What people configured: revisions, concurrent changes, and the audit log.
 
 use futures_util::future::join_all;
 
@@ -114,7 +114,7 @@ pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: B
     assert_eq!(case.store.changes(0).await.unwrap().revision, 2);
 }
 
-/// Reads, changes one property, writes; anew where somebody was quicker.
+/// Reads, changes one property and writes. It starts again if another change came first.
 async fn change_property(store: &impl Registry, name: &str, value: i64) {
     for _ in 0..1000 {
         let found = store.integration(PROJECT, "slack").await.unwrap();
@@ -127,7 +127,7 @@ async fn change_property(store: &impl Registry, name: &str, value: i64) {
             Put::Outdated => {}
         }
     }
-    panic!("always somebody else");
+    panic!("the row changed every time");
 }
 
 pub(super) async fn changers_of_different_fields_lose_nothing<B: Backend>() {

@@ -59,7 +59,7 @@ pub(super) async fn many_rows_of_a_held_route_hide_nothing<B: Backend>() {
         got.extend(case.claim_some("a", "hook", Portion::rows(4), at(2)).await.0);
     }
     assert_eq!(got, [fine]);
-    assert_eq!(case.waiting(at(3)).await, [("hook".to_owned(), at(50))], "and nobody needs to look before");
+    assert_eq!(case.waiting(at(3)).await, [("hook".to_owned(), at(50))], "and no claim is needed before");
     assert_eq!(case.claim_some("a", "hook", Portion::rows(2000), at(50)).await.0.len(), 1500);
 }
 
@@ -208,7 +208,7 @@ pub(super) async fn new_settings_end_what_was_held_under_the_old_ones<B: Backend
     ];
     assert_eq!(case.store.end_outdated_holds(&now, at(10)).await.unwrap(), 1);
     assert_eq!(case.store.end_outdated_holds(&now, at(10)).await.unwrap(), 0);
-    assert_eq!(case.claim("a", "hook", at(10)).await, [changed], "due now, whatever it waited for");
+    assert_eq!(case.claim("a", "hook", at(10)).await, [changed], "due now, without the wait of its hold");
     assert_eq!(case.claim("a", "jira", at(10)).await, [], "its settings are as they were");
     assert_eq!(case.store.holds(at(10)).await.unwrap().len(), 2);
     let shown = case.store.delivery(same).await.unwrap().unwrap().hold.unwrap();
@@ -220,7 +220,7 @@ pub(super) async fn an_integration_that_is_gone_holds_nothing<B: Backend>() {
     let id = case.write("e1", delivery().to("#gone"), at(0)).await;
     case.hold(made_under(held_route("#gone", at(9999)), "slack", 1), at(1)).await;
     assert_eq!(case.claim("a", "hook", at(2)).await, []);
-    assert_eq!(case.store.end_outdated_holds(&[], at(2)).await.unwrap(), 0, "nobody asked for this one");
+    assert_eq!(case.store.end_outdated_holds(&[], at(2)).await.unwrap(), 0, "this integration is not named");
     let gone = [(IntegrationId::new("slack"), None)];
     assert_eq!(case.store.end_outdated_holds(&gone, at(3)).await.unwrap(), 1);
     // The pipeline gets it, and cancels it.

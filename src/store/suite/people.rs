@@ -1,4 +1,4 @@
-//! What people look at, and what they resend.
+//! What people look at and resend.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ async fn list<B: Backend>(case: &Case<B>, filter: DeliveryFilter) -> Vec<Deliver
     case.store.deliveries(filter).await.unwrap().iter().map(|line| line.id).collect()
 }
 
-/// Writes a delivery and settles it so.
+/// Writes a delivery and settles it in this state.
 async fn ended<B: Backend>(
     case: &Case<B>,
     id: &str,
@@ -194,7 +194,7 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     let dead = ended(&case, "shared", delivery().to("#x"), NewState::Failed, at(0)).await;
     let waits = case.write("waits", delivery(), at(0)).await;
     let young = ended(&case, "young", delivery().lane(2), NewState::Delivered, at(20)).await;
-    for id in ["nobody", "undispatched"] {
+    for id in ["unmatched", "undispatched"] {
         case.push(id, at(0)).await;
     }
     case.store.discard(&[case.inbox(0).await[0].0]).await.unwrap();
@@ -207,7 +207,7 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     assert_eq!(list(&case, all()).await, [young, waits, dead]);
     assert!(case.store.delivery(dead).await.unwrap().is_some(), "its event is there still");
     assert!(case.store.delivery(old).await.unwrap().is_none());
-    assert!(case.push("nobody", at(30)).await, "forgotten with its time");
+    assert!(case.push("unmatched", at(30)).await, "forgotten with its time");
     assert_eq!(case.inbox(0).await.len(), 2);
 
     let all_dead = Retention { dead_letters_before: at(10), ..keep_dead };

@@ -1,4 +1,4 @@
-//! Secrets: closed in the store, bound to their rows, and opened by nobody without a key.
+//! Secrets: encrypted in the store, bound to their rows, and readable only with a key.
 
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration, keys};

@@ -1,4 +1,4 @@
-//! A store of an earlier version: nothing in it is lost, and everything goes on from where it was.
+//! A store of an earlier version is migrated: nothing in it is lost, and all work continues.
 //!
 //! The stores in `before_rebuild/` were written by the program whose schema had version 2.
 
@@ -228,7 +228,7 @@ pub(super) async fn an_upgraded_store_resends_and_sweeps<B: Backend>() {
     assert_eq!((swept.deliveries, swept.events, swept.quarantined), (4, 4, 1), "1, 7, 8 and 13");
     assert!(case.store.delivery(DeliveryId(1)).await.unwrap().is_none());
     let long_ago = Retention { settled_before: at(40), ..retention };
-    assert_eq!(case.store.sweep(long_ago, 100).await.unwrap().events, 1, "the event that nobody wanted");
+    assert_eq!(case.store.sweep(long_ago, 100).await.unwrap().events, 1, "the event without deliveries");
     assert!(case.push("posted 2", at(1003)).await, "it is forgotten with its time");
     assert!(case.write_all("delivered", vec![delivery()], at(1003)).await[0].is_some());
     case.store.enqueue(vec![from_broker(event("new"), vec![delivery()])], at(1003)).await.unwrap();
@@ -377,7 +377,7 @@ pub(super) async fn an_upgraded_store_goes_on_changing_what_is_configured<B: Bac
         case.store.put_integration(ScopeKey::Project(42), "slack", changed.clone(), Some(made_from), note)
     };
     assert_eq!(put(5).await.unwrap(), Put::Outdated);
-    let Put::Done(stored) = put(6).await.unwrap() else { panic!("nobody else changed it") };
+    let Put::Done(stored) = put(6).await.unwrap() else { panic!("nothing else changed it") };
     assert_eq!((stored.id, stored.revision, &stored.configuration), (3, 20, &changed));
     assert!(!case.store.revoke_token(3, audit("token.revoke", at(1000))).await.unwrap(), "it is over");
     assert!(case.store.revoke_token(1, audit("token.revoke", at(1000))).await.unwrap());

@@ -67,7 +67,7 @@ async fn answering(answer: impl Into<String>) -> (String, Arc<AtomicUsize>) {
     .await
 }
 
-/// For receivers of this machine, whatever proxies its environment names.
+/// For receivers on this machine: ignores the proxies in the environment.
 fn config() -> Config {
     Config {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],

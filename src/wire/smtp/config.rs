@@ -27,7 +27,7 @@ pub struct Config {
     /// What we call ourselves in `EHLO`; empty: this machine's name, if it is a full one, or else the domain that mails
     /// are from.
     pub hello_name: String,
-    /// The domain that mails are from, filled in by whoever knows.
+    /// The domain that mails are from, set from `mail.from`.
     #[serde(skip)]
     pub mail_domain: String,
     /// How many connections there are at once.

@@ -16,7 +16,7 @@ pub(super) struct Idle {
 #[derive(Default)]
 struct Waiting {
     sessions: Vec<(Instant, Session)>,
-    /// Whether somebody watches over their time.
+    /// Whether a task that closes expired connections runs.
     watched: bool,
 }
 

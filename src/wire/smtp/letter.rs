@@ -1,8 +1,8 @@
 //! A [`Mail`](crate::call::Mail) as the bytes that go over the wire (RFC 5322, RFC 2045 to 2047).
 //!
 //! All of it is ASCII: bodies are quoted-printable or base64 where they must be, headers are encoded words. So no relay
-//! needs 8BITMIME or SMTPUTF8. Whatever a header's value holds, it is one header: line breaks and control characters are
-//! taken out here once more, whoever had to see to it before.
+//! needs 8BITMIME or SMTPUTF8. A header's value can't begin another header: line breaks and control characters are
+//! removed here again, even if the caller has removed them.
 
 use std::time::SystemTime;
 

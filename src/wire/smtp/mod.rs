@@ -101,7 +101,7 @@ impl Inner {
         if let Some(reply) = self.refused_login() {
             return Ok(reply);
         }
-        // A connection that the relay closed while nobody looked took nothing: the next one does.
+        // A connection that the relay closed while it was idle accepted nothing, so the mail goes through the next one.
         while let Some(session) = self.idle.take() {
             match self.deliver(session, letter).await {
                 Err(Stop::Lost { stage: SmtpStage::Sender, .. })

@@ -82,7 +82,7 @@ impl Session {
         Ok(session)
     }
 
-    /// `is_here`: the relay is on this machine, where nobody listens in between.
+    /// `is_here`: the relay is on this machine, so the connection can't be intercepted.
     async fn log_in(&mut self, place: &Place, is_here: bool) -> Result<(), Stop> {
         let config = &place.config;
         if !self.connection.is_encrypted() && !is_here {

@@ -183,7 +183,7 @@ async fn an_export_applied_to_another_store_behaves_the_same() {
         assert_eq!(mode & 0o777, 0o600);
     }
     let again = here.run(&["export", "--to", &backup]).await.ends_with(1);
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert!(again.err.contains("exists already"), "{}", again.err);
     let same = here.run(&["apply", &file, "--dry-run"]).await.ends_with(0).out;
     assert_eq!(same, "nothing would change\n", "what is there is what was written");
 
@@ -275,9 +275,9 @@ async fn a_dry_run_says_what_would_change_and_why_it_cannot() {
         refused.contains("slack of project 45 is configured in ") && refused.contains("integrations.toml"),
         "{refused}"
     );
-    let unknown = desk.write("unknown.toml", filed.replace("45", "\"acme/nobody\""));
+    let unknown = desk.write("unknown.toml", filed.replace("45", "\"acme/unknown\""));
     let refused = desk.run(&["apply", &unknown]).await.ends_with(1).err;
-    assert!(refused.contains("nobody has told the number of project acme/nobody"), "{refused}");
+    assert!(refused.contains("the id of project acme/unknown is not known yet"), "{refused}");
 }
 
 /// Two teams' settings for the same projects, all of them told at one receiver.

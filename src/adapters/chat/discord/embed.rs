@@ -1,8 +1,8 @@
 //! An embed: who did what, more of it, facts, and where, with a coloured bar
 //! (<https://docs.discord.com/developers/resources/message#embed-object>).
 //!
-//! Nothing is told twice: the author stands above, so the words begin with what was done; the project stands below; and
-//! where the thing has a headline of its own, that is told once.
+//! Nothing is said twice: the author stands above, so the words begin with what was done; the project stands below; and
+//! where the thing has a headline of its own, that is shown once.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -29,7 +29,7 @@ const WORTH_SAYING: usize = 20;
 pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
     let mut embed = Embed { parts: Map::new(), left: WHOLE };
     embed.add("color", Some(json!(color(message.tone))));
-    // Years before there was any forge are somebody's joke, and Discord's error.
+    // Discord refuses times long before any forge existed.
     let at = message.ended_at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
     embed.add("timestamp", Some(json!(at.to_string())));
     embed.author(message);

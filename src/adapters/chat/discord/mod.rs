@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::hook::Hook;
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen, usual_status};
 use crate::call::{
@@ -28,7 +29,7 @@ use crate::settings::{FieldError, SecretUrl};
 /// 30 messages in a minute for a channel (<https://github.com/discord/discord-api-docs/issues/6753>). This keeps both,
 /// but for a burst.
 const PER_WEBHOOK: (u32, Duration, u32) = (1, Duration::from_secs(2), 5);
-/// "50 requests per second", whatever the routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
+/// "50 requests per second", over all routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
 const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
 /// Cloudflare refuses a sender for about so long who had too many requests refused by Discord.
 const BAN: Duration = Duration::from_secs(3600);
@@ -84,16 +85,12 @@ impl Settings {
             Trigger::Deployment => &self.deployment_channel,
             Trigger::GroupMention => &self.group_mention_channel,
             Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
-            Trigger::Job
-            | Trigger::Alert
-            | Trigger::Incident
-            | Trigger::Vulnerability
-            | Trigger::ArchiveTrace => return None,
+            _ => return None,
         };
         own.as_ref()
     }
 
-    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
+    /// The kind whose webhook is used: the event's own, or for a confidential event that of the open ones.
     fn kind(&self, trigger: Trigger) -> Option<Trigger> {
         let also = match trigger {
             Trigger::ConfidentialIssue => Some(Trigger::Issue),
@@ -158,7 +155,7 @@ impl Adapter for Discord {
 impl Deliver for Discord {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Discord has no key to tell a repeated message by; told twice is better than not told.
+        // Discord has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -222,10 +219,10 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
         // A page in Discord's place: it took nothing.
         (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
         (200..=299, _) => return Answer::Done(Sent),
-        // Not Discord but Cloudflare before it, and it means whatever comes from here.
+        // The answer is from Cloudflare, not from Discord, and concerns all requests of this host.
         (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, shared: true },
         (429, _) => throttled(&complaint, response),
-        // Whoever goes on calling a webhook that is gone is refused everything in the end
+        // Clients that go on calling a deleted webhook are banned in the end
         // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
         (401 | 403 | 404, _) => Failure::Gone { why, confirmations: 1 },
         // The channel is a forum: it takes only what names a thread

@@ -15,14 +15,14 @@ use crate::message::{Body, Field, Limit, Markup, Span, Style, Text, Tone};
 
 /// A flow may take its time before it answers.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
-/// Teams takes about 28 KB, and what is longer fails where nobody sees it.
+/// Teams accepts about 28 KB; longer messages fail without a visible error.
 const WHOLE: usize = 24_000;
 /// Three lines or so, and a few addresses.
 const HEADLINE: Limit = Limit::Bytes(1500);
 const PLACE: Limit = Limit::Bytes(1000);
 const NAME: Limit = Limit::Chars(300);
 const BUTTON: Limit = Limit::Chars(60);
-/// A flow that Power Automate calls unknown this often in a row is one that somebody removed.
+/// A flow that Power Automate reports as unknown this often in a row was removed.
 const CONFIRMATIONS: u8 = 3;
 /// What an element costs besides its words, about.
 const LEAST_OF_BLOCK: usize = 80;
@@ -269,7 +269,7 @@ fn facts(fields: &[Field], room: usize) -> Option<Json> {
     })
 }
 
-/// 202 says that the flow has it, and 200 the same where somebody gave the flow an answer of its own
+/// 202 says that the flow has it, and so does 200 where the flow has an answer of its own
 /// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
 pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
@@ -279,7 +279,7 @@ pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
         200..=299 if body.trim_start().starts_with('<') => {
             Failure::Unavailable { maybe_taken: false, wait, why }
         }
-        // An error in a yes is an error; which, nobody has written down.
+        // An error in a successful answer is an error; its meaning is not documented.
         200..=299 if is_error(&body) => Failure::Unavailable { maybe_taken: true, wait, why },
         404 => Failure::Gone { why, confirmations: CONFIRMATIONS },
         409 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },

@@ -22,7 +22,7 @@ fn with_api() -> OperatorSettings {
 fn asked(call: &Call<Sent>) -> &HttpRequest {
     match &call.request {
         Request::Http(request) => request,
-        other => panic!("asks nobody: {other:?}"),
+        other => panic!("makes no request: {other:?}"),
     }
 }
 

@@ -173,7 +173,7 @@ fn files_are_shown_as_they_are_after_the_push() {
         text[from..].lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(files(2), ["4 changed files", "- new (new)", "- changed", "- went (removed)", "- back"]);
-    assert_eq!(files(9)[0], "4 changed files in these commits", "of the others nobody knows");
+    assert_eq!(files(9)[0], "4 changed files in these commits", "the files of the others are not known");
 }
 
 #[test]

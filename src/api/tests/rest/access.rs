@@ -169,7 +169,7 @@ async fn behind_a_trusted_proxy_it_is_the_caller_who_waits() {
     assert_eq!(
         from("192.0.2.1, 203.0.113.7", "fbt-guess").await,
         429,
-        "what stands before it anybody can write"
+        "a caller can write anything before it"
     );
     assert_eq!(from("203.0.113.7", &admin).await, 200);
     assert_eq!(from("203.0.113.8", "fbt-guess").await, 401);
@@ -252,7 +252,7 @@ async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_no
     assert_eq!((&kept["project"]["id"], &kept["project_id"]), (&Value::Null, &Value::Null));
     let explained = api.send(&of_group, "POST", "/events/explain", &event_json(&event(99, "acme/new"))).await;
     assert_eq!(explained.json()["verdicts"][0]["verdict"], "deliver", "{explained:?}");
-    // Whoever has number 99 may be anybody's: nothing of it has become the group's.
+    // The project with id 99 may belong to anyone: nothing of it has become the group's.
     for (method, path) in [("GET", "/projects/99"), ("PUT", "/projects/99/integrations/slack")] {
         let told = api.send(&of_group, method, path, &json!({ "webhook": HOOK })).await;
         assert_eq!(refusal(&told), message(404, "404 Project Not Found"), "{method}");
@@ -272,7 +272,7 @@ async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_no
         );
     }
     assert_eq!(api.store.peek(0, Portion::rows(10)).await.unwrap().len(), 1, "and nothing of those is kept");
-    // Once somebody has told who may, the group's token goes by number and path.
+    // Once a token for everything has named the project, the group's token may use its id and path.
     api.put(&admin, "/projects/99", &json!({ "path_with_namespace": "acme/new" })).await;
     assert_eq!(hand_in(&of_group, 99, "acme/new").await.status, 202);
     assert_eq!(api.get(&of_group, "/projects/99").await.status, 200);

@@ -1,4 +1,4 @@
-//! Parameters in every form, and what nobody should send.
+//! Parameters in every form, and invalid ones.
 
 use super::*;
 
@@ -124,7 +124,7 @@ async fn slow_and_half_bodies_end_their_connection() {
     let known = format!("private-token: {admin}\r\n");
     let told = say(&api, &head(&known, 100)).await;
     assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
-    // Whoever shows no token may have it in the body, and has no longer than others.
+    // A caller without a token in a header may send it in the body, within the same time limit.
     let told = say(&api, &head("", 100)).await;
     assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
     let told = say(&api, &head(&known, 50 * 1024 * 1024)).await;

@@ -1,4 +1,4 @@
-//! The API's description, served to whoever asks.
+//! The API's description, served without a token.
 
 use super::*;
 

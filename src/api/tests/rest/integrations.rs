@@ -134,7 +134,7 @@ async fn an_address_that_would_never_be_called_is_refused_where_it_is_set() {
     assert_eq!(
         api.put(&admin, SLACK, &follows).await.status,
         200,
-        "whoever follows a default calls that one's"
+        "an inherited integration calls the default's address"
     );
 }
 
@@ -181,7 +181,7 @@ async fn the_list_has_the_active_ones_in_the_order_in_which_they_were_made() {
     api.put(&admin, "/projects/42/integrations/emails-on-push", &mail).await;
     let list = api.get(&admin, "/projects/42/integrations?page=2&per_page=1").await.json();
     let slugs: Vec<_> = list.as_array().unwrap().iter().map(|one| one["slug"].clone()).collect();
-    assert_eq!(slugs, ["slack", "emails-on-push"], "it has one page, whatever is asked for");
+    assert_eq!(slugs, ["slack", "emails-on-push"], "it has one page, for any page number");
     assert!(list[0].get("properties").is_none());
 }
 
@@ -223,7 +223,7 @@ async fn defaults_hold_below_until_somebody_says_otherwise() {
     assert_eq!(shown().await, (json!("#acme"), json!(true)));
     let list = api.get(&admin, "/projects/42/integrations").await.json();
     assert_eq!((&list[0]["slug"], &list[0]["inherited"]), (&json!("slack"), &json!(true)));
-    // Who follows a default goes on following it, whatever else is said.
+    // An inherited integration stays inherited, even if other settings are sent.
     assert_eq!(api.put(&admin, SLACK, &channel("#own")).await.json()["properties"]["channel"], "#acme");
     api.put(&admin, SLACK, &own("#own")).await;
     assert_eq!(shown().await, (json!("#own"), json!(false)));
@@ -253,7 +253,7 @@ async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
         (&json!("ops.toml"), &json!(null), &json!(true))
     );
     assert_eq!(json["properties"]["channel"], "#ops");
-    let told = "409 Conflict: it is configured in ops.toml, and is changed there";
+    let told = "409 Conflict: it is configured in ops.toml and must be changed there";
     let put = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
     assert_eq!(refusal(&put), message(409, told));
     assert_eq!(refusal(&api.ask(&admin, "DELETE", SLACK).await), message(409, told));
@@ -316,7 +316,7 @@ async fn a_secret_does_not_follow_an_address_that_somebody_moves() {
     assert_eq!(api.put(&admin, path, &room).await.status, 200);
     let moved = json!({ "token": Secret::MASK, "room": "1", "server": "https://evil.example.com" });
     let refused = api.put(&admin, path, &moved).await;
-    assert_eq!(refused.status, 400, "the mask is what anybody can send: {refused:?}");
+    assert_eq!(refused.status, 400, "the mask is no proof of knowing the secret: {refused:?}");
     let again = json!({ "token": "s3cret", "room": "1", "server": "https://evil.example.com" });
     assert_eq!(api.put(&admin, path, &again).await.status, 200);
 }

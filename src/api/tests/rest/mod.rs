@@ -62,7 +62,7 @@ impl Api {
     }
 
     async fn open_over(config: Config, wire: WireConfig) -> Self {
-        // Somebody else in this process may have been first; any provider will do.
+        // Another test may have installed a provider already; any will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let store = sqlite(&folder);

@@ -35,17 +35,17 @@ async fn who_has_the_token_is_answered_and_all_others_alike() {
         assert_eq!((told.status, &told.json()["response_type"]), (200, &json!("ephemeral")), "{told:?}");
         assert!(told.json()["text"].as_str().unwrap().contains("#ops"), "{told:?}");
     }
-    let nobody = message(404, "404 Integration Not Found");
-    assert_eq!(refusal(&typed(&api, TRIGGER, "wrong", "status").await), nobody);
-    assert_eq!(refusal(&typed(&api, &TRIGGER.replace("42", "4711"), "sl4sh", "status").await), nobody);
+    let not_found = message(404, "404 Integration Not Found");
+    assert_eq!(refusal(&typed(&api, TRIGGER, "wrong", "status").await), not_found);
+    assert_eq!(refusal(&typed(&api, &TRIGGER.replace("42", "4711"), "sl4sh", "status").await), not_found);
     assert_eq!(
         refusal(&typed(&api, &TRIGGER.replace("slack_", "mattermost_"), "sl4sh", "status").await),
-        nobody
+        not_found
     );
     let missing = answer(form(api.request("POST", TRIGGER), &[("text", "status")])).await;
     assert_eq!(refusal(&missing), error(400, "token is missing"));
     api.ask(&admin, "DELETE", "/projects/42/integrations/slack-slash-commands").await;
-    assert_eq!(refusal(&typed(&api, TRIGGER, "sl4sh", "status").await), nobody);
+    assert_eq!(refusal(&typed(&api, TRIGGER, "sl4sh", "status").await), not_found);
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ fn what_is_not_declared_is_not_looked_at() {
         put("emails-on-push", "recipients=a%40b.example&active=false&webhook=x&labels_to_be_notified[x]=y")
             .unwrap();
     assert_eq!(request.settings.keys().collect::<Vec<_>>(), ["recipients"]);
-    assert!(request.flags.is_empty(), "`active` is no flag: whoever is set is active");
+    assert!(request.flags.is_empty(), "`active` is not a flag: an integration that is set is active");
 }
 
 #[test]

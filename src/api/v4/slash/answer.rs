@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use crate::api::resources::CommandAnswer;
 
-/// Failures that a status tells of.
+/// How many failures a status lists.
 pub(super) const FAILURES: usize = 5;
 /// Characters of a reason that a status shows.
 const REASON: usize = 120;
 
-/// Seen by who typed, and nobody else.
+/// An answer that only the user who typed sees.
 pub(super) fn to_asker(text: &str) -> CommandAnswer {
     CommandAnswer { response_type: "ephemeral", text: text.to_owned() }
 }
@@ -66,7 +66,7 @@ pub(super) fn help(command: &str, forge_hears: bool) -> String {
 pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted: &[Muted]) -> String {
     let mut text = String::new();
     if lines.is_empty() {
-        let _ = writeln!(text, "{} sends nothing to anybody.", plain(project));
+        let _ = writeln!(text, "{} sends no notifications.", plain(project));
     } else {
         let _ = writeln!(text, "*{}* sends:", plain(project));
     }
@@ -137,7 +137,7 @@ fn cut(text: &str) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Words of others, on one line, that mention nobody and format nothing.
+/// Text of others on one line, without mentions and formatting.
 fn plain(words: &str) -> String {
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let harmless = line.chars().filter(|letter| !letter.is_control()).flat_map(|letter| match letter {
@@ -196,7 +196,7 @@ mod tests {
     fn nothing_is_told_as_nothing() {
         assert_eq!(
             status("acme/rocket", &[], &[], &[]),
-            "acme/rocket sends nothing to anybody.\nNothing failed lately."
+            "acme/rocket sends no notifications.\nNothing failed lately."
         );
     }
 

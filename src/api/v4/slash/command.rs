@@ -1,4 +1,4 @@
-//! What somebody typed behind the slash, understood or not. Pure.
+//! Parses a slash command. Pure.
 
 use jiff::SignedDuration;
 

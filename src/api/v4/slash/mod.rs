@@ -1,4 +1,4 @@
-//! Slash commands: what somebody typed in a channel of Slack or Mattermost, answered at once.
+//! Slash commands: commands that users type in a channel of Slack or Mattermost, answered at once.
 //!
 //! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
 //! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
@@ -37,7 +37,7 @@ pub(super) use route::trigger;
 
 /// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// What is older is no news to whoever asks for a status.
+/// Failures older than this are not shown in a status.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The adapter that delivers to the channel in which a command was typed.
@@ -52,7 +52,7 @@ fn channel_names(command: &ChatCommand) -> Vec<String> {
 
 /// Who typed a command, for people.
 fn typed_by(command: &ChatCommand) -> String {
-    if command.user.is_empty() { "somebody in a channel".to_owned() } else { format!("@{}", command.user) }
+    if command.user.is_empty() { "a channel member".to_owned() } else { format!("@{}", command.user) }
 }
 
 /// What commands are carried out with.
@@ -204,7 +204,7 @@ async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate:
     Ok(found)
 }
 
-/// Mutes this room until a moment, or, by a moment that is past, lets it hear again.
+/// Mutes this channel until a moment; a moment in the past ends the mute.
 async fn mute(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,
@@ -236,7 +236,7 @@ async fn mute(
     }
 }
 
-/// Mutes the room under each of its names: which of them the settings use is not known here.
+/// Mutes the channel under each of its names: which of them the settings use is not known here.
 async fn mute_all(
     handler: &CommandHandler<'_>,
     project: i64,
@@ -259,7 +259,7 @@ async fn mute_all(
     Ok(())
 }
 
-/// Hands a command to the forge, without the token, which is nobody else's affair.
+/// Publishes a command for the forge, without the token.
 async fn forward(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,

@@ -60,7 +60,7 @@ fn any_or_all_of_the_labels_must_be_there() {
 
 #[test]
 fn only_issues_merge_requests_and_notes_are_filtered() {
-    let picky = chat().labels("~nobody-has-this", MatchAny);
+    let picky = chat().labels("~unused-label", MatchAny);
     for trigger in [
         Trigger::Issue,
         Trigger::ConfidentialIssue,

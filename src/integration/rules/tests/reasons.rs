@@ -101,7 +101,7 @@ fn every_reason_names_the_setting_and_its_value() {
             chat().only_when_status_changes(true),
             pipeline("failed", None),
             "status_unchanged",
-            "nobody said whether the pipeline was `failed` before \
+            "it is not known whether the pipeline was `failed` before \
              (notify_only_when_pipeline_status_changes = true, no ref_status_name)",
         ),
         (
@@ -144,7 +144,7 @@ fn the_reason_of_a_branch_says_what_is_known_of_it() {
         (
             "protected",
             &unknown,
-            "the branch `feature` is not known to be protected (nobody said which branches are) \
+            "the branch `feature` is not known to be protected (the protected branches are not known) \
              (branches_to_be_notified = protected)",
         ),
         (
@@ -168,7 +168,7 @@ fn the_reason_of_a_branch_says_what_is_known_of_it() {
     );
     assert_eq!(
         why(&chat().branches("default"), &nobody_said, &unknown).to_string(),
-        "the branch `feature` is not known to be the default branch (nobody said which one is) \
+        "the branch `feature` is not known to be the default branch (the default branch is not known) \
          (branches_to_be_notified = default)"
     );
 }

@@ -108,7 +108,7 @@ fn addresses_that_are_none_go_nowhere() {
         let refused = Letter::of(&Mail { to: to.to_owned(), ..mail() });
         assert!(matches!(refused, Err(SendError::Refused(_))), "{to}");
     }
-    let from = Mailbox { name: String::new(), address: "nobody".to_owned() };
+    let from = Mailbox { name: String::new(), address: "incomplete".to_owned() };
     assert!(matches!(Letter::of(&Mail { from, ..mail() }), Err(SendError::OperatorError(_))));
     let id = "<a@b c>".to_owned();
     assert!(matches!(Letter::of(&Mail { message_id: id, ..mail() }), Err(SendError::OperatorError(_))));
