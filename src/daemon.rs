@@ -222,7 +222,7 @@ fn policy(config: &Config) -> Policy {
 }
 
 /// What never ends by itself: if one of these does, it is a bug of ours or another node's claim to our name, and a daemon
-/// that takes events in and tells nobody is worse than one that ends and is started again.
+/// that accepts events and sends nothing is worse than one that ends and is started again.
 async fn until_broken(
     delivering: &mut JoinHandle<()>,
     sources: &mut [JoinHandle<()>],
@@ -473,8 +473,8 @@ async fn sweep_out(
     }
 }
 
-/// Keeps the catalogue fresh: reads the provisioning files anew when asked, and the store now and then, in case that
-/// nobody told us. When integrations change, what waits for that goes on.
+/// Keeps the catalogue fresh: reads the provisioning files again when requested, and the store periodically, in case a
+/// notification was lost. When integrations change, deliveries that wait for that continue.
 struct Keeper {
     config: provision::Config,
     catalog: Arc<CachedCatalog>,
