@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Remove active integrations that the files do not name: they inherit the default that the files set above them, or
-    /// are switched off where there is none
+    /// are switched off where there is none. Integrations that are switched off stay so
     #[arg(long)]
     prune: bool,
 }

@@ -50,6 +50,7 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
             Asked::Reload => tokio::select! {
                 ended = &mut daemon => return ended.map(|()| ExitCode::SUCCESS),
                 () = ask(&reload) => {}
+                () = signals.stop() => break,
             },
         }
     }
@@ -104,7 +105,11 @@ impl Signals {
         }
     }
 
+    /// Leaves reload signals for [`next`](Self::next).
     async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -9,8 +9,9 @@ use super::diffs::{self, Comparison, Diffs};
 use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};

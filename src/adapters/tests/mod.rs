@@ -24,8 +24,7 @@ use self::declared::outcome;
 use self::events::{Case, cases, hostile, raw_cases, sample};
 
 pub use self::declared::{Contract, Expected, consequence, is_seen, usual_status};
-use super::common_settings::ChannelSettings;
-use super::contract::{LazyMessage, Targets};
+use super::contract::{ChannelSettings, LazyMessage, Targets};
 use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::{Event, Trigger};

@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::hook::Hook;
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen, usual_status};
 use crate::call::{

@@ -1,3 +1,0 @@
-//! Push services, which show messages on people's phones.
-
-pub mod pushover;
