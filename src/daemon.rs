@@ -23,19 +23,21 @@ use crate::api::{self, LoginLimiter};
 use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::metrics;
+use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState, Commands};
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::pipeline::retry::Policy;
+use crate::pipeline::store_calls;
 use crate::pipeline::test_send::TestSender;
-use crate::pipeline::{Clock, Switches};
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::{Listener, Notification, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Registry, Store};
+use crate::store::{HoldCause, Inbox, Ledger, NodeId, Outbox, Quarantine, Registry, Store};
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 
@@ -87,11 +89,10 @@ pub async fn run(
         opened => opened?,
     };
     let changes = catalog.watch();
-    let switches = Switches::default();
-    take_up(&*store as &dyn Outbox, &catalog, &switches, &clock).await?;
+    let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
-    let tests = test_sender(&config)?;
-    let attempts = attempts(&config, &tests, &catalog, &switches, &clock);
+    let tests = test_sender(&config, &holds)?;
+    let attempts = attempts(&config, &tests, &catalog, &holds, &clock);
     let leaving = node.clone();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
@@ -110,7 +111,7 @@ pub async fn run(
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
-        switches: switches.clone(),
+        holds: holds.clone(),
         deliverer: handle.clone(),
         clock: clock.clone(),
     };
@@ -135,11 +136,9 @@ pub async fn run(
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
         store: Arc::clone(&store),
-        switches: switches.clone(),
         deliverer: handle.clone(),
         clock: clock.clone(),
         changes,
-        shares: config.store.url.is_some(),
         shutdown: shutdown.clone(),
     };
     tasks.spawn(keeper.run(reloads, stop_rest.clone()));
@@ -148,7 +147,7 @@ pub async fn run(
     let rooms = Rooms {
         store: Arc::clone(&store),
         catalog: Arc::clone(&catalog),
-        switches,
+        holds,
         tests,
         deliverer: handle,
         arrived,
@@ -187,12 +186,13 @@ pub async fn run(
 }
 
 /// What attempts are made with, be they real or tests.
-fn test_sender(config: &Config) -> anyhow::Result<TestSender> {
+fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(TestSender {
         transport: Arc::new(wire),
         pace: Arc::new(Pace::new(config.rate_limits)),
         operator: Arc::new(config.operator.clone()),
+        holds: holds.clone(),
     })
 }
 
@@ -200,13 +200,13 @@ fn attempts(
     config: &Config,
     tests: &TestSender,
     catalog: &Arc<CachedCatalog>,
-    switches: &Switches,
+    holds: &Holds,
     clock: &Clock,
 ) -> Attempter {
     Attempter {
         catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
         transport: Arc::clone(&tests.transport),
-        switches: switches.clone(),
+        holds: holds.clone(),
         clock: clock.clone(),
         max_age: Arc::new(config.max_age.clone()),
         operator: Arc::clone(&tests.operator),
@@ -298,7 +298,7 @@ async fn hear(
 
 async fn refresh(catalog: &CachedCatalog) {
     if let Err(error) = catalog.refresh().await {
-        warn!(%error, "cannot read what changed in the integrations; trying again soon");
+        store_calls::log(&error, "read what changed in the integrations");
     }
 }
 
@@ -352,15 +352,18 @@ async fn load(
     reading.await.expect("reading returns its problems, and nothing aborts it")
 }
 
-/// What the store remembers of the integrations meets what they are now: holds that were made under other settings end,
-/// and the rest of the dead addresses stay switched off.
-async fn take_up(
-    store: &dyn Outbox,
-    catalog: &CachedCatalog,
-    switches: &Switches,
-    clock: &Clock,
-) -> anyhow::Result<()> {
-    let now = clock.now();
+/// The holds that the store keeps and that still count. A new start is a new try for what the operator had to change.
+async fn open_holds(store: &dyn Outbox, catalog: &CachedCatalog, now: Timestamp) -> anyhow::Result<Holds> {
+    let holds = store.holds(now).await.context("cannot read the holds")?;
+    let of_operator = holds.into_iter().filter(|hold| hold.cause == HoldCause::OperatorError);
+    let of_operator: Vec<_> = of_operator.map(|hold| hold.key).collect();
+    store.end_holds(&of_operator, now).await.context("cannot end outdated holds")?;
+    reconcile_holds(store, catalog, now).await?;
+    Ok(Holds::new(store.holds(now).await.context("cannot read the holds")?))
+}
+
+/// Ends the holds of integrations whose settings are others by now; what waited for them is due.
+async fn reconcile_holds(store: &dyn Outbox, catalog: &CachedCatalog, now: Timestamp) -> anyhow::Result<()> {
     let holds = store.holds(now).await.context("cannot read the holds")?;
     let made_under = holds.iter().filter_map(|hold| hold.made_under.as_ref());
     let current: BTreeMap<_, _> = made_under.map(|(id, _)| (id.clone(), catalog.fingerprint(id))).collect();
@@ -369,7 +372,6 @@ async fn take_up(
     if ended > 0 {
         info!(ended, "settings changed; what waited for that is due now");
     }
-    switches.restore(&store.holds(now).await.context("cannot read the holds")?);
     Ok(())
 }
 
@@ -377,7 +379,7 @@ async fn take_up(
 struct Rooms {
     store: Arc<dyn Store>,
     catalog: Arc<CachedCatalog>,
-    switches: Switches,
+    holds: Holds,
     tests: TestSender,
     deliverer: DelivererHandle,
     arrived: Arc<Notify>,
@@ -389,7 +391,7 @@ struct Rooms {
 
 /// What the HTTP server works with.
 fn http_state(config: &Config, rooms: Rooms) -> api::State {
-    let Rooms { store, catalog, switches, tests, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
+    let Rooms { store, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } = rooms;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
         Some(BrokerState::Connected) | None => Ok(()),
@@ -399,13 +401,14 @@ fn http_state(config: &Config, rooms: Rooms) -> api::State {
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),
         clock: Arc::new(move || clock.now()),
         metrics,
         catalog,
-        switches,
+        holds,
         tests,
         commands: Commands::new(&config.amqp, &config.commands),
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
@@ -431,7 +434,7 @@ async fn keep_house(
                 metrics.run_upkeep();
                 match ledger.depth(clock.now()).await {
                     Ok(depth) => metrics::depth(&depth_of(&depth, clock.now())),
-                    Err(error) => warn!(%error, "cannot measure what waits"),
+                    Err(error) => store_calls::log(&error, "measure what waits"),
                 }
             }
             _ = sweep.tick() => sweep_out(&*ledger, &config, clock.now(), &stop).await,
@@ -462,7 +465,7 @@ async fn sweep_out(
                 }
             }
             Err(error) => {
-                warn!(%error, "cannot sweep; trying again next time");
+                store_calls::log(&error, "sweep out what is too old");
                 return;
             }
         }
@@ -476,13 +479,10 @@ struct Keeper {
     config: provision::Config,
     catalog: Arc<CachedCatalog>,
     store: Arc<dyn Store>,
-    switches: Switches,
     deliverer: DelivererHandle,
     clock: Clock,
     /// Heard of since the catalogue was opened.
     changes: watch::Receiver<u64>,
-    /// Whether other nodes work with the store too.
-    shares: bool,
     /// Ends the reading of files.
     shutdown: CancellationToken,
 }
@@ -500,23 +500,9 @@ impl Keeper {
                     // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
-                _ = look.tick() => {
-                    refresh(&self.catalog).await;
-                    self.hear_of_dead_addresses().await;
-                }
+                _ = look.tick() => refresh(&self.catalog).await,
                 Ok(()) = self.changes.changed() => self.heal().await,
             }
-        }
-    }
-
-    /// What another node found out, this one need not find out again.
-    async fn hear_of_dead_addresses(&self) {
-        if !self.shares {
-            return;
-        }
-        match self.store.holds(self.clock.now()).await {
-            Ok(holds) => self.switches.hear_of(&holds),
-            Err(error) => warn!(%error, "cannot read what other nodes switched off; trying again soon"),
         }
     }
 
@@ -552,14 +538,11 @@ impl Keeper {
     /// What waited for other settings is due now.
     async fn heal(&self) {
         self.deliverer.flush().await;
-        let taken_up = take_up(&*self.store as &dyn Outbox, &self.catalog, &self.switches, &self.clock).await;
-        if let Err(error) = taken_up {
+        let store = &*self.store as &dyn Outbox;
+        if let Err(error) = reconcile_holds(store, &self.catalog, self.clock.now()).await {
             warn!(error = format!("{error:#}"), "what waits for changed settings stays as it is for now");
         }
-        match self.store.holds(self.clock.now()).await {
-            Ok(holds) => self.deliverer.holds_changed(holds),
-            Err(error) => warn!(%error, "cannot read the holds; rests go on as they were"),
-        }
+        self.deliverer.holds_changed();
     }
 }
 

@@ -24,8 +24,8 @@ use crate::call::{self, Bucket, BucketKey};
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Off, everything is admitted at once, but for what a service asked to wait with: for benches and for receivers of
-    /// one's own.
+    /// Off, everything is admitted at once: for benches and for receivers of one's own. What a service asked for is heeded
+    /// all the same: that is a hold.
     pub enabled: bool,
     /// Multiplies every rate: 0.5 is half as fast as the services allow. Bursts stay as they are.
     pub scale: f64,
@@ -59,8 +59,6 @@ pub struct Pace<C: Clock = TokioClock> {
 
 struct Limiters<C: Clock> {
     by_key: HashMap<BucketKey, Limiter<C>>,
-    /// Buckets that give nothing before a moment that their service named.
-    held: HashMap<BucketKey, C::Instant>,
     /// At this many, idle ones are dropped.
     sweep_at: usize,
 }
@@ -82,8 +80,7 @@ impl Pace {
 
 impl<C: Clock + Clone> Pace<C> {
     pub fn with_clock(config: Config, clock: C) -> Self {
-        let limiters =
-            Mutex::new(Limiters { by_key: HashMap::new(), held: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
+        let limiters = Mutex::new(Limiters { by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
         Self { config, clock, limiters }
     }
 
@@ -97,17 +94,14 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     fn take<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, calls: u32) -> Result<(), Duration> {
+        if !self.config.enabled {
+            return Ok(());
+        }
         let now = self.clock.now();
         let mut limiters = self.lock();
-        if !self.config.enabled {
-            // What a service has asked for is heeded all the same.
-            let held = buckets.filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
-            return held.map_or(Ok(()), Err);
-        }
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
         for bucket in buckets {
-            longest = longest.max(limiters.held_for(&bucket.key, now));
             let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
             let before = limiter.arrival.get();
@@ -128,22 +122,6 @@ impl<C: Clock + Clone> Pace<C> {
         Err(wait.max(Duration::from_millis(1)))
     }
 
-    /// Empties these buckets until `wait` is over: a service said that all who share them are too fast.
-    pub fn hold(&self, pace: &call::Pace, wait: Duration) {
-        self.empty(pace.buckets(), wait);
-    }
-
-    fn empty<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, wait: Duration) {
-        let now = self.clock.now();
-        let until = now + wait.into();
-        let mut limiters = self.lock();
-        limiters.held.retain(|_, until| *until > now);
-        for bucket in buckets {
-            let held = limiters.held.entry(bucket.key.clone()).or_insert(until);
-            *held = (*held).max(until);
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
         // After a panic the limiters are still valid; at worst, one has a token too few.
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
@@ -151,12 +129,6 @@ impl<C: Clock + Clone> Pace<C> {
 }
 
 impl<C: Clock + Clone> Limiters<C> {
-    /// How long a bucket stays empty, where a service has said so.
-    fn held_for(&self, key: &BucketKey, now: C::Instant) -> Option<Duration> {
-        let until = *self.held.get(key)?;
-        (until > now).then(|| until.duration_since(now).into())
-    }
-
     /// The limiter under this key, made or remade where its terms are new.
     fn obtain(&mut self, key: &BucketKey, terms: Terms, clock: &C, now: C::Instant) -> &Limiter<C> {
         let owed = match self.by_key.get(key) {
@@ -347,23 +319,6 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_for_all_who_share_the_bucket_and_ends() {
-        let (pace, clock) = pace(Config::default());
-        let (ours, theirs) = (bucket("ours", SECOND, 5), bucket("theirs", SECOND, 5));
-        let host = bucket("host", SECOND, 50);
-        pace.empty([&ours, &host].into_iter(), 40 * SECOND);
-        pace.empty([&host].into_iter(), 10 * SECOND);
-        assert_eq!(
-            admit(&pace, &[theirs.clone(), host.clone()]),
-            Err(40 * SECOND),
-            "a shorter hold shortens none"
-        );
-        assert_eq!(admit(&pace, std::slice::from_ref(&theirs)), Ok(()));
-        clock.advance(40 * SECOND);
-        assert_eq!(admit(&pace, &[theirs, host]), Ok(()));
-    }
-
-    #[test]
     fn new_terms_replace_the_old_and_forgive_nothing() {
         let (pace, clock) = pace(Config::default());
         let (slow, fast) = ([bucket("room", 10 * SECOND, 1)], [bucket("room", SECOND, 5)]);
@@ -394,10 +349,6 @@ mod tests {
         let (pace, _) = pace(Config { enabled: false, scale: 1.0 });
         assert!((0..1000).all(|_| admit(&pace, &[bucket("room", SECOND, 1)]).is_ok()));
         assert!(pace.lock().by_key.is_empty());
-        let (ours, theirs) = ([bucket("room", SECOND, 1)], [bucket("other", SECOND, 1)]);
-        pace.empty(ours.iter(), 40 * SECOND);
-        assert_eq!(admit(&pace, &ours), Err(40 * SECOND), "but for what a service asked for");
-        assert_eq!(admit(&pace, &theirs), Ok(()));
     }
 
     #[test]
