@@ -1,10 +1,10 @@
-//! What an adapter is: a declaration ([`About`], settings) and pure functions, one trait a capability.
+//! The adapter contract: a declaration ([`About`], settings) and pure functions, one trait for each capability.
 //!
 //! Every adapter is an [`Adapter`]. One that events are delivered to has [`Deliver`]; one that receives what people type
 //! in a channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
 //! table alone calls these functions.
 //!
-//! An adapter touches no network, clock, log or other adapter. What it may know of an event and its moment is in
+//! An adapter must not use a network, clock, log or other adapter. All that it may know of an event is in
 //! [`Notification`].
 
 use std::cell::OnceCell;
@@ -118,7 +118,7 @@ pub struct Delivery {
     pub retry_ambiguous: bool,
     /// How many attempts may be under way to one destination at once.
     pub concurrency: usize,
-    /// How many calls one attempt makes at most, to whatever service.
+    /// How many calls one attempt makes at most, over all services.
     pub calls: u32,
     /// What the service accepts and how fast, in a line for people; the facts are in the adapter's constants.
     pub limits: &'static str,
@@ -241,7 +241,7 @@ fn nothing_to_say(event: &Event) -> String {
 
 /// A service that sends requests of its own.
 pub trait Inbound: Adapter {
-    /// How long the service waits for the answer, and whatever else it limits, in a line for people.
+    /// How long the service waits for the answer, and its other limits, in a line for people.
     const LIMITS: &'static str;
 
     /// What a request asks for. Whether it may is not judged here: see [`Reaction`].

@@ -1,11 +1,11 @@
-//! THE SERVICES: one file an adapter, one table of them all.
+//! Adapters: one file for each service, and one table of all.
 //!
-//! [`contract`] says what an adapter is; [`ADAPTERS`] lists them, each with its capabilities. Provisioning, the API's
+//! [`contract`] defines what an adapter is; [`ADAPTERS`] lists all adapters with their capabilities. Provisioning, the API's
 //! parameters, help pages, metric labels, previews and the contract tests are read off this table. Adding a service is
 //! one file in the folder of its family, and two lines: its module there, and its row here.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
-//! several adapters have; `redact` keeps credentials out of what services' answers make us say; [`operator`] is what the
+//! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
 //! operator configures for all integrations.
 
 pub mod commands;

@@ -1,4 +1,4 @@
-//! `adapters`: the services that can be told, and each one's settings, read off its declaration.
+//! `adapters`: lists the services, and the settings of each from its declaration.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

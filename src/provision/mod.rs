@@ -6,12 +6,12 @@
 //! default_branch = "main"
 //! protected_branches = ["main", "*-stable"]
 //!
-//! [[group]]                        # the forge's number of a group; optional
+//! [[group]]                        # the forge's id of a group; optional
 //! path = "acme"
 //! id = 7
 //!
 //! [[integration]]
-//! project = "acme/rocket"          # path or number; or: group = "acme"
+//! project = "acme/rocket"          # path or id; or: group = "acme"
 //! adapter = "slack"
 //! webhook_file = "/run/secrets/slack"
 //! channel = "#ops, #dev"

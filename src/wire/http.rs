@@ -1,4 +1,4 @@
-//! HTTP: one client for all, kept connections, and errors in words.
+//! HTTP: one client for all requests, with kept connections, and readable errors.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! HipChat, through room notifications: version 2 of its API, and version 1 for servers that know no other
 //! (<https://developer.atlassian.com/server/hipchat/sending-messages>).
 //!
-//! The hosted service ended in 2019; servers of people's own live on. Messages are HTML with a few tags. Two limits
+//! The hosted service ended in 2019; self-hosted servers remain. Messages are HTML with a few tags. Two limits
 //! hold at once, one of the room and one of the token, each with headers that say when it ends
 //! (<https://developer.atlassian.com/server/hipchat/hipchat-rest-api-rate-limits/>).
 

@@ -1,8 +1,8 @@
 //! Mattermost, through incoming webhooks
 //! (<https://developers.mattermost.com/integrate/webhooks/incoming/>).
 //!
-//! It takes Slack's messages, with Markdown in them. Errors are JSON with an `id` that stays when the words are
-//! translated, so the id decides, not the words; a proxy before the server answers in HTML.
+//! It accepts Slack's message format, with Markdown as text. Errors are JSON with an `id`. Their text is translated, so
+//! only the id is read. A proxy before the server answers in HTML.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Deliver for Mattermost {
             let (count, burst) = PER_HOST;
             Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
         };
-        // The destination is the webhook: what one suffers holds up no other. The server counts by sender, whatever the
+        // The destination is the webhook: failures of one hold up no other. The server counts by sender, over every
         // webhook, so all webhooks of one host share a bucket.
         Pace::of(per("mattermost webhook", url.as_str())).and(per("mattermost host", &origin))
     }

@@ -1,11 +1,11 @@
-//! irker: pushes as lines in IRC channels, through an irkerd, which keeps the connections to the IRC servers
+//! irker: pushes as lines in IRC channels, through an irkerd, which holds the connections to the IRC servers
 //! (<https://gitlab.com/esr/irker>).
 //!
-//! irkerd takes one JSON object a line over TCP, `{"to": [address], "privmsg": text}`, and answers nothing. It serves one
+//! irkerd takes one JSON object per line over TCP, `{"to": [address], "privmsg": text}`, and answers nothing. It serves one
 //! client at a time: so all lines of a push go in one piece, and the connection is closed behind them.
 //!
-//! `recipients` makes of what people wrote the addresses that irkerd understands; `lines` says a push in lines that
-//! pass through IRC whole.
+//! `recipients` converts the setting to addresses that irkerd understands; `lines` describes a push in lines that are
+//! short enough for IRC.
 
 use std::time::Duration;
 

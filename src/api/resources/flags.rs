@@ -1,4 +1,4 @@
-//! The event flags in an integration's object. Every object shows all of them, whatever its adapter, as GitLab does.
+//! The event flags in an integration's object. Every object shows all of them, for any adapter, as GitLab does.
 
 use std::collections::BTreeMap;
 

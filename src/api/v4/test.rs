@@ -2,19 +2,21 @@
 
 use axum::Json;
 use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa_axum::routes;
 
 use super::Route;
 use super::authorized::Write;
 use super::explain::event_in;
 use super::extract::IntegrationRequest;
+use super::page::query_parameter;
 use super::params::{Invalid, Params};
 use crate::adapters::Entry;
 use crate::adapters::contract::Targets;
 use crate::api::State;
 use crate::api::error::responses::{ReadsBody, Unprocessable};
 use crate::api::error::{ApiError, Missing};
-use crate::api::resources::{Test, TestAttempt};
+use crate::api::resources::{Test, TestAttempt, one_of};
 use crate::catalog::{Configured, ResolvedScope};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
@@ -30,17 +32,13 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The query, for annotations.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what trigger() reads")]
-struct TestQuery {
-    /// Which kind of event to make a sample of.
-    #[param(required = false, schema_with = triggers)]
-    trigger: Option<String>,
-}
+struct TestQuery;
 
-fn triggers() -> utoipa::openapi::Schema {
-    crate::api::resources::one_of(Trigger::ALL.map(Trigger::name)).into()
+impl IntoParams for TestQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let triggers = one_of(Trigger::ALL.map(Trigger::name));
+        vec![query_parameter("trigger", "Which kind of event to make a sample of.", triggers)]
+    }
 }
 
 /// Test an integration

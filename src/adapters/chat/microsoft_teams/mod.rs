@@ -1,7 +1,7 @@
 //! Microsoft Teams, through webhooks of two kinds.
 //!
-//! *Workflows* of Power Automate take Adaptive Cards and answer that they have queued them; what becomes of them, they
-//! never tell (`workflows`, <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>).
+//! *Workflows* of Power Automate take Adaptive Cards and answer that they have queued them; they never report the result
+//! (`workflows`, <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>).
 //! *Connectors* of Office 365, which Microsoft has announced the end of, take message cards and answer 200 to everything:
 //! their body says what happened (`connector`,
 //! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>).

@@ -1,4 +1,4 @@
-//! What is answered to a command, in words that Slack and Mattermost both show as they are meant. Pure.
+//! The texts of answers to commands, which Slack and Mattermost show alike. Pure.
 
 use std::fmt::Write as _;
 

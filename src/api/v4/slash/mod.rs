@@ -1,10 +1,9 @@
 //! Slash commands: commands that users type in a channel of Slack or Mattermost, answered at once.
 //!
-//! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
-//! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
-//! as a wrong token. [`command`]
-//! understands what was typed, [`answer`] words what is said; both are pure. What is none of ours is handed to the forge,
-//! where it listens.
+//! The caller is authenticated only by the token in the form, which is the one of the project's slash-commands
+//! integration. A wrong token, an inactive integration and an unknown project have the same answer, which counts as a
+//! wrong token. [`command`] parses what was typed, [`answer`] writes the answer; both are pure. Unknown commands are
+//! published for the forge, if that is configured.
 //!
 //! Forms and answers: <https://docs.slack.dev/interactivity/implementing-slash-commands>,
 //! <https://developers.mattermost.com/integrate/slash-commands/custom/>.
