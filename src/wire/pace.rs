@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use governor::RateLimiter;
 use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
-use governor::{Quota, RateLimiter};
 use serde::Deserialize;
 
 use crate::call::{self, Bucket, BucketKey};
@@ -102,11 +102,11 @@ impl<C: Clock + Clone> Pace<C> {
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
         for bucket in buckets {
-            let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
-            let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
+            let Some(quota) = Quota::of(bucket, self.config.scale) else { continue };
+            let limiter = limiters.obtain(&bucket.key, quota, &self.clock, now);
             let before = limiter.arrival.get();
             // An attempt of more calls than the burst allows would wait for ever: it takes what there can be.
-            let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(terms.burst);
+            let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(quota.burst);
             match limiter.rate.check_n(calls).unwrap_or(Ok(())) {
                 Ok(()) => taken.push((&bucket.key, before)),
                 Err(refusal) => longest = longest.max(Some(refusal.wait_time_from(now))),
@@ -129,12 +129,12 @@ impl<C: Clock + Clone> Pace<C> {
 }
 
 impl<C: Clock + Clone> Limiters<C> {
-    /// The limiter under this key, made or remade where its terms are new.
-    fn obtain(&mut self, key: &BucketKey, terms: Terms, clock: &C, now: C::Instant) -> &Limiter<C> {
+    /// The limiter under this key, created, or created anew where its quota has changed.
+    fn obtain(&mut self, key: &BucketKey, quota: Quota, clock: &C, now: C::Instant) -> &Limiter<C> {
         let owed = match self.by_key.get(key) {
-            // What was owed under the old terms is owed under the new: two callers who disagree about a key's
-            // terms must not give each other a fresh burst every time.
-            Some(limiter) if limiter.terms != terms => Some(limiter.owed(now)),
+            // What was owed under the old quota is owed under the new one: two callers with different quotas for a key
+            // must not give each other a fresh burst every time.
+            Some(limiter) if limiter.quota != quota => Some(limiter.owed(now)),
             Some(_) => None,
             None => {
                 self.sweep(now);
@@ -142,7 +142,7 @@ impl<C: Clock + Clone> Limiters<C> {
             }
         };
         if let Some(owed) = owed {
-            self.by_key.insert(key.clone(), Limiter::new(terms, owed, clock));
+            self.by_key.insert(key.clone(), Limiter::new(quota, owed, clock));
         }
         &self.by_key[key]
     }
@@ -156,14 +156,14 @@ impl<C: Clock + Clone> Limiters<C> {
     }
 }
 
-/// A bucket's terms, scaled, as the limiter was made with.
+/// A bucket's rate and burst, scaled: what its limiter was created with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Terms {
+struct Quota {
     every: Duration,
     burst: NonZeroU32,
 }
 
-impl Terms {
+impl Quota {
     /// `None` where there is nothing to limit.
     fn of(bucket: &Bucket, scale: f64) -> Option<Self> {
         /// Longer than any service's period.
@@ -178,25 +178,25 @@ impl Terms {
         Some(Self { every, burst })
     }
 
-    fn quota(self) -> Option<Quota> {
-        Some(Quota::with_period(self.every)?.allow_burst(self.burst))
+    fn for_governor(self) -> Option<governor::Quota> {
+        Some(governor::Quota::with_period(self.every)?.allow_burst(self.burst))
     }
 }
 
 struct Limiter<C: Clock> {
-    terms: Terms,
+    quota: Quota,
     start: C::Instant,
     arrival: Arrival,
     rate: RateLimiter<NotKeyed, Arrival, C, NoOpMiddleware<C::Instant>>,
 }
 
 impl<C: Clock + Clone> Limiter<C> {
-    fn new(terms: Terms, owed: Duration, clock: &C) -> Self {
-        let quota = terms.quota().expect("terms have a period above zero");
+    fn new(quota: Quota, owed: Duration, clock: &C) -> Self {
+        let rate = quota.for_governor().expect("a quota has a period above zero");
         let arrival = Arrival::default();
-        arrival.set(owed.min(terms.every * terms.burst.get()).into());
+        arrival.set(owed.min(quota.every * quota.burst.get()).into());
         let start = clock.now();
-        Self { terms, start, rate: RateLimiter::new(quota, arrival.clone(), clock.clone()), arrival }
+        Self { quota, start, rate: RateLimiter::new(rate, arrival.clone(), clock.clone()), arrival }
     }
 
     /// How long until it is as if it had never been used.
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn new_terms_replace_the_old_and_forgive_nothing() {
+    fn a_new_quota_replaces_the_old_one_and_forgives_nothing() {
         let (pace, clock) = pace(Config::default());
         let (slow, fast) = ([bucket("room", 10 * SECOND, 1)], [bucket("room", SECOND, 5)]);
         assert_eq!(admit(&pace, &slow), Ok(()));
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_terms_are_bounded_rather_than_fatal() {
+    fn absurd_quotas_are_bounded_rather_than_fatal() {
         let (pace, _) = pace(Config { enabled: true, scale: 1e-300 });
         let absurd = [
             bucket("a", Duration::MAX, u32::MAX),
