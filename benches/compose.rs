@@ -188,7 +188,7 @@ fn event(kind: &str) -> Event {
     Event::decode(id(), NOW, payloads::payload(kind).into()).expect("a payload is an event")
 }
 
-/// Calls nobody, and hands out what would be sent, so that it isn't optimised away.
+/// Builds the request without sending it, and returns it so that it isn't optimised away.
 fn calling(integration: &Integration, event: &Event, message: Message) -> Request {
     let note = Notification {
         id: "0123456789abcdef",

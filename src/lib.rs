@@ -17,6 +17,8 @@
 //!                  people
 //! ```
 //!
+//! `ARCHITECTURE.md` follows one event from the forge to Slack, file by file.
+//!
 //! # The modules, in reading order
 //!
 //! | module | what it does | may use |

@@ -68,7 +68,7 @@ pub const SERIES: &[Series] = &[
         name: DELIVERIES,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Completed deliveries, by adapter and outcome: delivered, failed, expired, cancelled.",
+        help: "Completed deliveries, by adapter and outcome: delivered, skipped, failed, expired, cancelled.",
         labels: &["adapter", "outcome"],
     },
     Series {

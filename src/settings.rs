@@ -299,7 +299,7 @@ impl<T: FieldType> FieldType for Option<T> {
     }
 }
 
-/// Reads one of a setting's words, whatever its case: what [`choices!`](crate::choices!) makes of a value.
+/// Parses one of a setting's choices, in upper or lower case: what [`choices!`](crate::choices!) makes of a value.
 ///
 /// # Errors
 /// The words that it may be.

@@ -75,6 +75,9 @@ else
   cargo clippy --all-targets
 fi
 
+step "places to change when something is added"
+tests/places.sh
+
 step "documentation: every link resolves"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
 

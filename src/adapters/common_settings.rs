@@ -4,52 +4,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::contract::About;
+use super::contract::{About, ChannelSettings, CommonSettings};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Filters, LabelBehavior, LabelFilter};
 use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
 
 /// Flags that GitLab has on every integration and that only Jira heeds: accepted, without effect.
 pub const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
-
-/// Which of the settings below an adapter has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommonSettings {
-    /// `channel` and `<event>_channel`.
-    pub channels: ChannelSettings,
-    /// `branches_to_be_notified`, with this default.
-    pub branches: Option<&'static str>,
-    /// `notify_only_broken_pipelines` (on by default).
-    pub only_broken_pipelines: bool,
-    /// `notify_only_when_pipeline_status_changes`.
-    pub only_status_changes: bool,
-    /// `labels_to_be_notified` and its behaviour.
-    pub labels: bool,
-    /// Flags that this adapter has off where others have them on by default.
-    pub off_by_default: Triggers,
-}
-
-impl CommonSettings {
-    /// None of them: adapters name those that they have.
-    pub const NONE: Self = Self {
-        channels: ChannelSettings::None,
-        branches: None,
-        only_broken_pipelines: false,
-        only_status_changes: false,
-        labels: false,
-        off_by_default: Triggers::of(&[]),
-    };
-}
-
-/// Whether messages can be sent to other channels than the address's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelSettings {
-    None,
-    /// Names, comma-separated, up to this many for one event.
-    Names {
-        at_most: usize,
-    },
-}
 
 /// A common setting, as a help page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +27,11 @@ pub struct CommonField {
 /// What a shared setting is for; help pages group by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// Where words go.
+    /// Where messages go.
     Channels,
     /// Which events pass.
     Filters,
-    /// Which kinds of event it hears of at all.
+    /// Which kinds of event are delivered at all.
     Flags,
 }
 

@@ -1,10 +1,10 @@
-//! What an adapter is: a declaration ([`About`], settings) and pure functions, one trait a capability.
+//! The adapter contract: a declaration ([`About`], settings) and pure functions, one trait for each capability.
 //!
-//! Every adapter is an [`Adapter`]. One that is told of events has [`Deliver`]; one that hears what people type in a
-//! channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
+//! Every adapter is an [`Adapter`]. One that events are delivered to has [`Deliver`]; one that receives what people type
+//! in a channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
 //! table alone calls these functions.
 //!
-//! An adapter touches no network, clock, log or other adapter. What it may know of an event and its moment is in
+//! An adapter must not use a network, clock, log or other adapter. All that it may know of an event is in
 //! [`Notification`].
 
 use std::cell::OnceCell;
@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::common_settings::CommonSettings;
 use super::operator::OperatorSettings;
 use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
@@ -47,7 +46,46 @@ pub struct About {
     pub common: CommonSettings,
 }
 
-/// A service that is told of events.
+/// Which of the common settings (see [`super::common_settings`]) an adapter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommonSettings {
+    /// `channel` and `<event>_channel`.
+    pub channels: ChannelSettings,
+    /// `branches_to_be_notified`, with this default.
+    pub branches: Option<&'static str>,
+    /// `notify_only_broken_pipelines` (on by default).
+    pub only_broken_pipelines: bool,
+    /// `notify_only_when_pipeline_status_changes`.
+    pub only_status_changes: bool,
+    /// `labels_to_be_notified` and its behaviour.
+    pub labels: bool,
+    /// Flags that this adapter has off where others have them on by default.
+    pub off_by_default: Triggers,
+}
+
+impl CommonSettings {
+    /// None of them: adapters name those that they have.
+    pub const NONE: Self = Self {
+        channels: ChannelSettings::None,
+        branches: None,
+        only_broken_pipelines: false,
+        only_status_changes: false,
+        labels: false,
+        off_by_default: Triggers::of(&[]),
+    };
+}
+
+/// Whether messages can be sent to other channels than the address's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelSettings {
+    None,
+    /// Names, comma-separated, up to this many for one event.
+    Names {
+        at_most: usize,
+    },
+}
+
+/// A service that events are delivered to.
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
 
@@ -80,7 +118,7 @@ pub struct Delivery {
     pub retry_ambiguous: bool,
     /// How many attempts may be under way to one destination at once.
     pub concurrency: usize,
-    /// How many calls one attempt makes at most, to whatever service.
+    /// How many calls one attempt makes at most, over all services.
     pub calls: u32,
     /// What the service accepts and how fast, in a line for people; the facts are in the adapter's constants.
     pub limits: &'static str,
@@ -203,7 +241,7 @@ fn nothing_to_say(event: &Event) -> String {
 
 /// A service that sends requests of its own.
 pub trait Inbound: Adapter {
-    /// How long the service waits for the answer, and whatever else it limits, in a line for people.
+    /// How long the service waits for the answer, and its other limits, in a line for people.
     const LIMITS: &'static str;
 
     /// What a request asks for. Whether it may is not judged here: see [`Reaction`].
@@ -233,7 +271,7 @@ pub enum Reaction {
     Command(ChatCommand),
 }
 
-/// What somebody typed in a channel of a chat service.
+/// What a person typed in a channel of a chat service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatCommand {
     /// The adapter that delivers to the same channels.

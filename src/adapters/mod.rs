@@ -1,24 +1,43 @@
-//! THE SERVICES: one file an adapter, one table of them all.
+//! Adapters: one file for each service, and one table of all.
 //!
-//! [`contract`] says what an adapter is; [`ADAPTERS`] lists them, each with its capabilities. Provisioning, the API's
+//! [`contract`] defines what an adapter is; [`ADAPTERS`] lists all adapters with their capabilities. Provisioning, the API's
 //! parameters, help pages, metric labels, previews and the contract tests are read off this table. Adding a service is
 //! one file in the folder of its family, and two lines: its module there, and its row here.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
-//! several adapters have; `redact` keeps credentials out of what services' answers make us say; [`operator`] is what the
+//! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
 //! operator configures for all integrations.
 
-pub mod chat;
 pub mod commands;
 pub mod common_settings;
 pub mod contract;
-pub mod irc;
 pub mod mail;
 pub mod operator;
-pub mod push;
 mod redact;
 #[cfg(test)]
 mod tests;
+
+/// Chat services. `attachment` holds what Slack and the services with the same format share.
+pub mod chat {
+    mod attachment;
+    pub mod discord;
+    pub mod hipchat;
+    pub mod mattermost;
+    pub mod microsoft_teams;
+    pub mod slack;
+}
+
+/// IRC. `recipients` reads addresses; `lines` splits a push into lines that fit IRC.
+pub mod irc {
+    pub mod irker;
+    mod lines;
+    mod recipients;
+}
+
+/// Push services, which show messages on people's phones.
+pub mod push {
+    pub mod pushover;
+}
 
 use std::sync::Arc;
 
@@ -47,6 +66,7 @@ pub static ADAPTERS: &[Entry] = &[
         .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
@@ -63,7 +83,7 @@ pub struct Entry {
     pub about: About,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
-    /// `None` for services that are not told of events.
+    /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
@@ -127,7 +147,7 @@ impl Entry {
         self
     }
 
-    /// Whether it is told of events.
+    /// Whether events are delivered to it.
     pub fn can_deliver(&self) -> bool {
         self.deliver.is_some()
     }
@@ -164,7 +184,7 @@ impl Entry {
             .collect()
     }
 
-    /// See [`Deliver::targets`]; none where the adapter is not told of events.
+    /// See [`Deliver::targets`]; none where no events are delivered to the adapter.
     pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
         self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
     }
@@ -187,7 +207,7 @@ impl Entry {
     pub fn call(&self, settings: &Parsed, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         match &self.deliver {
             Some(deliver) => (deliver.call)(settings, note),
-            None => Err(Failure::Rejected(format!("{} is not told of events", self.about.slug))),
+            None => Err(Failure::Rejected(format!("{} takes no events", self.about.slug))),
         }
     }
 

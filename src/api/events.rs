@@ -2,16 +2,16 @@
 //!
 //! Point a GitLab webhook (of a project, a group or the whole instance) at `POST /events`, with the secret token that is
 //! configured as `http.webhook_token`, with the signing token that is configured as `http.webhook_signing_key`, or with
-//! both. A request that has a signature must have a valid one, whatever token it has; one without a signature must have a
+//! both. A request that has a signature must have a valid one, even if its token is valid; one without a signature must have a
 //! token. Where neither is configured, any client that reaches the server may send events, which is only sensible on the
 //! loopback interface. Beside these, tokens of the API that may send events (`forgebell token create`) admit the events of
-//! what they reach. Of a project that is not known yet, a group's token is believed the path, if that lies in the group,
+//! what they reach. Of a project that is not known yet, an event with a group's token is trusted in its path, if that is in the group,
 //! and not the id: the project has the group's defaults, and becomes known by an event with a token that reaches everything.
 //!
 //! The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its retries). In a signed request it is
 //! `webhook-id`, which GitLab gives the same value: a copy of the request with another key in the unsigned header would
 //! be another event. Where there is neither, it is `X-Gitlab-Event-UUID` and the body together: one request to GitLab, and
-//! whatever webhooks cause in turn, have the same UUID for all their events. Otherwise it is a fresh one.
+//! the webhooks that it causes in turn, have the same UUID for all their events. Otherwise it is a new one.
 //!
 //! A body that is not an event is refused with the reason, so that GitLab's list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the error is ours.

@@ -1,6 +1,6 @@
-//! Mail, as data: what one recipient is sent, and what a relay replies.
+//! Mail as data: the mail to one recipient, and the replies of a relay.
 //!
-//! An adapter decides every word and header of a [`Mail`]; `wire` encodes it and talks to the relay.
+//! An adapter decides the whole text and all headers of a [`Mail`]; `wire` encodes it and sends it to the relay.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! The catalogue that the pipeline reads: a snapshot, kept fresh from the store.
+//! The catalog that the pipeline reads: a snapshot, kept in step with the store.
 //!
-//! It reads changes (`Registry::changes`) when notified of one, and periodically. A change made through it is visible
-//! when the call returns.
+//! It reads the changes (`Registry::changes`) when notified, and regularly in case a notification was lost. A caller that
+//! changes something through it sees the change when the call returns.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,50 +17,51 @@ use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
 use crate::store::registry::{Learned, Mute, Registry, ScopeKey, SeenProject};
 
-/// The catalogue, kept fresh.
+/// The catalog, kept in step with the store.
 pub struct CachedCatalog {
     state: RwLock<Snapshot>,
     registry: Arc<dyn Registry>,
-    /// One refresh at a time, which serves all who asked before it began: up to this one, and how it went.
+    /// The last refresh: the number of the newest request that it served, and its result. One refresh runs at a time and
+    /// serves all requests made before it began.
     served: Mutex<(u64, Result<()>)>,
-    /// Counts who asks for one.
-    asked: AtomicU64,
-    /// Counts what could make a difference to what waits: integrations that changed.
-    settings: watch::Sender<u64>,
-    /// The check of an address that is to be set.
-    blocks: Arc<UrlPolicy<'static>>,
+    /// Counts the requests for a refresh.
+    requested: AtomicU64,
+    /// Counts changes of integrations, which may make waiting deliveries due.
+    changes: watch::Sender<u64>,
+    /// Which addresses may be set.
+    url_policy: Arc<UrlPolicy<'static>>,
 }
 
 impl CachedCatalog {
-    /// A catalogue over a store, with everything that is in it.
+    /// The catalog of a store.
     ///
     /// # Errors
-    /// The store does not answer, or secrets in it can't be opened.
+    /// The store does not answer, or secrets in it can't be decrypted.
     pub async fn open(registry: Arc<dyn Registry>) -> Result<Self> {
-        let live = Self {
+        let catalog = Self {
             state: RwLock::default(),
             registry,
             served: Mutex::new((0, Ok(()))),
-            asked: AtomicU64::new(0),
-            settings: watch::Sender::new(0),
-            blocks: Arc::new(allow_all_urls),
+            requested: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
+            url_policy: Arc::new(allow_all_urls),
         };
-        live.refresh().await?;
-        Ok(live)
+        catalog.refresh().await?;
+        Ok(catalog)
     }
 
-    /// The same, and addresses that are never called can't be set.
+    /// The same, with a policy on the addresses that may be set.
     #[must_use]
-    pub fn with_url_policy(self, blocks: Arc<UrlPolicy<'static>>) -> Self {
-        Self { blocks, ..self }
+    pub fn with_url_policy(self, url_policy: Arc<UrlPolicy<'static>>) -> Self {
+        Self { url_policy, ..self }
     }
 
-    /// The check of an address that is to be set.
-    pub fn blocks(&self) -> &UrlPolicy<'static> {
-        &*self.blocks
+    /// Which addresses may be set.
+    pub fn url_policy(&self) -> &Arc<UrlPolicy<'static>> {
+        &self.url_policy
     }
 
-    /// Looks at it as it is at this moment. Others wait meanwhile: look, and leave.
+    /// Reads the present snapshot. Writers wait meanwhile, so `look` must be short.
     pub fn read<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -69,15 +70,15 @@ impl CachedCatalog {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A receiver that is notified when integrations change.
+    /// Changes whenever integrations change, for whatever reason.
     pub fn watch(&self) -> watch::Receiver<u64> {
-        self.settings.subscribe()
+        self.changes.subscribe()
     }
 
-    /// What the files say, in place of what they said before; `numbers` are the projects that they name by number.
+    /// Replaces what came from files. `numbers` are the projects that the files name by number.
     ///
     /// # Errors
-    /// The store does not take the projects that the files tell of. The files count all the same.
+    /// The store does not take the projects that the files name. The files apply nevertheless.
     pub async fn set_files(
         &self,
         placed: Vec<ConfiguredAt>,
@@ -95,10 +96,10 @@ impl CachedCatalog {
         let seen = |(id, path): (i64, Option<String>)| {
             is_news(id, path.as_ref()).then(|| SeenProject { id, path, learned: Learned::default() })
         };
-        self.note(numbers.into_iter().filter_map(seen).collect(), now).await
+        self.record_projects(numbers.into_iter().filter_map(seen).collect(), now).await
     }
 
-    /// The same, and nothing is written.
+    /// The same, without writing to the store.
     pub fn set_files_in_memory(&self, placed: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
         self.write(|state| state.set_files(placed, facts));
         self.changed();
@@ -108,8 +109,8 @@ impl CachedCatalog {
         &*self.registry
     }
 
-    /// Takes up what changed in the store.
-    async fn take_up(&self) -> Result<()> {
+    /// Reads what changed in the store.
+    async fn sync(&self) -> Result<()> {
         let known = self.read(Snapshot::revision);
         let changes = self.registry.changes(known).await?;
         if changes.revision == known {
@@ -119,16 +120,16 @@ impl CachedCatalog {
         if self.write(|state| state.take_changes(changes)) {
             self.changed();
         }
-        self.read(|state| touched.iter().for_each(|(owner, slug)| complain(state, *owner, slug)));
+        self.read(|state| touched.iter().for_each(|(owner, slug)| warn_if_unusable(state, *owner, slug)));
         Ok(())
     }
 
     fn changed(&self) {
-        self.settings.send_modify(|count| *count += 1);
+        self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Writes down projects, and knows them from then on.
-    pub(super) async fn note(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<()> {
+    /// Records projects in the store and in the snapshot.
+    pub(super) async fn record_projects(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<()> {
         if seen.is_empty() {
             return Ok(());
         }
@@ -144,10 +145,14 @@ impl CachedCatalog {
     }
 }
 
-/// Reports an active integration that can't be read, because another version of Forgebell wrote it.
-fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
+/// Warns of an integration that is active in the store and can't be used: another version of Forgebell accepted it.
+fn warn_if_unusable(state: &Snapshot, owner: ScopeKey, slug: &str) {
     let Some(configured) = state.stored(owner, slug) else {
-        return warn!(?owner, slug, "there is no such adapter; the integration sends nothing");
+        return warn!(
+            ?owner,
+            slug,
+            "an integration in the store has an unknown adapter and sends nothing: upgrade Forgebell, or remove it"
+        );
     };
     if let (Err(errors), true, false) =
         (&configured.resolved, configured.configuration.active, configured.configuration.inherits)
@@ -157,7 +162,7 @@ fn complain(state: &Snapshot, owner: ScopeKey, slug: &str) {
             ?owner,
             slug,
             why = why.join(", "),
-            "an integration in the store can't be read; it sends nothing"
+            "an integration in the store has invalid settings and sends nothing: save it again"
         );
     }
 }
@@ -185,26 +190,26 @@ impl Catalog for CachedCatalog {
     }
 
     async fn refresh(&self) -> Result<()> {
-        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let request = self.requested.fetch_add(1, Ordering::SeqCst) + 1;
         let mut served = self.served.lock().await;
-        if served.0 < mine {
-            let all = self.asked.load(Ordering::SeqCst);
-            *served = (all, self.take_up().await);
+        if served.0 < request {
+            let all = self.requested.load(Ordering::SeqCst);
+            *served = (all, self.sync().await);
         }
         served.1.clone()
     }
 
     async fn learn(&self, events: &[Arc<Event>], now: Timestamp) -> Result<()> {
         let news = self.read(|state| {
-            let news = events.iter().filter_map(|event| state.directory().news_of(event));
+            let news = events.iter().filter_map(|event| state.directory().unknown_in(event));
             news.collect::<Vec<_>>()
         });
         let mut latest: Vec<SeenProject> = Vec::new();
         for seen in news {
-            // Of several events of a project in one batch, the last one's word counts.
+            // Of several events of a project in one batch, the last one counts.
             latest.retain(|earlier| earlier.id != seen.id);
             latest.push(seen);
         }
-        self.note(latest, now).await
+        self.record_projects(latest, now).await
     }
 }

@@ -1,4 +1,4 @@
-//! A new configuration out of the present one and a request, after GitLab's rules. Pure.
+//! A new configuration from the present one and a request, by GitLab's rules. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind, Properties, Secret, Value};
 use crate::store::registry::Configuration;
 
-/// The settings of a request. Settings that are not named stay as they are.
+/// A requested change. What it does not name stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     pub flags: BTreeMap<String, bool>,
@@ -19,43 +19,43 @@ pub struct Request {
     pub use_inherited_settings: Option<bool>,
 }
 
-/// Why a request can't be met.
+/// Why a request is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidChange {
-    /// There is no default to inherit.
+    /// It asks to inherit, and there is no default.
     NoDefault,
     Settings(Vec<FieldError>),
 }
 
-/// Applies a request to the present settings. An integration that is set is active, as in GitLab. An inherited one stays
-/// inherited, even if the request has settings, unless it ends the inheritance.
+/// The configuration after a request. It is active, as in GitLab. One that inherits goes on inheriting, whatever settings
+/// the request names, unless the request says `use_inherited_settings = false`.
 ///
 /// # Errors
-/// All problems of the resulting settings.
+/// Everything that is wrong with the result.
 pub fn put(
     entry: &'static Entry,
     inheritance: Inheritance<'_>,
     request: &Request,
-    blocks: &UrlPolicy<'_>,
+    url_policy: &UrlPolicy<'_>,
 ) -> Result<Configuration, InvalidChange> {
-    let follows = inheritance.effective().is_some() && inheritance.is_inherited()
+    let inherits = inheritance.effective().is_some() && inheritance.is_inherited()
         || inheritance.own.is_some_and(|own| own.configuration.inherits);
     match request.use_inherited_settings {
         Some(true) if inheritance.default.is_none() => Err(InvalidChange::NoDefault),
         Some(true) => Ok(Configuration::following()),
-        None if follows => Ok(Configuration::following()),
+        None if inherits => Ok(Configuration::following()),
         Some(false) | None => {
             let own = inheritance.own.filter(|own| !own.configuration.inherits);
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
             let next = merged(entry, &present, request);
             let mut errors = Resolved::read(entry, &next).err().unwrap_or_default();
-            errors.extend(blocked_urls(entry, &next, blocks));
+            errors.extend(blocked_urls(entry, &next, url_policy));
             if errors.is_empty() { Ok(next) } else { Err(InvalidChange::Settings(errors)) }
         }
     }
 }
 
-/// Switched off: settings and flags stay. Of one that followed a default, what is left keeps that default out.
+/// The configuration when inactive: settings and flags stay. One that inherited a default now disables that default.
 pub fn deactivate(inheritance: Inheritance<'_>) -> Option<Configuration> {
     inheritance.effective().or(inheritance.own)?;
     Some(inheritance.own.map(|own| own.configuration.switched_off()).unwrap_or_default())
@@ -89,31 +89,31 @@ fn differing<T: PartialEq>(
 fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> Configuration {
     let mut next = Configuration { active: true, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
-    // Forms show the mask in place of a stored secret. A request with the mask keeps that secret.
+    // Forms show the mask in place of a secret. Sent back, it means that the secret stays.
     let is_mask = |name: &str, value: &Value| {
         is_secret(entry, name) && matches!(value, Value::Text(text) if text == Secret::MASK)
     };
     let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
-    if guarded_address_moves(entry, present, &settings) {
-        // Otherwise a caller who may set the address could have the secret sent to another host.
-        // An address that is itself the secret does not matter here.
-        let is_sent_along = |name: &str| {
+    if address_moves(entry, present, &settings) {
+        // A person who may set the address, but does not know the secret, must not have it sent to another host. This does
+        // not concern addresses that are themselves the secret.
+        let is_sent = |name: &str| {
             let field = entry.fields.iter().find(|field| field.name == name);
             field.is_some_and(|field| matches!(field.kind, Kind::Secret | Kind::Addresses | Kind::Base))
         };
-        next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent_along(name));
+        next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent(name));
     }
     sort_secrets(entry, settings, &mut next);
     next.properties.retain(|name, _| !request.unset.contains(name));
-    // A blank secret is none.
+    // A blank secret removes it.
     next.secrets.retain(|_, secret| !secret.is_blank());
     next
 }
 
-/// Whether an address that secrets are sent to would be at another host, port or scheme. One that is not set stands for
-/// the service's own, or for none.
-fn guarded_address_moves(entry: &Entry, present: &Configuration, settings: &Properties) -> bool {
+/// Whether an address that secrets are sent to gets another host, port or scheme. This holds for every field of these kinds,
+/// whatever its name. An unset address means the service's own, so setting or removing one is a move too.
+fn address_moves(entry: &Entry, present: &Configuration, settings: &Properties) -> bool {
     entry.fields.iter().any(|field| {
         let Some(next) = settings.get(field.name).map(Value::as_text) else { return false };
         let shown = present.properties.get(field.name).map(Value::as_text);
@@ -121,7 +121,7 @@ fn guarded_address_moves(entry: &Entry, present: &Configuration, settings: &Prop
         match field.kind {
             Kind::Url => origin(&shown) != origin(&next),
             Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),
-            // How its service takes it apart is not known here: another word is another place.
+            // Its parts have a meaning for its service alone, so any difference is a move.
             Kind::Base => {
                 let present = present.secrets.get(field.name);
                 present.map(Secret::expose).unwrap_or_default().trim() != next.trim()

@@ -1,4 +1,4 @@
-//! One integration as it is configured in a file or with the API: the given values, and the parsed settings.
+//! One integration as it was configured, in a file or through the API: as given, and with its settings read.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::integration::{Integration, IntegrationId, Scope};
 use crate::settings::FieldError;
 use crate::store::registry::{Configuration, StoredIntegration};
 
-/// One configured integration.
+/// One integration as it was configured.
 #[derive(Clone, Debug)]
 pub struct Configured {
     pub entry: &'static Entry,
     pub configuration: Configuration,
-    /// What it means; for one that inherits, its own words mean nothing.
+    /// The meaning of its settings. It is not used for one that inherits.
     pub resolved: Result<Arc<Resolved>, Vec<FieldError>>,
     pub origin: Origin,
 }
@@ -23,14 +23,14 @@ pub struct Configured {
 /// Where it was configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In a provisioning file, by name: the API shows it and leaves it alone.
+    /// In a provisioning file, by name. The API shows it and does not change it.
     File(Arc<str>),
     /// Through the API.
     Stored { id: i64, revision: i64, created_at: Timestamp, updated_at: Timestamp },
 }
 
 impl Origin {
-    /// The word for what is stored.
+    /// How the origin of what is stored is called.
     pub const API: &'static str = "the API";
 
     /// For people.
@@ -43,7 +43,7 @@ impl Origin {
 }
 
 impl Configured {
-    /// A setup from a file, whose terms were read already.
+    /// From a file. The file's reader has read the settings already.
     pub fn of_file(
         entry: &'static Entry,
         configuration: Configuration,
@@ -53,7 +53,7 @@ impl Configured {
         Self { entry, configuration, resolved, origin: Origin::File(file) }
     }
 
-    /// A setup from the store.
+    /// From the store.
     pub fn of_row(entry: &'static Entry, row: StoredIntegration) -> Self {
         let StoredIntegration { id, configuration, revision, created_at, updated_at, .. } = row;
         let resolved = Resolved::read(entry, &configuration).map(Arc::new);
@@ -69,30 +69,27 @@ impl Configured {
         self.entry.about.slug
     }
 
-    /// Whether it is switched on, and can be.
+    /// The integration that it makes of a scope, its own or one that inherits it; `None` where its settings are invalid.
+    pub fn integration(&self, scope: &Scope) -> Option<Integration> {
+        let resolved = self.resolved.as_ref().ok()?;
+        let id = integration_id(scope, self.slug());
+        Some(resolved.integration(id, scope.clone(), self.origin.name()))
+    }
+
+    /// Whether it is active and its settings are valid.
     pub fn is_active(&self) -> bool {
         self.configuration.active && self.resolved.is_ok()
     }
 }
 
-/// A setup and whose it is.
+/// An integration as configured, and its scope.
 #[derive(Clone, Debug)]
 pub struct ConfiguredAt {
     pub scope: Scope,
     pub configured: Configured,
 }
 
-impl ConfiguredAt {
-    /// What it is by itself; `None` where it only follows a default.
-    pub fn integration(&self) -> Option<Integration> {
-        let Self { scope, configured } = self;
-        let id = integration_id(scope, configured.slug());
-        let resolved = configured.resolved.as_ref().ok()?;
-        Some(resolved.integration(id, scope.clone(), configured.origin.name()))
-    }
-}
-
-/// `42:slack`, `acme/rocket:slack`, `groups/acme:slack`.
+/// The id of an integration: `42:slack`, `acme/rocket:slack`, `groups/acme:slack`.
 pub fn integration_id(scope: &Scope, slug: &str) -> IntegrationId {
     IntegrationId::new(format!("{}:{slug}", scope.canonical()))
 }

@@ -1,4 +1,4 @@
-//! The known projects and groups of the forge.
+//! The projects and groups of the forge, as far as they are known.
 
 use std::collections::HashMap;
 
@@ -92,8 +92,8 @@ pub struct Directory {
     numbers: HashMap<String, i64>,
     groups: HashMap<GroupKey, StoredGroup>,
     keys: HashMap<String, GroupKey>,
-    /// What files tell: by `42`, by `acme/rocket`.
-    told: HashMap<String, ProjectFacts>,
+    /// Facts from files, by `42` and by `acme/rocket`.
+    file_facts: HashMap<String, ProjectFacts>,
 }
 
 fn folded(path: &str) -> String {
@@ -101,11 +101,11 @@ fn folded(path: &str) -> String {
 }
 
 impl Directory {
-    /// Takes up a project as it is now; whether it was known at another path, and so may follow other defaults.
+    /// Adds or replaces a project. Returns whether a path changed: other defaults may apply then.
     pub fn put_project(&mut self, project: StoredProject) -> bool {
         let known = self.projects.get(&project.id);
         if known.is_some_and(|known| known.revision > project.revision) {
-            return false; // read earlier, and heard of later
+            return false; // read before the known row, and arrived after it
         }
         let mut moved = known.is_some_and(|known| known.path != project.path);
         if let Some(former) = known.and_then(|former| former.path.as_deref()) {
@@ -116,16 +116,16 @@ impl Directory {
         }
         let former = project.path.as_ref().and_then(|path| self.numbers.insert(folded(path), project.id));
         if let Some(former) = former.filter(|former| *former != project.id)
-            && let Some(robbed) = self.projects.get_mut(&former)
+            && let Some(former) = self.projects.get_mut(&former)
         {
-            robbed.path = None;
+            former.path = None;
             moved = true;
         }
         self.projects.insert(project.id, project);
         moved
     }
 
-    /// Takes up a group as it is now.
+    /// Adds or replaces a group.
     pub fn put_group(&mut self, group: StoredGroup) {
         if let Some(former) = self.groups.get(&group.key).and_then(|former| former.path.as_deref()) {
             let former = folded(former);
@@ -139,17 +139,17 @@ impl Directory {
         self.groups.insert(group.key, group);
     }
 
-    /// Forgets what the store told; what files tell stays.
-    pub fn forget_rows(&mut self) {
-        *self = Self { told: std::mem::take(&mut self.told), ..Self::default() };
+    /// Removes what came from the store; what came from files stays.
+    pub fn remove_rows(&mut self) {
+        *self = Self { file_facts: std::mem::take(&mut self.file_facts), ..Self::default() };
     }
 
-    /// What files tell of projects. Where facts of a project are told twice, the first count, and those told by its
-    /// number before those told by its path.
-    pub fn tell(&mut self, facts: Vec<(Scope, ProjectFacts)>) {
-        self.told.clear();
+    /// Replaces the facts from files. If a project has two, the first counts, and facts by its number count before facts
+    /// by its path.
+    pub fn set_file_facts(&mut self, facts: Vec<(Scope, ProjectFacts)>) {
+        self.file_facts.clear();
         for (project, facts) in facts {
-            self.told.entry(project.canonical()).or_insert(facts);
+            self.file_facts.entry(project.canonical()).or_insert(facts);
         }
     }
 
@@ -187,7 +187,7 @@ impl Directory {
         !self.keys.is_empty()
     }
 
-    /// By the forge's number.
+    /// A group by the forge's number.
     pub fn group_by_id(&self, id: i64) -> Option<&StoredGroup> {
         self.groups.values().find(|group| group.id == Some(id))
     }
@@ -213,40 +213,40 @@ impl Directory {
         }
     }
 
-    /// What the rules must know of an event's project: what files say, else what people corrected, else what the event
-    /// says, else what earlier events said.
+    /// What the rules need to know of an event's project: from files, else as corrected by people, else from the event,
+    /// else from earlier events.
     pub fn facts(&self, event: &Event) -> ProjectFacts {
         let Some(project) = &event.project else { return ProjectFacts::default() };
-        let told =
-            self.told(Some(project.id), Some(&project.path_with_namespace)).cloned().unwrap_or_default();
+        let file = self.file_facts(Some(project.id), Some(&project.path_with_namespace));
+        let file = file.cloned().unwrap_or_default();
         let known = self.project(project.id);
         let corrected = known.map(|known| known.corrected.clone()).unwrap_or_default();
         let learned = || known.and_then(|known| known.learned.default_branch.clone());
         ProjectFacts {
-            default_branch: told
+            default_branch: file
                 .default_branch
                 .or(corrected.default_branch)
                 .or_else(|| project.default_branch.clone())
                 .or_else(learned),
-            protected_branches: told.protected_branches.or(corrected.protected_branches),
+            protected_branches: file.protected_branches.or(corrected.protected_branches),
         }
     }
 
-    /// What files say of a project, by either of its names.
-    pub fn told(&self, id: Option<i64>, path: Option<&str>) -> Option<&ProjectFacts> {
-        if self.told.is_empty() {
-            return None; // the ordinary case: no key need be made to look it up
+    /// The facts from files on a project, by either of its names.
+    pub fn file_facts(&self, id: Option<i64>, path: Option<&str>) -> Option<&ProjectFacts> {
+        if self.file_facts.is_empty() {
+            return None; // the ordinary case, without allocating a key
         }
-        let by_id = id.and_then(|id| self.told.get(&id.to_string()));
-        by_id.or_else(|| self.told.get(&folded(path?)))
+        let by_id = id.and_then(|id| self.file_facts.get(&id.to_string()));
+        by_id.or_else(|| self.file_facts.get(&folded(path?)))
     }
 
-    /// What an event shows of its project that is not known yet.
-    pub fn news_of(&self, event: &Event) -> Option<SeenProject> {
+    /// What an event contains of its project that is not known yet.
+    pub fn unknown_in(&self, event: &Event) -> Option<SeenProject> {
         let project = event.project.as_ref().filter(|project| project.id > 0)?;
-        let path = Some(&project.path_with_namespace).filter(|path| can_be_noted(path)).cloned();
+        let path = Some(&project.path_with_namespace).filter(|path| is_storable(path)).cloned();
         let learned = Learned {
-            default_branch: project.default_branch.clone().filter(|branch| can_be_noted(branch)),
+            default_branch: project.default_branch.clone().filter(|branch| is_storable(branch)),
             visibility: visibility(project.visibility_level.as_ref()),
         };
         let seen = SeenProject { id: project.id, path, learned };
@@ -262,21 +262,21 @@ impl Directory {
     }
 }
 
-/// Names longer than any forge allows are ignored: if an event contained more than the store accepts, it could not be
-/// dispatched.
-fn can_be_noted(name: &str) -> bool {
+/// Whether a name is one that a forge gives. An event can contain any text, and a name that the store refuses would keep
+/// the event from being dispatched.
+fn is_storable(name: &str) -> bool {
     const LONGEST: usize = 1000;
     !name.is_empty() && name.len() <= LONGEST && !name.contains(char::is_control)
 }
 
 /// GitLab's 0 private, 10 internal, 20 public, or the word.
-fn visibility(told: Option<&serde_json::Value>) -> Option<Visibility> {
-    let told = told?;
-    match told.as_i64() {
+fn visibility(level: Option<&serde_json::Value>) -> Option<Visibility> {
+    let level = level?;
+    match level.as_i64() {
         Some(0) => Some(Visibility::Private),
         Some(10) => Some(Visibility::Internal),
         Some(20) => Some(Visibility::Public),
         Some(_) => None,
-        None => Visibility::ALL.into_iter().find(|word| Some(word.name()) == told.as_str()),
+        None => Visibility::ALL.into_iter().find(|word| Some(word.name()) == level.as_str()),
     }
 }

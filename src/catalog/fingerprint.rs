@@ -1,4 +1,4 @@
-//! A digest of what an integration does: equal where only words, order and comments differ, and wherever it holds.
+//! A digest of what an integration does: the same for every scope, and independent of spelling, order and comments.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl Content<'_> {
         for (trigger, channels) in &self.channels.per_trigger {
             put(&format!("channel.{trigger}"), channels.join(","));
         }
-        // Flags that the adapter can't act on make no difference.
+        // Flags of events that the adapter does not receive make no difference.
         for trigger in self.triggers.iter().filter(|t| self.rules.supported.contains(*t)) {
             put(&format!("flag.{}", Trigger::flag(trigger)), "on".to_owned());
         }

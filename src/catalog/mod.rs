@@ -1,12 +1,13 @@
-//! WHO IS CONFIGURED: integrations from files and from the API, the projects and groups that they are of, and what holds
-//! where.
+//! The catalog: integrations from files and from the API, the projects and groups that they belong to, and which
+//! settings apply where.
 //!
-//! A [`Configured`] is one integration as somebody configured it; [`Resolved`] are what it means. The [`Snapshot`] holds them
-//! all with the [`Directory`] of projects and groups, and answers who is concerned by an event. What has no setup of its
-//! own, or one that inherits, follows the nearest default: of the groups it lies in, then of the instance
-//! ([`Inheritance`]). [`CachedCatalog`] keeps a snapshot fresh from the store and the files, and is what the pipeline reads
-//! ([`Catalog`]). [`change`] makes a new configuration out of an old one and a request, and
-//! `blocked` knows what of it would never be called: pure; `desk` carries it out.
+//! A [`Configured`] is one integration as it was configured, in a file or through the API; [`Resolved`] is the meaning of
+//! its settings. The [`Snapshot`] holds all of them together with the [`Directory`] of projects and groups, and returns the
+//! integrations that an event concerns. A scope without settings of its own, or whose settings say that they inherit,
+//! uses the nearest default: that of the groups around it, then that of the instance ([`Inheritance`]).
+//! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
+//! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
+//! never be called (both pure), and `update` writes it.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -41,19 +42,19 @@ pub use snapshot::{Inheritance, Snapshot};
 pub use update::{Actor, Change, ChangeError};
 pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
 
-/// Who is configured. Read on every event: answers from memory.
+/// What is configured. It is read for every event and answers from memory.
 #[async_trait]
 pub trait Catalog: Send + Sync {
-    /// The integrations that an event of this project or group concerns, inactive ones too (they say why not).
+    /// The integrations of the project or group of an event, including inactive ones: `explain` shows those too.
     fn concerned(&self, event: &Event) -> Vec<Arc<Integration>>;
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>>;
     /// What is known of the event's project beyond the event.
     fn facts(&self, event: &Event) -> ProjectFacts;
-    /// Whether this channel wants to hear nothing of this project at the moment.
+    /// The mute of this channel for the event's project, if there is one now.
     fn muted(&self, event: &Event, integration: &Integration, target: &str, now: Timestamp) -> Option<Mute>;
 
-    /// Whether what is known of an integration comes from this node's files, or nothing is known of it: then those of
-    /// another node may say otherwise. What the store says, all nodes are told.
+    /// Whether an integration comes from this node's files or is unknown here. The files of another node may then differ;
+    /// what is in the store is the same for all nodes.
     fn hangs_on_files(&self, _id: &IntegrationId) -> bool {
         false
     }
@@ -63,19 +64,18 @@ pub trait Catalog: Send + Sync {
         self.integration(id).map(|integration| integration.fingerprint)
     }
 
-    /// Takes up what others changed in the store, where there is one behind it.
+    /// Reads what other processes changed in the store, if there is a store.
     async fn refresh(&self) -> crate::store::Result<()> {
         Ok(())
     }
 
-    /// Notes the projects that these events show, before anything is written that goes by them.
+    /// Records the projects of these events, before rows are written that refer to them.
     async fn learn(&self, _events: &[Arc<Event>], _now: Timestamp) -> crate::store::Result<()> {
         Ok(())
     }
 }
 
-/// Whether a setting of an adapter must not be shown: because of its kind, or because it is an old or unknown name that
-/// sounds like a secret. Values that are not settings of the adapter are never shown.
+/// Whether a setting of an adapter is a secret. Names that the adapter does not have are not shown in any case.
 pub(crate) fn is_secret(entry: &Entry, name: &str) -> bool {
     entry.fields.iter().any(|field| field.name == name && field.kind.is_secret())
 }

@@ -1,5 +1,4 @@
-//! An integration's configuration, read: what it is switched on for, what it filters by, where its words go, and its
-//! adapter's settings. Pure.
+//! The meaning of an integration's configuration: its triggers, filters, channels and the adapter's settings. Pure.
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use crate::integration::{Channels, Filters, Fingerprint, Integration, Integratio
 use crate::settings::{FieldError, Parsed, Properties, Value};
 use crate::store::registry::Configuration;
 
-/// What a configuration means for its adapter, wherever it holds.
+/// The meaning of a configuration, whatever scope it applies to.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     slug: &'static str,
@@ -25,7 +24,7 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Reads a configuration. Settings that the adapter does not have are passed over, as GitLab passes them over.
+    /// Reads a configuration. Settings that the adapter does not have are ignored, as in GitLab.
     ///
     /// # Errors
     /// Everything that is wrong with it, in GitLab's words.
@@ -75,7 +74,7 @@ impl Resolved {
         self.triggers
     }
 
-    /// These terms for one scope.
+    /// The integration of a scope.
     pub fn integration(&self, id: IntegrationId, scope: Scope, origin: Arc<str>) -> Integration {
         Integration {
             id,
@@ -93,7 +92,7 @@ impl Resolved {
     }
 }
 
-/// The flags that are set over those of a new integration.
+/// The flags of a new integration, with those that are set.
 fn triggers(entry: &Entry, given: &Configuration) -> Triggers {
     let mut triggers = entry.default_triggers();
     for (flag, on) in &given.flags {
@@ -114,7 +113,7 @@ pub(super) fn own_settings(entry: &Entry, given: &Configuration) -> Properties {
     own.filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
 }
 
-/// Separates public settings from secret ones.
+/// Sorts settings into properties and secrets.
 pub fn sort_secrets(entry: &Entry, settings: Properties, into: &mut Configuration) {
     for (name, value) in settings {
         if super::is_secret(entry, &name) {

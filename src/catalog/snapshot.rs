@@ -1,4 +1,4 @@
-//! The catalogue at one moment: everything that is configured, and what holds where.
+//! The catalog at one moment: everything that is configured, and which settings apply where.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,27 +16,27 @@ use crate::store::registry::{Changes, Mute, ScopeKey, StoredToken};
 /// Everything that is configured, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// What of the store it knows.
+    /// The newest revision of the store that is included.
     revision: i64,
     files: Files,
-    rows: HashMap<ScopeKey, Shelf>,
+    rows: HashMap<ScopeKey, BySlug>,
     directory: Directory,
     /// By project.
     mutes: HashMap<i64, Vec<Mute>>,
     tokens: HashMap<[u8; 32], StoredToken>,
 }
 
-/// What files say. Paths are keys in lower case: they are compared without regard to case.
+/// What comes from files. Paths are keys in lower case, because they are compared without regard to case.
 #[derive(Clone, Debug, Default)]
 struct Files {
-    by_number: HashMap<i64, Shelf>,
-    by_path: HashMap<String, Shelf>,
-    groups: HashMap<String, Shelf>,
-    instance: Shelf,
+    by_number: HashMap<i64, BySlug>,
+    by_path: HashMap<String, BySlug>,
+    groups: HashMap<String, BySlug>,
+    instance: BySlug,
 }
 
 impl Files {
-    fn shelf(&mut self, scope: &Scope) -> &mut Shelf {
+    fn by_slug_mut(&mut self, scope: &Scope) -> &mut BySlug {
         match scope {
             Scope::ProjectId(id) => self.by_number.entry(*id).or_default(),
             Scope::ProjectPath(path) => self.by_path.entry(path.to_ascii_lowercase()).or_default(),
@@ -45,19 +45,19 @@ impl Files {
         }
     }
 
-    fn of_path(&self, path: &str) -> Option<&Shelf> {
+    fn of_path(&self, path: &str) -> Option<&BySlug> {
         if self.by_path.is_empty() {
-            return None; // no key need be made to look it up
+            return None; // the ordinary case, without allocating a key
         }
         self.by_path.get(&path.to_ascii_lowercase())
     }
 
-    fn of_group(&self, path: &str) -> Option<&Shelf> {
+    fn of_group(&self, path: &str) -> Option<&BySlug> {
         if self.groups.is_empty() { None } else { self.groups.get(&path.to_ascii_lowercase()) }
     }
 
-    /// By the scope's key: `42`, `acme/rocket`, `groups/acme`.
-    fn at(&self, key: &str) -> Option<&Shelf> {
+    /// By a scope's canonical name: `42`, `acme/rocket`, `groups/acme`.
+    fn at(&self, key: &str) -> Option<&BySlug> {
         match (key.parse(), key.strip_prefix("groups/")) {
             (Ok(id), _) => self.by_number.get(&id),
             (Err(_), Some(group)) => self.groups.get(group),
@@ -74,37 +74,37 @@ impl Files {
         }
     }
 
-    /// All of them. Paths come in lower case.
-    fn shelves(&self) -> impl Iterator<Item = (Scope, &Shelf)> {
-        let by_number = self.by_number.iter().map(|(id, shelf)| (Scope::ProjectId(*id), shelf));
-        let by_path = self.by_path.iter().map(|(path, shelf)| (Scope::ProjectPath(path.clone()), shelf));
-        let groups = self.groups.iter().map(|(path, shelf)| (Scope::Group(path.clone()), shelf));
+    /// All of them. Paths are in lower case.
+    fn all(&self) -> impl Iterator<Item = (Scope, &BySlug)> {
+        let by_number = self.by_number.iter().map(|(id, by_slug)| (Scope::ProjectId(*id), by_slug));
+        let by_path = self.by_path.iter().map(|(path, by_slug)| (Scope::ProjectPath(path.clone()), by_slug));
+        let groups = self.groups.iter().map(|(path, by_slug)| (Scope::Group(path.clone()), by_slug));
         by_number.chain(by_path).chain(groups).chain([(Scope::Instance, &self.instance)])
     }
 }
 
-/// The setups of one scope, by slug.
-type Shelf = BTreeMap<&'static str, Held>;
+/// The integrations configured for one scope, by slug.
+type BySlug = BTreeMap<&'static str, Cached>;
 
-/// A setup, and the integration that it makes where it stands.
+/// An integration as configured, and as it applies to its own scope.
 #[derive(Clone, Debug)]
-struct Held {
+struct Cached {
     configured: Configured,
-    /// Made once, for what is asked for with every event; `None` where it only follows a default, can't be read, or
-    /// stands in a group, which may be renamed.
+    /// Built once, because it is looked up for every event. `None` where it inherits its settings, where they are invalid,
+    /// and for rows of groups, which may be renamed.
     integration: Option<Arc<Integration>>,
 }
 
-/// What holds at a scope for one adapter: its own setup, and the default that it follows or would follow.
+/// What is configured of one adapter for a scope, and the default that it inherits or could inherit.
 #[derive(Clone, Copy, Debug)]
 pub struct Inheritance<'a> {
     pub own: Option<&'a Configured>,
-    /// The nearest one above that has settings of its own, active or not.
+    /// The nearest configuration above that has settings, active or not.
     pub default: Option<&'a Configured>,
 }
 
 impl<'a> Inheritance<'a> {
-    /// What counts. A default that is switched off says nothing to those who have no setup of their own.
+    /// What applies. An inactive default does not apply to scopes without a configuration of their own.
     pub fn effective(self) -> Option<&'a Configured> {
         match self.own {
             Some(own) if !own.configuration.inherits => Some(own),
@@ -113,35 +113,35 @@ impl<'a> Inheritance<'a> {
         }
     }
 
-    /// Whether what counts is a default from above.
+    /// Whether what applies is a default from above.
     pub fn is_inherited(self) -> bool {
         self.own.is_none_or(|own| own.configuration.inherits)
     }
 }
 
 impl Snapshot {
-    /// What files say, in place of what they said before.
-    pub fn set_files(&mut self, placed: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
-        self.directory.tell(facts);
+    /// Replaces what came from files.
+    pub fn set_files(&mut self, integrations: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
+        self.directory.set_file_facts(facts);
         self.files = Files::default();
-        for placed in placed {
-            let integration = placed.integration().map(Arc::new);
-            let shelf = self.files.shelf(&placed.scope);
-            shelf.insert(placed.configured.slug(), Held { configured: placed.configured, integration });
+        for ConfiguredAt { scope, configured } in integrations {
+            let integration = configured.integration(&scope).map(Arc::new);
+            let by_slug = self.files.by_slug_mut(&scope);
+            by_slug.insert(configured.slug(), Cached { configured, integration });
         }
     }
 
-    /// What changed in the store; whether any integration may be another now.
+    /// Applies changes of the store. Returns whether any integration may have changed.
     pub fn take_changes(&mut self, changes: Changes) -> bool {
         let Changes { revision, integrations, projects, groups, tokens, mutes } = changes;
-        let put_back = revision < self.revision;
-        let mut matters = put_back || !integrations.is_empty() || !groups.is_empty();
-        if put_back {
-            // The store was put back to an older state, and these changes are all that there is.
+        let is_restored = revision < self.revision;
+        let mut matters = is_restored || !integrations.is_empty() || !groups.is_empty();
+        if is_restored {
+            // The store was restored from a backup, and these changes are its whole content.
             self.rows.clear();
             self.mutes.clear();
             self.tokens.clear();
-            self.directory.forget_rows();
+            self.directory.remove_rows();
         }
         self.revision = revision;
         for project in projects {
@@ -151,18 +151,17 @@ impl Snapshot {
             self.directory.put_group(group);
         }
         for row in integrations {
-            // A later version of us may have had an adapter that we don't know.
+            // A newer version of Forgebell may have stored an adapter that this version does not have.
             let Some(entry) = adapters::find(&row.slug) else { continue };
             let owner = row.owner;
             let configured = Configured::of_row(entry, row);
             let integration = match owner {
                 ScopeKey::Project(id) if !configured.configuration.inherits => {
-                    let scope = Scope::ProjectId(id);
-                    ConfiguredAt { scope, configured: configured.clone() }.integration().map(Arc::new)
+                    configured.integration(&Scope::ProjectId(id)).map(Arc::new)
                 }
                 _ => None,
             };
-            self.rows.entry(owner).or_default().insert(configured.slug(), Held { configured, integration });
+            self.rows.entry(owner).or_default().insert(configured.slug(), Cached { configured, integration });
         }
         for token in tokens {
             self.tokens.insert(token.hash, token);
@@ -175,7 +174,7 @@ impl Snapshot {
         matters
     }
 
-    /// What of the store this knows.
+    /// The newest revision of the store that is included.
     pub fn revision(&self) -> i64 {
         self.revision
     }
@@ -193,47 +192,47 @@ impl Snapshot {
         self.tokens.get(hash)
     }
 
-    /// Every token that there ever was.
+    /// All tokens, including revoked and expired ones.
     pub fn tokens(&self) -> impl Iterator<Item = &StoredToken> {
         self.tokens.values()
     }
 
-    /// The mutes of a project that are not over.
+    /// The mutes of a project that have not ended.
     pub fn mutes(&self, project: i64, now: Timestamp) -> impl Iterator<Item = &Mute> {
         self.mutes.get(&project).into_iter().flatten().filter(move |mute| mute.until > now)
     }
 
-    /// What holds at a scope for an adapter.
+    /// What is configured of an adapter for a scope.
     pub fn inheritance(&self, scope: &ResolvedScope, slug: &str) -> Inheritance<'_> {
         Inheritance {
             own: self
-                .own_shelves(scope)
+                .own(scope)
                 .into_iter()
                 .flatten()
-                .find_map(|(_, shelf)| shelf.get(slug))
-                .map(|held| &held.configured),
+                .find_map(|by_slug| by_slug.get(slug))
+                .map(|cached| &cached.configured),
             default: self
-                .default_shelves(scope)
+                .defaults(scope)
                 .into_iter()
-                .filter_map(|shelf| shelf.get(slug))
-                .map(|held| &held.configured)
+                .filter_map(|by_slug| by_slug.get(slug))
+                .map(|cached| &cached.configured)
                 .find(|configured| !configured.configuration.inherits),
         }
     }
 
-    /// The integration that events of this scope meet, for an adapter.
+    /// The integration of an adapter that receives events of this scope.
     pub fn at(&self, scope: &ResolvedScope, slug: &str) -> Option<Arc<Integration>> {
         self.all_at(scope).into_iter().find(|integration| integration.slug == slug)
     }
 
-    /// The name under which an adapter's deliveries for this scope are kept: a file may call a project by its path where
-    /// its number is known too.
+    /// The id under which an adapter's deliveries for this scope are stored. It contains a project's path if a file names
+    /// the project so, even where its number is known.
     pub fn id_at(&self, scope: &ResolvedScope, slug: &str) -> IntegrationId {
         let present = self.at(scope, slug).map(|integration| integration.id.clone());
         present.unwrap_or_else(|| integration_id(&scope.name(), slug))
     }
 
-    /// The setup in the store of this owner.
+    /// The configuration in the store.
     pub(super) fn stored(&self, owner: ScopeKey, slug: &str) -> Option<&Configured> {
         Some(&self.rows.get(&owner)?.get(slug)?.configured)
     }
@@ -247,23 +246,25 @@ impl Snapshot {
             ResolvedScope::Project { id, path } => {
                 id.is_some_and(|id| self.directory.project(id).is_some())
                     || self.files.names(scope)
-                    || self.directory.told(*id, path.as_deref()).is_some()
+                    || self.directory.file_facts(*id, path.as_deref()).is_some()
             }
         };
         is_known.then_some(resolved)
     }
 
-    /// Every setup from a file or the store, with the scope that it stands at: what an export writes.
+    /// Every configuration from a file or the store, with its scope. An export writes these.
     pub fn all_configured(&self) -> Vec<(Scope, &Configured)> {
         let of_row = |owner: &ScopeKey| match owner {
             ScopeKey::Instance => Some(Scope::Instance),
             ScopeKey::Project(id) => Some(Scope::ProjectId(*id)),
             ScopeKey::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
         };
-        let rows = self.rows.iter().filter_map(|(owner, shelf)| Some((of_row(owner)?, shelf)));
-        let all = rows.chain(self.files.shelves());
+        let rows = self.rows.iter().filter_map(|(owner, by_slug)| Some((of_row(owner)?, by_slug)));
+        let all = rows.chain(self.files.all());
         let mut all: Vec<_> = all
-            .flat_map(|(scope, shelf)| shelf.values().map(move |held| (scope.clone(), &held.configured)))
+            .flat_map(|(scope, by_slug)| {
+                by_slug.values().map(move |cached| (scope.clone(), &cached.configured))
+            })
             .collect();
         all.sort_by_key(|(scope, configured)| (scope.canonical(), configured.slug()));
         all
@@ -271,7 +272,7 @@ impl Snapshot {
 
     /// The number of configured integrations.
     pub fn len(&self) -> usize {
-        let files = self.files.shelves().map(|(_, shelf)| shelf);
+        let files = self.files.all().map(|(_, by_slug)| by_slug);
         files.chain(self.rows.values()).map(BTreeMap::len).sum()
     }
 
@@ -279,16 +280,16 @@ impl Snapshot {
         self.len() == 0
     }
 
-    /// Where setups stand.
+    /// The scopes that have configurations.
     pub fn scopes(&self) -> Vec<Scope> {
         let mut scopes: Vec<_> = self.all_configured().into_iter().map(|(scope, _)| scope).collect();
         scopes.dedup();
         scopes
     }
 
-    /// A scope's own setups: those from files go before those from the store, which come last. A project may be named by
-    /// number in one file and by path in another.
-    fn own_shelves(&self, scope: &ResolvedScope) -> [Option<(Named, &Shelf)>; 3] {
+    /// A scope's own integrations. Those from files count before those in the store. A project may be named by number in
+    /// one file and by path in another.
+    fn own(&self, scope: &ResolvedScope) -> [Option<&BySlug>; 3] {
         let files = &self.files;
         let (by_number, by_path) = match scope {
             ResolvedScope::Project { id, path } => (
@@ -298,30 +299,32 @@ impl Snapshot {
             ResolvedScope::Group { path, .. } => (None, files.of_group(path)),
             ResolvedScope::Instance => (None, Some(&files.instance)),
         };
-        let row = self.owner(scope).and_then(|owner| self.rows.get(&owner));
-        let named = |named, shelf: Option<_>| shelf.map(|shelf| (named, shelf));
-        [named(Named::Best, by_number), named(Named::ByPath, by_path), named(Named::Best, row)]
+        let stored = self.key(scope).and_then(|key| self.rows.get(&key));
+        let mut own = [by_number, None, None];
+        own[BY_PATH] = by_path;
+        own[STORED] = stored;
+        own
     }
 
     /// The defaults above a scope, the nearest first.
-    fn default_shelves(&self, scope: &ResolvedScope) -> Vec<&Shelf> {
+    fn defaults(&self, scope: &ResolvedScope) -> Vec<&BySlug> {
         if *scope == ResolvedScope::Instance {
             return Vec::new();
         }
-        let mut shelves = Vec::new();
+        let mut defaults = Vec::new();
         if self.directory.has_groups() || !self.files.groups.is_empty() {
             for path in scope.ancestors() {
-                shelves.extend(self.files.of_group(path));
+                defaults.extend(self.files.of_group(path));
                 let row = self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key));
-                shelves.extend(row.and_then(|owner| self.rows.get(&owner)));
+                defaults.extend(row.and_then(|owner| self.rows.get(&owner)));
             }
         }
-        shelves.extend(Some(&self.files.instance).filter(|shelf| !shelf.is_empty()));
-        shelves.extend(self.rows.get(&ScopeKey::Instance));
-        shelves
+        defaults.extend(Some(&self.files.instance).filter(|by_slug| !by_slug.is_empty()));
+        defaults.extend(self.rows.get(&ScopeKey::Instance));
+        defaults
     }
 
-    fn owner(&self, scope: &ResolvedScope) -> Option<ScopeKey> {
+    fn key(&self, scope: &ResolvedScope) -> Option<ScopeKey> {
         match scope {
             ResolvedScope::Group { key: None, path } => {
                 self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key))
@@ -330,89 +333,74 @@ impl Snapshot {
         }
     }
 
-    /// The integrations that hold at a scope, its own first.
+    /// The integrations of a scope: its own first, then the defaults that apply to it.
     fn all_at(&self, scope: &ResolvedScope) -> Vec<Arc<Integration>> {
-        let mut found = Vec::new();
-        let own = self.own_shelves(scope);
-        let is_own = |slug: &str, before: usize| {
-            own[..before].iter().flatten().any(|(_, shelf)| shelf.contains_key(slug))
+        let own = self.own(scope);
+        let is_in = |slug: &str, sources: &[Option<&BySlug>]| {
+            sources.iter().flatten().any(|by_slug| by_slug.contains_key(slug))
         };
-        for (at, (named, shelf)) in own.iter().enumerate().filter_map(|(at, own)| Some((at, (*own)?))) {
-            // A file's word goes before the API's.
-            let is_row = at + 1 == own.len();
-            let heard = shelf.iter().filter(|(slug, held)| hears(held) && !(is_row && is_own(slug, at)));
-            found.extend(heard.filter_map(|(_, held)| self.made(scope, named, held)));
+        let mut found = Vec::new();
+        for (source, by_slug) in own.iter().enumerate() {
+            for (slug, cached) in by_slug.iter().flat_map(|by_slug| by_slug.iter()) {
+                let is_overridden = source == STORED && is_in(slug, &own[..STORED]);
+                if cached.can_deliver() && !is_overridden {
+                    found.extend(self.own_integration(scope, source, cached));
+                }
+            }
         }
-        let defaults = self.default_shelves(scope);
-        for (at, shelf) in defaults.iter().enumerate() {
-            let is_nearer = |slug: &str| defaults[..at].iter().any(|nearer| is_default(nearer, slug));
-            let counts = |slug: &str| is_default(shelf, slug) && !is_own(slug, own.len()) && !is_nearer(slug);
-            let heard = shelf.iter().filter(|(slug, held)| hears(held) && counts(slug));
-            let active = heard.filter(|(_, held)| held.configured.is_active());
-            found.extend(
-                active.filter_map(|(_, held)| inherited(&held.configured, &scope.name()).map(Arc::new)),
-            );
+        let defaults = self.defaults(scope);
+        for (distance, by_slug) in defaults.iter().enumerate() {
+            for (slug, cached) in *by_slug {
+                let is_default = |nearer: &&BySlug| nearer.get(slug).is_some_and(Cached::has_settings);
+                if cached.can_deliver()
+                    && cached.has_settings()
+                    && cached.configured.is_active()
+                    && !is_in(slug, &own)
+                    && !defaults[..distance].iter().any(is_default)
+                {
+                    found.extend(cached.configured.integration(&scope.name()).map(Arc::new));
+                }
+            }
         }
         found
     }
 
-    /// The integration that a scope's own setup makes, by itself or by the default that it follows.
-    fn made(&self, scope: &ResolvedScope, named: Named, held: &Held) -> Option<Arc<Integration>> {
-        if let Some(integration) = &held.integration {
+    /// The integration of a scope's own configuration, which may inherit its settings.
+    fn own_integration(
+        &self,
+        scope: &ResolvedScope,
+        source: usize,
+        cached: &Cached,
+    ) -> Option<Arc<Integration>> {
+        if let Some(integration) = &cached.integration {
             return Some(Arc::clone(integration));
         }
-        let configured = if held.configured.configuration.inherits {
-            self.inheritance(scope, held.configured.slug()).default?
+        let configured = if cached.has_settings() {
+            &cached.configured
         } else {
-            &held.configured
+            self.inheritance(scope, cached.configured.slug()).default?
         };
-        let scope = match (named, scope) {
-            (Named::ByPath, ResolvedScope::Project { path: Some(path), .. }) => {
-                Scope::ProjectPath(path.clone())
-            }
+        let name = match (source, scope) {
+            (BY_PATH, ResolvedScope::Project { path: Some(path), .. }) => Scope::ProjectPath(path.clone()),
             _ => scope.name(),
         };
-        inherited(configured, &scope).map(Arc::new)
+        configured.integration(&name).map(Arc::new)
     }
 }
 
-/// Which name of a project its integration was set with.
-#[derive(Clone, Copy)]
-enum Named {
-    /// Its id, or the best known name of the scope.
-    Best,
-    ByPath,
-}
+/// Positions in [`Snapshot::own`]; position 0 is files that name a project by its number.
+const BY_PATH: usize = 1;
+const STORED: usize = 2;
 
-/// Some only answer what people type.
-fn hears(held: &Held) -> bool {
-    held.configured.entry.can_deliver()
-}
-
-/// Whether there are settings here for those below; one that follows has none.
-fn is_default(shelf: &Shelf, slug: &str) -> bool {
-    shelf.get(slug).is_some_and(|held| !held.configured.configuration.inherits)
-}
-
-/// A setup that stands somewhere else, as it holds here.
-fn inherited(configured: &Configured, scope: &Scope) -> Option<Integration> {
-    let resolved = configured.resolved.as_ref().ok()?;
-    Some(resolved.integration(
-        integration_id(scope, configured.slug()),
-        scope.clone(),
-        configured.origin.name(),
-    ))
-}
-
-/// The scope that has this key.
-fn scope_of(key: &str) -> Scope {
-    if key == "instance" {
-        return Scope::Instance;
+impl Cached {
+    /// Some adapters only answer commands.
+    fn can_deliver(&self) -> bool {
+        self.configured.entry.can_deliver()
     }
-    match (key.strip_prefix("groups/"), key.parse()) {
-        (Some(path), _) => Scope::Group(path.to_owned()),
-        (None, Ok(id)) => Scope::ProjectId(id),
-        (None, Err(_)) => Scope::ProjectPath(key.to_owned()),
+
+    /// Whether it has settings that others can inherit.
+    fn has_settings(&self) -> bool {
+        !self.configured.configuration.inherits
     }
 }
 
@@ -423,18 +411,20 @@ impl Catalog for Snapshot {
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
         let (key, slug) = id.0.rsplit_once(':')?;
-        // The ordinary case where files say who is told: their own words, found without any name being made.
-        if let Some(made) = self.files.at(key).and_then(|shelf| shelf.get(slug)?.integration.as_ref()) {
-            return Some(Arc::clone(made));
+        // The ordinary case with files, without allocating a name.
+        if let Some(integration) =
+            self.files.at(key).and_then(|by_slug| by_slug.get(slug)?.integration.as_ref())
+        {
+            return Some(Arc::clone(integration));
         }
-        let scope = scope_of(key);
+        let scope = Scope::from_canonical(key);
         if scope == Scope::Instance {
-            return None; // it hears of nothing itself
+            return None; // a default receives no events itself
         }
         let resolved = self.directory.resolve(&scope);
-        let own = self.own_shelves(&resolved).into_iter().flatten().find_map(|(_, shelf)| shelf.get(slug));
-        let made = own.and_then(|held| held.integration.clone()).filter(|made| made.id == *id);
-        made.or_else(|| inherited(self.inheritance(&resolved, slug).effective()?, &scope).map(Arc::new))
+        let own = self.own(&resolved).into_iter().flatten().find_map(|by_slug| by_slug.get(slug));
+        let cached = own.and_then(|cached| cached.integration.clone()).filter(|cached| cached.id == *id);
+        cached.or_else(|| self.inheritance(&resolved, slug).effective()?.integration(&scope).map(Arc::new))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {
@@ -447,8 +437,8 @@ impl Catalog for Snapshot {
         }
         let channel = Mute::channel_of(target);
         let mut mutes = self.mutes(event.project.as_ref()?.id, now);
-        // An address's own channel has no name that we know: it may be the one.
-        let hears = |mute: &&Mute| channel.is_empty() || mute.channel == channel;
-        mutes.find(|mute| mute.slug == integration.slug && hears(mute)).cloned()
+        // The name of an address's own channel is unknown: it may be the muted one.
+        let is_muted = |mute: &&Mute| channel.is_empty() || mute.channel == channel;
+        mutes.find(|mute| mute.slug == integration.slug && is_muted(mute)).cloned()
     }
 }

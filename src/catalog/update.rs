@@ -1,5 +1,5 @@
-//! Changes of integrations, by the API, by `apply` and by slash commands. Each change reads the row, makes the next one
-//! out of it, and starts again if the row has changed meanwhile.
+//! Changes of what is configured: by the API, by `apply`, by a slash command. Each change reads the present row, computes
+//! the next one from it, and starts again if another change was written in between.
 
 use jiff::Timestamp;
 
@@ -14,10 +14,10 @@ use crate::store::registry::{
     StoredProject,
 };
 
-/// How often a change starts again because the row has changed meanwhile.
+/// How often a change starts again. In every round another change succeeded.
 const ROUNDS: usize = 50;
 
-/// Who changes something, for the audit log.
+/// Who makes a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(pub String);
 
@@ -26,25 +26,25 @@ pub struct Actor(pub String);
 pub enum ChangeError {
     #[error("it was never configured")]
     NeverConfigured,
-    /// A file says what it is set to.
-    #[error("it is configured in {0}, and is changed there")]
+    /// It comes from a file.
+    #[error("it is configured in {0} and must be changed there")]
     Provisioned(String),
-    /// Nothing can be kept for a project of which only the path is known.
+    /// Rows of a project need its number.
     #[error("the number of {0} is not known yet")]
     NoNumber(String),
-    /// It is not as it was at the moment that the request names.
-    #[error("it was changed since")]
+    /// It changed after the time that the request names.
+    #[error("it was changed since then")]
     ChangedSince,
     #[error("the request can't be met")]
     Invalid(InvalidChange),
-    /// Others change it all the time.
-    #[error("others are changing it; try again")]
+    /// Every round failed because of another change.
+    #[error("other changes are made to it at the same time; try again")]
     Contended,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The integration to change.
+/// Which integration to change, by whom and when.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
     pub scope: &'a ResolvedScope,
@@ -62,12 +62,13 @@ impl CachedCatalog {
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
         self.change(change, "integration.update", |inheritance| {
-            change::put(change.entry, inheritance, request, self.blocks()).map_err(ChangeError::Invalid)
+            change::put(change.entry, inheritance, request, &**self.url_policy())
+                .map_err(ChangeError::Invalid)
         })
         .await
     }
 
-    /// Switches an integration off; its settings stay.
+    /// Deactivates an integration; its settings stay.
     ///
     /// # Errors
     /// Why nothing was changed.
@@ -107,13 +108,13 @@ impl CachedCatalog {
             if let Some(Configured { origin: Origin::File(name), .. }) = &in_memory {
                 return Err(ChangeError::Provisioned(name.to_string()));
             }
-            // What can't be leaves no trace: a scope that is named for the first time is written down after this.
+            // An invalid change must not record a new project or group, so it is checked before.
             next(Inheritance { own: in_memory.as_ref(), default: default.as_ref() })?;
             let owner = self.owner(scope, actor, now).await?;
             let row = self.registry().integration(owner, slug).await?;
             let made_from = row.as_ref().map(|row| row.revision);
             let updated_at = row.as_ref().map(|row| row.updated_at);
-            // The header knows seconds only.
+            // The header has a precision of one second.
             if let (Some(updated_at), Some(moment)) = (updated_at, unless_changed_since)
                 && updated_at.as_second() > moment.as_second()
             {
@@ -142,7 +143,7 @@ impl CachedCatalog {
         Err(ChangeError::Contended)
     }
 
-    /// Whose a row at this scope is. A project or group that is named for the first time is written down.
+    /// The owner of rows of this scope. A project or group that is new is recorded.
     async fn owner(
         &self,
         scope: &ResolvedScope,
@@ -157,7 +158,8 @@ impl CachedCatalog {
                 };
                 if self.read(|state| state.directory().project(id).is_none()) {
                     let path = path.clone();
-                    self.note(vec![SeenProject { id, path, learned: Learned::default() }], now).await?;
+                    self.record_projects(vec![SeenProject { id, path, learned: Learned::default() }], now)
+                        .await?;
                 }
                 Ok(ScopeKey::Project(id))
             }
@@ -172,7 +174,7 @@ impl CachedCatalog {
         }
     }
 
-    /// Notes what a person says of a project.
+    /// Corrects what is known of a project.
     ///
     /// # Errors
     /// The store does not take it.
@@ -186,13 +188,13 @@ impl CachedCatalog {
         let before = self.read(|state| state.directory().project(*id).cloned());
         let was = before.as_ref().map(|row| row.corrected.clone()).unwrap_or_default();
         let corrected = correction.over(&was);
-        let named = [
+        let changed = [
             ("path", path.is_some() && before.as_ref().and_then(|row| row.path.as_ref()) != path.as_ref()),
             ("default_branch", was.default_branch != corrected.default_branch),
             ("visibility", was.visibility != corrected.visibility),
             ("protected_branches", was.protected_branches != corrected.protected_branches),
         ];
-        let fields = named.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
+        let fields = changed.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
         let audit = AuditEntry {
             at: now,
             who: actor.0.clone(),
@@ -205,7 +207,7 @@ impl CachedCatalog {
         Ok(row)
     }
 
-    /// Notes a group, or its new path.
+    /// Records a group, or its new path.
     ///
     /// # Errors
     /// The store does not take it.
@@ -228,7 +230,7 @@ impl CachedCatalog {
         Ok(row)
     }
 
-    /// Notes the numbers of groups that files tell.
+    /// Records the numbers of groups from files.
     ///
     /// # Errors
     /// The store does not take it.
@@ -247,7 +249,7 @@ impl CachedCatalog {
         Ok(())
     }
 
-    /// Mutes a channel for a project until a moment; one that is past ends that.
+    /// Mutes a channel for a project until a time; a time in the past ends the mute.
     ///
     /// # Errors
     /// The store does not take it.

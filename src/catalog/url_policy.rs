@@ -1,5 +1,5 @@
-//! Addresses that are never called, recognised by how they are written. They are reported when they are set, before the
-//! first message fails.
+//! Addresses that are never called, judged by how they are written, so that they are refused when they are set and not
+//! when the first message fails.
 
 use url::Url;
 
@@ -8,23 +8,23 @@ use crate::adapters::Entry;
 use crate::settings::{FieldError, Kind};
 use crate::store::registry::Configuration;
 
-/// The reason why a URL is never called, as far as its text shows it; it follows the words `is blocked:`. The check is
-/// `wire`'s; the daemon passes it to the catalog.
+/// Why a URL is never called, judged by how it is written; in words that follow `is blocked:`. The `wire` module knows, and
+/// the daemon passes its answer on.
 pub type UrlPolicy<'a> = dyn Fn(&Url) -> Option<&'static str> + Send + Sync + 'a;
 
-/// Where nothing is known of what may be called.
+/// Blocks nothing.
 pub fn allow_all_urls(_: &Url) -> Option<&'static str> {
     None
 }
 
-/// The settings of a configuration that name such an address, in GitLab's words.
-pub fn blocked_urls(entry: &Entry, given: &Configuration, blocks: &UrlPolicy<'_>) -> Vec<FieldError> {
+/// The settings of a configuration that contain a blocked address, in GitLab's words.
+pub fn blocked_urls(entry: &Entry, given: &Configuration, url_policy: &UrlPolicy<'_>) -> Vec<FieldError> {
     let own = own_settings(entry, given);
     let urls = entry.fields.iter().filter(|field| matches!(field.kind, Kind::Url | Kind::SecretUrl));
     let errors = urls.filter_map(|field| {
-        // What is no URL has been told as such.
+        // What is not a URL is reported elsewhere.
         let url = Url::parse(own.get(field.name)?.as_text().trim()).ok()?;
-        blocks(&url).map(|why| FieldError::new(field.name, format!("is blocked: {why}")))
+        url_policy(&url).map(|why| FieldError::new(field.name, format!("is blocked: {why}")))
     });
     errors.collect()
 }

@@ -1,4 +1,4 @@
-//! `adapters`: the services that can be told, and each one's settings, read off its declaration.
+//! `adapters`: lists the services, and the settings of each from its declaration.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Table, duration, wrapped};
 use super::{say, say_json};
-use crate::adapters::common_settings::{ChannelSettings, CommonField, Group, common_fields};
-use crate::adapters::contract::Delivery;
+use crate::adapters::common_settings::{CommonField, Group, common_fields};
+use crate::adapters::contract::{ChannelSettings, Delivery};
 use crate::adapters::{self, ADAPTERS, Entry};
 use crate::event::Trigger;
 use crate::provision::COMMON_KEYS;

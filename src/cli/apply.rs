@@ -1,5 +1,5 @@
-//! `apply`: changes the store to what provisioning files define, as requests to the API would. Other definitions in the
-//! store stay, unless `--prune` is given.
+//! `apply`: changes the store to match provisioning files, as the API would. Integrations that the files do not name stay,
+//! unless `--prune` removes them.
 
 mod plan;
 
@@ -21,17 +21,17 @@ use plan::{Deed, Step, plan};
 #[command(after_help = "For example:\n  \
     forgebell apply integrations.toml --dry-run\n  \
     forgebell apply integrations.d --prune\n\n\
-    A running daemon takes the changes up within seconds. Files that `provision.files` names need not be applied: the \
-    daemon reads them by itself, and the API can't change what they say.")]
+    A running daemon takes the changes into account within seconds. Files in `provision.files` need not be applied: the \
+    daemon reads them itself, and the API can't change their integrations.")]
 pub(super) struct Args {
     /// Provisioning files, or folders of them
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     files: Vec<PathBuf>,
-    /// Show what would change, and change nothing
+    /// Show the changes without making them
     #[arg(long)]
     dry_run: bool,
-    /// Remove integrations that are active in the store and not in the files: they inherit the default in the files, or are
-    /// switched off where there is none. Integrations that are switched off stay so
+    /// Remove active integrations that the files do not name: they inherit the default that the files set above them, or
+    /// are switched off where there is none. Integrations that are switched off stay so
     #[arg(long)]
     prune: bool,
 }

@@ -1,4 +1,4 @@
-//! `check`: whether the daemon would start, part by part, with what to do where it would not.
+//! `check`: reports for each part whether the daemon would start, and what to do where it would not.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -30,7 +30,7 @@ use crate::wire::{self, Transport as _, Wire};
 #[command(after_help = "For example:\n  \
     forgebell check\n  \
     forgebell --config new.toml check --json\n\n\
-    Exit codes: 0 it would start; 1 a part failed, and what is printed says what to do.")]
+    Exit codes: 0 if the daemon would start, 1 if a part failed; the output says what to do.")]
 pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
@@ -42,7 +42,7 @@ pub(super) struct Args {
 struct Part {
     name: &'static str,
     state: PartState,
-    /// The finding, in one line.
+    /// The result, in a line.
     found: String,
     /// Details, or what to do.
     more: Vec<String>,
@@ -52,7 +52,7 @@ struct Part {
 enum PartState {
     Ok,
     Failed,
-    /// It is disabled, or can't be checked.
+    /// It is switched off, or can't be checked.
     Skipped,
 }
 
@@ -104,9 +104,8 @@ fn unconfigured(error: &str) -> Vec<Part> {
     let mut lines = error.lines();
     let mut part = Part::failed("configuration", lines.next().unwrap_or_default());
     part.more.extend(lines.map(|line| line.trim().to_owned()));
-    let rest = ["provisioning", "way out", "store", "broker", "http"];
-    let skipped =
-        rest.map(|name| Part::skipped(name, "not looked at: it is the configuration that says where"));
+    let rest = ["provisioning", "http client", "store", "broker", "http"];
+    let skipped = rest.map(|name| Part::skipped(name, "not checked: the configuration must be valid first"));
     std::iter::once(part).chain(skipped).collect()
 }
 
@@ -133,7 +132,7 @@ fn integrations(config: &Config) -> Part {
             let active =
                 provisioned.integrations.iter().filter(|placed| placed.configured.is_active()).count();
             let found = match count {
-                0 => "no integrations in files: those alone count that the API sets".to_owned(),
+                0 => "no integrations in files; those that the API sets count".to_owned(),
                 n if n == active => format!("{n} {}", plural(n, "integration")),
                 n => format!("{n} {}, {active} of them active", plural(n, "integration")),
             };
@@ -159,11 +158,11 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
-/// Checks the client that calls services, above all its certificates.
+/// The HTTP client that calls services, with its certificates.
 fn way_out(config: &wire::Config) -> Part {
     match Wire::new(config) {
-        Ok(_) => Part::ok("way out", "the HTTP client and its certificates are ready"),
-        Err(error) => Part::failed("way out", error.to_string()),
+        Ok(_) => Part::ok("http client", "the HTTP client and its certificates are ready"),
+        Err(error) => Part::failed("http client", error.to_string()),
     }
 }
 
@@ -186,7 +185,7 @@ async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Pa
     let answers = async {
         let store = state::open_with(config, keys).await?;
         store.ping().await?;
-        // All that is configured, its secrets too: that their keys are at hand.
+        // Reading everything also decrypts the secrets, which shows that their keys are there.
         anyhow::Ok(store.changes(0).await?)
     };
     match answers.await {
@@ -201,7 +200,7 @@ async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Pa
     }
 }
 
-/// What is configured in the store in addition to the files.
+/// The integrations in the store.
 fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     let mut snapshot = Snapshot::default();
     snapshot.take_changes(known);
@@ -234,7 +233,7 @@ fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
     part
 }
 
-/// Whether a file can be created in this folder. This is tried, since permissions alone don't show it.
+/// Whether a file can be created in this folder. It is tried, since permissions alone do not show that.
 fn writable(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".forgebell-check-{}", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
@@ -244,14 +243,14 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 async fn broker(config: &amqp::Config) -> Part {
     const NAME: &str = "broker";
     if !config.enabled {
-        return Part::skipped(NAME, "not used (amqp.enabled is false): events come over HTTP alone");
+        return Part::skipped(NAME, "not used (amqp.enabled is false): events come over HTTP only");
     }
     match amqp::probe(config).await {
         Ok(()) => {
             Part::ok(NAME, format!("answers, and has queue {} on exchange {}", config.queue, config.exchange))
         }
         Err(error) => Part::failed(NAME, printable(&error.to_string()))
-            .with("is it running, and do user, password and virtual host in `amqp.url` fit?"),
+            .with("is it running, and are user, password and virtual host in `amqp.url` right?"),
     }
 }
 
@@ -264,14 +263,14 @@ async fn address(listen: SocketAddr, wire: &wire::Config) -> Part {
                 return Part::ok(NAME, format!("{listen} is used by a daemon that runs already"));
             }
             Part::failed(NAME, format!("{listen} is used by another program"))
-                .with("stop that, or listen elsewhere: `http.listen`")
+                .with("stop that program, or set another address: `http.listen`")
         }
         Err(error) => Part::failed(NAME, format!("can't listen on {listen}: {error}"))
-            .with("name an address of this machine, and a port that this user may open: `http.listen`"),
+            .with("set an address of this machine and a port that this user may open: `http.listen`"),
     }
 }
 
-/// Whether a Forgebell listens at the address.
+/// Whether a Forgebell daemon listens there.
 async fn greet(listen: SocketAddr, config: &wire::Config) -> bool {
     let near = near(listen);
     let config =

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::table::{cut, printable};
 use crate::call::{Egress, HttpRequest, Method, Request, Response};
-use crate::event::EventId;
+use crate::event::{EventId, Trigger};
 use crate::settings::Secret;
 use crate::wire::{self, Transport as _, Wire};
 
@@ -46,7 +46,7 @@ impl EventsClient {
     pub(super) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
-            ("x-gitlab-event", hook(kind).to_owned()),
+            ("x-gitlab-event", hook(kind)),
             ("idempotency-key", id.to_string()),
         ];
         headers.extend(self.token.iter().map(|token| ("x-gitlab-token", token.expose().to_owned())));
@@ -80,28 +80,23 @@ fn read(status: u16, text: &str) -> Answer {
     }
 }
 
-/// The value of `X-Gitlab-Event` that GitLab sends with a kind of event.
-pub(super) fn hook(kind: &str) -> &'static str {
-    match kind {
-        "push" => "Push Hook",
-        "tag_push" => "Tag Push Hook",
-        "issue" | "incident" | "work_item" => "Issue Hook",
-        "note" => "Note Hook",
-        "merge_request" => "Merge Request Hook",
-        "pipeline" => "Pipeline Hook",
-        "job" => "Job Hook",
-        "wiki_page" => "Wiki Page Hook",
-        "deployment" => "Deployment Hook",
-        "release" => "Release Hook",
-        "feature_flag" => "Feature Flag Hook",
-        "emoji" => "Emoji Hook",
-        "milestone" => "Milestone Hook",
-        "access_token" => "Resource Access Token Hook",
-        "member" => "Member Hook",
-        "group" => "Subgroup Hook",
-        "vulnerability" => "Vulnerability Hook",
-        _ => "System Hook",
+/// The value of `X-Gitlab-Event` that GitLab sends with a kind of event: `Merge Request Hook`.
+fn hook(kind: &str) -> String {
+    let name = match kind {
+        "incident" | "work_item" => "issue",
+        "access_token" => "resource_access_token",
+        "group" => "subgroup",
+        "release" | "feature_flag" | "emoji" | "milestone" | "member" => kind,
+        _ if Trigger::ALL.iter().any(|trigger| trigger.name() == kind) => kind,
+        _ => "system",
+    };
+    let mut hook = String::new();
+    for word in name.split('_') {
+        hook.push_str(&word[..1].to_uppercase());
+        hook.push_str(&word[1..]);
+        hook.push(' ');
     }
+    hook + "Hook"
 }
 
 #[cfg(test)]
@@ -118,5 +113,28 @@ mod tests {
         );
         assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));
         assert_eq!(read(502, "<html>\u{1b}"), Answer::Refused("502: <html>".to_owned()));
+    }
+
+    #[test]
+    fn hooks_have_gitlabs_names() {
+        let expected = [
+            ("push", "Push Hook"),
+            ("tag_push", "Tag Push Hook"),
+            ("issue", "Issue Hook"),
+            ("incident", "Issue Hook"),
+            ("work_item", "Issue Hook"),
+            ("note", "Note Hook"),
+            ("merge_request", "Merge Request Hook"),
+            ("wiki_page", "Wiki Page Hook"),
+            ("feature_flag", "Feature Flag Hook"),
+            ("access_token", "Resource Access Token Hook"),
+            ("member", "Member Hook"),
+            ("group", "Subgroup Hook"),
+            ("vulnerability", "Vulnerability Hook"),
+            ("unknown", "System Hook"),
+        ];
+        for (kind, name) in expected {
+            assert_eq!(hook(kind), name);
+        }
     }
 }

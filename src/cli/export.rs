@@ -1,5 +1,4 @@
-//! `export`: what the API was told, as provisioning files that say the same. The secrets are left out, unless they are
-//! asked for.
+//! `export`: writes the integrations that the API set as a provisioning file, with their secrets where asked for.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
@@ -38,7 +37,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let written = catalog.read(provision::write);
     let Some(folder) = args.to else {
         say(&written.text)?;
-        tell_of_secrets(&written);
+        note_missing_secrets(&written);
         return Ok(ExitCode::SUCCESS);
     };
     private_folder(&folder)?;
@@ -50,14 +49,14 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             private_file(&path, secret.expose())?;
         }
     } else {
-        tell_of_secrets(&written);
+        note_missing_secrets(&written);
     }
     say(&format!("wrote {}", folder.join(FILE).display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What must be added before the file can be applied.
-fn tell_of_secrets(written: &Written) {
+/// Names the secrets that must be there before the file can be applied.
+fn note_missing_secrets(written: &Written) {
     for (file, _) in &written.secrets {
         complain(&format!("note: the file names {file}, which was not written: put the secret there"));
     }
@@ -65,13 +64,13 @@ fn tell_of_secrets(written: &Written) {
 
 fn private_folder(folder: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("cannot make the folder {}", folder.display()))
+    made.with_context(|| format!("cannot create the folder {}", folder.display()))
 }
 
-/// Existing files are not overwritten: they may be the only copy.
+/// Writes a file that only this user may read. An existing file is never overwritten.
 fn private_file(path: &Path, text: &str) -> anyhow::Result<()> {
     if path.exists() {
-        bail!("{} is there already: name another folder, or move it away", path.display());
+        bail!("{} exists already: name another folder, or move it away", path.display());
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))

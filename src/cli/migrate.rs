@@ -1,4 +1,4 @@
-//! `migrate`: the store brought up to date, without the daemon.
+//! `migrate`: updates the store's schema without the daemon.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! What a person runs: one file a command, and this one, which reads the command line and turns ends into exit codes.
+//! The command line: one file for each command. This file parses the arguments, runs the command and returns its exit
+//! code: 0 for success, 1 for a failure, 2 for a wrong command line.
 //!
-//! Every command makes its words first, as a `String` from a pure function, and prints them last through [`say`]. So
-//! they are tested by calling them, and a reader that has gone away (`| head`) ends a command quietly. Exit codes:
-//! 0 done, 1 failed, 2 the command line was wrong.
+//! A command builds its output as a `String` in a pure function and prints it at the end with [`say`]. So the output is
+//! tested by calling that function, and a closed pipe (`| head`) ends a command quietly.
 
 mod adapters;
 mod apply;
@@ -38,10 +38,10 @@ use clap::{Parser, Subcommand};
 use crate::config::Sources;
 use options::Options;
 
-/// How long to wait at the end for threads that still run.
-const PARTING: Duration = Duration::from_millis(500);
+/// How long the process waits for running threads at its end.
+const THREADS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Notification dispatcher for a forge: takes events over AMQP or HTTP, sends notifications, and loses none.
+/// Sends notifications about a forge's events: events in over AMQP or HTTP, messages out, nothing lost.
 #[derive(Debug, Parser)]
 #[command(
     name = "forgebell",
@@ -49,7 +49,7 @@ const PARTING: Duration = Duration::from_millis(500);
     propagate_version = true,
     arg_required_else_help = true,
     max_term_width = 100,
-    after_help = "Start with `forgebell demo`. `forgebell help COMMAND` explains each command."
+    after_help = "Start with `forgebell demo`. `forgebell help COMMAND` explains a command."
 )]
 struct Cli {
     #[command(flatten)]
@@ -62,37 +62,37 @@ struct Cli {
 enum Command {
     /// Run the daemon
     Serve(serve::Args),
-    /// Run a demonstration: the real daemon, real events, and stand-ins for the services
+    /// Run a demonstration: the real daemon, real events, and simulated services
     Demo(demo::Args),
     /// Check the configuration, the integrations, the store, the broker and the address to listen on
     Check(check::Args),
-    /// List the supported services, or show the settings of one with an example
+    /// List the supported services, or show a service's settings with an example
     Adapters(adapters::Args),
     /// Publish events to the broker or over HTTP, as a forge would
     Publish(publish::Args),
     /// Send one event to one service, once, without the daemon
     Send(send::Args),
-    /// Show how the services would display the messages of events, on one HTML page
+    /// Render the messages about events as the services would show them, on one HTML page
     Preview(preview::Args),
-    /// Show which integrations an event matches, and why not the others
+    /// Show which integrations an event would reach, and why it would not reach the others
     Explain(explain::Args),
-    /// Inspect deliveries and their attempts; send them again
+    /// Show deliveries and their attempts; send them again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
-    /// Inspect messages that could not be decoded; try them again
+    /// Show what could not be decoded; try it again
     #[command(subcommand)]
     Quarantine(quarantine::Command),
-    /// Print the integrations that were set with the API, as provisioning files
+    /// Print the integrations that the API set, as a provisioning file
     Export(export::Args),
-    /// Change the store to what provisioning files define, as the API would
+    /// Change the store to match provisioning files, as the API would
     Apply(apply::Args),
-    /// Create, list and revoke tokens for the API
+    /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
     /// Show who changed what
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Update the store's tables without starting the daemon
+    /// Update the store's schema without starting the daemon
     Migrate(migrate::Args),
     /// Encrypt all secrets in the store again, with the current key
     Rekey(rekey::Args),
@@ -104,12 +104,12 @@ enum Command {
     Man(pages::ManArgs),
 }
 
-/// Parses the command line, runs the command, and returns the exit code.
+/// Parses the command line, runs the command and returns the exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {
-            // Help that can't be printed is not an error.
+            // A closed pipe is no failure of `--help`.
             let _ = usage.print();
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
@@ -122,7 +122,7 @@ pub fn run() -> ExitCode {
         }
     };
     let end = runtime.block_on(cli.run());
-    runtime.shutdown_timeout(PARTING);
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
     match end {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -160,28 +160,28 @@ impl Cli {
     }
 }
 
-/// Prints to standard output, with a line's end.
+/// Prints to standard output, with a line break at the end.
 fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let text = text.strip_suffix('\n').unwrap_or(text);
     writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write the output")
 }
 
-/// Prints a value for scripts.
+/// Prints a value as JSON.
 fn say_json(value: &(impl serde::Serialize + ?Sized)) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?)
 }
 
-/// Prints to standard error after the program's name. Each line is a separate error.
+/// Prints to standard error, each line with the program's name before it.
 fn complain(text: &str) {
     let mut err = std::io::stderr().lock();
     for line in text.lines() {
-        // A closed standard error can't be reported anywhere.
+        // Where standard error is closed, there is no other place to report to.
         let _ = writeln!(err, "forgebell: {line}");
     }
 }
 
-/// Whether standard output is a terminal and colours are not disabled (<https://no-color.org>).
+/// Whether standard output is a terminal and `NO_COLOR` is not set (<https://no-color.org>).
 fn wants_colours() -> bool {
     let is_no = |(name, value): &(OsString, OsString)| name == "NO_COLOR" && !value.is_empty();
     let environment = Sources::of_process(None, Vec::new()).environment;
@@ -193,7 +193,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref()).any(pipe)
 }
 
-/// The definition of the command line, for completions and manual pages.
+/// The command line as data, for completions and manual pages.
 fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }

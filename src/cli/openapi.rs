@@ -1,4 +1,4 @@
-//! `openapi`: the description of the REST API, as the daemon serves it.
+//! `openapi`: prints the description of the REST API that the daemon serves.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::api::openapi::{document, page};
     forgebell openapi > forgebell.json\n  \
     forgebell openapi --html > forgebell.html")]
 pub(super) struct Args {
-    /// Print the HTML documentation instead
+    /// Print the HTML page instead
     #[arg(long)]
     html: bool,
 }

@@ -1,4 +1,4 @@
-//! What every command is told of the configuration.
+//! The options that every command has: where the configuration comes from.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,14 @@ use clap::ValueHint;
 
 use crate::config::{Config, DEFAULT_FILE, Sources};
 
-/// Sources of settings besides the defaults and the environment.
+/// The sources of settings besides the program's defaults and the environment.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub(super) struct Options {
     /// Read this file instead of /etc/forgebell/forgebell.toml
     #[arg(long, short, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Set one key; overrides file and environment: `-o http.listen=127.0.0.1:9000`
+    /// Set one key; it overrides file and environment: `-o http.listen=127.0.0.1:9000`
     #[arg(long = "option", short, global = true, value_name = "SECTION.KEY=VALUE")]
     options: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl Options {
         Ok(Config::load(self.sources())?)
     }
 
-    /// Describes where the configuration came from.
+    /// Where the configuration came from, as a phrase.
     pub(super) fn told(&self) -> String {
         match self.sources().file() {
             Some(file) => format!("read from {}", file.display()),

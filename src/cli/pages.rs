@@ -1,4 +1,4 @@
-//! Completions and manual pages, both read off the command line's own declaration.
+//! Shell completions and manual pages, generated from the declaration of the command line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ pub(super) struct CompletionsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ManArgs {
-    /// Write one page per command to this folder, which is created if it is missing
+    /// Write one page for each command into this folder, which is created where it is missing
     #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     folder: Option<PathBuf>,
 }
@@ -46,7 +46,7 @@ pub(super) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
 
 fn main_page() -> anyhow::Result<String> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command()).render(&mut page).context("cannot make the manual page")?;
+    clap_mangen::Man::new(command()).render(&mut page).context("cannot create the manual page")?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 

@@ -1,4 +1,4 @@
-//! `rekey`: all secrets in the store, sealed anew with the present key.
+//! `rekey`: encrypts all secrets in the store again, with the current key.
 
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(args: &Args, options: &Options) -> anyhow::Result<ExitCo
     let note = |action| audit::entry(action, "all integrations".to_owned(), &["secrets"], daemon::now());
     let given_up =
         if args.give_up { store.drop_undecryptable(note("secrets.give_up")).await? } else { Vec::new() };
-    // With the only key gone, what is left may be nothing that needs one.
+    // Where the only key is lost, there may be no secret left that needs one.
     let kept = |row: &StoredIntegration| !row.configuration.secrets.is_empty();
     let nothing_left = args.give_up && !store.changes(0).await?.integrations.iter().any(kept);
     let count = if nothing_left { 0 } else { store.rekey(note("secrets.rekey")).await? };

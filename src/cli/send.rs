@@ -1,7 +1,7 @@
-//! `send`: one attempt to tell one service of one event, made here and now, with nothing kept.
+//! `send`: makes one attempt to send one event to one service, without the daemon and its store.
 //!
-//! The settings go through the reader of provisioning files, the message through the same functions as the daemon's,
-//! and the request through the same guard.
+//! The settings are read like a provisioning file's, the message is composed by the daemon's functions, and the request
+//! passes the same guard.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
 
-/// Settings that `send` gets from its arguments.
+/// Keys of a provisioning file that are no settings of the adapter.
 const NOT_SETTINGS: [&str; 4] = ["project", "group", "adapter", "active"];
 
 #[derive(Debug, clap::Args)]
@@ -55,10 +55,10 @@ pub(super) struct Args {
     /// One of the adapter's settings; `NAME_file=PATH` reads a secret from a file
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     settings: Vec<(String, String)>,
-    /// Send it to this target instead of those in the settings
+    /// The channel or recipient, instead of the one in the settings
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// A private network that may be called (`127.0.0.0/8`)
+    /// A network that may be called although it is not public (`127.0.0.0/8`)
     #[arg(long, value_name = "CIDR")]
     allow_network: Vec<IpNet>,
     /// Print the request, with secrets masked, and send nothing
@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     let facts = Snapshot::default().facts(&event);
     let unwanted = rules::wants(&integration, &event, &facts).err().map(|why| why.to_string());
     if let Some(why) = &unwanted {
-        complain(&format!("note: by these settings the daemon would not send this: {why}"));
+        complain(&format!("note: with these settings the daemon would not send this: {why}"));
     }
     let targets = match args.target {
         Some(target) => vec![target],
@@ -183,7 +183,7 @@ pub(super) fn examples_with(entry: &Entry, settings: &[(String, String)]) -> Vec
     examples.chain(settings.iter().filter(|(key, _)| has(entry, key)).cloned()).collect()
 }
 
-/// An integration from the arguments, read like a block of a file; and its secrets, which must not be printed.
+/// The integration, read as if it were in a provisioning file, and its secrets, which must not be printed.
 fn one_off(
     entry: &Entry,
     settings: &[(String, String)],
@@ -197,7 +197,7 @@ fn one_off(
     Ok((integration, secrets))
 }
 
-/// The same, with the warnings about the settings.
+/// The integration and its secrets, with warnings about the settings.
 pub(super) fn one_off_quietly(
     entry: &Entry,
     settings: &[(String, String)],
@@ -233,11 +233,11 @@ pub(super) fn one_off_quietly(
     }
     let provisioned = read.map_err(|problems| {
         let list = problems.iter().map(|problem| format!("\n  {}", problem_line(problem)));
-        anyhow!("these settings won't do:{}", list.collect::<String>())
+        anyhow!("the settings are not valid:{}", list.collect::<String>())
     })?;
     let warnings = provisioned.warnings.iter().map(problem_line).collect();
     let integration = provisioned.each().into_iter().next();
-    Ok((integration.context("no integration came of these settings")?, secrets, warnings))
+    Ok((integration.context("the settings make no integration")?, secrets, warnings))
 }
 
 /// The kinds of the settings that are read from files.
@@ -249,7 +249,7 @@ fn kinds_in_files(entry: &Entry, settings: &[(String, String)]) -> impl Iterator
     entry.fields.iter().filter(move |field| is_read(field.name)).map(|field| field.kind)
 }
 
-/// A problem without its location, since there is no file.
+/// A problem without its place, since there is no file.
 fn problem_line(problem: &provision::Problem) -> String {
     let key = problem.key.as_deref().map(|key| format!("--set {key}: ")).unwrap_or_default();
     let remedy = problem.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
@@ -260,7 +260,7 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// The request as it would be sent.
+/// The request that would be sent.
 fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
     let call = telling
         .build_call()
@@ -268,7 +268,7 @@ fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> 
     Ok(call.request)
 }
 
-/// A request for a person to read.
+/// A request as readable text.
 fn shown(request: &Request) -> String {
     match request {
         Request::Http(request) => shown_http(request),
@@ -279,7 +279,7 @@ fn shown(request: &Request) -> String {
     }
 }
 
-/// The mail's headers and text, without its HTML.
+/// A mail's headers and its plain text; the HTML has the same content.
 fn shown_mail(mail: &Mail) -> String {
     let mailbox = |mailbox: &Mailbox| format!("{} <{}>", mailbox.name, mailbox.address);
     let mut text = format!("From: {}\nTo: {}\n", mailbox(&mail.from), mail.to);
@@ -298,7 +298,7 @@ fn shown_mail(mail: &Mail) -> String {
     format!("{text}\n{}\n", mail.text)
 }
 
-/// A chat webhook's path is its credential: of the address, only the origin is shown.
+/// The origin of an address. The path of a chat webhook is its credential and is not shown.
 fn shown_http(request: &HttpRequest) -> String {
     let mut text = format!("{} {}\n", request.method.name(), address(request));
     for (name, value) in &request.headers {
@@ -332,16 +332,7 @@ fn ending(report: &Report) -> String {
 }
 
 pub(super) fn outcome_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Delivered(_) => "delivered".to_owned(),
-        Outcome::Skipped(why) => format!("skipped: {why}"),
-        Outcome::Failed(failure) => printable(&failure.to_string()),
-        Outcome::Expired => "too old to be told".to_owned(),
-        Outcome::Cancelled(why)
-        | Outcome::SwitchedOff(why)
-        | Outcome::StoreUnavailable(why)
-        | Outcome::UnknownIntegration(why) => printable(why),
-    }
+    printable(&outcome.to_string())
 }
 
 #[cfg(test)]

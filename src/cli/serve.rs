@@ -1,4 +1,4 @@
-//! `serve`: the daemon, and the signals that it is sent.
+//! `serve`: runs the daemon and handles signals.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,8 +20,8 @@ const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Signals: SIGTERM and SIGINT stop it softly, a second one at once. SIGHUP reads the integrations \
-                        anew; where something is wrong with them, the present ones stay."
+    after_help = "Signals: SIGTERM and SIGINT stop the daemon gracefully, a second one at once. SIGHUP \
+                        reloads the integrations; where they have a mistake, the current ones stay."
 )]
 pub(super) struct Args {}
 
@@ -46,10 +46,11 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
         };
         match asked {
             Asked::Stop => break,
-            // The daemon runs on while it is asked.
+            // The daemon goes on while the request waits for its answer.
             Asked::Reload => tokio::select! {
                 ended = &mut daemon => return ended.map(|()| ExitCode::SUCCESS),
                 () = ask(&reload) => {}
+                () = signals.stop() => break,
             },
         }
     }
@@ -66,15 +67,15 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
 }
 
 /// Requests a reload and waits for its end, so that a second request does not overtake the first. The daemon logs the
-/// result itself.
+/// result.
 async fn ask(reload: &mpsc::Sender<ReloadRequest>) {
     let (answer, answered) = oneshot::channel();
     if reload.send(ReloadRequest { answer }).await.is_err() || answered.await.is_err() {
-        warn!("the integrations were not reloaded: the daemon is stopping, or has not started yet");
+        warn!("the integrations were not reloaded: the daemon is stopping or not ready yet");
     }
 }
 
-/// The request that a signal stands for.
+/// The request of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Stop,
@@ -104,7 +105,11 @@ impl Signals {
         }
     }
 
+    /// Leaves reload signals for [`next`](Self::next).
     async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

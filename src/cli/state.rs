@@ -1,4 +1,4 @@
-//! The store as a person's command sees it: opened beside the daemon that may be running on it.
+//! Opens the store for a command, also while a daemon uses it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::catalog::{CachedCatalog, Snapshot};
 use crate::config::Config as Settings;
-use crate::pipeline::Switches;
+use crate::pipeline::holds::HoldSet;
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::Postgres;
 use crate::store::seal::Keyring;
@@ -17,19 +17,18 @@ use crate::store::{Config, Registry, Store};
 
 use super::complain;
 
-/// A daemon that starts has created its store within this time, even on a busy machine.
+/// By then a starting daemon has created its store, on a busy machine too.
 const BEING_MADE: Duration = Duration::from_secs(10);
-/// After this time, a message says what the command waits for.
+/// After this wait a command says what it waits for.
 const UNSAID: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Opens the store, which must exist, for commands that use no secrets.
+/// Opens an existing store for a command that needs no secret.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     open_with(config, Keyring::none()).await
 }
 
-/// Opens the store for commands that are typed directly after the daemon's first start: waits a moment for a store that
-/// is still being created.
+/// Opens the store, and waits a moment where a starting daemon is still creating it.
 pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let since = Instant::now();
     let mut said = false;
@@ -47,7 +46,7 @@ pub(super) async fn open_soon(config: &Config) -> anyhow::Result<Arc<dyn Store>>
     }
 }
 
-/// Opens the store, which must exist, with the keys to its secrets.
+/// Opens an existing store with the keys to its secrets.
 pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(url) = &config.url {
         let store = Postgres::open_shared(url, config.ca_file.as_deref(), keys).await;
@@ -64,13 +63,13 @@ pub(super) async fn open_with(config: &Config, keys: Keyring) -> anyhow::Result<
     Ok(Arc::new(store.with_context(|| format!("cannot open the store {}", path.display()))?))
 }
 
-/// Whether a store exists, as far as this can be seen without opening it.
+/// Whether there is a store to open, as far as the configuration and the file system show.
 pub(super) fn is_there(config: &Config) -> bool {
     config.url.is_some() || config.path.exists()
 }
 
-/// Where no key is configured, a store in a file has one of its own, which the daemon makes as it starts. Before it ever
-/// did, it is made here. Where this can't be done, encrypting a secret fails with the reason.
+/// Creates the key of a SQLite store where none is configured and the daemon has not created it yet. Where that fails, the
+/// error comes when a secret is encrypted.
 pub(super) fn make_key(config: &Settings) {
     let keys = Keyring::new(&config.secrets);
     if config.store.url.is_none() && config.store.path.exists() && !keys.can_seal() {
@@ -78,25 +77,23 @@ pub(super) fn make_key(config: &Settings) {
     }
 }
 
-/// The catalogue as the daemon has it, from the store and the files. Warnings about the files are printed to standard
-/// error.
+/// The catalog as the daemon has it, from the store and the files. Warnings about the files go to standard error.
 pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> {
     let Provisioned { integrations, facts, .. } = provisioned(config)?;
     let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
     let catalog =
         CachedCatalog::open(store as Arc<dyn Registry>).await.context("cannot read the integrations")?;
-    // The projects that files name are the daemon's to note: a person's command only looks.
+    // The daemon records the projects that files name; a command only reads.
     catalog.set_files_in_memory(integrations, facts);
     Ok(catalog)
 }
 
-/// The configured integrations, and which addresses are switched off, as the daemon has them. Without a store, only the
-/// files count. The same holds if the store can't be read, which is reported.
-pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, Switches)> {
+/// The integrations and the holds, as the daemon has them. Without a store, the files alone count; the same where the store
+/// can't be read, which is reported.
+pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, HoldSet)> {
     let provisioned = provisioned(config)?;
-    let switches = Switches::default();
     if !is_there(&config.store) {
-        return Ok((provisioned.into_snapshot(), switches));
+        return Ok((provisioned.into_snapshot(), HoldSet::default()));
     }
     let known = async {
         let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
@@ -109,20 +106,19 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
         Ok((mut snapshot, holds)) => {
             let Provisioned { integrations, facts, .. } = provisioned;
             snapshot.set_files(integrations, facts);
-            switches.restore(&holds);
-            Ok((snapshot, switches))
+            Ok((snapshot, holds.into_iter().collect()))
         }
         Err(error) => {
             complain(&format!(
                 "note: only what the files say is known: not what the API set, and not what is muted or switched off: \
                  {error:#}"
             ));
-            Ok((provisioned.into_snapshot(), switches))
+            Ok((provisioned.into_snapshot(), HoldSet::default()))
         }
     }
 }
 
-/// The integrations in the files only.
+/// The integrations in the files.
 pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
     match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
         Ok(provisioned) => {

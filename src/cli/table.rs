@@ -1,4 +1,4 @@
-//! What lists look like: aligned columns, ages, and no character that a terminal would obey.
+//! The format of lists: aligned columns, ages, and no control characters.
 
 use std::fmt::Write as _;
 
@@ -37,13 +37,14 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// The text on one line, without control characters, since the output contains answers of services and names of branches.
+/// The text on one line, without control characters: services' answers and people's branch names are printed, and must not
+/// control the terminal.
 pub(super) fn printable(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().filter(|letter| !letter.is_control()).collect()
 }
 
-/// The text cut to so many characters.
+/// The text, cut to a number of characters.
 pub(super) fn cut(text: &str, at: usize) -> String {
     if text.chars().count() <= at {
         return text.to_owned();
@@ -52,7 +53,7 @@ pub(super) fn cut(text: &str, at: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// How long ago, or in how long: `12 s ago`, `in 5 min`.
+/// The time since or until a moment: `12 s ago`, `in 5 min`.
 pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(at).as_secs();
     let amount = match seconds.unsigned_abs() {
@@ -65,7 +66,7 @@ pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
     if seconds > 0 { format!("{amount} ago") } else { format!("in {amount}") }
 }
 
-/// A duration in readable form.
+/// A duration in its largest whole unit.
 pub(super) fn duration(duration: std::time::Duration) -> String {
     match duration.as_secs() {
         s if s >= 86_400 && s % 86_400 == 0 => format!("{} d", s / 86_400),

@@ -1,4 +1,4 @@
-//! The places that settings come from, each read into a tree whose values know their origin.
+//! Reads settings from their sources, each into a tree whose values know their origin.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{ConfigError, DEFAULT, Sources};
 
 const PREFIX: &str = "FORGEBELL__";
 
-/// The values of one place.
+/// The values of one source.
 #[derive(Clone, Debug)]
 pub(super) struct Layer(Map<String, Value>);
 
@@ -24,7 +24,7 @@ impl Source for Layer {
     }
 }
 
-/// All layers, the least important first, and what in them could not be read.
+/// All layers, the one with the lowest priority first, and what in them could not be read.
 pub(super) fn read(sources: Sources) -> (Vec<Layer>, Vec<ConfigError>) {
     let mut errors = Vec::new();
     let mut layers = vec![Layer(defaults())];
@@ -54,7 +54,7 @@ pub(super) fn read(sources: Sources) -> (Vec<Layer>, Vec<ConfigError>) {
                 let path: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
                 layers.push(single(&path, value, "the command line"));
             }
-            // Not repeated: it may be the value alone, and that a secret.
+            // The option is not quoted: it may be a value without its key, and that a secret.
             None => errors.push(ConfigError {
                 origin: Some("the command line".to_owned()),
                 problem: "an option has no `=`; they are written section.key=value".to_owned(),
@@ -65,9 +65,9 @@ pub(super) fn read(sources: Sources) -> (Vec<Layer>, Vec<ConfigError>) {
     (layers, errors)
 }
 
-/// What is built in: the schema.
+/// The built-in defaults, which are also the schema.
 pub(super) fn defaults() -> Map<String, Value> {
-    // Without origins: a value that is not set has none.
+    // Defaults have no origin.
     parse(DEFAULT, None).expect("config/default.toml is TOML: a test reads it")
 }
 
@@ -81,12 +81,12 @@ fn of_file(file: &Path) -> Result<Map<String, Value>, ConfigError> {
     parse(&text, Some(&name))
 }
 
-/// TOML, with every value's line in its origin.
+/// Reads TOML, with each value's line in its origin.
 fn parse(text: &str, name: Option<&str>) -> Result<Map<String, Value>, ConfigError> {
     let document = Document { text, name };
     match DeTable::parse(text) {
         Ok(table) => Ok(document.table(table.get_ref())),
-        // The library's own rendering quotes the line, and there may be a password in it.
+        // The library's own message quotes the line, which may hold a password.
         Err(error) => Err(ConfigError {
             origin: document.origin(error.span().map_or(0, |span| span.start)),
             problem: format!("is not TOML: {}", error.message()),
@@ -95,7 +95,7 @@ fn parse(text: &str, name: Option<&str>) -> Result<Map<String, Value>, ConfigErr
     }
 }
 
-/// A text that values are read from.
+/// A TOML text, and the file's name for origins.
 struct Document<'a> {
     text: &'a str,
     name: Option<&'a str>,
@@ -116,7 +116,7 @@ impl Document<'_> {
             DeValue::String(text) => ValueKind::String(text.to_string()),
             DeValue::Boolean(value) => ValueKind::Boolean(*value),
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                // Too large for any setting: as a text it is told to be no number.
+                // It is too large for any setting. As a text it is reported as "must be a whole number".
                 .map_or_else(|_| ValueKind::String(number.to_string()), ValueKind::I64),
             DeValue::Float(number) => number
                 .as_str()
@@ -136,7 +136,7 @@ impl Document<'_> {
     }
 }
 
-/// A layer of one value, a text still: the schema knows what it is a text of.
+/// A layer of one value, still a text: the schema knows its type.
 fn single(path: &[String], text: &str, origin: &str) -> Layer {
     let origin = origin.to_owned();
     let leaf = Value::new(Some(&origin), text);

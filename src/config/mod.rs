@@ -1,9 +1,12 @@
-//! Every setting of the daemon: read from four places, checked as a whole, and complained about all at once.
+//! The daemon's settings: read from four sources, checked as a whole, with all mistakes reported together.
 //!
-//! [`DEFAULT`] is documentation, default and schema in one: what is not in it is no setting. `layers` reads it, the
-//! operator's file, the environment and the command line into trees that remember where each value came from; `tree`
-//! holds the merged tree against the schema; `rules` are those that no type expresses. Each section's values end up in
-//! the [`Config`] of the room that they are for. Only this room reads the environment.
+//! * [`DEFAULT`] is the documentation, the defaults and the schema: a key that is not in it is not a setting.
+//! * `layers` reads it, the operator's file, the environment and the command line into trees that remember where each
+//!   value came from.
+//! * `tree` checks the merged tree against the schema, and `rules` checks what no type expresses.
+//! * Each section becomes the `Config` of the module that uses it; [`Config`] holds them all.
+//!
+//! Only this module reads the environment.
 
 mod layers;
 mod rules;
@@ -25,7 +28,7 @@ use tree::Tree;
 /// The default configuration, commented: what `config/default.toml` holds.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
 
-/// Where the operator's file is, unless said otherwise. It need not be there.
+/// The operator's file where `--config` names no other. It need not exist.
 pub const DEFAULT_FILE: &str = "/etc/forgebell/forgebell.toml";
 
 /// The settings of the whole daemon.
@@ -37,7 +40,7 @@ pub struct Config {
     pub amqp: crate::pipeline::amqp::Config,
     pub commands: crate::pipeline::amqp::CommandsConfig,
     pub store: crate::store::Config,
-    /// `[secrets]`: the keys that the store's secrets are sealed with.
+    /// `[secrets]`: the keys that encrypt the store's secrets.
     pub secrets: crate::store::seal::Config,
     /// `[wire]`, and `[smtp]` within it.
     pub wire: Wire,
@@ -52,55 +55,55 @@ pub struct Config {
     pub provision: crate::provision::Config,
 }
 
-/// `[node]`: which of several this is.
+/// `[node]`: the identity of this node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Whose leases are whose.
+    /// Leases are noted under this name.
     pub name: String,
 }
 
-/// Where settings come from, beside [`DEFAULT`]; later ones go before earlier ones.
+/// The sources of settings besides [`DEFAULT`]. Later fields override earlier ones.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Must be there.
+    /// It must exist.
     pub file: Option<PathBuf>,
-    /// Of these, `FORGEBELL__SECTION__KEY` and the system's proxies matter.
+    /// `FORGEBELL__SECTION__KEY` and the system's proxy variables are used.
     pub environment: Vec<(OsString, OsString)>,
     /// `section.key=value`.
     pub options: Vec<String>,
 }
 
 impl Sources {
-    /// This process's: the file that was asked for or else [`DEFAULT_FILE`] if it is there, its environment, and the
-    /// options of its command line.
+    /// The sources of this process: the given file, or [`DEFAULT_FILE`] if it exists; its environment; and the options of
+    /// its command line.
     pub fn of_process(file: Option<PathBuf>, options: Vec<String>) -> Self {
         let default_file = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
         Self { file: file.or_else(default_file), environment: std::env::vars_os().collect(), options }
     }
 
-    /// These options over the defaults, and nothing of this process's: what a test sees is all there is.
+    /// These options over the defaults, without this process's file and environment.
     pub fn for_tests(options: &[String]) -> Self {
         Self { options: options.to_vec(), ..Self::default() }
     }
 
-    /// The file that is read, for people.
+    /// The file that is read.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 }
 
-/// What is wrong with one setting.
+/// A mistake in one setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigError {
-    /// `section.key`; empty where it is a whole file that can't be read.
+    /// `section.key`; empty where a whole file can't be read.
     pub key: String,
-    /// What was given, unless it may be a secret.
+    /// The given value, unless it may be a secret.
     pub value: Option<String>,
-    /// Where: `/etc/forgebell/forgebell.toml:7`, `FORGEBELL__HTTP__LISTEN`.
+    /// Where it was given: `/etc/forgebell/forgebell.toml:7`, `FORGEBELL__HTTP__LISTEN`.
     pub origin: Option<String>,
     pub problem: String,
-    /// What was probably meant.
+    /// A key that was probably meant.
     pub suggestion: Option<String>,
 }
 
@@ -122,7 +125,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// All that is wrong with a configuration, a line each.
+/// All mistakes in a configuration, one a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
@@ -148,7 +151,7 @@ impl Config {
     /// Reads and checks everything.
     ///
     /// # Errors
-    /// All that is wrong, not the first of it.
+    /// All mistakes, not only the first.
     pub fn load(sources: Sources) -> Result<Self, ConfigErrors> {
         let proxies = proxies(&sources.environment);
         let (layers, mut errors) = layers::read(sources);
@@ -173,7 +176,7 @@ impl Config {
         let provision = tree.section("provision", rules::none);
         errors.extend(tree.into_errors());
 
-        // All were looked at, so that all is said; now one that is missing is enough.
+        // All sections were read, so that all mistakes are reported. From here on one missing section is enough.
         let complete = move || {
             Some(Self {
                 node: node?,
@@ -207,7 +210,7 @@ impl Config {
 struct MaxAge(BTreeMap<String, Friendly>);
 
 impl MaxAge {
-    /// By slugs as adapters have them: GitLab's with underscores (`microsoft_teams`) mean the same.
+    /// By the adapters' slugs; GitLab's slugs with underscores (`microsoft_teams`) are accepted.
     fn by_slug(self) -> BTreeMap<String, Duration> {
         self.0.into_iter().map(|(slug, age)| (slug.replace('_', "-"), age.0)).collect()
     }
@@ -222,7 +225,7 @@ fn with_proxies(config: Wire, proxy_hosts: Vec<String>) -> Wire {
     if config.system_proxy { Wire { proxy_hosts, ..config } } else { config }
 }
 
-/// The hosts of the system's proxies, by the variables that the HTTP client goes by as well.
+/// The hosts of the system's proxies, from the variables that the HTTP client uses too.
 fn proxies(environment: &[(OsString, OsString)]) -> Vec<String> {
     const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
     let is_proxy = |name: &OsString| {

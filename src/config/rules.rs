@@ -1,4 +1,4 @@
-//! What no type says of a setting.
+//! The rules for settings that no type expresses.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::wire::Config as Wire;
 use crate::wire::pace::Config as RateLimits;
 use crate::wire::smtp::Config as Smtp;
 
-/// What is wrong: a key, and why it would not work.
+/// A key, and what is wrong with its value.
 pub(super) type Problem = (String, &'static str);
 
-/// One rule: what must hold, the key that it is about, and what is said where it does not hold.
+/// One rule: a condition, the key it is about, and the message where the condition does not hold.
 type Rule = (bool, &'static str, &'static str);
 
 const ABOVE_0: &str = "must be above 0";
@@ -30,7 +30,7 @@ fn broken(rules: &[Rule]) -> Vec<Problem> {
     broken.map(|(_, key, problem)| ((*key).to_owned(), *problem)).collect()
 }
 
-/// Any value that the types allow will do.
+/// The rules of a section in which every value that the types allow is valid.
 pub(super) fn none<T>(_: &T) -> Vec<Problem> {
     Vec::new()
 }
@@ -70,7 +70,7 @@ pub(super) fn amqp(config: &Amqp) -> Vec<Problem> {
     ])
 }
 
-/// Whether there is a broker to publish to is `amqp`'s affair.
+/// `amqp` checks whether there is a broker to publish to.
 pub(super) fn commands(config: &Commands) -> Vec<Problem> {
     broken(&[(!config.exchange.is_empty(), "exchange", NAMED)])
 }

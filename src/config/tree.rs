@@ -1,5 +1,5 @@
-//! The merged tree, held against the schema: unknown keys, values of the wrong kind, secrets in files, and then each
-//! section as its room's type.
+//! Checks the merged tree against the schema: unknown keys, values of the wrong type, secrets in files. Then reads each
+//! section as the type of the module that uses it.
 
 use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
@@ -9,10 +9,10 @@ use super::ConfigError;
 use super::layers::{self, Layer};
 use super::rules::Problem;
 
-/// What a secret's key ends in where it names a file that holds the secret.
+/// The end of a key that names a file with a secret.
 const IN_FILE: &str = "_file";
 
-/// How alike two words must be for one to be taken for a slip of the other (Jaro-Winkler).
+/// How similar two keys must be for one to be suggested for the other (Jaro-Winkler).
 const ALIKE: f64 = 0.8;
 
 type Table = Map<String, Value>;
@@ -45,7 +45,7 @@ impl Tree {
         self.errors
     }
 
-    /// Reports sections and keys that there are not, and what stands where a section should.
+    /// Reports sections and keys that do not exist, and values where a section should be.
     pub(super) fn report_unknown(&mut self) {
         let mut errors = Vec::new();
         for (section, value) in sorted(&self.merged) {
@@ -65,7 +65,7 @@ impl Tree {
                     problem: format!("is a section: its keys go under [{section}]"),
                     ..ConfigError::default()
                 }),
-                // A section without keys in the schema is free: its keys are names.
+                // A section without keys in the schema accepts any key: its keys are names.
                 (Some(known), Some(given)) if !known.is_empty() => {
                     for (key, value) in sorted(given).into_iter().filter(|(key, _)| !known.contains_key(*key))
                     {
@@ -86,7 +86,7 @@ impl Tree {
 
     fn like_section(&self, wrong: &str) -> Option<String> {
         let closest = closest(wrong, self.schema.keys()).map(|section| format!("[{section}]"));
-        // A key at the top, where only sections are.
+        // It may be a key without its section.
         closest.or_else(|| self.same_key_elsewhere(wrong))
     }
 
@@ -103,7 +103,7 @@ impl Tree {
         Some(format!("{section}.{key}"))
     }
 
-    /// Puts the contents of secrets' files in the secrets' places.
+    /// Reads the files of secrets, and sets the secrets to their contents.
     pub(super) fn read_secrets_from_files(&mut self) {
         let pairs: Vec<(String, String)> = sorted(&self.schema)
             .into_iter()
@@ -118,7 +118,7 @@ impl Tree {
         }
     }
 
-    /// Secret is what can be put in a file of its own.
+    /// A setting is secret if it can be in a file of its own.
     fn is_secret(&self, section: &str, key: &str) -> bool {
         let known = self.schema.get(section).and_then(table_of);
         known.is_some_and(|known| known.contains_key(&format!("{key}{IN_FILE}")))
@@ -157,10 +157,10 @@ impl Tree {
         }
     }
 
-    /// A section as its room's type, if all of it is right; what is wrong is noted.
+    /// A section as the type of its module, or `None` and an error for each mistake.
     ///
-    /// `rules` says what the type does not. A type reports only the first mistake in it. So where the whole is wrong, each value is tried alone among
-    /// defaults, and every one that is wrong is found.
+    /// `rules` checks what the type does not. A type reports only its first mistake. So where the whole section can't be
+    /// read, each value is tried alone among the defaults.
     pub(super) fn section<T: DeserializeOwned>(
         &mut self,
         section: &str,
@@ -195,12 +195,12 @@ impl Tree {
         None
     }
 
-    /// A value in the shape that its section's type reads, if it is of the right kind and none to be left out.
+    /// A value in the form that its section's type reads. `None` where it has the wrong type or is left out.
     fn value(&mut self, section: &str, key: &str, value: &Value, base: &Section) -> Option<Json> {
         let known = self.schema.get(section).and_then(table_of)?;
         let is_free = known.is_empty();
         let is_file_of_secret = key.strip_suffix(IN_FILE).is_some_and(|secret| known.contains_key(secret));
-        // Unknown ones were reported.
+        // Unknown keys were reported before.
         if is_file_of_secret || !is_free && !known.contains_key(key) {
             return None;
         }
@@ -216,7 +216,7 @@ impl Tree {
         }
     }
 
-    /// Notes what is wrong with a value, with all that is known of it; of a whole section where `key` is empty.
+    /// Adds an error about a value, with its origin and default; about a whole section where `key` is empty.
     fn complain(&mut self, section: &str, key: &str, problem: String) {
         let given = self.given(section, key);
         let default = self.schema.get(section).and_then(table_of).and_then(|known| known.get(key)).map(shown);
@@ -239,8 +239,8 @@ impl Tree {
     }
 }
 
-/// A section's defaults in the shape that its type reads. Of the keys that are empty by default, those are left out
-/// that the type can do without: they are "not set".
+/// A section's defaults in the form that its type reads. Keys that are empty by default are left out where the type allows
+/// that: they are "not set".
 fn base<T: DeserializeOwned>(known: &Table) -> Section {
     let is_file_of_secret =
         |key: &str| key.strip_suffix(IN_FILE).is_some_and(|secret| known.contains_key(secret));
@@ -262,7 +262,8 @@ fn base<T: DeserializeOwned>(known: &Table) -> Section {
     base
 }
 
-/// A value as JSON, if it is of its model's kind; texts (all that environment and command line can hold) are read.
+/// A value as JSON, if it has its model's type. Texts are parsed, since the environment and the command line hold nothing
+/// else.
 fn shaped(value: &ValueKind, model: &ValueKind) -> Result<Json, String> {
     match (model, value) {
         (ValueKind::Boolean(_), ValueKind::Boolean(value)) => Ok((*value).into()),
@@ -278,7 +279,7 @@ fn shaped(value: &ValueKind, model: &ValueKind) -> Result<Json, String> {
         }
         (ValueKind::I64(_), _) => Err("must be a whole number".to_owned()),
         (ValueKind::Float(_), ValueKind::Float(number)) => finite(*number),
-        #[expect(clippy::cast_precision_loss, reason = "settings have fewer than sixteen digits")]
+        #[expect(clippy::cast_precision_loss, reason = "no setting has sixteen digits")]
         (ValueKind::Float(_), ValueKind::I64(number)) => finite(*number as f64),
         (ValueKind::Float(_), ValueKind::String(text)) => finite(text.trim().parse().unwrap_or(f64::NAN)),
         (ValueKind::Float(_), _) => finite(f64::NAN),
@@ -296,7 +297,7 @@ fn shaped(value: &ValueKind, model: &ValueKind) -> Result<Json, String> {
 
 const NO_LIST: &str = "must be a list of texts: [\"one\", \"two\"]";
 
-/// A list in a text: as TOML has it, or with commas or line breaks alone.
+/// A list in a text: in TOML's form, or separated by commas or line breaks.
 fn list(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     if text.starts_with('[') {
@@ -313,7 +314,7 @@ fn finite(number: f64) -> Result<Json, String> {
     if number.is_finite() { Ok(number.into()) } else { Err("must be a number".to_owned()) }
 }
 
-/// A type's complaint in words for people who know no Rust.
+/// A type's error message in words for people who do not know Rust.
 fn plain(problem: &str) -> String {
     const WORDS: [(&str, &str); 6] = [
         ("expected u16", "expected 0 to 65535"),
@@ -330,19 +331,19 @@ fn plain(problem: &str) -> String {
     WORDS.iter().fold(problem.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
-/// A value as it would be written.
+/// A value as it is written in a file.
 fn shown(value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) => format!("{text:?}"),
         ValueKind::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
         ValueKind::Table(_) => "{…}".to_owned(),
-        // As TOML has it: 1.0, not 1.
+        // In TOML's form: 1.0, not 1.
         ValueKind::Float(number) => format!("{number:?}"),
         other => other.to_string(),
     }
 }
 
-/// Where a value came from; merged tables have lost that, so the first of what is in them answers.
+/// Where a value came from. Merged tables have no origin of their own, so theirs is that of their first value.
 fn origin_of(value: &Value) -> Option<&str> {
     let first_inside = || sorted(table_of(value)?).into_iter().find_map(|(_, inner)| origin_of(inner));
     value.origin().or_else(first_inside)
@@ -355,7 +356,7 @@ fn table_of(value: &Value) -> Option<&Table> {
     }
 }
 
-/// In the order of the keys, so that complaints come in the same order every time.
+/// In the order of the keys, so that errors always come in the same order.
 fn sorted(table: &Table) -> Vec<(&String, &Value)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| *key);

@@ -3,6 +3,7 @@
 //! [`Event`] is the decoded event. Its [`Payload`] has one variant, and one file in this folder, for each kind of
 //! event. [`Trigger`] is the integration flag that enables an event. Kinds that no integration takes have no
 //! trigger; they are dropped on purpose, not by accident.
+//! A new kind is declared in this file, in a file of its own, and by a sample in `samples`.
 //! [`Undecodable`] explains to a person why bytes are not an event; such bytes go to quarantine.
 //!
 //! Decoding is lenient where GitLab's releases differ (absent and `null` fields read as empty). It is strict where
@@ -38,6 +39,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use read::{excerpt, lenient, number_or_none, object_or_null, parse};
+use trigger::triggers;
 
 pub use alert::Alert;
 pub use deployment::{Decision, Deployment};
@@ -51,10 +53,30 @@ pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;
 pub use time::parse_time;
-pub use trigger::{Trigger, Triggers};
+pub use trigger::Triggers;
 pub use unrouted::{AccessToken, Emoji, FeatureFlag, GroupChange, Member, Milestone, Release, Unrouted};
 pub use vulnerability::Vulnerability;
 pub use wiki_page::WikiPage;
+
+triggers! {
+    Push { name: "push", flag: "push_events", on_by_default: true }
+    TagPush { name: "tag_push", flag: "tag_push_events", on_by_default: true }
+    Issue { name: "issue", flag: "issues_events", on_by_default: true }
+    ConfidentialIssue { name: "confidential_issue", flag: "confidential_issues_events", on_by_default: true }
+    MergeRequest { name: "merge_request", flag: "merge_requests_events", on_by_default: true }
+    Note { name: "note", flag: "note_events", on_by_default: true }
+    ConfidentialNote { name: "confidential_note", flag: "confidential_note_events", on_by_default: true }
+    Pipeline { name: "pipeline", flag: "pipeline_events", on_by_default: true }
+    Job { name: "job", flag: "job_events", on_by_default: true }
+    WikiPage { name: "wiki_page", flag: "wiki_page_events", on_by_default: true }
+    Deployment { name: "deployment", flag: "deployment_events", on_by_default: false }
+    Alert { name: "alert", flag: "alert_events", on_by_default: true }
+    Incident { name: "incident", flag: "incident_events", on_by_default: false }
+    Vulnerability { name: "vulnerability", flag: "vulnerability_events", on_by_default: false }
+    GroupMention { name: "group_mention", flag: "group_mention_events", on_by_default: false }
+    GroupConfidentialMention { name: "group_confidential_mention", flag: "group_confidential_mention_events", on_by_default: false }
+    ArchiveTrace { name: "archive_trace", flag: "archive_trace_events", on_by_default: false }
+}
 
 /// The permanent id of an event: the broker's `message_id`, or the header `Idempotency-Key` / `X-Gitlab-Event-UUID`,
 /// or a new id where the sender gave none. Two messages with the same id are the same event, dispatched once.

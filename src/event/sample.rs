@@ -12,30 +12,8 @@ const OCCURRED_AT: Timestamp = Timestamp::constant(1_768_469_400, 0);
 /// fictional project `acme/rocket` (id 42). It passes GitLab's default filters.
 pub fn sample(trigger: Trigger) -> Event {
     let id = EventId::new(&format!("sample-{trigger}")).expect("a trigger's name is printable and short");
-    Event::decode(id, OCCURRED_AT, Bytes::from_static(json(trigger).as_bytes()))
+    Event::decode(id, OCCURRED_AT, Bytes::from_static(trigger.sample_json().as_bytes()))
         .expect("a test decodes every sample")
-}
-
-const fn json(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Push => include_str!("samples/push.json"),
-        Trigger::TagPush => include_str!("samples/tag_push.json"),
-        Trigger::Issue => include_str!("samples/issue.json"),
-        Trigger::ConfidentialIssue => include_str!("samples/confidential_issue.json"),
-        Trigger::MergeRequest => include_str!("samples/merge_request.json"),
-        Trigger::Note => include_str!("samples/note.json"),
-        Trigger::ConfidentialNote => include_str!("samples/confidential_note.json"),
-        Trigger::Pipeline => include_str!("samples/pipeline.json"),
-        Trigger::Job => include_str!("samples/job.json"),
-        Trigger::WikiPage => include_str!("samples/wiki_page.json"),
-        Trigger::Deployment => include_str!("samples/deployment.json"),
-        Trigger::Alert => include_str!("samples/alert.json"),
-        Trigger::Incident => include_str!("samples/incident.json"),
-        Trigger::Vulnerability => include_str!("samples/vulnerability.json"),
-        Trigger::GroupMention => include_str!("samples/group_mention.json"),
-        Trigger::GroupConfidentialMention => include_str!("samples/group_confidential_mention.json"),
-        Trigger::ArchiveTrace => include_str!("samples/archive_trace.json"),
-    }
 }
 
 #[cfg(test)]

@@ -1,111 +1,56 @@
 //! The flags by which an integration selects its events, with GitLab's names.
 
-/// What selects an event: each trigger is one `…_events` flag of an integration and one `…_channel` setting.
-///
-/// Confidential issues, notes and mentions have a trigger of their own, and *only* that one: an integration that
-/// takes issues does not get confidential issues unless that flag is set too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Trigger {
-    Push,
-    TagPush,
-    Issue,
-    ConfidentialIssue,
-    MergeRequest,
-    Note,
-    ConfidentialNote,
-    Pipeline,
-    Job,
-    WikiPage,
-    Deployment,
-    Alert,
-    Incident,
-    Vulnerability,
-    GroupMention,
-    GroupConfidentialMention,
-    ArchiveTrace,
+use super::Trigger;
+
+/// Declares [`Trigger`]: a row for each trigger, in the order in which GitLab's documentation lists the flags.
+macro_rules! triggers {
+    ($($(#[$about:meta])* $trigger:ident { name: $name:literal, flag: $flag:literal, on_by_default: $on:literal })*) => {
+        /// What selects an event: each trigger is one `…_events` flag of an integration and one `…_channel` setting.
+        ///
+        /// Confidential issues, notes and mentions have a trigger of their own, and *only* that one: an integration that
+        /// takes issues does not get confidential issues unless that flag is set too.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Trigger {
+            $($(#[$about])* $trigger,)*
+        }
+
+        impl Trigger {
+            /// Every trigger.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$trigger),*];
+
+            /// The event's name, as in `event_type` and before `_channel`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$trigger => $name,)*
+                }
+            }
+
+            /// The integration's flag. Three are plural, as in GitLab.
+            pub const fn flag(self) -> &'static str {
+                match self {
+                    $(Self::$trigger => $flag,)*
+                }
+            }
+
+            /// The flag's value on a new integration.
+            pub const fn on_by_default(self) -> bool {
+                match self {
+                    $(Self::$trigger => $on,)*
+                }
+            }
+
+            /// The JSON of the sample event, from the folder `samples`.
+            const fn sample_json(self) -> &'static str {
+                match self {
+                    $(Self::$trigger => include_str!(concat!("samples/", $name, ".json")),)*
+                }
+            }
+        }
+    };
 }
+pub(super) use triggers;
 
 impl Trigger {
-    /// Every trigger, in the order in which GitLab's documentation lists the flags.
-    pub const ALL: [Self; 17] = [
-        Self::Push,
-        Self::TagPush,
-        Self::Issue,
-        Self::ConfidentialIssue,
-        Self::MergeRequest,
-        Self::Note,
-        Self::ConfidentialNote,
-        Self::Pipeline,
-        Self::Job,
-        Self::WikiPage,
-        Self::Deployment,
-        Self::Alert,
-        Self::Incident,
-        Self::Vulnerability,
-        Self::GroupMention,
-        Self::GroupConfidentialMention,
-        Self::ArchiveTrace,
-    ];
-
-    /// The event's name, as in `event_type` and before `_channel`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Push => "push",
-            Self::TagPush => "tag_push",
-            Self::Issue => "issue",
-            Self::ConfidentialIssue => "confidential_issue",
-            Self::MergeRequest => "merge_request",
-            Self::Note => "note",
-            Self::ConfidentialNote => "confidential_note",
-            Self::Pipeline => "pipeline",
-            Self::Job => "job",
-            Self::WikiPage => "wiki_page",
-            Self::Deployment => "deployment",
-            Self::Alert => "alert",
-            Self::Incident => "incident",
-            Self::Vulnerability => "vulnerability",
-            Self::GroupMention => "group_mention",
-            Self::GroupConfidentialMention => "group_confidential_mention",
-            Self::ArchiveTrace => "archive_trace",
-        }
-    }
-
-    /// The integration's flag. Three are plural, as in GitLab.
-    pub const fn flag(self) -> &'static str {
-        match self {
-            Self::Push => "push_events",
-            Self::TagPush => "tag_push_events",
-            Self::Issue => "issues_events",
-            Self::ConfidentialIssue => "confidential_issues_events",
-            Self::MergeRequest => "merge_requests_events",
-            Self::Note => "note_events",
-            Self::ConfidentialNote => "confidential_note_events",
-            Self::Pipeline => "pipeline_events",
-            Self::Job => "job_events",
-            Self::WikiPage => "wiki_page_events",
-            Self::Deployment => "deployment_events",
-            Self::Alert => "alert_events",
-            Self::Incident => "incident_events",
-            Self::Vulnerability => "vulnerability_events",
-            Self::GroupMention => "group_mention_events",
-            Self::GroupConfidentialMention => "group_confidential_mention_events",
-            Self::ArchiveTrace => "archive_trace_events",
-        }
-    }
-
-    /// The flag's value on a new integration.
-    pub const fn on_by_default(self) -> bool {
-        !matches!(
-            self,
-            Self::Deployment
-                | Self::Incident
-                | Self::Vulnerability
-                | Self::GroupMention
-                | Self::GroupConfidentialMention
-                | Self::ArchiveTrace
-        )
-    }
-
     /// The trigger with this `…_events` flag.
     pub fn from_flag(flag: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|trigger| trigger.flag() == flag)

@@ -1,4 +1,4 @@
-//! An integration to write tests with: it wants everything, until told otherwise.
+//! An integration for tests: by default, it takes all events.
 
 use std::sync::Arc;
 

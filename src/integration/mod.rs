@@ -1,10 +1,10 @@
-//! WHO WANTS TO KNOW: one project's (or group's) use of one adapter, and the rules by which it chooses events.
+//! Integrations: the use of one adapter by a project, a group or the instance, and the rules that select its events.
 //!
-//! An [`Integration`] holds what it is switched on for ([`Triggers`]), what it filters by ([`Filters`]), where its
-//! words go ([`Channels`]) and its adapter's settings. [`rules::wants`] is the decision, pure, and answers *why
-//! not* as a value. [`ProjectFacts`] is what the rules must know of a project beyond the event itself.
+//! An [`Integration`] has its enabled events ([`Triggers`]), its filters ([`Filters`]), its channels ([`Channels`]) and
+//! its adapter's settings. [`rules::wants`] decides whether it takes an event; it is pure and returns the reason of a no
+//! as a value. [`ProjectFacts`] is what the rules need to know of a project in addition to the event.
 //!
-//! This room knows no adapter: what an adapter supports comes in as data ([`Rules`]).
+//! This module must not know any adapter: what an adapter supports is passed in as data ([`Rules`]).
 
 #[cfg(test)]
 mod example;
@@ -96,6 +96,20 @@ impl Scope {
             Self::ProjectPath(path) => path.to_ascii_lowercase(),
             Self::Group(path) => format!("groups/{}", path.to_ascii_lowercase()),
             Self::Instance => "instance".to_owned(),
+        }
+    }
+}
+
+impl Scope {
+    /// The scope that has this canonical form.
+    pub fn from_canonical(name: &str) -> Self {
+        if name == "instance" {
+            return Self::Instance;
+        }
+        match (name.strip_prefix("groups/"), name.parse()) {
+            (Some(path), _) => Self::Group(path.to_owned()),
+            (None, Ok(id)) => Self::ProjectId(id),
+            (None, Err(_)) => Self::ProjectPath(name.to_owned()),
         }
     }
 }

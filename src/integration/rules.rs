@@ -1,9 +1,9 @@
 //! Which events an integration wants, after GitLab's rules.
 //!
-//! [`wants`] asks in this order: is it addressed at all (active, scope, supported, flag)? Is it something that this
-//! family of adapters speaks of? Do the labels pass? Does the branch? The first no is the answer, a [`WhyNot`].
+//! [`wants`] checks in this order: whether the integration is concerned (active, scope, supported, flag), whether this
+//! family of adapters notifies the action, the labels, and the branch. The first failed check is the answer, a [`WhyNot`].
 //!
-//! Absent here: an adapter's own rules (`restrict_to_branch`), which are its settings, and where words go
+//! Not here: an adapter's own rules (`restrict_to_branch`), which are its settings, and the choice of channels
 //! ([`Channels`](super::Channels)).
 
 mod branches;

@@ -1,4 +1,4 @@
-//! One attempt: compose → call → send → read, and once more for services that want two calls.
+//! One attempt: call → send → read, and on to the next call for services that want several.
 //!
 //! It works with the settings as they are now, not as they were when the delivery was written: a wrong webhook that was
 //! corrected meanwhile is healed, and no secret needs to lie in a queue row.
@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::debug;
 
+use super::holds::Holds;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
-use super::{Clock, Switches, signed};
+use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{self, Entry, Notification, OperatorSettings};
 use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent};
@@ -28,7 +29,7 @@ use crate::wire::{SendError, Transport};
 pub struct Attempter {
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,
-    pub switches: Switches,
+    pub holds: Holds,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
     pub max_age: Arc<BTreeMap<String, Duration>>,
@@ -80,7 +81,7 @@ impl Attempter {
         if !integration.active {
             return Err(cancelled("the integration is not active any more".to_owned()));
         }
-        if let Some(why) = self.switches.off(&integration, &delivery.destination) {
+        if let Some(why) = self.holds.switched_off(&integration, &delivery.destination) {
             return Err(Report::unsent(Outcome::SwitchedOff(format!(
                 "the integration is switched off: {why}"
             ))));
@@ -101,12 +102,10 @@ impl Attempter {
     pub(super) async fn make(&self, job: &Job, prepared: &Prepared) -> Report {
         let event = match &job.event {
             JobEvent::Decoded(event) => Arc::clone(event),
-            JobEvent::Stored(stored) => {
-                match Event::decode(stored.id.clone(), stored.occurred_at, stored.raw.clone()) {
-                    Ok(event) => Arc::new(event),
-                    Err(error) => return Report::unreadable(&error),
-                }
-            }
+            JobEvent::Stored(stored) => match stored.decode() {
+                Ok(event) => Arc::new(event),
+                Err(error) => return Report::unreadable(&error),
+            },
         };
         let outgoing = Outgoing {
             entry: prepared.entry,
@@ -129,7 +128,7 @@ impl Prepared {
     }
 }
 
-/// Who is told of what, by whom.
+/// One event for one target of one integration.
 #[derive(Clone, Copy)]
 pub struct Outgoing<'a> {
     pub entry: &'static Entry,
@@ -146,7 +145,7 @@ pub struct Outgoing<'a> {
     pub test: bool,
 }
 
-/// One attempt to tell one target of one event.
+/// One attempt to deliver one event to one target.
 pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Report {
     match outgoing.build_call() {
         Ok(call) => {
@@ -257,4 +256,108 @@ pub fn notification_id(delivery: &Delivery) -> String {
     let since = delivery.fresh_since.as_millisecond().to_be_bytes();
     let parts = [delivery.event.as_str(), &delivery.integration.0, &delivery.target];
     Digest::of(parts.map(str::as_bytes).into_iter().chain([since.as_slice()])).hex(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::call::{HttpRequest, HttpResponse, Method, Request, by_status};
+
+    /// Answers in turn with these statuses; where none is left, nothing answers.
+    struct Scripted(Mutex<Vec<u16>>);
+
+    #[async_trait]
+    impl Transport for Scripted {
+        async fn send(&self, _: &Request) -> Result<Response, SendError> {
+            let mut statuses = self.0.lock().expect("no test panics with it");
+            if statuses.is_empty() {
+                return Err(SendError::NotSent("nothing listens".to_owned()));
+            }
+            let status = statuses.remove(0);
+            let at = Timestamp::UNIX_EPOCH;
+            Ok(Response::Http(HttpResponse { status, headers: Vec::new(), body: Vec::new().into(), at }))
+        }
+    }
+
+    fn request() -> HttpRequest {
+        HttpRequest::new(Method::Post, "https://chat.example".parse().expect("a URL"))
+    }
+
+    fn steps(steps: u32) -> Call<u32> {
+        Call::http(request(), move |response| match (response.status, steps) {
+            (404, _) => Answer::Skipped("no such issue".to_owned()),
+            (500, _) => Answer::Failed(Failure::Rejected("no".to_owned())),
+            (_, 1) => Answer::Done(7),
+            (_, steps) => Answer::Next(self::steps(steps - 1)),
+        })
+    }
+
+    async fn ran(call: Call<u32>, statuses: &[u16]) -> (String, Option<u16>) {
+        let transport = Scripted(Mutex::new(statuses.to_vec()));
+        let ran = run(&transport, call, 3).await;
+        let end = match ran.end {
+            End::Done(value) => format!("done: {value}"),
+            End::Skipped(why) => format!("skipped: {why}"),
+            End::Failed(failure) => failure.to_string(),
+        };
+        (end, ran.status)
+    }
+
+    #[tokio::test]
+    async fn a_chain_runs_to_its_result_and_no_further_than_its_adapter_declares() {
+        assert_eq!(ran(steps(3), &[200, 200, 201]).await, ("done: 7".to_owned(), Some(201)));
+        let (endless, _) = ran(steps(4), &[200; 9]).await;
+        assert_eq!(endless, "rejected: still not done after 3 calls");
+        assert_eq!(ran(steps(3), &[200, 404]).await.0, "skipped: no such issue");
+        assert_eq!(ran(steps(3), &[200, 500]).await, ("rejected: no".to_owned(), Some(500)));
+        assert_eq!(ran(steps(3), &[200]).await.0, "unavailable: nothing listens");
+    }
+
+    #[tokio::test]
+    async fn another_service_that_fails_defers_the_delivery() {
+        assert_eq!(ran(steps(2).to_other_service(), &[500]).await.0, "deferred: no");
+        assert_eq!(ran(steps(2).to_other_service(), &[]).await.0, "deferred: nothing listens");
+        let goes_on = steps(2).to_other_service().or_else_on_no_response(|_| Answer::Done(1));
+        assert_eq!(ran(goes_on, &[]).await, ("done: 1".to_owned(), None));
+        assert_eq!(
+            ran(steps(2).to_other_service(), &[200, 500]).await.0,
+            "rejected: no",
+            "the next call's own"
+        );
+    }
+
+    #[test]
+    fn a_status_alone_is_read_as_http_means_it() {
+        let at = Timestamp::UNIX_EPOCH;
+        let answered =
+            |status| by_status(&HttpResponse { status, headers: Vec::new(), body: Vec::new().into(), at });
+        assert!(matches!(answered(204), Answer::Done(Sent)));
+        assert!(matches!(answered(503), Answer::Failed(Failure::Unavailable { maybe_taken: false, .. })));
+    }
+
+    #[test]
+    fn a_notification_has_its_id_for_all_attempts_and_another_one_after_a_resend() {
+        let first = Delivery {
+            id: crate::store::DeliveryId(1),
+            event: crate::event::EventId::new("e1").expect("an id"),
+            integration: crate::integration::IntegrationId::new("acme/web:slack"),
+            target: "#ops".into(),
+            destination: "hook".into(),
+            lane: crate::store::Lane(1),
+            replaces: false,
+            attempts: 0,
+            fresh_since: "2026-01-01T00:00:00.0001Z".parse().expect("a moment"),
+            leased: true,
+        };
+        let id = notification_id(&first);
+        let stored = "2026-01-01T00:00:00Z".parse().expect("a moment");
+        assert_eq!(id, notification_id(&Delivery { attempts: 3, fresh_since: stored, ..first.clone() }));
+        let resent = "2026-01-02T00:00:00Z".parse().expect("a moment");
+        assert_ne!(id, notification_id(&Delivery { fresh_since: resent, ..first.clone() }));
+        assert_ne!(id, notification_id(&Delivery { target: "#dev".into(), ..first }));
+    }
 }

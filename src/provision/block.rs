@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::context::ReadContext;
 use super::keys::{Keys, literal};
-use super::problem::{Problem, Severity, did_you_mean};
-use super::read::{BlockKey, Location, ReadContext};
+use super::problem::{BlockProblems, InvalidValue, Location, Problem, Severity, did_you_mean};
 use super::scope;
-use super::text::{Entry, Table, shown, shown_key, simple};
+use super::text::{Table, simple};
 use crate::adapters::Entry as Adapter;
 use crate::catalog::{Configured, ConfiguredAt, Resolved, UrlPolicy, blocked_urls, sort_secrets};
 use crate::event::{Trigger, Triggers};
@@ -15,52 +15,27 @@ use crate::integration::{BranchFilter, Channels, Scope};
 use crate::settings::{FieldError, Value, read_bool};
 use crate::store::registry::Configuration;
 
-/// What a block turned out to be.
+/// One block, read.
 pub(super) struct BlockResult {
+    /// `None` where the block does not say whose it is or which adapter it uses.
     pub(super) key: Option<BlockKey>,
-    /// There where nothing is wrong with the block.
+    /// `None` where the block has an error.
     pub(super) integration: Option<ConfiguredAt>,
     pub(super) problems: Vec<Problem>,
-    pub(super) inline_secret: bool,
+    /// A secret is written in the block itself.
+    pub(super) has_secret: bool,
 }
 
-/// The problems of one block, with the words that name it.
-pub(super) struct BlockProblems<'a> {
-    file: &'a Path,
-    label: Option<String>,
-    problems: Vec<Problem>,
-}
-
-impl BlockProblems<'_> {
-    pub(super) fn push(&mut self, problem: Problem) {
-        self.problems.push(problem);
-    }
-
-    pub(super) fn error(&self, entry: &Entry<'_>, problem: impl Into<String>) -> Problem {
-        self.about(Severity::Error, entry.line, entry.key, problem)
-    }
-
-    /// Where relative names of files begin.
-    pub(super) fn folder(&self) -> &Path {
-        self.file.parent().unwrap_or(Path::new(""))
-    }
-
-    fn about(&self, severity: Severity, line: usize, key: &str, problem: impl Into<String>) -> Problem {
-        Problem {
-            line: Some(line),
-            integration: self.label.clone(),
-            key: Some(shown_key(key)),
-            ..Problem::new(severity, self.file, problem)
-        }
-    }
-
-    fn flawed(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
-    }
+/// What no two blocks may have in common, and where the block begins.
+pub(super) struct BlockKey {
+    pub(super) scope: Scope,
+    pub(super) slug: &'static str,
+    pub(super) label: String,
+    pub(super) location: Location,
 }
 
 pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> BlockResult {
-    let mut problems = BlockProblems { file, label: None, problems: Vec::new() };
+    let mut problems = BlockProblems::new(file);
     let adapter = read_adapter(context.adapters, table, &mut problems);
     problems.label = adapter.map(|adapter| adapter.about.slug.to_owned());
     let scope = read_scope(table, &mut problems);
@@ -74,38 +49,34 @@ pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> 
         return BlockResult {
             key: None,
             integration: None,
-            problems: problems.problems,
-            inline_secret: false,
+            problems: problems.into_vec(),
+            has_secret: false,
         };
     };
 
     let keys = Keys::read(context, adapter, table, &mut problems);
     let configuration = configuration(adapter, active, inherits, &keys);
     let resolved = if inherits {
-        Err(Vec::new()) // its own words mean nothing
+        Err(Vec::new()) // its own settings are ignored
     } else {
         Resolved::read(adapter, &configuration).map(Arc::new).inspect_err(|errors| {
-            // What is switched off needs nothing: it may stand there only to keep a default out.
+            // An inactive block needs no settings: its purpose may be to disable a default.
             let is_set = |error: &&FieldError| active || keys.lines.contains_key(error.field.as_str());
             let errors: Vec<_> = errors.iter().filter(is_set).cloned().collect();
-            complain(adapter, &errors, &keys, table.line, &mut problems);
+            report(adapter, &errors, &keys, table.line, &mut problems);
         })
     };
     if let Some(entry) = table.get("active").filter(|_| inherits && !active) {
-        let unheeded = problems.about(
-            Severity::Warning,
-            entry.line,
-            entry.key,
-            "is not heeded, since `use_inherited_settings` is true",
-        );
-        problems.push(unheeded.remedy("leave one of the two out"));
+        let ignored = "is ignored, because `use_inherited_settings` is true";
+        let warning = problems.about(Severity::Warning, entry.line, entry.key, ignored);
+        problems.push(warning.remedy("leave one of the two out"));
     }
     if active {
-        warn_of_blocked(adapter, &configuration, context.blocks, &keys, &mut problems);
+        warn_of_blocked_urls(adapter, &configuration, context.url_policy, &keys, &mut problems);
     }
     warn_of_branches(&keys, &mut problems);
     if let (Some(scope), Ok(resolved)) = (&scope, &resolved) {
-        warn_of_deafness(scope, resolved.triggers(), &keys, &mut problems);
+        warn_of_useless_flags(scope, resolved.triggers(), &keys, &mut problems);
     }
 
     let key = scope.clone().map(|scope| BlockKey {
@@ -115,12 +86,12 @@ pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> 
         location: Location { file: file.to_owned(), line: table.line },
     });
     let origin: Arc<str> = file.display().to_string().into();
-    let sound = scope.filter(|_| !problems.flawed());
-    let integration = sound.map(|scope| ConfiguredAt {
+    let scope = scope.filter(|_| !problems.has_errors());
+    let integration = scope.map(|scope| ConfiguredAt {
         scope,
         configured: Configured::of_file(adapter, configuration, resolved, origin),
     });
-    BlockResult { key, integration, problems: problems.problems, inline_secret: keys.inline_secret }
+    BlockResult { key, integration, problems: problems.into_vec(), has_secret: keys.has_secret }
 }
 
 fn configuration(adapter: &Adapter, active: bool, inherits: bool, keys: &Keys) -> Configuration {
@@ -144,14 +115,14 @@ fn read_adapter(
     let list = || slugs().collect::<Vec<_>>().join(", ");
     let Some(entry) = table.get("adapter") else {
         let missing = problems.about(Severity::Error, table.line, "adapter", "is missing");
-        problems.push(missing.remedy(format!("write adapter = \"…\"; there are {}", list())));
+        problems.push(missing.remedy(format!("write adapter = \"…\"; the adapters are {}", list())));
         return None;
     };
     let value = simple(entry.value).ok();
     let named = entry.value.as_str().unwrap_or_default().trim().to_lowercase().replace('_', "-");
     let found = adapters.iter().find(|adapter| adapter.about.slug == named);
     if found.is_none() {
-        let remedy = did_you_mean(&named, slugs()).unwrap_or_else(|| format!("there are {}", list()));
+        let remedy = did_you_mean(&named, slugs()).unwrap_or_else(|| format!("the adapters are {}", list()));
         problems.push(problems.error(&entry, "unknown adapter").showing(value.as_ref()).remedy(remedy));
     }
     found
@@ -176,12 +147,12 @@ fn read_scope(table: &Table<'_>, problems: &mut BlockProblems<'_>) -> Option<Sco
     };
     let read = simple(entry.value).map(|value| match entry.key {
         "project" => scope::project(&value),
-        "group" => scope::group(&value),
+        "group" => scope::group_path(&value).map(Scope::Group),
         _ => scope::instance(&value),
     });
     match read {
         Ok(Ok(scope)) => Some(scope),
-        Ok(Err(scope::Misnamed { problem, remedy })) => {
+        Ok(Err(InvalidValue { problem, remedy })) => {
             let value = simple(entry.value).ok();
             problems.push(problems.error(&entry, problem).showing(value.as_ref()).remedy(remedy));
             None
@@ -195,7 +166,7 @@ fn read_scope(table: &Table<'_>, problems: &mut BlockProblems<'_>) -> Option<Sco
     }
 }
 
-/// A block in a file is active by default. GitLab's own default (inactive) is for forms that are not filled in yet.
+/// A block is active by default. GitLab's own default is for forms that have not been filled in yet.
 fn read_switch(key: &str, default: bool, table: &Table<'_>, problems: &mut BlockProblems<'_>) -> bool {
     let Some(entry) = table.get(key) else { return default };
     let value = simple(entry.value).ok();
@@ -206,8 +177,8 @@ fn read_switch(key: &str, default: bool, table: &Table<'_>, problems: &mut Block
     })
 }
 
-/// Tells what is wrong with the settings, each with its place and what to write instead.
-fn complain(
+/// Reports what is wrong with the settings, each with its line and what to write instead.
+fn report(
     adapter: &Adapter,
     errors: &[FieldError],
     keys: &Keys,
@@ -239,47 +210,39 @@ fn complain(
     }
 }
 
-/// Addresses that are never called. The API refuses them; here they are no reason to stand still for everybody else.
-fn warn_of_blocked(
+/// Addresses that are never called. The API refuses them; here they are warnings, so that other integrations still work.
+fn warn_of_blocked_urls(
     adapter: &Adapter,
     given: &Configuration,
-    blocks: &UrlPolicy<'_>,
+    url_policy: &UrlPolicy<'_>,
     keys: &Keys,
     problems: &mut BlockProblems<'_>,
 ) {
-    for FieldError { field, problem } in blocked_urls(adapter, given, blocks) {
+    for FieldError { field, problem } in blocked_urls(adapter, given, url_policy) {
         let line = keys.lines.get(field.as_str()).copied().unwrap_or_default();
         let warning = problems.about(Severity::Warning, line, &field, problem);
         problems.push(warning.remedy("`wire.allow_networks` can permit it"));
     }
 }
 
-/// Branch settings that are accepted, as GitLab accepts them, and probably not meant.
+/// Branch settings that are accepted, as GitLab accepts them, and probably not intended.
 fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
     const KEY: &str = "branches_to_be_notified";
     const OLD_KEY: &str = "notify_only_default_branch";
     let line_of = |key: &str| keys.lines.get(key).copied().unwrap_or_default();
-    let told = keys.settings.get(KEY);
+    let filter = keys.settings.get(KEY);
     if let Some(old) = keys.settings.get(OLD_KEY) {
         let meaning = if read_bool(old) == Some(false) { "all" } else { "default" };
-        let deprecated = if told.is_some() {
-            problems
-                .about(
-                    Severity::Warning,
-                    line_of(OLD_KEY),
-                    OLD_KEY,
-                    format!("is not heeded, since `{KEY}` is set"),
-                )
-                .remedy("leave it out")
+        let (problem, remedy) = if filter.is_some() {
+            (format!("is ignored, because `{KEY}` is set"), "leave it out".to_owned())
         } else {
-            problems
-                .about(Severity::Warning, line_of(OLD_KEY), OLD_KEY, "is deprecated")
-                .remedy(format!("write {KEY} = \"{meaning}\" instead"))
+            ("is deprecated".to_owned(), format!("write {KEY} = \"{meaning}\" instead"))
         };
-        problems.push(deprecated);
+        let deprecated = problems.about(Severity::Warning, line_of(OLD_KEY), OLD_KEY, problem);
+        problems.push(deprecated.remedy(remedy));
     }
-    let Some(told) = told else { return };
-    if let BranchFilter::Unknown(word) = BranchFilter::from_setting(&told.as_text()) {
+    let Some(filter) = filter else { return };
+    if let BranchFilter::Unknown(word) = BranchFilter::from_setting(&filter.as_text()) {
         let words = ["all", "default", "protected", "default_and_protected"];
         let remedy =
             did_you_mean(&word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
@@ -292,24 +255,17 @@ fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
 
 const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentialMention];
 
-/// Only a group's own integrations are notified of its mentions. A project's flag for them is accepted, as in GitLab, but
-/// has no effect, so it is warned of. A group's other flags are for the projects in it.
-fn warn_of_deafness(scope: &Scope, triggers: Triggers, keys: &Keys, problems: &mut BlockProblems<'_>) {
+/// Only groups receive their mentions. A project's flag for them is accepted, as GitLab accepts it, and has no effect. A
+/// group's other flags are for the projects in it.
+fn warn_of_useless_flags(scope: &Scope, triggers: Triggers, keys: &Keys, problems: &mut BlockProblems<'_>) {
     if !matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_)) {
         return;
     }
     for (line, trigger, _) in keys.flags.iter().filter(|(_, trigger, _)| MENTIONS.contains(trigger)) {
         if triggers.contains(*trigger) {
-            let why = "has no effect for a project: only groups hear of their mentions";
+            let why = "has no effect for a project: only groups receive their mentions";
             problems
                 .push(problems.about(Severity::Warning, *line, trigger.flag(), why).remedy("leave it out"));
         }
-    }
-}
-
-impl Problem {
-    /// Shows what stands there, unless that is or may be a secret.
-    pub(super) fn showing(self, value: Option<&Value>) -> Self {
-        Self { value: value.and_then(shown), ..self }
     }
 }

@@ -1,4 +1,4 @@
-//! The thin shell around [`mod@super::read`]: finds the files, reads them, looks at who else may.
+//! The IO around [`mod@super::read`]: finds the files, reads them, and checks who else may read them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
@@ -6,25 +6,38 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::problem::{Problem, Severity};
-use super::read::{self, ReadContext};
+use tokio_util::sync::CancellationToken;
+
+use super::context::ReadContext;
+use super::read;
 use super::{Config, Provisioned};
 use crate::adapters::ADAPTERS;
 use crate::catalog::UrlPolicy;
 
-/// Larger than any list of integrations: a larger file is certainly the wrong one.
+/// More than any list of integrations has. A larger file was named by mistake.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 /// More than any token has.
 const LARGEST_SECRET: u64 = 64 * 1024;
 
-/// Reads the files that the configuration names, and the secrets that those name. No files, no integrations.
+/// Reads the files that the configuration names, and the files with secrets that those name.
 ///
-/// An address that is never called is warned of: `blocks` knows them.
-///
-/// It blocks, for as long as the disk takes: call it where that is no harm.
+/// Addresses that `url_policy` blocks are warnings. Blocks the thread while it reads and parses.
 ///
 /// # Errors
-/// All that is wrong with all of them, and the warnings beside it.
-pub fn load(config: &Config, blocks: &UrlPolicy<'_>) -> Result<Provisioned, Vec<Problem>> {
+/// All that is wrong with all of them, together with the warnings.
+pub fn load(config: &Config, url_policy: &UrlPolicy<'_>) -> Result<Provisioned, Vec<Problem>> {
+    load_until(config, url_policy, &CancellationToken::new())
+}
+
+/// The same, and `stop` ends the reading between two blocks.
+///
+/// # Errors
+/// All that is wrong with all of them, together with the warnings; or that it was stopped.
+pub fn load_until(
+    config: &Config,
+    url_policy: &UrlPolicy<'_>,
+    stop: &CancellationToken,
+) -> Result<Provisioned, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     for path in found(config, &mut problems) {
@@ -36,13 +49,14 @@ pub fn load(config: &Config, blocks: &UrlPolicy<'_>) -> Result<Provisioned, Vec<
     let texts: Vec<(PathBuf, String)> =
         files.iter_mut().map(|(path, text, _)| (path.clone(), std::mem::take(text))).collect();
     let read_secret = |path: &Path| read_bounded(path, LARGEST_SECRET).map(|(secret, _)| secret);
-    let reading =
-        read::read_all(ReadContext { adapters: ADAPTERS, read_secret: &read_secret, blocks }, &texts);
-    let exposed = files.iter().filter(|(path, _, about)| reading.holds_secrets(path) && anyone_reads(about));
+    let context = ReadContext { adapters: ADAPTERS, read_secret: &read_secret, url_policy, stop };
+    let reading = read::read_all(context, &texts);
+    let exposed = files.iter().filter(|(path, _, about)| reading.has_secrets(path) && anyone_reads(about));
     problems.extend(exposed.map(|(path, _, _)| {
-        Problem::new(Severity::Warning, path, "holds secrets, and every user of this machine may read it").remedy(
-            "take the right away (chmod o-r), or keep the secrets in files of their own (NAME_file = \"…\")",
-        )
+        Problem::new(Severity::Warning, path, "contains secrets, and every user of this machine may read it")
+            .remedy(
+                "take that right away (chmod o-r), or keep the secrets in separate files (NAME_file = \"…\")",
+            )
     }));
     reading.finish(problems)
 }
@@ -53,7 +67,7 @@ fn found(config: &Config, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for named in &config.files {
         let expanded = if named.is_dir() { folder(named, problems) } else { vec![named.clone()] };
-        // Under one name or another, a file read twice would contradict itself.
+        // A file that is read twice, under two names, would repeat its own blocks.
         let fresh =
             expanded.into_iter().filter(|file| seen.insert(file.canonicalize().unwrap_or(file.clone())));
         files.extend(fresh);
@@ -69,18 +83,15 @@ fn folder(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
             return Vec::new();
         }
     };
-    let is_meant = |path: &PathBuf| {
-        // Dot files are editors' leftovers and version control's.
+    let is_provisioning = |path: &PathBuf| {
+        // Hidden files belong to editors and version control.
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         !hidden && path.extension().is_some_and(|end| end == "toml") && !path.is_dir()
     };
-    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_meant).collect();
+    let mut files: Vec<PathBuf> =
+        entries.into_iter().map(|entry| entry.path()).filter(is_provisioning).collect();
     if files.is_empty() {
-        problems.push(Problem::new(
-            Severity::Warning,
-            folder,
-            "holds no *.toml file: there is nothing to provision",
-        ));
+        problems.push(Problem::new(Severity::Warning, folder, "contains no *.toml file"));
     }
     files.sort();
     files

@@ -1,12 +1,11 @@
-//! `[[group]]`: the forge's number of a group, which no event tells.
+//! `[[group]]`: the forge's number of a group, which events do not contain.
 
 use std::path::Path;
 
-use super::problem::{Problem, Severity, did_you_mean};
+use super::problem::{InvalidValue, Location, Problem};
 use super::project::id;
 use super::scope;
-use super::text::{Table, shown, shown_key, simple};
-use crate::integration::Scope;
+use super::text::{Table, simple};
 
 const KEYS: [&str; 2] = ["path", "id"];
 
@@ -16,35 +15,25 @@ pub(super) fn read(file: &Path, table: &Table<'_>) -> Result<(String, Option<i64
     let (mut path, mut number) = (None, None);
     for entry in &table.entries {
         let read = match entry.key {
-            "path" => match simple(entry.value).map(|value| scope::group(&value)) {
-                Ok(Ok(Scope::Group(group))) => {
+            "path" => match simple(entry.value).map(|value| scope::group_path(&value)) {
+                Ok(Ok(group)) => {
                     path = Some(group);
                     Ok(())
                 }
-                _ => Err(("is no group's full path", "write path = \"acme/web\"".to_owned())),
+                _ => Err(InvalidValue::new("is not a group's full path", "write path = \"acme/web\"")),
             },
-            "id" => id(entry).map(|id| number = Some(id)).map_err(|wrong| (wrong.problem, wrong.remedy)),
-            unknown => {
-                let remedy =
-                    did_you_mean(unknown, KEYS).unwrap_or_else(|| "there are path and id".to_owned());
-                Err(("unknown key", remedy))
-            }
+            "id" => id(entry).map(|id| number = Some(id)),
+            unknown => Err(InvalidValue::unknown_key(unknown, &KEYS)),
         };
-        if let Err((problem, remedy)) = read {
-            let value = KEYS.contains(&entry.key).then(|| simple(entry.value).ok()).flatten();
-            problems.push(Problem {
-                line: Some(entry.line),
-                key: Some(shown_key(entry.key)),
-                value: value.as_ref().and_then(shown),
-                ..Problem::new(Severity::Error, file, problem).remedy(remedy)
-            });
+        if let Err(invalid) = read {
+            problems.push(invalid.at(file, entry, &KEYS));
         }
     }
     match path {
         Some(path) if problems.is_empty() => Ok((path, number)),
         None if problems.is_empty() => {
-            let nameless = Problem::new(Severity::Error, file, "a [[group]] that doesn't say which");
-            Err(vec![Problem { line: Some(table.line), ..nameless.remedy("write path = \"acme/web\"") }])
+            let location = Location { file: file.to_owned(), line: table.line };
+            Err(vec![location.error("the [[group]] has no path").remedy("write path = \"acme/web\"")])
         }
         _ => Err(problems),
     }

@@ -1,24 +1,23 @@
-//! A block's keys, each taken for what it is: the adapter's own, a shared setting, a flag, or nothing known.
+//! A block's keys, each classified: a setting of the adapter, a setting that adapters share, a flag, or unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::block::BlockProblems;
-use super::problem::{Problem, did_you_mean};
-use super::read::ReadContext;
+use super::context::ReadContext;
+use super::problem::{BlockProblems, Problem, did_you_mean};
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
 use crate::adapters::common_settings::{CommonField, INERT_FLAGS, channel_limit, common_fields, is_common};
 use crate::event::Trigger;
 use crate::settings::{Field, Kind, Properties, Value, read_bool};
 
-/// What every `[[integration]]` begins with.
+/// The keys that every `[[integration]]` may have, whatever its adapter.
 pub static COMMON_KEYS: &[Field] = &[
     Field {
         name: "project",
         kind: Kind::Text,
         required: false,
-        help: "Whose events it hears: a project's full path or its number. Either this, or `group`, or `instance`.",
+        help: "Whose events it receives: a project's full path or its number. Write one of `project`, `group` and `instance`.",
         example: "acme/rocket",
         default: None,
     },
@@ -26,8 +25,8 @@ pub static COMMON_KEYS: &[Field] = &[
         name: "group",
         kind: Kind::Text,
         required: false,
-        help: "A group's full path: the integration hears of mentions of that group, and is the default for the projects \
-               and groups in it.",
+        help: "A group's full path: the integration receives mentions of that group, and is the default for the \
+               projects and groups in it.",
         example: "acme",
         default: None,
     },
@@ -43,7 +42,7 @@ pub static COMMON_KEYS: &[Field] = &[
         name: "adapter",
         kind: Kind::Text,
         required: true,
-        help: "Which service is told.",
+        help: "The service that receives notifications.",
         example: "slack",
         default: None,
     },
@@ -51,7 +50,7 @@ pub static COMMON_KEYS: &[Field] = &[
         name: "active",
         kind: Kind::Bool,
         required: false,
-        help: "Whether it is switched on; it is, unless this says no. One that is not keeps a default out.",
+        help: "Whether the integration is active, as it is by default. An inactive one disables a default from above.",
         example: "true",
         default: None,
     },
@@ -59,25 +58,25 @@ pub static COMMON_KEYS: &[Field] = &[
         name: "use_inherited_settings",
         kind: Kind::Bool,
         required: false,
-        help: "True follows the nearest default above; other settings are then not heeded.",
+        help: "True uses the nearest default above; other settings are then ignored.",
         example: "true",
         default: None,
     },
 ];
 
-/// The keys of a block, sorted out.
+/// The keys of a block, classified.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// The adapter's own settings, secrets filled in, and those that adapters share. Holds secrets: no `Debug`.
+    /// The adapter's own settings, with the content of secret files, and those that adapters share. Contains secrets: no `Debug`.
     pub(super) settings: Properties,
-    /// Own settings that are there and can't be read: told already, so not also missing.
+    /// Settings that can't be read. They are reported already, so they must not be reported as missing.
     pub(super) unreadable: BTreeSet<&'static str>,
-    /// The positions of settings by name, under any of their keys.
+    /// The lines of settings, by the setting's name, also where the key is `NAME_file`.
     pub(super) lines: BTreeMap<String, usize>,
     pub(super) flags: Vec<(usize, Trigger, bool)>,
     pub(super) inert_flags: Vec<(&'static str, bool)>,
-    /// A secret stands in this text itself.
-    pub(super) inline_secret: bool,
+    /// A secret is written in the block itself.
+    pub(super) has_secret: bool,
 }
 
 /// What a key is.
@@ -103,7 +102,7 @@ impl Keys {
         for entry in &table.entries {
             match meaning(adapter, &shared, entry.key) {
                 None => {
-                    let remedy = meant(context.adapters, adapter, &shared, entry.key);
+                    let remedy = suggestion(context.adapters, adapter, &shared, entry.key);
                     problems.push(problems.error(entry, "unknown setting").remedy(remedy));
                 }
                 Some(Meaning::Common) => {}
@@ -127,7 +126,7 @@ impl Keys {
         self.lines.insert(field.name.to_owned(), entry.line);
         match simple(entry.value) {
             Ok(value) => {
-                self.inline_secret |= field.kind.hides(&value.as_text());
+                self.has_secret |= field.kind.hides(&value.as_text());
                 self.settings.insert(field.name.to_owned(), value);
             }
             Err(what) => {
@@ -152,7 +151,7 @@ impl Keys {
         let name = field.name;
         let content = if !field.kind.is_secret() {
             let remedy = format!("write {name} = {}", literal(field.kind, field.example));
-            Err((format!("`{name}` is no secret, and is not read from a file"), remedy))
+            Err((format!("`{name}` is not a secret and can't be read from a file"), remedy))
         } else if table.get(name).is_some() {
             Err((format!("is set beside `{name}`"), "keep one of the two".to_owned()))
         } else {
@@ -192,11 +191,11 @@ impl Keys {
 
 fn meaning(adapter: &'static Adapter, shared: &[CommonField], key: &str) -> Option<Meaning> {
     let own = |name: &str| adapter.fields.iter().find(|field| field.name == name);
-    let heading = || COMMON_KEYS.iter().any(|field| field.name == key).then_some(Meaning::Common);
+    let common = || COMMON_KEYS.iter().any(|field| field.name == key).then_some(Meaning::Common);
     let file_of = || key.strip_suffix("_file").and_then(own).map(Meaning::FileOf);
     let of_shared = || shared.iter().find(|f| f.name == key && f.group.is_setting()).cloned();
     let inert = || INERT_FLAGS.into_iter().find(|flag| *flag == key).map(Meaning::Inert);
-    heading()
+    common()
         .or_else(|| own(key).map(Meaning::Own))
         .or_else(file_of)
         .or_else(|| of_shared().map(Meaning::Shared))
@@ -204,20 +203,20 @@ fn meaning(adapter: &'static Adapter, shared: &[CommonField], key: &str) -> Opti
         .or_else(inert)
 }
 
-/// What was probably meant by an unknown key. Its value is not shown: it may be a secret under a misspelt name.
-fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[CommonField], key: &str) -> String {
+/// What was probably intended by an unknown key. Its value is not shown: it may be a secret under a misspelt name.
+fn suggestion(adapters: &[Adapter], adapter: &Adapter, shared: &[CommonField], key: &str) -> String {
     let slug = adapter.about.slug;
     let event =
         key.strip_suffix("_channel").and_then(|event| Trigger::ALL.iter().find(|t| t.name() == event));
-    // Some services' channels are addresses, and settings of their own.
+    // Some services' channels are addresses, which are settings of the adapter.
     let own_channels = || adapter.fields.iter().any(|field| field.name.ends_with("_channel"));
     let has_channels = channel_limit(&adapter.about.common).is_some() || own_channels();
     if let Some(trigger) = event.filter(|trigger| has_channels && !adapter.about.triggers.contains(**trigger))
     {
-        return format!("{slug} does not hear of {trigger} events");
+        return format!("{slug} does not receive {trigger} events");
     }
     if is_common(key) || event.is_some() {
-        return format!("{slug} does not offer it");
+        return format!("{slug} does not have it");
     }
     let own = || adapter.fields.iter().map(|field| field.name);
     let secret_files: Vec<String> = secret_files(adapter).collect();
@@ -231,7 +230,7 @@ fn meant(adapters: &[Adapter], adapter: &Adapter, shared: &[CommonField], key: &
         match owners.map(|owner| owner.about.slug).collect::<Vec<_>>().as_slice() {
             [] => {
                 let own = own().collect::<Vec<_>>().join(", ");
-                format!("{slug} has {own}, and more that `forgebell adapters {slug}` shows")
+                format!("{slug} has {own}; `forgebell adapters {slug}` lists all settings")
             }
             owners => format!("it is a setting of {}, not of {slug}", owners.join(", ")),
         }
@@ -245,14 +244,13 @@ fn secret_files(adapter: &Adapter) -> impl Iterator<Item = String> {
 /// The secret in the file that an entry names, or what is wrong and what to do.
 fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Result<String, (String, String)> {
     let Some(named) = entry.value.as_str().filter(|path| !path.trim().is_empty()) else {
-        return Err(("is no file's name".to_owned(), "write \"/run/secrets/NAME\"".to_owned()));
+        return Err(("is not a file's name".to_owned(), "write \"/run/secrets/NAME\"".to_owned()));
     };
     let path = folder.join(named);
     let secret = (context.read_secret)(&path).map_err(|error| {
-        // Who writes the secret itself here, by mistake, must not find it in a log: only what is plainly a path is
-        // shown.
-        let plainly_path = ["/", "./", "../"].iter().any(|start| named.starts_with(start));
-        let which = if plainly_path {
+        // The value may be the secret itself, written here by mistake. Only what is clearly a path is shown.
+        let is_path = ["/", "./", "../"].iter().any(|start| named.starts_with(start));
+        let which = if is_path {
             format!("the file {}", path.to_string_lossy().escape_debug())
         } else {
             "the file".to_owned()
@@ -261,19 +259,16 @@ fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Resu
             "name a file that the daemon is allowed to read".to_owned()
         } else {
             format!(
-                "name a file that the daemon is allowed to read; it is looked for in {}",
+                "name a file that the daemon is allowed to read; relative names refer to {}",
                 folder.display()
             )
         };
         (format!("{which} can't be read: {error}"), remedy)
     })?;
-    // Editors and `echo` end a file with a line break, which is no part of the secret.
+    // Editors and `echo` end a file with a line break, which is not part of the secret.
     let secret = secret.trim_end_matches(['\n', '\r']);
     if secret.trim().is_empty() {
-        return Err((
-            "names an empty file".to_owned(),
-            "put the secret into it, and nothing else".to_owned(),
-        ));
+        return Err(("names an empty file".to_owned(), "put only the secret into it".to_owned()));
     }
     Ok(secret.to_owned())
 }
@@ -292,7 +287,7 @@ fn wrong_type(problem: Problem, kind: Kind, example: &str) -> Problem {
     problem.remedy(format!("write {}, as in {}", kind.name(), literal(kind, example)))
 }
 
-/// An example as it stands in TOML.
+/// An example as TOML.
 pub(super) fn literal(kind: Kind, example: &str) -> String {
     match kind {
         Kind::Bool | Kind::Integer => example.to_owned(),

@@ -1,17 +1,17 @@
-//! Integrations from files: who wants to know, as TOML that people write, check in and review.
+//! Integrations from files: TOML that people write, check in and review.
 //!
 //! ```toml
-//! [[project]]                      # what events may not say of a project; optional
+//! [[project]]                      # what events may not contain; optional
 //! path = "acme/rocket"             # and/or: id = 42
 //! default_branch = "main"
 //! protected_branches = ["main", "*-stable"]
 //!
-//! [[group]]                        # the forge's number of a group; optional
+//! [[group]]                        # the forge's id of a group; optional
 //! path = "acme"
 //! id = 7
 //!
 //! [[integration]]
-//! project = "acme/rocket"          # path or number; or: group = "acme"
+//! project = "acme/rocket"          # path or id; or: group = "acme"
 //! adapter = "slack"
 //! webhook_file = "/run/secrets/slack"
 //! channel = "#ops, #dev"
@@ -20,16 +20,22 @@
 //! deployment_events = true
 //! ```
 //!
-//! Keys are GitLab's: an adapter's own settings, the settings that adapters share, and one `…_events` flag per event. Any secret `NAME` can stand in a file of its own, named by `NAME_file`.
+//! Keys are GitLab's: an adapter's own settings, the settings that adapters share, and one `…_events` flag per event. Any
+//! secret `NAME` can be kept in a separate file, named by `NAME_file`.
 //!
-//! [`load`] reads the files, [`read()`] is the same without IO; [`write()`] writes them, from what the API was told. Both answer with everything or with *all* that is
-//! wrong, in all files at once, so that a configuration can be corrected without a start of the daemon per mistake.
-//! A [`Problem`] says where, what and what to do, and never shows a secret.
+//! [`load`] reads the files, [`read()`] does the same without IO, and [`write()`] is the reverse: it writes a file from
+//! what was set through the API. Reading returns everything, or *all* that is wrong in all files, so that a configuration
+//! can be corrected at once. A [`Problem`] says where, what, and what to do; it never shows a secret.
+//!
+//! Inside: `text` parses a file into tables that know their lines; `project`, `group` and `block` read one table each,
+//! `block` with `keys` and `scope`; `read` puts them together and finds repeats; `problem` and `context` are what all of
+//! them share.
 //!
 //! Deliberately absent: includes and templates. Defaults are blocks themselves (`group = "acme"`, `instance = true`), as
-//! GitLab has them.
+//! in GitLab.
 
 mod block;
+mod context;
 mod files;
 mod group;
 mod keys;
@@ -50,13 +56,13 @@ use crate::catalog::{ConfiguredAt, Snapshot};
 use crate::integration::{Integration, ProjectFacts, Scope};
 use crate::store::registry::ProjectCorrection;
 
-pub use files::load;
+pub use files::{load, load_until};
 pub use keys::COMMON_KEYS;
 pub use problem::{Problem, Severity};
 pub use read::read;
 pub use write::{Written, write};
 
-/// Where integrations are written down.
+/// Where the provisioning files are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -64,31 +70,31 @@ pub struct Config {
     pub files: Vec<PathBuf>,
 }
 
-/// What the files say, when all of it could be read.
+/// The content of the files, all of which could be read.
 #[derive(Debug, Default)]
 pub struct Provisioned {
     pub integrations: Vec<ConfiguredAt>,
     pub facts: Vec<(Scope, ProjectFacts)>,
-    /// The same as a person would tell it through the API, of projects whose number is told.
+    /// The facts of projects whose number is given, as a person would set them through the API.
     pub projects: Vec<ProjectCorrection>,
     /// Groups by path, with the forge's number.
     pub groups: Vec<(String, Option<i64>)>,
-    /// Numbers of projects with their paths, where the files tell both or the number alone.
+    /// The numbers of projects, with their paths if the files contain both.
     pub numbers: Vec<(i64, Option<String>)>,
-    /// What is allowed but probably not meant.
+    /// What is allowed but probably not intended.
     pub warnings: Vec<Problem>,
 }
 
 impl Provisioned {
-    /// A catalogue of these alone.
+    /// A catalog of these alone.
     pub fn into_snapshot(self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         snapshot.set_files(self.integrations, self.facts);
         snapshot
     }
 
-    /// What each of them is by itself; those that only follow a default are left out.
+    /// The integrations with settings of their own. Those that only inherit a default are left out.
     pub fn each(&self) -> Vec<Integration> {
-        self.integrations.iter().filter_map(ConfiguredAt::integration).collect()
+        self.integrations.iter().filter_map(|at| at.configured.integration(&at.scope)).collect()
     }
 }

@@ -1,46 +1,36 @@
 //! From texts to integrations, or to all that is wrong with them. No IO: files and secrets are given.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
 use toml::de::DeValue;
 
-use super::problem::{Problem, Severity, did_you_mean};
-use super::project::Facts;
+use super::block::BlockKey;
+use super::context::{ReadContext, ReadSecret};
+use super::problem::{Location, Problem, Severity, did_you_mean};
+use super::project::ProjectBlock;
 use super::text::{Source, Table, shown_key};
 use super::{Provisioned, block, group, project};
-use crate::adapters::{ADAPTERS, Entry as Adapter};
-use crate::catalog::{ConfiguredAt, UrlPolicy, allow_all_urls};
+use crate::adapters::ADAPTERS;
+use crate::catalog::{ConfiguredAt, allow_all_urls};
 use crate::integration::Scope;
 
-/// Gives the content of a file that holds a secret.
-type ReadSecret<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
-
-/// What reading goes by, besides the texts.
-#[derive(Clone, Copy)]
-pub(super) struct ReadContext<'a> {
-    pub(super) adapters: &'static [Adapter],
-    pub(super) read_secret: ReadSecret<'a>,
-    /// What speaks against an address.
-    pub(super) blocks: &'a UrlPolicy<'a>,
-}
-
-/// Reads texts as [`load`](super::load) reads files; each is named by the file that it came from. Which addresses may be
-/// called is not known here.
+/// Reads texts as [`load`](super::load) reads files. Each text comes with the name of its file. No address is warned of.
 ///
 /// # Errors
-/// All that is wrong with all of them, and the warnings beside it.
+/// All that is wrong with all of them, together with the warnings.
 pub fn read(files: &[(PathBuf, String)], read_secret: ReadSecret<'_>) -> Result<Provisioned, Vec<Problem>> {
-    read_all(ReadContext { adapters: ADAPTERS, read_secret, blocks: &allow_all_urls }, files)
-        .finish(Vec::new())
+    let stop = &CancellationToken::new();
+    let context = ReadContext { adapters: ADAPTERS, read_secret, url_policy: &allow_all_urls, stop };
+    read_all(context, files).finish(Vec::new())
 }
 
-/// The same for any table of adapters, before the verdict.
+/// The same for any table of adapters, before the decision whether the result can be used.
 pub(super) fn read_all(context: ReadContext<'_>, files: &[(PathBuf, String)]) -> Reading {
     let mut reading = Reading::default();
     for (path, text) in files {
-        reading.file(context, &Source { path, text });
+        reading.file(context, &Source::new(path, text));
     }
     reading.refuse_repeats();
     reading
@@ -50,94 +40,87 @@ pub(super) fn read_all(context: ReadContext<'_>, files: &[(PathBuf, String)]) ->
 #[derive(Default)]
 pub(super) struct Reading {
     integrations: Vec<ConfiguredAt>,
-    /// Every block that says for whom and by which adapter it is, sound or not.
+    /// Every block that names its scope and its adapter, valid or not.
     blocks: Vec<BlockKey>,
-    facts: Vec<Facts>,
+    projects: Vec<ProjectBlock>,
     groups: Vec<(String, Option<i64>)>,
     problems: Vec<Problem>,
     with_secrets: BTreeSet<PathBuf>,
 }
 
-/// Whose block it is and where it stands.
-pub(super) struct BlockKey {
-    pub(super) scope: Scope,
-    pub(super) slug: &'static str,
-    pub(super) label: String,
-    pub(super) location: Location,
-}
-
-#[derive(Clone)]
-pub(super) struct Location {
-    pub(super) file: PathBuf,
-    pub(super) line: usize,
-}
-
-impl Location {
-    pub(super) fn error(&self, problem: String) -> Problem {
-        Problem { line: Some(self.line), ..Problem::new(Severity::Error, &self.file, problem) }
-    }
-}
-
-impl std::fmt::Display for Location {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
-    }
-}
-
 impl Reading {
-    /// Whether secrets stand in this file itself, rather than in files that it names.
-    pub(super) fn holds_secrets(&self, file: &Path) -> bool {
+    /// Whether this file itself contains secrets, rather than the names of files that do.
+    pub(super) fn has_secrets(&self, file: &Path) -> bool {
         self.with_secrets.contains(file)
     }
 
-    /// All or nothing: a part of a configuration would drop events silently.
+    /// All or nothing: with half of a configuration, events would be dropped in silence.
     pub(super) fn finish(self, more: Vec<Problem>) -> Result<Provisioned, Vec<Problem>> {
-        let Self { integrations, facts, groups, mut problems, .. } = self;
+        let Self { integrations, projects, groups, mut problems, .. } = self;
         problems.extend(more);
         problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(problems);
         }
-        let projects: Vec<_> = facts.iter().filter_map(Facts::correction).collect();
-        let numbers = projects.iter().map(|project| (project.id, project.path.clone()));
-        let numbered = integrations.iter().filter_map(|placed| match &placed.scope {
+        let corrections: Vec<_> = projects.iter().filter_map(ProjectBlock::correction).collect();
+        let numbers = corrections.iter().map(|project| (project.id, project.path.clone()));
+        let numbered = integrations.iter().filter_map(|integration| match &integration.scope {
             Scope::ProjectId(id) => Some((*id, None)),
             _ => None,
         });
         let numbers = numbers.chain(numbered).collect();
-        let facts = facts.into_iter().flat_map(Facts::by_name).collect();
-        Ok(Provisioned { integrations, facts, projects, groups, numbers, warnings: problems })
+        let facts = projects.into_iter().flat_map(ProjectBlock::by_name).collect();
+        Ok(Provisioned { integrations, facts, projects: corrections, groups, numbers, warnings: problems })
     }
 
     fn file(&mut self, context: ReadContext<'_>, source: &Source<'_>) {
         let document = match source.parse() {
             Ok(document) => document,
-            Err(mut problems) => return self.problems.append(&mut problems),
+            Err(errors) => {
+                let problems = errors.into_iter().map(|error| Problem {
+                    line: error.line,
+                    ..Problem::new(Severity::Error, source.path, format!("not TOML: {}", error.message))
+                });
+                return self.problems.extend(problems);
+            }
         };
         for entry in source.table(1, document.get_ref()).entries {
-            match entry.key {
-                "project" => {
-                    for table in self.tables(source, entry.key, entry.line, entry.value) {
-                        let (facts, mut problems) = project::read(source.path, &table);
-                        self.facts.extend(facts);
-                        self.problems.append(&mut problems);
-                    }
+            if !["project", "group", "integration"].contains(&entry.key) {
+                self.problems.push(unknown_table(source, entry.key, entry.line));
+                continue;
+            }
+            for table in self.tables(source, entry.key, entry.line, entry.value) {
+                if context.stop.is_cancelled() {
+                    let stopped = Location { file: source.path.to_owned(), line: table.line };
+                    self.problems
+                        .push(stopped.error("reading stopped here, because the process is stopping"));
+                    return;
                 }
-                "group" => {
-                    for table in self.tables(source, entry.key, entry.line, entry.value) {
-                        match group::read(source.path, &table) {
-                            Ok(group) => self.groups.push(group),
-                            Err(mut problems) => self.problems.append(&mut problems),
-                        }
-                    }
+                self.block(context, source.path, entry.key, &table);
+            }
+        }
+    }
+
+    /// Reads a table of `[[name]]`.
+    fn block(&mut self, context: ReadContext<'_>, file: &Path, name: &str, table: &Table<'_>) {
+        match name {
+            "project" => {
+                let (project, mut problems) = project::read(file, table);
+                self.projects.extend(project);
+                self.problems.append(&mut problems);
+            }
+            "group" => match group::read(file, table) {
+                Ok(group) => self.groups.push(group),
+                Err(mut problems) => self.problems.append(&mut problems),
+            },
+            _ => {
+                let mut block = block::read(context, file, table);
+                self.problems.append(&mut block.problems);
+                self.integrations.extend(block.integration);
+                self.blocks.extend(block.key);
+                if block.has_secret {
+                    self.with_secrets.insert(file.to_owned());
                 }
-                "integration" => {
-                    for table in self.tables(source, entry.key, entry.line, entry.value) {
-                        let block = block::read(context, source.path, &table);
-                        self.take(source.path, block);
-                    }
-                }
-                unknown => self.problems.push(unknown_table(source, unknown, entry.line)),
             }
         }
     }
@@ -152,11 +135,11 @@ impl Reading {
     ) -> Vec<Table<'a>> {
         let mut wrong = |line: usize, problem: &str| {
             let problem = Problem::new(Severity::Error, source.path, problem)
-                .remedy(format!("write [[{name}]] with two brackets: there may be several"));
+                .remedy(format!("write [[{name}]] with two brackets"));
             self.problems.push(Problem { line: Some(line), key: Some(name.to_owned()), ..problem });
         };
         let DeValue::Array(items) = value else {
-            wrong(line, "is no list of tables");
+            wrong(line, "is not a list of tables");
             return Vec::new();
         };
         let mut tables = Vec::new();
@@ -164,31 +147,21 @@ impl Reading {
             let line = source.line(item.span().start);
             match item.get_ref() {
                 DeValue::Table(table) => tables.push(source.table(line, table)),
-                _ => wrong(line, "is no table"),
+                _ => wrong(line, "is not a table"),
             }
         }
         tables
     }
 
-    fn take(&mut self, file: &Path, mut block: block::BlockResult) {
-        self.problems.append(&mut block.problems);
-        self.integrations.extend(block.integration);
-        self.blocks.extend(block.key);
-        if block.inline_secret {
-            self.with_secrets.insert(file.to_owned());
-        }
-    }
-
-    /// One use of an adapter for each project or group, as in GitLab; and one table for each project's facts. Where
-    /// a project's number and path are both told, a block that names the one repeats a block that names the other.
+    /// Reports second blocks: a project or group uses an adapter once, as in GitLab, and has one table of facts. Where
+    /// a project's number and path are both known, a block that names the one repeats a block that names the other.
     fn refuse_repeats(&mut self) {
-        let mut known = HashMap::new();
-        for Facts { location, id, path, .. } in &self.facts {
+        let mut known: HashMap<String, Location> = HashMap::new();
+        for ProjectBlock { location, id, path, .. } in &self.projects {
             let names = [id.map(|id| id.to_string()), path.as_deref().map(str::to_ascii_lowercase)];
-            let first = names.iter().flatten().find_map(|name| known.get(name).cloned());
-            if let Some(first) = first {
-                self.problems
-                    .push(repeated(location, &first).remedy("tell a project's facts in one [[project]]"));
+            if let Some(first) = names.iter().flatten().find_map(|name| known.get(name)) {
+                let remedy = "write all facts of a project into one [[project]]";
+                self.problems.push(repeated(location, first).remedy(remedy));
             }
             for name in names.into_iter().flatten() {
                 known.entry(name).or_insert_with(|| location.clone());
@@ -196,9 +169,9 @@ impl Reading {
         }
 
         let numbers: HashMap<String, i64> = self
-            .facts
+            .projects
             .iter()
-            .filter_map(|facts| Some((facts.path.as_ref()?.to_ascii_lowercase(), facts.id?)))
+            .filter_map(|project| Some((project.path.as_ref()?.to_ascii_lowercase(), project.id?)))
             .collect();
         let mut known = HashMap::new();
         for BlockKey { scope, slug, label, location } in &self.blocks {
@@ -224,7 +197,7 @@ fn repeated(location: &Location, first: &Location) -> Problem {
 
 fn unknown_table(source: &Source<'_>, name: &str, line: usize) -> Problem {
     let remedy = did_you_mean(name, ["project", "group", "integration"])
-        .unwrap_or_else(|| "there are [[project]], [[group]] and [[integration]]".to_owned());
+        .unwrap_or_else(|| "the known tables are [[project]], [[group]] and [[integration]]".to_owned());
     let problem = Problem::new(Severity::Error, source.path, "unknown key").remedy(remedy);
     Problem { line: Some(line), key: Some(shown_key(name)), ..problem }
 }

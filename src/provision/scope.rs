@@ -1,17 +1,12 @@
-//! Whose events: projects, groups and the instance as settings name them.
+//! Projects, groups and the instance as settings name them.
 
+use super::problem::InvalidValue;
 use crate::integration::Scope;
 use crate::settings::{Value, read_bool};
 
-/// What is wrong with a name, and what to write.
-pub(super) struct Misnamed {
-    pub(super) problem: &'static str,
-    pub(super) remedy: &'static str,
-}
-
 /// A project by its path or number. As in GitLab, digits are always a number, in quotes or not, and a word without
 /// a slash is never a project.
-pub(super) fn project(value: &Value) -> Result<Scope, Misnamed> {
+pub(super) fn project(value: &Value) -> Result<Scope, InvalidValue> {
     let text = value.as_text();
     let text = text.trim();
     let only_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -25,40 +20,40 @@ pub(super) fn project(value: &Value) -> Result<Scope, Misnamed> {
     }
 }
 
-/// A group by its path; events don't tell a group's number.
-pub(super) fn group(value: &Value) -> Result<Scope, Misnamed> {
+/// A group's path. Events do not contain a group's number.
+pub(super) fn group_path(value: &Value) -> Result<String, InvalidValue> {
     match value {
-        Value::Text(text) => path(text.trim()).map(Scope::Group).ok_or(NO_GROUP),
+        Value::Text(text) => path(text.trim()).ok_or(NO_GROUP),
         Value::Bool(_) | Value::Integer(_) => Err(NO_GROUP),
     }
 }
 
 /// The instance itself.
-pub(super) fn instance(value: &Value) -> Result<Scope, Misnamed> {
+pub(super) fn instance(value: &Value) -> Result<Scope, InvalidValue> {
     match read_bool(value) {
         Some(true) => Ok(Scope::Instance),
         _ => Err(NO_INSTANCE),
     }
 }
 
-const NO_INSTANCE: Misnamed = Misnamed {
-    problem: "is not true",
-    remedy: "write instance = true, or leave it out and write project = \"acme/rocket\"",
-};
+const NO_INSTANCE: InvalidValue = InvalidValue::new(
+    "is not true",
+    "write instance = true, or leave it out and write project = \"acme/rocket\"",
+);
 
-const NO_PROJECT: Misnamed = Misnamed {
-    problem: "is neither a project's full path nor its number",
-    remedy: "write the path without host or outer slashes, as in project = \"acme/rocket\", or project = 42",
-};
+const NO_PROJECT: InvalidValue = InvalidValue::new(
+    "is neither a project's full path nor its number",
+    "write the path without host or outer slashes, as in project = \"acme/rocket\", or project = 42",
+);
 
-const NO_GROUP: Misnamed = Misnamed {
-    problem: "is no group's full path",
-    remedy: "write the path without host or outer slashes, as in group = \"acme/web\"",
-};
+const NO_GROUP: InvalidValue = InvalidValue::new(
+    "is not a group's full path",
+    "write the path without host or outer slashes, as in group = \"acme/web\"",
+);
 
 fn path(text: &str) -> Option<String> {
-    let segment = |part: &str| {
+    let is_segment = |part: &str| {
         !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == ':')
     };
-    text.split('/').all(segment).then(|| text.to_owned())
+    text.split('/').all(is_segment).then(|| text.to_owned())
 }

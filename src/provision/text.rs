@@ -1,17 +1,27 @@
 //! A file's text as tables, keys and values that know their lines.
+//!
+//! Mistakes of TOML's grammar come as [`ParseError`]s: [`Problem`](super::Problem)s are built from what this module
+//! returns, never here.
 
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Problem, Severity};
 use crate::settings::Value;
 
-/// One file, to be read.
+/// One file's text.
 pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
-    pub(super) text: &'a str,
+    text: &'a str,
+    /// Where each line begins, in bytes.
+    line_starts: Vec<usize>,
+}
+
+/// A mistake of grammar.
+pub(super) struct ParseError {
+    pub(super) line: Option<usize>,
+    pub(super) message: String,
 }
 
 /// A table whose keys are in the order of their lines.
@@ -29,19 +39,25 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The whole document, or every mistake of grammar in it. What stands beside such a mistake is not read: its
-    /// meaning would be a guess, and the complaints about it noise.
-    pub(super) fn parse(&self) -> Result<Spanned<DeTable<'a>>, Vec<Problem>> {
+    pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        Self { path, text, line_starts }
+    }
+
+    /// The whole document, or every mistake of grammar in it. With such a mistake nothing else is read: the meaning of
+    /// the rest would be a guess, and problems found in it misleading.
+    pub(super) fn parse(&self) -> Result<Spanned<DeTable<'a>>, Vec<ParseError>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         if errors.is_empty() {
             return Ok(document);
         }
         // Never the error's own `Display`: it quotes the line, and the line may hold a secret.
-        let told = |error: &toml::de::Error| Problem {
+        let read = |error: &toml::de::Error| ParseError {
             line: error.span().map(|span| self.line(span.start)),
-            ..Problem::new(Severity::Error, self.path, format!("not TOML: {}", error.message()))
+            message: error.message().to_owned(),
         };
-        Err(errors.iter().map(told).collect())
+        Err(errors.iter().map(read).collect())
     }
 
     pub(super) fn table(&self, line: usize, table: &'a DeTable<'a>) -> Table<'a> {
@@ -55,10 +71,9 @@ impl<'a> Source<'a> {
         Table { line, entries }
     }
 
-    /// The line, counted from 1, on which this byte stands.
-    pub(super) fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(at);
-        1 + before.filter(|byte| **byte == b'\n').count()
+    /// The line, counted from 1, of the byte at this offset.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset)
     }
 }
 
@@ -83,8 +98,8 @@ pub(super) fn simple(value: &DeValue<'_>) -> Result<Value, &'static str> {
     }
 }
 
-/// A value as a problem shows it: short, on one line; hidden where it looks like an address, since addresses of
-/// chat webhooks are credentials and end up in the wrong setting easily.
+/// A value as a problem shows it: short, on one line. `None` for what looks like an address: addresses of chat webhooks
+/// are credentials and easily end up in the wrong setting.
 pub(super) fn shown(value: &Value) -> Option<String> {
     let text = value.as_text();
     if text.contains("://") {
@@ -100,7 +115,20 @@ pub(super) fn shown(value: &Value) -> Option<String> {
     })
 }
 
-/// A key as a problem shows it: keys may be quoted, and then hold anything.
+/// A key as a problem shows it: keys may be quoted, and then contain anything.
 pub(super) fn shown_key(key: &str) -> String {
     key.chars().take(60).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_from_one_and_a_line_break_ends_its_line() {
+        let source = Source::new(Path::new("a.toml"), "a\n\nbc\n");
+        let lines: Vec<_> = (0..8).map(|offset| source.line(offset)).collect();
+        assert_eq!(lines, [1, 1, 2, 3, 3, 3, 4, 4]);
+        assert_eq!(Source::new(Path::new("a.toml"), "").line(0), 1);
+    }
 }

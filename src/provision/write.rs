@@ -1,5 +1,5 @@
-//! The way back: what the store knows, as files that say the same. Secrets stand in files of their own, which are named
-//! and not written here.
+//! The reverse of reading: what was set through the API, as a provisioning file. Secrets go into separate files, whose
+//! names are written into the provisioning file; the caller writes them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,12 +20,12 @@ use crate::store::registry::{Corrected, StoredGroup, StoredProject};
 pub struct Written {
     /// The provisioning file.
     pub text: String,
-    /// The secrets that it names, each by its file's name, relative to the provisioning file.
+    /// The secrets with the names of their files, relative to the provisioning file.
     pub secrets: Vec<(String, Secret)>,
 }
 
-/// Writes down what the API was told: integrations, what people corrected of projects, and the numbers of groups. What
-/// files said already is left to them.
+/// Writes what was set through the API: integrations, corrections of projects, and the numbers of groups. What comes from
+/// files is left out.
 pub fn write(snapshot: &Snapshot) -> Written {
     let stored = |(scope, configured): (Scope, &'_ Configured)| {
         matches!(configured.origin, Origin::Stored { .. }).then(|| (scope, configured.clone()))
@@ -52,7 +52,7 @@ pub fn write(snapshot: &Snapshot) -> Written {
 fn write_project(text: &mut String, project: &StoredProject) {
     text.push_str("[[project]]\n");
     line(text, "id", project.id);
-    // Events may give a project any name. One that no file could give it is of no use in a file.
+    // Events may contain any path. One that reading would refuse is left out.
     if let Some(path) = project.path.clone().map(Value::Text)
         && matches!(scope::project(&path), Ok(Scope::ProjectPath(_)))
     {
@@ -126,7 +126,7 @@ fn write_setup(
     text.push('\n');
 }
 
-/// What a setting is; `None` of what no file may say: what an adapter had once, and has no more, stays behind.
+/// The kind of a setting; `None` for settings that no file may contain, such as those that an adapter no longer has.
 fn kind_of(entry: &Entry, name: &str) -> Option<Kind> {
     let own = entry.fields.iter().find(|field| field.name == name).map(|field| field.kind);
     let shared = common_fields(&entry.about).into_iter();
@@ -142,7 +142,7 @@ fn is_flag(name: &str) -> bool {
     Trigger::from_flag(name).is_some() || INERT_FLAGS.contains(&name)
 }
 
-/// A key as part of a file's name, each as another: `acme/web` is not `acme-web`.
+/// A scope as part of a file's name. Different scopes have different names: `acme/web` is not `acme-web`.
 fn file_name(key: &str) -> String {
     key.replace('%', "%25").replace('/', "%2F")
 }

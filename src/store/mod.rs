@@ -1,40 +1,46 @@
-//! WHAT MUST SURVIVE: events on their way, deliveries, holds, attempts, what could not be understood, and what people
-//! configured.
+//! What must survive: events, deliveries, holds, attempts, quarantined bytes, and what people configured.
 //!
-//! Five narrow traits, shaped for batches, so that each part of the pipeline can touch only what is its own:
-//! [`Inbox`] (events that came over HTTP, until they are dispatched), [`Outbox`] (deliveries, until they are
-//! settled), [`Quarantine`] (bytes that are no event, with the reason), [`Ledger`] (what people look at and
-//! resend) and [`Registry`] (what people configured: the contract of that is in [`registry`], [`seal`] closes its
-//! secrets, [`token`] makes its tokens). [`sqlite`] is the default store, [`postgres`] the one that several nodes share;
-//! `suite` is the contract as tests, run over both.
+//! There are five traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//!
+//! - [`Inbox`]: events that came over HTTP, until they are dispatched.
+//! - [`Outbox`]: deliveries, until they are settled.
+//! - [`Quarantine`]: bytes that could not be decoded, with the reason.
+//! - [`Ledger`]: what people look at and resend.
+//! - [`Registry`]: what people configured. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
+//!   its tokens.
+//!
+//! [`sqlite`] is the default store, for one daemon. [`postgres`] is the store that several nodes share. `suite` has the
+//! contract as tests, which run over both. `columns` and `migrations` have what both databases share.
 //!
 //! # The contract
 //!
-//! - **Durable means returned.** When a call returns `Ok`, its effect survives a power cut. When it returns `Err`,
-//!   nothing of it happened, or all of it where only the answer was lost on its way: the caller may call again.
-//! - **Dispatching again changes nothing.** A delivery is unique on (event, integration, target). Enqueueing one that
-//!   is there already, settled or not, is answered with `None` and leaves it as it is.
+//! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
+//!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again.
+//! - **Dispatching again changes nothing.** A delivery is unique by event, integration and target. Enqueueing a delivery
+//!   that exists, settled or not, returns `None` and leaves it as it is.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
-//! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids: neither a
-//!   claim nor a lease that is asked for on a new row gives a row away while an earlier one of its lane is open, unless
-//!   the earlier one is leased to the same node or is handed out by the same call (the node then keeps the order
-//!   itself). Where an earlier row has to wait, those behind it wait, held or not, due or not.
-//! - **Replacement.** Older deliveries of the lane of one that replaces are cancelled ([`REPLACED`]) instead of waiting:
-//!   when it is written, and when the lease of an older one ends or its settlement would have it wait. An attempt that is
-//!   under way is recorded as it ends. What was replaced, or has a newer replacing delivery in its lane, can't be resent.
-//! - **One worker.** In a store that nodes share, a destination's rows are handed out to one node at a time: to the one that
-//!   had some of them last, until its leases there have ended and as long again as a lease lasts. What the pace of a
-//!   destination allows is in that node's memory.
-//! - **Holds.** A row whose destination or lane-independent route is held (see [`Hold`]) is not handed out before the
-//!   hold's end. Holds survive restarts. A longer hold replaces a shorter one, never the reverse.
-//! - **Which settlement counts.** Every settlement is recorded, from any node: the attempt did happen. What it says of the row's
-//!   future counts if its node holds the lease, or no node does. Where another node holds it by now, or where the row is
-//!   settled, only `Delivered` counts, since the message did arrive.
-//! - **Bounded work.** Each call touches the rows it names or a bounded number of others; a sweep says how many it
-//!   left for the next time.
-//! - Times are given; a store has no clock. Ids grow with time within one store.
+//! - **Order.** Rows of one lane (integration, target, subject) are handed out in the order of their ids. A claim or a
+//!   requested lease gives out no row while an earlier row of its lane is open, unless the earlier row is leased to the
+//!   same node or is given out by the same call: then the node keeps the order. Where an earlier row has to wait, the rows
+//!   behind it wait too.
+//! - **Replacement.** A delivery that replaces cancels the older deliveries of its lane ([`REPLACED`]) instead of letting
+//!   them wait: when it is written, when the lease of an older one ends, and when a settlement would have an older one wait.
+//!   An attempt that is under way is recorded as it ends. A replaced delivery, and one with a newer replacing delivery in its
+//!   lane, can't be resent.
+//! - **One worker.** In a store that nodes share, only one node at a time leases rows of a destination, because the pace of
+//!   a destination is in that node's memory. It is the node that leased rows there last, until the latest of these leases
+//!   would have lapsed, give or take five seconds.
+//! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends; holds of
+//!   addresses and buckets are the pipeline's to heed. Holds survive restarts. A hold is replaced only by one that lasts at least as long.
+//! - **Settling without a lease.** Every settlement is recorded, because the attempt was made. It decides the row's state if
+//!   its node holds the lease, or if no node does. If another node holds the lease, or the row is settled, only `Delivered`
+//!   changes the state, because it is a fact.
+//! - **Bounded work.** Each call touches the rows that it names, or a bounded number of others. A sweep says whether it left
+//!   some.
+//! - The caller gives the time; a store has no clock. Ids grow with time within one store.
 
 mod columns;
+mod holds;
 mod migrations;
 pub mod postgres;
 pub mod registry;
@@ -53,14 +59,15 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
+pub use holds::{Hold, HoldCause, HoldKey};
 use registry::AuditEntry;
 pub use registry::Registry;
 
-/// Where the store is, and how long it remembers.
+/// Where the store is, and how long it keeps what is settled.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -70,25 +77,24 @@ pub struct Config {
     /// Certificates of a private authority (PEM) for the database, trusted beside the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The SQLite file. Its folder is made where it is missing; `.lock`, `.key`, `-wal` and `-shm` lie beside it.
+    /// The SQLite file. A missing folder is created. `.lock`, `.key`, `-wal` and `-shm` lie beside the file.
     pub path: PathBuf,
-    /// How long deliveries that arrived, or were cancelled, are kept for people to look at. For as long, a repeat of
-    /// their event is recognised.
+    /// How long delivered, skipped and cancelled deliveries are kept. A repeat of their event is recognised for as long.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_settled: Duration,
     /// How long dead letters (failed and expired) can be looked at and resent.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_dead_letters: Duration,
-    /// How long bytes that are no event are kept.
+    /// How long quarantined bytes are kept.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_quarantine: Duration,
-    /// How often what is too old is swept out.
+    /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sweep_every: Duration,
 }
 
 impl Config {
-    /// What may go at this moment. A retention that reaches back before time began keeps everything.
+    /// What may be removed at this moment. A retention longer than the range of time keeps everything.
     pub fn retention(&self, now: Timestamp) -> Retention {
         let before = |kept: Duration| now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         Retention {
@@ -99,24 +105,24 @@ impl Config {
     }
 }
 
-/// Something is wrong with the store itself: ours, never a receiver's.
+/// The store failed. This never counts against a receiver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Try again: it is busy, full, or being restarted.
+    /// The store is busy, full, or being restarted. The caller may try again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// Trying again won't help: corrupt, of a newer version, or a bug of ours.
+    /// The store is corrupt, was written by a newer version, or this program has a bug. Trying again does not help.
     #[error("the store is broken: {0}")]
     Broken(String),
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// A node's name: whose leases are whose.
+/// A node's name. Leases carry it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(pub Arc<str>);
 
-/// A delivery's number.
+/// A delivery's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub i64);
 
@@ -132,11 +138,11 @@ pub type DestinationKey = Arc<str>;
 /// The note of a delivery that a newer one of its lane replaced.
 pub const REPLACED: &str = "replaced by a newer state";
 
-/// What order is kept within: a digest of integration, target, project and subject.
+/// Order is kept within a lane: a digest of integration, target, project and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lane(pub i64);
 
-/// A lease to write on new rows: whose, and until when.
+/// The lease of a row: its node, and its end.
 #[derive(Clone, Debug)]
 pub struct Lease {
     pub node: NodeId,
@@ -147,18 +153,19 @@ pub struct Lease {
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
     pub integration: IntegrationId,
-    /// One channel, one recipient; empty for the address's own.
+    /// One channel or one recipient. Empty for the default channel of the address.
     pub target: Arc<str>,
     pub destination: DestinationKey,
     pub lane: Lane,
     /// Cancels older deliveries of its lane that are not delivered: see *Replacement* above.
     pub replaces: bool,
-    /// Asks for a lease from the start to the node that writes it, so that its first attempt needs no claim. It is
-    /// refused where an earlier row of the lane has to go first: see [`Delivery::leased`].
+    /// Requests a lease for the node that writes the row, so that the first attempt needs no claim. The lease is refused
+    /// where an earlier row of the lane has to go first, or where another node works the destination: see
+    /// [`Delivery::leased`].
     pub lease: Option<Lease>,
 }
 
-/// A delivery under way.
+/// A delivery that is not settled.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub id: DeliveryId,
@@ -169,34 +176,34 @@ pub struct Delivery {
     pub lane: Lane,
     /// See [`NewDelivery::replaces`].
     pub replaces: bool,
-    /// Attempts that were made and counted.
+    /// The number of attempts that count.
     pub attempts: u32,
-    /// The start of the maximum age: when the event happened, or when a resend was requested.
+    /// The delivery's age counts from this moment: when the event happened, or when a person asked for a resend.
     pub fresh_since: Timestamp,
-    /// Whether the caller holds its lease, and may go on with it. Always so for what a claim hands out; a row just
-    /// written may have to be claimed later, because an earlier one of its lane waits.
+    /// Whether the caller holds the lease. A claim hands out only leased rows. A row that was just written without a lease is
+    /// claimed later.
     pub leased: bool,
 }
 
-/// An event and the deliveries that dispatching made of it.
+/// An event and the deliveries that were made of it.
 #[derive(Clone, Debug)]
 pub struct Dispatched {
     pub event: Arc<Event>,
     pub origin: Origin,
-    /// May be empty: an event from the inbox is then discarded, one from a broker leaves no trace.
+    /// May be empty: then an event from the inbox is discarded, and one from a broker is not written.
     pub deliveries: Vec<NewDelivery>,
 }
 
-/// Where an event came from, and how a repeat of it is known.
+/// Where an event came from, and how a repeat of it is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It lies in the inbox under this number, and is taken out with the same commit.
+    /// The event has this number in the inbox. The same commit takes it out.
     Inbox(i64),
-    /// It came from a broker.
+    /// The event came from a broker.
     Broker {
-        /// The body's digest, for messages that bore no id.
+        /// The body's digest, for a message without an id.
         digest: Option<BodyDigest>,
-        /// The broker says that it may have been delivered before: then a known digest is a repeat.
+        /// The broker says that it may have delivered the message before. Then a known digest is a repeat.
         redelivered: bool,
     },
 }
@@ -205,7 +212,7 @@ pub enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BodyDigest(pub [u8; 32]);
 
-/// An event as it waits in the store: not decoded.
+/// An event as it is stored: not decoded.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
     pub id: EventId,
@@ -213,22 +220,30 @@ pub struct StoredEvent {
     pub raw: Bytes,
 }
 
-/// How much one claim returns at most, so that it fits into memory even if the events are large.
+impl StoredEvent {
+    /// # Errors
+    /// This version can't decode the event, which another version stored.
+    pub fn decode(&self) -> std::result::Result<Event, Undecodable> {
+        Event::decode(self.id.clone(), self.occurred_at, self.raw.clone())
+    }
+}
+
+/// How much is handed out at once. It bounds memory, whatever the size of the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
     pub rows: usize,
-    /// Of the events' JSON, each row counted for itself. What goes beyond is handed out yet, the rows after it are not: no
-    /// event is too large to come.
+    /// The bytes of the events' JSON, counted once for each row. The row that exceeds the limit is still handed out, the rows
+    /// after it are not, so that no event is too large.
     pub bytes: usize,
 }
 
 impl Portion {
-    /// So many rows, of any size.
+    /// This number of rows, without a limit of bytes.
     pub const fn rows(rows: usize) -> Self {
         Self { rows, bytes: usize::MAX }
     }
 
-    /// Whether so many rows with so many bytes are enough.
+    /// Whether this many rows with this many bytes fill the portion.
     pub fn is_full(self, rows: usize, bytes: usize) -> bool {
         rows >= self.rows || bytes >= self.bytes
     }
@@ -237,57 +252,60 @@ impl Portion {
 /// Events that came over HTTP.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Keeps an event; `false` where its id was here before, dispatched or not.
+    /// Stores an event. Returns `false` where the store knows its id already, dispatched or not.
     async fn push(&self, event: &Event, received_at: Timestamp) -> Result<bool>;
 
-    /// The oldest events after number `after` that are not dispatched, up to a portion, with their numbers, in order of
-    /// arrival. They stay in the inbox until [`Outbox::enqueue`] takes them out, or [`Inbox::discard`] does.
+    /// The oldest events after number `after` that are not dispatched, with their numbers, in the order of arrival, up to a
+    /// portion. They stay in the inbox until [`Outbox::enqueue`] or [`Inbox::discard`] takes them out.
     async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>>;
 
-    /// Removes events without deliveries from the inbox. They are kept as dispatched, so that repeats are recognised.
+    /// Takes events out of the inbox that lead to no delivery. They are kept for a while, so that repeats are recognised.
     async fn discard(&self, numbers: &[i64]) -> Result<()>;
 }
 
-/// Deliveries on their way.
+/// Deliveries that are not settled.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Writes a batch in one transaction; the rows are due at once. Answers, per event and delivery in the given order,
-    /// the delivery as written, or `None` where it was here before.
+    /// Writes a batch in one transaction. The rows are due at once. Returns, for each event and delivery in the given order,
+    /// the delivery as written, or `None` where it existed before.
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>>;
 
-    /// Leases due rows of these destinations to a node, oldest first; see [`Claimed`]. Leases that have lapsed end
-    /// first.
+    /// Leases due rows of these destinations to a node, oldest first. Leases that have lapsed end before that.
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>>;
 
-    /// Destinations that have open rows without a lease, with the time at which each should be claimed:
-    /// the earliest due time among rows that no earlier unleased row of their lane holds up, not before the
-    /// destination's hold ends. Up to `limit`, earliest first. A claim at that moment may yet get nothing (the row's
-    /// route is held, or another node has an earlier row of the lane): it corrects the moment where it can, so don't
-    /// spin on it.
+    /// Destinations that have open rows which no node has leased, each with the moment of the next useful claim: the earliest
+    /// due time among the first such rows of their lanes, not before the destination's hold ends. Up to `limit`, earliest
+    /// first. A claim at that moment may still get nothing, because the row's route is held, or because another node has an
+    /// earlier row of the lane. Such a claim corrects the moment where it can. The caller must not repeat it in a loop.
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>>;
 
-    /// Writes what became of a node's attempts, in one transaction, each with its record. A settlement for a row that
-    /// this node's lease no longer covers is recorded all the same (see *whose word counts*); one for a row that is
-    /// not there any more is ignored.
+    /// Writes the outcomes of a node's attempts with their records, in one transaction. A settlement of a row that the node
+    /// no longer leases is recorded too (see *settling without a lease*). A settlement of a row that no longer exists is
+    /// ignored.
     async fn settle(&self, by: &NodeId, settlements: Vec<Settled>) -> Result<()>;
 
-    /// Gives a node's leases back: the rows are as due as they were. Rows that it has not leased are left alone.
+    /// Ends a node's leases of these rows, which keep their due times. Rows that the node has not leased stay as they are.
     async fn release(&self, by: &NodeId, rows: &[DeliveryId]) -> Result<()>;
 
-    /// Renews a node's leases of these rows, and returns which of them are still its own. A lease that the node does not
-    /// know of (because the answer to a claim was lost) is not renewed, and expires.
+    /// Prolongs a node's leases of these rows. Returns the rows that the node still leases. A lease whose claim was not
+    /// answered is named by no node, so it lapses.
     async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
-    /// Ends all leases of a node, whether a former life left them behind or its life is about to end. A store that one node
-    /// has to itself ends whatever leases there are: the node may have had another name.
+    /// Ends all leases of a node, at its start and at its end. In a store that one node has to itself, all leases end,
+    /// because the node may have had another name before.
     async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()>;
 
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// The settings changed: holds that were made under other fingerprints end, and rows that waited for them are due now.
-    /// Holds of integrations that have no fingerprint any more end too. Integrations that are not named here keep their
-    /// holds, which may be newer than this call. Returns how many ended.
+    /// Ends holds: what they kept back is shown to be well. What waits on a route among them is due now.
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
+
+    /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
+    /// waited for them are due now. `None` stands for settings that are no more, or that are to be tried again as they are:
+    /// every hold that they led to ends. Integrations that are not named here keep their holds, which may be newer than this
+    /// call. What a service asked for stays, and so does the hold of a destination that rows of other integrations wait for.
+    /// Returns how many ended.
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
@@ -295,41 +313,40 @@ pub trait Outbox: Send + Sync {
     ) -> Result<usize>;
 }
 
-/// What to claim.
+/// Which rows to claim, and for which node.
 #[derive(Clone, Debug)]
 pub struct Claim {
     pub destinations: Vec<DestinationKey>,
-    /// For each destination.
+    /// The limit for each destination.
     pub portion: Portion,
     pub lease: Lease,
     pub now: Timestamp,
 }
 
-/// What a claim got for one destination.
+/// The rows that a claim got of one destination.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     pub destination: DestinationKey,
-    /// In the order of their ids.
+    /// In the order of their ids, each with its event.
     pub deliveries: Vec<(Delivery, Arc<StoredEvent>)>,
-    /// Whether the store has open rows of this destination without a lease, due or not. (Rows that wait
-    /// behind one of another destination, as after a change of the webhook, don't show here until it is gone.)
+    /// Whether the store has more open rows of this destination that no node has leased, due or not. Rows that wait behind a
+    /// row of another destination, as after a change of the webhook, do not count.
     pub more: bool,
 }
 
-/// What became of an attempt, to be written.
+/// The outcome of an attempt, to be written.
 #[derive(Clone, Debug)]
 pub struct Settled {
     pub delivery: DeliveryId,
     pub state: NewState,
-    /// Attempts counted so far, this one included if it counts.
+    /// The number of attempts that count, including this one if it counts.
     pub attempts: u32,
-    /// What happened, for people; also where nothing was sent (expired, cancelled).
+    /// The attempt's record for people. There is one also where nothing was sent (expired, cancelled).
     pub record: AttemptRecord,
-    /// A hold that begins with this, after `lift`.
-    pub hold: Option<Hold>,
-    /// A hold on this key ends: the destination answers again. (Where it is a route that answers again, what waits on
-    /// it is due at once.)
-    pub lift: Option<Arc<str>>,
+    /// Holds that end with this. (Where a route's ends, what waits on it is due at once.)
+    pub end: Vec<HoldKey>,
+    /// Holds that begin with this, or are prolonged.
+    pub begin: Vec<Hold>,
     pub at: Timestamp,
 }
 
@@ -339,7 +356,7 @@ pub enum NewState {
     Delivered,
     /// The service answered that there is nothing to do: neither delivered nor a dead letter.
     Skipped,
-    /// Still open and due then, without a lease.
+    /// Still open, due at this moment, leased to no node.
     Waiting(Timestamp),
     /// Given up: a dead letter.
     Failed,
@@ -351,56 +368,33 @@ pub enum NewState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
     pub at: Timestamp,
-    /// Milliseconds from sending to the answer's end; 0 where nothing was sent.
+    /// Milliseconds from the start of the request to the end of the answer. 0 where nothing was sent.
     pub latency_ms: u32,
     /// `delivered`, or the failure's consequence, or `expired`, `cancelled`.
     pub outcome: &'static str,
     /// The HTTP status, where there was one.
     pub status: Option<u16>,
-    /// Why, in words, with no secret in them.
+    /// The reason in words. It contains no secret.
     pub note: String,
 }
 
-/// A destination or route that gets nothing for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// A destination key, or a route key (see [`route_key`]).
-    pub key: Arc<str>,
-    pub until: Timestamp,
-    pub why: String,
-    /// How many times in a row it was prolonged: what the breaker's backoff and the count of confirmations go by.
-    pub strikes: u32,
-    /// For holds that end when the settings change: whose, and under which settings it was made.
-    pub made_under: Option<(IntegrationId, Fingerprint)>,
-}
-
-/// The key of a hold on one integration's way to one target: a channel that is not there holds up no other.
-pub fn route_key(integration: &IntegrationId, target: &str) -> Arc<str> {
-    format!("route:{integration}>{target}").into()
-}
-
-/// The key of a hold that switches one of an integration's addresses off.
-pub fn switch_key(integration: &IntegrationId, destination: &str) -> Arc<str> {
-    format!("off:{integration}>{destination}").into()
-}
-
-/// Bytes that are no event.
+/// Bytes that could not be decoded.
 #[async_trait]
 pub trait Quarantine: Send + Sync {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()>;
-    /// Newest first, after (below) number `before`.
+    /// Newest first, only numbers below `before`.
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>>;
     async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>>;
-    /// Takes one out, for good, and says so in the audit log. `false` where it is not there.
+    /// Removes one for good, with a line of the audit log. Returns `false` where there is none of this number.
     async fn remove_quarantined(&self, number: i64, audit: AuditEntry) -> Result<bool>;
 }
 
-/// What goes to quarantine.
+/// Bytes to be quarantined.
 #[derive(Clone, Debug)]
 pub struct NewQuarantined {
     /// `amqp` or `http`.
     pub source: &'static str,
-    /// The sender's id for it, where it had one.
+    /// The sender's id of the event, where there was one.
     pub id: Option<EventId>,
     pub reason: String,
     pub received_at: Timestamp,
@@ -418,21 +412,21 @@ pub struct Quarantined {
     pub size: usize,
 }
 
-/// What people look at, and what they resend.
+/// What people look at and resend.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
-    /// Makes a settled delivery due again, with its attempts counted from 0 (their records stay) and its news fresh;
-    /// it goes before the later ones of its lane. It is said in the audit log, and is as new as that line. `false` where
-    /// there is none, where it is still on its way, or where a newer one of its lane replaces it.
+    /// Makes a settled delivery due again, before the later ones of its lane. Its attempts are counted from 0 (their records
+    /// stay), and its age counts from the moment of the audit line. Returns `false` where there is no such delivery, where it
+    /// is not settled, or where a newer one of its lane replaces it.
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
-    /// What the gauges show.
+    /// The numbers that the gauges show.
     async fn depth(&self, now: Timestamp) -> Result<Depth>;
-    /// Removes what is older than the retention allows, at most about `limit` rows a kind; answers how many went.
+    /// Removes what is older than the retention allows, about `limit` rows of each kind at most.
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept>;
-    /// Whether the store answers.
+    /// Succeeds if the store answers.
     async fn ping(&self) -> Result<()>;
 }
 
@@ -441,12 +435,12 @@ pub trait Ledger: Send + Sync {
 pub struct DeliveryFilter {
     pub state: Option<State>,
     pub integration: Option<IntegrationId>,
-    /// Only below this number: the page before.
+    /// Only ids below this one, for the next page.
     pub before: Option<DeliveryId>,
     pub limit: usize,
 }
 
-/// Where a delivery stands.
+/// A delivery's state, as people see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     Waiting,
@@ -485,15 +479,15 @@ pub struct DeliveryLine {
     pub target: String,
     pub destination: String,
     pub attempts: u32,
-    /// When it is tried next, while it waits.
+    /// The moment of the next attempt, while the delivery waits.
     pub due: Option<Timestamp>,
     pub created_at: Timestamp,
     pub settled_at: Option<Timestamp>,
-    /// What the last attempt said.
+    /// The note of the last attempt.
     pub last_note: Option<String>,
 }
 
-/// One delivery, whole.
+/// One delivery in full.
 #[derive(Clone, Debug)]
 pub struct DeliveryDetail {
     pub line: DeliveryLine,
@@ -501,7 +495,7 @@ pub struct DeliveryDetail {
     pub attempts: Vec<(u32, StoredAttempt)>,
     /// The event's JSON.
     pub raw: Bytes,
-    /// Why it waits, where a hold is the reason. It may just have ended: compare its `until`.
+    /// The hold for which the delivery waits, where there is one. It may have just ended: compare its `until`.
     pub hold: Option<Hold>,
 }
 
@@ -515,7 +509,7 @@ pub struct StoredAttempt {
     pub note: String,
 }
 
-/// How much waits.
+/// The numbers of waiting rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     pub inbox: u64,
@@ -527,12 +521,12 @@ pub struct Depth {
     pub held: u64,
 }
 
-/// What is older than this may go.
+/// What is older than these moments may be removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Settled deliveries with their attempts, and events that no delivery needs.
+    /// For settled deliveries with their attempts, and for events without deliveries.
     pub settled_before: Timestamp,
-    /// Dead letters (failed and expired) are kept longer.
+    /// For dead letters (failed and expired), which are kept longer.
     pub dead_letters_before: Timestamp,
     pub quarantine_before: Timestamp,
 }
@@ -550,13 +544,13 @@ impl Retention {
     }
 }
 
-/// How much went.
+/// The numbers of removed rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     pub deliveries: u64,
     pub events: u64,
     pub quarantined: u64,
-    /// The limit was reached: there may be more.
+    /// A limit was reached: there may be more to remove.
     pub more: bool,
 }
 

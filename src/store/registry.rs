@@ -1,17 +1,17 @@
-//! What people configured, as it is kept: integrations, projects, groups, tokens, mutes, and who changed what.
+//! What people configured: integrations, projects, groups, tokens, mutes, and the audit log.
 //!
 //! # The contract
 //!
-//! - **One counter of changes.** Every change gets the next revision, in the order of commits. So a reader that has seen
-//!   revision *n* misses nothing by reading what came after *n*. Rows are not deleted: they are marked as ended.
-//! - **No lost updates.** A change to an integration names the revision that it is based on, and is refused if the row has
-//!   changed since ([`Put::Outdated`]).
-//! - **Secrets are encrypted** when they are written, and decrypted when they are read, only by the store. Each is
-//!   bound to its row: copied to another row, it can't be decrypted.
-//! - **Audit.** A change and its line in the audit log are one transaction. A call that changes nothing is not logged.
-//! - **A path belongs to one project or group.** Upper and lower case are the same path. A project that gets a path takes it
-//!   from the one that had it, which is then without a path; both have changed. Settings stay with the project's id, and
-//!   never pass to another project with the path.
+//! - **One count of changes.** Each change gets the next revision, in the order of commits. A caller that has seen revision
+//!   *n* misses nothing if it asks for the changes after *n*. Rows are never deleted: a row that is over says so.
+//! - **No lost updates.** A change to an integration names the revision that it was made from. It is refused where another
+//!   change came first ([`Put::Outdated`]).
+//! - **Secrets are sealed.** The store encrypts them before it writes them and decrypts them when it reads them. They are
+//!   bound to their row: in another row they do not open.
+//! - **The audit log is complete.** A change and its line in the audit log are one transaction. A call that changes nothing
+//!   writes no line.
+//! - **A path belongs to one project and to one group.** Paths are compared without regard to case. A project that gets a
+//!   path takes it from the project that had it; both change. What belongs to a project's number stays with the number.
 
 use std::collections::BTreeMap;
 use std::fmt;

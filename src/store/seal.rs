@@ -1,15 +1,15 @@
-//! Secrets as they lie in the store: closed, all of one integration in one piece, and bound to its row.
+//! Secrets as they are stored: encrypted, all of one integration together, and bound to its row.
 //!
 //! ```text
-//! 1 byte     the form of what follows: 1
-//! 8 bytes    which key closes it
+//! 1 byte     the version of this format: 1
+//! 8 bytes    the id of the key
 //! 12 bytes   a nonce
 //! the rest   the names and secrets as JSON, under ChaCha20-Poly1305, with its tag
 //! ```
 //!
-//! A [`Keyring`] has the key that closes, and older ones that only open. Nonces are random: one key may close four
-//! billion times before two of them are likely to meet, which no store does. Whose secrets they are is authenticated
-//! with them: moved to another row, they do not open.
+//! A [`Keyring`] has the key that encrypts, and older keys that only decrypt. Nonces are random: one key may encrypt four
+//! billion times before two nonces are likely to be equal, which no store does. The row's owner and slug are authenticated
+//! with the secrets, so that in another row they do not open.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -27,28 +27,28 @@ use super::registry::ScopeKey;
 use super::{Result, StoreError};
 use crate::settings::Secret;
 
-/// The form that is written.
+/// The version of the format that is written.
 const FORM: u8 = 1;
 const ID_LEN: usize = 8;
-/// Form and key: what tells whether there is a key for it.
+/// The length of the version and the key's id together. They tell which key opens the secrets.
 pub(super) const MARK_LEN: usize = 1 + ID_LEN;
 
-/// The way out where nothing else helps.
+/// The remedy where a key is lost.
 const GIVE_UP: &str = "`forgebell rekey --give-up` removes secrets that no key decrypts, and switches their integrations off until they are set again";
 
-/// The keys that close what is secret in the store.
+/// The keys that encrypt the secrets in the store.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Closes and opens.
+    /// Encrypts and decrypts.
     #[serde(default)]
     pub key: Option<SealingKey>,
-    /// Only open: those that were `key` before.
+    /// Only decrypt: former values of `key`.
     #[serde(default)]
     pub old_keys: Vec<SealingKey>,
 }
 
-/// A key. Shown, it is the name by which sealed rows know it, which tells nothing of it.
+/// A key. Its `Debug` shows the id that sealed rows carry, which reveals nothing of the key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealingKey {
     id: [u8; ID_LEN],
@@ -64,21 +64,22 @@ impl SealingKey {
         Self { id, bytes }
     }
 
-    /// A new one.
+    /// A new key.
     ///
     /// # Errors
-    /// The system gives no randomness.
+    /// The operating system gives no random numbers.
     pub fn make() -> Result<Self> {
         Ok(Self::new(random()?))
     }
 
-    /// From its text: 32 bytes in base64. `None` where it is none; why may not be told, for that would tell of the key.
+    /// Reads a key from its text: 32 bytes in base64. There is no reason in the `None`, because it would reveal parts of the
+    /// key.
     pub fn read(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.trim()).ok()?;
         Some(Self::new(bytes.try_into().ok()?))
     }
 
-    /// Its text, for the one file that it is written to.
+    /// The key's text, for the key file.
     pub fn text(&self) -> Secret {
         Secret::new(STANDARD.encode(self.bytes))
     }
@@ -106,12 +107,12 @@ impl<'de> Deserialize<'de> for SealingKey {
     }
 }
 
-/// The keys that a store was opened with. Without any, it does all that has nothing to do with secrets.
+/// The keys that a store was opened with. Without a key, a store does everything that needs no secret.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     present: Option<Arc<SealingKey>>,
     older: Vec<Arc<SealingKey>>,
-    /// Where the store's own key would lie.
+    /// The path of the store's own key file, whether it exists or not.
     own_file: Option<PathBuf>,
 }
 
@@ -124,7 +125,7 @@ impl Keyring {
         }
     }
 
-    /// For commands that use no secret.
+    /// No keys, for a caller that needs no secret.
     pub fn none() -> Self {
         Self::default()
     }
@@ -134,12 +135,12 @@ impl Keyring {
         self.present.is_some()
     }
 
-    /// Notes where the store's own key would lie.
+    /// Notes the path of the store's own key file.
     pub(super) fn at(self, own_file: &Path) -> Self {
         Self { own_file: Some(own_file.to_owned()), ..self }
     }
 
-    /// Takes the store's own key in: it closes where no other was given, and opens in any case.
+    /// Adds the store's own key. It encrypts where no other key was given, and always decrypts.
     pub(super) fn with_own(mut self, key: SealingKey) -> Self {
         let key = Arc::new(key);
         if self.present.is_none() {
@@ -150,7 +151,7 @@ impl Keyring {
         self
     }
 
-    /// Seals the secrets of one integration; `None` where it has none.
+    /// Encrypts the secrets of one integration. `None` where there are none.
     pub(super) fn seal(
         &self,
         owner: ScopeKey,
@@ -168,11 +169,11 @@ impl Keyring {
         present
             .cipher()
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), whose(owner, slug), &mut closed)
-            .map_err(|_| StoreError::Broken("secrets that long cannot be sealed".to_owned()))?;
+            .map_err(|_| StoreError::Broken("the secrets are too long to be sealed".to_owned()))?;
         Ok(Some([&[FORM][..], &present.id, &nonce, &closed].concat()))
     }
 
-    /// Opens what [`seal`](Self::seal) closed.
+    /// Decrypts what [`seal`](Self::seal) encrypted.
     pub(super) fn open(
         &self,
         owner: ScopeKey,
@@ -197,25 +198,28 @@ impl Keyring {
         serde_json::from_slice(opened).map_err(|_| altered())
     }
 
-    /// Whether there is a key for everything that bears these marks, or else what is missing, in words.
+    /// Succeeds if there is a key for each of these marks.
+    ///
+    /// # Errors
+    /// A key is missing. The error names it and the remedy.
     pub(super) fn expect_all(&self, marks: &[Vec<u8>]) -> Result<()> {
         let missing: Vec<_> = marks.iter().filter(|mark| self.key_of(mark).is_none()).cloned().collect();
         if missing.is_empty() { Ok(()) } else { Err(self.missing(&missing)) }
     }
 
-    /// The key that closes.
+    /// The key that encrypts.
     ///
     /// # Errors
     /// There is none.
     pub(super) fn present(&self) -> Result<&SealingKey> {
         self.present.as_deref().ok_or_else(|| {
             let own_file = match &self.own_file {
-                Some(file) => format!("put {} back, or ", file.display()),
+                Some(file) => format!("restore the missing file {}, or ", file.display()),
                 None => String::new(),
             };
             StoreError::Broken(format!(
-                "there is no key to seal secrets with, and unsealed they are not kept: {own_file}make one \
-                 (`openssl rand -base64 32`) and name it in secrets.key_file, on every node the same"
+                "there is no key to seal secrets with, and the store keeps no secret unsealed: {own_file}make a key \
+                 (`openssl rand -base64 32`) and name it in secrets.key_file, the same key on every node"
             ))
         })
     }
@@ -229,39 +233,40 @@ impl Keyring {
     fn missing(&self, marks: &[Vec<u8>]) -> StoreError {
         if marks.iter().any(|mark| mark.first() != Some(&FORM)) {
             return StoreError::Broken(
-                "secrets in it are sealed in a form that this version does not know".to_owned(),
+                "its secrets are sealed in a format that this version does not know: run the newer version"
+                    .to_owned(),
             );
         }
         let ids: Vec<String> = marks.iter().map(|mark| name_of(&mark[1..])).collect();
         let (keys, are) = if ids.len() == 1 { ("key", "is") } else { ("keys", "are") };
         let own_file = match &self.own_file {
-            Some(file) if !file.exists() => format!("put {} back, which is gone, or ", file.display()),
+            Some(file) if !file.exists() => format!("restore the missing file {}, or ", file.display()),
             _ => String::new(),
         };
         StoreError::Broken(format!(
-            "secrets in it are sealed with the {keys} {}, which {are} not at hand: {own_file}give the key in \
-             secrets.key_file, or among secrets.old_keys where another took its place ({GIVE_UP})",
+            "its secrets are sealed with the {keys} {}, which {are} missing: {own_file}give the key in \
+             secrets.key_file, or in secrets.old_keys if another key has replaced it ({GIVE_UP})",
             ids.join(", ")
         ))
     }
 }
 
-/// What is authenticated with the secrets: whose they are. The slug comes last, so that no two are one text.
+/// The owner and slug, which are authenticated with the secrets. The slug comes last, so that no two rows have one text.
 fn whose(owner: ScopeKey, slug: &str) -> Aad<String> {
     let (kind, number) = owner.columns();
     Aad::from(format!("forgebell secrets of {kind} {number} {slug}"))
 }
 
-/// The only source of unguessable values: keys, nonces, tokens.
+/// The one source of random numbers: for keys, nonces and tokens.
 pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_| StoreError::Unavailable("the system gives no random numbers".to_owned()))?;
+        .map_err(|_| StoreError::Unavailable("the operating system gives no random numbers".to_owned()))?;
     Ok(bytes)
 }
 
-/// A key's name, for people.
+/// A key's id as text.
 fn name_of(id: &[u8]) -> String {
     id.iter().fold(String::new(), |mut name, byte| {
         let _ = write!(name, "{byte:02x}");

@@ -1,4 +1,4 @@
-//! Tokens: made here, shown once, and known from then on by their digest alone.
+//! Tokens of the API. A token is made here and shown once; the store keeps only its digest.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,19 +7,19 @@ use sha2::{Digest as _, Sha256};
 use super::{Result, seal};
 use crate::settings::Secret;
 
-/// What every token begins with, so that people and scanners of leaked words know one when they see it.
+/// Every token begins with this, so that people and secret scanners recognise one.
 pub const PREFIX: &str = "fbt-";
 
 /// A new token.
 ///
 /// # Errors
-/// The system gives no randomness.
+/// The operating system gives no random numbers.
 pub fn make() -> Result<Secret> {
     let bytes: [u8; 32] = seal::random()?;
     Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
 }
 
-/// What the store knows a token by. There is nothing to guess in 32 random bytes, so that it need not be slow.
+/// The digest that the store keeps of a token. 32 random bytes can't be guessed, so the digest need not be slow.
 pub fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }

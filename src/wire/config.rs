@@ -1,4 +1,4 @@
-//! The room's own settings. `config/default.toml` explains each to people; the defaults here are the same.
+//! The settings of this module. `config/default.toml` explains each to operators; the defaults here are the same.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,30 +10,30 @@ use serde::Deserialize;
 
 use super::guard::Guard;
 
-/// How connections are made, and where none may go.
+/// `[wire]`: how connections are made, and which addresses are allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// For finding the address, connecting and the TLS handshake together. Keep it below every request's own
-    /// time-out: what runs out while connecting was certainly not sent, what runs out later may have been.
+    /// The time for finding the address, connecting and the TLS handshake together. Keep it below every request's own
+    /// timeout: a request that times out while connecting was certainly not sent, one that times out later may have been.
     #[serde(with = "friendly")]
     pub connect_timeout: Duration,
-    /// How long an unused connection is kept. Below the 60 s after which common load balancers drop theirs: a request
-    /// that meets a connection in the moment of its closing is one that may have been taken.
+    /// How long an unused connection is kept open. It is below the 60 s after which common load balancers close theirs: of
+    /// a request on a connection that is just being closed it is not known whether it was received.
     #[serde(with = "friendly")]
     pub idle_timeout: Duration,
-    /// How many unused connections are kept for one host.
+    /// The number of unused connections that are kept open to one host.
     pub idle_per_host: usize,
-    /// Networks that may be called though they are not public: `10.20.0.0/16`, `127.0.0.1/32`.
+    /// Networks that may be called although they are not public: `10.20.0.0/16`, `127.0.0.1/32`.
     pub allow_networks: Vec<IpNet>,
-    /// Single services that may be called by bare TCP though they are not public: irkerd on this machine.
+    /// Single services that may be called over bare TCP although they are not public: irkerd on this machine.
     pub allow_tcp: Vec<SocketAddr>,
-    /// Certificates of private authorities (PEM), trusted beside the system's.
+    /// Certificates of private authorities (PEM), trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are heeded.
+    /// Whether `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are used.
     pub system_proxy: bool,
-    /// The hosts of those proxies. The guard permits them, since an operator's proxy may have a private address. The code
-    /// that reads the environment sets this.
+    /// The hosts of those proxies, which the guard allows even at private addresses. `config` fills them in from the
+    /// environment.
     #[serde(skip)]
     pub proxy_hosts: Vec<String>,
     /// `[smtp]`, a section of its own.
@@ -42,8 +42,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// What speaks against calling a URL, as far as that can be told from how it is written: `Requests to the local
-    /// network are not allowed`. `None` where nothing does. Names are looked up only when they are called.
+    /// Why a URL may not be called, as far as its text shows: `Requests to the local network are not allowed`. Host names
+    /// are looked up only when they are called.
     pub fn blocks(&self, url: &url::Url) -> Option<&'static str> {
         Guard::new(self.allow_networks.clone(), &self.proxy_hosts).blocks(url)
     }

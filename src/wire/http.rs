@@ -1,4 +1,4 @@
-//! HTTP: one client for all, kept connections, and errors in words.
+//! HTTP: one client for all requests, with kept connections, and readable errors.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::guard::{Forbidden, Guard};
-use super::kept::Kept;
+use super::response_cache::ResponseCache;
 use super::smtp::Relay;
 use super::{Config, SendError, Transport, tcp};
 use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response};
@@ -46,7 +46,7 @@ pub struct Wire {
     operators: reqwest::Client,
     config: Config,
     guard: Guard,
-    kept: Arc<Kept>,
+    cache: Arc<ResponseCache>,
     relay: Relay,
     connect_timeout: Duration,
 }
@@ -66,7 +66,7 @@ impl Wire {
             operators: client_builder(config, None)?.build().map_err(not_built)?,
             config: config.clone(),
             guard,
-            kept: Arc::default(),
+            cache: Arc::default(),
             relay: Relay::new(config.smtp.clone())?,
             connect_timeout: config.connect_timeout,
         })
@@ -84,18 +84,18 @@ impl Wire {
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
         let Some(keep) = request.keep else { return self.ask(request).await };
-        let asking = self.kept.asking(&request.url);
-        let mut outcome = asking.lock().await;
+        let in_flight = self.cache.in_flight(&request.url);
+        let mut outcome = in_flight.lock().await;
         if let Some(outcome) = &*outcome {
             return outcome.clone();
         }
-        if let Some(kept) = self.kept.get(&request.url) {
-            return kept;
+        if let Some(cached) = self.cache.get(&request.url) {
+            return cached;
         }
         let answer = self.ask(request).await;
         let is_good = answer.as_ref().is_ok_and(|response| (200..=299).contains(&response.status));
         // Who refuses or is away is not asked by the next hundreds one after another.
-        self.kept.put(&request.url, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
+        self.cache.put(&request.url, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
         *outcome = Some(answer.clone());
         answer
     }

@@ -1,20 +1,22 @@
-//! HOW IT GETS OUT: HTTP clients, the mail relay, bare TCP; the guard in front of them, and the pace.
+//! Sends requests: over HTTP, to the mail relay, over bare TCP.
 //!
-//! [`Wire`] sends one [`Request`] once and returns any answer: the call reads what it means,
-//! and whether to try again is the pipeline's to decide. `http` keeps connections and, where a request asks for it,
-//! answers (`kept`); `smtp` keeps a few connections to the operator's relay; `tcp` writes and closes. The `guard` keeps
-//! it out of networks that no integration has any business in; [`pace::Pace`] answers *when* the next request to a destination may go. A [`SendError`] is named by
-//! its consequence: never sent, or perhaps taken.
+//! * [`Wire`] sends one [`Request`] once and returns the response. The call interprets it, and the pipeline decides
+//!   whether to try again.
+//! * `http` keeps connections open, and caches responses where a request allows it (`response_cache`). `smtp` keeps a few
+//!   connections to the operator's relay. `tcp` writes and closes.
+//! * `guard` refuses addresses in networks that integrations may not reach.
+//! * [`pace::Pace`] says when the next request to a destination may go.
+//! * [`SendError`] is named by its consequence: certainly not sent, or possibly received.
 //!
-//! Deliberately absent: redirects (a webhook that moved wants new settings, and a redirect would walk around the
-//! guard), cookies, compression (answers are short, and a small one could unpack to a large one), sending again (but
-//! for what an HTTP/2 server says it has not processed), and sleeping.
+//! It does not follow redirects (a webhook that moved needs new settings, and a redirect would bypass the guard), keep
+//! cookies or accept compression (responses are short, and a small one could unpack to a large one). It does not send
+//! again, except what an HTTP/2 server says it has not processed, and it does not sleep.
 
 mod config;
 mod guard;
 mod http;
-mod kept;
 pub mod pace;
+mod response_cache;
 pub mod smtp;
 mod tcp;
 
@@ -25,27 +27,27 @@ use crate::call::{Request, Response};
 pub use config::Config;
 pub use http::{Wire, WireError};
 
-/// The only seam between the pipeline and the network.
+/// The pipeline's only way to the network.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends one request, once, and brings the answer.
+    /// Sends one request, once, and returns the response.
     async fn send(&self, request: &Request) -> Result<Response, SendError>;
 }
 
-/// Why no answer came. Named by what follows from it.
+/// Why there is no response. Each is named by its consequence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// We do not send there: the guard forbids the address, or the request is none that can be sent.
+    /// The guard forbids the address, or the request can't be sent.
     #[error("{0}")]
     Refused(String),
-    /// The daemon's own configuration lacks what is needed to send this, or the operator's relay refuses us: nothing that
-    /// an integration's settings could change.
+    /// The daemon's own configuration lacks what is needed to send this, or the operator's relay refuses it. The
+    /// integration's settings can't change that.
     #[error("{0}")]
     OperatorError(String),
-    /// Nothing was taken for certain: no connection came about.
+    /// There was no connection, so certainly nothing was received.
     #[error("{0}")]
     NotSent(String),
-    /// It was sent, at least in part, and no whole answer came: it may have been taken.
+    /// It was sent, at least in part, and no whole response came: it may have been received.
     #[error("{0}")]
     NoAnswer(String),
 }

@@ -1,7 +1,7 @@
-//! Bare TCP, for services that take lines and answer nothing: connect, write, close.
+//! Bare TCP, for services that read lines and never answer: connect, write, close.
 //!
-//! What was written and closed in order counts as taken, since there is no other sign. The connection is never kept:
-//! irkerd serves one client at a time, so a client that stays connected blocks all others.
+//! A request counts as received when it was written and the connection closed in order; there is no other sign. The
+//! connection is never kept open: irkerd serves one client at a time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use super::SendError;
 use super::guard::Guard;
 use crate::call::TcpRequest;
 
-/// Sends one request's bytes. Finding the address and connecting may take `connect_timeout`, all of it together the
-/// request's own.
+/// Sends one request's bytes. Finding the address and connecting may take `connect_timeout`, the whole the request's own
+/// timeout.
 pub(super) async fn send(
     guard: &Guard,
     connect_timeout: Duration,
@@ -43,7 +43,7 @@ pub(super) async fn send(
     }
 }
 
-/// A connection to the first that answers of the addresses that may be called.
+/// Connects to the first of the allowed addresses that answers.
 async fn connect(guard: &Guard, request: &TcpRequest, place: &str) -> Result<TcpStream, SendError> {
     for (host, port) in &request.onward {
         judge_onward(guard, host, *port).await?;
@@ -53,8 +53,8 @@ async fn connect(guard: &Guard, request: &TcpRequest, place: &str) -> Result<Tcp
     connected.map_err(|error| SendError::NotSent(format!("could not connect to {place}: {}", plain(&error))))
 }
 
-/// Whether the service may call this for us: else it would be a way around the guard. A name that leads nowhere leads
-/// the service nowhere either.
+/// Checks an address that the service will call for us, which must not be a way around the guard. A name that can't be
+/// found here is not refused: the service can't find it either.
 async fn judge_onward(guard: &Guard, host: &str, port: u16) -> Result<(), SendError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let Ok(found) = tokio::net::lookup_host((bare, port)).await else { return Ok(()) };
@@ -64,7 +64,7 @@ async fn judge_onward(guard: &Guard, host: &str, port: u16) -> Result<(), SendEr
         .map_err(|forbidden| SendError::Refused(format!("will not have {host}:{port} called: {forbidden}")))
 }
 
-/// The addresses that may be called.
+/// Looks up the addresses of a request's host, and keeps those that may be called.
 async fn find(guard: &Guard, request: &TcpRequest, place: &str) -> Result<Vec<SocketAddr>, SendError> {
     let host = request.host.trim_start_matches('[').trim_end_matches(']');
     let found = tokio::net::lookup_host((host, request.port)).await;
@@ -81,8 +81,8 @@ async fn find(guard: &Guard, request: &TcpRequest, place: &str) -> Result<Vec<So
         .map_err(|forbidden| SendError::Refused(format!("will not call {place}: {forbidden}")))
 }
 
-/// Writes, says that this was all, and waits until the other side has closed as well: bytes that were only handed to
-/// this system's buffers may still be lost to a reset.
+/// Writes, shuts down the sending side, and waits until the other side has closed as well: bytes in this system's buffers
+/// may still be lost to a reset.
 async fn write(mut stream: TcpStream, body: &[u8]) -> io::Result<()> {
     stream.write_all(body).await?;
     stream.shutdown().await?;

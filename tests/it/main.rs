@@ -10,6 +10,7 @@
 mod harness;
 
 mod amqp;
+mod architecture;
 mod cards;
 mod catalog;
 mod cli;

@@ -1,4 +1,4 @@
-//! Several nodes: one PostgreSQL, one broker, and any of them may go. [`cables`] break between them and the database.
+//! Several nodes with one PostgreSQL and one broker. Nodes fail, and in [`cables`] their connections to the database.
 
 mod cables;
 
@@ -11,14 +11,16 @@ use forgebell::adapters;
 use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, allow_all_urls};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, Scope};
-use forgebell::pipeline::Switches;
 use forgebell::pipeline::amqp::Publisher;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
+use forgebell::pipeline::holds::HoldSet;
 use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
 use forgebell::store::seal::{self, Keyring, SealingKey};
-use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State};
+use forgebell::store::{
+    Dispatched, HoldCause, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State,
+};
 use serde_json::json;
 
 use crate::harness::daemon::{Daemon, Home};
@@ -33,14 +35,14 @@ const PROJECTS: usize = 20;
 const SUBJECTS: usize = 50;
 const EVENTS: usize = 20_000;
 
-/// A sealing key, on every node the same.
+/// The sealing key of all nodes.
 const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
 
 fn project_scope(project: usize) -> Scope {
     Scope::ProjectId(i64::try_from(1000 + project).expect("a few"))
 }
 
-/// Has this scope tell a Slack, as the API does.
+/// Sets a Slack integration in this scope, as the API does.
 async fn set(catalog: &CachedCatalog, scope: &Scope, webhook: &str) {
     let scope = catalog.read(|state| state.directory().resolve(scope));
     let request = Request {
@@ -69,7 +71,7 @@ fn integrations(receiver: &Receiver) -> String {
     (0..PROJECTS).map(one).collect()
 }
 
-/// The `n`th event; its subject's events are told by growing numbers.
+/// The `n`th event. Its number is in the message, and grows within a subject.
 fn event(n: usize) -> Vec<u8> {
     with(&payload("merge_request_open.json"), |json| {
         json["project"]["id"] = json!(1000 + n % PROJECTS);
@@ -96,21 +98,21 @@ async fn two_nodes(settings: &[&str]) -> ([Home; 2], CachedCatalog) {
     (nodes_at([&database, &database], "", settings).await, api)
 }
 
-/// The catalogue of a node that is no more than this.
+/// The catalog of another node, which is nothing but a catalog.
 async fn api(database: &str) -> CachedCatalog {
     let keys = Keyring::new(&seal::Config { key: SealingKey::read(KEY), old_keys: Vec::new() });
     let store = Postgres::open(&Secret::new(database), None, keys).await.expect("it opens");
     CachedCatalog::open(Arc::new(store) as Arc<dyn Registry>).await.expect("the store answers")
 }
 
-/// Has each project tell its hook.
+/// Sets each project's integration.
 async fn set_all(api: &CachedCatalog, receiver: &Receiver) {
     for project in 0..PROJECTS {
         set(api, &project_scope(project), &receiver.url(&path(project))).await;
     }
 }
 
-/// Two homes of one queue, each with its own way to the database.
+/// Two homes with one queue, each with its own URL of the database.
 async fn nodes_at(databases: [&str; 2], integrations: &str, settings: &[&str]) -> [Home; 2] {
     let (broker, queue) = (rabbit::shared().await.url(), rabbit::unique("nodes"));
     let node = |name, database| {
@@ -156,8 +158,8 @@ async fn when_a_node_is_killed_the_other_sends_everything_once() {
     second.stop().await;
 }
 
-/// Nothing is lost, and each subject's events are told in order; what a node had sent and not written down when it was lost
-/// is told again, and that is no more than may be under way at once.
+/// Nothing is lost, and each subject's events arrive in order. What a node had sent and not settled when it failed is sent
+/// again, which is at most what may be under way at once.
 fn all_was_told_in_order(service: &Receiver, events: usize) {
     let received = service.received();
     let mut times = vec![0; events];
@@ -199,7 +201,7 @@ async fn a_node_that_is_cut_off_from_the_database_stops_and_the_other_goes_on() 
     })
     .await;
     cable.cut().await;
-    // What the first has not acknowledged it still holds; all the rest is the second's when leases have lapsed.
+    // The first node still has what it has not acknowledged. The second node gets the rest when the leases have lapsed.
     two.until(State::Delivered, FEW - 400).await;
     cable.heal().await;
     two.until(State::Delivered, FEW).await;
@@ -245,7 +247,7 @@ async fn rows_whose_claim_was_not_answered_are_claimed_again() {
     daemon.stop().await;
 }
 
-/// Slack's second per message, twenty times as fast, so that the test ends: bursts of 5, then one each 50 ms.
+/// Slack's pace of one message per second, twenty times as fast: bursts of 5, then one each 50 ms.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_together_keep_the_rate_limit_of_one() {
     const EACH: usize = 60;
@@ -262,7 +264,7 @@ async fn two_nodes_together_keep_the_rate_limit_of_one() {
         let at: Vec<_> = received.iter().map(|received| received.at).collect();
         for (n, begin) in at.iter().enumerate() {
             for (more, end) in at[n..].iter().enumerate().skip(6) {
-                // `more + 1` messages arrived within this time; on the way they may have come closer together.
+                // `more + 1` messages arrived within this time. The network may have brought them closer together.
                 let least = Duration::from_millis(50) * u32::try_from(more + 1 - 5).expect("a few");
                 let took = end.duration_since(*begin) + Duration::from_millis(100);
                 assert!(took >= least, "{} messages within {took:?}", more + 1);
@@ -277,7 +279,7 @@ async fn two_nodes_together_keep_the_rate_limit_of_one() {
 async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     let service = Receiver::start().await;
     let dead = service.at(&path(0)).answer(Answer::status(404).body("no_service"));
-    // The first one keeps the address for as long as it lives.
+    // The first node works the destination for as long as it runs.
     let ([one, two], api) = two_nodes(&["rate_limits.enabled=false", "delivery.lease=60s"]).await;
     set(&api, &project_scope(0), &dead.url()).await;
     let first = one.start().await;
@@ -286,7 +288,7 @@ async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     };
     send(&first, 0).await;
     dead.wait_for(1).await;
-    // It begins while the address is not given up yet, which is the first one's to find out.
+    // The second node starts while the address is not yet given up by the first one.
     let second = two.start().await;
     for n in [1, 2] {
         send(&first, n).await;
@@ -295,7 +297,7 @@ async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     let store = Postgres::open_shared(&url, None, Keyring::none()).await.expect("it opens");
     eventually("the first gives it up", Duration::from_secs(30), async || {
         let holds = store.holds(forgebell::daemon::now()).await.expect("it answers");
-        holds.iter().any(|hold| hold.key.starts_with("off:")).then_some(())
+        holds.iter().any(|hold| hold.cause == HoldCause::SwitchedOff).then_some(())
     })
     .await;
     let until_then = dead.received().len();
@@ -311,14 +313,14 @@ async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     second.stop().await;
 }
 
-/// A node without files, at no pace.
+/// A node without files and without rate limits.
 fn home_of_one(database: &str) -> Home {
     let key = format!("secrets.key={KEY}");
     Home::new("").with_postgres(database, "one").with(&["rate_limits.enabled=false", &key])
 }
 
-/// A database whose notices of what is configured get lost, so that nodes know only what they look up; its settings are
-/// changed, and rows written, by a node that is no more than this.
+/// A database whose notifications of configuration changes are lost, so that nodes know only what they read. This is also
+/// the node that changes settings and writes rows.
 struct Quiet {
     database: tokio_postgres::Client,
     store: Postgres,
@@ -337,7 +339,7 @@ impl Quiet {
         Self { database, store: store.expect("it opens"), catalog: api(url).await }
     }
 
-    /// One that has files.
+    /// The same, with files.
     async fn with_files(url: &str, files: &str) -> Self {
         let node = Self::on(url).await;
         let home = Home::new(files);
@@ -350,13 +352,13 @@ impl Quiet {
         self.database.batch_execute(sql).await.expect("the database does it");
     }
 
-    /// Writes an event with what this node's catalogue makes of it.
+    /// Writes an event with the deliveries that this node's catalog makes of it.
     async fn dispatch(&self, id: &str, body: Vec<u8>) {
         let now = forgebell::daemon::now();
         let event = Event::decode(EventId::new(id).expect("an id"), now, body.into()).expect("an event");
         let event = Arc::new(event);
         self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
-        let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
+        let sent = verdicts(&event, &self.catalog, &HoldSet::default(), now).into_iter();
         let sent = sent.filter_map(|(_, verdict)| match verdict {
             Verdict::Sends { deliveries, .. } => Some(deliveries),
             _ => None,
@@ -371,7 +373,7 @@ impl Quiet {
         self.store.enqueue(vec![dispatched], forgebell::daemon::now()).await.expect("it is written");
     }
 
-    /// Writes a row of an integration that there never was.
+    /// Writes a row of an integration that never existed.
     async fn write_strange(&self, n: usize) {
         let now = forgebell::daemon::now();
         let id = EventId::new(&format!("strange-{n}")).expect("an id");
@@ -381,10 +383,10 @@ impl Quiet {
     }
 }
 
-/// Where strange deliveries go.
+/// The destination of strange deliveries.
 const SOMEWHERE: &str = "somewhere";
 
-/// A delivery of an integration that there never was.
+/// A delivery of an integration that never existed.
 fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
     NewDelivery {
         integration: IntegrationId::new("77:slack"),
@@ -396,10 +398,10 @@ fn strange(lane: i64, lease: Option<Lease>) -> NewDelivery {
     }
 }
 
-/// The second node of this test is no more than a catalogue, which is how the API of any node changes things.
+/// The second node of this test is only a catalog, through which the API of any node makes changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_on_one_node_reaches_the_other_at_once() {
-    // Well before the periodic refresh.
+    // Much less than the period of the refresh.
     const AT_ONCE: Duration = Duration::from_secs(4);
     let service = Receiver::start().await;
     let wrong = service.at(&path(0)).answer(Answer::status(404).body("no_team"));
@@ -444,7 +446,7 @@ async fn a_change_on_one_node_reaches_the_other_at_once() {
             let n = sent.fetch_add(1, Ordering::Relaxed) + 1;
             daemon.send(&format!("event-{n}"), event(n * PROJECTS + project)).await;
         }
-        // They are dispatched in order: with the mark, the one before it was.
+        // They are dispatched in order, so the event before the mark was dispatched when the mark arrives.
         mark.wait_for(marks.fetch_add(1, Ordering::Relaxed) + 1).await;
         (of_it().await == before).then_some(())
     })
@@ -452,7 +454,7 @@ async fn a_change_on_one_node_reaches_the_other_at_once() {
     daemon.stop().await;
 }
 
-/// A node that hears of a row before it hears of the integration that the row is of asks, before it cancels anything.
+/// A node that gets a row of an integration that it does not know reads the configuration before it cancels the row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_an_integration_not_yet_known_to_this_node_is_sent() {
     let service = Receiver::start().await;
@@ -471,7 +473,7 @@ async fn a_row_of_an_integration_not_yet_known_to_this_node_is_sent() {
     assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
     all_was_told_in_order(&service, 2 * PROJECTS);
 
-    // A new address: deliveries from then on go there, from either node.
+    // After a change of the address, deliveries of both nodes go to the new one.
     let moved = service.slack_like("/services/T0/B/moved");
     set(&other.catalog, &project_scope(0), &moved.url()).await;
     other.dispatch("event-moved", event(2 * PROJECTS)).await;
@@ -479,8 +481,7 @@ async fn a_row_of_an_integration_not_yet_known_to_this_node_is_sent() {
     daemon.stop().await;
 }
 
-/// Which default holds for a project depends on the groups that it lies in: a node that does not know the project yet must
-/// not take the next best.
+/// A project's default depends on its groups. A node that does not know the project yet must not use another default.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_not_yet_known_to_this_node_uses_its_groups_default() {
     let service = Receiver::start().await;
@@ -491,7 +492,7 @@ async fn a_project_not_yet_known_to_this_node_uses_its_groups_default() {
     let other = Quiet::on(&database).await;
     set(&other.catalog, &Scope::Instance, &all.url()).await;
     set(&other.catalog, &Scope::Group("gitlabhq".to_owned()), &group.url()).await;
-    // Once it has looked, the node knows both defaults, and none of the projects.
+    // After this event the node knows both defaults and none of the projects.
     other.dispatch("event-0", event(0)).await;
     group.wait_for(1).await;
     for n in 1..PROJECTS {
@@ -502,7 +503,7 @@ async fn a_project_not_yet_known_to_this_node_uses_its_groups_default() {
     daemon.stop().await;
 }
 
-/// What has no integration any more is cancelled, but not on the word of a node that can't ask.
+/// A row without an integration is cancelled, but not by a node that can't read the configuration.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_again() {
     const STRANGE: usize = 40;
@@ -517,7 +518,7 @@ async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_a
     other.dispatch("event-0", event(0)).await;
     hook.wait_for(1).await;
 
-    // The database answers, but does not say who is configured.
+    // The database answers, but queries of the configuration fail.
     let began = std::time::Instant::now();
     other.sql("ALTER TABLE registry RENAME TO away").await;
     for n in 0..STRANGE {
@@ -535,7 +536,7 @@ async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_a
     })
     .await;
     assert_eq!(home.deliveries(Some(State::Cancelled)).await.len(), 0);
-    // Others go on meanwhile, and those in doubt are not asked for again and again.
+    // Other rows go on meanwhile, and the configuration is not read in a loop.
     other.dispatch("event-1", event(PROJECTS)).await;
     hook.wait_for(2).await;
     let mut most = 0;
@@ -552,7 +553,7 @@ async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_a
         detail.attempts.iter().any(|told| told.1.note.contains("the integration was removed")),
         "{detail:?}"
     );
-    // And what is certain is seen to at once.
+    // Now that the configuration can be read, further rows are cancelled at once.
     for n in STRANGE..2 * STRANGE {
         other.write_strange(n).await;
     }
@@ -560,8 +561,8 @@ async fn a_row_of_a_deleted_integration_is_cancelled_after_the_catalog_is_read_a
     daemon.stop().await;
 }
 
-/// Files are changed on one node after the other. What the first one writes by its new files, the last one must not throw
-/// away by its old ones.
+/// Files are changed on one node after another. A node with old files must not cancel rows that another node wrote by its
+/// new files.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_an_integration_in_another_nodes_files_waits_for_this_nodes_files() {
     const NEXT: usize = PROJECTS * SUBJECTS;
@@ -580,7 +581,7 @@ async fn a_row_of_an_integration_in_another_nodes_files_waits_for_this_nodes_fil
     let (_, first) = &attempts.await[0];
     assert_eq!(first.outcome, "unknown_integration");
     assert!(first.note.contains("the files of this node"), "{}", first.note);
-    // Of the same merge request: the order holds here too.
+    // The event is of the same merge request: the order is kept here too.
     other.dispatch("event-1", event(NEXT)).await;
 
     home.provision(&files);
@@ -590,7 +591,7 @@ async fn a_row_of_an_integration_in_another_nodes_files_waits_for_this_nodes_fil
     daemon.stop().await;
 }
 
-/// … but not for ever.
+/// Such a row waits only for a limited time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_an_integration_in_no_nodes_files_is_cancelled_after_the_grace_time() {
     let database = postgres::database();
@@ -604,14 +605,14 @@ async fn a_row_of_an_integration_in_no_nodes_files_is_cancelled_after_the_grace_
     daemon.stop().await;
 }
 
-/// Programs are brought up to date on one node after the other as well.
+/// Programs are upgraded on one node after another as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_only_a_newer_version_can_read_waits_for_it() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let database = postgres::database();
     let home = home_of_one(&database);
-    home.start().await.stop().await; // it makes the tables
+    home.start().await.stop().await; // creates the tables
     let other = Quiet::on(&database).await;
     set(&other.catalog, &project_scope(0), &hook.url()).await;
     other.dispatch("event-0", event(0)).await;
@@ -643,9 +644,9 @@ async fn a_second_node_with_the_same_name_is_refused() {
         Keyring::none(),
     )
     .await;
-    let news =
+    let listener =
         store.expect("it opens").listener(&forgebell::store::NodeId("twin".into()), Duration::ZERO).await;
-    let why = news.map(drop).expect_err("the name is taken").to_string();
+    let why = listener.map(drop).expect_err("the name is taken").to_string();
     assert!(why.contains("`twin`"), "{why}");
     daemon.stop().await;
 }

@@ -14,7 +14,7 @@ const VALUE: Limit = Limit::Chars(2000);
 /// Our own messages have eight at the most.
 const MOST_FIELDS: usize = 20;
 
-/// The message's parts in this markup; `None` where the summary has told it all.
+/// The message's parts in this markup; `None` where the summary says everything.
 pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
     let text = match &message.body {
         Body::None => String::new(),
@@ -62,7 +62,7 @@ fn field_of(field: &Field, markup: Markup) -> Value {
     })
 }
 
-/// Who, where and when, which otherwise the summary tells.
+/// Who, where and when, which otherwise the summary says.
 fn add_surroundings(parts: &mut Map<String, Value>, message: &Message, markup: Markup) {
     let mut add = |name: &str, value: Option<Value>| {
         if let Some(value) = value {

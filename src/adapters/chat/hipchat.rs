@@ -1,7 +1,7 @@
-//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that never learned the other
+//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that know no other
 //! (<https://developer.atlassian.com/server/hipchat/sending-messages>).
 //!
-//! The hosted service ended in 2019; servers of people's own live on. Messages are HTML with a few tags. Two limits
+//! The hosted service ended in 2019; self-hosted servers remain. Messages are HTML with a few tags. Two limits
 //! hold at once, one of the room and one of the token, each with headers that say when it ends
 //! (<https://developer.atlassian.com/server/hipchat/hipchat-rest-api-rate-limits/>).
 
@@ -10,8 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{
@@ -124,7 +123,7 @@ impl Adapter for HipChat {
 impl Deliver for HipChat {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // HipChat has no key to tell a repeated message by; told twice is better than not told.
+        // HipChat has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

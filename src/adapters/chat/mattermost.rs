@@ -1,8 +1,8 @@
 //! Mattermost, through incoming webhooks
 //! (<https://developers.mattermost.com/integrate/webhooks/incoming/>).
 //!
-//! It takes Slack's messages, with Markdown in them. Errors are JSON with an `id` that stays when the words are
-//! translated, so the id decides, not the words; a proxy before the server answers in HTML.
+//! It accepts Slack's message format, with Markdown as text. Errors are JSON with an `id`. Their text is translated, so
+//! only the id is read. A proxy before the server answers in HTML.
 
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{
+    About, Adapter, ChannelSettings, CommonSettings, Deliver, Delivery, Notification, Preview,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
@@ -77,7 +78,7 @@ impl Adapter for Mattermost {
 impl Deliver for Mattermost {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Mattermost has no key to tell a repeated post by; told twice is better than not told.
+        // Mattermost has no key by which a repeated post could be known; a post too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -109,7 +110,7 @@ impl Deliver for Mattermost {
             let (count, burst) = PER_HOST;
             Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
         };
-        // The destination is the webhook: what one suffers holds up no other. The server counts by sender, whatever the
+        // The destination is the webhook: failures of one hold up no other. The server counts by sender, over every
         // webhook, so all webhooks of one host share a bucket.
         Pace::of(per("mattermost webhook", url.as_str())).and(per("mattermost host", &origin))
     }

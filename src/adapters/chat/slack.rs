@@ -3,9 +3,9 @@
 //! An incoming webhook takes a message: a text and attachments
 //! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks alike
 //! and takes something else: a flat object of strings, which the workflow names as its variables
-//! (<https://slack.com/help/articles/360041352714>). Which of them an address is, its path tells.
+//! (<https://slack.com/help/articles/360041352714>). The path of an address says which of them it is.
 //!
-//! Slack names what is wrong in the body, and its statuses vary between write-ups: so the body is read first
+//! Slack names errors in the body, and its documents disagree on the status codes, so the body is read first
 //! (<https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>).
 
 use std::time::Duration;
@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::attachment::attachment;
-use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{
+    About, Adapter, ChannelSettings, CommonSettings, Deliver, Delivery, Notification, Preview,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
@@ -88,7 +89,7 @@ impl Adapter for Slack {
 impl Deliver for Slack {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Slack has no key to tell a repeated message by; told twice is better than not told.
+        // Slack has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -3,8 +3,7 @@
 pub mod mattermost_slash_commands;
 pub mod slack_slash_commands;
 
-use super::common_settings::CommonSettings;
-use super::contract::{About, ChatCommand, InboundRequest, Reaction};
+use super::contract::{About, ChatCommand, CommonSettings, InboundRequest, Reaction};
 use crate::event::Triggers;
 use crate::integration::Family;
 

@@ -1,11 +1,11 @@
-//! irker: pushes as lines in IRC channels, through an irkerd, which keeps the connections to the IRC servers
+//! irker: pushes as lines in IRC channels, through an irkerd, which holds the connections to the IRC servers
 //! (<https://gitlab.com/esr/irker>).
 //!
-//! irkerd takes one JSON object a line over TCP, `{"to": [address], "privmsg": text}`, and answers nothing. It serves one
+//! irkerd takes one JSON object per line over TCP, `{"to": [address], "privmsg": text}`, and answers nothing. It serves one
 //! client at a time: so all lines of a push go in one piece, and the connection is closed behind them.
 //!
-//! `recipients` makes of what people wrote the addresses that irkerd understands; `lines` says a push in lines that
-//! pass through IRC whole.
+//! `recipients` converts the setting to addresses that irkerd understands; `lines` describes a push in lines that are
+//! short enough for IRC.
 
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::lines::lines;
 use super::recipients::{is_name_alone, resolve, server, servers};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Bucket, Call, Failure, Pace, Sent, TcpRequest};
@@ -97,7 +98,7 @@ impl Adapter for Irker {
 impl Deliver for Irker {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // irkerd never says what it took; told twice is better than not told.
+        // irkerd never says what it took; a line too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

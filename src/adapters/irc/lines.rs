@@ -13,7 +13,7 @@ const NAME: usize = 70;
 /// The limit for a commit id, normally eight characters.
 const SHA: usize = 32;
 
-/// What is told of a push, a line each.
+/// The lines about a push.
 pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
     let names = [push.user.name.as_str(), push.user.username.as_str()];
     let who = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or("Someone");

@@ -1,9 +1,9 @@
-//! What people write into `recipients`, made into what irkerd understands.
+//! Converts the setting `recipients` to addresses that irkerd understands.
 //!
-//! irkerd takes addresses apart in its own way (`class Target` in irkerd, with Python's `urllib.parse`): a key behind
-//! `#room` is a part of the room's name to it, nothing is percent-decoded, rooms are put into lower case only where they
-//! are written without `#`, and an address that Python can't take apart costs the whole line. So every address is taken
-//! apart here and written anew, in the one form that is read as it is meant.
+//! irkerd parses addresses in its own way (`class Target` in irkerd, with Python's `urllib.parse`): it reads a key behind
+//! `#channel` as a part of the name, decodes no percent-encoding, converts names to lower case only without `#`, and drops
+//! the whole line if Python can't parse an address. So every address is parsed here and written in a form that irkerd
+//! reads correctly.
 
 use std::fmt::Write as _;
 

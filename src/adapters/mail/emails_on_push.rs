@@ -9,8 +9,9 @@ use super::diffs::{self, Comparison, Diffs};
 use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Answer, Call, Failure, HttpResponse, Mail, Pace, Sent};
@@ -343,7 +344,7 @@ impl Draft {
     }
 }
 
-/// Why the forge's answer was no comparison. One that is cut at its limit told more than can be read.
+/// Why the forge's answer was no comparison. One that is cut at its limit is too long to be read.
 fn why_unread(response: &HttpResponse) -> &'static str {
     if response.status == 200 && response.body.len() >= diffs::ANSWER_LIMIT { TOO_MUCH } else { NOT_ANSWERED }
 }

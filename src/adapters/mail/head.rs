@@ -1,7 +1,7 @@
-//! Everything above a mail's text.
+//! The headers of mails.
 //!
-//! Names, titles and refs are people's words, and go into headers: each is one line there, short, and never part of an
-//! address. Names and values of headers are GitLab's, so that people's mail filters keep working.
+//! Names, titles and refs are text that people wrote. In a header, each is one short line and never part of an address.
+//! Names and values of headers are GitLab's, so that existing mail filters keep working.
 
 use super::addresses::{address, domain_of, may_be_from};
 use super::page::Page;

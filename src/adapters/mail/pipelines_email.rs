@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::head::{self, Head};
 use super::page::{Mood, Page};
 use super::{addresses, replies};
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{Call, Failure, Pace, Sent};

@@ -23,9 +23,8 @@ use serde_json::{Value as Json, json};
 use self::declared::outcome;
 use self::events::{Case, cases, hostile, raw_cases, sample};
 
-pub use self::declared::{Contract, consequence, is_seen, usual_status};
-use super::common_settings::ChannelSettings;
-use super::contract::{LazyMessage, Targets};
+pub use self::declared::{Contract, Expected, consequence, is_seen, usual_status};
+use super::contract::{ChannelSettings, LazyMessage, Targets};
 use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::{Event, Trigger};
@@ -233,6 +232,24 @@ fn every_adapter_in_the_folders_is_in_the_table() {
         }
     }
     assert_eq!(found, ADAPTERS.len());
+}
+
+/// With `INSTA_UPDATE=always`, as for snapshots, the list is written anew.
+#[test]
+fn the_readme_lists_every_service() {
+    const START: &str = "<!-- services: written by a test from the table in src/adapters/mod.rs -->\n";
+    const END: &str = "<!-- end of services -->";
+    let row = |entry: &Entry| format!("| `{}` | {} |\n", entry.about.slug, entry.about.summary);
+    let table = format!("\n| service | |\n|---|---|\n{}\n", ADAPTERS.iter().map(row).collect::<String>());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("the README");
+    let (before, rest) = readme.split_once(START).expect("the list's start");
+    let (listed, after) = rest.split_once(END).expect("the list's end");
+    if listed != table && std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&path, format!("{before}{START}{table}{END}{after}")).expect("the README is written");
+    } else {
+        assert_eq!(listed, table, "run this test with INSTA_UPDATE=always");
+    }
 }
 
 #[test]

@@ -161,7 +161,7 @@ macro_rules! groups {
 }
 
 groups! {
-    /// Any request, whatever its route.
+    /// Any request, for any route.
     Any: "400" "405" "429" "431" "500" "503";
     /// A request that names something that may be missing.
     NotFound: "404";

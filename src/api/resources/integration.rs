@@ -8,7 +8,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::flags::{self, SHOWN, SHOWN_LAST};
+use super::flags::{self, SHOWN, shown_last};
 use super::{Moment, slugs};
 use crate::adapters::Entry;
 use crate::settings::Value;
@@ -104,7 +104,7 @@ shown_flags!(
 shown_flags!(
     /// The event flags that GitLab accepts and does not show.
     FurtherFlags,
-    SHOWN_LAST
+    shown_last()
 );
 
 /// Settings with their values, in the order of their declaration.

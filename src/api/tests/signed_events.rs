@@ -36,7 +36,7 @@ async fn a_valid_signature_needs_no_token_and_its_id_is_the_events() {
             (taken.status, taken.json()),
             (202, json!({ "id": vector()["id"], "result": "accepted" }))
         );
-        // A copy is known, whatever its unsigned headers say.
+        // A copy is recognised, even with other unsigned headers.
         let copy = answer(signed(&server, 0).header("idempotency-key", "another")).await;
         assert!(copy.json()["result"].as_str().unwrap().starts_with("known"), "{copy:?}");
         assert_eq!(server.store.ids(), [vector()["id"].as_str().unwrap()]);

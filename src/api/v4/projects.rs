@@ -1,7 +1,7 @@
 //! `/projects` and `/groups/:id`: what is known of the forge's projects and groups, and corrections to it.
 //!
 //! A path decides which groups' defaults a project follows and which tokens reach it. So only tokens of the instance may
-//! set paths; whoever maintains the project may set the rest.
+//! set paths; a token that maintains the project may set the rest.
 
 use axum::Json;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use super::scope::{Unknown, find, group_scope, reaches};
 use super::{PROJECTS, Route, address};
 use crate::api::error::responses::{Changes, NotFound, ReadsBody};
 use crate::api::error::{ApiError, Missing};
-use crate::api::resources::{Group, Project, visibilities};
+use crate::api::resources::{Group, Project, nullable_visibilities};
 use crate::catalog::{ResolvedScope, Snapshot};
 use crate::store::registry::{Correction, ProjectCorrection, ScopeKey, StoredProject, Visibility};
 
@@ -74,7 +74,7 @@ struct ProjectParameters {
     /// Its full path. For tokens of the instance.
     path_with_namespace: Option<String>,
     default_branch: Option<String>,
-    #[schema(schema_with = visibilities)]
+    #[schema(schema_with = nullable_visibilities)]
     visibility: Option<String>,
     /// Names and wildcards (`*-stable`), as a list or as a text with commas.
     protected_branches: Option<Branches>,
@@ -272,7 +272,7 @@ fn present<I>(authorized: &Authorized<I>, scope: &ResolvedScope) -> Result<Json<
 
 /// What holds: what files say, else what was corrected, else what events say.
 fn object(snapshot: &Snapshot, project: &StoredProject) -> Project {
-    let facts = snapshot.directory().told(Some(project.id), project.path.as_deref());
+    let facts = snapshot.directory().file_facts(Some(project.id), project.path.as_deref());
     let facts = facts.cloned().unwrap_or_default();
     let StoredProject { learned, corrected, .. } = project;
     let default_branch = facts

@@ -6,7 +6,7 @@ use super::*;
 use crate::adapters::Entry;
 use crate::catalog::change::{self, InvalidChange, Request};
 use crate::catalog::{ResolvedScope, allow_all_urls};
-use crate::settings::{Properties, Secret};
+use crate::settings::{Field, Kind, Properties, Secret};
 
 fn entry() -> &'static Entry {
     adapters::find("slack").unwrap()
@@ -203,6 +203,53 @@ mod guarded {
         let before = hipchat(&[TOKEN, ROOM, ("server", "https://chat.example.com")]);
         let after = put(before, &request(&[("server", "https://CHAT.example.com:443/base")])).unwrap();
         assert_eq!(after.secrets["token"], Secret::new("t0ken"));
+    }
+
+    /// Of every adapter, also those that are added later: an address that is set, changed or removed.
+    #[test]
+    fn no_secret_follows_any_address_of_any_adapter() {
+        const ELSEWHERE: &str = "https://elsewhere.example";
+        let mut tried = Vec::new();
+        for entry in adapters::ADAPTERS {
+            let is_guarded = |kind: Kind| matches!(kind, Kind::Secret | Kind::Addresses | Kind::Base);
+            let guarded: Vec<_> = entry.fields.iter().filter(|field| is_guarded(field.kind)).collect();
+            let urls = entry.fields.iter().filter(|field| field.kind == Kind::Url);
+            for url in urls.filter(|_| !guarded.is_empty()) {
+                for (before, after) in
+                    [(None, ELSEWHERE), (Some(url.example), ELSEWHERE), (Some(ELSEWHERE), "")]
+                {
+                    let examples = entry.fields.iter().filter(|field| field.name != url.name);
+                    let examples = examples.map(|field| (field.name, field.example));
+                    let settings: Vec<_> = examples.chain(before.map(|before| (url.name, before))).collect();
+                    let mut stored = Configuration { active: true, ..Configuration::default() };
+                    sort_secrets(entry, request(&settings).settings, &mut stored);
+                    assert!(guarded.iter().all(|field| stored.secrets.contains_key(field.name)));
+                    let slug = entry.about.slug;
+                    let row = row(ScopeKey::Project(42), stored);
+                    let snapshot = rows(vec![StoredIntegration { slug: slug.to_owned(), ..row }]);
+                    let inheritance = snapshot.inheritance(&rocket(), slug);
+                    let changed =
+                        change::put(entry, inheritance, &request(&[(url.name, after)]), &allow_all_urls);
+                    match changed {
+                        Ok(next) => {
+                            let kept = guarded.iter().find(|field| next.secrets.contains_key(field.name));
+                            assert!(kept.is_none(), "{slug}: {before:?} -> {after:?} keeps {kept:?}");
+                        }
+                        Err(InvalidChange::Settings(errors)) => {
+                            let is_missing = |field: &&Field| {
+                                errors
+                                    .iter()
+                                    .any(|error| error.field == field.name && error.problem == "is missing")
+                            };
+                            assert!(guarded.iter().any(is_missing), "{slug}: {errors:?}");
+                        }
+                        Err(InvalidChange::NoDefault) => panic!("{slug}: nothing was said of defaults"),
+                    }
+                }
+                tried.push((entry.about.slug, url.name));
+            }
+        }
+        assert!(tried.contains(&("hipchat", "server")), "{tried:?}");
     }
 
     /// irkerd is told the channels with their keys, and who may set its host could have them told to another.

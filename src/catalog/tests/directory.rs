@@ -80,7 +80,7 @@ fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
 #[test]
 fn only_what_an_event_tells_anew_is_news() {
     let mut snapshot = Snapshot::default();
-    let news = |snapshot: &Snapshot, event: &Event| snapshot.directory().news_of(event);
+    let news = |snapshot: &Snapshot, event: &Event| snapshot.directory().unknown_in(event);
     let mut event = push(42, "acme/web");
     event.project.as_mut().unwrap().visibility_level = Some(json!(20));
     let seen = news(&snapshot, &event).unwrap();

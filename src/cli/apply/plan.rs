@@ -1,4 +1,4 @@
-//! What has to change in the store, so that it says what files say. Pure.
+//! The changes that make the store match provisioning files: pure functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,15 +13,15 @@ use crate::provision::Provisioned;
 use crate::settings::Secret;
 use crate::store::registry::{Configuration, Corrected, ProjectCorrection};
 
-/// One difference between the store and the files.
+/// One change.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) deed: Deed,
-    /// What would change, for people: a heading, and a line for each setting.
+    /// The change as text: a heading, and a line for each setting.
     pub(super) words: String,
 }
 
-/// The action that removes the difference.
+/// The kind of change.
 #[derive(Debug)]
 pub(super) enum Deed {
     Project(ProjectCorrection),
@@ -30,7 +30,7 @@ pub(super) enum Deed {
 }
 
 impl Deed {
-    /// What the action changes.
+    /// The kind of object that changes.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Project(_) => "project",
@@ -40,10 +40,10 @@ impl Deed {
     }
 }
 
-/// Settings with their values, for people.
+/// Settings with their values, as text.
 type Shown = BTreeMap<String, String>;
 
-/// All steps. Projects and groups come first, since integrations refer to them.
+/// The changes: projects and groups first, since integrations refer to them.
 pub(super) fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> anyhow::Result<Vec<Step>> {
     let mut steps: Vec<_> =
         wanted.projects.iter().filter_map(|project| project_step(project, present)).collect();
@@ -52,7 +52,7 @@ pub(super) fn plan(wanted: &Provisioned, present: &Snapshot, prune: bool) -> any
     Ok(steps)
 }
 
-/// Facts about a project that are not in the files stay unchanged.
+/// Attributes of a project that the files do not name stay unchanged.
 fn project_step(wanted: &ProjectCorrection, present: &Snapshot) -> Option<Step> {
     let known = present.directory().project(wanted.id);
     let was = known.map(|known| known.corrected.clone()).unwrap_or_default();
@@ -126,7 +126,7 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
     Ok(steps)
 }
 
-/// Whether the files have a default that the scope inherits.
+/// Whether the files set a default that applies there where there is no integration of its own.
 fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapshot) -> bool {
     if *scope == Scope::Instance {
         return false;
@@ -144,7 +144,7 @@ fn has_default(scope: &Scope, slug: &str, wanted: &Provisioned, present: &Snapsh
     })
 }
 
-/// The provisioning file of the daemon that defines the integration.
+/// The daemon's own provisioning file that sets this integration.
 fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> {
     match &present.inheritance(&present.directory().resolve(scope), slug).own?.origin {
         Origin::File(file) => Some(file.to_string()),
@@ -152,7 +152,7 @@ fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> 
     }
 }
 
-/// A project by its id, which rows refer to.
+/// A project by its id, which identifies it in the store.
 fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
     let Scope::ProjectPath(path) = scope else { return Ok(scope.clone()) };
     let told = wanted
@@ -169,7 +169,7 @@ fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::
     })
 }
 
-/// Settings are equal if they are read as the same value, such as `"1"` and 1.
+/// Whether settings are equal as text: `"1"` and 1 are.
 fn integration_step(
     scope: Scope,
     entry: &'static Entry,
@@ -190,7 +190,7 @@ fn integration_step(
     Some(Step { deed: Deed::Integration { scope, entry, next: next.clone() }, words })
 }
 
-/// `+` what is new, `~` what is there; below, each setting that is set, changed or no longer set.
+/// `+` for a new object, `~` for an existing one; below it, each setting that is set, changed or removed.
 fn words(is_known: bool, heading: &str, was: &Shown, will: &Shown, other_secrets: &BTreeSet<&str>) -> String {
     let sign = if is_known { '~' } else { '+' };
     let mut text = format!("{sign} {}\n", printable(heading));
@@ -211,7 +211,7 @@ fn words(is_known: bool, heading: &str, was: &Shown, will: &Shown, other_secrets
     text
 }
 
-/// Shows a blank value visibly.
+/// A blank value is shown as `""`.
 fn quoted(value: &str) -> String {
     if value.trim().is_empty() { format!("\"{value}\"") } else { printable(value) }
 }

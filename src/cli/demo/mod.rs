@@ -1,9 +1,13 @@
-//! The demo: the real daemon with its embedded defaults, on free ports and in a temporary folder; real payloads; and
-//! stand-ins for the services, which are difficult as the real ones are.
+//! `demo`: runs the real daemon with its default settings, on free ports and in a temporary folder, sends it real payloads,
+//! and shows what simulated services receive, which fail like real ones.
 //!
-//! [`story`] is what happens and what must come of it, [`stand_ins`] answer and keep receipts, [`show`] shows a message
-//! as its service would, [`watch`] tells of what happens while it does, [`mod@tally`] counts in the end. Nothing is lost where the receipts say
-//! so: neither the daemon's metrics nor its store are asked for that.
+//! * [`story`]: the events, and the messages that must follow from them.
+//! * [`stand_ins`]: the simulated services, which record what they receive.
+//! * [`stage`]: the environment of the story.
+//! * [`show`]: a message as its service would show it.
+//! * [`watch`]: the output while the story runs.
+//! * [`mod@tally`]: the count at the end. Only the services' records say whether a message was lost, not the daemon's
+//!   metrics or store.
 
 mod report;
 mod show;
@@ -28,11 +32,11 @@ use story::STORY;
 use tally::tally;
 use watch::Watch;
 
-/// The whole must be over by then.
+/// The time limit of the story.
 const AT_MOST: Duration = Duration::from_secs(30);
-/// What comes a second time comes soon.
+/// How long repeated messages are waited for.
 const AFTERTHOUGHTS: Duration = Duration::from_millis(300);
-/// Between one event and the next.
+/// The pause between events.
 const BETWEEN: Duration = Duration::from_millis(40);
 
 const DIFFICULTIES: Difficulties = Difficulties {
@@ -45,8 +49,8 @@ const DIFFICULTIES: Difficulties = Difficulties {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It exits with 0 if every message arrived, once, at everyone it concerned; what a message must \
-                        reach is written down in the demo by hand, and counted by the stand-ins."
+    after_help = "The exit code is 0 if every message arrived exactly once. The expected messages are written by \
+                        hand, and the simulated services count what arrives."
 )]
 pub(super) struct Args {
     /// Send the events through this broker (amqp://user:password@host:port/vhost) instead of over HTTP
@@ -57,7 +61,7 @@ pub(super) struct Args {
     stay: bool,
 }
 
-/// Runs the story, and answers whether it ended well.
+/// Runs the story. The exit code says whether it ended well.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let paint = Paint { on: crate::cli::wants_colours() };
     let mut stage = Stage::set(args.amqp.map(Secret::new), DIFFICULTIES).await?;
@@ -65,17 +69,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut watch = Watch::new(paint, Instant::now());
     let ended = tokio::select! {
         ended = play(&mut stage, &mut watch, args.stay, paint) => ended,
-        // Before its end, that is no end; with --stay it is the only one.
+        // With --stay, an interrupt is the regular end; otherwise it is a failure.
         _ = tokio::signal::ctrl_c() => watch.ended.context("interrupted before the story was over"),
     };
-    // In any case, the daemon stops gracefully and the folder is removed.
+    // In every case the daemon stops gracefully, and the folder is removed.
     let struck = stage.strike().await;
     let good = ended?;
     struck?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs the demo; with `--stay`, until it is interrupted.
+/// Runs the story. With `stay` it goes on until an interrupt.
 async fn play(stage: &mut Stage, watch: &mut Watch, stay: bool, paint: Paint) -> anyhow::Result<bool> {
     for (number, scene) in STORY.iter().enumerate() {
         watch.sent(scene, &stage.send(number, scene).await?)?;

@@ -1,4 +1,4 @@
-//! The words around the story: what is on stage, and how it ended.
+//! The texts before and after the story.
 
 use std::fmt::Write as _;
 
@@ -49,7 +49,7 @@ fn difficulty(service: Service) -> &'static str {
     }
 }
 
-/// How it ended.
+/// The result of the story.
 pub(super) struct End<'a> {
     pub(super) tally: &'a Tally,
     pub(super) arrivals: &'a [Arrival],
@@ -59,18 +59,18 @@ pub(super) struct End<'a> {
 }
 
 impl End<'_> {
-    /// Attempts that had to be made again.
+    /// The number of retries.
     pub(super) fn retries(&self) -> usize {
         self.deliveries.iter().map(retries).sum()
     }
 
-    /// What was not understood is in quarantine, and nothing else is.
+    /// Whether exactly the events that can't be decoded are in quarantine.
     fn misplaced(&self) -> usize {
         let expected = STORY.iter().filter(|scene| scene.fate == Fate::Quarantined).count();
         expected.abs_diff(self.quarantined.len())
     }
 
-    /// Messages, and events that could not be read, that are nowhere.
+    /// The lost messages, and the undecodable events that are not in quarantine.
     fn lost(&self) -> usize {
         self.tally.lost.len() + self.misplaced()
     }
@@ -154,12 +154,12 @@ fn outcome(end: &End<'_>, number: usize, scene: &Scene, paint: Paint) -> Vec<Str
     lines
 }
 
-/// Attempts of a delivery that did not deliver.
+/// The failed attempts of a delivery.
 fn retries(detail: &DeliveryDetail) -> usize {
     detail.attempts.iter().filter(|(_, attempt)| attempt.outcome != "delivered").count()
 }
 
-/// How to go on.
+/// What to do next.
 pub(super) fn invitation(stage: &Stage, paint: Paint) -> String {
     let file = stage.folder().join("event.json");
     format!(

@@ -1,4 +1,4 @@
-//! The stage: a temporary folder, the stand-ins, and the real daemon between them.
+//! The demo's environment: a temporary folder, the simulated services and the real daemon.
 
 use std::collections::HashMap;
 use std::fs;
@@ -26,8 +26,8 @@ use crate::config::{Config, Sources};
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::rules::WhyNot;
-use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
+use crate::pipeline::holds::HoldSet;
 use crate::provision;
 use crate::settings::Secret;
 use crate::store::seal::Keyring;
@@ -40,10 +40,10 @@ use crate::wire::smtp::Tls;
 /// How long the daemon may take to open its store, and to stop.
 const STARTING: Duration = Duration::from_secs(10);
 const STOPPING: Duration = Duration::from_secs(15);
-/// More than the demo has deliveries, and some that are sent by hand with `--stay`.
+/// More than the deliveries of the story, since `--stay` may add some.
 const MANY: usize = 1000;
 
-/// Everything that stands around the story.
+/// Everything that the story runs in.
 pub(super) struct Stage {
     stand_ins: StandIns,
     pub(super) receipts: mpsc::UnboundedReceiver<Receipt>,
@@ -51,13 +51,13 @@ pub(super) struct Stage {
     token: Secret,
     to: To,
     config: Config,
-    /// The same file that the daemon works with, to look into.
+    /// The daemon's store, opened a second time for reading.
     store: Sqlite,
     daemon: JoinHandle<anyhow::Result<()>>,
     shutdown: CancellationToken,
-    /// Deliveries that were over when they were last looked at.
+    /// Deliveries that were finished at the last look.
     over: HashMap<DeliveryId, DeliveryDetail>,
-    /// Dropped last: its removal is the end.
+    /// The folder is removed last.
     folder: Folder,
 }
 
@@ -95,19 +95,19 @@ impl Stage {
         Ok(Self { stand_ins, receipts, http, token, to, config, store, daemon, shutdown, over, folder })
     }
 
-    /// Mattermost was found to be away: from now on, its recovery runs.
+    /// Starts Mattermost's recovery, after the daemon has found it unreachable.
     pub(super) fn mattermost_is_missed(&mut self) {
         self.stand_ins.recover();
     }
 
-    /// Hands an event in, as a forge would.
+    /// Sends an event, as a forge would.
     pub(super) async fn send(&self, number: usize, scene: &'static Scene) -> anyhow::Result<Answer> {
         let body = Bytes::from_static(scene.body.as_bytes());
         let message = Message::new(id(number), body, daemon::now());
         self.to.send(&message).await.with_context(|| format!("cannot hand in: {}", scene.title))
     }
 
-    /// Whether nothing is under way any more.
+    /// Whether no delivery is pending.
     pub(super) async fn is_idle(&self) -> anyhow::Result<bool> {
         if self.daemon.is_finished() {
             bail!("the daemon ended before its time");
@@ -116,7 +116,7 @@ impl Stage {
         Ok(depth.inbox == 0 && depth.waiting == 0)
     }
 
-    /// All deliveries with their attempts, as the daemon wrote them down, oldest first.
+    /// All deliveries in the daemon's store with their attempts, oldest first.
     pub(super) async fn deliveries(&mut self) -> anyhow::Result<Vec<DeliveryDetail>> {
         let filter = DeliveryFilter { limit: MANY, ..DeliveryFilter::default() };
         let mut details = Vec::new();
@@ -135,13 +135,13 @@ impl Stage {
         Ok(details)
     }
 
-    /// What lies in quarantine.
+    /// The messages in quarantine.
     pub(super) async fn quarantined(&self) -> anyhow::Result<Vec<Quarantined>> {
         Ok(self.store.list_quarantined(None, MANY).await?)
     }
 
-    /// For each scene, the integrations that would not have it, and why: what `forgebell explain` says. Those whose
-    /// service never hears of such things are not worth a word.
+    /// For each scene, the integrations that its event does not reach, and why, as `forgebell explain` says. Integrations
+    /// whose service never takes such events are left out.
     pub(super) fn why_not(&self) -> anyhow::Result<Vec<Vec<(String, String)>>> {
         let provisioned = provision::load(&self.config.provision, &|url| self.config.wire.blocks(url));
         let snapshot = match provisioned {
@@ -151,7 +151,7 @@ impl Stage {
         let of_scene = |(number, scene): (usize, &'static Scene)| {
             let body = Bytes::from_static(scene.body.as_bytes());
             let Ok(event) = Event::decode(id(number), daemon::now(), body) else { return Vec::new() };
-            let verdicts = verdicts(&event, &snapshot, &Switches::default(), daemon::now()).into_iter();
+            let verdicts = verdicts(&event, &snapshot, &HoldSet::default(), daemon::now()).into_iter();
             let said = verdicts.filter_map(|(integration, verdict)| match verdict {
                 Verdict::Not(why) if !matches!(why, WhyNot::Unsupported { .. }) => {
                     Some((integration.slug.to_owned(), why.to_string()))
@@ -166,7 +166,7 @@ impl Stage {
         Ok(STORY.iter().enumerate().map(of_scene).collect())
     }
 
-    /// Stops the daemon softly, closes the stand-ins, takes what was made on the broker away.
+    /// Stops the daemon gracefully, stops the simulated services and deletes what was created on the broker.
     pub(super) async fn strike(self) -> anyhow::Result<()> {
         self.shutdown.cancel();
         let ended = timeout(STOPPING, self.daemon).await;
@@ -190,7 +190,7 @@ impl Stage {
         &self.folder.0
     }
 
-    /// Where a service's stand-in is.
+    /// The address of a simulated service.
     pub(super) fn address(&self, service: Service) -> SocketAddr {
         self.stand_ins.address(service)
     }
@@ -201,12 +201,12 @@ impl Stage {
     }
 }
 
-/// A scene's event, by id.
+/// The id of a scene's event.
 pub(super) fn id(number: usize) -> EventId {
     EventId::new(&format!("demo-{:02}", number + 1)).expect("a number is printable and short")
 }
 
-/// The program's defaults, except for settings that depend on this machine, and with short waits between attempts.
+/// The program's defaults, except for addresses and paths on this machine and shorter waits.
 fn config(
     folder: &Path,
     token: &Secret,
@@ -234,7 +234,7 @@ fn config(
     Ok(config)
 }
 
-/// Opens the store as soon as the daemon has made it.
+/// Opens the store as soon as the daemon has created it.
 async fn opened(path: &Path) -> anyhow::Result<Sqlite> {
     let opening = async {
         loop {
@@ -247,7 +247,7 @@ async fn opened(path: &Path) -> anyhow::Result<Sqlite> {
     timeout(STARTING, opening).await.context("the daemon has made no store")
 }
 
-/// A folder for this user alone, which goes when it is dropped.
+/// A folder that only this user may read. It is removed when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -270,7 +270,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A leftover in the temporary folder is no reason to fail.
+        // A file left in the temporary folder is no reason to fail.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

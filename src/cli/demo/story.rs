@@ -1,10 +1,10 @@
-//! What happens in the demo: who wants to know of which project, which events come in what order, and, written down
-//! here by hand rather than asked of the program, who must have heard of each in the end.
+//! The demo's story: the integrations of each project, the events in order, and the messages that must follow from each.
+//! The expected messages are written by hand, not computed by the program.
 //!
-//! The payloads are GitLab's own: from its documentation, or captured from gitlab.com. Only the failed pipeline is
-//! made here, out of the one that passed.
+//! The payloads are GitLab's, from its documentation or captured from gitlab.com. Only the failed pipeline is made here,
+//! from the one that passed.
 //!
-//! A service whose adapter this program does not have is left out.
+//! Services whose adapter this program does not have are left out.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -14,31 +14,31 @@ use serde_json::{Value as Json, json};
 use super::stand_ins::Service;
 use crate::adapters;
 
-/// An incoming webhook, a room or some people's mailboxes, and whom they belong to.
+/// A receiver: an incoming webhook, a room or a mail domain, and its project.
 #[derive(Debug)]
 pub(super) struct Hook {
     pub(super) service: Service,
-    /// The adapter that tells it.
+    /// The adapter that sends to it.
     pub(super) slug: &'static str,
-    /// A webhook's path; of IRC, the channel's address; of mail, the domain.
+    /// The webhook's path; for IRC the channel's address, for mail the domain.
     pub(super) path: &'static str,
     project: &'static str,
     /// The rest of its block in the provisioning file.
     settings: &'static str,
 }
 
-/// Something that happens, and what must come of it.
+/// An event, and the messages that must follow from it.
 #[derive(Debug)]
 pub(super) struct Scene {
-    /// In a few words, for people.
+    /// The event in a few words.
     pub(super) title: &'static str,
     pub(super) body: String,
-    /// All targets that must receive it, once each.
+    /// The expected messages, each exactly once.
     pub(super) heard_by: Vec<Heard>,
     pub(super) fate: Fate,
 }
 
-/// One message that must arrive: at which webhook, in which channel, and words by which it is known there.
+/// One expected message: the receiver, the channel, and words that the message contains.
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) hook: &'static Hook,
@@ -46,14 +46,14 @@ pub(super) struct Heard {
     pub(super) saying: &'static str,
 }
 
-/// What becomes of an event in the end.
+/// The fate of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// An integration takes it, or would without its filter.
+    /// It is dispatched, even if a filter stops every delivery.
     Matched,
     /// No integration takes events of this kind.
     Unrouted,
-    /// It can't be understood.
+    /// It can't be decoded.
     Quarantined,
 }
 
@@ -199,24 +199,24 @@ impl Hook {
             Service::Irker => {
                 format!("server_host = \"{}\"\nserver_port = {}\n", address.ip(), address.port())
             }
-            // Mail goes to the operator's relay, not to one of the integration's.
+            // Mail goes to the operator's relay; integrations have none.
             Service::Mail => String::new(),
         };
         format!("\n[[integration]]\nproject = \"{project}\"\nadapter = \"{slug}\"\n{place}{settings}")
     }
 }
 
-/// What there is at the services: the paths of all webhooks, the channels' addresses, the mailboxes' domains.
+/// The receivers that exist: the webhooks' paths, the channels' addresses, the mail domains.
 pub(super) fn webhooks() -> Vec<String> {
     HOOKS.iter().map(|hook| hook.path.to_owned()).collect()
 }
 
-/// Whose webhook this is.
+/// The project of a receiver.
 pub(super) fn project_of(path: &str) -> &'static str {
     HOOKS.iter().find(|hook| hook.path == path).map_or("", |hook| hook.project)
 }
 
-/// The provisioning file, given where each service is.
+/// The provisioning file, for these addresses of the services.
 pub(super) fn provisioning(address: impl Fn(Service) -> SocketAddr) -> String {
     let hooks = HOOKS.iter().filter(|hook| hook.is_there());
     let blocks = hooks.map(|hook| hook.block(address(hook.service))).collect::<String>();
@@ -229,7 +229,7 @@ macro_rules! payload {
     };
 }
 
-/// A payload to send by hand.
+/// The payload in the instructions for sending an event by hand.
 pub(super) const OWN_EVENT: &str = payload!("note_issue");
 
 /// The whole story, in order.
@@ -293,7 +293,7 @@ pub(super) static STORY: LazyLock<Vec<Scene>> = LazyLock::new(|| {
     ]
 });
 
-/// The scene that is sent a second time, under the same id, as a forge does that missed the answer.
+/// The scene that is sent twice with the same id, as by a forge that missed the answer.
 pub(super) const SENT_TWICE: usize = 4;
 
 fn scene(title: &'static str, body: impl Into<String>) -> Scene {
@@ -339,8 +339,8 @@ mod tests {
     use super::*;
     use crate::catalog::Snapshot;
     use crate::event::{Event, EventId};
-    use crate::pipeline::Switches;
     use crate::pipeline::dispatch::{Verdict, verdicts};
+    use crate::pipeline::holds::HoldSet;
     use crate::provision;
 
     fn snapshot() -> Snapshot {
@@ -366,7 +366,7 @@ mod tests {
                 continue;
             };
             assert_eq!(event.trigger.is_none(), scene.fate == Fate::Unrouted, "{}", scene.title);
-            let verdicts = verdicts(&event, &snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
+            let verdicts = verdicts(&event, &snapshot, &HoldSet::default(), Timestamp::UNIX_EPOCH);
             let targets = verdicts.into_iter().flat_map(|(to, verdict)| {
                 let sent =
                     if let Verdict::Sends { deliveries: sent, .. } = verdict { sent } else { Vec::new() };

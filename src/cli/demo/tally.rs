@@ -1,5 +1,5 @@
-//! The count: what the stand-ins took, held against what the story says must have reached them. It asks neither the
-//! daemon's metrics nor its store.
+//! Compares what the simulated services received with what the story says they must receive. It uses neither the daemon's
+//! metrics nor its store.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use serde_json::Value as Json;
 use super::stand_ins::Receipt;
 use super::story::{Heard, Scene};
 
-/// A receipt, and when it came since the story began.
+/// A receipt, and its time since the story began.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     pub(super) receipt: Receipt,
     pub(super) after: Duration,
 }
 
-/// Who heard of what, and what is wrong with that.
+/// The messages that arrived, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Messages that arrived as they should, each counted once.
+    /// Expected messages that arrived, each counted once.
     pub(super) delivered: usize,
-    /// Those that never arrived.
+    /// Expected messages that did not arrive.
     pub(super) lost: Vec<String>,
-    /// Those that arrived again.
+    /// Messages that arrived more than once.
     pub(super) repeated: Vec<String>,
-    /// Unexpected ones.
+    /// Messages that were not expected.
     pub(super) stray: Vec<String>,
 }
 
 impl Tally {
-    /// Everything arrived, once, and nothing else did.
+    /// Whether every expected message arrived once, and no other.
     pub(super) fn is_clean(&self) -> bool {
         self.lost.is_empty() && self.repeated.is_empty() && self.stray.is_empty()
     }
@@ -79,7 +79,7 @@ fn is_it(heard: &Heard, receipt: &Receipt) -> bool {
         && words(&receipt.body).any(|words| words.contains(heard.saying))
 }
 
-/// Every text in a message, wherever it stands.
+/// All texts in a message.
 fn words(body: &Json) -> Box<dyn Iterator<Item = &str> + '_> {
     match body {
         Json::String(text) => Box::new(std::iter::once(text.as_str())),
@@ -96,7 +96,7 @@ mod tests {
     use super::super::story::STORY;
     use super::*;
 
-    /// What must arrive, in its barest form.
+    /// An expected message with the least content.
     fn all() -> Vec<Arrival> {
         let heard = STORY.iter().flat_map(|scene| &scene.heard_by);
         heard

@@ -1,4 +1,4 @@
-//! What happens, told while it does: what is sent, what arrives and how it looks there, what has to be tried again.
+//! The output while the story runs: the events sent, the messages that arrive, and the retries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use crate::store::{DeliveryDetail, DeliveryId};
 pub(super) struct Watch {
     paint: Paint,
     began: Instant,
-    /// What the stand-ins saw, refused or not, in order.
+    /// What the simulated services received, refused or not, in order.
     pub(super) arrivals: Vec<Arrival>,
-    /// How many attempts of each delivery were told of.
+    /// The number of attempts of each delivery that were shown.
     told: HashMap<DeliveryId, usize>,
-    /// Whether the story ended well, once it has.
+    /// Whether the story ended well, after its end.
     pub(super) ended: Option<bool>,
 }
 
@@ -39,7 +39,7 @@ impl Watch {
         self.tell("→", &format!("{}{}", scene.title, self.paint.dim(&again)))
     }
 
-    /// Tells of what happens for so long.
+    /// Shows what happens during a time.
     pub(super) async fn look(&mut self, stage: &mut Stage, for_so_long: Duration) -> anyhow::Result<()> {
         let end = tokio::time::Instant::now() + for_so_long;
         while let Ok(Some(receipt)) = tokio::time::timeout_at(end, stage.receipts.recv()).await {
@@ -70,7 +70,7 @@ impl Watch {
         Ok(())
     }
 
-    /// One line for all that failed for the same reason since the last look.
+    /// Shows the attempts that failed since the last look, one line for each reason.
     fn tell_of_failures(&mut self, deliveries: &[DeliveryDetail]) -> anyhow::Result<()> {
         let mut failures: BTreeMap<(&'static str, String), Vec<&DeliveryDetail>> = BTreeMap::new();
         for detail in deliveries {
@@ -97,7 +97,7 @@ impl Watch {
     }
 }
 
-/// What the HTTP server answered, where that was more than yes.
+/// The HTTP server's answer, where it is not a plain acceptance.
 fn said(answer: &Answer) -> String {
     match answer {
         Answer::Accepted => String::new(),
@@ -107,7 +107,7 @@ fn said(answer: &Answer) -> String {
     }
 }
 
-/// A service and one of its channels, in words.
+/// A service and one of its channels, as text.
 pub(super) fn place(service: Service, path: &str, channel: &str) -> String {
     let name = service.name();
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -125,7 +125,7 @@ fn service(detail: &DeliveryDetail) -> Option<Service> {
     Service::of(&detail.line.integration.0)
 }
 
-/// How long until it is tried again.
+/// The time until the next attempt.
 fn wait(detail: &DeliveryDetail) -> Option<Duration> {
     let held = detail.hold.as_ref().map(|hold| hold.until);
     let until = detail.line.due.max(held)?;

@@ -77,7 +77,10 @@ fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_at
         assert!(!decision.counts);
         assert!(waits(&decision) >= of.now + 30.seconds());
         assert!(waits(&decision) <= of.now + 32.seconds());
-        assert_eq!(decision.effect, Effect::HoldDestination { until: waits(&decision), shared: true });
+        assert_eq!(
+            decision.effect,
+            Effect::HoldDestination { until: waits(&decision), cause: HoldCause::Throttled, shared: true }
+        );
     }
 }
 
@@ -104,7 +107,45 @@ fn who_shuts_us_out_is_left_alone_for_a_while_and_no_attempt_is_counted() {
 }
 
 #[test]
-fn what_is_deferred_comes_again_and_its_destination_is_well() {
+fn a_quota_holds_the_destination_until_it_is_renewed_and_counts_no_attempt() {
+    let of = context();
+    let quota = |until: Timestamp| {
+        let failure = Failure::Quota { until, why: "answered 429".into() };
+        decide(&Outcome::Failed(failure), of, &policy())
+    };
+    let renewed = of.now + 200.hours();
+    let decision = quota(renewed);
+    assert!(!decision.counts);
+    assert_eq!(waits(&decision), renewed, "days ahead if need be");
+    assert_eq!(
+        decision.effect,
+        Effect::HoldDestination { until: renewed, cause: HoldCause::Quota, shared: false }
+    );
+    assert_eq!(waits(&quota(Timestamp::MAX)), of.now + (32 * 24).hours(), "but not for ever");
+    assert_eq!(waits(&quota(Timestamp::MIN)), of.now + 1.second(), "their clock and ours differ");
+}
+
+#[test]
+fn what_failed_elsewhere_comes_again_and_says_nothing_of_the_destination() {
+    let failure = Failure::OperatorError("no login".into()).of_other_service();
+    assert_eq!(failure, Failure::Deferred { wait: None, why: "no login".into() });
+    let decision = decide(&Outcome::Failed(failure), context(), &policy());
+    assert!(decision.counts && matches!(decision.state, NewState::Waiting(_)));
+    assert_eq!(decision.effect, Effect::None);
+    let named = Failure::Throttled { wait: Some(Duration::from_secs(90)), why: String::new(), shared: true };
+    let of = Context { jitter: 0.0, ..context() };
+    let decision = decide(&Outcome::Failed(named.of_other_service()), of, &policy());
+    assert_eq!(waits(&decision), of.now + 90.seconds());
+}
+
+#[test]
+fn what_is_skipped_is_over_and_the_destination_answered() {
+    let decision = decide(&Outcome::Skipped("no such issue".into()), context(), &policy());
+    assert_eq!((decision.state, decision.effect), (NewState::Skipped, Effect::Recovered));
+}
+
+#[test]
+fn what_is_rejected_for_a_while_comes_again_and_its_destination_is_well() {
     let deferred = |wait: u64| {
         Outcome::Failed(Failure::TemporarilyRejected {
             wait: Some(Duration::from_secs(wait)),

@@ -1,4 +1,4 @@
-//! The shell: folders, files and their rights.
+//! Folders, files and their permissions.
 
 use super::*;
 use crate::provision::{Config, load};

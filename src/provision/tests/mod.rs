@@ -1,4 +1,4 @@
-//! What the room promises, over adapters of its own, so that the promises don't hang on any one service.
+//! Tests with two adapters of their own, so that they do not depend on any one service.
 
 mod arbitrary;
 mod files;
@@ -9,11 +9,13 @@ mod settings;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::read::{ReadContext, read_all};
+use tokio_util::sync::CancellationToken;
+
+use super::context::ReadContext;
+use super::read::read_all;
 use super::{Problem, Provisioned};
 use crate::adapters::Entry;
-use crate::adapters::common_settings::{ChannelSettings, CommonSettings};
-use crate::adapters::contract::{About, Adapter};
+use crate::adapters::contract::{About, Adapter, ChannelSettings, CommonSettings};
 use crate::catalog::allow_all_urls;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Family, Integration};
@@ -97,8 +99,9 @@ fn secrets(path: &Path) -> io::Result<String> {
 
 fn read_files(files: &[(&str, &str)]) -> Result<Provisioned, Vec<Problem>> {
     let files: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
-    read_all(ReadContext { adapters: TABLE, read_secret: &secrets, blocks: &allow_all_urls }, &files)
-        .finish(Vec::new())
+    let stop = &CancellationToken::new();
+    let context = ReadContext { adapters: TABLE, read_secret: &secrets, url_policy: &allow_all_urls, stop };
+    read_all(context, &files).finish(Vec::new())
 }
 
 fn read(text: &str) -> Result<Provisioned, Vec<Problem>> {

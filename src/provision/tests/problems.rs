@@ -57,11 +57,11 @@ a.toml:17: horn: active = 2: is not true or false; write true or false
 a.toml:19: integrations: unknown key; did you mean `integration`?
 b.toml:2: horn: project = \"rocket\": is neither a project's full path nor its number; write the path without host or outer slashes, as in project = \"acme/rocket\", or project = 42
 b.toml:4: horn: lighthouse = \" \": can't be blank; write lighthouse = \"north\"
-b.toml:5: horn: push_channel: unknown setting; horn does not offer it
-b.toml:7: a [[project]] that doesn't say which; write path = \"acme/rocket\", or id = 42
-b.toml:11: path = \"/acme/rocket\": is no project's full path; write path = \"acme/rocket\", or id = 42
+b.toml:5: horn: push_channel: unknown setting; horn does not have it
+b.toml:7: the [[project]] has neither path nor id; write path = \"acme/rocket\", or id = 42
+b.toml:11: path = \"/acme/rocket\": is not a project's full path; write path = \"acme/rocket\", or id = 42
 b.toml:12: protected_branch: unknown key; did you mean `protected_branches`?
-b.toml:14: horn: typo: unknown setting; horn has lighthouse, and more that `forgebell adapters horn` shows
+b.toml:14: horn: typo: unknown setting; horn has lighthouse; `forgebell adapters horn` lists all settings
 "
     );
 }
@@ -89,7 +89,7 @@ fn flags_and_channels_are_suggested_too() {
         told,
         "5: big-bell of project acme/rocket: incidents_events: unknown setting; did you mean `incident_events`?
 6: big-bell of project acme/rocket: issues_channel: unknown setting; did you mean `issue_channel`?
-7: big-bell of project acme/rocket: job_channel: unknown setting; big-bell does not hear of job events
+7: big-bell of project acme/rocket: job_channel: unknown setting; big-bell does not receive job events
 "
     );
 }
@@ -115,9 +115,33 @@ fn a_project_named_by_number_and_by_path_is_one_where_the_facts_say_so() {
 }
 
 #[test]
+fn a_stop_ends_the_reading_before_the_next_block() {
+    let block = |project: i64| {
+        format!("[[integration]]\nproject = {project}\nadapter = 'big-bell'\nwebhook_file = 'secret'\n")
+    };
+    let text: String = (1..=10).map(block).collect();
+    let (stop, count) = (CancellationToken::new(), std::cell::Cell::new(0));
+    let read_secret = |_: &Path| {
+        count.set(count.get() + 1);
+        if count.get() == 3 {
+            stop.cancel();
+        }
+        Ok("https://bells.example/1".to_owned())
+    };
+    let context =
+        ReadContext { adapters: TABLE, read_secret: &read_secret, url_policy: &allow_all_urls, stop: &stop };
+    let problems = read_all(context, &[(PathBuf::from("a.toml"), text)]).finish(Vec::new()).unwrap_err();
+    assert_eq!(count.get(), 3, "no block after the third is read");
+    assert_eq!(lines(&problems), "a.toml:13: reading stopped here, because the process is stopping\n");
+}
+
+#[test]
 fn facts_told_twice_are_a_mistake() {
     let told = problems("[[project]]\nid = 1\n[[project]]\npath = 'a/b'\n[[project]]\nid = 2\npath = 'A/b'");
-    assert_eq!(told, "5: is configured twice, first at 3; tell a project's facts in one [[project]]\n");
+    assert_eq!(
+        told,
+        "5: is configured twice, first at 3; write all facts of a project into one [[project]]\n"
+    );
 }
 
 #[test]

@@ -26,11 +26,11 @@ fn a_secrets_file_that_is_not_there_is_one_mistake_not_two() {
          entity not found; name a file that the daemon is allowed to read\n"
     );
     assert!(told("webhook_file = '/run/secrets/empty'").contains("names an empty file"));
-    assert!(told("webhook_file = 7").contains("is no file's name"));
+    assert!(told("webhook_file = 7").contains("is not a file's name"));
     let both = told("webhook = 'https://bells.example/s3cret'\nwebhook_file = '/run/secrets/bell'");
     assert!(both.contains("webhook_file: is set beside `webhook`"), "{both}");
     let no_secret = problems(&bell("username_file = '/run/secrets/bell'"));
-    assert!(no_secret.contains("`username` is no secret"), "{no_secret}");
+    assert!(no_secret.contains("`username` is not a secret"), "{no_secret}");
 }
 
 #[test]

@@ -175,9 +175,9 @@ fn groups_and_projects_are_told_with_their_numbers() {
     let told =
         problems("[[group]]\nid = 7\n[[group]]\npath = '/acme'\n[[project]]\nid = 1\nvisibility = 'secret'");
     for expected in [
-        "1: a [[group]] that doesn't say which; write path = \"acme/web\"",
-        "4: path = \"/acme\": is no group's full path; write path = \"acme/web\"",
-        "7: visibility = \"secret\": is no visibility; write \"private\", \"internal\" or \"public\"",
+        "1: the [[group]] has no path; write path = \"acme/web\"",
+        "4: path = \"/acme\": is not a group's full path; write path = \"acme/web\"",
+        "7: visibility = \"secret\": is not a visibility; write \"private\", \"internal\" or \"public\"",
     ] {
         assert!(told.contains(expected), "{expected}\n{told}");
     }
@@ -270,8 +270,8 @@ fn channels_that_are_an_adapters_own_settings_are_read_as_such() {
     let told = read("push_channel = 'https://discord.com/api/webhooks/3/s3cret/slack'").unwrap_err();
     assert!(told.contains("push_channel: ends in /slack") && !told.contains("s3cret"), "{told}");
     let told = read("channel = '#dev'\njob_channel = '#ci'\npush_chanel = '#dev'").unwrap_err();
-    assert!(told.contains("channel: unknown setting; discord does not offer it"), "{told}");
-    assert!(told.contains("job_channel: unknown setting; discord does not hear of job events"), "{told}");
+    assert!(told.contains("channel: unknown setting; discord does not have it"), "{told}");
+    assert!(told.contains("job_channel: unknown setting; discord does not receive job events"), "{told}");
     assert!(told.contains("push_chanel: unknown setting; did you mean `push_channel`?"), "{told}");
 }
 
@@ -302,7 +302,7 @@ fn what_follows_a_default_has_nothing_of_its_own() {
     assert_eq!(read.integrations[0].configured.configuration, Configuration::following());
     assert_eq!(
         lines(&read.warnings),
-        "/etc/forgebell/a.toml:6: big-bell of project acme/rocket: active: is not heeded, since \
+        "/etc/forgebell/a.toml:6: big-bell of project acme/rocket: active: is ignored, because \
          `use_inherited_settings` is true; leave one of the two out\n"
     );
 }

@@ -1,14 +1,15 @@
 //! How values lie in columns: the same in both stores.
 //!
-//! Moments are milliseconds. This module has what events and deliveries need, [`registry`] has what is configured.
+//! Moments are milliseconds. This module has events, deliveries and quarantine, [`registry`] has what is configured.
 
 pub(super) mod registry;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{NewState, Result, State, StoreError};
+use super::{DeliveryId, DeliveryLine, NewState, Quarantined, Result, State, StoreError, StoredAttempt};
 use crate::event::{Event, EventId, Trigger};
+use crate::integration::IntegrationId;
 
 /// The state of a delivery's row: [`State`], with *waiting* divided. Partial indexes follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,166 @@ impl RowState {
     pub fn is_unleased(self) -> bool {
         self.0 <= Self::BEHIND.0
     }
+}
+
+/// A row of a result, in either database.
+pub(super) trait Cells {
+    type Error;
+
+    /// The value of the column of this name.
+    fn cell<T: Cell>(&self, column: &str) -> std::result::Result<T, Self::Error>;
+}
+
+/// A value that both databases can read.
+pub(super) trait Cell: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a> {}
+
+impl<T: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>> Cell for T {}
+
+impl Cells for rusqlite::Row<'_> {
+    type Error = rusqlite::Error;
+
+    fn cell<T: Cell>(&self, column: &str) -> rusqlite::Result<T> {
+        self.get(column)
+    }
+}
+
+impl Cells for tokio_postgres::Row {
+    type Error = StoreError;
+
+    fn cell<T: Cell>(&self, column: &str) -> Result<T> {
+        self.try_get(column).map_err(|error| StoreError::Broken(format!("failed to read a row: {error}")))
+    }
+}
+
+/// A row as it was read.
+pub(super) trait TableRow: Sized {
+    fn from_cells<C: Cells>(cells: &C) -> std::result::Result<Self, C::Error>;
+}
+
+/// The columns of rows, declared once: they are read by their names, so that the order in a query does not matter.
+macro_rules! rows {
+    ($($(#[$attribute:meta])* $row:ident { $($column:ident: $type:ty,)+ })+) => {$(
+        $(#[$attribute])*
+        pub(in crate::store) struct $row { $(pub $column: $type,)+ }
+
+        impl TableRow for $row {
+            fn from_cells<C: Cells>(cells: &C) -> std::result::Result<Self, C::Error> {
+                Ok(Self { $($column: cells.cell(stringify!($column))?,)+ })
+            }
+        }
+    )+};
+}
+use rows;
+
+rows! {
+    /// A delivery with its event, as [`line_columns`] selects it.
+    LineRow {
+        id: i64,
+        state: i32,
+        event_id: String,
+        trigger: Option<String>,
+        subject: String,
+        integration: String,
+        target: String,
+        destination: String,
+        attempts: i32,
+        due: i64,
+        created_at: i64,
+        settled_at: Option<i64>,
+        last_note: Option<String>,
+    }
+    /// A row of `attempts`.
+    AttemptRow {
+        n: i32,
+        at: i64,
+        latency_ms: i64,
+        outcome: String,
+        status: Option<i32>,
+        note: String,
+    }
+    /// A row of `quarantine`, as [`quarantine_columns`] selects it.
+    QuarantineRow {
+        number: i64,
+        source: String,
+        id: Option<String>,
+        reason: String,
+        received_at: i64,
+        size: i32,
+    }
+}
+
+/// The columns of [`LineRow`], of deliveries `d` and events `e`.
+macro_rules! line_columns {
+    () => {
+        "d.id AS id, d.state AS state, e.id AS event_id, e.trigger AS trigger, e.subject AS subject,
+         d.integration AS integration, d.target AS target, d.destination AS destination, d.attempts AS attempts,
+         d.due AS due, d.created_at AS created_at, d.settled_at AS settled_at,
+         (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1) AS last_note"
+    };
+}
+pub(super) use line_columns;
+
+/// The columns of [`QuarantineRow`].
+macro_rules! quarantine_columns {
+    () => {
+        "number, source, id, reason, received_at, length(raw) AS size"
+    };
+}
+pub(super) use quarantine_columns;
+
+impl LineRow {
+    pub fn read(self) -> Result<DeliveryLine> {
+        let state = RowState(self.state).state()?;
+        Ok(DeliveryLine {
+            id: DeliveryId(self.id),
+            state,
+            event: event_id(&self.event_id)?,
+            trigger: self.trigger,
+            subject: self.subject,
+            integration: IntegrationId::new(self.integration),
+            target: self.target,
+            destination: self.destination,
+            attempts: self.attempts.unsigned_abs(),
+            due: if state == State::Waiting { Some(moment(self.due)?) } else { None },
+            created_at: moment(self.created_at)?,
+            settled_at: self.settled_at.map(moment).transpose()?,
+            last_note: self.last_note,
+        })
+    }
+}
+
+impl AttemptRow {
+    pub fn read(self) -> Result<(u32, StoredAttempt)> {
+        let attempt = StoredAttempt {
+            at: moment(self.at)?,
+            latency_ms: u32::try_from(self.latency_ms).unwrap_or(u32::MAX),
+            outcome: self.outcome,
+            status: self.status.and_then(|status| u16::try_from(status).ok()),
+            note: self.note,
+        };
+        Ok((self.n.unsigned_abs(), attempt))
+    }
+}
+
+impl QuarantineRow {
+    pub fn read(self) -> Result<Quarantined> {
+        Ok(Quarantined {
+            number: self.number,
+            source: self.source,
+            id: self.id.as_deref().map(event_id).transpose()?,
+            reason: self.reason,
+            received_at: moment(self.received_at)?,
+            size: usize::try_from(self.size).unwrap_or_default(),
+        })
+    }
+}
+
+/// An event's id as it was written.
+///
+/// # Errors
+/// It is not a valid id.
+pub(super) fn event_id(id: &str) -> Result<EventId> {
+    EventId::new(id).ok_or_else(|| StoreError::Broken("a row has an invalid event id".to_owned()))
 }
 
 /// What is written of an event.

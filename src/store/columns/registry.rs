@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::moment;
+use super::{Cells, TableRow, moment, rows};
 use crate::settings::Properties;
 use crate::store::registry::{
     Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Right, ScopeKey, SeenProject,
@@ -47,57 +47,6 @@ pub(in crate::store) fn json<T: Serialize>(value: &T) -> String {
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|error| StoreError::Broken(format!("a row holds JSON that cannot be read: {error}")))
-}
-
-/// A row of a result, in either database.
-pub(in crate::store) trait Cells {
-    type Error;
-
-    /// The value of the column of this name.
-    fn cell<T: Cell>(&self, column: &str) -> std::result::Result<T, Self::Error>;
-}
-
-/// A value that both databases can read.
-pub(in crate::store) trait Cell:
-    rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>
-{
-}
-
-impl<T: rusqlite::types::FromSql + for<'a> tokio_postgres::types::FromSql<'a>> Cell for T {}
-
-impl Cells for rusqlite::Row<'_> {
-    type Error = rusqlite::Error;
-
-    fn cell<T: Cell>(&self, column: &str) -> rusqlite::Result<T> {
-        self.get(column)
-    }
-}
-
-impl Cells for tokio_postgres::Row {
-    type Error = StoreError;
-
-    fn cell<T: Cell>(&self, column: &str) -> Result<T> {
-        self.try_get(column).map_err(|error| StoreError::Broken(format!("failed to read a row: {error}")))
-    }
-}
-
-/// A row of a table of the registry.
-pub(in crate::store) trait TableRow: Sized {
-    fn from_cells<C: Cells>(cells: &C) -> std::result::Result<Self, C::Error>;
-}
-
-/// Each table's columns, declared once: a row is read by their names, so that queries need not list them.
-macro_rules! rows {
-    ($($(#[$attribute:meta])* $row:ident { $($column:ident: $type:ty,)+ })+) => {$(
-        $(#[$attribute])*
-        pub(in crate::store) struct $row { $(pub $column: $type,)+ }
-
-        impl TableRow for $row {
-            fn from_cells<C: Cells>(cells: &C) -> std::result::Result<Self, C::Error> {
-                Ok(Self { $($column: cells.cell(stringify!($column))?,)+ })
-            }
-        }
-    )+};
 }
 
 rows! {

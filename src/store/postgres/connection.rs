@@ -1,4 +1,4 @@
-//! A connection that comes back: made on first use, dropped when it breaks, made anew by the next who asks.
+//! A connection that reconnects: it is made at the first use, dropped when it breaks, and made again by the next call.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tracing::warn;
 use super::tls::Tls;
 use crate::store::{Result, StoreError};
 
-/// Connecting, and each statement. A database that is silent for longer is as good as away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// The limit for connecting, and for each statement.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every connection begins with this: only our schema, durable commits, and no statement without a time limit.
 const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
@@ -31,7 +31,7 @@ pub(super) struct Connection {
 struct Live {
     client: Client,
     statements: HashMap<&'static str, Statement>,
-    /// Moves the bytes.
+    /// The task that reads from and writes to the socket.
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -61,10 +61,10 @@ impl Connection {
     /// The rows that a statement answers with.
     pub(super) async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>> {
         let mut live = self.live.lock().await;
-        let asked = tokio::time::timeout(PATIENCE, self.ask(&mut live, sql, values)).await;
+        let asked = tokio::time::timeout(TIMEOUT, self.ask(&mut live, sql, values)).await;
         let answer = asked.unwrap_or_else(|_| Err(silent()));
         if matches!(answer, Err(StoreError::Unavailable(_))) {
-            // After any error, the next connection starts from the beginning.
+            // The next call connects again.
             *live = None;
         }
         answer
@@ -78,40 +78,40 @@ impl Connection {
         })
     }
 
-    /// The answers to several questions, all of one moment.
+    /// The answers to several queries, all from one snapshot of the database.
     pub(super) async fn at_once<const N: usize>(
         &self,
-        questions: [(&'static str, Values<'_>); N],
+        queries: [(&'static str, Values<'_>); N],
     ) -> Result<[Vec<Row>; N]> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let mut slot = self.live.lock().await;
         let asking = async {
             self.obtain(&mut slot).await?;
-            // Out of its place: if anything goes wrong, or the caller goes away, the open transaction goes with its
-            // connection, and the next one begins afresh.
+            // The connection is taken out of its slot. If a query fails, or the caller is cancelled, the connection is
+            // dropped with its open transaction, and the next call connects again.
             let mut live = slot.take().ok_or_else(missing)?;
             live.client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
             let mut answers = [const { Vec::new() }; N];
-            for (answer, (sql, values)) in answers.iter_mut().zip(questions) {
+            for (answer, (sql, values)) in answers.iter_mut().zip(queries) {
                 *answer = live.ask(sql, values).await?;
             }
             live.client.batch_execute("COMMIT").await.map_err(|error| failed(&error))?;
             Ok((live, answers))
         };
         let (live, answers) =
-            tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(silent()))?;
+            tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()))?;
         *slot = Some(live);
         Ok(answers)
     }
 
-    /// Several statements, for the schema.
+    /// Runs several statements, for the schema.
     pub(super) async fn batch(&self, sql: &str) -> Result<()> {
         let mut live = self.live.lock().await;
         let asking = async {
             let client = &self.obtain(&mut live).await?.client;
             client.batch_execute(sql).await.map_err(|error| failed(&error))
         };
-        let ended = tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(silent()));
+        let ended = tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()));
         if ended.is_err() {
             *live = None;
         }
@@ -135,7 +135,7 @@ impl Connection {
         #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                warn!(%error, "the connection to PostgreSQL broke off");
+                warn!(%error, "the connection to PostgreSQL broke; the next call to the store reconnects");
             }
         });
         let live = Live { client, statements: HashMap::new(), driver };
@@ -145,31 +145,31 @@ impl Connection {
 }
 
 fn missing() -> StoreError {
-    StoreError::Broken("a bug of ours: no connection".to_owned())
+    StoreError::Broken("a bug: there is no connection".to_owned())
 }
 
 pub(super) fn silent() -> StoreError {
-    StoreError::Unavailable(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs()))
+    StoreError::Unavailable(format!("PostgreSQL did not answer within {} s", TIMEOUT.as_secs()))
 }
 
-/// What to do about what stands between us and a database that wants TLS.
+/// The remedy for errors of TLS.
 fn remedy(words: &str) -> &'static str {
     if words.contains("UnknownIssuer") {
         " (store.ca_file can add its authority)"
     } else if words.contains("BadSignature") {
-        // As where an authority was made anew under the old name.
+        // The authority was created again under the same name.
         " (store.ca_file names another authority than the one that signed it)"
     } else if words.contains("not valid for name") {
         " (store.url has to name the host as its certificate does)"
     } else if words.contains("no encryption") || words.contains("SSL off") {
-        // As of version 14, and before.
+        // The texts of PostgreSQL from version 14, and of older ones.
         " (it may want TLS: sslmode=require in store.url)"
     } else {
         ""
     }
 }
 
-/// By what follows: what a database complains of itself is over some time, what it complains of our statement is not.
+/// An error of the connection or the server is temporary, an error of our statement is not.
 pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     let words = std::iter::successors(Some(error as &dyn std::error::Error), |cause| cause.source())
         .last()
@@ -178,13 +178,13 @@ pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     let remedy = remedy(&words);
     let words = format!("PostgreSQL: {}{remedy}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     let Some(code) = error.code() else {
-        // No word from the server: the network, or TLS.
+        // The error is not from the server, but from the network or TLS.
         return StoreError::Unavailable(words);
     };
     // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, login, transaction rolled back,
-    // resources, operator's intervention, the system; and a database that is not there yet.
-    let passes = ["08", "28", "25", "3D", "40", "53", "55", "57", "58"];
-    if passes.contains(&&code.code()[..2]) {
+    // resources, operator's intervention, the system; and a database that does not exist yet.
+    let temporary = ["08", "28", "25", "3D", "40", "53", "55", "57", "58"];
+    if temporary.contains(&&code.code()[..2]) {
         StoreError::Unavailable(words)
     } else {
         StoreError::Broken(words)

@@ -1,14 +1,14 @@
--- What the store does in one go, each a function and so each one transaction and one journey over the network. They are
--- made anew whenever the schema is brought up to date; they belong to the program, not to the data.
+-- The operations of the store. Each is a function, and so one transaction and one round trip. They are created at each start
+-- of a daemon: they belong to the program, not to the data.
 --
--- Every writer first takes one lock and keeps it until the commit: writers run one after another, as in SQLite. So each
--- function may look and then write what it concluded.
+-- Each writer takes one lock first and holds it until the commit, so writers run one after another, as in SQLite. Therefore
+-- a function may read and then write what follows from it.
 
 CREATE OR REPLACE FUNCTION alone() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(1178752364) -- "FBel"
 $$;
 
--- The first open row of a lane without a lease.
+-- The first open row of a lane that no node has leased.
 CREATE OR REPLACE FUNCTION first_of(the_lane bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT id FROM deliveries WHERE lane = the_lane AND state <= 1 ORDER BY id LIMIT 1
 $$;
@@ -26,12 +26,12 @@ BEGIN
 END
 $$;
 
--- A row left its lane: the next one is ready.
+-- Makes the next row of a lane ready, after a row left the lane.
 CREATE OR REPLACE FUNCTION leave(the_lane bigint) RETURNS void LANGUAGE sql AS $$
     UPDATE deliveries SET state = 0 WHERE id = first_of(the_lane) AND state <> 0
 $$;
 
--- When a newer row of the lane was written that replaces this one; null where there is none.
+-- The moment at which a newer row of the lane was written that replaces this one. Null where there is none.
 CREATE OR REPLACE FUNCTION replaced_at(the_lane bigint, the_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT created_at FROM deliveries WHERE lane = the_lane AND replaces AND id > the_id ORDER BY id LIMIT 1
 $$;
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 
--- Ends the leases of these rows, with their lanes.
+-- Ends the leases of these rows, which return to their lanes.
 CREATE OR REPLACE FUNCTION free(rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     r record;
@@ -61,7 +61,7 @@ BEGIN
 END
 $$;
 
--- Ends what is over by time: leases that have lapsed (a thousand at once), holds, and who works what.
+-- Removes what has ended: lapsed leases (a thousand at most), holds, and workers of destinations.
 CREATE OR REPLACE FUNCTION lapse(now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM holds WHERE until <= now;
@@ -70,8 +70,10 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION held_until(the_key text, now bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT until FROM holds WHERE key = the_key AND until > now
+-- Until when a destination is held.
+CREATE OR REPLACE FUNCTION held_until(the_destination text, now bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT until FROM holds
+    WHERE kind = 'destination' AND integration = '' AND name = the_destination AND until > now
 $$;
 
 -- Makes a node the one that works this destination. False where another node is.
@@ -88,7 +90,7 @@ BEGIN
     IF w.node <> the_node THEN
         RETURN false;
     END IF;
-    -- Not with every batch: what is good for most of a lease's time is good enough.
+    -- The row is not written with every batch. It may end up to five seconds before the lease.
     IF w.until + 5000 < lease_until THEN
         UPDATE workers SET until = lease_until WHERE destination = the_destination;
     END IF;
@@ -96,7 +98,7 @@ BEGIN
 END
 $$;
 
--- The number of an event to be dispatched: of the one in the inbox, or of one that was here before, or of one written now.
+-- The number of an event to be dispatched: of the event in the inbox, of a known event, or of one that is written now.
 CREATE OR REPLACE FUNCTION number_of(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_digest bytea, e_raw bytea, e_inbox bigint, e_redelivered boolean, now bigint
@@ -125,8 +127,9 @@ BEGIN
 END
 $$;
 
--- Writes a batch of events (one array a column) with their deliveries (which name their event by its place). Answers, for
--- each delivery in the given order, its number and whether it is leased; no number where it was here before.
+-- Writes a batch of events (one array for each column) with their deliveries, which name their event by its place in the
+-- batch. Returns, for each delivery in the given order, its id and whether it is leased. The id is null where the delivery
+-- existed before.
 CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
@@ -158,7 +161,7 @@ BEGIN
             INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
                                     lease_node, lease_until, replaces)
             VALUES (seqs[d_event[i]], d_integration[i], d_target[i], d_destination[i], d_lane[i],
-                    -- Its number will be the greatest.
+                    -- Its id will be the greatest.
                     CASE WHEN leased THEN 2 ELSE enter(d_lane[i], 9223372036854775807) END,
                     now, now, e_occurred_at[d_event[i]],
                     CASE WHEN leased THEN d_lease_node[i] END, CASE WHEN leased THEN d_lease_until[i] END, d_replaces[i])
@@ -178,7 +181,7 @@ BEGIN
 END
 $$;
 
--- Removes events without deliveries from the inbox. They are kept for a while, so that a repeat is recognised.
+-- Takes events out of the inbox that lead to no delivery. They are kept for a while, so that a repeat is recognised.
 CREATE OR REPLACE FUNCTION discard(numbers bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -187,7 +190,7 @@ BEGIN
 END
 $$;
 
--- Keeps an event that came over HTTP; false where its id was here before.
+-- Stores an event that came over HTTP. False where its id is known.
 CREATE OR REPLACE FUNCTION push(
     e_id text, e_trigger text, e_kind text, e_project_id bigint, e_project text, e_subject text, e_occurred_at bigint,
     e_received_at bigint, e_raw bytea
@@ -228,7 +231,7 @@ BEGIN
         SELECT r.id, h.until
         FROM (SELECT id, integration, target FROM deliveries
               WHERE destination = the_destination AND state = 0 AND due <= now ORDER BY due, id LIMIT most + 1000) AS r
-        JOIN holds AS h ON h.key = 'route:' || r.integration || '>' || r.target AND h.until > now
+        JOIN holds AS h ON h.kind = 'route' AND h.integration = r.integration AND h.name = r.target AND h.until > now
     )
     UPDATE deliveries AS d SET due = held.until FROM held WHERE d.id = held.id;
 
@@ -246,8 +249,8 @@ BEGIN
         FROM heads AS h CROSS JOIN LATERAL (
             SELECT d.id, d.lane, d.event,
                    d.destination <> the_destination OR d.due > now
-                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.key = 'route:' || d.integration || '>' || d.target
-                              AND x.until > now)
+                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.kind = 'route' AND x.integration = d.integration
+                              AND x.name = d.target AND x.until > now)
                    OR EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = d.lane AND f.state = 2
                               AND f.state <= 2 AND f.lease_node <> the_node AND f.id < d.id) AS stuck
             FROM deliveries AS d WHERE d.lane = h.lane AND d.state <= 1 AND d.id >= h.id
@@ -296,12 +299,12 @@ BEGIN
 END
 $$;
 
--- Destinations one after another (the smallest key, then the smallest that is greater), each with the moment at which it
--- wants a claim: a few steps into the index for each, however many rows it has.
+-- Destinations one after another (the smallest key, then the smallest greater one), each with the moment of its next claim.
+-- Each costs a few steps into the index, however many rows it has.
 CREATE OR REPLACE FUNCTION waiting(now bigint, most integer) RETURNS TABLE (w_destination text, w_at bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
-    -- Rows whose lease has lapsed wait too; one seldom lapses.
+    -- Rows whose lease has lapsed wait too. Leases seldom lapse.
     IF EXISTS (SELECT 1 FROM deliveries WHERE state = 2 AND lease_until <= now) THEN
         PERFORM alone();
         PERFORM lapse(now);
@@ -324,24 +327,38 @@ END
 $$;
 
 -- Begins a hold, or prolongs it; a longer one stays.
-CREATE OR REPLACE FUNCTION hold(
-    h_key text, h_until bigint, h_why text, h_strikes integer, h_integration text, h_fingerprint bigint
+CREATE OR REPLACE FUNCTION begin_hold(
+    h_kind text, h_integration text, h_name text, h_cause text, h_reason text, h_since bigint, h_until bigint,
+    h_strikes integer, h_made_by text, h_fingerprint bigint
 ) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO holds AS h (key, until, why, strikes, integration, fingerprint)
-    VALUES (h_key, h_until, h_why, h_strikes, h_integration, h_fingerprint)
-    ON CONFLICT (key) DO UPDATE SET until = excluded.until, why = excluded.why, strikes = excluded.strikes,
-        integration = excluded.integration, fingerprint = excluded.fingerprint
+    INSERT INTO holds AS h (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
+    VALUES (h_kind, h_integration, h_name, h_cause, h_reason, h_since, h_until, h_strikes, h_made_by, h_fingerprint)
+    ON CONFLICT (kind, integration, name) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
+        since = excluded.since, until = excluded.until, strikes = excluded.strikes, made_by = excluded.made_by,
+        fingerprint = excluded.fingerprint
     WHERE excluded.until >= h.until
 $$;
 
 -- Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
-CREATE OR REPLACE FUNCTION lift(h_key text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION end_hold(h_kind text, h_integration text, h_name text, now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM holds WHERE key = h_key;
-    IF FOUND AND h_key LIKE 'route:%' THEN
+    DELETE FROM holds WHERE kind = h_kind AND integration = h_integration AND name = h_name;
+    IF FOUND AND h_kind = 'route' THEN
         UPDATE deliveries SET due = now
-        WHERE state <= 1 AND due > now AND 'route:' || integration || '>' || target = h_key;
+        WHERE state <= 1 AND due > now AND integration = h_integration AND target = h_name;
     END IF;
+END
+$$;
+
+-- Ends holds, one array a column.
+CREATE OR REPLACE FUNCTION end_holds(h_kind text[], h_integration text[], h_name text[], now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    FOR i IN 1 .. coalesce(array_length(h_kind, 1), 0) LOOP
+        PERFORM end_hold(h_kind[i], h_integration[i], h_name[i], now);
+    END LOOP;
 END
 $$;
 
@@ -356,7 +373,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    -- Whose word counts: that it was delivered is a fact, the rest are opinions.
+    -- That it was delivered counts always. Other outcomes count only with the lease, or where no node has it.
     IF new_state = 10 THEN
         IF d.state = 10 THEN
             RETURN true;
@@ -384,12 +401,14 @@ BEGIN
 END
 $$;
 
--- What became of a node's attempts, one array a column.
+-- Writes the outcomes of a node's attempts, one array for each column. Holds that end (`e_`) and that begin (`h_`) have
+-- arrays of their own, in which the first column names the settlement that each belongs to.
 CREATE OR REPLACE FUNCTION settle(
     the_node text, s_id bigint[], s_state integer[], s_due bigint[], s_attempts integer[], s_at bigint[],
     r_at bigint[], r_latency_ms bigint[], r_outcome text[], r_status integer[], r_note text[],
-    h_key text[], h_until bigint[], h_why text[], h_strikes integer[], h_integration text[], h_fingerprint bigint[],
-    s_lift text[]
+    e_of bigint[], e_kind text[], e_integration text[], e_name text[],
+    h_of bigint[], h_kind text[], h_integration text[], h_name text[], h_cause text[], h_reason text[], h_since bigint[],
+    h_until bigint[], h_strikes integer[], h_made_by text[], h_fingerprint bigint[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -405,17 +424,20 @@ BEGIN
                 FROM deliveries AS d WHERE d.id = s_id[i] AND d.state = 22 AND d.settled_at = s_at[i];
             END IF;
         END IF;
-        IF s_lift[i] IS NOT NULL THEN
-            PERFORM lift(s_lift[i], s_at[i]);
+        IF i = ANY (e_of) THEN
+            PERFORM end_hold(e_kind[j], e_integration[j], e_name[j], s_at[i])
+            FROM generate_subscripts(e_of, 1) AS j WHERE e_of[j] = i;
         END IF;
-        IF h_key[i] IS NOT NULL THEN
-            PERFORM hold(h_key[i], h_until[i], h_why[i], h_strikes[i], h_integration[i], h_fingerprint[i]);
+        IF i = ANY (h_of) THEN
+            PERFORM begin_hold(h_kind[j], h_integration[j], h_name[j], h_cause[j], h_reason[j], h_since[j], h_until[j],
+                               h_strikes[j], h_made_by[j], h_fingerprint[j])
+            FROM generate_subscripts(h_of, 1) AS j WHERE h_of[j] = i;
         END IF;
     END LOOP;
 END
 $$;
 
--- Gives a node's leases back.
+-- Ends a node's leases of these rows.
 CREATE OR REPLACE FUNCTION release(the_node text, rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -423,8 +445,8 @@ BEGIN
 END
 $$;
 
--- Gives back rows whose lease was given in an answer that never arrived: those of these events or destinations that a node
--- has leased until exactly then. No node works on them, and later rows of their lanes would overtake them.
+-- Ends leases whose grant never reached the node: those of these events or destinations that the node has until exactly
+-- these moments. No node works these rows, and later rows of their lanes would overtake them.
 CREATE OR REPLACE FUNCTION release_unconfirmed(the_node text, the_until bigint[], event_ids text[], destinations text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -441,8 +463,7 @@ BEGIN
 END
 $$;
 
--- Prolongs a node's leases of these rows, and its hold on the destinations that it has them of. Answers which rows are
--- still its own.
+-- Prolongs a node's leases of these rows, and its work on their destinations. Returns the rows that the node still leases.
 CREATE OR REPLACE FUNCTION renew(the_node text, the_until bigint, rows bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     own bigint[];
@@ -459,8 +480,8 @@ BEGIN
 END
 $$;
 
--- Ends all leases of a node: of a former life, or at its end. What it worked stays its own for a moment longer: until then
--- others would be faster than the destination allows, as what was sent last is in this node's memory only.
+-- Ends all leases of a node, at its start and at its end. It stays the worker of its destinations for 15 seconds: what it
+-- sent last is only in its memory, so that another node could exceed the pace before.
 CREATE OR REPLACE FUNCTION release_leases(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -469,27 +490,32 @@ BEGIN
 END
 $$;
 
--- Ends these integrations' holds that were made under other settings than these (NULL: there are none any more), and makes
--- due what waited for them.
-CREATE OR REPLACE FUNCTION end_outdated_holds(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Ends these integrations' holds that other settings than these led to (NULL: whatever led to them), and makes due what
+-- waited for them. What a service asked for stays, and so does a destination that rows of other integrations wait for.
+CREATE OR REPLACE FUNCTION end_outdated_holds(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
     healed text[];
 BEGIN
     PERFORM alone();
     WITH gone AS (
         DELETE FROM holds AS h
-        WHERE h.integration IS NOT NULL AND h.fingerprint IS NOT NULL AND h.until > now
+        WHERE h.made_by IS NOT NULL AND h.fingerprint IS NOT NULL AND h.until > now
+          AND h.cause NOT IN ('throttled', 'quota')
           AND EXISTS (SELECT 1 FROM unnest(integrations, fingerprints) AS c (integration, fingerprint)
-                      WHERE c.integration = h.integration AND c.fingerprint IS DISTINCT FROM h.fingerprint)
-        RETURNING h.integration
+                      WHERE c.integration = h.made_by AND c.fingerprint IS DISTINCT FROM h.fingerprint)
+          AND NOT (h.kind = 'destination'
+                   AND EXISTS (SELECT 1 FROM deliveries AS d
+                               WHERE d.destination = h.name AND d.state = 0 AND d.integration <> h.made_by))
+        RETURNING h.made_by
     )
-    SELECT array_agg(integration) INTO healed FROM gone;
+    SELECT array_agg(made_by) INTO healed FROM gone;
     UPDATE deliveries SET due = now WHERE state <= 1 AND due > now AND integration = ANY (healed);
     RETURN coalesce(array_length(healed, 1), 0);
 END
 $$;
 
--- Makes a settled delivery due again. False where there is none, or where it is still on its way.
+-- Makes a settled delivery due again. False where there is none, or where it is not settled.
 CREATE OR REPLACE FUNCTION resend(
     the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -509,27 +535,27 @@ BEGIN
 END
 $$;
 
--- Removes a bounded piece of what is too old: deliveries in one state, settled before a moment. Answers their events.
+-- Removes a bounded piece of what is too old: deliveries in one state, settled before a moment. Returns how many deliveries, and how many events.
 CREATE OR REPLACE FUNCTION sweep_deliveries(the_state integer, before bigint, most bigint)
 RETURNS TABLE (s_deliveries bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE
     old bigint[];
-    told bigint[];
+    their_events bigint[];
 BEGIN
     PERFORM alone();
-    SELECT array_agg(id), array_agg(DISTINCT event) INTO old, told FROM (
+    SELECT array_agg(id), array_agg(DISTINCT event) INTO old, their_events FROM (
         SELECT id, event FROM deliveries
         WHERE state = the_state AND settled_at IS NOT NULL AND settled_at < before ORDER BY settled_at LIMIT most
     ) AS d;
     DELETE FROM attempts WHERE delivery = ANY (old);
     DELETE FROM deliveries WHERE id = ANY (old);
     s_deliveries := coalesce(array_length(old, 1), 0);
-    s_events := forget(told);
+    s_events := forget(their_events);
     RETURN NEXT;
 END
 $$;
 
--- Removes those of these events that no delivery needs, and that don't wait in the inbox.
+-- Removes those of these events that have no delivery and do not wait in the inbox.
 CREATE OR REPLACE FUNCTION forget(seqs bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gone bigint;
@@ -543,7 +569,7 @@ BEGIN
 END
 $$;
 
--- Removes events that came over HTTP and have no deliveries. Returns how many were inspected and how many removed.
+-- Removes old events that led to no delivery. Returns how many were examined, and how many were removed.
 CREATE OR REPLACE FUNCTION sweep_discarded(before bigint, most bigint)
 RETURNS TABLE (s_found bigint, s_events bigint) LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,47 +1,29 @@
 //! What people look at, and what is too old.
 
 use jiff::Timestamp;
-use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
-use super::rows::{self, RowState, bytes, moment, ms, unsigned};
-use crate::integration::IntegrationId;
+use super::rows::{self, RowState, bytes, moment, ms, select_holds};
+use crate::store::columns::{
+    AttemptRow, LineRow, QuarantineRow, TableRow as _, line_columns, quarantine_columns,
+};
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined,
-    Result, Retention, State, StoredAttempt, Swept, route_key,
+    Result, Retention, State, StoredAttempt, Swept,
 };
 
-/// The start of every query for what [`line()`] reads.
+/// A query of [`LineRow`]s.
 macro_rules! lines {
     ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT d.id, d.state, e.id::text, e.trigger, e.subject, d.integration::text, d.target::text,
-                    d.destination::text, d.attempts, d.due, d.created_at, d.settled_at,
-                    (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1)",
+            "SELECT ",
+            line_columns!(),
             $more,
             " FROM deliveries AS d JOIN events AS e ON e.seq = d.event ",
             $rest
         )
     };
-}
-
-fn line(row: &Row) -> Result<DeliveryLine> {
-    let state = RowState(row.get(1)).state()?;
-    Ok(DeliveryLine {
-        id: DeliveryId(row.get(0)),
-        state,
-        event: rows::event_id(row.get(2))?,
-        trigger: row.get(3),
-        subject: row.get(4),
-        integration: IntegrationId(rows::shared(row, 5)),
-        target: row.get(6),
-        destination: row.get(7),
-        attempts: unsigned(row.get(8)),
-        due: if state == State::Waiting { Some(moment(row.get(9))?) } else { None },
-        created_at: moment(row.get(10))?,
-        settled_at: row.get::<_, Option<i64>>(11).map(moment).transpose()?,
-        last_note: row.get(12),
-    })
 }
 
 const WAITING: &str = lines!(
@@ -54,7 +36,7 @@ const SETTLED: &str = lines!(
 );
 const ANY: &str =
     lines!("", "WHERE d.id < $1 AND ($2::text IS NULL OR d.integration = $2) ORDER BY d.id DESC LIMIT $3");
-const ONE: &str = lines!(", e.raw", "WHERE d.id = $1");
+const ONE: &str = lines!(", e.raw AS raw", "WHERE d.id = $1");
 
 pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
     let before = filter.before.map_or(i64::MAX, |before| before.0);
@@ -65,41 +47,32 @@ pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Re
         (Some(_), None) => connection.query(WAITING, &[&before, &integration, &limit]).await,
         (None, None) => connection.query(ANY, &[&before, &integration, &limit]).await,
     };
-    found?.iter().map(line).collect()
+    found?.iter().map(|row| LineRow::from_cells(row)?.read()).collect()
 }
 
 pub(super) async fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
     let found = connection.query(ONE, &[&id.0]).await?;
     let Some(row) = found.first() else { return Ok(None) };
-    let (line, raw) = (line(row)?, bytes(row, 13));
+    let (line, raw) = (LineRow::from_cells(row)?.read()?, bytes(row, "raw"));
     let hold = if line.state == State::Waiting { hold_on(connection, &line).await? } else { None };
     Ok(Some(DeliveryDetail { attempts: attempts(connection, id).await?, line, raw, hold }))
 }
 
 /// The hold that keeps a delivery longest.
 async fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
-    const HOLD_ON: &str =
-        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE key IN ($1, $2)
-         ORDER BY until DESC LIMIT 1";
-    let route = route_key(&line.integration, &line.target);
-    connection.query(HOLD_ON, &[&line.destination, &&*route]).await?.first().map(rows::hold).transpose()
+    const HOLD_ON: &str = select_holds!(
+        "WHERE (kind = 'destination' AND integration = '' AND name = $1)
+            OR (kind = 'route' AND integration = $2 AND name = $3)
+            OR (kind = 'address' AND integration = $2 AND name = $1)
+         ORDER BY until DESC LIMIT 1"
+    );
+    let of_line: [&(dyn ToSql + Sync); 3] = [&line.destination, &&*line.integration.0, &line.target];
+    connection.query(HOLD_ON, &of_line).await?.first().map(rows::hold).transpose()
 }
 
 async fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {
-    const ATTEMPTS: &str =
-        "SELECT n, at, latency_ms, outcome, status, note FROM attempts WHERE delivery = $1 ORDER BY n";
-    let found = connection.query(ATTEMPTS, &[&id.0]).await?;
-    let attempt = |row: &Row| {
-        let attempt = StoredAttempt {
-            at: moment(row.get(1))?,
-            latency_ms: u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX),
-            outcome: row.get(3),
-            status: row.get::<_, Option<i32>>(4).and_then(|status| u16::try_from(status).ok()),
-            note: row.get(5),
-        };
-        Ok((unsigned(row.get(0)), attempt))
-    };
-    found.iter().map(attempt).collect()
+    let found = connection.query("SELECT * FROM attempts WHERE delivery = $1 ORDER BY n", &[&id.0]).await?;
+    found.iter().map(|row| AttemptRow::from_cells(row)?.read()).collect()
 }
 
 const DEPTH: &str = "SELECT
@@ -164,34 +137,25 @@ pub(super) async fn quarantine(connection: &Connection, items: &[NewQuarantined]
     connection.query(PUT, &[&sources, &ids, &reasons, &moments, &raws]).await.map(drop)
 }
 
-fn quarantined(row: &Row) -> Result<Quarantined> {
-    Ok(Quarantined {
-        number: row.get(0),
-        source: row.get(1),
-        id: row.get::<_, Option<&str>>(2).map(rows::event_id).transpose()?,
-        reason: row.get(3),
-        received_at: moment(row.get(4))?,
-        size: usize::try_from(row.get::<_, i32>(5)).unwrap_or_default(),
-    })
-}
-
 pub(super) async fn list_quarantined(
     connection: &Connection,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<Quarantined>> {
-    const LIST: &str = "SELECT number, source, id, reason, received_at, length(raw) FROM quarantine
-         WHERE number < $1 ORDER BY number DESC LIMIT $2";
+    const LIST: &str = concat!(
+        "SELECT ",
+        quarantine_columns!(),
+        " FROM quarantine WHERE number < $1 ORDER BY number DESC LIMIT $2"
+    );
     let found = connection.query(LIST, &[&before.unwrap_or(i64::MAX), &rows::limit(limit)]).await?;
-    found.iter().map(quarantined).collect()
+    found.iter().map(|row| QuarantineRow::from_cells(row)?.read()).collect()
 }
 
 pub(super) async fn one_quarantined(
     connection: &Connection,
     number: i64,
 ) -> Result<Option<(Quarantined, bytes::Bytes)>> {
-    const ONE: &str =
-        "SELECT number, source, id, reason, received_at, length(raw), raw FROM quarantine WHERE number = $1";
+    const ONE: &str = concat!("SELECT ", quarantine_columns!(), ", raw FROM quarantine WHERE number = $1");
     let found = connection.query(ONE, &[&number]).await?;
-    found.first().map(|row| Ok((quarantined(row)?, bytes(row, 6)))).transpose()
+    found.first().map(|row| Ok((QuarantineRow::from_cells(row)?.read()?, bytes(row, "raw")))).transpose()
 }

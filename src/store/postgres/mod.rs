@@ -1,20 +1,21 @@
-//! The store in PostgreSQL: for several nodes, or where there is a database that is looked after already.
+//! The store in PostgreSQL: for several nodes, or where a database is already operated.
 //!
-//! What changes something is a function of the database (`functions.sql`, `registry.sql`): one transaction and one journey
-//! each, one after another under one lock, as SQLite's writer has it. Which node works a destination is a row too
-//! (`workers`), so that pace, which is kept in memory, has one keeper. [`connection`] comes back after an outage; until
-//! then every call answers that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] put batches into arrays and rows into
-//! values.
+//! Each change is a function of the database (`functions.sql`, `registry.sql`): one transaction and one round trip. Changes
+//! run one after another under one lock, as SQLite's writer runs them. The table `workers` says which node works a
+//! destination, because the pace of a destination is in one node's memory. [`connection`] reconnects after an outage; until
+//! then each call returns that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] translate batches into
+//! arrays and rows into values. [`notifications`] tells a node what other nodes changed.
 //!
-//! If a connection breaks while a change is being committed, it is unknown whether the change was made. A caller that calls
-//! again is safe all the same: dispatching again changes nothing, a settlement said twice leaves a second record, an
-//! event handed in again is answered as known, an integration set again is answered as outdated. Rows that were leased by
-//! such a call are worked on by no node, and later rows would overtake them: so they are given back ([`unconfirmed_leases`])
-//! before anything else is leased. Where that can't be done any more, they are not renewed, and the lease expires.
+//! If a connection breaks while a change is being committed, the caller can't know whether the change was made. It may call
+//! again: dispatching again changes nothing, a repeated settlement leaves a second record, a repeated event is answered as
+//! known, and a repeated change of an integration is answered as outdated. Rows that such a call leased would be worked by no
+//! node, and later rows of their lanes would overtake them. [`unconfirmed_leases`] therefore gives them back before anything
+//! else is leased. Where that fails, nothing renews these leases, and they lapse.
 //!
-//! Sessions are set up once for each connection, so that a pooler which shares them out by transaction won't do.
+//! A session is set up once for each connection, so a pooler that assigns connections per transaction does not work.
 
 mod connection;
+mod holds;
 mod ledger;
 mod notifications;
 mod outbox;
@@ -38,7 +39,7 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
+    DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
     Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
@@ -49,28 +50,28 @@ pub use notifications::{Listener, Notification};
 use rows::{ms, stored_event, text};
 use unconfirmed_leases::UnconfirmedLeases;
 
-/// After so long a connection that says nothing is asked whether it lives, where the URL says nothing else.
-const UNNOTICED: Duration = Duration::from_secs(2 * 60 * 60);
+/// The default of the client for TCP keepalive, which shows that the URL sets none.
+const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A store in a PostgreSQL database, under the schema `forgebell`.
 pub struct Postgres {
     config: tokio_postgres::Config,
     tls: tls::Tls,
-    /// For what changes something: one at a time in any case.
+    /// For changes, which run one at a time in any case.
     writer: Connection,
-    /// For the pipeline: short questions, asked often.
+    /// For the pipeline: short and frequent queries.
     reader: Connection,
-    /// For people and gauges: questions that may look at much.
+    /// For people and gauges: queries that may read much.
     people: Connection,
     keys: Keyring,
     unconfirmed: UnconfirmedLeases,
 }
 
 impl Postgres {
-    /// Opens the daemon's store, and brings its schema up to date. It has no key of its own: all nodes need the same.
+    /// Opens the store for a daemon, and migrates its schema. The store makes no key, because all nodes need the same one.
     ///
     /// # Errors
-    /// Also where its secrets are sealed with a key that is not there.
+    /// The store is unavailable or broken, or a key of its secrets is missing.
     pub async fn open(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
         let store = Self::connect(url, ca_file, keys)?;
         schema::migrate(&store.writer).await?;
@@ -78,19 +79,19 @@ impl Postgres {
         Ok(store)
     }
 
-    /// Brings a store up to date. Answers its version before and after.
+    /// Migrates the schema. Returns the version before and after.
     pub async fn migrate(url: &Secret, ca_file: Option<&Path>) -> Result<(i64, i64)> {
         schema::migrate(&Self::connect(url, ca_file, Keyring::none())?.writer).await
     }
 
-    /// Opens the store beside daemons, for a person's command. What touches no secret works without a key.
+    /// Opens the store beside daemons, for a command. What needs no secret works without a key.
     pub async fn open_shared(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
         let store = Self::connect(url, ca_file, keys)?;
         schema::expect_current(&store.reader).await?;
         Ok(store)
     }
 
-    /// Asks the database itself.
+    /// Runs SQL, for tests.
     #[cfg(test)]
     pub(super) async fn ask(
         &self,
@@ -100,27 +101,27 @@ impl Postgres {
         self.people.query(sql, values).await.unwrap()
     }
 
-    /// What other nodes do. It holds this node's name as well: nobody else can work under it meanwhile. A former life's
-    /// hold on the name is waited for, up to `patience`.
+    /// A listener for the changes of other nodes. It also reserves this node's name. If a former process of this node still
+    /// has the name, this waits up to `timeout` for the database to notice its end.
     ///
     /// # Errors
     /// Another node has the name.
-    pub async fn listener(&self, node: &NodeId, patience: Duration) -> Result<Listener> {
-        Listener::open(self.config.clone(), self.tls.clone(), node.clone(), patience).await
+    pub async fn listener(&self, node: &NodeId, timeout: Duration) -> Result<Listener> {
+        Listener::open(self.config.clone(), self.tls.clone(), node.clone(), timeout).await
     }
 
     fn connect(url: &Secret, ca_file: Option<&Path>, keys: Keyring) -> Result<Self> {
-        let mut config: tokio_postgres::Config = tls::plain_words(url.expose())
+        let mut config: tokio_postgres::Config = tls::with_known_sslmode(url.expose())
             .parse()
-            // The reason may quote the URL.
-            .map_err(|_| StoreError::Broken("store.url is no PostgreSQL URL that can be read".to_owned()))?;
+            // The parser's error may quote the URL, which has a password.
+            .map_err(|_| StoreError::Broken("store.url is not a valid PostgreSQL URL".to_owned()))?;
         config.connect_timeout(Duration::from_secs(10)).application_name("forgebell");
-        if config.get_keepalives_idle() == UNNOTICED {
-            // As soon as the database notices that we are gone, we should, too: our name is free then.
+        if config.get_keepalives_idle() == DEFAULT_KEEPALIVE {
+            // The database frees our name when it notices that we are gone. We have to notice it as soon.
             config.keepalives_idle(Duration::from_secs(30));
             config.keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
         }
-        tls::insist(&mut config, url.expose());
+        tls::require_for_remote(&mut config, url.expose());
         let tls = tls::connector(ca_file)?;
         let connection = || Connection::new(config.clone(), tls.clone());
         let (writer, reader, people) = (connection(), connection(), connection());
@@ -153,7 +154,7 @@ impl Inbox for Postgres {
     }
 
     async fn peek(&self, after: i64, portion: Portion) -> Result<Vec<(i64, StoredEvent)>> {
-        // The length of what is stored beside its row is known without reading it.
+        // PostgreSQL knows the length of a large value without reading it.
         const PEEK: &str = "SELECT seq, id::text, occurred_at, raw FROM (
                  SELECT inbox.seq, id, occurred_at, raw,
                         sum(octet_length(raw)) OVER (ORDER BY inbox.seq) - octet_length(raw) AS before
@@ -207,7 +208,11 @@ impl Outbox for Postgres {
     }
 
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
-        outbox::holds(&self.reader, now).await
+        holds::holds(&self.reader, now).await
+    }
+
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()> {
+        self.end_each(keys, now).await
     }
 
     async fn end_outdated_holds(

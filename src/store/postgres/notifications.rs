@@ -1,7 +1,7 @@
-//! What other nodes do: a connection that listens, and that holds this node's name for as long as it lives.
+//! Notifications of other nodes' changes, over a connection that also reserves this node's name.
 //!
-//! News only saves time: who hears nothing (while the connection is away, or where a pooler stands between that lets no
-//! `NOTIFY` through) looks every second anyway.
+//! Notifications only save time. A node that gets none, because the connection is broken or a pooler drops `NOTIFY`, looks
+//! into the store every second anyway.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,19 +12,19 @@ use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::connection::{PATIENCE, failed, silent};
+use super::connection::{TIMEOUT, failed, silent};
 use super::tls::Tls;
 use crate::store::{DestinationKey, NodeId, Result, StoreError};
 
-/// The pause before the next try to connect.
-const AGAIN: Duration = Duration::from_secs(2);
+/// The pause before the next attempt to connect.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// Where a node's machine went dark, the database notices within a minute, and its name is free.
+/// If a node's machine loses its power, the database notices within a minute and frees the node's name.
 const BEGIN: &str =
     "SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3;
      LISTEN forgebell_stored; LISTEN forgebell_arrived; LISTEN forgebell_configured";
 
-/// Who we are to the database, as long as a connection lives: its process, and since when.
+/// The database's identity of a connection: its process and start time.
 type Session = (i32, SystemTime);
 
 const SESSION: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
@@ -32,24 +32,24 @@ const NAME: &str = "SELECT pg_try_advisory_lock(1178752365, hashtext($1))";
 const END: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2";
 
-/// What a node hears of the others.
+/// A change by another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// Rows of this destination wait in the store.
+    /// Rows of this destination were written and wait for a claim.
     Stored(DestinationKey),
-    /// An event arrived in the inbox.
+    /// An event was written to the inbox.
     Arrived,
-    /// Something that people configure changed: see [`Registry::changes`](crate::store::Registry::changes).
+    /// What people configured changed: see [`Registry::changes`](crate::store::Registry::changes).
     Configured,
 }
 
-/// Hears news. Made when the store is opened, run beside it.
+/// Listens for notifications. It is opened with the store and runs beside it.
 pub struct Listener {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: Tls,
     pub(super) node: NodeId,
     live: Option<Live>,
-    /// The last one that had the name. It may be over on our side, and the database does not know.
+    /// The last connection of this listener that had the name. It may be broken without the database's knowledge.
     former: Option<Session>,
 }
 
@@ -62,25 +62,28 @@ struct Live {
 type Listening = BoxStream<'static, std::result::Result<AsyncMessage, tokio_postgres::Error>>;
 
 impl Listener {
-    /// Takes the node's name, and begins to listen. A former life of this node may still have the name, for as long as the
-    /// database takes to notice its end: that is waited for.
+    /// Reserves the node's name, and begins to listen. A former process of this node may still have the name until the
+    /// database notices its end. This waits for it, up to `timeout`.
     ///
     /// # Errors
-    /// Another node of this name works with the database, or the database is away.
+    /// Another node of this name works with the database, or the database is unavailable.
     pub(super) async fn open(
         config: tokio_postgres::Config,
         tls: Tls,
         node: NodeId,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self> {
         let mut listener = Self { config, tls, node, live: None, former: None };
-        let mut left = patience;
+        let mut left = timeout;
         loop {
             match listener.connect().await {
                 Err(StoreError::Broken(why)) if !left.is_zero() => {
-                    warn!(why, "waiting for the database to notice the end of a former life of this node");
-                    tokio::time::sleep(AGAIN).await;
-                    left = left.saturating_sub(AGAIN);
+                    warn!(
+                        why,
+                        "waiting for the database to free this node's name, in case a former process of this node had it"
+                    );
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    left = left.saturating_sub(RETRY_AFTER);
                 }
                 ended => {
                     listener.keep(ended?);
@@ -90,10 +93,10 @@ impl Listener {
         }
     }
 
-    /// Tells what it hears until notifications to stop; comes back after outages.
+    /// Sends notifications on until it is stopped. It reconnects after outages.
     ///
     /// # Errors
-    /// Meanwhile another node took this one's name: leases tell the two apart no more, so that one must end.
+    /// During an outage another node took this node's name. Leases can't tell the two apart, so this node has to end.
     pub async fn run(
         mut self,
         notifications: mpsc::UnboundedSender<Notification>,
@@ -103,12 +106,12 @@ impl Listener {
             if let Some(live) = self.live.take() {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    () = listen(live, &notifications) => warn!("PostgreSQL's news broke off; looking every second instead"),
+                    () = listen(live, &notifications) => warn!("notifications from PostgreSQL stopped; polling every second until the connection is back"),
                 }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(AGAIN) => {}
+                () = tokio::time::sleep(RETRY_AFTER) => {}
             }
             let connected = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -117,10 +120,12 @@ impl Listener {
             match connected {
                 Err(taken @ StoreError::Broken(_)) => return Err(taken),
                 Ok(live) => {
-                    info!("hearing PostgreSQL's news again");
+                    info!("notifications from PostgreSQL work again");
                     self.keep(live);
                 }
-                Err(error) => warn!(%error, "cannot hear PostgreSQL's news"),
+                Err(error) => {
+                    warn!(%error, "cannot connect for notifications from PostgreSQL; trying again in two seconds")
+                }
             }
         }
         Ok(())
@@ -132,15 +137,15 @@ impl Listener {
     }
 
     async fn connect(&mut self) -> Result<Live> {
-        tokio::time::timeout(PATIENCE, self.connect_at_leisure()).await.unwrap_or_else(|_| Err(silent()))
+        tokio::time::timeout(TIMEOUT, self.connect_without_timeout()).await.unwrap_or_else(|_| Err(silent()))
     }
 
-    async fn connect_at_leisure(&mut self) -> Result<Live> {
+    async fn connect_without_timeout(&mut self) -> Result<Live> {
         let (client, mut connection) =
             self.config.connect(self.tls.clone()).await.map_err(|error| failed(&error))?;
         let mut connection: Listening =
             futures_util::stream::poll_fn(move |context| connection.poll_message(context)).boxed();
-        // The connection moves while the questions wait for their answers; what it hears meanwhile is no loss.
+        // The connection has to be polled while the queries wait. Notifications that arrive meanwhile may be dropped.
         let session = tokio::select! {
             session = self.take_name(&client) => session,
             () = drain(&mut connection) => Err(StoreError::Unavailable("PostgreSQL closed the connection".to_owned())),
@@ -148,7 +153,7 @@ impl Listener {
         Ok(Live { session: session?, client, connection })
     }
 
-    /// Takes the node's name, unless another has it.
+    /// Reserves the node's name, unless another node has it.
     async fn take_name(&mut self, client: &tokio_postgres::Client) -> Result<Session> {
         let node = &*self.node.0;
         client.batch_execute(BEGIN).await.map_err(|error| failed(&error))?;
@@ -161,8 +166,8 @@ impl Listener {
             && let Some(_ended) =
                 client.query_opt(END, &[process, since]).await.map_err(|error| failed(&error))?
         {
-            // The network failed for this node only. Any other node with this name would have waited for this connection to end.
-            let why = "this node's own former connection still has its name, and is being ended";
+            // Only our side noticed that the network broke. No other node can have got the name before this connection ends.
+            let why = "this node's former connection still has the node's name; it is being closed";
             return Err(StoreError::Unavailable(why.to_owned()));
         }
         Err(StoreError::Broken(format!(
@@ -171,13 +176,13 @@ impl Listener {
     }
 }
 
-/// Until the connection ends.
+/// Returns when the connection ends.
 async fn drain(connection: &mut Listening) {
     while connection.next().await.is_some_and(|message| message.is_ok()) {}
 }
 
 async fn listen(live: Live, notifications: &mpsc::UnboundedSender<Notification>) {
-    // The client is held: the connection ends with it.
+    // The client is kept, because the connection ends with it.
     let Live { client, mut connection, .. } = live;
     while let Some(Ok(message)) = connection.next().await {
         let AsyncMessage::Notification(note) = message else { continue };

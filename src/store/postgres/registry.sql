@@ -1,5 +1,5 @@
 -- What people configured. Every change takes the writers' lock, so that revisions are given in the order of commits, and
--- tells all nodes that listen.
+-- notifies all nodes.
 
 CREATE OR REPLACE FUNCTION next_revision() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -11,13 +11,13 @@ BEGIN
 END
 $$;
 
--- A line of the audit log, in the transaction of what it tells of.
+-- Writes a line of the audit log, in the transaction of the change.
 CREATE OR REPLACE FUNCTION note(a_at bigint, a_who text, a_action text, a_object text, a_fields text) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO audit (at, who, action, object, fields) VALUES (a_at, a_who, a_action, a_object, a_fields)
 $$;
 
--- Answers the row as it is then; none where it is not at the revision that the change was made from.
+-- Returns the row as written. No row where the integration has another revision than the change was made from.
 CREATE OR REPLACE FUNCTION put_integration(
     i_owner_kind text, i_owner bigint, i_slug text, i_active boolean, i_inherits boolean, i_flags text,
     i_properties text, i_secrets bytea, made_from bigint,
@@ -49,7 +49,7 @@ BEGIN
 END
 $$;
 
--- Puts newly sealed secrets in the places of the old ones, if those are all that there are; `false` where they are not.
+-- Replaces sealed secrets. False, without a change, where the old ones are not exactly those in the table.
 CREATE OR REPLACE FUNCTION reseal(
     s_id bigint[], s_old bytea[], s_new bytea[], a_at bigint, a_who text, a_action text, a_object text, a_fields text
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 
--- Switches integrations off and takes their secrets away, where those are still the ones that were seen; answers which.
+-- Switches integrations off and removes their secrets, where these are still the given ones. Returns their ids.
 CREATE OR REPLACE FUNCTION drop_undecryptable(
     s_id bigint[], s_old bytea[], s_object text[], a_at bigint, a_who text, a_action text, a_fields text
 ) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
@@ -81,14 +81,14 @@ BEGIN
 END
 $$;
 
--- Any other project or group with this path loses it.
+-- Takes the path from another project that has it.
 CREATE OR REPLACE FUNCTION take_project_path(the_path text, the_id bigint, now bigint) RETURNS void LANGUAGE sql AS $$
     UPDATE projects SET path = NULL, revision = next_revision(), updated_at = now
     WHERE lower(path) = lower(the_path COLLATE "C") AND id <> the_id
 $$;
 
--- Notes projects as events showed them (what is NULL was not told). Answers the rows in the given order, as they are in the
--- end: a later one may have taken the path of an earlier one.
+-- Stores projects as events showed them. NULL stands for what an event did not show. Returns the rows in the given order,
+-- as they are after all of them: a later project may have taken the path of an earlier one.
 CREATE OR REPLACE FUNCTION upsert_seen_projects(s_id bigint[], s_path text[], s_branch text[], s_visibility text[], now bigint)
 RETURNS SETOF projects LANGUAGE plpgsql AS $$
 BEGIN
@@ -111,7 +111,7 @@ BEGIN
 END
 $$;
 
--- A field that is kept has its value of this moment.
+-- Stores what a person said of a project. `keeps_…` says that the present value stays, whatever the argument.
 CREATE OR REPLACE FUNCTION override_project(
     p_id bigint, p_path text, keeps_branch boolean, p_branch text, keeps_visibility boolean, p_visibility text,
     keeps_protected boolean, p_protected text,
@@ -161,11 +161,11 @@ BEGIN
     PERFORM alone();
     SELECT g.* INTO known FROM groups AS g WHERE g.id = g_id;
     IF NOT FOUND THEN
-        -- Of another number it is another group, which had the path before.
+        -- A group with another number is another group, which had the path before.
         SELECT g.* INTO known FROM groups AS g
         WHERE lower(g.path) = lower(g_path COLLATE "C") AND (g_id IS NULL OR g.id IS NULL);
     END IF;
-    -- Only who knows the number knows how the path is spelt.
+    -- Only a caller that knows the number knows the spelling of the path.
     IF known.key IS NOT NULL AND (g_id IS NULL OR (known.id = g_id AND known.path IS NOT DISTINCT FROM g_path)) THEN
         RETURN NEXT known;
         RETURN;

@@ -1,4 +1,4 @@
-//! The schema and how it grows: forward only, each step in a transaction, one node at a time.
+//! The schema and its migrations: forward only, each step in a transaction, one node at a time.
 
 use super::connection::Connection;
 use crate::store::migrations::{STEPS, known};
@@ -14,18 +14,18 @@ const DROP_FUNCTIONS: &str = "DECLARE made regprocedure; BEGIN
          END LOOP;
      END;";
 
-/// The schema may have been made for a role that may make none.
+/// The schema may exist already, for a role that may not create one.
 const FIRST: &str = "DO $first$ BEGIN
          IF to_regnamespace('forgebell') IS NULL THEN CREATE SCHEMA forgebell; END IF;
      END $first$;
      CREATE TABLE IF NOT EXISTS forgebell.schema_version (version bigint NOT NULL)";
 
-/// Brings the schema to this version, or says why not. Answers the version before and after.
+/// Migrates the schema. Returns the version before and after.
 pub(super) async fn migrate(connection: &Connection) -> Result<(i64, i64)> {
     let encoding: String = connection.row("SHOW server_encoding", &[]).await?.get(0);
     if encoding != "UTF8" {
         return Err(StoreError::Broken(format!(
-            "the database holds texts in {encoding}, which lacks letters that people write: make one with ENCODING 'UTF8'"
+            "the database stores texts in {encoding}: create a database with ENCODING 'UTF8', which has all characters"
         )));
     }
     connection.batch(&alone(FIRST)).await?;
@@ -45,7 +45,10 @@ pub(super) async fn migrate(connection: &Connection) -> Result<(i64, i64)> {
     Ok((found, known()))
 }
 
-/// For a command beside the daemon: it takes the store as it is, or not at all.
+/// For a command beside the daemon, which does not migrate the schema.
+///
+/// # Errors
+/// The schema has another version.
 pub(super) async fn expect_current(connection: &Connection) -> Result<()> {
     let found = connection
         .query("SELECT to_regclass('forgebell.schema_version') IS NOT NULL", &[])
@@ -57,13 +60,13 @@ pub(super) async fn expect_current(connection: &Connection) -> Result<()> {
         return Ok(());
     }
     Err(StoreError::Unavailable(format!(
-        "the database has schema version {found}, and this program works with {}: start its daemon once, or \
-         run `forgebell migrate`: either brings the store up to date",
+        "the database has schema version {found}, and this program needs version {}: start its daemon once, or run \
+         `forgebell migrate`",
         known()
     )))
 }
 
-/// A transaction that waits for every other of its kind.
+/// A transaction that waits for every other migration.
 fn alone(sql: &str) -> String {
     format!("BEGIN; SELECT pg_advisory_xact_lock(1178752364); {sql}; COMMIT")
 }

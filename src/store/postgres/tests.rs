@@ -51,7 +51,7 @@ fn event(id: &str, subject: &str) -> Event {
     Event::decode(EventId::new(id).unwrap(), at(0), raw.into()).unwrap()
 }
 
-/// One event with one delivery to `hook`, in a lane of its own; leased to `name`, where that may be.
+/// Writes one event with one delivery to `hook`, in its own lane. A lease for `name` is requested.
 async fn write(store: &Postgres, id: &str, name: Option<&str>, now: Timestamp) -> Delivery {
     let delivery = NewDelivery {
         integration: IntegrationId::new("slack"),
@@ -84,8 +84,8 @@ async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timesta
         state: NewState::Delivered,
         attempts: 1,
         record,
-        hold: None,
-        lift: None,
+        end: Vec::new(),
+        begin: Vec::new(),
         at: now,
     };
     store.settle(&node(name), vec![settled]).await.unwrap();

@@ -1,8 +1,8 @@
-//! TLS to the database: with the system's authorities and a private one beside them.
+//! TLS to the database, with the system's authorities and optionally a private one.
 //!
-//! The certificate must be valid for the host in any case, as libpq's `verify-full` has it. A database on another
-//! machine is never used without TLS unless the URL says so (`sslmode=disable` or `prefer`): an attacker in
-//! between could claim that the server has no TLS.
+//! The certificate must always be valid for the host, as with libpq's `verify-full`. A connection to another machine always
+//! uses TLS, unless the URL says otherwise (`sslmode=disable` or `prefer`): a machine in between could claim that the
+//! database has no TLS.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) type Tls = MakeRustlsConnect;
 /// A connector that checks the server's certificate and name.
 pub(super) fn connector(ca_file: Option<&Path>) -> Result<Tls> {
     let mut roots = rustls::RootCertStore::empty();
-    // A machine without authorities may still have a private one, or need none.
+    // A machine without authorities may still use a private one, or need none.
     let system = rustls_native_certs::load_native_certs().certs;
     roots.add_parsable_certificates(system);
     if let Some(path) = ca_file {
@@ -43,15 +43,15 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<Tls> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// The URL in words that the client knows: libpq's stricter modes are what it does whenever it does TLS.
-pub(super) fn plain_words(url: &str) -> String {
+/// The URL with a mode that the client knows. Whenever it uses TLS, it checks what libpq's stricter modes check.
+pub(super) fn with_known_sslmode(url: &str) -> String {
     ["verify-full", "verify-ca"]
         .iter()
         .fold(url.to_owned(), |url, mode| url.replace(&format!("sslmode={mode}"), "sslmode=require"))
 }
 
-/// Has TLS required where nothing is said of it and the database is elsewhere.
-pub(super) fn insist(config: &mut tokio_postgres::Config, url: &str) {
+/// Requires TLS where the URL does not mention it and the database is on another machine.
+pub(super) fn require_for_remote(config: &mut tokio_postgres::Config, url: &str) {
     let is_here = config.get_hosts().iter().all(|host| match host {
         Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
         Host::Unix(_) => true,
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
 
     fn mode(url: &str) -> SslMode {
-        let mut config: tokio_postgres::Config = plain_words(url).parse().unwrap();
-        insist(&mut config, url);
+        let mut config: tokio_postgres::Config = with_known_sslmode(url).parse().unwrap();
+        require_for_remote(&mut config, url);
         config.get_ssl_mode()
     }
 

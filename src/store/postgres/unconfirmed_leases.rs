@@ -1,4 +1,4 @@
-//! Leases that were asked for, and no answer came: the database may have given them all the same.
+//! Leases that were requested and not confirmed: the database may have granted them.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,12 +6,12 @@ use super::Postgres;
 use super::rows::ms;
 use crate::store::{Claim, Dispatched, Lease, NodeId, Result, StoreError};
 
-/// The calls whose answer is missing. There are as many as were under way at once when it broke off: none is made before
-/// these are seen to.
+/// The calls that were not answered. There are no more than were under way when the connection broke, because these are
+/// settled before the next call.
 #[derive(Default)]
 pub(super) struct UnconfirmedLeases(Mutex<Vec<Call>>);
 
-/// What the rows that a call leased are known by.
+/// A call, with what identifies the rows that it leased.
 #[derive(Clone, PartialEq, Eq)]
 struct Call {
     node: NodeId,
@@ -22,7 +22,7 @@ struct Call {
 }
 
 impl UnconfirmedLeases {
-    /// Notes that a batch was to be written, and may have been.
+    /// Notes a failed write of a batch, which may have been made.
     pub(super) fn note_written(&self, batch: &[Dispatched], error: &StoreError) {
         let leases = || {
             let deliveries = batch.iter().flat_map(|dispatched| &dispatched.deliveries);
@@ -35,7 +35,7 @@ impl UnconfirmedLeases {
         self.note(Call { node: node.clone(), until, events, destinations: Vec::new() }, error);
     }
 
-    /// Notes that rows were to be handed out, and may have been.
+    /// Notes a failed claim, which may have been made.
     pub(super) fn note_claimed(&self, claim: &Claim, error: &StoreError) {
         let Lease { node, until } = &claim.lease;
         let destinations = claim.destinations.iter().map(ToString::to_string).collect();
@@ -46,7 +46,7 @@ impl UnconfirmedLeases {
     }
 
     fn note(&self, call: Call, error: &StoreError) {
-        // What the database refuses, it has not done.
+        // An error that the database itself reports means that nothing was done.
         if matches!(error, StoreError::Unavailable(_)) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         }
@@ -56,14 +56,14 @@ impl UnconfirmedLeases {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
     }
 
-    /// It is seen to, perhaps by two at once.
+    /// Forgets a call. Two tasks may have settled it at the same time.
     fn done(&self, call: &Call) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| other != call);
     }
 }
 
 impl Postgres {
-    /// Releases the leases that were not confirmed.
+    /// Gives unconfirmed leases back.
     pub(super) async fn release_unconfirmed(&self) -> Result<()> {
         while let Some(call) = self.unconfirmed.oldest() {
             let Call { node, until, events, destinations } = &call;

@@ -38,7 +38,7 @@ pub(super) fn discard(connection: &Connection, numbers: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Takes an event out of the inbox; `false` where it was not in there.
+/// Takes an event out of the inbox. `false` where it was not there.
 pub(super) fn take_out(connection: &Connection, number: i64) -> Result<bool> {
     Ok(change(connection, "DELETE FROM inbox WHERE seq = ?1", [number])? == 1)
 }

@@ -1,7 +1,7 @@
 //! The store's own key: a file beside the database, made where no other key is given.
 //!
-//! It protects what leaves the machine without it, which backups of the database and copies of it for a look are. Who
-//! wants it elsewhere names a key in `secrets.key_file`; what was sealed with this one opens still while it is there.
+//! It protects copies of the database that leave the machine without it, as backups. A key in `secrets.key_file` replaces it.
+//! What was sealed with the own key opens while its file exists.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -14,17 +14,17 @@ use crate::store::{Result, StoreError};
 
 const SUFFIX: &str = ".key";
 
-/// The keys for a daemon's store whose rows bear these marks. Where there is none to seal with, it is made.
+/// The keys for a daemon's store whose sealed rows have these marks. If there is no key to seal with, one is made.
 ///
 /// # Errors
-/// Rows are sealed with a key that is not there.
+/// A key of the rows is missing.
 pub(super) fn complete(keys: Keyring, database: &Path, marks: &[Vec<u8>]) -> Result<Keyring> {
     let path = beside(database, SUFFIX);
     let keys = match read(&path)? {
         Some(own) => keys.at(&path).with_own(own),
         None => keys.at(&path),
     };
-    // Before one is made: a new key in the place of a lost one would only hide what happened.
+    // This comes before a key is made: a new key in place of a lost one would hide the loss.
     keys.expect_all(marks)?;
     if keys.can_seal() {
         return Ok(keys);
@@ -34,12 +34,12 @@ pub(super) fn complete(keys: Keyring, database: &Path, marks: &[Vec<u8>]) -> Res
     Ok(keys.with_own(own))
 }
 
-/// The keys for a command beside the daemon: what is there.
+/// The keys for a command beside the daemon. None is made.
 pub(super) fn find(keys: Keyring, database: &Path) -> Keyring {
     let path = beside(database, SUFFIX);
     match read(&path) {
         Ok(Some(own)) => keys.at(&path).with_own(own),
-        // Most commands need none. One that does is told.
+        // Most commands need no key. One that does reports the missing key.
         Ok(None) | Err(_) => keys.at(&path),
     }
 }
@@ -47,14 +47,14 @@ pub(super) fn find(keys: Keyring, database: &Path) -> Keyring {
 fn read(path: &Path) -> Result<Option<SealingKey>> {
     match std::fs::read_to_string(path) {
         Ok(text) => SealingKey::read(&text).map(Some).ok_or_else(|| {
-            StoreError::Broken(format!("{} holds no key: put the right one back from a copy", path.display()))
+            StoreError::Broken(format!("{} holds no key: restore the right file from a copy", path.display()))
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path, &error)),
     }
 }
 
-/// Whole or not at all, and on the disk before anything is sealed with it.
+/// The file is written completely or not at all, and is on the disk before anything is sealed with the key.
 fn write(path: &Path, key: &SealingKey) -> std::io::Result<()> {
     let draft = beside(path, ".new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;

@@ -1,47 +1,21 @@
-//! What people look at, and what they resend.
+//! What people look at and resend.
 
 use jiff::Timestamp;
-use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::lanes;
 use super::registry;
-use super::rows::{self, HOLD, RowState, at, blob, change, event_id, find, hold, moment, ms, prepare};
-use crate::integration::IntegrationId;
+use super::rows::{self, HOLD, RowState, blob, change, find, hold, moment, ms, prepare};
+use crate::store::columns::{AttemptRow, LineRow, TableRow as _, line_columns};
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State,
-    StoredAttempt, route_key,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State, StoredAttempt,
 };
 
-const LINE: &str =
-    "d.id, d.state, e.id, e.trigger, e.subject, d.integration, d.target, d.destination, d.attempts,
-     d.due, d.created_at, d.settled_at,
-     (SELECT note FROM attempts WHERE delivery = d.id ORDER BY n DESC LIMIT 1)";
-
-fn line(row: &Row<'_>) -> rusqlite::Result<DeliveryLine> {
-    let state = RowState(row.get(1)?).state().map_err(|unknown| FromSqlError::Other(unknown.into()))?;
-    Ok(DeliveryLine {
-        id: DeliveryId(row.get(0)?),
-        state,
-        event: event_id(row, 2)?,
-        trigger: row.get(3)?,
-        subject: row.get(4)?,
-        integration: IntegrationId(row.get(5)?),
-        target: row.get(6)?,
-        destination: row.get(7)?,
-        attempts: row.get(8)?,
-        due: if state == State::Waiting { Some(at(row, 9)?) } else { None },
-        created_at: at(row, 10)?,
-        settled_at: row.get::<_, Option<i64>>(11)?.map(moment).transpose()?,
-        last_note: row.get(12)?,
-    })
-}
-
-/// The list's query: one of six, by whether an integration is named and by where the state's rows are found.
+/// The list's query, by whether an integration is named and by the index that finds rows of the state.
 fn list_sql(filter: &DeliveryFilter) -> String {
     let state = match filter.state {
-        // What waits is found through the indexes of what waits: few rows, wherever they are.
+        // Waiting rows are found through the indexes of waiting rows, which are few.
         Some(State::Waiting) => {
             "AND (:state IS NULL) AND d.id IN (
                  SELECT id FROM deliveries INDEXED BY deliveries_lane WHERE state <= 1
@@ -58,57 +32,57 @@ fn list_sql(filter: &DeliveryFilter) -> String {
         "AND (:integration IS NULL)"
     };
     format!(
-        "SELECT {LINE} FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event
-         WHERE d.id < :before {state} {integration} ORDER BY d.id DESC LIMIT :limit"
+        "SELECT {} FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event
+         WHERE d.id < :before {state} {integration} ORDER BY d.id DESC LIMIT :limit",
+        line_columns!()
     )
 }
 
 pub(super) fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
-    let mut statement = prepare(connection, &list_sql(filter))?;
-    let rows = statement.query_map(
+    let rows: Vec<LineRow> = rows::all(
+        connection,
+        &list_sql(filter),
         named_params! {
             ":before": filter.before.map_or(i64::MAX, |before| before.0),
             ":state": filter.state.and_then(RowState::of).map(|state| state.0),
             ":integration": filter.integration.as_ref().map(|integration| &integration.0),
             ":limit": rows::limit(filter.limit),
         },
-        line,
     )?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    rows.into_iter().map(LineRow::read).collect()
 }
 
 pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>> {
-    let sql = format!(
-        "SELECT {LINE}, e.raw FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event WHERE d.id = ?1"
+    const ONE: &str = concat!(
+        "SELECT ",
+        line_columns!(),
+        ", e.raw AS raw FROM deliveries AS d CROSS JOIN events AS e ON e.seq = d.event WHERE d.id = ?1"
     );
-    let found =
-        prepare(connection, &sql)?.query_row([id.0], |row| Ok((line(row)?, blob(row, 13)?))).optional()?;
-    let Some((line, raw)) = found else { return Ok(None) };
+    let read = |row: &Row<'_>| Ok((LineRow::from_cells(row)?, blob(row, "raw")?));
+    let Some((line, raw)) = prepare(connection, ONE)?.query_row([id.0], read).optional()? else {
+        return Ok(None);
+    };
+    let line = line.read()?;
     let hold = if line.state == State::Waiting { hold_on(connection, &line)? } else { None };
     Ok(Some(DeliveryDetail { attempts: attempts(connection, id)?, line, raw, hold }))
 }
 
 /// The hold that keeps a delivery longest.
 fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
-    let sql = format!("SELECT {HOLD} FROM holds WHERE key IN (?1, ?2) ORDER BY until DESC LIMIT 1");
-    let route = route_key(&line.integration, &line.target);
-    Ok(prepare(connection, &sql)?.query_row(params![line.destination, route], hold).optional()?)
+    let sql = format!(
+        "SELECT {HOLD} FROM holds
+         WHERE (kind = 'destination' AND integration = '' AND name = ?1)
+            OR (kind = 'route' AND integration = ?2 AND name = ?3)
+            OR (kind = 'address' AND integration = ?2 AND name = ?1)
+         ORDER BY until DESC LIMIT 1"
+    );
+    let of_line = params![line.destination, line.integration.0, line.target];
+    Ok(prepare(connection, &sql)?.query_row(of_line, hold).optional()?)
 }
 
 fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {
-    let sql = "SELECT n, at, latency_ms, outcome, status, note FROM attempts WHERE delivery = ?1 ORDER BY n";
-    let mut statement = prepare(connection, sql)?;
-    let rows = statement.query_map([id.0], |row| {
-        let attempt = StoredAttempt {
-            at: at(row, 1)?,
-            latency_ms: row.get(2)?,
-            outcome: row.get(3)?,
-            status: row.get(4)?,
-            note: row.get(5)?,
-        };
-        Ok((row.get(0)?, attempt))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let rows = rows::all(connection, "SELECT * FROM attempts WHERE delivery = ?1 ORDER BY n", [id.0])?;
+    rows.into_iter().map(AttemptRow::read).collect()
 }
 
 pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry) -> Result<bool> {

@@ -1,9 +1,9 @@
 //! The store in one SQLite file: the default, for one daemon.
 //!
-//! A writer thread commits in groups ([`thread`]); two readers, one for the pipeline's questions and one for people's,
-//! see what is committed and never wait for it. What each trait asks lies in a file of its own, as functions of a
-//! connection: [`inbox`], [`enqueue`], [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`],
-//! [`quarantine`], [`registry`]. [`lanes`] keeps the order. [`schema`] is the file itself, [`key_file`] the key beside it.
+//! A writer thread commits in groups ([`thread`]). Two readers, one for the pipeline and one for people, see what is committed
+//! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
+//! [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
+//! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it.
 
 mod claim;
 mod enqueue;
@@ -33,7 +33,7 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
+    DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
     Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
@@ -43,24 +43,24 @@ use rows::EventRow;
 use schema::Lock;
 use thread::Worker;
 
-/// A store in a SQLite file. Dropping it finishes what is queued and closes the file.
+/// A store in a SQLite file. Dropping it finishes the queued commands and closes the file.
 #[derive(Debug)]
 pub struct Sqlite {
-    // Dropped in this order: the writer last, so that it carries the log over into the file and removes it.
-    /// For the pipeline: short questions, asked often.
+    // Fields are dropped in this order. The writer comes last, so that it copies the log into the file and removes it.
+    /// For the pipeline: short and frequent queries.
     reader: Worker,
-    /// For people and gauges: questions that may look at much.
+    /// For people and gauges: queries that may read much.
     ledger: Worker,
     writer: Worker,
     keys: Keyring,
 }
 
 impl Sqlite {
-    /// Opens the daemon's store: makes it where it is missing, brings its schema up to date, and keeps other daemons
-    /// off it. Where no key is given, it has one of its own, in a file beside it.
+    /// Opens the store for a daemon: creates it where it is missing, migrates its schema, and locks it against other daemons.
+    /// Without a given key, the store has its own, in a file beside it.
     ///
     /// # Errors
-    /// Also where its secrets are sealed with a key that is not there.
+    /// The store is unavailable or broken, or a key of its secrets is missing.
     pub fn open(path: &Path, keys: Keyring) -> Result<Self> {
         schema::create(path)?;
         let lock = Lock::take(path)?;
@@ -70,16 +70,14 @@ impl Sqlite {
         Self::start(path, connection, Some(lock), keys)
     }
 
-    /// Opens a store beside the daemon that may be running on it, for a person's command. What touches no secret works
-    /// without a key.
+    /// Opens a store beside the daemon that may be using it, for a command. What needs no secret works without a key.
     pub fn open_shared(path: &Path, keys: Keyring) -> Result<Self> {
         let connection = schema::connect(path)?;
         schema::expect_current(&connection, path)?;
         Self::start(path, connection, None, key_file::find(keys, path))
     }
 
-    /// Brings a store up to date while no daemon runs on it, and makes it where it is missing. Answers its version
-    /// before and after.
+    /// Migrates a store that no daemon uses, and creates it where it is missing. Returns the version before and after.
     pub fn migrate(path: &Path) -> Result<(i64, i64)> {
         schema::create(path)?;
         let _lock = Lock::take(path)?;
@@ -128,7 +126,7 @@ impl Outbox for Sqlite {
     }
 
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>> {
-        // Rows whose lease has lapsed wait too. It is the writer who ends leases, but one seldom lapses.
+        // Rows whose lease has lapsed wait too. Only the writer can end leases, and one seldom lapses.
         if self.reader.call(move |connection| leases::any_lapsed(connection, now)).await? {
             self.writer.call(move |connection| leases::lapse(connection, now)).await?;
         }
@@ -158,13 +156,20 @@ impl Outbox for Sqlite {
         self.reader.call(move |connection| holds::holds(connection, now)).await
     }
 
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()> {
+        let keys = keys.to_vec();
+        self.writer
+            .call(move |connection| keys.iter().try_for_each(|key| holds::end(connection, key, now)))
+            .await
+    }
+
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize> {
         let current = current.iter().cloned().collect();
-        self.writer.call(move |connection| holds::end_outdated_holds(connection, &current, now)).await
+        self.writer.call(move |connection| holds::end_outdated(connection, &current, now)).await
     }
 }
 

@@ -1,10 +1,11 @@
-//! Bytes that are no event.
+//! Bytes that could not be decoded.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::registry;
-use super::rows::{self, at, blob, change, event_id, ms, prepare};
+use super::rows::{self, blob, change, ms, prepare};
+use crate::store::columns::{QuarantineRow, TableRow as _, quarantine_columns};
 use crate::store::registry::AuditEntry;
 use crate::store::{NewQuarantined, Quarantined, Result};
 
@@ -25,31 +26,21 @@ pub(super) fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> R
     Ok(())
 }
 
-const LINE: &str = "number, source, id, reason, received_at, length(raw)";
-
-fn line(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
-    let id = if row.get_ref(2)? == rusqlite::types::ValueRef::Null { None } else { Some(event_id(row, 2)?) };
-    Ok(Quarantined {
-        number: row.get(0)?,
-        source: row.get(1)?,
-        id,
-        reason: row.get(3)?,
-        received_at: at(row, 4)?,
-        size: usize::try_from(rows::count(row, 5)?).unwrap_or(usize::MAX),
-    })
-}
-
 pub(super) fn list(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {
-    let sql = format!("SELECT {LINE} FROM quarantine WHERE number < ?1 ORDER BY number DESC LIMIT ?2");
-    let mut statement = prepare(connection, &sql)?;
-    let rows = statement.query_map(params![before.unwrap_or(i64::MAX), rows::limit(limit)], line)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    const LIST: &str = concat!(
+        "SELECT ",
+        quarantine_columns!(),
+        " FROM quarantine WHERE number < ?1 ORDER BY number DESC LIMIT ?2"
+    );
+    let rows = rows::all(connection, LIST, params![before.unwrap_or(i64::MAX), rows::limit(limit)])?;
+    rows.into_iter().map(QuarantineRow::read).collect()
 }
 
 pub(super) fn one(connection: &Connection, number: i64) -> Result<Option<(Quarantined, Bytes)>> {
-    let sql = format!("SELECT {LINE}, raw FROM quarantine WHERE number = ?1");
-    let mut statement = prepare(connection, &sql)?;
-    Ok(statement.query_row([number], |row| Ok((line(row)?, blob(row, 6)?))).optional()?)
+    const ONE: &str = concat!("SELECT ", quarantine_columns!(), ", raw FROM quarantine WHERE number = ?1");
+    let read = |row: &Row<'_>| Ok((QuarantineRow::from_cells(row)?, blob(row, "raw")?));
+    let found = prepare(connection, ONE)?.query_row([number], read).optional()?;
+    found.map(|(row, raw)| Ok((row.read()?, raw))).transpose()
 }
 
 pub(super) fn remove(connection: &Connection, number: i64, audit: &AuditEntry) -> Result<bool> {

@@ -1,17 +1,17 @@
-//! How values lie in columns.
+//! How values are stored in SQLite's columns.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Row, RowIndex, params};
 
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::columns::EventColumns;
+use crate::store::columns::{EventColumns, TableRow};
 pub(super) use crate::store::columns::{RowState, limit, ms};
-use crate::store::{BodyDigest, Hold, StoreError, StoredEvent};
+use crate::store::{BodyDigest, Hold, HoldCause, HoldKey, Result, StoreError, StoredEvent};
 
 /// An event to be written, made by the caller's thread so that the writer only writes.
 pub(super) struct EventRow {
@@ -25,7 +25,7 @@ impl EventRow {
         Self { event: EventColumns::new(event), received_at, digest }
     }
 
-    /// Writes it, and answers its number; `None` where an event of this id is here already.
+    /// Writes the event, and returns its number. `None` where an event of this id exists.
     pub(super) fn insert(&self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
         let event = &self.event;
         let written = change(
@@ -51,7 +51,7 @@ impl EventRow {
     }
 }
 
-/// An event's id, moment and JSON, which lie side by side from this column on.
+/// An event's id, moment and JSON, from three columns that begin here.
 pub(super) fn stored_event(row: &Row<'_>, from: usize) -> rusqlite::Result<StoredEvent> {
     Ok(StoredEvent { id: event_id(row, from)?, occurred_at: at(row, from + 1)?, raw: blob(row, from + 2)? })
 }
@@ -61,19 +61,28 @@ pub(super) fn event_id(row: &Row<'_>, column: usize) -> rusqlite::Result<EventId
 }
 
 /// The columns that [`hold`] reads.
-pub(super) const HOLD: &str = "key, until, why, strikes, integration, fingerprint";
+pub(super) const HOLD: &str =
+    "kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint";
 
 pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<Hold> {
-    let made_under = match (row.get::<_, Option<Arc<str>>>(4)?, row.get::<_, Option<i64>>(5)?) {
-        (Some(integration), Some(fingerprint)) => {
-            Some((IntegrationId(integration), Fingerprint(fingerprint)))
-        }
-        _ => None,
-    };
-    Ok(Hold { key: row.get(0)?, until: at(row, 1)?, why: row.get(2)?, strikes: row.get(3)?, made_under })
+    let (kind, integration): (String, String) = (row.get(0)?, row.get(1)?);
+    let cause: String = row.get(3)?;
+    let made_by: Option<Arc<str>> = row.get(8)?;
+    let fingerprint: Option<i64> = row.get(9)?;
+    Ok(Hold {
+        key: HoldKey::of_columns(&kind, &integration, row.get(2)?).ok_or(FromSqlError::InvalidType)?,
+        cause: HoldCause::of_name(&cause).ok_or(FromSqlError::InvalidType)?,
+        reason: row.get(4)?,
+        since: at(row, 5)?,
+        until: at(row, 6)?,
+        strikes: row.get(7)?,
+        made_under: made_by
+            .zip(fingerprint)
+            .map(|(made_by, fingerprint)| (IntegrationId(made_by), Fingerprint(fingerprint))),
+    })
 }
 
-pub(super) fn blob(row: &Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+pub(super) fn blob(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Bytes> {
     Ok(Bytes::copy_from_slice(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?))
 }
 
@@ -90,7 +99,7 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
-/// Every statement comes by here. In tests, its plan is looked at: see `tests/plan.rs`.
+/// Prepares a statement. All statements do so here, so that tests can check their plans: see `tests/plan.rs`.
 pub(super) fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
     #[cfg(test)]
     super::tests::plan::check(connection, sql);
@@ -104,6 +113,26 @@ pub(super) fn find<T: rusqlite::types::FromSql>(
     params: impl rusqlite::Params,
 ) -> rusqlite::Result<Option<T>> {
     prepare(connection, sql)?.query_row(params, |row| row.get(0)).optional()
+}
+
+/// The rows that a query finds.
+pub(super) fn all<R: TableRow>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<R>> {
+    let mut statement = prepare(connection, sql)?;
+    let rows = statement.query_map(params, |row| R::from_cells(row))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The row that a query finds, where there is one.
+pub(super) fn one<R: TableRow>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<R>> {
+    Ok(prepare(connection, sql)?.query_row(params, |row| R::from_cells(row)).optional()?)
 }
 
 /// How many rows a statement changed.

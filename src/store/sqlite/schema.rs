@@ -1,4 +1,4 @@
-//! The file: its lock, its pragmas, its schema and how that grows.
+//! The file: its lock, its pragmas, its schema and the migrations.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -12,21 +12,21 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
 
-/// `FBel` in the file's header tells `file(1)`, and us, whose database this is.
+/// `FBel` in the file's header identifies the database, for `file(1)` and for this program.
 const APPLICATION_ID: i64 = 0x4642_656c;
 
-/// How long a statement waits for another process (a person's command beside the daemon) before it gives up.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process, as a command beside the daemon, before it fails.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the lock is tried, and how long it is waited for in between: a person's command that makes the key, or brings
-/// the store up to date, has it for a moment, and is no reason for a daemon not to start.
+/// How often the lock is tried, and the pause in between. A command that makes the key or migrates the store holds the lock
+/// for a moment, which must not keep a daemon from starting.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
-/// The WAL file is cut back to this when it starts over.
+/// SQLite truncates the write-ahead log to this size when it restarts it.
 const WAL_LIMIT: u64 = 64 << 20;
 
-/// Keeps a second daemon off the same file for as long as it lives.
+/// Keeps other daemons from the same file until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
@@ -43,29 +43,29 @@ impl Lock {
             }
         }
         Err(StoreError::Unavailable(format!(
-            "another forgebell works with {}: stop it, or give this one a store of its own (`store.path`)",
+            "another forgebell works with {}: stop it, or give this one another file (`store.path`)",
             database.display()
         )))
     }
 }
 
 impl Drop for Lock {
-    /// Closing the file would not do: a child of this process that is being started has it open as well until it is
-    /// another program, and the lock stays while any process has it open. Unlocking it here unlocks it for all of them.
+    /// Closing the file is not enough: a child of this process has the file open until it executes its program, and the lock
+    /// stays while any process has the file open. Unlocking works for all of them.
     fn drop(&mut self) {
-        // If it fails, closing has to do.
+        // If it fails, closing the file is the second best.
         let _ = self.0.unlock();
     }
 }
 
-/// Makes the folder and the file where they are missing, readable to this user alone: events speak of private
-/// projects. SQLite gives `-wal` and `-shm` the file's own permissions.
+/// Creates the folder and the file where they are missing, readable only to this user, because events contain data of private
+/// projects. SQLite gives `-wal` and `-shm` the same permissions as the file.
 pub(super) fn create(database: &Path) -> Result<()> {
     let failed = |error| StoreError::Unavailable(format!("failed to create {}: {error}", database.display()));
     if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
-    // A file that is there is not even opened: closing it would end the locks that SQLite has on it in this process.
+    // An existing file must not be opened here: closing it would end SQLite's locks on it in this process.
     match private(OpenOptions::new().create_new(true)).open(database) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
         _ => Ok(()),
@@ -86,11 +86,11 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
 pub(super) fn connect(database: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(database, flags).and_then(|connection| {
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(64);
-        // Plans don't depend on what is bound. Else SQLite plans some statements anew whenever that changes.
+        // Plans do not depend on bound values. Otherwise SQLite plans some statements again whenever a value changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        // FULL: the log is synced with every commit, before the commit returns.
+        // FULL: the log is synced with every commit, before the caller gets its answer.
         connection.execute_batch(&format!(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = {WAL_LIMIT};"
@@ -103,10 +103,10 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
     })
 }
 
-/// Brings the schema to this version, or says why not. Answers the version before and after.
+/// Migrates the schema. Returns the version before and after.
 pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, i64)> {
     let found = version(connection, database)?;
-    // Only now is it certain that the file is ours to change. The mode stays with the file.
+    // Only now it is certain that the file is a store of this program. The mode is stored in the file.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     for (number, migration) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
         let step = format!(
@@ -114,7 +114,7 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
             migration.sqlite
         );
         if let Err(error) = connection.execute_batch(&step) {
-            // What failed matters; if undoing it fails too, closing the connection undoes it.
+            // The first error is the one to report. If the rollback fails too, closing the connection undoes the step.
             let _ = connection.execute_batch("ROLLBACK");
             return Err(error.into());
         }
@@ -122,21 +122,24 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
     Ok((found, known()))
 }
 
-/// For a command beside the daemon: it takes the store as it is, or not at all.
+/// For a command beside the daemon, which does not migrate the schema.
+///
+/// # Errors
+/// The schema has another version.
 pub(super) fn expect_current(connection: &Connection, database: &Path) -> Result<()> {
     let found = version(connection, database)?;
     if found == known() {
         return Ok(());
     }
     Err(StoreError::Unavailable(format!(
-        "{} has schema version {found}, and this program works with {}: start its daemon once, or run \
-         `forgebell migrate`: either brings the store up to date",
+        "{} has schema version {found}, and this program needs version {}: start its daemon once, or run \
+         `forgebell migrate`",
         database.display(),
         known()
     )))
 }
 
-/// The version of the schema in the file; 0 for a file that is empty.
+/// The version of the schema in the file. 0 for an empty file.
 fn version(connection: &Connection, database: &Path) -> Result<i64> {
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let found = pragma("user_version")?;

@@ -1,4 +1,4 @@
-//! What is too old goes, a bounded piece at a time.
+//! Removes what is too old, a limited number of rows at a time.
 
 use std::collections::BTreeSet;
 
@@ -28,12 +28,12 @@ struct Sweeping<'a> {
 const SETTLED: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_settled
      WHERE state = ?1 AND settled_at IS NOT NULL AND settled_at < ?2 ORDER BY settled_at LIMIT ?3";
 
-/// Events that came over HTTP and have no deliveries, in the order of their arrival.
+/// Events that came over HTTP and led to no delivery, in the order of their arrival.
 const DISCARDED: &str = "SELECT discarded.seq FROM discarded CROSS JOIN events ON events.seq = discarded.seq
      WHERE events.received_at < ?1 ORDER BY discarded.seq LIMIT ?2";
 
 impl Sweeping<'_> {
-    /// Removes deliveries with their attempts; answers their events.
+    /// Removes deliveries with their attempts. Returns their events.
     fn deliveries(&mut self, state: State, before: i64) -> Result<Vec<i64>> {
         let Some(state) = RowState::of(state) else { return Ok(Vec::new()) };
         let mut statement = prepare(self.connection, SETTLED)?;
@@ -51,7 +51,7 @@ impl Sweeping<'_> {
         Ok(rows.into_iter().map(|(_, event)| event).collect())
     }
 
-    /// Removes those of these events that no delivery needs, and that don't wait in the inbox.
+    /// Removes those of these events that have no delivery and do not wait in the inbox.
     fn events(&mut self, seqs: &BTreeSet<i64>) -> Result<()> {
         for seq in seqs {
             change(self.connection, "DELETE FROM discarded WHERE seq = ?1", [seq])?;

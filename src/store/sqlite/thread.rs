@@ -1,10 +1,9 @@
 //! The threads that own the connections. SQLite's calls block, so they run there, as closures from a queue, and the
 //! caller awaits the answer.
 //!
-//! There is one writer, and it commits in groups: it takes what lies in its queue, up to a bound, runs it all in one
+//! There is one writer, and it commits in groups: it takes the commands in its queue, up to a limit, runs them in one
 //! transaction, commits, and only then answers. Syncing the disk costs the same for one command as for a hundred, so
-//! the busier the store, the cheaper each command. Each can be undone by itself: one that fails takes nothing else with
-//! it.
+//! the busier the store, the cheaper each command. Each command has a savepoint, so that one that fails undoes only itself.
 
 use std::thread::JoinHandle;
 
@@ -14,24 +13,24 @@ use tokio::sync::{mpsc, oneshot};
 use super::schema::Lock;
 use crate::store::{Result, StoreError};
 
-/// How many commands may lie in the queue before callers wait to put theirs in.
+/// The capacity of the queue. Callers wait while it is full.
 const QUEUE: usize = 1024;
 
-/// A transaction ends after so many commands, or so many changed rows: a bound on how long the first one waits.
+/// A transaction ends after this many commands or changed rows, which limits the wait of its first command.
 const MAX_COMMANDS: usize = 256;
 const MAX_CHANGES: u64 = 4096;
 
-/// The log is carried over into the file after so many changed rows, between two transactions, when everybody has
-/// their answer.
+/// The log is copied into the file after this many changed rows, between two transactions, when all callers have their
+/// answers.
 const CHECKPOINT_EVERY: u64 = 4096;
 
-/// Rows may be large: a log of so many pages is carried over inside the commit, while callers wait.
+/// Rows may be large. A log of this many pages is copied into the file within the commit, while callers wait.
 const CHECKPOINT_IN_COMMIT: i64 = 8 * 1024;
 
-/// If the log has grown to so many pages all the same, because somebody was always reading, wait for them once.
+/// If readers kept the log from restarting until it has this many pages, the writer waits for them once.
 const WAL_PAGES_MAX: i64 = 32 * 1024;
 
-/// A thread with a connection, and the way to it.
+/// A thread with a connection, and the queue of its commands.
 #[derive(Debug)]
 pub(super) struct Worker {
     name: &'static str,
@@ -69,7 +68,7 @@ impl Worker {
         Ok(Self { name, queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Has the work done there. A caller that goes away in the meantime does not stop it.
+    /// Runs the work on the thread. Cancelling the call does not stop the work.
     pub(super) async fn call<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -77,8 +76,13 @@ impl Worker {
     {
         let (reply, answer) = oneshot::channel();
         let command = Box::new(Call { work: Some(work), outcome: None, reply });
-        // The queue is closed, and answers are dropped, when the thread has ended before its time: by a panic.
-        let ended = || StoreError::Broken(format!("its thread `{}` has ended", self.name));
+        // The queue is closed and answers are dropped if the thread panicked.
+        let ended = || {
+            StoreError::Broken(format!(
+                "its thread `{}` has ended, because it panicked: restart forgebell",
+                self.name
+            ))
+        };
         let queue = self.queue.as_ref().ok_or_else(ended)?;
         queue.send(command).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
@@ -86,25 +90,25 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// Waits until what is queued is done and the connection is closed, so that the file can be opened again at once.
+    /// Waits until the queued commands are done and the connection is closed, so that the file can be opened again at once.
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
-            // If it panicked, its callers were told, and the panic was printed.
+            // If it panicked, its callers got errors, and the panic was printed.
             let _ = thread.join();
         }
     }
 }
 
-/// Something to do with a connection, its types forgotten.
+/// Work with a connection, without its types.
 trait Command: Send {
-    /// Does it, and keeps what came of it. `false`: it failed, and what it did must be undone.
+    /// Runs the work, and keeps its result. `false` if it failed, so that it must be undone.
     fn run(&mut self, connection: &Connection) -> bool;
 
-    /// Keeps what went wrong around it as what came of it, unless it failed by itself.
+    /// Makes an error of the transaction the result, unless the work itself failed.
     fn spoil(&mut self, error: &StoreError);
 
-    /// Tells the caller.
+    /// Sends the result to the caller.
     fn answer(self: Box<Self>);
 }
 
@@ -132,7 +136,7 @@ where
 
     fn answer(self: Box<Self>) {
         if let Some(outcome) = self.outcome {
-            // A caller that went away needs no answer.
+            // A cancelled caller needs no answer.
             let _ = self.reply.send(outcome);
         }
     }
@@ -144,7 +148,7 @@ fn read(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>)
             command.spoil(&error);
         } else {
             command.run(connection);
-            // Nothing was written; the next BEGIN would tell if even ending a read failed.
+            // Nothing was written. If ending the read failed, the next BEGIN fails.
             let _ = execute(connection, "COMMIT");
         }
         command.answer();
@@ -161,7 +165,7 @@ fn write(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>
     }
 }
 
-/// Runs the first command, and those that wait behind it, in one transaction; they come back done, to be answered.
+/// Runs the first command and those behind it in one transaction. They are returned to be answered.
 fn transaction(
     connection: &Connection,
     first: Box<dyn Command>,
@@ -171,7 +175,7 @@ fn transaction(
     let outcome = match execute(connection, "BEGIN IMMEDIATE") {
         Ok(()) => run_and_commit(connection, first, queue, &mut done),
         Err(error) => {
-            // It took its full patience to fail. Whoever queued up meanwhile is told now, not after another round.
+            // It failed after its full timeout. Commands that were queued meanwhile fail now, not after another timeout.
             done.push(first);
             done.extend(std::iter::from_fn(|| queue.try_recv().ok()));
             Err(error)
@@ -179,7 +183,7 @@ fn transaction(
     };
     if let Err(error) = outcome {
         if !connection.is_autocommit() {
-            // Should this fail too, the next BEGIN fails, and says so.
+            // If this fails too, the next BEGIN fails and reports it.
             let _ = execute(connection, "ROLLBACK");
         }
         for command in &mut done {
@@ -198,14 +202,14 @@ fn run_and_commit(
     let before = connection.total_changes();
     let mut next = Some(first);
     while let Some(mut command) = next {
-        // The first has nothing before it that could be lost with it. Being alone is common, and savepoints copy pages.
+        // The first command has none before it that its failure could undo. It is often alone, and savepoints copy pages.
         let shared = !done.is_empty();
         let ready = if shared { execute(connection, "SAVEPOINT command") } else { Ok(()) };
         let ran = ready.is_ok() && command.run(connection);
         done.push(command);
         ready?;
         if connection.is_autocommit() {
-            // SQLite gives up the whole transaction on some errors: a full disk, failing IO.
+            // SQLite rolls the whole transaction back on some errors, as a full disk or failing IO.
             return Err(StoreError::Unavailable("the transaction was rolled back".to_owned()));
         }
         match (ran, shared) {
@@ -244,14 +248,14 @@ impl Log {
             return;
         }
         self.carried_over = changes;
-        // A checkpoint that fails loses nothing: the log keeps what it has, and the next one tries again.
+        // A checkpoint that fails loses nothing: the log keeps its content, and the next checkpoint tries again.
         if checkpoint(connection, "PASSIVE").is_ok_and(|left| left > WAL_PAGES_MAX) {
             let _ = checkpoint(connection, "RESTART");
         }
     }
 }
 
-/// Answers how many pages the log holds.
+/// Returns the number of pages in the log.
 fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<i64> {
     connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row([], |row| row.get(1))
 }

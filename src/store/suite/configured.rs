@@ -1,4 +1,4 @@
-//! What people configured: revisions, changes that meet, and the log of who changed what.
+//! What people configured: revisions, concurrent changes, and the audit log.
 
 use futures_util::future::join_all;
 
@@ -114,7 +114,7 @@ pub(super) async fn of_two_changes_made_from_the_same_state_one_is_outdated<B: B
     assert_eq!(case.store.changes(0).await.unwrap().revision, 2);
 }
 
-/// Reads, changes one property, and writes; repeated if the row has changed meanwhile.
+/// Reads, changes one property and writes. It starts again if another change came first.
 async fn change_property(store: &impl Registry, name: &str, value: i64) {
     for _ in 0..1000 {
         let found = store.integration(PROJECT, "slack").await.unwrap();

@@ -49,7 +49,7 @@ pub(super) async fn the_inbox_gives_its_events_in_order_until_they_are_dispatche
     let written = case.store.enqueue(vec![dispatched(0), dispatched(2)], at(1)).await.unwrap();
     assert!(written.iter().all(|event| event[0].is_some()));
     assert_eq!(case.inbox(0).await, all[1..2]);
-    // As when the daemon died after the commit and before it heard of it.
+    // As after a crash between the commit and its answer.
     let again = case.store.enqueue(vec![dispatched(0)], at(2)).await.unwrap();
     assert!(again[0][0].is_none());
     assert_eq!(case.claim("a", "hook", at(3)).await.len(), 2);
@@ -69,7 +69,7 @@ pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Backen
     let case = Case::<B>::new().await;
     case.write("e1", delivery(), at(0)).await;
     assert!(!case.push("e1", at(1)).await, "it came from the broker before");
-    // And the other way round: it lies in the inbox, and comes from the broker too.
+    // And the other way round: the event is in the inbox, and comes from the broker too.
     assert!(case.push("e2", at(1)).await);
     let number = case.inbox(0).await[0].0;
     let by_broker =

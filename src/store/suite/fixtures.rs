@@ -1,4 +1,4 @@
-//! Short words for the tests.
+//! Values and helpers for the tests.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::settings::{Secret, Value};
 use crate::store::registry::{AuditEntry, Configuration, Put, ScopeKey, StoredIntegration};
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
-    AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
-    NodeId, Origin, Outbox, Portion, Registry, Settled,
+    AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, HoldCause, HoldKey, Inbox, Lane, Lease,
+    NewDelivery, NewState, NodeId, Origin, Outbox, Portion, Registry, Settled,
 };
 
-/// A moment, in seconds of the test's own time.
+/// A moment, in seconds after the start of the test's time.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
@@ -33,7 +33,7 @@ pub(super) fn lease(name: &str, now: Timestamp) -> Lease {
     Lease { node: node(name), until: now + SignedDuration::from_secs(60) }
 }
 
-/// A push, told by its id.
+/// A push. Its JSON contains its id.
 pub(super) fn event(id: &str) -> Event {
     let raw = format!(
         r#"{{"object_kind":"push","ref":"refs/heads/main","after":"{id}",
@@ -42,7 +42,7 @@ pub(super) fn event(id: &str) -> Event {
     Event::decode(EventId::new(id).unwrap(), at(-5), Bytes::from(raw)).unwrap()
 }
 
-/// A delivery of the integration `slack` to its address's own channel, over the hook `hook`, in lane 1.
+/// A delivery of the integration `slack` to the default channel of the destination `hook`, in lane 1.
 pub(super) fn delivery() -> NewDelivery {
     NewDelivery {
         integration: IntegrationId::new("slack"),
@@ -105,18 +105,34 @@ pub(super) fn settled(delivery: DeliveryId, state: NewState, now: Timestamp) -> 
         status: Some(if state == NewState::Delivered { 200 } else { 503 }),
         note: format!("{state:?}"),
     };
-    Settled { delivery, state, attempts: 1, record, hold: None, lift: None, at: now }
+    Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin: Vec::new(), at: now }
 }
 
-pub(super) fn hold(key: &str, until: Timestamp) -> Hold {
-    Hold { key: key.into(), until, why: "it said so".to_owned(), strikes: 1, made_under: None }
+/// A hold of a destination.
+pub(super) fn hold(destination: &str, until: Timestamp) -> Hold {
+    hold_on(HoldKey::Destination(destination.into()), HoldCause::Unavailable, until)
+}
+
+pub(super) fn hold_on(key: HoldKey, cause: HoldCause, until: Timestamp) -> Hold {
+    let reason = "it said so".to_owned();
+    Hold { key, cause, reason, since: at(0), until, strikes: 1, made_under: None }
+}
+
+/// The key of what the integration `slack` sends to a channel.
+pub(super) fn route(target: &str) -> HoldKey {
+    HoldKey::Route { integration: IntegrationId::new("slack"), target: target.into() }
+}
+
+/// A hold on what the integration `slack` sends to a channel.
+pub(super) fn held_route(target: &str, until: Timestamp) -> Hold {
+    hold_on(route(target), HoldCause::Misconfigured, until)
 }
 
 pub(super) fn made_under(hold: Hold, integration: &str, fingerprint: i64) -> Hold {
     Hold { made_under: Some((IntegrationId::new(integration), Fingerprint(fingerprint))), ..hold }
 }
 
-/// A key of this name, and others that were before it.
+/// A keyring with the key of this name and older keys.
 pub(super) fn keys(present: &str, old: &[&str]) -> Keyring {
     let key = |name: &str| SealingKey::read(&STANDARD.encode(Sha256::digest(name))).unwrap();
     Keyring::new(&Config { key: Some(key(present)), old_keys: old.iter().copied().map(key).collect() })
@@ -149,7 +165,7 @@ pub(super) fn configuration(secret: &str) -> Configuration {
     }
 }
 
-/// A store in its backend, and what tests do with it again and again.
+/// An open store with its backend, and what tests often do with it.
 pub(super) struct Case<B: Backend> {
     pub(super) store: B::Store,
     backend: B,
@@ -189,12 +205,12 @@ impl<B: Backend> Case<B> {
         &self.backend
     }
 
-    /// Time passes that a shared store needs before another node may work a destination. Leases of rows stay as they are.
+    /// From now on another node may work each destination, as after the time for which a node works it. Leases stay.
     pub(super) async fn workers_end(&self) {
         B::end_workers(&self.store).await;
     }
 
-    /// What a node gets of one destination that no other node works.
+    /// The rows that a node gets of one destination that no other node works.
     pub(super) async fn take_over(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
         self.workers_end().await;
         self.claim(name, destination, now).await
@@ -226,12 +242,12 @@ impl<B: Backend> Case<B> {
         self.write_all(id, vec![delivery], now).await.remove(0).unwrap().id
     }
 
-    /// What a node gets of one destination.
+    /// The rows that a node gets of one destination.
     pub(super) async fn claim(&self, name: &str, destination: &str, now: Timestamp) -> Vec<DeliveryId> {
         self.claim_some(name, destination, Portion::rows(100), now).await.0
     }
 
-    /// What a node gets of one destination in one portion, and whether there is more.
+    /// The rows that a node gets of one destination in one portion, and whether there are more.
     pub(super) async fn claim_some(
         &self,
         name: &str,
@@ -251,20 +267,21 @@ impl<B: Backend> Case<B> {
         self.store.settle(&node(name), vec![settled]).await.unwrap();
     }
 
-    /// The delivery is settled so.
+    /// Settles a delivery in this state.
     pub(super) async fn end(&self, name: &str, id: DeliveryId, state: NewState, now: Timestamp) {
         self.settle(name, settled(id, state, now)).await;
     }
 
-    /// A hold begins. It comes with a settlement, here one for no row at all.
+    /// Begins a hold. Holds come with a settlement, here one of a row that does not exist.
     pub(super) async fn hold(&self, hold: Hold, now: Timestamp) {
         let settled = settled(DeliveryId(-1), NewState::Delivered, now);
-        self.settle("any", Settled { hold: Some(hold), ..settled }).await;
+        self.settle("any", Settled { begin: vec![hold], ..settled }).await;
     }
 
-    pub(super) async fn lift(&self, key: &str, now: Timestamp) {
+    /// A hold ends with a settlement, here one for no row at all.
+    pub(super) async fn end_hold(&self, key: &HoldKey, now: Timestamp) {
         let settled = settled(DeliveryId(-1), NewState::Delivered, now);
-        self.settle("any", Settled { lift: Some(key.into()), ..settled }).await;
+        self.settle("any", Settled { end: vec![key.clone()], ..settled }).await;
     }
 
     pub(super) async fn waiting(&self, now: Timestamp) -> Vec<(String, Timestamp)> {

@@ -66,7 +66,7 @@ pub(super) async fn a_lease_is_refused_where_an_earlier_row_waits<B: Backend>() 
     assert_eq!((got.first(), got.last()), (Some(&first), Some(&refused)), "it is not lost, but in its place");
 }
 
-/// As after a change of the webhook: the old rows lie under the old one's key.
+/// As after a change of the webhook: old rows have the old destination.
 pub(super) async fn a_lane_spread_over_two_destinations_keeps_its_order<B: Backend>() {
     let case = Case::<B>::new().await;
     let first = case.write("e1", delivery().over("old"), at(0)).await;

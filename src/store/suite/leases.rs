@@ -1,4 +1,4 @@
-//! Who works on what, and for how long.
+//! Leases: which node works a row, and for how long.
 
 use jiff::SignedDuration;
 
@@ -74,7 +74,7 @@ pub(super) async fn a_settlement_after_the_lease_was_lost_is_recorded<B: Backend
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     case.store.release_leases(&node("a"), at(1)).await.unwrap();
-    // No other node has it, so the settlement counts.
+    // No other node has the row, so the settlement decides its state.
     case.end("a", id, NewState::Waiting(at(90)), at(2)).await;
     assert_eq!(case.take_over("b", "hook", at(89)).await, []);
     case.end("a", id, NewState::Failed, at(89)).await;

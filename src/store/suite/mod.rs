@@ -1,7 +1,7 @@
-//! The contract as tests: what every store promises.
+//! The contract of the store as tests, for all stores.
 //!
-//! Each promise is a function over any [`Backend`]; the list at the end runs them all over each store. What only one store
-//! promises is tested beside that store.
+//! Each test is a function over any [`Backend`]. The list at the end runs all of them over each store, which is set up as in
+//! production. What only one store promises is tested beside that store.
 
 mod configured;
 mod events;
@@ -28,40 +28,40 @@ use super::sqlite::Sqlite;
 use super::{Result, Store};
 use crate::settings::Secret;
 
-/// Where stores of a kind are made for tests.
+/// A kind of store, and how tests make one.
 trait Backend: Sized {
     type Store: Store;
 
-    /// Whether several nodes work with such a store: then a destination is worked by one of them at a time.
+    /// Whether nodes share such a store. Then only one node at a time works a destination.
     const IS_SHARED: bool;
 
-    /// A place with no store in it yet. What is made there goes when this is dropped.
+    /// A place without a store. What is created there is removed when this is dropped.
     fn make() -> Self;
 
-    /// Opens the store, a new one at first, later the same again, with the key of these tests. One at a time.
+    /// Opens the store with the key of these tests, and creates it the first time. Only one may be open at a time.
     async fn open(&self) -> Self::Store {
         self.open_with(fixtures::keys("present", &[])).await.unwrap()
     }
 
-    /// Puts a store here that an earlier version wrote, see [`upgrade`]. Answers the keys that its daemon is given.
+    /// Puts a store here that an earlier version wrote (see [`upgrade`]). Returns the keys that its daemon is given.
     async fn restore(&self) -> Keyring;
 
-    /// The same with these keys; why not, where it does not open.
+    /// Opens the store with these keys.
     async fn open_with(&self, keys: Keyring) -> Result<Self::Store>;
 
-    /// Opens the store beside the one that is open, as commands do.
+    /// Opens the store beside the open one, as commands do.
     async fn open_beside(&self, keys: Keyring) -> Result<Self::Store>;
 
-    /// Everything in which a secret could be found.
+    /// All stored bytes that could contain a secret.
     async fn bytes(&self) -> Vec<u8>;
 
-    /// Which node works a destination, and until when. `None` where no node does, or where the store is one node's own.
+    /// The node that works a destination, and until when. `None` where no node does, or where nodes share no such store.
     async fn worker(store: &Self::Store, destination: &str) -> Option<(String, Timestamp)>;
 
-    /// No node works a destination any more, as when their time is over. Leases of rows stay.
+    /// No node works a destination any more, as after the time for which it does. Leases stay.
     async fn end_workers(store: &Self::Store);
 
-    /// An attack of someone with the store and without its key: an integration's secrets are copied to another.
+    /// Copies an integration's secrets to another one, as a person could who has the store and no key.
     async fn move_secrets(&self, from: i64, to: i64);
 }
 
@@ -116,7 +116,7 @@ impl Backend for SqliteBackend {
     }
 }
 
-/// A database of its own.
+/// A new database on the tests' server.
 struct PostgresBackend(Secret);
 
 impl Backend for PostgresBackend {
@@ -146,7 +146,7 @@ impl Backend for PostgresBackend {
 
     async fn bytes(&self) -> Vec<u8> {
         let store = self.open_beside(Keyring::none()).await.unwrap();
-        // A column of bytes shows as hexadecimal numbers in the text of its row, so it comes as it is, too.
+        // The text of a row shows bytes as hexadecimal numbers, so the column of secrets is read as well.
         let integrations = "SELECT coalesce(secrets, ''), i::text FROM integrations AS i";
         let audit = "SELECT ''::bytea, a::text FROM audit AS a";
         let rows = [store.ask(integrations, &[]).await, store.ask(audit, &[]).await].concat();
@@ -224,8 +224,12 @@ macro_rules! promises {
                     many_rows_of_a_held_route_hide_nothing,
                     a_longer_hold_is_not_shortened,
                     a_longer_hold_replaces_a_shorter_one,
-                    a_lifted_hold_is_gone_and_its_rows_are_due,
+                    a_hold_that_ended_is_gone_and_its_rows_are_due,
+                    holds_of_every_kind_are_kept_apart,
+                    a_held_address_or_bucket_keeps_no_row_in_the_store,
                     new_settings_end_what_was_held_under_the_old_ones,
+                    new_settings_end_holds_of_every_kind_but_what_the_service_asked_for,
+                    a_shared_destination_is_not_freed_by_new_settings,
                     an_integration_that_is_gone_holds_nothing,
                 }
                 events::{

@@ -1,5 +1,4 @@
-//! Random sequences of all calls that the pipeline makes, compared with a model in memory that is too
-//! simple to be wrong.
+//! Random sequences of all operations of the pipeline, compared with a simple model in memory.
 
 use std::collections::HashMap;
 
@@ -8,13 +7,15 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, audit, delivery, event, hold, made_under, node, settled};
+use super::fixtures::{
+    Case, Change, at, audit, delivery, event, held_route, hold, made_under, node, settled,
+};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
-    DeliveryId, Hold, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled, route_key,
+    DeliveryId, Hold, HoldKey, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled,
 };
 
-/// One thing that happens. Rows are named by their place among those written so far.
+/// One operation. Rows are named by their place among those written so far.
 #[derive(Clone, Debug)]
 enum Step {
     Enqueue {
@@ -22,7 +23,7 @@ enum Step {
         moved: bool,
         leased_by: Option<usize>,
     },
-    /// With room for so many rows, and for the bytes of so many events.
+    /// With a portion of this many rows, and of the bytes of this many events.
     Claim {
         by: usize,
         destination: usize,
@@ -45,10 +46,10 @@ enum Step {
         key: usize,
         seconds: i64,
     },
-    Lift {
+    EndHold {
         key: usize,
     },
-    Heal,
+    NewSettings,
     Recover,
     Resend {
         row: usize,
@@ -70,20 +71,19 @@ const NODES: [&str; 2] = ["a", "b"];
 const DESTINATIONS: [&str; 2] = ["hook", "mail"];
 const LEASE: i64 = 20;
 
-/// Lanes 0 and 1 share a route, 2 is another route of the same destination, 3 lies elsewhere.
+/// Lanes 0 and 1 share a route, lane 2 is another route of the same destination, lane 3 has another destination.
 fn new_delivery(lane: i64, moved: bool) -> NewDelivery {
     let (target, home) = [("#ops", 0), ("#ops", 0), ("#dev", 0), ("", 1)][usize::try_from(lane).unwrap()];
-    // `moved`: the integration's address was changed in the meantime.
+    // `moved`: the integration's address was changed meanwhile.
     delivery().to(target).over(DESTINATIONS[if moved { 1 - home } else { home }]).lane(lane)
 }
 
-/// Two destinations and two routes can be held; the routes until the settings change, too.
+/// Two destinations and two routes can be held. A change of settings ends the hold of one route.
 fn new_hold(key: usize, until: Timestamp) -> Hold {
-    let slack = IntegrationId::new("slack");
     match key {
         0 | 1 => hold(DESTINATIONS[key], until),
-        2 => made_under(hold(&route_key(&slack, "#ops"), until), "slack", 1),
-        _ => hold(&route_key(&slack, "#dev"), until),
+        2 => made_under(held_route("#ops", until), "slack", 1),
+        _ => held_route("#dev", until),
     }
 }
 
@@ -103,8 +103,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (by.clone(), any::<usize>()).prop_map(|(by, row)| Step::Release { by, row }),
         1 => by.prop_map(|by| Step::Renew { by }),
         1 => (0..4usize, 1..40i64).prop_map(|(key, seconds)| Step::Hold { key, seconds }),
-        1 => (0..4usize).prop_map(|key| Step::Lift { key }),
-        1 => Just(Step::Heal),
+        1 => (0..4usize).prop_map(|key| Step::EndHold { key }),
+        1 => Just(Step::NewSettings),
         1 => Just(Step::Recover),
         1 => any::<usize>().prop_map(|row| Step::Resend { row }),
         4 => (1..15i64).prop_map(|seconds| Step::Pass { seconds }),
@@ -125,19 +125,20 @@ struct Row {
 }
 
 impl Row {
-    fn is_on(&self, key: &str) -> bool {
-        *route_key(&self.new.integration, &self.new.target) == *key
+    fn route(&self) -> HoldKey {
+        let NewDelivery { integration, target, .. } = &self.new;
+        HoldKey::Route { integration: integration.clone(), target: target.clone() }
     }
 }
 
 #[derive(Default)]
 struct Model {
     rows: Vec<Row>,
-    holds: HashMap<String, Hold>,
+    holds: HashMap<HoldKey, Hold>,
 }
 
 impl Model {
-    /// Leases lapse by themselves; a store may notice it no later than when it is asked for rows.
+    /// Ends lapsed leases. A store does so at the latest when rows are claimed.
     fn lapse(&mut self, now: Timestamp) {
         for row in &mut self.rows {
             row.lease = row.lease.filter(|(_, until)| *until > now);
@@ -149,19 +150,18 @@ impl Model {
         self.rows.iter().filter(move |earlier| earlier.open && earlier.new.lane == lane && earlier.id < id)
     }
 
-    fn is_held(&self, key: &str, now: Timestamp) -> bool {
+    fn is_held(&self, key: &HoldKey, now: Timestamp) -> bool {
         self.holds.get(key).is_some_and(|hold| hold.until > now)
     }
 
-    /// The rule, as the contract has it.
+    /// Whether the contract allows a claim to hand out this row.
     fn may_go(&self, row: &Row, by: usize, destination: &str, now: Timestamp) -> bool {
-        let route = route_key(&row.new.integration, &row.new.target);
         row.open
             && row.lease.is_none()
             && *row.new.destination == *destination
             && row.due <= now
-            && !self.is_held(destination, now)
-            && !self.is_held(&route, now)
+            && !self.is_held(&HoldKey::Destination(destination.into()), now)
+            && !self.is_held(&row.route(), now)
             && self.earlier(row).all(|earlier| earlier.lease.is_some_and(|(holder, _)| holder == by))
     }
 
@@ -195,7 +195,7 @@ impl<B: Backend> Run<B> {
                 self.enqueue(n, new_delivery(lane, moved), leased_by).await;
             }
             Step::Claim { by, destination, rows, events } => {
-                // One byte less than they have: it is the last one of them that fills it.
+                // One byte less than the events have, so that the last of them fills the portion.
                 let portion = Portion { rows, bytes: events * event("e1").raw.len() - 1 };
                 self.claim(by, DESTINATIONS[destination], portion).await;
             }
@@ -218,21 +218,21 @@ impl<B: Backend> Run<B> {
             }
             Step::Hold { key, seconds } => {
                 let hold = new_hold(key, now + SignedDuration::from_secs(seconds));
-                let known = self.model.holds.get(&*hold.key);
+                let known = self.model.holds.get(&hold.key);
                 if known.is_none_or(|known| known.until <= hold.until) {
-                    self.model.holds.insert(hold.key.to_string(), hold.clone());
+                    self.model.holds.insert(hold.key.clone(), hold.clone());
                 }
                 self.case.hold(hold, now).await;
             }
-            Step::Lift { key } => {
+            Step::EndHold { key } => {
                 let key = new_hold(key, now).key;
                 if self.model.is_held(&key, now) {
-                    self.model.due_on(now, |row| row.is_on(&key));
+                    self.model.due_on(now, |row| row.route() == key);
                 }
-                self.model.holds.remove(&*key);
-                self.case.lift(&key, now).await;
+                self.model.holds.remove(&key);
+                self.case.end_hold(&key, now).await;
             }
-            Step::Heal => {
+            Step::NewSettings => {
                 let ends = |hold: &Hold| hold.made_under.is_some() && hold.until > now;
                 if self.model.holds.values().any(ends) {
                     self.model.due_on(now, |_| true);
@@ -299,7 +299,7 @@ impl<B: Backend> Run<B> {
         let lengths: Vec<_> = claimed.deliveries.iter().map(|(_, event)| event.raw.len()).collect();
         let is_full = |rows: usize| portion.is_full(rows, lengths[..rows].iter().sum());
         assert!((0..got.len()).all(|rows| !is_full(rows)), "{got:?} is more than {portion:?}");
-        // In the order handed out, each one may go when those before it are its node's.
+        // In the order handed out, each row may go when its node has the rows before it.
         for id in &got {
             let n = self.model.rows.iter().position(|row| row.id == *id).unwrap();
             assert!(self.model.may_go(&self.model.rows[n], by, destination, self.now), "{id} of {got:?}");
@@ -323,8 +323,8 @@ impl<B: Backend> Run<B> {
         worker.is_none_or(|(node, until)| node == NODES[by] || until <= self.now)
     }
 
-    /// Where nodes share the store: this one works the destination for about as long as the lease that it has just got, and
-    /// no other node has a lease there that is not about to end.
+    /// Checks, where nodes share the store, that this node works the destination for about as long as its new lease, and that
+    /// no other node has a lease there, except one about to end.
     async fn is_the_worker(&self, by: usize, destination: &str) {
         if !B::IS_SHARED {
             return;
@@ -361,7 +361,7 @@ impl<B: Backend> Run<B> {
         self.case.settle(NODES[by], settled).await;
     }
 
-    /// Each destination with a row without a lease that is the first such row of its lane.
+    /// `waiting` names exactly the destinations of rows that are the first unleased row of their lane.
     async fn waiting_is_complete(&mut self) {
         self.model.lapse(self.now);
         let mut expected: Vec<_> =
@@ -376,7 +376,7 @@ impl<B: Backend> Run<B> {
         assert_eq!(expected, destinations);
     }
 
-    /// In the end, everything that is open can be claimed and delivered.
+    /// In the end, all open rows can be claimed and delivered.
     async fn nothing_is_lost(&mut self) {
         self.now += SignedDuration::from_hours(1);
         loop {
@@ -411,7 +411,7 @@ async fn run<B: Backend>(steps: Vec<Step>) {
 }
 
 pub(super) async fn whatever_happens_nothing_is_doubled_reordered_or_lost<B: Backend>() {
-    // proptest is synchronous and the promises are not: its cases run on a thread with a runtime of their own.
+    // proptest is synchronous and the tests are not, so its cases run on a thread with its own runtime.
     let tried = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let config = Config { cases: 48, failure_persistence: None, ..Config::default() };

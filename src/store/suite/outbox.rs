@@ -1,4 +1,4 @@
-//! From event to delivery to its end.
+//! Deliveries from the event to the settlement.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ pub(super) async fn an_event_without_deliveries_leaves_the_inbox_and_nothing_els
     assert!(case.push("e2", at(2)).await, "nothing was kept of it");
 }
 
-/// Found by what does not fit: two rows of one batch can't both be the same delivery, and neither gets lost.
+/// The batch names one event twice. Its deliveries are written once, and the other events' deliveries are written too.
 pub(super) async fn a_batch_is_written_whole_or_not_at_all<B: Backend>() {
     let case = Case::<B>::new().await;
     let batch =
@@ -108,7 +108,7 @@ pub(super) async fn a_claim_takes_the_oldest_first_and_says_whether_there_is_mor
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();
     for n in 0..5 {
-        // Lanes in another order than the rows, so that order of lanes can't be taken for order of rows.
+        // Lanes are in another order than rows, so that a claim in the order of lanes fails the test.
         ids.push(case.write(&format!("e{n}"), delivery().lane(100 - n), at(n)).await);
     }
     assert_eq!(case.claim_some("a", "hook", Portion::rows(2), at(9)).await, (ids[..2].to_vec(), true));
@@ -116,7 +116,7 @@ pub(super) async fn a_claim_takes_the_oldest_first_and_says_whether_there_is_mor
     assert_eq!(case.claim_some("a", "hook", Portion::rows(3), at(9)).await, (vec![], false));
 }
 
-/// A node works as much as fits into its memory; an event that does not fit comes by itself.
+/// A node gets only as many rows as fit into its memory. An event that is larger is handed out alone.
 pub(super) async fn a_claim_ends_with_the_row_that_fills_its_portion<B: Backend>() {
     let case = Case::<B>::new().await;
     let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! Projects and groups: what is known of them, and whose a path is.
+//! Projects and groups: what is known of them, and who has a path.
 
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration};
@@ -121,7 +121,7 @@ pub(super) async fn two_projects_that_swap_their_paths_both_keep_one<B: Backend>
     upsert_seen_projects(&case, vec![seen(1, "acme/a"), seen(2, "acme/b")], 1).await;
     let rows = upsert_seen_projects(&case, vec![seen(1, "acme/b"), seen(2, "acme/a")], 2).await;
     assert_eq!((rows[0].path.as_deref(), rows[1].path.as_deref()), (Some("acme/b"), Some("acme/a")));
-    // In one batch, the later word counts, and the answer says so of both.
+    // In one batch, the later project gets the path, and the answer shows both.
     let rows = upsert_seen_projects(&case, vec![seen(1, "acme/c"), seen(2, "acme/c")], 3).await;
     assert_eq!((rows[0].path.as_deref(), rows[1].path.as_deref()), (None, Some("acme/c")));
 }
@@ -156,7 +156,7 @@ pub(super) async fn a_correction_stays_beside_what_is_learned<B: Backend>() {
     assert_eq!((stored.path.as_deref(), stored.created_at), (Some("acme/web"), at(1)));
 }
 
-/// Two people say different things of one project at the same time; neither knows of the other.
+/// Two people override different fields of one project at the same time.
 pub(super) async fn what_a_correction_does_not_name_is_anothers<B: Backend>() {
     let case = Case::<B>::new().await;
     let branch =

@@ -1,4 +1,4 @@
-//! Secrets are encrypted in the store, bound to their rows, and can't be decrypted without a key.
+//! Secrets: encrypted in the store, bound to their rows, and readable only with a key.
 
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration, keys};

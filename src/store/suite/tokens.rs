@@ -1,4 +1,4 @@
-//! Tokens: kept by their digests, and over when they are over.
+//! Tokens: stored by their digests, expiring and revoked.
 
 use super::Backend;
 use super::fixtures::{Case, at, audit};

@@ -1,13 +1,13 @@
 //! Mail, through the operator's relay (RFC 5321).
 //!
-//! * [`Relay`]: takes one [`Mail`] and brings the relay's last reply, good or bad; what it means is the adapter's to
-//!   read. It keeps a few connections, never more than the operator allows.
+//! * [`Relay`]: sends one [`Mail`] and returns the relay's last reply, good or bad; the adapter decides what it
+//!   means. It keeps a few connections, never more than the operator allows.
 //! * `session`: one connection. It drives every command itself, so that each reply is known by its stage, and a connection
-//!   that is lost before the final dot is told from one that is lost after it.
+//!   that is lost before the final dot is distinguished from one that is lost after it.
 //! * `letter`: a mail as the bytes that go over the wire.
 //! * `idle`: connections that wait for the next mail.
 //!
-//! No guard stands here: the relay is the operator's own, and may well be in a private network.
+//! There is no guard here: the relay is the operator's own, and may be in a private network.
 
 mod config;
 mod idle;

@@ -183,7 +183,7 @@ async fn an_export_applied_to_another_store_behaves_the_same() {
         assert_eq!(mode & 0o777, 0o600);
     }
     let again = here.run(&["export", "--to", &backup]).await.ends_with(1);
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert!(again.err.contains("exists already"), "{}", again.err);
     let same = here.run(&["apply", &file, "--dry-run"]).await.ends_with(0).out;
     assert_eq!(same, "nothing would change\n", "what is there is what was written");
 

@@ -145,7 +145,7 @@ async fn rekey_makes_the_old_key_unnecessary() {
     assert!(log.contains("secrets.rekey"), "what needs no key does without: {log}");
 
     let started = desk.run(&["serve"]).await.ends_with(1);
-    for part in ["secrets in it are sealed with the key ", "secrets.key_file", &own.display().to_string()] {
+    for part in ["its secrets are sealed with the key ", "secrets.key_file", &own.display().to_string()] {
         assert!(started.err.contains(part), "{part} is not in: {}", started.err);
     }
     let checked = desk.run(&["check", "--json"]).await.ends_with(1).json();

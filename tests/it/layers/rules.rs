@@ -23,7 +23,11 @@ pub const OUTSIDE: &[(&[&str], Home, &str)] = &[
         "only the store knows the database",
     ),
     (&["lapin::"], Home::Only(&["pipeline", "cli"]), "the broker is a source of events"),
-    (&["ring::"], Home::Only(&["store/seal"]), "keys and random secrets come from one file"),
+    (
+        &["ring::"],
+        Home::Only(&["store/seal", "api/webhook_signature"]),
+        "keys, random secrets and signatures are in two files",
+    ),
     (&["governor::"], Home::Only(&["wire"]), "rate limits are one module"),
     (
         &["backoff::"],

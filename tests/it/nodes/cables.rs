@@ -1,4 +1,4 @@
-//! Cables to the database that break at a bad moment, or on one side alone.
+//! Connections to the database that break at a bad moment, or on one side only.
 
 use forgebell::store::{Claim, Portion, StoreError};
 use tokio::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// A store whose cable can be cut, and what is written to it: merge request after merge request, in one lane.
+/// A store behind a proxy that can be cut. Merge requests are written to it, in one lane.
 struct Cabled {
     cable: CuttingProxy,
     store: Postgres,
@@ -21,7 +21,7 @@ impl Cabled {
         let through = database.replace(&format!(":{server}/"), &format!(":{}/", cable.addr().port()));
         let store = Postgres::open(&Secret::new(through), None, Keyring::none()).await.expect("it opens");
         let cabled = Self { cable, store };
-        // The next statements are answered in one go.
+        // After this, the statements are prepared, so that a call is one request and one answer.
         cabled.write(0).await.expect("it is written");
         cabled.claim().await.expect("it is handed out");
         cabled
@@ -31,7 +31,7 @@ impl Cabled {
         Lease { node: NodeId("one".into()), until: forgebell::daemon::now() + Duration::from_secs(3600) }
     }
 
-    /// Whether it may be told at once; `None` where it was here before.
+    /// Writes the `n`th event. Returns whether its delivery is leased; `None` where it existed before.
     async fn write(&self, n: usize) -> Result<Option<bool>, StoreError> {
         let now = forgebell::daemon::now();
         let id = EventId::new(&format!("event-{n}")).expect("an id");
@@ -43,7 +43,7 @@ impl Cabled {
         Ok(written[0][0].as_ref().map(|delivery| delivery.leased))
     }
 
-    /// The events that are handed out, in order.
+    /// Claims, and returns the events that are handed out, in order.
     async fn claim(&self) -> Result<Vec<String>, StoreError> {
         let now = forgebell::daemon::now();
         let claim = Claim {
@@ -56,8 +56,8 @@ impl Cabled {
         Ok(claimed.into_iter().map(|(delivery, _)| delivery.event.to_string()).collect())
     }
 
-    /// Does something whose answer is lost on its way, though it was done.
-    async fn unheard<T: std::fmt::Debug>(&self, ask: impl Future<Output = Result<T, StoreError>>) {
+    /// Makes a call that succeeds and whose answer is lost.
+    async fn unconfirmed<T: std::fmt::Debug>(&self, ask: impl Future<Output = Result<T, StoreError>>) {
         self.cable.cut_after_bytes_back(1);
         let lost = ask.await;
         assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
@@ -69,7 +69,7 @@ impl Cabled {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_waits_behind_a_row_whose_write_was_not_confirmed() {
     let cabled = Cabled::new().await;
-    cabled.unheard(cabled.write(1)).await;
+    cabled.unconfirmed(cabled.write(1)).await;
     assert_eq!(cabled.write(1).await.expect("it is back"), None, "it was written");
     assert_eq!(cabled.write(2).await.expect("it is back"), Some(false), "the one before it goes first");
     assert_eq!(cabled.claim().await.expect("it is back"), ["event-1", "event-2"]);
@@ -80,12 +80,12 @@ async fn a_delivery_waits_behind_a_row_whose_claim_was_not_confirmed() {
     let cabled = Cabled::new().await;
     assert_eq!(cabled.write(1).await.expect("it answers"), Some(true));
     cabled.store.release_leases(&Cabled::lease().node, forgebell::daemon::now()).await.expect("it answers");
-    cabled.unheard(cabled.claim()).await;
+    cabled.unconfirmed(cabled.claim()).await;
     assert_eq!(cabled.write(2).await.expect("it is back"), Some(false), "the one before it goes first");
     assert_eq!(cabled.claim().await.expect("it is back"), ["event-0", "event-1", "event-2"]);
 }
 
-/// A cable that breaks on one side alone: the database keeps its end of every connection.
+/// A proxy that breaks on one side only: the database keeps its end of every connection.
 async fn half_a_cable(server: u16) -> (u16, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -116,15 +116,15 @@ async fn a_node_whose_own_connection_still_has_its_name_goes_on() {
     let (port, cut) = half_a_cable(server).await;
     let through = database.replace(&format!(":{server}/"), &format!(":{port}/"));
     let store = Postgres::open(&Secret::new(through), None, Keyring::none()).await.expect("it opens");
-    let news = store.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
+    let listener = store.listener(&NodeId("one".into()), Duration::ZERO).await.expect("the name is free");
     let (told, mut heard) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
-    let listening = tokio::spawn(news.run(told, stop.clone()));
+    let listening = tokio::spawn(listener.run(told, stop.clone()));
     cut.notify_waiters();
     let other = api(&database).await;
     let all = AtomicUsize::new(0);
-    eventually("it hears again", Duration::from_secs(30), async || {
-        assert!(!listening.is_finished(), "it takes itself for another");
+    eventually("notifications arrive again", Duration::from_secs(30), async || {
+        assert!(!listening.is_finished(), "the node takes itself for another one");
         let webhook =
             format!("https://hooks.slack.com/services/T0/B0/{}", all.fetch_add(1, Ordering::Relaxed));
         set(&other, &Scope::Instance, &webhook).await;

@@ -1,8 +1,8 @@
 //! An embed: who did what, more of it, facts, and where, with a coloured bar
 //! (<https://docs.discord.com/developers/resources/message#embed-object>).
 //!
-//! Nothing is told twice: the author stands above, so the words begin with what was done; the project stands below; and
-//! where the thing has a headline of its own, that is told once.
+//! Nothing is said twice: the author stands above, so the words begin with what was done; the project stands below; and
+//! where the thing has a headline of its own, that is shown once.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

@@ -8,7 +8,7 @@ use url::Url;
 const SHAPE: &str = "must be a webhook's address, as in https://discord.com/api/webhooks/ID/TOKEN; copy it in \
                      Discord from the channel's settings, under Integrations";
 
-/// What an address tells of its webhook.
+/// What an address says of its webhook.
 pub(super) struct Hook<'a> {
     pub id: &'a str,
     pub token: &'a str,

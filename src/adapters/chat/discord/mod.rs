@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::hook::Hook;
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview, Targets};
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen, usual_status};
 use crate::call::{
@@ -84,16 +85,12 @@ impl Settings {
             Trigger::Deployment => &self.deployment_channel,
             Trigger::GroupMention => &self.group_mention_channel,
             Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
-            Trigger::Job
-            | Trigger::Alert
-            | Trigger::Incident
-            | Trigger::Vulnerability
-            | Trigger::ArchiveTrace => return None,
+            _ => return None,
         };
         own.as_ref()
     }
 
-    /// The kind whose webhook it is: the event's own, or for what is confidential the one that hears of the rest.
+    /// The kind whose webhook is used: the event's own, or for a confidential event that of the open ones.
     fn kind(&self, trigger: Trigger) -> Option<Trigger> {
         let also = match trigger {
             Trigger::ConfidentialIssue => Some(Trigger::Issue),
@@ -158,7 +155,7 @@ impl Adapter for Discord {
 impl Deliver for Discord {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Discord has no key to tell a repeated message by; told twice is better than not told.
+        // Discord has no key by which a repeated message could be known; a message too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -1,11 +1,11 @@
 //! Microsoft Teams, through webhooks of two kinds.
 //!
-//! *Workflows* of Power Automate take Adaptive Cards and answer that they have queued them; what becomes of them, they
-//! never tell (`workflows`, <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>).
+//! *Workflows* of Power Automate take Adaptive Cards and answer that they have queued them; they never report the result
+//! (`workflows`, <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>).
 //! *Connectors* of Office 365, which Microsoft has announced the end of, take message cards and answer 200 to everything:
-//! their body tells what happened (`connector`,
+//! their body says what happened (`connector`,
 //! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>).
-//! Both cards show one [`Story`]; which one an address takes, its host tells.
+//! Both cards show one [`Story`]; the host of an address says which one it takes.
 
 mod connector;
 mod workflows;
@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::adapters::common_settings::CommonSettings;
-use crate::adapters::contract::{About, Adapter, Deliver, Delivery, Notification, Preview};
+use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
@@ -37,7 +36,7 @@ crate::settings! {
     pub struct Settings {
         /// The address that a workflow of Teams or Power Automate gives (or an Office 365 connector, while there are any). It is called exactly as it is.
         pub webhook: SecretUrl = "https://prod-1.westeurope.logic.azure.com/workflows/0a1b2c3d4e/triggers/manual/paths/invoke?sv=1.0&sig=aB3dE5fG7hI9jK1lM3nO5p",
-        /// What the address belongs to: workflows or connector. Without it, the address itself tells.
+        /// What the address belongs to: workflows or connector. Without it, the address decides.
         pub webhook_kind: Option<WebhookKind> = "workflows",
     }
 }
@@ -97,7 +96,7 @@ impl Adapter for MicrosoftTeams {
 impl Deliver for MicrosoftTeams {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Teams has no key to tell a repeated card by; told twice is better than not told.
+        // Teams has no key by which a repeated card could be known; a card too many is better than none.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,

@@ -1,6 +1,6 @@
 //! Adaptive Cards, for workflows (<https://adaptivecards.io/explorer/AdaptiveCard.html>), and how those answer.
 //!
-//! Cards are of version 1.2: every Teams client shows it. Their texts read little Markdown: bold, italics, links and
+//! Cards are of version 1.2, which every Teams client shows. Their texts support little Markdown: bold, italics, links and
 //! lists, but no headings, code, quotes or tables
 //! (<https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-format>). So code and quotes
 //! become elements of their own.

@@ -1,8 +1,8 @@
 //! The token of a request, and whether its right is enough for this kind of request.
 //!
 //! A missing or invalid token is answered first (401), then a right that is too small (403), then an object that is not
-//! within the token's reach (404), and only then what else is wrong with the request. So no answer reveals to a stranger
-//! what exists.
+//! within the token's reach (404), and only then what else is wrong with the request. So no answer reveals to a caller
+//! without access what exists.
 //!
 //! The store holds SHA-256 digests of tokens, and a token is looked up by its digest. The time of that look-up reveals
 //! nothing about a guess, because any change to the guess changes the whole digest unpredictably.

@@ -1,4 +1,4 @@
-//! What is answered to a command, in words that Slack and Mattermost both show as they are meant. Pure.
+//! The texts of answers to commands, which Slack and Mattermost show alike. Pure.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::resources::CommandAnswer;
 
-/// Failures that a status tells of.
+/// How many failures a status lists.
 pub(super) const FAILURES: usize = 5;
 /// Characters of a reason that a status shows.
 const REASON: usize = 120;

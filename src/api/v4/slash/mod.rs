@@ -1,10 +1,9 @@
 //! Slash commands: commands that users type in a channel of Slack or Mattermost, answered at once.
 //!
-//! The token in the form is the caller's whole proof: it is the one that the project's slash-commands integration has.
-//! Where it is wrong, where the integration is off and where there is no such project, the answer is the same, and counts
-//! as a wrong token. [`command`]
-//! understands what was typed, [`answer`] words what is said; both are pure. What is none of ours is handed to the forge,
-//! where it listens.
+//! The caller is authenticated only by the token in the form, which is the one of the project's slash-commands
+//! integration. A wrong token, an inactive integration and an unknown project have the same answer, which counts as a
+//! wrong token. [`command`] parses what was typed, [`answer`] writes the answer; both are pure. Unknown commands are
+//! published for the forge, if that is configured.
 //!
 //! Forms and answers: <https://docs.slack.dev/interactivity/implementing-slash-commands>,
 //! <https://developers.mattermost.com/integrate/slash-commands/custom/>.
@@ -204,7 +203,7 @@ async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate:
     Ok(found)
 }
 
-/// Mutes this room until a moment, or, by a moment that is past, lets it hear again.
+/// Mutes this channel until a moment; a moment in the past ends the mute.
 async fn mute(
     handler: &CommandHandler<'_>,
     place: &ResolvedScope,
@@ -236,7 +235,7 @@ async fn mute(
     }
 }
 
-/// Mutes the room under each of its names: which of them the settings use is not known here.
+/// Mutes the channel under each of its names: which of them the settings use is not known here.
 async fn mute_all(
     handler: &CommandHandler<'_>,
     project: i64,

@@ -1,5 +1,5 @@
-//! Messages in a terminal, as the services would show them: links by their words, bold as bold, attachments beside a
-//! coloured bar. Without a terminal it is all plain text. What is not like Slack's is in `others`.
+//! Shows messages in a terminal like the services do: links by their text, bold as bold, attachments beside a coloured bar.
+//! Without a terminal the output is plain text. `others` has the formats that differ from Slack's.
 
 mod others;
 
@@ -7,12 +7,12 @@ use serde_json::Value as Json;
 
 use super::stand_ins::Service;
 
-/// Columns that a message is wrapped at.
+/// The width of a message in columns.
 const WIDTH: usize = 96;
-/// Lines of one attachment that are shown; services fold longer ones too.
+/// The lines of an attachment that are shown; services fold longer ones too.
 const LINES: usize = 6;
 
-/// Colours, or none.
+/// Whether to use colours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paint {
     pub(super) on: bool,
@@ -47,7 +47,7 @@ impl Paint {
         self.code("31", text)
     }
 
-    /// In the colour that an attachment names: a word of Slack's, or `#rrggbb`.
+    /// The text in an attachment's colour: one of Slack's names, or `#rrggbb`.
     fn in_colour(self, colour: &str, text: &str) -> String {
         match colour {
             "good" => self.green(text),
@@ -67,7 +67,7 @@ fn rgb(hex: &str) -> Option<[u8; 3]> {
     Some([byte(0)?, byte(2)?, byte(4)?])
 }
 
-/// One message, in lines.
+/// A message as lines.
 pub(super) fn message(service: Service, body: &Json, paint: Paint) -> Vec<String> {
     match service {
         Service::Slack | Service::Mattermost => post(service, body, paint),
@@ -75,7 +75,7 @@ pub(super) fn message(service: Service, body: &Json, paint: Paint) -> Vec<String
     }
 }
 
-/// Slack's messages, and Mattermost's, which are the same in another markup.
+/// A message of Slack, or of Mattermost, which has the same structure in another markup.
 fn post(service: Service, body: &Json, paint: Paint) -> Vec<String> {
     let mut lines = words(service, &body["text"], paint, WIDTH);
     for attachment in body["attachments"].as_array().into_iter().flatten() {
@@ -87,7 +87,7 @@ fn post(service: Service, body: &Json, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The first lines, and how many more there are.
+/// The first lines, and the number of further ones.
 fn folded(mut lines: Vec<String>, paint: Paint) -> Vec<String> {
     let rest = lines.len().saturating_sub(LINES);
     if rest > 1 {
@@ -117,7 +117,7 @@ fn attachment_lines(service: Service, attachment: &Json, paint: Paint) -> Vec<St
     lines
 }
 
-/// Short fields stand side by side, as services set them.
+/// Fields as lines; short ones are side by side, as the services show them.
 fn fields(service: Service, fields: &Json, paint: Paint) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut short_before = false;
@@ -141,14 +141,14 @@ fn fields(service: Service, fields: &Json, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// A marked-up text, in lines.
+/// A text with markup, as lines.
 fn words(service: Service, text: &Json, paint: Paint, width: usize) -> Vec<String> {
     let text = text.as_str().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.flat_map(|line| wrap(spans(service, line), width)).map(|line| painted(&line, paint)).collect()
 }
 
-/// Words in one look.
+/// A text in one style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Piece {
     text: String,
@@ -172,7 +172,7 @@ fn painted(pieces: &[Piece], paint: Paint) -> String {
 }
 
 fn spans(service: Service, line: &str) -> Vec<Piece> {
-    // IRC's markup is made of what is taken out elsewhere.
+    // IRC's markup consists of control characters, which are removed from other texts.
     let cleaned = if service == Service::Irker { line.to_owned() } else { clean(line) };
     let mut reader = Reader { rest: &cleaned, pieces: Vec::new(), bold: false };
     while !reader.rest.is_empty() {
@@ -191,7 +191,7 @@ fn spans(service: Service, line: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Reads markup from the front, piece by piece.
+/// Reads markup piece by piece.
 struct Reader<'a> {
     rest: &'a str,
     pieces: Vec<Piece>,
@@ -199,7 +199,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `<url|words>`, `*bold*`, and three escaped characters.
+    /// Reads `<url|text>`, `*bold*`, and three escaped characters.
     fn slack(&mut self) {
         if let Some((inside, rest)) = self.rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
             let words = inside.split_once('|').map_or(inside, |(_, words)| words);
@@ -224,7 +224,7 @@ impl Reader<'_> {
         self.letter();
     }
 
-    /// `[words](url)`, `**bold**`, and letters behind a backslash.
+    /// Reads `[text](url)`, `**bold**`, and characters after a backslash.
     fn markdown(&mut self) {
         if let Some((words, rest)) = self.rest.strip_prefix('[').and_then(link) {
             let words = unescaped(words);
@@ -265,7 +265,7 @@ impl Reader<'_> {
     }
 }
 
-/// `words](url)rest` → the words and the rest. Brackets behind a backslash are part of the words.
+/// Splits `text](url)rest` into the text and the rest. Brackets after a backslash are part of the text.
 fn link(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let end = text.char_indices().find_map(|(at, letter)| {
@@ -289,7 +289,7 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// Breaks a line between words; a piece keeps its look on the next line.
+/// Breaks a line between words; a piece keeps its style on the next line.
 fn wrap(pieces: Vec<Piece>, width: usize) -> Vec<Vec<Piece>> {
     let mut lines = vec![Vec::<Piece>::new()];
     let mut length = 0;
@@ -318,7 +318,7 @@ fn trim_end(line: Option<&mut Vec<Piece>>) {
     }
 }
 
-/// Without the characters by which a terminal is commanded, and those that have no width.
+/// The text without control characters and characters of no width.
 fn clean(text: &str) -> String {
     let is_shown = |letter: &char| !letter.is_control() && !('\u{200b}'..='\u{200f}').contains(letter);
     text.replace('\t', " ").chars().filter(is_shown).collect()

@@ -1,4 +1,4 @@
-//! Messages that are not like Slack's: cards, embeds, HTML, lines, mails.
+//! Messages in other formats than Slack's: cards, embeds, HTML, lines, mails.
 
 use serde_json::Value as Json;
 
@@ -33,7 +33,7 @@ pub(super) fn message(service: Service, body: &Json, paint: Paint) -> Vec<String
     }
 }
 
-/// The texts of a card, wherever they stand, and its facts, a line each.
+/// All texts of a card, and its facts, one a line.
 fn card(element: &Json) -> Vec<String> {
     match element {
         Json::Array(items) => items.iter().flat_map(card).collect(),
@@ -52,7 +52,7 @@ fn card(element: &Json) -> Vec<String> {
     }
 }
 
-/// An embed beside its colour.
+/// An embed beside a bar in its colour.
 fn embed_lines(embed: &Json, paint: Paint) -> Vec<String> {
     let text = |text: &Json| words(Service::Discord, text, paint, WIDTH - 2);
     let name = |name: &Json| clean(name.as_str().unwrap_or_default());
@@ -71,7 +71,7 @@ fn embed_lines(embed: &Json, paint: Paint) -> Vec<String> {
 }
 
 impl Reader<'_> {
-    /// `<a href="…">words</a>`, `<b>`, `<strong>`, other tags as nothing, and escaped characters.
+    /// Reads `<a href="…">text</a>`, `<b>`, `<strong>` and escaped characters; other tags are dropped.
     pub(super) fn html(&mut self) {
         if let Some((tag, rest)) = self.rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
             self.rest = rest;
@@ -97,7 +97,7 @@ impl Reader<'_> {
         self.letter();
     }
 
-    /// mIRC's codes: bold, addresses underlined; what a colour alone says is told by its place too.
+    /// Reads mIRC's codes: bold, and underlined addresses. Colours are dropped.
     pub(super) fn irc(&mut self) {
         let Some(code) = self.rest.strip_prefix(['\x02', '\x03', '\x0f', '\x1f']) else {
             return self.letter();
@@ -105,7 +105,7 @@ impl Reader<'_> {
         match self.rest.as_bytes()[0] {
             0x02 => self.bold = !self.bold,
             0x0f => self.bold = false,
-            // A colour's two digits.
+            // The two digits of a colour.
             0x03 => return self.rest = code.get(2..).unwrap_or_default(),
             _ => {
                 let end = code.find('\x0f').unwrap_or(code.len());

@@ -1,4 +1,4 @@
-//! irkerd's part: lines of JSON over TCP, one connection at a time, and never a word back.
+//! Simulates irkerd: it reads lines of JSON over TCP, one connection at a time, and never answers.
 
 use serde_json::{Value as Json, json};
 use tokio::io::AsyncReadExt as _;
@@ -19,7 +19,7 @@ pub(super) async fn listen(
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else { continue };
-        // The next one waits until this one is over, as with irkerd.
+        // The next connection waits until this one is closed, as with irkerd.
         tokio::select! {
             () = stop.cancelled() => return,
             () = hear(stream, &receipts) => {}
@@ -29,7 +29,7 @@ pub(super) async fn listen(
 
 async fn hear(mut stream: TcpStream, receipts: &UnboundedSender<Receipt>) {
     let mut heard = Vec::new();
-    // A connection that breaks off has said what it has said.
+    // What came before a connection broke counts.
     let _ = stream.read_to_end(&mut heard).await;
     for receipt in understood(&heard) {
         // The demo may have stopped listening.
@@ -37,7 +37,7 @@ async fn hear(mut stream: TcpStream, receipts: &UnboundedSender<Receipt>) {
     }
 }
 
-/// What each channel is told, its lines in one. What is no request, irkerd only logs.
+/// The message to each channel, with its lines joined. irkerd ignores what is not a request.
 fn understood(heard: &[u8]) -> Vec<Receipt> {
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
     for line in heard.split(|byte| *byte == b'\n') {

@@ -1,6 +1,6 @@
-//! A mail as its reader's program shows it: subject and text, taken out of their encodings (RFC 2045).
+//! Decodes a mail's subject and text (RFC 2045).
 
-/// What a person reads first.
+/// The decoded subject and text.
 pub(super) struct Letter {
     pub(super) subject: String,
     pub(super) text: String,
@@ -15,7 +15,7 @@ impl Letter {
     }
 }
 
-/// Headers and what follows them: a mail, or a part of one.
+/// Headers and body of a mail, or of a part of one.
 struct Part<'a> {
     headers: Vec<(String, String)>,
     body: &'a str,

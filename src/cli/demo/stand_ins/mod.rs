@@ -1,13 +1,12 @@
-//! Stand-ins for the services: servers that answer as the real ones do, and keep what they took.
+//! Simulated services: servers that answer like the real ones and record what they receive.
 //!
-//! Most of them answer webhooks (`rooms` for those that have ways of their own); `irker` hears lines over TCP, `smtp` takes
-//! mail, which `letter` unwraps.
+//! Most of them answer webhooks (`rooms` those with an API of their own). `irker` reads lines over TCP, `smtp` receives mail,
+//! which `letter` decodes.
 //!
-//! Some fail on purpose. Slack takes a few messages and then asks for a pause, as it does of any sender that is
-//! faster than a message a second (429, `Retry-After`), and Discord does the like. Mattermost is not there at first
-//! (connections are refused), then stands behind a proxy that says so (503, a page of HTML), then answers. The mail relay
-//! fails once to store a mail. They make sure that their failure is met: on a slow machine it does not end before
-//! the first request.
+//! Some fail on purpose. Slack accepts a few messages and then asks for a pause, as it does of senders that exceed a message
+//! a second (429, `Retry-After`); Discord does the same. Mattermost first refuses connections, then answers 503 like a
+//! proxy in front of a stopped server, then works. The mail relay fails once to store a mail. Each failure happens at
+//! least once, on a slow machine too.
 
 mod irker;
 mod letter;
@@ -33,7 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapters;
 
-/// Which service a stand-in stands for.
+/// The simulated services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Service {
     Slack,
@@ -61,7 +60,7 @@ impl Service {
         }
     }
 
-    /// The adapters that tell it.
+    /// The adapters that send to it.
     const fn slugs(self) -> &'static [&'static str] {
         match self {
             Self::Slack => &["slack"],
@@ -74,23 +73,23 @@ impl Service {
         }
     }
 
-    /// The service that an integration tells, by the end of its id.
+    /// The service of an integration, by the end of its id.
     pub(super) fn of(integration: &str) -> Option<Self> {
         let slug = integration.rsplit(':').next()?;
         Self::ALL.into_iter().find(|service| service.slugs().contains(&slug))
     }
 
-    /// Whether this program can tell it.
+    /// Whether this program has an adapter for it.
     pub(super) fn is_told(self) -> bool {
         self.slugs().iter().any(|slug| adapters::find(slug).is_some())
     }
 }
 
-/// One call, as the stand-in saw it.
+/// One request that a simulated service received.
 #[derive(Clone, Debug)]
 pub(super) struct Receipt {
     pub(super) service: Service,
-    /// Whose it is: the webhook's path, the channel's address, the mailbox's domain.
+    /// The receiver: the webhook's path, the channel's address, the mailbox's domain.
     pub(super) path: String,
     pub(super) body: Json,
     pub(super) status: u16,
@@ -107,24 +106,24 @@ impl Receipt {
     }
 }
 
-/// How difficult they are.
+/// How the services fail.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Difficulties {
-    /// Slack takes so many messages before it asks for a rest, once.
+    /// The messages that Slack accepts before it asks for a pause, once.
     pub(super) taken_before_rest: usize,
     pub(super) rest: Duration,
-    /// Mattermost goes on refusing connections for so long after the first that it refused.
+    /// How long Mattermost refuses connections after the first one.
     pub(super) refuses_for: Duration,
-    /// And answers 503 until so long after it, once at least.
+    /// How long after the first connection Mattermost answers 503, at least once.
     pub(super) down_for: Duration,
-    /// How long a rest Discord asks for, once.
+    /// The pause that Discord asks for, once.
     pub(super) discord_rest: Duration,
 }
 
-/// All of them.
+/// All simulated services.
 pub(super) struct StandIns {
     addresses: BTreeMap<Service, SocketAddr>,
-    /// Bound, but not listening yet: connections are refused, and no other process gets the port.
+    /// Bound, but not listening yet: connections are refused, and no other program gets the port.
     sleeping: Option<TcpSocket>,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -133,7 +132,7 @@ pub(super) struct StandIns {
 
 struct Shared {
     difficulties: Difficulties,
-    /// The webhooks that there are; any other is answered as one that was removed.
+    /// The existing webhooks; any other is answered like a removed one.
     webhooks: Vec<String>,
     slack: Mutex<Rest>,
     mattermost: Mutex<Recovery>,
@@ -141,7 +140,7 @@ struct Shared {
     receipts: mpsc::UnboundedSender<Receipt>,
 }
 
-/// The parts of an HTTP request that the stand-ins read.
+/// The parts of an HTTP request that are used.
 struct Asked<'a> {
     method: &'a Method,
     path: &'a str,
@@ -150,14 +149,14 @@ struct Asked<'a> {
     body: &'a Json,
 }
 
-/// How far Mattermost has come.
+/// Mattermost's state.
 #[derive(Default)]
 struct Recovery {
     up_at: Option<Instant>,
     said_so: bool,
 }
 
-/// Where Slack is with its patience.
+/// Slack's state.
 enum Rest {
     Before { taken: usize },
     Until(Instant),
@@ -165,8 +164,8 @@ enum Rest {
 }
 
 impl StandIns {
-    /// All are up at once but Mattermost: its address is taken, and that is all. `webhooks` are the paths, addresses and
-    /// domains that there are.
+    /// Starts all services but Mattermost, whose port is only reserved. `webhooks` are the existing paths, addresses and
+    /// domains.
     pub(super) async fn new(
         webhooks: Vec<String>,
         difficulties: Difficulties,
@@ -199,12 +198,12 @@ impl StandIns {
         Ok(stand_ins)
     }
 
-    /// Where the service is.
+    /// The service's address.
     pub(super) fn address(&self, service: Service) -> SocketAddr {
         *self.addresses.get(&service).expect("every service has had its address from the start")
     }
 
-    /// The first connection was refused: Mattermost will be back in a while.
+    /// Starts Mattermost's recovery after the first refused connection.
     pub(super) fn recover(&mut self) {
         let Some(socket) = self.sleeping.take() else { return };
         let Difficulties { refuses_for, down_for, .. } = self.shared.difficulties;
@@ -215,7 +214,7 @@ impl StandIns {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(refuses_for) => {}
             }
-            // The port is ours since it was bound: listening on it can't fail for want of it.
+            // The port was bound before, so listening can't fail because another program has it.
             if let Ok(listener) = socket.listen(128) {
                 answer(listener, Service::Mattermost, shared, stop).await;
             }
@@ -234,7 +233,7 @@ impl StandIns {
         };
     }
 
-    /// Closes all, and waits until they are.
+    /// Stops all services and waits for their end.
     pub(super) async fn close(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -258,7 +257,7 @@ async fn answer(listener: TcpListener, service: Service, shared: Arc<Shared>, st
         )
         .with_state(shared);
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    // It ends with the demo; open connections do not matter then.
+    // It ends with the demo; open connections are dropped.
     let _ = served.await;
 }
 
@@ -300,7 +299,7 @@ impl Shared {
         word(StatusCode::OK, "ok")
     }
 
-    /// How many whole seconds, and a little more, Slack wants to be left alone, if it does.
+    /// The pause that Slack asks for, in whole seconds rounded up.
     fn rest(&self) -> Option<u64> {
         let mut rest = lock(&self.slack);
         let now = Instant::now();

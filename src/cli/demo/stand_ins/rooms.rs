@@ -1,4 +1,4 @@
-//! How HipChat, Microsoft Teams and Discord answer.
+//! Simulates the answers of HipChat, Microsoft Teams and Discord.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::Asked;
 
-/// Version 2 of HipChat's API: nothing but a status where all is well.
+/// Version 2 of HipChat's API: a success is a status without a body.
 pub(super) fn hipchat(asked: &Asked<'_>, is_known: bool) -> Response {
     let refuse = |status: StatusCode, kind: &str, message: &str| {
         answer(status, &json!({ "error": { "code": status.as_u16(), "type": kind, "message": message } }))
@@ -25,7 +25,7 @@ pub(super) fn hipchat(asked: &Asked<'_>, is_known: bool) -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// A workflow: it has queued the card, and never tells what became of it.
+/// A workflow: it has queued the card, and does not report the result.
 pub(super) fn teams(asked: &Asked<'_>, is_known: bool) -> Response {
     let refuse = |status, code: &str, message: &str| {
         answer(status, &json!({ "error": { "code": code, "message": message } }))
@@ -44,7 +44,7 @@ pub(super) fn teams(asked: &Asked<'_>, is_known: bool) -> Response {
     StatusCode::ACCEPTED.into_response()
 }
 
-/// What Discord remembers: it takes one message, then asks for a rest, and then takes all.
+/// Discord's state: it accepts one message, then asks for a pause, and then accepts all.
 #[derive(Default)]
 pub(super) struct Patience {
     taken: usize,
@@ -73,7 +73,7 @@ pub(super) fn discord(
     let now = Instant::now();
     if patience.taken == 1 {
         let until = *patience.rests_until.get_or_insert(now + rest);
-        // At least one request meets it, even a late one.
+        // It asks for a pause at least once, however late the next message comes.
         if until > now {
             let left = (until - now).as_secs_f64();
             let body =

@@ -1,5 +1,5 @@
-//! The mail relay's part (RFC 5321). It takes mail for the demo's own readers, and once fails to write one down, when it
-//! has heard all of it: only its last reply says whether a mail was taken.
+//! Simulates the mail relay (RFC 5321). It accepts mail for the demo's domains, and once fails after it has received a whole
+//! mail: only the last reply says whether a mail was accepted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,12 +14,12 @@ use tokio_util::task::TaskTracker;
 use super::letter::Letter;
 use super::{Receipt, Service};
 
-/// The mail that the relay has no room for at its first attempt, counted from 0.
+/// The number of the mail, from 0, that fails at its first attempt.
 const NO_ROOM_FOR: usize = 1;
 
-/// What the connections share.
+/// The state that the connections share.
 struct Relay {
-    /// The domains that it takes mail for.
+    /// The domains that it accepts mail for.
     domains: Vec<String>,
     mails: AtomicUsize,
     receipts: UnboundedSender<Receipt>,
@@ -43,7 +43,7 @@ pub(super) async fn listen(
             talks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    // Who hangs up has hung up.
+                    // A broken connection needs no answer.
                     _ = talk(stream, &relay) => {}
                 }
             });
@@ -53,7 +53,7 @@ pub(super) async fn listen(
     talks.wait().await;
 }
 
-/// How far one mail has come.
+/// The state of one mail.
 #[derive(Default)]
 struct Envelope {
     has_sender: bool,
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// Says all of it at once, and returns the codes of the replies and what was received.
+    /// Sends all lines at once, and returns the codes of the replies and what was received.
     async fn codes(said: &str) -> (Vec<String>, Vec<Receipt>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -8,9 +8,9 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::connection::Connection;
 use super::rows::{limit, ms, text};
+use crate::store::columns::TableRow as _;
 use crate::store::columns::registry::{
-    AuditRow, GroupRow, IntegrationColumns, IntegrationRow, MuteRow, ProjectRow, SealedRow, TableRow as _,
-    TokenRow, json,
+    AuditRow, GroupRow, IntegrationColumns, IntegrationRow, MuteRow, ProjectRow, SealedRow, TokenRow, json,
 };
 use crate::store::registry::{
     AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
@@ -19,7 +19,7 @@ use crate::store::registry::{
 use crate::store::seal::MARK_LEN;
 use crate::store::{Result, StoreError};
 
-/// How often encrypting all secrets again is repeated when one was changed meanwhile.
+/// How often sealing all secrets is tried again, because one of them changed meanwhile.
 const RESEALS: usize = 20;
 
 /// A line of the audit log, as the functions take it.
@@ -101,7 +101,7 @@ impl Registry for Postgres {
         now: Timestamp,
     ) -> Result<Vec<StoredProject>> {
         const LEARN: &str = "SELECT * FROM upsert_seen_projects($1, $2, $3, $4, $5)";
-        // Most events tell what is known already, and need no writer.
+        // Most events show only what is known, and need no write.
         if let Some(known) = known_as_seen(&self.reader, &seen).await? {
             return Ok(known);
         }
@@ -199,13 +199,15 @@ impl Registry for Postgres {
     async fn rekey(&self, audit: AuditEntry) -> Result<usize> {
         self.keys.present()?;
         let note = Note::new(&audit);
-        // The database has no key: rows are read, encrypted here and written, and may have been changed in between.
+        // The database has no key, so rows are read, sealed here and written back. One may have changed meanwhile.
         for _ in 0..RESEALS {
             if let Some(rows) = self.reseal(&note).await? {
                 return Ok(rows);
             }
         }
-        Err(StoreError::Unavailable("integrations change all the time: try again".to_owned()))
+        Err(StoreError::Unavailable(
+            "integrations changed while they were sealed again: try once more".to_owned(),
+        ))
     }
 
     async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(ScopeKey, String)>> {
@@ -224,7 +226,7 @@ impl Registry for Postgres {
             [&ids, &old, &objects, &note.at, &note.who, &note.action, &note.fields];
         let sql = "SELECT drop_undecryptable($1, $2, $3, $4, $5, $6, $7)";
         let done: Vec<i64> = self.writer.query(sql, &values).await?.iter().map(|row| row.get(0)).collect();
-        // Secrets that were set again meanwhile are not dropped.
+        // An integration that was set again meanwhile keeps its secrets.
         Ok(unreadable.into_iter().filter(|(row, _)| done.contains(&row.id)).map(|(_, whose)| whose).collect())
     }
 }
@@ -249,7 +251,7 @@ impl Postgres {
             ])
             .await?;
         let [count, integrations, projects, groups, tokens, mutes] = answers;
-        let no_count = || StoreError::Broken("the count of changes is gone".to_owned());
+        let no_count = || StoreError::Broken("the row of table `registry` is missing".to_owned());
         Ok(Changes {
             revision: revision(count.first().ok_or_else(no_count)?),
             integrations: integrations
@@ -266,7 +268,7 @@ impl Postgres {
         })
     }
 
-    /// By which keys the rows are sealed.
+    /// The marks of all sealed rows: their formats and keys.
     pub(super) async fn marks(&self) -> Result<Vec<Vec<u8>>> {
         const MARKS: &str =
             "SELECT DISTINCT substr(secrets, 1, $1) FROM integrations WHERE secrets IS NOT NULL";
@@ -280,7 +282,7 @@ impl Postgres {
         self.people.query(SEALED, &[]).await?.iter().map(SealedRow::from_cells).collect()
     }
 
-    /// How many rows were sealed anew; `None` where one of them changed meanwhile.
+    /// The number of rows that were sealed again. `None` where one of them changed meanwhile.
     async fn reseal(&self, note: &Note) -> Result<Option<usize>> {
         let rows = self.sealed().await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
@@ -292,7 +294,7 @@ impl Postgres {
     }
 }
 
-/// The projects, where all are as they were seen; `None` where one is not.
+/// The projects, if all are stored as they were seen.
 async fn known_as_seen(connection: &Connection, seen: &[SeenProject]) -> Result<Option<Vec<StoredProject>>> {
     const KNOWN: &str =
         "SELECT projects.* FROM unnest($1::bigint[]) WITH ORDINALITY AS s (seen, n) JOIN projects ON id = s.seen

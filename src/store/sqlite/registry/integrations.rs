@@ -1,9 +1,9 @@
-//! Integrations, and what is sealed of them.
+//! Integrations and their sealed secrets.
 
 use rusqlite::{Connection, params};
 
-use super::super::rows::{change, find, ms, prepare};
-use super::{all, next_revision, one, people};
+use super::super::rows::{all, change, find, ms, one, prepare};
+use super::{next_revision, people};
 use crate::store::Result;
 use crate::store::columns::registry::{IntegrationColumns, IntegrationRow, SealedRow};
 use crate::store::registry::{AuditEntry, ScopeKey, StoredIntegration};
@@ -28,7 +28,7 @@ fn of_owner(connection: &Connection, kind: &str, owner: i64, slug: &str) -> Resu
     one(connection, sql, params![kind, owner, slug])
 }
 
-/// The row as it is then; `None` where it is not at the revision that the change was made from.
+/// Writes an integration, and returns its row. `None` where it has another revision than the change was made from.
 pub(super) fn put(
     connection: &Connection,
     new: &IntegrationColumns,
@@ -69,7 +69,7 @@ pub(super) fn put(
     of_owner(connection, new.owner_kind, new.owner, &new.slug)
 }
 
-/// By which keys the rows are sealed.
+/// The marks of all sealed rows: their formats and keys.
 pub(in crate::store::sqlite) fn marks(connection: &Connection) -> Result<Vec<Vec<u8>>> {
     let sql =
         format!("SELECT DISTINCT substr(secrets, 1, {MARK_LEN}) FROM integrations WHERE secrets IS NOT NULL");
@@ -82,13 +82,13 @@ fn sealed(connection: &Connection) -> Result<Vec<SealedRow>> {
     all(connection, "SELECT * FROM integrations WHERE secrets IS NOT NULL ORDER BY id", [])
 }
 
-/// Those that do not open are switched off, without secrets.
+/// Switches off integrations whose secrets do not open, and removes these secrets.
 pub(super) fn drop_undecryptable(
     connection: &Connection,
     keys: &Keyring,
     audit: &AuditEntry,
 ) -> Result<Vec<(ScopeKey, String)>> {
-    let mut given_up = Vec::new();
+    let mut dropped = Vec::new();
     for row in sealed(connection)? {
         let Some((owner, slug)) = row.unreadable(keys)? else { continue };
         change(
@@ -98,9 +98,9 @@ pub(super) fn drop_undecryptable(
         )?;
         let object = format!("{owner} {slug}");
         people::note(connection, &AuditEntry { object, ..audit.clone() })?;
-        given_up.push((owner, slug));
+        dropped.push((owner, slug));
     }
-    Ok(given_up)
+    Ok(dropped)
 }
 
 pub(super) fn rekey(connection: &Connection, keys: &Keyring, audit: &AuditEntry) -> Result<usize> {

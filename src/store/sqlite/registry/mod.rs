@@ -1,5 +1,4 @@
-//! What people configured. [`integrations`] has the count of changes as well; [`places`] are projects and groups,
-//! [`people`] tokens, mutes and the audit log.
+//! What people configured. [`places`] has projects and groups, [`people`] has tokens, mutes and the audit log.
 
 mod integrations;
 mod people;
@@ -7,12 +6,12 @@ mod places;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::Sqlite;
 use super::rows::prepare;
 use crate::store::Result;
-use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow, TableRow};
+use crate::store::columns::registry::{GroupRow, IntegrationColumns, ProjectRow};
 use crate::store::registry::{
     AuditEntry, AuditLine, Changes, Configuration, GroupKey, Mute, NewToken, ProjectCorrection, Put,
     Registry, ScopeKey, SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken,
@@ -56,7 +55,7 @@ impl Registry for Sqlite {
         seen: Vec<SeenProject>,
         now: Timestamp,
     ) -> Result<Vec<StoredProject>> {
-        // Most events tell what is known already, and need no writer.
+        // Most events show only what is known, and need no write.
         let (known, seen) =
             self.reader.call(move |connection| Ok((places::known_as_seen(connection, &seen)?, seen))).await?;
         let rows = match known {
@@ -156,20 +155,8 @@ fn revision(connection: &Connection) -> Result<i64> {
     Ok(prepare(connection, "SELECT revision FROM registry")?.query_row([], |row| row.get(0))?)
 }
 
-/// The revision for something that changes now.
+/// The revision for a change.
 fn next_revision(connection: &Connection) -> Result<i64> {
     let sql = "UPDATE registry SET revision = revision + 1 RETURNING revision";
     Ok(prepare(connection, sql)?.query_row([], |row| row.get(0))?)
-}
-
-/// The rows that a query finds.
-fn all<R: TableRow>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<R>> {
-    let mut statement = prepare(connection, sql)?;
-    let rows = statement.query_map(params, |row| R::from_cells(row))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The row that a query finds, where there is one.
-fn one<R: TableRow>(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Option<R>> {
-    Ok(prepare(connection, sql)?.query_row(params, |row| R::from_cells(row)).optional()?)
 }

@@ -1,14 +1,15 @@
-//! Tokens, mutes, and who changed what.
+//! Tokens, mutes, and the audit log.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::rows::{self, change, ms, prepare};
-use super::{all, next_revision};
+use super::super::rows::{self, all, change, ms, prepare};
+use super::next_revision;
 use crate::store::Result;
-use crate::store::columns::registry::{AuditRow, MuteRow, TableRow as _, TokenRow, json};
+use crate::store::columns::TableRow as _;
+use crate::store::columns::registry::{AuditRow, MuteRow, TokenRow, json};
 use crate::store::registry::{AuditEntry, AuditLine, Mute, NewToken, StoredToken};
 
-/// Those that changed after a revision, in the order of their numbers.
+/// Tokens that changed after a revision, in the order of their ids.
 pub(super) fn tokens(connection: &Connection, after: i64) -> Result<Vec<StoredToken>> {
     let sql = "SELECT * FROM tokens WHERE revision > ?1 ORDER BY id";
     all(connection, sql, [after])?.into_iter().map(TokenRow::read).collect()
@@ -68,7 +69,7 @@ pub(super) fn mute(connection: &Connection, mute: &Mute, audit: &AuditEntry) -> 
     note(connection, audit)
 }
 
-/// Writes a line of the audit log, in the transaction of what it tells of.
+/// Writes a line of the audit log, in the transaction of the change.
 pub(in crate::store::sqlite) fn note(connection: &Connection, audit: &AuditEntry) -> Result<()> {
     change(
         connection,

@@ -1,10 +1,10 @@
-//! Projects and groups: whose a path is, and what is known of it.
+//! Projects and groups: their paths, and what is known of them.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::super::rows::{change, find, ms};
-use super::{all, next_revision, one, people};
+use super::super::rows::{all, change, find, ms, one};
+use super::{next_revision, people};
 use crate::store::columns::registry::{GroupRow, ProjectRow, json};
 use crate::store::registry::{
     AuditEntry, GroupKey, ProjectCorrection, SeenProject, StoredGroup, StoredProject, Visibility,
@@ -24,7 +24,7 @@ pub(super) fn project(connection: &Connection, id: i64) -> Result<Option<Project
     one(connection, "SELECT * FROM projects WHERE id = ?1", [id])
 }
 
-/// The rows of projects that are all as they were seen; `None` where one is not.
+/// The projects, if all are stored as they were seen.
 pub(super) fn known_as_seen(
     connection: &Connection,
     seen: &[SeenProject],
@@ -49,7 +49,7 @@ pub(super) fn upsert_seen_projects(
             upsert_one(connection, seen, now)?;
         }
     }
-    // As they are in the end: a later one may have taken the path of an earlier one.
+    // They are read after all are written: a later project may have taken the path of an earlier one.
     seen.iter().map(|seen| written(project(connection, seen.id)?)).collect()
 }
 
@@ -75,7 +75,7 @@ fn upsert_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Any other project or group with this path loses it.
+/// Takes the path from another project that has it.
 fn take_project_path(connection: &Connection, path: Option<&str>, id: i64, now: Timestamp) -> Result<()> {
     let holder: Option<i64> =
         find(connection, "SELECT id FROM projects WHERE path = ?1 AND id <> ?2", params![path, id])?;
@@ -150,10 +150,10 @@ pub(super) fn put_group(
 ) -> Result<GroupRow> {
     let known = match one(connection, "SELECT * FROM groups WHERE id = ?1", [id])? {
         Some(row) => Some(row),
-        // Of another number it is another group, which had the path before.
+        // A group with another number is another group, which had the path before.
         None => group_by_path(connection, path)?.filter(|row| id.is_none() || row.id.is_none()),
     };
-    // Only who knows the number knows how the path is spelt.
+    // Only a caller that knows the number knows the spelling of the path.
     let is_so = |row: &GroupRow| id.is_none() || row.id == id && row.path.as_deref() == Some(path);
     let key = known.as_ref().map(|row| row.key);
     if let Some(row) = known.filter(is_so) {

@@ -1,4 +1,4 @@
-//! The file: who may open it, what it may be, what it survives.
+//! The file: its permissions, its lock, its schema, and crashes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -137,15 +137,15 @@ async fn what_was_answered_is_in_the_files_at_that_moment() {
     let image = folder.path().join("image.db");
     for n in 0..3 {
         write(&store, &format!("e{n}")).await.unwrap();
-        // The disk as after a power cut: nothing was closed.
+        // A copy of the files as they would be after a power cut, with nothing closed.
         std::fs::copy(&path, &image).unwrap();
         std::fs::copy(folder.path().join("forgebell.db-wal"), folder.path().join("image.db-wal")).unwrap();
         assert_eq!(count(&Sqlite::open(&image, Keyring::none()).unwrap()).await, n + 1);
     }
 }
 
-/// Not a test by itself: the process that [`a_killed_daemon_loses_nothing_that_it_answered`] kills. It writes, and
-/// tells what it was answered.
+/// The process that [`a_killed_daemon_loses_nothing_that_it_answered`] kills. It writes, and prints how many writes were
+/// answered.
 #[tokio::test]
 #[ignore = "is run by a_killed_daemon_loses_nothing_that_it_answered"]
 async fn writes_until_it_is_killed() {

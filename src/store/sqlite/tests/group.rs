@@ -1,4 +1,4 @@
-//! The writer: group commit, and what goes wrong around it.
+//! The writer: group commit, and its failures.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn store() -> (tempfile::TempDir, PathBuf, Sqlite) {
     (folder, path, store)
 }
 
-/// Work that keeps the writer busy, so that what is asked for next lies in its queue together.
+/// Keeps the writer busy, so that the next commands are in its queue together.
 #[expect(clippy::unnecessary_wraps, reason = "the writer's commands can fail")]
 fn dawdle(_: &Connection) -> Result<()> {
     std::thread::sleep(Duration::from_millis(50));
@@ -68,7 +68,7 @@ async fn a_command_that_fails_takes_no_other_with_it() {
 #[tokio::test]
 async fn a_commit_that_fails_is_everybodys_error() {
     let (_folder, _, store) = store();
-    // A reference to nothing, looked at with the commit only.
+    // A foreign key without a target, which is checked only at the commit.
     let spoils = |connection: &Connection| {
         connection.execute_batch("PRAGMA defer_foreign_keys = ON; INSERT INTO inbox (seq) VALUES (4711);")?;
         Ok(())
@@ -138,7 +138,7 @@ async fn a_thread_that_died_is_an_error_and_no_silence() {
             "{answer:?}"
         );
     }
-    // Not even the lock is left behind.
+    // The lock is free too.
     drop(store);
     write(&Sqlite::open(&path, Keyring::none()).unwrap(), "again").await.unwrap();
 }
@@ -159,7 +159,7 @@ async fn the_log_stays_short_however_much_goes_through() {
     let log = path.with_file_name("forgebell.db-wal");
     let mut longest = 0;
     for n in 0..60 {
-        // 1 MB at a time, so that bytes and not rows fill the log.
+        // 1 MB at a time, so that the log is filled by bytes, not by rows.
         write_large(&store, &format!("e{n}"), 1 << 20).await.unwrap();
         longest = size_of(&log).max(longest);
     }

@@ -1,4 +1,4 @@
-//! The store's own key: made once, kept to itself, and missed when it is gone.
+//! The store's own key: made once, private, and reported when it is missing.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ async fn a_key_that_is_gone_is_missed_and_no_other_takes_its_place() {
     let elsewhere = folder.path().join("elsewhere");
     std::fs::rename(&key, &elsewhere).unwrap();
     let words = refusal(&path);
-    assert!(words.contains(&format!("put {} back", key.display())), "{words}");
+    assert!(words.contains(&format!("restore the missing file {}", key.display())), "{words}");
     assert!(!key.exists(), "a new one would hide what happened");
     std::fs::write(&key, "no key\n").unwrap();
     let words = refusal(&path);

@@ -21,14 +21,14 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_700_000_000).unwrap()
 }
 
-/// An event of so many bytes, and more.
+/// An event with at least this many bytes.
 fn event(id: &str, size: usize) -> Event {
     let filler = "x".repeat(size);
     let raw = format!(r#"{{"object_kind":"push","ref":"refs/heads/main","filler":"{filler}"}}"#);
     Event::decode(EventId::new(id).unwrap(), now(), Bytes::from(raw)).unwrap()
 }
 
-/// Writes an event of so many bytes with one delivery.
+/// Writes an event with at least this many bytes, with one delivery.
 async fn write_large(store: &Sqlite, id: &str, size: usize) -> Result<()> {
     let delivery = NewDelivery {
         integration: IntegrationId::new("slack"),

@@ -1,27 +1,27 @@
-//! How SQLite means to find the rows: every statement that any test runs is asked for its plan, once.
+//! Query plans. Each statement that any test runs is checked once: it must not read a whole table that grows.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
 
 use rusqlite::Connection;
 
-/// Tables that grow with what went through; `attempts` and `inbox` are read by key alone.
+/// Tables that grow with the number of events, with their aliases.
 const GROWING: [&str; 5] = ["deliveries", "d", "events", "e", "attempts"];
 
-/// Indexes of what waits, or is dead, may be walked from end to end by what is done seldom.
+/// Indexes of waiting and dead rows. Statements that run seldom may read them whole.
 const SMALL: [&str; 3] = ["deliveries_lane", "deliveries_leases", "deliveries_dead"];
 
-/// New settings, a route let go; recovery; lists of what waits; gauges.
+/// Ending holds, ending all leases, lists of waiting rows, gauges.
 const SELDOM: [&str; 4] = [
     "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2",
     "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2",
-    "SELECT d.id, d.state, e.id, ",
+    "SELECT d.id AS id, d.state AS state, e.id AS event_id, ",
     "SELECT\n     (SELECT count(*) FROM inbox),",
 ];
 
 static SEEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
-/// Panics where a statement would read a whole table that grows.
+/// Panics if a statement would read a whole table that grows.
 pub(in crate::store::sqlite) fn check(connection: &Connection, sql: &str) {
     let new = SEEN.lock().unwrap().get_or_insert_default().insert(sql.to_owned());
     if !new {
@@ -41,7 +41,7 @@ pub(in crate::store::sqlite) fn check(connection: &Connection, sql: &str) {
 /// The plan's lines, without their numbers.
 pub(super) fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    // What its parameters are doesn't matter to the plan.
+    // The plan does not depend on the parameters.
     let lines = statement.raw_query().mapped(|row| row.get(3));
     lines.collect::<rusqlite::Result<_>>().unwrap()
 }

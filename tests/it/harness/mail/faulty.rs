@@ -57,17 +57,17 @@ impl Faulty {
 
     /// Every mail that came to its end, and whether a yes was said to it.
     pub fn taken(&self) -> Vec<(Letter, bool)> {
-        let contents = self.state.lock().expect("nobody panicked").contents.clone();
+        let contents = self.state.lock().expect("no other thread panicked").contents.clone();
         contents.iter().map(|(raw, said)| (Letter::parse(raw), *said)).collect()
     }
 
     pub fn faults_left(&self) -> usize {
-        self.state.lock().expect("nobody panicked").faults.len()
+        self.state.lock().expect("no other thread panicked").faults.len()
     }
 }
 
 fn is_next(state: &Mutex<State>, fault: Fault) -> bool {
-    let faults = &mut state.lock().expect("nobody panicked").faults;
+    let faults = &mut state.lock().expect("no other thread panicked").faults;
     let next = faults.front() == Some(&fault);
     if next {
         faults.pop_front();
@@ -108,7 +108,7 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
                 }
                 content.truncate(content.len() - 3);
                 let silent = is_next(&state, Fault::AfterTheDot);
-                state.lock().expect("nobody panicked").contents.push((content, !silent));
+                state.lock().expect("no other thread panicked").contents.push((content, !silent));
                 if silent {
                     return Ok(());
                 }

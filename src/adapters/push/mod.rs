@@ -1,1 +1,0 @@
-//! Push services, which show messages on people's phones.
