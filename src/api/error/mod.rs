@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_with_the_form_is_an_error_and_all_of_it_is_told() {
+    async fn malformed_requests_are_answered_under_error_with_every_complaint() {
         let two = ApiError::InvalidParams(vec!["token is missing".into(), "room is missing".into()]);
         assert_answer(two, 400, json!({ "error": "token is missing, room is missing" })).await;
         let slug = json!({ "error": "slug does not have a valid value" });
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_with_the_matter_is_a_message() {
+    async fn impossible_requests_are_answered_under_message() {
         for (missing, message) in [
             (Missing::Project, "404 Project Not Found"),
             (Missing::Group, "404 Group Not Found"),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_models_errors_are_told_as_gitlab_tells_them() {
+    async fn invalid_settings_are_reported_in_gitlabs_text() {
         let errors = vec![
             FieldError::new("webhook", "can't be blank"),
             FieldError::new("channel", "cannot have more than 10 channels"),
@@ -364,12 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn quotes_and_line_breaks_in_a_problem_stay_in_their_text() {
+    fn quotes_and_line_breaks_in_a_problem_are_escaped() {
         assert_eq!(ruby_text("say \"hi\"\n\\ \u{7}"), r#""say \"hi\"\n\\ \u{7}""#);
     }
 
     #[tokio::test]
-    async fn every_401_says_how_to_log_in_and_a_bearer_is_told_what_is_wrong() {
+    async fn every_401_says_how_to_authenticate_and_a_bearer_gets_the_reason() {
         let plain = answer(ApiError::Unauthorized { bearer: false }).await;
         assert_eq!((plain.0, plain.2), (401, json!({ "message": "401 Unauthorized" })));
         assert_eq!(plain.1["www-authenticate"], "Bearer realm=\"The API\"");
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_to_wait_is_told_how_long() {
+    async fn a_client_that_has_to_wait_gets_the_time() {
         let (status, headers, _) = answer(ApiError::TooManyAttempts(Duration::from_secs(17))).await;
         assert_eq!((status, &headers["retry-after"]), (429, &HeaderValue::from_static("17")));
         let (status, headers, _) = answer(ApiError::StoreUnavailable).await;
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_store_says_of_itself_is_not_the_callers() {
+    async fn the_stores_own_errors_are_not_shown_to_clients() {
         for error in [
             StoreError::Unavailable("postgres://secret-host".to_owned()),
             StoreError::Broken("secret-table".to_owned()),

@@ -38,7 +38,7 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn nothing_is_described_that_nobody_refers_to() {
+fn every_component_is_referred_to() {
     let document = json();
     let text = document["paths"].to_string() + &document["components"]["schemas"].to_string();
     for kind in ["schemas", "parameters", "responses"] {
@@ -99,7 +99,7 @@ fn each_adapter_has_its_own_address_at_each_level_and_every_setting_is_described
 }
 
 #[test]
-fn what_needs_no_token_is_what_should_not() {
+fn only_the_expected_operations_need_no_token() {
     let document = json();
     let mut open = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

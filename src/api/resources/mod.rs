@@ -55,10 +55,6 @@ pub(super) fn slugs() -> Schema {
     one_of(ADAPTERS.iter().map(|entry| entry.about.slug)).into()
 }
 
-pub(super) fn visibilities() -> Schema {
-    one_of(Visibility::ALL.map(Visibility::name)).into()
-}
-
 /// What is known of a project: what files say, else what was set by the API, else what its events say.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Project {
@@ -78,9 +74,11 @@ pub struct Project {
     pub updated_at: Moment,
 }
 
-fn nullable_visibilities() -> Schema {
+/// Who may see a project, or null.
+pub(super) fn nullable_visibilities() -> Schema {
     let null = ObjectBuilder::new().schema_type(Type::Null);
-    OneOfBuilder::new().item(null).item(visibilities()).into()
+    let visibility = one_of(Visibility::ALL.map(Visibility::name));
+    OneOfBuilder::new().item(null).item(visibility).into()
 }
 
 impl Project {

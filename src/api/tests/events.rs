@@ -220,7 +220,7 @@ async fn what_is_no_event_is_refused_with_the_reason_and_kept() {
 }
 
 #[tokio::test]
-async fn a_kind_that_nobody_knows_is_kept_without_giving_gitlab_a_reason_to_switch_the_hook_off() {
+async fn an_unknown_kind_is_quarantined_without_giving_gitlab_a_reason_to_disable_the_webhook() {
     let server = TestServer::open().await;
     let answer = answer(server.webhook("{\"object_kind\": \"unheard_of\"}")).await;
     assert_eq!(answer.status, 202);

@@ -97,7 +97,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_told_length_is_no_way_around_the_limit() {
+async fn a_body_without_a_length_does_not_bypass_the_limit() {
     let server = TestServer::open().await;
     let head = head(0).replace("content-length: 0", "transfer-encoding: chunked");
     let chunk = "x".repeat(BODY_LIMIT + 1);
@@ -143,7 +143,7 @@ async fn who_never_finishes_a_head_is_shown_out() {
 }
 
 #[tokio::test]
-async fn stopping_finishes_what_is_under_way_and_waits_for_nobody_else() {
+async fn stopping_finishes_requests_under_way_and_waits_for_no_idle_connection() {
     let mut server = TestServer::open().await;
     // One that is silent, one in the middle of a head, and an event that waits for its commit.
     let silent = TcpStream::connect(server.address()).await.unwrap();

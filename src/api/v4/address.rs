@@ -1,13 +1,13 @@
-//! What stands in a path: `:id` of a project or group, `:slug` of an adapter.
+//! The names in a request's path: `id` of a project or group, `slug` of an adapter.
 
 use crate::adapters::{self, Entry};
 use crate::integration::Scope;
 
-/// The longest path that is looked up. GitLab's groups nest up to twenty levels; real paths are much shorter.
+/// The longest path that is looked up. GitLab nests groups at most twenty levels deep.
 const LONGEST: usize = 2048;
 
-/// `:id` of a project, decoded: what consists of digits is always its number. `None` is what can't be one: a number
-/// beyond 64 bits, a name outside any group, a path that no forge gives. It is answered like one that is not there.
+/// A project by its decoded `id`: digits are always its number. `None` is what can't be a project: a number beyond 64 bits,
+/// a name outside of any group, a path that no forge gives. It is answered like a project that does not exist.
 pub(in crate::api) fn project(id: &str) -> Option<Scope> {
     number(id).map(Scope::ProjectId).or_else(|| project_path(id).map(Scope::ProjectPath))
 }
@@ -32,7 +32,7 @@ fn is_number(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// One name in a path: letters, digits, `_`, `-` and `.`, yet not dots alone, which mean something else.
+/// One name in a path: letters, digits, `_`, `-` and `.`, but not dots only, which are relative paths.
 fn is_segment(name: &str) -> bool {
     let plain = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.');
     !name.is_empty() && !name.chars().all(|character| character == '.') && name.chars().all(plain)

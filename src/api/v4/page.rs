@@ -70,22 +70,24 @@ impl<T: Serialize> IntoResponse for Page<T> {
     }
 }
 
+/// The description of an optional parameter of the query.
+pub(super) fn query_parameter(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .description(Some(description))
+        .schema(Some(schema.build()))
+        .build()
+}
+
 impl IntoParams for PageRequest {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let parameter = |name: &str, description: &str, schema: ObjectBuilder| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .description(Some(description))
-                .schema(Some(schema.build()))
-                .build()
-        };
         let before = "Only items with ids below this number: the page after the one that ended with it.";
         let per_page = "How many items a page has; more than 100 count as 100.";
         vec![
-            parameter("before", before, number()),
-            parameter("per_page", per_page, number().default(Some(DEFAULT_SIZE.into()))),
+            query_parameter("before", before, number()),
+            query_parameter("per_page", per_page, number().default(Some(DEFAULT_SIZE.into()))),
         ]
     }
 }

@@ -1,9 +1,8 @@
-//! The parameters of a request: its query and its body together. The body is one of three kinds.
+//! The parameters of a request: its query and its body together.
 //!
-//! JSON, forms and multipart forms end up as the same [`Params`]: names with simple values. What is neither a simple
-//! value nor a list of such is known to have been there and is not kept, however deep or long it is, so that a request
-//! takes no more memory than its body does. Later ones of the same name go before earlier ones, the body's before the
-//! query's.
+//! JSON, forms and multipart forms all become [`Params`]: names with simple values. Of a value that is neither simple nor a
+//! list of simple values, only the presence is kept, however deep or long it is, so that a request takes no more memory than
+//! its body. Of several parameters with one name the last counts, and the body counts before the query.
 
 mod form;
 mod json;
@@ -20,10 +19,10 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use super::ApiError;
 use crate::settings::{Value, read_bool};
 
-/// The largest body that the API takes. Events have a door of their own, with its own limit.
+/// The largest body of an API request. Events have a limit of their own.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
-/// How many parameters one request may have, and how many items a list; far more than any integration has.
-const MOST: usize = 1000;
+/// The most parameters of a request, and the most items of a list; far more than any integration has.
+const MAX_COUNT: usize = 1000;
 
 /// One parameter's value.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(super) enum Param {
     Null,
     Simple(Value),
     List(Vec<String>),
-    /// An object, a list of lists, a file: nothing that any parameter takes.
+    /// An object, a list of lists or a file, which no parameter takes.
     Other,
 }
 
@@ -39,26 +38,26 @@ pub(super) enum Param {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(in crate::api) struct Params(BTreeMap<String, Param>);
 
-/// Among the values are tokens and webhooks: names alone are shown.
+/// Values may be tokens and webhooks, so only names are shown.
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-/// A parameter that is there and not what it should be.
+/// A parameter has the wrong type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Invalid;
 
 impl Params {
-    /// The parameters in the part of an address after `?`.
+    /// The parameters of a query.
     pub(super) fn of_query(query: &str) -> Result<Self, ApiError> {
         let mut params = Self::default();
         form::read(query.as_bytes(), &mut params)?;
         Ok(params)
     }
 
-    /// Adds those in a body. A body of no kind is taken for a form, as by GitLab.
+    /// Adds the parameters of a body. A body without a content type is read as a form, as GitLab does.
     pub(super) async fn add_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), ApiError> {
         if body.is_empty() {
             return Ok(());
@@ -92,7 +91,7 @@ impl Params {
         self.0.iter().filter_map(text).collect()
     }
 
-    /// As [`Params::text`], with GitLab's leniency about what is true and false. Blank is as good as not sent.
+    /// As [`Params::text`], with GitLab's many spellings of true and false. Blank counts as not sent.
     pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, Invalid> {
         match self.get(name) {
             None | Some(Param::Null) => Ok(None),
@@ -102,7 +101,7 @@ impl Params {
         }
     }
 
-    /// As [`Params::text`]. Blank is as good as not sent.
+    /// As [`Params::text`]. Blank counts as not sent.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Invalid> {
         match self.get(name) {
             None | Some(Param::Null) => Ok(None),
@@ -136,7 +135,7 @@ impl Params {
     }
 
     fn put(&mut self, name: String, value: Param) -> Result<(), ApiError> {
-        // PostgreSQL could not keep it, and no setting has a use for it.
+        // PostgreSQL can't store null bytes, and no setting needs them.
         let null = |text: &str| text.contains('\0');
         let has_null = null(&name)
             || match &value {
@@ -147,7 +146,7 @@ impl Params {
         if has_null {
             return Err(ApiError::Unreadable("a parameter holds a null byte".to_owned()));
         }
-        if self.0.len() >= MOST && !self.0.contains_key(&name) {
+        if self.0.len() >= MAX_COUNT && !self.0.contains_key(&name) {
             return Err(too_many());
         }
         self.0.insert(name, value);
@@ -160,30 +159,30 @@ pub(super) fn is_blank(value: &Value) -> bool {
 }
 
 fn too_many() -> ApiError {
-    ApiError::Unreadable(format!("there are more than {MOST} parameters"))
+    ApiError::Unreadable(format!("there are more than {MAX_COUNT} parameters"))
 }
 
 fn not_utf8() -> ApiError {
     ApiError::Unreadable("the parameters are not valid UTF-8".to_owned())
 }
 
-/// A whole body, in its time and within its limit, which the router's layer sets to [`BODY_LIMIT`].
-pub(super) async fn read_body(parts: &Parts, body: Body, patience: Duration) -> Result<Bytes, ApiError> {
+/// The whole body, within its time and within [`BODY_LIMIT`], which the router's layer sets.
+pub(super) async fn read_body(parts: &Parts, body: Body, timeout: Duration) -> Result<Bytes, ApiError> {
     let has_none = matches!(parts.method, Method::GET | Method::HEAD);
     if has_none {
         return Ok(Bytes::new());
     }
-    // A body that will be refused need not be sent.
-    let told =
+    // A body that is announced as too large is refused before it is sent.
+    let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if told.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
+    if announced.is_some_and(|length: u64| length > BODY_LIMIT as u64) {
         return Err(ApiError::BodyTooLarge { limit: BODY_LIMIT, setting: None });
     }
     let mut request = Request::new(body);
     *request.headers_mut() = parts.headers.clone();
     *request.extensions_mut() = parts.extensions.clone();
-    match tokio::time::timeout(patience, Bytes::from_request(request, &())).await {
-        Err(_) => Err(ApiError::BodyTooSlow(patience)),
+    match tokio::time::timeout(timeout, Bytes::from_request(request, &())).await {
+        Err(_) => Err(ApiError::BodyTooSlow(timeout)),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(ApiError::BodyTooLarge { limit: BODY_LIMIT, setting: None })

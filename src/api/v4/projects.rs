@@ -15,7 +15,7 @@ use super::scope::{Unknown, find, group_scope, reaches};
 use super::{PROJECTS, Route, address};
 use crate::api::error::responses::{Changes, NotFound, ReadsBody};
 use crate::api::error::{ApiError, Missing};
-use crate::api::resources::{Group, Project, visibilities};
+use crate::api::resources::{Group, Project, nullable_visibilities};
 use crate::catalog::{ResolvedScope, Snapshot};
 use crate::store::registry::{Correction, ProjectCorrection, ScopeKey, StoredProject, Visibility};
 
@@ -74,7 +74,7 @@ struct ProjectParameters {
     /// Its full path. For tokens of the instance.
     path_with_namespace: Option<String>,
     default_branch: Option<String>,
-    #[schema(schema_with = visibilities)]
+    #[schema(schema_with = nullable_visibilities)]
     visibility: Option<String>,
     /// Names and wildcards (`*-stable`), as a list or as a text with commas.
     protected_branches: Option<Branches>,

@@ -6,35 +6,32 @@
 
 use std::borrow::Cow;
 
-use super::put_params::{ParamSpec, StoredAs, put_params};
-use crate::adapters::Entry;
+use crate::adapters::{ApiField, Entry};
 use crate::api::resources::ShownProperties;
 use crate::settings::{Kind, Properties, Value, read_bool};
 
 /// The properties to show of these settings.
 pub(super) fn shown_properties(entry: &Entry, stored: &Properties) -> ShownProperties {
-    let visible = put_params(entry)
-        .into_iter()
-        .filter(|spec| spec.stored_as == StoredAs::Setting && !spec.kind.is_secret());
-    ShownProperties(visible.map(|spec| shown(spec, stored)).collect())
+    let visible = entry.api_fields().into_iter().filter(|field| !field.kind.is_secret());
+    ShownProperties(visible.map(|field| shown(field, stored)).collect())
 }
 
-fn shown(spec: ParamSpec, stored: &Properties) -> (Cow<'static, str>, Option<Value>) {
-    let value = stored.get(spec.name.as_ref()).cloned().or_else(|| default(&spec, stored).map(Value::Text));
-    (spec.name, value.map(|value| normalized(spec.kind, value)))
+fn shown(field: ApiField, stored: &Properties) -> (Cow<'static, str>, Option<Value>) {
+    let value = stored.get(field.name.as_ref()).cloned().or_else(|| default(&field, stored).map(Value::Text));
+    (field.name, value.map(|value| normalized(field.kind, value)))
 }
 
 /// What applies where a setting was never set.
-fn default(spec: &ParamSpec, stored: &Properties) -> Option<String> {
+fn default(field: &ApiField, stored: &Properties) -> Option<String> {
     // This deprecated setting applies where its successor was never set. If the successor's own default were shown instead,
     // sending it back would change which branches are notified.
-    if spec.name == "branches_to_be_notified"
+    if field.name == "branches_to_be_notified"
         && let Some(only_default) = stored.get("notify_only_default_branch")
     {
         let only_default = read_bool(only_default).unwrap_or(true);
         return Some(if only_default { "default" } else { "all" }.to_owned());
     }
-    spec.default.map(str::to_owned)
+    field.default.map(str::to_owned)
 }
 
 /// Booleans and numbers as such, though they were stored as texts.
@@ -66,7 +63,7 @@ mod tests {
             let leaked = entry.fields.iter().filter(|field| field.kind.is_secret());
             let stored: Vec<_> = leaked.map(|field| (field.name, text("s3cret"))).collect();
             let shown = shown_as_json(entry.about.slug, &stored);
-            for spec in put_params(entry).iter().filter(|spec| spec.stored_as == StoredAs::Setting) {
+            for spec in entry.api_fields() {
                 let value = shown.get(spec.name.as_ref());
                 assert_eq!(value.is_some(), !spec.kind.is_secret(), "{} of {}", spec.name, entry.about.slug);
                 let expected = spec.default.is_some();

@@ -1,10 +1,10 @@
-//! The parameters of a `PUT` of one adapter's integration, derived from the adapter's declaration: its own settings, the
-//! shared ones that it has, every `…_events` flag, and `use_inherited_settings`.
+//! The parameters of a `PUT` of one adapter's integration, from the adapter's declaration: its own settings, the common
+//! settings that it has, every `…_events` flag, and `use_inherited_settings`.
 //!
-//! Parameters that are not declared are ignored. Missing parameters and wrong types are all reported at once, in the order
-//! of the declaration. Whether the values are valid together is checked later, since that needs the stored values. Every
-//! flag is declared for every adapter, as each shows them all in its object; flags for events that the adapter does not
-//! support are stored, and have no effect.
+//! Other parameters are ignored. Missing parameters and those of the wrong type are reported all at once, in the order of the
+//! declaration. Whether the values are valid together is checked by the catalog, because that needs what is stored. Every
+//! adapter has every flag, as every object shows them all; flags for events that an adapter does not support are stored and
+//! have no effect.
 
 use std::borrow::Cow;
 
@@ -16,9 +16,9 @@ use crate::catalog::Request;
 use crate::event::Trigger;
 use crate::settings::{FieldError, Kind, Shape, Value};
 
-/// Follow the nearest default; `false` ends that.
+/// Follow the nearest default of a group or the instance; `false` ends that.
 pub(in crate::api) const INHERIT: &str = "use_inherited_settings";
-/// The longest value of a setting, in characters. No service takes a webhook or a list that is anywhere as long.
+/// The longest value of a setting, in characters. Every service's limits are far below it.
 pub(in crate::api) const MAX_LENGTH: usize = 65_535;
 
 /// One parameter that a `PUT` takes.
@@ -29,12 +29,12 @@ pub(in crate::api) struct ParamSpec {
     pub(in crate::api) required: bool,
     pub(in crate::api) help: Cow<'static, str>,
     pub(in crate::api) example: Option<Cow<'static, str>>,
-    /// StoredAs holds where it was never set.
+    /// What applies where it was never set.
     pub(in crate::api) default: Option<&'static str>,
     pub(in crate::api) stored_as: StoredAs,
 }
 
-/// How a parameter is stored.
+/// What a parameter is stored as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum StoredAs {
     Setting,
@@ -50,11 +50,11 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         required: field.required,
         help: field.help.trim().into(),
         example: Some(field.example.into()),
-        default: None,
+        default: field.default,
         stored_as: StoredAs::Setting,
     });
     let shared = common_fields(&entry.about);
-    let (heard, settings): (Vec<_>, Vec<_>) =
+    let (supported, settings): (Vec<_>, Vec<_>) =
         shared.into_iter().partition(|field| field.group == Group::Flags);
     let settings = settings.into_iter().map(|field| ParamSpec {
         name: field.name,
@@ -65,22 +65,23 @@ pub(in crate::api) fn put_params(entry: &Entry) -> Vec<ParamSpec> {
         default: field.default,
         stored_as: StoredAs::Setting,
     });
-    let heard = heard.into_iter().map(|field| flag(field.name, field.help, field.default));
-    let deaf = Trigger::ALL.into_iter().filter(|trigger| !entry.about.triggers.contains(*trigger));
-    let deaf = deaf.map(Trigger::flag).chain(INERT_FLAGS);
-    let deaf = deaf.map(|name| flag(name.into(), "Kept, and without effect for this service.".into(), None));
+    let supported = supported.into_iter().map(|field| flag(field.name, field.help, field.default));
+    let unsupported = Trigger::ALL.into_iter().filter(|trigger| !entry.about.triggers.contains(*trigger));
+    let unsupported = unsupported.map(Trigger::flag).chain(INERT_FLAGS);
+    let unsupported = unsupported
+        .map(|name| flag(name.into(), "Stored, and without effect for this service.".into(), None));
     let inherit = ParamSpec {
         name: INHERIT.into(),
         kind: Kind::Bool,
         required: false,
         help: "Whether it follows the nearest default, of a group above or of the instance: the other parameters are \
-               then not heeded. `false` ends that. Not sent: stays as it is."
+               then ignored. `false` ends that. Not sent: it stays as it is."
             .into(),
         example: None,
         default: None,
         stored_as: StoredAs::Inheritance,
     };
-    own.chain(settings).chain(heard).chain(deaf).chain([inherit]).collect()
+    own.chain(settings).chain(supported).chain(unsupported).chain([inherit]).collect()
 }
 
 fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'static str>) -> ParamSpec {
@@ -95,12 +96,12 @@ fn flag(name: Cow<'static, str>, help: Cow<'static, str>, default: Option<&'stat
     }
 }
 
-/// Reads what was sent for an adapter.
+/// Reads the parameters of a `PUT` for an adapter.
 ///
 /// # Errors
 /// All parameters that are missing or of the wrong type; else all that are too long.
 pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, ApiError> {
-    // An inherited integration needs no settings; problems of this one are reported below.
+    // An integration that follows a default needs no settings. An invalid value of this parameter is reported below.
     let inherits = params.boolean(INHERIT) == Ok(Some(true));
     let mut request = Request::default();
     let mut complaints = Vec::new();
@@ -137,8 +138,7 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
     Ok(request)
 }
 
-/// The value as its field keeps it. A text that is sent as null is a blank one; a number or a truth that is sent blank
-/// says nothing.
+/// The value as its field stores it. A null text is blank; a blank or null number or boolean counts as not sent.
 fn value(kind: Kind, params: &Params, name: &str) -> Result<Option<Value>, Invalid> {
     Ok(match kind.shape() {
         Shape::Truth => params.boolean(name)?.map(Value::Bool),
@@ -159,7 +159,7 @@ fn put(request: &mut Request, stored_as: StoredAs, name: &str, value: Option<Val
             request.flags.insert(name.to_owned(), on);
         }
         (StoredAs::Inheritance, Some(Value::Bool(follow))) => request.use_inherited_settings = Some(follow),
-        // Nothing was said; flags are read as booleans, and as nothing else.
+        // It counts as not sent; or a flag that is not a boolean, which `value` never returns.
         (_, None) | (StoredAs::Flag | StoredAs::Inheritance, Some(_)) => {}
     }
 }

@@ -1,6 +1,6 @@
-//! Where a request is about: a project, a group or the instance; and whether its token reaches that.
+//! What a request is about (a project, a group or the instance), and whether its token reaches that.
 //!
-//! What a token does not reach is answered as if it were not there.
+//! What a token does not reach is answered as if it did not exist.
 
 use super::{ApiError, PREFIX, address};
 use crate::api::error::Missing;
@@ -9,15 +9,15 @@ use crate::event::{Event, Project};
 use crate::integration::Scope;
 use crate::store::registry::ScopeKey;
 
-/// What happens with a name that is not known.
+/// What a name stands for that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
     IsMissing,
-    /// A token for everything may introduce it: a project by its id, a group by its path.
+    /// A token of the instance may name something for the first time: a project by its number, a group by its path.
     IsNew,
 }
 
-/// The scope that a request's path names, as it is written there.
+/// The scope that a request's path names.
 pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope, ApiError> {
     match path.strip_prefix(PREFIX).unwrap_or_default().split('/').nth(1) {
         Some("projects") => address::project(id).ok_or(ApiError::NotFound(Missing::Project)),
@@ -26,7 +26,7 @@ pub(super) fn named(directory: &Directory, path: &str, id: &str) -> Result<Scope
     }
 }
 
-/// A group, which a request may call by its number.
+/// A group, which a request may name by its number.
 pub(super) fn group_scope(directory: &Directory, id: &str) -> Option<Scope> {
     match address::number(id) {
         Some(number) => directory.group_by_id(number)?.path.clone().map(Scope::Group),
@@ -34,7 +34,7 @@ pub(super) fn group_scope(directory: &Directory, id: &str) -> Option<Scope> {
     }
 }
 
-/// The scope of this name, if a token of this reach may know of it.
+/// The scope of this name, if a token of this reach may see it.
 pub(super) fn find(
     snapshot: &Snapshot,
     scope: &Scope,
@@ -43,9 +43,9 @@ pub(super) fn find(
 ) -> Result<ResolvedScope, ApiError> {
     let may_be_new = unknown == Unknown::IsNew && reach == ScopeKey::Instance;
     let (may_be_new, missing) = match scope {
-        // That there is an instance is no secret.
+        // The instance exists for everybody, so 404 would hide nothing.
         Scope::Instance if reach != ScopeKey::Instance => return Err(ApiError::Forbidden),
-        // A token that was made for a project speaks of one that there is.
+        // A token for a project may name it before anything else is known of it.
         Scope::ProjectId(id) => {
             (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
         }
@@ -57,7 +57,7 @@ pub(super) fn find(
     found.filter(|scope| reaches(snapshot.directory(), reach, scope)).ok_or(ApiError::NotFound(missing))
 }
 
-/// Whether a token of this reach may know of a scope: it is the token's own, or lies in it.
+/// Whether a token of this reach may see a scope: it is the token's own, or lies in it.
 pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedScope) -> bool {
     match reach {
         ScopeKey::Instance => true,
@@ -70,18 +70,18 @@ pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedSc
     }
 }
 
-/// The event, as far as a token of this reach is trusted; `None` where it is not trusted at all.
+/// An event with what a token of this reach can be trusted to say; `None` if it can't be trusted at all.
 ///
-/// An event's own project data are fully trusted only with a token for everything: a sender could write any path into it, and
-/// rules depend on the path. So its path must be the one that is known for its id. A group's token may do one thing more:
-/// a project that is not known yet, by id or by path, is accepted if its path is within the group, since everything there
-/// belongs to the group. But then its id is removed. A group's token must not set ids: with another project's id,
-/// an event could make that one seem to lie in the group, for its integrations to be set by the group's token, and for its
-/// code to be read with the forge's. The same goes for the project in which a group was mentioned, wherever that lies.
+/// A sender can write any path into an event, and integrations are matched by path. So only a token of the instance is
+/// trusted fully; for others the path must be the known one of the event's project number. A group's token may also send
+/// events of a project that is not known yet, by number or by path, if its path lies in the group. The number is then
+/// removed from the event. Otherwise an event with another project's number could make that project appear to lie in the
+/// group: the group's token could then set its integrations, and its code would be read with the forge's token. The same
+/// goes for the project in which a group was mentioned, wherever that lies.
 pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, event: Event) -> Option<Event> {
     match catalog.read(|snapshot| trust(snapshot, reach, &event)) {
         Trust::Whole => Some(event),
-        Trust::ButTheNumber => event.without_project_id(),
+        Trust::WithoutNumber => event.without_project_id(),
         Trust::None => None,
     }
 }
@@ -89,7 +89,7 @@ pub(in crate::api) fn trusted_event(catalog: &CachedCatalog, reach: ScopeKey, ev
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     Whole,
-    ButTheNumber,
+    WithoutNumber,
     None,
 }
 
@@ -103,8 +103,8 @@ fn trust(snapshot: &Snapshot, reach: ScopeKey, event: &Event) -> Trust {
             match of_project {
                 _ if group.key().is_none() || !reaches(directory, reach, &group) => Trust::None,
                 None | Some(Trust::Whole) => Trust::Whole,
-                // It is the group that hears of it: of the project, words are all that matters.
-                Some(Trust::ButTheNumber | Trust::None) => Trust::ButTheNumber,
+                // The group's integrations deliver it, and need no more than the project's name.
+                Some(Trust::WithoutNumber | Trust::None) => Trust::WithoutNumber,
             }
         }
         (None, Some(project)) => trust_in_project(directory, reach, project),
@@ -119,7 +119,7 @@ fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -
             (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
         None if directory.project_by_path(path).is_none() && address::project_path(path).is_some() => {
-            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::ButTheNumber)
+            (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::WithoutNumber)
         }
         _ => return Trust::None,
     };
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_reached_is_not_there() {
+    fn what_is_not_reached_is_answered_as_missing() {
         assert!(project("42", ScopeKey::Project(42)).is_ok());
         assert!(project("acme/rocket", ScopeKey::Project(42)).is_ok());
         for (id, reach) in
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_not_believed_what_it_says_of_its_path() {
+    fn an_event_is_not_trusted_with_its_own_path() {
         let may = |reach, event: Event| trust(&snapshot(), reach, &event) != Trust::None;
         assert!(may(ScopeKey::Project(42), push(42, "acme/rocket")));
         assert!(may(ACME, push(43, "acme/web/site")));
@@ -265,10 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn a_groups_token_tells_of_new_projects_in_the_group_but_not_their_numbers() {
+    fn a_groups_token_may_name_new_projects_in_the_group_but_not_their_numbers() {
         let told = |id, path| trust(&snapshot(), ACME, &push(id, path));
         for path in ["acme/new", "Acme/new", "acme/web/new", "acme/fresh/new"] {
-            assert_eq!(told(99, path), Trust::ButTheNumber, "{path}");
+            assert_eq!(told(99, path), Trust::WithoutNumber, "{path}");
         }
         assert_eq!(told(42, "Acme/Rocket"), Trust::Whole, "this one is known to be the group's");
     }
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(told(ACME, 42, "acme/rocket"), Trust::Whole);
         // With a number, the event would have it that this project lies there.
         for (id, path) in [(44, "acme/thing"), (44, "other/thing"), (99, "acme/new"), (99, "elsewhere/new")] {
-            assert_eq!(told(ACME, id, path), Trust::ButTheNumber, "{id} {path}");
+            assert_eq!(told(ACME, id, path), Trust::WithoutNumber, "{id} {path}");
         }
         assert_eq!(told(ScopeKey::Project(42), 42, "acme/rocket"), Trust::None);
         assert_eq!(told(ScopeKey::Group(GroupKey(3)), 44, "other/thing"), Trust::None);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_instance_is_for_its_own_tokens_and_no_secret() {
+    fn the_instance_is_forbidden_to_other_tokens() {
         assert!(found(INSTANCE, "", ScopeKey::Instance, Unknown::IsMissing).is_ok());
         for reach in [ACME, ScopeKey::Project(42)] {
             assert_eq!(found(INSTANCE, "", reach, Unknown::IsNew), Err(ApiError::Forbidden));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reaches_everything_may_be_the_first_to_name_something() {
+    fn a_token_of_the_instance_may_name_something_for_the_first_time() {
         assert_eq!(project("99", ScopeKey::Instance), Err(NO_PROJECT));
         let new = |path, id| found(path, id, ScopeKey::Instance, Unknown::IsNew);
         assert_eq!(new(PROJECT, "99"), Ok("project 99".to_owned()));

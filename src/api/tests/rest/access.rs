@@ -1,4 +1,4 @@
-//! Who is let in, who is not, and what the others learn: nothing.
+//! Which tokens may do what, and that the others learn nothing.
 
 use super::*;
 
@@ -25,7 +25,7 @@ async fn a_token_is_taken_in_each_of_gitlabs_ways() {
 }
 
 #[tokio::test]
-async fn who_is_not_known_is_told_so_before_anything_else() {
+async fn an_unknown_token_is_answered_before_anything_else() {
     let api = Api::open().await;
     api.project(42, "acme/rocket").await;
     for (method, path) in [
@@ -69,7 +69,7 @@ async fn a_token_that_is_over_says_why() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_too_small_is_told_whatever_is_there() {
+async fn a_right_that_is_too_small_is_answered_whether_or_not_the_object_exists() {
     let api = Api::open().await;
     api.project(42, "acme/rocket").await;
     let reader = api.token(ScopeKey::Instance, Right::Read).await;
@@ -85,7 +85,7 @@ async fn a_right_that_is_too_small_is_told_whatever_is_there() {
 }
 
 #[tokio::test]
-async fn what_a_token_does_not_reach_is_not_there() {
+async fn what_a_token_does_not_reach_is_answered_as_missing() {
     let api = Api::open().await;
     let admin = api.admin().await;
     for (id, path) in [(42, "acme/rocket"), (43, "acme/other"), (44, "elsewhere/thing")] {
@@ -140,7 +140,7 @@ async fn what_is_for_the_instance_is_forbidden_to_others() {
 }
 
 #[tokio::test]
-async fn whoever_tries_too_many_tokens_has_to_wait_and_nobody_who_has_a_right_one() {
+async fn a_client_that_tries_too_many_tokens_has_to_wait_and_one_with_a_valid_token_does_not() {
     let api = Api::open().await;
     let admin = api.admin().await;
     for _ in 0..10 {
@@ -224,7 +224,7 @@ async fn events_are_taken_with_a_token_for_just_that() {
 }
 
 #[tokio::test]
-async fn a_groups_token_hands_in_a_new_projects_first_event_and_lays_hands_on_nobody_elses() {
+async fn a_groups_token_may_send_a_new_projects_first_event_and_gains_no_other_project() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.project(42, "acme/rocket").await;

@@ -30,7 +30,7 @@ async fn json_forms_and_queries_set_the_same() {
 }
 
 #[tokio::test]
-async fn slugs_that_there_are_not_are_told_as_gitlab_does() {
+async fn unknown_slugs_are_answered_as_gitlab_does() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.project(42, "acme/rocket").await;
@@ -132,7 +132,7 @@ async fn slow_and_half_bodies_end_their_connection() {
 }
 
 #[tokio::test]
-async fn a_query_that_can_not_be_read_tells_nobody_more_than_a_good_one() {
+async fn an_unreadable_query_reveals_no_more_than_a_readable_one() {
     let api = Api::open().await;
     api.project(42, "acme/rocket").await;
     let admin = api.admin().await;
@@ -158,7 +158,7 @@ async fn a_query_that_can_not_be_read_tells_nobody_more_than_a_good_one() {
 
 /// Many clients send all that they have before they listen.
 #[tokio::test]
-async fn who_is_refused_while_still_sending_hears_why() {
+async fn a_client_that_is_refused_while_still_sending_gets_the_answer() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let body = "x".repeat(5_000_000);

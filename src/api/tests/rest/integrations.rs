@@ -3,8 +3,8 @@
 use serde_json::Map;
 
 use super::*;
-use crate::adapters::ADAPTERS;
-use crate::api::v4::put_params::{StoredAs, put_params};
+use crate::adapters::{ADAPTERS, Entry};
+use crate::catalog::{ResolvedScope, Snapshot};
 
 const SLACK: &str = "/projects/42/integrations/slack";
 
@@ -51,19 +51,28 @@ async fn what_is_not_sent_stays_but_what_is_required_is_asked_for_each_time() {
 async fn what_is_read_can_be_sent_back_and_changes_nothing() {
     let api = Api::open().await;
     let admin = api.admin().await;
-    for entry in ADAPTERS {
+    let examples = |entry: &Entry, only_required: bool| -> Map<String, Value> {
+        let fields = entry.fields.iter().filter(|field| field.required || !only_required);
+        fields.map(|field| (field.name.to_owned(), field.example.into())).collect()
+    };
+    for (entry, only_required) in ADAPTERS.iter().flat_map(|entry| [(entry, true), (entry, false)]) {
         let path = format!("/projects/42/integrations/{}", entry.about.slug);
-        let required = entry.fields.iter().filter(|field| field.required);
-        let required: Map<String, Value> =
-            required.map(|field| (field.name.to_owned(), field.example.into())).collect();
-        let put = api.put(&admin, &path, &required.clone().into()).await;
+        let secrets = || {
+            let scope = ResolvedScope::Project { id: Some(42), path: None };
+            let own = |snapshot: &Snapshot| {
+                snapshot.inheritance(&scope, entry.about.slug).own.unwrap().configuration.secrets.clone()
+            };
+            api.catalog.read(own)
+        };
+        let required = examples(entry, true);
+        let put = api.put(&admin, &path, &examples(entry, only_required).into()).await;
         assert_eq!(put.status, 200, "{put:?}");
-        let shown = api.get(&admin, &path).await;
+        let (shown, kept) = (api.get(&admin, &path).await, secrets());
         let object = shown.json();
         let properties = object["properties"].as_object().unwrap();
-        for spec in put_params(entry).iter().filter(|spec| spec.stored_as == StoredAs::Setting) {
-            let is_shown = properties.contains_key(spec.name.as_ref());
-            assert_eq!(is_shown, !spec.kind.is_secret(), "{path} {}", spec.name);
+        for field in entry.api_fields() {
+            let is_shown = properties.contains_key(field.name.as_ref());
+            assert_eq!(is_shown, !field.kind.is_secret(), "{path} {}", field.name);
         }
         let flags = object.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_events"));
         let mut everything: Map<String, Value> = flags.map(|(name, on)| (name.clone(), on.clone())).collect();
@@ -72,6 +81,7 @@ async fn what_is_read_can_be_sent_back_and_changes_nothing() {
         let again = api.put(&admin, &path, &everything.into()).await;
         assert_eq!((again.status, &again.text), (200, &shown.text), "{path}");
         assert_eq!(api.get(&admin, &path).await.text, shown.text, "{path}");
+        assert_eq!(secrets(), kept, "no secret was cleared: {path}");
     }
 }
 
@@ -87,7 +97,7 @@ async fn a_text_that_is_sent_as_null_is_unset() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_told_in_the_models_words() {
+async fn invalid_settings_are_reported_in_gitlabs_text() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let blank = api.put(&admin, SLACK, &json!({ "webhook": " " })).await;
@@ -206,7 +216,7 @@ async fn services_underscores_and_paths_name_the_same() {
 }
 
 #[tokio::test]
-async fn defaults_hold_below_until_somebody_says_otherwise() {
+async fn defaults_apply_below_until_they_are_overridden() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.project(42, "acme/web/rocket").await;
@@ -271,7 +281,7 @@ async fn without_a_default_there_is_nothing_to_inherit() {
 }
 
 #[tokio::test]
-async fn who_changes_what_they_have_not_seen_is_refused() {
+async fn a_change_of_something_newer_than_the_precondition_is_refused() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
@@ -288,7 +298,7 @@ async fn who_changes_what_they_have_not_seen_is_refused() {
 }
 
 #[tokio::test]
-async fn of_many_who_change_at_once_nobody_loses_anything() {
+async fn concurrent_changes_do_not_overwrite_each_other() {
     let api = Arc::new(Api::open().await);
     let admin = api.admin().await;
     api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
@@ -308,7 +318,7 @@ async fn of_many_who_change_at_once_nobody_loses_anything() {
 }
 
 #[tokio::test]
-async fn a_secret_does_not_follow_an_address_that_somebody_moves() {
+async fn a_secret_does_not_follow_an_address_that_is_moved() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let path = "/groups/acme/services/hipchat";

@@ -1,4 +1,4 @@
-//! The Integrations API, asked over a real connection, over a real store.
+//! The Integrations API, over a real connection and a real store.
 
 mod access;
 mod bodies;

@@ -5,7 +5,7 @@ use crate::integration::IntegrationId;
 use crate::store::{Dispatched, Lane, NewDelivery, Origin, Outbox, Portion};
 
 #[tokio::test]
-async fn what_events_told_of_a_project_can_be_corrected_and_taken_back() {
+async fn what_is_known_of_a_project_can_be_corrected_and_the_correction_removed() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.project(42, "acme/rocket").await;
@@ -24,7 +24,7 @@ async fn what_events_told_of_a_project_can_be_corrected_and_taken_back() {
 }
 
 #[tokio::test]
-async fn a_project_may_be_told_before_its_first_event() {
+async fn a_project_may_be_set_before_its_first_event() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let missing = api.get(&admin, "/projects/99").await;
@@ -52,7 +52,7 @@ async fn a_group_keeps_its_integrations_when_it_is_renamed_by_its_number() {
 }
 
 #[tokio::test]
-async fn an_event_is_explained_to_whoever_reaches_it() {
+async fn an_event_is_explained_to_tokens_that_reach_it() {
     let api = Api::open().await;
     let admin = api.admin().await;
     api.project(42, "acme/rocket").await;
@@ -125,7 +125,7 @@ async fn delivered(api: &Api, integration: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn an_integrations_deliveries_are_its_own_and_nobody_elses() {
+async fn an_integration_shows_its_own_deliveries_only() {
     let api = Api::open().await;
     let admin = api.admin().await;
     for id in [42, 43] {

@@ -28,7 +28,7 @@ async fn typed(api: &Api, path: &str, token: &str, text: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn who_has_the_token_is_answered_and_all_others_alike() {
+async fn a_request_with_the_token_is_answered_and_all_others_get_the_same_error() {
     let (api, admin) = set_up().await;
     for path in [TRIGGER, "/projects/42/services/slack_slash_commands/trigger"] {
         let told = typed(&api, path, "sl4sh", "status").await;

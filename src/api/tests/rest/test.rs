@@ -1,4 +1,4 @@
-//! Tests of integrations: real attempts, told with all that was seen.
+//! Tests of integrations: real attempts, reported with every request and answer.
 
 use super::*;
 
@@ -36,7 +36,7 @@ async fn a_test_says_that_it_is_one_and_tells_what_went_over_the_wire() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_its_reason_and_without_the_secret() {
+async fn a_failure_is_reported_with_its_reason_and_without_the_secret() {
     let (api, admin) = set_up(&json!({})).await;
     api.service.status.store(404, Ordering::Relaxed);
     let told = api.ask(&admin, "POST", TEST).await;
@@ -81,7 +81,7 @@ async fn an_event_of_a_project_that_the_token_does_not_reach_is_not_tried() {
 }
 
 #[tokio::test]
-async fn one_that_is_off_can_be_tried_and_one_that_is_not_there_can_not() {
+async fn an_inactive_integration_can_be_tested_and_a_missing_one_can_not() {
     let (api, admin) = set_up(&json!({})).await;
     api.ask(&admin, "DELETE", "/projects/42/integrations/slack").await;
     assert_eq!(api.ask(&admin, "POST", TEST).await.json()["success"], true);
@@ -92,7 +92,7 @@ async fn one_that_is_off_can_be_tried_and_one_that_is_not_there_can_not() {
 }
 
 #[tokio::test]
-async fn tests_are_no_faster_than_the_service_allows() {
+async fn tests_keep_to_the_services_rate_limit() {
     let (api, admin) = set_up(&json!({})).await;
     let mut outcomes = Vec::new();
     for _ in 0..30 {

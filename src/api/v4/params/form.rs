@@ -1,11 +1,11 @@
-//! Parameters in a query, a form, or a form in several parts.
+//! Parameters in a query, a form or a multipart form.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart};
 use axum::http::{Request, header};
 use percent_encoding::percent_decode;
 
-use super::{MOST, Param, Params, not_utf8, too_many};
+use super::{MAX_COUNT, Param, Params, not_utf8, too_many};
 use crate::api::v4::ApiError;
 use crate::settings::Value;
 
@@ -25,7 +25,7 @@ fn decoded(text: &[u8]) -> Result<String, ApiError> {
     Ok(text.into_owned())
 }
 
-/// A body of `multipart/form-data`; `kind` is its content type, which tells where parts begin.
+/// A body of `multipart/form-data`; `kind` is its content type, which names the boundary between parts.
 pub(super) async fn read_multipart(kind: &str, body: Bytes, params: &mut Params) -> Result<(), ApiError> {
     let unreadable = || ApiError::Unreadable("the body is no multipart/form-data".to_owned());
     let request = Request::builder().header(header::CONTENT_TYPE, kind).body(Body::from(body));
@@ -54,7 +54,7 @@ fn add(name: String, value: String, params: &mut Params) -> Result<(), ApiError>
                 Some(Param::List(items)) => items,
                 _ => Vec::new(),
             };
-            if items.len() >= MOST {
+            if items.len() >= MAX_COUNT {
                 return Err(too_many());
             }
             items.push(value);

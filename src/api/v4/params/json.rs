@@ -1,10 +1,10 @@
-//! Parameters in a JSON object. Only what a parameter can be is kept: the rest is read over, and takes no memory.
+//! Parameters in a JSON object. Only values that a parameter can have are kept; the rest is skipped, and takes no memory.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{MOST, Param, Params, not_utf8};
+use super::{MAX_COUNT, Param, Params, not_utf8};
 use crate::api::v4::ApiError;
 use crate::settings::Value;
 
@@ -17,7 +17,7 @@ pub(super) fn read(body: &[u8], params: &mut Params) -> Result<(), ApiError> {
     match (error, read) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
-        // This error's own words may show a value.
+        // The text of this error may show a value.
         (None, Err(error)) if error.is_data() => {
             Err(ApiError::Unreadable("the body is not a JSON object".to_owned()))
         }
@@ -27,7 +27,7 @@ pub(super) fn read(body: &[u8], params: &mut Params) -> Result<(), ApiError> {
 
 struct Object<'a> {
     params: &'a mut Params,
-    /// Why reading stopped, where the JSON as such is in order.
+    /// Why reading stopped, where the JSON is well-formed.
     error: &'a mut Option<ApiError>,
 }
 
@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for ParamVisitor {
         let mut items = Some(Vec::new());
         while let Some(Read(item)) = sequence.next_element()? {
             items = match (items, item) {
-                (Some(mut items), Param::Simple(item)) if items.len() < MOST => {
+                (Some(mut items), Param::Simple(item)) if items.len() < MAX_COUNT => {
                     items.push(item.as_text());
                     Some(items)
                 }

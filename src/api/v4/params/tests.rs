@@ -71,7 +71,7 @@ async fn the_three_kinds_of_body_say_the_same() {
 }
 
 #[tokio::test]
-async fn a_body_of_no_told_kind_is_a_form_and_an_unknown_kind_is_refused() {
+async fn a_body_without_a_content_type_is_a_form_and_an_unknown_type_is_refused() {
     let params = read(None, "token=a+b").await.unwrap();
     assert_eq!(text(&params, "token").as_deref(), Some("a b"));
     let refused = read(Some("text/plain; charset=utf-8"), "token=a").await;
@@ -155,7 +155,7 @@ async fn a_list_may_be_a_text_with_commas() {
 }
 
 #[tokio::test]
-async fn malformed_json_is_told_without_its_values() {
+async fn malformed_json_is_reported_without_its_values() {
     for body in ["{\"token\":\"s3cret\"", "{", "{\"token\":\"s3cret\"} x", "{'token':'s3cret'}"] {
         let why = why(json(body).await);
         assert!(why.starts_with("the body is malformed JSON: "), "{why}");
@@ -202,15 +202,15 @@ async fn null_bytes_are_refused_wherever_they_are() {
 
 #[tokio::test]
 async fn endless_parameters_are_refused() {
-    let names = (0..=MOST).map(|number| format!("p{number}=x")).collect::<Vec<_>>().join("&");
+    let names = (0..=MAX_COUNT).map(|number| format!("p{number}=x")).collect::<Vec<_>>().join("&");
     assert_eq!(why(form(&names).await), "there are more than 1000 parameters");
-    let items = "p[]=x&".repeat(MOST + 1);
+    let items = "p[]=x&".repeat(MAX_COUNT + 1);
     assert_eq!(why(form(&items).await), "there are more than 1000 parameters");
-    let json_names = (0..=MOST).map(|number| format!("\"p{number}\":1")).collect::<Vec<_>>().join(",");
+    let json_names = (0..=MAX_COUNT).map(|number| format!("\"p{number}\":1")).collect::<Vec<_>>().join(",");
     assert_eq!(why(json(&format!("{{{json_names}}}")).await), "there are more than 1000 parameters");
-    let same = "p=x&".repeat(10 * MOST);
+    let same = "p=x&".repeat(10 * MAX_COUNT);
     assert!(form(&same).await.is_ok(), "one name is one parameter");
-    let list = format!("{{\"p\":[{}1]}}", "1,".repeat(MOST));
+    let list = format!("{{\"p\":[{}1]}}", "1,".repeat(MAX_COUNT));
     assert_eq!(json(&list).await.unwrap().list("p"), Err(Invalid));
 }
 
@@ -241,7 +241,7 @@ async fn a_body_that_does_not_come_is_not_waited_for_longer_than_it_may_take() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_told_from_one_that_is_empty() {
+async fn an_incomplete_body_is_distinguished_from_an_empty_one() {
     let broken =
         futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("gone"))]);
     let refused = read_body(&head(Method::PUT), Body::from_stream(broken), Duration::from_secs(10)).await;
@@ -262,7 +262,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         if let Ok(params) = runtime.block_on(read(Some(kind), body)) {
-            prop_assert!(params.0.len() <= MOST);
+            prop_assert!(params.0.len() <= MAX_COUNT);
         }
     }
 }

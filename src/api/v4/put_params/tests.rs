@@ -34,7 +34,7 @@ fn setting(request: &Request, name: &str) -> Option<Value> {
 const HOOK: &str = "webhook=https%3A%2F%2Fhooks.slack.com%2Fservices%2FT0%2FB0%2Fx";
 
 #[test]
-fn all_that_is_missing_is_told_at_once_in_the_order_of_the_declaration() {
+fn all_missing_parameters_are_reported_at_once_in_the_order_of_the_declaration() {
     assert_eq!(complaints(put("slack", "")), "webhook is missing");
     assert_eq!(complaints(put("hipchat", "")), "token is missing, room is missing");
     assert_eq!(
@@ -72,7 +72,7 @@ async fn null_is_there_too() {
 }
 
 #[tokio::test]
-async fn wrong_types_are_told_by_name_and_never_by_value() {
+async fn wrong_types_are_reported_by_name_and_never_by_value() {
     let json = r#"{"webhook":{"s3cret":"s3cret"},"push_events":"s3cret","channel":["s3cret"]}"#;
     assert_eq!(
         complaints(put_json("slack", json).await),
@@ -97,7 +97,7 @@ async fn values_are_kept_as_what_their_field_is() {
 }
 
 #[test]
-fn flags_settings_and_inheritance_are_told_apart() {
+fn flags_settings_and_inheritance_are_distinguished() {
     let form = format!(
         "{HOOK}&push_events=0&push_channel=%23dev&branches_to_be_notified=all&use_inherited_settings=false"
     );
