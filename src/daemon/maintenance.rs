@@ -14,7 +14,7 @@ use crate::store::Ledger;
 /// How often the gauges are updated.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 
-/// Rows of a kind that one step of a sweep removes; between steps others get their turn.
+/// The rows of a kind that one step removes. Between steps, other work on the store goes on.
 const SWEEP_STEP: usize = 1000;
 
 /// Updates the gauges and removes old rows until `stop`.
