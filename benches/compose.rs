@@ -1,8 +1,7 @@
-//! What an event costs before anything touches disk or network: time and allocations of each step on its way to a call,
-//! for each kind of payload.
+//! Measures the time and the allocations of an event's steps that need no disk and no network, for each kind of payload.
 //!
-//! `cargo bench --bench compose [FILTER]`. The steps are those of the pipeline: `decode` at the door, `wants` in dispatch,
-//! `compose` and `call` at the attempt; `all_four` is one after the other. Slack stands for the chats.
+//! `cargo bench --bench compose [FILTER]`. The steps are those of the pipeline: `decode` on arrival, `wants` in dispatch,
+//! `compose` and `call` in an attempt; `all_four` runs them one after the other. The adapter is Slack's.
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
@@ -28,7 +27,7 @@ static ALLOC: AllocProfiler = AllocProfiler::system();
 
 const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 
-/// One of each kind that chats are told of; two of pushes, since they differ most in size.
+/// One payload of each kind that chat services get, and two pushes, since these differ most in size.
 const KINDS: [&str; 10] = [
     "push.json",
     "captured/push_14_commits.json",

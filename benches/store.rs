@@ -169,8 +169,8 @@ impl Bench {
                 status: Some(200),
                 note: String::new(),
             },
-            hold: None,
-            lift: None,
+            end: Vec::new(),
+            begin: Vec::new(),
             at: now(),
         });
         self.store.settle(&self.node, settled.collect()).await?;

@@ -55,7 +55,7 @@ impl Order {
     }
 }
 
-/// Is the bare loop, until it is told to terminate.
+/// Runs the bare loop until a termination signal.
 pub fn run(order: &Order) -> Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work(order))
 }
@@ -122,7 +122,7 @@ async fn post(client: &reqwest::Client, address: &str, delivery: Delivery) -> Re
 /// What was posted, and how far it was acknowledged.
 #[derive(Default)]
 struct Acknowledged {
-    /// The last tag that the broker was told of.
+    /// The last tag that was acknowledged to the broker.
     told: u64,
     /// The last tag up to which all were posted.
     complete: u64,

@@ -10,7 +10,7 @@ use crate::harness::payloads::payload;
 /// Names an event within one run of the bench.
 pub type EventNumber = u32;
 
-/// What chat rooms are told of, in roughly the shares that a busy forge has them.
+/// Payloads that chat services get, in roughly the shares of a busy forge.
 const PAYLOADS: [&str; 20] = [
     "push.json",
     "captured/push.json",
@@ -105,7 +105,7 @@ fn mark(json: &mut Value, mark: &str) {
     }
 }
 
-/// Which event a body tells of.
+/// The number of a body's event.
 pub fn marked(body: &[u8]) -> Option<EventNumber> {
     let at = body.windows(MARK.len()).position(|bytes| bytes == MARK.as_bytes())? + MARK.len();
     std::str::from_utf8(body.get(at..at + DIGITS)?).ok()?.parse().ok()

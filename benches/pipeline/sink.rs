@@ -1,12 +1,12 @@
-//! The sink: the server that both contenders post to. A process of its own, so that its work is not counted as theirs.
+//! The sink: the server that both contenders post to. It is a process of its own, so that its work is not counted as theirs.
 //!
-//! The smallest HTTP/1.1 server that keeps connections alive: it answers `200 ok` to everything, and notes for every body
-//! which event it tells of and when it came. Under [`SILENT`] it takes requests and never answers.
+//! It is a minimal HTTP/1.1 server that keeps connections alive. It answers `200 ok` to everything, and records the event and
+//! the time of each body. Under [`SILENT`] it accepts requests and never answers.
 //!
-//! It is told by lines on its standard input, and ends with it:
+//! It reads commands, one a line, from its standard input, and ends when that is closed:
 //!
-//! * `expect N`: say `done` when N different events have come since the last `take`;
-//! * `take`: what came, as lines `event nanoseconds`, ended by a dot; then it begins anew.
+//! * `expect N`: print `done` when N different events have come since the last `take`;
+//! * `take`: print what came as lines `event nanoseconds`, ended by a dot, and begin anew.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -159,7 +159,7 @@ pub fn run() -> Result<ExitCode> {
                 let lines: Vec<_> = taken.iter().map(|of| format!("{} {}\n", of.event, of.at)).collect();
                 say(&(lines.concat() + ".\n"));
             }
-            _ => bail!("the sink was told {order:?}"),
+            _ => bail!("the sink does not know the command {order:?}"),
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -35,7 +35,9 @@ pub mod irc {
 }
 
 /// Push services, which show messages on people's phones.
-pub mod push {}
+pub mod push {
+    pub mod pushover;
+}
 
 use std::sync::Arc;
 
@@ -64,6 +66,7 @@ pub static ADAPTERS: &[Entry] = &[
         .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),

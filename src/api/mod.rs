@@ -30,15 +30,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::catalog::CachedCatalog;
+use crate::integration::IntegrationId;
 use crate::metrics;
-use crate::pipeline::Switches;
 use crate::pipeline::amqp::Commands;
+use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::registry::Registry;
-use crate::store::{DestinationKey, Inbox, Ledger, Quarantine};
+use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine};
 
 use error::ApiError;
 pub use server::serve;
@@ -86,7 +88,9 @@ pub struct State {
     pub metrics: metrics::Handle,
     pub catalog: Arc<CachedCatalog>,
     pub registry: Arc<dyn Registry>,
-    pub switches: Switches,
+    /// What must wait; a person's word ends what it disproves.
+    pub holds: Holds,
+    pub outbox: Arc<dyn Outbox>,
     /// Sends tests of integrations.
     pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
@@ -96,6 +100,23 @@ pub struct State {
     /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
     pub login_limiter: Arc<Mutex<LoginLimiter>>,
+}
+
+impl State {
+    /// Somebody saved an integration's settings, even as they were: what they led to is tried again.
+    async fn try_again(&self, integration: IntegrationId, now: Timestamp) {
+        if let Err(error) = self.outbox.end_outdated_holds(&[(integration, None)], now).await {
+            warn!(%error, "the holds of saved settings could not be ended; they end by time");
+        }
+    }
+
+    /// A success shows that a target is well, or somebody wants it tried again: the holds that keep it end.
+    async fn end_holds(&self, integration: &IntegrationId, target: &str, destination: &str, now: Timestamp) {
+        let disproved = self.holds.snapshot().disproved(integration, target, destination);
+        if let Err(error) = self.holds.end(&*self.outbox, disproved, now).await {
+            warn!(%error, "holds could not be ended; they end by time");
+        }
+    }
 }
 
 /// All routes.

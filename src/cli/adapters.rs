@@ -94,10 +94,10 @@ fn page(entry: &Entry) -> String {
     for (group, heading) in [
         (Group::Channels, "WHERE MESSAGES GO"),
         (Group::Filters, "WHICH EVENTS PASS"),
-        (Group::Flags, "WHICH KINDS OF EVENT IT HEARS OF, and whether it does where nothing is said"),
+        (Group::Flags, "WHICH KINDS OF EVENT IT GETS, with the defaults"),
     ] {
         let of_group = common_fields(about).into_iter().filter(|field| field.group == group);
-        // What there is of each kind of event is alike, and told in a line each.
+        // Settings that exist for each kind of event are alike, and get a line each.
         let (alike, own): (Vec<_>, Vec<_>) = of_group.partition(is_of_one_kind);
         if own.is_empty() && alike.is_empty() {
             continue;
@@ -139,11 +139,11 @@ fn shared_setting(text: &mut String, field: &CommonField) {
 /// How old an event may be, and whether a message may be sent twice.
 fn retries(delivery: &Delivery) -> String {
     let repeat = if delivery.retry_ambiguous {
-        "A message that may have been taken is sent again rather than lost."
+        "A message that may have been received is sent again rather than lost."
     } else {
-        "A message that may have been taken is not sent again."
+        "A message that may have been received is not sent again."
     };
-    format!("News older than {} is not told any more. {repeat}", duration(delivery.max_age))
+    format!("Events older than {} are not sent. {repeat}", duration(delivery.max_age))
 }
 
 /// A block that loads as it stands; what is commented out loads too once the `#` is gone.

@@ -15,7 +15,10 @@ use super::{audit, say, say_json, state};
 use crate::api::resources;
 use crate::daemon;
 use crate::integration::IntegrationId;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State};
+use crate::pipeline::holds::HoldSet;
+use crate::store::{
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State, Store,
+};
 
 /// Rows per query where all are wanted.
 const PAGE: usize = 500;
@@ -122,7 +125,15 @@ async fn show(store: &dyn Ledger, args: &ShowArgs, now: Timestamp) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+/// Somebody wants it tried again: what keeps it waiting ends.
+async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<()> {
+    let Some(DeliveryDetail { line, .. }) = store.delivery(id).await? else { return Ok(()) };
+    let holds: HoldSet = store.holds(now).await?.into_iter().collect();
+    let disproved = holds.disproved(&line.integration, &line.target, &line.destination);
+    Ok(store.end_holds(&disproved, now).await?)
+}
+
+async fn retry(store: &dyn Store, args: RetryArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let ids = if args.all_failed {
         all_failed(store, args.integration.map(IntegrationId::new)).await?
     } else {
@@ -134,6 +145,7 @@ async fn retry(store: &dyn Ledger, args: RetryArgs, now: Timestamp) -> anyhow::R
         let note = audit::entry("delivery.retry", format!("delivery {id}"), &[], now);
         let done = store.resend(*id, note).await?;
         let result = if done {
+            end_holds(store, *id, now).await?;
             "due again"
         } else {
             code = ExitCode::FAILURE;
@@ -227,7 +239,15 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
         let _ = writeln!(text, "  {name:<12} {}", printable(&value));
     }
     if let Some(hold) = detail.hold.as_ref().filter(|hold| hold.until > now) {
-        let waits = format!("held until {} ({}): {}", hold.until, age(hold.until, now), hold.why);
+        let waits = format!(
+            "held until {} ({}): {} (its {}, since {}, found {} times in a row)",
+            hold.until,
+            age(hold.until, now),
+            hold.reason,
+            hold.key.kind(),
+            hold.since,
+            hold.strikes
+        );
         let _ = writeln!(text, "  {:<12} {}", "waits", printable(&waits));
     } else if let Some(due) = line.due.filter(|due| *due > now) {
         let _ = writeln!(text, "  {:<12} until {due} ({})", "waits", age(due, now));
@@ -279,7 +299,7 @@ pub(super) struct StepResult {
 mod tests {
     use super::*;
     use crate::event::EventId;
-    use crate::store::{Hold, StoredAttempt};
+    use crate::store::{Hold, HoldCause, HoldKey, StoredAttempt};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_770_000_000 + second).unwrap()
@@ -312,9 +332,11 @@ mod tests {
             note: "answered 429: rate_limited".to_owned(),
         };
         let hold = Hold {
-            key: "slack-webhook:0123".into(),
+            key: HoldKey::Destination("slack-webhook:0123".into()),
+            cause: HoldCause::Throttled,
+            reason: "asked for a rest".to_owned(),
+            since: at(-60),
             until: at(30),
-            why: "asked for a rest".to_owned(),
             strikes: 1,
             made_under: None,
         };

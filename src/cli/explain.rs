@@ -41,7 +41,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
     let now = daemon::now();
-    let (snapshot, switches) = state::view(&config, now).await?;
+    let (snapshot, holds) = state::view(&config, now).await?;
     let mut code = ExitCode::SUCCESS;
     let mut explained = Vec::new();
     for path in &args.files {
@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         let raw = read(path)?;
         let (result, text) = match Event::decode(fresh_id(), now, raw) {
             Ok(event) => {
-                let verdicts = verdicts(&event, &snapshot, &switches, now);
+                let verdicts = verdicts(&event, &snapshot, &holds, now);
                 let text = text(&event, &verdicts, &snapshot);
                 (FileResult::Explained(Explanation::new(&event, &verdicts)), text)
             }
@@ -222,8 +222,9 @@ mod tests {
     use crate::adapters;
     use crate::catalog::Catalog as _;
     use crate::event::{Trigger, sample};
-    use crate::pipeline::Switches;
+    use crate::pipeline::holds::HoldSet;
     use crate::provision;
+    use crate::store::{Hold, HoldCause, HoldKey};
 
     const PROVISIONING: &str = r##"
         [[integration]]
@@ -246,7 +247,7 @@ mod tests {
     }
 
     fn explained(event: &Event, snapshot: &Snapshot) -> (String, Json) {
-        let verdicts = verdicts(event, snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
+        let verdicts = verdicts(event, snapshot, &HoldSet::default(), Timestamp::UNIX_EPOCH);
         (text(event, &verdicts, snapshot), serde_json::to_value(Explanation::new(event, &verdicts)).unwrap())
     }
 
@@ -277,19 +278,23 @@ mod tests {
     fn an_integration_that_was_switched_off_says_why() {
         let snapshot = snapshot(PROVISIONING);
         let event = sample(Trigger::Push);
-        let switches = Switches::default();
-        for integration in snapshot.concerned(&event) {
+        let switched_off = snapshot.concerned(&event).into_iter().map(|integration| {
             let entry = adapters::find(integration.slug).unwrap();
             let channels = integration.channels.for_trigger(Trigger::Push);
             let target = entry.targets(&integration.settings, &event, channels).send.swap_remove(0).name;
-            switches.switch_off(
-                &integration.id,
-                &entry.destination(&integration.settings, &target),
-                integration.fingerprint,
-                "answered 404: no_service".to_owned(),
-            );
-        }
-        let text = text(&event, &verdicts(&event, &snapshot, &switches, Timestamp::UNIX_EPOCH), &snapshot);
+            let destination = entry.destination(&integration.settings, &target);
+            Hold {
+                key: HoldKey::Address { integration: integration.id.clone(), destination },
+                cause: HoldCause::SwitchedOff,
+                reason: "answered 404: no_service".to_owned(),
+                since: Timestamp::UNIX_EPOCH,
+                until: Timestamp::MAX,
+                strikes: 1,
+                made_under: Some((integration.id.clone(), integration.fingerprint)),
+            }
+        });
+        let holds: HoldSet = switched_off.collect();
+        let text = text(&event, &verdicts(&event, &snapshot, &holds, Timestamp::UNIX_EPOCH), &snapshot);
         assert!(text.contains("switched off") && text.contains("no_service"), "{text}");
     }
 

@@ -332,16 +332,7 @@ fn ending(report: &Report) -> String {
 }
 
 pub(super) fn outcome_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Delivered(_) => "delivered".to_owned(),
-        Outcome::Skipped(why) => format!("skipped: {why}"),
-        Outcome::Failed(failure) => printable(&failure.to_string()),
-        Outcome::Expired => "too old to be told".to_owned(),
-        Outcome::Cancelled(why)
-        | Outcome::SwitchedOff(why)
-        | Outcome::StoreUnavailable(why)
-        | Outcome::UnknownIntegration(why) => printable(why),
-    }
+    printable(&outcome.to_string())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::catalog::{CachedCatalog, Snapshot};
 use crate::config::Config as Settings;
-use crate::pipeline::Switches;
+use crate::pipeline::holds::HoldSet;
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::Postgres;
 use crate::store::seal::Keyring;
@@ -90,11 +90,10 @@ pub(super) async fn catalog(config: &Settings) -> anyhow::Result<CachedCatalog> 
 
 /// The integrations and the holds, as the daemon has them. Without a store, the files alone count; the same where the store
 /// can't be read, which is reported.
-pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, Switches)> {
+pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(Snapshot, HoldSet)> {
     let provisioned = provisioned(config)?;
-    let switches = Switches::default();
     if !is_there(&config.store) {
-        return Ok((provisioned.into_snapshot(), switches));
+        return Ok((provisioned.into_snapshot(), HoldSet::default()));
     }
     let known = async {
         let store = open_with(&config.store, Keyring::new(&config.secrets)).await?;
@@ -107,15 +106,14 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
         Ok((mut snapshot, holds)) => {
             let Provisioned { integrations, facts, .. } = provisioned;
             snapshot.set_files(integrations, facts);
-            switches.restore(&holds);
-            Ok((snapshot, switches))
+            Ok((snapshot, holds.into_iter().collect()))
         }
         Err(error) => {
             complain(&format!(
                 "note: only what the files say is known: not what the API set, and not what is muted or switched off: \
                  {error:#}"
             ));
-            Ok((provisioned.into_snapshot(), switches))
+            Ok((provisioned.into_snapshot(), HoldSet::default()))
         }
     }
 }

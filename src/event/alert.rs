@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
+use super::read::{lenient, number, object, parse};
 use super::{Decoded, Payload, Trigger};
 
 /// A new alert fired.
@@ -16,7 +16,7 @@ pub struct Alert {
     #[serde(deserialize_with = "lenient")]
     pub severity: String,
     /// How often it was reported.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     pub events: u64,
     #[serde(deserialize_with = "lenient")]
     pub status: String,

@@ -2,21 +2,21 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, parse};
+use super::read::{lenient, number_or_none, parse};
 use super::{Decoded, Payload, Trigger, User};
 
 /// A deployment started or ended.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Deployment {
-    /// `running`, `success`, `failed`, `canceled`; other statuses are shown unchanged.
+    /// `running`, `success`, `failed`, `canceled`, `blocked`, `approved`, `rejected`; other words are shown as they are.
     #[serde(deserialize_with = "lenient")]
     pub status: String,
     #[serde(deserialize_with = "lenient")]
     pub environment: String,
     #[serde(deserialize_with = "lenient")]
     pub environment_external_url: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number_or_none")]
     pub deployable_id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
     pub deployable_url: Option<String>,
@@ -31,7 +31,47 @@ pub struct Deployment {
     pub ref_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub user_url: String,
+    /// Who started it.
     pub user: Option<User>,
+    /// Who approved or rejected it. Later events of the deployment may still name them.
+    approver: Option<User>,
+    #[serde(deserialize_with = "lenient")]
+    approval: Approval,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Approval {
+    #[serde(deserialize_with = "lenient")]
+    comment: String,
+}
+
+/// What an approver decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    pub is_approved: bool,
+    pub approver: Option<&'a User>,
+    pub comment: &'a str,
+}
+
+impl Deployment {
+    /// The decision that this event is about; `None` where it is about the deployment itself.
+    pub fn decision(&self) -> Option<Decision<'_>> {
+        let is_approved = match self.status.as_str() {
+            "approved" => true,
+            "rejected" => false,
+            _ => return None,
+        };
+        Some(Decision { is_approved, approver: self.approver.as_ref(), comment: &self.approval.comment })
+    }
+
+    /// Who did what this event is about.
+    pub(super) fn actor(&self) -> Option<&User> {
+        match self.decision() {
+            Some(decision) => decision.approver,
+            None => self.user.as_ref(),
+        }
+    }
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {

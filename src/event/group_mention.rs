@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::push::first_line;
-use super::read::{lenient, object, parse};
+use super::read::{lenient, number, object, parse};
 use super::{Commit, Decoded, GroupRef, Payload, Trigger, User};
 
 /// A group was mentioned in an issue, a merge request or a comment.
@@ -57,7 +57,7 @@ struct Mentioned {
 struct Attributes {
     #[serde(deserialize_with = "lenient")]
     object_kind: String,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
     title: String,
@@ -72,7 +72,7 @@ struct Attributes {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct On {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
     title: String,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
+use super::read::{lenient, number, object, parse};
 use super::{Decoded, Label, Payload, Trigger, User};
 
 /// Something happened to an issue, a work item or an incident.
@@ -62,7 +62,7 @@ struct Raw {
 #[serde(default)]
 #[derive(Default)]
 struct Attributes {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
     title: String,

@@ -2,14 +2,14 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, parse};
+use super::read::{lenient, number, parse};
 use super::{Decoded, Payload, Trigger, User};
 
 /// A job changed its status. Chat services do not get this kind; CI observers take the raw JSON.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Job {
-    #[serde(rename = "build_id", deserialize_with = "lenient")]
+    #[serde(rename = "build_id", deserialize_with = "number")]
     pub id: i64,
     #[serde(rename = "build_name", deserialize_with = "lenient")]
     pub name: String,
@@ -21,7 +21,7 @@ pub struct Job {
     pub ref_name: String,
     #[serde(deserialize_with = "lenient")]
     pub tag: bool,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     pub pipeline_id: i64,
     pub user: Option<User>,
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
+use super::read::{lenient, number, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
 /// Something happened to a merge request.
@@ -23,9 +23,20 @@ pub struct MergeRequest {
     /// The commit before a push to the source branch; present only on an `update` made by such a push.
     pub oldrev: Option<String>,
     pub labels: Option<Vec<Label>>,
+    /// The user in whose session it happened; see `by_system`.
     pub user: Option<User>,
+    /// What GitLab did by itself; `None` where the user did it.
+    pub by_system: Option<SystemAction>,
     /// The reviewers before and after, where this event changed them.
     pub reviewers_changed: Option<ReviewersChanged>,
+}
+
+/// Why GitLab changed a merge request by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemAction {
+    /// New commits were pushed, and the project's settings take approvals back then.
+    ApprovalsReset,
+    Other,
 }
 
 /// Reviewers before and after an update.
@@ -33,9 +44,23 @@ pub struct MergeRequest {
 #[serde(default)]
 pub struct ReviewersChanged {
     #[serde(deserialize_with = "lenient")]
-    pub previous: Vec<User>,
+    pub previous: Vec<Reviewer>,
     #[serde(deserialize_with = "lenient")]
-    pub current: Vec<User>,
+    pub current: Vec<Reviewer>,
+}
+
+/// A reviewer, and how far their review is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Reviewer {
+    #[serde(flatten)]
+    pub user: User,
+    /// `unreviewed`, `review_started`, `reviewed`, `requested_changes`, `approved`, `unapproved`.
+    #[serde(deserialize_with = "lenient")]
+    pub state: String,
+    /// Whether this event asks for another review.
+    #[serde(deserialize_with = "lenient")]
+    pub re_requested: bool,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +84,7 @@ struct Changes {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Attributes {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
     title: String,
@@ -79,6 +104,19 @@ struct Attributes {
     last_commit: Option<Commit>,
     oldrev: Option<String>,
     labels: Option<Vec<Label>>,
+    #[serde(deserialize_with = "lenient")]
+    system: bool,
+    #[serde(deserialize_with = "lenient")]
+    system_action: String,
+}
+
+impl SystemAction {
+    fn named(name: &str) -> Self {
+        match name {
+            "approvals_reset_on_push" | "code_owner_approvals_reset_on_push" => Self::ApprovalsReset,
+            _ => Self::Other,
+        }
+    }
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
@@ -98,6 +136,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         oldrev: attributes.oldrev,
         labels: raw.labels.or(attributes.labels),
         user: raw.user,
+        by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
         reviewers_changed: raw.changes.reviewers,
     };
     Ok(Decoded {

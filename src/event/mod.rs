@@ -38,17 +38,17 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use read::{excerpt, lenient, object_or_null, parse};
+use read::{excerpt, lenient, number_or_none, object_or_null, parse};
 use trigger::triggers;
 
 pub use alert::Alert;
-pub use deployment::Deployment;
+pub use deployment::{Decision, Deployment};
 pub use group_mention::GroupMention;
 pub use issue::{Issue, IssueKind};
 pub use job::Job;
-pub use merge_request::{MergeRequest, ReviewersChanged};
+pub use merge_request::{MergeRequest, Reviewer, ReviewersChanged, SystemAction};
 pub use note::{Note, Noteable};
-pub use pipeline::{Build, Pipeline, PipelineMergeRequest};
+pub use pipeline::{Build, Pipeline, PipelineMergeRequest, Upstream};
 pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;
@@ -179,7 +179,7 @@ struct Frame {
     event_type: String,
     #[serde(default, deserialize_with = "object_or_null")]
     project: Option<Project>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number_or_none")]
     project_id: Option<i64>,
 }
 
@@ -275,12 +275,12 @@ impl Payload {
         match self {
             Self::Push(push) => Some(&push.user),
             Self::Issue(issue) => issue.user.as_ref(),
-            Self::MergeRequest(mr) => mr.user.as_ref(),
+            Self::MergeRequest(mr) => mr.user.as_ref().filter(|_| mr.by_system.is_none()),
             Self::Note(note) => note.user.as_ref(),
             Self::Pipeline(pipeline) => pipeline.user.as_ref(),
             Self::Job(job) => job.user.as_ref(),
             Self::WikiPage(page) => page.user.as_ref(),
-            Self::Deployment(deployment) => deployment.user.as_ref(),
+            Self::Deployment(deployment) => deployment.actor(),
             Self::GroupMention(mention) => mention.user.as_ref(),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::push::first_line;
-use super::read::{excerpt, lenient, object, parse};
+use super::read::{excerpt, lenient, number, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
 /// A comment was added or edited.
@@ -15,6 +15,8 @@ pub struct Note {
     pub action: Option<String>,
     pub on: Noteable,
     pub confidential: bool,
+    /// GitLab wrote it, as a record of what the user did (`added 1 commit`).
+    pub by_system: bool,
     pub labels: Option<Vec<Label>>,
     pub user: Option<User>,
 }
@@ -94,15 +96,17 @@ struct Attributes {
     confidential: bool,
     #[serde(deserialize_with = "lenient")]
     internal: bool,
+    #[serde(deserialize_with = "lenient")]
+    system: bool,
     labels: Option<Vec<Label>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct On {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     id: i64,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
     title: String,
@@ -138,6 +142,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         url: attributes.url,
         action: attributes.action,
         confidential,
+        by_system: attributes.system,
         labels,
         user: raw.user,
         on,

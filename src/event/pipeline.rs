@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
-use super::{Commit, Decoded, Payload, RefType, Trigger, User};
+use super::read::{lenient, number, number_or_none, object, parse};
+use super::{Commit, Decoded, Payload, Project, RefType, Trigger, User};
 
 /// A pipeline changed its status.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,8 @@ pub struct Pipeline {
     pub commit: Option<Commit>,
     pub merge_request: Option<PipelineMergeRequest>,
     pub builds: Vec<Build>,
+    /// The pipeline that started this one, where another one did.
+    pub upstream: Option<Upstream>,
 }
 
 impl Pipeline {
@@ -51,6 +53,13 @@ impl Pipeline {
         self.ref_name.starts_with("refs/merge-requests/")
     }
 
+    /// The number of the merge request that it ran for: the hidden ref has it where the payload does not.
+    pub fn merge_request_iid(&self) -> Option<i64> {
+        let in_payload = self.merge_request.as_ref().map(|request| request.iid);
+        let in_ref = || self.ref_name.strip_prefix("refs/merge-requests/")?.split('/').next()?.parse().ok();
+        in_payload.filter(|iid| *iid > 0).or_else(in_ref)
+    }
+
     /// Whether another pipeline of the same project started it as its child.
     pub fn is_child(&self) -> bool {
         self.source == "parent_pipeline"
@@ -60,12 +69,26 @@ impl Pipeline {
         self.status == "success" && self.detailed_status == "passed with warnings"
     }
 
-    /// The failed jobs without a successful run of the same name, each name once, the last to fail first.
+    /// The failed jobs that count against the pipeline, without those of which a later run with the same name succeeded.
+    /// Each name is listed once, the last to fail first.
     pub fn failed_builds(&self) -> Vec<&Build> {
+        self.failed(false)
+    }
+
+    /// The failed jobs that were allowed to fail, listed as [`Self::failed_builds`] lists the others. Where an old payload
+    /// does not say it, the failed jobs of a pipeline that passed were.
+    pub fn allowed_failures(&self) -> Vec<&Build> {
+        self.failed(true)
+    }
+
+    fn failed(&self, allowed: bool) -> Vec<&Build> {
         let succeeded = |name: &str| self.builds.iter().any(|b| b.status == "success" && b.name == name);
+        let is_allowed = |build: &Build| build.allow_failure.unwrap_or(self.status == "success");
         let mut failed: Vec<&Build> = Vec::new();
-        for build in self.builds.iter().filter(|build| build.status == "failed" && !succeeded(&build.name)) {
-            if !failed.iter().any(|seen| seen.name == build.name) {
+        for build in
+            self.builds.iter().filter(|build| build.status == "failed" && is_allowed(build) == allowed)
+        {
+            if !succeeded(&build.name) && !failed.iter().any(|seen| seen.name == build.name) {
                 failed.push(build);
             }
         }
@@ -78,7 +101,7 @@ impl Pipeline {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Build {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     pub id: i64,
     #[serde(deserialize_with = "lenient")]
     pub stage: String,
@@ -86,13 +109,43 @@ pub struct Build {
     pub name: String,
     #[serde(deserialize_with = "lenient")]
     pub status: String,
+    /// Old payloads do not say it.
+    pub allow_failure: Option<bool>,
+}
+
+/// The pipeline that started another one: its parent in the same project, or one of another project.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Upstream {
+    #[serde(rename = "pipeline_id", deserialize_with = "number")]
+    pub id: i64,
+    #[serde(deserialize_with = "lenient")]
+    pub project: Project,
+}
+
+impl Upstream {
+    /// `#76`, and in another project than this one `acme/parent #76`.
+    pub fn label(&self, project_url: &str) -> String {
+        let path = &self.project.path_with_namespace;
+        let is_here = [project_url, ""].contains(&self.project.web_url.trim_end_matches('/'));
+        if is_here || path.is_empty() { format!("#{}", self.id) } else { format!("{path} #{}", self.id) }
+    }
+
+    /// Its page; empty where no address is known. `project_url` is that of the project whose pipeline it started.
+    pub fn url(&self, project_url: &str) -> String {
+        let own_url = self.project.web_url.trim_end_matches('/');
+        match [own_url, project_url].into_iter().find(|url| !url.is_empty()) {
+            Some(url) => format!("{url}/-/pipelines/{}", self.id),
+            None => String::new(),
+        }
+    }
 }
 
 /// The merge request that a pipeline ran for.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PipelineMergeRequest {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     pub iid: i64,
     #[serde(deserialize_with = "lenient")]
     pub title: String,
@@ -112,12 +165,14 @@ struct Raw {
     merge_request: Option<PipelineMergeRequest>,
     #[serde(default, deserialize_with = "lenient")]
     builds: Vec<Build>,
+    #[serde(default)]
+    source_pipeline: Option<Upstream>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Attributes {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     id: i64,
     name: Option<String>,
     #[serde(rename = "ref", deserialize_with = "lenient")]
@@ -134,6 +189,7 @@ struct Attributes {
     protected_ref: Option<bool>,
     #[serde(deserialize_with = "lenient")]
     source: String,
+    #[serde(deserialize_with = "number_or_none")]
     duration: Option<f64>,
     finished_at: Option<String>,
     yaml_errors: Option<String>,
@@ -144,6 +200,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
     let raw: Raw = parse(json)?;
     let attributes = raw.object_attributes;
     let is_tag = attributes.tag || attributes.ref_name.starts_with("refs/tags/");
+    let started_by_pipeline = matches!(attributes.source.as_str(), "parent_pipeline" | "pipeline");
     let pipeline = Pipeline {
         id: attributes.id,
         name: attributes.name.filter(|name| !name.is_empty()),
@@ -163,6 +220,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         commit: raw.commit,
         merge_request: raw.merge_request,
         builds: raw.builds,
+        upstream: raw.source_pipeline.filter(|upstream| upstream.id > 0 && started_by_pipeline),
     };
     Ok(Decoded {
         trigger: Some(Trigger::Pipeline),

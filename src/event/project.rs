@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::read::lenient;
+use super::read::{lenient, number, number_or_none};
 
 /// The project that an event happened in, as the payload describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Project {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     pub id: i64,
     /// The short display name.
     #[serde(deserialize_with = "lenient")]
@@ -76,9 +76,9 @@ struct OldPlaces {
 struct OldAttributes {
     /// A merge request belongs to the project that it is to be merged into.
     target: Option<Project>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     target_project_id: i64,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     project_id: i64,
 }
 
@@ -117,7 +117,7 @@ pub struct GroupRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct User {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number_or_none")]
     pub id: Option<i64>,
     #[serde(deserialize_with = "lenient")]
     pub name: String,

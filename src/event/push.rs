@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, parse};
+use super::read::{lenient, number_or_none, parse};
 use super::{Decoded, Payload, Trigger, User};
 
 /// Commits were pushed, or a branch or tag was created or removed.
@@ -17,8 +17,8 @@ pub struct Push {
     pub user: User,
     /// At most the newest 20, oldest first.
     pub commits: Vec<Commit>,
-    /// How many commits were pushed, including those not listed.
-    pub total_commits_count: u64,
+    /// As the forge says it; see [`Push::commit_count`].
+    total_commits_count: u64,
     /// One diff for the whole push, where the publisher included it.
     pub diff: Option<String>,
 }
@@ -57,6 +57,12 @@ impl Push {
 
     pub fn ref_type(&self) -> RefType {
         if self.full_ref.starts_with("refs/tags/") { RefType::Tag } else { RefType::Branch }
+    }
+
+    /// How many commits were pushed; the list holds only the newest. `None` where that is not known: events of system
+    /// hooks list none and count 0, whatever was pushed, so 0 does not mean that commits were removed.
+    pub fn commit_count(&self) -> Option<u64> {
+        Some(self.total_commits_count.max(self.commits.len() as u64)).filter(|count| *count > 0)
     }
 
     /// A ref without a commit before the push is new; one without a commit after it is removed. A commit id of zeros
@@ -151,7 +157,7 @@ struct Raw {
     after: String,
     #[serde(default)]
     ref_protected: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number_or_none")]
     user_id: Option<i64>,
     #[serde(default, deserialize_with = "lenient")]
     user_name: String,
@@ -163,7 +169,7 @@ struct Raw {
     user_avatar: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     commits: Vec<Commit>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number_or_none")]
     total_commits_count: Option<u64>,
     #[serde(default)]
     diff: Option<String>,
@@ -184,7 +190,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
             avatar_url: raw.user_avatar,
             email: raw.user_email.filter(|email| !email.is_empty()),
         },
-        total_commits_count: raw.total_commits_count.unwrap_or(raw.commits.len() as u64),
+        total_commits_count: raw.total_commits_count.unwrap_or_default(),
         commits: raw.commits,
         diff: raw.diff,
         full_ref,

@@ -3,6 +3,7 @@
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// Reads one payload. Where that fails, a second pass finds out which field is wrong, so that valid payloads don't
 /// pay for tracking the path.
@@ -28,6 +29,29 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a number, also one in quotes: what stands between a forge and us writes such. `null` and an empty text are none.
+pub(super) fn number_or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = match Value::deserialize(deserializer)? {
+        Value::String(text) if text.trim().is_empty() => Value::Null,
+        Value::String(text) => text.trim().parse().map_or(Value::String(text), Value::Number),
+        value => value,
+    };
+    Option::<T>::deserialize(value).map_err(serde::de::Error::custom)
+}
+
+/// [`number_or_none`], where none is 0.
+pub(super) fn number<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + DeserializeOwned,
+{
+    Ok(number_or_none(deserializer)?.unwrap_or_default())
 }
 
 /// Reads an object and nothing else. A derived `Deserialize` would also accept an array, by position, and read `[]`

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, object, parse};
+use super::read::{lenient, number, object, parse};
 use super::{Decoded, Payload, Trigger};
 
 /// A release was created, changed or deleted.
@@ -47,7 +47,7 @@ pub struct Emoji {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Milestone {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "number")]
     pub iid: i64,
     #[serde(deserialize_with = "lenient")]
     pub title: String,

@@ -34,6 +34,8 @@ pub enum WhyNot {
     ComesAsIncident,
     #[error("nothing is said of comments on this kind of thing (noteable_type = {noteable_type})")]
     Noteable { noteable_type: String },
+    #[error("GitLab wrote the comment itself, as a record of a change (system = true)")]
+    SystemNote,
     #[error("the pipeline is neither `success` nor `failed` (status = {status})")]
     PipelineStatus { status: String },
     #[error("the pipeline is not broken (notify_only_broken_pipelines = true, status = success)")]
@@ -79,6 +81,7 @@ impl WhyNot {
             Self::Update { .. } => "update",
             Self::ComesAsIncident => "comes_as_incident",
             Self::Noteable { .. } => "noteable",
+            Self::SystemNote => "system_note",
             Self::PipelineStatus { .. } => "pipeline_status",
             Self::NotBroken => "not_broken",
             Self::StatusUnchanged { .. } => "status_unchanged",
@@ -152,8 +155,12 @@ fn merge_request_is_spoken_of(merge_request: &MergeRequest) -> Result<(), WhyNot
     Ok(())
 }
 
-/// Edited comments speak again, as GitLab's do; only what a comment stands on can silence it.
+/// Edited comments are notified again, as GitLab does. What GitLab records of other changes as a comment is not: GitLab
+/// has no event for it, and the change has its own.
 fn note_is_spoken_of(note: &Note) -> Result<(), WhyNot> {
+    if note.by_system {
+        return Err(WhyNot::SystemNote);
+    }
     match &note.on {
         Noteable::Other(noteable_type) => Err(WhyNot::Noteable { noteable_type: noteable_type.clone() }),
         Noteable::Commit(_)

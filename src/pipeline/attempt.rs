@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::debug;
 
+use super::holds::Holds;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
-use super::{Clock, Switches, signed};
+use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{self, Entry, Notification, OperatorSettings};
 use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent};
@@ -28,7 +29,7 @@ use crate::wire::{SendError, Transport};
 pub struct Attempter {
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,
-    pub switches: Switches,
+    pub holds: Holds,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
     pub max_age: Arc<BTreeMap<String, Duration>>,
@@ -80,7 +81,7 @@ impl Attempter {
         if !integration.active {
             return Err(cancelled("the integration is not active any more".to_owned()));
         }
-        if let Some(why) = self.switches.off(&integration, &delivery.destination) {
+        if let Some(why) = self.holds.switched_off(&integration, &delivery.destination) {
             return Err(Report::unsent(Outcome::SwitchedOff(format!(
                 "the integration is switched off: {why}"
             ))));

@@ -6,7 +6,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +14,9 @@ use uuid::Uuid;
 
 use super::Clock;
 use super::deliver::DelivererHandle;
+use super::holds::{HoldSet, Holds};
 use super::source::{Inbound, Source};
-use super::switches::Switches;
+use super::store_calls::{self, GivenUp};
 use crate::adapters;
 use crate::adapters::contract::Target;
 use crate::catalog::Catalog;
@@ -32,9 +32,6 @@ use crate::store::{
 
 /// Inbound messages taken at once, if that many are there.
 const BATCH: usize = 256;
-/// Waits between attempts to reach a store that is away: the first and the longest.
-const STORE_AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
 /// What dispatch works with.
 #[derive(Clone)]
 pub struct Dispatcher {
@@ -42,7 +39,7 @@ pub struct Dispatcher {
     pub outbox: Arc<dyn Outbox>,
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<dyn Quarantine>,
-    pub switches: Switches,
+    pub holds: Holds,
     pub deliverer: DelivererHandle,
     pub clock: Clock,
 }
@@ -110,7 +107,8 @@ impl Dispatcher {
     /// Plans and commits one batch. `false` where it was told to stop before the store took it.
     async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
         let now = self.clock.now();
-        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &self.switches, now);
+        let holds = self.holds.snapshot();
+        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, now);
         let plans: Vec<_> = batch.into_iter().map(plan).collect();
         // A row names its integration by the project: whoever works it must be able to know that project.
         let events: Vec<_> = plans.iter().filter_map(Plan::event).cloned().collect();
@@ -208,11 +206,11 @@ fn plan_or_bug(
     source: &'static str,
     inbound: Inbound,
     catalog: &dyn Catalog,
-    switches: &Switches,
+    holds: &HoldSet,
     now: Timestamp,
 ) -> Plan {
     let kept = inbound.clone();
-    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, switches, now));
+    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, now));
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
@@ -225,7 +223,7 @@ pub fn plan(
     source: &'static str,
     inbound: Inbound,
     catalog: &dyn Catalog,
-    switches: &Switches,
+    holds: &HoldSet,
     now: Timestamp,
 ) -> Plan {
     let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
@@ -241,7 +239,7 @@ pub fn plan(
     if event.trigger.is_none() {
         return Plan::Drop { event, result: "unrouted", origin };
     }
-    let verdicts = verdicts(&event, catalog, switches, now);
+    let verdicts = verdicts(&event, catalog, holds, now);
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
@@ -273,7 +271,7 @@ impl Verdict {
 pub fn verdicts(
     event: &Event,
     catalog: &dyn Catalog,
-    switches: &Switches,
+    holds: &HoldSet,
     now: Timestamp,
 ) -> Vec<(Arc<Integration>, Verdict)> {
     let facts = catalog.facts(event);
@@ -300,8 +298,8 @@ pub fn verdicts(
             continue;
         }
         // Where only some of its addresses are off, those wait and the others are told.
-        let off = |delivery: &NewDelivery| switches.off(&integration, &delivery.destination);
-        let verdict = match heard.iter().map(off).reduce(Option::and).flatten() {
+        let off = |delivery: &NewDelivery| holds.switched_off(&integration, &delivery.destination);
+        let verdict = match heard.iter().map(off).reduce(Option::and).flatten().map(str::to_owned) {
             Some(why) => Verdict::SwitchedOff { why, waits: heard },
             None => Verdict::Sends { deliveries: heard, left_out },
         };
@@ -353,21 +351,20 @@ fn count(source: &'static str, plan: &Plan) {
     }
 }
 
-/// Calls the store until it answers; `None` where it was told to stop first.
+/// Calls the store until it takes a batch; `None` where it was told to stop first. A broken store may be mended while the
+/// batch waits: nothing is acknowledged meanwhile.
 async fn insist<T, F>(stop: &CancellationToken, mut call: impl FnMut() -> F) -> Option<T>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let mut wait = STORE_AWAY.0;
     loop {
-        let error = match call().await {
+        match store_calls::insist("store a batch of events", stop, &mut call).await {
             Ok(value) => return Some(value),
-            Err(error) => error,
-        };
-        warn!(%error, retry_in = ?wait, "the store did not take a batch; nothing is acknowledged until it does");
-        tokio::select! {
-            () = stop.cancelled() => return None,
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(STORE_AWAY.1),
+            Err(GivenUp::Stopped) => return None,
+            Err(GivenUp::Broken) => tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(store_calls::BROKEN) => {}
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use super::source::{Inbound, Receipt, Source};
+use super::store_calls;
 use crate::store::{Inbox, Origin, Portion};
 
 /// How often the inbox is read without a wake-up: a wake-up may have been lost in a restart.
@@ -37,7 +38,10 @@ impl InboxSource {
             match self.inbox.peek(self.acknowledged, Portion { rows: at_most, bytes: BATCH_BYTES }).await {
                 Ok(waiting) => waiting,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot look into the inbox; trying again");
+                    store_calls::log(&error, "read the inbox");
+                    if store_calls::is_broken(&error) {
+                        tokio::time::sleep(store_calls::BROKEN).await;
+                    }
                     return Vec::new();
                 }
             };

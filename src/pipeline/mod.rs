@@ -9,7 +9,7 @@
 //! - [`deliver`] owns what is in flight. The `scheduler` decides, purely, which delivery is next, in which order and at
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
-//! - [`retry`] decides, purely, what follows from it.
+//! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.
 //! - [`test_send`] makes an attempt as a test, and reports everything that went over the wire.
 //! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
 //!   could not be decoded.
@@ -21,13 +21,14 @@ pub mod attempt;
 pub mod deliver;
 pub mod dispatch;
 pub mod explain;
+pub mod holds;
 pub mod inbox_source;
 mod outbox_writer;
 pub mod quarantine;
 pub mod retry;
 mod scheduler;
 pub mod source;
-mod switches;
+pub mod store_calls;
 pub mod test_send;
 pub mod trace;
 
@@ -37,8 +38,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-
-pub use switches::Switches;
 
 /// The clock: given as a value, so that tests can set the time.
 #[derive(Clone)]

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
+use tokio_util::sync::CancellationToken;
 
-use super::{Clock, after};
+use super::{Clock, after, store_calls};
 use crate::store::{
-    Claim, Claimed, DeliveryId, DestinationKey, Lease, NodeId, Outbox, Portion, Settled, StoreError,
+    Claim, Claimed, DeliveryId, DestinationKey, Hold, HoldKey, Lease, NodeId, Outbox, Portion, Settled,
+    StoreError,
 };
 
 /// Something to do to the store.
@@ -25,7 +26,7 @@ pub(super) enum Command {
     Claim(DestinationKey),
     /// Prolong the leases of what is in memory.
     Renew(Vec<DeliveryId>),
-    /// Find destinations whose rows wait.
+    /// Find destinations whose rows wait, and what is held.
     PollDue,
     /// Asks to be told when all is written that was sent before.
     Flush(oneshot::Sender<()>),
@@ -38,8 +39,13 @@ pub(super) enum Event {
     /// These claims did not come about.
     NotClaimed(Vec<DestinationKey>),
     Waiting(Vec<(DestinationKey, Timestamp)>),
-    /// So many settlements are safe.
-    Written(usize),
+    /// So many settlements are safe, and with them the changes of these holds.
+    Written {
+        count: usize,
+        holds: Vec<HoldKey>,
+    },
+    /// All holds that have not ended.
+    Holds(Vec<Hold>),
     /// Leases were prolonged, asked for at this moment; these rows are somebody else's by now.
     Renewed {
         asked: Timestamp,
@@ -56,6 +62,8 @@ pub(super) struct OutboxWriter {
     pub(super) clock: Clock,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// The store said that it is broken: until then, nothing is claimed or polled.
+    pub(super) broken_until: Option<Timestamp>,
 }
 
 /// Destinations found in one look.
@@ -64,7 +72,6 @@ const DUE_LIMIT: usize = 10_000;
 const AT_ONCE: usize = 1024;
 /// Destinations claimed for in one call: what it brings is read into memory whole.
 const CLAIMS_AT_ONCE: usize = 32;
-const STORE_AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Commands of one batch, sorted.
 #[derive(Default)]
@@ -103,12 +110,12 @@ impl OutboxWriter {
         }
     }
 
-    async fn write(&self, batch: Batch) {
+    async fn write(&mut self, batch: Batch) {
         if !batch.settle.is_empty() {
             self.settle(&batch.settle).await;
         }
         if !batch.release.is_empty() {
-            insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
+            self.insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
         }
         for flushed in batch.flushes {
             let _ = flushed.send(()); // whoever asked may have lost patience
@@ -118,10 +125,14 @@ impl OutboxWriter {
         }
         if !batch.claim.is_empty() {
             for destinations in batch.claim.chunks(CLAIMS_AT_ONCE) {
-                self.claim(destinations.to_vec()).await;
+                if self.is_broken() {
+                    let _ = self.events.send(Event::NotClaimed(destinations.to_vec()));
+                } else {
+                    self.claim(destinations.to_vec()).await;
+                }
             }
         }
-        if batch.poll_due {
+        if batch.poll_due && !self.is_broken() {
             self.poll_due().await;
         }
     }
@@ -129,19 +140,30 @@ impl OutboxWriter {
     /// Writes settlements; where the store takes them for broken, those that it can take are written all the same, and the
     /// leases of the others are given back, so that they are found again.
     async fn settle(&self, settlements: &[Settled]) {
-        if !insist("settle", || self.outbox.settle(&self.node, settlements.to_vec())).await {
+        if !self.insist("settle", || self.outbox.settle(&self.node, settlements.to_vec())).await {
             for settled in settlements {
                 let one = || self.outbox.settle(&self.node, vec![settled.clone()]);
-                if !insist("settle", one).await {
+                if !self.insist("settle", one).await {
                     let row = [settled.delivery];
-                    insist("give a lease back", || self.outbox.release(&self.node, &row)).await;
+                    self.insist("give a lease back", || self.outbox.release(&self.node, &row)).await;
                 }
             }
         }
-        let _ = self.events.send(Event::Written(settlements.len()));
+        let ended = settlements.iter().flat_map(|settled| &settled.end);
+        let begun = settlements.iter().flat_map(|settled| &settled.begin).map(|hold| &hold.key);
+        let holds = ended.chain(begun).cloned().collect();
+        let _ = self.events.send(Event::Written { count: settlements.len(), holds });
     }
 
-    async fn claim(&self, destinations: Vec<DestinationKey>) {
+    /// Calls until it is done; `false` where the store says that it is broken. What is in hand at a stop is written first.
+    async fn insist<F>(&self, what: &str, call: impl FnMut() -> F) -> bool
+    where
+        F: Future<Output = Result<(), StoreError>>,
+    {
+        store_calls::insist(what, &CancellationToken::new(), call).await.is_ok()
+    }
+
+    async fn claim(&mut self, destinations: Vec<DestinationKey>) {
         let claim = Claim {
             destinations: destinations.clone(),
             portion: self.portion,
@@ -151,7 +173,7 @@ impl OutboxWriter {
         let event = match self.outbox.claim(claim).await {
             Ok(claimed) => Event::Claimed(claimed),
             Err(error) => {
-                warn!(%error, "cannot claim deliveries; trying again at the next look");
+                self.failed(&error, "claim deliveries");
                 Event::NotClaimed(destinations)
             }
         };
@@ -160,7 +182,7 @@ impl OutboxWriter {
     }
 
     /// Not insisted on: the next renewal comes before the leases lapse.
-    async fn renew(&self, mut rows: Vec<DeliveryId>) {
+    async fn renew(&mut self, mut rows: Vec<DeliveryId>) {
         let asked = self.clock.now();
         match self.outbox.renew(self.new_lease(), &rows).await {
             Ok(own) => {
@@ -168,40 +190,34 @@ impl OutboxWriter {
                 rows.retain(|row| !own.contains(row));
                 let _ = self.events.send(Event::Renewed { asked, lost: rows });
             }
-            Err(error) => warn!(%error, "cannot renew leases"),
+            Err(error) => self.failed(&error, "renew leases"),
         }
     }
 
-    async fn poll_due(&self) {
+    async fn poll_due(&mut self) {
+        match self.outbox.holds(self.clock.now()).await {
+            Ok(holds) => drop(self.events.send(Event::Holds(holds))),
+            Err(error) => return self.failed(&error, "read what is held"),
+        }
         match self.outbox.waiting(self.clock.now(), DUE_LIMIT).await {
             Ok(waiting) => drop(self.events.send(Event::Waiting(waiting))),
-            Err(error) => warn!(%error, "cannot look for waiting deliveries"),
+            Err(error) => self.failed(&error, "find waiting deliveries"),
         }
+    }
+
+    /// What was asked for in vain is asked for again, later of a broken store.
+    fn failed(&mut self, error: &StoreError, what: &str) {
+        store_calls::log(error, what);
+        if store_calls::is_broken(error) {
+            self.broken_until = Some(after(self.clock.now(), store_calls::BROKEN));
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken_until.is_some_and(|until| self.clock.now() < until)
     }
 
     fn new_lease(&self) -> Lease {
         Lease { node: self.node.clone(), until: after(self.clock.now(), self.lease) }
-    }
-}
-
-/// Calls until it is done. Only a store that takes it for broken ends it, with `false`.
-async fn insist<F>(what: &'static str, mut call: impl FnMut() -> F) -> bool
-where
-    F: Future<Output = Result<(), StoreError>>,
-{
-    let mut wait = STORE_AWAY.0;
-    loop {
-        match call().await {
-            Ok(()) => return true,
-            Err(error @ StoreError::Broken(_)) => {
-                error!(%error, "cannot {what}");
-                return false;
-            }
-            Err(error) => {
-                warn!(%error, retry_in = ?wait, "cannot {what}; trying again");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(STORE_AWAY.1);
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@
 //! named is a floor. The schedule is computed by the `backoff` crate. That crate is unmaintained; nothing outside of
 //! [`scheduled`] knows it, so that it can be replaced here alone.
 
+use std::fmt;
 use std::time::Duration;
 
 use backoff::ExponentialBackoffBuilder;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 
 use super::after;
 use crate::call::{Failure, Sent};
-use crate::store::NewState;
+use crate::store::{HoldCause, NewState};
 
 /// `[retry]`: when to try again.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,6 +76,45 @@ pub enum Outcome {
     UnknownIntegration(String),
 }
 
+impl Outcome {
+    /// The outcome in one word, for records, metrics and people: one of a fixed set.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Delivered(_) => "delivered",
+            Self::Skipped(_) => "skipped",
+            Self::Failed(failure) => failure.consequence(),
+            Self::Expired => "expired",
+            Self::Cancelled(_) => "cancelled",
+            Self::SwitchedOff(_) => "switched_off",
+            Self::StoreUnavailable(_) => "store_unavailable",
+            Self::UnknownIntegration(_) => "unknown_integration",
+        }
+    }
+
+    /// Why, in words, with no secret in them; empty where there is nothing to say.
+    pub fn note(&self) -> &str {
+        match self {
+            Self::Delivered(_) => "",
+            Self::Failed(failure) => failure.why(),
+            Self::Expired => "older than this adapter's `max_age`",
+            Self::Skipped(why)
+            | Self::Cancelled(why)
+            | Self::SwitchedOff(why)
+            | Self::StoreUnavailable(why)
+            | Self::UnknownIntegration(why) => why,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.note() {
+            "" => f.write_str(self.name()),
+            note => write!(f, "{}: {note}", self.name()),
+        }
+    }
+}
+
 /// What [`decide`] must know beside the outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
@@ -108,12 +148,13 @@ pub enum Effect {
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The destination asked for a rest; `shared`, for all who share a bucket with it.
+    /// The service asked for a rest of the destination; `shared`, of all that share a bucket with it.
     HoldDestination {
         until: Timestamp,
+        cause: HoldCause,
         shared: bool,
     },
-    /// The destination wants something of the operator. It is left alone for as long as this daemon runs.
+    /// The operator must change something. The destination rests until then, or until a daemon starts.
     BlockDestination(Timestamp),
     /// This integration's way to this target leads nowhere.
     HoldRoute(Timestamp),
@@ -189,7 +230,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
             Decision {
                 state: NewState::Waiting(until),
                 counts: false,
-                effect: Effect::HoldDestination { until, shared: *shared },
+                effect: Effect::HoldDestination { until, cause: HoldCause::Throttled, shared: *shared },
             }
         }
         Failure::Quota { until, .. } => {
@@ -197,7 +238,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
             Decision {
                 state: NewState::Waiting(until),
                 counts: false,
-                effect: Effect::HoldDestination { until, shared: false },
+                effect: Effect::HoldDestination { until, cause: HoldCause::Quota, shared: false },
             }
         }
         // Nothing was learned of the destination.

@@ -1,7 +1,7 @@
 //! Whose turn it is: the deliverer's decisions, pure.
 //!
 //! The [`Scheduler`] keeps, per destination, the jobs that this node has leased (in memory, in order), whether more rows
-//! wait in the store, and until when the destination rests. It answers three questions: which job is next, which
+//! wait in the store, and until when the pace lets nothing start; what is held it reads from [`Holds`]. It answers three questions: which job is next, which
 //! destinations want a claim, and when to look again. It makes no call and knows no clock.
 //!
 //! Two rules keep order. Within a destination, a job is not started while an earlier one of its lane is under way. And
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::holds::Holds;
 use crate::event::Event;
 use crate::store::{Delivery, DeliveryId, DestinationKey, Lane, Portion, StoredEvent};
 
@@ -91,6 +92,8 @@ pub(super) const SHORT_REST: jiff::SignedDuration = jiff::SignedDuration::from_s
 #[derive(Debug)]
 pub(super) struct Scheduler {
     bounds: Bounds,
+    /// What is held: nothing starts for it before its hold ends.
+    holds: Holds,
     destinations: HashMap<DestinationKey, Destination>,
     /// What is queued or in flight: a row that the store hands out once more, because its lease lapsed, is not taken twice.
     held: HashSet<DeliveryId>,
@@ -117,10 +120,6 @@ struct Destination {
     claim: ClaimState,
     /// The pace's word: nothing starts before.
     paced_until: Option<Timestamp>,
-    /// The service's word, or the breaker's: nothing starts before.
-    held_until: Option<Timestamp>,
-    /// Failures in a row.
-    strikes: u32,
     /// It is in `ready`.
     listed: bool,
     /// The earliest timer that is set for it.
@@ -141,10 +140,6 @@ enum ClaimState {
 }
 
 impl Destination {
-    fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.held_until.max(self.paced_until).filter(|until| *until > now)
-    }
-
     fn mark_backlog(&mut self) {
         self.more_in_store = true;
         if let ClaimState::UnderWay { outdated, .. } = &mut self.claim {
@@ -158,18 +153,16 @@ impl Destination {
     }
 
     /// A destination that failed lately gets one probe at a time.
-    fn has_room(&self) -> bool {
+    fn has_room(&self, has_failed: bool) -> bool {
         let concurrency = self.queue.front().map_or(1, |job| job.concurrency.max(1));
-        self.lanes_in_flight.len() < if self.strikes > 0 { 1 } else { concurrency }
+        self.lanes_in_flight.len() < if has_failed { 1 } else { concurrency }
     }
 
-    fn is_idle(&self, now: Timestamp) -> bool {
+    fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.lanes_in_flight.is_empty()
             && !self.more_in_store
             && matches!(self.claim, ClaimState::None)
-            && self.strikes == 0
-            && self.resting_until(now).is_none()
     }
 
     fn insert(&mut self, job: Job) {
@@ -182,9 +175,10 @@ impl Destination {
 }
 
 impl Scheduler {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, holds: Holds) -> Self {
         Self {
             bounds,
+            holds,
             destinations: HashMap::new(),
             held: HashSet::new(),
             ready: VecDeque::new(),
@@ -202,7 +196,8 @@ impl Scheduler {
         let mut back = self.replaced_by(&job.delivery);
         let key = Arc::clone(&job.delivery.destination);
         let destination = self.destinations.entry(Arc::clone(&key)).or_default();
-        let resting_long = destination.held_until.is_some_and(|until| until > now + SHORT_REST);
+        let held_until = self.holds.destination_until(&key, now);
+        let resting_long = held_until.is_some_and(|until| until > now + SHORT_REST);
         if destination.more_in_store || resting_long || destination.queue.len() >= self.bounds.per_destination
         {
             destination.mark_backlog();
@@ -244,12 +239,12 @@ impl Scheduler {
         self.reschedule(key, now);
     }
 
-    /// The destination rests until then; a longer rest is not shortened. Answers the jobs that go back to the store.
-    pub(super) fn hold(&mut self, key: &DestinationKey, until: Timestamp, now: Timestamp) -> Vec<Job> {
+    /// A hold of this destination began. Answers the jobs that go back to the store.
+    pub(super) fn rest(&mut self, key: &DestinationKey, now: Timestamp) -> Vec<Job> {
+        let until = self.resting_until(key, now);
         let destination = self.destinations.entry(Arc::clone(key)).or_default();
-        destination.held_until = destination.held_until.max(Some(until));
         let mut back = Vec::new();
-        if until > now + SHORT_REST && !destination.queue.is_empty() {
+        if until.is_some_and(|until| until > now + SHORT_REST) && !destination.queue.is_empty() {
             back.extend(destination.queue.drain(..));
             self.queued -= permits_of(&back);
             destination.mark_backlog();
@@ -260,47 +255,29 @@ impl Scheduler {
         back
     }
 
-    /// What the store remembers of a destination: a rest, and failures in a row.
-    pub(super) fn restore(
+    /// The pace says that nothing may start for a longer time. Answers the jobs that go back to the store.
+    pub(super) fn rest_by_pace(
         &mut self,
         key: &DestinationKey,
         until: Timestamp,
-        strikes: u32,
         now: Timestamp,
     ) -> Vec<Job> {
-        self.destinations.entry(Arc::clone(key)).or_default().strikes = strikes;
-        self.hold(key, until, now)
+        let destination = self.destinations.entry(Arc::clone(key)).or_default();
+        destination.paced_until = destination.paced_until.max(Some(until));
+        self.rest(key, now)
     }
 
-    /// The settings changed: every rest may be over.
-    pub(super) fn lift_all(&mut self, now: Timestamp) {
-        let keys: Vec<_> = self.destinations.keys().cloned().collect();
-        for key in keys {
-            if let Some(destination) = self.destinations.get_mut(&key) {
-                destination.held_until = None;
-                destination.strikes = 0;
-                destination.wants_claim = destination.more_in_store;
-            }
-            self.reschedule(&key, now);
+    /// The hold of this destination ended before its time.
+    pub(super) fn resume(&mut self, key: &DestinationKey, now: Timestamp) {
+        if let Some(destination) = self.destinations.get_mut(key) {
+            destination.wants_claim = destination.more_in_store;
         }
+        self.reschedule(key, now);
     }
 
-    /// Counts a failure of the destination.
-    pub(super) fn record_failure(&mut self, key: &DestinationKey) {
-        self.destinations.entry(Arc::clone(key)).or_default().strikes += 1;
-    }
-
-    /// Failures in a row.
-    pub(super) fn strikes(&self, key: &DestinationKey) -> u32 {
-        self.destinations.get(key).map_or(0, |destination| destination.strikes)
-    }
-
-    /// The destination answers: `true` where it had failed before.
-    pub(super) fn record_success(&mut self, key: &DestinationKey) -> bool {
-        let Some(destination) = self.destinations.get_mut(key) else { return false };
-        let recovered = destination.strikes > 0;
-        destination.strikes = 0;
-        recovered
+    fn resting_until(&self, key: &DestinationKey, now: Timestamp) -> Option<Timestamp> {
+        let paced = self.destinations.get(key).and_then(|destination| destination.paced_until);
+        self.holds.destination_until(key, now).max(paced).filter(|until| *until > now)
     }
 
     /// The next job to start, if there is one and room for it.
@@ -308,13 +285,14 @@ impl Scheduler {
         self.fire_timers(now);
         while self.in_flight < self.bounds.concurrency {
             let key = self.ready.pop_front()?;
+            let resting_until = self.resting_until(&key, now);
             let Some(destination) = self.destinations.get_mut(&key) else { continue };
             destination.listed = false;
-            if let Some(until) = destination.resting_until(now) {
+            if let Some(until) = resting_until {
                 self.set_timer(&key, until);
                 continue;
             }
-            if !destination.has_room() {
+            if !destination.has_room(self.holds.has_failed(&key)) {
                 continue; // it is listed again when one of its attempts ends
             }
             let Some(job) = destination.startable().and_then(|at| destination.queue.remove(at)) else {
@@ -514,20 +492,25 @@ impl Scheduler {
 
     /// Looks at one destination after something changed: lists it, claims for it, sets its timer, or forgets it.
     fn reschedule(&mut self, key: &DestinationKey, now: Timestamp) {
+        let held_until = self.holds.destination_until(key, now);
         let Some(destination) = self.destinations.get_mut(key) else { return };
-        if destination.is_idle(now) {
+        let paced_until = destination.paced_until.filter(|until| *until > now);
+        if destination.is_idle() && paced_until.is_none() {
             self.destinations.remove(key);
             return;
         }
-        if let Some(until) = destination.resting_until(now) {
-            // Nothing can start and nothing need be claimed: only a rest that the pace asked for is worth filling up in.
-            if destination.held_until.is_none_or(|held| held <= now) {
+        if let Some(until) = held_until.max(paced_until) {
+            // Nothing can start and nothing need be claimed: only a short rest that the pace asked for is worth filling up in.
+            if held_until.is_none() && until <= now + SHORT_REST {
                 Self::schedule_claim(&mut self.claims, destination, key, self.bounds.portion.rows);
             }
             self.set_timer(key, until);
             return;
         }
-        if !destination.listed && destination.has_room() && destination.startable().is_some() {
+        if !destination.listed
+            && destination.has_room(self.holds.has_failed(key))
+            && destination.startable().is_some()
+        {
             destination.listed = true;
             self.ready.push_back(Arc::clone(key));
         }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::attempt::{Outgoing, Report, attempt};
+use super::holds::Holds;
 use crate::adapters::{Entry, OperatorSettings};
 use crate::call::{Request, Response};
 use crate::event::Event;
@@ -35,6 +36,7 @@ pub struct TestSender {
     pub transport: Arc<dyn Transport>,
     pub pace: Arc<Pace>,
     pub operator: Arc<OperatorSettings>,
+    pub holds: Holds,
 }
 
 impl TestSender {
@@ -51,6 +53,9 @@ impl TestSender {
         now: Timestamp,
     ) -> Result<TestReport, Duration> {
         if let Some(pace) = entry.pace(&integration.settings, target) {
+            if let Some(until) = self.holds.buckets_until(pace.buckets(), now) {
+                return Err(until.duration_since(now).try_into().unwrap_or_default());
+            }
             self.pace.admit(&pace)?;
         }
         let id = event.id.to_string();

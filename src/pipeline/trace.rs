@@ -3,7 +3,6 @@
 
 use serde_json::{Value as Json, json};
 
-use super::retry::Outcome;
 use crate::call::{HttpRequest, Request, Response};
 use crate::settings::Secret;
 use crate::wire::SendError;
@@ -35,20 +34,6 @@ pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
         Ok(Response::Smtp(reply)) => json!({ "status": reply.code, "body": reply.text }),
         Ok(Response::Written) => json!({ "written": true }),
         Err(error) => json!({ "none": error.to_string() }),
-    }
-}
-
-/// How an attempt ended, and why, as API objects name it.
-pub fn outcome(outcome: &Outcome) -> (&'static str, &str) {
-    match outcome {
-        Outcome::Delivered(_) => ("delivered", ""),
-        Outcome::Skipped(why) => ("skipped", why),
-        Outcome::Failed(failure) => (failure.consequence(), failure.why()),
-        Outcome::Expired => ("expired", ""),
-        Outcome::Cancelled(why) => ("cancelled", why),
-        Outcome::SwitchedOff(why) => ("switched_off", why),
-        Outcome::StoreUnavailable(why) => ("store_unavailable", why),
-        Outcome::UnknownIntegration(why) => ("unknown_integration", why),
     }
 }
 

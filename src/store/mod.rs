@@ -30,8 +30,8 @@
 //! - **One worker.** In a store that nodes share, only one node at a time leases rows of a destination, because the pace of
 //!   a destination is in that node's memory. It is the node that leased rows there last, until the latest of these leases
 //!   would have lapsed, give or take five seconds.
-//! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends. Holds survive
-//!   restarts. A hold is replaced only by one that lasts at least as long.
+//! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends; holds of
+//!   addresses and buckets are the pipeline's to heed. Holds survive restarts. A hold is replaced only by one that lasts at least as long.
 //! - **Settling without a lease.** Every settlement is recorded, because the attempt was made. It decides the row's state if
 //!   its node holds the lease, or if no node does. If another node holds the lease, or the row is settled, only `Delivered`
 //!   changes the state, because it is a fact.
@@ -40,6 +40,7 @@
 //! - The caller gives the time; a store has no clock. Ids grow with time within one store.
 
 mod columns;
+mod holds;
 mod migrations;
 pub mod postgres;
 pub mod registry;
@@ -62,6 +63,7 @@ use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
+pub use holds::{Hold, HoldCause, HoldKey};
 use registry::AuditEntry;
 pub use registry::Registry;
 
@@ -296,9 +298,14 @@ pub trait Outbox: Send + Sync {
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// The settings changed: holds that were made under other fingerprints end, and rows that waited for them are due now.
-    /// Holds of integrations that have no fingerprint any more end too. Integrations that are not named here keep their
-    /// holds, which may be newer than this call. Returns how many ended.
+    /// Ends holds: what they kept back is shown to be well. What waits on a route among them is due now.
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
+
+    /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
+    /// waited for them are due now. `None` stands for settings that are no more, or that are to be tried again as they are:
+    /// every hold that they led to ends. Integrations that are not named here keep their holds, which may be newer than this
+    /// call. What a service asked for stays, and so does the hold of a destination that rows of other integrations wait for.
+    /// Returns how many ended.
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
@@ -336,11 +343,10 @@ pub struct Settled {
     pub attempts: u32,
     /// The attempt's record for people. There is one also where nothing was sent (expired, cancelled).
     pub record: AttemptRecord,
-    /// A hold that begins with this, after `lift`.
-    pub hold: Option<Hold>,
-    /// A hold on this key ends: the destination answers again. (Where it is a route that answers again, what waits on
-    /// it is due at once.)
-    pub lift: Option<Arc<str>>,
+    /// Holds that end with this. (Where a route's ends, what waits on it is due at once.)
+    pub end: Vec<HoldKey>,
+    /// Holds that begin with this, or are prolonged.
+    pub begin: Vec<Hold>,
     pub at: Timestamp,
 }
 
@@ -370,29 +376,6 @@ pub struct AttemptRecord {
     pub status: Option<u16>,
     /// The reason in words. It contains no secret.
     pub note: String,
-}
-
-/// A destination or route that gets nothing for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// A destination key, or a route key (see [`route_key`]).
-    pub key: Arc<str>,
-    pub until: Timestamp,
-    pub why: String,
-    /// How many times in a row it was prolonged: what the breaker's backoff and the count of confirmations go by.
-    pub strikes: u32,
-    /// For holds that end when the settings change: whose, and under which settings it was made.
-    pub made_under: Option<(IntegrationId, Fingerprint)>,
-}
-
-/// The key of a hold on one integration's way to one target: a channel that is not there holds up no other.
-pub fn route_key(integration: &IntegrationId, target: &str) -> Arc<str> {
-    format!("route:{integration}>{target}").into()
-}
-
-/// The key of a hold that switches one of an integration's addresses off.
-pub fn switch_key(integration: &IntegrationId, destination: &str) -> Arc<str> {
-    format!("off:{integration}>{destination}").into()
 }
 
 /// Bytes that could not be decoded.

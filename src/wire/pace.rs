@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use governor::RateLimiter;
 use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
-use governor::{Quota, RateLimiter};
 use serde::Deserialize;
 
 use crate::call::{self, Bucket, BucketKey};
@@ -24,8 +24,8 @@ use crate::call::{self, Bucket, BucketKey};
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Off, everything is admitted at once, but for what a service asked to wait with: for benches and for receivers of
-    /// one's own.
+    /// Off, everything is admitted at once: for benches and for receivers of one's own. What a service asked for is heeded
+    /// all the same: that is a hold.
     pub enabled: bool,
     /// Multiplies every rate: 0.5 is half as fast as the services allow. Bursts stay as they are.
     pub scale: f64,
@@ -59,8 +59,6 @@ pub struct Pace<C: Clock = TokioClock> {
 
 struct Limiters<C: Clock> {
     by_key: HashMap<BucketKey, Limiter<C>>,
-    /// Buckets that give nothing before a moment that their service named.
-    held: HashMap<BucketKey, C::Instant>,
     /// At this many, idle ones are dropped.
     sweep_at: usize,
 }
@@ -82,8 +80,7 @@ impl Pace {
 
 impl<C: Clock + Clone> Pace<C> {
     pub fn with_clock(config: Config, clock: C) -> Self {
-        let limiters =
-            Mutex::new(Limiters { by_key: HashMap::new(), held: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
+        let limiters = Mutex::new(Limiters { by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
         Self { config, clock, limiters }
     }
 
@@ -97,22 +94,19 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     fn take<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, calls: u32) -> Result<(), Duration> {
+        if !self.config.enabled {
+            return Ok(());
+        }
         let now = self.clock.now();
         let mut limiters = self.lock();
-        if !self.config.enabled {
-            // What a service has asked for is heeded all the same.
-            let held = buckets.filter_map(|bucket| limiters.held_for(&bucket.key, now)).max();
-            return held.map_or(Ok(()), Err);
-        }
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
         for bucket in buckets {
-            longest = longest.max(limiters.held_for(&bucket.key, now));
-            let Some(terms) = Terms::of(bucket, self.config.scale) else { continue };
-            let limiter = limiters.obtain(&bucket.key, terms, &self.clock, now);
+            let Some(quota) = Quota::of(bucket, self.config.scale) else { continue };
+            let limiter = limiters.obtain(&bucket.key, quota, &self.clock, now);
             let before = limiter.arrival.get();
             // An attempt of more calls than the burst allows would wait for ever: it takes what there can be.
-            let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(terms.burst);
+            let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(quota.burst);
             match limiter.rate.check_n(calls).unwrap_or(Ok(())) {
                 Ok(()) => taken.push((&bucket.key, before)),
                 Err(refusal) => longest = longest.max(Some(refusal.wait_time_from(now))),
@@ -128,22 +122,6 @@ impl<C: Clock + Clone> Pace<C> {
         Err(wait.max(Duration::from_millis(1)))
     }
 
-    /// Empties these buckets until `wait` is over: a service said that all who share them are too fast.
-    pub fn hold(&self, pace: &call::Pace, wait: Duration) {
-        self.empty(pace.buckets(), wait);
-    }
-
-    fn empty<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, wait: Duration) {
-        let now = self.clock.now();
-        let until = now + wait.into();
-        let mut limiters = self.lock();
-        limiters.held.retain(|_, until| *until > now);
-        for bucket in buckets {
-            let held = limiters.held.entry(bucket.key.clone()).or_insert(until);
-            *held = (*held).max(until);
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Limiters<C>> {
         // After a panic the limiters are still valid; at worst, one has a token too few.
         self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
@@ -151,18 +129,12 @@ impl<C: Clock + Clone> Pace<C> {
 }
 
 impl<C: Clock + Clone> Limiters<C> {
-    /// How long a bucket stays empty, where a service has said so.
-    fn held_for(&self, key: &BucketKey, now: C::Instant) -> Option<Duration> {
-        let until = *self.held.get(key)?;
-        (until > now).then(|| until.duration_since(now).into())
-    }
-
-    /// The limiter under this key, made or remade where its terms are new.
-    fn obtain(&mut self, key: &BucketKey, terms: Terms, clock: &C, now: C::Instant) -> &Limiter<C> {
+    /// The limiter under this key, created, or created anew where its quota has changed.
+    fn obtain(&mut self, key: &BucketKey, quota: Quota, clock: &C, now: C::Instant) -> &Limiter<C> {
         let owed = match self.by_key.get(key) {
-            // What was owed under the old terms is owed under the new: two callers who disagree about a key's
-            // terms must not give each other a fresh burst every time.
-            Some(limiter) if limiter.terms != terms => Some(limiter.owed(now)),
+            // What was owed under the old quota is owed under the new one: two callers with different quotas for a key
+            // must not give each other a fresh burst every time.
+            Some(limiter) if limiter.quota != quota => Some(limiter.owed(now)),
             Some(_) => None,
             None => {
                 self.sweep(now);
@@ -170,7 +142,7 @@ impl<C: Clock + Clone> Limiters<C> {
             }
         };
         if let Some(owed) = owed {
-            self.by_key.insert(key.clone(), Limiter::new(terms, owed, clock));
+            self.by_key.insert(key.clone(), Limiter::new(quota, owed, clock));
         }
         &self.by_key[key]
     }
@@ -184,14 +156,14 @@ impl<C: Clock + Clone> Limiters<C> {
     }
 }
 
-/// A bucket's terms, scaled, as the limiter was made with.
+/// A bucket's rate and burst, scaled: what its limiter was created with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Terms {
+struct Quota {
     every: Duration,
     burst: NonZeroU32,
 }
 
-impl Terms {
+impl Quota {
     /// `None` where there is nothing to limit.
     fn of(bucket: &Bucket, scale: f64) -> Option<Self> {
         /// Longer than any service's period.
@@ -206,25 +178,25 @@ impl Terms {
         Some(Self { every, burst })
     }
 
-    fn quota(self) -> Option<Quota> {
-        Some(Quota::with_period(self.every)?.allow_burst(self.burst))
+    fn for_governor(self) -> Option<governor::Quota> {
+        Some(governor::Quota::with_period(self.every)?.allow_burst(self.burst))
     }
 }
 
 struct Limiter<C: Clock> {
-    terms: Terms,
+    quota: Quota,
     start: C::Instant,
     arrival: Arrival,
     rate: RateLimiter<NotKeyed, Arrival, C, NoOpMiddleware<C::Instant>>,
 }
 
 impl<C: Clock + Clone> Limiter<C> {
-    fn new(terms: Terms, owed: Duration, clock: &C) -> Self {
-        let quota = terms.quota().expect("terms have a period above zero");
+    fn new(quota: Quota, owed: Duration, clock: &C) -> Self {
+        let rate = quota.for_governor().expect("a quota has a period above zero");
         let arrival = Arrival::default();
-        arrival.set(owed.min(terms.every * terms.burst.get()).into());
+        arrival.set(owed.min(quota.every * quota.burst.get()).into());
         let start = clock.now();
-        Self { terms, start, rate: RateLimiter::new(quota, arrival.clone(), clock.clone()), arrival }
+        Self { quota, start, rate: RateLimiter::new(rate, arrival.clone(), clock.clone()), arrival }
     }
 
     /// How long until it is as if it had never been used.
@@ -347,24 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_for_all_who_share_the_bucket_and_ends() {
-        let (pace, clock) = pace(Config::default());
-        let (ours, theirs) = (bucket("ours", SECOND, 5), bucket("theirs", SECOND, 5));
-        let host = bucket("host", SECOND, 50);
-        pace.empty([&ours, &host].into_iter(), 40 * SECOND);
-        pace.empty([&host].into_iter(), 10 * SECOND);
-        assert_eq!(
-            admit(&pace, &[theirs.clone(), host.clone()]),
-            Err(40 * SECOND),
-            "a shorter hold shortens none"
-        );
-        assert_eq!(admit(&pace, std::slice::from_ref(&theirs)), Ok(()));
-        clock.advance(40 * SECOND);
-        assert_eq!(admit(&pace, &[theirs, host]), Ok(()));
-    }
-
-    #[test]
-    fn new_terms_replace_the_old_and_forgive_nothing() {
+    fn a_new_quota_replaces_the_old_one_and_forgives_nothing() {
         let (pace, clock) = pace(Config::default());
         let (slow, fast) = ([bucket("room", 10 * SECOND, 1)], [bucket("room", SECOND, 5)]);
         assert_eq!(admit(&pace, &slow), Ok(()));
@@ -394,14 +349,10 @@ mod tests {
         let (pace, _) = pace(Config { enabled: false, scale: 1.0 });
         assert!((0..1000).all(|_| admit(&pace, &[bucket("room", SECOND, 1)]).is_ok()));
         assert!(pace.lock().by_key.is_empty());
-        let (ours, theirs) = ([bucket("room", SECOND, 1)], [bucket("other", SECOND, 1)]);
-        pace.empty(ours.iter(), 40 * SECOND);
-        assert_eq!(admit(&pace, &ours), Err(40 * SECOND), "but for what a service asked for");
-        assert_eq!(admit(&pace, &theirs), Ok(()));
     }
 
     #[test]
-    fn absurd_terms_are_bounded_rather_than_fatal() {
+    fn absurd_quotas_are_bounded_rather_than_fatal() {
         let (pace, _) = pace(Config { enabled: true, scale: 1e-300 });
         let absurd = [
             bucket("a", Duration::MAX, u32::MAX),

@@ -12,7 +12,7 @@ use forgebell::call::Request;
 use forgebell::event::{Event, EventId, Trigger, sample};
 use forgebell::message::compose;
 use forgebell::provision;
-use forgebell::store::State;
+use forgebell::store::{HoldCause, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -262,7 +262,7 @@ async fn an_address_that_does_not_exist_any_more_is_called_once() {
         holds.into_iter().find(|hold| hold.made_under.is_some())
     })
     .await;
-    assert!(hold.why.contains("404") && hold.why.contains("Unknown Webhook"), "{}", hold.why);
+    assert!(hold.reason.contains("404") && hold.reason.contains("Unknown Webhook"), "{}", hold.reason);
     for iid in 2..=5 {
         daemon.send(&format!("mr-{iid}"), merge_request(iid)).await;
     }
@@ -327,7 +327,7 @@ async fn a_deleted_webhook_of_one_kind_of_event_does_not_affect_the_others() {
     gone.wait_for(1).await;
     eventually("its end is known", Duration::from_secs(20), async || {
         let holds = home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
-        holds.into_iter().find(|hold| hold.key.starts_with("off:"))
+        holds.into_iter().find(|hold| hold.cause == HoldCause::SwitchedOff)
     })
     .await;
     daemon.send("two", payload("note_issue.json")).await;

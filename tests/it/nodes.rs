@@ -11,14 +11,16 @@ use forgebell::adapters;
 use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, allow_all_urls};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, Scope};
-use forgebell::pipeline::Switches;
 use forgebell::pipeline::amqp::Publisher;
 use forgebell::pipeline::dispatch::{Verdict, verdicts};
+use forgebell::pipeline::holds::HoldSet;
 use forgebell::provision;
 use forgebell::settings::{Secret, Value};
 use forgebell::store::postgres::Postgres;
 use forgebell::store::seal::{self, Keyring, SealingKey};
-use forgebell::store::{Dispatched, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State};
+use forgebell::store::{
+    Dispatched, HoldCause, Lane, Lease, NewDelivery, NodeId, Origin, Outbox as _, Registry, State,
+};
 use serde_json::json;
 
 use crate::harness::daemon::{Daemon, Home};
@@ -295,7 +297,7 @@ async fn an_integration_switched_off_by_one_node_is_off_on_the_other() {
     let store = Postgres::open_shared(&url, None, Keyring::none()).await.expect("it opens");
     eventually("the first gives it up", Duration::from_secs(30), async || {
         let holds = store.holds(forgebell::daemon::now()).await.expect("it answers");
-        holds.iter().any(|hold| hold.key.starts_with("off:")).then_some(())
+        holds.iter().any(|hold| hold.cause == HoldCause::SwitchedOff).then_some(())
     })
     .await;
     let until_then = dead.received().len();
@@ -356,7 +358,7 @@ impl Quiet {
         let event = Event::decode(EventId::new(id).expect("an id"), now, body.into()).expect("an event");
         let event = Arc::new(event);
         self.catalog.learn(&[Arc::clone(&event)], now).await.expect("the store takes it");
-        let sent = verdicts(&event, &self.catalog, &Switches::default(), now).into_iter();
+        let sent = verdicts(&event, &self.catalog, &HoldSet::default(), now).into_iter();
         let sent = sent.filter_map(|(_, verdict)| match verdict {
             Verdict::Sends { deliveries, .. } => Some(deliveries),
             _ => None,

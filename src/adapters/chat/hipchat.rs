@@ -245,7 +245,7 @@ fn listed(note: &Notification<'_>, lines: &[Text]) -> Text {
     let (shown, more) = match &note.event.payload {
         Payload::Push(push) => {
             let shown = push.commits.len().min(MOST_COMMITS);
-            (shown, push.total_commits_count.max(push.commits.len() as u64) - shown as u64)
+            (shown, push.commit_count().unwrap_or_default().saturating_sub(shown as u64))
         }
         _ => (lines.len(), 0),
     };

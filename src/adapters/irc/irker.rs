@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::lines::{lines, says_something};
+use super::lines::lines;
 use super::recipients::{is_name_alone, resolve, server, servers};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
@@ -119,13 +119,8 @@ impl Deliver for Irker {
     };
 
     /// One for all recipients, since irkerd takes them in one piece.
-    fn targets(_: &Settings, event: &Event, _: &[String]) -> Targets {
-        match &event.payload {
-            Payload::Push(push) if !says_something(push) => {
-                Targets::none("a push that only takes commits back says nothing in IRC")
-            }
-            _ => Targets::own(),
-        }
+    fn targets(_: &Settings, _: &Event, _: &[String]) -> Targets {
+        Targets::own()
     }
 
     fn pace(settings: &Settings, _target: &str) -> Pace {

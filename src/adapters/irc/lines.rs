@@ -13,11 +13,6 @@ const NAME: usize = 70;
 /// The limit for a commit id, normally eight characters.
 const SHA: usize = 32;
 
-/// Whether there is anything to tell of a push: of one that only takes commits back, there is not.
-pub(super) fn says_something(push: &Push) -> bool {
-    push.change() != RefChange::Updated || total(push) > 0
-}
-
 /// The lines about a push.
 pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
     let names = [push.user.name.as_str(), push.user.username.as_str()];
@@ -27,11 +22,6 @@ pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String>
         Scene { project: &project.name, url: &project.url, who, branch: push.short_ref(), colors, is_test };
     let commits = push.commits.iter().take(MOST_COMMITS).map(|commit| scene.commit(commit));
     scene.change(push.change()).into_iter().chain(scene.pushed(push)).chain(commits).collect()
-}
-
-/// The forge names how many there were in truth; its list is cut.
-fn total(push: &Push) -> u64 {
-    push.total_commits_count.max(push.commits.len() as u64)
 }
 
 /// Who and where.
@@ -70,13 +60,16 @@ impl Scene<'_> {
     }
 
     fn pushed(&self, push: &Push) -> Option<String> {
-        let count = total(push);
-        let noun = match count {
-            0 => return None,
-            1 => " new commit to ",
-            _ => " new commits to ",
+        let line = self.opening().ours(" pushed ");
+        let line = match push.commit_count() {
+            // The line above says it.
+            None if push.change() != RefChange::Updated => return None,
+            None => line.ours("to "),
+            Some(count) => {
+                let noun = if count == 1 { " new commit to " } else { " new commits to " };
+                line.theirs(Look::Commits, &count.to_string(), NAME).ours(noun)
+            }
         };
-        let line = self.opening().ours(" pushed ").theirs(Look::Commits, &count.to_string(), NAME).ours(noun);
         let line = line.theirs(Look::Branch, self.branch, NAME);
         Some(line.leading_to(&self.commits_page(push)).text)
     }

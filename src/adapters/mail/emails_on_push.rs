@@ -129,9 +129,13 @@ impl Deliver for EmailsOnPush {
         };
         let on_no_response = draft.clone();
         let asked = Call::http(forwards, move |response| match Comparison::read(response) {
-            // A force push that only takes commits back: the way forward is empty, so the way back is asked for.
+            // Nothing was added, so commits may have been removed: the comparison the other way tells.
             Some(compared) if compared.is_empty() && draft.push.commits.is_empty() => {
                 Answer::Next(draft.look_back(backwards))
+            }
+            Some(compared) if draft.push.commits.is_empty() => {
+                let diffs = compared.diffs();
+                Answer::Next(draft.knowing(Known::Added(compared)).send(&diffs))
             }
             Some(compared) => Answer::Next(draft.send(&compared.diffs())),
             None => Answer::Next(draft.send(&Diffs::LeftOut(why_unread(response)))),
@@ -149,15 +153,25 @@ struct Draft {
     push: Push,
     project: Project,
     is_test: bool,
-    /// What a force push took back, where the forge said it.
-    taken_back: Option<Comparison>,
+    known: Known,
+}
+
+/// What is known of the commits.
+#[derive(Clone)]
+enum Known {
+    /// What the event says.
+    Event,
+    /// The event lists no commits, and the forge says which ones were added.
+    Added(Comparison),
+    /// The forge says that none were added, and which ones were removed.
+    Removed(Comparison),
 }
 
 impl Draft {
     fn of(settings: &Settings, note: &Notification<'_>, push: &Push) -> Self {
         let project = note.event.project.clone().unwrap_or_default();
         let head = Head {
-            subject: subject(&project, push, None),
+            subject: subject(&project, push, &Known::Event),
             thread: ["push", &push.full_ref],
             author: Some(&push.user),
             as_author: settings.send_from_committer_email,
@@ -168,8 +182,14 @@ impl Draft {
             push: push.clone(),
             project,
             is_test: note.is_test,
-            taken_back: None,
+            known: Known::Event,
         }
+    }
+
+    fn knowing(self, known: Known) -> Self {
+        let subject = subject(&self.project, &self.push, &known);
+        let mail = Mail { subject: head::subject(self.is_test, &subject), ..self.mail };
+        Self { mail, known, ..self }
     }
 
     fn look_back(self, request: crate::call::HttpRequest) -> Call<Sent> {
@@ -179,9 +199,7 @@ impl Draft {
             Some(compared) if compared.is_empty() => Answer::Skipped(NOTHING_CHANGED.to_owned()),
             Some(compared) => {
                 let diffs = compared.diffs();
-                let subject = subject(&self.project, &self.push, Some(&compared));
-                let mail = Mail { subject: head::subject(self.is_test, &subject), ..self.mail };
-                Answer::Next(Self { mail, taken_back: Some(compared), ..self }.send(&diffs))
+                Answer::Next(self.knowing(Known::Removed(compared)).send(&diffs))
             }
             None => Answer::Next(self.send(&Diffs::LeftOut(why_unread(response)))),
         });
@@ -198,17 +216,18 @@ impl Draft {
         let Self { push, project, .. } = self;
         let mut page = Page::new();
         page.headline(&self.headline(), Mood::Neutral);
-        match &self.taken_back {
-            Some(compared) => self.show_taken_back(&mut page, compared),
-            None if push.change() == RefChange::Updated && push.commits.is_empty() => {
+        match &self.known {
+            Known::Removed(compared) => self.show_removed(&mut page, compared),
+            Known::Added(compared) => self.show_added(&mut page, compared),
+            Known::Event if push.change() == RefChange::Updated && push.commits.is_empty() => {
                 page.notice(&format!(
-                    "This push added no commits: the {} went from {} to {}.",
+                    "The event lists no commits: the {} went from {} to {}.",
                     push.ref_type().name(),
                     short(&push.before),
                     short(&push.after)
                 ));
             }
-            None => self.show_commits(&mut page),
+            Known::Event => self.show_commits(&mut page),
         }
         show_files(&mut page, push);
         diffs::show(&mut page, diffs);
@@ -227,12 +246,12 @@ impl Draft {
     fn headline(&self) -> Text {
         let Self { push, project, .. } = self;
         let user = [&push.user.name, &push.user.username].into_iter().find(|name| !name.trim().is_empty());
-        let did = match push.change() {
-            RefChange::Created => "pushed new",
-            RefChange::Removed => "deleted",
-            RefChange::Updated if push.commits.is_empty() && is_tag(push) => "moved",
-            RefChange::Updated if push.commits.is_empty() => "took commits back from",
-            RefChange::Updated => "pushed to",
+        let did = match (push.change(), &self.known) {
+            (RefChange::Created, _) => "pushed new",
+            (RefChange::Removed, _) => "deleted",
+            (RefChange::Updated, _) if push.commits.is_empty() && is_tag(push) => "moved",
+            (RefChange::Updated, Known::Removed(_)) => "removed commits from",
+            (RefChange::Updated, Known::Event | Known::Added(_)) => "pushed to",
         };
         let name = head::line(push.short_ref(), LONGEST_NAME);
         let tree = match push.change() {
@@ -263,18 +282,37 @@ impl Draft {
         }
     }
 
-    fn show_taken_back(&self, page: &mut Page, compared: &Comparison) {
+    fn show_removed(&self, page: &mut Page, compared: &Comparison) {
         page.notice(&format!(
-            "This was a force push that only took commits back. They are not in the {} any more:",
+            "This was a force push that only removed commits. They are not in the {} any more:",
             self.push.ref_type().name()
         ));
+        page.list(&self.compared(compared));
+    }
+
+    fn show_added(&self, page: &mut Page, compared: &Comparison) {
+        if !compared.commits.is_empty() {
+            page.heading("Commits");
+            page.list(&self.compared(compared));
+        }
+    }
+
+    /// The newest commits of a comparison, with links, and how many others there are.
+    fn compared(&self, compared: &Comparison) -> Vec<Text> {
         let item = |commit: &diffs::Compared| {
             let page = self.page_of("commit", &commit.id).unwrap_or_default();
             Text::new()
                 .link(short(&commit.id), page)
                 .plain(format!(": {}", head::line(&commit.title, LONGEST_NAME)))
         };
-        page.list(&compared.commits.iter().take(MOST_COMMITS).map(item).collect::<Vec<_>>());
+        let others = compared.commits.len().saturating_sub(MOST_COMMITS);
+        let mut items: Vec<Text> = compared.commits[others..].iter().map(item).collect();
+        match others {
+            0 => {}
+            1 => items.push(Text::new().plain("and 1 more commit")),
+            many => items.push(Text::new().plain(format!("and {many} more commits"))),
+        }
+        items
     }
 
     /// Where all of it can be seen.
@@ -312,7 +350,7 @@ fn why_unread(response: &HttpResponse) -> &'static str {
 }
 
 /// GitLab's: `[Git][mike/diaspora][master] 4 commits: Update Catalan translation`.
-fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> String {
+fn subject(project: &Project, push: &Push, known: &Known) -> String {
     let (path, name, kind) = (&project.path_with_namespace, push.short_ref(), push.ref_type().name());
     match push.change() {
         RefChange::Created => return format!("[Git][{path}] Pushed new {kind} {name}"),
@@ -322,26 +360,40 @@ fn subject(project: &Project, push: &Push, taken_back: Option<&Comparison>) -> S
     let title = |title: &str| {
         if title.trim().is_empty() { "(no message)".to_owned() } else { head::line(title, 200) }
     };
-    let what = match (taken_back, push.commits.first()) {
-        (Some(compared), _) => match compared.commits.as_slice() {
+    let counted = |count: u64, first: &str| match count {
+        1 => title(first),
+        many => format!("{many} commits: {}", title(first)),
+    };
+    // A tag may be moved forwards too.
+    let moved = || if is_tag(push) { format!("Moved to {}", short(&push.after)) } else { pushed(push) };
+    let what = match known {
+        Known::Removed(compared) => match compared.commits.as_slice() {
             [] => "Deleted commits".to_owned(),
             [only] => format!("Deleted 1 commit: {}", title(&only.title)),
             [first, ..] => format!("Deleted {} commits: {}", compared.commits.len(), title(&first.title)),
         },
-        // A tag may be moved forwards too.
-        (None, None) if is_tag(push) => format!("Moved to {}", short(&push.after)),
-        (None, None) => "Deleted commits".to_owned(),
-        (None, Some(first)) => match total(push) {
-            1 => title(first.title()),
-            many => format!("{many} commits: {}", title(first.title())),
-        },
+        Known::Added(compared) if !is_tag(push) => compared
+            .commits
+            .first()
+            .map_or_else(moved, |first| counted(compared.commits.len() as u64, &first.title)),
+        Known::Added(_) => moved(),
+        Known::Event => push.commits.first().map_or_else(moved, |first| counted(total(push), first.title())),
     };
     format!("[Git][{path}][{name}] {what}")
 }
 
-/// The forge names how many there were in truth; its list is cut.
+/// What is known of a push whose commits are not.
+fn pushed(push: &Push) -> String {
+    match push.commit_count() {
+        None => format!("Pushed {}", short(&push.after)),
+        Some(1) => "1 commit".to_owned(),
+        Some(many) => format!("{many} commits"),
+    }
+}
+
+/// 0 where it is not known.
 fn total(push: &Push) -> u64 {
-    push.total_commits_count.max(push.commits.len() as u64)
+    push.commit_count().unwrap_or_default()
 }
 
 fn is_tag(push: &Push) -> bool {

@@ -106,7 +106,7 @@ impl Deliver for PipelinesEmail {
             return Err(Failure::Rejected(format!("a {} is no pipeline", note.event.kind())));
         };
         let project = note.event.project.clone().unwrap_or_default();
-        let thread = match merge_request(pipeline) {
+        let thread = match pipeline.merge_request_iid() {
             Some(iid) => ["merge_request", &iid.to_string()].map(str::to_owned),
             None => ["pipeline", &pipeline.ref_name].map(str::to_owned),
         };
@@ -127,10 +127,6 @@ impl Deliver for PipelinesEmail {
     }
 }
 
-fn merge_request(pipeline: &Pipeline) -> Option<i64> {
-    pipeline.merge_request.as_ref().map(|request| request.iid).filter(|iid| *iid > 0)
-}
-
 /// GitLab's: `Diaspora | Failed pipeline for master | bcbb5ec3`.
 fn subject(project: &Project, pipeline: &Pipeline) -> String {
     let outcome = match pipeline.status.as_str() {
@@ -142,7 +138,7 @@ fn subject(project: &Project, pipeline: &Pipeline) -> String {
     let name =
         head::line(if project.name.is_empty() { &project.path_with_namespace } else { &project.name }, 100);
     let sha: String = pipeline.sha.chars().take(8).collect();
-    let what = match merge_request(pipeline) {
+    let what = match pipeline.merge_request_iid() {
         Some(iid) if pipeline.is_on_hidden_ref() => format!("!{iid}"),
         _ => head::line(&pipeline.ref_name, 100),
     };
@@ -196,12 +192,20 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
     let commit_url = commit.map(|commit| commit.url.clone()).filter(|url| !url.is_empty());
     let commit_url = commit_url.unwrap_or_else(|| format!("{web}/-/commit/{}", pipeline.sha));
     let title = commit.map(|commit| head::line(commit.title(), LONGEST_NAME)).unwrap_or_default();
+    let upstream = pipeline
+        .upstream
+        .as_ref()
+        .map(|upstream| Text::new().link(head::line(&upstream.label(web), LONGEST_NAME), upstream.url(web)));
     let user = pipeline.user.as_ref().map(crate::event::User::display).unwrap_or_default();
     vec![
         ("Project", Text::new().link(head::line(&project.full_name(), LONGEST_NAME), web)),
         ("Name", pipeline.name.as_deref().map(plain).unwrap_or_default()),
         (kind, ref_name),
         ("Merge request", request.unwrap_or_default()),
+        (
+            if pipeline.is_child() { "Parent pipeline" } else { "Upstream pipeline" },
+            upstream.unwrap_or_default(),
+        ),
         ("Commit", if sha.is_empty() { Text::new() } else { Text::new().link(sha, commit_url) }),
         ("Message", plain(&title)),
         ("Author", commit.map(|commit| plain(&commit.author.name)).unwrap_or_default()),
@@ -234,12 +238,16 @@ fn show_succeeded(page: &mut Page, pipeline: &Pipeline) {
 }
 
 fn show_failed(page: &mut Page, project: &Project, pipeline: &Pipeline) {
-    // Those of a success may fail; they are what it warns of.
-    let failed = match pipeline.status.as_str() {
-        "success" if !pipeline.passed_with_warnings() => Vec::new(),
-        _ => pipeline.failed_builds(),
-    };
-    let but = if pipeline.passed_with_warnings() { ", allowed to fail" } else { "" };
+    let has_passed = pipeline.status == "success";
+    if !has_passed {
+        show_jobs(page, project, &pipeline.failed_builds(), "");
+    }
+    if !has_passed || pipeline.passed_with_warnings() {
+        show_jobs(page, project, &pipeline.allowed_failures(), ", allowed to fail");
+    }
+}
+
+fn show_jobs(page: &mut Page, project: &Project, failed: &[&Build], but: &str) {
     page.heading(&match failed.len() {
         0 => return,
         1 => format!("1 failed job{but}"),

@@ -4,8 +4,6 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Case, hostile};
 use super::{body, buckets, call_with, entry, kind, settings_of, size};
-use crate::adapters::contract::{LazyMessage, Targets};
-use crate::adapters::{Notification, OperatorSettings};
 use crate::call::{Answer, Request, Response, Sent};
 use crate::event::{Event, EventId, Payload};
 use crate::message::compose;
@@ -245,29 +243,19 @@ fn branches_that_come_and_go_are_told() {
     assert_eq!(case.len(), 4);
 }
 
+/// System hooks list no commits and count none, whatever was pushed.
 #[test]
-fn a_push_that_only_takes_commits_back_is_told_to_nobody() {
-    let back = push(|push| {
+fn a_push_whose_commits_are_not_listed_is_a_line() {
+    let unlisted = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
     });
-    let settings = settings_of("irker", &[("recipients", "irc://h/a")]);
-    let none = entry("irker").targets(&settings, &back.event, &[]);
-    assert!(none.send.is_empty() && none.left_out.len() == 1, "{none:?}");
-    assert_eq!(entry("irker").targets(&settings, &kind("push").event, &[]), Targets::own());
-    let operator = OperatorSettings::default();
-    let now = jiff::Timestamp::UNIX_EPOCH;
-    let note = Notification {
-        id: "1",
-        event: &back.event,
-        target: "",
-        now,
-        operator: &operator,
-        may_have_been_sent: false,
-        is_test: false,
-        message: LazyMessage::default(),
-    };
-    assert!(entry("irker").call(&settings, &note).is_err());
+    assert_eq!(
+        lines(&unlisted, false),
+        [
+            "[Diaspora] John Smith pushed to master: http://example.com/mike/diaspora/-/compare/95790bf8...da156088"
+        ]
+    );
 }
 
 #[test]

@@ -6,10 +6,14 @@ use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 
 use super::{Moment, one_of};
-use crate::store::{self, DeliveryLine, State, StoredAttempt};
+use crate::store::{self, DeliveryLine, HoldKey, State, StoredAttempt};
 
 fn states() -> Schema {
     one_of(State::ALL.map(State::name)).into()
+}
+
+fn hold_kinds() -> Schema {
+    one_of(HoldKey::KINDS).into()
 }
 
 /// One message to one target.
@@ -119,12 +123,26 @@ impl From<&(u32, StoredAttempt)> for Attempt {
 /// Nothing is sent before this moment.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hold {
+    /// What waits: all that goes to the destination, what the integration sends to the target or to its address, or all
+    /// that shares a rate limit.
+    #[schema(schema_with = hold_kinds)]
+    pub kind: &'static str,
+    pub reason: String,
+    /// When it was found first.
+    pub since: Moment,
     pub until: Moment,
-    pub why: String,
+    /// How often in a row it was found.
+    pub strikes: u32,
 }
 
 impl From<&store::Hold> for Hold {
     fn from(hold: &store::Hold) -> Self {
-        Self { until: Moment(hold.until), why: hold.why.clone() }
+        Self {
+            kind: hold.key.kind(),
+            reason: hold.reason.clone(),
+            since: Moment(hold.since),
+            until: Moment(hold.until),
+            strikes: hold.strikes,
+        }
     }
 }

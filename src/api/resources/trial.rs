@@ -15,7 +15,7 @@ use crate::pipeline::dispatch::Verdict as Decision;
 use crate::pipeline::explain::{muted, reasons, why_nothing};
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::test_send::{self, TestReport};
-use crate::pipeline::trace::{answer_json, outcome, request_json};
+use crate::pipeline::trace::{answer_json, request_json};
 use crate::settings::Secrets;
 use crate::store::NewDelivery;
 
@@ -101,13 +101,12 @@ pub struct AttemptOutcome {
 
 impl AttemptOutcome {
     pub fn new(target: &str, report: &Report, secrets: &Secrets) -> Self {
-        let (outcome, note) = outcome(&report.outcome);
         Self {
             target: target.to_owned(),
-            outcome,
+            outcome: report.outcome.name(),
             status: report.status,
             latency_ms: report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-            note: secrets.mask(note.to_owned()),
+            note: secrets.mask(report.outcome.note().to_owned()),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::call::{Request, Response};
 use crate::catalog::CachedCatalog;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
-use crate::pipeline::Switches;
+use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
@@ -168,9 +168,15 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         clock: Arc::new(|| NOW),
         metrics: metrics::install(),
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
-        registry: store,
-        switches: Switches::default(),
-        tests: TestSender { transport, pace: Arc::default(), operator: Arc::default() },
+        registry: store.clone(),
+        holds: Holds::default(),
+        outbox: store,
+        tests: TestSender {
+            transport,
+            pace: Arc::default(),
+            operator: Arc::default(),
+            holds: Holds::default(),
+        },
         commands: None,
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),

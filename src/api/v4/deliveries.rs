@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use utoipa_axum::routes;
 
 use super::Route;
-use super::authorized::{Read, Write};
+use super::authorized::{Authorized, Read, Write};
 use super::extract::IntegrationRequest;
 use super::page::{Page, PageRequest};
 use crate::api::error::responses::Unprocessable;
@@ -46,7 +46,12 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
     responses((status = 200, description = "The delivery.", body = DeliveryDetail), IntegrationRequest<Read>)
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<DeliveryDetail>, ApiError> {
-    let detail = find(&*request.authorized.state.ledger, &named(&request)?).await?;
+    let Authorized { state, now, .. } = &request.authorized;
+    let mut detail = find(&*state.ledger, &named(&request)?).await?;
+    let line = &detail.line;
+    let holds = state.holds.snapshot();
+    let longest = holds.longest(&line.integration, &line.target, &line.destination, *now);
+    detail.hold = longest.filter(|_| line.state == DeliveryState::Waiting).cloned();
     Ok(Json((&detail).into()))
 }
 
@@ -72,6 +77,7 @@ pub(super) async fn retry(
         let why = if line.state == DeliveryState::Waiting { "it is still on its way" } else { REPLACED };
         return Err(ApiError::Unprocessable(why.to_owned()));
     }
+    state.end_holds(&line.integration, &line.target, &line.destination, request.authorized.now).await;
     (state.stored)(line.destination.as_str().into());
     let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
     Ok((StatusCode::CREATED, Json((&line).into())))

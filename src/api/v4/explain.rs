@@ -37,7 +37,7 @@ pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Exp
     let body = authorized.body().await?;
     let state = &authorized.state;
     let event = event_in(state, authorized.reach(), body, authorized.now)?;
-    let verdicts = verdicts(&event, &*state.catalog, &state.switches, authorized.now);
+    let verdicts = verdicts(&event, &*state.catalog, &state.holds.snapshot(), authorized.now);
     Ok(Json(Explanation::new(&event, &verdicts)))
 }
 

@@ -70,7 +70,10 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     let params = request.authorized.params().await?;
     let wanted = put_params::read(request.entry, &params)?;
     let actor = request.authorized.actor();
-    request.authorized.state.catalog.put(change(&request, &actor), &wanted).await?;
+    let state = &request.authorized.state;
+    state.catalog.put(change(&request, &actor), &wanted).await?;
+    let saved = state.catalog.read(|snapshot| snapshot.id_at(&request.scope, request.entry.about.slug));
+    state.try_again(saved, request.authorized.now).await;
     present(&request)
 }
 

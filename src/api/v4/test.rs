@@ -20,6 +20,7 @@ use crate::api::resources::{Test, TestAttempt, one_of};
 use crate::catalog::{Configured, ResolvedScope};
 use crate::event::{Event, Trigger, sample};
 use crate::integration::Integration;
+use crate::pipeline::retry::Outcome;
 use crate::settings::Secrets;
 
 /// The most targets of one test; a list of recipients may have more.
@@ -103,9 +104,8 @@ pub(super) fn subject(
         let configured = configured.ok_or(ApiError::NotFound(Missing::Integration))?;
         let resolved =
             configured.resolved.as_ref().map_err(|errors| ApiError::InvalidSettings(errors.clone()))?;
-        let scope = scope.name();
-        let id = crate::catalog::integration_id(&scope, entry.about.slug);
-        let integration = resolved.integration(id, scope, configured.origin.name());
+        let id = snapshot.id_at(scope, entry.about.slug);
+        let integration = resolved.integration(id, scope.name(), configured.origin.name());
         Ok(Subject { entry, integration, secrets: secrets_of(configured) })
     })
 }
@@ -129,7 +129,14 @@ pub(super) async fn run_test(
     let names = targets.send.iter().map(|target| target.name.as_str());
     for target in names.filter(|target| wanted(target)).take(MAX_TARGETS) {
         let attempt = match state.tests.test(integration, entry, event, target, now).await {
-            Ok(report) => TestAttempt::new(target, &report, secrets),
+            Ok(report) => {
+                if matches!(report.report.outcome, Outcome::Delivered(_))
+                    && let Some(pace) = entry.pace(&integration.settings, target)
+                {
+                    state.end_holds(&integration.id, target, &pace.destination.key.0, now).await;
+                }
+                TestAttempt::new(target, &report, secrets)
+            }
             // A test keeps to the service's rate limits like any delivery.
             Err(wait) => TestAttempt::throttled(target, wait),
         };

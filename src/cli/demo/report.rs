@@ -101,7 +101,7 @@ pub(super) fn closing(end: &End<'_>, paint: Paint) -> String {
     }
     text.push('\n');
     let wrong =
-        [("lost", &end.tally.lost), ("told twice", &end.tally.repeated), ("unexpected", &end.tally.stray)];
+        [("lost", &end.tally.lost), ("repeated", &end.tally.repeated), ("unexpected", &end.tally.stray)];
     for (what, names) in wrong {
         for name in names {
             let _ = writeln!(text, "{}", paint.red(&format!("{what}: {}", printable(name))));

@@ -26,8 +26,8 @@ use crate::config::{Config, Sources};
 use crate::daemon;
 use crate::event::{Event, EventId};
 use crate::integration::rules::WhyNot;
-use crate::pipeline::Switches;
 use crate::pipeline::dispatch::{Verdict, verdicts};
+use crate::pipeline::holds::HoldSet;
 use crate::provision;
 use crate::settings::Secret;
 use crate::store::seal::Keyring;
@@ -151,7 +151,7 @@ impl Stage {
         let of_scene = |(number, scene): (usize, &'static Scene)| {
             let body = Bytes::from_static(scene.body.as_bytes());
             let Ok(event) = Event::decode(id(number), daemon::now(), body) else { return Vec::new() };
-            let verdicts = verdicts(&event, &snapshot, &Switches::default(), daemon::now()).into_iter();
+            let verdicts = verdicts(&event, &snapshot, &HoldSet::default(), daemon::now()).into_iter();
             let said = verdicts.filter_map(|(integration, verdict)| match verdict {
                 Verdict::Not(why) if !matches!(why, WhyNot::Unsupported { .. }) => {
                     Some((integration.slug.to_owned(), why.to_string()))

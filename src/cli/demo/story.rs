@@ -339,8 +339,8 @@ mod tests {
     use super::*;
     use crate::catalog::Snapshot;
     use crate::event::{Event, EventId};
-    use crate::pipeline::Switches;
     use crate::pipeline::dispatch::{Verdict, verdicts};
+    use crate::pipeline::holds::HoldSet;
     use crate::provision;
 
     fn snapshot() -> Snapshot {
@@ -366,7 +366,7 @@ mod tests {
                 continue;
             };
             assert_eq!(event.trigger.is_none(), scene.fate == Fate::Unrouted, "{}", scene.title);
-            let verdicts = verdicts(&event, &snapshot, &Switches::default(), Timestamp::UNIX_EPOCH);
+            let verdicts = verdicts(&event, &snapshot, &HoldSet::default(), Timestamp::UNIX_EPOCH);
             let targets = verdicts.into_iter().flat_map(|(to, verdict)| {
                 let sent =
                     if let Verdict::Sends { deliveries: sent, .. } = verdict { sent } else { Vec::new() };

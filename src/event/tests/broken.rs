@@ -83,7 +83,11 @@ fn the_error_names_the_field_of_a_wrong_type() {
         &["project", "an object"],
     );
     refuses(&json!({ "object_kind": "push", "ref": "r", "project": 42 }), "push", &["project", "an object"]);
-    refuses(&json!({ "object_kind": "push", "ref": "r", "project_id": "42" }), "push", &["project_id"]);
+    refuses(
+        &json!({ "object_kind": "push", "ref": "r", "project_id": "forty-two" }),
+        "push",
+        &["project_id"],
+    );
     refuses(&json!({ "object_kind": "issue" }), "issue", &["object_attributes", "missing"]);
     refuses(&json!({ "object_kind": "issue", "object_attributes": null }), "issue", &["object_attributes"]);
     refuses(

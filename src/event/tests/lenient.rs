@@ -212,3 +212,27 @@ fn the_first_label_list_that_is_present_counts_even_if_empty() {
     note["object_attributes"]["labels"] = Value::Null;
     assert_eq!(labels(&note), None);
 }
+
+/// What stands between a forge and us (a script, a form) writes numbers as texts.
+#[test]
+fn numbers_may_be_in_quotes() {
+    let issue = event(&json!({
+        "object_kind": "issue",
+        "project": { "id": "42" },
+        "user": { "id": " 7 " },
+        "object_attributes": { "iid": "3" },
+    }));
+    let user = issue.user().and_then(|user| user.id);
+    assert_eq!(
+        (issue.project.as_ref().map(|p| p.id), user, issue.subject.as_str()),
+        (Some(42), Some(7), "issue:3")
+    );
+    let pipeline =
+        event(&json!({ "object_kind": "pipeline", "object_attributes": { "id": "", "duration": "1.5" } }));
+    let Payload::Pipeline(pipeline) = pipeline.payload else { panic!("no pipeline") };
+    assert_eq!((pipeline.id, pipeline.duration), (0, Some(1.5)));
+    for wrong in ["three", "1e", "0x3", "1.5"] {
+        let body = json!({ "object_kind": "issue", "object_attributes": { "iid": wrong } });
+        assert!(decode(body.to_string()).is_err(), "{wrong}");
+    }
+}

@@ -8,18 +8,25 @@ pub(super) fn message(context: &Context, deployment: &Deployment) -> Message {
         name if name.is_empty() => Text::new().plain("an environment"),
         name => Text::new().link(name, deployment.environment_external_url.as_deref().unwrap_or_default()),
     };
+    let decision = deployment.decision();
+    let is_approved = decision.is_some_and(|decision| decision.is_approved);
+    let decided_by = decision.and(context.author.as_ref());
     let what = match deployment.status.as_str() {
         "running" => Text::new().plain("Starting deploy to ").then(environment),
+        _ if decided_by.is_some() => {
+            let did = if is_approved { "approved" } else { "rejected" };
+            Text::new().plain(format!("{} {did} the deploy to ", context.who())).then(environment)
+        }
         status => Text::new().plain("Deploy to ").then(environment).plain(format!(" {}", ended(status))),
     };
     let tone = match deployment.status.as_str() {
         "success" => Tone::Good,
         "canceled" => Tone::Warning,
-        "failed" => Tone::Danger,
+        "failed" | "rejected" => Tone::Danger,
         _ => Tone::Neutral,
     };
     let mut message = context.report(what);
-    if let (Some(author), false) = (&mut message.author, deployment.user_url.is_empty()) {
+    if let (Some(author), None, false) = (&mut message.author, decision, deployment.user_url.is_empty()) {
         author.url = super::web_address(Some(&deployment.user_url));
     }
     Message { body: body(context, deployment), tone, ..message }
@@ -32,18 +39,19 @@ fn ended(status: &str) -> String {
         "canceled" => "was canceled".to_owned(),
         "created" => "was created".to_owned(),
         "blocked" => "is waiting for approval".to_owned(),
+        "approved" | "rejected" => format!("was {status}"),
         "" => "has changed".to_owned(),
         other => format!("is {}", brief(other, NAME).replace('_', " ")),
     }
 }
 
-/// `Job #796 by Administrator (root)`, and the commit.
+/// `Job #796 by Administrator (root)`, the commit, and what an approver wrote.
 fn body(context: &Context, deployment: &Deployment) -> Body {
     let mut lines = Vec::new();
-    let by = context
-        .author
-        .as_ref()
-        .map(|author| Text::new().link(author.display.as_str(), deployment.user_url.as_str()));
+    let deployer = deployment.user.as_ref().map(|user| brief(&user.display(), NAME));
+    let by = deployer
+        .filter(|name| !name.is_empty())
+        .map(|name| Text::new().link(name, deployment.user_url.as_str()));
     let job = deployment.deployable_id.filter(|id| *id > 0).map(|id| {
         Text::new()
             .plain("Job ")
@@ -67,6 +75,10 @@ fn body(context: &Context, deployment: &Deployment) -> Body {
         ("", title) => lines.push(Text::new().link(title, url)),
         (sha, "") => lines.push(Text::new().link(brief(sha, NAME), url)),
         (sha, title) => lines.push(Text::new().link(brief(sha, NAME), url).plain(format!(": {title}"))),
+    }
+    let comment = deployment.decision().map_or_else(String::new, |decision| brief(decision.comment, TITLE));
+    if !comment.is_empty() {
+        lines.push(Text::new().plain(format!("Comment: {comment}")));
     }
     if lines.is_empty() { Body::None } else { Body::Lines(lines) }
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
-use crate::event::{Build, Pipeline, RefType, parse_time};
+use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 
 /// How much is shown of the errors in a CI configuration, which are a few sentences.
 const YAML_ERRORS: usize = 1000;
 
 pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
     let failed = pipeline.failed_builds();
-    let url = url(context, pipeline, !failed.is_empty());
+    let warnings = pipeline.allowed_failures();
+    let url = url(context, pipeline, !(failed.is_empty() && warnings.is_empty()));
     let phrase = phrase(pipeline);
     let lasted = pipeline.duration.filter(|_| has_ended(&pipeline.status)).map(duration);
     let lasted = lasted.map_or_else(String::new, |lasted| format!(" in {lasted}"));
@@ -23,11 +24,12 @@ pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
         "" => Text::new().link("Pipeline", &url),
         name => Text::new().plain("Pipeline ").link(name, &url),
     };
-    let what = what.then(origin(context, pipeline)).plain(format!(" by {} {phrase}{lasted}", author.display));
+    let what = what.then(origin(context, pipeline)).then(ancestry(context, pipeline));
+    let what = what.plain(format!(" by {} {phrase}{lasted}", author.display));
     Message {
         self_contained_parts: true,
         title: title(headline(&name, &phrase, &lasted), &url),
-        fields: fields(context, pipeline, &failed, &url),
+        fields: fields(context, pipeline, (&failed, &warnings), &url),
         tone: tone(pipeline),
         author: Some(author),
         ended_at: pipeline.finished_at.as_deref().and_then(parse_time),
@@ -52,14 +54,37 @@ fn url(context: &Context, pipeline: &Pipeline, failed: bool) -> String {
 
 /// ` of branch main`, ` of merge request !1`.
 fn origin(context: &Context, pipeline: &Pipeline) -> Text {
-    let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.name()));
-    match (&pipeline.merge_request, pipeline.ref_name.as_str()) {
-        (_, "") => Text::new(),
-        (Some(request), _) if pipeline.is_on_hidden_ref() && request.iid > 0 => {
-            Text::new().plain(" of merge request ").link(format!("!{}", request.iid), request.url.as_str())
+    let name = pipeline.ref_name.as_str();
+    match pipeline.merge_request_iid() {
+        _ if name.is_empty() => Text::new(),
+        Some(iid) if pipeline.is_on_hidden_ref() => {
+            let url = pipeline.merge_request.as_ref().map(|request| request.url.clone());
+            let url = url.filter(|url| !url.is_empty());
+            let url = url.unwrap_or_else(|| context.page(&format!("merge_requests/{iid}")));
+            Text::new().plain(" of merge request ").link(format!("!{iid}"), url)
         }
-        (_, name) => of.then(context.ref_link(pipeline.ref_type, name)),
+        _ => {
+            let of = Text::new().plain(format!(" of {} ", pipeline.ref_type.name()));
+            of.then(context.ref_link(pipeline.ref_type, name))
+        }
     }
+}
+
+/// ` (child of #76)`, ` (started by acme/parent #76)`.
+fn ancestry(context: &Context, pipeline: &Pipeline) -> Text {
+    match &pipeline.upstream {
+        Some(upstream) => {
+            let relation = if pipeline.is_child() { "child of" } else { "started by" };
+            Text::new().plain(format!(" ({relation} ")).then(upstream_link(context, upstream)).plain(")")
+        }
+        None if pipeline.is_child() => Text::new().plain(" (child of another pipeline)"),
+        None => Text::new(),
+    }
+}
+
+fn upstream_link(context: &Context, upstream: &Upstream) -> Text {
+    let project_url = context.project_info.url.as_str();
+    Text::new().link(brief(&upstream.label(project_url), NAME), upstream.url(project_url))
 }
 
 fn phrase(pipeline: &Pipeline) -> String {
@@ -101,7 +126,12 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn fields(context: &Context, pipeline: &Pipeline, failed: &[&Build], url: &str) -> Vec<Field> {
+fn fields(
+    context: &Context,
+    pipeline: &Pipeline,
+    (failed, warnings): (&[&Build], &[&Build]),
+    url: &str,
+) -> Vec<Field> {
     let mut fields = Vec::new();
     if !pipeline.ref_name.is_empty() && !pipeline.is_on_hidden_ref() {
         let kind = match pipeline.ref_type {
@@ -121,7 +151,12 @@ fn fields(context: &Context, pipeline: &Pipeline, failed: &[&Build], url: &str) 
         let label = super::numbered('!', request.iid, &request.title);
         fields.push(short_field("Merge request", Text::new().link(label, request.url.as_str())));
     }
+    if let Some(upstream) = &pipeline.upstream {
+        let name = if pipeline.is_child() { "Parent pipeline" } else { "Upstream pipeline" };
+        fields.push(short_field(name, upstream_link(context, upstream)));
+    }
     fields.extend(failures(context, failed, url));
+    fields.extend(jobs(context, "Allowed failure", warnings, url));
     if let Some(errors) = &pipeline.yaml_errors {
         let value = Text::new().plain(brief(errors, YAML_ERRORS));
         fields.push(Field { name: "Invalid CI config YAML file".to_owned(), value, short: false });
@@ -136,25 +171,26 @@ fn fields(context: &Context, pipeline: &Pipeline, failed: &[&Build], url: &str) 
 /// The stages and jobs that failed, with links.
 fn failures(context: &Context, failed: &[&Build], url: &str) -> Vec<Field> {
     let mut seen = BTreeSet::new();
-    let named = |build: &&&Build| !build.name.is_empty();
-    let jobs: Vec<&Build> = failed.iter().filter(named).copied().collect();
-    let stages: Vec<&str> = failed.iter().map(|build| build.stage.as_str()).collect();
-    let stages: Vec<&str> =
-        stages.into_iter().filter(|stage| !stage.is_empty() && seen.insert(*stage)).collect();
+    let stages = failed.iter().map(|build| build.stage.as_str());
+    let stages: Vec<&str> = stages.filter(|stage| !stage.is_empty() && seen.insert(*stage)).collect();
+    let names = listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url);
+    let stages = counted("Failed stage", stages.len(), names);
+    stages.into_iter().chain(jobs(context, "Failed job", failed, url)).collect()
+}
 
-    let mut fields = Vec::new();
-    let mut field = |count: usize, thing: &str, names: Text| match count {
-        0 => {}
-        1 => fields.push(short_field(format!("Failed {thing}"), names)),
-        _ => fields.push(short_field(format!("Failed {thing}s"), names)),
-    };
-    field(stages.len(), "stage", listed(&stages, |stage| Text::new().link(brief(stage, NAME), url), url));
-    field(
-        jobs.len(),
-        "job",
-        listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(context, job)), url),
-    );
-    fields
+/// The jobs by name, with links, under a name in the singular.
+fn jobs(context: &Context, name: &str, builds: &[&Build], url: &str) -> Option<Field> {
+    let jobs: Vec<&Build> = builds.iter().filter(|build| !build.name.is_empty()).copied().collect();
+    let names = listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(context, job)), url);
+    counted(name, jobs.len(), names)
+}
+
+fn counted(name: &str, count: usize, names: Text) -> Option<Field> {
+    match count {
+        0 => None,
+        1 => Some(short_field(name, names)),
+        _ => Some(short_field(format!("{name}s"), names)),
+    }
 }
 
 fn job_url(context: &Context, job: &Build) -> String {

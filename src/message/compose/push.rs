@@ -32,16 +32,11 @@ pub(super) fn message(context: &Context, push: &Push) -> Message {
     }
 }
 
-/// The number of pushed commits; the forge's list holds only the newest. A push that only removes commits has none.
-fn total(push: &Push) -> u64 {
-    push.total_commits_count.max(push.commits.len() as u64)
-}
-
 fn how_many(push: &Push) -> String {
-    match total(push) {
-        0 => String::new(),
-        1 => "1 commit ".to_owned(),
-        many => format!("{many} commits "),
+    match push.commit_count() {
+        None => String::new(),
+        Some(1) => "1 commit ".to_owned(),
+        Some(many) => format!("{many} commits "),
     }
 }
 
@@ -56,7 +51,7 @@ fn compare_url(context: &Context, push: &Push) -> String {
 fn commits(context: &Context, push: &Push, compare: &str) -> Body {
     let newest = &push.commits[push.commits.len().saturating_sub(MOST_COMMITS)..];
     let mut lines: Vec<Text> = newest.iter().map(|commit| line(context, commit)).collect();
-    match total(push) - newest.len() as u64 {
+    match push.commit_count().unwrap_or_default().saturating_sub(newest.len() as u64) {
         _ if lines.is_empty() => return Body::None,
         0 => {}
         1 => lines.push(Text::new().plain("and ").link("1 more commit", compare)),

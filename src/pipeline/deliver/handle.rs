@@ -12,7 +12,7 @@ use super::Deps;
 use crate::event::Event;
 use crate::pipeline::after;
 use crate::pipeline::scheduler::{self, Job, JobEvent};
-use crate::store::{Delivery, DestinationKey, Hold, Lease, NodeId};
+use crate::store::{Delivery, DestinationKey, Lease, NodeId};
 
 /// How long is waited for the store to take what was ruled.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
@@ -31,8 +31,8 @@ pub struct DelivererHandle {
 pub(super) enum Input {
     Job(Box<Job>),
     Backlog(DestinationKey),
-    /// The settings changed: of the rests, only these are left.
-    HoldsChanged(Vec<Hold>),
+    /// Holds in the store began or ended otherwise than by a settlement of ours.
+    HoldsChanged,
     /// Asks to be told when all is written that was decided before.
     Flush(oneshot::Sender<()>),
 }
@@ -85,7 +85,7 @@ impl DelivererHandle {
     }
 
     /// Waits until all is written that was ruled up to now, but not for ever. What is ruled after new settings are known
-    /// goes by those; what was ruled before and is not written yet would be written over what [`heal`](crate::store::Outbox::heal) set right.
+    /// goes by those; what was ruled before and is not written yet would be written over what [`end_outdated_holds`](crate::store::Outbox::end_outdated_holds) set right.
     pub async fn flush(&self) {
         let (flushed, written) = oneshot::channel();
         // Once the deliverer has stopped, there is nothing more to wait for.
@@ -95,8 +95,8 @@ impl DelivererHandle {
         }
     }
 
-    /// The settings changed, and these holds are left; see [`heal`](crate::store::Outbox::heal).
-    pub fn holds_changed(&self, holds: Vec<Hold>) {
-        let _ = self.inputs.send(Input::HoldsChanged(holds));
+    /// Holds in the store began or ended otherwise than by a settlement of this deliverer.
+    pub fn holds_changed(&self) {
+        let _ = self.inputs.send(Input::HoldsChanged);
     }
 }

@@ -8,7 +8,6 @@ mod revalidate;
 mod settle;
 mod unknown_integrations;
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -28,7 +27,7 @@ use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
 use super::{Config, after};
 use crate::adapters;
 use crate::integration::Integration;
-use crate::store::{Claimed, Delivery, DestinationKey, Hold, NodeId, Outbox, Portion, route_key};
+use crate::store::{Claimed, Delivery, DestinationKey, NodeId, Outbox, Portion};
 use crate::wire::pace::Pace;
 pub use handle::DelivererHandle;
 use handle::{Backlogged, Input};
@@ -70,22 +69,6 @@ struct Finished {
     at: Timestamp,
 }
 
-/// One integration's way to one target that leads nowhere.
-#[derive(Clone, Copy, Debug)]
-struct Route {
-    /// How often in a row it was found so.
-    strikes: u32,
-    held_until: Timestamp,
-}
-
-/// An address that is called dead.
-#[derive(Clone, Copy, Debug)]
-struct Gone {
-    confirmations: u32,
-    /// What is found before that confirms nothing more.
-    until: Timestamp,
-}
-
 /// The task that delivers: what it works with, and what only lives while it runs.
 pub struct Deliverer {
     deps: Deps,
@@ -98,13 +81,9 @@ pub struct Deliverer {
     /// Where tasks say that they completed, and where that is heard.
     completed: mpsc::UnboundedSender<Completed>,
     completions: mpsc::UnboundedReceiver<Completed>,
-    /// Ways that lead nowhere, by their key.
-    routes: HashMap<Arc<str>, Route>,
     /// Settlements that were sent and are not written yet. They count as attempts under way: after a power cut, they are
     /// what is told again.
     unwritten: usize,
-    /// Addresses that were called dead, by the key of the hold that would switch them off.
-    gone: HashMap<Arc<str>, Gone>,
     /// When the leases were prolonged last.
     renewed: Timestamp,
     revalidations: Revalidations,
@@ -127,24 +106,24 @@ impl Deliverer {
             clock: deps.attempts.clock.clone(),
             commands: command_receiver,
             events: event_sender,
+            broken_until: None,
+        };
+        let bounds = Bounds {
+            concurrency: deps.config.concurrency,
+            per_destination: PER_DESTINATION,
+            buffer: deps.config.buffer,
+            portion: PORTION,
         };
         let deliverer = Self {
             inputs,
             backlogged,
-            scheduler: Scheduler::new(Bounds {
-                concurrency: deps.config.concurrency,
-                per_destination: PER_DESTINATION,
-                buffer: deps.config.buffer,
-                portion: PORTION,
-            }),
+            scheduler: Scheduler::new(bounds, deps.attempts.holds.clone()),
             commands,
             events,
             writing: deps.tasks.spawn(writer.run()),
             completed,
             completions,
-            routes: HashMap::new(),
             unwritten: 0,
-            gone: HashMap::new(),
             renewed: deps.attempts.clock.now(),
             revalidations: Revalidations::default(),
             unknown_integrations: UnknownIntegrations::new(deps.config.unknown_integration_grace),
@@ -156,7 +135,6 @@ impl Deliverer {
     /// Delivers until told to stop; then attempts in flight may end within `shutdown_timeout`, everything is written, and
     /// what was not attempted is given back.
     pub async fn run(mut self, stop: CancellationToken) {
-        self.restore_holds().await;
         self.run_until(stop).await;
         self.shut_down().await;
         drop(self.commands); // the writer ends when nothing more can come
@@ -226,30 +204,6 @@ impl Deliverer {
         }
     }
 
-    /// Holds outlive the process: take them up before the first attempt.
-    async fn restore_holds(&mut self) {
-        match self.deps.outbox.holds(self.now()).await {
-            Ok(holds) => self.restore(&holds),
-            Err(error) => {
-                warn!(%error, "cannot read the holds; destinations will say again that they want rest");
-            }
-        }
-    }
-
-    /// Goes on from what the store remembers: rests, and how often in a row something failed.
-    fn restore(&mut self, holds: &[Hold]) {
-        let now = self.now();
-        for hold in holds {
-            if hold.key.starts_with("route:") {
-                let route = Route { strikes: hold.strikes, held_until: hold.until };
-                self.routes.insert(Arc::clone(&hold.key), route);
-            } else if !hold.key.starts_with("off:") {
-                let back = self.scheduler.restore(&hold.key, hold.until, hold.strikes, now);
-                self.give_back(back);
-            }
-        }
-    }
-
     /// Whether the store has not been heard of for as long as leases last: what is in memory may be another node's by now.
     fn leases_may_have_lapsed(&self, now: Timestamp) -> bool {
         now >= after(self.renewed, self.deps.config.lease)
@@ -287,13 +241,8 @@ impl Deliverer {
                 self.scheduler.note_backlog(&key, now, now);
                 self.note_backlogged(&key);
             }
-            Input::HoldsChanged(holds) => {
-                self.routes.clear();
-                self.gone.clear();
-                self.scheduler.lift_all(now);
-                self.restore(&holds);
-                self.send(Command::PollDue);
-            }
+            // What the store has of them comes with the rows that are due.
+            Input::HoldsChanged => self.send(Command::PollDue),
             Input::Flush(flushed) => self.send(Command::Flush(flushed)),
         }
         self.send_claims();
@@ -312,7 +261,18 @@ impl Deliverer {
                 self.forget_revalidations(&lost);
                 self.scheduler.forget(&lost, now);
             }
-            Event::Written(count) => self.unwritten = self.unwritten.saturating_sub(count),
+            Event::Written { count, holds } => {
+                self.unwritten = self.unwritten.saturating_sub(count);
+                if !holds.is_empty() {
+                    self.deps.attempts.holds.written(&holds);
+                }
+            }
+            Event::Holds(holds) => {
+                for key in self.deps.attempts.holds.sync(holds, now) {
+                    self.scheduler.resume(&key, now);
+                    self.note_backlogged(&key);
+                }
+            }
             Event::NotClaimed(keys) => {
                 for key in &keys {
                     self.scheduler.claim_failed(key);
@@ -379,7 +339,7 @@ impl Deliverer {
                 break;
             }
             let Some(job) = self.scheduler.next(now) else { break };
-            if let Some(until) = self.route_held_until(&job.delivery, now) {
+            if let Some(until) = self.deps.attempts.holds.route_until(&job.delivery, now) {
                 // The store knows of the hold, and hands it out again when that ends.
                 self.send(Command::Release(job.delivery.id));
                 let back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
@@ -411,6 +371,9 @@ impl Deliverer {
         if is_bound_elsewhere && !job.catalog_is_fresh {
             return self.revalidate(job);
         }
+        if let Some(until) = self.deps.attempts.holds.buckets_until(pace.buckets(), now) {
+            return self.pace(job, until, now);
+        }
         if let Err(wait) = self.deps.pace.admit(&pace) {
             return self.pace(job, after(now, wait), now);
         }
@@ -432,7 +395,7 @@ impl Deliverer {
         let key = Arc::clone(&job.delivery.destination);
         self.send(Command::Release(job.delivery.id));
         let mut back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
-        back.extend(self.scheduler.hold(&key, until, now));
+        back.extend(self.scheduler.rest_by_pace(&key, until, now));
         self.give_back(back);
     }
 
@@ -448,14 +411,6 @@ impl Deliverer {
             // The deliverer is gone only when `shutdown_timeout` is over.
             let _ = completed.send(Completed::Attempt(Box::new(Finished { job, integration, report, at })));
         });
-    }
-
-    fn route_held_until(&self, delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
-        if self.routes.is_empty() {
-            return None; // the ordinary case: no key need be made to look it up
-        }
-        let route = self.routes.get(&route_key(&delivery.integration, &delivery.target))?;
-        Some(route.held_until).filter(|until| *until > now)
     }
 }
 

@@ -1,55 +1,55 @@
 //! What follows from an attempt, seen to: the row, its destination, its route, its integration, the counts and the log.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
-use super::{Deliverer, Finished, Gone, Route, jitter};
+use super::{Deliverer, Finished, jitter};
 use crate::adapters;
-use crate::call::Failure;
+use crate::call::{Bucket, Failure};
 use crate::integration::Integration;
 use crate::metrics;
-use crate::pipeline::after;
 use crate::pipeline::attempt::Report;
+use crate::pipeline::holds::Attempted;
 use crate::pipeline::outbox_writer::Command;
 use crate::pipeline::retry::{self, Context, Decision, Effect, Outcome};
 use crate::pipeline::scheduler::{After, Job};
-use crate::store::{AttemptRecord, Delivery, Hold, NewState, Settled, route_key, switch_key};
-
-/// Until somebody corrects the settings; [`after`] knows how long that is at the most.
-const FOR_EVER: Duration = Duration::MAX;
-
-/// What of a decision's effect the store must keep.
-#[derive(Default)]
-struct HoldChange {
-    hold: Option<Hold>,
-    lift: Option<Arc<str>>,
-}
+use crate::store::{AttemptRecord, Delivery, Hold, HoldCause, HoldKey, NewState, Settled};
 
 impl Deliverer {
-    /// Rules what follows from an attempt, and sees to it.
+    /// Decides what follows from an attempt, and carries it out.
     pub(super) fn settle(&mut self, finished: Finished) {
         let Finished { job, integration, report, at } = finished;
         let delivery = &job.delivery;
-        let decision = self.decide(delivery, integration.as_deref(), &report, at);
+        let note = report.outcome.note();
+        let shared = shared_buckets(integration.as_deref(), delivery, &report.outcome);
+        let attempted =
+            Attempted { delivery, integration: integration.as_deref(), shared: &shared, reason: note };
+        let decision = self.decide(&attempted, &report.outcome, at);
         let adapter = integration.as_ref().map_or("unknown", |integration| integration.slug);
         count(adapter, &job, &report, &decision, at);
-        log_outcome(delivery, &report, &decision);
-        let change = self.apply(delivery, integration.as_deref(), &report, &decision, at);
+        log_outcome(delivery, note, &decision);
+        let (end, begin) = self.change_holds(&attempted, &decision.effect, at);
         let after = match decision.state {
             NewState::Waiting(until) => After::Waiting(until),
             _ => After::Settled,
+        };
+        let record = AttemptRecord {
+            at,
+            latency_ms: report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX)),
+            outcome: report.outcome.name(),
+            status: report.status,
+            note: note.to_owned(),
         };
         self.unwritten += 1;
         self.send(Command::Settle(Box::new(Settled {
             delivery: delivery.id,
             attempts: delivery.attempts + u32::from(decision.counts),
-            record: record(&report, at),
+            record,
             state: decision.state,
-            hold: change.hold,
-            lift: change.lift,
+            end,
+            begin,
             at,
         })));
         let back = self.scheduler.finish(delivery, after, at);
@@ -58,44 +58,30 @@ impl Deliverer {
         self.send_claims();
     }
 
-    fn decide(
-        &self,
-        delivery: &Delivery,
-        integration: Option<&Integration>,
-        report: &Report,
-        now: Timestamp,
-    ) -> Decision {
-        if let (Outcome::Failed(_), true) = (&report.outcome, self.settings_changed(integration)) {
+    fn decide(&self, attempted: &Attempted<'_>, outcome: &Outcome, now: Timestamp) -> Decision {
+        let Outcome::Failed(failure) = outcome else {
+            // Only a failure is followed by a wait that strikes or random numbers make longer.
+            return retry::decide(outcome, self.context(attempted, 0, 0.0, now), &self.deps.policy);
+        };
+        if self.settings_changed(attempted.integration) {
             // What the old settings met with says nothing of the new ones.
             return Decision { state: NewState::Waiting(now), counts: false, effect: Effect::None };
         }
-        let strikes = match &report.outcome {
-            Outcome::Failed(Failure::Misconfigured(_)) => {
-                let route = self.routes.get(&route_key(&delivery.integration, &delivery.target));
-                // Several that were under way when it was found out are one finding.
-                route
-                    .map_or(0, |route| route.strikes - u32::from(route.held_until > now && route.strikes > 0))
-            }
-            Outcome::Failed(Failure::Gone { .. }) => {
-                let gone = self.gone.get(&switch_key(&delivery.integration, &delivery.destination));
-                gone.map_or(0, |gone| {
-                    gone.confirmations - u32::from(gone.until > now && gone.confirmations > 0)
-                })
-            }
-            _ => self.scheduler.strikes(&delivery.destination),
-        };
-        let entry = integration.and_then(|integration| adapters::find(integration.slug));
-        let of = Context {
+        let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
+        retry::decide(outcome, self.context(attempted, strikes, jitter(), now), &self.deps.policy)
+    }
+
+    fn context(&self, attempted: &Attempted<'_>, strikes: u32, jitter: f64, now: Timestamp) -> Context {
+        let entry = attempted.integration.and_then(|integration| adapters::find(integration.slug));
+        Context {
             now,
-            attempts: delivery.attempts,
+            attempts: attempted.delivery.attempts,
             retry_ambiguous: entry
                 .and_then(|entry| entry.deliver.as_ref())
                 .is_none_or(|deliver| deliver.about.retry_ambiguous),
             strikes,
-            // Only a failure is followed by a wait, and random numbers are asked of the system.
-            jitter: if matches!(report.outcome, Outcome::Failed(_)) { jitter() } else { 0.0 },
-        };
-        retry::decide(&report.outcome, of, &self.deps.policy)
+            jitter,
+        }
     }
 
     fn settings_changed(&self, integration: Option<&Integration>) -> bool {
@@ -104,114 +90,61 @@ impl Deliverer {
         now.is_none_or(|now| now.fingerprint != then.fingerprint)
     }
 
-    /// Carries out what follows for others than the delivery.
-    fn apply(
+    /// Begins and ends holds, as follows from an attempt. Answers what of it the store must keep.
+    fn change_holds(
         &mut self,
-        delivery: &Delivery,
-        integration: Option<&Integration>,
-        report: &Report,
-        decision: &Decision,
+        attempted: &Attempted<'_>,
+        effect: &Effect,
         now: Timestamp,
-    ) -> HoldChange {
-        let key = &delivery.destination;
-        let made_under = integration.map(|integration| (integration.id.clone(), integration.fingerprint));
-        let hold = |key: &Arc<str>, until, strikes| {
-            let (key, why, made_under) = (Arc::clone(key), note(report), made_under.clone());
-            HoldChange { hold: Some(Hold { key, until, why, strikes, made_under }), lift: None }
-        };
-        let route = || route_key(&delivery.integration, &delivery.target);
-        match &decision.effect {
-            Effect::None => HoldChange::default(),
-            Effect::Recovered => {
-                if !self.gone.is_empty() {
-                    self.gone.remove(&switch_key(&delivery.integration, key));
-                }
-                let route_was_held = !self.routes.is_empty() && self.routes.remove(&route()).is_some();
-                let recovered = self.scheduler.record_success(key);
-                let lift = if recovered { Some(Arc::clone(key)) } else { route_was_held.then(route) };
-                HoldChange { hold: None, lift }
-            }
-            Effect::Strike { rest } => {
-                self.scheduler.record_failure(key);
-                let strikes = self.scheduler.strikes(key);
-                let Some(until) = rest else { return HoldChange::default() };
-                let back = self.scheduler.hold(key, *until, now);
+    ) -> (Vec<HoldKey>, Vec<Hold>) {
+        let holds = &self.deps.attempts.holds;
+        let change = holds.snapshot().change(effect, attempted, now);
+        holds.apply(&change, now);
+        for hold in change.begin.iter().filter(|hold| hold.until > now) {
+            log_hold(hold, attempted.integration);
+            if let HoldKey::Destination(destination) = &hold.key {
+                let back = self.scheduler.rest(destination, now);
                 self.give_back(back);
-                warn!(destination = %key, failures = strikes, %until, "destination keeps failing; it gets a rest");
-                hold(key, *until, strikes)
-            }
-            Effect::HoldDestination { until, shared } => {
-                self.scheduler.record_failure(key);
-                if *shared {
-                    self.hold_shared(delivery, integration, *until, now);
-                }
-                let back = self.scheduler.hold(key, *until, now);
-                self.give_back(back);
-                hold(key, *until, self.scheduler.strikes(key))
-            }
-            Effect::BlockDestination(until) => {
-                self.scheduler.record_failure(key);
-                let back = self.scheduler.hold(key, *until, now);
-                self.give_back(back);
-                warn!(destination = %key, why = note(report), %until, "left alone; it wants something of the operator");
-                HoldChange::default()
-            }
-            Effect::HoldRoute(until) => {
-                self.scheduler.record_success(key);
-                let route = route();
-                let known = self.routes.get(&route).copied();
-                let strikes = match known {
-                    Some(known) if known.held_until > now => known.strikes,
-                    Some(known) => known.strikes + 1,
-                    None => 1,
-                };
-                self.routes.insert(Arc::clone(&route), Route { strikes, held_until: *until });
-                hold(&route, *until, strikes)
-            }
-            Effect::CountGone { until, switch_off } => {
-                self.scheduler.record_success(key);
-                let switch = switch_key(&delivery.integration, key);
-                let gone =
-                    self.gone.entry(Arc::clone(&switch)).or_insert(Gone { confirmations: 0, until: now });
-                if gone.until <= now {
-                    *gone = Gone { confirmations: gone.confirmations + 1, until: *until };
-                }
-                let Gone { confirmations: strikes, until } = *gone;
-                if let Some(integration) = integration.filter(|_| *switch_off) {
-                    self.switch_off(integration, key, &note(report));
-                    return hold(&switch, after(now, FOR_EVER), strikes);
-                }
-                let route = route();
-                self.routes.insert(Arc::clone(&route), Route { strikes, held_until: until });
-                hold(&route, until, strikes)
             }
         }
+        change.stored(now)
     }
+}
 
-    /// Whoever shares a bucket waits as well; in memory only, as they would be told the same.
-    fn hold_shared(
-        &self,
-        delivery: &Delivery,
-        integration: Option<&Integration>,
-        until: Timestamp,
-        now: Timestamp,
-    ) {
-        let Some(integration) = integration else { return };
-        let Some(entry) = adapters::find(integration.slug) else { return };
-        let Some(pace) = entry.pace(&integration.settings, &delivery.target) else { return };
-        self.deps.pace.hold(&pace, until.duration_since(now).try_into().unwrap_or_default());
-    }
+/// The rate limits that others share with the destination, where the service says that all of them are too fast.
+fn shared_buckets(integration: Option<&Integration>, delivery: &Delivery, outcome: &Outcome) -> Vec<Bucket> {
+    let (Some(integration), Outcome::Failed(Failure::Throttled { shared: true, .. })) =
+        (integration, outcome)
+    else {
+        return Vec::new();
+    };
+    let Some(entry) = adapters::find(integration.slug) else { return Vec::new() };
+    entry.pace(&integration.settings, &delivery.target).map(|pace| pace.shared).unwrap_or_default()
+}
 
-    fn switch_off(&self, integration: &Integration, destination: &str, reason: &str) {
-        let id = &integration.id;
-        error!(integration = %id, reason, "switched off: its address is dead; correct its settings to switch it on again");
-        metrics::switched_off(integration.slug);
-        self.deps.attempts.switches.switch_off(id, destination, integration.fingerprint, reason.to_owned());
+fn log_hold(hold: &Hold, integration: Option<&Integration>) {
+    let Hold { key, cause, reason, until, strikes, .. } = hold;
+    match (cause, key) {
+        (HoldCause::SwitchedOff, _) => {
+            let (id, slug) = integration.map_or(("unknown", "unknown"), |known| (&*known.id.0, known.slug));
+            error!(
+                integration = id,
+                reason, "switched off: its address is dead; correct its settings to switch it on again"
+            );
+            metrics::switched_off(slug);
+        }
+        (HoldCause::Unavailable, HoldKey::Destination(destination)) => {
+            warn!(%destination, failures = strikes, %until, "the destination keeps failing; it rests");
+        }
+        (HoldCause::OperatorError, HoldKey::Destination(destination)) => {
+            warn!(%destination, reason, %until, "the destination rests; the operator has to change something");
+        }
+        _ => {}
     }
 }
 
 fn count(adapter: &'static str, job: &Job, report: &Report, decision: &Decision, at: Timestamp) {
-    metrics::attempt(adapter, outcome_word(&report.outcome), report.took);
+    metrics::attempt(adapter, report.outcome.name(), report.took);
     match decision.state {
         NewState::Waiting(_) => metrics::retry(adapter),
         NewState::Delivered => {
@@ -227,15 +160,14 @@ fn count(adapter: &'static str, job: &Job, report: &Report, decision: &Decision,
 }
 
 /// One line in the log per attempt that people may want to read of.
-fn log_outcome(delivery: &Delivery, report: &Report, decision: &Decision) {
+fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision) {
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
-    let reason = note(report);
     match &decision.state {
         NewState::Delivered => {
             tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
         }
         NewState::Skipped => {
-            info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do")
+            info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do");
         }
         NewState::Waiting(until) => {
             info!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");
@@ -247,37 +179,5 @@ fn log_outcome(delivery: &Delivery, report: &Report, decision: &Decision) {
             warn!(delivery = id, %event, %integration, "too old to be told; it is kept as a dead letter");
         }
         NewState::Cancelled => info!(delivery = id, %event, %integration, reason, "cancelled"),
-    }
-}
-
-fn record(report: &Report, at: Timestamp) -> AttemptRecord {
-    let latency_ms = report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
-    let (outcome, status, note) = (outcome_word(&report.outcome), report.status, note(report));
-    AttemptRecord { at, latency_ms, outcome, status, note }
-}
-
-fn outcome_word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered(_) => "delivered",
-        Outcome::Skipped(_) => "skipped",
-        Outcome::Failed(failure) => failure.consequence(),
-        Outcome::Expired => "expired",
-        Outcome::Cancelled(_) => "cancelled",
-        Outcome::SwitchedOff(_) => "switched_off",
-        Outcome::StoreUnavailable(_) => "store_unavailable",
-        Outcome::UnknownIntegration(_) => "unknown_integration",
-    }
-}
-
-fn note(report: &Report) -> String {
-    match &report.outcome {
-        Outcome::Delivered(_) => String::new(),
-        Outcome::Failed(failure) => failure.why().to_owned(),
-        Outcome::Expired => "older than this adapter's patience".to_owned(),
-        Outcome::Skipped(why)
-        | Outcome::Cancelled(why)
-        | Outcome::SwitchedOff(why)
-        | Outcome::StoreUnavailable(why)
-        | Outcome::UnknownIntegration(why) => why.clone(),
     }
 }

@@ -51,7 +51,7 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
-    match plan("test", inbound, &catalog(mutes), &Switches::default(), at(second)) {
+    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), at(second)) {
         Plan::Deliver { dispatched, .. } => {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()

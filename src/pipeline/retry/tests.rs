@@ -77,7 +77,10 @@ fn throttling_holds_the_destination_at_least_as_long_as_it_asks_and_counts_no_at
         assert!(!decision.counts);
         assert!(waits(&decision) >= of.now + 30.seconds());
         assert!(waits(&decision) <= of.now + 32.seconds());
-        assert_eq!(decision.effect, Effect::HoldDestination { until: waits(&decision), shared: true });
+        assert_eq!(
+            decision.effect,
+            Effect::HoldDestination { until: waits(&decision), cause: HoldCause::Throttled, shared: true }
+        );
     }
 }
 
@@ -114,7 +117,10 @@ fn a_quota_holds_the_destination_until_it_is_renewed_and_counts_no_attempt() {
     let decision = quota(renewed);
     assert!(!decision.counts);
     assert_eq!(waits(&decision), renewed, "days ahead if need be");
-    assert_eq!(decision.effect, Effect::HoldDestination { until: renewed, shared: false });
+    assert_eq!(
+        decision.effect,
+        Effect::HoldDestination { until: renewed, cause: HoldCause::Quota, shared: false }
+    );
     assert_eq!(waits(&quota(Timestamp::MAX)), of.now + (32 * 24).hours(), "but not for ever");
     assert_eq!(waits(&quota(Timestamp::MIN)), of.now + 1.second(), "their clock and ours differ");
 }

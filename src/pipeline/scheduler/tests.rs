@@ -3,6 +3,8 @@ use jiff::ToSpan;
 use super::*;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
+use crate::pipeline::holds::HoldChange;
+use crate::store::{Hold, HoldCause, HoldKey};
 
 fn start() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a timestamp")
@@ -13,7 +15,26 @@ fn bounds() -> Bounds {
 }
 
 fn scheduler() -> Scheduler {
-    Scheduler::new(bounds())
+    Scheduler::new(bounds(), Holds::default())
+}
+
+/// Its destination is held until then.
+fn hold(scheduler: &mut Scheduler, destination: &str, until: Timestamp) -> Vec<Job> {
+    begin(scheduler, destination, 1, until);
+    scheduler.rest(&key(destination), start())
+}
+
+fn begin(scheduler: &Scheduler, destination: &str, strikes: u32, until: Timestamp) {
+    let hold = Hold {
+        key: HoldKey::Destination(key(destination)),
+        cause: HoldCause::Unavailable,
+        reason: String::new(),
+        since: start(),
+        until,
+        strikes,
+        made_under: None,
+    };
+    scheduler.holds.apply(&HoldChange { end: Vec::new(), begin: vec![hold] }, start());
 }
 
 fn key(name: &str) -> DestinationKey {
@@ -96,12 +117,13 @@ fn where_several_may_be_under_way_a_lane_is_still_told_in_order() {
 #[test]
 fn a_failed_destination_gets_one_probe_at_a_time() {
     let mut scheduler = scheduler();
-    scheduler.record_failure(&key("relay"));
+    begin(&scheduler, "relay", 1, start());
     for id in 1..=3 {
         scheduler.enqueue(Job { concurrency: 4, ..job(id, "relay", id) }, start());
     }
     assert_eq!(started(&mut scheduler, start()), [1]);
-    scheduler.record_success(&key("relay"));
+    let answered = HoldChange { end: vec![HoldKey::Destination(key("relay"))], begin: Vec::new() };
+    scheduler.holds.apply(&answered, start());
     finished(&mut scheduler, "relay", 1, After::Settled, start());
     assert_eq!(started(&mut scheduler, start()), [2, 3]);
 }
@@ -154,7 +176,7 @@ fn a_held_destination_rests_and_is_claimed_when_the_hold_ends() {
         scheduler.enqueue(job(id, "room", id), start());
     }
     let until = start() + 60.seconds();
-    assert_eq!(ids(&scheduler.hold(&key("room"), until, start())), [1, 2], "a long rest frees the memory");
+    assert_eq!(ids(&hold(&mut scheduler, "room", until)), [1, 2], "a long rest frees the memory");
     assert!(started(&mut scheduler, start() + 59.seconds()).is_empty());
     assert!(scheduler.take_claims().is_empty(), "nothing is claimed for a destination that rests");
     assert!(scheduler.wake().is_some_and(|at| at <= until));
@@ -166,18 +188,22 @@ fn a_held_destination_rests_and_is_claimed_when_the_hold_ends() {
 fn a_short_hold_keeps_its_jobs_and_a_shorter_one_does_not_end_a_longer() {
     let mut scheduler = scheduler();
     scheduler.enqueue(job(1, "room", 1), start());
-    assert!(scheduler.hold(&key("room"), start() + 3.seconds(), start()).is_empty());
-    assert!(scheduler.hold(&key("room"), start() + 1.seconds(), start()).is_empty());
+    assert!(hold(&mut scheduler, "room", start() + 3.seconds()).is_empty());
+    assert!(hold(&mut scheduler, "room", start() + 1.seconds()).is_empty());
     assert!(started(&mut scheduler, start() + 2.seconds()).is_empty());
     assert_eq!(started(&mut scheduler, start() + 3.seconds()), [1]);
 }
 
 #[test]
-fn changed_settings_end_every_rest() {
+fn a_hold_that_ends_early_is_followed_by_a_claim_of_its_destination_alone() {
     let mut scheduler = scheduler();
     scheduler.enqueue(job(1, "room", 1), start());
-    scheduler.hold(&key("room"), start() + 3.hours(), start());
-    scheduler.lift_all(start());
+    hold(&mut scheduler, "room", start() + 3.hours());
+    hold(&mut scheduler, "other", start() + 3.hours());
+    scheduler.note_backlog(&key("other"), start(), start());
+    let ended = HoldChange { end: vec![HoldKey::Destination(key("room"))], begin: Vec::new() };
+    scheduler.holds.apply(&ended, start());
+    scheduler.resume(&key("room"), start());
     assert_eq!(scheduler.take_claims(), [key("room")]);
 }
 
@@ -195,6 +221,20 @@ fn the_pace_delays_a_job_without_losing_its_turn() {
 }
 
 #[test]
+fn a_long_wait_by_the_pace_frees_the_memory_and_is_filled_up_no_more() {
+    let mut scheduler = scheduler();
+    for id in 1..=2 {
+        scheduler.enqueue(job(id, "room", id), start());
+    }
+    let until = start() + 60.seconds();
+    assert_eq!(ids(&scheduler.rest_by_pace(&key("room"), until, start())), [1, 2]);
+    assert!(started(&mut scheduler, start() + 59.seconds()).is_empty());
+    assert!(scheduler.take_claims().is_empty());
+    assert!(started(&mut scheduler, until).is_empty());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+}
+
+#[test]
 fn memory_is_bounded_per_destination() {
     let mut scheduler = scheduler();
     let back = (1..=20).flat_map(|id| scheduler.enqueue(job(id, "room", id), start()));
@@ -203,7 +243,7 @@ fn memory_is_bounded_per_destination() {
 
 #[test]
 fn attempts_under_way_are_bounded_over_all() {
-    let mut scheduler = Scheduler::new(Bounds { concurrency: 2, ..bounds() });
+    let mut scheduler = Scheduler::new(Bounds { concurrency: 2, ..bounds() }, Holds::default());
     for id in 1..=3 {
         scheduler.enqueue(job(id, &format!("room {id}"), id), start());
     }
@@ -257,8 +297,10 @@ fn large(bytes: usize, job: Job) -> Job {
 
 #[test]
 fn a_large_event_takes_the_room_of_many_until_its_attempt_begins() {
-    let mut scheduler =
-        Scheduler::new(Bounds { portion: Portion { rows: 4, bytes: 4 * PERMIT_BYTES }, ..bounds() });
+    let mut scheduler = Scheduler::new(
+        Bounds { portion: Portion { rows: 4, bytes: 4 * PERMIT_BYTES }, ..bounds() },
+        Holds::default(),
+    );
     let rooms = [key("a"), key("b"), key("c")];
     for room in &rooms {
         scheduler.note_backlog(room, start(), start());
@@ -293,7 +335,7 @@ fn whatever_becomes_of_large_events_their_room_is_free_again() {
     let first = scheduler.next(start()).expect("a job");
     scheduler.defer(first, start() + 1.seconds(), start());
     assert_eq!(scheduler.queued, 6, "it is back in its place");
-    assert_eq!(scheduler.hold(&key("room"), start() + 1.hours(), start()).len(), 3);
+    assert_eq!(hold(&mut scheduler, "room", start() + 1.hours()).len(), 3);
     assert_eq!(scheduler.queued, 0, "given back, since the service wants rest");
 
     let mut scheduler = self::scheduler();

@@ -70,8 +70,10 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION held_until(the_key text, now bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT until FROM holds WHERE key = the_key AND until > now
+-- Until when a destination is held.
+CREATE OR REPLACE FUNCTION held_until(the_destination text, now bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT until FROM holds
+    WHERE kind = 'destination' AND integration = '' AND name = the_destination AND until > now
 $$;
 
 -- Makes a node the one that works this destination. False where another node is.
@@ -229,7 +231,7 @@ BEGIN
         SELECT r.id, h.until
         FROM (SELECT id, integration, target FROM deliveries
               WHERE destination = the_destination AND state = 0 AND due <= now ORDER BY due, id LIMIT most + 1000) AS r
-        JOIN holds AS h ON h.key = 'route:' || r.integration || '>' || r.target AND h.until > now
+        JOIN holds AS h ON h.kind = 'route' AND h.integration = r.integration AND h.name = r.target AND h.until > now
     )
     UPDATE deliveries AS d SET due = held.until FROM held WHERE d.id = held.id;
 
@@ -247,8 +249,8 @@ BEGIN
         FROM heads AS h CROSS JOIN LATERAL (
             SELECT d.id, d.lane, d.event,
                    d.destination <> the_destination OR d.due > now
-                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.key = 'route:' || d.integration || '>' || d.target
-                              AND x.until > now)
+                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.kind = 'route' AND x.integration = d.integration
+                              AND x.name = d.target AND x.until > now)
                    OR EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = d.lane AND f.state = 2
                               AND f.state <= 2 AND f.lease_node <> the_node AND f.id < d.id) AS stuck
             FROM deliveries AS d WHERE d.lane = h.lane AND d.state <= 1 AND d.id >= h.id
@@ -325,24 +327,38 @@ END
 $$;
 
 -- Begins a hold, or prolongs it; a longer one stays.
-CREATE OR REPLACE FUNCTION hold(
-    h_key text, h_until bigint, h_why text, h_strikes integer, h_integration text, h_fingerprint bigint
+CREATE OR REPLACE FUNCTION begin_hold(
+    h_kind text, h_integration text, h_name text, h_cause text, h_reason text, h_since bigint, h_until bigint,
+    h_strikes integer, h_made_by text, h_fingerprint bigint
 ) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO holds AS h (key, until, why, strikes, integration, fingerprint)
-    VALUES (h_key, h_until, h_why, h_strikes, h_integration, h_fingerprint)
-    ON CONFLICT (key) DO UPDATE SET until = excluded.until, why = excluded.why, strikes = excluded.strikes,
-        integration = excluded.integration, fingerprint = excluded.fingerprint
+    INSERT INTO holds AS h (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
+    VALUES (h_kind, h_integration, h_name, h_cause, h_reason, h_since, h_until, h_strikes, h_made_by, h_fingerprint)
+    ON CONFLICT (kind, integration, name) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
+        since = excluded.since, until = excluded.until, strikes = excluded.strikes, made_by = excluded.made_by,
+        fingerprint = excluded.fingerprint
     WHERE excluded.until >= h.until
 $$;
 
 -- Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
-CREATE OR REPLACE FUNCTION lift(h_key text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION end_hold(h_kind text, h_integration text, h_name text, now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM holds WHERE key = h_key;
-    IF FOUND AND h_key LIKE 'route:%' THEN
+    DELETE FROM holds WHERE kind = h_kind AND integration = h_integration AND name = h_name;
+    IF FOUND AND h_kind = 'route' THEN
         UPDATE deliveries SET due = now
-        WHERE state <= 1 AND due > now AND 'route:' || integration || '>' || target = h_key;
+        WHERE state <= 1 AND due > now AND integration = h_integration AND target = h_name;
     END IF;
+END
+$$;
+
+-- Ends holds, one array a column.
+CREATE OR REPLACE FUNCTION end_holds(h_kind text[], h_integration text[], h_name text[], now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM alone();
+    FOR i IN 1 .. coalesce(array_length(h_kind, 1), 0) LOOP
+        PERFORM end_hold(h_kind[i], h_integration[i], h_name[i], now);
+    END LOOP;
 END
 $$;
 
@@ -385,12 +401,14 @@ BEGIN
 END
 $$;
 
--- Writes the outcomes of a node's attempts, one array for each column.
+-- Writes the outcomes of a node's attempts, one array for each column. Holds that end (`e_`) and that begin (`h_`) have
+-- arrays of their own, in which the first column names the settlement that each belongs to.
 CREATE OR REPLACE FUNCTION settle(
     the_node text, s_id bigint[], s_state integer[], s_due bigint[], s_attempts integer[], s_at bigint[],
     r_at bigint[], r_latency_ms bigint[], r_outcome text[], r_status integer[], r_note text[],
-    h_key text[], h_until bigint[], h_why text[], h_strikes integer[], h_integration text[], h_fingerprint bigint[],
-    s_lift text[]
+    e_of bigint[], e_kind text[], e_integration text[], e_name text[],
+    h_of bigint[], h_kind text[], h_integration text[], h_name text[], h_cause text[], h_reason text[], h_since bigint[],
+    h_until bigint[], h_strikes integer[], h_made_by text[], h_fingerprint bigint[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
@@ -406,11 +424,14 @@ BEGIN
                 FROM deliveries AS d WHERE d.id = s_id[i] AND d.state = 22 AND d.settled_at = s_at[i];
             END IF;
         END IF;
-        IF s_lift[i] IS NOT NULL THEN
-            PERFORM lift(s_lift[i], s_at[i]);
+        IF i = ANY (e_of) THEN
+            PERFORM end_hold(e_kind[j], e_integration[j], e_name[j], s_at[i])
+            FROM generate_subscripts(e_of, 1) AS j WHERE e_of[j] = i;
         END IF;
-        IF h_key[i] IS NOT NULL THEN
-            PERFORM hold(h_key[i], h_until[i], h_why[i], h_strikes[i], h_integration[i], h_fingerprint[i]);
+        IF i = ANY (h_of) THEN
+            PERFORM begin_hold(h_kind[j], h_integration[j], h_name[j], h_cause[j], h_reason[j], h_since[j], h_until[j],
+                               h_strikes[j], h_made_by[j], h_fingerprint[j])
+            FROM generate_subscripts(h_of, 1) AS j WHERE h_of[j] = i;
         END IF;
     END LOOP;
 END
@@ -469,21 +490,26 @@ BEGIN
 END
 $$;
 
--- Ends these integrations' holds that were made under other settings than these (NULL: there are none any more), and makes
--- due what waited for them.
-CREATE OR REPLACE FUNCTION end_outdated_holds(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Ends these integrations' holds that other settings than these led to (NULL: whatever led to them), and makes due what
+-- waited for them. What a service asked for stays, and so does a destination that rows of other integrations wait for.
+CREATE OR REPLACE FUNCTION end_outdated_holds(integrations text[], fingerprints bigint[], now bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
     healed text[];
 BEGIN
     PERFORM alone();
     WITH gone AS (
         DELETE FROM holds AS h
-        WHERE h.integration IS NOT NULL AND h.fingerprint IS NOT NULL AND h.until > now
+        WHERE h.made_by IS NOT NULL AND h.fingerprint IS NOT NULL AND h.until > now
+          AND h.cause NOT IN ('throttled', 'quota')
           AND EXISTS (SELECT 1 FROM unnest(integrations, fingerprints) AS c (integration, fingerprint)
-                      WHERE c.integration = h.integration AND c.fingerprint IS DISTINCT FROM h.fingerprint)
-        RETURNING h.integration
+                      WHERE c.integration = h.made_by AND c.fingerprint IS DISTINCT FROM h.fingerprint)
+          AND NOT (h.kind = 'destination'
+                   AND EXISTS (SELECT 1 FROM deliveries AS d
+                               WHERE d.destination = h.name AND d.state = 0 AND d.integration <> h.made_by))
+        RETURNING h.made_by
     )
-    SELECT array_agg(integration) INTO healed FROM gone;
+    SELECT array_agg(made_by) INTO healed FROM gone;
     UPDATE deliveries SET due = now WHERE state <= 1 AND due > now AND integration = ANY (healed);
     RETURN coalesce(array_length(healed, 1), 0);
 END

@@ -1,15 +1,16 @@
 //! What people look at, and what is too old.
 
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
-use super::rows::{self, RowState, bytes, moment, ms};
+use super::rows::{self, RowState, bytes, moment, ms, select_holds};
 use crate::store::columns::{
     AttemptRow, LineRow, QuarantineRow, TableRow as _, line_columns, quarantine_columns,
 };
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined,
-    Result, Retention, State, StoredAttempt, Swept, route_key,
+    Result, Retention, State, StoredAttempt, Swept,
 };
 
 /// A query of [`LineRow`]s.
@@ -59,11 +60,14 @@ pub(super) async fn detail(connection: &Connection, id: DeliveryId) -> Result<Op
 
 /// The hold that keeps a delivery longest.
 async fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
-    const HOLD_ON: &str =
-        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE key IN ($1, $2)
-         ORDER BY until DESC LIMIT 1";
-    let route = route_key(&line.integration, &line.target);
-    connection.query(HOLD_ON, &[&line.destination, &&*route]).await?.first().map(rows::hold).transpose()
+    const HOLD_ON: &str = select_holds!(
+        "WHERE (kind = 'destination' AND integration = '' AND name = $1)
+            OR (kind = 'route' AND integration = $2 AND name = $3)
+            OR (kind = 'address' AND integration = $2 AND name = $1)
+         ORDER BY until DESC LIMIT 1"
+    );
+    let of_line: [&(dyn ToSql + Sync); 3] = [&line.destination, &&*line.integration.0, &line.target];
+    connection.query(HOLD_ON, &of_line).await?.first().map(rows::hold).transpose()
 }
 
 async fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {

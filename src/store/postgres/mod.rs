@@ -15,6 +15,7 @@
 //! A session is set up once for each connection, so a pooler that assigns connections per transaction does not work.
 
 mod connection;
+mod holds;
 mod ledger;
 mod notifications;
 mod outbox;
@@ -38,7 +39,7 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
+    DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
     Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
@@ -207,7 +208,11 @@ impl Outbox for Postgres {
     }
 
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>> {
-        outbox::holds(&self.reader, now).await
+        holds::holds(&self.reader, now).await
+    }
+
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()> {
+        self.end_each(keys, now).await
     }
 
     async fn end_outdated_holds(

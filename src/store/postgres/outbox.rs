@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Postgres;
-use super::connection::Connection;
-use super::rows::{self, HOLD, RowState, ms, shared, signed, stored_event, text, unsigned};
-use crate::integration::{Fingerprint, IntegrationId};
+use super::holds::KeyColumns;
+use super::rows::{self, RowState, ms, shared, signed, stored_event, text, unsigned};
+use crate::integration::IntegrationId;
 use crate::store::columns::EventColumns;
 use crate::store::{
-    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, Lane, NewState, NodeId, Origin,
-    Result, Settled, StoredEvent,
+    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, HoldKey, Lane, NewState, NodeId,
+    Origin, Result, Settled, StoredEvent,
 };
 
 /// The columns of a batch of events.
@@ -193,10 +193,6 @@ impl Postgres {
     }
 
     pub(super) async fn record(&self, by: &NodeId, settlements: &[Settled]) -> Result<()> {
-        let made_under = |settled: &Settled| settled.hold.as_ref().and_then(|hold| hold.made_under.clone());
-        let hold = |read: fn(&Hold) -> String| -> Vec<Option<String>> {
-            settlements.iter().map(|settled| settled.hold.as_ref().map(read)).collect()
-        };
         let numbers = |read: fn(&Settled) -> i64| -> Vec<i64> { settlements.iter().map(read).collect() };
         let due = |settled: &Settled| match settled.state {
             NewState::Waiting(due) => Some(ms(due)),
@@ -213,24 +209,35 @@ impl Postgres {
         let statuses: Vec<Option<i32>> =
             settlements.iter().map(|settled| settled.record.status.map(i32::from)).collect();
         let notes: Vec<String> = settlements.iter().map(|settled| text(&settled.record.note)).collect();
-        let hold_keys = hold(|hold| text(&hold.key));
-        let hold_whys = hold(|hold| text(&hold.why));
-        let hold_untils: Vec<Option<i64>> =
-            settlements.iter().map(|settled| settled.hold.as_ref().map(|hold| ms(hold.until))).collect();
-        let hold_strikes: Vec<Option<i32>> = settlements
+        let ends = settlements
             .iter()
-            .map(|settled| settled.hold.as_ref().map(|hold| signed(hold.strikes)))
-            .collect();
-        let integrations: Vec<Option<String>> =
-            settlements.iter().map(|settled| made_under(settled).map(|(id, _)| id.0.to_string())).collect();
-        let fingerprints: Vec<Option<i64>> = settlements
+            .zip(1_i64..)
+            .flat_map(|(settled, of)| settled.end.iter().map(move |key| (of, key)));
+        let (end_of, end_keys): (Vec<i64>, Vec<&HoldKey>) = ends.unzip();
+        let ends = KeyColumns::new(end_keys);
+        let begins = settlements
             .iter()
-            .map(|settled| made_under(settled).map(|(_, fingerprint)| fingerprint.0))
+            .zip(1_i64..)
+            .flat_map(|(settled, of)| settled.begin.iter().map(move |hold| (of, hold)));
+        let (begin_of, begins): (Vec<i64>, Vec<&Hold>) = begins.unzip();
+        let begin_keys = KeyColumns::new(begins.iter().map(|hold| &hold.key));
+        let causes: Vec<&str> = begins.iter().map(|hold| hold.cause.name()).collect();
+        let reasons: Vec<String> = begins.iter().map(|hold| text(&hold.reason)).collect();
+        let since: Vec<i64> = begins.iter().map(|hold| ms(hold.since)).collect();
+        let until: Vec<i64> = begins.iter().map(|hold| ms(hold.until)).collect();
+        let strikes: Vec<i32> = begins.iter().map(|hold| signed(hold.strikes)).collect();
+        let made_by: Vec<Option<&str>> = begins
+            .iter()
+            .map(|hold| hold.made_under.as_ref().map(|(integration, _)| &*integration.0))
             .collect();
-        let lifts: Vec<Option<&str>> = settlements.iter().map(|settled| settled.lift.as_deref()).collect();
+        let fingerprints: Vec<Option<i64>> = begins
+            .iter()
+            .map(|hold| hold.made_under.as_ref().map(|(_, fingerprint)| fingerprint.0))
+            .collect();
         self.writer
             .query(
-                "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                "SELECT settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                               $20, $21, $22, $23, $24, $25, $26)",
                 &[
                     &&*by.0,
                     &ids,
@@ -243,37 +250,24 @@ impl Postgres {
                     &outcomes,
                     &statuses,
                     &notes,
-                    &hold_keys,
-                    &hold_untils,
-                    &hold_whys,
-                    &hold_strikes,
-                    &integrations,
+                    &end_of,
+                    &ends.kinds,
+                    &ends.integrations,
+                    &ends.names,
+                    &begin_of,
+                    &begin_keys.kinds,
+                    &begin_keys.integrations,
+                    &begin_keys.names,
+                    &causes,
+                    &reasons,
+                    &since,
+                    &until,
+                    &strikes,
+                    &made_by,
                     &fingerprints,
-                    &lifts,
                 ],
             )
             .await
             .map(drop)
     }
-
-    pub(super) async fn end_outdated(
-        &self,
-        current: &[(IntegrationId, Option<Fingerprint>)],
-        now: Timestamp,
-    ) -> Result<usize> {
-        let (ids, fingerprints): (Vec<&str>, Vec<Option<i64>>) =
-            current.iter().map(|(id, now)| (&*id.0, now.map(|fingerprint| fingerprint.0))).unzip();
-        let row = self
-            .writer
-            .row("SELECT end_outdated_holds($1, $2, $3)", &[&ids, &fingerprints, &ms(now)])
-            .await?;
-        Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
-    }
-}
-
-pub(super) async fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
-    const HOLDS: &str =
-        "SELECT key, until, why, strikes, integration, fingerprint FROM holds WHERE until > $1 ORDER BY key";
-    debug_assert!(HOLDS.contains(HOLD));
-    connection.query(HOLDS, &[&ms(now)]).await?.iter().map(rows::hold).collect()
 }

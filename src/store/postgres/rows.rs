@@ -9,7 +9,7 @@ use tokio_postgres::row::RowIndex;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::event_id;
 pub(super) use crate::store::columns::{RowState, limit, moment, ms};
-use crate::store::{Hold, Result, StoredEvent};
+use crate::store::{Hold, HoldCause, HoldKey, Result, StoreError, StoredEvent};
 
 /// A text as PostgreSQL takes it, which allows every character except NUL.
 pub(super) fn text(text: &str) -> String {
@@ -34,21 +34,30 @@ pub(super) fn shared(row: &Row, column: usize) -> Arc<str> {
 }
 
 /// The columns that [`hold`] reads.
-pub(super) const HOLD: &str = "key, until, why, strikes, integration, fingerprint";
+macro_rules! select_holds {
+    ($rest:literal) => {
+        concat!(
+            "SELECT kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint FROM holds ",
+            $rest
+        )
+    };
+}
+pub(super) use select_holds;
 
 pub(super) fn hold(row: &Row) -> Result<Hold> {
-    let made_under = match (row.get::<_, Option<&str>>(4), row.get::<_, Option<i64>>(5)) {
-        (Some(integration), Some(fingerprint)) => {
-            Some((IntegrationId::new(integration), Fingerprint(fingerprint)))
-        }
-        _ => None,
-    };
+    let (kind, integration, cause): (&str, &str, &str) = (row.get(0), row.get(1), row.get(3));
+    let (made_by, fingerprint): (Option<&str>, Option<i64>) = (row.get(8), row.get(9));
+    let unknown = |what: &str| StoreError::Broken(format!("a hold is of {what}, which is unknown"));
     Ok(Hold {
-        key: shared(row, 0),
-        until: moment(row.get(1))?,
-        why: row.get(2),
-        strikes: unsigned(row.get(3)),
-        made_under,
+        key: HoldKey::of_columns(kind, integration, shared(row, 2)).ok_or_else(|| unknown(kind))?,
+        cause: HoldCause::of_name(cause).ok_or_else(|| unknown(cause))?,
+        reason: row.get(4),
+        since: moment(row.get(5))?,
+        until: moment(row.get(6))?,
+        strikes: unsigned(row.get(7)),
+        made_under: made_by
+            .zip(fingerprint)
+            .map(|(made_by, fingerprint)| (IntegrationId::new(made_by), Fingerprint(fingerprint))),
     })
 }
 

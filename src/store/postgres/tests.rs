@@ -84,8 +84,8 @@ async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timesta
         state: NewState::Delivered,
         attempts: 1,
         record,
-        hold: None,
-        lift: None,
+        end: Vec::new(),
+        begin: Vec::new(),
         at: now,
     };
     store.settle(&node(name), vec![settled]).await.unwrap();

@@ -12,7 +12,7 @@ use super::leases;
 use super::rows::{self, RowState, at, change, find, moment, ms, prepare, stored_event};
 use crate::integration::IntegrationId;
 use crate::store::{
-    Claim, Claimed, Delivery, DeliveryId, DestinationKey, Lane, Result, StoredEvent, route_key,
+    Claim, Claimed, Delivery, DeliveryId, DestinationKey, HoldKey, Lane, Result, StoredEvent,
 };
 
 /// A claim moves at most so many rows of a held route to the hold's end. The next claim goes on from there.
@@ -92,7 +92,9 @@ const NEXT: &str = candidates!(
 impl Claiming<'_> {
     fn destination(&mut self, destination: &DestinationKey) -> Result<Claimed> {
         let (mut deliveries, mut bytes) = (Vec::new(), 0);
-        if held_until(self.connection, destination, self.claim.now)?.is_none() {
+        if held_until(self.connection, &HoldKey::Destination(Arc::clone(destination)), self.claim.now)?
+            .is_none()
+        {
             let mut candidates = self.ready(destination)?;
             while !self.claim.portion.is_full(deliveries.len(), bytes)
                 && let Some(Reverse(candidate)) = candidates.pop()
@@ -150,7 +152,8 @@ impl Claiming<'_> {
         if self.foreign.before(Lane(candidate.lane), candidate.id) {
             return Ok(Some(Obstacle::AnotherNode));
         }
-        let route = route_key(&candidate.integration(), &candidate.target);
+        let route =
+            HoldKey::Route { integration: candidate.integration(), target: Arc::clone(&candidate.target) };
         let held = held_until(self.connection, &route, self.claim.now)?;
         Ok(held.map(|until| Obstacle::Held { until }))
     }
@@ -209,8 +212,10 @@ enum Obstacle {
 const MORE: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
                                    WHERE destination = ?1 AND state = 0)";
 
-fn held_until(connection: &Connection, key: &str, now: Timestamp) -> Result<Option<i64>> {
-    Ok(find(connection, "SELECT until FROM holds WHERE key = ?1 AND until > ?2", params![key, ms(now)])?)
+fn held_until(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<Option<i64>> {
+    let (kind, integration, name) = key.columns();
+    let held = "SELECT until FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3 AND until > ?4";
+    Ok(find(connection, held, params![kind, integration, name, ms(now)])?)
 }
 
 /// Destinations one after another (the smallest key, then the smallest that is greater), each with its earliest due
@@ -225,7 +230,9 @@ const WAITING: &str = "WITH RECURSIVE destinations (destination) AS (
      SELECT destination,
             max((SELECT min(d.due) FROM deliveries AS d INDEXED BY deliveries_ready
                  WHERE d.state = 0 AND d.destination = destinations.destination),
-                ifnull((SELECT until FROM holds WHERE key = destination AND until > ?1), 0)) AS wanted_at
+                ifnull((SELECT until FROM holds
+                        WHERE kind = 'destination' AND integration = '' AND name = destination AND until > ?1), 0)
+           ) AS wanted_at
      FROM destinations WHERE destination IS NOT NULL
      ORDER BY wanted_at, destination LIMIT ?2";
 

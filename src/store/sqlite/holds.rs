@@ -5,51 +5,65 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::rows::{HOLD, change, hold as read, ms, prepare};
+use super::rows::{HOLD, change, find, hold as read, ms, prepare};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{Hold, Result};
+use crate::store::{Hold, HoldKey, Result};
 
 /// Begins a hold, or prolongs it; a longer one stays.
-pub(super) fn hold(connection: &Connection, hold: &Hold) -> Result<()> {
-    let (integration, fingerprint) = match &hold.made_under {
-        Some((integration, fingerprint)) => (Some(&integration.0), Some(fingerprint.0)),
-        None => (None, None),
-    };
+pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
+    let (kind, integration, name) = hold.key.columns();
+    let made_by = hold.made_under.as_ref().map(|(integration, _)| &integration.0);
+    let fingerprint = hold.made_under.as_ref().map(|(_, fingerprint)| fingerprint.0);
     change(
         connection,
-        "INSERT INTO holds (key, until, why, strikes, integration, fingerprint) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (key) DO UPDATE SET until = excluded.until, why = excluded.why, strikes = excluded.strikes,
-             integration = excluded.integration, fingerprint = excluded.fingerprint
+        "INSERT INTO holds (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (kind, integration, name) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
+             since = excluded.since, until = excluded.until, strikes = excluded.strikes, made_by = excluded.made_by,
+             fingerprint = excluded.fingerprint
          WHERE excluded.until >= holds.until",
-        params![hold.key, ms(hold.until), hold.why, hold.strikes, integration, fingerprint],
+        params![
+            kind,
+            integration,
+            name,
+            hold.cause.name(),
+            hold.reason,
+            ms(hold.since),
+            ms(hold.until),
+            hold.strikes,
+            made_by,
+            fingerprint
+        ],
     )?;
     Ok(())
 }
 
 /// Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
-pub(super) fn lift(connection: &Connection, key: &str, now: Timestamp) -> Result<()> {
-    let ended = change(connection, "DELETE FROM holds WHERE key = ?1", [key])? == 1;
-    if ended && key.starts_with("route:") {
-        // Through all that waits, and not through all there is: a route is seldom held, and more seldom let go.
-        change(connection, DUE_ON_ROUTE, params![key, ms(now)])?;
+pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<()> {
+    let (kind, integration, name) = key.columns();
+    let delete = "DELETE FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3";
+    let ended = change(connection, delete, params![kind, integration, name])? == 1;
+    if let (true, HoldKey::Route { integration, target }) = (ended, key) {
+        // Through all that waits, and not through all there is: a route is seldom held, and more seldom freed.
+        change(connection, DUE_ON_ROUTE, params![integration.0, ms(now), target])?;
     }
     Ok(())
 }
 
 const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
-     WHERE state <= 1 AND due > ?2 AND 'route:' || integration || '>' || target = ?1";
+     WHERE state <= 1 AND due > ?2 AND integration = ?1 AND target = ?3";
 
 const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE state <= 1 AND due > ?2 AND integration = ?1";
 
 pub(super) fn holds(connection: &Connection, now: Timestamp) -> Result<Vec<Hold>> {
-    let sql = format!("SELECT {HOLD} FROM holds WHERE until > ?1 ORDER BY key");
+    let sql = format!("SELECT {HOLD} FROM holds WHERE until > ?1 ORDER BY kind, integration, name");
     let mut statement = prepare(connection, &sql)?;
     let rows = statement.query_map([ms(now)], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn end_outdated_holds(
+pub(super) fn end_outdated(
     connection: &Connection,
     current: &HashMap<IntegrationId, Option<Fingerprint>>,
     now: Timestamp,
@@ -57,14 +71,26 @@ pub(super) fn end_outdated_holds(
     let mut ended = 0;
     let mut healed = HashSet::new();
     for hold in holds(connection, now)? {
-        let Some((integration, fingerprint)) = hold.made_under else { continue };
-        if current.get(&integration).is_some_and(|now| *now != Some(fingerprint)) {
-            ended += change(connection, "DELETE FROM holds WHERE key = ?1", [&hold.key])?;
-            healed.insert(integration);
+        let Some((made_by, fingerprint)) = hold.made_under else { continue };
+        let is_outdated = current.get(&made_by).is_some_and(|now| *now != Some(fingerprint));
+        if !is_outdated || hold.cause.ends_by_time_alone() {
+            continue;
         }
+        if let HoldKey::Destination(destination) = &hold.key
+            && find(connection, SHARED, params![destination, made_by.0])?.unwrap_or_default()
+        {
+            continue;
+        }
+        end(connection, &hold.key, now)?;
+        ended += 1;
+        healed.insert(made_by);
     }
     for integration in healed {
         change(connection, DUE_OF_INTEGRATION, params![integration.0, ms(now)])?;
     }
     Ok(ended)
 }
+
+/// Whether rows of other integrations wait for a destination.
+const SHARED: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
+                                     WHERE destination = ?1 AND state = 0 AND integration <> ?2)";

@@ -9,8 +9,7 @@ use super::rows::{self, HOLD, RowState, blob, change, find, hold, moment, ms, pr
 use crate::store::columns::{AttemptRow, LineRow, TableRow as _, line_columns};
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State,
-    StoredAttempt, route_key,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State, StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.
@@ -70,9 +69,15 @@ pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<D
 
 /// The hold that keeps a delivery longest.
 fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
-    let sql = format!("SELECT {HOLD} FROM holds WHERE key IN (?1, ?2) ORDER BY until DESC LIMIT 1");
-    let route = route_key(&line.integration, &line.target);
-    Ok(prepare(connection, &sql)?.query_row(params![line.destination, route], hold).optional()?)
+    let sql = format!(
+        "SELECT {HOLD} FROM holds
+         WHERE (kind = 'destination' AND integration = '' AND name = ?1)
+            OR (kind = 'route' AND integration = ?2 AND name = ?3)
+            OR (kind = 'address' AND integration = ?2 AND name = ?1)
+         ORDER BY until DESC LIMIT 1"
+    );
+    let of_line = params![line.destination, line.integration.0, line.target];
+    Ok(prepare(connection, &sql)?.query_row(of_line, hold).optional()?)
 }
 
 fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<(u32, StoredAttempt)>> {

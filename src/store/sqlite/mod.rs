@@ -33,7 +33,7 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
+    DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
     Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
@@ -156,13 +156,20 @@ impl Outbox for Sqlite {
         self.reader.call(move |connection| holds::holds(connection, now)).await
     }
 
+    async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()> {
+        let keys = keys.to_vec();
+        self.writer
+            .call(move |connection| keys.iter().try_for_each(|key| holds::end(connection, key, now)))
+            .await
+    }
+
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize> {
         let current = current.iter().cloned().collect();
-        self.writer.call(move |connection| holds::end_outdated_holds(connection, &current, now)).await
+        self.writer.call(move |connection| holds::end_outdated(connection, &current, now)).await
     }
 }
 

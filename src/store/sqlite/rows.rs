@@ -11,7 +11,7 @@ use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::{EventColumns, TableRow};
 pub(super) use crate::store::columns::{RowState, limit, ms};
-use crate::store::{BodyDigest, Hold, Result, StoreError, StoredEvent};
+use crate::store::{BodyDigest, Hold, HoldCause, HoldKey, Result, StoreError, StoredEvent};
 
 /// An event to be written, made by the caller's thread so that the writer only writes.
 pub(super) struct EventRow {
@@ -61,16 +61,25 @@ pub(super) fn event_id(row: &Row<'_>, column: usize) -> rusqlite::Result<EventId
 }
 
 /// The columns that [`hold`] reads.
-pub(super) const HOLD: &str = "key, until, why, strikes, integration, fingerprint";
+pub(super) const HOLD: &str =
+    "kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint";
 
 pub(super) fn hold(row: &Row<'_>) -> rusqlite::Result<Hold> {
-    let made_under = match (row.get::<_, Option<Arc<str>>>(4)?, row.get::<_, Option<i64>>(5)?) {
-        (Some(integration), Some(fingerprint)) => {
-            Some((IntegrationId(integration), Fingerprint(fingerprint)))
-        }
-        _ => None,
-    };
-    Ok(Hold { key: row.get(0)?, until: at(row, 1)?, why: row.get(2)?, strikes: row.get(3)?, made_under })
+    let (kind, integration): (String, String) = (row.get(0)?, row.get(1)?);
+    let cause: String = row.get(3)?;
+    let made_by: Option<Arc<str>> = row.get(8)?;
+    let fingerprint: Option<i64> = row.get(9)?;
+    Ok(Hold {
+        key: HoldKey::of_columns(&kind, &integration, row.get(2)?).ok_or(FromSqlError::InvalidType)?,
+        cause: HoldCause::of_name(&cause).ok_or(FromSqlError::InvalidType)?,
+        reason: row.get(4)?,
+        since: at(row, 5)?,
+        until: at(row, 6)?,
+        strikes: row.get(7)?,
+        made_under: made_by
+            .zip(fingerprint)
+            .map(|(made_by, fingerprint)| (IntegrationId(made_by), Fingerprint(fingerprint))),
+    })
 }
 
 pub(super) fn blob(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Bytes> {

@@ -35,11 +35,11 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
             AttemptRecord { at: settled.at, latency_ms: 0, outcome: "cancelled", status: None, note };
         record(connection, settled.delivery, &cancelled)?;
     }
-    if let Some(key) = &settled.lift {
-        holds::lift(connection, key, settled.at)?;
+    for key in &settled.end {
+        holds::end(connection, key, settled.at)?;
     }
-    if let Some(hold) = &settled.hold {
-        holds::hold(connection, hold)?;
+    for hold in &settled.begin {
+        holds::begin(connection, hold)?;
     }
     Ok(())
 }

@@ -15,8 +15,8 @@ use crate::settings::{Secret, Value};
 use crate::store::registry::{AuditEntry, Configuration, Put, ScopeKey, StoredIntegration};
 use crate::store::seal::{Config, Keyring, SealingKey};
 use crate::store::{
-    AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, Inbox, Lane, Lease, NewDelivery, NewState,
-    NodeId, Origin, Outbox, Portion, Registry, Settled,
+    AttemptRecord, Claim, Delivery, DeliveryId, Dispatched, Hold, HoldCause, HoldKey, Inbox, Lane, Lease,
+    NewDelivery, NewState, NodeId, Origin, Outbox, Portion, Registry, Settled,
 };
 
 /// A moment, in seconds after the start of the test's time.
@@ -105,11 +105,27 @@ pub(super) fn settled(delivery: DeliveryId, state: NewState, now: Timestamp) -> 
         status: Some(if state == NewState::Delivered { 200 } else { 503 }),
         note: format!("{state:?}"),
     };
-    Settled { delivery, state, attempts: 1, record, hold: None, lift: None, at: now }
+    Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin: Vec::new(), at: now }
 }
 
-pub(super) fn hold(key: &str, until: Timestamp) -> Hold {
-    Hold { key: key.into(), until, why: "it said so".to_owned(), strikes: 1, made_under: None }
+/// A hold of a destination.
+pub(super) fn hold(destination: &str, until: Timestamp) -> Hold {
+    hold_on(HoldKey::Destination(destination.into()), HoldCause::Unavailable, until)
+}
+
+pub(super) fn hold_on(key: HoldKey, cause: HoldCause, until: Timestamp) -> Hold {
+    let reason = "it said so".to_owned();
+    Hold { key, cause, reason, since: at(0), until, strikes: 1, made_under: None }
+}
+
+/// The key of what the integration `slack` sends to a channel.
+pub(super) fn route(target: &str) -> HoldKey {
+    HoldKey::Route { integration: IntegrationId::new("slack"), target: target.into() }
+}
+
+/// A hold on what the integration `slack` sends to a channel.
+pub(super) fn held_route(target: &str, until: Timestamp) -> Hold {
+    hold_on(route(target), HoldCause::Misconfigured, until)
 }
 
 pub(super) fn made_under(hold: Hold, integration: &str, fingerprint: i64) -> Hold {
@@ -259,12 +275,13 @@ impl<B: Backend> Case<B> {
     /// Begins a hold. Holds come with a settlement, here one of a row that does not exist.
     pub(super) async fn hold(&self, hold: Hold, now: Timestamp) {
         let settled = settled(DeliveryId(-1), NewState::Delivered, now);
-        self.settle("any", Settled { hold: Some(hold), ..settled }).await;
+        self.settle("any", Settled { begin: vec![hold], ..settled }).await;
     }
 
-    pub(super) async fn lift(&self, key: &str, now: Timestamp) {
+    /// A hold ends with a settlement, here one for no row at all.
+    pub(super) async fn end_hold(&self, key: &HoldKey, now: Timestamp) {
         let settled = settled(DeliveryId(-1), NewState::Delivered, now);
-        self.settle("any", Settled { lift: Some(key.into()), ..settled }).await;
+        self.settle("any", Settled { end: vec![key.clone()], ..settled }).await;
     }
 
     pub(super) async fn waiting(&self, now: Timestamp) -> Vec<(String, Timestamp)> {

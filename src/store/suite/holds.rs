@@ -1,9 +1,9 @@
 //! What gets nothing for a while.
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, delivery, hold, made_under};
+use super::fixtures::{Case, Change, at, delivery, held_route, hold, hold_on, made_under};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{Hold, Ledger, NewState, Outbox, Portion, Settled, route_key};
+use crate::store::{Hold, HoldCause, HoldKey, Ledger, NewState, Outbox, Portion, Settled};
 
 pub(super) async fn a_held_destination_gives_nothing_until_the_hold_ends<B: Backend>() {
     let case = Case::<B>::new().await;
@@ -11,7 +11,7 @@ pub(super) async fn a_held_destination_gives_nothing_until_the_hold_ends<B: Back
     let second = case.write("e2", delivery().lane(2).of("jira"), at(0)).await;
     let elsewhere = case.write("e3", delivery().lane(3).over("other"), at(0)).await;
     let throttled = super::fixtures::settled(first, NewState::Waiting(at(30)), at(1));
-    case.settle("a", Settled { hold: Some(hold("hook", at(30))), ..throttled }).await;
+    case.settle("a", Settled { begin: vec![hold("hook", at(30))], ..throttled }).await;
 
     assert_eq!(case.store.holds(at(2)).await.unwrap(), [hold("hook", at(30))]);
     assert_eq!(case.claim_some("a", "hook", Portion::rows(9), at(29)).await, (vec![], true));
@@ -37,8 +37,7 @@ pub(super) async fn a_held_route_holds_up_that_target_only<B: Backend>() {
     let gone = case.write("e1", delivery().to("#gone").lane(1), at(0)).await;
     let fine = case.write("e2", delivery().to("#fine").lane(2), at(0)).await;
     let others = case.write("e3", delivery().of("other").to("#gone").lane(3), at(0)).await;
-    let route = route_key(&IntegrationId::new("slack"), "#gone");
-    case.hold(hold(&route, at(50)), at(1)).await;
+    case.hold(held_route("#gone", at(50)), at(1)).await;
     assert_eq!(case.claim_some("a", "hook", Portion::rows(9), at(2)).await, (vec![fine, others], true));
     assert_eq!(case.claim("a", "hook", at(49)).await, []);
     assert_eq!(case.claim("a", "hook", at(50)).await, [gone]);
@@ -53,7 +52,7 @@ pub(super) async fn many_rows_of_a_held_route_hide_nothing<B: Backend>() {
     });
     case.store.enqueue(batch.collect(), at(0)).await.unwrap();
     let fine = case.write("fine", delivery().to("#fine").lane(-1), at(1)).await;
-    case.hold(hold(&route_key(&IntegrationId::new("slack"), "#gone"), at(50)), at(1)).await;
+    case.hold(held_route("#gone", at(50)), at(1)).await;
 
     let mut got = Vec::new();
     for _ in 0..3 {
@@ -68,34 +67,129 @@ pub(super) async fn a_longer_hold_is_not_shortened<B: Backend>() {
     let case = Case::<B>::new().await;
     let long = made_under(hold("hook", at(90)), "slack", 1);
     case.hold(long.clone(), at(0)).await;
-    case.hold(Hold { why: "shorter".into(), strikes: 5, ..hold("hook", at(30)) }, at(1)).await;
+    case.hold(Hold { reason: "shorter".into(), strikes: 5, ..hold("hook", at(30)) }, at(1)).await;
     assert_eq!(case.store.holds(at(2)).await.unwrap(), [long]);
 }
 
 pub(super) async fn a_longer_hold_replaces_a_shorter_one<B: Backend>() {
     let case = Case::<B>::new().await;
     case.hold(made_under(hold("hook", at(30)), "slack", 1), at(0)).await;
-    let longer = Hold { why: "longer".into(), strikes: 2, ..hold("hook", at(90)) };
+    let longer = Hold { reason: "longer".into(), strikes: 2, ..hold("hook", at(90)) };
     case.hold(longer.clone(), at(1)).await;
     assert_eq!(case.store.holds(at(2)).await.unwrap(), [longer]);
 }
 
-pub(super) async fn a_lifted_hold_is_gone_and_its_rows_are_due<B: Backend>() {
+pub(super) async fn a_hold_that_ended_is_gone_and_its_rows_are_due<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().to("#ops"), at(0)).await;
-    let route = route_key(&IntegrationId::new("slack"), "#ops");
-    for key in ["hook", &*route] {
-        case.hold(hold(key, at(500)), at(1)).await;
-        assert_eq!(case.claim("a", "hook", at(2)).await, [], "{key}");
-        case.lift(key, at(3)).await;
-        assert_eq!(case.claim("a", "hook", at(4)).await, [id], "{key}");
+    for held in [hold("hook", at(500)), held_route("#ops", at(500))] {
+        let key = held.key.clone();
+        case.hold(held.clone(), at(1)).await;
+        assert_eq!(case.claim("a", "hook", at(2)).await, [], "{key:?}");
+        case.end_hold(&key, at(3)).await;
+        assert_eq!(case.claim("a", "hook", at(4)).await, [id], "{key:?}");
+        case.store.release(&super::fixtures::node("a"), &[id]).await.unwrap();
+        // The same without a settlement, and once more.
+        case.hold(held, at(1)).await;
+        assert_eq!(case.claim("a", "hook", at(2)).await, [], "{key:?}");
+        for _ in 0..2 {
+            case.store.end_holds(std::slice::from_ref(&key), at(3)).await.unwrap();
+        }
+        assert_eq!(case.claim("a", "hook", at(4)).await, [id], "{key:?}");
         case.store.release(&super::fixtures::node("a"), &[id]).await.unwrap();
     }
     // In one settlement, the old hold goes and the new one stays.
     let again = super::fixtures::settled(id, NewState::Waiting(at(5)), at(5));
     case.hold(hold("hook", at(500)), at(5)).await;
-    case.settle("a", Settled { lift: Some("hook".into()), hold: Some(hold("hook", at(50))), ..again }).await;
+    let (end, begin) = (vec![HoldKey::Destination("hook".into())], vec![hold("hook", at(50))]);
+    case.settle("a", Settled { end, begin, ..again }).await;
     assert_eq!(case.store.holds(at(6)).await.unwrap(), [hold("hook", at(50))]);
+}
+
+/// A hold of each kind, all of the integration `slack`.
+fn of_each_kind(until: jiff::Timestamp) -> [Hold; 4] {
+    let slack = IntegrationId::new("slack");
+    let address = HoldKey::Address { integration: slack, destination: "hook".into() };
+    [
+        hold_on(address, HoldCause::SwitchedOff, until),
+        hold_on(HoldKey::Bucket("workspace".into()), HoldCause::Throttled, until),
+        hold("hook", until),
+        held_route("#ops", until),
+    ]
+    .map(|hold| made_under(hold, "slack", 1))
+}
+
+pub(super) async fn holds_of_every_kind_are_kept_apart<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let one_name = [
+        HoldKey::Destination("x".into()),
+        HoldKey::Bucket("x".into()),
+        HoldKey::Route { integration: IntegrationId::new("slack"), target: "x".into() },
+        HoldKey::Route { integration: IntegrationId::new("jira"), target: "x".into() },
+        HoldKey::Route { integration: IntegrationId::new("a>b"), target: "".into() },
+        HoldKey::Route { integration: IntegrationId::new("a"), target: "b>".into() },
+        HoldKey::Address { integration: IntegrationId::new("slack"), destination: "x".into() },
+    ];
+    for (key, n) in one_name.iter().zip(0_u32..) {
+        let hold = Hold { strikes: n, ..hold_on(key.clone(), HoldCause::Quota, at(90)) };
+        case.hold(hold, at(1)).await;
+    }
+    let case = case.reopened().await;
+    let kept = case.store.holds(at(2)).await.unwrap();
+    assert_eq!(kept.len(), one_name.len());
+    for hold in kept {
+        assert_eq!(hold.key, one_name[hold.strikes as usize]);
+    }
+    case.store.end_holds(&one_name[..3], at(3)).await.unwrap();
+    let mut left: Vec<_> = case.store.holds(at(4)).await.unwrap().into_iter().map(|hold| hold.key).collect();
+    left.sort();
+    let mut expected = one_name[3..].to_vec();
+    expected.sort();
+    assert_eq!(left, expected);
+}
+
+/// Which of them hold a row back is the pipeline's to say: it knows the settings.
+pub(super) async fn a_held_address_or_bucket_keeps_no_row_in_the_store<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let id = case.write("e1", delivery().to("#ops"), at(0)).await;
+    let [address, bucket, ..] = of_each_kind(at(500));
+    case.hold(address, at(1)).await;
+    case.hold(bucket, at(1)).await;
+    assert_eq!(case.claim("a", "hook", at(2)).await, [id]);
+}
+
+pub(super) async fn new_settings_end_holds_of_every_kind_but_what_the_service_asked_for<B: Backend>() {
+    let case = Case::<B>::new().await;
+    for hold in of_each_kind(at(9999)) {
+        case.hold(hold, at(1)).await;
+    }
+    let asked =
+        made_under(hold_on(HoldKey::Destination("slow".into()), HoldCause::Throttled, at(9999)), "slack", 1);
+    let used_up =
+        Hold { key: HoldKey::Destination("used up".into()), cause: HoldCause::Quota, ..asked.clone() };
+    case.hold(asked, at(1)).await;
+    case.hold(used_up, at(1)).await;
+
+    let now = [(IntegrationId::new("slack"), Some(Fingerprint(2)))];
+    assert_eq!(case.store.end_outdated_holds(&now, at(2)).await.unwrap(), 3);
+    let left: Vec<_> = case.store.holds(at(3)).await.unwrap().into_iter().map(|hold| hold.key).collect();
+    let destination = |name: &str| HoldKey::Destination(name.into());
+    assert_eq!(left, [HoldKey::Bucket("workspace".into()), destination("slow"), destination("used up")]);
+}
+
+/// One integration's settings say nothing of what others wait for.
+pub(super) async fn a_shared_destination_is_not_freed_by_new_settings<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let others = case.write("e1", delivery().of("other"), at(0)).await;
+    let failing = made_under(hold("hook", at(9999)), "slack", 1);
+    case.hold(failing.clone(), at(1)).await;
+    case.hold(made_under(held_route("#ops", at(9999)), "slack", 1), at(1)).await;
+
+    let now = [(IntegrationId::new("slack"), Some(Fingerprint(2)))];
+    assert_eq!(case.store.end_outdated_holds(&now, at(2)).await.unwrap(), 1, "its route");
+    assert_eq!(case.store.holds(at(3)).await.unwrap(), [failing]);
+    assert_eq!(case.claim("a", "hook", at(3)).await, []);
+    assert_eq!(case.claim("a", "hook", at(9999)).await, [others]);
 }
 
 pub(super) async fn new_settings_end_what_was_held_under_the_old_ones<B: Backend>() {
@@ -103,7 +197,7 @@ pub(super) async fn new_settings_end_what_was_held_under_the_old_ones<B: Backend
     let changed = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
     let waits = super::fixtures::settled(changed, NewState::Waiting(at(9999)), at(1));
     let misconfigured = made_under(hold("hook", at(9999)), "slack", 1);
-    case.settle("a", Settled { hold: Some(misconfigured), ..waits }).await;
+    case.settle("a", Settled { begin: vec![misconfigured], ..waits }).await;
     let same = case.write("e2", delivery().of("jira").over("jira").lane(2), at(0)).await;
     case.hold(made_under(hold("jira", at(9999)), "jira", 5), at(1)).await;
     case.hold(hold("breaker", at(9999)), at(1)).await;
@@ -118,14 +212,13 @@ pub(super) async fn new_settings_end_what_was_held_under_the_old_ones<B: Backend
     assert_eq!(case.claim("a", "jira", at(10)).await, [], "its settings are as they were");
     assert_eq!(case.store.holds(at(10)).await.unwrap().len(), 2);
     let shown = case.store.delivery(same).await.unwrap().unwrap().hold.unwrap();
-    assert_eq!(&*shown.key, "jira");
+    assert_eq!(shown.key, HoldKey::Destination("jira".into()));
 }
 
 pub(super) async fn an_integration_that_is_gone_holds_nothing<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().to("#gone"), at(0)).await;
-    let route = route_key(&IntegrationId::new("slack"), "#gone");
-    case.hold(made_under(hold(&route, at(9999)), "slack", 1), at(1)).await;
+    case.hold(made_under(held_route("#gone", at(9999)), "slack", 1), at(1)).await;
     assert_eq!(case.claim("a", "hook", at(2)).await, []);
     assert_eq!(case.store.end_outdated_holds(&[], at(2)).await.unwrap(), 0, "this integration is not named");
     let gone = [(IntegrationId::new("slack"), None)];

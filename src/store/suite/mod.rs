@@ -224,8 +224,12 @@ macro_rules! promises {
                     many_rows_of_a_held_route_hide_nothing,
                     a_longer_hold_is_not_shortened,
                     a_longer_hold_replaces_a_shorter_one,
-                    a_lifted_hold_is_gone_and_its_rows_are_due,
+                    a_hold_that_ended_is_gone_and_its_rows_are_due,
+                    holds_of_every_kind_are_kept_apart,
+                    a_held_address_or_bucket_keeps_no_row_in_the_store,
                     new_settings_end_what_was_held_under_the_old_ones,
+                    new_settings_end_holds_of_every_kind_but_what_the_service_asked_for,
+                    a_shared_destination_is_not_freed_by_new_settings,
                     an_integration_that_is_gone_holds_nothing,
                 }
                 events::{

@@ -7,10 +7,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, audit, delivery, event, hold, made_under, node, settled};
+use super::fixtures::{
+    Case, Change, at, audit, delivery, event, held_route, hold, made_under, node, settled,
+};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::{
-    DeliveryId, Hold, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled, route_key,
+    DeliveryId, Hold, HoldKey, Lease, Ledger, NewDelivery, NewState, Outbox, Portion, Settled,
 };
 
 /// One operation. Rows are named by their place among those written so far.
@@ -44,10 +46,10 @@ enum Step {
         key: usize,
         seconds: i64,
     },
-    Lift {
+    EndHold {
         key: usize,
     },
-    Heal,
+    NewSettings,
     Recover,
     Resend {
         row: usize,
@@ -78,11 +80,10 @@ fn new_delivery(lane: i64, moved: bool) -> NewDelivery {
 
 /// Two destinations and two routes can be held. A change of settings ends the hold of one route.
 fn new_hold(key: usize, until: Timestamp) -> Hold {
-    let slack = IntegrationId::new("slack");
     match key {
         0 | 1 => hold(DESTINATIONS[key], until),
-        2 => made_under(hold(&route_key(&slack, "#ops"), until), "slack", 1),
-        _ => hold(&route_key(&slack, "#dev"), until),
+        2 => made_under(held_route("#ops", until), "slack", 1),
+        _ => held_route("#dev", until),
     }
 }
 
@@ -102,8 +103,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (by.clone(), any::<usize>()).prop_map(|(by, row)| Step::Release { by, row }),
         1 => by.prop_map(|by| Step::Renew { by }),
         1 => (0..4usize, 1..40i64).prop_map(|(key, seconds)| Step::Hold { key, seconds }),
-        1 => (0..4usize).prop_map(|key| Step::Lift { key }),
-        1 => Just(Step::Heal),
+        1 => (0..4usize).prop_map(|key| Step::EndHold { key }),
+        1 => Just(Step::NewSettings),
         1 => Just(Step::Recover),
         1 => any::<usize>().prop_map(|row| Step::Resend { row }),
         4 => (1..15i64).prop_map(|seconds| Step::Pass { seconds }),
@@ -124,15 +125,16 @@ struct Row {
 }
 
 impl Row {
-    fn is_on(&self, key: &str) -> bool {
-        *route_key(&self.new.integration, &self.new.target) == *key
+    fn route(&self) -> HoldKey {
+        let NewDelivery { integration, target, .. } = &self.new;
+        HoldKey::Route { integration: integration.clone(), target: target.clone() }
     }
 }
 
 #[derive(Default)]
 struct Model {
     rows: Vec<Row>,
-    holds: HashMap<String, Hold>,
+    holds: HashMap<HoldKey, Hold>,
 }
 
 impl Model {
@@ -148,19 +150,18 @@ impl Model {
         self.rows.iter().filter(move |earlier| earlier.open && earlier.new.lane == lane && earlier.id < id)
     }
 
-    fn is_held(&self, key: &str, now: Timestamp) -> bool {
+    fn is_held(&self, key: &HoldKey, now: Timestamp) -> bool {
         self.holds.get(key).is_some_and(|hold| hold.until > now)
     }
 
     /// Whether the contract allows a claim to hand out this row.
     fn may_go(&self, row: &Row, by: usize, destination: &str, now: Timestamp) -> bool {
-        let route = route_key(&row.new.integration, &row.new.target);
         row.open
             && row.lease.is_none()
             && *row.new.destination == *destination
             && row.due <= now
-            && !self.is_held(destination, now)
-            && !self.is_held(&route, now)
+            && !self.is_held(&HoldKey::Destination(destination.into()), now)
+            && !self.is_held(&row.route(), now)
             && self.earlier(row).all(|earlier| earlier.lease.is_some_and(|(holder, _)| holder == by))
     }
 
@@ -217,21 +218,21 @@ impl<B: Backend> Run<B> {
             }
             Step::Hold { key, seconds } => {
                 let hold = new_hold(key, now + SignedDuration::from_secs(seconds));
-                let known = self.model.holds.get(&*hold.key);
+                let known = self.model.holds.get(&hold.key);
                 if known.is_none_or(|known| known.until <= hold.until) {
-                    self.model.holds.insert(hold.key.to_string(), hold.clone());
+                    self.model.holds.insert(hold.key.clone(), hold.clone());
                 }
                 self.case.hold(hold, now).await;
             }
-            Step::Lift { key } => {
+            Step::EndHold { key } => {
                 let key = new_hold(key, now).key;
                 if self.model.is_held(&key, now) {
-                    self.model.due_on(now, |row| row.is_on(&key));
+                    self.model.due_on(now, |row| row.route() == key);
                 }
-                self.model.holds.remove(&*key);
-                self.case.lift(&key, now).await;
+                self.model.holds.remove(&key);
+                self.case.end_hold(&key, now).await;
             }
-            Step::Heal => {
+            Step::NewSettings => {
                 let ends = |hold: &Hold| hold.made_under.is_some() && hold.until > now;
                 if self.model.holds.values().any(ends) {
                     self.model.due_on(now, |_| true);

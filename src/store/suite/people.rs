@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, audit, delivery, event, hold, node, settled};
+use super::fixtures::{Case, Change, at, audit, delivery, event, held_route, hold, node, route, settled};
 use crate::integration::IntegrationId;
 use crate::store::{
     AttemptRecord, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
-    Outbox, Portion, Quarantine, Registry, Retention, Settled, State, route_key,
+    Outbox, Portion, Quarantine, Registry, Retention, Settled, State,
 };
 
 fn all() -> DeliveryFilter {
@@ -90,10 +90,9 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {
         status: Some(404),
         note: "channel_not_found".to_owned(),
     };
-    let route = route_key(&IntegrationId::new("slack"), "#ops");
     let first = Settled {
         record: refused.clone(),
-        hold: Some(hold(&route, at(90))),
+        begin: vec![held_route("#ops", at(90))],
         ..settled(id, NewState::Waiting(at(90)), at(1))
     };
     case.settle("a", first).await;
@@ -106,7 +105,7 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {
         (detail.line.due, detail.line.last_note.as_deref()),
         (Some(at(90)), Some("channel_not_found"))
     );
-    assert_eq!(&*detail.hold.unwrap().key, &*route, "the one that keeps it longest");
+    assert_eq!(detail.hold.unwrap().key, route("#ops"), "the one that keeps it longest");
     let (n, attempt) = &detail.attempts[0];
     assert_eq!((*n, attempt.at, attempt.latency_ms, attempt.status), (1, at(1), 250, Some(404)));
     assert_eq!((&*attempt.outcome, &*attempt.note), (refused.outcome, &*refused.note));

@@ -15,8 +15,8 @@ use crate::store::registry::{
     StoredGroup, StoredProject, StoredToken, Visibility,
 };
 use crate::store::{
-    BodyDigest, DeliveryFilter, DeliveryId, Depth, Dispatched, Hold, Ledger, NewState, Origin, Outbox,
-    Portion, Quarantine, Registry, Retention, Settled, State, route_key, switch_key, token,
+    BodyDigest, DeliveryFilter, DeliveryId, Depth, Dispatched, Hold, HoldCause, HoldKey, Ledger, NewState,
+    Origin, Outbox, Portion, Quarantine, Registry, Retention, Settled, State, token,
 };
 
 const SLACK: &str = "acme/web:slack";
@@ -118,32 +118,45 @@ pub(super) async fn an_upgraded_store_hands_out_what_waits_in_order<B: Backend>(
 pub(super) async fn an_upgraded_store_keeps_its_holds<B: Backend>() {
     let case = upgraded::<B>().await;
     let (slack, discord) = (IntegrationId::new(SLACK), IntegrationId::new(DISCORD));
-    let breaker = Hold {
-        key: "mail:example.com".into(),
+    let mut holds = case.store.holds(at(1000)).await.unwrap();
+    holds.sort_by_key(|hold| hold.until);
+    let [breaker, route, off] = &holds[..] else { panic!("three holds: {holds:?}") };
+    // Version 2 did not say since when, nor from what: this is known since the upgrade.
+    let since = breaker.since;
+    assert!(since > at(90_000) && holds.iter().all(|hold| hold.since == since));
+    let expected = Hold {
+        key: HoldKey::Destination("mail:example.com".into()),
+        cause: HoldCause::Throttled,
+        reason: "connection refused".to_owned(),
+        since,
         until: at(2000),
-        why: "connection refused".to_owned(),
         strikes: 3,
         made_under: None,
     };
-    let route = Hold {
-        key: route_key(&slack, "#gone"),
+    assert_eq!(*breaker, expected);
+    let expected = Hold {
+        key: HoldKey::Route { integration: slack.clone(), target: "#gone".into() },
+        cause: HoldCause::Misconfigured,
+        reason: "channel_not_found".to_owned(),
+        since,
         until: at(3000),
-        why: "channel_not_found".to_owned(),
         strikes: 2,
         made_under: Some((slack.clone(), Fingerprint(11))),
     };
-    let off = Hold {
-        key: switch_key(&discord, "discord.example/1"),
+    assert_eq!(*route, expected);
+    let expected = Hold {
+        key: HoldKey::Address { integration: discord.clone(), destination: "discord.example/1".into() },
+        cause: HoldCause::SwitchedOff,
+        reason: "Unknown Webhook".to_owned(),
+        since,
         until: at(90_000),
-        why: "Unknown Webhook".to_owned(),
         strikes: 1,
         made_under: Some((discord.clone(), Fingerprint(22))),
     };
-    let mut holds = case.store.holds(at(1000)).await.unwrap();
-    holds.sort_by_key(|hold| hold.until);
-    assert_eq!(holds, [breaker.clone(), route.clone(), off]);
+    assert_eq!(*off, expected);
     for (id, hold) in [(10, breaker), (11, route)] {
-        assert_eq!(case.store.delivery(DeliveryId(id)).await.unwrap().unwrap().hold, Some(hold));
+        let detail = case.store.delivery(DeliveryId(id)).await.unwrap().unwrap();
+        assert_eq!(detail.hold.as_ref(), Some(hold));
     }
     assert_eq!(case.claim("a", "mail:example.com", at(1999)).await, []);
     assert_eq!(case.claim("a", "hooks.slack.example", at(2999)).await, ids(&[2, 3]));

@@ -156,7 +156,19 @@ fn a_force_push_that_takes_commits_back_says_which() {
     assert!(sent.text.contains("force push") && sent.text.contains("12d65c8d"), "{}", sent.text);
     assert!(matches!(then(look_back(), 200, nothing), Answer::Skipped(_)), "there is nothing to write");
     let sent = mail_then(then(look_back(), 500, ""));
-    assert_eq!(sent.subject, "[Git][mike/diaspora][master] Deleted commits");
+    assert_eq!(sent.subject, "[Git][mike/diaspora][master] Pushed da156088", "nothing is known");
+}
+
+#[test]
+fn commits_that_the_event_does_not_list_are_those_that_the_forge_names() {
+    let case: Case = push(|push| {
+        push["commits"] = json!([]);
+        push["total_commits_count"] = json!(0);
+    });
+    let sent = mail_then(then(call_in(PUSH, &settings(PUSH, &[]), &case, &with_api()), 200, COMPARED));
+    assert_eq!(sent.subject, "[Git][mike/diaspora][master] JS fix");
+    assert!(sent.text.starts_with("John Smith pushed to branch master "), "{}", sent.text);
+    assert!(sent.text.contains("- 12d65c8d (") && sent.text.contains(": JS fix"), "{}", sent.text);
 }
 
 #[test]

@@ -85,7 +85,15 @@ fn subjects_are_gitlabs() {
             }),
             "[Git][mike/diaspora] Pushed new tag v1.0",
         ),
-        (push(commits(0)), "[Git][mike/diaspora][master] Deleted commits"),
+        // System hooks list no commits and count none, whatever was pushed.
+        (push(commits(0)), "[Git][mike/diaspora][master] Pushed da156088"),
+        (
+            push(|push| {
+                commits(0)(push);
+                push["total_commits_count"] = json!(3);
+            }),
+            "[Git][mike/diaspora][master] 3 commits",
+        ),
         (
             push(|push| {
                 commits(0)(push);
@@ -135,6 +143,52 @@ fn what_a_pipeline_warns_of_is_named() {
     let text = mail(PIPELINES, &[], &passed("passed with warnings")).text;
     assert!(text.contains("\n1 failed job, allowed to fail\n- flaky ("), "{text}");
     assert!(!mail(PIPELINES, &[], &passed("passed")).text.contains("failed job"));
+}
+
+#[test]
+fn jobs_that_were_allowed_to_fail_are_listed_apart() {
+    let failed = pipeline(|pipeline| {
+        pipeline["object_attributes"]["status"] = json!("failed");
+        pipeline["builds"] = json!([
+            {"id": 1, "stage": "test", "name": "lint", "status": "failed", "allow_failure": true},
+            {"id": 2, "stage": "test", "name": "rspec", "status": "failed", "allow_failure": false}
+        ]);
+    });
+    let text = mail(PIPELINES, &[], &failed).text;
+    assert!(text.contains("\n1 failed job\n- rspec ("), "{text}");
+    assert!(text.contains("\n1 failed job, allowed to fail\n- lint ("), "{text}");
+}
+
+#[test]
+fn a_mail_about_a_child_pipeline_names_its_parent() {
+    let child = pipeline(|pipeline| {
+        pipeline["object_attributes"]["source"] = json!("parent_pipeline");
+        pipeline["source_pipeline"] = json!({
+            "project": { "web_url": "https://git.example.com/acme/parent", "path_with_namespace": "acme/parent" },
+            "pipeline_id": 76,
+        });
+    });
+    let text = mail(PIPELINES, &[("notify_child_pipelines", "true")], &child).text;
+    let expected = "\nParent pipeline: acme/parent #76 (https://git.example.com/acme/parent/-/pipelines/76)";
+    assert!(text.contains(expected), "{text}");
+}
+
+/// An event without a list of commits does not say that commits were removed.
+#[test]
+fn a_push_whose_commits_are_not_listed_is_a_push() {
+    for count in [json!(0), json!(null)] {
+        let case = push(|push| {
+            push["commits"] = json!([]);
+            push["total_commits_count"] = count.clone();
+        });
+        let text = mail(PUSH, &[], &case).text;
+        assert!(text.starts_with("John Smith pushed to branch master "), "{text}");
+        assert!(
+            text.contains("The event lists no commits: the branch went from 95790bf8 to da156088."),
+            "{text}"
+        );
+        assert!(!text.contains("removed") && !text.contains("force push"), "{text}");
+    }
 }
 
 #[test]

@@ -106,6 +106,15 @@ fn notes_on_anything_else_do_not_speak() {
     }
 }
 
+/// GitLab has no event for these; the change that they record has its own.
+#[test]
+fn comments_that_gitlab_wrote_itself_are_not_notified() {
+    for trigger in [Trigger::Note, Trigger::ConfidentialNote] {
+        let note = event(trigger, json!({ "object_attributes": { "system": true } }));
+        assert_eq!(asked(&chat(), &note), Err("system_note"), "{trigger}");
+    }
+}
+
 #[test]
 fn pushes_speak_with_and_without_commits_of_new_refs_and_of_removed_ones() {
     let none = "0".repeat(40);

@@ -2,24 +2,12 @@
 
 use serde_json::json;
 
-use super::{changed, event, message, plain, summary};
+use super::{changed, event, fields, lines, message, plain, summary};
 use crate::event::Event;
 use crate::message::{Body, Markup, Text, Tone};
 
 const PUSH: &str = "push.json";
 const PIPELINE: &str = "pipeline_success.json";
-
-fn lines(event: &Event) -> Vec<String> {
-    match message(event).body {
-        Body::Lines(lines) => lines.iter().map(|line| Markup::Markdown.render(line)).collect(),
-        Body::None => Vec::new(),
-        Body::Prose(text) => panic!("{text:?}"),
-    }
-}
-
-fn fields(event: &Event) -> Vec<(String, String)> {
-    message(event).fields.iter().map(|field| (field.name.clone(), field.value.plain_text())).collect()
-}
 
 #[test]
 fn a_push_lists_its_commits_and_links_to_all_of_them() {

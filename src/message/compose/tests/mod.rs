@@ -3,6 +3,7 @@
 mod code;
 mod missing;
 mod planning;
+mod reported;
 mod rest;
 
 use std::fmt::Write as _;
@@ -45,9 +46,21 @@ fn plain(event: &Event) -> String {
     message(event).summary.plain_text()
 }
 
+fn lines(event: &Event) -> Vec<String> {
+    match message(event).body {
+        Body::Lines(lines) => lines.iter().map(|line| Markup::Markdown.render(line)).collect(),
+        Body::None => Vec::new(),
+        Body::Prose(text) => panic!("{text:?}"),
+    }
+}
+
+fn fields(event: &Event) -> Vec<(String, String)> {
+    message(event).fields.iter().map(|field| (field.name.clone(), field.value.plain_text())).collect()
+}
+
 fn files() -> Vec<String> {
     let mut files = Vec::new();
-    for folder in ["", "captured"] {
+    for folder in ["", "captured", "reported"] {
         for entry in std::fs::read_dir(payloads().join(folder)).expect("a folder") {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
             if Path::new(&name).extension().is_some_and(|ending| ending == "json") {

@@ -232,7 +232,7 @@ async fn a_refused_login_is_remembered_and_never_shows_the_password() {
         assert_eq!((reply.stage, reply.code), (SmtpStage::Login, 535));
         assert_eq!(reply.text, "5.7.8 no to ************, as in AUTH PLAIN ************");
     }
-    assert_eq!(scripted.connections(), 1, "hundreds of mails do not hammer on the door");
+    assert_eq!(scripted.connections(), 1, "hundreds of mails make no more than one connection");
     assert!(!format!("{relay:?}").contains("hunter2"));
 }
 

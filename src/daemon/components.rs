@@ -1,0 +1,60 @@
+//! The parts of the daemon that the HTTP server works with.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::api::LoginLimiter;
+use crate::catalog::CachedCatalog;
+use crate::config::Config;
+use crate::pipeline::Clock;
+use crate::pipeline::amqp::{BrokerState, Commands};
+use crate::pipeline::deliver::DelivererHandle;
+use crate::pipeline::holds::Holds;
+use crate::pipeline::test_send::TestSender;
+use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store};
+use crate::{api, metrics};
+
+/// The parts of the daemon that the HTTP server needs.
+pub(super) struct Components {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) catalog: Arc<CachedCatalog>,
+    pub(super) holds: Holds,
+    pub(super) tests: TestSender,
+    pub(super) deliverer: DelivererHandle,
+    pub(super) arrived: Arc<Notify>,
+    pub(super) broker: Option<watch::Receiver<BrokerState>>,
+    pub(super) clock: Clock,
+    pub(super) metrics: metrics::Handle,
+    pub(super) tasks: TaskTracker,
+}
+
+/// The state of the HTTP server.
+pub(super) fn http_state(config: &Config, components: Components) -> api::State {
+    let Components { store, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } =
+        components;
+    let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
+        Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
+        Some(BrokerState::Connected) | None => Ok(()),
+    };
+    api::State {
+        config: config.http.clone(),
+        inbox: Arc::clone(&store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
+        ledger: Arc::clone(&store) as Arc<dyn Ledger>,
+        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        registry: store as Arc<dyn Registry>,
+        arrived,
+        broker: Arc::new(readiness),
+        clock: Arc::new(move || clock.now()),
+        metrics,
+        catalog,
+        holds,
+        tests,
+        commands: Commands::new(&config.amqp, &config.commands),
+        stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
+        tasks,
+        login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
+    }
+}

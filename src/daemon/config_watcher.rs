@@ -1,0 +1,135 @@
+//! Keeps the integrations current: reloads the provisioning files on request, and reads changes in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Reloads;
+use crate::catalog::{CachedCatalog, Catalog as _, UrlPolicy};
+use crate::pipeline::deliver::DelivererHandle;
+use crate::pipeline::{Clock, store_calls};
+use crate::provision::Provisioned;
+use crate::store::{Outbox, Store};
+use crate::{metrics, provision};
+
+/// How often changes are read from the store, in case a notification was lost.
+const REFRESH_EVERY: Duration = Duration::from_secs(5);
+
+/// Reloads the provisioning files on request and reads changes in the store periodically. When integrations change, it ends
+/// the holds of their former settings.
+pub(super) struct ConfigWatcher {
+    pub(super) config: provision::Config,
+    pub(super) catalog: Arc<CachedCatalog>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) deliverer: DelivererHandle,
+    pub(super) clock: Clock,
+    /// Changes of the catalog since it was opened.
+    pub(super) changes: watch::Receiver<u64>,
+    /// Ends the reading of files.
+    pub(super) shutdown: CancellationToken,
+}
+
+impl ConfigWatcher {
+    pub(super) async fn run(mut self, mut requests: Reloads, stop: CancellationToken) {
+        let mut look = tokio::time::interval(REFRESH_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                request = requests.recv() => {
+                    let Some(request) = request else { return };
+                    let answer = self.reload().await;
+                    // The caller may not wait for the answer; it is logged too.
+                    let _ = request.answer.send(answer);
+                }
+                _ = look.tick() => refresh(&self.catalog).await,
+                Ok(()) = self.changes.changed() => self.settings_changed().await,
+            }
+        }
+    }
+
+    /// Reloads the provisioning files. With a mistake in them, the current integrations stay.
+    async fn reload(&mut self) -> Result<usize, Vec<provision::Problem>> {
+        let loaded = load(&self.config, self.catalog.url_policy(), &self.shutdown).await;
+        let loaded = loaded.inspect_err(|problems| {
+            for problem in problems {
+                error!("{problem}");
+            }
+            error!(
+                problems = problems.len(),
+                "the provisioning files are not valid; the current integrations stay"
+            );
+            metrics::reloaded(false);
+        })?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let Provisioned { integrations, facts, numbers, groups, .. } = loaded;
+        let (count, now) = (integrations.len(), self.clock.now());
+        if let Err(error) = self.catalog.set_files(integrations, facts, numbers, now).await {
+            warn!(%error, "the projects in the files are not stored yet");
+        }
+        if let Err(error) = self.catalog.note_groups(groups, now).await {
+            warn!(%error, "the groups in the files are not stored yet");
+        }
+        // This includes the reload's own change, which would cause a second run otherwise.
+        self.changes.mark_unchanged();
+        self.settings_changed().await;
+        metrics::reloaded(true);
+        info!(integrations = count, "reloaded the integrations");
+        Ok(count)
+    }
+
+    /// Ends the holds of former settings.
+    async fn settings_changed(&self) {
+        self.deliverer.flush().await;
+        let store = &*self.store as &dyn Outbox;
+        if let Err(error) = reconcile_holds(store, &self.catalog, self.clock.now()).await {
+            warn!(
+                error = format!("{error:#}"),
+                "cannot end the holds of former settings; trying again at the next change"
+            );
+        }
+        self.deliverer.holds_changed();
+    }
+}
+
+/// Ends the holds of integrations whose settings have changed since. Their deliveries are due then.
+pub(super) async fn reconcile_holds(
+    store: &dyn Outbox,
+    catalog: &CachedCatalog,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let holds = store.holds(now).await.context("cannot read the holds")?;
+    let made_under = holds.iter().filter_map(|hold| hold.made_under.as_ref());
+    let current: BTreeMap<_, _> = made_under.map(|(id, _)| (id.clone(), catalog.fingerprint(id))).collect();
+    let current: Vec<_> = current.into_iter().collect();
+    let ended = store.end_outdated_holds(&current, now).await.context("cannot end outdated holds")?;
+    if ended > 0 {
+        info!(ended, "settings changed; the deliveries that waited for that are due");
+    }
+    Ok(())
+}
+
+pub(super) async fn refresh(catalog: &CachedCatalog) {
+    if let Err(error) = catalog.refresh().await {
+        store_calls::log(&error, "read what changed in the integrations");
+    }
+}
+
+/// Reads the provisioning files on a thread of its own, so that signals are handled meanwhile. `stop` ends the reading.
+pub(super) async fn load(
+    config: &provision::Config,
+    url_policy: &Arc<UrlPolicy<'static>>,
+    stop: &CancellationToken,
+) -> Result<Provisioned, Vec<provision::Problem>> {
+    let (config, url_policy, stop) = (config.clone(), Arc::clone(url_policy), stop.clone());
+    let reading = tokio::task::spawn_blocking(move || provision::load_until(&config, &*url_policy, &stop));
+    reading.await.expect("reading returns its problems, and nothing aborts it")
+}

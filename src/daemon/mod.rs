@@ -1,0 +1,204 @@
+//! Connects the parts of the daemon, starts and stops them. It decides nothing itself.
+//!
+//! * [`run`] starts the parts against the direction of events (store, deliverer, dispatchers, HTTP server) and stops them
+//!   in the direction of events (sources, deliverer, HTTP server).
+//! * `setup` builds parts from the configuration, `components` what the HTTP server works with.
+//! * `config_watcher` reloads integrations, `peers` passes on what other nodes write, `maintenance` removes old rows.
+//!
+//! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
+//! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
+//! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
+
+mod components;
+mod config_watcher;
+mod maintenance;
+mod peers;
+mod setup;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::catalog::{Catalog, Snapshot};
+use crate::config::Config;
+use crate::pipeline::Clock;
+use crate::pipeline::amqp::AmqpSource;
+use crate::pipeline::deliver::{Deliverer, Deps};
+use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::inbox_source::InboxSource;
+use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
+use crate::{api, metrics, provision};
+use components::{Components, http_state};
+use config_watcher::ConfigWatcher;
+use maintenance::maintenance;
+use peers::PeerEvents;
+use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, test_sender};
+
+/// The current time.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Requests to a running daemon to reload its provisioning files, as `SIGHUP` makes them.
+pub type Reloads = mpsc::Receiver<ReloadRequest>;
+
+/// One request to reload. The answer is the number of integrations, or the mistakes in the files.
+pub struct ReloadRequest {
+    pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
+}
+
+/// Runs until `shutdown`, then stops gracefully.
+///
+/// # Errors
+/// The store, the provisioning files or the HTTP client kept it from starting, or a part ended by itself.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    reloads: Reloads,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = metrics::install();
+    let clock = Clock::new(now);
+    let tasks = TaskTracker::new();
+    let node = NodeId(config.node.name.as_str().into());
+
+    let (store, peers) = open_store(&config, &node).await.context("cannot open the store")?;
+    store.release_leases(&node, clock.now()).await.context("cannot take over the store")?;
+
+    let catalog = match open_catalog(&config, &store, &shutdown, clock.now()).await {
+        // A stop signal ended the reading of the files. Nothing that has to be ended was started yet.
+        Err(_) if shutdown.is_cancelled() => return Ok(()),
+        opened => opened?,
+    };
+    let changes = catalog.watch();
+    let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
+
+    let tests = test_sender(&config, &holds)?;
+    let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
+    let leaving = node.clone();
+    let (deliverer, handle) = Deliverer::new(Deps {
+        config: delivery(&config),
+        policy: policy(&config),
+        node,
+        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        attempts,
+        pace: Arc::clone(&tests.pace),
+        tasks: tasks.clone(),
+    });
+    let stop_delivering = CancellationToken::new();
+    let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
+
+    let dispatcher = Dispatcher {
+        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
+        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        inbox: Arc::clone(&store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
+        holds: holds.clone(),
+        deliverer: handle.clone(),
+        clock: clock.clone(),
+    };
+    let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
+    let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox_source, stop_sources.clone()))];
+    let mut broker = None;
+    if config.amqp.enabled {
+        let (amqp, state) = AmqpSource::new(config.amqp.clone(), clock.clone());
+        sources.push(tasks.spawn(dispatcher.run(amqp, stop_sources.clone())));
+        broker = Some(state);
+    }
+
+    let stop_rest = CancellationToken::new();
+    let peer_events = PeerEvents {
+        deliverer: handle.clone(),
+        arrived: Arc::clone(&arrived),
+        catalog: Arc::clone(&catalog),
+    };
+    let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_rest.clone()));
+    let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let maintenance =
+        maintenance(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
+    tasks.spawn(maintenance);
+    let watcher = ConfigWatcher {
+        config: config.provision.clone(),
+        catalog: Arc::clone(&catalog),
+        store: Arc::clone(&store),
+        deliverer: handle.clone(),
+        clock: clock.clone(),
+        changes,
+        shutdown: shutdown.clone(),
+    };
+    tasks.spawn(watcher.run(reloads, stop_rest.clone()));
+
+    let address = listener.local_addr().context("the listener has no address")?;
+    let components = Components {
+        store: Arc::clone(&store),
+        catalog: Arc::clone(&catalog),
+        holds,
+        tests,
+        deliverer: handle,
+        arrived,
+        broker,
+        clock: clock.clone(),
+        metrics,
+        tasks: tasks.clone(),
+    };
+    let state = http_state(&config, components);
+    let http_server = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
+    info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        why = first_failure(&mut delivering, &mut sources, &mut forwarding) => anyhow::bail!(why),
+    }
+
+    info!("stopping");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stop_sources.cancel();
+    for source in sources {
+        let _ = source.await;
+    }
+    stop_delivering.cancel();
+    let _ = delivering.await;
+    release_leases(&*store, &leaving, clock.now()).await;
+    stop_rest.cancel();
+    if let Ok(Err(error)) = http_server.await {
+        warn!(%error, "the HTTP server ended with an error");
+    }
+    tasks.close();
+    tasks.wait().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Waits for the end of a part that never ends by itself, and says which one it was. The cause is a bug, or another node with
+/// the same name. A daemon that accepts events and sends nothing is worse than one that ends and is restarted.
+async fn first_failure(
+    delivering: &mut JoinHandle<()>,
+    sources: &mut [JoinHandle<()>],
+    forwarding: &mut JoinHandle<crate::store::Result<()>>,
+) -> String {
+    tokio::select! {
+        ended = delivering => format!("the deliverer ended: {ended:?}"),
+        ended = futures_util::future::select_all(sources) => format!("a source ended: {:?}", ended.0),
+        ended = forwarding => match ended {
+            Ok(Err(why)) => why.to_string(),
+            ended => format!("the listener to other nodes ended: {ended:?}"),
+        },
+    }
+}
+
+/// Releases this node's leases, so that other nodes need not wait until they expire.
+async fn release_leases(store: &dyn Store, node: &NodeId, now: Timestamp) {
+    if let Err(error) = store.release_leases(node, now).await {
+        warn!(%error, "cannot release the leases; other nodes take over when they expire");
+    }
+}

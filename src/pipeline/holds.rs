@@ -1,0 +1,459 @@
+//! What must wait, and until when: the one memory of every "not now".
+//!
+//! A [`HoldSet`] is that memory as a value: the holds by their keys, and the strikes of what has failed and is not held yet.
+//! What follows from an attempt for others than its delivery is computed here, purely, as a [`HoldChange`].
+//!
+//! [`Holds`] shares one set between dispatch, the deliverer, the API and `explain`. The store keeps it: changes are written
+//! with the settlement that they follow from, or by [`Holds::end`]; what the store says is taken up again and again, so that
+//! this node heeds what other nodes and a person's commands did ([`Holds::sync`]).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::after;
+use super::retry::Effect;
+use crate::call::{Bucket, Failure};
+use crate::integration::{Fingerprint, Integration, IntegrationId};
+use crate::store::{Delivery, DestinationKey, Hold, HoldCause, HoldKey, Outbox, Result};
+
+/// Until somebody corrects the settings; [`after`] knows how long that is at the most.
+const FOR_EVER: Duration = Duration::MAX;
+/// So long after its hold ended, a strike is forgotten.
+const STRIKES_KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// A hold that ends within this ends by itself, whatever the store says of it: its times are in milliseconds.
+const ABOUT_TO_END: SignedDuration = SignedDuration::from_secs(1);
+
+/// The holds, by what they keep back.
+#[derive(Clone, Debug, Default)]
+pub struct HoldSet {
+    /// Also those that are over: their strikes count on.
+    by_key: HashMap<HoldKey, Hold>,
+}
+
+/// What follows from an attempt for others than its delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HoldChange {
+    pub end: Vec<HoldKey>,
+    /// A strike that is no hold yet is over as it begins.
+    pub begin: Vec<Hold>,
+}
+
+/// What an attempt was about, as far as holds go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempted<'a> {
+    pub(super) delivery: &'a Delivery,
+    /// `None` where there was no integration.
+    pub(super) integration: Option<&'a Integration>,
+    /// The rate limits that its destination shares with others.
+    pub(super) shared: &'a [Bucket],
+    /// Why, in words.
+    pub(super) reason: &'a str,
+}
+
+fn destination_of(delivery: &Delivery) -> HoldKey {
+    HoldKey::Destination(Arc::clone(&delivery.destination))
+}
+
+fn route_of(delivery: &Delivery) -> HoldKey {
+    HoldKey::Route { integration: delivery.integration.clone(), target: Arc::clone(&delivery.target) }
+}
+
+fn address_of(integration: &IntegrationId, destination: &DestinationKey) -> HoldKey {
+    HoldKey::Address { integration: integration.clone(), destination: Arc::clone(destination) }
+}
+
+impl HoldChange {
+    /// What of it the store keeps: a strike that is no hold yet is remembered here alone.
+    pub(super) fn stored(self, now: Timestamp) -> (Vec<HoldKey>, Vec<Hold>) {
+        let Self { end, mut begin } = self;
+        begin.retain(|hold| hold.until > now);
+        (end, begin)
+    }
+}
+
+impl FromIterator<Hold> for HoldSet {
+    fn from_iter<T: IntoIterator<Item = Hold>>(holds: T) -> Self {
+        Self { by_key: holds.into_iter().map(|hold| (hold.key.clone(), hold)).collect() }
+    }
+}
+
+impl HoldSet {
+    /// The hold on this key, where it is not over.
+    pub fn active(&self, key: &HoldKey, now: Timestamp) -> Option<&Hold> {
+        self.by_key.get(key).filter(|hold| hold.until > now)
+    }
+
+    /// Why this integration's way to a destination is switched off, if it is. Under other settings it is on again.
+    pub fn switched_off(&self, integration: &Integration, destination: &DestinationKey) -> Option<&str> {
+        if self.by_key.is_empty() {
+            return None; // the ordinary case: no key need be made to look it up
+        }
+        let hold = self.by_key.get(&address_of(&integration.id, destination))?;
+        let under = hold.made_under.as_ref().map(|(_, fingerprint)| *fingerprint);
+        let is_off = hold.cause == HoldCause::SwitchedOff && under == Some(integration.fingerprint);
+        is_off.then_some(hold.reason.as_str())
+    }
+
+    /// The hold that keeps a delivery longest.
+    pub fn longest(
+        &self,
+        integration: &IntegrationId,
+        target: &str,
+        destination: &str,
+        now: Timestamp,
+    ) -> Option<&Hold> {
+        let destination: DestinationKey = destination.into();
+        let keys = [
+            HoldKey::Route { integration: integration.clone(), target: target.into() },
+            address_of(integration, &destination),
+            HoldKey::Destination(destination),
+        ];
+        keys.iter().filter_map(|key| self.active(key, now)).max_by_key(|hold| hold.until)
+    }
+
+    /// What a success shows to be well, or a person wants tried again: the holds of a route, of an address and of a
+    /// destination, but for what the service asked for.
+    pub fn disproved(&self, integration: &IntegrationId, target: &str, destination: &str) -> Vec<HoldKey> {
+        let destination: DestinationKey = destination.into();
+        let keys = [
+            HoldKey::Route { integration: integration.clone(), target: target.into() },
+            address_of(integration, &destination),
+            HoldKey::Destination(destination),
+        ];
+        keys.into_iter().filter(|key| self.may_be_disproved(key)).collect()
+    }
+
+    fn may_be_disproved(&self, key: &HoldKey) -> bool {
+        self.by_key.get(key).is_some_and(|hold| !hold.cause.ends_by_time_alone())
+    }
+
+    /// How often in a row it was found before what an attempt ended with now. Several attempts that were under way when it
+    /// was found are one finding, and what was found under other settings counts for nothing.
+    pub(super) fn strikes_before(&self, failure: &Failure, of: &Attempted<'_>, now: Timestamp) -> u32 {
+        if self.by_key.is_empty() {
+            return 0;
+        }
+        let key = match failure {
+            Failure::Misconfigured(_) => route_of(of.delivery),
+            Failure::Gone { .. } => address_of(&of.delivery.integration, &of.delivery.destination),
+            _ => destination_of(of.delivery),
+        };
+        let Some(hold) = self.known(&key, of) else { return 0 };
+        if hold.until > now { hold.strikes.saturating_sub(1) } else { hold.strikes }
+    }
+
+    /// What is known under this key, unless it was found under other settings of the same integration.
+    fn known(&self, key: &HoldKey, of: &Attempted<'_>) -> Option<&Hold> {
+        let hold = self.by_key.get(key)?;
+        let is_outdated = match (&hold.made_under, of.integration) {
+            (Some((id, fingerprint)), Some(now)) => *id == now.id && *fingerprint != now.fingerprint,
+            _ => false,
+        };
+        (!is_outdated || hold.cause.ends_by_time_alone()).then_some(hold)
+    }
+
+    /// What follows from an attempt for others than its delivery.
+    pub(super) fn change(&self, effect: &Effect, of: &Attempted<'_>, now: Timestamp) -> HoldChange {
+        let mut change = HoldChange::default();
+        match effect {
+            Effect::None => {}
+            Effect::Recovered => {
+                if self.by_key.is_empty() {
+                    return change; // the ordinary case: no keys need be made
+                }
+                self.destination_answers(of, now, &mut change);
+                let disproved =
+                    [route_of(of.delivery), address_of(&of.delivery.integration, &of.delivery.destination)];
+                change.end.extend(disproved.into_iter().filter(|key| self.by_key.contains_key(key)));
+            }
+            Effect::Strike { rest } => {
+                let until = rest.unwrap_or(now);
+                change.begin.extend(self.strike(
+                    destination_of(of.delivery),
+                    HoldCause::Unavailable,
+                    until,
+                    of,
+                    now,
+                ));
+            }
+            Effect::HoldDestination { until, cause, shared } => {
+                change.begin.extend(self.strike(destination_of(of.delivery), *cause, *until, of, now));
+                for bucket in of.shared.iter().filter(|_| *shared) {
+                    let key = HoldKey::Bucket(bucket.key.0.as_str().into());
+                    change.begin.extend(self.strike(key, *cause, *until, of, now));
+                }
+            }
+            Effect::BlockDestination(until) => {
+                let key = destination_of(of.delivery);
+                change.begin.extend(self.strike(key, HoldCause::OperatorError, *until, of, now));
+            }
+            Effect::HoldRoute(until) => {
+                self.destination_answers(of, now, &mut change);
+                change.begin.extend(self.strike(
+                    route_of(of.delivery),
+                    HoldCause::Misconfigured,
+                    *until,
+                    of,
+                    now,
+                ));
+            }
+            Effect::CountGone { until, switch_off } => {
+                self.destination_answers(of, now, &mut change);
+                self.count_gone(*until, *switch_off && of.integration.is_some(), of, now, &mut change);
+            }
+        }
+        change
+    }
+
+    /// The destination is well, whatever it said of the message: its strikes are forgotten, and its hold ends unless the
+    /// service asked for it.
+    fn destination_answers(&self, of: &Attempted<'_>, now: Timestamp, change: &mut HoldChange) {
+        let key = destination_of(of.delivery);
+        let Some(hold) = self.by_key.get(&key) else { return };
+        if hold.cause.ends_by_time_alone() && hold.until > now {
+            let forgiven = Hold { strikes: 0, ..hold.clone() };
+            change.begin.extend((hold.strikes > 0).then_some(forgiven));
+        } else {
+            change.end.push(key);
+        }
+    }
+
+    /// One more strike against a key, and a hold until then. Nothing, where it is held already: the attempt was under way
+    /// when the hold began, and is the same finding. Only a service that asks for a longer rest gets it.
+    fn strike(
+        &self,
+        key: HoldKey,
+        cause: HoldCause,
+        until: Timestamp,
+        of: &Attempted<'_>,
+        now: Timestamp,
+    ) -> Option<Hold> {
+        let known = self.known(&key, of).filter(|hold| hold.strikes > 0 || hold.until > now);
+        let (since, strikes) = match known {
+            Some(hold) if hold.until > now && (hold.until >= until || !cause.ends_by_time_alone()) => {
+                return None;
+            }
+            Some(hold) if hold.until > now => (hold.since, hold.strikes.max(1)),
+            Some(hold) => (hold.since, hold.strikes + 1),
+            None => (now, 1),
+        };
+        let reason = of.reason.to_owned();
+        Some(Hold { key, cause, reason, since, until, strikes, made_under: made_under(of.integration) })
+    }
+
+    /// One more confirmation that an address is dead. The route waits for the next one, or the address is switched off.
+    fn count_gone(
+        &self,
+        until: Timestamp,
+        switch_off: bool,
+        of: &Attempted<'_>,
+        now: Timestamp,
+        change: &mut HoldChange,
+    ) {
+        let key = address_of(&of.delivery.integration, &of.delivery.destination);
+        let known = self.known(&key, of);
+        if known.is_some_and(|hold| hold.cause == HoldCause::SwitchedOff) {
+            return;
+        }
+        // What is found before the wait for the next confirmation is over confirms nothing more.
+        let same = known.filter(|hold| hold.until > now);
+        let counted = Hold {
+            key,
+            cause: HoldCause::Gone,
+            reason: of.reason.to_owned(),
+            since: known.map_or(now, |hold| hold.since),
+            until: same.map_or(until, |hold| hold.until),
+            strikes: same.map_or_else(|| known.map_or(1, |hold| hold.strikes + 1), |hold| hold.strikes),
+            made_under: made_under(of.integration),
+        };
+        if switch_off {
+            let until = after(now, FOR_EVER);
+            change.begin.push(Hold { cause: HoldCause::SwitchedOff, until, ..counted });
+        } else {
+            change.begin.push(Hold { key: route_of(of.delivery), ..counted.clone() });
+            change.begin.push(counted);
+        }
+    }
+
+    fn apply(&mut self, change: &HoldChange, now: Timestamp) {
+        for key in &change.end {
+            self.by_key.remove(key);
+        }
+        for hold in &change.begin {
+            let is_longer = |known: &Hold| known.until > now && known.until > hold.until;
+            if !self.by_key.get(&hold.key).is_some_and(is_longer) {
+                self.by_key.insert(hold.key.clone(), hold.clone());
+            }
+        }
+    }
+}
+
+fn made_under(integration: Option<&Integration>) -> Option<(IntegrationId, Fingerprint)> {
+    integration.map(|integration| (integration.id.clone(), integration.fingerprint))
+}
+
+/// The holds of this node, shared. Cloned, they are the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Holds(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Whether anything is held or failed lately. Ordinarily nothing is, and then no lock is taken.
+    any: AtomicBool,
+    memory: RwLock<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    set: Arc<HoldSet>,
+    /// Changes that the store does not have yet, by their keys: of these, memory knows better.
+    unwritten: HashMap<HoldKey, usize>,
+}
+
+impl Holds {
+    /// The holds that the store has.
+    pub fn new(holds: impl IntoIterator<Item = Hold>) -> Self {
+        let shared = Self::default();
+        shared.write(|memory| memory.set = Arc::new(holds.into_iter().collect()));
+        shared
+    }
+
+    /// All of them, as they are now.
+    pub fn snapshot(&self) -> Arc<HoldSet> {
+        Arc::clone(&self.read().set)
+    }
+
+    /// Until when a destination is held.
+    pub(super) fn destination_until(&self, key: &DestinationKey, now: Timestamp) -> Option<Timestamp> {
+        self.look(|set| Some(set.active(&HoldKey::Destination(Arc::clone(key)), now)?.until))
+    }
+
+    /// Whether a destination failed lately, and did not answer since.
+    pub(super) fn has_failed(&self, key: &DestinationKey) -> bool {
+        let strikes = |set: &HoldSet| Some(set.by_key.get(&HoldKey::Destination(Arc::clone(key)))?.strikes);
+        self.look(strikes).is_some_and(|strikes| strikes > 0)
+    }
+
+    /// Until when a delivery's route is held.
+    pub(super) fn route_until(&self, delivery: &Delivery, now: Timestamp) -> Option<Timestamp> {
+        self.look(|set| Some(set.active(&route_of(delivery), now)?.until))
+    }
+
+    /// Until when any of these rate limits is held.
+    pub fn buckets_until<'a>(
+        &self,
+        buckets: impl IntoIterator<Item = &'a Bucket>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let until = |set: &HoldSet, bucket: &Bucket| {
+            Some(set.active(&HoldKey::Bucket(bucket.key.0.as_str().into()), now)?.until)
+        };
+        self.look(|set| buckets.into_iter().filter_map(|bucket| until(set, bucket)).max())
+    }
+
+    /// See [`HoldSet::switched_off`].
+    pub fn switched_off(&self, integration: &Integration, destination: &DestinationKey) -> Option<String> {
+        self.look(|set| set.switched_off(integration, destination).map(str::to_owned))
+    }
+
+    fn look<T>(&self, find: impl FnOnce(&HoldSet) -> Option<T>) -> Option<T> {
+        if self.0.any.load(Ordering::Acquire) { find(&self.read().set) } else { None }
+    }
+
+    /// Takes up what follows from an attempt. What of it the store must keep counts as unwritten until
+    /// [`Holds::written`] says otherwise.
+    pub(super) fn apply(&self, change: &HoldChange, now: Timestamp) {
+        if *change == HoldChange::default() {
+            return;
+        }
+        self.write(|memory| {
+            Arc::make_mut(&mut memory.set).apply(change, now);
+            let begun = change.begin.iter().filter(|hold| hold.until > now).map(|hold| &hold.key);
+            for key in change.end.iter().chain(begun) {
+                *memory.unwritten.entry(key.clone()).or_default() += 1;
+            }
+        });
+    }
+
+    /// These changes are in the store.
+    pub(super) fn written<'a>(&self, keys: impl IntoIterator<Item = &'a HoldKey>) {
+        self.write(|memory| {
+            for key in keys {
+                let Some(count) = memory.unwritten.get_mut(key) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    memory.unwritten.remove(key);
+                }
+            }
+        });
+    }
+
+    /// Takes up what the store has: what other nodes and people's commands changed. Answers the destinations whose holds
+    /// ended.
+    pub(super) fn sync(&self, stored: Vec<Hold>, now: Timestamp) -> Vec<DestinationKey> {
+        if stored.is_empty() && !self.0.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.write(|memory| {
+            let stored: HashMap<HoldKey, Hold> = stored
+                .into_iter()
+                .filter(|hold| !memory.unwritten.contains_key(&hold.key))
+                .map(|hold| (hold.key.clone(), hold))
+                .collect();
+            let ended_elsewhere = |hold: &Hold| {
+                hold.until > now + ABOUT_TO_END
+                    && !stored.contains_key(&hold.key)
+                    && !memory.unwritten.contains_key(&hold.key)
+            };
+            let is_forgotten =
+                |hold: &Hold| hold.until < now.checked_sub(STRIKES_KEPT).unwrap_or(Timestamp::MIN);
+            let mut freed = Vec::new();
+            let set = Arc::make_mut(&mut memory.set);
+            set.by_key.retain(|key, hold| {
+                let is_ended = ended_elsewhere(hold);
+                if let (true, HoldKey::Destination(destination)) = (is_ended, key) {
+                    freed.push(Arc::clone(destination));
+                }
+                !is_ended && !is_forgotten(hold)
+            });
+            set.by_key.extend(stored);
+            freed
+        })
+    }
+
+    /// Ends holds, in the store and here: somebody showed that what they kept back is well, or wants it tried again.
+    ///
+    /// # Errors
+    /// The store is away: nothing ended.
+    pub async fn end(&self, outbox: &dyn Outbox, keys: Vec<HoldKey>, now: Timestamp) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        outbox.end_holds(&keys, now).await?;
+        self.write(|memory| {
+            let set = Arc::make_mut(&mut memory.set);
+            for key in &keys {
+                set.by_key.remove(key);
+            }
+        });
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Memory> {
+        self.0.memory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memory = self.0.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut memory);
+        self.0.any.store(!memory.set.by_key.is_empty(), Ordering::Release);
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests;
