@@ -1,4 +1,4 @@
-//! The settings that adapters share, declared once: parsed here for every adapter that has them, and listed for help
+//! The settings that several adapters have, declared once. They are parsed here for every adapter, and listed for help
 //! pages, provisioning files and the API.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Filters, LabelBehavior, LabelFilter};
 use crate::settings::{FieldError, Kind, Properties, Value, read_bool};
 
-/// Flags that GitLab has on every integration and that only Jira heeds: accepted, without effect.
+/// Flags that GitLab has on every integration, but that only Jira uses. They are accepted and have no effect.
 pub const INERT_FLAGS: [&str; 2] = ["commit_events", "comment_on_event_enabled"];
 
 /// A common setting, as a help page shows it.
@@ -19,12 +19,12 @@ pub struct CommonField {
     pub kind: Kind,
     pub help: Cow<'static, str>,
     pub example: Cow<'static, str>,
-    /// What holds where nothing is said; `None` where then there is nothing.
+    /// The default; `None` if there is none.
     pub default: Option<&'static str>,
     pub group: Group,
 }
 
-/// What a shared setting is for; help pages group by this.
+/// The purpose of a common setting. Help pages are grouped by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// Where messages go.
@@ -36,13 +36,13 @@ pub enum Group {
 }
 
 impl Group {
-    /// Whether it says how, rather than of what: everything but the flags.
+    /// Whether the setting is more than a flag for a kind of event.
     pub fn is_setting(self) -> bool {
         self != Self::Flags
     }
 }
 
-/// One declaration of the table below.
+/// One row of the table below.
 struct Shared {
     name: &'static str,
     kind: Kind,
@@ -67,7 +67,7 @@ static SHARED: &[Shared] = &[
     Shared {
         name: "channel",
         kind: Kind::Text,
-        help: "Where messages go that no more particular channel setting sends elsewhere; names separated by \
+        help: "The channels for messages without a more specific channel setting; names separated by \
                commas, each of which gets the message. Blank: the address's own channel.",
         example: "#ops, #dev",
         group: Group::Channels,
@@ -76,8 +76,8 @@ static SHARED: &[Shared] = &[
     Shared {
         name: "branches_to_be_notified",
         kind: Kind::Text,
-        help: "For which branches it hears of pushes, pipelines and deployments: `all`, `default`, `protected` or \
-               `default_and_protected`. Tags pass, but for pipelines that are mailed: there a tag's name is compared like \
+        help: "The branches whose pushes, pipelines and deployments are notified: `all`, `default`, `protected` or \
+               `default_and_protected`. Tags always pass, except in pipeline emails: there a tag's name is compared like \
                a branch's.",
         example: "default_and_protected",
         group: Group::Filters,
@@ -86,7 +86,7 @@ static SHARED: &[Shared] = &[
     Shared {
         name: "notify_only_default_branch",
         kind: Kind::Bool,
-        help: "Deprecated, and heeded only where `branches_to_be_notified` is not set: true means `default`, false \
+        help: "Deprecated. It is used only if `branches_to_be_notified` is not set: true means `default`, false \
                means `all`.",
         example: "true",
         group: Group::Filters,
@@ -95,7 +95,7 @@ static SHARED: &[Shared] = &[
     Shared {
         name: "notify_only_broken_pipelines",
         kind: Kind::Bool,
-        help: "Hear of failed pipelines only.",
+        help: "Notifies failed pipelines only.",
         example: "true",
         group: Group::Filters,
         offered: |offers| Offered::when(offers.only_broken_pipelines, Some("true")),
@@ -103,7 +103,7 @@ static SHARED: &[Shared] = &[
     Shared {
         name: "notify_only_when_pipeline_status_changes",
         kind: Kind::Bool,
-        help: "Hear of a pipeline only where its branch is broken or fixed by it.",
+        help: "Notifies a pipeline only if it broke or fixed its branch.",
         example: "false",
         group: Group::Filters,
         offered: |offers| Offered::when(offers.only_status_changes, Some("false")),
@@ -111,7 +111,7 @@ static SHARED: &[Shared] = &[
     Shared {
         name: "labels_to_be_notified",
         kind: Kind::Text,
-        help: "Hear only of issues, merge requests and comments with these labels; titles separated by commas, \
+        help: "Notifies only issues, merge requests and comments with these labels; titles separated by commas, \
                each with or without `~`. Blank: labels don't matter.",
         example: "~backend, ~frontend",
         group: Group::Filters,
@@ -127,12 +127,12 @@ static SHARED: &[Shared] = &[
     },
 ];
 
-/// Whether some adapter may offer a setting of this name.
+/// Whether there is a common setting of this name.
 pub fn is_common(name: &str) -> bool {
     SHARED.iter().any(|shared| shared.name == name)
 }
 
-/// The shared settings that an adapter offers, in the order of a help page: channels, filters, flags.
+/// The common settings that an adapter has, in the order of a help page: channels, filters, flags.
 pub fn common_fields(about: &About) -> Vec<CommonField> {
     let declared = SHARED.iter().filter_map(|shared| {
         let Offered { default } = (shared.offered)(&about.common)?;
@@ -155,7 +155,7 @@ pub fn common_fields(about: &About) -> Vec<CommonField> {
     fields
 }
 
-/// How many channels one event may go to; `None` where the adapter has no channels.
+/// The largest number of channels for one event; `None` if the adapter has no channels.
 pub fn channel_limit(offers: &CommonSettings) -> Option<usize> {
     match offers.channels {
         ChannelSettings::None => None,
@@ -168,21 +168,21 @@ pub fn channel_triggers(about: &About) -> Triggers {
     if channel_limit(&about.common).is_some() { about.triggers } else { Triggers::default() }
 }
 
-/// `push_channel` and its like.
+/// The settings `push_channel`, `issue_channel` and so on.
 pub fn channel_setting(trigger: Trigger) -> String {
     format!("{trigger}_channel")
 }
 
 fn channel_field(trigger: Trigger) -> CommonField {
     let otherwise = match trigger {
-        Trigger::ConfidentialIssue => "`issue_channel`, and after it `channel`, is",
-        Trigger::ConfidentialNote => "`note_channel`, and after it `channel`, is",
+        Trigger::ConfidentialIssue => "`issue_channel` or else `channel` is",
+        Trigger::ConfidentialNote => "`note_channel` or else `channel` is",
         _ => "`channel` is",
     };
     CommonField {
         name: channel_setting(trigger).into(),
         kind: Kind::Text,
-        help: format!("Where {} events go. Blank: where {otherwise} sent.", spoken(trigger)).into(),
+        help: format!("The channels for {} events. If blank, {otherwise} used.", spoken(trigger)).into(),
         example: "#dev".into(),
         default: None,
         group: Group::Channels,
@@ -191,13 +191,13 @@ fn channel_field(trigger: Trigger) -> CommonField {
 
 fn flag_field(about: &About, trigger: Trigger) -> CommonField {
     let only = match trigger {
-        Trigger::GroupMention | Trigger::GroupConfidentialMention => " Groups' integrations only.",
+        Trigger::GroupMention | Trigger::GroupConfidentialMention => " Only for integrations of groups.",
         _ => "",
     };
     CommonField {
         name: trigger.flag().into(),
         kind: Kind::Bool,
-        help: format!("Hear of {} events.{only}", spoken(trigger)).into(),
+        help: format!("Notifies {} events.{only}", spoken(trigger)).into(),
         example: "true".into(),
         default: Some(if trigger.on_by_default() && !about.common.off_by_default.contains(trigger) {
             "true"
@@ -212,18 +212,17 @@ fn spoken(trigger: Trigger) -> String {
     trigger.name().replace('_', " ")
 }
 
-/// What the shared settings say, read.
+/// The common settings, parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommonValues {
     pub filters: Filters,
     pub channels: Channels,
 }
 
-/// Reads the shared settings that an adapter offers. Those that it does not offer, and names that are no shared setting,
-/// are left to the caller.
+/// Reads the common settings that an adapter has. The caller handles all others.
 ///
 /// # Errors
-/// Everything that is wrong with them, in GitLab's words.
+/// All errors in them, in GitLab's words.
 pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut reader = Reader { given, errors: &mut errors };
@@ -251,7 +250,7 @@ impl Reader<'_> {
 
     fn switch(&mut self, name: &str, default: bool) -> bool {
         let Some(value) = self.given.get(name) else { return default };
-        // Blank is how a form says nothing.
+        // A form sends a blank value for an unset field.
         if matches!(value, Value::Text(text) if text.trim().is_empty()) {
             return default;
         }
@@ -261,7 +260,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The old setting counts only where the new one was never set.
+    /// The old setting counts only if the new one was never set.
     fn branches(&mut self, default: &str) -> BranchFilter {
         if let Some(word) = self.text("branches_to_be_notified") {
             return BranchFilter::from_setting(&word);

@@ -1,10 +1,10 @@
 //! The adapter contract: a declaration ([`About`], settings) and pure functions, one trait for each capability.
 //!
-//! Every adapter is an [`Adapter`]. One that events are delivered to has [`Deliver`]; one that receives what people type
-//! in a channel has [`Inbound`]. Which capabilities an adapter has says its row in the table (see the parent module), so the
-//! table alone calls these functions.
+//! Every adapter is an [`Adapter`]. An adapter that events are delivered to implements [`Deliver`]; one that receives what
+//! people type in a channel implements [`Inbound`]. An adapter's row in the table (see the parent module) lists its
+//! capabilities, and only the table calls these functions.
 //!
-//! An adapter must not use a network, clock, log or other adapter. All that it may know of an event is in
+//! An adapter must not use a network, clock, log or other adapter. Everything that it may know of an event is in
 //! [`Notification`].
 
 use std::cell::OnceCell;
@@ -25,19 +25,19 @@ pub trait Adapter: 'static {
     const ABOUT: About;
     type Settings: Settings;
 
-    /// Mistakes that concern more than one field, or GitLab's rules beyond a field's type.
+    /// Checks that concern more than one field, and GitLab's rules beyond a field's type.
     fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
 }
 
-/// What an adapter is: data, read by everything else.
+/// The description of an adapter, as data.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
-    /// GitLab's name for it in URLs.
+    /// GitLab's name for the service in URLs.
     pub slug: &'static str,
     pub title: &'static str,
-    /// One sentence for lists.
+    /// A description in one sentence, for lists.
     pub summary: &'static str,
     /// The events that it takes.
     pub triggers: Triggers,
@@ -59,12 +59,12 @@ pub struct CommonSettings {
     pub only_status_changes: bool,
     /// `labels_to_be_notified` and its behaviour.
     pub labels: bool,
-    /// Flags that this adapter has off where others have them on by default.
+    /// Flags that are on by default for other adapters, and off for this one.
     pub off_by_default: Triggers,
 }
 
 impl CommonSettings {
-    /// None of them: adapters name those that they have.
+    /// No common settings; adapters name those that they have.
     pub const NONE: Self = Self {
         channels: ChannelSettings::None,
         branches: None,
@@ -89,51 +89,52 @@ pub enum ChannelSettings {
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
 
-    /// What the contract tests must know of the service.
+    /// What the contract tests must know about the service.
     #[cfg(test)]
     const CONTRACT: super::tests::Contract;
 
-    /// Where an event goes: each target becomes a delivery of its own, so that a retry repeats nothing elsewhere.
-    /// `channels` are those that the integration's settings name for this event; the empty target is the address's own.
+    /// The targets of an event. Each target becomes a delivery of its own, so that a retry repeats nothing at other
+    /// targets. `channels` are those that the integration's settings name for this event; the empty target is the
+    /// address's own channel.
     fn targets(_settings: &Self::Settings, _event: &Event, channels: &[String]) -> Targets {
         if channels.is_empty() { Targets::own() } else { Targets::named(channels.iter().cloned()) }
     }
 
-    /// What limits the pace of deliveries to a target.
+    /// The rate limits of deliveries to a target.
     fn pace(settings: &Self::Settings, target: &str) -> Pace;
 
-    /// What to call for this notification.
+    /// The call to make for this notification.
     ///
     /// # Errors
     /// A [`Failure`] that is known before anything is sent.
     fn call(settings: &Self::Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure>;
 }
 
-/// How deliveries to a service are worked.
+/// How deliveries to a service are carried out.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery {
-    /// An older event is not delivered any more.
+    /// Older events are not delivered.
     pub max_age: Duration,
-    /// Whether a message that the service may have taken may be sent again.
+    /// Whether a message that the service may have accepted may be sent again.
     pub retry_ambiguous: bool,
-    /// How many attempts may be under way to one destination at once.
+    /// How many attempts may be in flight to one destination at once.
     pub concurrency: usize,
-    /// How many calls one attempt makes at most, over all services.
+    /// The largest number of calls in one attempt, over all services.
     pub calls: u32,
-    /// What the service accepts and how fast, in a line for people; the facts are in the adapter's constants.
+    /// The service's size and rate limits in a line for people. The values in effect are the adapter's constants.
     pub limits: &'static str,
-    /// How the service draws an HTTP request's body; mails and lines over TCP are drawn as such.
+    /// How `preview` renders an HTTP request's body. Mails and lines over TCP have a rendering of their own.
     pub preview: Preview,
 }
 
-/// What an HTTP request's body is to the service, for `preview`.
+/// The format of an HTTP request's body, for `preview`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preview {
     /// Shown as it is sent.
     Request,
-    /// A text and attachments as Slack has them, in this markup.
+    /// A text and attachments in Slack's format, in this markup.
     Attachments(Markup),
-    /// Embeds as Discord has them.
+    /// Embeds in Discord's format.
     Embeds,
     /// HTML in the field `message`, of JSON or of a form.
     Html,
@@ -141,16 +142,16 @@ pub enum Preview {
     Cards,
 }
 
-/// Where an event goes, and why it goes nowhere else.
+/// The targets of an event, and the reasons why others were left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Targets {
     pub send: Vec<Target>,
-    /// What was left out, each with its reason, for people: "a push without commits starts no build".
+    /// The reason for each target that was left out, for people: "a push without commits starts no build".
     pub left_out: Vec<String>,
 }
 
 impl Targets {
-    /// The address's own target alone.
+    /// Only the address's own target.
     pub fn own() -> Self {
         Self::named([String::new()])
     }
@@ -159,7 +160,7 @@ impl Targets {
         Self { send: names.into_iter().map(Target::named).collect(), left_out: Vec::new() }
     }
 
-    /// None, for this reason.
+    /// No target, for this reason.
     pub fn none(why: impl Into<String>) -> Self {
         Self { send: Vec::new(), left_out: vec![why.into()] }
     }
@@ -168,11 +169,12 @@ impl Targets {
 /// One channel, recipient, issue, commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// Stored and shown: never a secret.
+    /// It is stored and shown, so it must not be a secret.
     pub name: String,
-    /// What order is kept for, where that is not the event's subject (a commit and its context, an issue).
+    /// The lane, if it is not the event's subject (a commit and its context, an issue). Deliveries of a lane are sent in
+    /// order.
     pub lane: Option<LaneKey>,
-    /// Whether this delivery makes older ones of its lane needless that are not delivered yet: they are cancelled.
+    /// Whether this delivery supersedes older ones of its lane that are not delivered yet. If so, they are cancelled.
     pub replaces: bool,
 }
 
@@ -182,14 +184,14 @@ impl Target {
     }
 }
 
-/// Names what order is kept for, within an integration's target and project.
+/// Names a lane within an integration's target and project. Deliveries of a lane are sent in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneKey(pub String);
 
-/// All that an adapter may know of what it delivers.
+/// Everything that an adapter may know of what it delivers.
 pub struct Notification<'a> {
-    /// The same on every attempt, another one after a resend, and no other notification's: for transaction ids, message
-    /// ids, idempotency keys.
+    /// Unique to this notification. It is the same on every attempt, and differs after a resend. It serves for transaction
+    /// ids, message ids and idempotency keys.
     pub id: &'a str,
     pub event: &'a Event,
     /// One of those from [`Deliver::targets`].
@@ -197,20 +199,20 @@ pub struct Notification<'a> {
     /// Adapters have no clock.
     pub now: Timestamp,
     pub operator: &'a OperatorSettings,
-    /// An earlier attempt may have reached the service: for those that must look before they repeat anything.
+    /// Whether an earlier attempt may have reached the service. Some adapters must check before they repeat anything.
     pub may_have_been_sent: bool,
-    /// The message says of itself that it is a test.
+    /// Whether this is a test; its message says so.
     pub is_test: bool,
     /// Empty until an adapter asks for it.
     pub message: LazyMessage,
 }
 
-/// A message that is composed when it is asked for: adapters that forward the event's JSON never do.
+/// A message that is composed on first use. Adapters that forward the event's JSON never use it.
 #[derive(Default)]
 pub struct LazyMessage(OnceCell<Option<Message>>);
 
 impl LazyMessage {
-    /// A message that was composed already.
+    /// A message that is already composed.
     pub fn composed(message: Message) -> Self {
         Self(OnceCell::from(Some(message)))
     }
@@ -229,37 +231,37 @@ impl Notification<'_> {
         composed.as_ref().ok_or_else(|| Failure::Rejected(nothing_to_say(self.event)))
     }
 
-    /// Why there is no message, where an adapter asked for one in vain.
+    /// The error for an adapter that needs a message where there is none.
     pub fn without_message(&self) -> Option<String> {
         matches!(self.message.0.get(), Some(None)).then(|| nothing_to_say(self.event))
     }
 }
 
 fn nothing_to_say(event: &Event) -> String {
-    format!("there is nothing to say of an event of kind {}", event.kind())
+    format!("there is no message for events of kind {}", event.kind())
 }
 
 /// A service that sends requests of its own.
 pub trait Inbound: Adapter {
-    /// How long the service waits for the answer, and its other limits, in a line for people.
+    /// The service's limits, such as its timeout for the answer, in a line for people.
     const LIMITS: &'static str;
 
-    /// What a request asks for. Whether it may is not judged here: see [`Reaction`].
+    /// What a request asks for. Authorisation is not checked here: see [`Reaction`].
     ///
     /// # Errors
-    /// A [`Failure`] of the request: it is none that this service sends.
+    /// A [`Failure`] if the request does not have the service's format.
     fn receive(settings: &Self::Settings, request: &InboundRequest) -> Result<Reaction, Failure>;
 }
 
 /// A request as it came in over HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct InboundRequest {
-    /// The fields of a form, or of a flat JSON object; of fields that are named twice, the last.
+    /// The fields of a form, or of a flat JSON object. Of repeated fields it holds the last.
     pub form: BTreeMap<String, String>,
 }
 
 impl InboundRequest {
-    /// A field; empty where there is none.
+    /// A field; empty if it is missing.
     pub fn field(&self, name: &str) -> &str {
         self.form.get(name).map_or("", String::as_str)
     }
@@ -278,12 +280,12 @@ pub struct ChatCommand {
     pub notifier: &'static str,
     /// The command itself, as in `/forge`.
     pub command: String,
-    /// What was typed behind it.
+    /// The text after the command.
     pub text: String,
-    /// The channel, for people: `#ops`; of channels without a name, the id.
+    /// The channel's name for people (`#ops`), or its id if it has no name.
     pub channel: String,
-    /// Everything that a setting may call this channel.
+    /// All names that a setting may use for this channel.
     pub channel_names: Vec<String>,
-    /// Who typed it; empty where the service does not say.
+    /// The user that typed the command; empty if the service does not name one.
     pub user: String,
 }

@@ -72,7 +72,7 @@ pub static ADAPTERS: &[Entry] = &[
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
 ];
 
-/// The adapter with this slug, dashes and underscores alike.
+/// The adapter with this slug. Dashes and underscores are equivalent.
 pub fn find(slug: &str) -> Option<&'static Entry> {
     let slug = slug.replace('_', "-");
     ADAPTERS.iter().find(|entry| entry.about.slug == slug)
@@ -152,7 +152,7 @@ impl Entry {
         self.deliver.is_some()
     }
 
-    /// What the service accepts and how fast, in a line for people.
+    /// The service's size and rate limits in a line for people.
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
         delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).unwrap_or_default()
@@ -161,18 +161,18 @@ impl Entry {
     /// Reads and checks the adapter's own settings.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All errors in them.
     pub fn read(&self, properties: &Properties) -> Result<Parsed, Vec<FieldError>> {
         (self.read)(properties)
     }
 
-    /// The events that an integration is switched on for where its flags are not set.
+    /// The events that are switched on if the flags are not set.
     pub fn default_triggers(&self) -> Triggers {
         Triggers::by_default().without(self.about.common.off_by_default)
     }
 
-    /// Every setting of the adapter that the API takes and shows in `properties`, its own first: name, kind, default and
-    /// (in [`Kind::Choice`]) the words that it may be. Flags are not among them.
+    /// Every setting of the adapter that the API accepts and shows in `properties`, the adapter's own first: name, kind,
+    /// default and (in [`Kind::Choice`]) the possible values. Flags are not among them.
     pub fn api_fields(&self) -> Vec<ApiField> {
         let own = self.fields.iter().map(|field| ApiField {
             name: field.name.into(),
@@ -184,7 +184,7 @@ impl Entry {
             .collect()
     }
 
-    /// See [`Deliver::targets`]; none where no events are delivered to the adapter.
+    /// See [`Deliver::targets`]; no target if no events are delivered to the adapter.
     pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
         self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
     }
@@ -194,7 +194,7 @@ impl Entry {
         self.deliver.as_ref().map(|deliver| (deliver.pace)(settings, target))
     }
 
-    /// What a rate limit or a hold of the service belongs to.
+    /// The scope of the service's rate limits and holds.
     pub fn destination(&self, settings: &Parsed, target: &str) -> Arc<str> {
         let pace = self.pace(settings, target);
         pace.map_or_else(|| self.about.slug.into(), |pace| pace.destination.key.0.into())
@@ -223,16 +223,16 @@ impl Entry {
     }
 }
 
-/// A setting as the API takes and shows it.
+/// A setting as the API accepts and shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiField {
     pub name: std::borrow::Cow<'static, str>,
     pub kind: Kind,
-    /// What holds where it is not set; `None` where nothing does then: the API shows `null`.
+    /// The default; `None` if there is none, which the API shows as `null`.
     pub default: Option<&'static str>,
 }
 
-/// `settings` were read by the same entry that uses them: an integration keeps its slug and settings together.
+/// `settings` were read by the same entry that uses them, because an integration keeps its slug and settings together.
 fn settings_of<A: Adapter>(settings: &Parsed) -> &A::Settings {
     settings.get().expect("an entry is called with the settings that it read itself")
 }

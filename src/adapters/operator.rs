@@ -1,4 +1,4 @@
-//! What the operator configures once for all integrations, as far as adapters may know it: `[mail]` and `[forge]`.
+//! The operator's settings that adapters may read: `[mail]` and `[forge]`. They apply to all integrations.
 
 use serde::Deserialize;
 
@@ -11,17 +11,17 @@ pub struct OperatorSettings {
     pub forge: ForgeConfig,
 }
 
-/// `[mail]`: what all mails have in common. `config/default.toml` explains each key; the defaults here are the same.
+/// `[mail]`, which applies to all mails. `config/default.toml` explains each key; the defaults here are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MailConfig {
     /// The address that mails come from, in the envelope and in the `From` header.
     pub from: String,
-    /// The name beside it, where no person's name stands there.
+    /// The name of the sender, if the mail does not carry a person's name.
     pub from_name: String,
-    /// The address for replies; empty: mails name none.
+    /// The address for replies. If empty, mails have no `Reply-To`.
     pub reply_to: String,
-    /// The right side of message ids, a domain of the operator's; empty: that of `from`.
+    /// The domain of message ids, which belongs to the operator. If empty, it is the domain of `from`.
     pub message_id_domain: String,
 }
 
@@ -37,7 +37,7 @@ impl Default for MailConfig {
 }
 
 impl MailConfig {
-    /// The right side of message ids and list ids.
+    /// The domain of message ids and list ids.
     pub fn domain(&self) -> &str {
         match self.message_id_domain.as_str() {
             "" => self.from.rsplit_once('@').map_or("localhost", |(_, domain)| domain),
@@ -46,20 +46,20 @@ impl MailConfig {
     }
 }
 
-/// `[forge]`: where the forge is. `config/default.toml` explains each key; the defaults here are the same.
+/// `[forge]`, the forge's addresses. `config/default.toml` explains each key; the defaults here are the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ForgeConfig {
-    /// Its address as people know it, `https://gitlab.example.com`; empty: unknown.
+    /// Its address for people, `https://gitlab.example.com`. Empty means unknown.
     pub url: String,
-    /// The address of its API, `https://gitlab.example.com/api/v4`; empty: the API is never called.
+    /// The address of its API, `https://gitlab.example.com/api/v4`. If empty, the API is never called.
     pub api_url: String,
     /// Sent to the API as `PRIVATE-TOKEN`; the scope `read_api` is enough.
     pub token: Secret,
 }
 
 impl ForgeConfig {
-    /// The host that the forge's own users have their addresses at, or below.
+    /// The forge's host; its users have mail addresses at this domain or a parent domain.
     pub fn host(&self) -> Option<String> {
         url::Url::parse(&self.url).ok()?.host_str().map(str::to_owned)
     }

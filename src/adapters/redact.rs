@@ -1,15 +1,16 @@
-//! Keeps credentials out of failures. Services quote the address that they were called at, and proxies the whole
-//! request. Their answers go into records and logs, so what was secret in the request is masked there.
+//! Removes credentials from failure texts. Services may quote the address that they were called at, and proxies the whole
+//! request. Their answers are stored and logged, so the request's secrets are masked in them.
 
 use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
 use crate::settings::Secret;
 
-/// Shorter parts of an address are words (`services`, `hooks`) or names (`T01ABCDEF`); secrets are longer.
+/// Parts of an address of this length or more are taken for secrets. Shorter ones are words (`services`, `hooks`) or names
+/// (`T01ABCDEF`).
 const SHORTEST_IN_PATH: usize = 16;
-/// Credentials in queries and headers stand where nothing else does.
+/// The same for queries and headers, where credentials are found more reliably.
 const SHORTEST_VALUE: usize = 6;
 
-/// The same call; the reasons that its answers lead to show nothing of its credentials.
+/// The same call, but the failures that it reports do not contain its credentials.
 pub(super) fn redacted<T: 'static>(call: Call<T>) -> Call<T> {
     hiding(call, Vec::new())
 }
@@ -18,7 +19,7 @@ fn hiding<T: 'static>(call: Call<T>, mut secrets: Vec<String>) -> Call<T> {
     if let Request::Http(request) = &call.request {
         secrets.extend(secrets_of(request));
     }
-    // The longest first, so that no part of one is masked before the whole.
+    // The longest first, so that no secret is masked only in part.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets.dedup();
     let Call { request, read, on_no_response, receiver } = call;
@@ -43,7 +44,7 @@ fn hidden<T: 'static>(answer: Answer<T>, secrets: Vec<String>) -> Answer<T> {
     }
 }
 
-/// All that could be a credential.
+/// Everything that could be a credential.
 fn secrets_of(request: &HttpRequest) -> Vec<String> {
     let url = &request.url;
     let mut secrets: Vec<String> = Vec::new();
@@ -54,7 +55,7 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
     };
     add(url.path().trim_matches('/'), SHORTEST_IN_PATH);
     url.path_segments().into_iter().flatten().for_each(|part| add(part, SHORTEST_IN_PATH));
-    // As it is quoted, and as it was meant.
+    // Both percent-encoded and decoded.
     url.query()
         .into_iter()
         .flat_map(|query| query.split(['&', '=']))
@@ -62,7 +63,7 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
     url.query_pairs().for_each(|(_, value)| add(&value, SHORTEST_VALUE));
     add(url.password().unwrap_or_default(), 1);
     if request.is_form() {
-        // Keys are one word; what people wrote has several.
+        // A key is one word; a value with several words is ordinary text.
         url::form_urlencoded::parse(&request.body)
             .filter(|(_, value)| !value.contains(char::is_whitespace))
             .for_each(|(_, value)| add(&value, SHORTEST_IN_PATH));
@@ -81,7 +82,7 @@ fn mask(why: String, secrets: &[String]) -> String {
         if why.contains(secret.as_str()) {
             why = why.replace(secret.as_str(), Secret::MASK);
         }
-        // An excerpt may end in the middle of one.
+        // An excerpt may end in the middle of a secret.
         let cut = (SHORTEST_VALUE..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
         if let Some(end) = cut.into_iter().find(|end| why.ends_with(&secret[..*end])) {
             why.truncate(why.len() - end);
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_secret_in_the_request_is_masked_in_what_is_said_of_the_answer() {
+    fn the_requests_secrets_are_masked_in_failures() {
         let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
         let said = |body: &str| why(redacted(call(url, None)), body);
         assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no /************ here");
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_half_of_a_call_hides_the_first_ones_secrets_too() {
+    fn the_second_step_of_a_call_masks_the_first_ones_secrets_too() {
         let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
         let both = call("https://a.example/0123456789abcdefghij", Some(second));
         let said = why(redacted(both), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");

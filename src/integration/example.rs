@@ -9,7 +9,7 @@ use super::{
 use crate::event::{Trigger, Triggers};
 use crate::settings::{Field, FieldError, Parsed, Properties, Settings};
 
-/// No rule looks at an adapter's own settings.
+/// Rules do not use an adapter's own settings, so there are none.
 #[derive(Debug)]
 struct NoSettings;
 
@@ -22,7 +22,7 @@ impl Settings for NoSettings {
 }
 
 impl Integration {
-    /// Active, listening to every trigger, without filters, in the samples' project `acme/rocket`.
+    /// Active, switched on for every trigger, without filters, in the samples' project `acme/rocket`.
     pub(crate) fn example(family: Family) -> Self {
         let every = Triggers::of(&Trigger::ALL);
         Self {

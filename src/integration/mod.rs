@@ -41,11 +41,11 @@ pub struct Integration {
     /// The adapter's slug.
     pub slug: &'static str,
     pub active: bool,
-    /// What it is switched on for.
+    /// The events that are switched on.
     pub triggers: Triggers,
     pub filters: Filters,
     pub channels: Channels,
-    /// What its adapter can hear of, and how that family of adapters chooses.
+    /// The events that its adapter supports, and the rules of its family of adapters.
     pub rules: Rules,
     pub settings: Parsed,
     /// Where it was configured: a file's name.
@@ -58,10 +58,10 @@ pub struct Integration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub i64);
 
-/// Whose an integration is, by name.
+/// The project, group or instance that an integration belongs to, by name.
 ///
-/// What rows of the store go by is [`ScopeKey`](crate::store::registry::ScopeKey); what is known of a scope is
-/// [`ResolvedScope`](crate::catalog::ResolvedScope).
+/// Rows of the store are keyed by [`ScopeKey`](crate::store::registry::ScopeKey); a scope with all that is known of it is
+/// a [`ResolvedScope`](crate::catalog::ResolvedScope).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// A project by its number, which survives renames.
@@ -70,7 +70,7 @@ pub enum Scope {
     ProjectPath(String),
     /// A group by its full path. An integration of a group receives only mentions of the group.
     Group(String),
-    /// Everything. An integration of the instance is a default for groups and projects, and receives no events itself.
+    /// The instance. Its integrations are defaults for groups and projects, and receive no events themselves.
     Instance,
 }
 
@@ -125,7 +125,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What the rules must know of a project that an event may not say.
+/// What the rules must know of a project and an event may not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProjectFacts {
     pub default_branch: Option<String>,
@@ -154,7 +154,7 @@ pub enum BranchFilter {
 }
 
 impl BranchFilter {
-    /// The four settings by name; any other word matches no branch, as in GitLab.
+    /// The setting with this name. Any other value matches no branch, as in GitLab.
     pub fn from_setting(word: &str) -> Self {
         match word.trim() {
             "all" => Self::All,
@@ -197,7 +197,7 @@ impl LabelFilter {
         Self { labels, behavior }
     }
 
-    /// Whether the setting is a list without a label in it.
+    /// Whether the setting is a list that contains no label (`~`, `,`).
     pub fn names_no_label(&self) -> bool {
         self.labels.iter().all(String::is_empty) && !self.labels.is_empty()
     }
@@ -211,7 +211,7 @@ pub enum LabelBehavior {
     MatchAll,
 }
 
-/// Where words go, per trigger.
+/// The channels that messages go to, by trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channels {
     /// `channel`.
@@ -221,8 +221,8 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The channels for one trigger: its own, else (for confidential things) the open sibling's, else the default;
-    /// empty means the address's own channel.
+    /// The channels for one trigger: its own; or, for a confidential trigger, those of its public counterpart; or the
+    /// default. An empty list means the address's own channel.
     pub fn for_trigger(&self, trigger: Trigger) -> &[String] {
         let own = |trigger: Trigger| self.per_trigger.get(&trigger).filter(|channels| !channels.is_empty());
         let sibling = match trigger {
@@ -233,7 +233,7 @@ impl Channels {
         own(trigger).or(sibling).unwrap_or(&self.default)
     }
 
-    /// Reads a comma-separated list: trimmed, without blanks and repeats, in order.
+    /// Reads a comma-separated list in order: entries are trimmed, blank and repeated ones are left out.
     pub fn parse_list(list: &str) -> Vec<String> {
         let mut channels: Vec<String> = Vec::new();
         for channel in list.split(',').map(str::trim).filter(|channel| !channel.is_empty()) {
@@ -245,24 +245,25 @@ impl Channels {
     }
 }
 
-/// What an adapter can hear of, and how its family chooses.
+/// The events that an adapter supports, and its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     pub supported: Triggers,
     pub family: Family,
 }
 
-/// Adapters that choose alike.
+/// A group of adapters that select events by the same rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Tells people in a room: updates are silent, only ended pipelines speak, tag pipelines pass the branch filter.
+    /// Notifies people in a channel: updates are not notified, of pipelines only the ended ones are, and pipelines of tags
+    /// pass the branch filter.
     Chat,
     /// Mails every push.
     PushMail,
     /// Mails about ended pipelines; a tag's name is compared like a branch's.
     PipelineMail,
-    /// Gets the event as it is: trackers, build servers.
+    /// Gets every event as it is: issue trackers, build servers.
     Hook,
-    /// Sends no notifications; answers what people type in a channel.
+    /// Sends no notifications; answers commands that people type in a channel.
     Commands,
 }

@@ -1,10 +1,11 @@
 //! Which events an integration wants, after GitLab's rules.
 //!
-//! [`wants`] checks in this order: whether the integration is concerned (active, scope, supported, flag), whether this
-//! family of adapters notifies the action, the labels, and the branch. The first failed check is the answer, a [`WhyNot`].
+//! [`wants`] checks in this order: whether the event concerns the integration (active, scope, supported, flag), whether
+//! this family of adapters notifies the action, the labels, and the branch. The first failed check is returned as a
+//! [`WhyNot`].
 //!
-//! Not here: an adapter's own rules (`restrict_to_branch`), which are its settings, and the choice of channels
-//! ([`Channels`](super::Channels)).
+//! This module does not apply an adapter's own rules (`restrict_to_branch`), which are settings of the adapter, and does
+//! not choose channels ([`Channels`](super::Channels)).
 
 mod branches;
 #[cfg(test)]
@@ -15,24 +16,24 @@ use crate::event::{
     Event, Issue, IssueKind, Label, MergeRequest, Note, Noteable, Payload, Pipeline, Trigger,
 };
 
-/// Why an integration does not want an event, in words for a person: setting and value are named.
+/// Why an integration does not want an event. The text is for people, and names the setting and its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhyNot {
-    #[error("no integration hears of `{kind}` events")]
+    #[error("no integration takes `{kind}` events")]
     NoTrigger { kind: &'static str },
     #[error("the integration is switched off (active = false)")]
     Inactive,
-    #[error("it happened in {place}, and the integration is of {scope}")]
+    #[error("the event belongs to {place}, and the integration to {scope}")]
     Elsewhere { place: String, scope: Scope },
-    #[error("{slug} can't be told of `{trigger}` events")]
+    #[error("{slug} does not support `{trigger}` events")]
     Unsupported { slug: &'static str, trigger: Trigger },
-    #[error("the integration does not listen to `{trigger}` events ({} = false)", .trigger.flag())]
+    #[error("the integration is switched off for `{trigger}` events ({} = false)", .trigger.flag())]
     SwitchedOff { trigger: Trigger },
-    #[error("nothing is said of a mere update (`{kind}` event with action = update)")]
+    #[error("updates are not notified (`{kind}` event with action = update)")]
     Update { kind: &'static str },
-    #[error("an incident is told of by its `incident` event, not by its `work_item` event")]
+    #[error("an incident is notified by its `incident` event, not by its `work_item` event")]
     ComesAsIncident,
-    #[error("nothing is said of comments on this kind of thing (noteable_type = {noteable_type})")]
+    #[error("comments on this kind of object are not notified (noteable_type = {noteable_type})")]
     Noteable { noteable_type: String },
     #[error("GitLab wrote the comment itself, as a record of a change (system = true)")]
     SystemNote,
@@ -48,7 +49,7 @@ pub enum WhyNot {
     Labels { wanted: LabelFilter, found: Vec<String> },
 }
 
-/// What a branch is not, that it would have to be.
+/// The condition of the branch filter that the branch does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotNotified {
     /// `None` where the default branch is not known.
@@ -70,7 +71,7 @@ pub enum NotNotified {
 }
 
 impl WhyNot {
-    /// One of a fixed set of short words, for metrics.
+    /// A short code from a fixed set, for metrics.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoTrigger { .. } => "no_trigger",
@@ -94,7 +95,7 @@ impl WhyNot {
 /// Whether the integration wants the event; if not, why not.
 pub fn wants(integration: &Integration, event: &Event, facts: &ProjectFacts) -> Result<(), WhyNot> {
     is_addressed(integration, event)?;
-    is_spoken_of(integration.rules.family, &integration.filters, event)?;
+    is_notified(integration.rules.family, &integration.filters, event)?;
     labels_pass(&integration.filters.labels, event)?;
     branches::pass(integration, event, facts)
 }
@@ -125,19 +126,19 @@ fn place_of(event: &Event) -> String {
     }
 }
 
-fn is_spoken_of(family: Family, filters: &Filters, event: &Event) -> Result<(), WhyNot> {
+fn is_notified(family: Family, filters: &Filters, event: &Event) -> Result<(), WhyNot> {
     match (family, &event.payload) {
-        (Family::Chat, Payload::Issue(issue)) => issue_is_spoken_of(issue),
-        (Family::Chat, Payload::MergeRequest(merge_request)) => merge_request_is_spoken_of(merge_request),
-        (Family::Chat, Payload::Note(note)) => note_is_spoken_of(note),
+        (Family::Chat, Payload::Issue(issue)) => issue_is_notified(issue),
+        (Family::Chat, Payload::MergeRequest(merge_request)) => merge_request_is_notified(merge_request),
+        (Family::Chat, Payload::Note(note)) => note_is_notified(note),
         (Family::Chat | Family::PipelineMail, Payload::Pipeline(pipeline)) => {
-            pipeline_is_spoken_of(pipeline, filters)
+            pipeline_is_notified(pipeline, filters)
         }
         _ => Ok(()),
     }
 }
 
-fn issue_is_spoken_of(issue: &Issue) -> Result<(), WhyNot> {
+fn issue_is_notified(issue: &Issue) -> Result<(), WhyNot> {
     if issue.kind == IssueKind::WorkItem && issue.issue_type.as_deref() == Some("Incident") {
         return Err(WhyNot::ComesAsIncident);
     }
@@ -147,17 +148,17 @@ fn issue_is_spoken_of(issue: &Issue) -> Result<(), WhyNot> {
     Ok(())
 }
 
-/// An update speaks only where it changed the reviewers.
-fn merge_request_is_spoken_of(merge_request: &MergeRequest) -> Result<(), WhyNot> {
+/// An update is notified only if it changed the reviewers.
+fn merge_request_is_notified(merge_request: &MergeRequest) -> Result<(), WhyNot> {
     if is_update(merge_request.action.as_deref()) && merge_request.reviewers_changed.is_none() {
         return Err(WhyNot::Update { kind: "merge_request" });
     }
     Ok(())
 }
 
-/// Edited comments are notified again, as GitLab does. What GitLab records of other changes as a comment is not: GitLab
-/// has no event for it, and the change has its own.
-fn note_is_spoken_of(note: &Note) -> Result<(), WhyNot> {
+/// Edited comments are notified again, as in GitLab. Comments by which GitLab records other changes are not: those changes
+/// have events of their own.
+fn note_is_notified(note: &Note) -> Result<(), WhyNot> {
     if note.by_system {
         return Err(WhyNot::SystemNote);
     }
@@ -170,7 +171,7 @@ fn note_is_spoken_of(note: &Note) -> Result<(), WhyNot> {
     }
 }
 
-fn pipeline_is_spoken_of(pipeline: &Pipeline, filters: &Filters) -> Result<(), WhyNot> {
+fn pipeline_is_notified(pipeline: &Pipeline, filters: &Filters) -> Result<(), WhyNot> {
     let status = pipeline.status.as_str();
     let news = match status {
         "failed" => "broken",
@@ -230,7 +231,7 @@ fn labels_text(wanted: &LabelFilter, found: &[String]) -> String {
     };
     let wanted = wanted.labels.join(", ");
     format!(
-        "it has {which} of the labels asked for: {found} (labels_to_be_notified = {wanted}, \
+        "it has {which} of the required labels: {found} (labels_to_be_notified = {wanted}, \
          labels_to_be_notified_behavior = {behavior})"
     )
 }

@@ -1,20 +1,20 @@
-//! No adapter, but what Slack and those who took after it call an attachment: a message's parts below its text,
-//! with a coloured bar (<https://docs.slack.dev/messaging/formatting-message-text/>, "secondary attachments").
+//! Attachments in Slack's format, which other services share: a message's parts below its text, with a coloured bar
+//! (<https://docs.slack.dev/messaging/formatting-message-text/>, "secondary attachments"). This module is not an adapter.
 
 use serde_json::{Map, Value, json};
 
 use crate::message::{Body, Field, Limit, Markup, Message, Text, Title, Tone};
 
-/// More than a screenful. Clients fold attachments long before, and the title leads to the whole.
+/// More than a screenful. Clients fold attachments long before this limit, and the title links to the whole.
 const TEXT: Limit = Limit::Chars(8000);
-/// Two lines or so.
+/// About two lines.
 const NAME: Limit = Limit::Chars(300);
-/// A field may hold an error message.
+/// A field may contain an error message.
 const VALUE: Limit = Limit::Chars(2000);
-/// Our own messages have eight at the most.
+/// Our own messages have at most eight fields.
 const MOST_FIELDS: usize = 20;
 
-/// The message's parts in this markup; `None` where the summary says everything.
+/// The message's parts in this markup; `None` if the summary contains everything.
 pub(super) fn attachment(message: &Message, markup: Markup) -> Option<Value> {
     let text = match &message.body {
         Body::None => String::new(),
@@ -62,7 +62,7 @@ fn field_of(field: &Field, markup: Markup) -> Value {
     })
 }
 
-/// Who, where and when, which otherwise the summary says.
+/// The author, the place and the time, which are otherwise in the summary.
 fn add_surroundings(parts: &mut Map<String, Value>, message: &Message, markup: Markup) {
     let mut add = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -91,7 +91,7 @@ const fn color(tone: Tone) -> &'static str {
     }
 }
 
-/// What in such a message a service would refuse, or people could not read.
+/// A part of the message that the service would refuse or that people could not read.
 #[cfg(test)]
 pub(super) fn fault(body: &Value) -> Option<&'static str> {
     use crate::adapters::tests::is_seen;
@@ -111,7 +111,7 @@ mod tests {
 
     /// Mattermost takes 300,000 bytes in one request and 800,000 characters of attachments; Slack names no limit.
     #[test]
-    fn however_much_there_is_to_tell_an_attachment_stays_small() {
+    fn the_size_of_an_attachment_is_limited() {
         for filler in ["👩‍👩‍👧", "\\\"*", "<@U1>|"] {
             let endless = || Text::new().plain(filler.repeat(3_000));
             let field = |n: usize| Field { name: format!("Fact {n}"), value: endless(), short: false };

@@ -1,4 +1,4 @@
-//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that know no other
+//! HipChat, through room notifications: version 2 of its API, and version 1 for servers that do not support version 2
 //! (<https://developer.atlassian.com/server/hipchat/sending-messages>).
 //!
 //! The hosted service ended in 2019; self-hosted servers remain. Messages are HTML with a few tags. Two limits
@@ -24,7 +24,7 @@ use crate::settings::{FieldError, Secret, Url};
 const DEFAULT_SERVER: &str = "https://api.hipchat.com";
 /// The same in both versions.
 const MESSAGE: Limit = Limit::Chars(10_000);
-/// The label behind the sender's name. Version 1 takes less than 15 characters, version 2 some more.
+/// The label after the sender's name. Version 1 allows less than 15 characters, version 2 some more.
 const FROM: &str = "GitLab";
 /// More commits than this are counted, not listed.
 const MOST_COMMITS: usize = 3;
@@ -32,9 +32,9 @@ const MOST_COMMITS: usize = 3;
 const PROSE: usize = 200;
 /// A room takes 30 messages a minute.
 const PER_ROOM: (u32, Duration, u32) = (30, Duration::from_secs(60), 5);
-/// A token may call 500 times in five minutes.
+/// A token allows 500 calls in five minutes.
 const PER_TOKEN: (u32, Duration, u32) = (500, Duration::from_secs(300), 20);
-/// What version 1 allows is documented no longer; this is what a server allows to a person's token.
+/// The limit of version 1 is not documented any more; this is a server's limit for a person's token.
 const PER_TOKEN_V1: (u32, Duration, u32) = (100, Duration::from_secs(300), 10);
 
 crate::settings! {
@@ -50,7 +50,7 @@ crate::settings! {
         pub notify: bool = "true",
         /// The version of the server's API: v2 (the default) or v1.
         pub api_version: Version = "v2" or "v2",
-        /// The server's address, where it is not the hosted service.
+        /// The address of a self-hosted server. If blank, it is the hosted service.
         pub server: Option<Url> = "https://hipchat.example.com",
     }
 }
@@ -101,11 +101,11 @@ impl Adapter for HipChat {
     fn validate(settings: &Settings) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut wrong = |field, problem| errors.push(FieldError::new(field, problem));
-        // It goes into a header.
+        // The token is sent in a header.
         if !settings.token.expose().trim().bytes().all(|byte| byte.is_ascii_graphic()) {
             wrong("token", "must be one word of letters, digits and signs");
         }
-        // In an address, these two lead to another folder, however they are encoded.
+        // In an address, these two mean another path, even if they are encoded.
         if matches!(settings.room.trim(), "." | "..") {
             wrong("room", "must be a room's name or number");
         }
@@ -113,7 +113,7 @@ impl Adapter for HipChat {
         if settings.server.as_ref().is_some_and(names_someone) {
             wrong(
                 "server",
-                "must be an address without a name and password; the token is all that HipChat asks for",
+                "must be an address without a name and password; HipChat authenticates by the token only",
             );
         }
         errors
@@ -123,7 +123,7 @@ impl Adapter for HipChat {
 impl Deliver for HipChat {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // HipChat has no key by which a repeated message could be known; a message too many is better than none.
+        // HipChat has no idempotency key. A duplicate message is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -134,10 +134,10 @@ impl Deliver for HipChat {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // 10,000 characters of four bytes, and what is around them.
+        // 10,000 characters of four bytes, and the fields around them.
         largest_body: 41_000,
         fault: |body| (!is_seen(&body["message"])).then_some("no message"),
-        // Messages of HTML notify no one by name.
+        // HTML messages do not notify people by name.
         mentions: &[],
         ..Contract::USUAL
     };
@@ -164,7 +164,7 @@ impl Deliver for HipChat {
     }
 }
 
-/// The server's address without its API's version, which some people write behind it, and with no slash at the end.
+/// The server's address, without the API's version that some people append to it, and without a slash at the end.
 fn root(settings: &Settings) -> url::Url {
     let default = || url::Url::parse(DEFAULT_SERVER).expect("the constant is an address");
     let mut root = settings.server.as_ref().map_or_else(default, |server| server.0.clone());
@@ -177,7 +177,7 @@ fn root(settings: &Settings) -> url::Url {
     root
 }
 
-/// An address below the server's, each part encoded for itself: a room's name may hold slashes and spaces.
+/// An address below the server's. Each part is encoded on its own, because a room's name may contain slashes and spaces.
 fn address(settings: &Settings, parts: &[&str]) -> url::Url {
     let mut url = root(settings);
     let mut path = url.path_segments_mut().expect("an http address has a path");
@@ -203,7 +203,7 @@ fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, 
             request.headers.push(("authorization", format!("Bearer {token}")));
             request
         }
-        // <https://www.hipchat.com/docs/api/method/rooms/message>; it reads the token nowhere but in the query.
+        // <https://www.hipchat.com/docs/api/method/rooms/message>; the token must be in the query.
         Version::V1 => {
             let mut url = address(settings, &["v1", "rooms", "message"]);
             url.query_pairs_mut().append_pair("format", "json").append_pair("auth_token", token);
@@ -221,7 +221,7 @@ fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, 
     })
 }
 
-/// A pipeline's colour shows its status, even if the settings name a colour.
+/// The colour of the message. A pipeline's colour shows its status, even if the settings name a colour.
 fn color(settings: &Settings, note: &Notification<'_>) -> Color {
     match &note.event.payload {
         Payload::Pipeline(pipeline) if pipeline.status == "success" => Color::Green,
@@ -240,7 +240,7 @@ fn html(note: &Notification<'_>, message: &Message) -> String {
     Markup::Html.render_within(&text, MESSAGE)
 }
 
-/// A push's first commits, each on its line, and how many more there are.
+/// A push's first commits, one per line, and the number of the others.
 fn listed(note: &Notification<'_>, lines: &[Text]) -> Text {
     let (shown, more) = match &note.event.payload {
         Payload::Push(push) => {
@@ -265,35 +265,34 @@ fn read(response: &HttpResponse, version: Version) -> Answer<Sent> {
     };
     let body = response.text();
     match (response.status, version) {
-        // Something between us and the server answered in its place.
+        // A proxy answered instead of the server.
         (200..=299, _) if body.trim_start().starts_with('<') => unavailable(false, why),
         (200..=299, Version::V1) if !says_sent(&body) => unavailable(true, why),
         (200..=299, _) => Answer::Done(Sent),
-        // Version 1 has no other word for "too fast"; who may not speak at all gets a 401.
+        // Version 1 reports the rate limit as 403; a token without the right gets a 401.
         (429, _) | (403, Version::V1) => Answer::Failed(throttled(response, version)),
         _ => by_status(response),
     }
 }
 
-/// `{"status":"sent"}`, or nothing at all.
+/// `{"status":"sent"}`, or an empty body.
 fn says_sent(body: &str) -> bool {
     let answer: Option<serde_json::Value> = serde_json::from_str(body).ok();
     body.trim().is_empty() || answer.is_some_and(|answer| answer["status"] == "sent")
 }
 
-/// Two limits may have been reached: the room's, which holds only that room, and the token's, which holds all of its
-/// rooms.
+/// The limit that was reached: the room's, which holds only that room, or the token's, which holds all of its rooms.
 fn throttled(response: &HttpResponse, version: Version) -> Failure {
     let room = Reached::of(response, "x-floodcontrol-remaining", "x-floodcontrol-reset");
     let token = Reached::of(response, "x-ratelimit-remaining", "x-ratelimit-reset");
-    // Version 1 knows no limit but the token's.
+    // Version 1 has no limit but the token's.
     let shared = token.is_some() || (version == Version::V1 && room.is_none());
-    // Where both are reached, both must end.
+    // If both are reached, the wait lasts until both end.
     let wait = room.into_iter().chain(token).filter_map(|reached| reached.ends_in).max();
     Failure::Throttled { wait: wait.or_else(|| response.retry_after()), why: describe(response), shared }
 }
 
-/// A limit of which nothing remains.
+/// Whether a limit is used up.
 struct Reached {
     /// If that is said.
     ends_in: Option<Duration>,
@@ -306,10 +305,10 @@ impl Reached {
     }
 }
 
-/// The header names a moment, in seconds since 1970.
+/// The header contains a time, in seconds since 1970.
 fn ends_in(response: &HttpResponse, reset: &str) -> Option<Duration> {
     let end = Timestamp::from_second(response.header(reset)?.trim().parse().ok()?).ok()?;
-    // A clock that goes wrong, theirs or ours, must not make us hurry.
+    // The clocks may differ, so the wait has a lower limit.
     let wait = Duration::try_from(end.duration_since(response.at)).unwrap_or_default();
     Some(wait.max(Duration::from_secs(1)))
 }

@@ -23,13 +23,13 @@ use crate::integration::Family;
 use crate::message::{Limit, Markup, Message};
 use crate::settings::SecretUrl;
 
-/// A post holds 16,383 characters, and 4,000 on servers that were set up long ago
-/// (<https://docs.mattermost.com/product-overview/product-limits.html>); what is longer, the server splits.
+/// A post can have 16,383 characters, and 4,000 on servers that were set up long ago
+/// (<https://docs.mattermost.com/product-overview/product-limits.html>). The server splits longer ones.
 const TEXT: Limit = Limit::Chars(4000);
-/// Half of what a server allows by default to one address, where its limiter is on at all: all projects share it
+/// Half of what a server allows by default to one address, if its limiter is on. All projects share this limit
 /// (<https://docs.mattermost.com/administration-guide/configure/rate-limiting-configuration-settings.html>).
 const PER_HOST: (u32, u32) = (5, 20);
-/// The server also calls a webhook unknown while its database is away.
+/// The server also reports a webhook as unknown while its database is unavailable.
 const CONFIRMATIONS: u8 = 3;
 
 crate::settings! {
@@ -37,7 +37,7 @@ crate::settings! {
     pub struct Settings {
         /// The address of an incoming webhook.
         pub webhook: SecretUrl = "https://mattermost.example.com/hooks/xxx-generatedkey-xxx",
-        /// The name that messages are posted under, where the server allows another than the webhook's own.
+        /// The name that messages are posted under, if the server allows another name than the webhook's own.
         pub username: Option<String> = "forgebell",
     }
 }
@@ -78,7 +78,7 @@ impl Adapter for Mattermost {
 impl Deliver for Mattermost {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Mattermost has no key by which a repeated post could be known; a post too many is better than none.
+        // Mattermost has no idempotency key. A duplicate post is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -92,11 +92,11 @@ impl Deliver for Mattermost {
         // The server's default for a whole body: MaximumPayloadSizeBytes.
         largest_body: 300_000,
         fault: super::attachment::fault,
-        // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
+        // Only Slack and compatible services read the bracketed ones, even after a backslash or within code.
         mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
         target: "#general",
         status: |status| match status {
-            // The server does not answer so: it says in words that a post was taken.
+            // The server never answers like this: its body says that a post was accepted.
             200..=299 => "unavailable",
             other => usual_status(other),
         },
@@ -110,8 +110,8 @@ impl Deliver for Mattermost {
             let (count, burst) = PER_HOST;
             Bucket::new(kind, &[part], count, Duration::from_secs(1), burst)
         };
-        // The destination is the webhook: failures of one hold up no other. The server counts by sender, over every
-        // webhook, so all webhooks of one host share a bucket.
+        // The destination is the webhook, so failures of one webhook do not hold another. The server counts calls by
+        // sender, over all webhooks, so all webhooks of one host share a bucket.
         Pace::of(per("mattermost webhook", url.as_str())).and(per("mattermost host", &origin))
     }
 
@@ -157,14 +157,14 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
     match response.status {
         200..=299 => match body.trim() {
             "ok" => Answer::Done(Sent),
-            // A proxy's page in the server's place: it took nothing.
+            // A proxy answered with a page instead of the server, so nothing was accepted.
             page if page.starts_with('<') => {
                 Answer::Failed(Failure::Unavailable { maybe_taken: false, wait, why })
             }
-            // Not what the server says; but nothing says either that it did not take the post.
+            // This is not the server's usual answer, but it may have accepted the post.
             _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
         },
-        // Its limiter counts by sender: all hooks of the host are meant.
+        // Its limiter counts by sender, so all hooks of the host are held.
         429 => {
             Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why, shared: true })
         }
@@ -179,7 +179,7 @@ fn reset(response: &HttpResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// The errors that the server names, by what follows from them; `None` for those that we do not know.
+/// The consequence of the errors that the server names; `None` for unknown ones.
 fn named(id: &str, response: &HttpResponse) -> Option<Failure> {
     let why = describe(response);
     Some(match id {

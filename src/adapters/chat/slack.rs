@@ -1,9 +1,9 @@
 //! Slack, through incoming webhooks and workflow triggers.
 //!
 //! An incoming webhook takes a message: a text and attachments
-//! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks alike
-//! and takes something else: a flat object of strings, which the workflow names as its variables
-//! (<https://slack.com/help/articles/360041352714>). The path of an address says which of them it is.
+//! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>). A workflow's webhook looks similar,
+//! but takes a flat object of strings, which are the workflow's variables
+//! (<https://slack.com/help/articles/360041352714>). The path of an address shows which of them it is.
 //!
 //! Slack names errors in the body, and its documents disagree on the status codes, so the body is read first
 //! (<https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>).
@@ -29,12 +29,12 @@ use crate::settings::SecretUrl;
 /// Slack advises 4,000 characters and cuts at 40,000
 /// (<https://docs.slack.dev/changelog/2018-truncating-really-long-messages/>).
 const TEXT: Limit = Limit::Chars(4000);
-/// What goes into one variable of a workflow.
+/// The length limit for one variable of a workflow.
 const VARIABLE: Limit = Limit::Chars(3000);
 /// "One message per second" to a webhook, short bursts allowed
 /// (<https://docs.slack.dev/apis/web-api/rate-limits/>).
 const PER_WEBHOOK: (u32, u32) = (1, 5);
-/// The limit of a whole workspace is not published; this is ours.
+/// The limit of a whole workspace is not published; this value is our choice.
 const PER_WORKSPACE: (u32, u32) = (5, 10);
 /// A webhook that Slack reports as unknown this often in a row was removed.
 const CONFIRMATIONS: u8 = 3;
@@ -44,7 +44,7 @@ crate::settings! {
     pub struct Settings {
         /// The address of an incoming webhook, or of a workflow that starts from a webhook.
         pub webhook: SecretUrl = "https://hooks.slack.com/services/T00000000/B00000000/t0ken-of-the-webhook",
-        /// The name that messages are posted under. Only webhooks of the old kind heed it: those of Slack apps have a name and a channel of their own.
+        /// The name that messages are posted under. Only webhooks of the old kind use it: those of Slack apps have a name and a channel of their own.
         pub username: Option<String> = "forgebell",
     }
 }
@@ -89,7 +89,7 @@ impl Adapter for Slack {
 impl Deliver for Slack {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Slack has no key by which a repeated message could be known; a message too many is better than none.
+        // Slack has no idempotency key. A duplicate message is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -104,11 +104,11 @@ impl Deliver for Slack {
         // Slack names no limit; this is Mattermost's.
         largest_body: 300_000,
         fault: super::attachment::fault,
-        // Only Slack and its kin read the bracketed ones, and behind a backslash or within code too.
+        // Only Slack and compatible services read the bracketed ones, even after a backslash or within code.
         mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
         target: "#general",
         status: |status| match status {
-            // Slack does not answer so: it says in words that a message was taken. 410 is an archived channel.
+            // Slack never answers like this: its body says that a message was accepted. 410 is an archived channel.
             200..=299 | 501 => "unavailable",
             410 => "misconfigured",
             other => usual_status(other),
@@ -137,7 +137,7 @@ impl Deliver for Slack {
     }
 }
 
-/// The `T…` of `/services/T…/B…/…`; a Slack of one's own has one workspace.
+/// The `T…` of `/services/T…/B…/…`. A self-hosted compatible service has one workspace.
 fn workspace(url: &url::Url) -> &str {
     let team = url.path_segments().and_then(|mut segments| segments.nth(1));
     team.filter(|team| team.starts_with('T')).unwrap_or_default()
@@ -150,7 +150,7 @@ fn is_workflow(url: &url::Url) -> bool {
 
 fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Value {
     let text = if message.self_contained_parts {
-        // Notifications on people's screens show the attachment's fallback instead.
+        // Desktop notifications show the attachment's fallback instead.
         String::new()
     } else {
         Markup::Slack.render_within(&message.summary, TEXT)
@@ -171,7 +171,7 @@ fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Valu
     Value::Object(body)
 }
 
-/// What a workflow can name as its variables: strings only, plain, since it may show them anywhere.
+/// The variables for a workflow: plain strings, because the workflow may show them anywhere.
 fn variables(note: &Notification<'_>, message: &Message) -> Value {
     let plain = |text: &Text| Markup::Slack.label(&text.plain_text(), VARIABLE);
     let label = |words: &str| Markup::Slack.label(words, VARIABLE);
@@ -192,7 +192,7 @@ fn variables(note: &Notification<'_>, message: &Message) -> Value {
     })
 }
 
-/// Where the message leads: its title's page, else the first page that its headline names, else the project's.
+/// The page of the message: its title's, or the first one that its headline links to, or the project's.
 fn url_of(message: &Message) -> String {
     let title = message.title.as_ref().and_then(|title| title.url.clone());
     title
@@ -212,12 +212,12 @@ fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {
         (None, Said::Ok, _) if success => Answer::Done(Sent),
         (None, Said::Nothing, _) if success && workflow => Answer::Done(Sent),
         (None, Said::No(_), _) if success => Answer::Failed(Failure::Rejected(describe(response))),
-        // Something between us and Slack answered in its place.
+        // A proxy answered instead of Slack.
         (None, Said::Page, _) if success => unavailable(response, false),
-        // Neither "ok" nor any error that we know. Slack may have taken it; but that it says something else is no
-        // reason to give the message up, and it is seldom enough for a repetition to do no harm.
+        // Neither "ok" nor a known error. Slack may have accepted the message. It is tried again, because such
+        // answers are rare and a duplicate does little harm.
         (None, _, _) if success => unavailable(response, true),
-        // With Slack this is an archived channel: the webhook lives on, and works again with another channel.
+        // With Slack this means an archived channel. The webhook still exists, and works with another channel.
         (None, _, 410) => Answer::Failed(Failure::Misconfigured(describe(response))),
         (None, _, 501) => unavailable(response, false),
         (None, _, _) => by_status(response),
@@ -229,15 +229,15 @@ fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer<Sent> {
     Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
 }
 
-/// What a body says.
+/// The meaning of a body.
 enum Said {
     Ok,
-    /// A word, perhaps an error's name, perhaps with details behind it: `no_service`.
+    /// One word, which may be an error's name, possibly followed by details: `no_service`.
     Word(String),
-    /// A clear no, with the error's name where there is one.
+    /// A refusal, with the error's name if there is one.
     No(String),
     Nothing,
-    /// HTML, or other things not meant for us.
+    /// HTML, or anything else that Slack does not send.
     Page,
 }
 
@@ -256,8 +256,8 @@ impl Said {
         }
     }
 
-    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Services that took after Slack say `success` or the like: an
-    /// object that complains of nothing is an "ok".
+    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Compatible services send `success` or the like, so an object without an
+    /// error counts as "ok".
     fn of_json(answer: &Map<String, Value>) -> Self {
         let denied = ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&Value::Bool(false)));
         match answer.get("error").and_then(Value::as_str) {
@@ -268,7 +268,7 @@ impl Said {
     }
 }
 
-/// The errors that Slack names, by what follows from them; `None` for names that we do not know.
+/// The consequence of the errors that Slack names; `None` for unknown names.
 fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
     let why = describe(response);
     Some(match error {

@@ -34,7 +34,7 @@ const NOT_REACHED: &str = "this token does not reach the event's project or grou
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ApiError {
-    /// Parameters are missing or of the wrong type, each with its complaint: `webhook is missing`.
+    /// Parameters are missing or of the wrong type, each with a message: `webhook is missing`.
     InvalidParams(Vec<String>),
     /// The query or the body can't be parsed at all.
     Unreadable(String),
@@ -50,11 +50,11 @@ pub(super) enum ApiError {
     },
     TokenExpired,
     TokenRevoked,
-    /// The token's right is too small; the scopes that would be enough.
+    /// The token has too few rights; any of these scopes is enough.
     InsufficientScope(&'static str),
     /// The token may see what the request names, but may not change it.
     Forbidden,
-    /// `404 Project Not Found` and its like; also where the object exists but the token may not see it.
+    /// `404 Project Not Found` and so on; also if the object exists but the token may not see it.
     NotFound(Missing),
     NoSuchRoute,
     /// The route has no such method; the text, which differs between GitLab's API and the other routes.
@@ -65,7 +65,7 @@ pub(super) enum ApiError {
     Modified,
     /// The request is understood, but can't be carried out.
     Unprocessable(String),
-    /// Too many wrong tokens came from this address; how long it has to wait.
+    /// Too many wrong tokens came from this address; the time that it has to wait.
     TooManyAttempts(Duration),
     /// The content type of parameters is not supported.
     UnsupportedType(String),
@@ -182,8 +182,8 @@ impl ApiError {
             Self::BodyTooSlow(timeout) => {
                 error(&format!("the body did not arrive within {timeout:?} (http.body_timeout)"))
             }
-            Self::BodyIncomplete => error("the body broke off"),
-            Self::StoreUnavailable => message("503 Service Unavailable: the store is away; try again"),
+            Self::BodyIncomplete => error("the body is incomplete"),
+            Self::StoreUnavailable => message("503 Service Unavailable: the store is unavailable; try again"),
             Self::Internal => message("500 Internal Server Error"),
             Self::WrongWebhookToken => error("the header X-Gitlab-Token is missing or wrong"),
             Self::BadSignature(why) => error(&format!("the webhook's signature is refused: {why}")),
@@ -192,7 +192,7 @@ impl ApiError {
                 error(&format!("the content type is `{given}`; events are application/json"))
             }
             Self::EventNotStored(why) => {
-                message(&format!("the store is away: {why}; nothing was kept, send it again"))
+                message(&format!("the store is unavailable: {why}; the event was not stored, send it again"))
             }
         }
     }
@@ -209,7 +209,7 @@ impl ApiError {
             Self::TokenRevoked => vec![invalid(REVOKED)],
             Self::TooManyAttempts(wait) => vec![retry_after(*wait)],
             Self::StoreUnavailable | Self::EventNotStored(_) => vec![retry_after(STORE_RETRY_AFTER)],
-            // The rest of the body could not be told from the next request, so the connection ends with the answer.
+            // The rest of the body could not be distinguished from the next request, so the connection ends with the answer.
             Self::BodyTooLarge { .. } | Self::BodyTooSlow(_) | Self::BodyIncomplete => {
                 vec![(header::CONNECTION, "close".to_owned())]
             }
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn malformed_requests_are_answered_under_error_with_every_complaint() {
+    async fn malformed_requests_are_answered_under_error_with_every_message() {
         let two = ApiError::InvalidParams(vec!["token is missing".into(), "room is missing".into()]);
         assert_answer(two, 400, json!({ "error": "token is missing, room is missing" })).await;
         let slug = json!({ "error": "slug does not have a valid value" });
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_with_half_a_body_in_it_is_closed() {
+    async fn a_connection_with_an_unread_body_is_closed() {
         for refusal in [
             ApiError::BodyTooLarge { limit: 9, setting: None },
             ApiError::BodyTooSlow(Duration::from_secs(1)),

@@ -37,7 +37,7 @@ impl Test {
         let failed = attempts.iter().find(|attempt| !attempt.success);
         let message = match failed {
             _ if attempts.is_empty() => why_nothing(left_out),
-            None => "it was taken".to_owned(),
+            None => "the service accepted it".to_owned(),
             Some(TestAttempt { outcome, .. }) => format!("{}: {}", outcome.outcome, outcome.note),
         };
         Self {

@@ -1,13 +1,13 @@
-//! `branches_to_be_notified`: whether what happened on a branch is wanted.
+//! The filter `branches_to_be_notified`: whether events of a branch are wanted.
 
 use super::{NotNotified, WhyNot};
 use crate::event::{Event, Payload, Pipeline, RefType};
 use crate::integration::{BranchFilter, Family, Integration, ProjectFacts};
 
-/// A branch, as far as the event itself knows it.
+/// A branch, as the event describes it.
 struct Branch<'a> {
     name: &'a str,
-    /// The forge's own word on whether it is protected.
+    /// Whether the branch is protected, if the event says so.
     protected: Option<bool>,
 }
 
@@ -15,8 +15,8 @@ pub(super) fn pass(integration: &Integration, event: &Event, facts: &ProjectFact
     let Some(filter) = &integration.filters.branches_to_be_notified else { return Ok(()) };
     let Some(branch) = branch_of(event, integration.rules.family) else { return Ok(()) };
 
-    let said_by_event = event.project.as_ref().and_then(|project| project.default_branch.as_deref());
-    let default_branch = said_by_event.or(facts.default_branch.as_deref());
+    let event_default_branch = event.project.as_ref().and_then(|project| project.default_branch.as_deref());
+    let default_branch = event_default_branch.or(facts.default_branch.as_deref());
     let is_default = default_branch == Some(branch.name);
     let patterns = facts.protected_branches.as_deref();
     let listed = || patterns.map(|patterns| patterns.iter().any(|pattern| matches(pattern, branch.name)));
@@ -39,15 +39,15 @@ pub(super) fn pass(integration: &Integration, event: &Event, facts: &ProjectFact
     Err(WhyNot::Branch { branch: branch.name.to_owned(), is: not })
 }
 
-/// The branch that decides; `None` where there is nothing to filter by. Pushes, pipelines and, where the forge's
-/// release says on which ref they were, deployments have one. Tags always pass, but for mails about pipelines.
+/// The branch to filter by; `None` means that the event passes the filter. Pushes and pipelines have a branch, and
+/// deployments have one if the forge's release sends their ref. Tags always pass, except for mails about pipelines.
 fn branch_of(event: &Event, family: Family) -> Option<Branch<'_>> {
     let branch = match &event.payload {
         Payload::Push(push) if push.ref_type() == RefType::Branch => {
             Branch { name: push.short_ref(), protected: push.ref_protected }
         }
         Payload::Pipeline(pipeline) => of_pipeline(pipeline, family)?,
-        // A bare name may be a tag's, which GitLab finds out by looking into the repository; we can't.
+        // A bare name may be a tag's. GitLab looks it up in the repository, which is not possible here.
         Payload::Deployment(deployment) => {
             let name = deployment.ref_name.as_deref().filter(|name| !name.starts_with("refs/tags/"))?;
             Branch { name: name.strip_prefix("refs/heads/").unwrap_or(name), protected: None }
@@ -61,19 +61,19 @@ fn of_pipeline(pipeline: &Pipeline, family: Family) -> Option<Branch<'_>> {
     let name = pipeline.ref_name.as_str();
     match (pipeline.ref_type, family) {
         (RefType::Branch, _) => Some(Branch { name, protected: pipeline.protected_ref }),
-        // The payload speaks of protected tags here; what counts is whether a *branch* so named would be protected.
+        // `protected_ref` is about the tag here, but the filter asks whether a *branch* of this name is protected.
         (RefType::Tag, Family::PipelineMail) => Some(Branch { name, protected: None }),
         (RefType::Tag, Family::Chat | Family::PushMail | Family::Hook | Family::Commands) => None,
     }
 }
 
-/// Whether a protected-branch rule is for this branch: `*` stands for any characters, `/` among them.
+/// Whether a protected-branch rule matches this branch: `*` stands for any characters, including `/`.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
     let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
     let between = name.strip_prefix(start).and_then(|name| name.strip_suffix(end));
     let Some(mut between) = between else { return false };
-    // Each piece as early as it can stand leaves the most room for those after it: no need ever to go back.
+    // The earliest match of each piece leaves the most text for the pieces after it, so no backtracking is needed.
     for piece in middle.split('*') {
         match between.split_once(piece) {
             Some((_, after)) => between = after,
@@ -116,7 +116,7 @@ pub(super) fn text(branch: &str, is: &NotNotified) -> String {
             )
         }
         NotNotified::AnyOfTheSettings { setting } => format!(
-            "this setting matches no branch, not even `{branch}`: it is none of all, default, protected, \
+            "the setting matches no branch, so not `{branch}` either: it is none of all, default, protected, \
              default_and_protected (branches_to_be_notified = {setting})"
         ),
     }

@@ -1,8 +1,8 @@
-//! An embed: who did what, more of it, facts, and where, with a coloured bar
+//! An embed: the author, what was done, details, facts and the project, with a coloured bar
 //! (<https://docs.discord.com/developers/resources/message#embed-object>).
 //!
-//! Nothing is said twice: the author stands above, so the words begin with what was done; the project stands below; and
-//! where the thing has a headline of its own, that is shown once.
+//! Nothing is repeated: the author is shown above, so the text begins with what was done; the project is shown below; and
+//! if the object has a title of its own, it is shown once.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -10,17 +10,17 @@ use serde_json::{Map, Value, json};
 use crate::adapters::contract::Notification;
 use crate::message::{Body, Limit, Markup, Message, Span, Text, Tone};
 
-// <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>. Which unit Discord counts in it does
-// not say; in none it could mean are there more of than in UTF-16's.
+// <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>. Discord does not document the unit of
+// these limits. UTF-16 units are used, because they give the largest count.
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 4096;
 const MOST_FIELDS: usize = 25;
 const NAME: usize = 256;
 const VALUE: usize = 1024;
 const AUTHOR: usize = 256;
-/// Discord takes 2,048; a line is enough for a project's name.
+/// Discord allows 2,048; a line is enough for a project's name.
 const FOOTER: usize = 256;
-/// All of them together.
+/// The limit for all parts together.
 const WHOLE: usize = 6000;
 /// A value that would be cut to less is left out.
 const WORTH_SAYING: usize = 20;
@@ -29,7 +29,7 @@ const WORTH_SAYING: usize = 20;
 pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
     let mut embed = Embed { parts: Map::new(), left: WHOLE };
     embed.add("color", Some(json!(color(message.tone))));
-    // Discord refuses times long before any forge existed.
+    // Discord refuses very old times.
     let at = message.ended_at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
     embed.add("timestamp", Some(json!(at.to_string())));
     embed.author(message);
@@ -41,7 +41,7 @@ pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
 
 struct Embed {
     parts: Map<String, Value>,
-    /// What is left of the whole.
+    /// The remaining length of the whole embed.
     left: usize,
 }
 
@@ -52,7 +52,7 @@ impl Embed {
         }
     }
 
-    /// Markdown within a part's limit and what is left; `None` where nothing readable comes of it.
+    /// Markdown within a part's limit and the remaining length; `None` if the result is not readable.
     fn rendered(&mut self, text: &Text, limit: usize) -> Option<String> {
         let rendered = Markup::Markdown.render_within(text, Limit::Utf16(limit.min(self.left)));
         self.counted(rendered.trim())
@@ -64,7 +64,7 @@ impl Embed {
         self.counted(label.trim())
     }
 
-    /// Discord trims by itself, and refuses what is empty then.
+    /// Discord trims texts, and refuses those that are then empty.
     fn counted(&mut self, text: &str) -> Option<String> {
         self.left -= text.encode_utf16().count();
         (!text.is_empty()).then(|| text.to_owned())
@@ -99,7 +99,7 @@ impl Embed {
                 let lines = lines.iter().map(|line| without_author(line, message));
                 (Some(Text::join(lines.filter(|line| !line.is_blank()), "\n")), "\n")
             }
-            // People's words begin a paragraph of their own.
+            // People's text begins a paragraph of its own.
             Body::Prose(prose) => (Some(prose.clone()), "\n\n"),
         };
         let texts = words.into_iter().chain(more).filter(|text| !text.is_blank());
@@ -130,7 +130,7 @@ impl Embed {
     }
 }
 
-/// What stands in bold, and what below it.
+/// The title in bold, and the text below it.
 fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
     let Some(title) = &message.title else { return (None, Some(message.action())) };
     let action = message.action();
@@ -138,14 +138,14 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
     if message.self_contained_parts {
         (Some(title.text.clone()), None)
     } else if action.0.iter().any(is_title) {
-        // `Opened issue #23 New API`, and not once more `#23 New API`.
+        // `Opened issue #23 New API` without a repeated `#23 New API`.
         (Some(action.plain_text()), None)
     } else {
         (Some(title.text.clone()), Some(action))
     }
 }
 
-/// The line without who did it at its end (`Job #796 by Ada Lovelace (ada)`), who stands above already.
+/// The line without the author at its end (`Job #796 by Ada Lovelace (ada)`), because the author is shown above.
 fn without_author(line: &Text, message: &Message) -> Text {
     let Some(author) = &message.author else { return line.clone() };
     match line.0.as_slice() {
@@ -162,8 +162,9 @@ fn url_of(message: &Message) -> Option<&str> {
     message.title.as_ref()?.url.as_deref().and_then(known_to_all)
 }
 
-/// Discord refuses a whole message for one address with a bare name for a host (`http://gitlab/…`), even where everyone
-/// who reads it could open it (<https://github.com/bugsink/bugsink/issues/280>). In a description it takes them.
+/// Whether Discord accepts this address in an embed's fields. Discord refuses a whole message because of one address whose
+/// host is a bare name (`http://gitlab/…`), although readers in that network could open it
+/// (<https://github.com/bugsink/bugsink/issues/280>). It accepts such addresses in a description.
 fn known_to_all(url: &str) -> Option<&str> {
     const LONGEST: usize = 2048;
     let parsed = url::Url::parse(url).ok()?;

@@ -1,14 +1,14 @@
 //! A webhook's address: `…/api/webhooks/{id}/{token}`, with or without the API's version.
 //!
-//! Any host will do: Discord has several (`discordapp.com` in old settings, `ptb.` and `canary.` in copies from test
-//! clients), and other servers speak its language.
+//! Any host is accepted: Discord has several (`discordapp.com` in old settings, `ptb.` and `canary.` in addresses copied
+//! from test clients), and other servers implement its API.
 
 use url::Url;
 
 const SHAPE: &str = "must be a webhook's address, as in https://discord.com/api/webhooks/ID/TOKEN; copy it in \
                      Discord from the channel's settings, under Integrations";
 
-/// What an address says of its webhook.
+/// A webhook's parsed address.
 pub(super) struct Hook<'a> {
     pub id: &'a str,
     pub token: &'a str,
@@ -18,7 +18,7 @@ impl<'a> Hook<'a> {
     /// Reads an address.
     ///
     /// # Errors
-    /// What is wrong with it, in words that follow the setting's name. The address itself is not shown.
+    /// The error, as a text that follows the setting's name. The address itself is not shown.
     pub fn of(url: &'a Url) -> Result<Self, &'static str> {
         let mut parts: Vec<&str> = url.path_segments().into_iter().flatten().collect();
         if parts.last() == Some(&"") {
@@ -26,10 +26,10 @@ impl<'a> Hook<'a> {
         }
         match parts.last() {
             Some(&"slack") if Self::in_path(&parts[..parts.len() - 1]).is_some() => {
-                Err("ends in /slack, where Discord takes Slack's messages and not these; leave out /slack")
+                Err("ends in /slack, where Discord accepts only messages in Slack's format; leave out /slack")
             }
             Some(&"github") if Self::in_path(&parts[..parts.len() - 1]).is_some() => {
-                Err("ends in /github, where Discord takes GitHub's events and not these; leave out /github")
+                Err("ends in /github, where Discord accepts only GitHub's events; leave out /github")
             }
             _ => Self::in_path(&parts).ok_or(SHAPE),
         }
@@ -49,9 +49,9 @@ impl<'a> Hook<'a> {
     }
 }
 
-/// What to call at a webhook's address. Without `wait=true`, Discord answers before it has the message, and says nothing
-/// where then it gets lost (<https://docs.discord.com/developers/resources/webhook#execute-webhook-query-string-params>).
-/// What else the query holds stays: `thread_id` names a thread of the channel.
+/// The address to call for a webhook. Without `wait=true`, Discord answers before it has stored the message, and does not
+/// report a later failure (<https://docs.discord.com/developers/resources/webhook#execute-webhook-query-string-params>).
+/// The rest of the query is kept: `thread_id` names a thread of the channel.
 pub(super) fn address(url: &Url) -> Url {
     let mut address = url.clone();
     let path = address.path().trim_end_matches('/').to_owned();
@@ -66,7 +66,7 @@ pub(super) fn address(url: &Url) -> Url {
     address
 }
 
-/// Whose limits an address counts for: Discord under any of its names, or a server of one's own.
+/// The service whose rate limits an address counts for: Discord under any of its names, or another server.
 pub(super) fn service(url: &Url) -> &str {
     let host = url.host_str().unwrap_or_default();
     let is_discord =

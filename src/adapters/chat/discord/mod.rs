@@ -1,9 +1,8 @@
 //! Discord, through webhooks (<https://docs.discord.com/developers/resources/webhook#execute-webhook>).
 //!
-//! One message is one embed: who, what, more of it, where. Each kind of event can have a webhook of its own, since a
-//! webhook belongs to one channel; a *target* is the name of the kind whose webhook is meant, never its address.
-//! [`Hook`] is what an address must hold, `embed` makes the message, and this file calls and reads the
-//! answers.
+//! One message is one embed. Each kind of event can have a webhook of its own, because a webhook belongs to one channel.
+//! A *target* is the name of the kind whose webhook is used, never the webhook's address. [`Hook`] parses an address,
+//! `embed` makes the message, and this file makes the call and reads the answer.
 
 mod embed;
 mod hook;
@@ -25,13 +24,13 @@ use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, SecretUrl};
 
-/// Not in the documentation, which says not to rely on numbers: observed are 5 requests in 2 seconds for a webhook, and
-/// 30 messages in a minute for a channel (<https://github.com/discord/discord-api-docs/issues/6753>). This keeps both,
-/// but for a burst.
+/// The documentation names no numbers. Observed limits are 5 requests in 2 seconds for a webhook, and 30 messages in a
+/// minute for a channel (<https://github.com/discord/discord-api-docs/issues/6753>). This rate keeps both, except for a
+/// burst.
 const PER_WEBHOOK: (u32, Duration, u32) = (1, Duration::from_secs(2), 5);
 /// "50 requests per second", over all routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
 const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
-/// Cloudflare refuses a sender for about so long who had too many requests refused by Discord.
+/// About the time for which Cloudflare refuses a sender after Discord has refused too many of its requests.
 const BAN: Duration = Duration::from_secs(3600);
 
 /// An address as Discord shows it.
@@ -42,7 +41,7 @@ crate::settings! {
     pub struct Settings {
         /// The address of a webhook.
         pub webhook: SecretUrl = EXAMPLE,
-        /// The webhook for pushes, where they go to another channel.
+        /// The webhook for pushes, if they go to another channel.
         pub push_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for issues.
         pub issue_channel: Option<SecretUrl> = EXAMPLE,
@@ -90,7 +89,7 @@ impl Settings {
         own.as_ref()
     }
 
-    /// The kind whose webhook is used: the event's own, or for a confidential event that of the open ones.
+    /// The kind whose webhook is used: the event's own, or for a confidential event that of its public counterpart.
     fn kind(&self, trigger: Trigger) -> Option<Trigger> {
         let also = match trigger {
             Trigger::ConfidentialIssue => Some(Trigger::Issue),
@@ -100,7 +99,7 @@ impl Settings {
         [trigger].into_iter().chain(also).find(|kind| self.of_its_own(*kind).is_some())
     }
 
-    /// The webhook that a target means. The settings may have changed since the target was named.
+    /// The webhook of a target. The settings may have changed since the target was chosen.
     fn webhook(&self, target: &str) -> &SecretUrl {
         let trigger = Discord::ABOUT.triggers.iter().find(|trigger| trigger.name() == target);
         let kind = trigger.and_then(|trigger| self.kind(trigger));
@@ -132,7 +131,7 @@ impl Adapter for Discord {
         ]),
         family: Family::Chat,
         common: CommonSettings {
-            // Channels are webhooks here, secrets: settings of its own.
+            // A channel is a webhook here, which is a secret, so the channels are settings of this adapter.
             branches: Some("default"),
             only_broken_pipelines: true,
             only_status_changes: true,
@@ -155,7 +154,7 @@ impl Adapter for Discord {
 impl Deliver for Discord {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Discord has no key by which a repeated message could be known; a message too many is better than none.
+        // Discord has no idempotency key. A duplicate message is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -166,7 +165,7 @@ impl Deliver for Discord {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // Embeds hold 6,000 characters; the rest is their frame and addresses.
+        // Embeds contain 6,000 characters; the rest is for JSON and addresses.
         largest_body: 64_000,
         fault: |body| {
             let embed = &body["embeds"][0];
@@ -188,12 +187,12 @@ impl Deliver for Discord {
     fn pace(settings: &Settings, target: &str) -> Pace {
         let url = settings.webhook(target).expose();
         let per = |kind, parts: &[&str], (count, per, burst)| Bucket::new(kind, parts, count, per, burst);
-        // Not the query: a thread has no limit apart from its channel's.
+        // The query is left out, because a thread shares its channel's limit.
         let webhook = match Hook::of(url) {
             Ok(Hook { id, token, .. }) => per("discord webhook", &[id, token], PER_WEBHOOK),
             Err(_) => per("discord webhook", &[url.as_str()], PER_WEBHOOK),
         };
-        // What Discord or Cloudflare refuse to us as a whole, all webhooks wait for.
+        // A limit of Discord or Cloudflare for all our requests holds all webhooks.
         Pace::of(webhook).and(per("discord host", &[hook::service(url)], PER_HOST))
     }
 
@@ -216,16 +215,16 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
     let is_cloudflares = is_page || complaint.is_null() && body.contains("1015");
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(match (response.status, code) {
-        // A page in Discord's place: it took nothing.
+        // A proxy answered with a page instead of Discord, so nothing was accepted.
         (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
         (200..=299, _) => return Answer::Done(Sent),
         // The answer is from Cloudflare, not from Discord, and concerns all requests of this host.
         (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, shared: true },
         (429, _) => throttled(&complaint, response),
-        // Clients that go on calling a deleted webhook are banned in the end
+        // Clients that keep calling a deleted webhook are banned
         // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
         (401 | 403 | 404, _) => Failure::Gone { why, confirmations: 1 },
-        // The channel is a forum: it takes only what names a thread
+        // The channel is a forum, which accepts only messages with a thread
         // (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>).
         (400, Some(220_001..=220_004)) => {
             Failure::Misconfigured(format!("{why}; add ?thread_id=… to the webhook's address"))
@@ -235,7 +234,7 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
     })
 }
 
-/// The answer to a request too many
+/// The answer to a request beyond the rate limit
 /// (<https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit>).
 fn throttled(complaint: &Value, response: &HttpResponse) -> Failure {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();

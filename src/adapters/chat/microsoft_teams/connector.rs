@@ -1,5 +1,5 @@
 //! Message cards, for Office 365 connectors
-//! (<https://learn.microsoft.com/outlook/actionable-messages/message-card-reference>), and how those answer.
+//! (<https://learn.microsoft.com/outlook/actionable-messages/message-card-reference>), and the connectors' answers.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
 use crate::message::{Body, Field, Limit, Markup, Span, Text, Tone};
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
-/// 28 KB by the documentation; cards from 21 KB on were refused.
+/// The documentation says 28 KB, but cards from 21 KB on were refused.
 const WHOLE: usize = 20_000;
-/// Three lines or so, and a few addresses.
+/// About three lines, and a few addresses.
 const HEADLINE: Limit = Limit::Bytes(1500);
 const PLACE: Limit = Limit::Bytes(1000);
 const NAME: Limit = Limit::Chars(300);
 const BUTTON: Limit = Limit::Chars(60);
-/// The service behind the connector also calls a channel unknown while it has trouble of its own.
+/// The service behind the connector also reports a channel as unknown during its own failures.
 const CONFIRMATIONS: u8 = 3;
-/// What to do about a connector that is gone.
+/// The remedy for a connector that does not exist any more.
 const MOVE_ON: &str = "Microsoft has ended connectors; give the address of a workflow instead";
 
 pub(super) fn card(story: &Story<'_>) -> Json {
@@ -36,7 +36,7 @@ fn sized(story: &Story<'_>, room: usize) -> Json {
     });
     let project = &story.message.project.full_name;
     if !project.is_empty() {
-        // Whether Markdown is read here depends on the client: nothing in a name may make a link.
+        // Some clients read Markdown here, so a name must not become a link.
         let name = project.replace('[', "(").replace(']', ")");
         card["title"] = json!(Markup::Markdown.label(&name, NAME));
     }
@@ -65,7 +65,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
     }
     let text = match &story.message.body {
         Body::None => String::new(),
-        // Single line breaks are spaces here.
+        // Connectors show single line breaks as spaces.
         Body::Lines(lines) => {
             Markup::Markdown.render_within(&Text::join(lines.clone(), "\n\n"), Limit::Bytes(room))
         }
@@ -82,7 +82,7 @@ fn section(story: &Story<'_>, room: usize) -> Json {
     Json::Object(section)
 }
 
-/// The same with every line a paragraph.
+/// The same, with every line as a paragraph.
 fn spaced(text: &Text) -> Text {
     let span = |span: &Span| match span {
         Span::Text { text, style } => Span::Text { text: text.replace('\n', "\n\n"), style: *style },
@@ -109,7 +109,7 @@ const fn color(tone: Tone) -> &'static str {
     }
 }
 
-/// A 200 means nothing: the body is a number where the card was taken, and words where it was not.
+/// The status is always 200. The body is a number if the card was accepted, and an error text if not.
 pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
     let said = body.trim();
@@ -126,13 +126,13 @@ pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
         _ if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => Answer::Done(Sent),
         Some(status) => inner(status, response),
         None if is_retired(said) => gone(response, CONFIRMATIONS),
-        // It ought to have said a number; something between us may have swallowed that.
+        // The body should be a number; a proxy may have removed it.
         None if said.is_empty() => unavailable(response, true),
         None => unavailable(response, false),
     }
 }
 
-/// What the service behind the connector answered to it, which the body quotes.
+/// The status of the service behind the connector, which the body quotes.
 fn inner(status: u16, response: &HttpResponse) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(match status {
@@ -151,7 +151,7 @@ fn http_error(body: &str) -> Option<u16> {
     digits.parse().ok().filter(|status| (100..=599).contains(status))
 }
 
-/// What connectors say, in some wording, since Microsoft began to end them.
+/// Whether the body says that connectors have ended. The wording varies.
 fn is_retired(body: &str) -> bool {
     let body = body.to_lowercase();
     ["retired", "retirement", "deprecated", "no longer supported"].iter().any(|word| body.contains(word))

@@ -2,10 +2,10 @@
 //!
 //! *Workflows* of Power Automate take Adaptive Cards and answer that they have queued them; they never report the result
 //! (`workflows`, <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook>).
-//! *Connectors* of Office 365, which Microsoft has announced the end of, take message cards and answer 200 to everything:
-//! their body says what happened (`connector`,
+//! *Connectors* of Office 365, which Microsoft is ending, take message cards and always answer 200; the body has the
+//! result (`connector`,
 //! <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>).
-//! Both cards show one [`Story`]; the host of an address says which one it takes.
+//! Both cards show one [`Story`]; the host of an address determines the format.
 
 mod connector;
 mod workflows;
@@ -23,20 +23,20 @@ use crate::integration::Family;
 use crate::message::{Message, Text};
 use crate::settings::SecretUrl;
 
-/// "If more than four requests are made in a second, the client connection is throttled", of either kind.
+/// "If more than four requests are made in a second, the client connection is throttled", for both kinds.
 const PER_WEBHOOK: (u32, u32) = (4, 4);
-/// Our own messages have eight at the most.
+/// Our own messages have at most eight facts.
 const MOST_FACTS: usize = 12;
-/// How many bytes a card's longest text may have, the most first: a card is as long as its whole allows. With the last
-/// one, every card fits.
+/// Limits in bytes for a card's longest text, the largest first. The first one with which the whole card fits is used. With
+/// the last one, every card fits.
 const ROOMS: [usize; 5] = [12_000, 7_000, 4_000, 2_000, 600];
 
 crate::settings! {
     /// What Microsoft Teams needs.
     pub struct Settings {
-        /// The address that a workflow of Teams or Power Automate gives (or an Office 365 connector, while there are any). It is called exactly as it is.
+        /// The address of a workflow of Teams or Power Automate (or of an Office 365 connector). It is called exactly as it is.
         pub webhook: SecretUrl = "https://prod-1.westeurope.logic.azure.com/workflows/0a1b2c3d4e/triggers/manual/paths/invoke?sv=1.0&sig=aB3dE5fG7hI9jK1lM3nO5p",
-        /// What the address belongs to: workflows or connector. Without it, the address decides.
+        /// What the address belongs to: workflows or connector. If it is not set, the address's host decides.
         pub webhook_kind: Option<WebhookKind> = "workflows",
     }
 }
@@ -54,7 +54,7 @@ impl WebhookKind {
         settings.webhook_kind.unwrap_or_else(|| Self::of_host(settings.webhook.expose().host_str()))
     }
 
-    /// Connectors are at few hosts, and Power Automate at ever more.
+    /// Connectors have a few known hosts; any other host is taken for Power Automate's.
     fn of_host(host: Option<&str>) -> Self {
         match host {
             Some("webhook.office.com" | "outlook.office.com" | "outlook.office365.com") => Self::Connector,
@@ -96,7 +96,7 @@ impl Adapter for MicrosoftTeams {
 impl Deliver for MicrosoftTeams {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Teams has no key by which a repeated card could be known; a card too many is better than none.
+        // Teams has no idempotency key. A duplicate card is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
@@ -108,7 +108,7 @@ impl Deliver for MicrosoftTeams {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // The examples' address is a workflow's; that Teams takes 28 KB is less than sure.
+        // The example's address is a workflow's. It is not certain that Teams accepts 28 KB.
         largest_body: 24_001,
         fault: workflows::fault,
         status: |status| match status {
@@ -143,12 +143,12 @@ impl Deliver for MicrosoftTeams {
 /// The content of a card of either format.
 struct Story<'a> {
     message: &'a Message,
-    /// The whole in a line, for notifications and for clients that show no cards.
+    /// The whole in one line, for notifications and for clients that show no cards.
     preview: String,
     headline: Text,
-    /// Where it happened, and by whom where the headline doesn't say it.
+    /// The project, and the author if the headline doesn't name one.
     place: Text,
-    /// What can be opened, by the words on the button.
+    /// The pages to open, with the texts of their buttons.
     buttons: Vec<(String, String)>,
 }
 
@@ -166,10 +166,10 @@ impl<'a> Story<'a> {
                 buttons: url.map(|url| (button(note).to_owned(), url)).into_iter().collect(),
             };
         }
-        // What stands behind the place as a link becomes a button; what is none is a part of the headline.
+        // A link after the project becomes a button; other text is a part of the headline.
         let extra = if did.0.is_empty() { Vec::new() } else { more.links() };
         let main = url.or_else(|| did.links().into_iter().next().map(|(_, url)| url));
-        // What a push changed is seen by comparing; its branch is linked in the headline.
+        // A push's button opens the comparison; its branch is linked in the headline.
         let is_push = matches!(note.event.payload, Payload::Push(_));
         let main = main.filter(|_| !is_push || extra.is_empty()).map(|url| (button(note).to_owned(), url));
         let (preview, headline) = if extra.is_empty() {
@@ -187,7 +187,7 @@ impl<'a> Story<'a> {
     }
 }
 
-/// The summary, taken apart: what was done, where it happened, and what is said behind that.
+/// The parts of the summary: what was done, the project, and the text after it.
 fn parts(message: &Message) -> [Text; 3] {
     let spans = &message.summary.0;
     let end = message.location_span.end.min(spans.len());
@@ -195,7 +195,7 @@ fn parts(message: &Message) -> [Text; 3] {
     [&spans[..start], &spans[start..end], &spans[end..]].map(|part| Text(part.to_vec()))
 }
 
-/// The words on the button that opens what it is about.
+/// The text of the button that opens the event's object.
 fn button(note: &Notification<'_>) -> &'static str {
     match &note.event.payload {
         Payload::Push(push) if push.ref_type() == RefType::Tag => "Open tag",
@@ -231,7 +231,7 @@ fn place(message: &Message) -> Text {
     }
 }
 
-/// The longest card within so many bytes, given how many its longest text may have.
+/// The longest card within so many bytes. `make` builds a card from the limit of its longest text.
 fn within(limit: usize, card: impl Fn(usize) -> Json) -> Json {
     let [longer @ .., last] = &ROOMS;
     let fitting = longer.iter().map(|room| card(*room)).find(|card| card.to_string().len() <= limit);

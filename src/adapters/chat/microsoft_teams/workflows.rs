@@ -1,4 +1,4 @@
-//! Adaptive Cards, for workflows (<https://adaptivecards.io/explorer/AdaptiveCard.html>), and how those answer.
+//! Adaptive Cards, for workflows (<https://adaptivecards.io/explorer/AdaptiveCard.html>), and the workflows' answers.
 //!
 //! Cards are of version 1.2, which every Teams client shows. Their texts support little Markdown: bold, italics, links and
 //! lists, but no headings, code, quotes or tables
@@ -13,23 +13,23 @@ use super::{MOST_FACTS, Story, within};
 use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
 use crate::message::{Body, Field, Limit, Markup, Span, Style, Text, Tone};
 
-/// A flow may take its time before it answers.
+/// A flow may be slow to answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 /// Teams accepts about 28 KB; longer messages fail without a visible error.
 const WHOLE: usize = 24_000;
-/// Three lines or so, and a few addresses.
+/// About three lines, and a few addresses.
 const HEADLINE: Limit = Limit::Bytes(1500);
 const PLACE: Limit = Limit::Bytes(1000);
 const NAME: Limit = Limit::Chars(300);
 const BUTTON: Limit = Limit::Chars(60);
 /// A flow that Power Automate reports as unknown this often in a row was removed.
 const CONFIRMATIONS: u8 = 3;
-/// What an element costs besides its words, about.
+/// The approximate size of an element without its text.
 const LEAST_OF_BLOCK: usize = 80;
-/// As wide as a digit, and no space that a reader would drop.
+/// A space as wide as a digit, which clients do not remove.
 const INDENT: &str = "\u{2007}";
 
-/// The message that workflows expect: their templates go through its attachments.
+/// The message that workflows expect: their templates iterate over its attachments.
 pub(super) fn envelope(story: &Story<'_>) -> Json {
     within(WHOLE, |room| {
         json!({
@@ -66,7 +66,7 @@ fn card(story: &Story<'_>, room: usize) -> Json {
     card
 }
 
-/// The headline and the place beside the author's picture, on the colour of the news.
+/// The headline and the project beside the author's picture, with a background for the tone of the message.
 fn header(story: &Story<'_>) -> Json {
     let mut headline = text_block(&story.headline, HEADLINE);
     headline["weight"] = json!("Bolder");
@@ -125,15 +125,15 @@ fn told_by_line(lines: &[Text], room: usize) -> Vec<Json> {
     blocks.made
 }
 
-/// People's words, with their code and quotes as elements of their own.
+/// People's text, with code and quotes as elements of their own.
 fn told(prose: &Text, room: usize) -> Vec<Json> {
     let mut blocks = Blocks::new(room);
     blocks.tell(prose, false);
     blocks.made
 }
 
-/// Elements below the headline, as many as there is room for: one a line, since every client reads line breaks within
-/// one in its own way.
+/// Elements below the headline, as many as fit. Each line is an element, because clients treat line breaks within an
+/// element differently.
 struct Blocks {
     made: Vec<Json>,
     most: usize,
@@ -197,7 +197,7 @@ impl Blocks {
             block = text_block(&Text::new().plain("…"), NAME);
             self.left = 0;
         }
-        // What was cut was the last.
+        // The last element was cut.
         self.left = self.left.saturating_sub(whole);
         if let Some(spacing) = spacing {
             block["spacing"] = json!(spacing);
@@ -235,7 +235,7 @@ fn indented(line: &str) -> String {
     INDENT.repeat(width.min(40)) + code
 }
 
-/// The text in what little markup there is: bold, italics and links.
+/// The text in the supported markup: bold, italics and links.
 fn simple(text: &Text) -> Text {
     Text(text.0.iter().map(simple_span).collect())
 }
@@ -252,7 +252,7 @@ fn simple_span(span: &Span) -> Span {
     }
 }
 
-/// The facts beside their names; nothing where there are none.
+/// The facts with their names; `None` if there are none.
 fn facts(fields: &[Field], room: usize) -> Option<Json> {
     let value = |field: &Field| Markup::Markdown.render_within(&simple(&field.value), Limit::Bytes(room / 4));
     let facts: Vec<Json> = fields
@@ -269,13 +269,13 @@ fn facts(fields: &[Field], room: usize) -> Option<Json> {
     })
 }
 
-/// 202 says that the flow has it, and so does 200 where the flow has an answer of its own
+/// 202 means that the flow has the card, and so does 200 if the flow has an answer of its own
 /// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
 pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let (wait, why) = (response.retry_after(), describe(response));
     let body = response.text();
     Answer::Failed(match response.status {
-        // A page in the flow's place: it took nothing.
+        // A proxy answered with a page instead of the flow, so nothing was accepted.
         200..=299 if body.trim_start().starts_with('<') => {
             Failure::Unavailable { maybe_taken: false, wait, why }
         }
@@ -300,7 +300,7 @@ fn is_switched_off(body: &str) -> bool {
     answer.is_some_and(|answer| answer["error"]["code"] == "WorkflowTriggerIsNotEnabled")
 }
 
-/// What in a card people could not read.
+/// A part of a card that people could not read.
 #[cfg(test)]
 pub(super) fn fault(body: &Json) -> Option<&'static str> {
     use crate::adapters::tests::is_seen;

@@ -1,4 +1,4 @@
-//! The texts of answers to commands, which Slack and Mattermost show alike. Pure.
+//! The texts of the answers to commands, in the markup that Slack and Mattermost share. Pure.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ pub(super) const FAILURES: usize = 5;
 /// Characters of a reason that a status shows.
 const REASON: usize = 120;
 
-/// An answer that only the user who typed sees.
+/// An answer that only the user of the command sees.
 pub(super) fn to_asker(text: &str) -> CommandAnswer {
     CommandAnswer { response_type: "ephemeral", text: text.to_owned() }
 }
@@ -21,14 +21,14 @@ pub(super) fn to_asker(text: &str) -> CommandAnswer {
 pub(super) struct Line {
     pub(super) title: &'static str,
     pub(super) active: bool,
-    /// Empty: the address's own channel.
+    /// Empty means the address's own channel.
     pub(super) channels: Vec<String>,
     /// Kinds of event, by name.
-    pub(super) hears_of: Vec<&'static str>,
+    pub(super) events: Vec<&'static str>,
     pub(super) inherited: bool,
 }
 
-/// A delivery that was given up, or that does not get through.
+/// A delivery that was given up, or whose attempts fail at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) at: Timestamp,
@@ -48,17 +48,17 @@ pub(super) struct Muted {
     pub(super) by: String,
 }
 
-pub(super) fn help(command: &str, forge_hears: bool) -> String {
+pub(super) fn help(command: &str, forwards: bool) -> String {
     let mut text = format!(
-        "*{0}* tells of this project's notifications:\n\
-         • `{0} status`: what is sent where, and what failed lately\n\
-         • `{0} mute 1h`: nothing more in this channel for an hour; any time up to a week will do\n\
-         • `{0} unmute`: everything again\n\
-         • `{0} test`: a test message to this channel",
+        "*{0}* controls this project's notifications:\n\
+         • `{0} status`: shows what is sent where, and what failed lately\n\
+         • `{0} mute 1h`: mutes this channel for an hour (at most for a week)\n\
+         • `{0} unmute`: ends the mute\n\
+         • `{0} test`: sends a test message to this channel",
         plain(command)
     );
-    if forge_hears {
-        text.push_str("\nWhatever else you type goes to the forge.");
+    if forwards {
+        text.push_str("\nAll other commands are forwarded to the forge.");
     }
     text
 }
@@ -77,7 +77,7 @@ pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted:
         };
         let inherited = if line.inherited { " (as set for its group or for everyone)" } else { "" };
         let what =
-            if line.active { line.hears_of.join(", ").replace('_', " ") } else { "switched off".to_owned() };
+            if line.active { line.events.join(", ").replace('_', " ") } else { "switched off".to_owned() };
         let _ = writeln!(text, "• {}{where_to}{inherited}: {what}", line.title);
     }
     for muted in muted {
@@ -109,7 +109,7 @@ pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted:
 pub(super) fn muted(channel: &str, service: &str, until: Timestamp, command: &str) -> String {
     let command = plain(command);
     format!(
-        "{service} of this project stay away from {} until {}. `{command} unmute` ends that.",
+        "{service} of this project are muted in {} until {}. `{command} unmute` ends the mute.",
         plain(channel),
         moment(until)
     )
@@ -117,7 +117,7 @@ pub(super) fn muted(channel: &str, service: &str, until: Timestamp, command: &st
 
 pub(super) fn unmuted(channel: &str, was_muted: bool) -> String {
     let channel = plain(channel);
-    if was_muted { format!("{channel} hears everything again.") } else { format!("{channel} was not muted.") }
+    if was_muted { format!("{channel} is not muted any more.") } else { format!("{channel} was not muted.") }
 }
 
 pub(super) fn test_failed(why: &str) -> String {
@@ -137,7 +137,7 @@ fn cut(text: &str) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Text of others on one line, without mentions and formatting.
+/// Text of other people on one line, without mentions and formatting.
 fn plain(words: &str) -> String {
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let harmless = line.chars().filter(|letter| !letter.is_control()).flat_map(|letter| match letter {
@@ -145,7 +145,7 @@ fn plain(words: &str) -> String {
         '<' => "&lt;".chars().collect(),
         '>' => "&gt;".chars().collect(),
         '*' | '_' | '~' | '`' => vec!['\u{200b}', letter],
-        // A zero-width space behind it keeps `@channel` from calling everybody.
+        // A zero-width space after the `@` keeps `@channel` from notifying everyone.
         '@' => vec!['@', '\u{200b}'],
         other => vec![other],
     });
@@ -163,7 +163,7 @@ mod tests {
             title: "Slack notifications",
             active: true,
             channels: vec!["#ops".to_owned(), "#dev".to_owned()],
-            hears_of: vec!["push", "tag_push"],
+            events: vec!["push", "tag_push"],
             inherited: false,
         }
     }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_as_nothing() {
+    fn a_status_without_integrations_and_failures_says_so() {
         assert_eq!(
             status("acme/rocket", &[], &[], &[]),
             "acme/rocket sends no notifications.\nNothing failed lately."
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_calls_nobody_and_formats_nothing() {
+    fn text_of_other_people_is_shown_without_mentions_and_formatting() {
         let text = plain("<!channel> @here *bold* `code` a\nb\u{7}");
         assert!(!text.contains("<!") && !text.contains("@here") && !text.contains('\n'), "{text:?}");
         assert_eq!(text.replace('\u{200b}', ""), "&lt;!channel&gt; @here *bold* `code` a b");

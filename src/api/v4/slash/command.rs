@@ -2,27 +2,27 @@
 
 use jiff::SignedDuration;
 
-/// Mutes are for an hour unless said otherwise, and for a week at the most: what is to be silent for longer is better
-/// switched off, where everybody can see it.
+/// The default length of a mute is an hour, and the largest is a week. For longer, the integration should be switched off
+/// in its settings, where everyone can see it.
 const MUTE: SignedDuration = SignedDuration::from_hours(1);
 const LONGEST_MUTE: SignedDuration = SignedDuration::from_hours(24 * 7);
 const SHORTEST_MUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What is asked for.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Help,
-    /// What this project sends where, and what failed lately.
+    /// Shows what this project sends where, and what failed lately.
     Status,
-    /// Nothing more for this channel, for so long.
+    /// Mutes this channel for this time.
     Mute(SignedDuration),
     Unmute,
-    /// A test message to this channel.
+    /// Sends a test message to this channel.
     Test,
-    /// Something that the forge may know.
+    /// A command that the forge may know.
     Other,
-    /// A command of ours, with words that make no sense to it: what to type instead.
-    Misspoken(String),
+    /// A known command with invalid arguments; the text says what to type instead.
+    Invalid(String),
 }
 
 impl Command {
@@ -34,7 +34,7 @@ impl Command {
             if rest.is_empty() {
                 command
             } else {
-                Self::Misspoken(format!("`{first}` stands alone: type `{first}`"))
+                Self::Invalid(format!("`{first}` takes no arguments: type `{first}`"))
             }
         };
         match first.as_str() {
@@ -54,9 +54,9 @@ fn mute(words: &str) -> Command {
     let duration = words.parse::<SignedDuration>().ok();
     match duration {
         Some(duration) if (SHORTEST_MUTE..=LONGEST_MUTE).contains(&duration) => Command::Mute(duration),
-        Some(_) => Command::Misspoken("a mute lasts from a minute to a week: type `mute 2h`".to_owned()),
+        Some(_) => Command::Invalid("a mute can last from a minute to a week: type `mute 2h`".to_owned()),
         None => {
-            Command::Misspoken("that is no duration: type `mute 30m`, `mute 2h` or `mute 1h 30m`".to_owned())
+            Command::Invalid("this is not a duration: type `mute 30m`, `mute 2h` or `mute 1h 30m`".to_owned())
         }
     }
 }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_answered_with_what_does() {
+    fn invalid_arguments_are_answered_with_a_valid_command() {
         for (text, instead) in [
             ("mute forever", "mute 2h"),
             ("mute 169h", "mute 2h"),
@@ -95,7 +95,7 @@ mod tests {
             ("status of everything", "type `status`"),
             ("unmute all", "type `unmute`"),
         ] {
-            let Command::Misspoken(words) = Command::parse(text) else { panic!("{text:?} was understood") };
+            let Command::Invalid(words) = Command::parse(text) else { panic!("{text:?} was understood") };
             assert!(words.contains(instead), "{text:?}: {words}");
         }
     }

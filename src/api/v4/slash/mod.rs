@@ -2,7 +2,7 @@
 //!
 //! The caller is authenticated only by the token in the form, which is the one of the project's slash-commands
 //! integration. A wrong token, an inactive integration and an unknown project have the same answer, which counts as a
-//! wrong token. [`command`] parses what was typed, [`answer`] writes the answer; both are pure. Unknown commands are
+//! wrong token. [`command`] parses the command, [`answer`] writes the answer; both are pure. Unknown commands are
 //! published for the forge, if that is configured.
 //!
 //! Forms and answers: <https://docs.slack.dev/interactivity/implementing-slash-commands>,
@@ -34,7 +34,8 @@ use answer::{Failure, Line, Muted, to_asker};
 use command::Command;
 pub(super) use route::trigger;
 
-/// Slack and Mattermost wait three seconds; what takes longer is said to take longer.
+/// Slack and Mattermost wait three seconds for an answer. An operation that takes longer than this limit is answered with
+/// a text that says so.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Failures older than this are not shown in a status.
 const LATELY: SignedDuration = SignedDuration::from_hours(24);
@@ -44,34 +45,34 @@ fn notifier(command: &ChatCommand) -> &'static Entry {
     adapters::find(command.notifier).expect("a test looks each up in the table")
 }
 
-/// Everything that a mute may call the channel in which a command was typed.
+/// All names of the channel in which a command was typed, as mutes store them.
 fn channel_names(command: &ChatCommand) -> Vec<String> {
     command.channel_names.iter().map(|name| Mute::channel_of(name)).collect()
 }
 
-/// Who typed a command, for people.
+/// The user that typed a command, for people.
 fn typed_by(command: &ChatCommand) -> String {
     if command.user.is_empty() { "a channel member".to_owned() } else { format!("@{}", command.user) }
 }
 
-/// What commands are carried out with.
+/// The objects that are needed to carry out commands.
 pub(super) struct CommandHandler<'a> {
     pub(super) catalog: &'a CachedCatalog,
     pub(super) ledger: &'a dyn Ledger,
-    /// The way to the forge, where one is configured.
+    /// Publishes commands for the forge, if that is configured.
     pub(super) commands: Option<&'a Commands>,
     pub(super) now: Timestamp,
 }
 
-/// What a command comes to.
+/// The result of a command.
 pub(super) enum Outcome {
-    /// Say this.
+    /// Answer with this.
     Say(CommandAnswer),
-    /// Send a test to this channel, by this place's settings, and say what came of it.
+    /// Send a test to this channel with the settings of the scope, and answer with its result.
     Test,
 }
 
-/// The place that a command is about and the settings of the integration there, if the token in the request is that
+/// The scope that a command is about and the settings of its integration, if the token in the request is that
 /// integration's.
 ///
 /// # Errors
@@ -79,33 +80,33 @@ pub(super) enum Outcome {
 fn authenticate(
     catalog: &CachedCatalog,
     entry: &Entry,
-    place: Option<ResolvedScope>,
+    scope: Option<ResolvedScope>,
     params: &Params,
 ) -> Result<Option<(ResolvedScope, Parsed)>, ApiError> {
     let token = params.text("token").map_err(|_| complaint("token is invalid"))?;
     let token = token.ok_or_else(|| complaint("token is missing"))?;
-    let Some(place) = place else { return Ok(None) };
-    Ok(settings_by_token(catalog, entry, &place, &token).map(|settings| (place, settings)))
+    let Some(scope) = scope else { return Ok(None) };
+    Ok(settings_by_token(catalog, entry, &scope, &token).map(|settings| (scope, settings)))
 }
 
-/// Does what a command asks for.
+/// Carries out a command.
 async fn handle(
     handler: &CommandHandler<'_>,
-    place: &ResolvedScope,
+    scope: &ResolvedScope,
     command: &ChatCommand,
     request: &InboundRequest,
 ) -> Outcome {
     let said = match Command::parse(&command.text) {
         Command::Test => return Outcome::Test,
         Command::Help => answer::help(&command.command, handler.commands.is_some()),
-        Command::Misspoken(remedy) => remedy,
-        Command::Status => status(handler, place).await,
+        Command::Invalid(remedy) => remedy,
+        Command::Status => status(handler, scope).await,
         Command::Mute(length) => {
             let until = handler.now.checked_add(length).unwrap_or(Timestamp::MAX);
-            mute(handler, place, command, until).await
+            mute(handler, scope, command, until).await
         }
-        Command::Unmute => mute(handler, place, command, handler.now).await,
-        Command::Other => forward(handler, place, command, request).await,
+        Command::Unmute => mute(handler, scope, command, handler.now).await,
+        Command::Other => forward(handler, scope, command, request).await,
     };
     Outcome::Say(to_asker(&said))
 }
@@ -114,16 +115,16 @@ fn complaint(words: &str) -> ApiError {
     ApiError::InvalidParams(vec![words.to_owned()])
 }
 
-/// The settings of the place's integration, if this is its token. Digests are compared, in constant time: neither how
-/// much of the token is right nor how long it is can be measured.
+/// The settings of the scope's integration, if this is its token. Digests are compared in constant time, so that neither
+/// the correct part of the token nor its length can be found by measuring time.
 fn settings_by_token(
     catalog: &CachedCatalog,
     entry: &Entry,
-    place: &ResolvedScope,
+    scope: &ResolvedScope,
     token: &str,
 ) -> Option<Parsed> {
     let (known, settings) = catalog.read(|state| {
-        let inheritance = state.inheritance(place, entry.about.slug);
+        let inheritance = state.inheritance(scope, entry.about.slug);
         let configured = inheritance.effective().filter(|configured| configured.is_active())?;
         let known = configured.configuration.secrets.get("token")?.clone();
         Some((known, configured.resolved.as_ref().ok()?.settings().clone()))
@@ -132,17 +133,17 @@ fn settings_by_token(
     bool::from(same).then_some(settings)
 }
 
-async fn status(handler: &CommandHandler<'_>, place: &ResolvedScope) -> String {
-    let named = place.path().map_or_else(|| place.to_string(), str::to_owned);
+async fn status(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> String {
+    let named = scope.path().map_or_else(|| scope.to_string(), str::to_owned);
     let lines = handler.catalog.read(|state| {
-        let tellers = ADAPTERS.iter().filter(|entry| entry.can_deliver());
-        let inheritance = tellers.map(|entry| state.inheritance(place, entry.about.slug));
+        let adapters = ADAPTERS.iter().filter(|entry| entry.can_deliver());
+        let inheritance = adapters.map(|entry| state.inheritance(scope, entry.about.slug));
         let told = inheritance
             .filter_map(|inheritance| Some(line(inheritance.effective()?, inheritance.is_inherited())));
         told.collect::<Vec<_>>()
     });
     let muted = handler.catalog.read(|state| {
-        let ResolvedScope::Project { id: Some(id), .. } = place else {
+        let ResolvedScope::Project { id: Some(id), .. } = scope else {
             return Vec::new();
         };
         let mutes = state.mutes(*id, handler.now);
@@ -150,16 +151,16 @@ async fn status(handler: &CommandHandler<'_>, place: &ResolvedScope) -> String {
             .map(|mute| Muted { channel: mute.channel.clone(), until: mute.until, by: mute.by.clone() })
             .collect()
     });
-    if let Ok(Ok(failures)) = tokio::time::timeout(TIMEOUT, failures(handler, place)).await {
+    if let Ok(Ok(failures)) = tokio::time::timeout(TIMEOUT, failures(handler, scope)).await {
         return answer::status(&named, &lines, &failures, &muted);
     }
     let known = answer::status(&named, &lines, &[], &muted);
-    known.replace("Nothing failed lately.", "What failed lately is not known: the store does not answer.")
+    known.replace("Nothing failed lately.", "Recent failures can't be shown: the store does not answer.")
 }
 
 fn line(configured: &Configured, inherited: bool) -> Line {
     let entry = configured.entry;
-    let hears_of = match &configured.resolved {
+    let events = match &configured.resolved {
         Ok(resolved) => {
             let heard = entry.about.triggers.iter().filter(|trigger| resolved.triggers().contains(*trigger));
             heard.map(Trigger::name).collect()
@@ -171,19 +172,19 @@ fn line(configured: &Configured, inherited: bool) -> Line {
         title: entry.about.title,
         active: configured.is_active(),
         channels: crate::integration::Channels::parse_list(&channels.unwrap_or_default()),
-        hears_of,
+        events,
         inherited,
     }
 }
 
-/// What was given up within the last day, and what does not get through at the moment; the newest first.
-async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate::store::Result<Vec<Failure>> {
+/// The deliveries that were given up within the last day, and those whose attempts fail at the moment; the newest first.
+async fn failures(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate::store::Result<Vec<Failure>> {
     let since = handler.now.checked_sub(LATELY).unwrap_or(Timestamp::MIN);
     let mut found = Vec::new();
     for entry in ADAPTERS.iter().filter(|entry| entry.can_deliver()) {
         for state in [DeliveryState::Failed, DeliveryState::Expired, DeliveryState::Waiting] {
             let slug = entry.about.slug;
-            let integration = Some(handler.catalog.read(|snapshot| snapshot.id_at(place, slug)));
+            let integration = Some(handler.catalog.read(|snapshot| snapshot.id_at(scope, slug)));
             let filter = DeliveryFilter {
                 state: Some(state),
                 integration,
@@ -206,17 +207,17 @@ async fn failures(handler: &CommandHandler<'_>, place: &ResolvedScope) -> crate:
 /// Mutes this channel until a moment; a moment in the past ends the mute.
 async fn mute(
     handler: &CommandHandler<'_>,
-    place: &ResolvedScope,
+    scope: &ResolvedScope,
     command: &ChatCommand,
     until: Timestamp,
 ) -> String {
-    let ResolvedScope::Project { id: Some(project), .. } = place else {
-        return "This project's number is not known yet: wait for its first event, and type it again."
+    let ResolvedScope::Project { id: Some(project), .. } = scope else {
+        return "This project's number is not known yet: wait for its first event, then repeat the command."
             .to_owned();
     };
     let names = channel_names(command);
     if names.is_empty() {
-        return "It is not known which channel this is.".to_owned();
+        return "The channel can't be muted: the service sent neither its name nor its id.".to_owned();
     }
     let was_muted = handler.catalog.read(|state| {
         let here = |mute: &Mute| mute.slug == command.notifier && names.contains(&mute.channel);
@@ -224,8 +225,8 @@ async fn mute(
     });
     let muting = tokio::time::timeout(TIMEOUT, mute_all(handler, *project, command, &names, until));
     if !matches!(muting.await, Ok(Ok(()))) {
-        // What was under way when the patience ended may yet be written.
-        return "It is not known whether that was written down: the store does not answer. Type it again in a moment."
+        // An operation that was in flight at the timeout may still be written.
+        return "The store does not answer, so the change may not be saved. Repeat the command in a moment."
             .to_owned();
     }
     if until > handler.now {
@@ -235,7 +236,7 @@ async fn mute(
     }
 }
 
-/// Mutes the channel under each of its names: which of them the settings use is not known here.
+/// Mutes the channel under each of its names, because the settings may use any of them.
 async fn mute_all(
     handler: &CommandHandler<'_>,
     project: i64,
@@ -261,15 +262,15 @@ async fn mute_all(
 /// Publishes a command for the forge, without the token.
 async fn forward(
     handler: &CommandHandler<'_>,
-    place: &ResolvedScope,
+    scope: &ResolvedScope,
     command: &ChatCommand,
     request: &InboundRequest,
 ) -> String {
     let Some(commands) = handler.commands else {
-        return format!("I don't know that command. {}", answer::help(&command.command, false));
+        return format!("Unknown command. {}", answer::help(&command.command, false));
     };
     let text = |name: &str| request.form.get(name);
-    let (id, path) = match place {
+    let (id, path) = match scope {
         ResolvedScope::Project { id, path } => (*id, path.as_deref()),
         other => (None, other.path()),
     };
@@ -289,13 +290,13 @@ async fn forward(
     });
     let id = Uuid::now_v7().to_string();
     match commands.forward(&id, body.to_string().as_bytes(), handler.now).await {
-        Ok(()) => "The forge has it, and answers here.".to_owned(),
+        Ok(()) => "The command was forwarded to the forge, which answers here.".to_owned(),
         Err(error) => {
-            tracing::warn!(%error, "could not hand a command to the forge");
+            tracing::warn!(%error, "failed to publish a command for the forge; the user was asked to repeat it");
             let said = if error.maybe_taken() {
-                "The forge takes longer than usual. If this gets there, it answers here; if nothing comes, type it again."
+                "The command may not have reached the forge. If there is no answer here soon, repeat the command."
             } else {
-                "The forge can't be reached at the moment; type it again later."
+                "The forge can't be reached at the moment; repeat the command later."
             };
             said.to_owned()
         }

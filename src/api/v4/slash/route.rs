@@ -33,12 +33,12 @@ pub(in crate::api::v4) async fn trigger(
     let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
     let body = read_body(&head, body, state.config.body_timeout).await?;
     params.add_body(&head.headers, body).await?;
-    // The token in the form is all the proof there is: which places there are is found out by none but its owner.
-    let place = state.catalog.read(|snapshot| {
+    // The token in the form is the only credential, so a caller without it must not learn which projects exist.
+    let scope = state.catalog.read(|snapshot| {
         let project = address::project(path.id())?;
         find(snapshot, &project, ScopeKey::Instance, Unknown::IsMissing).ok()
     });
-    let Some((place, settings)) = authenticate(&state.catalog, entry, place, &params)? else {
+    let Some((scope, settings)) = authenticate(&state.catalog, entry, scope, &params)? else {
         record_wrong_token(&state, &head, now)?;
         return Err(ApiError::NotFound(Missing::Integration));
     };
@@ -52,27 +52,28 @@ pub(in crate::api::v4) async fn trigger(
         commands: state.commands.as_ref(),
         now,
     };
-    let said = match handle(&handler, &place, &command, &inbound).await {
+    let said = match handle(&handler, &scope, &command, &inbound).await {
         Outcome::Say(said) => said,
-        Outcome::Test => to_asker(&test(&state, &place, &command, now).await),
+        Outcome::Test => to_asker(&test(&state, &scope, &command, now).await),
     };
     Ok(said)
 }
 
-/// Sends a test to this channel and says what came of it, or that it is still coming: who typed waits three seconds.
-async fn test(state: &Arc<State>, place: &ResolvedScope, command: &ChatCommand, now: Timestamp) -> String {
+/// Sends a test to this channel and returns its result as a text. The user waits at most three seconds, so a slower test
+/// is answered with a text that says so.
+async fn test(state: &Arc<State>, scope: &ResolvedScope, command: &ChatCommand, now: Timestamp) -> String {
     let entry = notifier(command);
     let names = channel_names(command);
     let title = entry.about.title;
-    let subject = match subject(state, place, entry) {
+    let subject = match subject(state, scope, entry) {
         Ok(subject) => subject,
         Err(ApiError::InvalidSettings(_)) => {
-            return format!("{title} of this project are not set up rightly.");
+            return format!("The settings of {title} of this project are not valid.");
         }
         Err(_) => return format!("{title} are not set up for this project."),
     };
     let Some(event) = event_for(&subject, &names) else {
-        return format!("By this project's settings, {title} send nothing to this channel.");
+        return format!("{title} of this project send nothing to this channel.");
     };
     let testing = {
         let state = Arc::clone(state);
@@ -82,8 +83,8 @@ async fn test(state: &Arc<State>, place: &ResolvedScope, command: &ChatCommand, 
     };
     match tokio::time::timeout(TIMEOUT, testing).await {
         Ok(Ok(outcome)) => words(&outcome),
-        Ok(Err(_)) => "The test broke off: the log has the reason.".to_owned(),
-        Err(_) => "The test is under way, and takes longer than usual.".to_owned(),
+        Ok(Err(_)) => "The test failed because of an internal error; the log has the reason.".to_owned(),
+        Err(_) => "The test is still running. Its message may arrive later.".to_owned(),
     }
 }
 
@@ -95,7 +96,7 @@ fn event_for(subject: &Subject, names: &[String]) -> Option<Event> {
         .find(|event| subject.targets(event).send.iter().any(|target| is_here(&target.name, names)))
 }
 
-/// An address's own channel has no name that we know: it may be this one.
+/// The name of an address's own channel is unknown, so it may be this one.
 fn is_here(target: &str, names: &[String]) -> bool {
     target.is_empty() || names.contains(&Mute::channel_of(target))
 }
@@ -112,21 +113,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_channel_is_here_by_any_of_its_names() {
+    fn a_channel_matches_by_any_of_its_names() {
         let names = ["ops".to_owned(), "c123".to_owned()];
         assert!(is_here("#Ops", &names) && is_here("C123", &names) && is_here("", &names));
         assert!(!is_here("#dev", &names));
     }
 
     #[test]
-    fn the_outcome_is_told_in_a_sentence() {
+    fn the_result_of_a_test_is_a_sentence() {
         let outcome = |success: bool, message: &str| Test {
             success,
             trigger: None,
             message: message.to_owned(),
             attempts: Vec::new(),
         };
-        assert_eq!(words(&outcome(true, "it was taken")), "A test message was sent.");
+        assert_eq!(words(&outcome(true, "the service accepted it")), "A test message was sent.");
         assert_eq!(words(&outcome(false, "rejected: too long")), "The test failed: rejected: too long");
     }
 }

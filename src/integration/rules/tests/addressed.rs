@@ -1,4 +1,4 @@
-//! Active, scope, supported, flag.
+//! Whether an event concerns an integration: active, scope, supported, flag.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn scope_of(trigger: Trigger) -> Scope {
 }
 
 #[test]
-fn whoever_filters_nothing_hears_every_sample() {
+fn an_integration_without_filters_gets_every_sample() {
     for family in FAMILIES {
         for trigger in Trigger::ALL {
             let integration = Integration::example(family).of(scope_of(trigger));
@@ -41,7 +41,7 @@ fn gitlabs_default_filters_let_every_sample_pass() {
 }
 
 #[test]
-fn an_inactive_integration_hears_nothing() {
+fn an_inactive_integration_gets_nothing() {
     for trigger in Trigger::ALL {
         let integration = chat().of(scope_of(trigger)).inactive();
         assert_eq!(asked(&integration, &sample(trigger)), Err("inactive"), "{trigger}");
@@ -59,9 +59,9 @@ fn each_trigger_needs_its_own_flag_and_no_other() {
     }
 }
 
-/// Confidential means exclusive, in both directions.
+/// The flags for public and confidential issues are independent of each other.
 #[test]
-fn issues_events_says_nothing_about_confidential_issues() {
+fn issues_events_does_not_include_confidential_issues() {
     for (open, confidential) in
         [(Trigger::Issue, Trigger::ConfidentialIssue), (Trigger::Note, Trigger::ConfidentialNote)]
     {
@@ -71,7 +71,7 @@ fn issues_events_says_nothing_about_confidential_issues() {
 }
 
 #[test]
-fn a_flag_for_what_the_adapter_can_not_be_told_has_no_effect() {
+fn a_flag_for_an_unsupported_event_has_no_effect() {
     for supported in Trigger::ALL {
         for happened in Trigger::ALL {
             let integration = chat().of(scope_of(happened)).supporting(&[supported]);
@@ -82,7 +82,7 @@ fn a_flag_for_what_the_adapter_can_not_be_told_has_no_effect() {
 }
 
 #[test]
-fn kinds_that_only_webhooks_get_are_wanted_by_nobody() {
+fn event_kinds_that_only_webhooks_get_are_never_wanted() {
     for body in [
         json!({ "object_kind": "release", "project": { "path_with_namespace": "acme/rocket" } }),
         json!({ "object_kind": "milestone", "object_attributes": {}, "project": { "path_with_namespace": "acme/rocket" } }),
@@ -96,7 +96,7 @@ fn kinds_that_only_webhooks_get_are_wanted_by_nobody() {
 }
 
 #[test]
-fn a_project_is_meant_by_number_or_by_path_in_any_case() {
+fn a_project_is_matched_by_number_or_by_path_in_any_case() {
     let push = sample(Trigger::Push);
     for (scope, expected) in [
         (Scope::ProjectId(42), Ok(())),
@@ -112,7 +112,7 @@ fn a_project_is_meant_by_number_or_by_path_in_any_case() {
 }
 
 #[test]
-fn a_group_hears_of_its_own_mentions_and_its_projects_do_not() {
+fn a_mention_of_a_group_goes_to_the_group_and_not_to_its_projects() {
     let mention = sample(Trigger::GroupMention);
     for (scope, expected) in [
         (Scope::Group("acme/launch-crew".to_owned()), Ok(())),
@@ -125,7 +125,7 @@ fn a_group_hears_of_its_own_mentions_and_its_projects_do_not() {
 }
 
 #[test]
-fn what_happened_in_no_project_is_no_projects_business() {
+fn an_event_without_a_project_matches_no_project() {
     let nowhere = event(Trigger::Push, json!({ "project": null, "project_id": null }));
     assert_eq!(asked(&chat(), &nowhere), Err("elsewhere"));
     assert_eq!(asked(&chat().of(Scope::ProjectId(42)), &nowhere), Err("elsewhere"));

@@ -1,4 +1,4 @@
-//! The branch filter: which settings let which branches pass, and where a branch comes from.
+//! The branch filter: which settings let which branches pass, and how an event's branch is found.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -10,13 +10,13 @@ use crate::integration::{Family, Integration, ProjectFacts};
 
 const SETTINGS: [&str; 5] = ["all", "default", "protected", "default_and_protected", "main"];
 
-/// What a setting lets pass, in the order of `SETTINGS`.
+/// The results for each setting, in the order of `SETTINGS`.
 type Passes = [Result<(), &'static str>; 5];
 
 const YES: Result<(), &'static str> = Ok(());
 const NO: Result<(), &'static str> = Err("branch");
 
-/// On this branch, where neither event nor project's default branch say anything else.
+/// Events on this branch without further facts about it.
 fn push(branch: &str) -> Event {
     event(Trigger::Push, json!({ "ref": format!("refs/heads/{branch}"), "ref_protected": null }))
 }
@@ -72,21 +72,21 @@ fn each_setting_lets_its_branches_pass() {
 }
 
 #[test]
-fn who_offers_no_branch_filter_hears_of_every_branch() {
+fn without_a_branch_filter_every_branch_passes() {
     for event in [push("feature"), pipeline("feature"), deployment("feature")] {
         assert_eq!(asked(&chat(), &event), YES);
     }
 }
 
-/// Projects usually protect it, but then they say so.
+/// Projects usually protect the default branch, but then the event or the list of protected branches says so.
 #[test]
-fn the_default_branch_is_not_protected_by_being_the_default() {
+fn the_default_branch_is_not_protected_automatically() {
     holds(Family::Chat, &push("main"), &protecting(&[]), [YES, YES, NO, YES, NO]);
     holds(Family::Chat, &push("main"), &protecting(&["main"]), [YES, YES, YES, YES, NO]);
 }
 
 #[test]
-fn the_forges_own_word_on_protection_counts_before_the_list() {
+fn the_events_protection_flag_takes_precedence_over_the_list() {
     #[rustfmt::skip]
     let table = [
         // said by the event,  in the list,                 is it protected?
@@ -115,7 +115,7 @@ fn the_forges_own_word_on_protection_counts_before_the_list() {
 }
 
 #[test]
-fn the_events_word_on_the_default_branch_counts_before_ours() {
+fn the_events_default_branch_takes_precedence_over_the_stored_one() {
     #[rustfmt::skip]
     let table = [
         // said by the event, known otherwise, is `main` the default?
@@ -152,7 +152,7 @@ fn pipelines_of_tags_pass_in_chat() {
     holds(Family::Chat, &by_full_ref, &protecting(&[]), [YES; 5]);
 }
 
-/// And what the payload says of a protected *tag* is no answer to that.
+/// The payload's flag for a protected *tag* is not used for this.
 #[test]
 fn in_mails_about_pipelines_a_tag_is_compared_like_a_branch() {
     let facts = protecting(&["v1.*"]);
@@ -162,7 +162,7 @@ fn in_mails_about_pipelines_a_tag_is_compared_like_a_branch() {
 }
 
 #[test]
-fn what_is_on_no_branch_passes() {
+fn events_without_a_branch_pass() {
     let facts = protecting(&[]);
     for without_ref in [
         event(Trigger::Pipeline, json!({ "object_attributes": { "ref": null } })),
@@ -235,7 +235,7 @@ fn wildcards() {
     }
 }
 
-/// Patterns of this kind take backtracking matchers beyond the end of the world.
+/// Matchers that backtrack take exponential time for patterns of this kind.
 #[test]
 fn no_pattern_takes_long() {
     let (pattern, name) = ("a*".repeat(20_000) + "b", "a".repeat(200_000));
@@ -244,7 +244,7 @@ fn no_pattern_takes_long() {
     assert!(matches(&pattern, &name));
 }
 
-/// The meaning of a pattern, slow and plain: `*` is nothing, or any one character and then a `*` again.
+/// A slow and simple definition of matching: `*` is nothing, or any one character followed by a `*` again.
 fn means(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,
@@ -257,7 +257,7 @@ fn means(pattern: &[u8], name: &[u8]) -> bool {
 
 proptest! {
     #[test]
-    fn matching_is_what_a_pattern_means(pattern in "[ab/*]{0,8}", name in "[ab/]{0,10}") {
+    fn the_matcher_agrees_with_the_simple_definition(pattern in "[ab/*]{0,8}", name in "[ab/]{0,10}") {
         prop_assert_eq!(matches(&pattern, &name), means(pattern.as_bytes(), name.as_bytes()));
     }
 

@@ -35,10 +35,10 @@ fn any_or_all_of_the_labels_must_be_there() {
         ("bug",                   &["bug"],                  Ok(()),        Ok(())),
         ("  ~~bug ,~team one  ",  &["team one", "bug"],      Ok(()),        Ok(())),
         ("~team one",             &["team"],                 Err("labels"), Err("labels")),
-        // A blank filter is none.
+        // A blank filter is no filter.
         ("",                      &[],                       Ok(()),        Ok(())),
         ("  ",                    &["bug"],                  Ok(()),        Ok(())),
-        // A list of blanks is no blank filter: it names no label, so nothing matches it.
+        // A list of blank entries is a filter that names no label, so nothing matches it.
         ("~",                     &["bug"],                  Err("labels"), Err("labels")),
         (" , ~ ,",                &["bug", ""],              Err("labels"), Err("labels")),
         (",",                     &[],                       Err("labels"), Err("labels")),
@@ -87,7 +87,7 @@ fn only_issues_merge_requests_and_notes_are_filtered() {
 }
 
 #[test]
-fn notes_have_the_labels_of_what_they_stand_on() {
+fn notes_have_the_labels_of_the_object_that_they_are_on() {
     let on_merge_request = event(Trigger::Note, json!({ "merge_request": { "labels": titled(&["docs"]) } }));
     let on_issue = event(Trigger::ConfidentialNote, json!({ "issue": { "labels": titled(&["docs"]) } }));
     for note in [on_merge_request, on_issue] {
@@ -112,9 +112,9 @@ fn notes_on_commits_and_snippets_pass_no_filter() {
     }
 }
 
-/// GitLab looks for a list and stops at the first, even an empty one; it puts no two lists together.
+/// GitLab uses the first list of labels that it finds, even an empty one. It does not combine lists.
 #[test]
-fn the_first_list_counts_alone() {
+fn only_the_first_list_of_labels_counts() {
     for (top, within, expected) in [
         (json!([]), titled(&["bug"]), Err("labels")),
         (json!(null), titled(&["bug"]), Ok(())),
@@ -151,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_has_all_has_any(titles in prop::collection::vec("[abc]", 0..5), wanted in prop::collection::vec("[abc]", 1..4)) {
+    fn an_issue_that_matches_all_matches_any(titles in prop::collection::vec("[abc]", 0..5), wanted in prop::collection::vec("[abc]", 1..4)) {
         let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
         let wanted = wanted.join(",");
         if asked(&chat().labels(&wanted, MatchAll), &issue(&titles)).is_ok() {

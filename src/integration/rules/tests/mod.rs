@@ -1,4 +1,4 @@
-//! GitLab's rules as truth tables: what is expected stands in GitLab's documentation and sources, not here.
+//! GitLab's rules as truth tables. The expected values are from GitLab's documentation and sources.
 
 mod addressed;
 mod branches;
@@ -29,7 +29,7 @@ fn decode(body: &Value) -> Event {
         .unwrap_or_else(|why| panic!("{why}: {body}"))
 }
 
-/// Objects are changed field by field, everything else is replaced.
+/// Objects are merged field by field, everything else is replaced.
 fn change(body: &mut Value, changes: Value) {
     match (body, changes) {
         (Value::Object(body), Value::Object(changes)) => {
@@ -41,7 +41,7 @@ fn change(body: &mut Value, changes: Value) {
     }
 }
 
-/// `Ok` or the reason's code, where nothing is known of the project but what the event says.
+/// `Ok` or the reason's code, with no facts of the project beyond the event.
 fn asked(integration: &Integration, event: &Event) -> Result<(), &'static str> {
     asked_knowing(integration, event, &ProjectFacts::default())
 }
@@ -50,7 +50,7 @@ fn asked_knowing(integration: &Integration, event: &Event, facts: &ProjectFacts)
     wants(integration, event, facts).map_err(|why| why.code())
 }
 
-/// A chat integration, a mailer, … that wants everything it can be told.
+/// An integration of this family that is switched on for everything.
 fn chat() -> Integration {
     Integration::example(Family::Chat)
 }

@@ -1,4 +1,4 @@
-//! Which pipelines are spoken of: status, broken only, status changes only.
+//! Which pipelines are notified: by status, broken ones only, status changes only.
 
 use serde_json::json;
 
@@ -12,16 +12,16 @@ fn pipeline(status: &str, ref_status_name: Option<&str>) -> Event {
     event(Trigger::Pipeline, json!({ "object_attributes": attributes }))
 }
 
-/// Those who tell of pipelines in words.
-fn tellers() -> [Integration; 2] {
+/// The families that notify people of pipelines.
+fn families() -> [Integration; 2] {
     [Integration::example(Family::Chat), Integration::example(Family::PipelineMail)]
 }
 
 #[test]
-fn only_ended_pipelines_speak() {
-    for teller in tellers() {
+fn only_ended_pipelines_are_notified() {
+    for integration in families() {
         for status in ["success", "failed"] {
-            assert_eq!(asked(&teller, &pipeline(status, None)), Ok(()), "{status}");
+            assert_eq!(asked(&integration, &pipeline(status, None)), Ok(()), "{status}");
         }
         for status in [
             "created",
@@ -37,13 +37,13 @@ fn only_ended_pipelines_speak() {
             "",
             "SUCCESS",
         ] {
-            assert_eq!(asked(&teller, &pipeline(status, None)), Err("pipeline_status"), "{status}");
+            assert_eq!(asked(&integration, &pipeline(status, None)), Err("pipeline_status"), "{status}");
         }
     }
 }
 
 #[test]
-fn whoever_wants_broken_ones_only_hears_of_no_success() {
+fn with_broken_pipelines_only_a_success_is_not_notified() {
     for (status, only_broken, expected) in [
         ("failed", false, Ok(())),
         ("failed", true, Ok(())),
@@ -51,10 +51,10 @@ fn whoever_wants_broken_ones_only_hears_of_no_success() {
         ("success", true, Err("not_broken")),
         ("running", true, Err("pipeline_status")),
     ] {
-        for teller in tellers() {
-            let teller = teller.only_broken(only_broken);
+        for integration in families() {
+            let integration = integration.only_broken(only_broken);
             assert_eq!(
-                asked(&teller, &pipeline(status, None)),
+                asked(&integration, &pipeline(status, None)),
                 expected,
                 "{status}, only broken: {only_broken}"
             );
@@ -66,14 +66,14 @@ fn whoever_wants_broken_ones_only_hears_of_no_success() {
 fn passed_with_warnings_is_a_success() {
     let attributes = json!({ "status": "success", "detailed_status": "passed with warnings" });
     let warned = event(Trigger::Pipeline, json!({ "object_attributes": attributes }));
-    for teller in tellers() {
-        assert_eq!(asked(&teller.clone().only_broken(false), &warned), Ok(()));
-        assert_eq!(asked(&teller.only_broken(true), &warned), Err("not_broken"));
+    for integration in families() {
+        assert_eq!(asked(&integration.clone().only_broken(false), &warned), Ok(()));
+        assert_eq!(asked(&integration.only_broken(true), &warned), Err("not_broken"));
     }
 }
 
 #[test]
-fn whoever_wants_changes_only_hears_of_broken_and_fixed() {
+fn with_status_changes_only_broken_and_fixed_are_notified() {
     #[rustfmt::skip]
     let table = [
         // status, ref_status_name,     broken only: no            yes
@@ -89,12 +89,12 @@ fn whoever_wants_changes_only_hears_of_broken_and_fixed() {
         ("running", Some("broken"),        Err("pipeline_status"),  Err("pipeline_status")),
     ];
     for (status, ref_status_name, broken_or_not, broken_only) in table {
-        for teller in tellers() {
-            let teller = teller.only_when_status_changes(true);
+        for integration in families() {
+            let integration = integration.only_when_status_changes(true);
             let pipeline = pipeline(status, ref_status_name);
             let what = format!("{status} {ref_status_name:?}");
-            assert_eq!(asked(&teller.clone().only_broken(false), &pipeline), broken_or_not, "{what}");
-            assert_eq!(asked(&teller.only_broken(true), &pipeline), broken_only, "{what}, broken only");
+            assert_eq!(asked(&integration.clone().only_broken(false), &pipeline), broken_or_not, "{what}");
+            assert_eq!(asked(&integration.only_broken(true), &pipeline), broken_only, "{what}, broken only");
         }
     }
 }

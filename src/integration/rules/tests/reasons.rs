@@ -1,4 +1,4 @@
-//! What a person reads who asks why nothing came.
+//! The texts that explain why an integration did not get an event.
 
 use serde_json::json;
 
@@ -33,50 +33,50 @@ fn every_reason_names_the_setting_and_its_value() {
             chat(),
             decode(&json!({ "object_kind": "release" })),
             "no_trigger",
-            "no integration hears of `release` events",
+            "no integration takes `release` events",
         ),
         (chat().inactive(), push.clone(), "inactive", "the integration is switched off (active = false)"),
         (
             chat().of(Scope::ProjectId(7)),
             push.clone(),
             "elsewhere",
-            "it happened in project acme/rocket, and the integration is of project 7",
+            "the event belongs to project acme/rocket, and the integration to project 7",
         ),
         (
             chat(),
             sample(Trigger::GroupMention),
             "elsewhere",
-            "it happened in group acme/launch-crew, and the integration is of project acme/rocket",
+            "the event belongs to group acme/launch-crew, and the integration to project acme/rocket",
         ),
         (
             chat().supporting(&[Trigger::TagPush]),
             push.clone(),
             "unsupported",
-            "bell can't be told of `push` events",
+            "bell does not support `push` events",
         ),
         (
             chat().listening_to(&[Trigger::ConfidentialIssue]),
             issue.clone(),
             "switched_off",
-            "the integration does not listen to `issue` events (issues_events = false)",
+            "the integration is switched off for `issue` events (issues_events = false)",
         ),
         (
             chat(),
             event(Trigger::MergeRequest, update),
             "update",
-            "nothing is said of a mere update (`merge_request` event with action = update)",
+            "updates are not notified (`merge_request` event with action = update)",
         ),
         (
             chat(),
             event(Trigger::Issue, incident),
             "comes_as_incident",
-            "an incident is told of by its `incident` event, not by its `work_item` event",
+            "an incident is notified by its `incident` event, not by its `work_item` event",
         ),
         (
             chat(),
             event(Trigger::Note, epic),
             "noteable",
-            "nothing is said of comments on this kind of thing (noteable_type = Epic)",
+            "comments on this kind of object are not notified (noteable_type = Epic)",
         ),
         (
             chat(),
@@ -108,7 +108,7 @@ fn every_reason_names_the_setting_and_its_value() {
             chat().labels("~ui, ~team one", MatchAny),
             issue.clone(),
             "labels",
-            "it has none of the labels asked for: its labels are bug, propulsion \
+            "it has none of the required labels: its labels are bug, propulsion \
              (labels_to_be_notified = ui, team one, labels_to_be_notified_behavior = match_any)",
         ),
         (
@@ -121,7 +121,7 @@ fn every_reason_names_the_setting_and_its_value() {
             chat().labels("~bug, ~ui", MatchAll),
             event(Trigger::Issue, json!({ "labels": [] })),
             "labels",
-            "it has not all of the labels asked for: it has no labels \
+            "it has not all of the required labels: it has no labels \
              (labels_to_be_notified = bug, ui, labels_to_be_notified_behavior = match_all)",
         ),
     ] {
@@ -131,7 +131,7 @@ fn every_reason_names_the_setting_and_its_value() {
 }
 
 #[test]
-fn the_reason_of_a_branch_says_what_is_known_of_it() {
+fn the_reason_of_the_branch_filter_says_what_is_unknown() {
     let unknown = ProjectFacts::default();
     let known = ProjectFacts { default_branch: None, protected_branches: Some(vec!["*-stable".to_owned()]) };
     for (setting, facts, text) in [
@@ -156,7 +156,7 @@ fn the_reason_of_a_branch_says_what_is_known_of_it() {
         (
             "main",
             &known,
-            "this setting matches no branch, not even `feature`: it is none of all, default, protected, \
+            "the setting matches no branch, so not `feature` either: it is none of all, default, protected, \
              default_and_protected (branches_to_be_notified = main)",
         ),
     ] {
@@ -174,7 +174,7 @@ fn the_reason_of_a_branch_says_what_is_known_of_it() {
 }
 
 #[test]
-fn one_reason_at_a_time_the_most_general_first() {
+fn only_the_most_general_reason_is_given() {
     let deaf = chat().listening_to(&[]).branches("default");
     let push = event(Trigger::Push, json!({ "ref": "refs/heads/feature" }));
     let code = |integration: &Integration| why(integration, &push, &ProjectFacts::default()).code();

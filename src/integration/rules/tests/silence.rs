@@ -1,4 +1,4 @@
-//! What sends nothing in the chat family, and does elsewhere.
+//! Events that the chat family does not notify, although others do.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn acted(action: &Value) -> Value {
 }
 
 #[test]
-fn issues_of_all_kinds_speak_unless_merely_updated() {
+fn issues_of_all_kinds_are_notified_except_for_updates() {
     for kind in ["issue", "work_item", "incident"] {
         for (action, expected) in [
             (json!("open"), Ok(())),
@@ -35,9 +35,9 @@ fn issues_of_all_kinds_speak_unless_merely_updated() {
     assert_eq!(asked(&chat(), &confidential), Err("update"));
 }
 
-/// It comes again as `incident`; the old `issue` event came beside that one and does speak.
+/// GitLab sends the same incident again as an `incident` event. The old `issue` event is notified.
 #[test]
-fn an_incident_does_not_speak_as_a_work_item() {
+fn an_incident_is_not_notified_as_a_work_item() {
     for (kind, issue_type, expected) in [
         ("work_item", "Incident", Err("comes_as_incident")),
         ("work_item", "Task", Ok(())),
@@ -52,7 +52,7 @@ fn an_incident_does_not_speak_as_a_work_item() {
 }
 
 #[test]
-fn merge_requests_speak_unless_merely_updated() {
+fn merge_requests_are_notified_except_for_updates() {
     for action in [
         "open",
         "close",
@@ -71,7 +71,7 @@ fn merge_requests_speak_unless_merely_updated() {
 }
 
 #[test]
-fn an_updated_merge_request_speaks_of_new_reviewers() {
+fn an_updated_merge_request_is_notified_if_its_reviewers_changed() {
     let people = json!([{ "name": "Grace Hopper", "username": "grace" }]);
     for (changes, expected) in [
         (json!({ "reviewers": { "previous": [], "current": people } }), Ok(())),
@@ -88,7 +88,7 @@ fn an_updated_merge_request_speaks_of_new_reviewers() {
 }
 
 #[test]
-fn notes_speak_when_made_and_when_edited() {
+fn notes_are_notified_when_created_and_when_edited() {
     for noteable_type in ["Commit", "Issue", "MergeRequest", "Snippet"] {
         for action in [json!("create"), json!("update"), json!(null)] {
             let changes =
@@ -99,14 +99,14 @@ fn notes_speak_when_made_and_when_edited() {
 }
 
 #[test]
-fn notes_on_anything_else_do_not_speak() {
+fn notes_on_other_objects_are_not_notified() {
     for noteable_type in ["DesignManagement::Design", "Epic", "Vulnerability", "AlertManagement::Alert", ""] {
         let changes = json!({ "object_attributes": { "noteable_type": noteable_type } });
         assert_eq!(asked(&chat(), &event(Trigger::Note, changes)), Err("noteable"), "{noteable_type}");
     }
 }
 
-/// GitLab has no event for these; the change that they record has its own.
+/// The changes that these comments record have events of their own.
 #[test]
 fn comments_that_gitlab_wrote_itself_are_not_notified() {
     for trigger in [Trigger::Note, Trigger::ConfidentialNote] {
@@ -116,7 +116,7 @@ fn comments_that_gitlab_wrote_itself_are_not_notified() {
 }
 
 #[test]
-fn pushes_speak_with_and_without_commits_of_new_refs_and_of_removed_ones() {
+fn pushes_of_all_kinds_are_notified() {
     let none = "0".repeat(40);
     for trigger in [Trigger::Push, Trigger::TagPush] {
         for changes in [
@@ -130,7 +130,7 @@ fn pushes_speak_with_and_without_commits_of_new_refs_and_of_removed_ones() {
 }
 
 #[test]
-fn pages_deployments_and_alerts_always_speak() {
+fn pages_deployments_and_alerts_are_always_notified() {
     for action in ["create", "update", "delete"] {
         assert_eq!(asked(&chat(), &event(Trigger::WikiPage, acted(&json!(action)))), Ok(()), "{action}");
     }
@@ -148,7 +148,7 @@ fn pages_deployments_and_alerts_always_speak() {
 }
 
 #[test]
-fn hooks_get_all_that_chat_keeps_silent_about() {
+fn hooks_get_all_that_chat_does_not_notify() {
     let hook = Integration::example(Family::Hook).only_broken(true).only_when_status_changes(true);
     for event in [
         issue("issue", acted(&json!("update"))),
