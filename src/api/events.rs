@@ -130,7 +130,7 @@ async fn quarantine(
 async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T, ApiError> {
     match tokio::time::timeout(STORE_TIMEOUT, write).await {
         Ok(written) => written.map_err(|error| ApiError::EventNotStored(error.to_string())),
-        Err(_) => Err(ApiError::EventNotStored("it does not answer".to_owned())),
+        Err(_) => Err(ApiError::EventNotStored("the store does not answer".to_owned())),
     }
 }
 

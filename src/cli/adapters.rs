@@ -53,12 +53,12 @@ fn list(entries: &[Entry]) -> String {
     let mut text = table.to_string();
     for entry in entries {
         let about = &entry.about;
-        let heard = about.triggers.iter().map(Trigger::name).collect::<Vec<_>>().join(", ");
+        let events = about.triggers.iter().map(Trigger::name).collect::<Vec<_>>().join(", ");
         let mut part = |what: &str, words: &str| {
             let _ = write!(text, "{what}\n{}\n", wrapped(words, INDENT, WIDTH));
         };
-        let heard = if entry.can_deliver() { heard.as_str() } else { "what people type" };
-        part(&format!("\n{} hears of:", about.slug), heard);
+        let events = if entry.can_deliver() { events.as_str() } else { "none, only commands of people" };
+        part(&format!("\n{} takes the events:", about.slug), events);
         part("   has the settings:", &settings_of(entry));
         part("   keeps the limits:", entry.limits());
     }
@@ -231,9 +231,9 @@ mod tests {
 
     fn load(text: String) -> provision::Provisioned {
         let no_secrets = |_: &Path| Err(std::io::Error::other("there are no files here"));
-        let told = text.clone();
+        let expected = text.clone();
         provision::read(&[(PathBuf::from("example.toml"), text)], &no_secrets)
-            .unwrap_or_else(|problems| panic!("{problems:?} in\n{told}"))
+            .unwrap_or_else(|problems| panic!("{problems:?} in\n{expected}"))
     }
 
     #[test]
@@ -274,14 +274,14 @@ mod tests {
             }
         }
         let words = list.split_whitespace().collect::<Vec<_>>().join(" ");
-        for told in [
-            "discord hears of: push, tag_push, issue,",
+        for expected in [
+            "discord takes the events: push, tag_push, issue,",
             "has the settings: webhook (required), username, channel, branches_to_be_notified,",
             "labels_to_be_notified_behavior, <event>_channel, <event>_events",
             "has the settings: recipients (required), add_pusher,",
             "keeps the limits: 30 messages a minute per room (bursts of 5)",
         ] {
-            assert!(words.contains(told), "{told} in {list}");
+            assert!(words.contains(expected), "{expected} in {list}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! What must wait: the types that the store keeps. `pipeline::holds` decides when a hold begins and ends.
+//! Holds, as the store keeps them. A hold keeps deliveries back for a time; `pipeline::holds` decides when it begins and
+//! ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +9,14 @@ use jiff::Timestamp;
 use super::DestinationKey;
 use crate::integration::{Fingerprint, IntegrationId};
 
-/// What a hold keeps back.
+/// The deliveries that a hold keeps back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HoldKey {
     /// Everything that goes to one destination.
     Destination(DestinationKey),
-    /// What one integration sends to one target: a channel that does not exist holds up no other.
+    /// Everything that one integration sends to one target. A channel that does not exist so holds no other channel.
     Route { integration: IntegrationId, target: Arc<str> },
-    /// What one integration sends to one of its addresses, which the service calls dead.
+    /// Everything that one integration sends to one of its addresses, which the service reports as dead.
     Address { integration: IntegrationId, destination: DestinationKey },
     /// Everything that shares one rate limit with others (a token, a workspace, a host), by the limit's key.
     Bucket(Arc<str>),
@@ -25,7 +26,7 @@ impl HoldKey {
     /// All kinds, as [`HoldKey::kind`] names them.
     pub const KINDS: [&'static str; 4] = ["destination", "route", "address", "bucket"];
 
-    /// The kind in one word, as people and columns have it.
+    /// The kind in one word, for people and for the column.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Destination(_) => "destination",
@@ -35,7 +36,7 @@ impl HoldKey {
         }
     }
 
-    /// The key's columns: kind, integration (empty where the key names none) and name.
+    /// The key's columns: kind, integration (empty if the key has none) and name.
     pub(super) fn columns(&self) -> (&'static str, &str, &str) {
         let (integration, name) = match self {
             Self::Destination(name) | Self::Bucket(name) => ("", name),
@@ -45,7 +46,7 @@ impl HoldKey {
         (self.kind(), integration, name)
     }
 
-    /// The key that these columns hold; `None` for a kind that is unknown.
+    /// The key with these columns; `None` for an unknown kind.
     pub(super) fn of_columns(kind: &str, integration: &str, name: Arc<str>) -> Option<Self> {
         let integration = || IntegrationId::new(integration);
         Some(match kind {
@@ -58,36 +59,36 @@ impl HoldKey {
     }
 }
 
-/// A destination, route, address or bucket that gets nothing for a while.
+/// A destination, route, address or bucket that gets no deliveries for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub key: HoldKey,
     pub cause: HoldCause,
-    /// Why, in words, with no secret in them.
+    /// The reason, as a text without secrets.
     pub reason: String,
     /// When the first of its strikes was found.
     pub since: Timestamp,
     pub until: Timestamp,
-    /// How often in a row it was found: what the growth of waits and the count of confirmations go by.
+    /// How often in a row the cause was found. Waits grow with it, and confirmations are counted by it.
     pub strikes: u32,
-    /// Whose settings led to it, and which: another version of them ends it.
+    /// The integration and the version of its settings that caused the hold. Another version of the settings ends it.
     pub made_under: Option<(IntegrationId, Fingerprint)>,
 }
 
-/// What a hold follows from, in the words of attempts' outcomes.
+/// The cause of a hold, named as the outcomes of attempts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HoldCause {
     /// The destination kept failing.
     Unavailable,
-    /// The service asked for it.
+    /// The service asked for a wait.
     Throttled,
-    /// A limit that ends at a moment which the service named.
+    /// A quota that ends at a time which the service named.
     Quota,
     /// The operator has to change something.
     OperatorError,
     /// The integration's settings have to change.
     Misconfigured,
-    /// The service calls the address dead, and has not confirmed it often enough.
+    /// The service reports the address as dead, but not often enough for a confirmation.
     Gone,
     /// The address is dead.
     SwitchedOff,
@@ -120,7 +121,7 @@ impl HoldCause {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
     }
 
-    /// A service's own word: it ends by time alone.
+    /// Whether only time ends the hold, because the service itself asked for the wait.
     pub const fn ends_by_time_alone(self) -> bool {
         matches!(self, Self::Throttled | Self::Quota)
     }

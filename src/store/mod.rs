@@ -1,12 +1,12 @@
-//! What must survive: events, deliveries, holds, attempts, quarantined bytes, and what people configured.
+//! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
 //! There are five traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
-//! - [`Ledger`]: what people look at and resend.
-//! - [`Registry`]: what people configured. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
+//! - [`Ledger`]: deliveries and attempts, which people read and resend.
+//! - [`Registry`]: the configuration by people. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
 //!   its tokens.
 //!
 //! [`sqlite`] is the default store, for one daemon. [`postgres`] is the store that several nodes share. `suite` has the
@@ -30,8 +30,9 @@
 //! - **One worker.** In a store that nodes share, only one node at a time leases rows of a destination, because the pace of
 //!   a destination is in that node's memory. It is the node that leased rows there last, until the latest of these leases
 //!   would have lapsed, give or take five seconds.
-//! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends; holds of
-//!   addresses and buckets are the pipeline's to heed. Holds survive restarts. A hold is replaced only by one that lasts at least as long.
+//! - **Holds.** A row whose destination or route is held (see [`Hold`]) is not handed out before the hold ends. The pipeline
+//!   itself applies holds of addresses and buckets. Holds survive restarts. A hold is replaced only by one that lasts at
+//!   least as long.
 //! - **Settling without a lease.** Every settlement is recorded, because the attempt was made. It decides the row's state if
 //!   its node holds the lease, or if no node does. If another node holds the lease, or the row is settled, only `Delivered`
 //!   changes the state, because it is a fact.
@@ -298,7 +299,7 @@ pub trait Outbox: Send + Sync {
     /// All holds that have not ended.
     async fn holds(&self, now: Timestamp) -> Result<Vec<Hold>>;
 
-    /// Ends holds: what they kept back is shown to be well. What waits on a route among them is due now.
+    /// Ends holds, because what they kept back works again. Rows that waited on a route among them are due now.
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
 
     /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
@@ -412,7 +413,7 @@ pub struct Quarantined {
     pub size: usize,
 }
 
-/// What people look at and resend.
+/// Deliveries and attempts, which people read and resend.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Newest first.

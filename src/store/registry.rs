@@ -7,7 +7,7 @@
 //! - **No lost updates.** A change to an integration names the revision that it was made from. It is refused where another
 //!   change came first ([`Put::Outdated`]).
 //! - **Secrets are sealed.** The store encrypts them before it writes them and decrypts them when it reads them. They are
-//!   bound to their row: in another row they do not open.
+//!   bound to their row: in another row they can't be decrypted.
 //! - **The audit log is complete.** A change and its line in the audit log are one transaction. A call that changes nothing
 //!   writes no line.
 //! - **A path belongs to one project and to one group.** Paths are compared without regard to case. A project that gets a
@@ -22,18 +22,18 @@ use jiff::Timestamp;
 use super::Result;
 use crate::settings::{Properties, Secret};
 
-/// Whose a row is, or what a token reaches: what rows of the store go by.
+/// The owner of a row, or the scope of a token, as a key in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ScopeKey {
     /// A default for everyone.
     Instance,
     Group(GroupKey),
-    /// By the forge's number, which outlives renames.
+    /// By the forge's number, which survives renames.
     Project(i64),
 }
 
 impl ScopeKey {
-    /// Its kind, and its number within the kind: the two columns that it is written to.
+    /// The two columns of the key: its kind, and its number within the kind.
     pub(super) fn columns(self) -> (&'static str, i64) {
         match self {
             Self::Instance => ("instance", 0),
@@ -52,17 +52,17 @@ impl fmt::Display for ScopeKey {
     }
 }
 
-/// A group's row. Not the forge's number of it, which events do not tell.
+/// The number of a group's row. It is not the forge's id of the group, which events do not contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKey(pub i64);
 
-/// What one integration is set to, as it was given. Names are GitLab's.
+/// The configuration of one integration, as it was given. Names are GitLab's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
     pub active: bool,
-    /// Follows the nearest default of a group above, or of the instance (`use_inherited_settings`).
+    /// Inherits the nearest default of a group above, or of the instance (`use_inherited_settings`).
     pub inherits: bool,
-    /// `push_events` and its like: those that were ever set. The others are as they are on a new integration.
+    /// The flags (`push_events` and so on) that were ever set. The others have their defaults.
     pub flags: BTreeMap<String, bool>,
     /// Settings that are not secret.
     pub properties: Properties,
@@ -71,12 +71,13 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// One that follows the nearest default. It has nothing of its own.
+    /// A configuration that inherits the nearest default, and has no settings of its own.
     pub fn following() -> Self {
         Self { active: true, inherits: true, ..Self::default() }
     }
 
-    /// The same, switched off. Of one that followed a default, what is left keeps that default out.
+    /// The same, switched off. If it inherited a default, an inactive configuration remains, so that the default does not
+    /// apply.
     #[must_use]
     pub fn switched_off(&self) -> Self {
         let own = if self.inherits { Self::default() } else { self.clone() };
@@ -87,7 +88,7 @@ impl Configuration {
 /// An integration as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredIntegration {
-    /// Its number, the same for ever.
+    /// Its number, which never changes.
     pub id: i64,
     pub owner: ScopeKey,
     /// With dashes.
@@ -98,11 +99,11 @@ pub struct StoredIntegration {
     pub updated_at: Timestamp,
 }
 
-/// What became of a change to an integration.
+/// The result of a change to an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     Done(StoredIntegration),
-    /// The row has changed meanwhile: read it again and repeat the change.
+    /// The row was changed in the meantime. The caller has to read it again and repeat the change.
     Outdated,
 }
 
@@ -133,32 +134,32 @@ pub struct StoredProject {
     pub id: i64,
     /// Its full path; `None` where it is not known yet, or another project has it now.
     pub path: Option<String>,
-    /// As events tell it.
+    /// As events contain it.
     pub learned: Learned,
-    /// As people corrected it; goes before what events tell.
+    /// As people corrected it. This takes precedence over events.
     pub corrected: Corrected,
     pub revision: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// What events tell of a project beside its path.
+/// The facts of a project that events contain, in addition to its path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Learned {
     pub default_branch: Option<String>,
     pub visibility: Option<Visibility>,
 }
 
-/// What people said of a project.
+/// The corrections of a project by people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Corrected {
     pub default_branch: Option<String>,
     pub visibility: Option<Visibility>,
-    /// Names and wildcards; `None` where they are not known.
+    /// Names and wildcards; `None` if they are not known.
     pub protected_branches: Option<Vec<String>>,
 }
 
-/// A project as one event showed it. What an event does not tell stays as it was.
+/// A project as one event showed it. Values that the event does not contain stay as they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenProject {
     pub id: i64,
@@ -166,7 +167,7 @@ pub struct SeenProject {
     pub learned: Learned,
 }
 
-/// Corrections to what is known of a project. Fields that are not named keep their value of that moment.
+/// Corrections to the facts of a project. Fields that are not named keep their current value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectCorrection {
     pub id: i64,
@@ -177,18 +178,18 @@ pub struct ProjectCorrection {
     pub protected_branches: Correction<Vec<String>>,
 }
 
-/// What a person says of one thing.
+/// A person's correction of one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Correction<T> {
-    /// Nothing: it stays as it is.
+    /// No correction: the value stays as it is.
     Stays,
     Is(T),
-    /// What was said before does not count any more.
+    /// An earlier correction is removed.
     TakenBack,
 }
 
 impl<T: Clone> Correction<T> {
-    /// What holds then.
+    /// The resulting value.
     fn over(&self, present: Option<&T>) -> Option<T> {
         match self {
             Self::Stays => present.cloned(),
@@ -201,13 +202,13 @@ impl<T: Clone> Correction<T> {
         matches!(self, Self::Stays)
     }
 
-    /// The new value, where there is one.
+    /// The new value, if there is one.
     pub fn value(&self) -> Option<&T> {
         if let Self::Is(value) = self { Some(value) } else { None }
     }
 }
 
-/// Nothing said is nothing changed.
+/// The default changes nothing.
 impl<T> From<Option<T>> for Correction<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Stays, Self::Is)
@@ -215,14 +216,14 @@ impl<T> From<Option<T>> for Correction<T> {
 }
 
 impl ProjectCorrection {
-    /// Says of a project that there is one of this number, and nothing more.
+    /// Notes only that a project of this number exists.
     pub fn of(id: i64) -> Self {
         let (default_branch, visibility, protected_branches) =
             (Correction::Stays, Correction::Stays, Correction::Stays);
         Self { id, path: None, default_branch, visibility, protected_branches }
     }
 
-    /// What is corrected then, where this was before.
+    /// The corrections after this change, given those before it.
     pub fn over(&self, present: &Corrected) -> Corrected {
         Corrected {
             default_branch: self.default_branch.over(present.default_branch.as_ref()),
@@ -244,7 +245,7 @@ pub struct StoredGroup {
     pub created_at: Timestamp,
 }
 
-/// A token: what it opens. The token itself is nowhere.
+/// A token with its rights. The token itself is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredToken {
     pub id: i64,
@@ -272,7 +273,7 @@ pub enum Right {
     Maintain,
     /// See.
     Read,
-    /// Hand in events, and nothing else.
+    /// Only send events.
     Ingest,
 }
 
@@ -297,17 +298,17 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A channel that wants to hear nothing for a while.
+/// A channel that gets no messages for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mute {
     pub project: i64,
-    /// The adapter whose messages stay away.
+    /// The adapter whose messages are muted.
     pub slug: String,
     /// As [`Mute::channel_of`] makes it.
     pub channel: String,
-    /// A moment that is past ends it.
+    /// A time in the past ends the mute.
     pub until: Timestamp,
-    /// Who asked for it.
+    /// The user that muted the channel.
     pub by: String,
     pub revision: i64,
 }
@@ -319,7 +320,7 @@ impl Mute {
     }
 }
 
-/// A line of the audit log, to be written with what it tells of.
+/// A line of the audit log, which is written in the transaction of the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     pub at: Timestamp,
@@ -334,7 +335,7 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// For what has no fields.
+    /// A line for an object without fields.
     pub fn whole(at: Timestamp, who: &str, action: &'static str, object: String) -> Self {
         Self { at, who: who.to_owned(), action, object, fields: Vec::new() }
     }
@@ -354,7 +355,7 @@ pub struct AuditLine {
 /// What changed after some revision: the rows as they are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The newest revision that there is; that of the question where nothing changed.
+    /// The newest revision; the caller's own if nothing changed.
     pub revision: i64,
     pub integrations: Vec<StoredIntegration>,
     pub projects: Vec<StoredProject>,
@@ -383,19 +384,19 @@ pub trait Registry: Send + Sync {
         audit: AuditEntry,
     ) -> Result<Put>;
 
-    /// Notes projects as events showed them. A path that another project had is this one's now. Answers with the rows,
-    /// in the given order; one that is as it was keeps its revision.
+    /// Notes projects as events showed them. A project takes its path from another project that had it. Returns the rows
+    /// in the given order; an unchanged row keeps its revision.
     async fn upsert_seen_projects(
         &self,
         seen: Vec<SeenProject>,
         now: Timestamp,
     ) -> Result<Vec<StoredProject>>;
 
-    /// Notes what a person says of a project, known or not.
+    /// Writes a person's corrections of a project, even if the project is not known yet.
     async fn override_project(&self, project: ProjectCorrection, audit: AuditEntry) -> Result<StoredProject>;
 
-    /// Notes a group: by its number where that is known already (it was renamed), else by its path, where no other number
-    /// is known for that, else as a new one.
+    /// Notes a group. A known id identifies it (it may have been renamed); otherwise its path does, if no other id is known
+    /// for the path; otherwise it is a new group.
     async fn put_group(&self, id: Option<i64>, path: &str, audit: AuditEntry) -> Result<StoredGroup>;
 
     /// A project that is known, as it is at this moment.
@@ -413,23 +414,23 @@ pub trait Registry: Send + Sync {
     /// Keeps a token.
     async fn create_token(&self, token: NewToken, audit: AuditEntry) -> Result<StoredToken>;
 
-    /// Ends a token's life. `false` where there is none of this number, or it is over already.
+    /// Revokes a token. Returns `false` if there is none of this number, or if it is revoked already.
     async fn revoke_token(&self, id: i64, audit: AuditEntry) -> Result<bool>;
 
-    /// All tokens, oldest first, those that are over too.
+    /// All tokens, oldest first, including revoked ones.
     async fn tokens(&self) -> Result<Vec<StoredToken>>;
 
-    /// Mutes a channel, or (by a moment that is past) ends that. The revision given is not heeded.
+    /// Mutes a channel, or ends a mute (with a time in the past). The given revision is ignored.
     async fn mute(&self, mute: Mute, audit: AuditEntry) -> Result<()>;
 
     /// The audit log, newest first, after (below) line `before`.
     async fn audit_log(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditLine>>;
 
-    /// Seals all secrets anew with the present key, those under older keys as well; answers how many rows there were.
-    /// What they are does not change, and so no revision.
+    /// Encrypts all secrets again with the current key, including those under older keys. Returns the number of rows. The
+    /// secrets do not change, so revisions do not either.
     async fn rekey(&self, audit: AuditEntry) -> Result<usize>;
 
-    /// Gives up the secrets that no key at hand opens: their integrations are switched off, and have them no more. Each gets
-    /// a line of the audit log, with its name in the place of the entry's object. Answers whose they were.
+    /// Removes the secrets that no available key decrypts, and switches their integrations off. Each integration gets a line
+    /// in the audit log, with its name as the line's object. Returns the owners of the integrations.
     async fn drop_undecryptable(&self, audit: AuditEntry) -> Result<Vec<(ScopeKey, String)>>;
 }

@@ -9,7 +9,7 @@
 //!
 //! A [`Keyring`] has the key that encrypts, and older keys that only decrypt. Nonces are random: one key may encrypt four
 //! billion times before two nonces are likely to be equal, which no store does. The row's owner and slug are authenticated
-//! with the secrets, so that in another row they do not open.
+//! with the secrets, so that in another row they can't be decrypted.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -293,11 +293,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_again_and_shows_nothing() {
+    fn sealed_secrets_can_be_opened_and_reveal_nothing() {
         let keys = keyring(1, &[]);
         let sealed = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         assert!(!String::from_utf8_lossy(&sealed).contains("t0psecret"));
-        assert!(!String::from_utf8_lossy(&sealed).contains("webhook"), "names are no one's business either");
+        assert!(!String::from_utf8_lossy(&sealed).contains("webhook"), "names are encrypted too");
         assert_eq!(keys.open(PROJECT, "slack", Some(&sealed)).unwrap(), secrets());
         let again = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         assert_ne!(sealed, again, "equal secrets do not look equal");
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_altered_or_of_another_row_does_not_open() {
+    fn altered_secrets_and_those_of_another_row_do_not_open() {
         let keys = keyring(1, &[]);
         let sealed = keys.seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         for (owner, slug) in [
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_named_with_the_way_out() {
+    fn a_missing_key_is_named_with_the_remedy() {
         let sealed = keyring(1, &[]).seal(PROJECT, "slack", &secrets()).unwrap().unwrap();
         let marks = [sealed[..MARK_LEN].to_vec()];
         assert_eq!(keyring(2, &[1]).expect_all(&marks), Ok(()));

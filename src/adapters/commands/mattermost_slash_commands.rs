@@ -1,4 +1,4 @@
-//! Mattermost slash commands: what people type in a Mattermost channel
+//! Mattermost slash commands, which people type in a Mattermost channel
 //! (<https://developers.mattermost.com/integrate/slash-commands/custom/>).
 
 use super::{LIMITS, about, read};
@@ -7,11 +7,11 @@ use crate::call::Failure;
 use crate::settings::Secret;
 
 crate::settings! {
-    /// What Mattermost shows, so that it is known to be Mattermost.
+    /// The settings that authenticate Mattermost.
     pub struct Settings {
-        /// The token that Mattermost shows with each command.
+        /// The token that Mattermost sends with each command.
         pub token: Secret = "gr8b5fzhyifcbbc7y9hmznrqir",
-        /// The name beside answers; accepted, as GitLab accepts it, and not used.
+        /// The name for answers. It is accepted for compatibility with GitLab, and not used.
         pub username: Option<String> = "forgebell",
     }
 }
@@ -23,7 +23,7 @@ impl Adapter for MattermostSlashCommands {
     const ABOUT: About = about(
         "mattermost-slash-commands",
         "Mattermost slash commands",
-        "Answers commands from Mattermost: what is sent where, what failed, mute and unmute.",
+        "Answers commands from Mattermost: status, test, mute and unmute.",
     );
     type Settings = Settings;
 }

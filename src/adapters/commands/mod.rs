@@ -1,4 +1,4 @@
-//! Slash commands: what people type in a channel. Slack and Mattermost send the same form.
+//! Slash commands, which people type in a channel. Slack and Mattermost send the same form.
 
 pub mod mattermost_slash_commands;
 pub mod slack_slash_commands;
@@ -8,9 +8,9 @@ use crate::event::Triggers;
 use crate::integration::Family;
 
 /// The limit that both services share.
-const LIMITS: &str = "Who typed a command waits 3 s for the answer.";
+const LIMITS: &str = "An answer must arrive within 3 s.";
 
-/// What both adapters have in common.
+/// The description that both adapters share.
 const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
     About {
         slug,
@@ -25,7 +25,7 @@ const fn about(slug: &'static str, title: &'static str, summary: &'static str) -
 /// Reads the form that both services send.
 fn read(notifier: &'static str, request: &InboundRequest) -> Reaction {
     let (name, id) = (request.field("channel_name"), request.field("channel_id"));
-    // Slack calls all private channels by one name.
+    // Slack sends the same name for all private channels.
     let is_name = !name.is_empty() && !["privategroup", "directmessage"].contains(&name);
     let channel = match (is_name, id) {
         (true, _) => format!("#{name}"),
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_channel_is_known_by_its_name_or_by_its_id() {
+    fn a_channel_is_identified_by_its_name_or_by_its_id() {
         let channel = |fields: &[(&str, &str)]| {
             let form = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let Reaction::Command(typed) = read("slack", &InboundRequest { form });

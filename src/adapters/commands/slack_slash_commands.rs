@@ -1,4 +1,4 @@
-//! Slack slash commands: what people type in a Slack channel
+//! Slack slash commands, which people type in a Slack channel
 //! (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
 
 use super::{LIMITS, about, read};
@@ -7,9 +7,9 @@ use crate::call::Failure;
 use crate::settings::Secret;
 
 crate::settings! {
-    /// What Slack shows, so that it is known to be Slack.
+    /// The settings that authenticate Slack.
     pub struct Settings {
-        /// The token that Slack shows with each command.
+        /// The token that Slack sends with each command.
         pub token: Secret = "5IwL2wSO9Zyl5pS7tGEcrx9Z",
     }
 }
@@ -21,7 +21,7 @@ impl Adapter for SlackSlashCommands {
     const ABOUT: About = about(
         "slack-slash-commands",
         "Slack slash commands",
-        "Answers commands from Slack: what is sent where, what failed, mute and unmute.",
+        "Answers commands from Slack: status, test, mute and unmute.",
     );
     type Settings = Settings;
 }

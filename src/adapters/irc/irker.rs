@@ -1,8 +1,8 @@
 //! irker: pushes as lines in IRC channels, through an irkerd, which holds the connections to the IRC servers
 //! (<https://gitlab.com/esr/irker>).
 //!
-//! irkerd takes one JSON object per line over TCP, `{"to": [address], "privmsg": text}`, and answers nothing. It serves one
-//! client at a time: so all lines of a push go in one piece, and the connection is closed behind them.
+//! irkerd reads one JSON object per line over TCP, `{"to": [address], "privmsg": text}`, and never answers. It serves one
+//! client at a time, so all lines of a push are sent in one request, after which the connection is closed.
 //!
 //! `recipients` converts the setting to addresses that irkerd understands; `lines` describes a push in lines that are
 //! short enough for IRC.
@@ -23,38 +23,38 @@ use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{Addresses, Base, FieldError, Host, Port};
 
-/// irkerd passes on a line a second to each IRC server, lest it be thrown out for flooding (`ANTI_FLOOD_DELAY` in
-/// irkerd): what comes faster only piles up in its memory, where it is lost when irkerd ends.
+/// irkerd sends one line per second to each IRC server, because servers disconnect clients that flood (`ANTI_FLOOD_DELAY`
+/// in irkerd). Faster lines are queued in its memory, and lost when irkerd ends.
 const PER_DAEMON: (u32, u32) = (1, 3);
 /// The time limit for connecting, writing and closing. Other connections may keep irkerd busy meanwhile. The system queues
-/// what was written, and irkerd reads it later even if this side has given up: a short limit would send it twice.
+/// the written bytes, and irkerd reads them later even after this side has given up, so a short limit would send them twice.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 crate::settings! {
     /// What irker needs.
     pub struct Settings {
-        /// Channels and people, separated by spaces: full addresses, or names alone, which are looked for on the server of
-        /// `default_irc_uri`. A channel's key follows it as `?key=word`; a person's name is followed by `,isnick`.
+        /// Channels and people, separated by spaces: full addresses, or only names on the server of `default_irc_uri`. A
+        /// channel's key follows it as `?key=word`; a person's name is followed by `,isnick`.
         pub recipients: Addresses = "irc://irc.example.net/builds ircs://irc.example.org/ops?key=opensesame",
-        /// The IRC server of recipients that name none. A name and password stand before the host: `irc://name:password@host/`.
+        /// The IRC server of recipients without a server. It may contain a name and password: `irc://name:password@host/`.
         pub default_irc_uri: Option<Base> = "irc://irc.example.net:6667/",
-        /// Where irkerd runs; `localhost` unless this says otherwise. An irkerd on this machine or in a private network must
-        /// be permitted by the operator, in `wire.allow_tcp`; so must IRC servers there.
+        /// The host of irkerd; by default `localhost`. The operator must permit an irkerd on this machine or in a private
+        /// network in `wire.allow_tcp`, and IRC servers there too.
         pub server_host: Host = "localhost" or "localhost",
-        /// The port that irkerd listens at; 6659 unless this says otherwise.
+        /// The port of irkerd; by default 6659.
         pub server_port: Port = "6659" or "6659",
-        /// Whether names, addresses and numbers are coloured, by mIRC's codes.
+        /// Colours names, addresses and numbers, with mIRC's codes.
         pub colorize_messages: bool = "false",
     }
 }
 
 impl Settings {
-    /// The addresses to tell, each once.
+    /// The addresses of the recipients, each once.
     fn addresses(&self) -> Vec<String> {
         resolve(self.recipients.expose(), self.default_irc_uri.as_ref().map(Base::expose))
     }
 
-    /// The IRC servers that irkerd will call for that.
+    /// The IRC servers that irkerd will connect to.
     fn servers(&self) -> Vec<(String, u16)> {
         servers(self.recipients.expose(), self.default_irc_uri.as_ref().map(Base::expose))
     }
@@ -67,7 +67,7 @@ impl Adapter for Irker {
     const ABOUT: About = About {
         slug: "irker",
         title: "Irker (IRC gateway)",
-        summary: "Tells of pushes in IRC channels, through an irkerd.",
+        summary: "Sends notifications of pushes to IRC channels through an irkerd.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
@@ -85,7 +85,7 @@ impl Adapter for Irker {
         } else if settings.addresses().is_empty() {
             let names_alone = settings.recipients.expose().split_whitespace().all(is_name_alone);
             let why = if default.is_none() && names_alone {
-                ": names alone want a server in `default_irc_uri`"
+                ": names without a server need `default_irc_uri`"
             } else {
                 ""
             };
@@ -98,17 +98,17 @@ impl Adapter for Irker {
 impl Deliver for Irker {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // irkerd never says what it took; a line too many is better than none.
+        // irkerd never confirms a line. A duplicate line is better than a lost one.
         retry_ambiguous: true,
         concurrency: 1,
         calls: 1,
-        limits: "1 push a second per irkerd (bursts of 3); of a push, 3 commits are told; lines are cut at 400 bytes.",
+        limits: "1 push a second per irkerd (bursts of 3); 3 commits of a push are shown; lines are cut at 400 bytes.",
         preview: Preview::Request,
     };
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // 400 bytes a line and 5 lines for each of the examples' recipients, as JSON, which may double letters.
+        // 400 bytes a line and 5 lines for each of the example's recipients, as JSON, whose escapes may double the size.
         largest_body: 10_000,
         fault: |body| {
             let lines = body.as_array().expect("lines");
@@ -118,7 +118,7 @@ impl Deliver for Irker {
         ..Contract::USUAL
     };
 
-    /// One for all recipients, since irkerd takes them in one piece.
+    /// One target for all recipients, because irkerd gets them in one request.
     fn targets(_: &Settings, _: &Event, _: &[String]) -> Targets {
         Targets::own()
     }
@@ -132,14 +132,14 @@ impl Deliver for Irker {
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let Payload::Push(push) = &note.event.payload else {
-            return Err(Failure::Rejected("only pushes are told in IRC".to_owned()));
+            return Err(Failure::Rejected("only pushes are sent to IRC".to_owned()));
         };
         let lines = lines(note.message()?, push, settings.colorize_messages);
         if lines.is_empty() {
-            return Err(Failure::Rejected("a push without commits says nothing in IRC".to_owned()));
+            return Err(Failure::Rejected("a push without commits has no lines for IRC".to_owned()));
         }
-        // One recipient an object: where one IRC server is gone, irkerd gives up the rest of a list at times (it takes
-        // servers out of a dictionary that it is walking through, `Irker.handle`).
+        // Each object has one recipient. If an IRC server is unreachable, irkerd may drop the rest of a list (it removes
+        // servers from a dictionary while it iterates over it, `Irker.handle`).
         let addresses = settings.addresses();
         let objects = lines.iter().flat_map(|line| {
             addresses.iter().map(move |address| format!("{}\n", json!({"to": [address], "privmsg": line})))

@@ -1,14 +1,14 @@
-//! A push in lines that pass through IRC whole, after GitLab's own.
+//! The lines that describe a push, after GitLab's. They are short enough for IRC.
 
 use crate::event::{Commit, Push, RefChange};
 use crate::message::{Limit, Markup, Message, TEST_MARK};
 
-/// An IRC message has 512 bytes with all that servers put around it: who says it, where, and the line's end
-/// (<https://www.rfc-editor.org/rfc/rfc2812#section-2.3>). A server throws out who sends more.
+/// An IRC message has at most 512 bytes, including the sender, the channel and the line's end
+/// (<https://www.rfc-editor.org/rfc/rfc2812#section-2.3>). A server disconnects a client that sends more.
 const LINE: usize = 400;
-/// irkerd lets a second pass between two lines.
+/// Few commits, because irkerd sends one line per second.
 const MOST_COMMITS: usize = 3;
-/// Names of projects, branches and people, in bytes. Three of them and an address have room in a line.
+/// The limit for names of projects, branches and people, in bytes. Three of them and an address fit in a line.
 const NAME: usize = 70;
 /// The limit for a commit id, normally eight characters.
 const SHA: usize = 32;
@@ -24,7 +24,7 @@ pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String>
     scene.change(push.change()).into_iter().chain(scene.pushed(push)).chain(commits).collect()
 }
 
-/// Who and where.
+/// The author and the place.
 struct Scene<'a> {
     project: &'a str,
     url: &'a str,
@@ -35,7 +35,7 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// What every line begins with: nothing, unless it only tries whether lines arrive.
+    /// The beginning of every line: empty, except for a test.
     fn line(&self) -> Line {
         let line = Line { text: String::new(), colors: self.colors };
         if self.is_test { line.ours(TEST_MARK).ours(" ") } else { line }
@@ -62,7 +62,7 @@ impl Scene<'_> {
     fn pushed(&self, push: &Push) -> Option<String> {
         let line = self.opening().ours(" pushed ");
         let line = match push.commit_count() {
-            // The line above says it.
+            // The first line contains it already.
             None if push.change() != RefChange::Updated => return None,
             None => line.ours("to "),
             Some(count) => {
@@ -74,7 +74,7 @@ impl Scene<'_> {
         Some(line.leading_to(&self.commits_page(push)).text)
     }
 
-    /// What changed; of a new branch, whose beginning the event does not tell, its commits.
+    /// The page of the comparison; for a new branch, whose start the event does not contain, the page of its commits.
     fn commits_page(&self, push: &Push) -> String {
         let is_sha = |sha: &str| !sha.is_empty() && sha.bytes().all(|b| b.is_ascii_hexdigit());
         let short = |sha: &str| sha[..sha.len().min(8)].to_owned();
@@ -103,7 +103,7 @@ impl Scene<'_> {
             }
         }
         let files = commit.added.len() + commit.modified.len() + commit.removed.len();
-        // Where none is named, the event does not say: a merge, or a payload that was cut.
+        // If no file is named, the number is unknown: a merge, or a payload that was cut.
         if files > 0 {
             let noun = if files == 1 { " file)" } else { " files)" };
             line = line.ours(" (").theirs(Look::Files, &files.to_string(), NAME).ours(noun);
@@ -118,7 +118,7 @@ impl Scene<'_> {
     }
 }
 
-/// How words look, in mIRC's codes (<https://modern.ircdocs.horse/formatting>), as GitLab has them.
+/// The formatting of a text, in mIRC's codes (<https://modern.ircdocs.horse/formatting>), as in GitLab.
 #[derive(Clone, Copy)]
 enum Look {
     Plain,
@@ -131,7 +131,7 @@ enum Look {
 }
 
 impl Look {
-    /// Colours have two digits, so that no digit behind them is taken for a part of theirs.
+    /// Colours have two digits, so that a digit in the text is not read as a part of the colour.
     const fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -145,30 +145,31 @@ impl Look {
     }
 }
 
-/// Ends every look.
+/// Ends all formatting.
 const RESET: &str = "\x0f";
-/// Bold, and bold no more: behind a colour, a comma would begin its background.
+/// Bold on and off again. It separates a colour from a comma, which would begin a background colour.
 const NOTHING: &str = "\x02\x02";
 
-/// A line in the making.
+/// A line that is being built.
 struct Line {
     text: String,
     colors: bool,
 }
 
 impl Line {
-    /// Words of our own; there is room for all of them.
+    /// Our own text, which always fits.
     fn ours(mut self, words: &str) -> Self {
         self.text.push_str(words);
         self
     }
 
-    /// Words of people: on one line, without what commands a client or a server, cut to so many bytes and to the line.
+    /// People's text: on one line, without control characters that a client or server would interpret, cut to so many bytes and
+    /// to the rest of the line.
     fn theirs(mut self, look: Look, words: &str, at_most: usize) -> Self {
         let code = if self.colors { look.code() } else { "" };
         let marks = if code.is_empty() { 0 } else { code.len() + NOTHING.len() + RESET.len() };
         let room = LINE.saturating_sub(self.text.len() + marks).min(at_most);
-        // Far more than has room, and far less than a title of a megabyte.
+        // This is far more than fits, and limits the work for a title of a megabyte.
         let start = words.char_indices().nth(4 * LINE).map_or(words, |(end, _)| &words[..end]);
         let words = Markup::Irc { colors: self.colors }.label(start, Limit::Bytes(room));
         if code.is_empty() || words.is_empty() {
@@ -181,7 +182,7 @@ impl Line {
         self
     }
 
-    /// Where to read more. An address is whole or not there.
+    /// A link. An address is never cut; it is left out if it does not fit.
     fn leading_to(self, address: &str) -> Self {
         let marks = if self.colors { Look::Address.code().len() + RESET.len() } else { 0 };
         if address.is_empty() || self.text.len() + ": ".len() + address.len() + marks > LINE {

@@ -1,24 +1,24 @@
 //! Converts the setting `recipients` to addresses that irkerd understands.
 //!
-//! irkerd parses addresses in its own way (`class Target` in irkerd, with Python's `urllib.parse`): it reads a key behind
+//! irkerd parses addresses in its own way (`class Target` in irkerd, with Python's `urllib.parse`): it reads a key after
 //! `#channel` as a part of the name, decodes no percent-encoding, converts names to lower case only without `#`, and drops
 //! the whole line if Python can't parse an address. So every address is parsed here and written in a form that irkerd
 //! reads correctly.
 
 use std::fmt::Write as _;
 
-/// Behind a person's name
+/// The suffix of a person's name
 /// (<https://datatracker.ietf.org/doc/html/draft-butcher-irc-url-04#section-2.5.2>).
 const IS_NICK: &str = ",isnick";
-/// What rooms begin with, to irkerd.
+/// The characters that irkerd expects at the beginning of a channel's name.
 const ROOM_SIGNS: [char; 3] = ['#', '&', '+'];
 
-/// The addresses, each room and person once. What can't be understood is left out, as GitLab does.
+/// The addresses, each channel and person once. Entries that can't be parsed are left out, as in GitLab.
 pub(super) fn resolve(recipients: &str, default: Option<&str>) -> Vec<String> {
     read(recipients, default).iter().map(Recipient::address).collect()
 }
 
-/// The servers that irkerd will call for these recipients, each once.
+/// The servers that irkerd will connect to for these recipients, each once.
 pub(super) fn servers(recipients: &str, default: Option<&str>) -> Vec<(String, u16)> {
     let mut servers: Vec<(String, u16)> = Vec::new();
     for Recipient { server, .. } in read(recipients, default) {
@@ -36,7 +36,7 @@ fn read(recipients: &str, default: Option<&str>) -> Vec<Recipient> {
     for recipient in recipients.split_whitespace().filter_map(|word| Recipient::read(word, default.as_ref()))
     {
         match found.iter_mut().find(|other| other.is_same_as(&recipient)) {
-            // The key is known to the person who wrote it elsewhere.
+            // A person may have written the channel twice, once with its key. The key is kept.
             Some(other) if other.key.is_empty() => other.key = recipient.key,
             Some(_) => {}
             None => found.push(recipient),
@@ -50,12 +50,12 @@ pub(super) fn server(address: &str) -> Option<Server> {
     server_and_rest(address.trim()).map(|(server, _)| server)
 }
 
-/// Whether it names no server of its own.
+/// Whether the entry has no server.
 pub(super) fn is_name_alone(word: &str) -> bool {
     scheme(word).is_none()
 }
 
-/// An IRC server, and as whom to log in.
+/// An IRC server, and the login for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     tls: bool,
@@ -66,19 +66,19 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The one that irkerd connects to: where only the rest differs, it uses the connection that it has.
+    /// The host and port that irkerd connects to. For addresses that differ only in the rest, irkerd reuses its connection.
     fn port(&self) -> u16 {
         self.port.unwrap_or(if self.tls { 6697 } else { 6667 })
     }
 }
 
-/// A room, or a person.
+/// A channel, or a person.
 struct Recipient {
     server: Server,
-    /// With its sign, `#room`; a person's has none.
+    /// A channel's name with its prefix, `#room`, or a person's name.
     name: String,
     is_nick: bool,
-    /// Empty: the room has none.
+    /// The channel's key; empty if it has none.
     key: String,
 }
 
@@ -102,7 +102,7 @@ impl Recipient {
             name.insert(0, '#');
         }
         let key = key.strip_prefix("key=").unwrap_or(key);
-        // A comma would be a list of rooms to an IRC server, and `#` in a key the beginning of a room to irkerd.
+        // An IRC server would read a comma as a list of channels, and irkerd would read `#` in a key as a channel.
         let is_sound = |text: &str| !text.contains(|c: char| c.is_control());
         let is_name = if is_nick {
             !name.is_empty() && !name.contains(['#', '?', ',', ':'])
@@ -124,7 +124,7 @@ impl Recipient {
             && (&self.server.host, self.server.port()) == (&other.server.host, other.server.port())
     }
 
-    /// The address, in the form that irkerd reads as it is meant.
+    /// The address, in the form that irkerd reads correctly.
     fn address(&self) -> String {
         let Server { tls, user, host, port } = &self.server;
         let mut address = format!("{}://{user}{host}", if *tls { "ircs" } else { "irc" });
@@ -141,12 +141,13 @@ impl Recipient {
         address
     }
 
-    /// The name in the address's path, and what of it must be its fragment.
+    /// The name, divided into the address's path and its fragment.
     fn place(&self) -> (String, Option<&str>) {
         if self.is_nick {
             return (format!("{}{IS_NICK}", self.name), None);
         }
-        // `#room` is `/room`. With what irkerd would read otherwise there, the fragment, which follows the key, holds it.
+        // `#room` is written as `/room`. A name that irkerd would read differently there is written as the fragment, which
+        // follows the key.
         let is_plain = |name: &&str| {
             !name.starts_with(ROOM_SIGNS) && !name.starts_with('/') && !name.contains(['#', '?'])
         };
@@ -158,7 +159,7 @@ impl Recipient {
     }
 }
 
-/// `irc` of `irc://host/room`, where there is such a thing.
+/// The scheme: `irc` of `irc://host/room`.
 fn scheme(word: &str) -> Option<&str> {
     let (scheme, _) = word.split_once(':')?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -179,12 +180,12 @@ fn server_and_rest(address: &str) -> Option<(Server, &str)> {
         Some((user, place)) => (format!("{user}@"), place),
         None => (String::new(), authority),
     };
-    // Python refuses some letters that look like others, and brackets out of place.
+    // Python refuses some characters that look like others, and misplaced brackets.
     if !user.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'[' | b']')) {
         return None;
     }
     let (host, port) = match place.rsplit_once(':') {
-        // The last colon of an IPv6 address is its own.
+        // The last colon of an IPv6 address does not begin a port.
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (place, ""),
     };
@@ -196,7 +197,7 @@ fn server_and_rest(address: &str) -> Option<(Server, &str)> {
     Some((Server { tls, user, host, port }, rest))
 }
 
-/// What follows the server.
+/// The part after the server.
 struct Parts<'a> {
     path: &'a str,
     key: &'a str,
@@ -204,7 +205,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// `/room?key=word` and `/?key=word#room`, as the standard has it, and `#room?key=word`, as people write it.
+    /// Parses `/room?key=word` and `/?key=word#room`, as in the standard, and `#room?key=word`, as people write it.
     fn of(rest: &'a str) -> Self {
         let split = |text: &'a str, at: char| text.split_once(at).unwrap_or((text, ""));
         let sign = rest.find(['#', '?']).unwrap_or(rest.len());

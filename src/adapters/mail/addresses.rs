@@ -1,4 +1,4 @@
-//! Mail addresses: read from settings, and judged.
+//! Mail addresses: parses them from settings, and checks them.
 
 use crate::settings::FieldError;
 
@@ -6,7 +6,7 @@ use crate::settings::FieldError;
 const LONGEST: usize = 254;
 const LONGEST_LOCAL: usize = 64;
 
-/// An address that people wrote, as mail servers want it: the domain in ASCII letters, small.
+/// A mail address in canonical form: the domain in ASCII and in lower case.
 ///
 /// `None` for everything but a plain `name@domain`: groups, comments, routes, quoted names, and names that begin with a
 /// dash, which some mail programs take for an option.
@@ -23,15 +23,15 @@ pub fn address(text: &str) -> Option<String> {
     (is_local && address.len() <= LONGEST).then_some(address)
 }
 
-/// Whether only letters beyond ASCII before the `@` keep it from being an address: it is one, but needs mail servers
-/// that all know RFC 6531.
+/// Whether the address is refused only because of characters outside ASCII before the `@`. Such an address is valid, but
+/// works only if all mail servers on the way support RFC 6531.
 fn is_international(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let ascii: String = local.chars().map(|c| if c.is_alphanumeric() { 'x' } else { c }).collect();
     !local.is_ascii() && address(&format!("{ascii}@{domain}")).is_some()
 }
 
-/// A domain name in ASCII (UTS 46); `None` for what is none.
+/// A domain name in ASCII (UTS 46); `None` if it is not valid.
 pub fn domain_of(domain: &str) -> Option<String> {
     let ascii = idna::domain_to_ascii(domain).ok()?;
     let is_label = |label: &str| {
@@ -42,8 +42,8 @@ pub fn domain_of(domain: &str) -> Option<String> {
     (ascii.len() <= 253 && !is_number && ascii.split('.').all(is_label)).then_some(ascii)
 }
 
-/// What stands between the addresses of a list, and in none of them. GitLab itself takes commas and brackets in one of its
-/// two lists only; here they are accepted in both: `Ada <ada@example.com>, ops@example.com`.
+/// Whether a character separates the addresses of a list. GitLab accepts commas and brackets in only one of its two lists;
+/// here they are accepted in both: `Ada <ada@example.com>, ops@example.com`.
 fn separates(c: char) -> bool {
     c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>')
 }
@@ -55,11 +55,13 @@ pub fn recipients(list: &str) -> Vec<String> {
     addresses.filter(|address| seen.insert(address.to_ascii_lowercase())).collect()
 }
 
-/// What is wrong with a list of recipients.
+/// The error in a list of recipients, if there is one.
 pub fn problems(list: &str, at_most: usize) -> Vec<FieldError> {
     let problem = |what: String| vec![FieldError::new("recipients", what)];
     if let Some(entry) = list.split(separates).find(|entry| is_international(entry)) {
-        return problem(format!("can't send mail to `{entry}`: it has letters beyond ASCII before the @"));
+        return problem(format!(
+            "can't send mail to `{entry}`: it has characters outside ASCII before the @"
+        ));
     }
     match recipients(list).len() {
         0 => {
@@ -78,8 +80,8 @@ const PUBLIC: [&str; 17] = [
     "school", "gv",
 ];
 
-/// Whether a mail may be from this address: its domain is the forge's host or a domain above it, never one that is open to
-/// everybody. For anything else the receiving server would rightly call it forged.
+/// Whether a mail may be from this address: its domain must be the forge's host or a parent domain of it, but not one under
+/// which anyone may register. The receiving server would treat a mail from any other domain as forged.
 ///
 /// For `gitlab.corp.company.com` those are `gitlab.corp.company.com`, `corp.company.com` and `company.com`.
 pub fn may_be_from(address: &str, forge_host: &str) -> bool {

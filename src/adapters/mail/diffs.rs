@@ -1,4 +1,4 @@
-//! What a push changed, line by line: from the event, where its publisher put it there, or from the forge's compare API
+//! The diff of a push: from the event, if its publisher included it, or from the forge's compare API
 //! (<https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits>).
 
 use std::time::Duration;
@@ -10,34 +10,35 @@ use crate::adapters::operator::ForgeConfig;
 use crate::call::{Egress, HttpRequest, HttpResponse, Method};
 use crate::event::Push;
 
-/// What GitLab shows in a mail at the most.
+/// GitLab's limit for a diff in a mail.
 const MOST_FILES: usize = 30;
 const MOST_LINES: usize = 5_000;
-/// Answers hold whole diffs. What is longer than this shows in no mail.
+/// The limit for the forge's answer, which contains whole diffs. Longer ones are not shown in a mail.
 pub const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
-/// All recipients of a push are mailed within about this time; what two commits differ in does not change.
+/// The forge's answer is cached for this time, within which all recipients of a push are usually mailed. The difference
+/// between two commits does not change.
 const KEEP: Duration = Duration::from_secs(5 * 60);
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a mail shows of what was changed.
+/// The diff that a mail shows.
 #[derive(Clone, Debug)]
 pub enum Diffs {
     /// There is no diff, and none is expected.
     None,
     Files(Vec<FileDiff>),
-    /// Nothing, for this reason.
+    /// There is no diff, for this reason.
     LeftOut(&'static str),
 }
 
 /// One file's changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileDiff {
-    /// Its path, and what became of it.
+    /// Its path, and whether it was added, removed or renamed.
     pub title: String,
     pub lines: String,
 }
 
-/// The diff that the event holds: one for the whole push, or one for each commit.
+/// The diff in the event: one for the whole push, or one for each commit.
 pub fn of_event(push: &Push) -> Option<Diffs> {
     let is_there = |diff: &&String| !diff.trim().is_empty();
     if let Some(whole) = push.diff.as_ref().filter(is_there) {
@@ -48,7 +49,7 @@ pub fn of_event(push: &Push) -> Option<Diffs> {
         .iter()
         .filter_map(|commit| Some((commit.short_id(), commit.diff.as_ref().filter(is_there)?)))
         .flat_map(|(id, diff)| split(diff, id))
-        // One more than is shown, so that it is known that there are more.
+        // One more than is shown, to detect that there are more.
         .take(MOST_FILES + 1)
         .collect();
     (!files.is_empty()).then_some(Diffs::Files(files))
@@ -83,7 +84,7 @@ fn titled(commit: &str, path: &str) -> String {
     }
 }
 
-/// Asks the forge what changed between two commits; `None` where it can't be asked.
+/// The request to the forge for the difference between two commits; `None` if the forge's API is not configured.
 pub fn request(forge: &ForgeConfig, project: i64, from: &str, to: &str) -> Option<HttpRequest> {
     let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_hexdigit());
     if forge.api_url.is_empty() || forge.token.is_blank() || project <= 0 || !is_id(from) || !is_id(to) {
@@ -101,7 +102,7 @@ pub fn request(forge: &ForgeConfig, project: i64, from: &str, to: &str) -> Optio
     })
 }
 
-/// What the forge answers.
+/// The forge's answer.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Comparison {
@@ -131,7 +132,7 @@ struct Changed {
 }
 
 impl Comparison {
-    /// `None` for everything but a comparison.
+    /// Parses a comparison; `None` if the body is something else.
     pub fn read(response: &HttpResponse) -> Option<Self> {
         if response.status != 200 {
             return None;
@@ -165,7 +166,7 @@ impl Changed {
     }
 }
 
-/// Writes them down, as far as a mail goes.
+/// Writes the diffs to a page, up to the limits of a mail.
 pub fn show(page: &mut Page, diffs: &Diffs) {
     const TOO_LARGE: &str = "The diff was not shown as a whole: it is too large for a mail.";
     let files = match diffs {

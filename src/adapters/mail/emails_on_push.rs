@@ -1,7 +1,8 @@
-//! Emails on push: who pushed what, with every commit and, where it can be had, the diff.
+//! Emails on push: the author, the commits and, if it is available, the diff.
 //!
-//! One mail for each recipient, so that one bad address costs the others nothing. The diff is in the event where its
-//! publisher puts it there; else the forge is asked, and where it does not answer, the mail goes without.
+//! Each recipient gets a mail of their own, so that one bad address does not affect the others. The diff is taken from the
+//! event, if its publisher included it, or else requested from the forge. If the forge does not answer, the mail is sent
+//! without a diff.
 
 use std::collections::HashMap;
 
@@ -22,9 +23,9 @@ use crate::integration::Family;
 use crate::message::Text;
 use crate::settings::FieldError;
 
-/// As many as GitLab takes.
+/// GitLab's limit.
 const MOST_RECIPIENTS: usize = 750;
-/// More commits, files and characters of a commit's message than these are too much for a mail.
+/// The limits of a mail: commits, files, and characters of a commit's message.
 const MOST_COMMITS: usize = 100;
 const MOST_FILES: usize = 300;
 const LONGEST_MESSAGE: usize = 10_000;
@@ -39,11 +40,11 @@ const TOO_MUCH: &str = "The diff is not shown: it is too large for a mail.";
 crate::settings! {
     /// What emails on push need.
     pub struct Settings {
-        /// Mail addresses, separated by spaces, commas or line breaks, 750 at the most; each gets a mail of its own.
+        /// Mail addresses, separated by spaces, commas or line breaks, at most 750; each gets a mail of its own.
         pub recipients: String = "dev@example.com ops@example.com",
         /// Leaves diffs out, so that code does not leave the forge by mail.
         pub disable_diffs: bool = "false",
-        /// Sends from the author's own address, where its domain is the forge's or one above it.
+        /// Sends from the author's own address, if its domain is the forge's or a parent domain.
         pub send_from_committer_email: bool = "false",
     }
 }
@@ -73,7 +74,7 @@ impl Deliver for EmailsOnPush {
         // A repeated mail has the same Message-ID.
         retry_ambiguous: true,
         concurrency: super::CONCURRENCY,
-        // The forge is asked for the diff, and of a force push also for what it took back.
+        // The diff is requested from the forge, and for a force push also the commits that it removed.
         calls: 3,
         limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
                  lines of a diff, and about 1 MB.",
@@ -82,10 +83,10 @@ impl Deliver for EmailsOnPush {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // Relays take ten times as much; people do not want to read it.
+        // Relays accept ten times as much, but a mail should be readable.
         largest_body: 1_000_000,
         fault: |mail| {
-            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without words")
+            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without text")
         },
         // In a mail an @ notifies no one.
         mentions: &[],
@@ -129,7 +130,7 @@ impl Deliver for EmailsOnPush {
         };
         let on_no_response = draft.clone();
         let asked = Call::http(forwards, move |response| match Comparison::read(response) {
-            // Nothing was added, so commits may have been removed: the comparison the other way tells.
+            // Nothing was added, so commits may have been removed. The comparison in the other direction shows them.
             Some(compared) if compared.is_empty() && draft.push.commits.is_empty() => {
                 Answer::Next(draft.look_back(backwards))
             }
@@ -146,7 +147,7 @@ impl Deliver for EmailsOnPush {
     }
 }
 
-/// A mail that may still wait for its diff.
+/// A mail whose diff may still be requested.
 #[derive(Clone)]
 struct Draft {
     mail: Mail,
@@ -159,7 +160,7 @@ struct Draft {
 /// What is known of the commits.
 #[derive(Clone)]
 enum Known {
-    /// What the event says.
+    /// The event lists the commits.
     Event,
     /// The event lists no commits, and the forge says which ones were added.
     Added(Comparison),
@@ -195,7 +196,7 @@ impl Draft {
     fn look_back(self, request: crate::call::HttpRequest) -> Call<Sent> {
         let on_no_response = self.clone();
         let asked = Call::http(request, move |response| match Comparison::read(response) {
-            // Nothing either way: the same commit by another name. There is nothing to write.
+            // No difference in either direction, so there is nothing to write.
             Some(compared) if compared.is_empty() => Answer::Skipped(NOTHING_CHANGED.to_owned()),
             Some(compared) => {
                 let diffs = compared.diffs();
@@ -297,7 +298,7 @@ impl Draft {
         }
     }
 
-    /// The newest commits of a comparison, with links, and how many others there are.
+    /// The newest commits of a comparison, with links, and the number of the others.
     fn compared(&self, compared: &Comparison) -> Vec<Text> {
         let item = |commit: &diffs::Compared| {
             let page = self.page_of("commit", &commit.id).unwrap_or_default();
@@ -315,7 +316,7 @@ impl Draft {
         items
     }
 
-    /// Where all of it can be seen.
+    /// The page that shows the whole push.
     fn view(&self) -> Option<String> {
         match self.push.change() {
             RefChange::Removed => None,
@@ -333,7 +334,7 @@ impl Draft {
         self.page_of("compare", &format!("{}...{}", self.push.before, self.push.after))
     }
 
-    /// A page of the project; none for names so long that no server takes them.
+    /// A page of the project; `None` if a name is too long for a URL.
     fn page_of(&self, kind: &str, name: &str) -> Option<String> {
         let mut url = url::Url::parse(self.project.web_url.trim_end_matches('/')).ok()?;
         if name.len() > 512 {
@@ -344,7 +345,7 @@ impl Draft {
     }
 }
 
-/// Why the forge's answer was no comparison. One that is cut at its limit is too long to be read.
+/// Why the forge's answer is not a comparison. An answer that was cut at the limit is reported as too large.
 fn why_unread(response: &HttpResponse) -> &'static str {
     if response.status == 200 && response.body.len() >= diffs::ANSWER_LIMIT { TOO_MUCH } else { NOT_ANSWERED }
 }
@@ -364,7 +365,7 @@ fn subject(project: &Project, push: &Push, known: &Known) -> String {
         1 => title(first),
         many => format!("{many} commits: {}", title(first)),
     };
-    // A tag may be moved forwards too.
+    // A tag may also be moved forwards.
     let moved = || if is_tag(push) { format!("Moved to {}", short(&push.after)) } else { pushed(push) };
     let what = match known {
         Known::Removed(compared) => match compared.commits.as_slice() {
@@ -382,7 +383,7 @@ fn subject(project: &Project, push: &Push, known: &Known) -> String {
     format!("[Git][{path}][{name}] {what}")
 }
 
-/// What is known of a push whose commits are not.
+/// The description of a push without a list of its commits.
 fn pushed(push: &Push) -> String {
     match push.commit_count() {
         None => format!("Pushed {}", short(&push.after)),
@@ -391,7 +392,7 @@ fn pushed(push: &Push) -> String {
     }
 }
 
-/// 0 where it is not known.
+/// 0 if it is not known.
 fn total(push: &Push) -> u64 {
     push.commit_count().unwrap_or_default()
 }
@@ -427,14 +428,15 @@ fn message(commit: &Commit) -> Text {
     }
 }
 
-/// A file that commits name: whether it was there before the first of them, and whether it is after the last.
+/// A file that commits name: whether it existed before the first of them, and whether it exists after the last.
 struct Touched<'a> {
     path: &'a str,
     before: bool,
     after: bool,
 }
 
-/// The files that differ after these commits, in the order in which they are named. What came and went is not among them.
+/// The files that differ after these commits, in the order in which they are named. Files that were added and removed again
+/// are left out.
 fn touched(commits: &[Commit]) -> Vec<Touched<'_>> {
     let mut files: Vec<Touched<'_>> = Vec::new();
     let mut known: HashMap<&str, usize> = HashMap::new();
@@ -465,7 +467,7 @@ fn show_files(page: &mut Page, push: &Push) {
     files.truncate(MOST_FILES);
     let count = files.len() + more;
     let count = if count == 1 { "1 changed file".to_owned() } else { format!("{count} changed files") };
-    // The files of commits that the forge only counts are not known.
+    // The files of commits that are only counted are not known.
     let all_known = total(push) == push.commits.len() as u64;
     page.heading(&if all_known { count } else { format!("{count} in these commits") });
     let item = |file: &Touched<'_>| {

@@ -15,23 +15,23 @@ use crate::message::{Limit, Markup, TEST_MARK};
 const SUBJECT: usize = 255;
 const NAME: usize = 100;
 const VALUE: usize = 200;
-/// RFC 2919 (section 3) has list ids no longer than this.
+/// RFC 2919 (section 3) limits list ids to this length.
 const LONGEST_LIST_ID: usize = 255;
 
-/// What a mail is about, as far as its head must know.
+/// The data for a mail's headers.
 pub struct Head<'a> {
     pub subject: String,
-    /// What its thread is made of, beside the project: `["push", "refs/heads/main"]`.
+    /// The parts that identify its thread within the project: `["push", "refs/heads/main"]`.
     pub thread: [&'a str; 2],
-    /// Whose name it bears.
+    /// The author, whose name the mail is sent with.
     pub author: Option<&'a User>,
-    /// Whether it may be from the author's own address.
+    /// Whether it may be sent from the author's own address.
     pub as_author: bool,
-    /// Beside those that every mail has.
+    /// Headers in addition to those that every mail has.
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// The mail, with nothing in it yet.
+/// The mail without a body.
 pub fn blank(note: &Notification<'_>, head: Head<'_>) -> Mail {
     let config = &note.operator.mail;
     let domain = domain_of(config.domain()).unwrap_or_else(|| "localhost".to_owned());
@@ -67,19 +67,19 @@ pub fn blank(note: &Notification<'_>, head: Head<'_>) -> Mail {
     }
 }
 
-/// A subject on one line. That of a test says so.
+/// A subject on one line. The subject of a test is marked.
 pub fn subject(is_test: bool, words: &str) -> String {
     let subject = line(words, SUBJECT);
     if is_test { format!("{TEST_MARK} {subject}") } else { subject }
 }
 
-/// The mail with this on it.
+/// The mail with this page as its body.
 pub fn written(mail: Mail, page: Page) -> Mail {
     let (text, html) = page.finish(&mail.subject);
     Mail { text, html, ..mail }
 }
 
-/// The address that a mail is from, and the one that answers go to.
+/// The address that a mail is from, and the one for replies.
 fn sender(note: &Notification<'_>, author: Option<&User>) -> (String, Option<String>) {
     let config = &note.operator.mail;
     let host = note.operator.forge.host().unwrap_or_default();
@@ -91,31 +91,31 @@ fn sender(note: &Notification<'_>, author: Option<&User>) -> (String, Option<Str
     }
 }
 
-/// Words on one line, cut to so many characters.
+/// A text on one line, cut to so many characters.
 pub fn line(words: &str, at_most: usize) -> String {
     Markup::Plain.label(words, Limit::Chars(at_most))
 }
 
-/// A name that no mail program can read as an address, with any treatment of quotes and brackets.
+/// A name that mail programs can't mistake for an address, however they treat quotes and brackets.
 fn name(words: &str) -> String {
     let harmless: String = words.chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>')).collect();
-    // A name with an @ in it is shown by some programs instead of the address that it stands beside.
+    // Some programs show a name with an @ in it instead of the address.
     line(&harmless.replace('@', " at "), NAME)
 }
 
-/// What may stand on the left of a message id without quotes.
+/// The text with only the characters that a message id may have before its `@` without quotes.
 fn atom(words: &str) -> String {
     let kept = words.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     kept.take(100).collect::<String>().trim_matches('.').to_owned()
 }
 
-/// `<push.15.0f3a…@forge.example>`: the root of a thread, which need never have been sent.
+/// `<push.15.0f3a…@forge.example>`: the id of a thread's root. No mail with this id needs to exist.
 fn thread(project: &Project, [kind, subject]: [&str; 2], domain: &str) -> String {
     let digest = Digest::of([project.path_with_namespace.as_bytes(), subject.as_bytes()]).hex(8);
     format!("<{kind}.{}.{digest}@{domain}>", project.id)
 }
 
-/// `mike/diaspora <15.diaspora.mike.gitlab.example.com>` (RFC 2919). What stands in the brackets is made of slugs.
+/// `mike/diaspora <15.diaspora.mike.gitlab.example.com>` (RFC 2919). The part in brackets consists of slugs.
 fn list_id(note: &Notification<'_>, project: &Project, domain: &str) -> String {
     let host = note.operator.forge.host().and_then(|host| domain_of(&host));
     let host = host.unwrap_or_else(|| domain.to_owned());

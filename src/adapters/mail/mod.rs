@@ -1,9 +1,9 @@
-//! Mails, through the operator's relay. What both adapters share:
+//! Mails, through the operator's relay. Both adapters share these modules:
 //!
-//! * [`addresses`]: who can be written to, and whose own address a mail may be from.
-//! * [`head`]: everything above a mail's text: names, ids, threads, lists.
+//! * [`addresses`]: addresses of recipients, and whether a mail may be from its author's address.
+//! * [`head`]: a mail's headers: names, ids, threads, lists.
 //! * [`page`]: the text and the HTML, written side by side and never too long.
-//! * [`diffs`]: what a push changed, from the event or from the forge.
+//! * [`diffs`]: the diff of a push, from the event or from the forge.
 //! * [`replies`]: what the relay's replies mean.
 
 pub(in crate::adapters) mod addresses;
@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use crate::call::{Bucket, Pace};
 
-/// How old news may be that is mailed: mail is slow, and is expected to be.
+/// The largest age of an event that is mailed. It is long because mail is expected to be slow.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
-/// Fewer connections than any relay allows.
+/// A number of connections that every relay allows.
 const CONCURRENCY: usize = 4;
-/// A relay's limit is its own and seldom published; this is ours.
+/// Relays seldom publish their limits; this value is our choice.
 const PER_RELAY: (u32, u32) = (10, 20);
 
 /// All mails of this installation go through one relay.

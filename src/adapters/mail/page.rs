@@ -1,26 +1,26 @@
 //! A mail's text and its HTML, written side by side and never too long.
 //!
-//! The HTML has its colours within its tags, no pictures and no external resources: mail programs show it unchanged, also
-//! on a telephone, and the sender can't see who reads it. Colours only repeat what the text says.
+//! The HTML has inline styles, no pictures and no external resources. So all mail programs show it in the same way, and the
+//! sender can't track readers. Colours only repeat what the text says.
 
 use crate::message::{Limit, Markup, Text};
 
-/// Both together stay below a megabyte.
+/// The limit for text and HTML together; a mail stays below a megabyte.
 const MOST_TEXT: usize = 300_000;
 const MOST_HTML: usize = 640_000;
-/// What follows the last of it always finds room.
+/// The space that is reserved for the end of the page.
 const RESERVE: usize = 8_000;
-/// Of that, for a word on what found none.
+/// The part of the reserve for a notice about content that was left out.
 const LAST_WORD: usize = 1_000;
-/// More lines of a diff than these are too much for a mail.
+/// The limit for lines of diffs in a mail.
 const LONGEST_CODE_LINE: usize = 2_000;
-/// What the lines begin with that name a file, above its changes.
+/// The beginnings of the lines that name a file above its changes.
 const NAMES: [&str; 4] = ["--- a/", "+++ b/", "--- /dev/null", "+++ /dev/null"];
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 const MONO: &str = "font-family:Menlo,Consolas,'Liberation Mono',monospace";
 
-/// What something means.
+/// The meaning of a text, which sets its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Neutral,
@@ -58,7 +58,7 @@ impl Page {
             "border-left:6px solid {0};padding:6px 0 6px 12px;margin:0 0 16px;font-size:18px;color:{0}",
             mood.color()
         );
-        // A link in a mail program's own blue would take the colour's meaning away; it stays underlined.
+        // A link in blue would hide the colour's meaning, so it has the headline's colour and is underlined.
         let html = html_of(words).replace("<a href=", "<a style=\"color:inherit\" href=");
         self.push(&words_of(words), &format!("<div style=\"{style}\"><b>{html}</b></div>\n"));
     }
@@ -79,7 +79,7 @@ impl Page {
         self.push(&text, &format!("<p style=\"margin:0 0 8px\">{}</p>\n", html_of(words)));
     }
 
-    /// Something that the reader should know before going on: a short one finds room where nothing else does any more.
+    /// A notice for the reader. A short one fits into the reserve even if the page is full.
     pub fn notice(&mut self, words: &str) {
         let words = Text::new().plain(words);
         let html = html_of(&words);
@@ -90,7 +90,7 @@ impl Page {
         );
     }
 
-    /// Facts in pairs; those without a value are left out. Narrow screens have room for two columns of words.
+    /// Facts as a table of names and values. Facts without a value are left out.
     pub fn facts(&mut self, facts: &[(&str, Text)]) {
         let rows: Vec<_> = facts.iter().filter(|(_, value)| !value.is_blank()).collect();
         let mut text = "\n".to_owned();
@@ -111,7 +111,7 @@ impl Page {
         );
     }
 
-    /// An entry with a head and people's own words below it; false where there is no room for it.
+    /// An entry with a head and a text below it. Returns false if it does not fit.
     pub fn entry(&mut self, head: &Text, words: &Text) -> bool {
         let text = format!("\n{}\n{}\n- - - - -\n", words_of(head), words_of(words));
         let html = format!(
@@ -120,7 +120,7 @@ impl Page {
             html_of(head),
             html_of(words)
         );
-        // Half of the page is for what was changed.
+        // Half of the page is kept for diffs.
         let fits =
             self.text.len() + text.len() < MOST_TEXT / 2 && self.html.len() + html.len() < MOST_HTML / 2;
         fits && self.push(&text, &html)
@@ -134,7 +134,7 @@ impl Page {
         self.push(&text, &format!("<ul style=\"margin:0 0 8px;padding-left:20px\">\n{html}</ul>\n"));
     }
 
-    /// Lines of a diff, as they are; false where not all of them found room.
+    /// Lines of a diff, unchanged. Returns false if not all of them fit.
     pub fn diff<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> bool {
         let begin = format!(
             "<pre style=\"margin:0 0 12px;padding:8px;background:#f6f8fa;border:1px solid #ddd;overflow-x:auto;\
@@ -148,7 +148,7 @@ impl Page {
             let line = clean(line);
             in_head &= !line.starts_with("@@");
             let style = match line.as_bytes().first() {
-                // The file's names, which were not added or taken away.
+                // Lines with the file's names are neither added nor removed lines.
                 _ if in_head && NAMES.iter().any(|name| line.starts_with(name)) => "",
                 Some(b'+') => "color:#116329;background:#dafbe1",
                 Some(b'-') => "color:#82071e;background:#ffebe9",
@@ -166,18 +166,18 @@ impl Page {
                 break;
             }
         }
-        // Within the reserve: what was opened is closed.
+        // The closing tag uses the reserve.
         self.html.push_str("</pre>\n");
         self.text.push('\n');
         whole
     }
 
-    /// Adds to both, where there is room in both.
+    /// Adds to text and HTML, if it fits into both.
     fn push(&mut self, text: &str, html: &str) -> bool {
         self.push_leaving(RESERVE, text, html)
     }
 
-    /// The same, where this much room is left behind it.
+    /// The same, if this much space is left afterwards.
     fn push_leaving(&mut self, reserve: usize, text: &str, html: &str) -> bool {
         let fits = self.text.len() + text.len() <= MOST_TEXT - reserve
             && self.html.len() + html.len() <= MOST_HTML - reserve;
@@ -188,7 +188,7 @@ impl Page {
         fits
     }
 
-    /// The last line, for which there is always room: where to look, and why this came.
+    /// The end of the page: a link, and the reason why the reader gets the mail. There is always space for it.
     pub fn foot(&mut self, view: Option<(&str, &str)>, why: &str) {
         let link = view.map(|(words, url)| Text::new().link(words, url)).unwrap_or_default();
         if !link.is_blank() {
@@ -196,7 +196,7 @@ impl Page {
             self.text.push_str(&words_of(&link));
             self.html.extend(["<p style=\"margin:16px 0\">", &html_of(&link), "</p>\n"]);
         }
-        // The two dashes by which mail programs know a signature.
+        // Mail programs recognise a signature by the two dashes.
         let words = Markup::Plain.label(why, Limit::Chars(500));
         self.text.extend(["\n-- \n", &words, "\n"]);
         let words = Markup::Html.label(why, Limit::Chars(500));
@@ -225,8 +225,8 @@ fn html_of(text: &Text) -> String {
     Markup::Html.render(text)
 }
 
-/// A line of code without what acts unseen: control characters, and the marks by which code is made to look like other
-/// code (<https://trojansource.codes/>).
+/// A line of code without invisible characters: control characters, and the marks that make code look like other code
+/// (<https://trojansource.codes/>).
 fn clean(line: &str) -> String {
     let is_seen = |c: &char| {
         *c == '\t'

@@ -16,7 +16,7 @@ use crate::integration::Family;
 use crate::message::Text;
 use crate::settings::FieldError;
 
-/// As many as GitLab takes.
+/// GitLab's limit.
 const MOST_RECIPIENTS: usize = 30;
 /// More failed jobs are counted, not listed.
 const MOST_JOBS: usize = 50;
@@ -26,11 +26,11 @@ const LONGEST_ERROR: usize = 2_000;
 crate::settings! {
     /// What pipeline emails need.
     pub struct Settings {
-        /// Mail addresses, separated by commas, spaces or line breaks, 30 at the most; each gets a mail of its own.
+        /// Mail addresses, separated by commas, spaces or line breaks, at most 30; each gets a mail of its own.
         pub recipients: String = "dev@example.com, ops@example.com",
         /// Mails the person who started the pipeline as well, if the event has their address.
         pub add_pusher: bool = "false",
-        /// Whether child pipelines, which another pipeline of the project started, are mailed about; true unless set.
+        /// Sends mails about child pipelines, which another pipeline of the project started, too; true unless set.
         pub notify_child_pipelines: bool = "true" or "true",
     }
 }
@@ -72,10 +72,10 @@ impl Deliver for PipelinesEmail {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // Relays take ten times as much; people do not want to read it.
+        // Relays accept ten times as much, but a mail should be readable.
         largest_body: 1_000_000,
         fault: |mail| {
-            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without words")
+            (!is_seen(&mail["subject"]) || !is_seen(&mail["text"])).then_some("a mail without text")
         },
         // In a mail an @ notifies no one.
         mentions: &[],
@@ -89,7 +89,7 @@ impl Deliver for PipelinesEmail {
             return Targets::none("child pipelines are not mailed about (`notify_child_pipelines`)");
         }
         let mut targets = addresses::recipients(&settings.recipients);
-        // A forge that keeps addresses to itself says `[REDACTED]`, which is none.
+        // A forge that hides addresses sends `[REDACTED]`, which is not an address.
         let starter = event.user().and_then(|user| addresses::address(user.email.as_deref()?));
         let is_new = |starter: &String| !targets.iter().any(|target| target.eq_ignore_ascii_case(starter));
         let starter = starter.filter(|starter| settings.add_pusher && is_new(starter));
@@ -216,7 +216,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
 
 /// `1 min 3 s`.
 fn duration(seconds: f64) -> String {
-    // A forge's nonsense (less than nothing, not a number) becomes 0 in this conversion.
+    // Invalid durations (negative, not a number) become 0 in this conversion.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates")]
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {

@@ -1,30 +1,30 @@
-//! What the relay's replies mean (RFC 5321, section 4.2; RFC 3463 for the codes in the text).
+//! The consequences of the relay's replies (RFC 5321, section 4.2; RFC 3463 for the codes in the text).
 
 use std::time::Duration;
 
 use crate::call::{Answer, Failure, Sent, SmtpReply, SmtpStage};
 
-/// Greylists let a mail through from about here on.
+/// Greylisting usually accepts a mail after about this time.
 const GREYLISTED: Duration = Duration::from_secs(5 * 60);
-/// A full mailbox is emptied at some time, so the mail is tried again.
+/// The wait for a full mailbox, whose owner may delete mails.
 const FULL: Duration = Duration::from_secs(30 * 60);
 
-/// Reads the reply that decided.
+/// The result of a mail, from the reply that decided it.
 pub fn read(reply: &SmtpReply) -> Answer<Sent> {
     let why = reply.describe();
     let enhanced = reply.enhanced().unwrap_or_default();
     let is_full = matches!(enhanced, "4.2.2" | "5.2.2");
-    // It is this recipient that is asked to wait, wherever in the dialogue that is said.
+    // These codes concern only this recipient, at any stage of the session.
     let is_their_own = enhanced.starts_with("4.2.") || enhanced == "4.7.1";
     let deferred = |wait| Failure::TemporarilyRejected { wait: Some(wait), why: why.clone() };
     let down = || Failure::Unavailable { maybe_taken: false, wait: None, why: why.clone() };
     Answer::Failed(match (reply.stage, reply.code) {
         (SmtpStage::Content, 200..=299) => return Answer::Done(Sent),
         (_, 421) => down(),
-        // Too large is this mail alone.
+        // "Too large" concerns only this mail.
         (SmtpStage::Sender, 500..=599) if enhanced == "5.3.4" || reply.code == 552 => Failure::Rejected(why),
-        // The relay wants a login, another one, or encryption first; or it takes nothing from us, or nothing from our own
-        // address: that concerns every mail.
+        // The relay requires a login, another login or encryption, or it refuses the daemon or its sender address. This
+        // concerns every mail.
         (_, 530 | 534 | 535 | 538)
         | (SmtpStage::Greeting | SmtpStage::Login | SmtpStage::Sender, 500..=599) => {
             Failure::OperatorError(why)
@@ -34,7 +34,7 @@ pub fn read(reply: &SmtpReply) -> Answer<Sent> {
         (SmtpStage::Recipient, 400..=499) => deferred(GREYLISTED),
         (SmtpStage::Data | SmtpStage::Content, 400..=499) if is_their_own => deferred(GREYLISTED),
         (_, 500..=599) => Failure::Rejected(why),
-        // 4yz for all, and what no relay should say.
+        // Any 4yz reply, and replies that a relay should not send.
         _ => down(),
     })
 }

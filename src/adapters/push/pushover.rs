@@ -1,8 +1,8 @@
 //! Pushover: pushes as notifications on people's phones (<https://pushover.net/api>).
 //!
-//! Errors are JSON with `status: 0`, whatever the HTTP status, and name the field that is wrong. Whoever goes on sending
-//! what is refused is blocked by address after some minutes: so everything that the settings cause holds the route. A
-//! 429 is no short limit: the application's messages for the month are used up.
+//! Errors are JSON with `status: 0`, whatever the HTTP status, and name the field that is wrong. Pushover blocks the address
+//! of a client that keeps sending refused requests, so every error in the settings holds the route. A 429 is not a short
+//! limit: it means that the application's messages for the month are used up.
 
 use std::time::Duration;
 
@@ -26,13 +26,14 @@ const MESSAGE: Limit = Limit::Chars(1024);
 const TITLE: Limit = Limit::Chars(250);
 const LONGEST_URL: usize = 512;
 const URL_TITLE: Limit = Limit::Chars(100);
-/// No rate is published; this is ours.
+/// No rate is published; this value is our choice.
 const PER_APPLICATION: (u32, u32) = (1, 5);
-/// An address that fails is asked again no sooner (<https://pushover.net/api#friendly>).
+/// The shortest wait after a failure (<https://pushover.net/api#friendly>).
 const PAUSE: Duration = Duration::from_secs(5);
-/// The wait where the quota is used up and its end is not named.
+/// The wait if the quota is used up and the answer does not contain its end.
 const UNNAMED_QUOTA: Duration = Duration::from_secs(3600);
-/// How often an emergency is repeated at most, and how long at most (<https://pushover.net/api#priority>).
+/// The limits for the repetition of emergencies: the shortest interval and the longest time
+/// (<https://pushover.net/api#priority>).
 const SHORTEST_RETRY: i64 = 30;
 const LONGEST_EXPIRE: i64 = 10_800;
 
@@ -43,23 +44,23 @@ crate::settings! {
         pub api_key: Secret = "azGDORePK8gMaC0QOYAMyEEuzJnyUi",
         /// The key of a user or a group.
         pub user_key: Secret = "uQiRzpo4DXghDmr9QzzfQu27cmVRsG",
-        /// Only to this device; blank: to all of the user's. Several are separated by commas.
+        /// The devices that get messages, separated by commas. Blank: all of the user's devices.
         pub device: Option<String> = "droid4",
-        /// How loud a push is: -2 (lowest), -1, 0 (normal), 1 (high) or 2 (emergency: repeated until it is confirmed).
+        /// The priority of messages: -2 (lowest), -1, 0 (normal), 1 (high) or 2 (emergency: repeated until it is confirmed).
         pub priority: Priority = "0",
-        /// The sound; blank: as the user set it.
+        /// The sound. Blank: the user's own setting.
         pub sound: Option<Sound> = "bike",
-        /// Of emergencies: after how many seconds each is repeated, 30 at least.
+        /// For emergencies: the seconds between repetitions, at least 30.
         pub retry: i64 = "60" or "60",
-        /// Of emergencies: after how many seconds the repetitions end, 10800 at most.
+        /// For emergencies: the seconds after which the repetitions end, at most 10800.
         pub expire: i64 = "3600" or "3600",
-        /// The address of a service that answers as Pushover does, where it is not Pushover.
+        /// The address of a compatible service. Blank: Pushover.
         pub base_url: Option<Url> = "https://pushover.example.com",
     }
 }
 
 crate::choices! {
-    /// How loud a notification is.
+    /// The priority of a message.
     pub enum Priority {
         Lowest = "-2",
         Low = "-1",
@@ -70,7 +71,7 @@ crate::choices! {
 }
 
 crate::choices! {
-    /// What is heard.
+    /// The sound of a message.
     pub enum Sound {
         Pushover = "pushover",
         Bike = "bike",
@@ -126,9 +127,9 @@ impl Adapter for Pushover {
 impl Deliver for Pushover {
     const DELIVERY: Delivery = Delivery {
         max_age: Duration::from_secs(8 * 3600),
-        // Pushover has no key to tell a repeated message by; a notification too many is better than none.
+        // Pushover has no idempotency key. A duplicate notification is better than a lost one.
         retry_ambiguous: true,
-        // Two connections from one address are allowed in all.
+        // Pushover allows two connections from one address.
         concurrency: 1,
         calls: 1,
         limits: "1 message a second per application (bursts of 5), 10,000 a month; messages are cut at 1,024 characters, \
@@ -138,16 +139,16 @@ impl Deliver for Pushover {
 
     #[cfg(test)]
     const CONTRACT: Contract = Contract {
-        // The limits above in characters of four bytes, each written as three.
+        // The limits above in characters of four bytes, each of which is encoded as three.
         largest_body: 20_000,
         fault: |body| (!is_seen(&body["message"])).then_some("a blank message"),
-        // Notifications call only the user that the settings name.
+        // Notifications go only to the user in the settings.
         mentions: &[],
         status: |status| match status {
-            // Pushover answers with JSON: without it, it is not known whether it took the message.
+            // Pushover answers with JSON. Without it, it is unknown whether the message was accepted.
             200..=299 | 501 => "unavailable",
             410 => "misconfigured",
-            // The end of the quota is not named.
+            // The answer does not contain the end of the quota.
             429 => "throttled",
             other => usual_status(other),
         },
@@ -218,7 +219,8 @@ impl Deliver for Pushover {
         let (count, burst) = PER_APPLICATION;
         let api = api(settings);
         let parts = [api.as_str(), settings.api_key.expose().trim()];
-        // The quota is the application's, so that is the destination: its end holds all who share the key.
+        // The quota belongs to the application, so the application is the destination: a used-up quota holds all
+        // integrations with this key.
         Pace::of(Bucket::new("pushover application", &parts, count, Duration::from_secs(1), burst))
     }
 
@@ -230,7 +232,7 @@ impl Deliver for Pushover {
     }
 }
 
-/// Where messages are sent to.
+/// The address that messages are sent to.
 fn api(settings: &Settings) -> url::Url {
     let default = || url::Url::parse(API).expect("the constant is an address");
     let mut url = settings.base_url.as_ref().map_or_else(default, |base| base.0.clone());
@@ -246,7 +248,7 @@ fn fields(settings: &Settings, message: &Message) -> Vec<(&'static str, String)>
     let mut fields = vec![
         ("token", settings.api_key.expose().trim().to_owned()),
         ("user", settings.user_key.expose().trim().to_owned()),
-        // GitLab sends it blank too.
+        // GitLab also sends a blank value.
         ("device", settings.device.clone().unwrap_or_default()),
         ("priority", settings.priority.name().to_owned()),
         ("message", text(message)),
@@ -262,7 +264,7 @@ fn fields(settings: &Settings, message: &Message) -> Vec<(&'static str, String)>
     if !project.full_name.is_empty() {
         fields.push(("title", Markup::Plain.label(&project.full_name, TITLE)));
     }
-    // A part of an address leads elsewhere.
+    // An address can't be cut, so it is left out if it is too long.
     if !project.url.is_empty() && project.url.chars().count() <= LONGEST_URL {
         fields.push(("url", project.url.clone()));
         let name = format!("See project {}", project.full_name);
@@ -271,8 +273,8 @@ fn fields(settings: &Settings, message: &Message) -> Vec<(&'static str, String)>
     fields
 }
 
-/// Who did what, and a push's commits: words without addresses, since there is one link below. What stands behind the
-/// place in the summary is a link alone.
+/// The summary and a push's commits, without addresses, because there is one link below. The part of the summary after the
+/// project is only a link, and left out.
 fn text(message: &Message) -> String {
     let action = &message.summary.0[..message.location_span.start.min(message.summary.0.len())];
     let mut words = Text(action.to_vec()).plain_text().trim_end().to_owned();
@@ -300,16 +302,16 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
         (429, _) => Answer::Failed(quota(response)),
         (500..=599, _) => unavailable(false),
         (200..=299 | 400..=499, Some(_)) => Answer::Failed(refusal(&answer, why)),
-        // A page in Pushover's place: it took nothing.
+        // A proxy answered with a page instead of Pushover, so nothing was accepted.
         (200..=299, None) if body.trim_start().starts_with('<') => unavailable(false),
         (200..=299, None) => unavailable(true),
-        // Pushover gives up no key with this status; something before it may.
+        // Pushover does not report a dead key with this status, but a proxy may send it.
         (410, None) => Answer::Failed(Failure::Misconfigured(why)),
         _ => by_status(response),
     }
 }
 
-/// `status: 0`: the answer names the field that is wrong. All but the words come from the settings.
+/// `status: 0`: the answer names the field that is wrong. All fields except the message come from the settings.
 fn refusal(answer: &Json, why: String) -> Failure {
     const OF_SETTINGS: [&str; 7] = ["token", "user", "device", "priority", "sound", "retry", "expire"];
     let is_named = |field: &&str| answer[*field].as_str().is_some_and(|problem| problem != "valid");
@@ -320,7 +322,7 @@ fn refusal(answer: &Json, why: String) -> Failure {
     }
 }
 
-/// The month's messages are used up; a header names the moment of the next ones, in seconds since 1970.
+/// The month's messages are used up. A header contains the time of the reset, in seconds since 1970.
 fn quota(response: &HttpResponse) -> Failure {
     let why = describe(response);
     let reset = response.header("x-limit-app-reset").and_then(|seconds| seconds.trim().parse().ok());
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_is_not_sent_but_for_the_device() {
+    fn unset_settings_are_not_sent_except_for_the_device() {
         let bare = form(&[], &message());
         assert_eq!(
             (bare["token"].as_str(), bare["device"].as_str(), bare["priority"].as_str()),
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_and_an_address_is_whole_or_not_there() {
+    fn long_texts_are_cut_and_long_addresses_are_left_out() {
         let mut long = message();
         long.summary = Text::new().plain("🔔".repeat(2_000));
         long.location_span = 1..1;
@@ -398,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_called_at_their_own_address() {
+    fn compatible_services_are_called_at_their_own_address() {
         let called = |more: &[(&str, &str)]| {
             let settings = Settings::read(&properties(more)).expect("valid settings");
             api(&settings).to_string()
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn one_application_s_deliveries_share_their_destination() {
+    fn deliveries_of_one_application_share_their_destination() {
         let destination = |more: &[(&str, &str)]| {
             let settings = Settings::read(&properties(more)).expect("valid settings");
             Pushover::pace(&settings, "").destination.key

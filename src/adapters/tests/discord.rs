@@ -32,7 +32,7 @@ fn said(status: u16, headers: &[(&str, &str)], body: &str) -> Answer<Sent> {
 // ---- answers
 
 #[test]
-fn what_discord_says_is_understood() {
+fn discords_answers_have_their_consequences() {
     let table = [
         (200, r#"{"id":"1","type":0,"content":"","embeds":[]}"#, "taken"),
         (204, "", "taken"),
@@ -67,7 +67,7 @@ fn what_discord_says_is_understood() {
 }
 
 #[test]
-fn a_webhook_that_is_gone_is_not_called_again() {
+fn a_deleted_webhook_is_not_called_again() {
     for (status, body) in [(404, r#"{"message": "Unknown Webhook", "code": 10015}"#), (401, "")] {
         match failure(said(status, &[], body)) {
             Failure::Gone { confirmations, .. } => assert_eq!(confirmations, 1, "{status}"),
@@ -77,7 +77,7 @@ fn a_webhook_that_is_gone_is_not_called_again() {
 }
 
 #[test]
-fn waits_are_read_where_discord_puts_them() {
+fn waits_are_read_from_discords_headers_and_bodies() {
     let throttled = |headers: &[(&str, &str)], body: &str| match failure(said(429, headers, body)) {
         Failure::Throttled { wait, shared, .. } => (wait.map(|wait| wait.as_millis()), shared),
         other => panic!("{other}"),
@@ -112,7 +112,7 @@ fn waits_are_read_where_discord_puts_them() {
 // ---- addresses
 
 #[test]
-fn an_address_is_a_webhooks() {
+fn webhook_addresses_are_accepted() {
     let problem = |webhook: &str| {
         let properties = [("webhook".to_owned(), Value::Text(webhook.to_owned()))].into();
         let errors = entry("discord").read(&properties).err()?;
@@ -152,7 +152,7 @@ fn an_address_is_a_webhooks() {
 }
 
 #[test]
-fn every_wrong_address_is_told() {
+fn every_wrong_address_is_reported() {
     let wrong = |name: &str| (name.to_owned(), Value::Text(format!("{HOOK}/slack")));
     let properties = ["webhook", "push_channel", "group_confidential_mention_channel"].map(wrong).into();
     let errors = entry("discord").read(&properties).expect_err("they are wrong");
@@ -161,7 +161,7 @@ fn every_wrong_address_is_told() {
 }
 
 #[test]
-fn a_message_is_waited_for_and_a_thread_is_kept() {
+fn calls_wait_for_the_message_and_keep_the_thread() {
     let called = |webhook: &str| {
         let settings = settings_of("discord", &[("webhook", webhook)]);
         http(&call_with(entry("discord"), &settings, kind("push"), "")).url.to_string()
@@ -213,7 +213,7 @@ fn an_event_goes_to_the_webhook_of_its_kind() {
 }
 
 #[test]
-fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
+fn confidential_events_use_the_public_webhook_by_default() {
     let issues = ("issue_channel", "https://discord.com/api/webhooks/2/b");
     let notes = ("note_channel", "https://discord.com/api/webhooks/3/c");
     let mine = ("confidential_issue_channel", "https://discord.com/api/webhooks/4/d");
@@ -237,7 +237,7 @@ fn what_is_confidential_goes_where_its_like_goes_unless_told_otherwise() {
 }
 
 #[test]
-fn the_pace_is_a_webhooks_and_a_services() {
+fn rate_limits_are_per_webhook_and_per_service() {
     let keys = |webhook: &str| -> Vec<String> {
         let buckets = buckets(entry("discord"), &settings_of("discord", &[("webhook", webhook)]), "");
         assert_eq!((buckets[0].every.as_millis(), buckets[0].burst), (2000, 5));
@@ -265,7 +265,7 @@ fn the_pace_is_a_webhooks_and_a_services() {
 // ---- what is said
 
 #[test]
-fn an_embed_tells_everything_once() {
+fn an_embed_contains_everything_once() {
     let issue = sent(kind("issue"));
     assert_eq!(issue["allowed_mentions"], json!({ "parse": [] }));
     assert!(issue.get("content").is_none());
@@ -377,7 +377,7 @@ fn sent_message(message: &Message) -> Json {
 }
 
 #[test]
-fn limits_hold_where_one_sign_counts_as_two_or_as_eleven() {
+fn limits_hold_for_characters_of_several_units() {
     for sign in ["x", "é", "🦊", "👩‍👩‍👧‍👦", "e\u{301}", "*", "@", "\u{2800}"] {
         let body = sent_message(&huge(sign));
         fits(&body, sign);
@@ -391,7 +391,7 @@ fn limits_hold_where_one_sign_counts_as_two_or_as_eleven() {
 }
 
 #[test]
-fn parts_without_anything_to_read_are_left_out() {
+fn parts_without_readable_text_are_left_out() {
     let blank = |name: &str, value: &str| Field {
         name: name.to_owned(),
         value: Text::new().plain(value),
@@ -415,7 +415,7 @@ fn parts_without_anything_to_read_are_left_out() {
 }
 
 #[test]
-fn addresses_that_discord_refuses_do_not_cost_the_message() {
+fn addresses_that_discord_refuses_are_left_out_of_the_message() {
     for host in ["gitlab", "localhost:3000", "[::1]"] {
         let url = format!("http://{host}/x");
         let message = Message {
@@ -454,7 +454,7 @@ fn armed(text: &str) -> String {
 }
 
 #[test]
-fn words_are_nothing_but_words_to_discord() {
+fn text_of_people_is_not_markup_to_discord() {
     let tricks = [
         "<@1>",
         "<@!1>",
@@ -543,7 +543,7 @@ fn words_are_nothing_but_words_to_discord() {
 }
 
 #[test]
-fn what_there_is_no_room_for_are_addresses_before_words() {
+fn addresses_are_dropped_before_text() {
     let title = "Light the engines two seconds earlier, as was agreed upon in the last meeting but one";
     let many = tell_changed("push.json", |push| {
         let commit = push["commits"][0].clone();

@@ -44,7 +44,7 @@ fn errors(more: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn version_1_says_sent_and_calls_too_fast_forbidden() {
+fn version_1_answers_sent_and_reports_its_rate_limit_as_403() {
     assert!(matches!(read("v1", 200, &[], "{\"status\":\"sent\"}"), Answer::Done(Sent)));
     assert!(matches!(read("v1", 200, &[], ""), Answer::Done(Sent)));
     let Answer::Failed(odd) = read("v1", 200, &[], "{\"status\":\"queued?\"}") else { panic!("taken") };
@@ -62,7 +62,7 @@ fn version_1_says_sent_and_calls_too_fast_forbidden() {
 }
 
 #[test]
-fn the_room_s_limit_holds_the_room_and_the_token_s_all_of_its_rooms() {
+fn a_rooms_limit_holds_the_room_and_a_tokens_limit_holds_all_of_its_rooms() {
     let throttled = |headers: &[(&str, &str)]| match read("v2", 429, headers, "") {
         Answer::Failed(Failure::Throttled { wait, shared, .. }) => (wait.map(|wait| wait.as_secs()), shared),
         other => panic!("{}", consequence(&other)),
@@ -88,7 +88,7 @@ fn the_room_s_limit_holds_the_room_and_the_token_s_all_of_its_rooms() {
 }
 
 #[test]
-fn a_room_is_one_part_of_the_address_whatever_it_is_called() {
+fn any_name_of_a_room_is_one_part_of_the_address() {
     let path = |room: &str| request(&[("room", room)], kind("push")).url.to_string();
     let at = |room: &str| format!("https://api.hipchat.com/v2/room/{room}/notification");
     assert_eq!(path("1234"), at("1234"));
@@ -102,7 +102,7 @@ fn a_room_is_one_part_of_the_address_whatever_it_is_called() {
 }
 
 #[test]
-fn servers_are_taken_as_people_write_them() {
+fn server_addresses_are_normalised() {
     for server in [
         "https://chat.example",
         "https://chat.example/",
@@ -122,7 +122,7 @@ fn servers_are_taken_as_people_write_them() {
 }
 
 #[test]
-fn mistakes_in_settings_are_named() {
+fn invalid_settings_are_reported() {
     assert_eq!(errors(&[]), Vec::<String>::new());
     assert_eq!(errors(&[("color", "Gray "), ("api_version", "V1")]), Vec::<String>::new());
     assert_eq!(errors(&[("color", " "), ("api_version", "")]), Vec::<String>::new());
@@ -160,7 +160,7 @@ fn the_token_is_a_header_and_with_version_1_in_the_query() {
 }
 
 #[test]
-fn a_pipeline_s_colour_says_how_it_went_and_else_the_settings_decide() {
+fn a_pipelines_colour_shows_its_status_and_other_colours_are_set() {
     let color = |more: &[(&str, &str)], name: &str| sent(more, kind(name))["color"].clone();
     assert_eq!(color(&[], "issue"), "yellow");
     assert_eq!(color(&[("color", "")], "push"), "yellow");
@@ -193,7 +193,7 @@ fn three_commits_are_listed_and_the_others_counted() {
 }
 
 #[test]
-fn people_s_words_are_cut_at_200_characters_with_their_tags_closed() {
+fn text_of_people_is_cut_at_200_characters_with_its_tags_closed() {
     let message = |words: String| {
         let case = tell_changed("note_issue.json", |note| note["object_attributes"]["note"] = json!(words));
         sent(&[], &case)["message"].as_str().expect("a message").to_owned()
@@ -220,7 +220,7 @@ fn people_s_words_are_cut_at_200_characters_with_their_tags_closed() {
 }
 
 #[test]
-fn a_message_fits_however_much_its_title_says() {
+fn a_message_with_a_long_title_fits() {
     let case = tell_changed("push.json", |push| {
         let commit = |n: usize| {
             json!({
@@ -242,7 +242,7 @@ fn a_message_fits_however_much_its_title_says() {
 }
 
 #[test]
-fn rooms_and_tokens_are_counted_apart() {
+fn rooms_and_tokens_have_separate_limits() {
     let buckets = |more: &[(&str, &str)]| buckets_of(entry(SLUG), &settings_of(SLUG, &with(more)), "");
     let ours = buckets(&[]);
     assert_eq!((ours[0].every, ours[0].burst), (Duration::from_secs(2), 5));

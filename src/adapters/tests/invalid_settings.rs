@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn strange_settings_are_refused_in_words_or_work(field in any::<usize>(), words in words()) {
+    fn invalid_settings_are_refused_with_a_reason(field in any::<usize>(), words in words()) {
         for entry in ADAPTERS {
             for properties in changed(entry, field, &words) {
                 let settings = match entry.read(&properties) {

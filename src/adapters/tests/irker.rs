@@ -45,7 +45,7 @@ fn push(change: impl FnOnce(&mut Json)) -> Case {
 }
 
 #[test]
-fn recipients_become_what_irkerd_reads_as_it_is_meant() {
+fn recipients_are_written_so_that_irkerd_reads_them_correctly() {
     let default = "irc://irc.example.net:6667/";
     let table = [
         // GitLab's own example.
@@ -91,7 +91,7 @@ fn recipients_become_what_irkerd_reads_as_it_is_meant() {
 }
 
 #[test]
-fn what_can_not_be_understood_is_left_out() {
+fn invalid_recipients_are_left_out() {
     let wrong = [
         "mailto:x@y",
         "http://h/a",
@@ -128,7 +128,7 @@ fn what_can_not_be_understood_is_left_out() {
 }
 
 #[test]
-fn who_is_written_down_twice_is_told_once() {
+fn repeated_recipients_are_addressed_once() {
     let recipients =
         "irc://h/a #a irc://h:6667/#A ircs://h/a irc://me@h/a irc://h/b irc://h/b?key=x irc://h/b,isnick";
     assert_eq!(
@@ -139,11 +139,11 @@ fn who_is_written_down_twice_is_told_once() {
 }
 
 #[test]
-fn settings_that_lead_nowhere_are_refused_in_words() {
+fn settings_without_a_usable_address_are_refused_with_a_reason() {
     assert_eq!(errors(&[]), ["recipients: is missing"]);
     assert_eq!(
         errors(&[("recipients", "#builds")]),
-        ["recipients: are all invalid: names alone want a server in `default_irc_uri`"]
+        ["recipients: are all invalid: names without a server need `default_irc_uri`"]
     );
     assert_eq!(
         errors(&[("recipients", "mailto:x@y #"), ("default_irc_uri", " ")]),
@@ -174,7 +174,7 @@ fn settings_that_lead_nowhere_are_refused_in_words() {
 }
 
 #[test]
-fn irkerd_is_on_this_machine_unless_the_settings_say_otherwise() {
+fn irkerd_is_on_this_machine_by_default() {
     let place = |settings: &[(&str, &str)]| {
         let settings = [&[("recipients", "irc://h/a")], settings].concat();
         let settings = settings_of("irker", &settings);
@@ -200,7 +200,7 @@ fn irkerd_is_on_this_machine_unless_the_settings_say_otherwise() {
 }
 
 #[test]
-fn a_push_is_told_in_gitlabs_lines() {
+fn a_push_is_described_in_gitlabs_lines() {
     assert_eq!(
         lines(kind("push"), false),
         [
@@ -221,7 +221,7 @@ fn a_push_is_told_in_gitlabs_lines() {
 }
 
 #[test]
-fn branches_that_come_and_go_are_told() {
+fn created_and_deleted_branches_are_described() {
     assert_eq!(
         lines(kind("branch_new"), false)[0],
         "[hello-world] Sid Sijbrandij has created a new branch feature: \
@@ -245,7 +245,7 @@ fn branches_that_come_and_go_are_told() {
 
 /// System hooks list no commits and count none, whatever was pushed.
 #[test]
-fn a_push_whose_commits_are_not_listed_is_a_line() {
+fn a_push_without_listed_commits_is_one_line() {
     let unlisted = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
@@ -259,7 +259,7 @@ fn a_push_whose_commits_are_not_listed_is_a_line() {
 }
 
 #[test]
-fn three_commits_are_told_whatever_their_number() {
+fn at_most_three_commits_are_shown() {
     let many = push(|push| {
         let commit = push["commits"][0].clone();
         push["commits"] = std::iter::repeat_n(commit, 10_000).collect();
@@ -272,7 +272,7 @@ fn three_commits_are_told_whatever_their_number() {
 }
 
 #[test]
-fn colours_are_mircs_and_only_where_they_are_wanted() {
+fn colours_are_mircs_and_only_if_switched_on() {
     let case = lines(kind("push"), true);
     assert_eq!(
         case[0],
@@ -332,7 +332,7 @@ fn lines_are_cut_between_letters_and_keep_their_ends() {
 }
 
 #[test]
-fn whatever_people_write_stays_within_a_line() {
+fn any_text_stays_within_a_line() {
     let pushes = hostile().iter().filter(|case| matches!(case.event.payload, Payload::Push(_)));
     let injected = push(|push| {
         let words = "x\r\nQUIT :bye\n\0\x0304,04red\u{202e}";
@@ -357,7 +357,7 @@ fn whatever_people_write_stays_within_a_line() {
 }
 
 #[test]
-fn nobody_in_particular_pushes_too() {
+fn a_push_without_an_author_is_described() {
     let anonymous = push(|push| {
         for name in ["user_name", "user_username", "project", "repository", "commits", "total_commits_count"]
         {
@@ -394,7 +394,7 @@ fn each_line_of_the_request_is_one_object_for_one_recipient() {
 }
 
 #[test]
-fn keys_and_passwords_show_nowhere() {
+fn keys_and_passwords_are_never_shown() {
     let written = [
         ("recipients", "irc://h/a?key=k3yk3y irc://h/#b?w0rdw0rd"),
         ("default_irc_uri", "irc://me:p4ssp4ss@h/"),

@@ -78,7 +78,7 @@ fn came_to(answer: &Answer<Sent>) -> String {
 }
 
 #[test]
-fn what_a_workflow_answers_is_understood() {
+fn a_workflows_answers_have_their_consequences() {
     assert_eq!(came_to(&read(WORKFLOW, 404, &[], "{\"error\":{\"code\":\"WorkflowNotFound\"}}")), "gone 3");
     assert_eq!(came_to(&read(WORKFLOW, 410, &[], "")), "gone 1");
     assert_eq!(
@@ -97,7 +97,7 @@ fn what_a_workflow_answers_is_understood() {
 }
 
 #[test]
-fn a_connector_answers_200_and_tells_the_truth_in_the_body() {
+fn a_connector_answers_200_with_the_result_in_the_body() {
     let quoted = |status: u16| {
         format!(
             "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {status} with ContextId tcid=0,server=DB3PEPF00002B4B,cv=x.0.."
@@ -152,7 +152,7 @@ fn every_status_of_a_connector_has_its_consequence() {
 }
 
 #[test]
-fn the_address_tells_which_card_it_takes_unless_the_settings_do() {
+fn the_card_format_follows_from_the_address_or_the_settings() {
     let is_adaptive = |webhook: &str, more: &[(&str, &str)]| {
         let settings = settings_of(SLUG, &[&[("webhook", webhook)], more].concat());
         body(&call_with(entry(SLUG), &settings, kind("push"), ""))["type"] == "message"
@@ -236,7 +236,7 @@ fn a_card_shows_who_did_what_where_and_what_can_be_opened() {
 }
 
 #[test]
-fn colours_say_how_good_the_news_is() {
+fn colours_show_the_tone_of_the_message() {
     let style = |name: &str| card(kind(name))["body"][0]["style"].clone();
     let color = |name: &str| sent(CONNECTOR, kind(name))["themeColor"].clone();
     for (name, expected, theme) in [
@@ -250,7 +250,7 @@ fn colours_say_how_good_the_news_is() {
 }
 
 #[test]
-fn no_fact_is_empty_and_nothing_is_said_in_html() {
+fn no_fact_is_empty_and_no_text_is_html() {
     let triggers = entry(SLUG).about.triggers;
     for case in
         cases().iter().filter(|case| case.event.trigger.is_some_and(|trigger| triggers.contains(trigger)))
@@ -280,7 +280,7 @@ fn no_fact_is_empty_and_nothing_is_said_in_html() {
 
 /// Markdown that Teams does not know must not be seen as signs, and what people wrote is not read as Markdown.
 #[test]
-fn people_s_words_make_no_headings_tables_or_mentions() {
+fn text_of_people_makes_no_headings_tables_or_mentions() {
     let case = tell_changed("note_issue.json", |note| {
         note["object_attributes"]["note"] = json!(
             "# A heading\n\nSome `code` and ~~no~~ yes\n\n```rust\nfn main() {\n    go(\"*a*\");\n}\n```\n\n> said before\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<at>Everyone</at> \\# five"
@@ -309,7 +309,7 @@ fn people_s_words_make_no_headings_tables_or_mentions() {
 
 /// A connector's texts know a little more, and take single line breaks for spaces.
 #[test]
-fn a_connector_is_given_paragraphs() {
+fn a_connector_gets_paragraphs() {
     let case = tell_changed("note_issue.json", |note| {
         note["object_attributes"]["note"] = json!("one  \ntwo\n\n```\nlet x;\nlet y;\n```\n\n- a\n- b");
     });
@@ -322,7 +322,7 @@ fn a_connector_is_given_paragraphs() {
 
 /// The exact cards of connectors; the examples' settings are of a workflow. Look at every change of one.
 #[test]
-fn connectors_cards_are_as_they_were() {
+fn connectors_cards_match_their_snapshots() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -335,7 +335,7 @@ fn connectors_cards_are_as_they_were() {
 }
 
 #[test]
-fn cards_fit_whatever_is_in_them() {
+fn cards_with_any_content_fit() {
     let long_urls = tell_changed("pipeline_success.json", |pipeline| {
         let base = format!("https://a.example/{}", "x".repeat(1800));
         pipeline["project"]["web_url"] = json!(base);
@@ -378,7 +378,7 @@ fn cards_fit_whatever_is_in_them() {
 }
 
 #[test]
-fn waits_are_as_long_as_each_kind_may_take_and_the_pace_is_the_address_s() {
+fn each_kind_has_its_timeout_and_the_rate_limit_is_per_address() {
     let timeout =
         |webhook: &str| http(&call_with(entry(SLUG), &at(webhook), kind("push"), "")).timeout.as_secs();
     assert_eq!((timeout(WORKFLOW), timeout(CONNECTOR)), (30, 15));

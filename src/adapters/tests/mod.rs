@@ -253,7 +253,7 @@ fn the_readme_lists_every_service() {
 }
 
 #[test]
-fn what_people_read_of_an_adapter_is_written() {
+fn every_adapter_has_its_texts_for_people() {
     let is_sentence = |text: &str| {
         let text = text.trim();
         text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase() || c.is_numeric())
@@ -278,7 +278,7 @@ fn what_people_read_of_an_adapter_is_written() {
 }
 
 #[test]
-fn examples_are_valid_and_what_is_required_is_asked_for_by_name() {
+fn examples_are_valid_and_missing_required_settings_are_named() {
     for entry in ADAPTERS {
         settings(entry);
         for field in entry.fields.iter().filter(|field| field.required) {
@@ -319,7 +319,7 @@ fn every_trigger_of_every_adapter_makes_a_call() {
 
 /// The exact requests. Look at every change of one.
 #[test]
-fn requests_are_as_they_were() {
+fn requests_match_their_snapshots() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -390,7 +390,7 @@ fn shown(call: &Call<Sent>) -> Json {
 }
 
 #[test]
-fn whatever_people_write_calls_nobody_and_fits() {
+fn any_text_of_people_notifies_no_one_and_fits() {
     for entry in tellers() {
         for case in hostile() {
             if !case.event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger)) {
@@ -419,7 +419,7 @@ fn whatever_people_write_calls_nobody_and_fits() {
 }
 
 #[test]
-fn every_status_alone_has_the_consequence_that_its_adapter_declares() {
+fn every_status_without_a_body_has_its_declared_consequence() {
     for entry in tellers().filter(|entry| speaks_http(entry)) {
         for status in 100..=599 {
             let answer = answer(entry, status, &[], "");
@@ -445,7 +445,7 @@ fn every_declared_answer_has_its_consequence() {
 }
 
 #[test]
-fn an_attempts_calls_fit_into_its_buckets() {
+fn an_attempts_calls_do_not_exceed_its_buckets() {
     for entry in tellers() {
         let pace = entry.pace(&settings(entry), contract(entry).target).expect("a pace");
         assert!(pace.calls >= 1 && pace.calls as usize <= calls_of(entry), "{}", entry.about.slug);
@@ -456,7 +456,7 @@ fn an_attempts_calls_fit_into_its_buckets() {
 }
 
 #[test]
-fn targets_are_the_channels_or_the_address_itself() {
+fn targets_are_the_channels_or_the_address_own_channel() {
     let has_channels = |entry: &&Entry| entry.about.common.channels != ChannelSettings::None;
     for entry in ADAPTERS.iter().filter(has_channels) {
         let settings = settings(entry);
@@ -468,7 +468,7 @@ fn targets_are_the_channels_or_the_address_itself() {
 }
 
 #[test]
-fn buckets_tell_addresses_apart_and_show_none() {
+fn bucket_keys_differ_by_address_and_do_not_show_it() {
     for entry in tellers() {
         let keys = |properties: &Properties| -> Vec<String> {
             let settings = entry.read(properties).expect("examples");
@@ -487,7 +487,7 @@ fn buckets_tell_addresses_apart_and_show_none() {
 }
 
 #[test]
-fn credentials_show_nowhere() {
+fn credentials_are_never_shown() {
     for entry in tellers().filter(|entry| speaks_http(entry)) {
         let secrets: Vec<&str> =
             entry.fields.iter().filter(|f| f.kind.is_secret()).map(|f| f.example).collect();

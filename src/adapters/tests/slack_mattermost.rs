@@ -16,7 +16,7 @@ const HOOK: &str = "https://hooks.slack.com/services/T01/B01/aaaaaaaaaaaaaaaaaaa
 const WORKFLOW: &str = "https://hooks.slack.com/triggers/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";
 
 #[test]
-fn names_and_channels_are_sent_only_where_they_are_set() {
+fn names_and_channels_are_sent_only_if_they_are_set() {
     for (slug, webhook) in [("slack", HOOK), ("mattermost", "https://chat.example/hooks/xyz")] {
         let bare = settings(slug, &[("webhook", webhook)]);
         let sent = body(&call(slug, &bare, kind("push"), ""));
@@ -29,7 +29,7 @@ fn names_and_channels_are_sent_only_where_they_are_set() {
 }
 
 #[test]
-fn what_an_attachment_tells_is_not_told_twice() {
+fn an_attachment_does_not_repeat_the_text() {
     for slug in ["slack", "mattermost"] {
         let settings = settings(slug, &[("webhook", HOOK)]);
         let pipeline = body(&call(slug, &settings, kind("pipeline_failed"), ""));
@@ -44,7 +44,7 @@ fn what_an_attachment_tells_is_not_told_twice() {
 
 /// Titles and names are short when they come here, but their addresses need not be.
 #[test]
-fn a_text_is_cut_before_the_service_would_do_it() {
+fn a_text_is_cut_to_the_services_limit() {
     let long = |name: &str| format!("https://forge.example.com/{}/{name}", "a".repeat(1900));
     let case = tell_changed("push.json", |push| {
         push["project"]["web_url"] = json!(long("project"));
@@ -92,7 +92,7 @@ fn workflows_get_strings_by_name() {
 }
 
 #[test]
-fn workflows_answer_in_json_or_not_at_all() {
+fn workflows_answer_with_json_or_an_empty_body() {
     let settings = settings("slack", &[("webhook", WORKFLOW)]);
     let read = |status: u16, text: &str| {
         let at = jiff::Timestamp::UNIX_EPOCH;
@@ -112,7 +112,7 @@ fn workflows_answer_in_json_or_not_at_all() {
 }
 
 #[test]
-fn slack_counts_by_webhook_and_by_workspace() {
+fn slacks_rate_limits_are_per_webhook_and_per_workspace() {
     let keys = |webhook: &str| -> Vec<String> {
         let settings = settings("slack", &[("webhook", webhook)]);
         let buckets = buckets(entry("slack"), &settings, "#any");
@@ -130,7 +130,7 @@ fn slack_counts_by_webhook_and_by_workspace() {
 /// The server looks for names in the text, and in an attachment's text and fields; clients show them as links in more
 /// places than that.
 #[test]
-fn mattermost_is_given_nobody_s_name_to_call() {
+fn mattermost_messages_mention_no_one() {
     let calls = "@jane.doe @all @channel @here, @Everyone (@root) x@here";
     let settings = settings("mattermost", &[("webhook", "https://chat.example/hooks/xyz")]);
     let pipeline = |url: &str| {
@@ -185,7 +185,7 @@ fn mattermost_is_given_nobody_s_name_to_call() {
 
 /// Text that is escaped for Slack contains no mention of any kind.
 #[test]
-fn slack_is_given_nobody_to_call_either() {
+fn slack_messages_mention_no_one() {
     let calls = "<@U01ABCDEF> <!here> <!channel|x> <!subteam^S01> <#C01|general> <https://evil.example|ok>";
     let settings = settings("slack", &[("webhook", HOOK)]);
     let case = tell_changed("issue_open.json", |issue| {
@@ -204,7 +204,7 @@ fn slack_is_given_nobody_to_call_either() {
 }
 
 #[test]
-fn workflows_are_given_no_address_that_opens_something_else() {
+fn workflows_get_only_web_addresses() {
     let case = tell_changed("issue_open.json", |issue| {
         issue["object_attributes"]["url"] = json!("javascript:alert(1)");
         issue["object_attributes"]["action"] = json!("close");
@@ -214,7 +214,7 @@ fn workflows_are_given_no_address_that_opens_something_else() {
 }
 
 #[test]
-fn mattermost_counts_by_host() {
+fn mattermosts_rate_limit_is_per_host() {
     let keys = |webhook: &str| -> Vec<String> {
         let settings = settings("mattermost", &[("webhook", webhook)]);
         let buckets = buckets(entry("mattermost"), &settings, "");

@@ -20,7 +20,7 @@ fn read(slug: &str, status: u16, body: &str) -> String {
 }
 
 #[test]
-fn waits_are_read_where_the_services_put_them() {
+fn waits_are_read_from_each_services_headers() {
     for entry in SLACKS_KIN.map(entry) {
         let waited = |headers: &[(&str, &str)]| match failure(answer(entry, 429, headers, "")) {
             Failure::Throttled { wait, .. } => wait,
@@ -50,7 +50,7 @@ fn waits_are_read_where_the_services_put_them() {
 }
 
 #[test]
-fn slack_says_what_is_wrong_in_the_body_whatever_the_status() {
+fn slacks_errors_are_read_from_the_body_whatever_the_status() {
     let table = [
         ("ok", 200, "taken"),
         ("ok\n", 200, "taken"),
@@ -95,7 +95,7 @@ fn slack_says_what_is_wrong_in_the_body_whatever_the_status() {
 }
 
 #[test]
-fn mattermost_is_understood_by_the_id_of_its_errors() {
+fn mattermosts_errors_are_recognised_by_their_id() {
     let error = |id: &str, status: u16| {
         format!(
             "{{\"id\":\"{id}\",\"message\":\"Ungültiger Webhook.\",\"detailed_error\":\"\",\"request_id\":\"x\",\"status_code\":{status}}}"

@@ -83,7 +83,7 @@ fn every_scarcity() -> Vec<Case> {
 }
 
 #[test]
-fn however_little_an_event_says_what_goes_out_says_something() {
+fn a_sparse_event_still_makes_a_readable_message() {
     let scarce = every_scarcity();
     assert!(scarce.len() > 3_000, "{}", scarce.len());
     let mut faults = Vec::new();

@@ -191,9 +191,7 @@ impl ApiError {
             Self::EventNotJson(given) => {
                 error(&format!("the content type is `{given}`; events are application/json"))
             }
-            Self::EventNotStored(why) => {
-                message(&format!("the store is unavailable: {why}; the event was not stored, send it again"))
-            }
+            Self::EventNotStored(why) => message(&format!("{why}; the event was not stored, send it again")),
         }
     }
 

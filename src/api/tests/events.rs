@@ -248,7 +248,7 @@ async fn a_kind_that_no_integration_takes_is_dropped_on_purpose() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_the_sender_is_asked_to_come_again() {
+async fn while_the_store_is_unavailable_the_sender_is_asked_to_send_the_event_again() {
     let server = TestServer::open().await;
     server.store.away.store(true, Ordering::Relaxed);
     for body in [push(), Bytes::from_static(b"no event")] {
@@ -256,7 +256,7 @@ async fn while_the_store_is_away_the_sender_is_asked_to_come_again() {
         assert_eq!(answer.status, 503);
         assert_eq!(answer.headers["retry-after"], "5");
         let message = answer.json()["message"].as_str().unwrap().to_owned();
-        assert!(message.ends_with("nothing was kept, send it again"), "{message}");
+        assert!(message.ends_with("the event was not stored, send it again"), "{message}");
     }
 
     server.store.away.store(false, Ordering::Relaxed);

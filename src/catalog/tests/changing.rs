@@ -35,7 +35,7 @@ fn text<'a>(configuration: &'a Configuration, name: &str) -> Option<&'a Value> {
 }
 
 #[test]
-fn a_put_makes_it_active_and_leaves_what_it_does_not_name() {
+fn a_put_activates_and_keeps_the_settings_that_it_does_not_name() {
     let before = inactive(slack(&[("channel", "#ops"), ("username", "bell")]));
     let mut asked =
         request(&[("webhook", "https://hooks.slack.com/services/T0/B0/n3w"), ("channel", "#dev")]);
@@ -50,14 +50,16 @@ fn a_put_makes_it_active_and_leaves_what_it_does_not_name() {
 }
 
 #[test]
-fn an_address_that_is_never_called_can_not_be_set() {
+fn a_forbidden_address_can_not_be_set() {
     let blocks = |url: &url::Url| (url.port() == Some(81)).then_some("Requests to port 81 are not allowed");
     let put = |before: &Snapshot, asked: &Request| {
         change::put(entry(), before.inheritance(&rocket(), "slack"), asked, &blocks)
     };
     let asked =
         request(&[("webhook", "https://chat.example:81/s3cret"), ("labels_to_be_notified_behavior", "x")]);
-    let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
+    let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else {
+        panic!("the change was accepted")
+    };
     let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -77,22 +79,24 @@ fn an_address_that_is_never_called_can_not_be_set() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_errors_are_reported_together() {
     let asked = request(&[("webhook", "ftp://x"), ("labels_to_be_notified_behavior", "match_some")]);
-    let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else { panic!("it was taken") };
+    let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else {
+        panic!("the change was accepted")
+    };
     let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["webhook", "labels_to_be_notified_behavior"]);
 }
 
 #[test]
-fn the_mask_means_the_secret_that_is_there() {
+fn the_mask_keeps_the_stored_secret() {
     let asked = request(&[("webhook", Secret::MASK), ("channel", "#dev")]);
     assert_eq!(put(&own(slack(&[])), &asked).unwrap().secrets["webhook"], Secret::new(HOOK));
     assert!(put(&rows(Vec::new()), &asked).is_err());
 }
 
 #[test]
-fn who_follows_a_default_goes_on_following_until_told_otherwise() {
+fn an_inheriting_integration_inherits_until_it_is_changed() {
     let default = row(ScopeKey::Instance, slack(&[("channel", "#all")]));
     let follows = rows(vec![default.clone(), row(ScopeKey::Project(42), following())]);
     let asked = request(&[("webhook", HOOK), ("channel", "#mine")]);
@@ -106,7 +110,7 @@ fn who_follows_a_default_goes_on_following_until_told_otherwise() {
 }
 
 #[test]
-fn a_default_can_be_followed_where_there_is_one() {
+fn a_default_can_be_inherited_only_if_there_is_one() {
     let follow = Request { use_inherited_settings: Some(true), ..request(&[("channel", "#ignored")]) };
     assert_eq!(put(&own(slack(&[])), &follow), Err(InvalidChange::NoDefault));
     let group = row(ScopeKey::Group(GroupKey(1)), slack(&[]));
@@ -114,16 +118,16 @@ fn a_default_can_be_followed_where_there_is_one() {
 }
 
 #[test]
-fn what_stops_following_keeps_nothing_of_the_defaults_secrets() {
+fn an_integration_that_stops_inheriting_keeps_no_secrets_of_the_default() {
     let default = row(ScopeKey::Instance, slack(&[]));
     let follows = rows(vec![default, row(ScopeKey::Project(42), following())]);
     let own = Request { use_inherited_settings: Some(false), ..request(&[("channel", "#mine")]) };
-    let Err(InvalidChange::Settings(errors)) = put(&follows, &own) else { panic!("it was taken") };
+    let Err(InvalidChange::Settings(errors)) = put(&follows, &own) else { panic!("the change was accepted") };
     assert_eq!(errors[0].to_string(), "webhook: is missing");
 }
 
 #[test]
-fn switched_off_it_keeps_its_settings_and_keeps_a_default_out() {
+fn an_inactive_integration_keeps_its_settings_and_inherits_no_default() {
     let before = slack(&[("channel", "#ops")]);
     let snapshot = own(before.clone());
     let after = change::deactivate(snapshot.inheritance(&rocket(), "slack")).unwrap();
@@ -179,7 +183,7 @@ mod guarded {
     }
 
     #[test]
-    fn the_mask_does_not_send_the_secret_there_either() {
+    fn the_mask_does_not_keep_the_secret_for_another_host() {
         let before = hipchat(&[TOKEN, ROOM, ("server", "https://chat.example.com")]);
         let asked = request(&[
             ("token", crate::settings::Secret::MASK),
@@ -193,7 +197,7 @@ mod guarded {
     }
 
     #[test]
-    fn a_service_of_ones_own_in_place_of_the_vendors_is_another_host() {
+    fn a_self_hosted_service_is_another_host_than_the_vendors() {
         let asked = request(&[("server", "https://evil.example.com")]);
         assert!(put(hipchat(&[TOKEN, ROOM]), &asked).is_err());
     }
@@ -260,7 +264,7 @@ mod guarded {
         let Err(InvalidChange::Settings(errors)) =
             put(&[("server_host", "evil.example.com"), ("recipients", Secret::MASK)])
         else {
-            panic!("it was taken");
+            panic!("the change was accepted");
         };
         assert_eq!(errors[0].to_string(), "recipients: is missing");
         let moved = [("server_host", "irkerd.example.com"), ("recipients", recipients)];

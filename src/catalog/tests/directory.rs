@@ -19,7 +19,7 @@ fn a_project_is_found_by_number_and_by_path_in_any_case() {
 }
 
 #[test]
-fn a_group_and_a_project_of_the_same_words_are_two() {
+fn a_group_and_a_project_of_the_same_path_are_different() {
     let snapshot = files(vec![
         in_file(of_group("Acme"), slack(&[("channel", "#group")])),
         in_file(by_path("acme"), slack(&[("channel", "#project")])),
@@ -78,7 +78,7 @@ fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
 }
 
 #[test]
-fn only_what_an_event_tells_anew_is_news() {
+fn only_new_facts_of_an_event_are_written() {
     let mut snapshot = Snapshot::default();
     let news = |snapshot: &Snapshot, event: &Event| snapshot.directory().unknown_in(event);
     let mut event = push(42, "acme/web");
@@ -112,7 +112,7 @@ fn a_scope_is_known_by_a_row_or_by_a_file_that_names_it() {
 }
 
 #[test]
-fn what_was_read_earlier_and_is_heard_of_later_changes_nothing() {
+fn an_older_row_that_arrives_later_changes_nothing() {
     let mut snapshot = Snapshot::default();
     let take = |snapshot: &mut Snapshot, revision, project: StoredProject| {
         snapshot.take_changes(Changes { revision, projects: vec![project], ..Changes::default() })
@@ -127,7 +127,7 @@ fn what_was_read_earlier_and_is_heard_of_later_changes_nothing() {
 }
 
 #[test]
-fn a_path_is_one_projects_even_before_the_store_has_told_of_the_other() {
+fn a_path_belongs_to_one_project_even_before_the_store_reports_the_other() {
     let mut snapshot = rows(Vec::new());
     let changes =
         Changes { revision: 2, projects: vec![project(43, "ACME/web/rocket")], ..Changes::default() };

@@ -24,7 +24,7 @@ fn rocket() -> Event {
 }
 
 #[test]
-fn a_project_without_settings_hears_by_the_nearest_default() {
+fn a_project_without_settings_inherits_the_nearest_default() {
     assert_eq!(concerned(&rows(vec![everywhere()]), &rocket()), ["42:slack #all"]);
     assert_eq!(concerned(&rows(vec![everywhere(), in_acme("#acme")]), &rocket()), ["42:slack #acme"]);
     let all = rows(vec![everywhere(), in_acme("#acme"), in_web("#web")]);
@@ -34,20 +34,20 @@ fn a_project_without_settings_hears_by_the_nearest_default() {
 }
 
 #[test]
-fn a_project_that_nobody_has_heard_of_is_told_by_the_path_in_its_event() {
+fn an_unknown_project_inherits_by_the_path_in_its_event() {
     let snapshot = rows(vec![in_web("#web")]);
     assert_eq!(concerned(&snapshot, &push(99, "ACME/Web/new")), ["99:slack #web"]);
     assert_eq!(concerned(&snapshot, &push(0, "acme/web/numberless")), ["acme/web/numberless:slack #web"]);
 }
 
 #[test]
-fn a_projects_own_settings_go_before_any_default() {
+fn a_projects_own_settings_take_precedence_over_any_default() {
     let own = in_rocket(slack(&[("channel", "#rocket")]));
     assert_eq!(concerned(&rows(vec![everywhere(), in_web("#web"), own]), &rocket()), ["42:slack #rocket"]);
 }
 
 #[test]
-fn a_project_that_is_switched_off_keeps_an_active_default_out() {
+fn a_project_that_is_switched_off_inherits_no_default() {
     let off = in_rocket(inactive(slack(&[("channel", "#rocket")])));
     assert_eq!(concerned(&rows(vec![everywhere(), off]), &rocket()), ["42:slack #rocket (off)"]);
     let off = in_rocket(inactive(Configuration::default()));
@@ -55,7 +55,7 @@ fn a_project_that_is_switched_off_keeps_an_active_default_out() {
 }
 
 #[test]
-fn who_follows_hears_as_the_default_says_and_at_once_as_it_says_next() {
+fn an_inheriting_project_follows_changes_of_the_default_at_once() {
     let mut snapshot = rows(vec![everywhere(), in_rocket(following())]);
     assert_eq!(concerned(&snapshot, &rocket()), ["42:slack #all"]);
     let change = |integration| Changes { revision: 2, integrations: vec![integration], ..Changes::default() };
@@ -66,19 +66,19 @@ fn who_follows_hears_as_the_default_says_and_at_once_as_it_says_next() {
 }
 
 #[test]
-fn a_group_that_follows_is_passed_over_on_the_way_up() {
+fn an_inheriting_group_is_skipped() {
     let web_follows = row(ScopeKey::Group(GroupKey(2)), following());
     assert_eq!(concerned(&rows(vec![in_acme("#acme"), web_follows]), &rocket()), ["42:slack #acme"]);
 }
 
 #[test]
-fn a_default_that_is_switched_off_says_nothing_to_those_without_settings() {
+fn a_default_that_is_switched_off_notifies_nothing() {
     let off = row(ScopeKey::Group(GroupKey(1)), inactive(slack(&[])));
     assert!(concerned(&rows(vec![everywhere(), off]), &rocket()).is_empty());
 }
 
 #[test]
-fn a_group_hears_of_its_own_mentions_and_its_projects_of_the_rest() {
+fn a_groups_settings_apply_to_its_mentions_and_to_its_projects() {
     let snapshot = rows(vec![everywhere(), in_web("#web")]);
     assert_eq!(concerned(&snapshot, &mention("acme/WEB")), ["groups/acme/web:slack #web"]);
     assert_eq!(concerned(&snapshot, &mention("acme")), ["groups/acme:slack #all"]);
@@ -86,7 +86,7 @@ fn a_group_hears_of_its_own_mentions_and_its_projects_of_the_rest() {
 }
 
 #[test]
-fn files_can_say_all_of_this_too_and_go_before_the_api() {
+fn files_support_inheritance_and_take_precedence_over_the_api() {
     let mut snapshot = rows(vec![everywhere(), in_rocket(slack(&[("channel", "#by-api")]))]);
     let group = in_file(of_group("Acme/Web"), slack(&[("channel", "#web")]));
     let instance = in_file(Scope::Instance, slack(&[("channel", "#file")]));
@@ -100,7 +100,7 @@ fn files_can_say_all_of_this_too_and_go_before_the_api() {
 }
 
 #[test]
-fn what_waits_finds_the_settings_that_it_was_written_for() {
+fn a_waiting_delivery_finds_its_settings() {
     let snapshot = rows(vec![in_web("#web"), everywhere()]);
     for event in [rocket(), push(44, "elsewhere/entirely"), mention("acme/web")] {
         let mut snapshot = snapshot.clone();

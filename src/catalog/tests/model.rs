@@ -94,7 +94,7 @@ fn heard(snapshot: &Snapshot, event: &Event) -> BTreeMap<&'static str, String> {
 
 proptest! {
     #[test]
-    fn whatever_is_set_wherever_each_hears_as_gitlab_has_it(
+    fn inheritance_agrees_with_the_model_for_any_settings(
         world in world(),
         before in world(),
         known in prop::collection::vec(any::<bool>(), PROJECTS.len()),

@@ -28,7 +28,7 @@ fn folders_are_read_in_order_and_nothing_twice() {
 }
 
 #[test]
-fn what_is_not_there_is_told_beside_everything_else() {
+fn a_missing_file_is_reported_with_all_other_problems() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.toml"), "oops = 1").unwrap();
     let none = folder.path().join("none.toml");
@@ -40,7 +40,7 @@ fn what_is_not_there_is_told_beside_everything_else() {
 }
 
 #[test]
-fn an_empty_folder_is_probably_a_mistake() {
+fn an_empty_folder_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let read = load(&Config { files: vec![folder.path().to_owned()] }, &allow_all_urls).unwrap();
     assert_eq!(read.warnings.len(), 1);
@@ -48,7 +48,7 @@ fn an_empty_folder_is_probably_a_mistake() {
 
 #[cfg(unix)]
 #[test]
-fn secrets_that_everybody_can_read_are_warned_of() {
+fn a_readable_secrets_file_is_a_warning() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn settings_of_the_section_are_checked_by_name() {
 }
 
 #[test]
-fn an_address_that_is_never_called_is_warned_of_where_it_stands() {
+fn a_forbidden_address_is_a_warning_at_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.toml");
     let off = slack(2).replace("adapter", "active = false\nadapter");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn all_mistakes_of_all_files_come_at_once_with_file_line_and_remedy() {
+fn all_problems_of_all_files_are_reported_with_file_line_and_remedy() {
     let first = "\
 [[integration]]
 project = 'acme/rocket'
@@ -67,7 +67,7 @@ b.toml:14: horn: typo: unknown setting; horn has lighthouse; `forgebell adapters
 }
 
 #[test]
-fn a_mistake_across_fields_is_told_with_its_place_and_value() {
+fn a_problem_across_fields_is_reported_with_its_line_and_value() {
     assert_eq!(
         problems(&bell("volume = 12")),
         "5: big-bell of project acme/rocket: volume = 12: can't exceed 11; write volume = 11\n"
@@ -95,7 +95,7 @@ fn flags_and_channels_are_suggested_too() {
 }
 
 #[test]
-fn the_same_adapter_twice_for_one_project_names_both_places() {
+fn the_same_adapter_twice_for_one_project_names_both_lines() {
     let again = bell("").replace("big-bell", "big_bell").replace("acme/rocket", "ACME/Rocket");
     let told = read_files(&[("a.toml", &bell("")), ("b.toml", &format!("\n{again}"))]).unwrap_err();
     assert_eq!(
@@ -105,7 +105,7 @@ fn the_same_adapter_twice_for_one_project_names_both_places() {
 }
 
 #[test]
-fn a_project_named_by_number_and_by_path_is_one_where_the_facts_say_so() {
+fn a_number_and_a_path_are_one_project_if_the_facts_say_so() {
     let by_number = bell("").replace("'acme/rocket'", "42");
     let both = format!("{}{by_number}", bell(""));
     assert_eq!(problems(&both), "", "nothing says that they are the same project");
@@ -136,7 +136,7 @@ fn a_stop_ends_the_reading_before_the_next_block() {
 }
 
 #[test]
-fn facts_told_twice_are_a_mistake() {
+fn repeated_facts_are_a_problem() {
     let told = problems("[[project]]\nid = 1\n[[project]]\npath = 'a/b'\n[[project]]\nid = 2\npath = 'A/b'");
     assert_eq!(
         told,

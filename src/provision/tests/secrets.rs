@@ -4,7 +4,7 @@ use super::*;
 use crate::integration::Fingerprint;
 
 #[test]
-fn a_secret_may_stand_in_a_file_of_its_own() {
+fn a_secret_may_be_in_a_file_of_its_own() {
     let webhook = |from: &str| {
         let bell = one(&bell("").replace("webhook = 'https://bells.example/s3cret'", from));
         bell.settings.get::<BellSettings>().unwrap().webhook.expose().to_string()
@@ -18,7 +18,7 @@ fn a_secret_may_stand_in_a_file_of_its_own() {
 }
 
 #[test]
-fn a_secrets_file_that_is_not_there_is_one_mistake_not_two() {
+fn a_missing_secrets_file_is_one_problem() {
     let told = |from: &str| problems(&bell("").replace("webhook = 'https://bells.example/s3cret'", from));
     assert_eq!(
         told("webhook_file = '/run/secrets/none'"),
@@ -34,7 +34,7 @@ fn a_secrets_file_that_is_not_there_is_one_mistake_not_two() {
 }
 
 #[test]
-fn fingerprints_go_by_what_is_said_not_by_how() {
+fn fingerprints_depend_on_values_and_not_on_spelling() {
     let print = |text: &str| one(text).fingerprint;
     let plain = print(&bell("channel = '#a, #b'\nnotify_only_broken_pipelines = true"));
 

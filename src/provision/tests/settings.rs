@@ -28,7 +28,7 @@ fn a_block_becomes_an_integration_with_gitlabs_defaults() {
 }
 
 #[test]
-fn every_setting_lands_where_it_belongs() {
+fn every_setting_is_read_into_its_field() {
     let bell = one(&bell(
         "active = 'off'
         username = 'ringer'
@@ -76,14 +76,14 @@ fn no_files_are_an_empty_catalogue() {
 }
 
 #[test]
-fn digits_are_a_projects_number_even_in_quotes_and_slugs_may_have_underscores() {
+fn digits_in_quotes_are_a_projects_number_and_slugs_may_have_underscores() {
     let bell = one(&bell("").replace("'acme/rocket'", "' 42 '").replace("big-bell", "Big_Bell"));
     assert_eq!(bell.id.to_string(), "42:big-bell");
     assert_eq!(bell.scope, Scope::ProjectId(42));
 }
 
 #[test]
-fn facts_are_known_under_both_of_a_projects_names() {
+fn facts_apply_to_a_projects_number_and_path() {
     let read = read(
         "[[project]]
         id = 42
@@ -102,7 +102,7 @@ fn facts_are_known_under_both_of_a_projects_names() {
 }
 
 #[test]
-fn ten_channels_are_enough_for_one_event() {
+fn more_than_ten_channels_for_one_event_are_refused() {
     let channels = |n: i32| (1..=n).map(|i| format!("#c{i}")).collect::<Vec<_>>().join(",");
 
     let ten = one(&bell(&format!("push_channel = '{}, #c1'", channels(10))));
@@ -113,7 +113,7 @@ fn ten_channels_are_enough_for_one_event() {
 }
 
 #[test]
-fn an_unknown_branch_filter_is_taken_as_gitlab_takes_it_but_not_in_silence() {
+fn an_unknown_branch_filter_is_accepted_with_a_warning() {
     let read = read(&bell("branches_to_be_notified = 'defualt'")).unwrap();
 
     let filter = read.each()[0].filters.branches_to_be_notified.clone();
@@ -152,7 +152,7 @@ fn a_groups_block_is_for_its_mentions_and_the_default_of_its_projects() {
 }
 
 #[test]
-fn a_block_can_be_everybodys_default_or_follow_one() {
+fn a_block_can_be_a_default_or_inherit_one() {
     let everybody = bell("").replace("project = 'acme/rocket'", "instance = true");
     let follows = "[[integration]]\nproject = 42\nadapter = 'big-bell'\nuse_inherited_settings = true\n";
     let read = read(&format!("{everybody}{follows}")).unwrap();
@@ -164,7 +164,7 @@ fn a_block_can_be_everybodys_default_or_follow_one() {
 }
 
 #[test]
-fn groups_and_projects_are_told_with_their_numbers() {
+fn groups_and_projects_are_reported_with_their_numbers() {
     let read = read(
         "[[group]]\npath = 'acme'\nid = 7\n[[project]]\nid = 42\npath = 'acme/rocket'\nvisibility = 'private'\n",
     )
@@ -184,7 +184,7 @@ fn groups_and_projects_are_told_with_their_numbers() {
 }
 
 #[test]
-fn a_group_and_a_project_of_the_same_words_are_two() {
+fn a_group_and_a_project_of_the_same_path_are_different() {
     let project = bell("").replace("acme/rocket", "group/acme");
     let group = bell("group_mention_events = true").replace("project = 'acme/rocket'", "group = 'acme'");
     let read = read(&format!("{project}{group}")).unwrap();
@@ -192,7 +192,7 @@ fn a_group_and_a_project_of_the_same_words_are_two() {
 }
 
 #[test]
-fn shared_settings_are_listed_as_far_as_an_adapter_offers_them() {
+fn only_the_common_settings_of_an_adapter_are_listed() {
     let names = |about: &About| -> Vec<String> {
         common_fields(about).into_iter().map(|field| field.name.into_owned()).collect()
     };
@@ -276,7 +276,7 @@ fn channels_that_are_an_adapters_own_settings_are_read_as_such() {
 }
 
 #[test]
-fn an_event_finds_its_integration_however_its_path_is_written() {
+fn an_event_finds_its_integration_in_any_case_of_its_path() {
     let mut event = crate::event::sample(Trigger::Push);
     let project = event.project.as_mut().unwrap();
     project.path_with_namespace = "Acme/Rocket".to_owned();
@@ -285,7 +285,7 @@ fn an_event_finds_its_integration_however_its_path_is_written() {
 }
 
 #[test]
-fn what_is_switched_off_needs_no_settings_but_those_it_has_must_be_right() {
+fn an_inactive_integration_may_lack_settings_but_not_have_invalid_ones() {
     let off = "[[integration]]\nproject = 42\nadapter = 'big-bell'\nactive = false\n";
     let read_off = read(off).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
     let configured = &read_off.integrations[0].configured;
@@ -296,7 +296,7 @@ fn what_is_switched_off_needs_no_settings_but_those_it_has_must_be_right() {
 }
 
 #[test]
-fn what_follows_a_default_has_nothing_of_its_own() {
+fn an_inheriting_block_has_no_settings_of_its_own() {
     let follows = bell("use_inherited_settings = true\nactive = false\nusername = 'ringer'\n");
     let read = read(&follows).unwrap_or_else(|problems| panic!("{}", lines(&problems)));
     assert_eq!(read.integrations[0].configured.configuration, Configuration::following());

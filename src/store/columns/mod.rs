@@ -1,6 +1,6 @@
-//! How values lie in columns: the same in both stores.
+//! The representation of values in columns, which both stores share.
 //!
-//! Moments are milliseconds. This module has events, deliveries and quarantine, [`registry`] has what is configured.
+//! Times are milliseconds. This module has events, deliveries and quarantine; [`registry`] has the configuration.
 
 pub(super) mod registry;
 
@@ -229,7 +229,7 @@ pub(super) fn event_id(id: &str) -> Result<EventId> {
     EventId::new(id).ok_or_else(|| StoreError::Broken("a row has an invalid event id".to_owned()))
 }
 
-/// What is written of an event.
+/// The columns of an event.
 pub(super) struct EventColumns {
     pub id: EventId,
     pub trigger: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! How what is configured lies in columns.
+//! The representation of the configuration in columns.
 //!
 //! Maps and lists are JSON in a text. Each `…Row` has the columns of one table as they were read. Its conversion into a
 //! value of [`crate::store::registry`] fails where this version would not have written the row so.
@@ -65,7 +65,7 @@ rows! {
         created_at: i64,
         updated_at: i64,
     }
-    /// What is sealed of a row of `integrations`, and whose it is.
+    /// The sealed secrets of a row of `integrations`, and the row's owner.
     SealedRow {
         id: i64,
         owner_kind: String,
@@ -128,7 +128,7 @@ rows! {
     }
 }
 
-/// What is written of an integration.
+/// The columns of an integration.
 pub(in crate::store) struct IntegrationColumns {
     pub owner_kind: &'static str,
     pub owner: i64,
@@ -181,14 +181,14 @@ impl IntegrationRow {
 }
 
 impl SealedRow {
-    /// Whose it is, where no key at hand opens it.
+    /// The owner, if no available key decrypts the secrets.
     pub fn unreadable(&self, keys: &Keyring) -> Result<Option<(ScopeKey, String)>> {
         let owner = owner_of(&self.owner_kind, self.owner)?;
         let opened = keys.open(owner, &self.slug, Some(&self.secrets));
         Ok(opened.is_err().then(|| (owner, self.slug.clone())))
     }
 
-    /// The same under the present key.
+    /// The same secrets, encrypted with the current key.
     pub fn sealed_anew(&self, keys: &Keyring) -> Result<Vec<u8>> {
         let owner = owner_of(&self.owner_kind, self.owner)?;
         let secrets = keys.open(owner, &self.slug, Some(&self.secrets))?;
@@ -198,7 +198,7 @@ impl SealedRow {
 }
 
 impl ProjectRow {
-    /// Whether an event that showed the project so tells nothing new.
+    /// Whether an event that showed the project like this changes nothing.
     pub fn is_as_seen(&self, seen: &SeenProject) -> bool {
         let same =
             |new: Option<&str>, old: &Option<String>| new.is_none_or(|new| old.as_deref() == Some(new));

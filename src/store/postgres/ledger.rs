@@ -1,4 +1,4 @@
-//! What people look at, and what is too old.
+//! The ledger, and the removal of old rows.
 
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;

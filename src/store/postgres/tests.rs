@@ -110,7 +110,7 @@ async fn a_destination_is_worked_by_one_node_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_node_that_ends_leaves_its_destinations_soon() {
+async fn a_node_that_ends_frees_its_destinations_soon() {
     let (store, _) = store().await;
     write(&store, "e1", Some("a"), at(0)).await;
     store.release_leases(&node("a"), at(1)).await.unwrap();
@@ -129,7 +129,7 @@ async fn renewing_keeps_what_a_node_has_rows_of() {
 }
 
 #[tokio::test]
-async fn two_nodes_of_one_name_are_one_too_many() {
+async fn a_second_node_of_the_same_name_is_refused() {
     let (store, url) = store().await;
     let _first = store.listener(&node("a"), Duration::ZERO).await.unwrap();
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
@@ -141,7 +141,7 @@ async fn two_nodes_of_one_name_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn nodes_hear_of_what_others_write() {
+async fn nodes_are_notified_of_the_writes_of_others() {
     let (store, url) = store().await;
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     let (told, mut heard) = mpsc::unbounded_channel();
@@ -161,7 +161,7 @@ async fn nodes_hear_of_what_others_write() {
 }
 
 #[tokio::test]
-async fn texts_that_postgresql_cannot_hold_lose_a_character_and_not_the_event() {
+async fn text_that_postgresql_cannot_store_loses_a_character_and_not_the_event() {
     let (store, _) = store().await;
     let raw = r#"{"object_kind":"push","ref":"refs/heads/a\u0000b"}"#;
     let event = Event::decode(EventId::new("nul").unwrap(), at(0), raw.into()).unwrap();
@@ -178,7 +178,7 @@ async fn a_wrong_url_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_unavailable_and_a_broken_connection_comes_back() {
+async fn an_outage_is_reported_as_unavailable_and_ends_with_a_new_connection() {
     let Err(away) = Postgres::open(&Secret::new("postgres://x@127.0.0.1:1/x"), None, Keyring::none()).await
     else {
         panic!("it opened")
@@ -213,7 +213,7 @@ async fn a_schema_of_a_newer_program_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+async fn a_store_of_the_first_version_is_migrated_with_all_its_rows() {
     let url = Secret::new(database());
     let (client, connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -233,7 +233,7 @@ async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_
 }
 
 #[tokio::test]
-async fn a_question_that_is_given_up_midway_leaves_the_next_one_a_moment_of_its_own() {
+async fn a_cancelled_query_does_not_affect_the_snapshot_of_the_next_one() {
     let (store, url) = store().await;
     let other = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     store.put_group(None, "acme", audit()).await.unwrap();
@@ -248,7 +248,7 @@ async fn a_question_that_is_given_up_midway_leaves_the_next_one_a_moment_of_its_
 }
 
 #[tokio::test]
-async fn a_path_that_postgresql_cannot_hold_loses_a_character() {
+async fn a_path_that_postgresql_cannot_store_loses_a_character() {
     let (store, _) = store().await;
     let group = store.put_group(None, "ac\0me", audit()).await.unwrap();
     assert_eq!(group.path.as_deref(), Some("ac\u{fffd}me"));
@@ -256,7 +256,7 @@ async fn a_path_that_postgresql_cannot_hold_loses_a_character() {
 }
 
 #[tokio::test]
-async fn nodes_that_start_together_bring_the_schema_up_once() {
+async fn nodes_that_start_together_migrate_the_schema_once() {
     let url = Secret::new(database());
     let opening = (0..4).map(|_| Postgres::open(&url, None, Keyring::none()));
     for opened in futures_util::future::join_all(opening).await {

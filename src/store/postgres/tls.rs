@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_elsewhere_is_spoken_to_in_the_clear_only_where_the_url_says_so() {
+    fn a_remote_database_is_used_without_tls_only_if_the_url_says_so() {
         assert_eq!(mode("postgres://u@db.example.com/x"), SslMode::Require);
         assert_eq!(mode("postgres://u@10.0.0.7/x"), SslMode::Require);
         assert_eq!(mode("postgres://u@db.example.com/x?sslmode=verify-full"), SslMode::Require);

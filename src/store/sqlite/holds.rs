@@ -1,4 +1,4 @@
-//! Holds: what gets nothing for a while.
+//! Holds, which keep deliveries back for a time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -44,7 +44,7 @@ pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Res
     let delete = "DELETE FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3";
     let ended = change(connection, delete, params![kind, integration, name])? == 1;
     if let (true, HoldKey::Route { integration, target }) = (ended, key) {
-        // Through all that waits, and not through all there is: a route is seldom held, and more seldom freed.
+        // This reads all waiting rows, but no settled ones. That is acceptable, because route holds rarely end.
         change(connection, DUE_ON_ROUTE, params![integration.0, ms(now), target])?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What people look at and resend.
+//! The ledger: deliveries and attempts, which people read and resend.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};

@@ -170,11 +170,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_was_let_go_is_free_though_a_child_has_its_file_open() {
+    fn a_released_lock_is_free_although_a_child_has_its_file_open() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("forgebell.db");
         let lock = Lock::take(&database).unwrap();
-        // As every child has, between its birth and its becoming another program.
+        // Every child has the file open between `fork` and `exec`.
         let mut child =
             Command::new("cat").stdin(Stdio::piped()).stdout(lock.0.try_clone().unwrap()).spawn().unwrap();
         assert!(Lock::take(&database).is_err());
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_leaves_the_locks_of_sqlite_as_they_are() {
+    fn a_refused_daemon_does_not_end_sqlites_locks() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("forgebell.db");
         create(&database).unwrap();
         let writer = connect(&database).unwrap();
         writer.execute_batch("CREATE TABLE t (x); BEGIN EXCLUSIVE").unwrap();
         create(&database).unwrap();
-        // SQLite asks the system, which tells only other processes.
+        // SQLite uses locks of the system, which only other processes can observe.
         let path = database.display().to_string();
         let script =
             "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')";

@@ -73,7 +73,7 @@ fn a_diff_in_the_event_is_shown() {
 }
 
 #[test]
-fn the_forge_is_asked_for_what_the_event_does_not_say() {
+fn a_diff_that_the_event_lacks_is_requested_from_the_forge() {
     let case = push(|_| {});
     let call = call_in(PUSH, &settings(PUSH, &[]), &case, &with_api());
     let request = asked(&call);
@@ -101,7 +101,7 @@ fn the_forge_is_asked_for_what_the_event_does_not_say() {
 }
 
 #[test]
-fn a_forge_that_does_not_answer_costs_the_diff_and_nothing_else() {
+fn without_an_answer_of_the_forge_only_the_diff_is_missing() {
     const WHY: &str = "The diff is not shown: the forge did not tell what was changed.";
     let call = || call_in(PUSH, &settings(PUSH, &[]), &push(|_| {}), &with_api());
     for (status, body) in
@@ -117,7 +117,7 @@ fn a_forge_that_does_not_answer_costs_the_diff_and_nothing_else() {
 }
 
 #[test]
-fn where_no_diff_can_be_had_the_mail_says_so_and_where_none_is_wanted_it_does_not() {
+fn a_missing_diff_is_explained_unless_diffs_are_switched_off() {
     let sent = mail(PUSH, &[], &push(|_| {}));
     assert!(sent.text.contains("forge.api_url and forge.token are not set"), "{}", sent.text);
     let disabled = [("disable_diffs", "true")];
@@ -134,7 +134,7 @@ fn where_no_diff_can_be_had_the_mail_says_so_and_where_none_is_wanted_it_does_no
 }
 
 #[test]
-fn a_force_push_that_takes_commits_back_says_which() {
+fn a_force_push_that_removes_commits_lists_them() {
     let case: Case = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
@@ -160,7 +160,7 @@ fn a_force_push_that_takes_commits_back_says_which() {
 }
 
 #[test]
-fn commits_that_the_event_does_not_list_are_those_that_the_forge_names() {
+fn commits_that_the_event_does_not_list_are_requested_from_the_forge() {
     let case: Case = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
@@ -172,7 +172,7 @@ fn commits_that_the_event_does_not_list_are_those_that_the_forge_names() {
 }
 
 #[test]
-fn thirty_files_and_five_thousand_lines_are_enough() {
+fn at_most_thirty_files_and_five_thousand_lines_are_shown() {
     const WHY: &str = "too large for a mail";
     let diff = |files: usize, lines: usize| {
         let file = |n: usize| format!("diff --git a/f{n} b/f{n}\n{}", "+x\n".repeat(lines));
@@ -189,7 +189,7 @@ fn thirty_files_and_five_thousand_lines_are_enough() {
 }
 
 #[test]
-fn a_diff_that_was_cut_says_so_wherever_the_cut_fell() {
+fn a_cut_diff_is_marked_wherever_it_was_cut() {
     let head = "diff --git a/x b/x\n@@ -1 +1 @@\n";
     // Where the text has no room for any of these lines, and where the HTML has none.
     for (letter, widths) in [("x", (60..130).step_by(7)), ("&", (20..60).step_by(9))] {
@@ -208,7 +208,7 @@ fn a_diff_that_was_cut_says_so_wherever_the_cut_fell() {
 }
 
 #[test]
-fn only_what_was_added_or_taken_away_has_its_colours() {
+fn only_added_and_removed_lines_are_coloured() {
     let diff =
         "diff --git a/x.lua b/x.lua\n--- a/x.lua\n+++ b/x.lua\n@@ -1 +1 @@\n--- a/comment\n+++ b/more\n";
     let sent = mail(PUSH, &[], &push(|push| push["diff"] = json!(diff)));
@@ -226,7 +226,7 @@ fn only_what_was_added_or_taken_away_has_its_colours() {
 }
 
 #[test]
-fn an_answer_longer_than_can_be_read_is_called_too_large() {
+fn an_answer_beyond_the_limit_is_reported_as_too_large() {
     let call = call_in(PUSH, &settings(PUSH, &[]), &push(|_| {}), &with_api());
     let limit = asked(&call).answer_limit;
     let cut = &(COMPARED.replace("-old", &"-old\\n".repeat(limit)))[..limit];

@@ -129,7 +129,7 @@ fn subjects_are_gitlabs() {
 }
 
 #[test]
-fn what_a_pipeline_warns_of_is_named() {
+fn errors_of_the_ci_configuration_are_shown() {
     let passed = |how: &'static str| {
         pipeline(move |pipeline| {
             pipeline["object_attributes"]["status"] = json!("success");
@@ -146,7 +146,7 @@ fn what_a_pipeline_warns_of_is_named() {
 }
 
 #[test]
-fn jobs_that_were_allowed_to_fail_are_listed_apart() {
+fn jobs_that_may_fail_are_listed_separately() {
     let failed = pipeline(|pipeline| {
         pipeline["object_attributes"]["status"] = json!("failed");
         pipeline["builds"] = json!([
@@ -175,7 +175,7 @@ fn a_mail_about_a_child_pipeline_names_its_parent() {
 
 /// An event without a list of commits does not say that commits were removed.
 #[test]
-fn a_push_whose_commits_are_not_listed_is_a_push() {
+fn a_push_without_listed_commits_is_mailed() {
     for count in [json!(0), json!(null)] {
         let case = push(|push| {
             push["commits"] = json!([]);
@@ -192,7 +192,7 @@ fn a_push_whose_commits_are_not_listed_is_a_push() {
 }
 
 #[test]
-fn a_tag_that_was_moved_is_not_said_to_have_lost_commits() {
+fn a_moved_tag_is_not_reported_as_having_lost_commits() {
     let case = push(|push| {
         push["commits"] = json!([]);
         push["total_commits_count"] = json!(0);
@@ -231,7 +231,7 @@ fn files_are_shown_as_they_are_after_the_push() {
 }
 
 #[test]
-fn heads_say_what_filters_go_by() {
+fn headers_have_the_values_that_mail_filters_use() {
     let mail = mail(PIPELINES, &[], &pipeline(|_| {}));
     for (name, value) in [
         ("Auto-Submitted", "auto-generated"),
@@ -251,7 +251,7 @@ fn heads_say_what_filters_go_by() {
 }
 
 #[test]
-fn what_belongs_together_is_one_thread() {
+fn related_mails_form_one_thread() {
     let thread = |slug: &str, case: &Case| mail(slug, &[], case).thread.expect("a thread");
     let (one, other) = (push(|_| {}), push(|push| push["after"] = json!("a".repeat(40))));
     assert_eq!(thread(PUSH, &one), thread(PUSH, &other), "pushes of one branch");
@@ -271,7 +271,7 @@ fn what_belongs_together_is_one_thread() {
 }
 
 #[test]
-fn addresses_are_read_as_they_are_meant() {
+fn addresses_are_parsed() {
     let table = [
         ("ada@example.com", Some("ada@example.com")),
         ("Ada.Lovelace+git@Example.COM", Some("Ada.Lovelace+git@example.com")),
@@ -323,8 +323,7 @@ fn lists_have_their_limits() {
             problems(slug, "nobody nowhere"),
             ["recipients: has no valid mail address: `nobody nowhere`"]
         );
-        let why =
-            "recipients: can't send mail to `jürgen@example.com`: it has letters beyond ASCII before the @";
+        let why = "recipients: can't send mail to `jürgen@example.com`: it has characters outside ASCII before the @";
         assert_eq!(problems(slug, "ada@example.com jürgen@example.com"), [why]);
     }
 }
@@ -358,7 +357,7 @@ fn each_recipient_is_a_target() {
 }
 
 #[test]
-fn child_pipelines_are_mailed_about_unless_the_settings_say_otherwise() {
+fn child_pipelines_are_mailed_by_default() {
     let pipeline = |source: &str| {
         let source = json!(source);
         pipeline(move |pipeline| pipeline["object_attributes"]["source"] = source)
@@ -400,7 +399,7 @@ fn a_mail_is_from_its_author_only_below_the_forges_own_domain() {
 }
 
 #[test]
-fn senders_and_answers_follow_from_the_settings() {
+fn sender_and_reply_address_follow_from_the_settings() {
     let own = push(|push| push["user_email"] = json!("john@example.com"));
     let as_author = [("send_from_committer_email", "true")];
     let sent = mail(PUSH, &as_author, &own);
@@ -461,7 +460,7 @@ fn saying(words: &str) -> [(&'static str, Case); 2] {
 }
 
 #[test]
-fn nobodys_words_become_a_header_or_an_address() {
+fn text_of_people_never_becomes_a_header_or_an_address() {
     let corpus = [
         "\r\nBcc: x@evil.example",
         "\nBcc: x@evil.example",
@@ -501,7 +500,7 @@ fn nothing_that_people_write_is_markup_in_the_html() {
 }
 
 #[test]
-fn ten_thousand_commits_of_a_megabyte_are_a_mail_like_any_other() {
+fn ten_thousand_commits_of_a_megabyte_make_a_mail_within_the_limits() {
     for (count, message, lines) in [(10_000, "\"'<&> ".repeat(20), 10), (5, "\"".repeat(1_000_000), 20_000)] {
         let case = push(|push| {
             let commit = json!({"id": "a".repeat(40), "message": message, "url": "http://example.com/c", "diff": "+\"\n".repeat(lines)});
@@ -591,7 +590,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn whatever_is_written_headers_are_lines_and_mails_are_small(words in any::<String>(), times in 1usize..2_000) {
+    fn for_any_text_headers_are_one_line_and_mails_are_small(words in any::<String>(), times in 1usize..2_000) {
         let words = if words.is_empty() { words } else { words.repeat(times.min(50_000 / words.len())) };
         for (slug, case) in saying(&words) {
             let mail = mail(slug, &[], &case);

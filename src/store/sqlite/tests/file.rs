@@ -19,7 +19,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn the_folder_is_made_and_nobody_else_may_read_the_file() {
+fn the_folder_is_created_and_the_file_is_readable_only_to_its_user() {
     let (folder, _) = place();
     let path = folder.path().join("var/lib/forgebell.db");
     let _store = Sqlite::open(&path, Keyring::none()).unwrap();
@@ -31,7 +31,7 @@ fn the_folder_is_made_and_nobody_else_may_read_the_file() {
 }
 
 #[test]
-fn a_second_daemon_is_told_what_to_do() {
+fn a_second_daemon_gets_an_error_with_a_remedy() {
     let (_folder, path) = place();
     let first = Sqlite::open(&path, Keyring::none()).unwrap();
     let error = Sqlite::open(&path, Keyring::none()).unwrap_err();
@@ -58,7 +58,7 @@ fn a_newer_schema_is_left_alone() {
 }
 
 #[test]
-fn a_command_does_not_bring_the_schema_up_to_date() {
+fn a_command_does_not_migrate_the_schema() {
     let (_folder, path) = place();
     drop(Sqlite::open(&path, Keyring::none()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 0).unwrap();
@@ -67,7 +67,7 @@ fn a_command_does_not_bring_the_schema_up_to_date() {
 }
 
 #[tokio::test]
-async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
+async fn a_store_of_the_first_version_is_migrated_with_all_its_rows() {
     let (_folder, path) = place();
     let first = include_str!("../../migrations/0001_first.sql");
     let header = "PRAGMA journal_mode = WAL; PRAGMA application_id = 0x4642656c; PRAGMA user_version = 1;";
@@ -131,7 +131,7 @@ async fn a_command_reads_and_writes_beside_the_daemon() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_in_the_files_at_that_moment() {
+async fn an_answered_write_is_in_the_files_at_once() {
     let (folder, path) = place();
     let store = Sqlite::open(&path, Keyring::none()).unwrap();
     let image = folder.path().join("image.db");

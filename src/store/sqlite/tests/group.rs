@@ -40,7 +40,7 @@ async fn sources(store: &Sqlite) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_command_that_fails_takes_no_other_with_it() {
+async fn a_failed_command_does_not_undo_others() {
     let (_folder, _, store) = store();
     let fails = |connection: &Connection| {
         insert(connection, "half")?;
@@ -66,7 +66,7 @@ async fn a_command_that_fails_takes_no_other_with_it() {
 }
 
 #[tokio::test]
-async fn a_commit_that_fails_is_everybodys_error() {
+async fn a_failed_commit_is_an_error_for_every_caller() {
     let (_folder, _, store) = store();
     // A foreign key without a target, which is checked only at the commit.
     let spoils = |connection: &Connection| {
@@ -89,7 +89,7 @@ async fn a_commit_that_fails_is_everybodys_error() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_survived() {
+async fn a_full_disk_is_reported_and_survived() {
     let (_folder, _, store) = store();
     write(&store, "before").await.unwrap();
     let pages = |connection: &Connection| {
@@ -113,7 +113,7 @@ async fn a_full_disk_is_told_and_survived() {
 }
 
 #[tokio::test]
-async fn a_file_that_somebody_locks_is_unavailable_for_that_long() {
+async fn a_locked_file_is_unavailable_until_it_is_unlocked() {
     let (_folder, path, store) = store();
     store.writer.call(|connection| Ok(connection.busy_timeout(Duration::from_millis(10))?)).await.unwrap();
     let other = Connection::open(&path).unwrap();
@@ -128,7 +128,7 @@ async fn a_file_that_somebody_locks_is_unavailable_for_that_long() {
 }
 
 #[tokio::test]
-async fn a_thread_that_died_is_an_error_and_no_silence() {
+async fn a_panicked_thread_is_an_error_for_its_callers() {
     let (_folder, path, store) = store();
     let dies = |_: &Connection| -> Result<()> { panic!("on purpose") };
     let (died, queued) = tokio::join!(store.writer.call(dies), write(&store, "queued"));
@@ -144,7 +144,7 @@ async fn a_thread_that_died_is_an_error_and_no_silence() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_stops_nothing() {
+async fn a_cancelled_caller_stops_nothing() {
     let (_folder, path, store) = store();
     let slow = store.writer.call(|connection| dawdle(connection).and_then(|()| insert(connection, "slow")));
     assert!(tokio::time::timeout(Duration::from_millis(5), slow).await.is_err());

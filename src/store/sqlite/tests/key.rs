@@ -61,7 +61,7 @@ async fn the_key_is_made_at_the_first_start_and_is_for_this_user_alone() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_gone_is_missed_and_no_other_takes_its_place() {
+async fn a_missing_key_is_reported_and_not_replaced() {
     let (folder, path, key) = place();
     put(&Sqlite::open(&path, Keyring::none()).unwrap(), "slack").await;
     let elsewhere = folder.path().join("elsewhere");
@@ -95,7 +95,7 @@ fn a_command_makes_no_key() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_given_takes_over_from_the_stores_own() {
+async fn a_given_key_takes_precedence_over_the_stores_own() {
     let (_folder, path, key) = place();
     put(&Sqlite::open(&path, Keyring::none()).unwrap(), "slack").await;
     let given = Keyring::new(&Config { key: Some(SealingKey::make().unwrap()), old_keys: Vec::new() });
