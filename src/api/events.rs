@@ -96,7 +96,7 @@ async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Ac
     if event.trigger.is_none() {
         // No integration takes events of this kind, so there is nothing to store.
         metrics::event("http", event.kind(), "unrouted");
-        return Ok(answer("dropped: no integration hears of this kind"));
+        return Ok(answer("dropped: no integration takes events of this kind"));
     }
     let new = committed(state.inbox.push(event, now)).await?;
     if new {

@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(read(202, r#"{"id":"1","result":"accepted"}"#), Answer::Accepted);
         assert_eq!(read(202, r#"{"id":"1","result":"known: it came before"}"#), Answer::Repeated);
         assert_eq!(
-            read(202, r#"{"id":"1","result":"dropped: no integration hears of this kind"}"#),
+            read(202, r#"{"id":"1","result":"dropped: no integration takes events of this kind"}"#),
             Answer::Dropped
         );
         assert_eq!(read(401, r#"{"error":"wrong token"}"#), Answer::Refused("401: wrong token".to_owned()));

@@ -191,7 +191,9 @@ fn words(message: &Message, answer: &Answer) -> String {
     match answer {
         Answer::Accepted => format!("accepted as {id}: {title}"),
         Answer::Repeated => format!("was here before as {id}: {title}"),
-        Answer::Dropped => format!("taken and dropped, since no integration hears of such events: {title}"),
+        Answer::Dropped => {
+            format!("accepted and dropped, because no integration takes events of this kind: {title}")
+        }
         Answer::Refused(why) => format!("refused: {why}"),
     }
 }

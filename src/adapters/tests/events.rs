@@ -41,7 +41,7 @@ pub fn changed(file: &str, change: impl FnOnce(&mut Value)) -> Value {
     payload
 }
 
-/// One of the payloads with some of its parts changed, told.
+/// One of the payloads with some of its parts changed, composed as a message.
 pub fn tell_changed(file: &str, change: impl FnOnce(&mut Value)) -> Case {
     tell(file, &changed(file, change))
 }

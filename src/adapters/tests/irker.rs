@@ -19,14 +19,14 @@ fn errors(settings: &[(&str, &str)]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
-/// The addresses that irkerd is told of, in order.
+/// The addresses in the request to irkerd, in order.
 fn addresses(settings: &[(&str, &str)]) -> Vec<String> {
     let sent = body(&call_with(entry("irker"), &settings_of("irker", settings), kind("branch_removed"), ""));
     let address = |line: &Json| line["to"][0].as_str().expect("an address").to_owned();
     sent.as_array().expect("lines").iter().map(address).collect()
 }
 
-/// The lines that one channel is told of an event.
+/// The lines that one channel gets for an event.
 fn lines(case: &Case, colors: bool) -> Vec<String> {
     let colors = if colors { "true" } else { "false" };
     let settings = settings_of("irker", &[("recipients", "irc://h/a"), ("colorize_messages", colors)]);
@@ -40,7 +40,7 @@ fn push(change: impl FnOnce(&mut Json)) -> Case {
     change(&mut payload);
     let id = EventId::new("a-push").expect("an id");
     let event = Event::decode(id, jiff::Timestamp::UNIX_EPOCH, payload.to_string().into()).expect("a push");
-    let message = compose(&event).expect("a push is told");
+    let message = compose(&event).expect("a push has a message");
     Case { name: "a push".to_owned(), event, message: Some(message) }
 }
 

@@ -146,9 +146,9 @@ fn size(call: &Call<Sent>) -> usize {
 }
 
 fn speaks_http(entry: &Entry) -> bool {
-    let hears =
+    let supports =
         |case: &&Case| case.event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
-    let case = cases().iter().find(hears).expect("an event that it hears of");
+    let case = cases().iter().find(supports).expect("an event that it supports");
     matches!(call(entry, case, &contract(entry).target).request, Request::Http(_))
 }
 

@@ -21,7 +21,7 @@ fn nothings(instead_of: &Json) -> [Json; 3] {
     }
 }
 
-/// The path to everything in a payload that is not what it is by: kinds decide who hears of it.
+/// The paths of all values of a payload, except those that determine its kind.
 fn places(of: &Json, path: &str, found: &mut Vec<String>) {
     let inner: Vec<(String, &Json)> = match of {
         Json::Object(parts) => parts.iter().map(|(name, part)| (name.clone(), part)).collect(),
@@ -37,7 +37,7 @@ fn places(of: &Json, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// As an event and its message, where it is one and is told.
+/// The payload as an event and its message, if it is an event that has one.
 fn read_case(name: &str, payload: &Json) -> Option<Case> {
     let id = EventId::new("scarce").expect("an id");
     let event = Event::decode(id, Timestamp::UNIX_EPOCH, payload.to_string().into()).ok()?;

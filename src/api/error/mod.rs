@@ -341,8 +341,8 @@ mod tests {
         let no_default = json!({ "message": "Default integration not found." });
         assert_answer(ApiError::NoDefault, 400, no_default).await;
         let conflict = ApiError::Conflict("it is configured in ops.toml".into());
-        let told = json!({ "message": "409 Conflict: it is configured in ops.toml" });
-        assert_answer(conflict, 409, told).await;
+        let expected = json!({ "message": "409 Conflict: it is configured in ops.toml" });
+        assert_answer(conflict, 409, expected).await;
     }
 
     #[tokio::test]
@@ -352,12 +352,12 @@ mod tests {
             FieldError::new("channel", "cannot have more than 10 channels"),
             FieldError::new("webhook", "must be a valid URL"),
         ];
-        let told = "Failed to update integration. {:webhook=>[\"can't be blank\", \"must be a valid URL\"], \
+        let expected = "Failed to update integration. {:webhook=>[\"can't be blank\", \"must be a valid URL\"], \
                     :channel=>[\"cannot have more than 10 channels\"]}";
-        assert_answer(ApiError::InvalidSettings(errors), 400, json!({ "message": told })).await;
+        assert_answer(ApiError::InvalidSettings(errors), 400, json!({ "message": expected })).await;
         let missing = ApiError::InvalidSettings(vec![FieldError::new("webhook", "is missing")]);
-        let told = "Failed to update integration. {:webhook=>[\"can't be blank\"]}";
-        assert_answer(missing, 400, json!({ "message": told })).await;
+        let expected = "Failed to update integration. {:webhook=>[\"can't be blank\"]}";
+        assert_answer(missing, 400, json!({ "message": expected })).await;
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) struct TrackedBody<B> {
 /// Takes the unread rest of a body.
 pub(super) struct BodyDrain<B> {
     slot: Slot<B>,
-    /// The client sent `Expect: 100-continue`: it sends the body when it is told to.
+    /// The client sent `Expect: 100-continue`: it waits for `100 Continue` before it sends the body.
     waits_for_continue: bool,
 }
 
@@ -41,7 +41,7 @@ type Slot<B> = Arc<Mutex<Option<Rest<B>>>>;
 
 struct Rest<B> {
     body: B,
-    /// The handler began to read, so that a client that waited has been told to continue.
+    /// The handler began to read, so `100 Continue` was sent to a client that waited.
     started: bool,
 }
 

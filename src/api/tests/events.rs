@@ -14,7 +14,7 @@ async fn an_event_is_accepted_under_the_forges_own_id_and_wakes_the_source() {
         "the bytes as they came"
     );
     let woken = tokio::time::timeout(Duration::from_secs(5), server.arrived.notified()).await;
-    assert!(woken.is_ok(), "the source is told");
+    assert!(woken.is_ok(), "the source is woken");
 }
 
 #[tokio::test]
@@ -122,9 +122,9 @@ async fn who_shows_too_many_wrong_tokens_has_to_wait_and_who_has_the_right_one_d
         assert_eq!(send(token).await.status, 401, "{token:?}");
     }
     for token in ["guess", "fbt-guess"] {
-        let told = send(Some(token)).await;
-        assert_eq!((told.status, told.json()), (429, json!({ "message": "429 Too Many Requests" })));
-        assert_eq!(told.headers["retry-after"], "6");
+        let response = send(Some(token)).await;
+        assert_eq!((response.status, response.json()), (429, json!({ "message": "429 Too Many Requests" })));
+        assert_eq!(response.headers["retry-after"], "6");
     }
     assert_eq!(send(None).await.status, 401, "who shows none tries none");
     assert_eq!(send(Some(TOKEN)).await.status, 202);
@@ -166,9 +166,9 @@ fn a_blank_token_is_a_mistake_and_opens_nothing() {
 async fn a_body_over_the_limit_is_refused() {
     let server = TestServer::open().await;
     let large = "x".repeat(BODY_LIMIT + 1);
-    let told = answer(server.webhook(large)).await;
-    assert_eq!(told.status, 413);
-    assert!(told.json()["error"].as_str().unwrap().contains("16384"), "{told:?}");
+    let response = answer(server.webhook(large)).await;
+    assert_eq!(response.status, 413);
+    assert!(response.json()["error"].as_str().unwrap().contains("16384"), "{response:?}");
     assert_eq!(server.store.reasons(), [] as [&str; 0]);
 }
 

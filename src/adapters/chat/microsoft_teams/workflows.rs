@@ -48,7 +48,7 @@ fn card(story: &Story<'_>, room: usize) -> Json {
     body.extend(match &story.message.body {
         Body::None => Vec::new(),
         Body::Lines(lines) => told_by_line(lines, room),
-        Body::Prose(prose) => told(prose, room),
+        Body::Prose(prose) => prose_elements(prose, room),
     });
     body.extend(facts(&story.message.fields, room));
     let mut card = json!({
@@ -126,7 +126,7 @@ fn told_by_line(lines: &[Text], room: usize) -> Vec<Json> {
 }
 
 /// People's text, with code and quotes as elements of their own.
-fn told(prose: &Text, room: usize) -> Vec<Json> {
+fn prose_elements(prose: &Text, room: usize) -> Vec<Json> {
     let mut blocks = Blocks::new(room);
     blocks.tell(prose, false);
     blocks.made

@@ -17,8 +17,11 @@ async fn a_token_is_taken_in_each_of_gitlabs_ways() {
         query("private_token"),
         query("access_token"),
     ] {
-        let told = answer(request).await;
-        assert_eq!((told.status, told.json()["version"].as_str()), (200, Some(env!("CARGO_PKG_VERSION"))));
+        let response = answer(request).await;
+        assert_eq!(
+            (response.status, response.json()["version"].as_str()),
+            (200, Some(env!("CARGO_PKG_VERSION")))
+        );
     }
     let in_body = form(api.request("PUT", "/projects/42"), &[("private_token", &admin)]);
     assert_eq!(answer(in_body).await.status, 200);
@@ -44,9 +47,9 @@ async fn an_unknown_token_is_answered_before_anything_else() {
         ("GET", "/version"),
     ] {
         for token in ["", "fbt-unknown"] {
-            let told = api.ask(token, method, path).await;
-            assert_eq!(refusal(&told), message(401, "401 Unauthorized"), "{method} {path}");
-            assert!(told.headers.contains_key("www-authenticate"));
+            let response = api.ask(token, method, path).await;
+            assert_eq!(refusal(&response), message(401, "401 Unauthorized"), "{method} {path}");
+            assert!(response.headers.contains_key("www-authenticate"));
             api.later.fetch_add(60, Ordering::Relaxed);
         }
     }
@@ -56,16 +59,16 @@ async fn an_unknown_token_is_answered_before_anything_else() {
 async fn a_token_that_is_over_says_why() {
     let api = Api::open().await;
     let expired = api.token_until(ScopeKey::Instance, Right::Maintain, Some(NOW)).await;
-    let told = api.get(&expired, "/version").await;
-    assert_eq!((told.status, &told.json()["error"]), (401, &json!("invalid_token")));
-    assert!(told.json()["error_description"].as_str().unwrap().starts_with("Token is expired."));
+    let response = api.get(&expired, "/version").await;
+    assert_eq!((response.status, &response.json()["error"]), (401, &json!("invalid_token")));
+    assert!(response.json()["error_description"].as_str().unwrap().starts_with("Token is expired."));
     let revoked = api.admin().await;
     assert_eq!(api.get(&revoked, "/version").await.status, 200);
     let row = api.store.changes(0).await.unwrap().tokens.pop().unwrap();
     assert!(api.store.revoke_token(row.id, audit("token.revoke")).await.unwrap());
-    let told = api.get(&revoked, "/version").await;
-    assert_eq!(told.status, 401);
-    assert!(told.json()["error_description"].as_str().unwrap().starts_with("Token was revoked."));
+    let response = api.get(&revoked, "/version").await;
+    assert_eq!(response.status, 401);
+    assert!(response.json()["error_description"].as_str().unwrap().starts_with("Token was revoked."));
 }
 
 #[tokio::test]
@@ -76,11 +79,11 @@ async fn a_right_that_is_too_small_is_answered_whether_or_not_the_object_exists(
     let ingester = api.token(ScopeKey::Instance, Right::Ingest).await;
     assert_eq!(api.get(&reader, "/projects/42/integrations").await.status, 200);
     for path in [SLACK, "/projects/4711/integrations/slack", "/projects/42/integrations/nonsense"] {
-        let told = api.put(&reader, path, &json!({ "webhook": HOOK })).await;
-        assert_eq!((told.status, &told.json()["scope"]), (403, &json!("api")), "{path}");
-        assert_eq!(told.json()["error"], "insufficient_scope");
-        let told = api.get(&ingester, path).await;
-        assert_eq!((told.status, &told.json()["scope"]), (403, &json!("api read_api")), "{path}");
+        let response = api.put(&reader, path, &json!({ "webhook": HOOK })).await;
+        assert_eq!((response.status, &response.json()["scope"]), (403, &json!("api")), "{path}");
+        assert_eq!(response.json()["error"], "insufficient_scope");
+        let response = api.get(&ingester, path).await;
+        assert_eq!((response.status, &response.json()["scope"]), (403, &json!("api read_api")), "{path}");
     }
 }
 
@@ -146,9 +149,9 @@ async fn a_client_that_tries_too_many_tokens_has_to_wait_and_one_with_a_valid_to
     for _ in 0..10 {
         assert_eq!(api.get("fbt-guess", "/version").await.status, 401);
     }
-    let told = api.get("fbt-guess", "/version").await;
-    assert_eq!(refusal(&told), message(429, "429 Too Many Requests"));
-    assert_eq!(told.headers["retry-after"], "6");
+    let response = api.get("fbt-guess", "/version").await;
+    assert_eq!(refusal(&response), message(429, "429 Too Many Requests"));
+    assert_eq!(response.headers["retry-after"], "6");
     assert_eq!(api.get(&admin, "/version").await.status, 200);
     assert_eq!(answer(api.request("GET", "/version")).await.status, 401, "who shows none tries none");
     api.later.store(6, Ordering::Relaxed);
@@ -218,8 +221,8 @@ async fn events_are_taken_with_a_token_for_just_that() {
         ("x-gitlab-token", "wrong", 401),
         ("x-gitlab-token", "fbt-wrong", 401),
     ] {
-        let told = hand_in(header, token).await;
-        assert_eq!(told.status, expected, "{header} {token}: {told:?}");
+        let response = hand_in(header, token).await;
+        assert_eq!(response.status, expected, "{header} {token}: {response:?}");
     }
 }
 
@@ -243,8 +246,8 @@ async fn a_groups_token_may_send_a_new_projects_first_event_and_gains_no_other_p
         let request = api.client.post(format!("{}/events", api.base)).header("x-gitlab-token", token);
         answer(request.header("content-type", "application/json").body(event(id, path))).await
     };
-    let told = hand_in(&of_group, 99, "acme/new").await;
-    assert_eq!(told.status, 202, "{told:?}");
+    let response = hand_in(&of_group, 99, "acme/new").await;
+    assert_eq!(response.status, 202, "{response:?}");
     let kept = api.store.peek(0, Portion::rows(10)).await.unwrap();
     let [(_, kept)] = kept.as_slice() else { panic!("one event: {kept:?}") };
     let kept: Value = serde_json::from_slice(&kept.raw).unwrap();
@@ -254,8 +257,8 @@ async fn a_groups_token_may_send_a_new_projects_first_event_and_gains_no_other_p
     assert_eq!(explained.json()["verdicts"][0]["verdict"], "deliver", "{explained:?}");
     // The project with id 99 may belong to anyone: nothing of it has become the group's.
     for (method, path) in [("GET", "/projects/99"), ("PUT", "/projects/99/integrations/slack")] {
-        let told = api.send(&of_group, method, path, &json!({ "webhook": HOOK })).await;
-        assert_eq!(refusal(&told), message(404, "404 Project Not Found"), "{method}");
+        let response = api.send(&of_group, method, path, &json!({ "webhook": HOOK })).await;
+        assert_eq!(refusal(&response), message(404, "404 Project Not Found"), "{method}");
     }
     for (id, path) in [
         (43, "acme/new"),
@@ -264,10 +267,10 @@ async fn a_groups_token_may_send_a_new_projects_first_event_and_gains_no_other_p
         (99, "acme/rocket"),
         (99, "acmes/new"),
     ] {
-        let told = hand_in(&of_group, id, path).await;
-        assert_eq!(told.status, 403, "{id} {path}: {told:?}");
+        let response = hand_in(&of_group, id, path).await;
+        assert_eq!(response.status, 403, "{id} {path}: {response:?}");
         assert!(
-            told.json()["error"].as_str().unwrap().contains("PUT /api/v4/projects/:id"),
+            response.json()["error"].as_str().unwrap().contains("PUT /api/v4/projects/:id"),
             "it says what to do"
         );
     }

@@ -24,8 +24,8 @@ async fn json_forms_and_queries_set_the_same() {
         api.request("PUT", &format!("{SLACK}?{query}")).header("private-token", &admin),
         put().header("content-type", edge).body(parts),
     ] {
-        let told = answer(request).await;
-        assert_eq!((told.status, &told.json()["push_events"]), (200, &json!(false)), "{told:?}");
+        let response = answer(request).await;
+        assert_eq!((response.status, &response.json()["push_events"]), (200, &json!(false)), "{response:?}");
     }
 }
 
@@ -37,8 +37,8 @@ async fn unknown_slugs_are_answered_as_gitlab_does() {
     for path in ["/projects/42/integrations/slak", "/groups/acme/services/slak", "/integrations/slak"] {
         api.group("acme").await;
         for method in ["GET", "DELETE"] {
-            let told = api.ask(&admin, method, path).await;
-            assert_eq!(refusal(&told), error(400, "slug does not have a valid value"), "{method} {path}");
+            let response = api.ask(&admin, method, path).await;
+            assert_eq!(refusal(&response), error(400, "slug does not have a valid value"), "{method} {path}");
         }
         let put = api.put(&admin, path, &json!({})).await;
         assert_eq!(refusal(&put), error(404, "404 Not Found"), "{path}");
@@ -71,8 +71,8 @@ async fn tricks_in_a_path_lead_nowhere() {
         "acme%5Crocket",
         &long,
     ] {
-        let told = api.get(&admin, &format!("/projects/{id}/integrations")).await;
-        assert_eq!(refusal(&told), message(404, "404 Project Not Found"), "{id}");
+        let response = api.get(&admin, &format!("/projects/{id}/integrations")).await;
+        assert_eq!(refusal(&response), message(404, "404 Project Not Found"), "{id}");
         let put =
             api.put(&admin, &format!("/projects/{id}/integrations/slack"), &json!({ "webhook": HOOK })).await;
         assert_eq!(refusal(&put), message(404, "404 Project Not Found"), "{id}");
@@ -104,9 +104,9 @@ async fn bad_bodies_have_their_answers() {
         ("text/plain", b"webhook=a".to_vec(), 415),
         (JSON, vec![b' '; 2 * 1024 * 1024], 413),
     ] {
-        let told = put(kind, body).await;
-        assert_eq!(told.status, status, "{kind}: {told:?}");
-        assert!(told.json().is_object());
+        let response = put(kind, body).await;
+        assert_eq!(response.status, status, "{kind}: {response:?}");
+        assert!(response.json().is_object());
     }
     assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
 }
@@ -122,13 +122,13 @@ async fn slow_and_half_bodies_end_their_connection() {
         )
     };
     let known = format!("private-token: {admin}\r\n");
-    let told = say(&api, &head(&known, 100)).await;
-    assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
+    let response = say(&api, &head(&known, 100)).await;
+    assert!(response.starts_with("http/1.1 408 ") && response.contains("connection: close"), "{response}");
     // A caller without a token in a header may send it in the body, within the same time limit.
-    let told = say(&api, &head("", 100)).await;
-    assert!(told.starts_with("http/1.1 408 ") && told.contains("connection: close"), "{told}");
-    let told = say(&api, &head(&known, 50 * 1024 * 1024)).await;
-    assert!(told.starts_with("http/1.1 413 ") && told.contains("connection: close"), "{told}");
+    let response = say(&api, &head("", 100)).await;
+    assert!(response.starts_with("http/1.1 408 ") && response.contains("connection: close"), "{response}");
+    let response = say(&api, &head(&known, 50 * 1024 * 1024)).await;
+    assert!(response.starts_with("http/1.1 413 ") && response.contains("connection: close"), "{response}");
 }
 
 #[tokio::test]
@@ -169,10 +169,10 @@ async fn a_client_that_is_refused_while_still_sending_gets_the_answer() {
             body.len()
         )
     };
-    let told = say(&api, &put(&admin)).await;
-    assert!(told.starts_with("http/1.1 413 ") && told.contains("connection: close"), "{told}");
+    let response = say(&api, &put(&admin)).await;
+    assert!(response.starts_with("http/1.1 413 ") && response.contains("connection: close"), "{response}");
     // Where nothing is wrong with the body, the connection is as good as new.
     let next = "GET /api/v4/nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let told = say(&api, &format!("{}{next}", put("fbt-wrong"))).await;
-    assert!(told.starts_with("http/1.1 401 ") && told.contains("http/1.1 404 "), "{told}");
+    let response = say(&api, &format!("{}{next}", put("fbt-wrong"))).await;
+    assert!(response.starts_with("http/1.1 401 ") && response.contains("http/1.1 404 "), "{response}");
 }

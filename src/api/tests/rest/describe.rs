@@ -26,17 +26,17 @@ async fn every_route_that_is_described_is_there_and_no_other_method() {
     for (path, item) in document["paths"].as_object().unwrap() {
         let at = filled_in(path);
         for method in ["get", "put", "post", "delete"] {
-            let told = api.ask(&admin, &method.to_uppercase(), &at).await;
+            let response = api.ask(&admin, &method.to_uppercase(), &at).await;
             let described = &item[method]["responses"];
             if described.is_null() {
-                assert_eq!(told.status, 405, "{method} {at}: {told:?}");
+                assert_eq!(response.status, 405, "{method} {at}: {response:?}");
             } else {
                 assert_ne!(
-                    (told.status, told.text.as_str()),
+                    (response.status, response.text.as_str()),
                     (404, r#"{"error":"404 Not Found"}"#),
                     "{method} {at}"
                 );
-                assert!(described[told.status.to_string()].is_object(), "{method} {at}: {told:?}");
+                assert!(described[response.status.to_string()].is_object(), "{method} {at}: {response:?}");
             }
         }
     }
@@ -64,9 +64,9 @@ async fn what_comes_of_a_body_without_a_token_in_the_head_is_described_wherever_
             let body = "content-type: text/plain\r\nconnection: close\r\ncontent-length: 5\r\n\r\nx=y&z";
             let too_much = "content-length: 500000000\r\n\r\n";
             for rest in [body, too_much] {
-                let told = say(&api, &format!("{head}{rest}")).await;
-                let status = told.split(' ').nth(1).unwrap();
-                assert!(described[status].is_object(), "{method} {path}: {told}");
+                let response = say(&api, &format!("{head}{rest}")).await;
+                let status = response.split(' ').nth(1).unwrap();
+                assert!(described[status].is_object(), "{method} {path}: {response}");
             }
             assert_eq!(described["408"].is_object(), described["413"].is_object(), "{method} {path}");
             looked_at += 1;

@@ -101,15 +101,15 @@ async fn invalid_settings_are_reported_in_gitlabs_text() {
     let api = Api::open().await;
     let admin = api.admin().await;
     let blank = api.put(&admin, SLACK, &json!({ "webhook": " " })).await;
-    let told = "Failed to update integration. {:webhook=>[\"can't be blank\"]}";
-    assert_eq!(refusal(&blank), message(400, told));
+    let response = "Failed to update integration. {:webhook=>[\"can't be blank\"]}";
+    assert_eq!(refusal(&blank), message(400, response));
     let many = (0..11).map(|number| format!("#c{number}")).collect::<Vec<_>>().join(",");
     let both = api.put(&admin, SLACK, &json!({ "webhook": "s3cret", "push_channel": many })).await;
     assert_eq!(both.status, 400);
-    let told = both.json()["message"].as_str().unwrap().to_owned();
-    assert!(told.contains(":webhook=>[\"must be a valid URL\"]"), "{told}");
-    assert!(told.contains(":push_channel=>[\"cannot have more than 10 channels\"]"), "{told}");
-    assert!(!told.contains("s3cret"), "{told}");
+    let response = both.json()["message"].as_str().unwrap().to_owned();
+    assert!(response.contains(":webhook=>[\"must be a valid URL\"]"), "{response}");
+    assert!(response.contains(":push_channel=>[\"cannot have more than 10 channels\"]"), "{response}");
+    assert!(!response.contains("s3cret"), "{response}");
     assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
 }
 
@@ -125,13 +125,13 @@ async fn an_address_that_would_never_be_called_is_refused_where_it_is_set() {
         ("2852039166", "Requests to the link local network are not allowed"),
     ] {
         let put = api.put(&admin, SLACK, &json!({ "webhook": format!("http://{host}/s3cret") })).await;
-        let told = format!("Failed to update integration. {{:webhook=>[\"is blocked: {words}\"]}}");
-        assert_eq!(refusal(&put), message(400, &told), "{host}");
+        let response = format!("Failed to update integration. {{:webhook=>[\"is blocked: {words}\"]}}");
+        assert_eq!(refusal(&put), message(400, &response), "{host}");
     }
     let hipchat = json!({ "token": "t0ken", "room": "ops", "server": "https://192.168.1.1" });
     let put = api.put(&admin, "/projects/42/integrations/hipchat", &hipchat).await;
-    let told = "Failed to update integration. {:server=>[\"is blocked: Requests to the local network are not allowed\"]}";
-    assert_eq!(refusal(&put), message(400, told));
+    let response = "Failed to update integration. {:server=>[\"is blocked: Requests to the local network are not allowed\"]}";
+    assert_eq!(refusal(&put), message(400, response));
     assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
     let named = json!({ "webhook": "https://chat.internal/s3cret" });
     assert_eq!(
@@ -263,10 +263,10 @@ async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
         (&json!("ops.toml"), &json!(null), &json!(true))
     );
     assert_eq!(json["properties"]["channel"], "#ops");
-    let told = "409 Conflict: it is configured in ops.toml and must be changed there";
+    let response = "409 Conflict: it is configured in ops.toml and must be changed there";
     let put = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
-    assert_eq!(refusal(&put), message(409, told));
-    assert_eq!(refusal(&api.ask(&admin, "DELETE", SLACK).await), message(409, told));
+    assert_eq!(refusal(&put), message(409, response));
+    assert_eq!(refusal(&api.ask(&admin, "DELETE", SLACK).await), message(409, response));
     assert_eq!(api.get(&admin, SLACK).await.text, shown.text);
     let elsewhere = api.put(&admin, "/projects/43/integrations/slack", &json!({ "webhook": HOOK })).await;
     assert_eq!((elsewhere.status, &elsewhere.json()["origin"]), (200, &json!(null)));

@@ -169,8 +169,8 @@ fn error(status: u16, text: &str) -> (u16, Value) {
 async fn say(api: &Api, words: &str) -> String {
     let mut stream = TcpStream::connect(api.base.strip_prefix("http://").unwrap()).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();
-    let mut told = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut told)).await;
-    assert!(ended.is_ok(), "the connection stays open: {:?}", String::from_utf8_lossy(&told));
-    String::from_utf8_lossy(&told).to_lowercase()
+    let mut response = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut response)).await;
+    assert!(ended.is_ok(), "the connection stays open: {:?}", String::from_utf8_lossy(&response));
+    String::from_utf8_lossy(&response).to_lowercase()
 }

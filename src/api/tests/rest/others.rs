@@ -12,10 +12,10 @@ async fn what_is_known_of_a_project_can_be_corrected_and_the_correction_removed(
     let shown = api.get(&admin, "/projects/acme%2Frocket").await.json();
     assert_eq!((&shown["id"], &shown["path_with_namespace"]), (&json!(42), &json!("acme/rocket")));
     assert_eq!((&shown["default_branch"], &shown["protected_branches"]), (&json!(null), &json!(null)));
-    let told = json!({ "default_branch": "trunk", "protected_branches": ["main", "*-stable"], "visibility": "public" });
-    let put = api.put(&admin, "/projects/42", &told).await.json();
+    let response = json!({ "default_branch": "trunk", "protected_branches": ["main", "*-stable"], "visibility": "public" });
+    let put = api.put(&admin, "/projects/42", &response).await.json();
     for name in ["default_branch", "protected_branches", "visibility"] {
-        assert_eq!(put[name], told[name]);
+        assert_eq!(put[name], response[name]);
     }
     let put = api.put(&admin, "/projects/42", &json!({ "default_branch": null })).await.json();
     assert_eq!((&put["default_branch"], &put["visibility"]), (&json!(null), &json!("public")));
@@ -38,8 +38,8 @@ async fn a_project_may_be_set_before_its_first_event() {
 async fn a_group_keeps_its_integrations_when_it_is_renamed_by_its_number() {
     let api = Api::open().await;
     let admin = api.admin().await;
-    let told = api.put(&admin, "/groups/acme", &json!({ "number": 7 })).await;
-    assert_eq!((told.status, told.json()["id"].as_i64()), (200, Some(7)), "{told:?}");
+    let response = api.put(&admin, "/groups/acme", &json!({ "number": 7 })).await;
+    assert_eq!((response.status, response.json()["id"].as_i64()), (200, Some(7)), "{response:?}");
     api.put(&admin, "/groups/acme/integrations/slack", &json!({ "webhook": HOOK, "channel": "#acme" })).await;
     let renamed = api.put(&admin, "/groups/7", &json!({ "full_path": "apex" })).await;
     assert_eq!(renamed.json()["full_path"], "apex", "{renamed:?}");
@@ -63,15 +63,15 @@ async fn an_event_is_explained_to_tokens_that_reach_it() {
         let request = api.request("POST", "/events/explain").header("private-token", token);
         answer(request.header("content-type", "application/json").body(body)).await
     };
-    let told = explain(&admin, push()).await.json();
+    let response = explain(&admin, push()).await.json();
     let verdict = |slug: &str| {
-        let verdicts = told["verdicts"].as_array().unwrap();
+        let verdicts = response["verdicts"].as_array().unwrap();
         verdicts.iter().find(|verdict| verdict["adapter"] == slug).unwrap().clone()
     };
     assert_eq!(verdict("slack")["verdict"], "deliver");
     assert_eq!(verdict("slack")["targets"][0]["target"], "#ops");
     assert_eq!(verdict("mattermost")["verdict"], "skip");
-    assert!(verdict("mattermost")["why"].as_str().unwrap().contains("push"), "{told}");
+    assert!(verdict("mattermost")["why"].as_str().unwrap().contains("push"), "{response}");
     let own = api.token(ScopeKey::Project(42), Right::Read).await;
     assert_eq!(explain(&own, push()).await.status, 200);
     let other = api.token(ScopeKey::Project(43), Right::Read).await;

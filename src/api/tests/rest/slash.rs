@@ -31,9 +31,13 @@ async fn typed(api: &Api, path: &str, token: &str, text: &str) -> Answer {
 async fn a_request_with_the_token_is_answered_and_all_others_get_the_same_error() {
     let (api, admin) = set_up().await;
     for path in [TRIGGER, "/projects/42/services/slack_slash_commands/trigger"] {
-        let told = typed(&api, path, "sl4sh", "status").await;
-        assert_eq!((told.status, &told.json()["response_type"]), (200, &json!("ephemeral")), "{told:?}");
-        assert!(told.json()["text"].as_str().unwrap().contains("#ops"), "{told:?}");
+        let response = typed(&api, path, "sl4sh", "status").await;
+        assert_eq!(
+            (response.status, &response.json()["response_type"]),
+            (200, &json!("ephemeral")),
+            "{response:?}"
+        );
+        assert!(response.json()["text"].as_str().unwrap().contains("#ops"), "{response:?}");
     }
     let not_found = message(404, "404 Integration Not Found");
     assert_eq!(refusal(&typed(&api, TRIGGER, "wrong", "status").await), not_found);
@@ -51,13 +55,13 @@ async fn a_request_with_the_token_is_answered_and_all_others_get_the_same_error(
 #[tokio::test]
 async fn a_test_goes_to_the_room_that_asked_for_it() {
     let (api, admin) = set_up().await;
-    let told = typed(&api, TRIGGER, "sl4sh", "test").await;
-    assert_eq!(told.json()["text"], "A test message was sent.", "{told:?}");
+    let response = typed(&api, TRIGGER, "sl4sh", "test").await;
+    assert_eq!(response.json()["text"], "A test message was sent.", "{response:?}");
     assert_eq!(api.service.heard.lock().unwrap().len(), 1);
     let slack = json!({ "webhook": HOOK, "channel": "#elsewhere" });
     api.put(&admin, "/projects/42/integrations/slack", &slack).await;
-    let told = typed(&api, TRIGGER, "sl4sh", "test").await;
-    assert!(told.json()["text"].as_str().unwrap().contains("nothing to this channel"), "{told:?}");
+    let response = typed(&api, TRIGGER, "sl4sh", "test").await;
+    assert!(response.json()["text"].as_str().unwrap().contains("nothing to this channel"), "{response:?}");
     assert_eq!(api.service.heard.lock().unwrap().len(), 1);
 }
 
@@ -66,8 +70,8 @@ async fn a_muted_room_is_muted_until_it_is_not() {
     let (api, admin) = set_up().await;
     let explained = async || {
         let request = api.request("POST", "/events/explain").header("private-token", &admin);
-        let told = answer(request.header("content-type", "application/json").body(push())).await.json();
-        told["verdicts"][0]["verdict"].clone()
+        let response = answer(request.header("content-type", "application/json").body(push())).await.json();
+        response["verdicts"][0]["verdict"].clone()
     };
     assert_eq!(explained().await, "deliver");
     typed(&api, TRIGGER, "sl4sh", "mute 1h").await;
@@ -79,16 +83,16 @@ async fn a_muted_room_is_muted_until_it_is_not() {
 #[tokio::test]
 async fn who_shows_too_many_wrong_tokens_has_to_wait_and_the_rooms_that_share_the_address_do_not() {
     let (api, _) = set_up().await;
-    // What there is not is as good as a wrong token: the two must not be told apart.
+    // A missing project and a wrong token must have the same answer.
     for path in [TRIGGER, &TRIGGER.replace("42", "4711")] {
         for _ in 0..5 {
             assert_eq!(typed(&api, path, "guess", "help").await.status, 404);
         }
     }
     for path in [TRIGGER, &TRIGGER.replace("42", "4711"), &TRIGGER.replace("slack_", "mattermost_")] {
-        let told = typed(&api, path, "guess", "help").await;
-        assert_eq!(refusal(&told), message(429, "429 Too Many Requests"), "{path}");
-        assert_eq!(told.headers["retry-after"], "6");
+        let response = typed(&api, path, "guess", "help").await;
+        assert_eq!(refusal(&response), message(429, "429 Too Many Requests"), "{path}");
+        assert_eq!(response.headers["retry-after"], "6");
     }
     assert_eq!(typed(&api, TRIGGER, "sl4sh", "help").await.status, 200);
     let none = answer(form(api.request("POST", TRIGGER), &[("text", "help")])).await;

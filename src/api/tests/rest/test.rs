@@ -17,9 +17,9 @@ async fn set_up(settings: &Value) -> (Api, String) {
 #[tokio::test]
 async fn a_test_says_that_it_is_one_and_tells_what_went_over_the_wire() {
     let (api, admin) = set_up(&json!({ "channel": "#ops, #dev" })).await;
-    let told = api.ask(&admin, "POST", TEST).await;
-    assert_eq!(told.status, 200, "{told:?}");
-    let outcome = told.json();
+    let response = api.ask(&admin, "POST", TEST).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let outcome = response.json();
     assert_eq!((&outcome["success"], &outcome["trigger"]), (&json!(true), &json!("push")));
     let attempts = outcome["attempts"].as_array().unwrap();
     let targets: Vec<_> = attempts.iter().map(|attempt| attempt["target"].clone()).collect();
@@ -27,7 +27,7 @@ async fn a_test_says_that_it_is_one_and_tells_what_went_over_the_wire() {
     let exchange = &attempts[0]["exchanges"][0];
     assert_eq!(exchange["request"]["url"], "https://hooks.slack.com/************");
     assert_eq!(exchange["answer"], json!({ "status": 200, "body": "ok" }));
-    assert!(!told.text.contains("s3cret"), "{told:?}");
+    assert!(!response.text.contains("s3cret"), "{response:?}");
     let heard = api.service.heard.lock().unwrap();
     assert_eq!(heard.len(), 2);
     let sent = String::from_utf8_lossy(&heard[0].body).into_owned();
@@ -39,12 +39,12 @@ async fn a_test_says_that_it_is_one_and_tells_what_went_over_the_wire() {
 async fn a_failure_is_reported_with_its_reason_and_without_the_secret() {
     let (api, admin) = set_up(&json!({})).await;
     api.service.status.store(404, Ordering::Relaxed);
-    let told = api.ask(&admin, "POST", TEST).await;
-    let outcome = told.json();
-    assert_eq!((told.status, &outcome["success"]), (200, &json!(false)));
+    let response = api.ask(&admin, "POST", TEST).await;
+    let outcome = response.json();
+    assert_eq!((response.status, &outcome["success"]), (200, &json!(false)));
     assert_eq!(outcome["attempts"][0]["status"], 404);
     assert!(outcome["message"].as_str().unwrap().contains("answered 404"), "{outcome}");
-    assert!(!told.text.contains("s3cret"), "{told:?}");
+    assert!(!response.text.contains("s3cret"), "{response:?}");
 }
 
 #[tokio::test]
