@@ -113,16 +113,16 @@ fn configuration(config: &Config, options: &Options) -> Part {
     const NAME: &str = "configuration";
     let unknown: Vec<_> = config.max_age.keys().filter(|slug| adapters::find(slug).is_none()).collect();
     if unknown.is_empty() {
-        return Part::ok(NAME, options.told());
+        return Part::ok(NAME, options.summary());
     }
-    let part = Part::failed(NAME, format!("{}, with a mistake", options.told()));
-    let told = |part: Part, slug: &String| part.with(format!("max_age.{slug}: there is no such adapter"));
-    unknown.into_iter().fold(part, told)
+    let part = Part::failed(NAME, format!("{}, with a mistake", options.summary()));
+    let describe = |part: Part, slug: &String| part.with(format!("max_age.{slug}: there is no such adapter"));
+    unknown.into_iter().fold(part, describe)
 }
 
 fn integrations(config: &Config) -> Part {
     const NAME: &str = "provisioning";
-    let told = |problem: &Problem| {
+    let describe = |problem: &Problem| {
         let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
         format!("{severity}{problem}")
     };
@@ -142,13 +142,13 @@ fn integrations(config: &Config) -> Part {
                     "name files or folders in `provision.files`; `forgebell adapters SLUG` shows a block",
                 );
             }
-            part.more.extend(provisioned.warnings.iter().map(told));
+            part.more.extend(provisioned.warnings.iter().map(describe));
             part
         }
         Err(problems) => {
             let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
             let mut part = Part::failed(NAME, format!("{errors} {}", plural(errors, "mistake")));
-            part.more.extend(problems.iter().map(told));
+            part.more.extend(problems.iter().map(describe));
             part
         }
     }

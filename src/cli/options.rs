@@ -29,7 +29,7 @@ impl Options {
     }
 
     /// Where the configuration came from, as a phrase.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         match self.sources().file() {
             Some(file) => format!("read from {}", file.display()),
             None => format!("the program's own defaults: there is no {DEFAULT_FILE}"),

@@ -73,7 +73,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     };
     let mut code = ExitCode::SUCCESS;
     let several = args.files.len() > 1;
-    let mut told = Vec::new();
+    let mut output = Vec::new();
     for (number, file) in args.files.iter().enumerate() {
         let id = match &args.id {
             None => fresh_id(),
@@ -86,13 +86,13 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             code = ExitCode::FAILURE;
         }
         if args.json {
-            told.push(as_json(&file.display().to_string(), &message, &answer));
+            output.push(as_json(&file.display().to_string(), &message, &answer));
         } else {
             say(&format!("{}: {}", file.display(), words(&message, &answer)))?;
         }
     }
     if args.json {
-        say_json(&told)?;
+        say_json(&output)?;
     }
     if let To::Broker(publisher) = to {
         publisher.close().await;
@@ -221,11 +221,11 @@ mod tests {
         assert!(
             words(&message, &Answer::Accepted).starts_with("accepted as m-1: tag_push event of acme/rocket")
         );
-        let told = as_json("a.json", &message, &Answer::Refused("401: wrong token".to_owned()));
+        let output = as_json("a.json", &message, &Answer::Refused("401: wrong token".to_owned()));
         let expected = json!({
             "file": "a.json", "id": "m-1", "kind": "tag_push", "answer": "refused", "why": "401: wrong token"
         });
-        assert_eq!(told, expected);
+        assert_eq!(output, expected);
         let broken = Message::new(id("m-2").unwrap(), Bytes::from_static(b"{"), Timestamp::UNIX_EPOCH);
         assert_eq!((broken.kind, broken.routing_key.as_str()), ("unknown", "unknown"));
     }

@@ -120,7 +120,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             }
         }
         if args.json {
-            say_json(&told(entry, &event, unwanted.as_deref(), "requests", &requests))?;
+            say_json(&result_json(entry, &event, unwanted.as_deref(), "requests", &requests))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -142,7 +142,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
         }
     }
     if args.json {
-        say_json(&told(entry, &event, unwanted.as_deref(), "attempts", &attempts))?;
+        say_json(&result_json(entry, &event, unwanted.as_deref(), "attempts", &attempts))?;
     }
     Ok(code)
 }
@@ -313,7 +313,7 @@ fn body(body: &Bytes) -> String {
 }
 
 /// The JSON output; `what` are the attempts, or the requests of a dry run.
-fn told(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: &[Json]) -> Json {
+fn result_json(entry: &Entry, event: &Event, unwanted: Option<&str>, what: &str, each: &[Json]) -> Json {
     json!({
         "adapter": entry.about.slug,
         "kind": event.kind(),

@@ -125,9 +125,9 @@ slack = "soon"
 sweep_every = "0s"
 "#;
     let environment = [("FORGEBELL__RETRY__MULTIPLIER", "0.5"), ("FORGEBELL__LOG__FORMAT", "xml")];
-    let mut told = load(text, &environment, &["retry.max", "node.name="]).expect_err("mistakes");
-    told.sort();
-    let told = told.join("\n");
+    let mut errors_found = load(text, &environment, &["retry.max", "node.name="]).expect_err("mistakes");
+    errors_found.sort();
+    let errors_found = errors_found.join("\n");
     for part in [
         "FILE:2: listen: there is no such section; did you mean http.listen?",
         "FILE:4: htpp: there is no such section; did you mean [http]?",
@@ -149,9 +149,9 @@ sweep_every = "0s"
         "the command line: an option has no `=`",
         r#"the command line: node.name = "": must not be empty (the default is "forgebell")"#,
     ] {
-        assert!(told.contains(part), "{part}\nis not among\n{told}");
+        assert!(errors_found.contains(part), "{part}\nis not among\n{errors_found}");
     }
-    assert_eq!(told.lines().count(), 19, "{told}");
+    assert_eq!(errors_found.lines().count(), 19, "{errors_found}");
 }
 
 #[test]
@@ -163,8 +163,11 @@ fn secrets_are_read_from_files() {
     assert_eq!(config.http.webhook_token.expect("a token").expose(), " t0psecret ");
 
     let both = format!("[http]\nwebhook_token = 'x'\nwebhook_token_file = '{path}'");
-    let told = errors(&both);
-    assert!(told[0].contains("http.webhook_token is set as well") && told.len() == 1, "{told:?}");
+    let errors_found = errors(&both);
+    assert!(
+        errors_found[0].contains("http.webhook_token is set as well") && errors_found.len() == 1,
+        "{errors_found:?}"
+    );
     // What a file sets, the environment can unset.
     assert!(load(&both, &[("FORGEBELL__HTTP__WEBHOOK_TOKEN", "")], &[]).is_ok());
 
@@ -173,12 +176,15 @@ fn secrets_are_read_from_files() {
     let config = load(&format!("[http]\nwebhook_signing_key_file = '{path}'"), &[], &[]).expect("no mistake");
     assert!(config.http.signing_keys.is_some() && config.http.webhook_token.is_none());
 
-    let told = errors("[amqp]\nenabled = true\nurl_file = '/nowhere/url'");
-    assert!(told[0].starts_with("FILE:3: amqp.url_file = \"/nowhere/url\": cannot be read: "), "{told:?}");
+    let errors_found = errors("[amqp]\nenabled = true\nurl_file = '/nowhere/url'");
+    assert!(
+        errors_found[0].starts_with("FILE:3: amqp.url_file = \"/nowhere/url\": cannot be read: "),
+        "{errors_found:?}"
+    );
 
     std::fs::write(&secret, "\n").expect("a written file");
-    let told = errors(&format!("[amqp]\nurl_file = '{path}'"));
-    assert!(told[0].ends_with("the file is empty"), "{told:?}");
+    let errors_found = errors(&format!("[amqp]\nurl_file = '{path}'"));
+    assert!(errors_found[0].ends_with("the file is empty"), "{errors_found:?}");
 }
 
 #[test]
@@ -196,11 +202,11 @@ fn sealing_keys_are_given_themselves_or_in_files() {
     assert!(none.key.is_none() && none.old_keys.is_empty());
 
     let wrong = "[secrets]\nkey = 't0psecret'\nold_keys = ['t0psecret']";
-    let told = errors(wrong).join("\n");
-    assert!(!told.contains("t0psecret"), "{told}");
+    let errors_found = errors(wrong).join("\n");
+    assert!(!errors_found.contains("t0psecret"), "{errors_found}");
     for (line, key) in [(2, "key"), (3, "old_keys")] {
         let problem = format!("FILE:{line}: secrets.{key}: is no key: it must be 32 bytes in base64");
-        assert!(told.contains(&problem), "{told}");
+        assert!(errors_found.contains(&problem), "{errors_found}");
     }
     let both = format!("[secrets]\nold_keys = ['{}']\nold_keys_file = '{path}'", key(b'A'));
     assert!(errors(&both)[0].contains("secrets.old_keys is set as well"));
@@ -219,29 +225,32 @@ fn no_secret_is_told() {
         "[http]\nwebhook_signing_key = 't0psecret'",
     ];
     for case in cases {
-        let told = errors(case).join("\n");
-        assert!(!told.contains("t0psecret"), "{told}");
-        assert!(told.starts_with("FILE:"), "{told}");
+        let errors_found = errors(case).join("\n");
+        assert!(!errors_found.contains("t0psecret"), "{errors_found}");
+        assert!(errors_found.starts_with("FILE:"), "{errors_found}");
     }
-    let told = load("", &[], &["t0psecret"]).expect_err("mistakes").join("\n");
-    assert!(!told.contains("t0psecret"), "{told}");
-    let told = errors("[http]\nwebhook_signing_key = 't0psecret'").join("\n");
-    assert!(told.starts_with("FILE:2: http.webhook_signing_key: must be signing tokens"), "{told}");
-    let told = errors("[http]\nwebhook_token = 12345").join("\n");
-    assert_eq!(told, "FILE:2: http.webhook_token: must be a text, in quotes");
+    let errors_found = load("", &[], &["t0psecret"]).expect_err("mistakes").join("\n");
+    assert!(!errors_found.contains("t0psecret"), "{errors_found}");
+    let errors_found = errors("[http]\nwebhook_signing_key = 't0psecret'").join("\n");
+    assert!(
+        errors_found.starts_with("FILE:2: http.webhook_signing_key: must be signing tokens"),
+        "{errors_found}"
+    );
+    let errors_found = errors("[http]\nwebhook_token = 12345").join("\n");
+    assert_eq!(errors_found, "FILE:2: http.webhook_token: must be a text, in quotes");
 }
 
 #[test]
 fn a_broker_that_is_wanted_must_be_named() {
-    let told = errors("[amqp]\nenabled = true");
-    assert_eq!(told, ["amqp.url: is needed, since amqp.enabled is true; set it, or amqp.url_file"]);
+    let errors_found = errors("[amqp]\nenabled = true");
+    assert_eq!(errors_found, ["amqp.url: is needed, since amqp.enabled is true; set it, or amqp.url_file"]);
 }
 
 #[test]
 fn a_list_that_is_none_is_told() {
-    let told = load("", &[], &["provision.files=[1, 2]"]).expect_err("a mistake");
+    let errors_found = load("", &[], &["provision.files=[1, 2]"]).expect_err("a mistake");
     assert_eq!(
-        told,
+        errors_found,
         [r#"the command line: provision.files = "[1, 2]": must be a list of texts: ["one", "two"]"#]
     );
     assert_eq!(errors("[amqp]\nrouting_keys = ['a', 1]").len(), 1);
@@ -255,13 +264,14 @@ fn a_value_where_a_section_should_be_is_told() {
 #[test]
 fn a_file_that_is_not_there_or_no_toml_is_told() {
     let sources = Sources { file: Some("/nowhere/forgebell.toml".into()), ..Sources::default() };
-    let told = Config::load(sources).expect_err("a mistake").to_string();
+    let errors_found = Config::load(sources).expect_err("a mistake").to_string();
     assert!(
-        told.starts_with("the configuration has a mistake:\n  /nowhere/forgebell.toml: cannot be read: "),
-        "{told}"
+        errors_found
+            .starts_with("the configuration has a mistake:\n  /nowhere/forgebell.toml: cannot be read: "),
+        "{errors_found}"
     );
-    let told = errors("[http]\nlisten == 1");
-    assert!(told[0].starts_with("FILE:2: is not TOML: "), "{told:?}");
+    let errors_found = errors("[http]\nlisten == 1");
+    assert!(errors_found[0].starts_with("FILE:2: is not TOML: "), "{errors_found:?}");
 }
 
 #[test]

@@ -60,9 +60,9 @@ fn a_forbidden_address_can_not_be_set() {
     let Err(InvalidChange::Settings(errors)) = put(&rows(Vec::new()), &asked) else {
         panic!("the change was accepted")
     };
-    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let messages: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        messages,
         [
             "labels_to_be_notified_behavior: is not included in the list",
             "webhook: is blocked: Requests to port 81 are not allowed"
@@ -72,7 +72,7 @@ fn a_forbidden_address_can_not_be_set() {
     // An inherited integration needs no address of its own, and settings that are sent are ignored.
     let default = rows(vec![row(ScopeKey::Instance, slack(&[]))]);
     assert!(put(&default, &asked).is_ok_and(|next| next.inherits));
-    // One that was set when it was permitted is told as soon as anything else is to be set.
+    // An address that was set while it was permitted is reported at the next change of any setting.
     let mut before = slack(&[]);
     before.secrets.insert("webhook".to_owned(), Secret::new("https://chat.example:81/s3cret"));
     assert!(put(&own(before), &request(&[("channel", "#ops")])).is_err());
@@ -256,7 +256,7 @@ mod guarded {
         assert!(tried.contains(&("hipchat", "server")), "{tried:?}");
     }
 
-    /// irkerd is told the channels with their keys, and who may set its host could have them told to another.
+    /// irkerd gets the channels with their keys, so a person who may set its host could send the keys to another host.
     #[test]
     fn addresses_with_keys_in_them_do_not_follow_to_another_host() {
         let recipients = "irc://irc.example.net/ops?key=opensesame";

@@ -66,7 +66,7 @@ fn facts_come_from_files_then_people_then_the_event_then_earlier_ones() {
         Vec::new(),
         vec![
             (Scope::ProjectPath("ACME/web".to_owned()), facts("by-path")),
-            (Scope::ProjectPath("acme/WEB".to_owned()), facts("told twice")),
+            (Scope::ProjectPath("acme/WEB".to_owned()), facts("repeated")),
             (Scope::ProjectId(7), facts("by-number")),
         ],
     );

@@ -123,11 +123,11 @@ fn mention(path: &str) -> Event {
 
 /// Who is concerned: the id, and the channel that it would tell.
 fn concerned(snapshot: &Snapshot, event: &Event) -> Vec<String> {
-    let told = |integration: &std::sync::Arc<crate::integration::Integration>| {
+    let description = |integration: &std::sync::Arc<crate::integration::Integration>| {
         let off = if integration.active { "" } else { " (off)" };
         format!("{} {}{off}", integration.id, integration.channels.default.join(","))
     };
-    let mut found: Vec<_> = snapshot.concerned(event).iter().map(told).collect();
+    let mut found: Vec<_> = snapshot.concerned(event).iter().map(description).collect();
     found.sort();
     found
 }

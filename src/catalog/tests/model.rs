@@ -1,4 +1,4 @@
-//! GitLab's rules of inheritance written down once more, as naively as they are told, and held against the catalogue in
+//! GitLab's rules of inheritance as a simple model, which is compared with the catalogue in
 //! trees of any shape.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ fn number(at: usize) -> i64 {
 /// What is set where, by place and slug: groups by path, projects by path, the instance by nothing.
 type World = BTreeMap<(&'static str, &'static str), Set>;
 
-/// What a project or group hears by, after `gitlab-matching`: the place whose settings they are.
+/// The scope whose settings apply to a project or group, after `gitlab-matching`.
 fn naive(world: &World, place: &str, slug: &'static str) -> Option<String> {
     let set = |place: &str| world.iter().find(|(key, _)| *key == &(place, slug)).map(|(_, set)| *set);
     // The nearest group above with settings of its own, else the instance.
@@ -88,7 +88,7 @@ fn heard(snapshot: &Snapshot, event: &Event) -> BTreeMap<&'static str, String> {
     let named: Vec<_> = named.collect();
     let count = named.len();
     let heard: BTreeMap<_, _> = named.into_iter().collect();
-    assert_eq!(heard.len(), count, "each service is told once");
+    assert_eq!(heard.len(), count, "each service is notified once");
     heard
 }
 

@@ -155,12 +155,12 @@ fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> 
 /// A project by its id, which identifies it in the store.
 fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
     let Scope::ProjectPath(path) = scope else { return Ok(scope.clone()) };
-    let told = wanted
+    let listed = wanted
         .numbers
         .iter()
-        .find(|(_, told)| told.as_ref().is_some_and(|told| told.eq_ignore_ascii_case(path)));
+        .find(|(_, listed)| listed.as_ref().is_some_and(|listed| listed.eq_ignore_ascii_case(path)));
     let known = || present.directory().project_by_path(path).map(|project| project.id);
-    let id = told.map(|(id, _)| *id).or_else(known);
+    let id = listed.map(|(id, _)| *id).or_else(known);
     id.map(Scope::ProjectId).ok_or_else(|| {
         anyhow!(
             "the id of project {path} is not known yet: add [[project]] with path = \"{path}\" and its id, or \

@@ -43,7 +43,7 @@ fn difficulty(service: Service) -> &'static str {
         Service::Slack => "asks for a rest after three messages (429)",
         Service::Mattermost => "is away at first, for a good two seconds",
         Service::Discord => "asks for a rest after one message (429)",
-        Service::Irker => "hears one connection at a time, and answers nothing",
+        Service::Irker => "serves one connection at a time, and answers nothing",
         Service::Mail => "cannot write the second mail down (451)",
         Service::HipChat | Service::Teams => "",
     }

@@ -79,7 +79,7 @@ struct Shown {
     /// The file, or that it is a sample; and what event it is.
     source: String,
     messages: Vec<Drawn>,
-    /// The slugs of those who are not told of it.
+    /// The slugs of the adapters that do not support the event.
     unheard: Vec<String>,
 }
 
@@ -139,9 +139,11 @@ fn show(
     settings: &[(String, String)],
     operator: &OperatorSettings,
 ) -> anyhow::Result<Shown> {
-    let hears = |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
-    let (hearing, deaf): (Vec<&'static Entry>, Vec<_>) = chosen.iter().partition(|entry| hears(entry));
-    let messages = hearing.into_iter().map(|entry| message(entry, event, settings, operator));
+    let supports =
+        |entry: &Entry| event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
+    let (supporting, others): (Vec<&'static Entry>, Vec<_>) =
+        chosen.iter().partition(|entry| supports(entry));
+    let messages = supporting.into_iter().map(|entry| message(entry, event, settings, operator));
     // The message, or the event where there is no message.
     let headline = compose(event)
         .map(|message| Markup::Plain.label(&message.summary.plain_text(), HEADLINE))
@@ -151,7 +153,7 @@ fn show(
         kind: event.trigger.map_or(event.kind(), Trigger::name).to_owned(),
         source: format!("{source}: {}", title(event)),
         messages: messages.collect::<anyhow::Result<_>>()?,
-        unheard: deaf.iter().map(|entry| entry.about.slug.to_owned()).collect(),
+        unheard: others.iter().map(|entry| entry.about.slug.to_owned()).collect(),
     })
 }
 
