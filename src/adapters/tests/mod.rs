@@ -4,6 +4,7 @@
 mod declared;
 mod discord;
 mod events;
+mod forwarding;
 mod hipchat;
 mod invalid_settings;
 mod irker;
