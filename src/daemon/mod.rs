@@ -36,7 +36,7 @@ use crate::pipeline::inbox_source::InboxSource;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
 use crate::{api, metrics, provision};
 use components::{Components, http_state};
-use config_watcher::ConfigWatcher;
+use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
 use peers::PeerEvents;
 use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, test_sender};
@@ -120,11 +120,16 @@ pub async fn run(
     let maintenance =
         maintenance(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(maintenance);
+    let on_change = EndHolds {
+        store: Arc::clone(&store) as Arc<dyn Outbox>,
+        catalog: Arc::clone(&catalog),
+        deliverer: handle.clone(),
+        clock: clock.clone(),
+    };
     let watcher = ConfigWatcher {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
-        store: Arc::clone(&store),
-        deliverer: handle.clone(),
+        on_change: Arc::new(on_change),
         clock: clock.clone(),
         changes,
         shutdown: shutdown.clone(),

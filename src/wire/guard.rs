@@ -1,14 +1,17 @@
-//! The guard: which addresses no integration has any business with.
+//! The guard refuses addresses that integrations may not reach (protection against server-side request forgery).
 //!
-//! Settings come from many hands, and what they name is called from inside our network. So only public addresses are
-//! called, and beside them what the operator lists in `wire.allow_networks`. Two places ask, since neither sees
-//! everything: [`Guard::check`] sees the URL (an address written out never reaches a resolver, and a proxy resolves
-//! names by itself), [`Guard`] as a resolver sees what a name leads to at the very moment of connecting (a check
-//! before that could be answered differently). A connection goes only to an address that the second one let pass.
+//! Project members write the settings, and the daemon calls the addresses in them from inside the operator's network.
+//! So only public addresses are allowed, and the networks that the operator lists in `wire.allow_networks`.
 //!
-//! [`Guard::blocks`] reports an address that is sure to be refused when it is set, before its first message fails.
+//! There are two checks, because neither sees everything:
 //!
-//! Behind a proxy, what a *name* leads to is for the proxy to judge.
+//! * [`Guard::check`] checks the URL: a literal address never reaches a resolver, and a proxy resolves names itself.
+//! * [`Guard`] as a resolver checks the addresses that a name resolves to, at the moment of connecting. An earlier
+//!   look-up could return other addresses than the one that the connection uses.
+//!
+//! [`Guard::blocks`] reports a forbidden address when it is set, before the first message to it fails.
+//!
+//! Behind a proxy, the proxy is responsible for the addresses that a *name* resolves to.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,12 +21,12 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// We do not send there. Found again in an error's chain by its type.
+/// The guard forbids the address. The HTTP client finds this error in a chain of causes by its type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Forbidden(String);
 
-/// Names led nowhere.
+/// The name could not be resolved.
 #[derive(Debug, thiserror::Error)]
 #[error("could not find the address of {name}: {why}")]
 struct NotFound {
@@ -31,14 +34,14 @@ struct NotFound {
     why: String,
 }
 
-/// Lets through what is public or permitted.
+/// Allows public addresses and the permitted ones.
 #[derive(Clone, Debug)]
 pub(super) struct Guard(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     allow: Vec<IpNet>,
-    /// Single services that may be called by bare TCP: for daemons on this machine, without opening the rest of it.
+    /// Single services that may be called over bare TCP. A daemon on this machine can so be permitted alone.
     allow_tcp: Vec<SocketAddr>,
     proxies: Vec<String>,
 }
@@ -49,13 +52,13 @@ impl Guard {
         Self(Arc::new(Inner { allow, allow_tcp: Vec::new(), proxies }))
     }
 
-    /// Lets bare TCP through to these as well.
+    /// Permits bare TCP to these services as well.
     pub(super) fn allowing_tcp(&self, allow_tcp: Vec<SocketAddr>) -> Self {
         let Inner { allow, proxies, .. } = &*self.0;
         Self(Arc::new(Inner { allow: allow.clone(), allow_tcp, proxies: proxies.clone() }))
     }
 
-    /// What of a host's addresses may be called by bare TCP.
+    /// Those of a host's addresses that may be called over bare TCP.
     pub(super) fn filter_tcp(
         &self,
         host: &str,
@@ -80,12 +83,12 @@ impl Guard {
         }
     }
 
-    /// Judges an address as it was written, before anything is sent.
+    /// Checks a URL as it is written, before anything is sent.
     pub(super) fn check(&self, url: &Url) -> Result<(), Forbidden> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Forbidden(format!("only http and https are called, not {}", url.scheme())));
         }
-        // The parser has already made one form of the many in which an address can be written (2130706433, 0x7f.1).
+        // The parser has already normalised the other spellings of an address (2130706433, 0x7f.1).
         match url.host() {
             None => Err(Forbidden("the address names no host".to_owned())),
             Some(Host::Ipv4(ip)) => self.check_literal(ip.into()),
@@ -103,21 +106,21 @@ impl Guard {
             return Err(Forbidden(format!("{name} is this machine; {REMEDY}")));
         }
         if self.0.proxies.iter().any(|proxy| proxy == name) {
-            // Its name passes the resolver unjudged, so it must not be a receiver as well.
+            // The resolver does not check the proxy's name, so the proxy must not be a receiver as well.
             return Err(Forbidden(format!("{name} is the proxy, not a receiver")));
         }
         Ok(())
     }
 
-    /// Whether it names this machine, where nothing of that may be called.
+    /// Whether the name means this machine and no loopback address is permitted.
     fn is_this_machine(&self, name: &str) -> bool {
         let is_local = name == "localhost" || name.ends_with(".localhost");
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         is_local && loopback.iter().all(|ip| self.judge(*ip).is_err())
     }
 
-    /// What speaks against a URL as it is written, in GitLab's words; an address in it, or a name of this machine. What
-    /// other names lead to is seen when they are called.
+    /// The reason to refuse a URL as it is written, in GitLab's words: it has a forbidden address or a name of this machine.
+    /// Other names are checked when they are resolved for a request.
     /// Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/url_blocker.rb>.
     pub(super) fn blocks(&self, url: &Url) -> Option<&'static str> {
         let ip = match url.host()? {
@@ -136,7 +139,7 @@ impl Guard {
         })
     }
 
-    /// `Err` with what kind of address it is, where that is none to call.
+    /// Returns the kind of a forbidden address as the error.
     fn judge(&self, ip: IpAddr) -> Result<(), Kind> {
         if let Some(inner) = isatap(ip) {
             self.judge(IpAddr::V4(inner))?;
@@ -147,7 +150,7 @@ impl Guard {
         if is_allowed(ip) || inner.is_some_and(is_allowed) { Ok(()) } else { Err(kind) }
     }
 
-    /// What of a name's addresses may be called.
+    /// Those of a name's addresses that may be called.
     fn filter(&self, name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         if self.0.proxies.iter().any(|proxy| *proxy == bare(name)) {
             return Ok(addresses);
@@ -162,7 +165,7 @@ impl Guard {
         }
         match refused {
             Some((ip, kind)) if allowed.is_empty() => {
-                Err(Forbidden(format!("{name} leads to {ip}, {kind}; {REMEDY}")))
+                Err(Forbidden(format!("{name} resolves to {ip}, {kind}; {REMEDY}")))
             }
             _ => Ok(allowed),
         }
@@ -177,7 +180,7 @@ impl Resolve for Guard {
         Box::pin(async move {
             let name = name.as_str();
             let not_found = |why| NotFound { name: name.to_owned(), why };
-            // Port 0: the client puts in the URL's.
+            // The client replaces port 0 by the URL's port.
             let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| not_found(plain(&error)))?;
             let found: Vec<SocketAddr> = found.collect();
             if found.is_empty() {
@@ -188,21 +191,21 @@ impl Resolve for Guard {
     }
 }
 
-/// A resolver's complaint without the words that repeat ours.
+/// A resolver's error without the words that our message has already.
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }
 
-/// A host's name in the one form in which it is compared.
+/// A host's name in its canonical form, for comparison.
 fn bare(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// GitLab means every address of its own machine by that.
+/// GitLab uses this text for every address of its own machine.
 const THIS_MACHINE: &str = "Requests to localhost are not allowed";
 
-/// What an address is, where it is none of the public internet's.
+/// The kinds of addresses that do not belong to the public internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Loopback,
@@ -235,7 +238,7 @@ impl fmt::Display for Kind {
 }
 
 impl Kind {
-    /// As GitLab says it of those that it does not allow, and in its manner of the others.
+    /// GitLab's text for the kinds that GitLab refuses, and a similar one for the others.
     const fn not_allowed(self) -> &'static str {
         match self {
             Self::Unspecified => THIS_MACHINE,
@@ -250,9 +253,10 @@ impl Kind {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for, so that no spelling of it slips past: mapped (`::ffff:a.b.c.d`)
-/// and the old compatible form, translated (RFC 2765), 6to4, and NAT64's well-known prefix. The last must pass for
-/// public addresses: in networks without IPv4 it is how most services are reached.
+/// The IPv4 address that is embedded in an IPv6 address: mapped (`::ffff:a.b.c.d`) and the old compatible form,
+/// translated (RFC 2765), 6to4, and NAT64's well-known prefix. The IPv4 address is checked instead, so that a forbidden
+/// one can't be reached in these forms. NAT64 must pass for public addresses, because networks without IPv4 reach most
+/// services through it.
 fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(ip) = ip else { return None };
     let from = |high: u16, low: u16| {
@@ -269,12 +273,12 @@ fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The IPv4 address in an ISATAP interface identifier (RFC 5214, section 6.1), under any prefix. A router that speaks
-/// ISATAP tunnels the packet to that address, so it must be allowed as well as the IPv6 address.
+/// The IPv4 address in an ISATAP interface identifier (RFC 5214, section 6.1), under any prefix. An ISATAP router
+/// tunnels the packet to that address, so it must be allowed as well as the IPv6 address.
 fn isatap(ip: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(ip) = ip else { return None };
     match ip.segments() {
-        // The bit 0x0200 says that the IPv4 address is globally unique; it decides nothing here.
+        // The bit 0x0200 means that the IPv4 address is globally unique. It is ignored here.
         [_, _, _, _, 0 | 0x0200, 0x5efe, high, low] => {
             let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
             Some(Ipv4Addr::new(a, b, c, d))
@@ -283,7 +287,7 @@ fn isatap(ip: IpAddr) -> Option<Ipv4Addr> {
     }
 }
 
-/// What kind of address it is, where it is none of the public internet's.
+/// The kind of an address; `None` for addresses of the public internet.
 fn reserved(ip: IpAddr) -> Option<Kind> {
     match (ip, embedded(ip)) {
         (_, Some(inner)) => reserved_v4(inner),
@@ -298,7 +302,7 @@ fn reserved_v4(ip: Ipv4Addr) -> Option<Kind> {
 
 fn reserved_v6(ip: Ipv6Addr) -> Option<Kind> {
     let named = RESERVED_V6.iter().find(|(network, _)| network.contains(&ip)).map(|(_, kind)| *kind);
-    // Only 2000::/3 has been given out to the public: the rest is refused whether or not it has a name here.
+    // Only 2000::/3 is allocated for public use. Everything else is refused, whether or not a table lists it.
     named.or_else(|| (!PUBLIC_V6.contains(&ip)).then_some(Kind::Reserved))
 }
 
@@ -311,7 +315,7 @@ const fn v6(a: u16, b: u16, length: u8) -> Ipv6Net {
 }
 
 /// IANA's registry of special-purpose IPv4 addresses, and what is not unicast. AS112 and AMT are reachable, but they
-/// answer reverse look-ups and multicast joins: no service of an integration lives there.
+/// serve reverse look-ups and multicast joins; no integration's service has such an address.
 /// Source: <https://www.iana.org/assignments/iana-ipv4-special-registry>.
 static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
     (v4(127, 0, 0, 0, 8), Kind::Loopback),
@@ -347,7 +351,7 @@ static RESERVED_V6: &[(Ipv6Net, Kind)] = &[
     (v6(0xff00, 0, 8), Kind::Multicast),
     (v6(0x2001, 0x0db8, 32), Kind::Documentation),
     (v6(0x3fff, 0, 20), Kind::Documentation),
-    // Teredo, benchmarks, ORCHID: protocols' own, none a service's.
+    // Teredo, benchmarks, ORCHID: reserved for protocols.
     (v6(0x2001, 0, 23), Kind::Reserved),
     (Ipv6Net::new_assert(Ipv6Addr::new(0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0), 48), Kind::Reserved), // AS112
 ];
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_inner_address_is_refused() {
+    fn every_spelling_of_a_private_address_is_refused() {
         let spellings = [
             "127.0.0.1",
             "2130706433",
@@ -456,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_passes_in_every_spelling_and_nothing_beside_it() {
+    fn permitted_networks_pass_in_every_spelling_and_nothing_else_does() {
         let guard = guard(&["127.0.0.0/8", "fd00:1::/32"]);
         for host in ["127.1", "[::ffff:127.0.0.1]", "localhost", "[fd00:1::5]"] {
             assert_eq!(verdict(&guard, &format!("http://{host}/")), Ok(()), "{host}");
@@ -479,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_by_how_it_is_written_is_told_in_gitlabs_words() {
+    fn refused_urls_are_reported_in_gitlabs_words() {
         let guard = guard(&["10.1.0.0/16"]);
         let words = |host: &str| guard.blocks(&format!("https://{host}:8080/x").parse().unwrap());
         for (hosts, words_of_them) in [
@@ -512,7 +516,7 @@ mod tests {
                 assert!(guard.check(&format!("https://{host}:8080/x").parse().unwrap()).is_err(), "{host}");
             }
         }
-        // What is public, what is permitted, and names, wherever they lead.
+        // Public addresses, permitted ones, and names, whatever they resolve to.
         for host in
             ["8.8.8.8", "[2606:4700::1111]", "10.1.2.3", "inner.example", "proxy.corp", "localhost.example"]
         {
@@ -521,13 +525,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_names_addresses_the_public_ones_are_used() {
+    fn only_the_public_addresses_of_a_name_are_used() {
         let (public, private) = ("8.8.8.8:0".parse().unwrap(), "10.0.0.5:0".parse().unwrap());
         let guard = guard(&[]);
         assert_eq!(guard.filter("both.example", vec![private, public]), Ok(vec![public]));
         assert_eq!(
             guard.filter("inner.example", vec![private]).unwrap_err().to_string(),
-            "inner.example leads to 10.0.0.5, a private address; wire.allow_networks can permit it"
+            "inner.example resolves to 10.0.0.5, a private address; wire.allow_networks can permit it"
         );
         assert_eq!(guard.filter("proxy.corp", vec![private]), Ok(vec![private]));
     }

@@ -16,12 +16,12 @@ use super::smtp::Relay;
 use super::{Config, SendError, Transport, tcp};
 use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response};
 
-/// How long it is kept that a question got no good answer.
+/// The longest time for which the cache keeps a failure.
 const KEEP_FAILURES: Duration = Duration::from_secs(60);
 
 const USER_AGENT: &str = concat!("Forgebell/", env!("CARGO_PKG_VERSION"));
 
-/// Why no client could be made: the settings or the system are to blame.
+/// Why the HTTP client could not be set up: a wrong setting, or a system without certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     #[error("failed to read wire.ca_file {}: {why}", path.display())]
@@ -30,19 +30,19 @@ pub enum WireError {
     SmtpCaFile { path: PathBuf, why: String },
     /// Nearly always: a machine or container without certificates.
     #[error(
-        "failed to set up the HTTP client, which wants the system's ca-certificates or wire.ca_file: {0}"
+        "failed to set up the HTTP client, which needs the system's ca-certificates or wire.ca_file: {0}"
     )]
     Client(String),
 }
 
-/// The way out. Clones share its connections and what it keeps.
+/// Sends requests. Clones share its connections and its cache.
 #[derive(Clone, Debug)]
 pub struct Wire {
-    /// Calls what the guard lets pass.
+    /// Sends requests to receivers that integrations name, where the guard allows them.
     client: reqwest::Client,
-    /// The same for requests that ask for no proof of the server's name: built with the first of them.
+    /// The same for requests that switch off the verification of certificates. It is built for the first such request.
     unverified: Arc<OnceLock<reqwest::Client>>,
-    /// Calls what the operator named in the configuration.
+    /// Sends requests to receivers that the operator names in the configuration. The guard does not apply to them.
     operators: reqwest::Client,
     config: Config,
     guard: Guard,
@@ -55,7 +55,7 @@ impl Wire {
     /// # Errors
     /// The certificates can't be read, or the system has none at all.
     pub fn new(config: &Config) -> Result<Self, WireError> {
-        // Fails where a provider is installed already: another daemon's in this process, and the same one.
+        // This fails if a provider is installed already, by another daemon in this process. It is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
 
         let guard = Guard::new(config.allow_networks.clone(), &config.proxy_hosts)
@@ -81,12 +81,12 @@ impl Wire {
         let builder = client_builder(&self.config, Some(self.guard.clone()))?;
         let client =
             builder.tls_danger_accept_invalid_certs(true).build().map_err(|error| not_built(&error))?;
-        // Two requests at once may both build one: the first to be kept serves all.
+        // Two concurrent requests may both build a client; the first one that is stored is used for all.
         Ok(self.unverified.get_or_init(|| client))
     }
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
-        let Some(keep) = request.keep else { return self.ask(request).await };
+        let Some(keep) = request.keep else { return self.call(request).await };
         let in_flight = self.cache.in_flight(&request.url);
         let mut outcome = in_flight.lock().await;
         if let Some(outcome) = &*outcome {
@@ -95,15 +95,15 @@ impl Wire {
         if let Some(cached) = self.cache.get(&request.url) {
             return cached;
         }
-        let answer = self.ask(request).await;
+        let answer = self.call(request).await;
         let is_good = answer.as_ref().is_ok_and(|response| (200..=299).contains(&response.status));
-        // Who refuses or is away is not asked by the next hundreds one after another.
+        // Failures are cached for a short time, so that hundreds of waiting requests do not each repeat a failing one.
         self.cache.put(&request.url, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
         *outcome = Some(answer.clone());
         answer
     }
 
-    async fn ask(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
+    async fn call(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
         let refused = |why: &dyn std::fmt::Display| {
             SendError::Refused(format!("will not call {}: {why}", request.origin()))
         };
@@ -119,8 +119,8 @@ impl Wire {
             Egress::Operator => &self.operators,
         };
         let headers = headers(request).map_err(|why| refused(&why))?;
-        // `request()` takes a user and password out of the address and makes them Basic authorisation, which is what
-        // people mean by writing them there; `headers()` comes after it, so an adapter's own authorisation wins.
+        // `request()` turns a user and password in the address into Basic authorisation. `headers()` is called after
+        // it, so an authorisation header that the adapter set takes precedence.
         let sent = client
             .request(method(request.method), request.url.clone())
             .headers(headers)
@@ -139,12 +139,12 @@ impl Wire {
                 self.reason(request, &error.without_url())
             ))
         })?;
-        #[expect(clippy::disallowed_methods, reason = "only the wire knows when an answer came")]
+        #[expect(clippy::disallowed_methods, reason = "only the wire knows when a response arrived")]
         let at = Timestamp::now();
         Ok(HttpResponse { status, headers, body, at })
     }
 
-    /// Names a failure by what follows from it.
+    /// Classifies a failure by its consequence.
     fn explain(&self, request: &HttpRequest, error: &reqwest::Error) -> SendError {
         let origin = request.origin();
         if let Some(forbidden) = chain(error).find_map(|cause| cause.downcast_ref::<Forbidden>()) {
@@ -160,7 +160,7 @@ impl Wire {
         }
     }
 
-    /// What went wrong, in a few words with no secret in them.
+    /// A short description of the failure, without secrets.
     fn reason(&self, request: &HttpRequest, error: &reqwest::Error) -> String {
         if error.is_timeout() {
             let limit = if error.is_connect() { self.connect_timeout } else { request.timeout };
@@ -195,7 +195,7 @@ fn not_built(error: &reqwest::Error) -> WireError {
     WireError::Client(innermost(error))
 }
 
-/// For a client that resolves names by the guard, or by the system alone.
+/// The settings of a client that resolves names through the guard or, without a guard, through the system alone.
 fn client_builder(config: &Config, guard: Option<Guard>) -> Result<reqwest::ClientBuilder, WireError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -204,7 +204,7 @@ fn client_builder(config: &Config, guard: Option<Guard>) -> Result<reqwest::Clie
         .connect_timeout(config.connect_timeout)
         .pool_idle_timeout(config.idle_timeout)
         .pool_max_idle_per_host(config.idle_per_host)
-        // A connection that died unnoticed would swallow every request that is multiplexed over it.
+        // Without the pings, every request that is multiplexed over a broken connection would be lost.
         .http2_keep_alive_interval(Duration::from_secs(10))
         .http2_keep_alive_timeout(Duration::from_secs(10))
         .tls_certs_merge(private_authorities(config)?);
@@ -240,27 +240,28 @@ const fn method(method: Method) -> reqwest::Method {
     }
 }
 
-/// A call's headers, or which of them can't be sent. Their values may be secrets, and are not repeated.
+/// A request's headers, or an error that names the header that can't be sent. Header values may be secrets, so the
+/// error does not contain them.
 fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::with_capacity(request.headers.len());
     for (name, value) in &request.headers {
-        let key =
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header's name"))?;
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("{name} is not a valid header name"))?;
         let mut value = HeaderValue::from_str(value)
-            .map_err(|_| format!("the header {name} holds characters that no header may"))?;
+            .map_err(|_| format!("the header {name} contains characters that a header must not contain"))?;
         value.set_sensitive(true);
         map.append(key, value);
     }
     Ok(map)
 }
 
-/// Names in lower case, as the client has them already; bytes that are no text become marks of replacement.
+/// A response's headers. The client has their names in lower case already. Invalid UTF-8 is replaced by U+FFFD.
 fn answered_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-/// Of what is longer than the limit the rest stays unread, and with HTTP/1 its connection is closed for it.
+/// Reads a body up to the limit. The rest stays unread, and an HTTP/1 connection is closed because of that.
 async fn read_body(mut response: reqwest::Response, limit: usize) -> reqwest::Result<Bytes> {
     let mut body = BytesMut::new();
     while body.len() < limit {
@@ -275,15 +276,15 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |&cause| cause.source())
 }
 
-/// The last cause, which is what happened; the outer ones say in which of the client's layers. On one line, short,
-/// without the system's error number, and beginning small, as it ends a sentence of ours.
+/// The innermost cause, which says what happened; the outer ones only name the client's layers. The text is one short
+/// line, without the system's error number. It begins in lower case, because our messages end with it.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let text = chain(error).last().map(ToString::to_string).unwrap_or_default();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut letters = words.chars().filter(|letter| !letter.is_control()).take(200).peekable();
     let Some(first) = letters.next() else { return String::new() };
-    // But not where it begins with an acronym.
+    // An acronym at the beginning keeps its case.
     let begins_a_word = letters.peek().is_some_and(|second| second.is_lowercase());
     let first = if begins_a_word { first.to_ascii_lowercase() } else { first };
     std::iter::once(first).chain(letters).collect()

@@ -1,9 +1,9 @@
-//! The pace: answers *when*, and never sleeps.
+//! Rate limits: decides when an attempt may be made, and never sleeps.
 //!
-//! Each [`Bucket`] is a rate limiter of its own (GCRA: at most a burst at once, then one `every` so often), found by
-//! its key. A message goes when all of its buckets admit it, and takes one from each then; where one does not, none
-//! loses anything. They live in memory: after a restart a destination may get one burst more than its rate allows,
-//! and what a service answers to that becomes a hold, which does survive.
+//! Each [`Bucket`] has a rate limiter of its own, found by the bucket's key. The algorithm is GCRA: at most a burst at
+//! once, then one call per period (`every`). An attempt is admitted when all of its buckets admit it, and only then takes
+//! tokens from them. The limiters are kept in memory only. After a restart a destination may get one burst more than its
+//! rate allows; if the service refuses that, the refusal becomes a hold, which is stored.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -24,8 +24,8 @@ use crate::call::{self, Bucket, BucketKey};
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Off, everything is admitted at once: for benches and for receivers of one's own. What a service asked for is heeded
-    /// all the same: that is a hold.
+    /// If false, everything is admitted at once, for benchmarks and for the operator's own receivers. A wait that a
+    /// service asks for is still kept, because it is a hold.
     pub enabled: bool,
     /// Multiplies every rate: 0.5 is half as fast as the services allow. Bursts stay as they are.
     pub scale: f64,
@@ -53,17 +53,17 @@ impl Clock for TokioClock {
 pub struct Pace<C: Clock = TokioClock> {
     config: Config,
     clock: C,
-    // One lock for all: it is held for less than a microsecond, and it is what makes several buckets one decision.
+    // One lock for all limiters makes the decision over several buckets atomic. It is held for less than a microsecond.
     limiters: Mutex<Limiters<C>>,
 }
 
 struct Limiters<C: Clock> {
     by_key: HashMap<BucketKey, Limiter<C>>,
-    /// At this many, idle ones are dropped.
+    /// Idle limiters are dropped when there are this many.
     sweep_at: usize,
 }
 
-/// Fewer limiters than this are not worth looking through: some 200 bytes each.
+/// With fewer limiters than this, idle ones are not looked for. A limiter takes about 200 bytes.
 const SWEEP_AT_LEAST: usize = 1024;
 
 impl Default for Pace {
@@ -84,11 +84,11 @@ impl<C: Clock + Clone> Pace<C> {
         Self { config, clock, limiters }
     }
 
-    /// Takes all calls of an attempt from each bucket, or takes nothing and says how long until it is worth asking again:
-    /// the longest wait that any of them names. Another attempt may have been quicker by then.
+    /// Takes a token for every call of an attempt from each bucket, or takes nothing.
     ///
     /// # Errors
-    /// The wait.
+    /// The time to wait before the next try: the longest wait of all buckets. Another attempt may have taken the tokens
+    /// by then.
     pub fn admit(&self, pace: &call::Pace) -> Result<(), Duration> {
         self.take(pace.buckets(), pace.calls)
     }
@@ -105,7 +105,7 @@ impl<C: Clock + Clone> Pace<C> {
             let Some(quota) = Quota::of(bucket, self.config.scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, quota, &self.clock, now);
             let before = limiter.arrival.get();
-            // An attempt of more calls than the burst allows would wait for ever: it takes what there can be.
+            // An attempt with more calls than the burst would wait for ever, so it takes the whole burst.
             let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(quota.burst);
             match limiter.rate.check_n(calls).unwrap_or(Ok(())) {
                 Ok(()) => taken.push((&bucket.key, before)),
@@ -118,7 +118,7 @@ impl<C: Clock + Clone> Pace<C> {
                 limiter.arrival.set(before);
             }
         }
-        // Never zero: who asks again at once would ask in a circle.
+        // Never zero, or a caller would retry in a busy loop.
         Err(wait.max(Duration::from_millis(1)))
     }
 
@@ -129,11 +129,11 @@ impl<C: Clock + Clone> Pace<C> {
 }
 
 impl<C: Clock + Clone> Limiters<C> {
-    /// The limiter under this key, created, or created anew where its quota has changed.
+    /// The limiter of this key. It is created if it is missing, and replaced if its quota has changed.
     fn obtain(&mut self, key: &BucketKey, quota: Quota, clock: &C, now: C::Instant) -> &Limiter<C> {
         let owed = match self.by_key.get(key) {
-            // What was owed under the old quota is owed under the new one: two callers with different quotas for a key
-            // must not give each other a fresh burst every time.
+            // The new limiter starts with the wait of the old one. Otherwise two callers with different quotas for a key
+            // would give each other a fresh burst every time.
             Some(limiter) if limiter.quota != quota => Some(limiter.owed(now)),
             Some(_) => None,
             None => {
@@ -147,7 +147,7 @@ impl<C: Clock + Clone> Limiters<C> {
         &self.by_key[key]
     }
 
-    /// Drops the limiters that are as good as new, when there have come to be many.
+    /// Drops the limiters that are full again, if there are many limiters.
     fn sweep(&mut self, now: C::Instant) {
         if self.by_key.len() >= self.sweep_at {
             self.by_key.retain(|_, limiter| limiter.owed(now) > Duration::ZERO);
@@ -156,7 +156,7 @@ impl<C: Clock + Clone> Limiters<C> {
     }
 }
 
-/// A bucket's rate and burst, scaled: what its limiter was created with.
+/// A bucket's scaled rate and burst, with which its limiter was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Quota {
     every: Duration,
@@ -164,7 +164,7 @@ struct Quota {
 }
 
 impl Quota {
-    /// `None` where there is nothing to limit.
+    /// `None` if the bucket has no limit.
     fn of(bucket: &Bucket, scale: f64) -> Option<Self> {
         /// Longer than any service's period.
         const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -172,7 +172,7 @@ impl Quota {
         let every =
             Duration::try_from_secs_f64(bucket.every.as_secs_f64() / scale).unwrap_or(LONGEST).min(LONGEST);
         let nanos = u64::try_from(every.as_nanos()).ok().filter(|nanos| *nanos > 0)?;
-        // The whole burst must fit in 64 bits of nanoseconds, with room to add to it.
+        // The duration of the whole burst must fit in 64 bits of nanoseconds, with a margin for additions.
         let largest = u32::try_from(u64::MAX / 4 / nanos).unwrap_or(u32::MAX);
         let burst = NonZeroU32::new(bucket.burst.min(largest)).unwrap_or(NonZeroU32::MIN);
         Some(Self { every, burst })
@@ -199,15 +199,15 @@ impl<C: Clock + Clone> Limiter<C> {
         Self { quota, start, rate: RateLimiter::new(rate, arrival.clone(), clock.clone()), arrival }
     }
 
-    /// How long until it is as if it had never been used.
+    /// How long until the limiter is as if it had never been used.
     fn owed(&self, now: C::Instant) -> Duration {
         let elapsed = now.duration_since(self.start);
         Duration::from(self.arrival.get()).saturating_sub(elapsed.into())
     }
 }
 
-/// A limiter's whole state: its theoretical arrival time, since its start. governor's own store keeps the same number
-/// but neither shows it nor takes it back. Written under the lock of [`Pace`] only.
+/// A limiter's whole state: its theoretical arrival time, since its start. governor's own store keeps the same number,
+/// but can neither return nor restore it. It is written only under the lock of [`Pace`].
 #[derive(Clone, Default)]
 struct Arrival(Arc<AtomicU64>);
 
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_one_every_so_often_for_an_hour() {
+    fn a_bucket_admits_a_burst_and_then_one_call_per_period() {
         let (pace, clock) = pace(Config::default());
         let buckets = [bucket("room", Duration::from_millis(400), 5)];
         let mut admitted = 0;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bucket_that_refuses_costs_the_others_nothing() {
+    fn a_refusal_by_one_bucket_takes_nothing_from_the_others() {
         let (pace, clock) = pace(Config::default());
         let (webhook, workspace) = (bucket("webhook", SECOND, 3), bucket("workspace", 10 * SECOND, 1));
         let both = [webhook.clone(), workspace.clone()];
@@ -312,23 +312,23 @@ mod tests {
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Ok(()));
         assert_eq!(admit(&pace, std::slice::from_ref(&webhook)), Err(SECOND));
-        // Both refuse: the longer wait is the one that helps.
+        // Both refuse; the longer wait is returned.
         assert_eq!(admit(&pace, &both), Err(10 * SECOND));
         clock.advance(10 * SECOND);
         assert_eq!(admit(&pace, &both), Ok(()));
     }
 
     #[test]
-    fn a_new_quota_replaces_the_old_one_and_forgives_nothing() {
+    fn a_new_quota_replaces_the_old_one_and_keeps_its_wait() {
         let (pace, clock) = pace(Config::default());
         let (slow, fast) = ([bucket("room", 10 * SECOND, 1)], [bucket("room", SECOND, 5)]);
         assert_eq!(admit(&pace, &slow), Ok(()));
         assert_eq!(admit(&pace, &slow), Err(10 * SECOND));
-        // As full as the new bucket gets, not as the old one was.
+        // The wait is limited by the new bucket's size, not by the old one's.
         assert_eq!(admit(&pace, &fast), Err(SECOND));
         clock.advance(SECOND);
         assert_eq!(admit(&pace, &fast), Ok(()));
-        // Two who disagree don't fill the bucket for each other.
+        // Two callers with different quotas do not refill the bucket for each other.
         let admitted =
             (0..100).filter(|_| admit(&pace, &slow).is_ok() || admit(&pace, &fast).is_ok()).count();
         assert_eq!(admitted, 0);
@@ -345,14 +345,14 @@ mod tests {
     }
 
     #[test]
-    fn switched_off_it_admits_everything_and_remembers_nothing() {
+    fn when_disabled_it_admits_everything_and_keeps_no_state() {
         let (pace, _) = pace(Config { enabled: false, scale: 1.0 });
         assert!((0..1000).all(|_| admit(&pace, &[bucket("room", SECOND, 1)]).is_ok()));
         assert!(pace.lock().by_key.is_empty());
     }
 
     #[test]
-    fn absurd_quotas_are_bounded_rather_than_fatal() {
+    fn absurd_quotas_are_bounded() {
         let (pace, _) = pace(Config { enabled: true, scale: 1e-300 });
         let absurd = [
             bucket("a", Duration::MAX, u32::MAX),
@@ -372,7 +372,7 @@ mod tests {
             clock.advance(2 * SECOND);
         }
         assert!(pace.lock().by_key.len() <= 2 * SWEEP_AT_LEAST);
-        // What still owes something is not.
+        // A bucket with a remaining wait is kept.
         let busy = [bucket("busy", 3600 * SECOND, 1)];
         admit(&pace, &busy).unwrap();
         for room in 0..4 * SWEEP_AT_LEAST {
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn many_who_ask_at_once_get_no_more_than_there_is() {
+    fn concurrent_callers_get_no_more_than_the_burst() {
         let (pace, _) = pace(Config::default());
         let buckets = [bucket("webhook", SECOND, 80), bucket("workspace", SECOND, 50)];
         let admitted: usize = std::thread::scope(|scope| {
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_goes_by_tokios_clock() {
+    async fn it_uses_tokios_clock() {
         let pace = Pace::default();
         let room = [bucket("room", 3600 * SECOND, 1)];
         assert_eq!(admit(&pace, &room), Ok(()));

@@ -16,8 +16,8 @@ use super::SendError;
 use super::guard::Guard;
 use crate::call::TcpRequest;
 
-/// Sends one request's bytes. Finding the address and connecting may take `connect_timeout`, the whole the request's own
-/// timeout.
+/// Sends one request's bytes. The look-up of the address and the connection have the limit `connect_timeout`, the whole
+/// has the request's timeout.
 pub(super) async fn send(
     guard: &Guard,
     connect_timeout: Duration,
@@ -53,8 +53,8 @@ async fn connect(guard: &Guard, request: &TcpRequest, place: &str) -> Result<Tcp
     connected.map_err(|error| SendError::NotSent(format!("could not connect to {place}: {}", plain(&error))))
 }
 
-/// Checks an address that the service will call for us, which must not be a way around the guard. A name that can't be
-/// found here is not refused: the service can't find it either.
+/// Checks an address that the service will call on our behalf, so that the guard can't be bypassed. A name that can't be
+/// resolved is not refused here, because the service can't resolve it either.
 async fn judge_onward(guard: &Guard, host: &str, port: u16) -> Result<(), SendError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let Ok(found) = tokio::net::lookup_host((bare, port)).await else { return Ok(()) };
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_called_for_us_whom_we_may_not_call() {
+    async fn an_address_that_the_service_would_call_is_guarded_too() {
         let (_listener, address) = listener().await;
         let guard = guard(&[&address.to_string()]);
         for host in ["127.0.0.1", "10.0.0.5", "localhost", "[::1]"] {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_where_nobody_listens_was_certainly_not_told() {
+    async fn a_refused_connection_means_not_sent() {
         let (listener, address) = listener().await;
         drop(listener);
         let sent = send(&guard(&[&address.to_string()]), SECOND, &request(address)).await;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_never_closes_may_have_been_told() {
+    async fn a_receiver_that_never_closes_may_have_received_it() {
         let (listener, address) = listener().await;
         let request = TcpRequest { timeout: Duration::from_millis(200), ..request(address) };
         let guard = guard(&[&address.to_string()]);

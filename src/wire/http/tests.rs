@@ -1,4 +1,4 @@
-//! Over real sockets: what a client does when a receiver is slow, gone, rude, or not who it says it is.
+//! The HTTP client over real sockets, with receivers that are slow, unreachable, broken, or whose certificate is wrong.
 #![expect(clippy::disallowed_methods, reason = "receivers of a test end with its runtime")]
 
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use super::*;
 
 const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// A receiver on this machine that treats each connection as `serve` says; its address and how many came.
+/// A receiver on this machine that handles each connection with `serve`. Returns its address and the connection count.
 async fn receiver<F, S>(serve: S) -> (String, Arc<AtomicUsize>)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -33,7 +33,7 @@ where
     (origin, connections)
 }
 
-/// One whole request, or what came of it before the connection ended.
+/// One whole request, or the part that arrived before the connection ended.
 async fn read_request(stream: &mut TcpStream) -> String {
     let mut request = String::new();
     loop {
@@ -98,7 +98,7 @@ async fn send(config: &Config, request: HttpRequest) -> Result<HttpResponse, Sen
 }
 
 #[tokio::test]
-async fn a_request_goes_out_as_it_was_made_and_its_answer_comes_back() {
+async fn a_request_is_sent_as_it_was_made_and_its_response_is_returned() {
     let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
     let (origin, _) = receiver(move |mut stream| {
         let seen = seen.clone();
@@ -162,7 +162,7 @@ async fn connections_are_kept() {
 }
 
 #[tokio::test]
-async fn of_long_answers_64_kib_are_read() {
+async fn a_long_response_is_read_up_to_64_kib() {
     let endless = format!("HTTP/1.1 200 OK\r\nContent-Length: 99000000\r\n\r\n{}", "x".repeat(200_000));
     let (origin, _) = answering(endless).await;
     let answer = send(&config(), post(&origin)).await.unwrap();
@@ -180,7 +180,7 @@ async fn redirects_are_answers() {
 }
 
 #[tokio::test]
-async fn silence_may_have_been_consent() {
+async fn a_request_that_gets_no_response_in_time_may_have_been_received() {
     let (origin, _) = receiver(|mut stream| async move {
         read_request(&mut stream).await;
         std::future::pending::<()>().await;
@@ -192,7 +192,7 @@ async fn silence_may_have_been_consent() {
 }
 
 #[tokio::test]
-async fn so_may_a_connection_that_ends_after_the_request() {
+async fn a_connection_that_ends_after_the_request_may_have_received_it() {
     let (origin, connections) = receiver(|mut stream| async move {
         read_request(&mut stream).await;
     })
@@ -204,7 +204,7 @@ async fn so_may_a_connection_that_ends_after_the_request() {
 }
 
 #[tokio::test]
-async fn so_may_half_an_answer() {
+async fn half_a_response_means_the_request_may_have_been_received() {
     let (origin, _) = receiver(|mut stream| async move {
         read_request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
@@ -218,7 +218,7 @@ async fn so_may_half_an_answer() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_was_sent() {
+async fn a_refused_connection_means_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -227,7 +227,7 @@ async fn where_nobody_listens_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn nor_where_a_name_leads_nowhere() {
+async fn a_name_without_an_address_means_not_sent() {
     let error = send(&config(), post("http://nobody.invalid")).await.unwrap_err();
     let SendError::NotSent(why) = error else { panic!("{error:?}") };
     assert!(
@@ -239,8 +239,8 @@ async fn nor_where_a_name_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn nor_where_tls_never_begins() {
-    // Accepts, and says nothing.
+async fn a_tls_handshake_that_never_begins_means_not_sent() {
+    // The receiver accepts the connection and sends nothing.
     let (origin, _) = receiver(|stream| async move {
         std::future::pending::<()>().await;
         drop(stream);
@@ -253,7 +253,7 @@ async fn nor_where_tls_never_begins() {
 }
 
 #[tokio::test]
-async fn the_guard_stands_before_literal_addresses_and_behind_names() {
+async fn the_guard_checks_literal_addresses_and_what_names_resolve_to() {
     let (origin, connections) = answering(TAKEN).await;
     let port = origin.rsplit(':').next().unwrap();
     let config = Config { allow_networks: Vec::new(), ..config() };
@@ -274,26 +274,30 @@ async fn the_guard_stands_before_literal_addresses_and_behind_names() {
             "{error:?}"
         );
     }
-    // One loopback address is permitted, so the name is asked for; it leads to another.
+    // One loopback address is permitted, so the name is resolved; it resolves to another loopback address.
     let config = Config { allow_networks: vec!["::1/128".parse().unwrap()], ..config };
     let error = send(&config, post(&format!("http://localhost:{port}"))).await.unwrap_err();
     let SendError::Refused(why) = &error else { panic!("{error:?}") };
-    assert!(why.contains("localhost leads to 127.0.0.1, a loopback address; wire.allow_networks"), "{why}");
+    assert!(
+        why.contains("localhost resolves to 127.0.0.1, a loopback address; wire.allow_networks"),
+        "{why}"
+    );
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_refused_without_being_repeated() {
+async fn a_header_that_cannot_be_sent_is_refused_and_its_value_is_not_shown() {
     let mut request = post("http://127.0.0.1:1");
     request.headers.push(("x-token", "T0PS3CRET\r\nx: y".to_owned()));
     let error = send(&config(), request).await.unwrap_err();
     assert!(
-        matches!(&error, SendError::Refused(why) if why.contains("the header x-token holds")),
+        matches!(&error, SendError::Refused(why) if why.contains("the header x-token contains")),
         "{error:?}"
     );
 }
 
-/// Makes an authority and a TLS receiver that it vouches for; answers the receiver's origin and the authority's PEM.
+/// Makes a certificate authority and a TLS receiver with a certificate of it. Returns the receiver's origin and the
+/// authority's PEM.
 fn tls_receiver() -> (String, String) {
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -343,7 +347,7 @@ async fn private_authorities_are_trusted_where_the_settings_say_so() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_not_verified_where_the_request_says_so_and_the_guard_stands_all_the_same() {
+async fn a_request_may_switch_off_certificate_verification_but_not_the_guard() {
     let (origin, _) = tls_receiver();
     let unverified = |origin: &str| HttpRequest { verify_tls: false, ..post(origin) };
     let wire = Wire::new(&config()).unwrap();

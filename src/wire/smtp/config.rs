@@ -8,13 +8,13 @@ use serde::Deserialize;
 
 use crate::settings::Secret;
 
-/// Where mails go out, and how.
+/// The mail relay and how to use it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Empty: there is no relay, and no mail is sent.
+    /// If empty, there is no relay and no mail is sent.
     pub host: String,
-    /// 0: the port that goes with `tls`.
+    /// 0 means the usual port for `tls`.
     pub port: u16,
     pub tls: Tls,
     /// A private authority's certificates (PEM), trusted beside the system's.
@@ -24,8 +24,8 @@ pub struct Config {
     /// Empty: no login.
     pub username: String,
     pub password: Secret,
-    /// What we call ourselves in `EHLO`; empty: this machine's name, if it is a full one, or else the domain that mails
-    /// are from.
+    /// The daemon's name in `EHLO`. If empty, it is this machine's name if that is fully qualified, or else the domain
+    /// that mails are from.
     pub hello_name: String,
     /// The domain that mails are from, set from `mail.from`.
     #[serde(skip)]
@@ -43,12 +43,13 @@ pub struct Config {
     /// For each reply but the last.
     #[serde(with = "friendly")]
     pub command_timeout: Duration,
-    /// For the reply to the content. Relays scan it meanwhile; who gives up early sends it twice.
+    /// For the reply to the content. Relays scan the mail before they reply. A client that gives up too early sends the
+    /// mail twice.
     #[serde(with = "friendly")]
     pub content_timeout: Duration,
 }
 
-/// How the connection is kept from others' eyes.
+/// How the connection is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tls {
@@ -56,7 +57,7 @@ pub enum Tls {
     Starttls,
     /// TLS from the first byte (RFC 8314).
     Implicit,
-    /// None at all: for relays on this machine.
+    /// No encryption, for relays on this machine.
     None,
 }
 
@@ -83,7 +84,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The relay's port: the one that was set, or the one that goes with its way of encryption.
+    /// The relay's port: the one that is set, or the usual one for its encryption.
     pub const fn port(&self) -> u16 {
         match (self.port, self.tls) {
             (0, Tls::Starttls) => 587,

@@ -1,4 +1,4 @@
-//! Connections that wait for the next mail, and are closed in order when none comes.
+//! Idle connections to the relay. They are kept for the next mail, and closed with `QUIT` after a timeout.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::session::Session;
 
-/// Waiting connections, the latest last.
+/// Idle connections, the most recently used last.
 pub(super) struct Idle {
     timeout: Duration,
     waiting: Mutex<Waiting>,
@@ -29,19 +29,19 @@ impl Idle {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that was used last: the others may then grow old and go.
+    /// Takes the most recently used connection, so that the others can expire.
     pub(super) fn take(&self) -> Option<Session> {
         let mut waiting = self.waiting();
         loop {
             let (since, session) = waiting.sessions.pop()?;
-            // One that is too old is as good as closed; dropping it closes it.
+            // The relay may have closed an expired connection. Dropping it closes it here as well.
             if since.elapsed() < self.timeout {
                 return Some(session);
             }
         }
     }
 
-    /// Keeps a connection until its time is over.
+    /// Keeps a connection until its timeout.
     pub(super) fn keep(self: &Arc<Self>, session: Session) {
         let mut waiting = self.waiting();
         waiting.sessions.push((Instant::now(), session));
@@ -49,13 +49,13 @@ impl Idle {
             waiting.watched = true;
             #[expect(
                 clippy::disallowed_methods,
-                reason = "it only says goodbye: a stop that does not wait for it loses nothing"
+                reason = "it only closes idle connections: a stop that does not wait for it loses nothing"
             )]
             tokio::spawn(watch(Arc::downgrade(self)));
         }
     }
 
-    /// Those whose time is over, and when to look again; `None` where nothing is left to watch.
+    /// The expired connections, and the time of the next check; `None` if no connection is left.
     fn over(&self) -> (Vec<Session>, Option<Instant>) {
         let mut waiting = self.waiting();
         let now = Instant::now();

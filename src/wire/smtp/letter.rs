@@ -22,8 +22,8 @@ pub(super) struct Letter {
 
 impl Letter {
     /// # Errors
-    /// An address that no relay would take, or a message id that is none: [`SendError::OperatorError`] where the operator's
-    /// settings are to blame, [`SendError::Refused`] where the integration's are.
+    /// An address or a message id is invalid: [`SendError::OperatorError`] if the cause is in the operator's settings,
+    /// [`SendError::Refused`] if it is in the integration's.
     pub(super) fn of(mail: &call::Mail) -> Result<Self, SendError> {
         let operator_error =
             |what: &str, why: String| SendError::OperatorError(format!("{what} can't be sent: {why}"));
@@ -53,7 +53,7 @@ impl Letter {
             message = message.in_reply_to(thread.clone()).references(thread.clone());
         }
         for (name, value) in &mail.headers {
-            // A name is ours, and a constant; setting it again replaces it, so that none stands there twice.
+            // The names are our own constants. Setting a header again replaces it, so no header is there twice.
             if let Ok(name) = HeaderName::new_from_ascii((*name).to_owned()) {
                 message = message.raw_header(HeaderValue::new(name, one_line(value)));
             }
@@ -67,7 +67,7 @@ impl Letter {
 }
 
 fn part(kind: ContentType, text: &str) -> lettre::message::SinglePart {
-    // A NUL is no text anywhere, and RFC 5321 (4.5.2) has nothing for it.
+    // RFC 5321 (4.5.2) has no way to send a NUL.
     lettre::message::SinglePart::builder().header(kind).body(text.replace('\0', ""))
 }
 
@@ -79,7 +79,9 @@ fn mailbox(name: &str, address: Address) -> Mailbox {
 /// An address in ASCII.
 fn address(text: &str) -> Result<Address, String> {
     if !text.is_ascii() {
-        return Err("it has letters beyond ASCII, for which we have no way".to_owned());
+        return Err(
+            "it contains characters outside ASCII, which are not supported in mail addresses".to_owned()
+        );
     }
     text.parse().map_err(|error: AddressError| error.to_string())
 }

@@ -33,7 +33,8 @@ use crate::call::{Mail, SmtpReply, SmtpStage};
 
 pub use config::{Config, Tls};
 
-/// For so long a refused login is not tried again: hundreds of waiting mails would have the relay lock us out.
+/// How long a refused login is not tried again. Otherwise the login attempts of hundreds of waiting mails could make the
+/// relay lock the account.
 const LOGIN_REST: Duration = Duration::from_secs(60);
 
 /// The operator's relay. Clones share its connections.
@@ -42,14 +43,14 @@ pub(super) struct Relay(Option<Arc<Inner>>);
 
 struct Inner {
     place: Place,
-    /// As many as there may be connections.
+    /// One permit per allowed connection.
     turns: Semaphore,
     idle: Arc<Idle>,
     mails_per_connection: usize,
     refused_login: Mutex<Option<(Instant, SmtpReply)>>,
 }
 
-/// Where the relay is, and all that it takes to speak to it.
+/// The relay's address, and the parameters for a connection to it.
 struct Place {
     config: Config,
     tls: Option<TlsParameters>,
@@ -85,7 +86,8 @@ impl Relay {
         }))))
     }
 
-    /// Sends one mail to its one recipient, and brings the reply that decided.
+    /// Sends one mail to its one recipient, and returns the reply that decided its fate: the first refusal, or the reply
+    /// to the content.
     pub(super) async fn send(&self, mail: &Mail) -> Result<SmtpReply, SendError> {
         let Some(inner) = &self.0 else {
             return Err(SendError::OperatorError("there is no mail relay: set smtp.host".to_owned()));
@@ -106,14 +108,14 @@ impl Inner {
             match self.deliver(session, letter).await {
                 Err(Stop::Lost { stage: SmtpStage::Sender, .. })
                 | Ok(SmtpReply { stage: SmtpStage::Sender, code: 421, .. }) => {}
-                outcome => return self.told(outcome),
+                outcome => return self.to_result(outcome),
             }
         }
         let outcome = match Session::open(&self.place).await {
             Ok(session) => self.deliver(session, letter).await,
             Err(stop) => Err(stop),
         };
-        self.told(outcome)
+        self.to_result(outcome)
     }
 
     /// Delivers over this connection, and keeps it for the next mail where it can take one.
@@ -123,7 +125,7 @@ impl Inner {
             Err(_) | Ok(SmtpReply { code: 421, .. }) => {}
             Ok(_) if session.mails >= self.mails_per_connection => session.quit().await,
             Ok(reply) if reply.stage == SmtpStage::Content => self.idle.keep(session),
-            // The transaction is half open: what of it stands must not become a part of the next one.
+            // The transaction was begun but not finished. It must be reset before the next mail.
             Ok(_) => {
                 if session.reset(&self.place.config).await {
                     self.idle.keep(session);
@@ -133,7 +135,7 @@ impl Inner {
         outcome
     }
 
-    fn told(&self, outcome: Result<SmtpReply, Stop>) -> Result<SmtpReply, SendError> {
+    fn to_result(&self, outcome: Result<SmtpReply, Stop>) -> Result<SmtpReply, SendError> {
         match outcome {
             Ok(reply) => Ok(reply),
             Err(Stop::Reply(reply)) => {
@@ -177,16 +179,16 @@ fn tls_parameters(config: &Config) -> Result<Option<TlsParameters>, WireError> {
         builder = builder.add_root_certificate(authorities);
     }
     if !config.verify {
-        // The operator's word, for a relay with a certificate of its own making.
+        // The operator switched verification off, for a relay with a self-signed certificate.
         builder = builder.dangerous_accept_invalid_certs(true);
     }
     let parameters = builder.build().map_err(|error| WireError::Client(error.to_string()))?;
     Ok(Some(parameters))
 }
 
-/// What we call ourselves: the name that was set, or this machine's where it is a full one, or the domain that mails are
-/// from, or an address literal, which RFC 5321 (4.1.4) has for who knows no name of its own. Many relays refuse a bare
-/// `localhost`.
+/// The daemon's name in `EHLO`: the name that is set, or this machine's if it is fully qualified, or the domain that
+/// mails are from, or an address literal, which RFC 5321 (4.1.4) has for clients without a name. Many relays refuse a
+/// bare `localhost`.
 fn hello(config: &Config) -> ClientId {
     let name = config.hello_name.as_str();
     let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

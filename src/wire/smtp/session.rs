@@ -1,4 +1,4 @@
-//! One connection to the relay: how it comes about, and how a mail goes over it.
+//! One connection to the relay: opens it, and sends mails over it.
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,30 +20,30 @@ use super::{Config, Place, Tls};
 use crate::call::{SmtpReply, SmtpStage};
 use crate::settings::Secret;
 
-/// How long a goodbye may take. It is a courtesy.
+/// The time limit for `QUIT`, which is only a courtesy.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// So much of a mail is written at once.
+/// How many bytes of a mail are written at once.
 const PIECE: usize = 16 * 1024;
 
-/// A connection that was greeted, encrypted and logged in as the operator wants.
+/// A connection that is greeted, encrypted and logged in as the configuration demands.
 pub(super) struct Session {
     connection: AsyncSmtpConnection,
-    /// How many mails went over it.
+    /// How many mails were sent over it.
     pub(super) mails: usize,
 }
 
-/// Why it did not go on.
+/// Why the session ended.
 pub(super) enum Stop {
-    /// The relay said no.
+    /// The relay refused.
     Reply(SmtpReply),
-    /// The connection did not come about, or was lost.
+    /// The connection could not be opened, or was lost.
     Lost {
         stage: SmtpStage,
-        /// Whether the final dot may have been sent: then the relay may have the mail.
+        /// Whether the final dot may have been sent. If so, the relay may have accepted the mail.
         dotted: bool,
         why: String,
     },
-    /// The relay lacks what the configuration asks for.
+    /// The relay does not offer what the configuration demands.
     OperatorError(String),
 }
 
@@ -87,7 +87,7 @@ impl Session {
         let config = &place.config;
         if !self.connection.is_encrypted() && !is_here {
             return Err(Stop::OperatorError(format!(
-                "will not show the password of smtp.username to {} without encryption: set smtp.tls",
+                "will not send the password of smtp.username to {} without encryption: set smtp.tls",
                 place.name()
             )));
         }
@@ -95,7 +95,7 @@ impl Session {
         let known = [Mechanism::Plain, Mechanism::Login];
         if !known.iter().any(|mechanism| self.connection.server_info().supports_auth_mechanism(*mechanism)) {
             return Err(Stop::OperatorError(format!(
-                "the mail relay {} offers no login that we know (PLAIN, LOGIN), but smtp.username is set",
+                "the mail relay {} offers no supported login (PLAIN, LOGIN), but smtp.username is set",
                 place.name()
             )));
         }
@@ -106,7 +106,7 @@ impl Session {
         }
     }
 
-    /// Sends one mail. `Ok` is the reply that decided: the first no, or the yes to the content.
+    /// Sends one mail. `Ok` is the reply that decided its fate: the first refusal, or the reply to the content.
     pub(super) async fn deliver(&mut self, letter: &Letter, config: &Config) -> Result<SmtpReply, Stop> {
         match self.transact(letter, config).await {
             Ok(response) => Ok(reply(SmtpStage::Content, &response)),
@@ -125,7 +125,7 @@ impl Session {
         step(SmtpStage::Recipient, limit, connection.command(recipient)).await?;
         step(SmtpStage::Data, limit, connection.command(Data)).await?;
 
-        // The last piece is empty, and is asked for when all before it were written: next comes the final dot.
+        // The last piece is empty. It is requested when all others are written, just before the final dot.
         let dotted = AtomicBool::new(false);
         let last = std::iter::once_with(|| {
             dotted.store(true, Ordering::Relaxed);
@@ -141,14 +141,14 @@ impl Session {
         })
     }
 
-    /// Forgets a transaction that was begun; false where the connection is of no use any more.
+    /// Resets a transaction that was begun. False means that the connection can't be used any more.
     pub(super) async fn reset(&mut self, config: &Config) -> bool {
         step(SmtpStage::Sender, config.command_timeout, self.connection.command(Rset)).await.is_ok()
     }
 
-    /// Says goodbye and closes.
+    /// Sends `QUIT` and closes the connection.
     pub(super) async fn quit(mut self) {
-        // Whether the relay hears it changes nothing.
+        // A failure here has no consequence.
         let _ = timeout(GOODBYE, self.connection.quit()).await;
     }
 }
@@ -158,7 +158,7 @@ async fn connect(place: &Place) -> Result<TcpStream, Stop> {
     let connecting = TcpStream::connect((config.host.as_str(), config.port()));
     let why = match timeout(config.connect_timeout, connecting).await {
         Ok(Ok(stream)) => {
-            // Only slower where it fails.
+            // A failure here only makes the connection slower.
             let _ = stream.set_nodelay(true);
             return Ok(stream);
         }
@@ -169,7 +169,7 @@ async fn connect(place: &Place) -> Result<TcpStream, Stop> {
     Err(Stop::Lost { stage: SmtpStage::Greeting, dotted: false, why })
 }
 
-/// One exchange, within its time. Nothing but the content is ever taken for sent.
+/// One command and its reply, within the time limit. Only the content counts as possibly sent.
 async fn step<T>(
     stage: SmtpStage,
     limit: Duration,
@@ -194,19 +194,19 @@ async fn step<T>(
     }
 }
 
-/// lettre reads replies as UTF-8, and some relays speak Latin-1.
+/// lettre reads replies as UTF-8, and some relays send Latin-1.
 fn is_unreadable(error: &Error) -> bool {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     // A certificate that is not trusted is "invalid data" as well.
     causes.any(|cause| cause.is::<std::io::Error>() && cause.to_string().contains("valid UTF-8"))
 }
 
-/// What a reply that can't be read is taken for: a mail that may have been taken is not sent again and again, and one that
-/// was not yet sent comes again later.
+/// The substitute for a reply that can't be read. After the content it is a permanent error, because the relay may have
+/// accepted the mail, and it must not be sent again and again. Before that it is a temporary error.
 fn unreadable(stage: SmtpStage) -> SmtpReply {
     let (code, text) = match stage {
-        SmtpStage::Content => (554, "in no UTF-8, so it is not known whether the mail was taken"),
-        _ => (451, "in no UTF-8"),
+        SmtpStage::Content => (554, "not in UTF-8, so it is unknown whether the mail was accepted"),
+        _ => (451, "not in UTF-8"),
     };
     SmtpReply { stage, code, text: text.to_owned() }
 }
@@ -221,7 +221,7 @@ fn one_line(text: &str) -> String {
     words.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
-/// The innermost cause in a few words.
+/// A short description of the innermost cause.
 fn reason(error: &Error) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let text = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
@@ -229,14 +229,14 @@ fn reason(error: &Error) -> String {
     if text.contains("UnknownIssuer") {
         return format!("{text} (smtp.ca_file can add its authority)");
     }
-    // lettre's words for a connection that ended between two lines, or within one.
+    // lettre's text for a connection that ended between two lines, or within one.
     if text == "incomplete response" { "the connection was closed".to_owned() } else { text }
 }
 
 fn plain(text: &str) -> String {
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
     let text = one_line(text.split(" (os error ").next().unwrap_or_default());
-    // It ends a sentence of ours; but an acronym stays as it is.
+    // The text ends a sentence, so it begins in lower case, unless it begins with an acronym.
     let mut letters = text.chars();
     match (letters.next(), letters.next()) {
         (Some(first), Some(second)) if second.is_lowercase() => {
@@ -250,7 +250,7 @@ fn nothing_within(limit: Duration) -> String {
     format!("nothing within {:#}", SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX))
 }
 
-/// Relays may quote what they were sent. The password is in it, as it is and as it was encoded.
+/// Removes the password from a reply, both plain and encoded, because relays may quote what they received.
 fn without_password(stop: Stop, config: &Config, credentials: Credentials) -> Stop {
     let password = config.password.expose();
     let encoded = Auth::new(Mechanism::Plain, credentials, None).map(|auth| auth.to_string());

@@ -22,7 +22,7 @@ fn names(content: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_letter_holds_what_its_mail_says_each_once() {
+fn a_letter_contains_each_part_of_its_mail_once() {
     let mail = Mail {
         reply_to: Some(Mailbox { name: "Ada".to_owned(), address: "ada@forge.example".to_owned() }),
         headers: vec![
@@ -75,7 +75,7 @@ fn everything_is_ascii_in_short_lines() {
 }
 
 #[test]
-fn nobodys_words_become_a_header() {
+fn line_breaks_in_values_add_no_header() {
     let corpus = [
         "\r\nBcc: x@evil.example",
         "\nBcc: x@evil.example",
@@ -101,7 +101,7 @@ fn nobodys_words_become_a_header() {
 }
 
 #[test]
-fn addresses_that_are_none_go_nowhere() {
+fn invalid_addresses_are_refused() {
     for to in
         ["", "ada", "ada@", "@example.com", "a@b\r\nRCPT TO:<c@d>", "jürgen@example.com", "a b@c.example"]
     {
@@ -118,7 +118,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_stands_in_a_header_it_stays_one(words in any::<String>(), name in any::<String>()) {
+    fn any_value_of_a_header_stays_one_header(words in any::<String>(), name in any::<String>()) {
         let mail = Mail {
             subject: words.clone(),
             from: Mailbox { name, ..mail().from },

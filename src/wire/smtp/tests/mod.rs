@@ -1,4 +1,4 @@
-//! The relay's manners, against a scripted one.
+//! Mail through a scripted relay.
 
 mod letters;
 mod scripted;
@@ -42,7 +42,7 @@ fn mail() -> Mail {
 }
 
 #[tokio::test]
-async fn a_mail_goes_over_the_wire_as_it_should() {
+async fn a_mail_is_sent_as_smtp_demands() {
     let scripted = Scripted::start(|_, _| None).await;
     let reply = relay(config(&scripted)).send(&mail()).await.unwrap();
     assert_eq!(reply, SmtpReply { stage: SmtpStage::Content, code: 250, text: "2.0.0 fine".to_owned() });
@@ -59,7 +59,7 @@ async fn a_mail_goes_over_the_wire_as_it_should() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_known_by_its_stage() {
+async fn every_refusal_names_its_stage() {
     let table = [
         ("greeting", SmtpStage::Greeting, 554),
         ("EHLO", SmtpStage::Greeting, 550),
@@ -82,7 +82,7 @@ async fn every_refusal_is_known_by_its_stage() {
 }
 
 #[tokio::test]
-async fn what_was_lost_before_the_final_dot_was_not_sent_and_after_it_perhaps() {
+async fn a_connection_lost_before_the_final_dot_means_not_sent_and_after_it_perhaps_sent() {
     for at in ["greeting", "EHLO", "MAIL", "RCPT", "DATA"] {
         let scripted = Scripted::start(move |_, said| said.starts_with(at).then_some(Act::Close)).await;
         let sent = relay(config(&scripted)).send(&mail()).await;
@@ -100,7 +100,7 @@ async fn what_was_lost_before_the_final_dot_was_not_sent_and_after_it_perhaps() 
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_waited_for_as_long_as_was_set() {
+async fn a_silent_relay_is_waited_for_as_long_as_configured() {
     for (at, taken) in [("RCPT", false), (".", true)] {
         let scripted = Scripted::start(move |_, said| said.starts_with(at).then_some(Act::Hang)).await;
         let quick = Duration::from_millis(100);
@@ -112,7 +112,7 @@ async fn who_says_nothing_is_waited_for_as_long_as_was_set() {
 }
 
 #[tokio::test]
-async fn nobody_there_means_not_sent() {
+async fn a_refused_connection_means_not_sent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -123,7 +123,7 @@ async fn nobody_there_means_not_sent() {
 }
 
 #[tokio::test]
-async fn one_connection_takes_several_mails_but_not_endlessly() {
+async fn one_connection_takes_a_limited_number_of_mails() {
     let scripted = Scripted::start(|_, _| None).await;
     let relay = relay(Config { mails_per_connection: 2, ..config(&scripted) });
     for _ in 0..3 {
@@ -177,7 +177,7 @@ async fn there_are_never_more_connections_than_allowed() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_needs_is_closed_in_order() {
+async fn an_idle_connection_is_closed_with_quit() {
     let scripted = Scripted::start(|_, _| None).await;
     let relay = relay(Config { idle_timeout: Duration::from_millis(50), ..config(&scripted) });
     relay.send(&mail()).await.unwrap();
@@ -185,13 +185,13 @@ async fn a_connection_that_nobody_needs_is_closed_in_order() {
 }
 
 #[tokio::test]
-async fn without_a_relay_everything_waits() {
+async fn without_a_relay_a_mail_is_an_operator_error() {
     let sent = relay(Config::default()).send(&mail()).await;
     assert_eq!(sent, Err(SendError::OperatorError("there is no mail relay: set smtp.host".to_owned())));
 }
 
 #[tokio::test]
-async fn encryption_that_was_asked_for_is_never_done_without() {
+async fn a_relay_without_the_configured_encryption_is_not_used() {
     let scripted = Scripted::start(|_, _| None).await;
     let sent = relay(Config { tls: Tls::Starttls, ..config(&scripted) }).send(&mail()).await;
     let Err(SendError::OperatorError(why)) = sent else { panic!("{sent:?}") };
@@ -237,11 +237,11 @@ async fn a_refused_login_is_remembered_and_never_shows_the_password() {
 }
 
 #[tokio::test]
-async fn a_login_that_the_relay_does_not_offer_shuts_us_out() {
+async fn a_relay_that_offers_no_supported_login_is_an_operator_error() {
     let scripted = Scripted::start(|_, _| None).await;
     let sent = relay(with_login(&scripted)).send(&mail()).await;
     let Err(SendError::OperatorError(why)) = sent else { panic!("{sent:?}") };
-    assert!(why.contains("offers no login"), "{why}");
+    assert!(why.contains("offers no supported login"), "{why}");
 }
 
 #[test]

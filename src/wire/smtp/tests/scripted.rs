@@ -1,4 +1,4 @@
-//! A relay that does as it is told: it takes every mail, but for what the script answers instead.
+//! A scripted relay: it accepts every mail, except where the script replies otherwise.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,27 +9,27 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What it does instead of saying yes.
+/// What the relay does instead of accepting.
 #[derive(Clone)]
 pub(super) enum Act {
     Say(String),
     Close,
-    /// Says yes to `DATA`, and closes after so many bytes of the content.
+    /// Accepts `DATA`, and closes the connection after so many bytes of the content.
     CloseWithin(usize),
     Hang,
 }
 
-/// What the script may go by.
+/// What the script can base its reply on.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
     pub(super) connection: usize,
-    /// Mails taken over this connection.
+    /// Mails accepted over this connection.
     pub(super) mails: usize,
 }
 
 #[derive(Default)]
 pub(super) struct Books {
-    /// What was said to it, by connection.
+    /// The received commands, by connection.
     pub(super) heard: Vec<Vec<String>>,
     contents: Vec<String>,
     open: usize,
@@ -52,7 +52,7 @@ struct Shared {
 }
 
 impl Scripted {
-    /// The script is asked about `greeting`, every command, and `.` for the content.
+    /// The script is called for `greeting`, for every command, and with `.` for the content.
     pub(super) async fn start(script: impl Fn(Seen, &str) -> Option<Act> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -86,7 +86,7 @@ impl Scripted {
         self.books.lock().unwrap().most_at_once
     }
 
-    /// Waits until the books look so.
+    /// Waits until the records match.
     pub(super) async fn until(&self, wanted: impl Fn(&Books) -> bool) {
         let mut changed = self.changed.clone();
         let looking = async {
@@ -106,7 +106,7 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
         books.most_at_once = books.most_at_once.max(books.open);
         books.heard.len() - 1
     };
-    // Its end is the other side's going away.
+    // The session ends when the client closes the connection.
     let _ = talk(stream, connection, &shared).await;
     shared.books.lock().unwrap().open -= 1;
 }
