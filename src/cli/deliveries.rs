@@ -11,13 +11,17 @@ use serde_json::Value as Json;
 
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
-use super::{audit, say, say_json, state};
+use super::{audit, complain, say, say_json, state};
+use crate::adapters;
 use crate::api::resources;
+use crate::call::Pace;
+use crate::catalog::Catalog as _;
+use crate::config::Config;
 use crate::daemon;
 use crate::integration::IntegrationId;
 use crate::pipeline::holds::HoldSet;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Ledger, REPLACED, State, Store,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, Ledger, REPLACED, State, Store,
 };
 
 /// Rows per query where all are wanted.
@@ -88,11 +92,12 @@ fn states() -> PossibleValuesParser {
 }
 
 pub(super) async fn run(command: Command, options: &Options) -> anyhow::Result<ExitCode> {
-    let store = state::open(&options.config()?.store).await?;
+    let config = options.config()?;
+    let store = state::open(&config.store).await?;
     let now = daemon::now();
     match command {
         Command::List(args) => list(&*store, args, now).await,
-        Command::Show(args) => show(&*store, &args, now).await,
+        Command::Show(args) => show(&*store, &config, &args, now).await,
         Command::Retry(args) => retry(&*store, args, now).await,
     }
 }
@@ -113,10 +118,16 @@ async fn list(store: &dyn Ledger, args: ListArgs, now: Timestamp) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(store: &dyn Ledger, args: &ShowArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let Some(detail) = store.delivery(DeliveryId(args.id)).await? else {
+async fn show(
+    store: &dyn Store,
+    config: &Config,
+    args: &ShowArgs,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let Some(mut detail) = store.delivery(DeliveryId(args.id)).await? else {
         bail!("there is no delivery {}", args.id);
     };
+    detail.hold = hold_on(store, config, &detail.line, now).await?;
     if args.json {
         say_json(&resources::DeliveryDetail::from(&detail))?;
     } else {
@@ -125,7 +136,35 @@ async fn show(store: &dyn Ledger, args: &ShowArgs, now: Timestamp) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Somebody wants it tried again: what keeps it waiting ends.
+/// The hold that keeps a delivery longest, as the API shows it.
+async fn hold_on(
+    store: &dyn Store,
+    config: &Config,
+    line: &DeliveryLine,
+    now: Timestamp,
+) -> anyhow::Result<Option<Hold>> {
+    if line.state != State::Waiting {
+        return Ok(None);
+    }
+    let holds: HoldSet = store.holds(now).await?.into_iter().collect();
+    // Only the settings say which rate limits a delivery shares with others, and reading them takes keys and files.
+    let pace = if holds.holds_buckets(now) { pace(config, line, now).await } else { None };
+    Ok(holds.longest(line, pace.as_ref(), now).cloned())
+}
+
+async fn pace(config: &Config, line: &DeliveryLine, now: Timestamp) -> Option<Pace> {
+    let snapshot = match state::view(config, now).await {
+        Ok((snapshot, _)) => snapshot,
+        Err(error) => {
+            complain(&format!("note: holds of shared rate limits are not shown: {error:#}"));
+            return None;
+        }
+    };
+    let integration = snapshot.integration(&line.integration)?;
+    adapters::find(integration.slug)?.pace(&integration.settings, &line.target)
+}
+
+/// A retry by hand ends the holds that keep the delivery, except those that the service asked for.
 async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<()> {
     let Some(DeliveryDetail { line, .. }) = store.delivery(id).await? else { return Ok(()) };
     let holds: HoldSet = store.holds(now).await?.into_iter().collect();
@@ -238,13 +277,14 @@ fn page(detail: &DeliveryDetail, with_event: bool, now: Timestamp) -> String {
     for (name, value) in facts {
         let _ = writeln!(text, "  {name:<12} {}", printable(&value));
     }
-    if let Some(hold) = detail.hold.as_ref().filter(|hold| hold.until > now) {
+    if let Some(hold) = &detail.hold {
         let waits = format!(
-            "held until {} ({}): {} (its {}, since {}, found {} times in a row)",
+            "held until {} ({}): {} (kind: {}, cause: {}, since: {}, strikes: {})",
             hold.until,
             age(hold.until, now),
             hold.reason,
             hold.key.kind(),
+            hold.cause,
             hold.since,
             hold.strikes
         );
@@ -297,9 +337,11 @@ pub(super) struct StepResult {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::event::EventId;
-    use crate::store::{Hold, HoldCause, HoldKey, StoredAttempt};
+    use crate::store::{HoldCause, HoldKey, StoredAttempt};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_770_000_000 + second).unwrap()
@@ -366,6 +408,24 @@ mod tests {
         {
             assert!(page.contains(part), "{part} is missing in\n{page}");
         }
+    }
+
+    #[test]
+    fn text_and_json_show_the_same_hold() {
+        let mut detail = detail();
+        let bucket = HoldKey::Bucket("workspace".into());
+        detail.hold = detail.hold.map(|hold| Hold { key: bucket, strikes: 2, ..hold });
+        let page = page(&detail, false, at(0));
+        let shown =
+            "asked for a rest (kind: bucket, cause: throttled, since: 2026-02-02T02:39:00Z, strikes: 2)";
+        assert!(page.contains("held until 2026-02-02T02:40:30Z (in 30 s): "), "{page}");
+        assert!(page.contains(shown), "{page}");
+        let json = serde_json::to_value(resources::DeliveryDetail::from(&detail)).unwrap();
+        let hold = json!({
+            "kind": "bucket", "cause": "throttled", "reason": "asked for a rest", "strikes": 2,
+            "since": "2026-02-02T02:39:00.000Z", "until": "2026-02-02T02:40:30.000Z",
+        });
+        assert_eq!(json["hold"], hold);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::complain;
 use super::options::Options;
@@ -55,6 +55,7 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
         }
     }
     shutdown.cancel();
+    info!("received a stop signal: the daemon is stopping; a second signal ends it at once");
     tokio::select! {
         ended = &mut daemon => return ended.map(|()| ExitCode::SUCCESS),
         () = signals.stop() => complain("stopping at once: a second signal came"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,24 +16,51 @@ use crate::catalog::{CachedCatalog, Catalog as _, UrlPolicy};
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::{Clock, store_calls};
 use crate::provision::Provisioned;
-use crate::store::{Outbox, Store};
+use crate::store::Outbox;
 use crate::{metrics, provision};
 
 /// How often changes are read from the store, in case a notification was lost.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
-/// Reloads the provisioning files on request and reads changes in the store periodically. When integrations change, it ends
-/// the holds of their former settings.
+/// Reloads the provisioning files on request and reads changes in the store periodically.
 pub(super) struct ConfigWatcher {
     pub(super) config: provision::Config,
     pub(super) catalog: Arc<CachedCatalog>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) deliverer: DelivererHandle,
+    /// Called once after each change of integrations.
+    pub(super) on_change: Arc<dyn OnChange>,
     pub(super) clock: Clock,
     /// Changes of the catalog since it was opened.
     pub(super) changes: watch::Receiver<u64>,
     /// Ends the reading of files.
     pub(super) shutdown: CancellationToken,
+}
+
+/// What follows a change of integrations.
+#[async_trait]
+pub(super) trait OnChange: Send + Sync {
+    async fn settings_changed(&self);
+}
+
+/// Ends the holds of former settings, in the store and in the deliverer.
+pub(super) struct EndHolds {
+    pub(super) store: Arc<dyn Outbox>,
+    pub(super) catalog: Arc<CachedCatalog>,
+    pub(super) deliverer: DelivererHandle,
+    pub(super) clock: Clock,
+}
+
+#[async_trait]
+impl OnChange for EndHolds {
+    async fn settings_changed(&self) {
+        self.deliverer.flush().await;
+        if let Err(error) = reconcile_holds(&*self.store, &self.catalog, self.clock.now()).await {
+            warn!(
+                error = format!("{error:#}"),
+                "cannot end the holds of former settings; trying again at the next change"
+            );
+        }
+        self.deliverer.holds_changed();
+    }
 }
 
 impl ConfigWatcher {
@@ -49,14 +77,21 @@ impl ConfigWatcher {
                     let _ = request.answer.send(answer);
                 }
                 _ = look.tick() => refresh(&self.catalog).await,
-                Ok(()) = self.changes.changed() => self.settings_changed().await,
+                Ok(()) = self.changes.changed() => self.on_change.settings_changed().await,
             }
         }
     }
 
-    /// Reloads the provisioning files. With a mistake in them, the current integrations stay.
+    /// Reloads the provisioning files. With a mistake in them, the current integrations stay. A reload that the daemon's stop
+    /// ends is no failure: nothing is wrong with the files.
     async fn reload(&mut self) -> Result<usize, Vec<provision::Problem>> {
-        let loaded = load(&self.config, self.catalog.url_policy(), &self.shutdown).await;
+        let loaded = match load(&self.config, self.catalog.url_policy(), &self.shutdown).await {
+            Err(problems) if self.shutdown.is_cancelled() => {
+                info!("the reload ended early, because the daemon is stopping");
+                return Err(problems);
+            }
+            loaded => loaded,
+        };
         let loaded = loaded.inspect_err(|problems| {
             for problem in problems {
                 error!("{problem}");
@@ -80,23 +115,10 @@ impl ConfigWatcher {
         }
         // This includes the reload's own change, which would cause a second run otherwise.
         self.changes.mark_unchanged();
-        self.settings_changed().await;
+        self.on_change.settings_changed().await;
         metrics::reloaded(true);
         info!(integrations = count, "reloaded the integrations");
         Ok(count)
-    }
-
-    /// Ends the holds of former settings.
-    async fn settings_changed(&self) {
-        self.deliverer.flush().await;
-        let store = &*self.store as &dyn Outbox;
-        if let Err(error) = reconcile_holds(store, &self.catalog, self.clock.now()).await {
-            warn!(
-                error = format!("{error:#}"),
-                "cannot end the holds of former settings; trying again at the next change"
-            );
-        }
-        self.deliverer.holds_changed();
     }
 }
 
@@ -133,3 +155,6 @@ pub(super) async fn load(
     let reading = tokio::task::spawn_blocking(move || provision::load_until(&config, &*url_policy, &stop));
     reading.await.expect("reading returns its problems, and nothing aborts it")
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::after;
 use super::retry::Effect;
-use crate::call::{Bucket, Failure};
+use crate::call::{Bucket, Failure, Pace};
 use crate::integration::{Fingerprint, Integration, IntegrationId};
-use crate::store::{Delivery, DestinationKey, Hold, HoldCause, HoldKey, Outbox, Result};
+use crate::store::{Delivery, DeliveryLine, DestinationKey, Hold, HoldCause, HoldKey, Outbox, Result};
 
 /// Until somebody corrects the settings; [`after`] knows how long that is at the most.
 const FOR_EVER: Duration = Duration::MAX;
@@ -66,6 +66,10 @@ fn address_of(integration: &IntegrationId, destination: &DestinationKey) -> Hold
     HoldKey::Address { integration: integration.clone(), destination: Arc::clone(destination) }
 }
 
+fn bucket_key(bucket: &Bucket) -> HoldKey {
+    HoldKey::Bucket(bucket.key.0.as_str().into())
+}
+
 impl HoldChange {
     /// What of it the store keeps: a strike that is no hold yet is remembered here alone.
     pub(super) fn stored(self, now: Timestamp) -> (Vec<HoldKey>, Vec<Hold>) {
@@ -98,21 +102,23 @@ impl HoldSet {
         is_off.then_some(hold.reason.as_str())
     }
 
-    /// The hold that keeps a delivery longest.
-    pub fn longest(
-        &self,
-        integration: &IntegrationId,
-        target: &str,
-        destination: &str,
-        now: Timestamp,
-    ) -> Option<&Hold> {
-        let destination: DestinationKey = destination.into();
-        let keys = [
-            HoldKey::Route { integration: integration.clone(), target: target.into() },
-            address_of(integration, &destination),
+    /// The hold that keeps a delivery longest. `pace` names the rate limits that its attempts take from; where it is not
+    /// known, their holds are left out. Of a destination and a bucket that are held until the same moment, the answer is
+    /// the bucket: it is the wider reason.
+    pub fn longest(&self, line: &DeliveryLine, pace: Option<&Pace>, now: Timestamp) -> Option<&Hold> {
+        let destination: DestinationKey = line.destination.as_str().into();
+        let mut keys = vec![
+            HoldKey::Route { integration: line.integration.clone(), target: line.target.as_str().into() },
+            address_of(&line.integration, &destination),
             HoldKey::Destination(destination),
         ];
+        keys.extend(pace.into_iter().flat_map(Pace::buckets).map(bucket_key));
         keys.iter().filter_map(|key| self.active(key, now)).max_by_key(|hold| hold.until)
+    }
+
+    /// Whether a bucket is held now.
+    pub fn holds_buckets(&self, now: Timestamp) -> bool {
+        self.by_key.values().any(|hold| matches!(hold.key, HoldKey::Bucket(_)) && hold.until > now)
     }
 
     /// What a success shows to be well, or a person wants tried again: the holds of a route, of an address and of a
@@ -183,8 +189,7 @@ impl HoldSet {
             Effect::HoldDestination { until, cause, shared } => {
                 change.begin.extend(self.strike(destination_of(of.delivery), *cause, *until, of, now));
                 for bucket in of.shared.iter().filter(|_| *shared) {
-                    let key = HoldKey::Bucket(bucket.key.0.as_str().into());
-                    change.begin.extend(self.strike(key, *cause, *until, of, now));
+                    change.begin.extend(self.strike(bucket_key(bucket), *cause, *until, of, now));
                 }
             }
             Effect::BlockDestination(until) => {
@@ -349,9 +354,7 @@ impl Holds {
         buckets: impl IntoIterator<Item = &'a Bucket>,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let until = |set: &HoldSet, bucket: &Bucket| {
-            Some(set.active(&HoldKey::Bucket(bucket.key.0.as_str().into()), now)?.until)
-        };
+        let until = |set: &HoldSet, bucket: &Bucket| Some(set.active(&bucket_key(bucket), now)?.until);
         self.look(|set| buckets.into_iter().filter_map(|bucket| until(set, bucket)).max())
     }
 
@@ -392,9 +395,9 @@ impl Holds {
         });
     }
 
-    /// Takes up what the store has: what other nodes and people's commands changed. Answers the destinations whose holds
+    /// Takes up what the store has: what other nodes and people's commands changed. Returns the destinations whose holds
     /// ended.
-    pub(super) fn sync(&self, stored: Vec<Hold>, now: Timestamp) -> Vec<DestinationKey> {
+    pub fn sync(&self, stored: Vec<Hold>, now: Timestamp) -> Vec<DestinationKey> {
         if stored.is_empty() && !self.0.any.load(Ordering::Acquire) {
             return Vec::new();
         }

@@ -23,7 +23,7 @@ pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
     /// Notified by the HTTP server when it has put an event in.
     arrived: Arc<Notify>,
-    /// What was last_read already and may still lie there until its batch is committed.
+    /// The number of the last event that was read. Events up to it stay in the inbox until their batch is committed.
     last_read: i64,
     acknowledged: i64,
 }

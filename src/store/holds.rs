@@ -95,7 +95,7 @@ pub enum HoldCause {
 }
 
 impl HoldCause {
-    const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::Unavailable,
         Self::Throttled,
         Self::Quota,

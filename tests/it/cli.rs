@@ -10,6 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
 use crate::harness::payloads::payload;
@@ -276,6 +277,36 @@ async fn sighup_reloads_the_integrations_and_a_broken_file_changes_nothing() {
     hook.wait_for(before + 1).await;
     let checked = desk.run(&["check"]).await.ends_with(1);
     assert!(checked.out.contains("provisioning   FAILED"), "{}", checked.out);
+}
+
+/// The provisioning file is a pipe: the daemon reads it for as long as this test wants.
+#[tokio::test]
+async fn a_stop_signal_ends_a_daemon_that_reads_its_files() {
+    let desk = Desk::new("");
+    let pipe = desk.file("integrations.toml");
+    std::fs::remove_file(&pipe).expect("the folder is ours");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("there is mkfifo").success());
+    let log = std::fs::File::create(desk.file("log")).expect("the folder is ours");
+    let mut daemon = desk.command(&["serve"]).stderr(log).spawn().expect("the program starts");
+    // A pipe cannot be opened for writing before the daemon has opened it.
+    let mut writer = eventually("the daemon reads its files", PATIENCE, async || {
+        assert!(daemon.try_wait().expect("a child can be asked").is_none(), "it ended: {}", desk.log());
+        tokio::net::unix::pipe::OpenOptions::new().open_sender(&pipe).ok()
+    })
+    .await;
+    signal(&daemon, "TERM");
+    eventually("the signal is received", PATIENCE, async || {
+        desk.log().contains("received a stop signal").then_some(())
+    })
+    .await;
+    // The rest of the file comes now. Its first block ends the reading, so the mistake in it is not found.
+    let block = "[[integration]]\nadapter = \"no such adapter\"\n";
+    writer.write_all(block.as_bytes()).await.expect("the daemon reads to the end");
+    drop(writer);
+    assert_eq!(end_of(&mut daemon).await, Some(0), "{}", desk.log());
+    let log = desk.log();
+    assert!(!log.contains("is ready") && !log.contains("no such adapter"), "{log}");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ fn a_sparse_event_still_makes_a_readable_message() {
             if entry.targets(&settings(entry), &case.event, &[]).send.is_empty() {
                 continue;
             }
-            let call = call(entry, case, &contract(entry).target);
+            let call = call(entry, case, contract(entry).target);
             assert!(size(&call) < contract(entry).largest_body, "{} of {}", entry.about.slug, case.name);
             let body = body(&call);
             if let Some(fault) = (contract(entry).fault)(&body) {

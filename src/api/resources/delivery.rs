@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 
 use super::{Moment, one_of};
-use crate::store::{self, DeliveryLine, HoldKey, State, StoredAttempt};
+use crate::store::{self, DeliveryLine, HoldCause, HoldKey, State, StoredAttempt};
 
 fn states() -> Schema {
     one_of(State::ALL.map(State::name)).into()
@@ -14,6 +14,10 @@ fn states() -> Schema {
 
 fn hold_kinds() -> Schema {
     one_of(HoldKey::KINDS).into()
+}
+
+fn hold_causes() -> Schema {
+    one_of(HoldCause::ALL.map(HoldCause::name)).into()
 }
 
 /// One message to one target.
@@ -123,15 +127,19 @@ impl From<&(u32, StoredAttempt)> for Attempt {
 /// Nothing is sent before this moment.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Hold {
-    /// What waits: all that goes to the destination, what the integration sends to the target or to its address, or all
-    /// that shares a rate limit.
+    /// What waits: everything for the destination, what the integration sends to the target (`route`) or to its address,
+    /// or everything that shares a rate limit (`bucket`).
     #[schema(schema_with = hold_kinds)]
     pub kind: &'static str,
+    /// `throttled` and `quota` end by time alone. The others also end with a success, a retry or new settings.
+    #[schema(schema_with = hold_causes)]
+    pub cause: &'static str,
+    /// What the service answered, or what else led to it.
     pub reason: String,
-    /// When it was found first.
+    /// When the first failure in a row was found.
     pub since: Moment,
     pub until: Moment,
-    /// How often in a row it was found.
+    /// How often in a row the failure was found.
     pub strikes: u32,
 }
 
@@ -139,6 +147,7 @@ impl From<&store::Hold> for Hold {
     fn from(hold: &store::Hold) -> Self {
         Self {
             kind: hold.key.kind(),
+            cause: hold.cause.name(),
             reason: hold.reason.clone(),
             since: Moment(hold.since),
             until: Moment(hold.until),

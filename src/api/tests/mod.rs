@@ -158,6 +158,7 @@ fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
 
 /// Everything behind the task, over one store.
 async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
+    let holds = Holds::default();
     State {
         config: config(),
         inbox: store.clone(),
@@ -169,14 +170,9 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         metrics: metrics::install(),
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store.clone(),
-        holds: Holds::default(),
+        holds: holds.clone(),
         outbox: store,
-        tests: TestSender {
-            transport,
-            pace: Arc::default(),
-            operator: Arc::default(),
-            holds: Holds::default(),
-        },
+        tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
         commands: None,
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),

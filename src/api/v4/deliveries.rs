@@ -11,6 +11,7 @@ use super::page::{Page, PageRequest};
 use crate::api::error::responses::Unprocessable;
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{Delivery, DeliveryDetail};
+use crate::catalog::Catalog as _;
 use crate::integration::IntegrationId;
 use crate::store::registry::AuditEntry;
 use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
@@ -49,9 +50,12 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
     let Authorized { state, now, .. } = &request.authorized;
     let mut detail = find(&*state.ledger, &named(&request)?).await?;
     let line = &detail.line;
-    let holds = state.holds.snapshot();
-    let longest = holds.longest(&line.integration, &line.target, &line.destination, *now);
-    detail.hold = longest.filter(|_| line.state == DeliveryState::Waiting).cloned();
+    detail.hold = None;
+    if line.state == DeliveryState::Waiting {
+        let integration = state.catalog.integration(&line.integration);
+        let pace = integration.and_then(|found| request.entry.pace(&found.settings, &line.target));
+        detail.hold = state.holds.snapshot().longest(line, pace.as_ref(), *now).cloned();
+    }
     Ok(Json((&detail).into()))
 }
 

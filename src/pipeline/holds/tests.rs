@@ -4,7 +4,7 @@ use super::*;
 use crate::call::BucketKey;
 use crate::event::EventId;
 use crate::integration::Family;
-use crate::store::{DeliveryId, Lane};
+use crate::store::{DeliveryId, Lane, State};
 
 fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a timestamp")
@@ -256,9 +256,50 @@ fn a_person_who_wants_it_tried_again_ends_what_keeps_that_delivery() {
     let mut ended = case.set.disproved(&id, "#ops", "hook");
     ended.sort();
     assert_eq!(ended, [destination(), route("#ops")]);
-    assert_eq!(case.set.longest(&id, "#ops", "hook", now()).map(|hold| hold.until), Some(until));
-    assert_eq!(case.set.longest(&id, "#ops", "hook", until), None);
-    assert_eq!(case.set.longest(&id, "#all", "elsewhere", now()), None);
+    assert_eq!(case.set.longest(&line("#ops", "hook"), None, now()).map(|hold| hold.until), Some(until));
+    assert_eq!(case.set.longest(&line("#ops", "hook"), None, until), None);
+    assert_eq!(case.set.longest(&line("#all", "elsewhere"), None, now()), None);
+}
+
+/// A delivery of Slack's as the ledger shows it.
+fn line(target: &str, destination: &str) -> DeliveryLine {
+    DeliveryLine {
+        id: DeliveryId(1),
+        state: State::Waiting,
+        event: EventId::new("e1").expect("an id"),
+        trigger: None,
+        subject: String::new(),
+        integration: IntegrationId::new("42:slack"),
+        target: target.to_owned(),
+        destination: destination.to_owned(),
+        attempts: 0,
+        due: Some(now()),
+        created_at: now(),
+        settled_at: None,
+        last_note: None,
+    }
+}
+
+#[test]
+fn a_held_bucket_is_named_as_the_reason() {
+    let bucket = |key: &str| Bucket { key: BucketKey(key.to_owned()), every: Duration::ZERO, burst: 1 };
+    let pace = Pace::of(bucket("hook")).and(bucket("workspace"));
+    let mut case = Case::default();
+    let until = now() + 1.minute();
+    case.after(&throttled(until, true), "#ops", now());
+    let kind = |set: &HoldSet, target: &str, destination: &str, pace: Option<&Pace>, at: Timestamp| {
+        set.longest(&line(target, destination), pace, at).map(|hold| hold.key.kind())
+    };
+    assert_eq!(kind(&case.set, "#ops", "hook", Some(&pace), now()), Some("bucket"), "the wider reason");
+    assert_eq!(kind(&case.set, "#ops", "hook", None, now()), Some("destination"));
+    let other = Pace::of(bucket("other")).and(bucket("workspace"));
+    assert_eq!(kind(&case.set, "#ops", "other", Some(&other), now()), Some("bucket"), "it shares the limit");
+    let unrelated = Pace::of(bucket("other"));
+    assert_eq!(kind(&case.set, "#ops", "other", Some(&unrelated), now()), None);
+    case.after(&Effect::HoldRoute(until + 1.minute()), "#ops", now());
+    assert_eq!(kind(&case.set, "#ops", "hook", Some(&pace), now()), Some("route"), "it is held longer");
+    assert!(case.set.holds_buckets(now()));
+    assert!(!case.set.holds_buckets(until));
 }
 
 #[test]

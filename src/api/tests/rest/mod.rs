@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod describe;
+mod holds;
 mod integrations;
 mod others;
 mod slash;
@@ -26,6 +27,7 @@ const HOOK: &str = "https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-
 struct Api {
     store: Arc<Sqlite>,
     catalog: Arc<CachedCatalog>,
+    holds: Holds,
     service: Arc<Service>,
     /// Seconds since [`NOW`].
     later: Arc<AtomicI64>,
@@ -80,13 +82,13 @@ impl Api {
             catalog: Arc::new(super::catalog(store.clone(), wire).await),
             ..state(store.clone(), service.clone()).await
         };
-        let catalog = state.catalog.clone();
+        let (catalog, holds) = (state.catalog.clone(), state.holds.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut task = JoinSet::new();
         task.spawn(serve(listener, router(state), CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { store, catalog, service, later, base, client, _task: task, _folder: folder }
+        Self { store, catalog, holds, service, later, base, client, _task: task, _folder: folder }
     }
 
     async fn token(&self, reach: ScopeKey, right: Right) -> String {

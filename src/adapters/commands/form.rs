@@ -1,17 +1,14 @@
-//! Slash commands, which people type in a channel. Slack and Mattermost send the same form.
+//! The form that Slack and Mattermost send when people type a slash command, and what both adapters share.
 
-pub mod mattermost_slash_commands;
-pub mod slack_slash_commands;
-
-use super::contract::{About, ChatCommand, CommonSettings, InboundRequest, Reaction};
+use crate::adapters::contract::{About, ChatCommand, CommonSettings, InboundRequest, Reaction};
 use crate::event::Triggers;
 use crate::integration::Family;
 
 /// The limit that both services share.
-const LIMITS: &str = "An answer must arrive within 3 s.";
+pub(super) const LIMITS: &str = "An answer must arrive within 3 s.";
 
 /// The description that both adapters share.
-const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
+pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
     About {
         slug,
         title,
@@ -23,7 +20,7 @@ const fn about(slug: &'static str, title: &'static str, summary: &'static str) -
 }
 
 /// Reads the form that both services send.
-fn read(notifier: &'static str, request: &InboundRequest) -> Reaction {
+pub(super) fn read(notifier: &'static str, request: &InboundRequest) -> Reaction {
     let (name, id) = (request.field("channel_name"), request.field("channel_id"));
     // Slack sends the same name for all private channels.
     let is_name = !name.is_empty() && !["privategroup", "directmessage"].contains(&name);

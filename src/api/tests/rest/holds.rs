@@ -1,0 +1,226 @@
+//! Holds: shown with the delivery that waits for them, and ended by what disproves them.
+
+use super::*;
+use crate::adapters;
+use crate::call::Pace;
+use crate::catalog::Catalog as _;
+use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::{
+    AttemptRecord, DeliveryId, Dispatched, Hold, HoldCause, HoldKey, Lane, NewDelivery, NewState, NodeId,
+    Origin, Outbox, Settled,
+};
+
+const SLACK: &str = "/projects/42/integrations/slack";
+const MINUTE: i64 = 60;
+
+fn later(seconds: i64) -> Timestamp {
+    NOW + jiff::SignedDuration::from_secs(seconds)
+}
+
+fn slack(project: i64) -> IntegrationId {
+    IntegrationId::new(format!("{project}:slack"))
+}
+
+fn settings() -> Value {
+    json!({ "webhook": HOOK, "channel": "#ops" })
+}
+
+/// A server with one integration of project 42, and a token for it.
+async fn set_up() -> (Api, String) {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    assert_eq!(api.put(&admin, SLACK, &settings()).await.status, 200);
+    (api, admin)
+}
+
+fn route(project: i64, target: &str) -> HoldKey {
+    HoldKey::Route { integration: slack(project), target: target.into() }
+}
+
+impl Api {
+    fn fingerprint(&self, project: i64) -> Fingerprint {
+        self.catalog.integration(&slack(project)).unwrap().fingerprint
+    }
+
+    fn pace(&self) -> Pace {
+        let integration = self.catalog.integration(&slack(42)).unwrap();
+        adapters::find("slack").unwrap().pace(&integration.settings, "#ops").unwrap()
+    }
+
+    fn destination(&self) -> Arc<str> {
+        self.pace().destination.key.0.into()
+    }
+
+    /// A hold that the current settings of a project's Slack led to.
+    fn made(&self, project: i64, key: HoldKey, cause: HoldCause, until: Timestamp) -> Hold {
+        let made_under = Some((slack(project), self.fingerprint(project)));
+        Hold { key, cause, reason: "answered 404".to_owned(), since: NOW, until, strikes: 3, made_under }
+    }
+
+    /// The holds of a route, an address and a destination, all of project 42's Slack, and what a success or a retry leaves
+    /// as it is: another target's route and another integration's route.
+    fn usual_holds(&self) -> Vec<Hold> {
+        let (until, destination) = (later(10 * MINUTE), self.destination());
+        let address = HoldKey::Address { integration: slack(42), destination: destination.clone() };
+        vec![
+            self.made(42, HoldKey::Destination(destination), HoldCause::Unavailable, until),
+            self.made(42, route(42, "#ops"), HoldCause::Misconfigured, until),
+            self.made(42, address, HoldCause::SwitchedOff, until),
+            self.made(42, route(42, "#dev"), HoldCause::Misconfigured, until),
+            self.made(43, route(43, "#ops"), HoldCause::Misconfigured, until),
+        ]
+    }
+
+    async fn settle(&self, delivery: DeliveryId, state: NewState, begin: Vec<Hold>) {
+        let record =
+            AttemptRecord { at: NOW, latency_ms: 1, outcome: "failed", status: None, note: String::new() };
+        let settled = Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin, at: NOW };
+        self.store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
+    }
+
+    /// Begins holds in the store, and has the server read them as the deliverer does.
+    async fn hold(&self, begin: Vec<Hold>) {
+        self.settle(DeliveryId(-1), NewState::Delivered, begin).await;
+        self.holds.sync(self.store.holds(NOW).await.unwrap(), NOW);
+    }
+
+    /// The holds in the store: kind, integration and target of each.
+    async fn held(&self) -> Vec<String> {
+        let name = |hold: Hold| match hold.key {
+            HoldKey::Route { integration, target } => format!("route {integration} {target}"),
+            HoldKey::Address { integration, .. } => format!("address {integration}"),
+            key => key.kind().to_owned(),
+        };
+        let mut names: Vec<String> = self.store.holds(NOW).await.unwrap().into_iter().map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// A waiting delivery of project 42's Slack to `#ops`.
+    async fn delivery(&self) -> DeliveryId {
+        let delivery = NewDelivery {
+            integration: slack(42),
+            target: "#ops".into(),
+            destination: self.destination(),
+            lane: Lane(1),
+            replaces: false,
+            lease: None,
+        };
+        let event = Arc::new(sample(Trigger::Push));
+        let origin = Origin::Broker { digest: None, redelivered: false };
+        let dispatched = Dispatched { event, origin, deliveries: vec![delivery] };
+        self.store.enqueue(vec![dispatched], NOW).await.unwrap()[0][0].as_ref().unwrap().id
+    }
+}
+
+const KEPT: [&str; 2] = ["route 42:slack #dev", "route 43:slack #ops"];
+const ALL: [&str; 5] =
+    ["address 42:slack", "destination", "route 42:slack #dev", "route 42:slack #ops", "route 43:slack #ops"];
+
+/// The usual holds, with those of project 43 too.
+async fn with_holds() -> (Api, String) {
+    let (api, admin) = set_up().await;
+    api.put(&admin, "/projects/43/integrations/slack", &settings()).await;
+    api.hold(api.usual_holds()).await;
+    assert_eq!(api.held().await, ALL);
+    (api, admin)
+}
+
+/// The service's own throttle of the destination, in place of the hold for its failures.
+async fn with_throttle() -> (Api, String) {
+    let (api, admin) = with_holds().await;
+    let throttle = HoldKey::Destination(api.destination());
+    api.hold(vec![api.made(42, throttle, HoldCause::Throttled, later(20 * MINUTE))]).await;
+    (api, admin)
+}
+
+fn with_destination(names: [&'static str; 2]) -> Vec<&'static str> {
+    std::iter::once("destination").chain(names).collect()
+}
+
+#[tokio::test]
+async fn a_delivery_shows_the_hold_that_it_waits_for() {
+    let (api, admin) = set_up().await;
+    let path = format!("{SLACK}/deliveries/{}", api.delivery().await);
+    assert_eq!(api.get(&admin, &path).await.json()["hold"], Value::Null);
+
+    let shared = HoldKey::Bucket(api.pace().shared[0].key.0.as_str().into());
+    api.hold(vec![api.made(42, shared, HoldCause::Throttled, later(MINUTE))]).await;
+    let bucket = json!({
+        "kind": "bucket", "cause": "throttled", "reason": "answered 404", "strikes": 3,
+        "since": "2026-01-15T09:30:00.000Z", "until": "2026-01-15T09:31:00.000Z",
+    });
+    assert_eq!(api.get(&admin, &path).await.json()["hold"], bucket, "a limit that it shares with others");
+
+    // Each of these is held longer than the ones before.
+    let address = HoldKey::Address { integration: slack(42), destination: api.destination() };
+    let longer = [
+        (HoldKey::Destination(api.destination()), HoldCause::Quota, "destination", "quota"),
+        (route(42, "#ops"), HoldCause::Misconfigured, "route", "misconfigured"),
+        (address, HoldCause::SwitchedOff, "address", "switched_off"),
+    ];
+    for (minutes, (key, cause, kind, name)) in (2..).zip(longer) {
+        api.hold(vec![api.made(42, key, cause, later(minutes * MINUTE))]).await;
+        let shown = api.get(&admin, &path).await.json();
+        assert_eq!((&shown["hold"]["kind"], &shown["hold"]["cause"]), (&json!(kind), &json!(name)));
+    }
+    api.later.store(5 * MINUTE, Ordering::Relaxed);
+    assert_eq!(api.get(&admin, &path).await.json()["hold"], Value::Null, "all holds are over");
+}
+
+#[tokio::test]
+async fn a_save_of_the_same_settings_ends_the_holds_that_they_led_to() {
+    let (api, admin) = with_holds().await;
+    let before = api.fingerprint(42);
+    assert_eq!(api.put(&admin, SLACK, &settings()).await.status, 200);
+    assert_eq!(api.fingerprint(42), before, "the settings are the same");
+    assert_eq!(api.held().await, ["route 43:slack #ops"], "another integration's hold stays");
+}
+
+#[tokio::test]
+async fn a_save_does_not_end_a_throttle_of_the_service() {
+    let (api, admin) = with_throttle().await;
+    assert_eq!(api.put(&admin, SLACK, &settings()).await.status, 200);
+    assert_eq!(api.held().await, ["destination", "route 43:slack #ops"]);
+}
+
+#[tokio::test]
+async fn a_successful_test_ends_the_holds_that_it_disproves() {
+    let (api, admin) = with_holds().await;
+    api.service.status.store(404, Ordering::Relaxed);
+    let failed = api.ask(&admin, "POST", &format!("{SLACK}/test")).await.json();
+    assert_eq!(failed["success"], false);
+    assert_eq!(api.held().await, ALL, "a failure disproves nothing");
+    api.service.status.store(200, Ordering::Relaxed);
+    assert_eq!(api.ask(&admin, "POST", &format!("{SLACK}/test")).await.json()["success"], true);
+    assert_eq!(api.held().await, KEPT);
+}
+
+#[tokio::test]
+async fn a_successful_test_does_not_end_a_throttle_of_the_service() {
+    let (api, admin) = with_throttle().await;
+    assert_eq!(api.ask(&admin, "POST", &format!("{SLACK}/test")).await.json()["success"], true);
+    assert_eq!(api.held().await, with_destination(KEPT));
+}
+
+#[tokio::test]
+async fn a_retry_ends_the_holds_that_keep_its_delivery() {
+    let (api, admin) = with_holds().await;
+    let delivery = api.delivery().await;
+    api.settle(delivery, NewState::Failed, Vec::new()).await;
+    let path = format!("{SLACK}/deliveries/{delivery}");
+    assert_eq!(api.ask(&admin, "POST", &format!("{path}/retry")).await.status, 201);
+    assert_eq!(api.held().await, KEPT);
+    assert_eq!(api.get(&admin, &path).await.json()["hold"], Value::Null, "this server knows it at once");
+}
+
+#[tokio::test]
+async fn a_retry_does_not_end_a_throttle_of_the_service() {
+    let (api, admin) = with_throttle().await;
+    let delivery = api.delivery().await;
+    api.settle(delivery, NewState::Failed, Vec::new()).await;
+    let path = format!("{SLACK}/deliveries/{delivery}");
+    assert_eq!(api.ask(&admin, "POST", &format!("{path}/retry")).await.status, 201);
+    assert_eq!(api.held().await, with_destination(KEPT));
+    assert_eq!(api.get(&admin, &path).await.json()["hold"]["cause"], "throttled");
+}

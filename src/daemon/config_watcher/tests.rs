@@ -1,0 +1,164 @@
+//! Reloads: how often holds are reconciled, and what is logged and counted.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::catalog::allow_all_urls;
+use crate::daemon::ReloadRequest;
+use crate::store::seal::Keyring;
+use crate::store::sqlite::Sqlite;
+
+const ONE: &str = "[[integration]]\nproject = \"acme/rocket\"\nadapter = \"slack\"\n\
+    webhook = \"https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-s3cret-s3cret\"\n";
+
+/// Counts the changes of settings that the watcher acts on.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+#[async_trait]
+impl OnChange for Count {
+    async fn settings_changed(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A running watcher over one provisioning file.
+struct Case {
+    count: Arc<Count>,
+    catalog: Arc<CachedCatalog>,
+    file: PathBuf,
+    reload: mpsc::Sender<ReloadRequest>,
+    shutdown: CancellationToken,
+    stop: CancellationToken,
+    watcher: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Case {
+    async fn start(provisioning: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("integrations.toml");
+        std::fs::write(&file, provisioning).unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let catalog = CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(allow_all_urls));
+        let catalog = Arc::new(catalog);
+        let (count, shutdown, stop) =
+            (Arc::<Count>::default(), CancellationToken::new(), CancellationToken::new());
+        let (reload, reloads) = mpsc::channel(1);
+        let watcher = ConfigWatcher {
+            config: provision::Config { files: vec![file.clone()] },
+            catalog: Arc::clone(&catalog),
+            on_change: Arc::clone(&count) as Arc<dyn OnChange>,
+            clock: Clock::new(|| Timestamp::UNIX_EPOCH),
+            changes: catalog.watch(),
+            shutdown: shutdown.clone(),
+        };
+        let watcher = tokio::spawn(watcher.run(reloads, stop.clone()));
+        Self { count, catalog, file, reload, shutdown, stop, watcher, _folder: folder }
+    }
+
+    async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
+        let (answer, answered) = oneshot::channel();
+        assert!(self.reload.send(ReloadRequest { answer }).await.is_ok(), "the watcher runs");
+        answered.await.expect("the watcher answers")
+    }
+
+    /// Waits until the watcher has ended, and returns how many changes it acted on.
+    async fn end(self) -> usize {
+        self.stop.cancel();
+        self.watcher.await.expect("the watcher does not panic");
+        self.count.get()
+    }
+}
+
+// These tests run on one thread: when the answer is read, the watcher has already looked for further changes.
+
+#[tokio::test]
+async fn one_reload_reconciles_holds_once() {
+    let case = Case::start(ONE).await;
+    for reloads in 1..=20 {
+        assert_eq!(case.reload().await.ok(), Some(1));
+        tokio::task::yield_now().await;
+        assert_eq!(case.count.get(), reloads);
+    }
+    assert_eq!(case.end().await, 20);
+}
+
+#[tokio::test]
+async fn a_change_from_elsewhere_reconciles_holds_too() {
+    let case = Case::start(ONE).await;
+    case.reload().await.unwrap();
+    case.catalog.set_files_in_memory(Vec::new(), Vec::new());
+    while case.count.get() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(case.end().await, 2);
+}
+
+/// What was logged on this thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
+    }
+}
+
+/// The number of reloads that failed, in this process.
+fn failed() -> String {
+    let text = metrics::install().render();
+    let series = "forgebell_reloads_total{result=\"failed\"}";
+    text.lines()
+        .find(|line| line.starts_with(series))
+        .map(|line| line[series.len()..].trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// One test, since both parts of it look at the same counter.
+#[tokio::test]
+async fn a_reload_fails_with_a_mistake_and_not_with_a_stop() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let before = failed();
+
+    let stopping = Case::start(ONE).await;
+    stopping.shutdown.cancel();
+    let problems = stopping.reload().await.expect_err("the stop ended the reading");
+    assert!(problems[0].to_string().contains("the process is stopping"), "{problems:?}");
+    assert_eq!(failed(), before, "not counted as a failure");
+    assert!(lines.text().contains("the reload ended early"), "{}", lines.text());
+    assert!(!lines.text().contains("ERROR"), "{}", lines.text());
+    assert_eq!(stopping.end().await, 0, "the integrations stay");
+
+    let mistaken = Case::start(ONE).await;
+    std::fs::write(&mistaken.file, "what = \"is this\"").unwrap();
+    mistaken.reload().await.expect_err("a mistake in the file");
+    assert_ne!(failed(), before, "counted as a failure");
+    assert!(lines.text().contains("ERROR"), "{}", lines.text());
+    assert_eq!(mistaken.end().await, 0, "the integrations stay");
+}
