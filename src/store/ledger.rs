@@ -1,4 +1,4 @@
-//! What people look at and resend: deliveries with their attempts, the numbers of the gauges, and the sweep of old rows.
+//! The ledger, which people read: deliveries with their attempts, the numbers of the gauges, and the sweep of old rows.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use super::{DeliveryId, Hold, Result};
 use crate::event::EventId;
 use crate::integration::IntegrationId;
 
-/// What people look at and resend.
+/// Deliveries and attempts, which people read and resend.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Newest first.

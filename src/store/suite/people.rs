@@ -1,4 +1,4 @@
-//! What people look at and resend.
+//! The ledger: what people read and resend.
 
 use jiff::Timestamp;
 
