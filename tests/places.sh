@@ -51,6 +51,15 @@ naming() {
   --exclude="*.snap" --exclude-dir=node_modules --exclude="$(basename "$0")" || true; } |
   count 2 "an adapter (pushover)"
 
+# An adapter of a family whose adapters share files, mail and slash commands: the code that names it. The demo, which tells
+# its story with some services, is not counted.
+adapter() {
+  code_in src | grep -v '^src/cli/demo/' | naming "\\b$1\\b|\\b$2\\b|\"${1//_/-}\"" |
+    count 2 "an adapter ($1)"
+}
+adapter pipelines_email PipelinesEmail
+adapter slack_slash_commands SlackSlashCommands
+
 # A shared setting: what names it outside of the adapters that offer it, and the example that tests begin with.
 {
   code_in src | grep -v '^src/adapters/[a-z]*/'

@@ -2,16 +2,14 @@
 //!
 //! [`contract`] defines what an adapter is; [`ADAPTERS`] lists all adapters with their capabilities. Provisioning, the API's
 //! parameters, help pages, metric labels, previews and the contract tests are read off this table. Adding a service is
-//! one file in the folder of its family, and two lines: its module there, and its row here.
+//! one file in the folder of its family, and two lines here: its module and its row.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
 //! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
 //! operator configures for all integrations.
 
-pub mod commands;
 pub mod common_settings;
 pub mod contract;
-pub mod mail;
 pub mod operator;
 mod redact;
 #[cfg(test)]
@@ -27,11 +25,37 @@ pub mod chat {
     pub mod slack;
 }
 
+/// Slash commands, which people type in a channel. `form` reads the request that Slack and Mattermost send alike.
+pub mod commands {
+    mod form;
+    pub mod mattermost_slash_commands;
+    pub mod slack_slash_commands;
+}
+
 /// IRC. `recipients` reads addresses; `lines` splits a push into lines that fit IRC.
 pub mod irc {
     pub mod irker;
     mod lines;
     mod recipients;
+}
+
+/// Mails through the operator's relay.
+///
+/// - `addresses`: who can be written to, and whose own address a mail may be from.
+/// - `diffs`: what a push changed, from the event or from the forge.
+/// - `head`: everything above a mail's text: names, ids, threads, lists.
+/// - `page`: the text and the HTML, written side by side and limited in length.
+/// - `relay`: the relay's pace.
+/// - `replies`: what the relay's replies mean.
+pub mod mail {
+    pub(super) mod addresses;
+    mod diffs;
+    pub mod emails_on_push;
+    mod head;
+    mod page;
+    pub mod pipelines_email;
+    mod relay;
+    pub(super) mod replies;
 }
 
 /// Push services, which show messages on people's phones.

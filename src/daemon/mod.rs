@@ -20,7 +20,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +29,7 @@ use tracing::{info, warn};
 use crate::catalog::{Catalog, Snapshot};
 use crate::config::Config;
 use crate::pipeline::Clock;
-use crate::pipeline::amqp::AmqpSource;
+use crate::pipeline::amqp::{AmqpSource, BrokerState};
 use crate::pipeline::deliver::{Deliverer, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::inbox_source::InboxSource;
@@ -107,13 +107,7 @@ pub async fn run(
     };
     let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
-    let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox_source, stop_sources.clone()))];
-    let mut broker = None;
-    if config.amqp.enabled {
-        let (amqp, state) = AmqpSource::new(config.amqp.clone(), clock.clone());
-        sources.push(tasks.spawn(dispatcher.run(amqp, stop_sources.clone())));
-        broker = Some(state);
-    }
+    let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
 
     let stop_rest = CancellationToken::new();
     let peer_events = PeerEvents {
@@ -182,6 +176,23 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+/// Starts to take events out of the inbox, and from the broker where there is one: then its state is returned too.
+fn start_sources(
+    config: &Config,
+    dispatcher: Dispatcher,
+    inbox: InboxSource,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> (Vec<JoinHandle<()>>, Option<watch::Receiver<BrokerState>>) {
+    let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox, stop.clone()))];
+    if !config.amqp.enabled {
+        return (sources, None);
+    }
+    let (amqp, state) = AmqpSource::new(config.amqp.clone(), dispatcher.clock.clone());
+    sources.push(tasks.spawn(dispatcher.run(amqp, stop.clone())));
+    (sources, Some(state))
 }
 
 /// Waits for the end of a part that never ends by itself, and says which one it was. The cause is a bug, or another node with

@@ -193,7 +193,7 @@ impl Dispatcher {
                     Some(delivery) if delivery.leased => {
                         self.deliverer.enqueue(delivery, Arc::clone(&dispatched.event), permit, *received_at);
                     }
-                    Some(delivery) => self.deliverer.note_backlog(delivery.destination),
+                    Some(delivery) => self.deliverer.note_written(delivery),
                 }
             }
         }

@@ -23,7 +23,7 @@ pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
     /// Notified when the HTTP server has stored an event.
     arrived: Arc<Notify>,
-    /// The number of the last event that was read. It stays in the inbox until its batch is committed.
+    /// The number of the last event that was read. Events up to it stay in the inbox until their batch is committed.
     last_read: i64,
     /// The number of the last event that was dispatched. Later reads begin after it.
     acknowledged: i64,

@@ -134,7 +134,8 @@ enum ClaimState {
     UnderWay {
         /// Rows went (back) to the store.
         outdated: bool,
-        /// Lanes in which a row began to wait: later rows of theirs that the claim brings must go back.
+        /// Lanes in which a row began to wait, or in which a newer row replaces the older ones: the rows of these lanes that
+        /// the claim brings must go back.
         waiting_lanes: Vec<Lane>,
     },
 }
@@ -213,12 +214,24 @@ impl Scheduler {
         back
     }
 
-    /// Takes the queued jobs out that this delivery replaces.
+    /// A row was written that stays in the store. Returns the queued jobs that it replaces, which go back: the store cancels
+    /// them.
+    pub(super) fn note_written(&mut self, delivery: &Delivery, now: Timestamp) -> Vec<Job> {
+        let replaced = self.replaced_by(delivery);
+        self.note_backlog(&delivery.destination, now, now);
+        replaced
+    }
+
+    /// Takes the queued jobs out that this delivery replaces. Those that a claim under way brings go back too.
     fn replaced_by(&mut self, newer: &Delivery) -> Vec<Job> {
         let Some(destination) = self.destinations.get_mut(&newer.destination).filter(|_| newer.replaces)
         else {
             return Vec::new();
         };
+        if let ClaimState::UnderWay { outdated, waiting_lanes } = &mut destination.claim {
+            *outdated = true;
+            waiting_lanes.push(newer.lane);
+        }
         let is_replaced = |job: &Job| job.delivery.lane == newer.lane && job.delivery.id < newer.id;
         let (replaced, others): (Vec<_>, Vec<_>) = destination.queue.drain(..).partition(is_replaced);
         destination.queue = others.into();
@@ -412,8 +425,9 @@ impl Scheduler {
             ClaimState::UnderWay { outdated, waiting_lanes } => (outdated, waiting_lanes),
             ClaimState::None => (false, Vec::new()),
         };
-        let (back, mine): (Vec<_>, Vec<_>) =
-            jobs.into_iter().partition(|job| waiting_lanes.contains(&job.delivery.lane));
+        let goes_back =
+            |job: &Job| waiting_lanes.contains(&job.delivery.lane) && !self.held.contains(&job.delivery.id);
+        let (back, mine): (Vec<_>, Vec<_>) = jobs.into_iter().partition(goes_back);
         let mut replaced = Vec::new();
         for job in mine {
             replaced.extend(self.replaced_by(&job.delivery));

@@ -41,6 +41,7 @@
 
 mod columns;
 mod holds;
+mod ledger;
 mod migrations;
 pub mod postgres;
 pub mod registry;
@@ -64,6 +65,9 @@ use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
 pub use holds::{Hold, HoldCause, HoldKey};
+pub use ledger::{
+    DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
+};
 use registry::AuditEntry;
 pub use registry::Registry;
 
@@ -410,148 +414,6 @@ pub struct Quarantined {
     pub reason: String,
     pub received_at: Timestamp,
     pub size: usize,
-}
-
-/// What people look at and resend.
-#[async_trait]
-pub trait Ledger: Send + Sync {
-    /// Newest first.
-    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryLine>>;
-    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>>;
-    /// Makes a settled delivery due again, before the later ones of its lane. Its attempts are counted from 0 (their records
-    /// stay), and its age counts from the moment of the audit line. Returns `false` where there is no such delivery, where it
-    /// is not settled, or where a newer one of its lane replaces it.
-    async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool>;
-    /// The numbers that the gauges show.
-    async fn depth(&self, now: Timestamp) -> Result<Depth>;
-    /// Removes what is older than the retention allows, about `limit` rows of each kind at most.
-    async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept>;
-    /// Succeeds if the store answers.
-    async fn ping(&self) -> Result<()>;
-}
-
-/// Which deliveries to list.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryFilter {
-    pub state: Option<State>,
-    pub integration: Option<IntegrationId>,
-    /// Only ids below this one, for the next page.
-    pub before: Option<DeliveryId>,
-    pub limit: usize,
-}
-
-/// A delivery's state, as people see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    Waiting,
-    Delivered,
-    Skipped,
-    Failed,
-    Expired,
-    Cancelled,
-}
-
-impl State {
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Delivered, Self::Skipped, Self::Failed, Self::Expired, Self::Cancelled];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Delivered => "delivered",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// A line of the list of deliveries.
-#[derive(Clone, Debug)]
-pub struct DeliveryLine {
-    pub id: DeliveryId,
-    pub state: State,
-    pub event: EventId,
-    pub trigger: Option<String>,
-    pub subject: String,
-    pub integration: IntegrationId,
-    pub target: String,
-    pub destination: String,
-    pub attempts: u32,
-    /// The moment of the next attempt, while the delivery waits.
-    pub due: Option<Timestamp>,
-    pub created_at: Timestamp,
-    pub settled_at: Option<Timestamp>,
-    /// The note of the last attempt.
-    pub last_note: Option<String>,
-}
-
-/// One delivery in full.
-#[derive(Clone, Debug)]
-pub struct DeliveryDetail {
-    pub line: DeliveryLine,
-    /// Oldest first.
-    pub attempts: Vec<(u32, StoredAttempt)>,
-    /// The event's JSON.
-    pub raw: Bytes,
-    /// The hold for which the delivery waits, where there is one. It may have just ended: compare its `until`.
-    pub hold: Option<Hold>,
-}
-
-/// An attempt as it was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredAttempt {
-    pub at: Timestamp,
-    pub latency_ms: u32,
-    pub outcome: String,
-    pub status: Option<u16>,
-    pub note: String,
-}
-
-/// The numbers of waiting rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Depth {
-    pub inbox: u64,
-    pub waiting: u64,
-    /// When the oldest waiting delivery was written.
-    pub oldest_waiting: Option<Timestamp>,
-    pub dead_letters: u64,
-    pub quarantined: u64,
-    pub held: u64,
-}
-
-/// What is older than these moments may be removed.
-#[derive(Clone, Copy, Debug)]
-pub struct Retention {
-    /// For settled deliveries with their attempts, and for events without deliveries.
-    pub settled_before: Timestamp,
-    /// For dead letters (failed and expired), which are kept longer.
-    pub dead_letters_before: Timestamp,
-    pub quarantine_before: Timestamp,
-}
-
-impl Retention {
-    /// The settled states, each with the moment before which its deliveries may go.
-    pub fn by_state(&self) -> [(State, Timestamp); 5] {
-        [
-            (State::Delivered, self.settled_before),
-            (State::Skipped, self.settled_before),
-            (State::Cancelled, self.settled_before),
-            (State::Failed, self.dead_letters_before),
-            (State::Expired, self.dead_letters_before),
-        ]
-    }
-}
-
-/// The numbers of removed rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    pub deliveries: u64,
-    pub events: u64,
-    pub quarantined: u64,
-    /// A limit was reached: there may be more to remove.
-    pub more: bool,
 }
 
 /// All of a store.

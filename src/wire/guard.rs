@@ -340,7 +340,7 @@ static RESERVED_V4: &[(Ipv4Net, Kind)] = &[
 
 static PUBLIC_V6: Ipv6Net = v6(0x2000, 0, 3);
 
-/// The parts of 2000::/3 in IANA's registry of special-purpose IPv6 addresses, and the named parts outside of it.
+/// The parts of `2000::/3` in IANA's registry of special-purpose IPv6 addresses, and the named parts outside of it.
 /// Source: <https://www.iana.org/assignments/iana-ipv6-special-registry>.
 static RESERVED_V6: &[(Ipv6Net, Kind)] = &[
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), Kind::Loopback),

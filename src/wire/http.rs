@@ -61,9 +61,11 @@ impl Wire {
         let guard = Guard::new(config.allow_networks.clone(), &config.proxy_hosts)
             .allowing_tcp(config.allow_tcp.clone());
         Ok(Self {
-            client: client_builder(config, Some(guard.clone()))?.build().map_err(not_built)?,
+            client: client_builder(config, Some(guard.clone()))?
+                .build()
+                .map_err(|error| not_built(&error))?,
             unverified: Arc::default(),
-            operators: client_builder(config, None)?.build().map_err(not_built)?,
+            operators: client_builder(config, None)?.build().map_err(|error| not_built(&error))?,
             config: config.clone(),
             guard,
             cache: Arc::default(),
@@ -77,7 +79,8 @@ impl Wire {
             return Ok(client);
         }
         let builder = client_builder(&self.config, Some(self.guard.clone()))?;
-        let client = builder.tls_danger_accept_invalid_certs(true).build().map_err(not_built)?;
+        let client =
+            builder.tls_danger_accept_invalid_certs(true).build().map_err(|error| not_built(&error))?;
         // Two concurrent requests may both build a client; the first one that is stored is used for all.
         Ok(self.unverified.get_or_init(|| client))
     }
@@ -188,8 +191,8 @@ impl Transport for Wire {
     }
 }
 
-fn not_built(error: reqwest::Error) -> WireError {
-    WireError::Client(innermost(&error))
+fn not_built(error: &reqwest::Error) -> WireError {
+    WireError::Client(innermost(error))
 }
 
 /// The settings of a client that resolves names through the guard or, without a guard, through the system alone.

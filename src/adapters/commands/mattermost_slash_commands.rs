@@ -1,7 +1,7 @@
 //! Mattermost slash commands: what people type in a Mattermost channel
 //! (<https://developers.mattermost.com/integrate/slash-commands/custom/>).
 
-use super::{LIMITS, about, read};
+use super::form::{LIMITS, about, read};
 use crate::adapters::contract::{About, Adapter, Inbound, InboundRequest, Reaction};
 use crate::call::Failure;
 use crate::settings::Secret;

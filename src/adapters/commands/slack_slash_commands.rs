@@ -1,7 +1,7 @@
 //! Slack slash commands: what people type in a Slack channel
 //! (<https://docs.slack.dev/interactivity/implementing-slash-commands>).
 
-use super::{LIMITS, about, read};
+use super::form::{LIMITS, about, read};
 use crate::adapters::contract::{About, Adapter, Inbound, InboundRequest, Reaction};
 use crate::call::Failure;
 use crate::settings::Secret;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::diffs::{self, Comparison, Diffs};
 use super::head::{self, Head};
 use super::page::{Mood, Page};
-use super::{addresses, replies};
+use super::{addresses, relay, replies};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
@@ -69,10 +69,10 @@ impl Adapter for EmailsOnPush {
 
 impl Deliver for EmailsOnPush {
     const DELIVERY: Delivery = Delivery {
-        max_age: super::MAX_AGE,
+        max_age: relay::MAX_AGE,
         // A repeated mail has the same Message-ID.
         retry_ambiguous: true,
-        concurrency: super::CONCURRENCY,
+        concurrency: relay::CONCURRENCY,
         // The forge is asked for the diff, and of a force push also for what it took back.
         calls: 3,
         limits: "10 mails a second through the relay (bursts of 20); 750 recipients; a mail holds 30 files and 5,000 \
@@ -107,7 +107,7 @@ impl Deliver for EmailsOnPush {
     }
 
     fn pace(_settings: &Settings, _target: &str) -> Pace {
-        super::pace()
+        relay::pace()
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {

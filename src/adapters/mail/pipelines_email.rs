@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::head::{self, Head};
 use super::page::{Mood, Page};
-use super::{addresses, replies};
+use super::{addresses, relay, replies};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
@@ -61,10 +61,10 @@ impl Adapter for PipelinesEmail {
 
 impl Deliver for PipelinesEmail {
     const DELIVERY: Delivery = Delivery {
-        max_age: super::MAX_AGE,
+        max_age: relay::MAX_AGE,
         // A repeated mail has the same Message-ID.
         retry_ambiguous: true,
-        concurrency: super::CONCURRENCY,
+        concurrency: relay::CONCURRENCY,
         calls: 1,
         limits: "10 mails a second through the relay (bursts of 20); 30 recipients.",
         preview: Preview::Request,
@@ -98,7 +98,7 @@ impl Deliver for PipelinesEmail {
     }
 
     fn pace(_settings: &Settings, _target: &str) -> Pace {
-        super::pace()
+        relay::pace()
     }
 
     fn call(_settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {

@@ -312,8 +312,8 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
 /// `status: 0`: the answer names the field that is wrong. All but the words come from the settings.
 fn refusal(answer: &Json, why: String) -> Failure {
     const OF_SETTINGS: [&str; 7] = ["token", "user", "device", "priority", "sound", "retry", "expire"];
-    let is_named = |field: &&str| answer[*field].as_str().is_some_and(|problem| problem != "valid");
-    if OF_SETTINGS.iter().any(|field| is_named(&field)) {
+    let is_named = |field: &str| answer[field].as_str().is_some_and(|problem| problem != "valid");
+    if OF_SETTINGS.iter().any(|field| is_named(field)) {
         Failure::Misconfigured(why)
     } else {
         Failure::Rejected(why)

@@ -95,7 +95,7 @@ fn however_little_an_event_says_what_goes_out_says_something() {
             if entry.targets(&settings(entry), &case.event, &[]).send.is_empty() {
                 continue;
             }
-            let call = call(entry, case, &contract(entry).target);
+            let call = call(entry, case, contract(entry).target);
             assert!(size(&call) < contract(entry).largest_body, "{} of {}", entry.about.slug, case.name);
             let body = body(&call);
             if let Some(fault) = (contract(entry).fault)(&body) {

@@ -30,6 +30,8 @@ pub struct DelivererHandle {
 /// What comes in by the handle.
 pub(super) enum Input {
     Job(Box<Job>),
+    /// A delivery that was written without a lease.
+    Written(Box<Delivery>),
     Backlog(DestinationKey),
     /// Holds in the store began or ended otherwise than by a settlement of ours.
     HoldsChanged,
@@ -77,6 +79,11 @@ impl DelivererHandle {
         let job = Job { concurrency: 1, delivery, event, entered, catalog_is_fresh, _permit: permit };
         // Once the deliverer has stopped, the row's lease lapses or is given back with the rest at the next start.
         let _ = self.inputs.send(Input::Job(Box::new(job)));
+    }
+
+    /// A delivery was written without a lease: it waits in the store.
+    pub(in crate::pipeline) fn note_written(&self, delivery: Delivery) {
+        let _ = self.inputs.send(Input::Written(Box::new(delivery)));
     }
 
     /// Rows of this destination wait in the store.

@@ -237,6 +237,11 @@ impl Deliverer {
                 self.give_back(back);
                 self.note_backlogged(&key);
             }
+            Input::Written(delivery) => {
+                let back = self.scheduler.note_written(&delivery, now);
+                self.give_back(back);
+                self.note_backlogged(&delivery.destination);
+            }
             Input::Backlog(key) => {
                 self.scheduler.note_backlog(&key, now, now);
                 self.note_backlogged(&key);
@@ -352,7 +357,7 @@ impl Deliverer {
                     self.admit(job, prepared, now);
                 }
                 Err(Report { outcome: Outcome::Cancelled(_), .. }) if !job.catalog_is_fresh => {
-                    self.revalidate(job)
+                    self.revalidate(job);
                 }
                 Err(report) => {
                     let report = self.leave_to_other_nodes(&job.delivery, report, now);

@@ -61,27 +61,14 @@ impl Deliverer {
     fn decide(&self, attempted: &Attempted<'_>, outcome: &Outcome, now: Timestamp) -> Decision {
         let Outcome::Failed(failure) = outcome else {
             // Only a failure is followed by a wait that strikes or random numbers make longer.
-            return retry::decide(outcome, self.context(attempted, 0, 0.0, now), &self.deps.policy);
+            return retry::decide(outcome, context(attempted, 0, 0.0, now), &self.deps.policy);
         };
         if self.settings_changed(attempted.integration) {
             // What the old settings met with says nothing of the new ones.
             return Decision { state: NewState::Waiting(now), counts: false, effect: Effect::None };
         }
         let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
-        retry::decide(outcome, self.context(attempted, strikes, jitter(), now), &self.deps.policy)
-    }
-
-    fn context(&self, attempted: &Attempted<'_>, strikes: u32, jitter: f64, now: Timestamp) -> Context {
-        let entry = attempted.integration.and_then(|integration| adapters::find(integration.slug));
-        Context {
-            now,
-            attempts: attempted.delivery.attempts,
-            retry_ambiguous: entry
-                .and_then(|entry| entry.deliver.as_ref())
-                .is_none_or(|deliver| deliver.about.retry_ambiguous),
-            strikes,
-            jitter,
-        }
+        retry::decide(outcome, context(attempted, strikes, jitter(), now), &self.deps.policy)
     }
 
     fn settings_changed(&self, integration: Option<&Integration>) -> bool {
@@ -108,6 +95,20 @@ impl Deliverer {
             }
         }
         change.stored(now)
+    }
+}
+
+/// What the decision goes by, apart from the outcome.
+fn context(attempted: &Attempted<'_>, strikes: u32, jitter: f64, now: Timestamp) -> Context {
+    let entry = attempted.integration.and_then(|integration| adapters::find(integration.slug));
+    Context {
+        now,
+        attempts: attempted.delivery.attempts,
+        retry_ambiguous: entry
+            .and_then(|entry| entry.deliver.as_ref())
+            .is_none_or(|deliver| deliver.about.retry_ambiguous),
+        strikes,
+        jitter,
     }
 }
 

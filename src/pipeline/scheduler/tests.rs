@@ -398,19 +398,50 @@ fn a_row_that_the_store_hands_out_once_more_is_not_taken_twice() {
     assert_eq!(started(&mut scheduler, start()), [3]);
 }
 
+fn replacing(id: i64, lane: i64) -> Job {
+    let job = job(id, "room", lane);
+    Job { delivery: Delivery { replaces: true, ..job.delivery.clone() }, ..job }
+}
+
 #[test]
 fn a_job_that_replaces_sends_queued_ones_of_its_lane_back() {
     let mut scheduler = scheduler();
-    let replacing = |id, lane| {
-        let job = job(id, "room", lane);
-        Job { delivery: Delivery { replaces: true, ..job.delivery.clone() }, ..job }
-    };
     scheduler.enqueue(job(1, "room", 7), start());
     assert_eq!(started(&mut scheduler, start()), [1]);
     scheduler.enqueue(job(2, "room", 7), start());
     scheduler.enqueue(job(3, "room", 8), start());
     let back = scheduler.enqueue(replacing(4, 7), start());
-    assert_eq!(back.iter().map(|job| job.delivery.id.0).collect::<Vec<_>>(), [2], "what is under way ends");
+    assert_eq!(ids(&back), [2], "what is under way ends");
     let back = scheduler.claimed(&key("room"), vec![replacing(5, 8)], false, start());
-    assert_eq!(back.iter().map(|job| job.delivery.id.0).collect::<Vec<_>>(), [3]);
+    assert_eq!(ids(&back), [3]);
+}
+
+#[test]
+fn a_row_that_replaces_and_stays_in_the_store_sends_queued_ones_of_its_lane_back() {
+    let mut scheduler = scheduler();
+    for (id, lane) in [(1, 7), (2, 7), (3, 8)] {
+        scheduler.enqueue(job(id, "room", lane), start());
+    }
+    assert_eq!(started(&mut scheduler, start()), [1]);
+    let back = scheduler.note_written(&job(4, "room", 8).delivery, start());
+    assert!(back.is_empty(), "it replaces nothing");
+    let back = scheduler.note_written(&replacing(5, 7).delivery, start());
+    assert_eq!(ids(&back), [2], "what is under way ends");
+    assert_eq!(scheduler.take_claims(), [key("room")], "the new row is claimed");
+}
+
+#[test]
+fn what_a_claim_under_way_brings_goes_back_where_a_newer_row_replaces_it() {
+    let mut scheduler = scheduler();
+    scheduler.note_backlog(&key("room"), start(), start());
+    assert_eq!(scheduler.take_claims(), [key("room")]);
+    scheduler.note_written(&replacing(3, 7).delivery, start());
+    let back = scheduler.claimed(&key("room"), vec![job(1, "room", 7), job(2, "room", 8)], false, start());
+    assert_eq!(ids(&back), [1]);
+    assert_eq!(started(&mut scheduler, start()), [2]);
+    assert_eq!(scheduler.take_claims(), [key("room")], "the newer row is claimed");
+
+    scheduler.claimed(&key("room"), vec![replacing(3, 7)], false, start());
+    finished(&mut scheduler, "room", 8, After::Settled, start());
+    assert_eq!(started(&mut scheduler, start()), [3]);
 }

@@ -124,7 +124,7 @@ impl Listener {
                     self.keep(live);
                 }
                 Err(error) => {
-                    warn!(%error, "cannot connect for notifications from PostgreSQL; trying again in two seconds")
+                    warn!(%error, "cannot connect for notifications from PostgreSQL; trying again in two seconds");
                 }
             }
         }

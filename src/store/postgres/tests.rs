@@ -216,6 +216,7 @@ async fn a_schema_of_a_newer_program_is_left_alone() {
 async fn a_store_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it() {
     let url = Secret::new(database());
     let (client, connection) = tokio_postgres::connect(url.expose(), tokio_postgres::NoTls).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
     tokio::spawn(connection);
     let first = include_str!("../migrations/postgres_0001_first.sql");
     let version = "CREATE SCHEMA forgebell; SET search_path TO forgebell;

@@ -148,3 +148,20 @@ pub(super) async fn what_is_under_way_is_replaced_when_it_would_wait<B: Backend>
     }
     assert_eq!(case.claim("a", "hook", at(100)).await.len(), 4, "the newer ones");
 }
+
+pub(super) async fn what_was_replaced_under_way_does_not_return_after_a_crash<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let before_a_start = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
+    let lapsed = case.write("e2", delivery().lane(2).leased("a", at(0)), at(0)).await;
+    let newer = case.write("e3", delivery().replacing(), at(1)).await;
+    let case = case.reopened().await;
+    assert_eq!(stands(&case, before_a_start).await.0, State::Waiting, "no attempt was recorded");
+    case.store.release_leases(&node("a"), at(2)).await.unwrap();
+    assert_eq!(stands(&case, before_a_start).await, replaced());
+    assert_eq!(case.claim("a", "hook", at(2)).await, [lapsed, newer]);
+
+    let newest = case.write("e4", delivery().lane(2).replacing(), at(3)).await;
+    case.end("a", newer, NewState::Delivered, at(4)).await;
+    assert_eq!(case.take_over("b", "hook", at(62)).await, [newest], "the lease of the older row lapsed");
+    assert_eq!(stands(&case, lapsed).await, replaced());
+}

@@ -135,6 +135,7 @@ impl Backend for PostgresBackend {
     async fn restore(&self) -> Keyring {
         let (client, connection) =
             tokio_postgres::connect(self.0.expose(), tokio_postgres::NoTls).await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
         tokio::spawn(connection);
         client.batch_execute(include_str!("before_rebuild/postgres.sql")).await.unwrap();
         fixtures::keys("present", &[])
@@ -197,6 +198,7 @@ macro_rules! promises {
                 lanes::{
                     a_newer_state_replaces_what_waits,
                     what_is_under_way_is_replaced_when_it_would_wait,
+                    what_was_replaced_under_way_does_not_return_after_a_crash,
                     a_lane_keeps_its_order_through_retries,
                     a_lane_is_claimed_in_one_go_and_in_order,
                     a_row_of_a_lane_that_another_node_works_on_waits_for_it,

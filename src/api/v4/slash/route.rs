@@ -1,4 +1,4 @@
-//! `POST …/slack_slash_commands/trigger` and `…/mattermost_slash_commands/trigger`.
+//! `POST …/integrations/{slug}/trigger`, for each adapter of slash commands.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ fn every_reason_names_the_setting_and_its_value() {
         let attributes = json!({ "status": status, "ref_status_name": ref_status_name });
         event(Trigger::Pipeline, json!({ "object_attributes": attributes }))
     };
-    for (integration, event, code, text) in [
+    for (integration, event, code, text) in vec![
         (
             chat(),
             decode(&json!({ "object_kind": "release" })),

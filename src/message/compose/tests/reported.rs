@@ -85,6 +85,7 @@ fn a_deployment_that_was_approved_before_is_still_the_deployers() {
 
 #[test]
 fn reviews_are_requested_again_and_reviewers_say_how_far_they_are() {
+    const OWN: &str = "reported/61_mr_reviewer_state_only.json";
     let again = event("reported/28_mr_rerequest_review.json");
     let title = "merge request !5 Draft: Add x in Acme / rocket";
     assert_eq!(plain(&again), format!("Ada Byron (ada) requested another review from A (a) of {title}"));
@@ -101,7 +102,6 @@ fn reviews_are_requested_again_and_reviewers_say_how_far_they_are() {
         )
     );
 
-    const OWN: &str = "reported/61_mr_reviewer_state_only.json";
     for (state, done) in [
         ("requested_changes", "requested changes to"),
         ("reviewed", "reviewed"),

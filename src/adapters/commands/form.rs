@@ -1,17 +1,14 @@
-//! Slash commands: what people type in a channel. Slack and Mattermost send the same form.
+//! The form that Slack and Mattermost send when people type a slash command, and what both adapters share.
 
-pub mod mattermost_slash_commands;
-pub mod slack_slash_commands;
-
-use super::contract::{About, ChatCommand, CommonSettings, InboundRequest, Reaction};
+use crate::adapters::contract::{About, ChatCommand, CommonSettings, InboundRequest, Reaction};
 use crate::event::Triggers;
 use crate::integration::Family;
 
 /// The limit that both services share.
-const LIMITS: &str = "Who typed a command waits 3 s for the answer.";
+pub(super) const LIMITS: &str = "Who typed a command waits 3 s for the answer.";
 
 /// What both adapters have in common.
-const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
+pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'static str) -> About {
     About {
         slug,
         title,
@@ -23,7 +20,7 @@ const fn about(slug: &'static str, title: &'static str, summary: &'static str) -
 }
 
 /// Reads the form that both services send.
-fn read(notifier: &'static str, request: &InboundRequest) -> Reaction {
+pub(super) fn read(notifier: &'static str, request: &InboundRequest) -> Reaction {
     let (name, id) = (request.field("channel_name"), request.field("channel_id"));
     // Slack calls all private channels by one name.
     let is_name = !name.is_empty() && !["privategroup", "directmessage"].contains(&name);
