@@ -88,7 +88,7 @@ pub struct State {
     pub metrics: metrics::Handle,
     pub catalog: Arc<CachedCatalog>,
     pub registry: Arc<dyn Registry>,
-    /// What must wait; a person's word ends what it disproves.
+    /// A save, a successful test and a retry end holds.
     pub holds: Holds,
     pub outbox: Arc<dyn Outbox>,
     /// Sends tests of integrations.
@@ -103,14 +103,14 @@ pub struct State {
 }
 
 impl State {
-    /// Somebody saved an integration's settings, even as they were: what they led to is tried again.
+    /// Ends the holds that an integration's settings led to, after a person saved the settings, changed or not.
     async fn try_again(&self, integration: IntegrationId, now: Timestamp) {
         if let Err(error) = self.outbox.end_outdated_holds(&[(integration, None)], now).await {
             warn!(%error, "the holds of saved settings could not be ended; they end by time");
         }
     }
 
-    /// A success shows that a target is well, or somebody wants it tried again: the holds that keep it end.
+    /// Ends the holds of a target that a success disproved, or that a person wants tried again.
     async fn end_holds(&self, integration: &IntegrationId, target: &str, destination: &str, now: Timestamp) {
         let disproved = self.holds.snapshot().disproved(integration, target, destination);
         if let Err(error) = self.holds.end(&*self.outbox, disproved, now).await {

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use clap::ValueHint;
+use jiff::Timestamp;
 
 use super::options::Options;
 use super::{audit, complain, say, state};
-use crate::catalog::{Actor, CachedCatalog, Change};
+use crate::catalog::{Actor, CachedCatalog, Change, ConfiguredAt, Snapshot};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
+use crate::store::Outbox;
 use crate::wire;
 use plan::{Deed, Step, plan};
 
@@ -58,6 +60,11 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     for step in &steps {
         carry_out(&catalog, step).await?;
     }
+    let store = state::open(&config.store).await?;
+    let ended = end_holds(&*store as &dyn Outbox, &catalog, &wanted, daemon::now()).await?;
+    if ended > 0 {
+        say(&format!("{ended} holds ended: what waits because of these settings is tried again"))?;
+    }
     say(&format!("{} changed", counted(&steps)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -88,6 +95,23 @@ fn counted(steps: &[Step]) -> String {
     if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") }
 }
 
+/// Ends the holds that the files' integrations led to, as a save by the API does, even where their settings are unchanged: a
+/// person says that they are right. Returns how many ended.
+async fn end_holds(
+    store: &dyn Outbox,
+    catalog: &CachedCatalog,
+    wanted: &Provisioned,
+    now: Timestamp,
+) -> anyhow::Result<usize> {
+    let id = |snapshot: &Snapshot, placed: &ConfiguredAt| {
+        let scope = snapshot.directory().resolve(&placed.scope);
+        snapshot.id_at(&scope, placed.configured.slug())
+    };
+    let saved: Vec<_> = catalog
+        .read(|snapshot| wanted.integrations.iter().map(|placed| (id(snapshot, placed), None)).collect());
+    Ok(store.end_outdated_holds(&saved, now).await?)
+}
+
 async fn carry_out(catalog: &CachedCatalog, step: &Step) -> anyhow::Result<()> {
     let actor = Actor(audit::COMMAND_LINE.to_owned());
     let now = daemon::now();
@@ -106,4 +130,83 @@ async fn carry_out(catalog: &CachedCatalog, step: &Step) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::catalog::Catalog as _;
+    use crate::integration::IntegrationId;
+    use crate::store::seal::Keyring;
+    use crate::store::sqlite::Sqlite;
+    use crate::store::{AttemptRecord, DeliveryId, Hold, HoldCause, HoldKey, NewState, NodeId, Settled};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    /// Slack of projects 42 and 43.
+    fn wanted(projects: &[i64]) -> Provisioned {
+        let blocks = projects.iter().map(|id| {
+            format!(
+                "[[integration]]\nproject = {id}\nadapter = \"slack\"\n\
+                 webhook = \"https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/s3cret-s3cret\"\n"
+            )
+        });
+        let files = [("integrations.toml".into(), blocks.collect::<String>())];
+        provision::read(&files, &|_| unreachable!("no file is named")).expect("valid settings")
+    }
+
+    async fn apply(catalog: &CachedCatalog, wanted: &Provisioned) -> usize {
+        let steps = catalog.read(|state| plan(wanted, state, false)).unwrap();
+        for step in &steps {
+            carry_out(catalog, step).await.unwrap();
+        }
+        steps.len()
+    }
+
+    #[tokio::test]
+    async fn unchanged_settings_end_the_holds_that_they_led_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let catalog = CachedCatalog::open(store.clone()).await.unwrap();
+        assert!(apply(&catalog, &wanted(&[42, 43])).await >= 2);
+
+        let hold = |project: i64, target: &str, cause: HoldCause| {
+            let integration = IntegrationId::new(format!("{project}:slack"));
+            let fingerprint = catalog.integration(&integration).expect("it is configured").fingerprint;
+            Hold {
+                key: HoldKey::Route { integration: integration.clone(), target: target.into() },
+                cause,
+                reason: "answered 404".to_owned(),
+                since: NOW,
+                until: NOW + jiff::SignedDuration::from_hours(1),
+                strikes: 1,
+                made_under: Some((integration, fingerprint)),
+            }
+        };
+        let misconfigured = hold(42, "#ops", HoldCause::Misconfigured);
+        let kept = [hold(42, "#dev", HoldCause::Throttled), hold(43, "#ops", HoldCause::Misconfigured)];
+        let settled = Settled {
+            delivery: DeliveryId(-1),
+            state: NewState::Delivered,
+            attempts: 1,
+            record: AttemptRecord {
+                at: NOW,
+                latency_ms: 1,
+                outcome: "delivered",
+                status: None,
+                note: String::new(),
+            },
+            end: Vec::new(),
+            begin: std::iter::once(misconfigured).chain(kept.clone()).collect(),
+            at: NOW,
+        };
+        store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
+
+        let again = wanted(&[42]);
+        assert_eq!(apply(&catalog, &again).await, 0, "nothing changes");
+        assert_eq!(end_holds(&*store, &catalog, &again, NOW).await.unwrap(), 1);
+        assert_eq!(store.holds(NOW).await.unwrap(), kept, "a throttle, and another integration's hold");
+    }
 }

@@ -164,7 +164,7 @@ async fn pace(config: &Config, line: &DeliveryLine, now: Timestamp) -> Option<Pa
     adapters::find(integration.slug)?.pace(&integration.settings, &line.target)
 }
 
-/// A retry by hand ends the holds that keep the delivery, except those that the service asked for.
+/// Ends the holds that keep a delivery, except those that the service asked for.
 async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow::Result<()> {
     let Some(DeliveryDetail { line, .. }) = store.delivery(id).await? else { return Ok(()) };
     let holds: HoldSet = store.holds(now).await?.into_iter().collect();
@@ -337,11 +337,18 @@ pub(super) struct StepResult {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
-    use crate::event::EventId;
-    use crate::store::{HoldCause, HoldKey, StoredAttempt};
+    use crate::event::{EventId, Trigger, sample};
+    use crate::store::seal::Keyring;
+    use crate::store::sqlite::Sqlite;
+    use crate::store::{
+        AttemptRecord, Dispatched, HoldCause, HoldKey, Lane, NewDelivery, NewState, NodeId, Origin,
+        Outbox as _, Settled, StoredAttempt,
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_770_000_000 + second).unwrap()
@@ -426,6 +433,64 @@ mod tests {
             "since": "2026-02-02T02:39:00.000Z", "until": "2026-02-02T02:40:30.000Z",
         });
         assert_eq!(json["hold"], hold);
+    }
+
+    #[tokio::test]
+    async fn a_retry_ends_what_keeps_its_delivery_but_for_a_throttle_of_the_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap();
+        let (slack, hook): (_, Arc<str>) = (IntegrationId::new("42:slack"), "hook".into());
+        let delivery = NewDelivery {
+            integration: slack.clone(),
+            target: "#ops".into(),
+            destination: hook.clone(),
+            lane: Lane(1),
+            replaces: false,
+            lease: None,
+        };
+        let origin = Origin::Broker { digest: None, redelivered: false };
+        let event = Arc::new(sample(Trigger::Push));
+        let batch = vec![Dispatched { event, origin, deliveries: vec![delivery] }];
+        let id = store.enqueue(batch, at(0)).await.unwrap()[0][0].as_ref().unwrap().id;
+
+        let route = |target: &str| HoldKey::Route { integration: slack.clone(), target: target.into() };
+        let address = HoldKey::Address { integration: slack.clone(), destination: hook.clone() };
+        let holds = [
+            (route("#ops"), HoldCause::Misconfigured),
+            (address, HoldCause::SwitchedOff),
+            (HoldKey::Destination(hook), HoldCause::Throttled),
+            (route("#dev"), HoldCause::Misconfigured),
+        ];
+        let reason = || "answered 404".to_owned();
+        let begin = |(key, cause)| Hold {
+            key,
+            cause,
+            reason: reason(),
+            since: at(0),
+            until: at(600),
+            strikes: 1,
+            made_under: None,
+        };
+        let record =
+            AttemptRecord { at: at(0), latency_ms: 1, outcome: "failed", status: None, note: reason() };
+        let settled = Settled {
+            delivery: id,
+            state: NewState::Failed,
+            attempts: 1,
+            record,
+            end: Vec::new(),
+            begin: holds.map(begin).into(),
+            at: at(0),
+        };
+        store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
+        assert_eq!(store.holds(at(1)).await.unwrap().len(), 4);
+
+        let args = RetryArgs { ids: vec![id.0], all_failed: false, integration: None, json: false };
+        retry(&store, args, at(1)).await.unwrap();
+        assert_eq!(store.delivery(id).await.unwrap().unwrap().line.state, State::Waiting);
+        let left = store.holds(at(1)).await.unwrap();
+        let left: Vec<_> = left.iter().map(|hold| (hold.key.kind(), hold.cause)).collect();
+        assert_eq!(left, [("destination", HoldCause::Throttled), ("route", HoldCause::Misconfigured)]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! What must wait, and until when: the one memory of every "not now".
+//! Holds: what must wait, and until when.
 //!
-//! A [`HoldSet`] is that memory as a value: the holds by their keys, and the strikes of what has failed and is not held yet.
-//! What follows from an attempt for others than its delivery is computed here, purely, as a [`HoldChange`].
+//! A [`HoldSet`] contains the holds by their keys, and the strikes of what has failed and is not held yet. It computes, as a
+//! pure function, what follows from an attempt for other deliveries: a [`HoldChange`].
 //!
-//! [`Holds`] shares one set between dispatch, the deliverer, the API and `explain`. The store keeps it: changes are written
-//! with the settlement that they follow from, or by [`Holds::end`]; what the store says is taken up again and again, so that
-//! this node heeds what other nodes and a person's commands did ([`Holds::sync`]).
+//! [`Holds`] shares one set between dispatch, the deliverer, the API and `explain`. The store keeps the holds: changes are
+//! written with the settlement that they follow from, or by [`Holds::end`]. [`Holds::sync`] reads the store's holds at each
+//! poll, since other nodes and people's commands change them too.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,37 +20,37 @@ use crate::call::{Bucket, Failure, Pace};
 use crate::integration::{Fingerprint, Integration, IntegrationId};
 use crate::store::{Delivery, DeliveryLine, DestinationKey, Hold, HoldCause, HoldKey, Outbox, Result};
 
-/// Until somebody corrects the settings; [`after`] knows how long that is at the most.
+/// Until the settings are corrected. [`after`] limits it.
 const FOR_EVER: Duration = Duration::MAX;
-/// So long after its hold ended, a strike is forgotten.
+/// How long strikes are remembered after their hold ended.
 const STRIKES_KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// A hold that ends within this ends by itself, whatever the store says of it: its times are in milliseconds.
+/// A hold that ends within this time ends by itself, whatever the store contains: the store's times are in milliseconds.
 const ABOUT_TO_END: SignedDuration = SignedDuration::from_secs(1);
 
-/// The holds, by what they keep back.
+/// The holds, by what they hold.
 #[derive(Clone, Debug, Default)]
 pub struct HoldSet {
-    /// Also those that are over: their strikes count on.
+    /// Holds that are over are included, because their strikes still count.
     by_key: HashMap<HoldKey, Hold>,
 }
 
-/// What follows from an attempt for others than its delivery.
+/// What follows from an attempt for other deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HoldChange {
     pub end: Vec<HoldKey>,
-    /// A strike that is no hold yet is over as it begins.
+    /// A strike that is no hold yet begins and ends at the same moment.
     pub begin: Vec<Hold>,
 }
 
-/// What an attempt was about, as far as holds go.
+/// What holds need to know of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempted<'a> {
     pub(super) delivery: &'a Delivery,
     /// `None` where there was no integration.
     pub(super) integration: Option<&'a Integration>,
-    /// The rate limits that its destination shares with others.
+    /// The rate limits that the destination shares with others.
     pub(super) shared: &'a [Bucket],
-    /// Why, in words.
+    /// The outcome in words.
     pub(super) reason: &'a str,
 }
 
@@ -71,7 +71,7 @@ fn bucket_key(bucket: &Bucket) -> HoldKey {
 }
 
 impl HoldChange {
-    /// What of it the store keeps: a strike that is no hold yet is remembered here alone.
+    /// The part that the store keeps. A strike that is no hold yet is kept in memory only.
     pub(super) fn stored(self, now: Timestamp) -> (Vec<HoldKey>, Vec<Hold>) {
         let Self { end, mut begin } = self;
         begin.retain(|hold| hold.until > now);
@@ -91,10 +91,10 @@ impl HoldSet {
         self.by_key.get(key).filter(|hold| hold.until > now)
     }
 
-    /// Why this integration's way to a destination is switched off, if it is. Under other settings it is on again.
+    /// Why an address of this integration is switched off, if it is. Other settings switch it on again.
     pub fn switched_off(&self, integration: &Integration, destination: &DestinationKey) -> Option<&str> {
         if self.by_key.is_empty() {
-            return None; // the ordinary case: no key need be made to look it up
+            return None; // the ordinary case: no key is allocated
         }
         let hold = self.by_key.get(&address_of(&integration.id, destination))?;
         let under = hold.made_under.as_ref().map(|(_, fingerprint)| *fingerprint);
@@ -121,8 +121,8 @@ impl HoldSet {
         self.by_key.values().any(|hold| matches!(hold.key, HoldKey::Bucket(_)) && hold.until > now)
     }
 
-    /// What a success shows to be well, or a person wants tried again: the holds of a route, of an address and of a
-    /// destination, but for what the service asked for.
+    /// The holds that a success disproves, or that a person's retry ends: of the route, the address and the destination, except
+    /// those that the service asked for.
     pub fn disproved(&self, integration: &IntegrationId, target: &str, destination: &str) -> Vec<HoldKey> {
         let destination: DestinationKey = destination.into();
         let keys = [
@@ -152,7 +152,7 @@ impl HoldSet {
         if hold.until > now { hold.strikes.saturating_sub(1) } else { hold.strikes }
     }
 
-    /// What is known under this key, unless it was found under other settings of the same integration.
+    /// The hold on this key, unless it was made under other settings of the same integration.
     fn known(&self, key: &HoldKey, of: &Attempted<'_>) -> Option<&Hold> {
         let hold = self.by_key.get(key)?;
         let is_outdated = match (&hold.made_under, of.integration) {
@@ -162,14 +162,14 @@ impl HoldSet {
         (!is_outdated || hold.cause.ends_by_time_alone()).then_some(hold)
     }
 
-    /// What follows from an attempt for others than its delivery.
+    /// What follows from an attempt for other deliveries.
     pub(super) fn change(&self, effect: &Effect, of: &Attempted<'_>, now: Timestamp) -> HoldChange {
         let mut change = HoldChange::default();
         match effect {
             Effect::None => {}
             Effect::Recovered => {
                 if self.by_key.is_empty() {
-                    return change; // the ordinary case: no keys need be made
+                    return change; // the ordinary case: no keys are allocated
                 }
                 self.destination_answers(of, now, &mut change);
                 let disproved =
@@ -214,7 +214,7 @@ impl HoldSet {
         change
     }
 
-    /// The destination is well, whatever it said of the message: its strikes are forgotten, and its hold ends unless the
+    /// The destination works, whatever it answered to this message: its strikes are forgotten, and its hold ends unless the
     /// service asked for it.
     fn destination_answers(&self, of: &Attempted<'_>, now: Timestamp, change: &mut HoldChange) {
         let key = destination_of(of.delivery);
@@ -301,13 +301,13 @@ fn made_under(integration: Option<&Integration>) -> Option<(IntegrationId, Finge
     integration.map(|integration| (integration.id.clone(), integration.fingerprint))
 }
 
-/// The holds of this node, shared. Cloned, they are the same ones.
+/// The holds of this node. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Holds(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Whether anything is held or failed lately. Ordinarily nothing is, and then no lock is taken.
+    /// Whether there is a hold or a strike. Ordinarily there is none, and no lock is taken.
     any: AtomicBool,
     memory: RwLock<Memory>,
 }
@@ -315,7 +315,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Memory {
     set: Arc<HoldSet>,
-    /// Changes that the store does not have yet, by their keys: of these, memory knows better.
+    /// The number of changes of each key that are not in the store yet. For these keys, memory is newer than the store.
     unwritten: HashMap<HoldKey, usize>,
 }
 
@@ -327,7 +327,7 @@ impl Holds {
         shared
     }
 
-    /// All of them, as they are now.
+    /// The holds as they are now.
     pub fn snapshot(&self) -> Arc<HoldSet> {
         Arc::clone(&self.read().set)
     }
@@ -337,7 +337,7 @@ impl Holds {
         self.look(|set| Some(set.active(&HoldKey::Destination(Arc::clone(key)), now)?.until))
     }
 
-    /// Whether a destination failed lately, and did not answer since.
+    /// Whether a destination's last attempts failed.
     pub(super) fn has_failed(&self, key: &DestinationKey) -> bool {
         let strikes = |set: &HoldSet| Some(set.by_key.get(&HoldKey::Destination(Arc::clone(key)))?.strikes);
         self.look(strikes).is_some_and(|strikes| strikes > 0)
@@ -367,8 +367,8 @@ impl Holds {
         if self.0.any.load(Ordering::Acquire) { find(&self.read().set) } else { None }
     }
 
-    /// Takes up what follows from an attempt. What of it the store must keep counts as unwritten until
-    /// [`Holds::written`] says otherwise.
+    /// Applies what follows from an attempt. The changes that the store keeps count as unwritten until [`Holds::written`] is
+    /// called.
     pub(super) fn apply(&self, change: &HoldChange, now: Timestamp) {
         if *change == HoldChange::default() {
             return;
@@ -395,7 +395,7 @@ impl Holds {
         });
     }
 
-    /// Takes up what the store has: what other nodes and people's commands changed. Returns the destinations whose holds
+    /// Applies the store's holds, which other nodes and people's commands change too. Returns the destinations whose holds
     /// ended.
     pub fn sync(&self, stored: Vec<Hold>, now: Timestamp) -> Vec<DestinationKey> {
         if stored.is_empty() && !self.0.any.load(Ordering::Acquire) {
@@ -428,10 +428,10 @@ impl Holds {
         })
     }
 
-    /// Ends holds, in the store and here: somebody showed that what they kept back is well, or wants it tried again.
+    /// Ends holds in the store and in memory, after a success disproved them or a person asked for a retry.
     ///
     /// # Errors
-    /// The store is away: nothing ended.
+    /// The store is unavailable. No hold ended.
     pub async fn end(&self, outbox: &dyn Outbox, keys: Vec<HoldKey>, now: Timestamp) -> Result<()> {
         if keys.is_empty() {
             return Ok(());

@@ -13,18 +13,19 @@ use super::store_calls;
 use crate::store::{Inbox, Origin, Portion};
 
 /// How often the inbox is read without a wake-up: a wake-up may have been lost in a restart.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// A batch of more JSON than this waits for another turn: it is in memory as long as it is worked.
+/// The most JSON of one batch, in bytes. A batch is in memory until it is dispatched.
 const BATCH_BYTES: usize = 16 << 20;
 
 /// Takes events out of the inbox, oldest first.
 pub struct InboxSource {
     inbox: Arc<dyn Inbox>,
-    /// Notified by the HTTP server when it has put an event in.
+    /// Notified when the HTTP server has stored an event.
     arrived: Arc<Notify>,
     /// The number of the last event that was read. Events up to it stay in the inbox until their batch is committed.
     last_read: i64,
+    /// The number of the last event that was dispatched. Later reads begin after it.
     acknowledged: i64,
 }
 
@@ -33,7 +34,7 @@ impl InboxSource {
         Self { inbox, arrived, last_read: 0, acknowledged: 0 }
     }
 
-    async fn look(&mut self, at_most: usize) -> Vec<Inbound> {
+    async fn read(&mut self, at_most: usize) -> Vec<Inbound> {
         let waiting =
             match self.inbox.peek(self.acknowledged, Portion { rows: at_most, bytes: BATCH_BYTES }).await {
                 Ok(waiting) => waiting,
@@ -70,18 +71,18 @@ impl Source for InboxSource {
     async fn next(&mut self, at_most: usize) -> Vec<Inbound> {
         let arrived = Arc::clone(&self.arrived);
         loop {
-            // Register before looking: what arrives in between must not fall through.
+            // Wait for the notification before reading, so that an event that arrives in between is not missed.
             let notified = arrived.notified();
-            let inbound = self.look(at_most).await;
+            let inbound = self.read(at_most).await;
             if !inbound.is_empty() {
                 return inbound;
             }
-            let _ = tokio::time::timeout(LOOK_EVERY, notified).await;
+            let _ = tokio::time::timeout(READ_EVERY, notified).await;
         }
     }
 
     async fn acknowledge(&mut self, _last: Receipt) {
-        // Numbers grow: what was last_read and dispatched need not be looked at again.
+        // Numbers grow, so an event that was dispatched need not be read again.
         self.acknowledged = self.last_read;
     }
 

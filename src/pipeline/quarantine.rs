@@ -1,4 +1,4 @@
-//! Another try at what could not be understood: a newer version of us may know better.
+//! Decodes quarantined messages again: a newer version of Forgebell may be able to.
 
 use jiff::Timestamp;
 
@@ -6,22 +6,22 @@ use crate::event::{Event, EventId};
 use crate::store::registry::AuditEntry;
 use crate::store::{Inbox, Quarantine, Quarantined, Result};
 
-/// What became of another try.
+/// The result of a retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retried {
     NotThere,
-    /// Why it is still no event; it stays where it is.
+    /// The message still can't be decoded, for this reason. It stays in quarantine.
     NotUnderstood(String),
-    /// It is on its way, as an event of this kind.
+    /// The message is an event of this kind now, and is dispatched.
     Understood(String),
-    /// It is an event that was here before.
+    /// The store knows the event already.
     Repeated(EventId),
 }
 
-/// Reads one anew; what is understood now goes its way.
+/// Decodes a quarantined message again. An event moves to the inbox.
 ///
 /// # Errors
-/// The store is away.
+/// The store is unavailable.
 pub async fn retry<S: Inbox + ?Sized, Q: Quarantine + ?Sized>(
     inbox: &S,
     quarantine: &Q,
@@ -39,12 +39,12 @@ pub async fn retry<S: Inbox + ?Sized, Q: Quarantine + ?Sized>(
     Ok(if fresh { Retried::Understood(event.kind().to_owned()) } else { Retried::Repeated(event.id) })
 }
 
-/// What a person did to one, for the audit log.
+/// The audit log's entry of what a person did with a quarantined message.
 pub fn audit_entry(action: &'static str, number: i64, who: &str, now: Timestamp) -> AuditEntry {
     AuditEntry::whole(now, who, action, format!("quarantined message {number}"))
 }
 
-/// The sender's id, or one that is the same whenever this item is tried.
+/// The sender's id, or else one that is the same at each retry of this message.
 fn id(item: &Quarantined) -> EventId {
     let own = || EventId::new(&format!("quarantine-{}-{}", item.number, item.received_at.as_millisecond()));
     item.id.clone().or_else(own).expect("two numbers are printable and short")

@@ -1,4 +1,4 @@
-//! What follows from an attempt: pure.
+//! What follows from an attempt, as pure functions.
 //!
 //! [`decide`] turns an [`Outcome`] into a [`Decision`]: the state of the row, whether the attempt counts, whether the
 //! destination or the route is held and for how long, whether the integration is switched off.
@@ -36,7 +36,7 @@ pub struct Config {
     pub attempts: u32,
 }
 
-/// Waits that a service named are kept within this: a minute's typing error on their side must not park us for days.
+/// The bounds of a wait that a service names: a mistake of the service must not stop its deliveries for days.
 const NAMED_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 /// The first rest of a destination that keeps failing; it doubles from there.
 const BREAKER_INITIAL: Duration = Duration::from_secs(5);
@@ -46,13 +46,13 @@ const MISCONFIGURED: (Duration, Duration) = (Duration::from_secs(15 * 60), Durat
 const GONE: (u32, Duration) = (6, Duration::from_secs(4 * 3600));
 /// The longest wait for a quota to be renewed: a month and a little. What a service names beyond that is an error.
 const QUOTA_MAX: Duration = Duration::from_secs(32 * 24 * 3600);
-/// The longest wait of what a service will not take now.
+/// The longest wait after a service rejected a message for now.
 const TEMPORARILY_REJECTED_MAX: Duration = Duration::from_secs(3600);
 /// The first wait after an error that the operator must correct, and the longest.
 const OPERATOR_ERROR: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
-/// The wait for a store that does not say who is configured: others get their turn meanwhile.
+/// The wait after the store did not answer which integrations are configured. Other deliveries are attempted meanwhile.
 const STORE_UNAVAILABLE: Duration = Duration::from_secs(5);
-/// The wait for files that another node has already.
+/// The wait for an integration in files that only another node has read so far.
 const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
 /// The first wait after being throttled by a service that names none, and the longest.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
@@ -64,20 +64,20 @@ pub enum Outcome {
     /// The service answered, and there was nothing to do.
     Skipped(String),
     Failed(Failure),
-    /// The news is too old to be told.
+    /// The event is older than the adapter's `max_age`.
     Expired,
     /// The integration or its target does not exist any more.
     Cancelled(String),
-    /// The integration is switched off, its address being dead: it waits for a better one.
+    /// The integration is switched off because its address is dead. The delivery waits for new settings.
     SwitchedOff(String),
-    /// Who is to be told could not be made sure of: the store did not say.
+    /// The store did not answer whether the integration is still configured.
     StoreUnavailable(String),
     /// This node does not know the integration; another node may.
     UnknownIntegration(String),
 }
 
 impl Outcome {
-    /// The outcome in one word, for records, metrics and people: one of a fixed set.
+    /// The outcome in one word of a fixed set, for records, metrics and people.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Delivered(_) => "delivered",
@@ -91,7 +91,7 @@ impl Outcome {
         }
     }
 
-    /// Why, in words, with no secret in them; empty where there is nothing to say.
+    /// The reason in words, without secrets; empty where there is none.
     pub fn note(&self) -> &str {
         match self {
             Self::Delivered(_) => "",
@@ -115,13 +115,13 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What [`decide`] must know beside the outcome.
+/// The input of [`decide`] beside the outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
     pub now: Timestamp,
     /// Attempts counted before this one.
     pub attempts: u32,
-    /// May a message that may have been taken be sent again?
+    /// Whether a message is sent again that the service may have accepted.
     pub retry_ambiguous: bool,
     /// Failures in a row of the destination (for `Unavailable`, `Throttled`), of the route (for `Misconfigured`) or of
     /// the integration (for `Gone`), before this one.
@@ -130,44 +130,44 @@ pub struct Context {
     pub jitter: f64,
 }
 
-/// What follows.
+/// What follows from an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub state: NewState,
-    /// Whether the attempt counts towards giving up.
+    /// Whether the attempt counts towards the limit of attempts.
     pub counts: bool,
     pub effect: Effect,
 }
 
-/// What follows for others than this delivery.
+/// What follows for other deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The destination answers: all holds for failures end.
     Recovered,
-    /// One more strike against the destination, and a rest until then if it had enough of them.
+    /// One more strike against the destination, and a hold until `rest` where there were too many.
     Strike {
         rest: Option<Timestamp>,
     },
-    /// The service asked for a rest of the destination; `shared`, of all that share a bucket with it.
+    /// The service asked to wait with this destination, or, where `shared`, with all that share a bucket with it.
     HoldDestination {
         until: Timestamp,
         cause: HoldCause,
         shared: bool,
     },
-    /// The operator must change something. The destination rests until then, or until a daemon starts.
+    /// The operator must change something. The destination is held until this moment, or until a daemon starts.
     BlockDestination(Timestamp),
-    /// This integration's way to this target leads nowhere.
+    /// The integration's settings for this target are wrong. The route is held until this moment.
     HoldRoute(Timestamp),
-    /// One more confirmation that the address is dead; `switch_off` where that was enough of them.
+    /// One more confirmation that the address is dead. `switch_off` is set where there were enough confirmations.
     CountGone {
-        /// Until then there are no requests on this route, and results that arrive all the same count no further.
+        /// The route is held until this moment. Results of attempts that were in flight count no further.
         until: Timestamp,
         switch_off: bool,
     },
     None,
 }
 
-/// The numbers by which [`decide`] decides.
+/// The configuration of [`decide`].
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub retry: Config,
@@ -189,7 +189,7 @@ pub fn decide(outcome: &Outcome, of: Context, policy: &Policy) -> Decision {
     }
 }
 
-/// Nothing was tried, and no failure counts.
+/// No attempt was made, and no failure counts.
 fn waits(now: Timestamp, wait: Duration) -> Decision {
     Decision { state: NewState::Waiting(after(now, wait)), counts: false, effect: Effect::None }
 }
@@ -202,8 +202,8 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
     match failure {
         Failure::Rejected(_) => ended(NewState::Failed, true, Effect::Recovered),
         Failure::Gone { confirmations, .. } => {
-            // It waits like what is wrongly configured, and so do the others on the same way: services call an address dead
-            // for a moment too, and a hundred in that moment confirm no more than one.
+            // The whole route waits: some services call an address dead for a moment only, and a hundred answers in that
+            // moment confirm no more than one.
             let first = policy.retry.initial.saturating_mul(GONE.0);
             let until = after(of.now, doubling((first, GONE.1), of.strikes));
             let switch_off = of.strikes + 1 >= u32::from(*confirmations);
@@ -217,7 +217,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
             let until = after(of.now, doubling(MISCONFIGURED, of.strikes));
             Decision { state: NewState::Waiting(until), counts: false, effect: Effect::HoldRoute(until) }
         }
-        // The row is due: after a restart, perhaps with other settings, it is tried at once.
+        // The row stays due, so that it is attempted at once after a restart, perhaps with other settings.
         Failure::OperatorError(_) => Decision {
             state: NewState::Waiting(of.now),
             counts: false,
@@ -225,7 +225,7 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
         },
         Failure::Throttled { wait, shared, .. } => {
             let wait = wait.map_or_else(|| doubling(THROTTLED, of.strikes), named);
-            // The wait is a floor: a little more, so that those who wait for the same end do not start together.
+            // The service's wait is the minimum. A random part is added, so that deliveries do not all start at its end.
             let until = after(of.now, wait + wait.min(Duration::from_secs(2)).mul_f64(of.jitter * 0.5));
             Decision {
                 state: NewState::Waiting(until),
@@ -241,14 +241,14 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
                 effect: Effect::HoldDestination { until, cause: HoldCause::Quota, shared: false },
             }
         }
-        // Nothing was learned of the destination.
+        // The outcome says nothing about the destination.
         Failure::Deferred { wait, .. } => {
             let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);
             Decision { state: NewState::Waiting(after(of.now, delay)), counts: true, effect: Effect::None }
         }
         Failure::TemporarilyRejected { wait, .. } => {
-            // The destination is well: its others go on. This one comes again until the news is too old: a mailbox that is
-            // full stays so for hours, and says so each time.
+            // The destination works, so its other deliveries go on. This delivery is retried until it expires: a full mailbox,
+            // for example, stays full for hours.
             let delay = again(of, policy, *wait).min(TEMPORARILY_REJECTED_MAX);
             Decision {
                 state: NewState::Waiting(after(of.now, delay)),
@@ -267,16 +267,16 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
     }
 }
 
-/// The schedule's next wait, and no less than the service named.
+/// The schedule's next wait, but at least the wait that the service named.
 fn again(of: Context, policy: &Policy, wait: Option<Duration>) -> Duration {
     delay(&policy.retry, of.attempts, of.jitter).max(wait.map(named).unwrap_or_default())
 }
 
-/// The rest that a destination gets with this strike, if it is one too many.
+/// The end of the destination's hold, where this strike is one too many.
 fn rest(of: Context, policy: &Policy) -> Option<Timestamp> {
     let too_many = (of.strikes + 1).checked_sub(policy.breaker_threshold)?;
     let rest = doubling((BREAKER_INITIAL, policy.breaker_max), too_many);
-    // Between half of it and all of it: jittered, but a rest in any case.
+    // With jitter: between half of the wait and all of it.
     Some(after(of.now, rest.mul_f64(0.5 + of.jitter * 0.5)))
 }
 
@@ -292,7 +292,7 @@ pub fn scheduled(config: &Config, attempts: u32) -> Duration {
     let mut schedule = ExponentialBackoffBuilder::new()
         .with_initial_interval(config.initial)
         .with_multiplier(config.multiplier)
-        .with_randomization_factor(0.0) // the jitter is ours: a pure function takes its randomness as a value
+        .with_randomization_factor(0.0) // `delay` adds the jitter, from a value that it is given
         .with_max_interval(config.max)
         .with_max_elapsed_time(None)
         .build();

@@ -1,4 +1,4 @@
-//! Where events come from.
+//! The interface of event sources.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use crate::event::EventId;
 use crate::store::Origin;
 
-/// Bytes that came in, not yet understood.
+/// A message that was received, not yet decoded.
 #[derive(Clone, Debug)]
 pub struct Inbound {
-    /// The id that the sender gave; `None` where there was none.
+    /// The sender's id for the event, where there is one.
     pub id: Option<EventId>,
     /// The sender's time, or the time of arrival.
     pub occurred_at: Timestamp,
@@ -20,28 +20,28 @@ pub struct Inbound {
     pub receipt: Receipt,
 }
 
-/// What acknowledges an inbound message: its source knows what it means.
+/// Names an inbound message to its source, for the acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which connection it came over; a receipt of a former one acknowledges nothing.
+    /// The connection that the message came over. A receipt of a former connection acknowledges nothing.
     pub generation: u64,
     pub number: u64,
 }
 
-/// A stream of inbound batches.
+/// A source of inbound messages, in batches.
 #[async_trait]
 pub trait Source: Send {
     /// `amqp` or `http`, for logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Waits for something to come, and brings what is there, up to `at_most`, in order. Never empty. It does not end:
-    /// a source that loses its other side finds it again. Dropping the future loses nothing.
+    /// Waits for messages, and returns what is there, up to `at_most`, in order. The batch is never empty. A source that
+    /// loses its connection connects again. Dropping the future loses no message.
     async fn next(&mut self, at_most: usize) -> Vec<Inbound>;
 
-    /// Everything up to and including this receipt is safe with us. A failure means that it will come again, and be
-    /// known as a repeat.
+    /// Acknowledges every message up to and including this receipt: the store has them. After a failure they come again, and
+    /// are recognised as repeats.
     async fn acknowledge(&mut self, last: Receipt);
 
-    /// Stops taking, and parts in peace.
+    /// Stops receiving, and closes the connection in order.
     async fn close(&mut self);
 }

@@ -1,5 +1,7 @@
-//! What went over a wire and what came of it, for people and scripts to see. An address that is a credential is shown by
-//! its origin alone, and so are headers that hold one; what else is secret is for the caller to mask, who knows it.
+//! Requests and answers as JSON, for people and scripts.
+//!
+//! Of an address, only the origin is shown, since the rest may be a credential. Headers with credentials are masked. Other
+//! secrets are masked by the caller, which knows them.
 
 use serde_json::{Value as Json, json};
 
@@ -9,7 +11,7 @@ use crate::wire::SendError;
 
 /// Headers that hold credentials.
 const SECRET_HEADERS: [&str; 4] = ["authorization", "x-api-key", "private-token", "cookie"];
-/// Of longer answers, people see the beginning.
+/// The number of characters of an answer that are shown.
 const LONGEST_ANSWER: usize = 4096;
 
 /// A request.
@@ -24,7 +26,7 @@ pub fn request_json(request: &Request) -> Json {
     }
 }
 
-/// What came back, if anything did.
+/// An answer, or why there is none.
 pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
     match answer {
         Ok(Response::Http(response)) => {
@@ -37,7 +39,7 @@ pub fn answer_json(answer: &Result<Response, SendError>) -> Json {
     }
 }
 
-/// Lines of JSON, where they are that.
+/// The lines of a body: as JSON where they are JSON, else as text.
 fn lines(body: &[u8]) -> impl Iterator<Item = Json> {
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| {

@@ -13,36 +13,36 @@ use tokio::sync::Mutex;
 use super::connection::{self, BrokerError, declare_exchange, open};
 use super::publisher::{Message, PublishError, publish};
 
-/// Part of the three seconds in which the user must have an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time limit for publishing a command. The user's chat waits three seconds for an answer.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `[commands]`: where commands go that are not ours.
+/// `[commands]`: where commands are forwarded that Forgebell does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// A topic exchange of its own: on the events' exchange, commands would come back as events.
+    /// A topic exchange, but not the events' exchange: from there, commands would come back as events.
     pub exchange: String,
-    /// Without one, nothing is published.
+    /// Without a routing key, no command is published.
     pub routing_key: String,
 }
 
-/// The way to the forge. Cloned, it is the same one.
+/// Forwards commands to the forge. Clones share one connection.
 #[derive(Clone)]
 pub struct Commands {
     broker: connection::Config,
     config: Config,
-    /// Made when first needed, and anew when it broke.
+    /// The connection, opened at the first command and again after it broke.
     connected: Arc<Mutex<Option<Connected>>>,
 }
 
 struct Connected {
-    /// The channel ends with it.
+    /// The channel closes when the connection is dropped.
     _connection: Connection,
     channel: Channel,
 }
 
 impl Commands {
-    /// The way that is configured, if one is.
+    /// `None` where forwarding is not configured.
     pub fn new(broker: &connection::Config, config: &Config) -> Option<Self> {
         (broker.enabled && !config.routing_key.is_empty()).then(|| Self {
             broker: broker.clone(),
@@ -51,10 +51,10 @@ impl Commands {
         })
     }
 
-    /// Publishes one command, and waits until the broker has it.
+    /// Publishes one command, and waits for the broker's confirmation.
     ///
     /// # Errors
-    /// The broker is away, or no queue is bound for commands.
+    /// The broker is unavailable, or no queue is bound for commands.
     pub async fn forward(&self, id: &str, body: &[u8], now: Timestamp) -> Result<(), PublishError> {
         let publishing = async {
             let mut connected = self.connected.lock().await;
@@ -62,14 +62,14 @@ impl Commands {
                 Some(ready) if ready.channel.status().connected() => ready,
                 _ => self.connect().await?,
             };
-            // Put back only where it worked: what broke is made anew.
+            // The connection is kept only after a success; after a failure, the next command connects again.
             let message = Message { id, kind: "slash_command", at: now, body };
             publish(&ready.channel, &self.config.exchange, &self.config.routing_key, message).await?;
             *connected = Some(ready);
             Ok(())
         };
-        let ended = tokio::time::timeout(PATIENCE, publishing).await;
-        ended.unwrap_or(Err(PublishError::Broker(BrokerError::Timeout(PATIENCE))))
+        let ended = tokio::time::timeout(PUBLISH_TIMEOUT, publishing).await;
+        ended.unwrap_or(Err(PublishError::Broker(BrokerError::Timeout(PUBLISH_TIMEOUT))))
     }
 
     async fn connect(&self) -> Result<Connected, PublishError> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::settings::Secret;
 
-/// `[amqp]`: where the broker is and what is consumed.
+/// `[amqp]`: the broker's address and what is consumed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -25,13 +25,13 @@ pub struct Config {
     pub exchange_type: ExchangeType,
     pub queue: String,
     pub queue_type: QueueType,
-    /// What the queue is bound with.
+    /// The routing keys that the queue is bound with.
     pub routing_keys: Vec<String>,
     pub declare: Declare,
     /// Messages that the broker may send ahead of acknowledgements.
     pub prefetch: u16,
     pub consumer_tag: String,
-    /// Silence for twice this long is a lost connection.
+    /// After twice this time without traffic, the connection counts as lost.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub heartbeat: Duration,
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
@@ -71,13 +71,13 @@ pub enum QueueType {
     Classic,
 }
 
-/// Who makes exchange, queue and binding.
+/// Who declares exchange, queue and binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Declare {
-    /// We do, durable, where they are missing.
+    /// Forgebell declares them, durable, where they are missing.
     Create,
-    /// They must exist already: it is an error if they are missing.
+    /// They must exist already. A missing one is an error.
     Passive,
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn open(config: &Config) -> Result<Connection, BrokerError> {
     Ok(Connection::connect_uri_with_config(uri, properties, tls, runtime).await?)
 }
 
-/// Makes sure that exchange, queue and bindings are there.
+/// Declares exchange, queue and bindings, or checks that they exist.
 pub(super) async fn declare(channel: &Channel, config: &Config) -> Result<(), BrokerError> {
     let passive = config.declare == Declare::Passive;
     let queue_type = match config.queue_type {
@@ -159,7 +159,7 @@ pub(super) async fn declare(channel: &Channel, config: &Config) -> Result<(), Br
     Ok(())
 }
 
-/// Makes sure that an exchange is there.
+/// Declares an exchange, or checks that it exists.
 pub(super) async fn declare_exchange(
     channel: &Channel,
     name: &str,
@@ -172,7 +172,7 @@ pub(super) async fn declare_exchange(
     Ok(())
 }
 
-/// Whether the broker answers, lets us in, and has what others should have made: for `check`.
+/// Whether the broker answers and accepts the credentials, and whether passive declarations exist: for `check`.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -180,7 +180,7 @@ pub async fn probe(config: &Config) -> Result<(), BrokerError> {
     within(config.connect_timeout, async {
         let connection = open(config).await?;
         let channel = connection.create_channel().await?;
-        // Nothing is consumed, and nothing is made: a look must not change what is looked at.
+        // A check consumes and declares nothing, so that it changes nothing.
         if config.declare == Declare::Passive {
             declare(&channel, config).await?;
         }

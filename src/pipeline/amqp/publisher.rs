@@ -7,14 +7,14 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use super::connection::{BrokerError, Config, declare, open, within};
 use crate::event::EventId;
 
-/// A connection that publishes, and waits until the broker has what it published.
+/// A connection that publishes, and waits for the broker's confirmations.
 pub struct Publisher {
     connection: Connection,
     channel: Channel,
     config: Config,
 }
 
-/// The broker did not take a message.
+/// The broker did not confirm a message.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error(transparent)]
@@ -24,7 +24,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// Whether the broker may have the message all the same: it said nothing.
+    /// Whether the broker may have the message nevertheless, because it did not answer.
     pub fn maybe_taken(&self) -> bool {
         matches!(self, Self::Broker(BrokerError::Timeout(_)))
     }
@@ -37,10 +37,10 @@ impl From<lapin::Error> for PublishError {
 }
 
 impl Publisher {
-    /// Connects, and makes sure that exchange, queue and bindings are there.
+    /// Connects, and declares exchange, queue and bindings.
     ///
     /// # Errors
-    /// The broker is away, or refuses.
+    /// The broker is unavailable, or refuses.
     pub async fn connect(config: &Config) -> Result<Self, PublishError> {
         let opened = within(config.connect_timeout, async {
             let connection = open(config).await?;
@@ -79,13 +79,13 @@ impl Publisher {
         self.close().await;
     }
 
-    /// Parts in peace.
+    /// Closes the connection in order.
     pub async fn close(self) {
         let _ = self.connection.close(200, "done".into()).await;
     }
 }
 
-/// What is published.
+/// A message to publish.
 pub(super) struct Message<'a> {
     pub(super) id: &'a str,
     /// The message's `type`.
@@ -94,8 +94,8 @@ pub(super) struct Message<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// Publishes one persistent message, and waits for the broker's confirmation. A message that no queue gets is refused: it
-/// would be lost without a word.
+/// Publishes one persistent message, and waits for the broker's confirmation. A message that no queue receives is an error,
+/// since it would be lost.
 pub(super) async fn publish(
     channel: &Channel,
     exchange: &str,

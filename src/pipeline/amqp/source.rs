@@ -26,7 +26,7 @@ use crate::pipeline::source::{Inbound, Receipt, Source};
 use crate::pipeline::{Clock, after};
 use crate::store::{BodyDigest, Origin};
 
-/// How it stands with the broker, for readiness.
+/// The state of the connection to the broker, for readiness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerState {
     Connected,
@@ -35,9 +35,10 @@ pub enum BrokerState {
 
 /// The first pause between attempts to connect.
 const RECONNECT_MIN: Duration = Duration::from_millis(200);
-/// A connection that lives shorter than this is followed by a pause: a broker that lets in and throws out is not pressed.
+/// A connection that lives shorter than this is followed by a pause, so that a broker that accepts and closes connections is
+/// not overloaded.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
-/// An acknowledgement that takes longer is a connection that is no more.
+/// After this time without an answer to an acknowledgement, the connection counts as lost.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Consumes from a broker.
@@ -46,15 +47,15 @@ pub struct AmqpSource {
     clock: Clock,
     state: watch::Sender<BrokerState>,
     live: Option<Live>,
-    /// Counts connections: a receipt of a former one acknowledges nothing.
+    /// The number of connections so far. A receipt of a former connection acknowledges nothing.
     generation: u64,
     pause: Duration,
     connected_at: Timestamp,
-    /// The last connection did not live long: the next one waits.
+    /// Whether the last connection was short, so that a pause precedes the next one.
     hasty: bool,
 }
 
-/// One connection, with all that hangs on it.
+/// One connection, with its channel and consumer.
 struct Live {
     connection: Connection,
     channel: Channel,
@@ -62,7 +63,7 @@ struct Live {
 }
 
 impl AmqpSource {
-    /// A source that will connect when it is first asked; and how it stands, to watch.
+    /// A source that connects at the first call of [`Source::next`], and the state of its connection to watch.
     pub fn new(config: Config, clock: Clock) -> (Self, watch::Receiver<BrokerState>) {
         let away = BrokerState::Away { since: clock.now(), why: "not connected yet".to_owned() };
         let (state, receiver) = watch::channel(away);
@@ -81,7 +82,7 @@ impl AmqpSource {
         (source, receiver)
     }
 
-    /// Connects, for ever.
+    /// Connects, and tries again until that succeeds.
     async fn connected(&mut self) -> &mut Live {
         while self.live.is_none() {
             if std::mem::take(&mut self.hasty) {
@@ -106,14 +107,14 @@ impl AmqpSource {
         self.live.as_mut().expect("the loop ends with a connection")
     }
 
-    /// A jittered pause, the next one longer.
+    /// Pauses with jitter. Each pause is longer than the one before.
     async fn rest(&mut self) {
         let pause = self.pause.mul_f64(0.5 + jitter() / 2.0);
         self.pause = (self.pause * 2).min(self.config.reconnect_max);
         tokio::time::sleep(pause).await;
     }
 
-    /// Forgets the connection, and says so.
+    /// Drops the connection, and reports the reason in its state.
     fn lost(&mut self, why: &str) {
         let now = self.clock.now();
         self.hasty = self.live.take().is_some() && now < after(self.connected_at, SHORT_LIFE);
@@ -135,7 +136,7 @@ impl AmqpSource {
         let digest = id.is_none().then(|| BodyDigest(Sha256::digest(&delivery.data).into()));
         Inbound {
             id,
-            // A sender whose clock is ahead of ours must not make news that stays fresh for ever.
+            // A sender whose clock is fast must not make an event that never expires.
             occurred_at: sent.map_or(now, |sent| sent.min(now)),
             received_at: now,
             origin: Origin::Broker { digest, redelivered: delivery.redelivered },
@@ -168,7 +169,7 @@ impl Source for AmqpSource {
                 }
             };
             let mut deliveries = vec![first];
-            // What else is there already; an error or an end is met again by the next call.
+            // Messages that have arrived already. An error or an end comes again at the next call.
             while deliveries.len() < at_most
                 && let Some(Some(Ok(delivery))) = consumer.next().now_or_never()
             {
