@@ -26,12 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::catalog::{Catalog, Snapshot};
+use crate::catalog::{CachedCatalog, Catalog, Snapshot};
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
-use crate::pipeline::deliver::{Deliverer, Deps};
+use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
+use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
 use crate::{api, metrics, provision};
@@ -96,15 +97,7 @@ pub async fn run(
     let stop_delivering = CancellationToken::new();
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
-    let dispatcher = Dispatcher {
-        catalog: Arc::clone(&catalog) as Arc<dyn Catalog>,
-        outbox: Arc::clone(&store) as Arc<dyn Outbox>,
-        inbox: Arc::clone(&store) as Arc<dyn Inbox>,
-        quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
-        holds: holds.clone(),
-        deliverer: handle.clone(),
-        clock: clock.clone(),
-    };
+    let dispatcher = dispatcher(&store, &catalog, &holds, &handle, &clock);
     let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
@@ -176,6 +169,24 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+fn dispatcher(
+    store: &Arc<dyn Store>,
+    catalog: &Arc<CachedCatalog>,
+    holds: &Holds,
+    deliverer: &DelivererHandle,
+    clock: &Clock,
+) -> Dispatcher {
+    Dispatcher {
+        catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
+        outbox: Arc::clone(store) as Arc<dyn Outbox>,
+        inbox: Arc::clone(store) as Arc<dyn Inbox>,
+        quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
+        holds: holds.clone(),
+        deliverer: deliverer.clone(),
+        clock: clock.clone(),
+    }
 }
 
 /// Starts to take events out of the inbox, and from the broker where there is one: then its state is returned too.

@@ -65,6 +65,7 @@ impl Case {
             changes: catalog.watch(),
             shutdown: shutdown.clone(),
         };
+        #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
         let watcher = tokio::spawn(watcher.run(reloads, stop.clone()));
         Self { count, catalog, file, reload, shutdown, stop, watcher, _folder: folder }
     }
