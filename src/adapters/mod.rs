@@ -39,7 +39,7 @@ pub mod irc {
     mod recipients;
 }
 
-/// Mails through the operator's relay.
+/// Mails through the operator's relay. Both adapters share these modules:
 ///
 /// - `addresses`: addresses of recipients, and whether a mail may be from its author's address.
 /// - `diffs`: the diff of a push, from the event or from the forge.

@@ -1,4 +1,4 @@
-//! Whether the process is alive and ready, and its metrics.
+//! Liveness, readiness and metrics of the process.
 
 use std::sync::Arc;
 use std::time::Duration;

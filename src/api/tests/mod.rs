@@ -1,4 +1,4 @@
-//! The task, knocked at over a real connection, with stores that do as the test says.
+//! The HTTP server over real connections, with stores that fail when a test wants it.
 
 mod events;
 mod rest;
@@ -42,7 +42,7 @@ const NOW: Timestamp = Timestamp::constant(1_768_469_400, 0);
 const TOKEN: &str = "t0ken-of-the-forge";
 const BODY_LIMIT: usize = 16 * 1024;
 
-/// A store that remembers what it was given, and fails when the test says so.
+/// A store that records what it is given, and fails when a test wants it.
 struct Store {
     /// Ids and bodies, as pushed.
     events: Mutex<Vec<(String, Bytes)>>,

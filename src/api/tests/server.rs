@@ -69,7 +69,7 @@ async fn unknown_routes_and_methods_are_answered_in_json() {
     assert_eq!(post.status, 405);
 }
 
-/// Says something on a bare connection, and listens until it is closed.
+/// Sends bytes over a bare connection, and reads until it is closed.
 async fn say(server: &TestServer, words: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();

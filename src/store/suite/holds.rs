@@ -148,7 +148,7 @@ pub(super) async fn holds_of_every_kind_are_kept_apart<B: Backend>() {
     assert_eq!(left, expected);
 }
 
-/// Which of them hold a row back is the pipeline's to say: it knows the settings.
+/// The pipeline decides which of them hold a row back, because it has the settings.
 pub(super) async fn a_held_address_or_bucket_keeps_no_row_in_the_store<B: Backend>() {
     let case = Case::<B>::new().await;
     let id = case.write("e1", delivery().to("#ops"), at(0)).await;

@@ -113,7 +113,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// A row as the model knows it.
+/// A row of the model.
 #[derive(Clone, Debug)]
 struct Row {
     id: DeliveryId,

@@ -1,4 +1,4 @@
-//! Projects and groups: what is known of them, and who has a path.
+//! Projects and groups: their facts, and the owner of a path.
 
 use super::Backend;
 use super::fixtures::{Case, at, audit, configuration};

@@ -144,7 +144,7 @@ fn bin() -> PathBuf {
     bins.max().expect("PostgreSQL is missing: install Debian's package postgresql, or run tests/run.sh")
 }
 
-/// To whom PostgreSQL runs as.
+/// The user that PostgreSQL runs as.
 fn hand_over(path: &Path) {
     if is_root() {
         let owned = Command::new("chown").arg(UNPRIVILEGED_USER).arg(path).status();

@@ -37,7 +37,7 @@ struct Api {
     _folder: tempfile::TempDir,
 }
 
-/// A service that answers with one status, and says the webhook back, as some do.
+/// A service that answers with one status and quotes the webhook, as some services do.
 struct Service {
     status: AtomicU16,
     heard: Mutex<Vec<HttpRequest>>,
@@ -107,7 +107,7 @@ impl Api {
         self.token(ScopeKey::Instance, Right::Maintain).await
     }
 
-    /// A project by its number and path, as an event would tell it.
+    /// A project with its number and path, as an event would contain it.
     async fn project(&self, id: i64, path: &str) {
         let path = Some(path.to_owned());
         let seen = SeenProject { id, path, learned: Learned::default() };
@@ -154,7 +154,7 @@ fn audit(action: &'static str) -> AuditEntry {
     AuditEntry { at: NOW, who: "test".to_owned(), action, object: "test".to_owned(), fields: Vec::new() }
 }
 
-/// What a refusal says: its status and its body.
+/// The status and the body of a refusal.
 fn refusal(answer: &Answer) -> (u16, Value) {
     (answer.status, answer.json())
 }
@@ -167,7 +167,7 @@ fn error(status: u16, text: &str) -> (u16, Value) {
     (status, json!({ "error": text }))
 }
 
-/// Says something on a bare connection, and listens until it is closed.
+/// Sends bytes over a bare connection, and reads until it is closed.
 async fn say(api: &Api, words: &str) -> String {
     let mut stream = TcpStream::connect(api.base.strip_prefix("http://").unwrap()).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();

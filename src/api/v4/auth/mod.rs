@@ -1,4 +1,4 @@
-//! Who sends a request, and what that token may do: [`credentials`] reads tokens and checks their right,
+//! Authentication of requests, and the rights of their tokens: [`credentials`] reads tokens and checks their right,
 //! [`mod@authenticate`] looks a token up in the store, and [`limiter`] slows down clients that send wrong tokens.
 
 mod authenticate;
