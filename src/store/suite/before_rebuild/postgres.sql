@@ -1,5 +1,5 @@
 -- A store as version 2 of the schema has it, as `pg_dump --column-inserts` writes it. The program of that version filled
--- it (the commit tagged `before-rebuild`), with the same key as SQLite's. Left out: comments, and settings of the session.
+-- it (commit a5f041f), with the same key as SQLite's. Left out: comments, and settings of the session.
 -- Never edit it: it stands for stores that exist.
 SELECT pg_catalog.set_config('search_path', '', false);
 SET check_function_bodies = false;

@@ -1,5 +1,5 @@
 -- A store as version 2 of the schema has it, as `.dump` of sqlite3 writes it. The program of that version filled it
--- (the commit tagged `before-rebuild`), with the key in `sqlite.key`. Never edit it: it stands for stores that exist.
+-- (commit a5f041f), with the key in `sqlite.key`. Never edit it: it stands for stores that exist.
 PRAGMA application_id = 1178756460;
 PRAGMA user_version = 2;
 PRAGMA foreign_keys=OFF;
