@@ -56,7 +56,8 @@ pub fn is_page(response: &HttpResponse) -> bool {
     let start = start.to_ascii_lowercase();
     let kind = response.header("content-type").unwrap_or_default().trim_start().to_ascii_lowercase();
     let is_xml = start.starts_with("<?xml") || kind.contains("xml");
-    let says_html = kind.starts_with("text/html") || start.contains("<html") || start.contains("<!doctype html");
+    let says_html =
+        kind.starts_with("text/html") || start.contains("<html") || start.contains("<!doctype html");
     start.starts_with('<') && (says_html || !is_xml)
 }
 

@@ -113,7 +113,10 @@ impl Deliver for Slack {
             200..=299 => "unavailable",
             other => usual_status(other),
         },
-        variants: &[&[("webhook", "https://hooks.slack.com/triggers/T00000000/1140137995618/t0ken-of-the-trigger")]],
+        variants: &[&[(
+            "webhook",
+            "https://hooks.slack.com/triggers/T00000000/1140137995618/t0ken-of-the-trigger",
+        )]],
         ..Contract::USUAL
     };
 
@@ -254,7 +257,8 @@ impl Said {
     /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Compatible services say `success` in place of `ok`, or send an object
     /// without either, which counts as "ok" where it names no error.
     fn of_json(answer: &Map<String, Value>) -> Self {
-        let says = |value: bool| ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&value.into()));
+        let says =
+            |value: bool| ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&value.into()));
         let error = answer.get("error");
         match error.and_then(Value::as_str) {
             name if says(false) => Self::No(name.unwrap_or_default().to_owned()),
@@ -305,10 +309,13 @@ fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
         "rate_limited" | "ratelimited" | "message_limit_exceeded" => {
             Failure::Throttled { wait, why, shared: false }
         }
-        "rollup_error" | "fatal_error" | "internal_error" | "service_unavailable" | "request_timeout"
-        | "team_added_to_org" | "org_login_required" => {
-            Failure::Unavailable { maybe_taken: false, wait, why }
-        }
+        "rollup_error"
+        | "fatal_error"
+        | "internal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "team_added_to_org"
+        | "org_login_required" => Failure::Unavailable { maybe_taken: false, wait, why },
         _ => return None,
     })
 }

@@ -93,7 +93,11 @@ fn a_workflows_answers_have_their_consequences() {
         (400, error("TriggerInputSchemaMismatch", "Invalid type. Expected Object"), "misconfigured"),
         (404, error("WorkflowTriggerNotFound", "…"), "misconfigured"),
         (405, error("TriggerRequestMethodNotValid", "…"), "misconfigured"),
-        (401, error("DirectApiAuthorizationRequired", "OAuth authorization scheme is required"), "misconfigured"),
+        (
+            401,
+            error("DirectApiAuthorizationRequired", "OAuth authorization scheme is required"),
+            "misconfigured",
+        ),
         (401, error("DirectApiInvalidAuthorizationSignature", "…"), "misconfigured"),
         (401, error("MisMatchingOAuthClaims", "…"), "misconfigured"),
         (401, error("InvalidUseOfOAuthToken", "…"), "misconfigured"),
@@ -105,7 +109,11 @@ fn a_workflows_answers_have_their_consequences() {
         (400, error("AnErrorOfTomorrow", "…"), "unavailable"),
         (429, error("WorkflowRunThrottled", "…"), "throttled"),
         (500, error("InternalServerError", "…"), "unavailable"),
-        (502, error("NoResponse", "The server did not receive a response from an upstream server."), "unavailable"),
+        (
+            502,
+            error("NoResponse", "The server did not receive a response from an upstream server."),
+            "unavailable",
+        ),
         (504, error("GatewayTimeout", "…"), "unavailable"),
     ];
     for (status, body, expected) in table {
@@ -122,7 +130,9 @@ fn a_workflows_answers_have_their_consequences() {
 #[test]
 fn a_workflow_that_is_switched_off_may_be_switched_on_again_but_a_deleted_one_is_gone() {
     let off = |state: &str| {
-        let message = format!("Could not execute workflow 'x' trigger 'manual' with state '{state}': trigger is not enabled.");
+        let message = format!(
+            "Could not execute workflow 'x' trigger 'manual' with state '{state}': trigger is not enabled."
+        );
         error("WorkflowTriggerIsNotEnabled", &message)
     };
     for status in [400, 403, 409] {

@@ -103,7 +103,10 @@ fn workflows_answer_with_json_or_an_empty_body() {
         assert!(matches!(read(status, text), Answer::Done(Sent)), "{status} {text}");
     }
     let refused = "{\"ok\":false,\"error\":\"parameter_validation_failed\"}";
-    assert!(matches!(read(200, refused), Answer::Failed(Failure::Misconfigured(_))), "the workflow's variables");
+    assert!(
+        matches!(read(200, refused), Answer::Failed(Failure::Misconfigured(_))),
+        "the workflow's variables"
+    );
     let refused = "{\"ok\":false,\"error\":\"invalid_payload\"}";
     assert!(matches!(read(400, refused), Answer::Failed(Failure::Rejected(_))));
     assert!(matches!(

@@ -123,7 +123,8 @@ fn slacks_errors_are_read_from_the_body_whatever_the_status() {
 /// A workflow gets the same variables with every message, so what it refuses is not this message's words.
 #[test]
 fn what_a_workflow_refuses_holds_the_workflow() {
-    let settings = super::settings_of("slack", &[("webhook", "https://hooks.slack.com/triggers/T0/1/secret")]);
+    let settings =
+        super::settings_of("slack", &[("webhook", "https://hooks.slack.com/triggers/T0/1/secret")]);
     let read = |status: u16, body: &str| {
         let call = super::call_with(entry("slack"), &settings, super::kind("push"), "");
         let response = super::http_response(status, &[], body);
@@ -185,7 +186,11 @@ fn mattermosts_errors_are_recognised_by_their_id() {
         ("<html>504 Gateway Time-out</html>", 504, "unavailable"),
         ("{not json", 400, "rejected"),
         // Another service's error with a Mattermost id in it: its status is not the answer's.
-        (r#"{"id":"web.incoming_webhook.invalid.app_error","message":"…","status_code":400}"#, 404, "unavailable"),
+        (
+            r#"{"id":"web.incoming_webhook.invalid.app_error","message":"…","status_code":400}"#,
+            404,
+            "unavailable",
+        ),
     ];
     for (body, status, expected) in others {
         assert_eq!(read("mattermost", status, body), expected, "{status} {body}");

@@ -306,7 +306,9 @@ fn named(code: &str, message: &str, why: String) -> Option<Failure> {
         }
         // All cards have one shape, so a flow that refuses it refuses all.
         "TriggerInputSchemaMismatch" | "TriggerRequestMethodNotValid" | "WorkflowTriggerNotFound" => {
-            Failure::Misconfigured(format!("{why}; the workflow must start \"when a Teams webhook request is received\""))
+            Failure::Misconfigured(format!(
+                "{why}; the workflow must start \"when a Teams webhook request is received\""
+            ))
         }
         "DirectApiAuthorizationRequired"
         | "DirectApiInvalidAuthorizationSignature"
