@@ -19,6 +19,7 @@ mod v4;
 mod webhook_signature;
 
 use std::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -103,9 +104,9 @@ pub struct State {
 }
 
 impl State {
-    /// Ends the holds that an integration's settings led to, after a person saved the settings, changed or not.
-    async fn try_again(&self, integration: IntegrationId, now: Timestamp) {
-        if let Err(error) = self.outbox.end_outdated_holds(&[(integration, None)], now).await {
+    /// Ends the holds that integrations' settings led to, after a person saved the settings, changed or not.
+    async fn try_again(&self, integrations: &BTreeSet<IntegrationId>, now: Timestamp) {
+        if let Err(error) = self.holds.end_made_under(&*self.outbox, integrations, now).await {
             warn!(%error, "the holds of saved settings could not be ended; they end by time");
         }
     }
@@ -116,6 +117,7 @@ impl State {
         if let Err(error) = self.holds.end(&*self.outbox, disproved, now).await {
             warn!(%error, "holds could not be ended; they end by time");
         }
+        (self.stored)(destination.into());
     }
 }
 

@@ -232,6 +232,12 @@ impl Snapshot {
         present.unwrap_or_else(|| integration_id(&scope.name(), slug))
     }
 
+    /// What is configured for the integration of this id: its own settings, or the default that it follows.
+    pub fn configured(&self, id: &IntegrationId) -> Option<&Configured> {
+        let (key, slug) = id.0.rsplit_once(':')?;
+        self.inheritance(&self.directory.resolve(&Scope::from_canonical(key)), slug).effective()
+    }
+
     /// The configuration in the store.
     pub(super) fn stored(&self, owner: ScopeKey, slug: &str) -> Option<&Configured> {
         Some(&self.rows.get(&owner)?.get(slug)?.configured)

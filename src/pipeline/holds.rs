@@ -7,7 +7,7 @@
 //! written with the settlement that they follow from, or by [`Holds::end`]. [`Holds::sync`] reads the store's holds at each
 //! poll, since other nodes and people's commands change them too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -100,6 +100,28 @@ impl HoldSet {
         let under = hold.made_under.as_ref().map(|(_, fingerprint)| *fingerprint);
         let is_off = hold.cause == HoldCause::SwitchedOff && under == Some(integration.fingerprint);
         is_off.then_some(hold.reason.as_str())
+    }
+
+    /// The holds of an integration's addresses that are switched off, each with its destination; the oldest first.
+    pub fn dead_addresses(&self, integration: &Integration) -> Vec<(&DestinationKey, &Hold)> {
+        let mut dead: Vec<_> = self
+            .by_key
+            .values()
+            .filter_map(|hold| match &hold.key {
+                HoldKey::Address { integration: id, destination } if *id == integration.id => {
+                    self.switched_off(integration, destination).map(|_| (destination, hold))
+                }
+                _ => None,
+            })
+            .collect();
+        dead.sort_by_key(|(destination, hold)| (hold.since, *destination));
+        dead
+    }
+
+    /// The integrations whose settings led to holds.
+    pub fn makers(&self) -> BTreeSet<IntegrationId> {
+        let makers = self.by_key.values().filter_map(|hold| hold.made_under.as_ref());
+        makers.map(|(integration, _)| integration.clone()).collect()
     }
 
     /// The hold that keeps a delivery longest. `pace` names the rate limits that its attempts take from; where it is not
@@ -442,6 +464,29 @@ impl Holds {
             for key in &keys {
                 set.by_key.remove(key);
             }
+        });
+        Ok(())
+    }
+
+    /// Ends the holds that these integrations' settings led to, in the store and in memory, after a person saved the
+    /// settings, changed or not. A destination that others share too stays held; the store knows that.
+    ///
+    /// # Errors
+    /// The store is unavailable. No hold ended.
+    pub async fn end_made_under(
+        &self,
+        outbox: &dyn Outbox,
+        integrations: &BTreeSet<IntegrationId>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let no_settings: Vec<_> = integrations.iter().map(|id| (id.clone(), None)).collect();
+        outbox.end_outdated_holds(&no_settings, now).await?;
+        self.write(|memory| {
+            Arc::make_mut(&mut memory.set).by_key.retain(|key, hold| {
+                let is_theirs = hold.made_under.as_ref().is_some_and(|(id, _)| integrations.contains(id));
+                let is_their_own = matches!(key, HoldKey::Route { .. } | HoldKey::Address { .. });
+                !(is_theirs && is_their_own) || hold.cause.ends_by_time_alone()
+            });
         });
         Ok(())
     }

@@ -26,3 +26,4 @@ mod pipeline;
 mod rest;
 mod services;
 mod slash;
+mod switched_off;

@@ -47,6 +47,7 @@ pub struct IntegrationHead {
     pub created_at: Option<Moment>,
     #[schema(required)]
     pub updated_at: Option<Moment>,
+    /// False also where all of its addresses are dead: see `switched_off`.
     pub active: bool,
     #[serde(flatten)]
     pub flags: GitLabFlags,
@@ -62,6 +63,18 @@ pub struct IntegrationTail {
     /// The provisioning file that configures it; null where it was set by the API.
     #[schema(required)]
     pub origin: Option<String>,
+    /// Its addresses that the service reported as dead. Nothing is sent to them, and messages wait.
+    pub switched_off: Vec<DeadAddress>,
+}
+
+/// An address that the service reported as dead. A save, a successful test or a retry of a delivery ends that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DeadAddress {
+    /// The channels or other targets that it serves, as deliveries name them; the address's own is empty.
+    pub targets: Vec<String>,
+    /// What the service answered.
+    pub reason: String,
+    pub since: Moment,
 }
 
 /// A list of event flags, all of which an object shows.

@@ -20,8 +20,8 @@ use crate::store::Quarantined as StoredQuarantined;
 use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
-    FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    ShownProperties,
+    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,
+    IntegrationTail, ShownProperties,
 };
 pub use trial::{
     AttemptOutcome, Exchange, ExplainedProject, Explanation, Target, Test, TestAttempt, Verdict, VerdictKind,

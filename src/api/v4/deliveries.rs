@@ -82,7 +82,6 @@ pub(super) async fn retry(
         return Err(ApiError::Unprocessable(why.to_owned()));
     }
     state.end_holds(&line.integration, &line.target, &line.destination, request.authorized.now).await;
-    (state.stored)(line.destination.as_str().into());
     let store::DeliveryDetail { line, .. } = find(&*state.ledger, &named).await?;
     Ok((StatusCode::CREATED, Json((&line).into())))
 }

@@ -1,22 +1,28 @@
 //! `…/integrations` and `…/integrations/:slug`: list, show, set, switch off.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::http::StatusCode;
 use utoipa_axum::routes;
 
 use super::Route;
+use super::address_state::AddressState;
 use super::authorized::{Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
-use crate::adapters::ADAPTERS;
+use crate::adapters::{ADAPTERS, Entry};
+use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
 };
-use crate::catalog::{self, Actor, Configured, Inheritance, Origin};
+use crate::catalog::{self, Actor, Configured, Inheritance, Origin, ResolvedScope};
+use crate::integration::IntegrationId;
+use crate::pipeline::holds::HoldSet;
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
 pub(super) fn routes() -> Vec<Route> {
@@ -24,6 +30,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// List the active integrations of {level}
+///
+/// One whose addresses are all dead is listed too, as not active: see `switched_off`.
 #[utoipa::path(
     get, path = "", operation_id = "list{Level}{Integration}s",
     responses(
@@ -34,9 +42,14 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
+    let holds = authorized.state.holds.snapshot();
     let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
-        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.inheritance(&scope, entry.about.slug)));
-        all.filter(|integration| integration.head.active).collect()
+        let active = ADAPTERS.iter().filter_map(|entry| {
+            let integration = object(snapshot.inheritance(&scope, entry.about.slug))?;
+            let applies = integration.head.active.then(|| snapshot.at(&scope, entry.about.slug))?;
+            Some(with_dead_addresses(integration, applies.as_deref(), &holds))
+        });
+        active.collect()
     });
     // In the order in which they were made; those from files have no number, and come last.
     active.sort_by_key(|integration| (integration.head.id.is_none(), integration.head.id));
@@ -72,8 +85,8 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     let actor = request.authorized.actor();
     let state = &request.authorized.state;
     state.catalog.put(change(&request, &actor), &wanted).await?;
-    let saved = state.catalog.read(|snapshot| snapshot.id_at(&request.scope, request.entry.about.slug));
-    state.try_again(saved, request.authorized.now).await;
+    let saved = of_these_settings(state, &request.scope, request.entry);
+    state.try_again(&saved, request.authorized.now).await;
     present(&request)
 }
 
@@ -101,9 +114,42 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
 
 fn present<I>(request: &IntegrationRequest<I>) -> Result<Json<Integration>, ApiError> {
     let slug = request.entry.about.slug;
-    let shown =
-        request.authorized.state.catalog.read(|snapshot| object(snapshot.inheritance(&request.scope, slug)));
+    let holds = request.authorized.state.holds.snapshot();
+    let shown = request.authorized.state.catalog.read(|snapshot| {
+        let integration = object(snapshot.inheritance(&request.scope, slug))?;
+        let applies = snapshot.at(&request.scope, slug);
+        Some(with_dead_addresses(integration, applies.as_deref(), &holds))
+    });
     shown.map(Json).ok_or(ApiError::NotFound(Missing::Integration))
+}
+
+/// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
+fn of_these_settings(state: &State, scope: &ResolvedScope, entry: &Entry) -> BTreeSet<IntegrationId> {
+    let slug = entry.about.slug;
+    let mut makers = state.holds.snapshot().makers();
+    state.catalog.read(|snapshot| {
+        let saved = snapshot.inheritance(scope, slug).own;
+        makers.retain(|id| {
+            let applies = snapshot.configured(id);
+            saved.zip(applies).is_some_and(|(saved, applies)| std::ptr::eq(saved, applies))
+        });
+        makers.insert(snapshot.id_at(scope, slug));
+    });
+    makers
+}
+
+/// The same, with its dead addresses. `applies` is the integration that sends, if one does.
+fn with_dead_addresses(
+    mut shown: Integration,
+    applies: Option<&crate::integration::Integration>,
+    holds: &HoldSet,
+) -> Integration {
+    if let Some(applies) = applies {
+        let state = AddressState::of(applies, holds);
+        shown.head.active &= !state.all_dead;
+        shown.tail.switched_off = state.dead;
+    }
+    shown
 }
 
 /// The integration that applies to a scope: its own, or the default that it follows.
@@ -131,6 +177,7 @@ fn object(inheritance: Inheritance<'_>) -> Option<Integration> {
                 Origin::File(name) => Some(name.to_string()),
                 Origin::Stored { .. } => None,
             },
+            switched_off: Vec::new(),
         },
     })
 }
@@ -249,7 +296,7 @@ mod tests {
         assert!(properties.contains(r#""notify_only_broken_pipelines":true"#), "{properties}");
         let expected = concat!(
             r#","vulnerability_events":false,"group_mention_events":false,"#,
-            r#""group_confidential_mention_events":false,"archive_trace_events":false,"origin":null}"#,
+            r#""group_confidential_mention_events":false,"archive_trace_events":false,"origin":null,"switched_off":[]}"#,
         );
         assert_eq!(tail, expected);
         let Integration { head, tail, .. } = integration;

@@ -9,6 +9,7 @@
 //! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
 
 mod address;
+mod address_state;
 mod auth;
 mod authorized;
 mod commands;

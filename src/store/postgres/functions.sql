@@ -339,7 +339,7 @@ CREATE OR REPLACE FUNCTION begin_hold(
     WHERE excluded.until >= h.until
 $$;
 
--- Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
+-- Ends a hold. Rows of a held route or of a switched-off address were put off, so these are due again.
 CREATE OR REPLACE FUNCTION end_hold(h_kind text, h_integration text, h_name text, now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -347,6 +347,9 @@ BEGIN
     IF FOUND AND h_kind = 'route' THEN
         UPDATE deliveries SET due = now
         WHERE state <= 1 AND due > now AND integration = h_integration AND target = h_name;
+    ELSIF FOUND AND h_kind = 'address' THEN
+        UPDATE deliveries SET due = now
+        WHERE state <= 1 AND due > now AND integration = h_integration AND destination = h_name;
     END IF;
 END
 $$;

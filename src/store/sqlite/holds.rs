@@ -43,15 +43,25 @@ pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Res
     let (kind, integration, name) = key.columns();
     let delete = "DELETE FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3";
     let ended = change(connection, delete, params![kind, integration, name])? == 1;
-    if let (true, HoldKey::Route { integration, target }) = (ended, key) {
-        // This reads all waiting rows, but no settled ones. That is acceptable, because route holds rarely end.
-        change(connection, DUE_ON_ROUTE, params![integration.0, ms(now), target])?;
+    // These read all waiting rows, but no settled ones. That is acceptable, because such holds rarely end.
+    match key {
+        HoldKey::Route { integration, target } if ended => {
+            change(connection, DUE_ON_ROUTE, params![integration.0, ms(now), target])?;
+        }
+        // What waits for an address that is switched off was put off for hours.
+        HoldKey::Address { integration, destination } if ended => {
+            change(connection, DUE_AT_ADDRESS, params![integration.0, ms(now), destination])?;
+        }
+        _ => {}
     }
     Ok(())
 }
 
 const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE state <= 1 AND due > ?2 AND integration = ?1 AND target = ?3";
+
+const DUE_AT_ADDRESS: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
+     WHERE state <= 1 AND due > ?2 AND integration = ?1 AND destination = ?3";
 
 const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE state <= 1 AND due > ?2 AND integration = ?1";

@@ -106,6 +106,21 @@ pub(super) async fn a_hold_that_ended_is_gone_and_its_rows_are_due<B: Backend>()
     assert_eq!(case.store.holds(at(6)).await.unwrap(), [hold("hook", at(50))]);
 }
 
+/// Attempts at an address that is switched off put their rows off for hours.
+pub(super) async fn what_waits_for_an_address_is_due_when_its_hold_ends<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let here = case.write("e1", delivery().to("#ops").lane(1).leased("a", at(0)), at(0)).await;
+    let others = case.write("e2", delivery().of("other").lane(2).leased("a", at(0)), at(0)).await;
+    for id in [here, others] {
+        case.settle("a", super::fixtures::settled(id, NewState::Waiting(at(900)), at(1))).await;
+    }
+    let key = HoldKey::Address { integration: IntegrationId::new("slack"), destination: "hook".into() };
+    case.hold(hold_on(key.clone(), HoldCause::SwitchedOff, at(9000)), at(1)).await;
+    assert_eq!(case.claim("a", "hook", at(2)).await, []);
+    case.store.end_holds(std::slice::from_ref(&key), at(3)).await.unwrap();
+    assert_eq!(case.claim("a", "hook", at(4)).await, [here], "another integration's row waits as it did");
+}
+
 /// A hold of each kind, all of the integration `slack`.
 fn of_each_kind(until: jiff::Timestamp) -> [Hold; 4] {
     let slack = IntegrationId::new("slack");

@@ -227,6 +227,7 @@ macro_rules! promises {
                     a_longer_hold_is_not_shortened,
                     a_longer_hold_replaces_a_shorter_one,
                     a_hold_that_ended_is_gone_and_its_rows_are_due,
+                    what_waits_for_an_address_is_due_when_its_hold_ends,
                     holds_of_every_kind_are_kept_apart,
                     a_held_address_or_bucket_keeps_no_row_in_the_store,
                     new_settings_end_what_was_held_under_the_old_ones,

@@ -224,3 +224,96 @@ async fn a_retry_does_not_end_a_throttle_of_the_service() {
     assert_eq!(api.held().await, with_destination(KEPT));
     assert_eq!(api.get(&admin, &path).await.json()["hold"]["cause"], "throttled");
 }
+
+/// The integration as the API shows it alone, and in the list.
+async fn shown(api: &Api, admin: &str) -> [Value; 2] {
+    let alone = api.get(admin, SLACK).await.json();
+    let list = api.get(admin, "/projects/42/integrations").await.json();
+    let [listed] = list.as_array().unwrap().as_slice() else { panic!("{list}") };
+    [alone, listed.clone()]
+}
+
+#[tokio::test]
+async fn a_switched_off_integration_is_shown_as_not_active_with_the_reason() {
+    let (api, admin) = set_up().await;
+    for integration in shown(&api, &admin).await {
+        assert_eq!((&integration["active"], &integration["switched_off"]), (&json!(true), &json!([])));
+    }
+    let (api, admin) = with_holds().await;
+    let dead = json!([{
+        "targets": ["#ops"], "reason": "answered 404", "since": "2026-01-15T09:30:00.000Z",
+    }]);
+    for integration in shown(&api, &admin).await {
+        assert_eq!((&integration["active"], &integration["switched_off"]), (&json!(false), &dead));
+    }
+    let saved = api.put(&admin, SLACK, &settings()).await.json();
+    assert_eq!((&saved["active"], &saved["switched_off"]), (&json!(true), &json!([])), "in its own answer");
+    for integration in shown(&api, &admin).await {
+        assert_eq!((&integration["active"], &integration["switched_off"]), (&json!(true), &json!([])));
+    }
+}
+
+#[tokio::test]
+async fn a_successful_test_and_a_retry_make_it_active_again() {
+    for way in ["test", "retry"] {
+        let (api, admin) = with_holds().await;
+        let delivery = api.delivery().await;
+        api.settle(delivery, NewState::Failed, Vec::new()).await;
+        assert_eq!(shown(&api, &admin).await[0]["active"], false);
+        let path = match way {
+            "test" => format!("{SLACK}/test"),
+            _ => format!("{SLACK}/deliveries/{delivery}/retry"),
+        };
+        let done = api.ask(&admin, "POST", &path).await;
+        assert!(done.status < 300, "{way}: {done:?}");
+        for integration in shown(&api, &admin).await {
+            assert_eq!((&integration["active"], &integration["switched_off"]), (&json!(true), &json!([])), "{way}");
+        }
+    }
+}
+
+/// Discord has an address for each kind of event.
+#[tokio::test]
+async fn one_dead_address_of_several_leaves_the_integration_active() {
+    const DISCORD: &str = "/projects/42/integrations/discord";
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let hook = |name: &str| format!("https://discord.com/api/webhooks/1/{name}");
+    let settings = json!({ "webhook": hook("all"), "push_channel": hook("pushes") });
+    assert_eq!(api.put(&admin, DISCORD, &settings).await.status, 200);
+    let integration = api.catalog.integration(&IntegrationId::new("42:discord")).unwrap();
+    let address = |target: &str| HoldKey::Address {
+        integration: integration.id.clone(),
+        destination: adapters::find("discord").unwrap().destination(&integration.settings, target),
+    };
+    let made_under = Some((integration.id.clone(), integration.fingerprint));
+    let off = |key| Hold { made_under: made_under.clone(), ..api.made(42, key, HoldCause::SwitchedOff, later(MINUTE)) };
+    let put = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
+    assert_eq!(put.status, 200, "`made` asks for its fingerprint");
+    api.hold(vec![off(address("push"))]).await;
+    let shown = api.get(&admin, DISCORD).await.json();
+    assert_eq!((&shown["active"], &shown["switched_off"][0]["targets"]), (&json!(true), &json!(["push"])));
+    api.hold(vec![off(address(""))]).await;
+    let shown = api.get(&admin, DISCORD).await.json();
+    assert_eq!(shown["active"], false);
+    assert_eq!(shown["switched_off"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_save_of_a_default_ends_the_holds_of_those_that_follow_it() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let everyone = "/integrations/slack";
+    // Where a default applies already, a project follows it whatever it sends.
+    api.put(&admin, "/projects/43/integrations/slack", &settings()).await;
+    let default = api.put(&admin, everyone, &settings()).await;
+    assert_eq!(default.status, 200, "{default:?}");
+    assert_eq!(api.put(&admin, "/projects/42", &json!({})).await.status, 200);
+    let address = |project: i64| HoldKey::Address { integration: slack(project), destination: api.destination() };
+    let off = |project: i64| api.made(project, address(project), HoldCause::SwitchedOff, later(MINUTE));
+    api.hold(vec![off(42), off(43)]).await;
+    assert_eq!(api.get(&admin, SLACK).await.json()["active"], false);
+    assert_eq!(api.put(&admin, everyone, &settings()).await.status, 200);
+    assert_eq!(api.held().await, ["address 43:slack"], "project 43 has settings of its own");
+    assert_eq!(api.get(&admin, SLACK).await.json()["active"], true);
+}

@@ -21,6 +21,8 @@ pub(super) fn to_asker(text: &str) -> CommandAnswer {
 pub(super) struct Line {
     pub(super) title: &'static str,
     pub(super) active: bool,
+    /// What the service answered where it reported one of the addresses as dead.
+    pub(super) dead: Option<String>,
     /// Empty means the address's own channel.
     pub(super) channels: Vec<String>,
     /// Kinds of event, by name.
@@ -78,7 +80,9 @@ pub(super) fn status(project: &str, lines: &[Line], failures: &[Failure], muted:
         let inherited = if line.inherited { " (as set for its group or for everyone)" } else { "" };
         let what =
             if line.active { line.events.join(", ").replace('_', " ") } else { "switched off".to_owned() };
-        let _ = writeln!(text, "• {}{where_to}{inherited}: {what}", line.title);
+        let dead = line.dead.as_ref().map(|why| format!("; an address is dead: {}", cut(&plain(why))));
+        let dead = dead.unwrap_or_default();
+        let _ = writeln!(text, "• {}{where_to}{inherited}: {what}{dead}", line.title);
     }
     for muted in muted {
         let until = moment(muted.until);
@@ -162,6 +166,7 @@ mod tests {
         Line {
             title: "Slack notifications",
             active: true,
+            dead: None,
             channels: vec!["#ops".to_owned(), "#dev".to_owned()],
             events: vec!["push", "tag_push"],
             inherited: false,
@@ -180,12 +185,14 @@ mod tests {
         };
         let muted = Muted { channel: "#dev".to_owned(), until: AT, by: "@ada".to_owned() };
         let off = Line { active: false, channels: Vec::new(), inherited: true, ..slack() };
-        let text = status("acme/rocket", &[slack(), off], &[failure], &[muted]).replace('\u{200b}', "");
+        let dead = Line { active: false, dead: Some("answered 404: no_service".to_owned()), ..slack() };
+        let text = status("acme/rocket", &[slack(), off, dead], &[failure], &[muted]).replace('\u{200b}', "");
         assert_eq!(
             text,
             "*acme/rocket* sends:\n\
              • Slack notifications to #ops, #dev: push, tag push\n\
              • Slack notifications (as set for its group or for everyone): switched off\n\
+             • Slack notifications to #ops, #dev: switched off; an address is dead: answered 404: no_service\n\
              Muted until 2026-01-15 09:30 UTC in #dev, by @ada.\n\
              Failed lately:\n\
              • 2026-01-15 09:30 UTC, Slack notifications #ops, merge_request:1: answered 404: no_service (given up)"

@@ -12,6 +12,7 @@ mod answer;
 mod command;
 mod route;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::address_state::AddressState;
 use super::{ApiError, Params};
 use crate::adapters::contract::{ChatCommand, InboundRequest};
 use crate::adapters::{self, ADAPTERS, Entry};
@@ -27,6 +29,7 @@ use crate::api::resources::CommandAnswer;
 use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
 use crate::pipeline::amqp::Commands;
+use crate::pipeline::holds::HoldSet;
 use crate::settings::Parsed;
 use crate::store::registry::Mute;
 use crate::store::{DeliveryFilter, Ledger, State as DeliveryState};
@@ -59,6 +62,7 @@ fn typed_by(command: &ChatCommand) -> String {
 pub(super) struct CommandHandler<'a> {
     pub(super) catalog: &'a CachedCatalog,
     pub(super) ledger: &'a dyn Ledger,
+    pub(super) holds: Arc<HoldSet>,
     /// Publishes commands for the forge, if that is configured.
     pub(super) commands: Option<&'a Commands>,
     pub(super) now: Timestamp,
@@ -137,9 +141,16 @@ async fn status(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> String {
     let named = scope.path().map_or_else(|| scope.to_string(), str::to_owned);
     let lines = handler.catalog.read(|state| {
         let adapters = ADAPTERS.iter().filter(|entry| entry.can_deliver());
-        let inheritance = adapters.map(|entry| state.inheritance(scope, entry.about.slug));
-        let told = inheritance
-            .filter_map(|inheritance| Some(line(inheritance.effective()?, inheritance.is_inherited())));
+        let told = adapters.filter_map(|entry| {
+            let inheritance = state.inheritance(scope, entry.about.slug);
+            let mut line = line(inheritance.effective()?, inheritance.is_inherited());
+            if let Some(applies) = state.at(scope, entry.about.slug) {
+                let addresses = AddressState::of(&applies, &handler.holds);
+                line.active &= !addresses.all_dead;
+                line.dead = addresses.dead.into_iter().next().map(|dead| dead.reason);
+            }
+            Some(line)
+        });
         told.collect::<Vec<_>>()
     });
     let muted = handler.catalog.read(|state| {
@@ -171,6 +182,7 @@ fn line(configured: &Configured, inherited: bool) -> Line {
     Line {
         title: entry.about.title,
         active: configured.is_active(),
+        dead: None,
         channels: crate::integration::Channels::parse_list(&channels.unwrap_or_default()),
         events,
         inherited,

@@ -49,6 +49,7 @@ pub(in crate::api::v4) async fn trigger(
     let handler = CommandHandler {
         catalog: &state.catalog,
         ledger: &*state.ledger,
+        holds: state.holds.snapshot(),
         commands: state.commands.as_ref(),
         now,
     };

@@ -1,0 +1,54 @@
+//! Which addresses of an integration are dead, as its service reported, and whether any is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::adapters;
+use crate::api::resources::{DeadAddress, Moment};
+use crate::event::sample;
+use crate::integration::Integration;
+use crate::pipeline::holds::HoldSet;
+use crate::store::DestinationKey;
+
+/// The state of an integration's addresses.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct AddressState {
+    /// The oldest first.
+    pub(super) dead: Vec<DeadAddress>,
+    /// Whether nothing that it hears of could be sent anywhere.
+    pub(super) all_dead: bool,
+}
+
+impl AddressState {
+    pub(super) fn of(integration: &Integration, holds: &HoldSet) -> Self {
+        let dead = holds.dead_addresses(integration);
+        if dead.is_empty() {
+            return Self::default(); // the ordinary case
+        }
+        let targets = targets(integration);
+        let is_dead = |destination: &DestinationKey| dead.iter().any(|(dead, _)| *dead == destination);
+        let all_dead = !targets.is_empty() && targets.keys().all(is_dead);
+        let dead = dead
+            .iter()
+            .map(|(destination, hold)| DeadAddress {
+                targets: targets.get(*destination).into_iter().flatten().cloned().collect(),
+                reason: hold.reason.clone(),
+                since: Moment(hold.since),
+            })
+            .collect();
+        Self { dead, all_dead }
+    }
+}
+
+/// The targets of the kinds of event that it hears of, by their destination.
+fn targets(integration: &Integration) -> BTreeMap<DestinationKey, BTreeSet<String>> {
+    let mut found: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    let Some(entry) = adapters::find(integration.slug) else { return found };
+    for trigger in integration.triggers.iter().filter(|trigger| entry.about.triggers.contains(*trigger)) {
+        let channels = integration.channels.for_trigger(trigger);
+        for target in entry.targets(&integration.settings, &sample(trigger), channels).send {
+            let destination = entry.destination(&integration.settings, &target.name);
+            found.entry(destination).or_default().insert(target.name);
+        }
+    }
+    found
+}
