@@ -118,13 +118,15 @@ pub struct TcpRequest {
     pub body: Bytes,
     /// For the whole of it: connecting, writing, closing.
     pub timeout: Duration,
+    /// The body as people may see it: with passwords and keys masked.
+    pub shown: Bytes,
     /// Whom the service will call for us, host and port: it may go nowhere that we may not.
     pub onward: Vec<(String, u16)>,
 }
 
 impl fmt::Debug for TcpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} ({} bytes)", self.host, self.port, self.body.len())
+        write!(f, "{}:{} ({} bytes)", self.host, self.port, self.shown.len())
     }
 }
 
@@ -135,6 +137,9 @@ pub struct HttpRequest {
     pub url: url::Url,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
+    /// The fields of the body whose values are credentials: of a form, or at the top of a JSON object. Of the address all
+    /// but its origin is taken for a credential, and of the headers all but those of [`HttpRequest::is_public`].
+    pub secret_fields: &'static [&'static str],
     /// For the whole of it: connecting, sending, reading the answer.
     pub timeout: Duration,
     pub egress: Egress,
@@ -182,6 +187,19 @@ impl Method {
 
 /// The content type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The headers whose values are no credentials. Every other header is masked where people see it.
+const PUBLIC_HEADERS: [&str; 10] = [
+    "accept",
+    "content-type",
+    "dd-evp-origin",
+    "idempotency-key",
+    "user-agent",
+    "x-github-api-version",
+    "x-gitlab-event",
+    "x-gitlab-event-uuid",
+    "x-gitlab-instance",
+    "x-gitlab-webhook-uuid",
+];
 
 impl HttpRequest {
     /// What services answer is short: of more than this, nothing is read.
@@ -194,6 +212,7 @@ impl HttpRequest {
             url,
             headers: Vec::new(),
             body: Bytes::new(),
+            secret_fields: &[],
             timeout: Duration::from_secs(10),
             egress: Egress::Public,
             verify_tls: true,
@@ -226,6 +245,17 @@ impl HttpRequest {
         }
     }
 
+    /// The same request; these fields of its body are credentials: see [`HttpRequest::secret_fields`].
+    #[must_use]
+    pub fn with_secret_fields(self, secret_fields: &'static [&'static str]) -> Self {
+        Self { secret_fields, ..self }
+    }
+
+    /// Whether the header of this (lower-case) name holds no credential.
+    pub fn is_public(header: &str) -> bool {
+        PUBLIC_HEADERS.contains(&header)
+    }
+
     /// Where it goes, as far as anyone may see: scheme and host, no path, no query.
     pub fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
@@ -234,7 +264,7 @@ impl HttpRequest {
 
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/… ({} bytes)", self.method.name(), self.origin(), self.body.len())
+        write!(f, "{} {}/…", self.method.name(), self.origin())
     }
 }
 

@@ -30,7 +30,7 @@
 //! | [`digest`] | makes short stable names | nothing |
 //! | [`call`] | requests, answers and failures, as data | `digest` |
 //! | [`adapters`] | how each service is called: pure functions | `event`, `message`, `settings`, `call`, `integration`, `digest` |
-//! | [`wire`] | sends calls: the guard, rate limits, HTTP, mail, TCP | `call`, `settings::Secret` |
+//! | [`wire`] | sends calls: the guard, rate limits, HTTP, mail, TCP | `call`, `settings::Secret`, `settings::Secrets` |
 //! | [`store`] | keeps what must survive, in SQLite or PostgreSQL: inbox, outbox, quarantine, ledger, registry | `event`, `integration`, `call`, `settings` |
 //! | [`catalog`] | which integrations a project has: files and store, joined over the three levels | `event`, `settings`, `integration`, `adapters`, `store`, `digest` |
 //! | [`provision`] | reads integrations from files, and writes them | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store::registry`, `digest` |
@@ -42,7 +42,7 @@
 //! | [`daemon`] | connects the parts, starts and stops them; it decides nothing | everything |
 //! | [`cli`] | the commands of the program | everything |
 //!
-//! Under "may use", `settings::Secret` is that item alone, `*::Config` the item of this name in every module, and
+//! Under "may use", `settings::Secret` and `settings::Secrets` are these items alone, `*::Config` the item of this name in every module, and
 //! `wire::*` what `wire/mod.rs` offers, without its files. Modules that stand beside each other do not use each other in
 //! a circle. `tests/it/layers.rs` holds the code to this table.
 //!

@@ -208,16 +208,30 @@ pub trait Settings: Sized + fmt::Debug + Send + Sync + 'static {
 
 /// Settings that were read, their type forgotten so that all adapters' fit one table.
 #[derive(Clone)]
-pub struct Parsed(Arc<dyn Any + Send + Sync>);
+pub struct Parsed {
+    settings: Arc<dyn Any + Send + Sync>,
+    secrets: Arc<Secrets>,
+}
 
 impl Parsed {
     pub fn new<T: Settings>(settings: T) -> Self {
-        Self(Arc::new(settings))
+        Self { settings: Arc::new(settings), secrets: Arc::default() }
+    }
+
+    /// The same, with the secrets in them.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets: Arc::new(secrets), ..self }
     }
 
     /// The settings, where `T` is the type they were read as.
     pub fn get<T: Settings>(&self) -> Option<&T> {
-        self.0.downcast_ref()
+        self.settings.downcast_ref()
+    }
+
+    /// The secrets in them, to be masked in texts.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 }
 

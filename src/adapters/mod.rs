@@ -67,7 +67,7 @@ use std::sync::Arc;
 
 use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
-use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Settings};
+use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Secrets, Settings};
 
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
@@ -77,6 +77,7 @@ use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
 pub use contract::Notification;
+pub use redact::secrets_of;
 pub use operator::OperatorSettings;
 
 /// Every adapter, by slug.
@@ -146,7 +147,10 @@ impl Entry {
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
-                if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
+                if !errors.is_empty() {
+                    return Err(errors);
+                }
+                Ok(Parsed::new(settings).with_secrets(secrets_among::<A>(properties)))
             },
         }
     }
@@ -158,7 +162,10 @@ impl Entry {
             contract: A::CONTRACT,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
-            call: |settings, note| A::call(settings_of::<A>(settings), note).map(redact::redacted),
+            call: |settings, note| {
+                let call = A::call(settings_of::<A>(settings), note)?;
+                Ok(redact::redacted(call, settings.secrets()))
+            },
         });
         self
     }
@@ -245,6 +252,11 @@ impl Entry {
             None => Err(Failure::Rejected(format!("{} sends no requests", self.about.slug))),
         }
     }
+}
+
+fn secrets_among<A: Adapter>(properties: &Properties) -> Secrets {
+    let texts: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_text())).collect();
+    Secrets::of(A::Settings::FIELDS, texts.iter().map(|(name, text)| (*name, text.as_str())))
 }
 
 /// A setting as the API accepts and shows it.

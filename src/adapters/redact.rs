@@ -1,27 +1,16 @@
 //! Removes credentials from failure texts. Services may quote the address that they were called at, and proxies the whole
-//! request. Their answers are stored and logged, so the request's secrets are masked in them.
+//! request. Their answers are stored and logged, so the settings' and the request's secrets are masked in them.
 
-use crate::call::{Answer, CUT, Call, HttpRequest, OnNoResponse, Request};
-use crate::settings::Secret;
+use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
+use crate::settings::Secrets;
 
-/// Parts of an address of this length or more are taken for secrets. Shorter ones are words (`services`, `hooks`) or names
-/// (`T01ABCDEF`).
-const SHORTEST_IN_PATH: usize = 16;
-/// The same for queries and headers, where credentials are found more reliably.
-const SHORTEST_VALUE: usize = 6;
-
-/// The same call, but the failures that it reports do not contain its credentials.
-pub(super) fn redacted<T: 'static>(call: Call<T>) -> Call<T> {
-    hiding(call, Vec::new())
+/// The same call, but the failures that it reports contain neither these secrets nor its own credentials.
+pub(super) fn redacted<T: 'static>(call: Call<T>, secrets: &Secrets) -> Call<T> {
+    hiding(call, secrets.clone())
 }
 
-fn hiding<T: 'static>(call: Call<T>, mut secrets: Vec<String>) -> Call<T> {
-    if let Request::Http(request) = &call.request {
-        secrets.extend(secrets_of(request));
-    }
-    // The longest first, so that no secret is masked only in part.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.dedup();
+fn hiding<T: 'static>(call: Call<T>, mut secrets: Secrets) -> Call<T> {
+    secrets.extend(&secrets_of(&call.request));
     let Call { request, read, on_no_response, receiver } = call;
     let without_answer = secrets.clone();
     let on_no_response = on_no_response
@@ -34,64 +23,43 @@ fn hiding<T: 'static>(call: Call<T>, mut secrets: Vec<String>) -> Call<T> {
     }
 }
 
-fn hidden<T: 'static>(answer: Answer<T>, secrets: Vec<String>) -> Answer<T> {
+fn hidden<T: 'static>(answer: Answer<T>, secrets: Secrets) -> Answer<T> {
     match answer {
-        Answer::Failed(failure) => Answer::Failed(failure.map_why(|why| mask(why, &secrets))),
-        Answer::Skipped(why) => Answer::Skipped(mask(why, &secrets)),
+        Answer::Failed(failure) => Answer::Failed(failure.map_why(|why| secrets.mask_echo(why))),
+        Answer::Skipped(why) => Answer::Skipped(secrets.mask_echo(why)),
         // The next step's answer may quote this one's credentials too.
         Answer::Next(next) => Answer::Next(hiding(next, secrets)),
         Answer::Done(value) => Answer::Done(value),
     }
 }
 
-/// Everything that could be a credential.
-fn secrets_of(request: &HttpRequest) -> Vec<String> {
-    let url = &request.url;
-    let mut secrets: Vec<String> = Vec::new();
-    let mut add = |secret: &str, shortest: usize| {
-        if secret.len() >= shortest {
-            secrets.push(secret.to_owned());
-        }
-    };
-    add(url.path().trim_matches('/'), SHORTEST_IN_PATH);
-    url.path_segments().into_iter().flatten().for_each(|part| add(part, SHORTEST_IN_PATH));
-    // Both percent-encoded and decoded.
-    url.query()
-        .into_iter()
-        .flat_map(|query| query.split(['&', '=']))
-        .for_each(|part| add(part, SHORTEST_IN_PATH));
-    url.query_pairs().for_each(|(_, value)| add(&value, SHORTEST_VALUE));
-    add(url.password().unwrap_or_default(), 1);
-    if request.is_form() {
-        // A key is one word; a value with several words is ordinary text.
-        url::form_urlencoded::parse(&request.body)
-            .filter(|(_, value)| !value.contains(char::is_whitespace))
-            .for_each(|(_, value)| add(&value, SHORTEST_IN_PATH));
+/// Everything in a request that could be a credential, the operator's own among it.
+pub fn secrets_of(request: &Request) -> Secrets {
+    let mut secrets = Secrets::default();
+    let Request::Http(request) = request else { return secrets };
+    secrets.add_address(&request.url);
+    for (_, value) in request.headers.iter().filter(|(name, _)| !HttpRequest::is_public(name)) {
+        secrets.add_header(value);
     }
-    for (name, value) in &request.headers {
-        if *name != "content-type" {
-            add(value.rsplit(' ').next().unwrap_or_default(), SHORTEST_VALUE);
-        }
+    for value in values_of_fields(request) {
+        secrets.add(&value);
     }
     secrets
 }
 
-fn mask(why: String, secrets: &[String]) -> String {
-    let mut why = why;
-    for secret in secrets {
-        if why.contains(secret.as_str()) {
-            why = why.replace(secret.as_str(), Secret::MASK);
-        }
-        // An excerpt may end in the middle of a secret.
-        let ends = (SHORTEST_VALUE..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
-        for cut in ends.map(|end| format!("{}{CUT}", &secret[..end])) {
-            if let Some(start) = why.find(&cut) {
-                why.replace_range(start..start + cut.len(), Secret::MASK);
-                break;
-            }
-        }
+/// The values of the fields that the request declares as credentials.
+fn values_of_fields(request: &HttpRequest) -> Vec<String> {
+    if request.secret_fields.is_empty() {
+        return Vec::new();
     }
-    why
+    let is_secret = |name: &str| request.secret_fields.contains(&name);
+    if request.is_form() {
+        let fields = url::form_urlencoded::parse(&request.body).filter(|(name, _)| is_secret(name));
+        return fields.map(|(_, value)| value.into_owned()).collect();
+    }
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let fields = body.as_object().into_iter().flatten().filter(|(name, _)| is_secret(name));
+    fields.filter_map(|(_, value)| value.as_str().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -120,11 +88,11 @@ mod tests {
     #[test]
     fn the_requests_secrets_are_masked_in_failures() {
         let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
-        let said = |body: &str| {
-            let why = why(redacted(call(url, None)), body);
+        let said = |body: &str| -> String {
+            let why = why(redacted(call(url, None), &Secrets::default()), body);
             why.split("; ").next().unwrap_or_default().to_owned()
         };
-        assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no /************ here");
+        assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no ************ here");
         assert_eq!(said("no abcdef+12, no s3cr3t-t0ken"), "answered 404: no ************, no ************");
         assert_eq!(said("hooks are words"), "answered 404: hooks are words");
         let cut = format!("{} 0123456789abcdefghij", "x".repeat(187));
@@ -135,7 +103,7 @@ mod tests {
     fn the_second_step_of_a_call_masks_the_first_ones_secrets_too() {
         let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
         let both = call("https://a.example/0123456789abcdefghij", Some(second));
-        let said = why(redacted(both), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
+        let said = why(redacted(both, &Secrets::default()), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
         assert!(said.starts_with("answered 404: ************ and ************;"), "{said}");
     }
 }

@@ -13,6 +13,8 @@ mod demo;
 mod events_client;
 mod explain;
 mod export;
+#[cfg(test)]
+mod masking_tests;
 mod migrate;
 mod openapi;
 mod options;

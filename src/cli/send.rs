@@ -30,7 +30,7 @@ use crate::integration::{Integration, rules};
 use crate::pipeline::attempt::{Outgoing, Report, attempt};
 use crate::pipeline::explain::named;
 use crate::pipeline::retry::Outcome;
-use crate::pipeline::trace::{address, header, request_json};
+use crate::pipeline::trace::{masked, request_json};
 use crate::provision;
 use crate::settings::{Kind, Secrets};
 use crate::wire::Wire;
@@ -138,7 +138,7 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
             attempts.push(serde_json::to_value(AttemptOutcome::new(target, &report, &secrets))?);
         } else {
             let words = format!("{} to {}: {}", title(&event), named(target), ending(&report));
-            say(&secrets.mask(words))?;
+            say(&secrets.mask_echo(words))?;
         }
     }
     if args.json {
@@ -264,15 +264,15 @@ fn quoted(text: &str) -> String {
 fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
     let call = telling
         .build_call()
-        .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask(outcome_words(&outcome))))?;
+        .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask_echo(outcome_words(&outcome))))?;
     Ok(call.request)
 }
 
-/// A request as readable text.
-fn shown(request: &Request) -> String {
-    match request {
-        Request::Http(request) => shown_http(request),
-        Request::Smtp(mail) => shown_mail(mail),
+/// A request as readable text. The parts that may hold credentials are masked.
+pub(super) fn shown(request: &Request) -> String {
+    match masked(request) {
+        Request::Http(request) => shown_http(&request),
+        Request::Smtp(mail) => shown_mail(&mail),
         Request::Tcp(request) => {
             format!("TCP {}:{}\n\n{}", request.host, request.port, String::from_utf8_lossy(&request.body))
         }
@@ -298,11 +298,11 @@ fn shown_mail(mail: &Mail) -> String {
     format!("{text}\n{}\n", mail.text)
 }
 
-/// The origin of an address. The path of a chat webhook is its credential and is not shown.
+/// A request that is masked already.
 fn shown_http(request: &HttpRequest) -> String {
-    let mut text = format!("{} {}\n", request.method.name(), address(request));
+    let mut text = format!("{} {}\n", request.method.name(), request.url);
     for (name, value) in &request.headers {
-        let _ = writeln!(text, "{name}: {}", printable(header(name, value)));
+        let _ = writeln!(text, "{name}: {}", printable(value));
     }
     let _ = write!(text, "\n{}\n", body(&request.body));
     text
@@ -466,7 +466,7 @@ mod tests {
         let mut request = HttpRequest::post_json(SECRET.parse().unwrap(), &serde_json::json!({}));
         request.headers.push(("authorization", "Bearer deepsecret".to_owned()));
         request.headers.push(("x-some-token", "deepsecret".to_owned()));
-        let text = shown_http(&request);
+        let text = shown(&Request::Http(request));
         assert!(text.contains("authorization: ****") && !text.contains("deepsecret"), "{text}");
     }
 

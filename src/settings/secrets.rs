@@ -1,17 +1,60 @@
-//! Masks secrets in texts that are printed.
+//! Masks secrets in texts.
+//!
+//! What this program shows of its own requests is masked by position (`pipeline::trace`): every part that may be a
+//! credential, whatever it is. The search here is for two other things: a secret that stands in a message's words
+//! ([`Secrets::mask`]), and a secret that comes back in another program's words ([`Secrets::mask_echo`]). A search can't
+//! tell a short secret from a word, so the shorter a secret is, the less is taken for it: a text stays readable.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value as Json;
 
 use super::{Addresses, Field, Kind, Secret};
 
-/// Words that must not be printed, wherever they turn up; the longest first, so that none leaves its rest behind.
-#[derive(Debug, Default)]
-pub struct Secrets(Vec<String>);
+/// Secrets of this many characters or more are masked wherever they stand. Shorter ones may be a part of a word.
+const ANYWHERE: usize = 8;
+/// Secrets of this many characters or more are masked wherever they stand as a word. Shorter ones may be a word.
+const AS_A_WORD: usize = 4;
+/// Parts of an address's path of this length or more are taken for secrets. Shorter ones are words (`services`, `hooks`)
+/// or names (`T01ABCDEF`).
+const IN_A_PATH: usize = 16;
+/// How much of a secret is masked at least where a text ends in the middle of it.
+const BEGINNING: usize = 6;
+/// Where a text was cut.
+const CUT: char = '…';
+/// What stands before a credential in an address, in JSON or in a header.
+const BEFORE: [&str; 15] = [
+    "=", "/", ":", "@", "=\"", ":\"", ": \"", "='", ":'", ": '", "bearer ", "basic ", "token ", "password ", "key ",
+];
 
-/// The text as it stands between the quotes of a JSON string.
-fn quoted_in_json(text: &str) -> String {
-    let json = Json::from(text).to_string();
-    json[1..json.len() - 1].to_owned()
+/// Words that must not be shown, in all the forms that they may be written in; the longest first, so that none leaves its
+/// rest behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets(Vec<Form>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Form {
+    text: String,
+    found: Found,
+}
+
+/// Where a form is taken for the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Anywhere,
+    AsAWord,
+    /// As a word, and behind what stands before credentials.
+    AsACredential,
+}
+
+impl Found {
+    fn by_length(text: &str) -> Self {
+        match text.chars().count() {
+            ANYWHERE.. => Self::Anywhere,
+            AS_A_WORD.. => Self::AsAWord,
+            _ => Self::AsACredential,
+        }
+    }
 }
 
 impl Secrets {
@@ -31,57 +74,302 @@ impl Secrets {
         match kind {
             // They are written anew for the service: only the secrets in them stay what they are.
             Kind::Addresses | Kind::Base => Addresses::credentials(value).for_each(|secret| self.add(secret)),
+            Kind::Url => {
+                if let Ok(url) = url::Url::parse(value.trim()) {
+                    self.add_login_of(&url);
+                }
+            }
             kind if kind.is_secret() => self.add(value),
             _ => {}
         }
     }
 
-    /// Takes a secret in, in every form that a request may show it in: bare, within JSON, and of an address that is
-    /// one also the normal form and the part behind the host, which is the secret in it.
+    /// Takes a secret in. Of an address, that is also the part behind the host, and the long parts of it.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
-        let mut forms = vec![secret.to_owned()];
-        if let Ok(url) = url::Url::parse(secret) {
-            forms.push(url.to_string());
-            forms.push(url[url::Position::BeforePath..].to_owned());
+        self.add_as(secret, Found::by_length(secret));
+        if let Ok(url) = url::Url::parse(secret)
+            && url.has_host()
+        {
+            self.add_as(url.as_str(), Found::Anywhere);
+            self.add_address(&url);
         }
-        let in_json: Vec<_> = forms.iter().map(|form| quoted_in_json(form)).collect();
-        self.0.extend(forms.into_iter().chain(in_json).filter(|form| !form.is_empty() && form != "/"));
-        self.0.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        self.0.dedup();
+        self.sort();
     }
 
-    pub fn mask(&self, text: String) -> String {
-        self.0.iter().fold(text, |text, secret| text.replace(secret, Secret::MASK))
-    }
-
-    pub fn mask_json(&self, json: Json) -> Json {
-        match json {
-            Json::String(text) => self.mask(text).into(),
-            Json::Array(items) => items.into_iter().map(|item| self.mask_json(item)).collect(),
-            Json::Object(fields) => {
-                fields.into_iter().map(|(key, value)| (key, self.mask_json(value))).collect()
+    /// Takes in what may be a credential of an address: its login, and what stands behind its host.
+    pub fn add_address(&mut self, url: &url::Url) {
+        let behind_host = &url[url::Position::BeforePath..];
+        for part in [behind_host, url.path(), behind_host.trim_matches('/')].into_iter().chain(url.path().split('/')) {
+            if part.len() >= IN_A_PATH {
+                self.add_as(part, Found::Anywhere);
             }
-            other => other,
+        }
+        for (_, value) in url.query_pairs() {
+            let found = if value.len() >= IN_A_PATH { Found::Anywhere } else { Found::AsACredential };
+            self.add_as(&value, found);
+        }
+        self.add_login_of(url);
+    }
+
+    /// Takes in an address's name and password, which go out as Basic authorisation.
+    fn add_login_of(&mut self, url: &url::Url) {
+        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        if let Some(password) = url.password() {
+            self.add_as(password, Found::by_length(password));
+            self.add_login(&decoded(url.username()), &decoded(password));
+        } else if !url.username().is_empty() {
+            // A token in place of a name.
+            self.add_login(&decoded(url.username()), "");
         }
     }
+
+    /// Takes in a name and password as they are written in Basic authorisation.
+    pub fn add_login(&mut self, name: &str, password: &str) {
+        let both = format!("{name}:{password}");
+        self.add_as(&BASE64_STANDARD.encode(&both), Found::AsAWord);
+        self.add_as(&both, Found::AsAWord);
+        let alone = if password.is_empty() { name } else { password };
+        self.add_as(alone, Found::by_length(alone));
+        self.add_as(&BASE64_STANDARD.encode(alone), Found::AsAWord);
+        self.sort();
+    }
+
+    /// Takes in the value of a header that authorises: `Bearer …`, `Basic …`, `token …`, or a token alone.
+    pub fn add_header(&mut self, value: &str) {
+        let secret = value.rsplit(' ').next().unwrap_or_default();
+        self.add(secret);
+        let decoded = BASE64_STANDARD.decode(secret).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let login = decoded.filter(|_| value.to_ascii_lowercase().starts_with("basic "));
+        if let Some((name, password)) = login.as_deref().and_then(|login| login.split_once(':')) {
+            self.add_login(name, password);
+        }
+    }
+
+    /// Takes in the secrets of another collection.
+    pub fn extend(&mut self, others: &Self) {
+        self.0.extend(others.0.iter().cloned());
+        self.sort();
+    }
+
+    /// Takes in every way to write a text: as it is, in JSON, in an address or form, in HTML.
+    fn add_as(&mut self, text: &str, found: Found) {
+        if text.is_empty() || text == "/" {
+            return;
+        }
+        let in_form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let in_address =
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let in_html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let lower = [&in_form, &in_address].map(|encoded| with_lower_escapes(encoded));
+        let encoded = [quoted_in_json(text), in_form, in_address, in_html].into_iter().chain(lower);
+        for form in encoded.chain([text.to_owned()]) {
+            self.0.push(Form { text: form, found });
+        }
+    }
+
+    fn sort(&mut self) {
+        self.0.sort_by(|one, other| other.text.len().cmp(&one.text.len()).then_with(|| one.cmp(other)));
+        self.0.dedup_by(|later, first| later.text == first.text);
+    }
+
+    /// A text of this program's, such as a message: secrets in it that can't be anything else are masked.
+    pub fn mask(&self, text: String) -> String {
+        let certain = self.0.iter().filter(|form| form.found == Found::Anywhere);
+        certain.fold(text, |text, form| text.replace(&form.text, Secret::MASK))
+    }
+
+    /// A text of another program's, which may quote what was sent to it: short secrets are masked where they stand as
+    /// credentials do, and the beginning of a long one where the text is cut within it.
+    pub fn mask_echo(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, form| match form.found {
+            Found::Anywhere => without_beginning(text.replace(&form.text, Secret::MASK), &form.text),
+            Found::AsAWord => replaced(&text, &form.text, |_| true),
+            Found::AsACredential => replaced(&text, &form.text, is_before_credential),
+        })
+    }
+
+    /// The same as [`Secrets::mask`], of all texts in JSON.
+    pub fn mask_json(&self, json: Json) -> Json {
+        map_texts(json, &|text| self.mask(text))
+    }
+}
+
+fn map_texts(json: Json, change: &impl Fn(String) -> String) -> Json {
+    match json {
+        Json::String(text) => change(text).into(),
+        Json::Array(items) => items.into_iter().map(|item| map_texts(item, change)).collect(),
+        Json::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (key, map_texts(value, change))).collect()
+        }
+        other => other,
+    }
+}
+
+/// The text as it stands between the quotes of a JSON string.
+fn quoted_in_json(text: &str) -> String {
+    let json = Json::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
+/// `%2F` → `%2f`.
+fn with_lower_escapes(encoded: &str) -> String {
+    let mut letters = encoded.chars();
+    let mut lower = String::with_capacity(encoded.len());
+    while let Some(letter) = letters.next() {
+        lower.push(letter);
+        if letter == '%' {
+            lower.extend(letters.by_ref().take(2).map(|digit| digit.to_ascii_lowercase()));
+        }
+    }
+    lower
+}
+
+/// The text with each occurrence of `word` masked that is no part of a longer word, and has the right text before it.
+fn replaced(text: &str, word: &str, is_right: impl Fn(&str) -> bool) -> String {
+    let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    let (begins, ends) = (is_letter(word.chars().next()), is_letter(word.chars().next_back()));
+    let step = word.chars().next().map_or(1, char::len_utf8);
+    let mut masked = String::with_capacity(text.len());
+    let (mut done, mut from) = (0, 0);
+    while let Some(start) = text[from..].find(word).map(|found| from + found) {
+        let end = start + word.len();
+        let joined = begins && is_letter(text[..start].chars().next_back())
+            || ends && is_letter(text[end..].chars().next());
+        // Where this is not the secret, it may begin within.
+        from = start + step;
+        if !joined && is_right(&text[..start]) {
+            masked.push_str(&text[done..start]);
+            masked.push_str(Secret::MASK);
+            (done, from) = (end, end);
+        }
+    }
+    masked.push_str(&text[done..]);
+    masked
+}
+
+/// Whether a text ends in what stands before credentials.
+fn is_before_credential(before: &str) -> bool {
+    // The longest is 9 letters; a text of another alphabet has none of these at its end.
+    let start = before.char_indices().rev().nth(8).map_or(0, |(start, _)| start);
+    let end = before[start..].to_ascii_lowercase();
+    BEFORE.iter().any(|sign| end.ends_with(sign))
+}
+
+/// The text with the beginning of a secret masked where it was cut within it.
+fn without_beginning(mut text: String, secret: &str) -> String {
+    let ends = (BEGINNING..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
+    for cut in ends.map(|end| format!("{}{CUT}", &secret[..end])) {
+        if let Some(start) = text.find(&cut) {
+            text.replace_range(start..start + cut.len(), Secret::MASK);
+            break;
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn secrets(given: &[&str]) -> Secrets {
+        let mut secrets = Secrets::default();
+        given.iter().for_each(|secret| secrets.add(secret));
+        secrets
+    }
 
     #[test]
     fn secrets_are_masked_in_every_form_that_they_may_be_shown_in() {
-        let mut secrets = Secrets::default();
-        for secret in ["HTTPS://Chat.Example.com/hooks/deepsecret\n", "deep", "deep\"secret\\\""] {
-            secrets.add(secret);
+        let secrets =
+            secrets(&["HTTPS://Chat.Example.com/hooks/deepsecretdeepsecret\n", "deepsecret", "deep\"secret\\\""]);
+        let shown = "/hooks/deepsecretdeepsecret https://chat.example.com/hooks/deepsecretdeepsecret \
+                     {\"a\":\"deep\\\"secret\\\\\\\"\"} deepsecret";
+        for masked in [secrets.mask(shown.to_owned()), secrets.mask_echo(shown.to_owned())] {
+            assert!(!masked.contains("deep") && !masked.contains("secret"), "{masked}");
+            assert!(masked.contains(&format!(r#"{{"a":"{}"}}"#, Secret::MASK)), "{masked}");
         }
-        let shown =
-            r#"/hooks/deepsecret https://chat.example.com/hooks/deepsecret {"a":"deep\"secret\\\""} deep"#;
-        let masked = secrets.mask(shown.to_owned());
-        assert!(!masked.contains("deep") && !masked.contains("secret"), "{masked}");
-        assert!(masked.contains(&format!(r#"{{"a":"{}"}}"#, Secret::MASK)), "{masked}");
         assert_eq!(Secrets::default().mask(shown.to_owned()), shown);
+    }
+
+    #[test]
+    fn a_short_secret_is_masked_where_credentials_stand_and_nowhere_else() {
+        let a = secrets(&["a"]);
+        let words = "answered 404: a banana at 10:a. {\"error\": \"a\"} has /a/b, and a key";
+        let masked = a.mask_echo(words.to_owned());
+        assert!(masked.starts_with("answered 404: a banana at 10:") && masked.ends_with(", and a key"), "{masked}");
+        for echo in ["token=a", "https://x.example/a", "user:a@x.example", "Authorization: Bearer a", "{\"token\":\"a\"}"] {
+            let masked = a.mask_echo(echo.to_owned());
+            assert!(masked.contains(Secret::MASK), "{echo}: {masked}");
+        }
+        let words = "a message of this program's own with a=a in it";
+        assert_eq!(a.mask(words.to_owned()), words, "positions are masked already");
+    }
+
+    #[test]
+    fn a_secret_of_some_letters_is_masked_as_a_word_only() {
+        let hunter = secrets(&["main"]);
+        assert_eq!(hunter.mask_echo("maintenance of (main)".to_owned()), "maintenance of (************)");
+    }
+
+    #[test]
+    fn a_login_is_masked_as_basic_authorisation_and_in_its_parts() {
+        let mut login = Secrets::default();
+        login.add_setting(Kind::Url, "https://bell:p%40ss@ci.example/job");
+        let basic = BASE64_STANDARD.encode("bell:p@ss");
+        let echo = format!("Authorization: Basic {basic}, bell:p@ss, password=p@ss, https://bell:p%40ss@ci.example");
+        let masked = login.mask_echo(echo);
+        assert!(!masked.contains("p@ss") && !masked.contains("p%40ss") && !masked.contains(&basic), "{masked}");
+        assert!(masked.contains("ci.example"), "{masked}");
+        let mut header = Secrets::default();
+        header.add_header(&format!("Basic {basic}"));
+        assert!(!header.mask_echo("no p@ss".to_owned()).contains("p@ss"));
+    }
+
+    proptest! {
+        /// Of any length, in any encoding.
+        #[test]
+        fn no_echo_of_a_credential_shows_it(secret in "[ -~]{1,80}") {
+            prop_assume!(secret == secret.trim() && !Secret::MASK.contains(secret.as_str()));
+            let secrets = secrets(&[&secret]);
+            let in_form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            for (before, echoed) in [
+                ("no such token=", secret.clone()),
+                ("Authorization: Bearer ", secret.clone()),
+                ("{\"token\":\"", quoted_in_json(&secret)),
+                ("https://chat.example/hook?token=", in_form.clone()),
+                ("https://chat.example/hook?token=", with_lower_escapes(&in_form)),
+            ] {
+                let echo = format!("{before}{echoed}\n");
+                let masked = secrets.mask_echo(echo.clone());
+                prop_assert!(!masked.ends_with(&format!("{echoed}\n")), "{} in {}", echo, masked);
+            }
+        }
+
+        #[test]
+        fn no_login_shows_in_basic_authorisation(name in "[a-z]{0,8}", password in "[!-9;-~]{1,80}") {
+            let mut secrets = Secrets::default();
+            secrets.add_login(&name, &password);
+            let basic = BASE64_STANDARD.encode(format!("{name}:{password}"));
+            let masked = secrets.mask_echo(format!("Authorization: Basic {basic}\n"));
+            prop_assert!(!masked.contains(&basic), "{}", masked);
+        }
+
+        /// Sentences of words without credentials.
+        #[test]
+        fn a_short_secret_leaves_sentences_readable(secret in "[a-z]{1,3}") {
+            let secrets = secrets(&[&secret]);
+            let words = "answered 400: the message of a merge request is too long for us, so it was refused";
+            prop_assert_eq!(secrets.mask_echo(words.to_owned()), words);
+            prop_assert_eq!(secrets.mask(words.to_owned()), words);
+        }
+
+        #[test]
+        fn masking_never_fails(secret in ".{0,20}", text in ".{0,60}") {
+            let secrets = secrets(&[&secret]);
+            secrets.mask_echo(text.clone());
+            secrets.mask(text);
+        }
     }
 }

@@ -39,6 +39,28 @@ impl Addresses {
         &self.0
     }
 
+    /// One address with what is secret in it masked, by its place.
+    pub fn masked(address: &str) -> String {
+        let (before_query, query) = match address.split_once('?') {
+            Some((before, query)) => (before, Some(query)),
+            None => (address, None),
+        };
+        let login_masked = before_query.split_once("://").and_then(|(scheme, rest)| {
+            let end = rest.find(['/', '#']).unwrap_or(rest.len());
+            let (user, host) = rest[..end].rsplit_once('@')?;
+            let name = user.split_once(':').map(|(name, _)| format!("{name}:")).unwrap_or_default();
+            Some(format!("{scheme}://{name}{}@{host}{}", Secret::MASK, &rest[end..]))
+        });
+        let before_query = login_masked.unwrap_or_else(|| before_query.to_owned());
+        match query {
+            None => before_query,
+            Some(query) => {
+                let name = if query.starts_with("key=") { "key=" } else { "" };
+                format!("{before_query}?{name}{}", Secret::MASK)
+            }
+        }
+    }
+
     /// What is secret in a text of such addresses: what stands before a host, and what follows a question mark.
     pub fn credentials(text: &str) -> impl Iterator<Item = &str> {
         text.split_whitespace().flat_map(|word| {

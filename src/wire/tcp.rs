@@ -103,6 +103,7 @@ fn words(limit: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -116,6 +117,7 @@ mod tests {
             host: address.ip().to_string(),
             port: address.port(),
             body: "{\"to\":\"irc://a/b\"}\n".into(),
+            shown: Bytes::new(),
             timeout: Duration::from_secs(5),
             onward: Vec::new(),
         }

@@ -141,13 +141,15 @@ impl Deliver for Irker {
         // Each object has one recipient. If an IRC server is unreachable, irkerd may drop the rest of a list (it removes
         // servers from a dictionary while it iterates over it, `Irker.handle`).
         let addresses = settings.addresses();
-        let objects = lines.iter().flat_map(|line| {
-            addresses.iter().map(move |address| format!("{}\n", json!({"to": [address], "privmsg": line})))
-        });
+        let object = |address: &str, line: &str| format!("{}\n", json!({"to": [address], "privmsg": line}));
+        let each = || lines.iter().flat_map(|line| addresses.iter().map(move |address| (address, line)));
+        let objects = each().map(|(address, line)| object(address, line));
+        let shown = each().map(|(address, line)| object(&Addresses::masked(address), line));
         let request = TcpRequest {
             host: settings.server_host.as_str().to_owned(),
             port: settings.server_port.number(),
             body: objects.collect::<String>().into(),
+            shown: shown.collect::<String>().into(),
             timeout: TIMEOUT,
             onward: settings.servers(),
         };

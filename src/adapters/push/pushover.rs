@@ -228,7 +228,8 @@ impl Deliver for Pushover {
         let message = note.message()?;
         let fields = fields(settings, message);
         let pairs = fields.iter().map(|(name, value)| (*name, value.as_str()));
-        Ok(Call::http(HttpRequest::post_form(api(settings), pairs), read))
+        let request = HttpRequest::post_form(api(settings), pairs).with_secret_fields(&["token", "user"]);
+        Ok(Call::http(request, read))
     }
 }
 

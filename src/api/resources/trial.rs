@@ -15,7 +15,7 @@ use crate::pipeline::dispatch::Verdict as Decision;
 use crate::pipeline::explain::{muted, reasons, why_nothing};
 use crate::pipeline::retry::Outcome;
 use crate::pipeline::test_send::{self, TestReport};
-use crate::pipeline::trace::{answer_json, request_json};
+use crate::pipeline::trace::{answer_json, quotable, request_json};
 use crate::settings::Secrets;
 use crate::store::NewDelivery;
 
@@ -61,9 +61,10 @@ pub struct TestAttempt {
 
 impl TestAttempt {
     pub(in crate::api) fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
+        let quotable = quotable(secrets, tested.exchanges.iter().map(|exchange| &exchange.request));
         let exchange = |exchange: &test_send::Exchange| Exchange {
             request: secrets.mask_json(request_json(&exchange.request)),
-            answer: secrets.mask_json(answer_json(&exchange.answer)),
+            answer: answer_json(&exchange.answer, &quotable),
         };
         Self {
             outcome: AttemptOutcome::new(target, &tested.report, secrets),
@@ -106,7 +107,7 @@ impl AttemptOutcome {
             outcome: report.outcome.name(),
             status: report.status,
             latency_ms: report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-            note: secrets.mask(report.outcome.note().to_owned()),
+            note: secrets.mask_echo(report.outcome.note().to_owned()),
         }
     }
 }

@@ -34,6 +34,7 @@ use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::message::{Limit, Markup, compose};
 use crate::pipeline::attempt::Outgoing;
+use crate::pipeline::trace::masked;
 use crate::settings::Secrets;
 use attachments::Reader;
 
@@ -190,8 +191,9 @@ fn message(
     let preview = entry.deliver.as_ref().map_or(Preview::Request, |deliver| deliver.about.preview);
     let (drawing, wide) = match outgoing.build_call() {
         Ok(call) => {
+            let request = masked(&call.request);
             // The examples are no secrets, and may be words of any message.
-            let request = if settings.is_empty() { call.request } else { masked(call.request, &secrets) };
+            let request = if settings.is_empty() { request } else { without_secrets(request, &secrets) };
             (drawn(preview, &request), matches!(request, Request::Smtp(_)))
         }
         Err(outcome) => (nothing(&outcome_words(&outcome)), false),
@@ -201,8 +203,8 @@ fn message(
     Ok(Drawn { service, place, drawing, wide })
 }
 
-/// The same request with secrets masked, before any of it becomes markup.
-fn masked(request: Request, secrets: &Secrets) -> Request {
+/// The same request with secrets masked in people's words, before any of it becomes markup.
+fn without_secrets(request: Request, secrets: &Secrets) -> Request {
     let body = |body: &[u8]| secrets.mask(String::from_utf8_lossy(body).into_owned()).into();
     match request {
         Request::Http(request) => Request::Http(HttpRequest { body: body(&request.body), ..request }),

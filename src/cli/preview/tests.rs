@@ -44,6 +44,7 @@ fn irc(lines: &[Json]) -> String {
     drawn(
         as_by("irker"),
         &Request::Tcp(TcpRequest {
+            shown: bytes::Bytes::new(),
             host,
             port: 6659,
             body,

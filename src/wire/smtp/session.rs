@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::letter::Letter;
 use super::{Config, Place, Tls};
 use crate::call::{SmtpReply, SmtpStage};
-use crate::settings::Secret;
+use crate::settings::Secrets;
 
 /// The time limit for `QUIT`, which is only a courtesy.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -255,12 +255,12 @@ fn without_password(stop: Stop, config: &Config, credentials: Credentials) -> St
     let password = config.password.expose();
     let encoded = Auth::new(Mechanism::Plain, credentials, None).map(|auth| auth.to_string());
     let encoded = encoded.unwrap_or_default();
-    let encoded = encoded.trim_end().strip_prefix("AUTH PLAIN ").unwrap_or_default();
-    let alone = BASE64_STANDARD.encode(password); // as AUTH LOGIN sends it
-    let mask = |text: String| {
-        let secrets = [encoded, &alone, password].into_iter().filter(|secret| !secret.is_empty());
-        secrets.fold(text, |text, secret| text.replace(secret, Secret::MASK))
-    };
+    let mut secrets = Secrets::default();
+    // As AUTH PLAIN and AUTH LOGIN send it, and alone.
+    secrets.add(encoded.trim_end().strip_prefix("AUTH PLAIN ").unwrap_or_default());
+    secrets.add(&BASE64_STANDARD.encode(password));
+    secrets.add(password);
+    let mask = |text: String| secrets.mask_echo(text);
     match stop {
         Stop::Reply(SmtpReply { stage, code, text }) => {
             Stop::Reply(SmtpReply { stage, code, text: mask(text) })
