@@ -26,8 +26,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use hyper::body::Body as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::resources::EventReceived;
@@ -43,6 +45,9 @@ use crate::store::{self, NewQuarantined, token};
 
 /// GitLab gives up after ten seconds: within this time it can still be answered with 503, and tries again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The size from which an event waits for its turn.
+const LARGE: usize = 1024 * 1024;
 
 /// What a request lacks where only signed ones are taken.
 const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
@@ -73,6 +78,7 @@ pub(super) async fn receive(
         Some((signed, _)) => Some(key_id(signed.id)),
         None => sent_id(headers, &body),
     };
+    let _turn = turn(&state, body.len()).await?;
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
@@ -134,6 +140,19 @@ async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T
     }
 }
 
+/// Waits until no other large event is being handled. A decoded event takes several times the memory of its body, and one
+/// that takes long to decode must not keep all of the process's threads from other requests.
+async fn turn(state: &State, size: usize) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    if size < LARGE {
+        return Ok(None);
+    }
+    let turn = Arc::clone(&state.large_events).acquire_owned();
+    match tokio::time::timeout(STORE_TIMEOUT, turn).await {
+        Ok(turn) => Ok(turn.ok()),
+        Err(_) => Err(ApiError::EventNotStored("too many large events come at once".to_owned())),
+    }
+}
+
 /// What a signed request must be verified with. Without signing keys, signatures are not looked at: a token counts.
 fn signed_headers<'a>(
     config: &'a Config,
@@ -190,6 +209,10 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 
 async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     let limit = state.config.body_limit;
+    // One that is announced as too large is refused before it is sent.
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(ApiError::BodyTooLarge { limit, setting: Some("http.body_limit") });
+    }
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(state.config.body_timeout, reading).await {
         Err(_) => Err(ApiError::BodyTooSlow(state.config.body_timeout)),

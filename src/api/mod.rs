@@ -28,7 +28,7 @@ use axum::routing::{get, post};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -69,6 +69,16 @@ pub struct Config {
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
+    /// The most connections at once, besides those for health.
+    pub connection_limit: usize,
+    /// The most connections of one client address; by /64 in IPv6. Trusted proxies have no limit of their own.
+    pub connection_limit_per_client: usize,
+    /// Connections beyond these limits that are kept for health and metrics.
+    pub health_connections: usize,
+    /// Bytes that all large bodies together may take while they are received and handled. One client gets half.
+    pub body_memory: u64,
+    /// Bytes that all large answers together may take until they are written. One client gets half.
+    pub answer_memory: u64,
     /// How many wrong tokens an address may send at once, to all routes together; after those, one every few seconds.
     pub login_failures: u32,
 }
@@ -100,6 +110,8 @@ pub struct State {
     /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
     pub login_limiter: Arc<Mutex<LoginLimiter>>,
+    /// Large events are decoded and stored one after the other.
+    pub large_events: Arc<Semaphore>,
 }
 
 impl State {

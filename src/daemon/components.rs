@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::api::LoginLimiter;
@@ -56,5 +56,6 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
+        large_events: Arc::new(Semaphore::new(1)),
     }
 }

@@ -143,7 +143,8 @@ pub async fn run(
         tasks: tasks.clone(),
     };
     let state = http_state(&config, components);
-    let http_server = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
+    let http_server =
+        tasks.spawn(api::serve(listener, api::router(state), config.http.clone(), stop_rest.clone()));
     info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 

@@ -1,6 +1,7 @@
 //! The HTTP server over real connections, with stores that fail when a test wants it.
 
 mod events;
+mod limits;
 mod rest;
 mod server;
 mod signed_events;
@@ -177,6 +178,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(10))),
+        large_events: Arc::new(Semaphore::new(1)),
     }
 }
 
@@ -216,6 +218,11 @@ fn config() -> Config {
         signing_keys: None,
         metrics: true,
         trusted_proxies: Vec::new(),
+        connection_limit: 64,
+        connection_limit_per_client: 64,
+        health_connections: 4,
+        body_memory: 1024 * 1024,
+        answer_memory: 1024 * 1024,
         login_failures: 10,
     }
 }
@@ -251,7 +258,8 @@ impl TestServer {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
-        task.spawn(serve(listener, router(state), stop.clone()));
+        let config = state.config.clone();
+        task.spawn(serve(listener, router(state), config, stop.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         Self { store, arrived, broker, base, client, stop, task, _folder: folder }
     }
