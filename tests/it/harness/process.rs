@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use forgebell::store::registry::{Right, ScopeKey};
 use tokio::process::{Child, Command};
 
 use super::daemon::Home;
@@ -16,7 +15,7 @@ use super::wait::eventually;
 pub struct DaemonProcess {
     child: Child,
     address: SocketAddr,
-    home: Home,
+    pub home: Home,
 }
 
 /// What a process has of memory, in megabytes.
@@ -57,11 +56,6 @@ impl DaemonProcess {
 
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// A token of the API, as `forgebell token create` makes one.
-    pub async fn token(&self, reach: ScopeKey, right: Right) -> String {
-        self.home.token(reach, right).await
     }
 
     pub fn log(&self) -> String {
