@@ -48,6 +48,7 @@ const OLDEST: &str = "forgebell_outbox_oldest_age_seconds";
 const DEAD_LETTERS: &str = "forgebell_dead_letters";
 const HELD: &str = "forgebell_held_destinations";
 const QUARANTINE: &str = "forgebell_quarantine_events";
+const QUARANTINE_REFUSED: &str = "forgebell_quarantine_refused_total";
 const BROKER: &str = "forgebell_broker_connected";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
@@ -149,6 +150,14 @@ pub const SERIES: &[Series] = &[
         unit: Unit::Count,
         help: "Inbound messages in quarantine.",
         labels: &[],
+    },
+    Series {
+        name: QUARANTINE_REFUSED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Messages that could not be decoded and were not kept, by the limit that they would have exceeded: all (the \
+               quarantine is full), token (the sender's token has filled its part).",
+        labels: &["limit"],
     },
     Series {
         name: BROKER,
@@ -302,6 +311,11 @@ pub fn http_refused(reason: &'static str) {
     counter!(HTTP_REFUSED, "reason" => reason).increment(1);
 }
 
+/// Counts a message that the quarantine had no room for.
+pub fn quarantine_refused(limit: &'static str) {
+    counter!(QUARANTINE_REFUSED, "limit" => limit).increment(1);
+}
+
 /// Records whether the broker is connected.
 pub fn broker_connected(connected: bool) {
     gauge!(BROKER).set(f64::from(u8::from(connected)));
@@ -339,6 +353,7 @@ mod tests {
         entry_to_acceptance("slack", Duration::from_millis(50));
         switched_off("slack");
         api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
+        quarantine_refused("all");
         http_connections(1);
         http_refused("connections");
         broker_connected(true);

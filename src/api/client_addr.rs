@@ -84,6 +84,15 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_client_is_its_64_bits_and_an_ipv4_client_its_address() {
+        let network = |address: &str| network_of(address.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::7"));
+        assert_ne!(network("2001:db8:1:2::7"), network("2001:db8:1:3::7"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    #[test]
     fn what_a_client_wrote_itself_is_not_believed() {
         let ours = ["10.0.0.0/8"];
         assert_eq!(client("10.0.0.1:1", &["192.0.2.66, 198.51.100.1"], &ours), "198.51.100.1");

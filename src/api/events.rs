@@ -61,9 +61,9 @@ pub(super) async fn receive(
     let (head, body) = request.into_parts();
     let headers = &head.headers;
     let signed = signed_headers(&state.config, headers, now)?;
-    let reach = match &signed {
+    let (reach, sender) = match &signed {
         // The signature covers the body, which is still to be read.
-        Some(_) => ScopeKey::Instance,
+        Some(_) => (ScopeKey::Instance, None),
         None => authenticate(&state, &head, now).await?,
     };
     check_content_type(headers)?;
@@ -85,7 +85,7 @@ pub(super) async fn receive(
             let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
             accept(&state, &event, now).await
         }
-        Err(why) => quarantine(&state, id, body, why, now).await,
+        Err(why) => quarantine(&state, sender, id, body, why, now).await,
     }
 }
 
@@ -115,18 +115,19 @@ async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Ac
 /// instead: GitLab disables a webhook after a few refusals, and events of known kinds would be lost with it.
 async fn quarantine(
     state: &State,
+    sender: Option<String>,
     id: Option<EventId>,
     raw: Bytes,
     why: Undecodable,
     received_at: jiff::Timestamp,
 ) -> Result<Accepted, ApiError> {
     let reason = why.to_string();
-    tracing::warn!(source = "http", event = ?id, reason, "put in quarantine");
     metrics::event("http", "unknown", "quarantined");
-    let item = NewQuarantined { source: "http", id, reason: reason.clone(), received_at, raw };
-    committed(state.quarantine.quarantine(vec![item])).await?;
+    let item = NewQuarantined { source: "http", sender, id, reason: reason.clone(), received_at, raw };
+    let is_kept = committed(state.junk.keep(vec![item], received_at)).await? > 0;
+    let result = if is_kept { "quarantined" } else { "not kept, because the quarantine is full" };
     match why {
-        Undecodable::UnknownKind(_) => Ok(accepted(None, format!("quarantined: {reason}"))),
+        Undecodable::UnknownKind(_) => Ok(accepted(None, format!("{result}: {reason}"))),
         _ => Err(ApiError::NotAnEvent(reason)),
     }
 }
@@ -140,17 +141,13 @@ async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T
     }
 }
 
-/// Waits until no other large event is being handled. A decoded event takes several times the memory of its body, and one
-/// that takes long to decode must not keep all of the process's threads from other requests.
+/// Waits until no other large event is being handled, if this one is large.
 async fn turn(state: &State, size: usize) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
     if size < LARGE {
         return Ok(None);
     }
-    let turn = Arc::clone(&state.large_events).acquire_owned();
-    match tokio::time::timeout(STORE_TIMEOUT, turn).await {
-        Ok(turn) => Ok(turn.ok()),
-        Err(_) => Err(ApiError::EventNotStored("too many large events come at once".to_owned())),
-    }
+    let turn = tokio::time::timeout(STORE_TIMEOUT, state.turn()).await;
+    turn.map_err(|_| ApiError::EventNotStored("too many large events come at once".to_owned()))
 }
 
 /// What a signed request must be verified with. Without signing keys, signatures are not looked at: a token counts.
@@ -165,8 +162,12 @@ fn signed_headers<'a>(
 }
 
 /// Whose events a sender may send: those of the whole instance with the webhook token, or those that a token of the API
-/// reaches.
-async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<ScopeKey, ApiError> {
+/// reaches. That token's name in the quarantine is returned too, if it does not reach everything.
+async fn authenticate(
+    state: &State,
+    head: &Parts,
+    now: jiff::Timestamp,
+) -> Result<(ScopeKey, Option<String>), ApiError> {
     let Config { webhook_token, signing_keys, .. } = &state.config;
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
     let is_admitted = match webhook_token {
@@ -174,7 +175,7 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
         None => signing_keys.is_none(),
     };
     if is_admitted {
-        return Ok(ScopeKey::Instance);
+        return Ok((ScopeKey::Instance, None));
     }
     // A GitLab can send a token in this header only; other clients may use the API's headers.
     let sent_token = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
@@ -190,7 +191,8 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
     };
     let token = v4::authenticate(state, head, Some(&credential), now).await?;
     v4::check_right(token.access.right, Need::Ingest)?;
-    Ok(token.access.reach)
+    let reach = token.access.reach;
+    Ok((reach, (reach != ScopeKey::Instance).then(|| format!("token {}", token.id))))
 }
 
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.

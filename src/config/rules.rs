@@ -92,6 +92,8 @@ pub(super) fn store(config: &Store) -> Vec<Problem> {
     broken(&[
         (!config.path.as_os_str().is_empty(), "path", NAMED),
         (config.sweep_every > NONE, "sweep_every", ABOVE_0),
+        (config.quarantine_messages > 0, "quarantine_messages", ABOVE_0),
+        (config.quarantine_bytes > 0, "quarantine_bytes", ABOVE_0),
     ])
 }
 

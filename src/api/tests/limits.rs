@@ -81,6 +81,19 @@ async fn behind_a_proxy_each_client_has_its_share() {
 }
 
 #[tokio::test]
+async fn when_the_quarantine_is_full_a_kind_that_is_not_known_is_still_answered_with_202() {
+    let server = TestServer::open().await;
+    let send = async || answer(server.webhook(r#"{"object_kind":"never_heard_of"}"#)).await;
+    for _ in 0..30 {
+        assert!(send().await.json()["result"].as_str().unwrap().starts_with("quarantined: "));
+    }
+    let full = send().await;
+    assert_eq!(full.status, 202);
+    assert!(full.json()["result"].as_str().unwrap().starts_with("not kept, because the quarantine is full"));
+    assert_eq!(server.store.reasons().len(), 30);
+}
+
+#[tokio::test]
 async fn when_all_places_are_taken_the_longest_silent_connection_gives_way() {
     let server = TestServer::open_with(Config { connection_limit: 2, ..of_two() }).await;
     let silent = open(&server, OTHER, "POST /events").await;

@@ -1,5 +1,5 @@
 //! Attacks on the HTTP server, over loopback and bounded: a number of connections that each misbehave in one way, and come
-//! again a second after they were closed.
+//! again some time after they were closed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+
+/// How long a connection that was closed stays away.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What a connection does.
 #[derive(Clone)]
@@ -45,7 +48,7 @@ impl Attack {
                         habit.misbehave(stream).await;
                         open.fetch_sub(1, Ordering::Relaxed);
                     }
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
             });
         }
