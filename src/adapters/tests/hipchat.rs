@@ -241,7 +241,12 @@ fn text_of_people_is_cut_at_200_characters_with_its_tags_closed() {
 /// As in GitLab, where the description follows the title whatever was done.
 #[test]
 fn descriptions_of_issues_and_merge_requests_are_shown() {
-    for file in ["issue_open.json", "captured/issue_closed.json", "merge_request_open.json", "captured/merge_request_merge.json"] {
+    for file in [
+        "issue_open.json",
+        "captured/issue_closed.json",
+        "merge_request_open.json",
+        "captured/merge_request_merge.json",
+    ] {
         let case = tell_changed(file, |body| {
             body["object_attributes"]["description"] = json!("use *this* one\n\n![shot](/uploads/1f/a.png)");
         });
