@@ -120,7 +120,7 @@ async fn json_that_is_deep_or_has_many_values() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_answers_that_are_not_read() {
     let daemon = daemon().await;
-    let token = daemon.home.token(ScopeKey::Instance, Right::Write).await;
+    let token = daemon.home.token(ScopeKey::Instance, Right::Read).await;
     // What is in quarantine is shown whole.
     let junk = post(10_000_000, &b"x".repeat(10_000_000));
     let status = answer(Ipv4Addr::LOCALHOST, daemon.address(), Arc::new(junk)).await;

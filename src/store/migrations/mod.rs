@@ -18,7 +18,7 @@ macro_rules! steps {
 }
 
 pub(super) const STEPS: &[Step] =
-    steps!["0001_first", "0002_registry", "0003_contract", "0004_quarantine_sender",];
+    steps!["0001_first", "0002_registry", "0003_contract", "0005_started", "0006_quarantine_sender",];
 
 /// The version of the schema that this program works with.
 pub(super) fn known() -> i64 {
