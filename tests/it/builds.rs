@@ -212,25 +212,42 @@ async fn no_build_is_asked_for_twice_where_it_may_have_started() {
     }
 }
 
+/// A page is not the build server's answer: nothing was started, and nothing is wrong with the settings because of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_page_with_status_200_waits_for_other_settings() {
+async fn a_login_page_with_status_200_is_no_build() {
     let server = Receiver::start().await;
     let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
-    let wrong = server.at("/sso/project/rocket").answer(Answer::ok().header("content-type", "text/html").body(page));
+    let page = Answer::ok().header("content-type", "text/html").body(page);
+    let job = server.at("/project/rocket").answer_then(vec![page.clone(), page], Answer::status(200));
+    let base = server.url("");
+    let home = unlimited(&integration("jenkins", &[("jenkins_url", &base), ("project_name", "rocket")]));
+    let daemon = home.start().await;
+    daemon.send("one", payload("push.json")).await;
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    assert_eq!(job.received().len(), 3);
+}
+
+/// Jenkins' own refusal holds the job's deliveries until the settings change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_login_waits_for_other_settings() {
+    let server = Receiver::start().await;
+    let refused = Answer::status(401).header("x-jenkins", "2.479").body("Invalid token");
+    let wrong = server.at("/old/project/rocket").answer(refused);
     let right = server.at("/ci/project/rocket").answer(Answer::status(200));
     let settings = |base: &str| {
         integration("jenkins", &[("jenkins_url", &server.url(base)), ("project_name", "rocket")])
     };
-    let home = unlimited(&settings("/sso"));
+    let home = unlimited(&settings("/old"));
     let daemon = home.start().await;
     daemon.send("one", payload("push.json")).await;
     wrong.wait_for(1).await;
-    let waiting = eventually("the page is noted", Duration::from_secs(20), async || {
+    let noted = eventually("the refusal is noted", Duration::from_secs(20), async || {
         let waiting = home.deliveries(Some(State::Waiting)).await;
         waiting.into_iter().find_map(|line| line.last_note)
     })
     .await;
-    assert!(waiting.contains("a page of HTML, perhaps a login page"), "{waiting}");
+    assert!(noted.contains("answered 401: Invalid token"), "{noted}");
     home.provision(&settings("/ci/"));
     daemon.reload().await.expect("the file is right");
     home.until(State::Delivered, 1).await;
@@ -351,7 +368,8 @@ async fn certificates_are_verified_unless_the_integration_says_otherwise() {
         let (url, seen) = self_signed();
         let page = ("project_url", "https://buildkite.com/a/b");
         let with = |verify: Option<bool>| {
-            let settings = [&[(key, url.as_str()), own][..], if has_effect { &[] } else { &[page] }].concat();
+            let mut settings = vec![(key, url.as_str()), own];
+            settings.extend((!has_effect).then_some(page));
             let verify = verify.map(|verify| format!("enable_ssl_verification = {verify}\n"));
             integration(adapter, &settings).trim_end().to_owned() + "\n" + &verify.unwrap_or_default()
         };
@@ -390,7 +408,7 @@ async fn certificates_are_verified_unless_the_integration_says_otherwise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_jenkins_is_saved_and_called_where_the_operator_permits_it() {
     let home = Home::new("").with(&["wire.allow_networks=192.0.2.0/24"]);
-    let (daemon, admin) = crate::rest::administered(&home).await;
+    let (daemon, admin) = crate::harness::api::administered(&home).await;
     admin.put("/projects/15", json!({ "path_with_namespace": "mike/diaspora" })).await;
     let jenkins = json!({
         "jenkins_url": "http://127.0.0.1:9/", "project_name": "rocket", "username": "ada", "password": "s3cret",

@@ -24,6 +24,7 @@ mod mail;
 mod nodes;
 mod observability;
 mod pipeline;
+mod python_gitlab;
 mod rest;
 mod services;
 mod slash;

@@ -3,67 +3,56 @@
 //! A build that was started can't be taken back, so a server error that may have come after the start is an attempt that
 //! may have been taken. Only a 503, a 429 and their like say that nothing was started.
 
-use crate::call::{Answer, Failure, HttpResponse, Sent, describe};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
 
-/// Reads the answer to a request that starts a build.
+/// Reads the answer to a request that starts a build, where nothing in it is the service's own code.
 pub(super) fn of_trigger(response: &HttpResponse) -> Answer<Sent> {
-    match response.status {
-        200..=299 if is_page(response) => Answer::Failed(login_page(response)),
-        200..=299 => Answer::Done(Sent),
-        _ => Answer::Failed(refusal_of_trigger(response)),
-    }
-}
-
-/// What follows from a status that is not a success, where the request starts a build.
-pub(super) fn refusal_of_trigger(response: &HttpResponse) -> Failure {
-    match refusal(response) {
-        Failure::Unavailable { wait, why, .. } if may_have_started(response.status) => {
+    match by_status(response) {
+        Answer::Failed(Failure::Unavailable { wait, why, .. }) if may_have_started(response.status) => {
             let why = format!("{why}; a build may have been started, so none is asked for again");
-            Failure::Unavailable { maybe_taken: true, wait, why }
+            Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why })
         }
-        refusal => refusal,
+        answer => answer,
     }
 }
 
+/// Whether a server error may come after the start of a build. Not so those of which the request got no further: not
+/// implemented, unavailable, a network that wants a login.
 const fn may_have_started(status: u16) -> bool {
-    matches!(status, 500..=599) && status != 503
+    matches!(status, 500..=599) && !matches!(status, 501 | 503 | 511)
 }
 
-/// What follows from a status that is not a success, where a repetition does no harm. Nothing here proves an address dead:
-/// the servers have no word for it, and a 410 may come from a proxy.
-pub(super) fn refusal(response: &HttpResponse) -> Failure {
-    let why = describe(response);
-    let wait = response.retry_after();
-    match response.status {
-        429 => Failure::Throttled { wait, why, shared: false },
-        501 => Failure::Misconfigured(why),
-        408 | 425 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
-        300..=399 | 401 | 403..=405 | 407 | 410 => Failure::Misconfigured(why),
-        _ => Failure::Rejected(why),
+/// The service's own word that the settings are wrong.
+pub(super) fn misconfigured(response: &HttpResponse) -> Answer<Sent> {
+    Answer::Failed(Failure::Misconfigured(describe(response)))
+}
+
+/// The service's own word that it does not take this event.
+pub(super) fn rejected(response: &HttpResponse) -> Answer<Sent> {
+    Answer::Failed(Failure::Rejected(describe(response)))
+}
+
+/// The wait of a limit in another header than `Retry-After`, in seconds from now, where that one is not there.
+pub(super) fn with_wait_of(header: &str, response: &HttpResponse, answer: Answer<Sent>) -> Answer<Sent> {
+    let seconds = response.header(header).and_then(|seconds| seconds.trim().parse().ok());
+    match (answer, seconds) {
+        (Answer::Failed(Failure::Throttled { wait: None, why, shared }), Some(seconds)) => {
+            let wait = Some(std::time::Duration::from_secs(seconds));
+            Answer::Failed(Failure::Throttled { wait, why, shared })
+        }
+        (answer, _) => answer,
     }
 }
 
-/// Whether the answer is a page for people. No build server answers a call with one, so something else did.
-pub(super) fn is_page(response: &HttpResponse) -> bool {
+/// Jenkins, its plug-ins included: its answers have a header of its own, also where Jenkins refuses the login. Only then a
+/// status is Jenkins' own word. `says` are words of the plug-in.
+pub(super) fn of_jenkins(response: &HttpResponse, says: &[&str]) -> Answer<Sent> {
     let text = response.text();
-    let start: String = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').chars().take(16).collect();
-    let start = start.to_ascii_lowercase();
-    start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head")
-}
-
-/// A success by its status, and a page by its body: the service was not reached.
-pub(super) fn login_page(response: &HttpResponse) -> Failure {
-    let status = response.status;
-    Failure::Misconfigured(format!(
-        "answered {status} with a page of HTML, perhaps a login page: check the address, the user name and the password"
-    ))
-}
-
-/// The consequences of statuses with an empty body, for servers that take any 2xx.
-#[cfg(test)]
-pub(super) fn declared_status(status: u16) -> &'static str {
-    match status {
-        410 => "misconfigured",
-        other => crate::adapters::tests::usual_status(other),
+    let is_jenkins = response.header("x-jenkins").is_some() || says.iter().any(|words| text.contains(words));
+    match response.status {
+        401 | 403 | 404 if is_jenkins => misconfigured(response),
+        // The job takes events, but not of this kind.
+        409 if is_jenkins => rejected(response),
+        _ => of_trigger(response),
     }
 }

@@ -14,7 +14,7 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
 };
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
@@ -74,7 +74,6 @@ impl Deliver for Bamboo {
     const CONTRACT: Contract = Contract {
         largest_body: 1,
         mentions: &[],
-        status: answers::declared_status,
         answers: &[
             Expected {
                 status: 200,
@@ -93,13 +92,22 @@ impl Deliver for Bamboo {
                 status: 200,
                 headers: &[("content-type", "text/html;charset=UTF-8")],
                 body: "\n<!DOCTYPE html><html><form action=\"/userlogin.action\">",
+                outcome: "unavailable",
+            },
+            Expected {
+                status: 401,
+                headers: &[("x-seraph-loginreason", "AUTHENTICATED_FAILED")],
+                body: "<html>",
                 outcome: "misconfigured",
             },
-            Expected { status: 302, headers: &[("location", "/userlogin!doDefault.action")], body: "", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[], body: "", outcome: "misconfigured" },
-            Expected { status: 403, headers: &[], body: "", outcome: "misconfigured" },
-            Expected { status: 404, headers: &[], body: "<html>Not found</html>", outcome: "misconfigured" },
-            Expected { status: 410, headers: &[], body: "<html>Gone</html>", outcome: "misconfigured" },
+            Expected {
+                status: 403,
+                headers: &[("content-type", "application/xml")],
+                body: "<errors><error>builder has no permission to build this plan</error></errors>",
+                outcome: "misconfigured",
+            },
+            Expected { status: 401, headers: &[], body: "", outcome: "unavailable" },
+            Expected { status: 404, headers: &[], body: "<html>Not found</html>", outcome: "unavailable" },
             Expected { status: 429, headers: &[("retry-after", "20")], body: "", outcome: "throttled 20 s" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
@@ -135,22 +143,29 @@ impl Deliver for Bamboo {
     }
 }
 
-/// An error comes with status 200 too.
+/// An error is in XML, and comes with status 200 too. Other pages are not Bamboo's answer.
 fn read(response: &HttpResponse) -> Answer<Sent> {
     let text = response.text();
-    let says_no = text.contains("<error>") || text.contains("<errors>");
-    if response.status == 200 && says_no && !answers::is_page(response) {
-        let words = text.split(['<', '>']).map(str::trim);
-        let said = words.skip_while(|part| *part != "error").nth(1).unwrap_or_default();
-        let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
-        return Answer::Failed(Failure::Misconfigured(format!("{}: {said}", status_of(response))));
+    if response.status == 200 && text.contains("<success>") && text.contains("<response>") {
+        return Answer::Done(Sent);
+    }
+    if let Some(error) = error_in(&text).filter(|_| response.status < 500) {
+        let why = format!("answered {}: {error}", response.status);
+        return Answer::Failed(Failure::Misconfigured(why));
+    }
+    // Atlassian's own word that a login failed.
+    let failed_login = response.header("x-seraph-loginreason").is_some_and(|reason| reason != "OK");
+    if matches!(response.status, 401 | 403) && failed_login {
+        return answers::misconfigured(response);
     }
     answers::of_trigger(response)
 }
 
-/// XML is described like a page, which tells nothing of what it says.
-fn status_of(response: &HttpResponse) -> String {
-    describe(&HttpResponse { body: Vec::new().into(), ..response.clone() })
+/// The words of `<error>`.
+fn error_in(xml: &str) -> Option<String> {
+    let (_, rest) = xml.split_once("<error>")?;
+    let (words, _) = rest.split_once("</error>")?;
+    Some(words.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
 #[cfg(test)]

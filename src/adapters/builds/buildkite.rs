@@ -84,16 +84,14 @@ impl Deliver for Buildkite {
         largest_body: forward::LARGEST_BODY,
         forwards: true,
         mentions: &[],
-        status: answers::declared_status,
         answers: &[
             Expected { status: 200, headers: &[], body: r#"{"id":"0193"}"#, outcome: "taken" },
             Expected { status: 201, headers: &[], body: "", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!doctype html><html>Log in</html>", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<!doctype html><html>Log in</html>", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: r#"{"message":"Bad"}"#, outcome: "rejected" },
-            Expected { status: 401, headers: &[], body: "", outcome: "misconfigured" },
-            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found"}"#, outcome: "misconfigured" },
-            Expected { status: 410, headers: &[], body: "<html>Gone</html>", outcome: "misconfigured" },
+            Expected { status: 401, headers: &[], body: "", outcome: "unavailable" },
+            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found"}"#, outcome: "unavailable" },
             Expected { status: 429, headers: &[("ratelimit-reset", "41")], body: "", outcome: "throttled 41 s" },
             Expected { status: 429, headers: &[("retry-after", "7"), ("ratelimit-reset", "41")], body: "", outcome: "throttled 7 s" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
@@ -122,14 +120,7 @@ impl Deliver for Buildkite {
 /// Buildkite's own header contains the seconds until its limit ends
 /// (<https://buildkite.com/docs/apis/rest-api/limits>).
 fn read(response: &HttpResponse) -> Answer<Sent> {
-    let answer = answers::of_trigger(response);
-    let reset = response.header("ratelimit-reset").and_then(|seconds| seconds.trim().parse().ok());
-    match (answer, reset) {
-        (Answer::Failed(Failure::Throttled { wait: None, why, shared }), Some(seconds)) => {
-            Answer::Failed(Failure::Throttled { wait: Some(Duration::from_secs(seconds)), why, shared })
-        }
-        (answer, _) => answer,
-    }
+    answers::with_wait_of("ratelimit-reset", response, answers::of_trigger(response))
 }
 
 fn deliver_url(settings: &Settings) -> url::Url {

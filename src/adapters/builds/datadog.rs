@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use url::Url as Address;
 
 use super::answers;
@@ -12,7 +13,7 @@ use crate::adapters::contract::{
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, Secret, Url};
@@ -98,16 +99,15 @@ impl Deliver for Datadog {
         largest_body: forward::LARGEST_BODY,
         forwards: true,
         mentions: &[],
-        status: answers::declared_status,
         answers: &[
             Expected { status: 202, headers: &[], body: "{}", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Log in", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Log in", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: r#"{"errors":["bad"]}"#, outcome: "rejected" },
-            Expected { status: 401, headers: &[], body: "", outcome: "misconfigured" },
+            Expected { status: 401, headers: &[], body: r#"{"errors":["Unauthorized"]}"#, outcome: "misconfigured" },
             Expected { status: 403, headers: &[], body: r#"{"errors":["Forbidden"]}"#, outcome: "misconfigured" },
             Expected { status: 408, headers: &[], body: "", outcome: "unavailable" },
-            Expected { status: 410, headers: &[], body: "<html>Gone", outcome: "misconfigured" },
+            Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 413, headers: &[], body: "", outcome: "rejected" },
             Expected { status: 429, headers: &[("x-ratelimit-reset", "33")], body: "", outcome: "throttled 33 s" },
             Expected { status: 429, headers: &[("retry-after", "5"), ("x-ratelimit-reset", "33")], body: "", outcome: "throttled 5 s" },
@@ -202,17 +202,13 @@ fn with_query(settings: &Settings, mut url: Address) -> Address {
 /// A limit's end is in a header of Datadog's own, in seconds from now
 /// (<https://docs.datadoghq.com/api/latest/rate-limits/>).
 fn read(response: &HttpResponse) -> Answer<Sent> {
-    Answer::Failed(match response.status {
-        200..=299 if answers::is_page(response) => answers::login_page(response),
-        200..=299 => return Answer::Done(Sent),
-        _ => match answers::refusal(response) {
-            Failure::Throttled { wait: None, why, shared } => {
-                let reset = response.header("x-ratelimit-reset").and_then(|text| text.trim().parse().ok());
-                Failure::Throttled { wait: reset.map(Duration::from_secs), why, shared }
-            }
-            refusal => refusal,
-        },
-    })
+    let answer: Json = serde_json::from_slice(&response.body).unwrap_or_default();
+    let errors = answer["errors"].as_array();
+    let says_no = errors.is_some_and(|errors| errors.iter().any(Json::is_string));
+    match response.status {
+        401 | 403 if says_no => answers::misconfigured(response),
+        _ => answers::with_wait_of("x-ratelimit-reset", response, by_status(response)),
+    }
 }
 
 #[cfg(test)]

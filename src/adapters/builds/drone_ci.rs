@@ -13,7 +13,7 @@ use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected};
+use crate::adapters::tests::{Contract, Expected, usual_status};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent};
 use crate::event::{Event, Project, Trigger, Triggers};
 use crate::integration::Family;
@@ -78,7 +78,7 @@ impl Deliver for DroneCi {
         mentions: &[],
         status: |status| match status {
             200..=299 => "skipped",
-            other => answers::declared_status(other),
+            other => usual_status(other),
         },
         answers: &[
             Expected { status: 200, headers: &[], body: r#"[{"id":7,"number":3,"status":"pending"}]"#, outcome: "taken" },
@@ -86,12 +86,11 @@ impl Deliver for DroneCi {
             Expected { status: 200, headers: &[], body: "null\n", outcome: "skipped" },
             Expected { status: 200, headers: &[], body: "[]", outcome: "skipped" },
             Expected { status: 204, headers: &[], body: "", outcome: "skipped" },
-            Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: r#"{"message":"Invalid or missing signature"}"#, outcome: "misconfigured" },
             Expected { status: 400, headers: &[], body: r#"{"message":"invalid character"}"#, outcome: "rejected" },
-            Expected { status: 401, headers: &[], body: "", outcome: "misconfigured" },
+            Expected { status: 401, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 404, headers: &[], body: r#"{"message":"sql: no rows in result set"}"#, outcome: "misconfigured" },
-            Expected { status: 410, headers: &[], body: "<html>Gone</html>", outcome: "misconfigured" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[("retry-after", "9")], body: "", outcome: "unavailable" },
         ],
@@ -135,15 +134,16 @@ fn hook_url(settings: &Settings, project: Option<&Project>, token: &str) -> url:
 fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
     let started_nothing = matches!(body.trim(), "" | "null" | "[]" | "{}");
+    let says = |words: &str| body.to_lowercase().contains(words);
     match response.status {
         200..=299 if started_nothing => {
             let why = "Drone took the event and started no build: the repository is not active there, or it ignores \
                        such events";
             Answer::Skipped(why.to_owned())
         }
-        400 if body.to_lowercase().contains("signature") => {
-            Answer::Failed(Failure::Misconfigured(crate::call::describe(response)))
-        }
+        400 if says("signature") => answers::misconfigured(response),
+        // The words of Drone's store for a repository that it does not know.
+        404 if says("no rows in result set") => answers::misconfigured(response),
         _ => answers::of_trigger(response),
     }
 }

@@ -16,9 +16,10 @@ use crate::adapters::contract::{
 };
 use crate::adapters::operator::ForgeConfig;
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected};
+use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Egress, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, describe,
+    Answer, Bucket, Call, Egress, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
+    is_page, unavailable,
 };
 use crate::event::{Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
@@ -35,6 +36,10 @@ const PER_TOKEN_HOURLY: (u32, u32) = (250, 250);
 const UNNAMED_WAIT: Duration = Duration::from_secs(60);
 /// What GitLab calls a pipeline that it runs for a pull request of another forge.
 const OF_EXTERNAL_PULL_REQUEST: &str = "external_pull_request_event";
+
+/// A header that every answer of GitHub has.
+#[cfg(test)]
+const OWN: (&str, &str) = ("x-github-request-id", "C0DE:1A2B");
 
 crate::settings! {
     /// What GitHub needs.
@@ -92,27 +97,28 @@ impl Deliver for GitHub {
         largest_body: 8_000,
         // Statuses notify nobody.
         mentions: &[],
-        fault: |body| (!crate::adapters::tests::is_seen(&body["context"])).then_some("a blank context"),
+        fault: |body| (!is_seen(&body["context"])).then_some("a blank context"),
         status: |status| match status {
             201 => "taken",
             200..=299 => "unavailable",
-            other => answers::declared_status(other),
+            other => usual_status(other),
         },
         answers: &[
             Expected { status: 201, headers: &[], body: r#"{"id":1,"state":"success"}"#, outcome: "taken" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Sign in", outcome: "misconfigured" },
-            Expected { status: 301, headers: &[("location", "https://api.github.com/repositories/1")], body: "", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[], body: r#"{"message":"Bad credentials"}"#, outcome: "misconfigured" },
-            Expected { status: 403, headers: &[("x-ratelimit-remaining", "4321"), ("x-ratelimit-reset", "1393653600")], body: r#"{"message":"Resource not accessible by personal access token"}"#, outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Sign in", outcome: "unavailable" },
+            Expected { status: 301, headers: &[OWN, ("location", "https://api.github.com/repositories/1")], body: "", outcome: "misconfigured" },
+            Expected { status: 401, headers: &[], body: r#"{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest"}"#, outcome: "misconfigured" },
+            Expected { status: 403, headers: &[OWN, ("x-ratelimit-remaining", "4321"), ("x-ratelimit-reset", "1393653600")], body: r#"{"message":"Resource not accessible by personal access token"}"#, outcome: "misconfigured" },
             Expected { status: 403, headers: &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1393653600")], body: r#"{"message":"API rate limit exceeded"}"#, outcome: "quota until 2014-03-01T06:00:00Z" },
             Expected { status: 403, headers: &[("retry-after", "93"), ("x-ratelimit-remaining", "4000")], body: r#"{"message":"You have exceeded a secondary rate limit"}"#, outcome: "throttled 93 s" },
             Expected { status: 403, headers: &[], body: r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}"#, outcome: "throttled 60 s" },
             Expected { status: 403, headers: &[], body: r#"{"message":"You have triggered an abuse detection mechanism."}"#, outcome: "throttled 60 s" },
             Expected { status: 429, headers: &[], body: "", outcome: "throttled 60 s" },
             Expected { status: 429, headers: &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "soon")], body: "", outcome: "throttled 60 s" },
-            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found"}"#, outcome: "misconfigured" },
-            Expected { status: 410, headers: &[], body: "<html>Gone", outcome: "misconfigured" },
+            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found","documentation_url":"https://docs.github.com/rest"}"#, outcome: "misconfigured" },
+            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found"}"#, outcome: "unavailable" },
+            Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 422, headers: &[], body: r#"{"message":"Validation Failed","errors":[{"message":"This SHA and context has reached the maximum number of statuses."}]}"#, outcome: "rejected" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable" },
@@ -290,7 +296,7 @@ fn external_pipelines_request(note: &Notification<'_>) -> Option<HttpRequest> {
 /// A forge that can't tell, because the token may not read the project, keeps no status back.
 fn unless_external(response: &HttpResponse, create: Call<Sent>) -> Answer<Sent> {
     match response.status {
-        200 => {
+        200..=299 => {
             let found: Vec<Json> = serde_json::from_slice(&response.body).unwrap_or_default();
             // Older releases ignore the parameter `source`, and answer with any pipeline.
             let is_external = |pipeline: &Json| pipeline["source"] == OF_EXTERNAL_PULL_REQUEST;
@@ -301,25 +307,34 @@ fn unless_external(response: &HttpResponse, create: Call<Sent>) -> Answer<Sent> 
             Answer::Next(create)
         }
         401 | 403 | 404 => Answer::Next(create),
-        _ => Answer::Failed(answers::refusal(response)),
+        _ => by_status(response),
     }
 }
 
 fn read(response: &HttpResponse) -> Answer<Sent> {
-    Answer::Failed(match response.status {
-        200..=299 if answers::is_page(response) => answers::login_page(response),
-        201 => return Answer::Done(Sent),
-        200..=299 => {
-            let why = format!("{} (201 means that the status was created)", describe(response));
-            Failure::Unavailable { maybe_taken: true, wait: response.retry_after(), why }
-        }
-        403 | 429 => rate_limit(response).unwrap_or_else(|| answers::refusal(response)),
-        _ => answers::refusal(response),
-    })
+    if let Some(limit) = rate_limit(response) {
+        return Answer::Failed(limit);
+    }
+    match response.status {
+        201 if !is_page(response) => Answer::Done(Sent),
+        200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+        300..=399 | 401 | 403 | 404 if is_own(response) => answers::misconfigured(response),
+        _ => by_status(response),
+    }
+}
+
+/// Whether GitHub itself answered: errors link to its documentation, and every answer has a header of its own.
+fn is_own(response: &HttpResponse) -> bool {
+    let answer: Json = serde_json::from_slice(&response.body).unwrap_or_default();
+    let documentation = answer["documentation_url"].as_str().unwrap_or_default();
+    response.header("x-github-request-id").is_some() || documentation.starts_with("https://docs.github.com/")
 }
 
 /// The limit that a 403 or 429 speaks of; `None` where it speaks of none.
 fn rate_limit(response: &HttpResponse) -> Option<Failure> {
+    if !matches!(response.status, 403 | 429) {
+        return None;
+    }
     let why = describe(response);
     let throttled = |wait: Duration| Failure::Throttled { wait: Some(wait), why: why.clone(), shared: false };
     if let Some(wait) = response.retry_after() {

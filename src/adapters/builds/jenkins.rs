@@ -22,6 +22,8 @@ use crate::settings::{FieldError, InternalUrl, Secret};
 /// No rate is published; this value is our choice.
 const PER_SERVER: (u32, u32) = (2, 5);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Words of the plug-in's refusals.
+const SAYS: [&str; 3] = ["Invalid token", "Job/Build permission", "is not supported for this project"];
 
 crate::settings! {
     /// What Jenkins needs.
@@ -86,17 +88,27 @@ impl Deliver for Jenkins {
         largest_body: forward::LARGEST_BODY,
         forwards: true,
         mentions: &[],
-        status: answers::declared_status,
         answers: &[
             // The same answer comes where the job has no trigger for the event: it can't be told apart.
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><head><title>Sign in", outcome: "misconfigured" },
-            Expected { status: 302, headers: &[("location", "/login")], body: "", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><head><title>Sign in", outcome: "unavailable" },
+            Expected { status: 302, headers: &[("location", "/login")], body: "", outcome: "unavailable" },
             Expected { status: 401, headers: &[], body: "Invalid token", outcome: "misconfigured" },
-            Expected { status: 403, headers: &[], body: "<html>builder is missing the Job/Build permission", outcome: "misconfigured" },
-            Expected { status: 404, headers: &[], body: "<html>Not Found", outcome: "misconfigured" },
-            Expected { status: 409, headers: &[], body: "Push Hook is not supported for this project", outcome: "rejected" },
-            Expected { status: 410, headers: &[], body: "<html>Gone", outcome: "misconfigured" },
+            Expected { status: 401, headers: &[("x-jenkins", "2.479")], body: "<html>", outcome: "misconfigured" },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: "builder is missing the Job/Build permission",
+                outcome: "misconfigured",
+            },
+            Expected { status: 404, headers: &[("x-jenkins", "2.479")], body: "<html>Not Found", outcome: "misconfigured" },
+            Expected { status: 404, headers: &[], body: "<html>Not Found", outcome: "unavailable" },
+            Expected {
+                status: 409,
+                headers: &[],
+                body: "Push Hook is not supported for this project",
+                outcome: "rejected",
+            },
             Expected { status: 500, headers: &[], body: "<html>Oops!", outcome: "unavailable, perhaps taken" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "<html>Jenkins is getting ready to work", outcome: "unavailable" },
@@ -121,7 +133,7 @@ impl Deliver for Jenkins {
         let request = forward::request(note, url, EventHeader::Real)?;
         let request =
             HttpRequest { timeout: TIMEOUT, verify_tls: settings.enable_ssl_verification, ..request };
-        Ok(Call::http(request, answers::of_trigger))
+        Ok(Call::http(request, |response| answers::of_jenkins(response, &SAYS)))
     }
 }
 

@@ -66,14 +66,14 @@ impl Deliver for JenkinsDeprecated {
         largest_body: forward::LARGEST_BODY,
         forwards: true,
         mentions: &[],
-        status: answers::declared_status,
         answers: &[
             Expected { status: 200, headers: &[], body: "rocket scheduled for build<br>other scheduled for build", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "  <HTML><body>Sign in", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "  <HTML><body>Sign in", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: "invalid payload", outcome: "rejected" },
-            Expected { status: 403, headers: &[], body: "<html>", outcome: "misconfigured" },
-            Expected { status: 404, headers: &[], body: "no project for this repository", outcome: "misconfigured" },
+            Expected { status: 403, headers: &[("x-jenkins", "1.651")], body: "<html>", outcome: "misconfigured" },
+            Expected { status: 404, headers: &[("x-jenkins", "1.651")], body: "no project", outcome: "misconfigured" },
+            Expected { status: 404, headers: &[], body: "<html>", outcome: "unavailable" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
         ],
@@ -92,7 +92,7 @@ impl Deliver for JenkinsDeprecated {
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let request = forward::request(note, hook_url(&settings.project_url.0), settings.gitlab_event_header)?;
-        Ok(Call::http(HttpRequest { timeout: TIMEOUT, ..request }, answers::of_trigger))
+        Ok(Call::http(HttpRequest { timeout: TIMEOUT, ..request }, |response| answers::of_jenkins(response, &[])))
     }
 }
 

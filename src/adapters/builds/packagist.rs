@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::address::{below, with_parameter};
 use super::answers;
 use super::forward::{self, EventHeader};
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, describe};
+use crate::adapters::tests::{Contract, Expected, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, is_page, unavailable,
+};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{Secret, Url};
@@ -75,19 +79,18 @@ impl Deliver for Packagist {
         status: |status| match status {
             202 => "taken",
             200..=299 => "unavailable",
-            other => answers::declared_status(other),
+            other => usual_status(other),
         },
         answers: &[
             Expected { status: 202, headers: &[], body: r#"{"status":"success","jobs":["5f1"]}"#, outcome: "taken" },
             Expected { status: 200, headers: &[], body: r#"{"status":"success"}"#, outcome: "unavailable, perhaps taken" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Sign in", outcome: "misconfigured" },
-            Expected { status: 202, headers: &[], body: "<html>Please wait", outcome: "misconfigured" },
-            Expected { status: 301, headers: &[("location", "https://packagist.org/")], body: "", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Sign in", outcome: "unavailable" },
+            Expected { status: 202, headers: &[], body: "<html>Please wait", outcome: "unavailable" },
             Expected { status: 403, headers: &[], body: r#"{"status":"error","message":"Missing or invalid username/apiToken in request"}"#, outcome: "misconfigured" },
             Expected { status: 404, headers: &[], body: r#"{"status":"error","message":"Could not find a package that matches this request (does user maintain the package?)"}"#, outcome: "misconfigured" },
             Expected { status: 406, headers: &[], body: r#"{"status":"error","message":"Could not parse payload repository URL"}"#, outcome: "rejected" },
-            Expected { status: 410, headers: &[], body: "<html>Gone", outcome: "misconfigured" },
+            Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 429, headers: &[("retry-after", "60")], body: "", outcome: "throttled 60 s" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable" },
@@ -112,15 +115,15 @@ impl Deliver for Packagist {
 
 /// Only 202 is a success. Another 2xx is not Packagist's, or not of a version that is known here.
 fn read(response: &HttpResponse) -> Answer<Sent> {
-    Answer::Failed(match response.status {
-        200..=299 if answers::is_page(response) => answers::login_page(response),
-        202 => return Answer::Done(Sent),
-        200..=299 => {
-            let why = format!("{} (202 means that the package is read)", describe(response));
-            Failure::Unavailable { maybe_taken: true, wait: response.retry_after(), why }
-        }
-        _ => answers::refusal(response),
-    })
+    let answer: Json = serde_json::from_slice(&response.body).unwrap_or_default();
+    let says_no = answer["status"] == "error" && answer["message"].is_string();
+    match response.status {
+        202 if !is_page(response) => Answer::Done(Sent),
+        200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+        401 | 403 | 404 if says_no => answers::misconfigured(response),
+        406 if says_no => answers::rejected(response),
+        _ => by_status(response),
+    }
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Targets,
 };
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected};
+use crate::adapters::tests::{Contract, Expected, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, is_page, unavailable,
 };
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
@@ -78,7 +78,7 @@ impl Deliver for TeamCity {
         mentions: &[],
         status: |status| match status {
             200..=299 => "unavailable",
-            other => answers::declared_status(other),
+            other => usual_status(other),
         },
         answers: &[
             Expected {
@@ -88,15 +88,16 @@ impl Deliver for TeamCity {
                 outcome: "taken",
             },
             Expected { status: 200, headers: &[], body: r#"{"id":71,"buildTypeId":"Rocket_Build","state":"queued"}"#, outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><title>Log in to TeamCity", outcome: "misconfigured" },
+            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><title>Log in to TeamCity", outcome: "unavailable" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
-            Expected { status: 302, headers: &[("location", "/login.html")], body: "", outcome: "misconfigured" },
+            Expected { status: 302, headers: &[("location", "/login.html")], body: "", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: "Responding with error, status code: 400. Nothing to build", outcome: "rejected" },
             Expected { status: 404, headers: &[], body: "No build type nor template is found by id 'Rocket_Build'.", outcome: "misconfigured" },
             Expected { status: 400, headers: &[], body: "No build type nor template is found by id 'Rocket_Build'.", outcome: "misconfigured" },
             Expected { status: 401, headers: &[], body: "Incorrect username or password.", outcome: "misconfigured" },
             Expected { status: 403, headers: &[], body: "403 Forbidden: Responding with 403 status code due to failed CSRF check", outcome: "misconfigured" },
-            Expected { status: 410, headers: &[], body: "<html>Gone", outcome: "misconfigured" },
+            Expected { status: 401, headers: &[("www-authenticate", "Basic realm=\"TeamCity\"")], body: "", outcome: "misconfigured" },
+            Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "<html>TeamCity is in maintenance", outcome: "unavailable" },
         ],
@@ -159,18 +160,20 @@ fn attribute(text: &str) -> String {
 /// TeamCity answers with the build that it queued. Without one, it is unknown whether there is one.
 fn read(response: &HttpResponse) -> Answer<Sent> {
     let text = response.text();
-    let has_build = text.contains("<build ") || text.contains("\"buildTypeId\"");
     match response.status {
-        200..=299 if has_build || answers::is_page(response) => answers::of_trigger(response),
-        200..=299 => {
-            let why = format!("{} without a queued build; one may have been started", describe(response));
-            Answer::Failed(Failure::Unavailable { maybe_taken: true, wait: None, why })
-        }
-        400 if text.contains("No build type") => {
-            Answer::Failed(Failure::Misconfigured(describe(response)))
-        }
+        200..=299 if text.contains("<build ") || text.contains("\"buildTypeId\"") => Answer::Done(Sent),
+        200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+        400 | 404 if text.contains("No build type") => answers::misconfigured(response),
+        401 | 403 if is_own_refusal(response, &text) => answers::misconfigured(response),
         _ => answers::of_trigger(response),
     }
+}
+
+/// Whether TeamCity itself refuses the login or the session.
+fn is_own_refusal(response: &HttpResponse, text: &str) -> bool {
+    let realm = response.header("www-authenticate").unwrap_or_default();
+    let says = ["Incorrect username or password", "CSRF", "Responding with error, status code: 403"];
+    realm.contains("TeamCity") || says.iter().any(|words| text.contains(words))
 }
 
 #[cfg(test)]
