@@ -13,9 +13,7 @@ use crate::adapters::contract::{
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
-};
+use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, Secret, Url};

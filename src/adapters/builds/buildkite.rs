@@ -88,12 +88,32 @@ impl Deliver for Buildkite {
             Expected { status: 200, headers: &[], body: r#"{"id":"0193"}"#, outcome: "taken" },
             Expected { status: 201, headers: &[], body: "", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!doctype html><html>Log in</html>", outcome: "unavailable" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!doctype html><html>Log in</html>",
+                outcome: "unavailable",
+            },
             Expected { status: 400, headers: &[], body: r#"{"message":"Bad"}"#, outcome: "rejected" },
             Expected { status: 401, headers: &[], body: "", outcome: "unavailable" },
-            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found"}"#, outcome: "unavailable" },
-            Expected { status: 429, headers: &[("ratelimit-reset", "41")], body: "", outcome: "throttled 41 s" },
-            Expected { status: 429, headers: &[("retry-after", "7"), ("ratelimit-reset", "41")], body: "", outcome: "throttled 7 s" },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: r#"{"message":"Not Found"}"#,
+                outcome: "unavailable",
+            },
+            Expected {
+                status: 429,
+                headers: &[("ratelimit-reset", "41")],
+                body: "",
+                outcome: "throttled 41 s",
+            },
+            Expected {
+                status: 429,
+                headers: &[("retry-after", "7"), ("ratelimit-reset", "41")],
+                body: "",
+                outcome: "throttled 7 s",
+            },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
         ],
@@ -134,7 +154,8 @@ mod tests {
     use super::*;
     use crate::adapters::tests::{header, http_call, settings_with};
 
-    const REQUIRED: [(&str, &str); 2] = [("token", "hook:status"), ("project_url", "https://buildkite.com/a/b")];
+    const REQUIRED: [(&str, &str); 2] =
+        [("token", "hook:status"), ("project_url", "https://buildkite.com/a/b")];
 
     #[test]
     fn the_first_part_of_the_token_is_delivered_to() {

@@ -81,16 +81,36 @@ impl Deliver for DroneCi {
             other => usual_status(other),
         },
         answers: &[
-            Expected { status: 200, headers: &[], body: r#"[{"id":7,"number":3,"status":"pending"}]"#, outcome: "taken" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: r#"[{"id":7,"number":3,"status":"pending"}]"#,
+                outcome: "taken",
+            },
             Expected { status: 200, headers: &[], body: r#"{"id":7,"number":3}"#, outcome: "taken" },
             Expected { status: 200, headers: &[], body: "null\n", outcome: "skipped" },
             Expected { status: 200, headers: &[], body: "[]", outcome: "skipped" },
             Expected { status: 204, headers: &[], body: "", outcome: "skipped" },
             Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
-            Expected { status: 400, headers: &[], body: r#"{"message":"Invalid or missing signature"}"#, outcome: "misconfigured" },
-            Expected { status: 400, headers: &[], body: r#"{"message":"invalid character"}"#, outcome: "rejected" },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: r#"{"message":"Invalid or missing signature"}"#,
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: r#"{"message":"invalid character"}"#,
+                outcome: "rejected",
+            },
             Expected { status: 401, headers: &[], body: "", outcome: "unavailable" },
-            Expected { status: 404, headers: &[], body: r#"{"message":"sql: no rows in result set"}"#, outcome: "misconfigured" },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: r#"{"message":"sql: no rows in result set"}"#,
+                outcome: "misconfigured",
+            },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[("retry-after", "9")], body: "", outcome: "unavailable" },
         ],
@@ -173,9 +193,10 @@ mod tests {
 
     #[test]
     fn names_and_tokens_are_encoded_and_the_token_is_sent_both_ways() {
-        let request = http_call_of("drone-ci", &settings("https://d.example", "t%&k="), Trigger::Push, |json| {
-            json["project"]["path_with_namespace"] = "Team A/sub%20/100% rocket".into();
-        });
+        let request =
+            http_call_of("drone-ci", &settings("https://d.example", "t%&k="), Trigger::Push, |json| {
+                json["project"]["path_with_namespace"] = "Team A/sub%20/100% rocket".into();
+            });
         assert_eq!(
             request.url.query(),
             Some("owner=Team+A%2Fsub%2520&name=100%25+rocket&access_token=t%25%26k%3D")

@@ -91,17 +91,32 @@ impl Deliver for Jenkins {
         answers: &[
             // The same answer comes where the job has no trigger for the event: it can't be told apart.
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><head><title>Sign in", outcome: "unavailable" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!DOCTYPE html><html><head><title>Sign in",
+                outcome: "unavailable",
+            },
             Expected { status: 302, headers: &[("location", "/login")], body: "", outcome: "unavailable" },
             Expected { status: 401, headers: &[], body: "Invalid token", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[("x-jenkins", "2.479")], body: "<html>", outcome: "misconfigured" },
+            Expected {
+                status: 401,
+                headers: &[("x-jenkins", "2.479")],
+                body: "<html>",
+                outcome: "misconfigured",
+            },
             Expected {
                 status: 403,
                 headers: &[],
                 body: "builder is missing the Job/Build permission",
                 outcome: "misconfigured",
             },
-            Expected { status: 404, headers: &[("x-jenkins", "2.479")], body: "<html>Not Found", outcome: "misconfigured" },
+            Expected {
+                status: 404,
+                headers: &[("x-jenkins", "2.479")],
+                body: "<html>Not Found",
+                outcome: "misconfigured",
+            },
             Expected { status: 404, headers: &[], body: "<html>Not Found", outcome: "unavailable" },
             Expected {
                 status: 409,
@@ -109,9 +124,19 @@ impl Deliver for Jenkins {
                 body: "Push Hook is not supported for this project",
                 outcome: "rejected",
             },
-            Expected { status: 500, headers: &[], body: "<html>Oops!", outcome: "unavailable, perhaps taken" },
+            Expected {
+                status: 500,
+                headers: &[],
+                body: "<html>Oops!",
+                outcome: "unavailable, perhaps taken",
+            },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
-            Expected { status: 503, headers: &[], body: "<html>Jenkins is getting ready to work", outcome: "unavailable" },
+            Expected {
+                status: 503,
+                headers: &[],
+                body: "<html>Jenkins is getting ready to work",
+                outcome: "unavailable",
+            },
         ],
         ..Contract::USUAL
     };
@@ -128,7 +153,8 @@ impl Deliver for Jenkins {
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let job = segments(&settings.project_name);
-        let url = below(&settings.jenkins_url.0, std::iter::once("project").chain(job.iter().map(String::as_str)));
+        let url =
+            below(&settings.jenkins_url.0, std::iter::once("project").chain(job.iter().map(String::as_str)));
         let url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
         let request = forward::request(note, url, EventHeader::Real)?;
         let request =
@@ -194,7 +220,10 @@ mod tests {
         let with = |more: (&'static str, &'static str)| {
             settings_with("jenkins", &[("jenkins_url", "https://j.example"), ("project_name", "r"), more])
         };
-        assert_eq!(with(("password", "x")).unwrap_err(), ["username: can't be blank where `password` is set"]);
+        assert_eq!(
+            with(("password", "x")).unwrap_err(),
+            ["username: can't be blank where `password` is set"]
+        );
         assert!(with(("username", "ada")).is_ok());
     }
 }

@@ -67,12 +67,27 @@ impl Deliver for JenkinsDeprecated {
         forwards: true,
         mentions: &[],
         answers: &[
-            Expected { status: 200, headers: &[], body: "rocket scheduled for build<br>other scheduled for build", outcome: "taken" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "rocket scheduled for build<br>other scheduled for build",
+                outcome: "taken",
+            },
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "  <HTML><body>Sign in", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: "invalid payload", outcome: "rejected" },
-            Expected { status: 403, headers: &[("x-jenkins", "1.651")], body: "<html>", outcome: "misconfigured" },
-            Expected { status: 404, headers: &[("x-jenkins", "1.651")], body: "no project", outcome: "misconfigured" },
+            Expected {
+                status: 403,
+                headers: &[("x-jenkins", "1.651")],
+                body: "<html>",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 404,
+                headers: &[("x-jenkins", "1.651")],
+                body: "no project",
+                outcome: "misconfigured",
+            },
             Expected { status: 404, headers: &[], body: "<html>", outcome: "unavailable" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
@@ -91,8 +106,11 @@ impl Deliver for JenkinsDeprecated {
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        let request = forward::request(note, hook_url(&settings.project_url.0), settings.gitlab_event_header)?;
-        Ok(Call::http(HttpRequest { timeout: TIMEOUT, ..request }, |response| answers::of_jenkins(response, &[])))
+        let request =
+            forward::request(note, hook_url(&settings.project_url.0), settings.gitlab_event_header)?;
+        Ok(Call::http(HttpRequest { timeout: TIMEOUT, ..request }, |response| {
+            answers::of_jenkins(response, &[])
+        }))
     }
 }
 

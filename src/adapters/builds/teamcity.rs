@@ -87,19 +87,69 @@ impl Deliver for TeamCity {
                 body: r#"<?xml version="1.0"?><build id="71" buildTypeId="Rocket_Build" state="queued" branchName="main"/>"#,
                 outcome: "taken",
             },
-            Expected { status: 200, headers: &[], body: r#"{"id":71,"buildTypeId":"Rocket_Build","state":"queued"}"#, outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><title>Log in to TeamCity", outcome: "unavailable" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: r#"{"id":71,"buildTypeId":"Rocket_Build","state":"queued"}"#,
+                outcome: "taken",
+            },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!DOCTYPE html><html><title>Log in to TeamCity",
+                outcome: "unavailable",
+            },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
-            Expected { status: 302, headers: &[("location", "/login.html")], body: "", outcome: "unavailable" },
-            Expected { status: 400, headers: &[], body: "Responding with error, status code: 400. Nothing to build", outcome: "rejected" },
-            Expected { status: 404, headers: &[], body: "No build type nor template is found by id 'Rocket_Build'.", outcome: "misconfigured" },
-            Expected { status: 400, headers: &[], body: "No build type nor template is found by id 'Rocket_Build'.", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[], body: "Incorrect username or password.", outcome: "misconfigured" },
-            Expected { status: 403, headers: &[], body: "403 Forbidden: Responding with 403 status code due to failed CSRF check", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[("www-authenticate", "Basic realm=\"TeamCity\"")], body: "", outcome: "misconfigured" },
+            Expected {
+                status: 302,
+                headers: &[("location", "/login.html")],
+                body: "",
+                outcome: "unavailable",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: "Responding with error, status code: 400. Nothing to build",
+                outcome: "rejected",
+            },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: "No build type nor template is found by id 'Rocket_Build'.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: "No build type nor template is found by id 'Rocket_Build'.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[],
+                body: "Incorrect username or password.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: "403 Forbidden: Responding with 403 status code due to failed CSRF check",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[("www-authenticate", "Basic realm=\"TeamCity\"")],
+                body: "",
+                outcome: "misconfigured",
+            },
             Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
-            Expected { status: 503, headers: &[], body: "<html>TeamCity is in maintenance", outcome: "unavailable" },
+            Expected {
+                status: 503,
+                headers: &[],
+                body: "<html>TeamCity is in maintenance",
+                outcome: "unavailable",
+            },
         ],
         ..Contract::USUAL
     };
@@ -213,7 +263,8 @@ mod tests {
     fn a_login_is_whole_or_none() {
         let errors = settings_with("teamcity", &[SERVER, TYPE, ("username", "ada")]).unwrap_err();
         assert_eq!(errors, ["password: can't be blank where `username` is set"]);
-        let login = [SERVER, TYPE, ("username", "ada"), ("password", "x"), ("enable_ssl_verification", "false")];
+        let login =
+            [SERVER, TYPE, ("username", "ada"), ("password", "x"), ("enable_ssl_verification", "false")];
         let request = http_call("teamcity", &login, Trigger::Push);
         assert_eq!((request.url.username(), request.url.password()), ("ada", Some("x")));
         assert!(!request.verify_tls);
