@@ -188,7 +188,7 @@ impl Method {
 /// The content type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The headers whose values are no credentials. Every other header is masked where people see it.
-const PUBLIC_HEADERS: [&str; 10] = [
+const PUBLIC_HEADERS: [&str; 9] = [
     "accept",
     "content-type",
     "dd-evp-origin",
@@ -198,7 +198,6 @@ const PUBLIC_HEADERS: [&str; 10] = [
     "x-gitlab-event",
     "x-gitlab-event-uuid",
     "x-gitlab-instance",
-    "x-gitlab-webhook-uuid",
 ];
 
 impl HttpRequest {

@@ -72,7 +72,7 @@ fn views(entry: &'static Entry, event: &Event, secret: &str, logs_in: bool) -> O
 /// One event that the adapter takes and that leads to a request.
 fn event_for(entry: &'static Entry) -> Option<Event> {
     let samples = entry.about.triggers.iter().map(sample);
-    samples.into_iter().find(|event| views(entry, event, "a-longer-example-of-a-secret", false).is_some())
+    samples.into_iter().find(|event| views(entry, event, "alongerexampleofasecret", false).is_some())
 }
 
 fn tellers() -> impl Iterator<Item = &'static Entry> {
@@ -101,8 +101,8 @@ proptest! {
 
     #[test]
     fn what_is_shown_of_a_request_is_the_same_for_every_secret(
-        one in "[A-Za-z0-9_-]{1,80}",
-        other in "[A-Za-z0-9_-]{1,80}",
+        one in "[A-Za-z0-9_]{1,80}",
+        other in "[A-Za-z0-9_]{1,80}",
         logs_in in any::<bool>(),
     ) {
         for entry in tellers() {

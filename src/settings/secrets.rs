@@ -18,6 +18,8 @@ const AS_A_WORD: usize = 4;
 /// Parts of an address's path of this length or more are taken for secrets. Shorter ones are words (`services`, `hooks`)
 /// or names (`T01ABCDEF`).
 const IN_A_PATH: usize = 16;
+/// The parts of names that parameters with credentials have.
+const CREDENTIALS: [&str; 7] = ["auth", "key", "pass", "secret", "sig", "token", "user"];
 /// How much of a secret is masked at least where a text ends in the middle of it.
 const BEGINNING: usize = 6;
 /// Where a text was cut.
@@ -105,8 +107,14 @@ impl Secrets {
                 self.add_as(part, Found::Anywhere);
             }
         }
-        for (_, value) in url.query_pairs() {
-            let found = if value.len() >= IN_A_PATH { Found::Anywhere } else { Found::AsACredential };
+        for (name, value) in url.query_pairs() {
+            let name = name.to_ascii_lowercase();
+            let is_credential = CREDENTIALS.iter().any(|word| name.contains(word));
+            let found = match value.len() {
+                IN_A_PATH.. => Found::Anywhere,
+                _ if is_credential => Found::by_length(&value),
+                _ => Found::AsACredential,
+            };
             self.add_as(&value, found);
         }
         self.add_login_of(url);
@@ -171,6 +179,11 @@ impl Secrets {
     fn sort(&mut self) {
         self.0.sort_by(|one, other| other.text.len().cmp(&one.text.len()).then_with(|| one.cmp(other)));
         self.0.dedup_by(|later, first| later.text == first.text);
+    }
+
+    /// Whether a text is one of the secrets as a whole.
+    pub fn contains(&self, text: &str) -> bool {
+        self.0.iter().any(|form| form.text == text)
     }
 
     /// A text of this program's, such as a message: secrets in it that can't be anything else are masked.

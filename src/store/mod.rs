@@ -93,6 +93,10 @@ pub struct Config {
     /// How long quarantined bytes are kept.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_quarantine: Duration,
+    /// The most messages in quarantine; one token that reaches a part of the instance may fill a tenth.
+    pub quarantine_messages: u64,
+    /// The most bytes in quarantine, shared in the same way.
+    pub quarantine_bytes: u64,
     /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sweep_every: Duration,
@@ -185,6 +189,9 @@ pub struct Delivery {
     pub attempts: u32,
     /// The delivery's age counts from this moment: when the event happened, or when a person asked for a resend.
     pub fresh_since: Timestamp,
+    /// Whether an attempt was marked as started ([`Outbox::start`]) and no outcome of it was written: the process ended in
+    /// its midst, or lost the lease. The service may have carried it out.
+    pub started: bool,
     /// Whether the caller holds the lease. A claim hands out only leased rows. A row that was just written without a lease is
     /// claimed later.
     pub leased: bool,
@@ -283,6 +290,11 @@ pub trait Outbox: Send + Sync {
     /// first. A claim at that moment may still get nothing, because the row's route is held, or because another node has an
     /// earlier row of the lane. Such a claim corrects the moment where it can. The caller must not repeat it in a loop.
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>>;
+
+    /// Marks rows whose attempt must not be repeated as started, before anything is sent, and prolongs their leases. Returns
+    /// those that the node still leases: only these may be attempted. The mark ends when the row is to wait again, and with a
+    /// resend. It stays when a lease ends.
+    async fn start(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Writes the outcomes of a node's attempts with their records, in one transaction. A settlement of a row that the node
     /// no longer leases is recorded too (see *settling without a lease*). A settlement of a row that no longer exists is
@@ -387,6 +399,8 @@ pub struct AttemptRecord {
 #[async_trait]
 pub trait Quarantine: Send + Sync {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()>;
+    /// How much is in quarantine, for each sender.
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>>;
     /// Newest first, only numbers below `before`.
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>>;
     async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>>;
@@ -399,6 +413,8 @@ pub trait Quarantine: Send + Sync {
 pub struct NewQuarantined {
     /// `amqp` or `http`.
     pub source: &'static str,
+    /// The token that it came with, if that reaches only a part of the instance.
+    pub sender: Option<String>,
     /// The sender's id of the event, where there was one.
     pub id: Option<EventId>,
     pub reason: String,
@@ -406,11 +422,22 @@ pub struct NewQuarantined {
     pub raw: Bytes,
 }
 
+/// What one sender has in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineUse {
+    /// As in [`NewQuarantined`]. `None` stands for all that came without such a token.
+    pub sender: Option<String>,
+    pub messages: u64,
+    pub bytes: u64,
+}
+
 /// A line of the quarantine's list.
 #[derive(Clone, Debug)]
 pub struct Quarantined {
     pub number: i64,
     pub source: String,
+    /// As in [`NewQuarantined`].
+    pub sender: Option<String>,
     pub id: Option<EventId>,
     pub reason: String,
     pub received_at: Timestamp,

@@ -29,6 +29,13 @@ func main() {
 	check(err, "the event")
 	daemon := daemon{client, project, event}
 
+	// Terraform's provider asks this before all else.
+	user, _, err := client.Users.CurrentUser()
+	check(err, "the user")
+	version, _, err := client.Version.GetVersion()
+	check(err, "the version")
+	fmt.Println("user", user.Username, "at version", version.Version)
+
 	offered, known := daemon.offers(), clientMethods()
 	var covered, foreign, absent []string
 	for slug, offer := range offered {

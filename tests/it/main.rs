@@ -11,6 +11,8 @@ mod harness;
 
 mod amqp;
 mod architecture;
+mod attacks;
+mod builds;
 mod cards;
 mod catalog;
 mod cli;
@@ -23,6 +25,8 @@ mod mail;
 mod nodes;
 mod observability;
 mod pipeline;
+mod places;
+mod python_gitlab;
 mod rest;
 mod services;
 mod slash;

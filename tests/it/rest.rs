@@ -1,5 +1,5 @@
-//! GitLab's Integrations API, as people's own clients speak to it: python-gitlab, curl, and a tester that is driven by
-//! the description that the daemon serves of itself.
+//! GitLab's Integrations API, as people's own clients speak to it: curl, and a tester that is driven by the description
+//! that the daemon serves of itself.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,17 +19,6 @@ use crate::harness::wait::eventually;
 
 /// The key of the secrets in a database that several may share.
 const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn python_gitlab_works_with_the_api() {
-    let home = Home::new("");
-    let (daemon, admin) = administered(&home).await;
-    admin.put("/projects/42", json!({})).await;
-    let arguments = [daemon.base(), &admin.token, "https://hooks.slack.com/services/T0/B0/s3cret"];
-    let said = python::script("integrations.py", &arguments).await;
-    assert!(said.ends_with("done\n"), "{said}");
-    daemon.stop().await;
-}
 
 /// Signatures are made by another implementation of the specification.
 #[tokio::test(flavor = "multi_thread")]

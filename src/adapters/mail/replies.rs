@@ -9,6 +9,9 @@ const GREYLISTED: Duration = Duration::from_secs(5 * 60);
 /// The wait for a full mailbox, whose owner may delete mails.
 const FULL: Duration = Duration::from_secs(30 * 60);
 
+/// The remedy for a recipient that the relay refuses.
+const CORRECT_ADDRESS: &str = "correct the address in `recipients`, or remove it";
+
 /// The result of a mail, from the reply that decided it.
 pub fn read(reply: &SmtpReply) -> Answer<Sent> {
     let why = reply.describe();
@@ -33,6 +36,13 @@ pub fn read(reply: &SmtpReply) -> Answer<Sent> {
         (SmtpStage::Recipient | SmtpStage::Content, 400..=599) if is_full => deferred(FULL),
         (SmtpStage::Recipient, 400..=499) => deferred(GREYLISTED),
         (SmtpStage::Data | SmtpStage::Content, 400..=499) if is_their_own => deferred(GREYLISTED),
+        (SmtpStage::Recipient, 500..=599) if enhanced == "5.3.4" => Failure::Rejected(why),
+        // The relay refuses this recipient, whatever the mail says: an unknown user, a bad address, a domain that it does
+        // not send to. The mails wait; each would be refused like this one.
+        (SmtpStage::Recipient, 500..=599) => Failure::Misconfigured(format!("{why}; {CORRECT_ADDRESS}")),
+        (SmtpStage::Data, 500..=599) if enhanced == "5.5.1" => {
+            Failure::Misconfigured(format!("{why}; {CORRECT_ADDRESS}"))
+        }
         (_, 500..=599) => Failure::Rejected(why),
         // Any 4yz reply, and replies that a relay should not send.
         _ => down(),

@@ -6,6 +6,7 @@
 mod delivery;
 mod flags;
 mod integration;
+mod introduction;
 mod trial;
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ pub use integration::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,
     IntegrationTail, ShownProperties,
 };
+pub use introduction::{Kas, Metadata, User};
 pub use trial::{
     AttemptOutcome, Exchange, ExplainedProject, Explanation, Target, Test, TestAttempt, Verdict, VerdictKind,
 };
@@ -124,6 +126,9 @@ impl From<&StoredGroup> for Group {
 pub struct Quarantined {
     pub id: i64,
     pub source: String,
+    /// The token that it came with, if that reaches only a part of the instance: `token 3`.
+    #[schema(required)]
+    pub sender: Option<String>,
     /// The sender's id for it, where it had one.
     #[schema(required)]
     pub event: Option<String>,
@@ -138,6 +143,7 @@ impl From<&StoredQuarantined> for Quarantined {
         Self {
             id: item.number,
             source: item.source.clone(),
+            sender: item.sender.clone(),
             event: item.id.as_ref().map(|id| EventId::as_str(id).to_owned()),
             reason: item.reason.clone(),
             received_at: Moment(item.received_at),
@@ -184,13 +190,6 @@ impl From<&AuditLine> for AuditEvent {
             fields: line.fields.clone(),
         }
     }
-}
-
-/// Forgebell's version, not a GitLab's.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Version {
-    pub version: &'static str,
-    pub revision: &'static str,
 }
 
 /// What a chat service shows as the answer to a slash command.

@@ -5,6 +5,7 @@
 //! it are pure functions from requests to text.
 
 mod attachments;
+mod call;
 mod card;
 mod discord;
 mod hipchat;
@@ -191,9 +192,9 @@ fn message(
     let preview = entry.deliver.as_ref().map_or(Preview::Request, |deliver| deliver.about.preview);
     let (drawing, wide) = match outgoing.build_call() {
         Ok(call) => {
-            let request = masked(&call.request);
             // The examples are no secrets, and may be words of any message.
-            let request = if settings.is_empty() { request } else { without_secrets(request, &secrets) };
+            let request =
+                if settings.is_empty() { call.request } else { without_secrets(&call.request, &secrets) };
             (drawn(preview, &request), matches!(request, Request::Smtp(_)))
         }
         Err(outcome) => (nothing(&outcome_words(&outcome)), false),
@@ -203,11 +204,18 @@ fn message(
     Ok(Drawn { service, place, drawing, wide })
 }
 
-/// The same request with secrets masked in people's words, before any of it becomes markup.
-fn without_secrets(request: Request, secrets: &Secrets) -> Request {
+/// The same request with secrets masked by position and in people's words, before any of it becomes markup.
+fn without_secrets(request: &Request, secrets: &Secrets) -> Request {
     let body = |body: &[u8]| secrets.mask(String::from_utf8_lossy(body).into_owned()).into();
-    match request {
-        Request::Http(request) => Request::Http(HttpRequest { body: body(&request.body), ..request }),
+    let address = match request {
+        Request::Http(request) => Some(call::masked(&request.url, secrets)),
+        _ => None,
+    };
+    match masked(request) {
+        Request::Http(request) => {
+            let url = address.unwrap_or_else(|| request.url.clone());
+            Request::Http(HttpRequest { url, body: body(&request.body), ..request })
+        }
         Request::Tcp(request) => Request::Tcp(TcpRequest { body: body(&request.body), ..request }),
         Request::Smtp(mail) => {
             let (subject, text, html) = (
@@ -240,6 +248,7 @@ fn http(preview: Preview, request: &HttpRequest) -> String {
         Preview::Embeds => json().and_then(|body| discord::draw(&body)),
         Preview::Html => hipchat::draw(&json().unwrap_or_else(|| form(&request.body))),
         Preview::Cards => json().and_then(|body| card::draw(&body)),
+        Preview::Call => Some(call::draw(request)),
         Preview::Request => None,
     };
     let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::program::finished;
+use super::program::{failed, finished};
 
 /// A program of the environment.
 fn program(name: &str) -> PathBuf {
@@ -22,9 +22,19 @@ pub async fn script(name: &str, arguments: &[&str]) -> String {
 
 /// Runs a program of the environment to its end, which must be a good one, and returns what it printed.
 pub async fn run(name: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(program(name));
     // What they leave lying about goes with the folder.
     let folder = tempfile::tempdir().expect("a temporary folder");
-    command.args(arguments).current_dir(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
-    finished(command).await
+    finished(command(name, arguments, folder.path())).await
+}
+
+/// Runs a program of the environment to its end, which must be a bad one, and returns what it complained of.
+pub async fn fails(name: &str, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    failed(command(name, arguments, folder.path())).await
+}
+
+fn command(name: &str, arguments: &[&str], folder: &Path) -> Command {
+    let mut command = Command::new(program(name));
+    command.args(arguments).current_dir(folder).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
 }
