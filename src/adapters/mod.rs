@@ -107,11 +107,14 @@ pub struct Entry {
     pub about: About,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
+    /// See [`Adapter::HOSTS`].
+    pub hosts: &'static [&'static str],
     /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
+    warnings: fn(&Parsed) -> Vec<FieldError>,
 }
 
 /// [`Deliver`] without its types.
@@ -141,6 +144,7 @@ impl Entry {
         Self {
             about: A::ABOUT,
             fields: A::Settings::FIELDS,
+            hosts: A::HOSTS,
             deliver: None,
             inbound: None,
             read: |properties| {
@@ -148,6 +152,7 @@ impl Entry {
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
             },
+            warnings: |settings| A::warnings(settings_of::<A>(settings)),
         }
     }
 
@@ -188,6 +193,11 @@ impl Entry {
     /// All errors in them.
     pub fn read(&self, properties: &Properties) -> Result<Parsed, Vec<FieldError>> {
         (self.read)(properties)
+    }
+
+    /// See [`Adapter::warnings`].
+    pub fn warnings(&self, settings: &Parsed) -> Vec<FieldError> {
+        (self.warnings)(settings)
     }
 
     /// The events that are switched on if the flags are not set.

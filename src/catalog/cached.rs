@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy, allow_all_urls};
+use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
@@ -44,7 +44,7 @@ impl CachedCatalog {
             served: Mutex::new((0, Ok(()))),
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
-            url_policy: Arc::new(allow_all_urls),
+            url_policy: Arc::new(UrlPolicy::allow_all()),
         };
         catalog.refresh().await?;
         Ok(catalog)

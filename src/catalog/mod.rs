@@ -28,9 +28,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::adapters::Entry;
+use crate::adapters::{Entry, common_settings};
 use crate::event::Event;
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
+use crate::settings::FieldError;
 use crate::store::registry::Mute;
 
 pub use cached::CachedCatalog;
@@ -40,7 +41,7 @@ pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};
 pub use update::{Actor, Change, ChangeError};
-pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
+pub use url_policy::{BlockedUrl, PermittedHosts, Rule, UrlPolicy, blocked_urls};
 
 /// What is configured. It is read for every event and answers from memory.
 #[async_trait]
@@ -73,6 +74,16 @@ pub trait Catalog: Send + Sync {
     async fn learn(&self, _events: &[Arc<Event>], _now: Timestamp) -> crate::store::Result<()> {
         Ok(())
     }
+}
+
+/// What a configuration has that is accepted and has no effect. Settings that are not valid have none.
+pub fn warnings(configured: &Configured) -> Vec<FieldError> {
+    let Configured { entry, configuration, resolved: Ok(resolved), .. } = configured else {
+        return Vec::new();
+    };
+    let mut warnings = common_settings::warnings(&entry.about, &configuration.properties);
+    warnings.extend(entry.warnings(resolved.settings()));
+    warnings
 }
 
 /// Whether a setting of an adapter is a secret. Names that the adapter does not have are not shown in any case.

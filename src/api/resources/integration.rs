@@ -34,6 +34,17 @@ pub struct Integration {
     pub tail: IntegrationTail,
 }
 
+/// An integration that was set, with what had no effect.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SavedIntegration {
+    #[serde(flatten)]
+    pub integration: Integration,
+    /// Parameters and values that were accepted, as GitLab accepts them, and have no effect. An addition of Forgebell,
+    /// left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
 /// What GitLab shows of an integration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct IntegrationHead {

@@ -22,7 +22,7 @@ use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    ShownProperties,
+    SavedIntegration, ShownProperties,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use trial::{

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use tracing::warn;
 use utoipa_axum::routes;
 
 use super::Route;
@@ -15,6 +16,7 @@ use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
+    SavedIntegration,
 };
 use crate::catalog::{self, Actor, Configured, Inheritance, Origin};
 
@@ -52,29 +54,40 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
-    present(&request)
+    shown(&request).map(Json)
 }
 
 /// Set {integration} of {level}
 ///
 /// The integration becomes active. A parameter that is not sent keeps its value, but required ones have to be sent each
-/// time.
+/// time. Unknown parameters are ignored, and `warnings` names them.
 #[utoipa::path(
     put, path = "/{slug}", operation_id = "put{Level}{Integration}", params(IfUnmodifiedSince),
     responses(
-        (status = 200, description = "The integration as it is now.", body = Integration),
+        (status = 200, description = "The integration as it is now.", body = SavedIntegration),
         IntegrationRequest<Upsert>, ReadsBody, Changes
     )
 )]
-pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<Integration>, ApiError> {
+pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<SavedIntegration>, ApiError> {
     let params = request.authorized.params().await?;
     let wanted = put_params::read(request.entry, &params)?;
     let actor = request.authorized.actor();
     let state = &request.authorized.state;
     state.catalog.put(change(&request, &actor), &wanted).await?;
-    let saved = state.catalog.read(|snapshot| snapshot.id_at(&request.scope, request.entry.about.slug));
+    let slug = request.entry.about.slug;
+    let (saved, ineffective) = state.catalog.read(|snapshot| {
+        let own = snapshot.inheritance(&request.scope, slug).own;
+        (snapshot.id_at(&request.scope, slug), own.map(catalog::warnings).unwrap_or_default())
+    });
+    let mut warnings = put_params::unknown(request.entry, &params);
+    warnings.extend(ineffective.iter().map(ToString::to_string));
+    if !warnings.is_empty() {
+        let (scope, warnings) = (&request.scope, warnings.join("; "));
+        warn!(%scope, slug, by = actor.0, warnings, "an integration was set, and not all of it has an effect");
+    }
     state.try_again(saved, request.authorized.now).await;
-    present(&request)
+    let integration = shown(&request)?;
+    Ok(Json(SavedIntegration { integration, warnings }))
 }
 
 /// Switch {integration} of {level} off
@@ -99,11 +112,11 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
     catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
-fn present<I>(request: &IntegrationRequest<I>) -> Result<Json<Integration>, ApiError> {
+fn shown<I>(request: &IntegrationRequest<I>) -> Result<Integration, ApiError> {
     let slug = request.entry.about.slug;
     let shown =
         request.authorized.state.catalog.read(|snapshot| object(snapshot.inheritance(&request.scope, slug)));
-    shown.map(Json).ok_or(ApiError::NotFound(Missing::Integration))
+    shown.ok_or(ApiError::NotFound(Missing::Integration))
 }
 
 /// The integration that applies to a scope: its own, or the default that it follows.
@@ -124,7 +137,7 @@ fn object(inheritance: Inheritance<'_>) -> Option<Integration> {
             flags: GitLabFlags::new(effective.entry, &configuration.flags),
             inherited: inheritance.is_inherited(),
         },
-        properties: shown_properties(effective.entry, &configuration.properties),
+        properties: shown_properties(effective.entry, configuration),
         tail: IntegrationTail {
             flags: FurtherFlags::new(effective.entry, &configuration.flags),
             origin: match &effective.origin {
