@@ -64,12 +64,13 @@ impl Deliverer {
             // Only a failure is followed by a wait that strikes or random numbers make longer.
             return retry::decide(outcome, context(attempted, 0, 0.0, now), &self.deps.policy);
         };
-        if self.settings_changed(attempted.integration) {
+        let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
+        let context = context(attempted, strikes, jitter(), now);
+        if self.settings_changed(attempted.integration) && !context.must_not_repeat(failure) {
             // What the old settings met with says nothing of the new ones.
             return Decision { state: NewState::Waiting(now), counts: false, effect: Effect::None };
         }
-        let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
-        retry::decide(outcome, context(attempted, strikes, jitter(), now), &self.deps.policy)
+        retry::decide(outcome, context, &self.deps.policy)
     }
 
     /// Whether a destination that worked before failed now.
