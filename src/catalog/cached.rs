@@ -66,7 +66,7 @@ impl CachedCatalog {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+    pub(super) fn write<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -86,7 +86,8 @@ impl CachedCatalog {
         numbers: Vec<(i64, Option<String>)>,
         now: Timestamp,
     ) -> Result<()> {
-        self.set_files_in_memory(placed, facts);
+        self.write(|state| state.set_files_read_at(placed, facts, now));
+        self.changed();
         let is_news = |id: i64, path: Option<&String>| {
             self.read(|state| match state.directory().project(id) {
                 Some(known) => path.is_some() && known.path.as_ref() != path,
@@ -116,7 +117,8 @@ impl CachedCatalog {
         if changes.revision == known {
             return Ok(());
         }
-        let touched: Vec<_> = changes.integrations.iter().map(|row| (row.owner, row.slug.clone())).collect();
+        let used = changes.integrations.iter().filter(|row| !matches!(row.owner, ScopeKey::File(_)));
+        let touched: Vec<_> = used.map(|row| (row.owner, row.slug.clone())).collect();
         if self.write(|state| state.take_changes(changes)) {
             self.changed();
         }
@@ -132,6 +134,9 @@ impl CachedCatalog {
     pub(super) async fn record_projects(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<()> {
         if seen.is_empty() {
             return Ok(());
+        }
+        for SeenProject { id, path, .. } in &seen {
+            self.adopt(path.as_deref(), *id, now).await?;
         }
         let rows = self.registry.upsert_seen_projects(seen, now).await?;
         let moved = self.write(|state| {

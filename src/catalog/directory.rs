@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::digest::Digest;
 use crate::event::Event;
 use crate::integration::{ProjectFacts, Scope};
 use crate::store::registry::{
@@ -17,7 +18,8 @@ pub enum ResolvedScope {
         key: Option<GroupKey>,
         path: String,
     },
-    /// Either may be unknown. `id` is the forge's number and also its row.
+    /// Either may be unknown. `id` is the forge's number and also its row. Where only the path is known, the row has a
+    /// provisional number, which is negative.
     Project {
         id: Option<i64>,
         path: Option<String>,
@@ -49,13 +51,13 @@ impl ResolvedScope {
         }
     }
 
-    /// Its best name: a project's number goes before its path.
+    /// Its best name: a project's number, if it is the forge's, goes before its path.
     pub fn name(&self) -> Scope {
         match self {
             Self::Instance => Scope::Instance,
             Self::Group { path, .. } => Scope::Group(path.clone()),
-            Self::Project { id: Some(id), .. } => Scope::ProjectId(*id),
-            Self::Project { id: None, path } => Scope::ProjectPath(path.clone().unwrap_or_default()),
+            Self::Project { id: Some(id), .. } if *id > 0 => Scope::ProjectId(*id),
+            Self::Project { path, .. } => Scope::ProjectPath(path.clone().unwrap_or_default()),
         }
     }
 
@@ -82,6 +84,11 @@ impl std::fmt::Display for ResolvedScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.name().fmt(f)
     }
+}
+
+/// The number under which a project is kept until the forge's is known. It is the same on all nodes.
+pub(super) fn provisional_number(path: &str) -> i64 {
+    -(Digest::of([folded(path).as_bytes()]).number() & (i64::MAX >> 1)) - 1
 }
 
 /// Projects and groups, found by all their names.
@@ -177,6 +184,11 @@ impl Directory {
 
     pub fn project_by_path(&self, path: &str) -> Option<&StoredProject> {
         self.projects.get(self.numbers.get(&folded(path))?)
+    }
+
+    /// The row of a project of which only the path is known.
+    pub(super) fn provisional(&self, path: &str) -> Option<&StoredProject> {
+        self.project_by_path(path).filter(|project| project.number().is_none())
     }
 
     pub fn group_by_path(&self, path: &str) -> Option<&StoredGroup> {

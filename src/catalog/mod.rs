@@ -7,7 +7,8 @@
 //! uses the nearest default: that of the groups around it, then that of the instance ([`Inheritance`]).
 //! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
 //! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
-//! never be called (both pure), and `update` writes it.
+//! never be called (both pure), and `update` writes it. `file_notes` knows since when the files' integrations are as they
+//! are.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -15,6 +16,7 @@ mod cached;
 mod change;
 mod configured;
 mod directory;
+mod file_notes;
 mod fingerprint;
 mod resolved;
 mod snapshot;
@@ -36,7 +38,7 @@ use crate::store::registry::Mute;
 
 pub use cached::CachedCatalog;
 pub use change::{InvalidChange, Request};
-pub use configured::{Configured, ConfiguredAt, Origin, integration_id};
+pub use configured::{Configured, ConfiguredAt, FIRST_DERIVED_ID, Noted, Origin, integration_id};
 pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};

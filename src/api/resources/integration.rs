@@ -48,16 +48,14 @@ pub struct SavedIntegration {
 /// What GitLab shows of an integration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct IntegrationHead {
-    /// Its number; null where a file configures it.
-    #[schema(required)]
-    pub id: Option<i64>,
+    /// Its number. It stays the same, also where a file configures it; one that only inherits has another once it is set.
+    pub id: i64,
     pub title: &'static str,
     #[schema(schema_with = slugs)]
     pub slug: &'static str,
-    #[schema(required)]
-    pub created_at: Option<Moment>,
-    #[schema(required)]
-    pub updated_at: Option<Moment>,
+    /// Of one that inherits: when the default was made.
+    pub created_at: Moment,
+    pub updated_at: Moment,
     pub active: bool,
     #[serde(flatten)]
     pub flags: GitLabFlags,

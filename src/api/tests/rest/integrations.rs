@@ -353,8 +353,8 @@ async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
     let shown = api.get(&admin, SLACK).await;
     let json = shown.json();
     assert_eq!(
-        (&json["origin"], &json["id"], &json["active"]),
-        (&json!("ops.toml"), &json!(null), &json!(true))
+        (&json["origin"], &json["created_at"], &json["active"]),
+        (&json!("ops.toml"), &json!("2026-01-15T09:30:00.000Z"), &json!(true))
     );
     assert_eq!(json["properties"]["channel"], "#ops");
     let response = "409 Conflict: it is configured in ops.toml and must be changed there";
