@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::Inheritance;
-use super::{Resolved, Rule, UrlPolicy, blocked_urls, is_secret, sort_secrets};
+use super::{Resolved, Rule, UrlPolicy, is_secret, refused_urls, sort_secrets};
 use crate::adapters::Entry;
+use crate::adapters::contract::Login;
 use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, Value};
 use crate::store::registry::Configuration;
 
@@ -49,10 +50,10 @@ pub fn put(
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
             let next = merged(entry, &present, request).map_err(InvalidChange::Settings)?;
             let mut errors = Resolved::read(entry, &next).err().unwrap_or_default();
-            let blocked = blocked_urls(entry, &next, url_policy).into_iter().filter(|blocked| {
-                blocked.rule == Rule::NeverCalled || !stays(&present, &next, &blocked.error.field)
+            let refused = refused_urls(entry, &next, url_policy).into_iter().filter(|refused| {
+                refused.rule == Rule::NeverCalled || !stays(&present, &next, &refused.error.field)
             });
-            errors.extend(blocked.map(|blocked| blocked.error));
+            errors.extend(refused.map(|refused| refused.error));
             if errors.is_empty() { Ok(next) } else { Err(InvalidChange::Settings(errors)) }
         }
     }
@@ -121,6 +122,13 @@ fn merged(
         };
         next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent(name));
     }
+    let blanks_user = |login: &Login| {
+        let user = settings.get(login.username).map(Value::as_text);
+        user.is_some_and(|user| user.trim().is_empty()) && !settings.contains_key(login.password)
+    };
+    if let Some(login) = entry.login.filter(blanks_user) {
+        next.secrets.remove(login.password);
+    }
     sort_secrets(entry, settings, &mut next);
     next.properties.retain(|name, _| !request.unset.contains(name));
     // A blank secret removes it.
@@ -168,7 +176,7 @@ fn address_moves(entry: &Entry, present: &Configuration, settings: &Properties) 
         let shown = present.properties.get(field.name).map(Value::as_text);
         let shown = shown.or(field.default.map(str::to_owned)).unwrap_or_default();
         match field.kind {
-            Kind::Url => origin(&shown) != origin(&next),
+            Kind::Url | Kind::InternalUrl => origin(&shown) != origin(&next),
             Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),
             // Its parts have a meaning for its service alone, so any difference is a move.
             Kind::Base => {

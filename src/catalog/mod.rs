@@ -43,6 +43,7 @@ pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};
 pub use update::{Actor, Change, ChangeError};
+use url_policy::refused_urls;
 pub use url_policy::{BlockedUrl, PermittedHosts, Rule, UrlPolicy, blocked_urls};
 
 /// What is configured. It is read for every event and answers from memory.
@@ -78,13 +79,18 @@ pub trait Catalog: Send + Sync {
     }
 }
 
-/// What a configuration has that is accepted and has no effect. Settings that are not valid have none.
-pub fn warnings(configured: &Configured) -> Vec<FieldError> {
+/// What a configuration has that is accepted and has no effect, among it addresses that are not called. Settings that are not valid have none.
+pub fn warnings(configured: &Configured, url_policy: &UrlPolicy<'_>) -> Vec<FieldError> {
     let Configured { entry, configuration, resolved: Ok(resolved), .. } = configured else {
         return Vec::new();
     };
     let mut warnings = common_settings::warnings(&entry.about, &configuration.properties);
     warnings.extend(entry.warnings(resolved.settings()));
+    let blocked = blocked_urls(entry, configuration, url_policy).into_iter();
+    warnings.extend(blocked.map(|BlockedUrl { error: FieldError { field, problem }, rule }| FieldError {
+        field,
+        problem: format!("{problem}; `{}` can permit it", rule.permitted_by()),
+    }));
     warnings
 }
 

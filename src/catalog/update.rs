@@ -8,6 +8,7 @@ use super::configured::{Configured, Origin};
 use super::directory::provisional_number;
 use super::file_notes::{self, Unnoted};
 use super::snapshot::{Inheritance, Snapshot};
+use super::url_policy::warn_of_blocked_urls;
 use super::{CachedCatalog, Catalog as _, ResolvedScope};
 use crate::adapters::Entry;
 use crate::store::StoreError;
@@ -64,7 +65,9 @@ impl CachedCatalog {
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
         self.change(change, "integration.update", |inheritance| {
-            change::put(change.entry, inheritance, request, &**self.url_policy())
+            let url_policy = &**self.url_policy();
+            let next = change::put(change.entry, inheritance, request, url_policy);
+            next.inspect(|next| warn_of_blocked_urls(change.entry, next, url_policy))
                 .map_err(ChangeError::Invalid)
         })
         .await

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use tracing::warn;
 use url::Url;
 
 use super::resolved::own_settings;
 use crate::adapters::Entry;
-use crate::settings::{FieldError, Kind};
+use crate::settings::{Field, FieldError, Kind};
 use crate::store::registry::Configuration;
 
 /// Why a URL is never called, judged by how it is written; in words that follow `is blocked:`.
@@ -83,11 +84,39 @@ impl<'a> UrlPolicy<'a> {
 /// The addresses of a configuration that can't be set, in GitLab's words.
 pub fn blocked_urls(entry: &Entry, given: &Configuration, policy: &UrlPolicy<'_>) -> Vec<BlockedUrl> {
     let own = own_settings(entry, given);
-    let urls = entry.fields.iter().filter(|field| matches!(field.kind, Kind::Url | Kind::SecretUrl));
-    let blocked = urls.filter_map(|field| {
+    let is_url = |field: &&Field| matches!(field.kind, Kind::Url | Kind::InternalUrl | Kind::SecretUrl);
+    let blocked = entry.fields.iter().filter(is_url).filter_map(|field| {
         // What is not a URL is reported elsewhere.
         let url = Url::parse(own.get(field.name)?.as_text().trim()).ok()?;
         policy.judge(entry, field.name, &url)
     });
     blocked.collect()
+}
+
+/// Those of them that are refused when they are set. An address that is usually in the operator's own network is saved, and
+/// refused when it is called.
+pub(super) fn refused_urls(
+    entry: &Entry,
+    given: &Configuration,
+    url_policy: &UrlPolicy<'_>,
+) -> Vec<BlockedUrl> {
+    let mut blocked = blocked_urls(entry, given, url_policy);
+    blocked.retain(|blocked| !is_internal(entry, &blocked.error.field));
+    blocked
+}
+
+/// Logs the others, which were saved.
+pub(super) fn warn_of_blocked_urls(entry: &Entry, given: &Configuration, url_policy: &UrlPolicy<'_>) {
+    for BlockedUrl { error: FieldError { field, problem }, rule } in blocked_urls(entry, given, url_policy) {
+        warn!(
+            slug = entry.about.slug,
+            setting = field,
+            permitted_by = rule.permitted_by(),
+            "saved an address that is not called: it {problem}"
+        );
+    }
+}
+
+fn is_internal(entry: &Entry, name: &str) -> bool {
+    entry.fields.iter().any(|field| field.name == name && field.kind == Kind::InternalUrl)
 }

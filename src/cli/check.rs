@@ -16,7 +16,7 @@ use super::table::printable;
 use super::{say, say_json, state};
 use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
-use crate::catalog::{self, BlockedUrl, Configured, Snapshot, UrlPolicy};
+use crate::catalog::{self, Configured, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::daemon;
 use crate::integration::Scope;
@@ -228,14 +228,7 @@ fn stored(mut part: Part, known: Changes, url_policy: &UrlPolicy<'_>) -> Part {
     }
     for (scope, configured) in configured.iter().filter(|(_, configured)| configured.is_active()) {
         let slug = configured.slug();
-        let blocked = catalog::blocked_urls(configured.entry, &configured.configuration, url_policy);
-        for BlockedUrl { error, rule } in blocked {
-            part = part.with(format!(
-                "warning: {slug} of {scope}: {error}; `{}` can permit it",
-                rule.permitted_by()
-            ));
-        }
-        for error in catalog::warnings(configured) {
+        for error in catalog::warnings(configured, url_policy) {
             part = part.with(format!("warning: {slug} of {scope}: {error}"));
         }
     }

@@ -80,7 +80,8 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     let slug = request.entry.about.slug;
     let (saved, ineffective) = state.catalog.read(|snapshot| {
         let own = snapshot.inheritance(&request.scope, slug).own;
-        (snapshot.id_at(&request.scope, slug), own.map(catalog::warnings).unwrap_or_default())
+        let warnings = own.map(|own| catalog::warnings(own, state.catalog.url_policy()));
+        (snapshot.id_at(&request.scope, slug), warnings.unwrap_or_default())
     });
     let mut warnings = put_params::unknown(request.entry, &params);
     warnings.extend(ineffective.iter().map(ToString::to_string));
