@@ -15,7 +15,7 @@ use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
-use crate::store::registry::{Learned, Mute, Registry, ScopeKey, SeenProject};
+use crate::store::registry::{AuditEntry, Learned, Mute, Registry, ScopeKey, SeenProject};
 
 /// The catalog, kept in step with the store.
 pub struct CachedCatalog {
@@ -214,6 +214,16 @@ impl Catalog for CachedCatalog {
             // Of several events of a project in one batch, the last one counts.
             latest.retain(|earlier| earlier.id != seen.id);
             latest.push(seen);
+        }
+        let groups = self.read(|state| {
+            let named = events.iter().flat_map(|event| state.directory().unknown_groups_in(event));
+            named.map(|(id, path)| (id, path.to_owned())).collect::<Vec<_>>()
+        });
+        for (id, path) in groups {
+            let audit = AuditEntry::whole(now, "the group's event", "group.update", format!("group {path}"));
+            let row = self.registry.put_group(Some(id), &path, audit).await?;
+            self.write(|state| state.directory_mut().put_group(row));
+            self.changed();
         }
         self.record_projects(latest, now).await
     }

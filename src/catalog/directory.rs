@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::digest::Digest;
-use crate::event::Event;
+use crate::event::{Event, GroupChange, Payload};
 use crate::integration::{ProjectFacts, Scope};
 use crate::store::registry::{
     GroupKey, Learned, ScopeKey, SeenProject, StoredGroup, StoredProject, Visibility,
@@ -251,6 +251,21 @@ impl Directory {
         }
         let by_id = id.and_then(|id| self.file_facts.get(&id.to_string()));
         by_id.or_else(|| self.file_facts.get(&folded(path?)))
+    }
+
+    /// The numbers and paths of groups in an event that are not known yet.
+    pub fn unknown_groups_in<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = (i64, &'a str)> {
+        let change = match &event.payload {
+            Payload::GroupChange(change) => Some(change),
+            _ => None,
+        };
+        let named = change.into_iter().flat_map(GroupChange::groups);
+        let sound =
+            named.filter(|(id, path)| *id > 0 && is_storable(path) && !path.split('/').any(str::is_empty));
+        sound.filter(|(id, path)| {
+            let known = self.group_by_path(path);
+            known.is_none_or(|known| known.id != Some(*id) || known.path.as_deref() != Some(*path))
+        })
     }
 
     /// What an event contains of its project that is not known yet.

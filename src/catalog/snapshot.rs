@@ -368,9 +368,12 @@ impl Snapshot {
             ResolvedScope::Group { key: None, path } => {
                 self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key))
             }
-            // An event whose number can't be trusted, of a project of which only the path is known.
-            ResolvedScope::Project { id: None, path: Some(path) } => {
-                self.directory.provisional(path).map(|project| ScopeKey::Project(project.id))
+            // An event of a project of which only the path is known: its first, or one whose number can't be trusted.
+            ResolvedScope::Project { id, path: Some(path) }
+                if id.is_none_or(|id| self.directory.project(id).is_none()) =>
+            {
+                let provisional = self.directory.provisional(path).map(|project| project.id);
+                provisional.or(*id).map(ScopeKey::Project)
             }
             other => other.key(),
         }

@@ -239,7 +239,8 @@ impl CachedCatalog {
                 .override_project(correction, audit("project.update", format!("project {id}")))
                 .await?;
         }
-        Ok(())
+        // Deliveries of the event that told the number find the integrations there.
+        self.refresh().await
     }
 
     /// Corrects what is known of a project.

@@ -47,6 +47,7 @@ promises! {
     an_event_makes_its_project_known_and_a_rename_follows_the_number
     a_path_that_moves_to_another_project_takes_no_settings_along
     a_group_that_is_renamed_keeps_its_settings
+    events_tell_the_numbers_of_groups_and_their_new_paths
     no_name_in_an_event_is_more_than_the_store_takes
     what_people_correct_counts_on_both_nodes
     a_mute_is_heard_of_on_the_other_node_and_ends
@@ -463,6 +464,38 @@ async fn a_path_that_moves_to_another_project_takes_no_settings_along(disk: Disk
         refresh(&two).await;
         assert_eq!(own(node, &rocket()).properties["channel"], Value::Text("#secret-plans".to_owned()));
     }
+}
+
+async fn events_tell_the_numbers_of_groups_and_their_new_paths(disk: Disk) {
+    let (one, two) = disk.two_nodes().await;
+    let told_of = async |body: serde_json::Value| {
+        let id = EventId::new("event").expect("a short id");
+        let event = Event::decode(id, at(0), body.to_string().into()).expect("it is an event");
+        one.learn(&[Arc::new(event)], at(1)).await.expect("the store takes it");
+        refresh(&two).await;
+    };
+    let number = |node: &CachedCatalog, path: &str| {
+        node.read(|state| state.directory().group_by_path(path).and_then(|group| group.id))
+    };
+    set(&one, &group("acme"), &[("webhook", HOOK), ("channel", "#acme")]).await;
+    told_of(json!({
+        "event_name": "subgroup_create", "name": "web", "group_id": 10, "full_path": "acme/web",
+        "parent_group_id": 7, "parent_full_path": "acme"
+    }))
+    .await;
+    for node in [&one, &two] {
+        assert_eq!((number(node, "acme"), number(node, "acme/web")), (Some(7), Some(10)));
+    }
+    told_of(json!({ "event_name": "group_rename", "name": "apex", "group_id": 7, "full_path": "apex" }))
+        .await;
+    for node in [&one, &two] {
+        assert_eq!((number(node, "acme"), number(node, "apex")), (None, Some(7)));
+        assert_eq!(own(node, &group("apex")).properties["channel"], Value::Text("#acme".to_owned()));
+    }
+    told_of(json!({ "event_name": "group_destroy", "name": "x", "group_id": 11, "full_path": "gone" })).await;
+    told_of(json!({ "event_name": "group_create", "name": "x", "group_id": -1, "full_path": "odd//path" }))
+        .await;
+    assert_eq!((number(&one, "gone"), one.read(|state| state.directory().groups().len())), (None, 2));
 }
 
 async fn a_group_that_is_renamed_keeps_its_settings(disk: Disk) {

@@ -181,6 +181,25 @@ async fn the_first_event_of_a_project_with_a_groups_token_uses_the_groups_settin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_for_a_path_is_told_of_the_projects_first_event() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like("/services/T0/B0/hook");
+    let home = Home::new("");
+    let (daemon, admin) = administered(&home).await;
+    let slack = json!({ "webhook": service.url("/services/T0/B0/hook"), "branches_to_be_notified": "all" });
+    admin.put("/projects/mike%2Fdiaspora/integrations/slack", slack).await;
+    for (count, id) in [(1, "first"), (2, "second")] {
+        assert_eq!(daemon.send(id, payload("push.json")).await.0, 202);
+        hook.wait_for(count).await;
+    }
+    let (status, project) = admin.ask("GET", "/projects/mike%2Fdiaspora", None).await;
+    assert_eq!((status, &project["id"]), (200, &json!(15)));
+    let (status, by_number) = admin.ask("GET", "/projects/15/integrations/slack/deliveries", None).await;
+    assert_eq!((status, by_number.as_array().map(Vec::len)), (200, Some(2)), "{by_number}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn integrations_from_files_and_inherited_ones_keep_their_numbers_and_times() {
     let block = |scope: &str, channel: &str| {
         let webhook = "https://hooks.slack.com/services/T0/B0/s3cret";
