@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::readers::{self, Seen, comparable};
+use super::tag_readers;
 use crate::message::{Limit, Markup, Span, Style, Text};
 
-const ALL: [Markup; 7] = [
+const ALL: [Markup; 11] = [
     Markup::Plain,
     Markup::Slack,
     Markup::Mattermost,
@@ -15,6 +16,10 @@ const ALL: [Markup; 7] = [
     Markup::Html,
     Markup::Irc { colors: false },
     Markup::Irc { colors: true },
+    Markup::GoogleChat,
+    Markup::Telegram,
+    Markup::MatrixHtml,
+    Markup::Quiet,
 ];
 
 /// Pieces of text that have a meaning in some markup.
@@ -123,6 +128,8 @@ const NASTY: &[&str] = &[
     "<x|y|z>",
     "Vec<T>",
     "~town-square",
+    "<users/all>",
+    "@room",
     ":tada:",
     "mailto:a@b.example",
     "javascript:x",
@@ -198,7 +205,10 @@ fn read(markup: Markup, rendered: &str) -> Option<Seen> {
         Markup::Mattermost => Some(readers::mattermost(rendered)),
         Markup::Markdown => Some(readers::markdown(rendered)),
         Markup::Html => Some(readers::html(rendered)),
-        Markup::Plain | Markup::Irc { .. } => None,
+        Markup::GoogleChat => Some(tag_readers::google_chat(rendered)),
+        Markup::Telegram => Some(tag_readers::telegram(rendered)),
+        Markup::MatrixHtml => Some(tag_readers::matrix(rendered)),
+        Markup::Plain | Markup::Irc { .. } | Markup::Quiet => None,
     }
 }
 
@@ -261,7 +271,11 @@ proptest! {
                 prop_assert!(seen.marks.is_empty(), "{:?} {:?}", markup, &rendered);
                 let elsewhere: Vec<&String> = seen.links.iter().filter(|link| !rendered.contains(link.as_str()) && !rendered.contains(&link.replace('&', "&amp;"))).collect();
                 prop_assert!(elsewhere.is_empty(), "{:?} {:?}", elsewhere, &rendered);
-                if !matches!(markup, Markup::Html) {
+                let are_links = matches!(
+                    markup,
+                    Markup::Html | Markup::Telegram | Markup::MatrixHtml | Markup::GoogleChat
+                );
+                if !are_links {
                     prop_assert!(seen.links.is_empty(), "{:?} {:?}", markup, &rendered);
                 }
             }
