@@ -17,11 +17,9 @@ mod tests;
 
 /// Chat services. They share these modules:
 ///
-/// - `answers`: what follows from answers that are not the service's own.
 /// - `attachment`: the attachments of Slack and the services with the same format.
 /// - `one_text`: a message as one text.
 pub mod chat {
-    mod answers;
     mod attachment;
     pub mod campfire;
     pub mod discord;

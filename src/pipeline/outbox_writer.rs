@@ -22,6 +22,8 @@ use crate::store::{
 #[derive(Debug)]
 pub(super) enum Command {
     Settle(Box<Settled>),
+    /// Mark the row as started before its attempt, and tell whether the attempt may be made.
+    Start(DeliveryId, oneshot::Sender<Marked>),
     Release(DeliveryId),
     Claim(DestinationKey),
     /// Prolong the leases of what is in memory.
@@ -30,6 +32,17 @@ pub(super) enum Command {
     PollDue,
     /// Asks to be told when all is written that was sent before.
     Flush(oneshot::Sender<()>),
+}
+
+/// Whether an attempt that must not be repeated may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// The mark is on disk.
+    Started,
+    /// Another node has the row by now.
+    Lost,
+    /// The store is broken.
+    Unknown,
 }
 
 /// What the store answered.
@@ -77,6 +90,7 @@ const CLAIMS_AT_ONCE: usize = 32;
 #[derive(Default)]
 struct Batch {
     settle: Vec<Settled>,
+    start: Vec<(DeliveryId, oneshot::Sender<Marked>)>,
     release: Vec<DeliveryId>,
     claim: Vec<DestinationKey>,
     renew: Option<Vec<DeliveryId>>,
@@ -90,6 +104,7 @@ impl Batch {
         for command in commands {
             match command {
                 Command::Settle(settled) => batch.settle.push(*settled),
+                Command::Start(row, marked) => batch.start.push((row, marked)),
                 Command::Release(row) => batch.release.push(row),
                 Command::Claim(key) => batch.claim.push(key),
                 Command::Renew(rows) => batch.renew = Some(rows),
@@ -113,6 +128,9 @@ impl OutboxWriter {
     async fn write(&mut self, batch: Batch) {
         if !batch.settle.is_empty() {
             self.settle(&batch.settle).await;
+        }
+        if !batch.start.is_empty() {
+            self.start(batch.start).await;
         }
         if !batch.release.is_empty() {
             self.insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
@@ -153,6 +171,21 @@ impl OutboxWriter {
         let begun = settlements.iter().flat_map(|settled| &settled.begin).map(|hold| &hold.key);
         let holds = ended.chain(begun).cloned().collect();
         let _ = self.events.send(Event::Written { count: settlements.len(), holds });
+    }
+
+    /// Marks rows as started. Their attempts wait for the answer.
+    async fn start(&self, asked: Vec<(DeliveryId, oneshot::Sender<Marked>)>) {
+        let rows: Vec<DeliveryId> = asked.iter().map(|(row, _)| *row).collect();
+        let call = || self.outbox.start(self.new_lease(), &rows);
+        let own = store_calls::insist("mark attempts as started", &CancellationToken::new(), call).await;
+        for (row, answer) in asked {
+            let marked = match &own {
+                Ok(own) if own.contains(&row) => Marked::Started,
+                Ok(_) => Marked::Lost,
+                Err(_) => Marked::Unknown,
+            };
+            let _ = answer.send(marked); // the attempt is gone when `shutdown_timeout` is over
+        }
     }
 
     /// Calls until it is done; `false` where the store says that it is broken. What is in hand at a stop is written first.

@@ -14,7 +14,7 @@ use super::guard::{Forbidden, Guard};
 use super::response_cache::{Key, ResponseCache};
 use super::smtp::Relay;
 use super::{Config, SendError, Transport, tcp};
-use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response};
+use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response, is_page};
 
 /// The longest time for which the cache keeps a failure.
 const KEEP_FAILURES: Duration = Duration::from_secs(60);
@@ -97,7 +97,10 @@ impl Wire {
             return cached;
         }
         let answer = self.call(request).await;
-        let is_good = answer.as_ref().is_ok_and(|response| (200..=299).contains(&response.status));
+        // A page is a login page or a proxy's, whatever its status.
+        let is_good = answer
+            .as_ref()
+            .is_ok_and(|response| (200..=299).contains(&response.status) && !is_page(response));
         // Failures are cached for a short time, so that hundreds of waiting requests do not each repeat a failing one.
         self.cache.put(&key, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
         *outcome = Some(answer.clone());

@@ -10,14 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value as Json;
 
-use super::answers::{is_page, not_its_own, unavailable};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected, is_seen};
+use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
 use crate::call::{
     Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
+    is_page, unavailable,
 };
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
@@ -103,7 +103,7 @@ impl Deliver for Campfire {
         status: |status| match status {
             // The list of rooms is JSON.
             200..=299 => "unavailable",
-            other => status_of(other),
+            other => usual_status(other),
         },
         answers: &[
             Expected {
@@ -120,12 +120,13 @@ impl Deliver for Campfire {
             },
             Expected { status: 200, headers: &[], body: r#"{"rooms":[]}"#, outcome: "misconfigured" },
             Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
-            Expected { status: 302, headers: &[], body: "", outcome: "misconfigured" },
+            Expected { status: 302, headers: &[], body: "", outcome: "unavailable" },
+            // Errors have no form of the service's own.
             Expected {
                 status: 401,
                 headers: &[],
                 body: "HTTP Basic: Access denied.",
-                outcome: "misconfigured",
+                outcome: "unavailable",
             },
             Expected { status: 404, headers: &[], body: "<html>no</html>", outcome: "unavailable" },
             Expected {
@@ -171,14 +172,6 @@ impl Deliver for Campfire {
         let words = text(note.message()?);
         let login = BASE64.encode(format!("{}:X", settings.token.expose().trim()));
         Ok(Speech { server, room: room.to_owned(), login: format!("Basic {login}"), words }.look_up())
-    }
-}
-
-#[cfg(test)]
-const fn status_of(status: u16) -> &'static str {
-    match status {
-        401 => "misconfigured",
-        other => super::answers::status_of_a_stranger(other),
     }
 }
 
@@ -256,7 +249,7 @@ impl Speech {
         request.headers.push(("authorization", self.login));
         Call::http(request, |response| match response.status {
             201 => Answer::Done(Sent),
-            200..=299 => unavailable(response, !is_page(response)),
+            200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
             _ => refused(response),
         })
     }
@@ -282,15 +275,17 @@ fn no_such_room(rooms: &[Json], wanted: &str) -> String {
     }
 }
 
-/// Errors that mean the same in both steps. A redirect leads to the login page, or from http to https.
+/// Errors that mean the same in both steps. They are texts without a form of their own, so that none of them proves more
+/// than its status. A redirect leads to the login page, or from http to https.
 fn refused(response: &HttpResponse) -> Answer<Sent> {
-    let (wait, why) = (response.retry_after(), describe(response));
+    let wait = response.retry_after();
     match response.status {
-        503 if wait.is_some() => Answer::Failed(Failure::Throttled { wait, why, shared: true }),
-        _ if is_page(response) => not_its_own(response),
-        401 => Answer::Failed(Failure::Misconfigured(why)),
-        403 | 404 | 422 if !response.body.is_empty() => by_status(response),
-        _ => not_its_own(response),
+        // It is not the list of rooms, and nothing was spoken yet.
+        200..=299 => Answer::Failed(unavailable(response, false)),
+        503 if wait.is_some() => {
+            Answer::Failed(Failure::Throttled { wait, why: describe(response), shared: true })
+        }
+        _ => by_status(response),
     }
 }
 
@@ -358,8 +353,8 @@ mod tests {
             (200, "{}", "unavailable, perhaps taken"),
             (204, "", "unavailable, perhaps taken"),
             (200, "<html>Sign in</html>", "unavailable"),
-            (302, "", "misconfigured"),
-            (404, "no such room", "misconfigured"),
+            (302, "", "unavailable"),
+            (404, "no such room", "unavailable"),
             (422, "too long", "rejected"),
             (502, "<html>no</html>", "unavailable"),
         ] {

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::answers::{CONFIRMATIONS, not_its_own};
 use super::one_text::one_text;
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected, is_seen};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, describe};
+use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
+};
 use crate::digest::Digest;
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
@@ -34,6 +36,8 @@ const PER_WEBHOOK: (u32, u32) = (1, 3);
 const PER_SPACE: (u32, Duration, u32) = (60, Duration::from_secs(60), 3);
 /// A key may have 4,000 characters. Of a longer or strange name, the key is a digest.
 const LONGEST_KEY: usize = 1000;
+/// A webhook that the service reports as unknown this often in a row was removed.
+const CONFIRMATIONS: u8 = 3;
 
 crate::settings! {
     /// What Google Chat needs.
@@ -116,7 +120,11 @@ impl Deliver for HangoutsChat {
         largest_body: 32_000,
         fault: |body| (!is_seen(&body["text"])).then_some("no text"),
         mentions: &["<users/"],
-        status: super::answers::status_of_a_stranger,
+        status: |status| match status {
+            // Google answers with the message.
+            200..=299 => "unavailable",
+            other => usual_status(other),
+        },
         answers: &[
             Expected {
                 status: 200,
@@ -245,19 +253,23 @@ fn thread_key(event: &Event) -> String {
 
 fn read(response: &HttpResponse) -> Answer<Sent> {
     let answer: Json = serde_json::from_str(&response.text()).unwrap_or_default();
-    match (response.status, answer["error"]["status"].as_str()) {
+    let error = &answer["error"];
+    // Google's own errors repeat the HTTP status and name the error.
+    let code = error["status"].as_str().filter(|_| error["code"] == response.status);
+    match (response.status, code) {
+        (_, Some(code)) => Answer::Failed(named(code, error, response)),
         (200..=299, None) if answer["name"].is_string() => Answer::Done(Sent),
-        (_, Some(status)) => Answer::Failed(named(status, &answer, response)),
-        (_, None) => not_its_own(response),
+        (200..=299, None) => Answer::Failed(unavailable(response, !is_page(response))),
+        (_, None) => by_status(response),
     }
 }
 
 /// Google's error codes (<https://cloud.google.com/apis/design/errors#error_codes>).
-fn named(status: &str, answer: &Json, response: &HttpResponse) -> Failure {
+fn named(code: &str, error: &Json, response: &HttpResponse) -> Failure {
     let (wait, why) = (response.retry_after(), describe(response));
-    let reasons = answer["error"]["details"].as_array().into_iter().flatten();
+    let reasons = error["details"].as_array().into_iter().flatten();
     let is_key_wrong = reasons.map(|detail| &detail["reason"]).any(|reason| reason == "API_KEY_INVALID");
-    match status {
+    match code {
         _ if is_key_wrong => Failure::Misconfigured(why),
         // The space's quota, which its other webhooks use too.
         "RESOURCE_EXHAUSTED" => Failure::Throttled { wait, why, shared: true },

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::answers::not_its_own;
 use super::one_text::one_text;
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected, is_seen};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, describe};
+use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
+    is_page, unavailable,
+};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup};
@@ -117,7 +119,11 @@ impl Deliver for Matrix {
         largest_body: 61_000,
         fault: |body| (!is_seen(&body["body"]) || !is_seen(&body["formatted_body"])).then_some("no text"),
         mentions: &["@room"],
-        status: super::answers::status_of_a_stranger,
+        status: |status| match status {
+            // A homeserver answers with the event's id.
+            200..=299 => "unavailable",
+            other => usual_status(other),
+        },
         answers: &[
             Expected { status: 200, headers: &[], body: r#"{"event_id":"$x"}"#, outcome: "taken" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
@@ -313,7 +319,12 @@ fn parsed(response: &HttpResponse) -> Json {
 /// Errors that mean the same in every step (<https://spec.matrix.org/latest/client-server-api/#api-standards>).
 fn refused(response: &HttpResponse) -> Answer<Sent> {
     let answer = parsed(response);
-    let Some(code) = answer["errcode"].as_str() else { return not_its_own(response) };
+    let Some(code) = answer["errcode"].as_str() else {
+        return match response.status {
+            200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+            _ => by_status(response),
+        };
+    };
     let (wait, why) = (response.retry_after(), describe(response));
     Answer::Failed(match (response.status, code) {
         // Servers count by account, over all rooms.

@@ -10,13 +10,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::answers::not_its_own;
 use super::one_text::one_text;
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected, is_seen};
+use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
 };
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -122,7 +122,11 @@ impl Deliver for Telegram {
         largest_body: 13_000,
         fault: |body| (!is_seen(&body["text"])).then_some("no text"),
         mentions: &[],
-        status: super::answers::status_of_a_stranger,
+        status: |status| match status {
+            // Telegram answers with JSON.
+            200..=299 => "unavailable",
+            other => usual_status(other),
+        },
         answers: &[
             Expected { status: 200, headers: &[], body: r#"{"ok":true,"result":{}}"#, outcome: "taken" },
             Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
@@ -260,7 +264,12 @@ impl Message {
     }
 
     fn read(mut self, response: &HttpResponse) -> Answer<Sent> {
-        let Ok(said) = serde_json::from_str::<Said>(&response.text()) else { return not_its_own(response) };
+        let Ok(said) = serde_json::from_str::<Said>(&response.text()) else {
+            return match response.status {
+                200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+                _ => by_status(response),
+            };
+        };
         if said.ok {
             return Answer::Done(Sent);
         }
@@ -288,10 +297,7 @@ impl Message {
                 // It does not say whether the chat's or the bot's limit is reached; the chat's is by far the lower one.
                 Answer::Failed(Failure::Throttled { wait, why, shared: false })
             }
-            500..=599 => {
-                Answer::Failed(Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why })
-            }
-            _ => by_status(response),
+            _ => Answer::Failed(unavailable(response, false)),
         }
     }
 }

@@ -2,18 +2,18 @@
 //! may live on.
 //!
 //! The project is the subject of a message, and its text is Markdown, as GitLab sends it
-//! (<https://docs.gitlab.com/user/project/integrations/unify_circuit/>). No limits and error codes are published.
+//! (<https://docs.gitlab.com/user/project/integrations/unify_circuit/>). No limits and no error codes are
+//! published, so that no answer proves an address dead.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::answers::of_webhook;
 use super::one_text::one_text;
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, is_seen};
-use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
+use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent, by_status};
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup};
@@ -79,18 +79,15 @@ impl Deliver for UnifyCircuit {
         // 2,250 characters of four bytes.
         largest_body: 9_200,
         fault: |body| (!is_seen(&body["text"])).then_some("no text"),
-        status: |status| match status {
-            200..=299 => "taken",
-            other => super::answers::status_of_a_stranger(other),
-        },
         answers: &[
             Expected { status: 200, headers: &[], body: r#"{"convId":"x"}"#, outcome: "taken" },
             Expected { status: 204, headers: &[], body: "", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "<html>Sign in</html>", outcome: "unavailable" },
             Expected { status: 400, headers: &[], body: r#"{"error":"x"}"#, outcome: "rejected" },
-            Expected { status: 401, headers: &[], body: r#"{"error":"x"}"#, outcome: "gone 3" },
-            Expected { status: 404, headers: &[], body: r#"{"error":"x"}"#, outcome: "gone 3" },
-            Expected { status: 410, headers: &[], body: r#"{"error":"x"}"#, outcome: "gone 3" },
+            // No code is published, so none of these is known to be the service's own.
+            Expected { status: 401, headers: &[], body: r#"{"error":"x"}"#, outcome: "unavailable" },
+            Expected { status: 404, headers: &[], body: r#"{"error":"x"}"#, outcome: "unavailable" },
+            Expected { status: 410, headers: &[], body: r#"{"error":"x"}"#, outcome: "unavailable" },
             Expected { status: 404, headers: &[], body: "<html>no</html>", outcome: "unavailable" },
             Expected { status: 403, headers: &[], body: "Forbidden", outcome: "unavailable" },
             Expected { status: 429, headers: &[("retry-after", "5")], body: "{}", outcome: "throttled 5 s" },
@@ -112,7 +109,7 @@ impl Deliver for UnifyCircuit {
         if !message.project.full_name.is_empty() {
             body["subject"] = json!(Markup::Markdown.label(&message.project.full_name, SUBJECT));
         }
-        Ok(Call::http(HttpRequest::post_json(settings.webhook.expose().clone(), &body), of_webhook))
+        Ok(Call::http(HttpRequest::post_json(settings.webhook.expose().clone(), &body), by_status))
     }
 }
 

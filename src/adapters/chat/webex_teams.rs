@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::answers::{CONFIRMATIONS, not_its_own};
 use super::one_text::one_text;
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
-use crate::adapters::tests::{Contract, Expected, is_seen};
+use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
 };
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -26,6 +26,8 @@ const LONGEST: i64 = 7439;
 const SHORTEST: i64 = 200;
 /// No rate is published; this value is our choice.
 const PER_WEBHOOK: (u32, u32) = (1, 3);
+/// A webhook that the service reports as unknown this often in a row was removed.
+const CONFIRMATIONS: u8 = 3;
 
 crate::settings! {
     /// What Webex needs.
@@ -93,10 +95,11 @@ impl Deliver for WebexTeams {
             let is_long = body["markdown"].as_str().is_some_and(|text| text.len() > 7439);
             if is_long { Some("too long") } else { (!is_seen(&body["markdown"])).then_some("no text") }
         },
-        mentions: &["<@", "@all"],
+        mentions: &["<@all", "<@person", "@all"],
         status: |status| match status {
             200 | 204 => "taken",
-            other => super::answers::status_of_a_stranger(other),
+            201..=299 => "unavailable",
+            other => usual_status(other),
         },
         answers: &[
             Expected { status: 204, headers: &[], body: "", outcome: "taken" },
@@ -167,8 +170,10 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
         401 | 404 | 410 if is_own => {
             Answer::Failed(Failure::Gone { why: describe(response), confirmations: CONFIRMATIONS })
         }
-        400..=599 if is_own => by_status(response),
-        _ => not_its_own(response),
+        403 if is_own => Answer::Failed(Failure::Misconfigured(describe(response))),
+        415 if is_own => Answer::Failed(Failure::Rejected(describe(response))),
+        200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+        _ => by_status(response),
     }
 }
 

@@ -10,6 +10,7 @@ mod invalid_settings;
 mod irker;
 mod mail;
 mod microsoft_teams;
+mod misleading;
 mod played;
 mod slack_mattermost;
 mod slack_mattermost_answers;
@@ -25,7 +26,7 @@ use serde_json::{Value as Json, json};
 use self::declared::outcome;
 use self::events::{Case, cases, hostile, raw_cases, sample};
 
-pub use self::declared::{Contract, Expected, consequence, is_seen, usual_status};
+pub use self::declared::{Contract, Differs, Expected, consequence, is_seen, usual_status};
 pub use self::played::{Played, changed_push, errors, play, sample_buckets};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
 use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
@@ -359,11 +360,7 @@ fn requests_match_their_snapshots() {
 
 /// Every request that an event leads to, each answered as the adapter declares it; a request alone is shown as it is.
 fn chain(entry: &Entry, case: &Case) -> Json {
-    let mut operator = operator().clone();
-    operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
-    operator.forge.token = Secret::new("glpat-example");
-    let target = target(entry, case).expect("a target");
-    let mut next = Some(call_by(entry, &settings(entry), case, &target, &operator));
+    let mut next = Some(first_of_chain(entry, &settings(entry), case));
     let mut answers = contract(entry).chain.iter();
     let mut requests = Vec::new();
     while let Some(call) = next.take() {
@@ -378,6 +375,14 @@ fn chain(entry: &Entry, case: &Case) -> Json {
     }
     assert!(requests.len() <= calls_of(entry), "{} of {}", entry.about.slug, case.name);
     if requests.len() == 1 { requests.swap_remove(0) } else { requests.into() }
+}
+
+/// The first call for an event, with an operator whose forge can be asked.
+fn first_of_chain(entry: &Entry, settings: &Parsed, case: &Case) -> Call<Sent> {
+    let mut operator = operator().clone();
+    operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
+    operator.forge.token = Secret::new("glpat-example");
+    call_by(entry, settings, case, &target(entry, case).expect("a target"), &operator)
 }
 
 fn calls_of(entry: &Entry) -> usize {

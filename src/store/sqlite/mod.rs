@@ -148,6 +148,11 @@ impl Outbox for Sqlite {
         self.writer.call(move |connection| leases::renew(connection, &lease, rows)).await
     }
 
+    async fn start(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        let rows = rows.to_vec();
+        self.writer.call(move |connection| leases::start(connection, &lease, rows)).await
+    }
+
     async fn release_leases(&self, _by: &NodeId, _now: Timestamp) -> Result<()> {
         self.writer.call(leases::release_leases).await
     }
