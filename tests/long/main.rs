@@ -12,5 +12,7 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod attacks;
 mod go_client;
 mod matrix;
+mod second_opinion;

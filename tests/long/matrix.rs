@@ -110,7 +110,7 @@ impl Homeserver {
 
 /// The program, with the configuration in this folder. It ends with the test.
 fn synapse(folder: &Path) -> Command {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/synapse/bin/python");
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python-long/bin/python");
     assert!(python.exists(), "{} is missing: tests/long.sh makes it", python.display());
     let mut command = Command::new(python);
     command.args(["-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]).current_dir(folder);

@@ -2,11 +2,11 @@
 
 use serde_json::Value as Json;
 
-use super::events::changed;
+use super::calls::settings_with;
+use super::events::{Case, changed};
 use super::{call_with, entry, http_response, outcome, sample, settings_of, shown};
 use crate::call::{Answer, Bucket, Call, Response, Sent};
 use crate::event::{Event, EventId, Trigger};
-use crate::settings::{Properties, Value};
 
 /// A delivery that was played.
 pub struct Played {
@@ -41,15 +41,15 @@ pub fn play(slug: &str, settings: &[(&str, &str)], trigger: Trigger, answers: &[
     let (entry, settings) = (entry(slug), settings_of(slug, settings));
     let case = sample(trigger);
     let target = entry.targets(&settings, &case.event, &[]).send.remove(0).name;
-    play_call(call_with(entry, &settings, &case, &target), answers)
+    play_call(&case, call_with(entry, &settings, &case, &target), answers)
 }
 
 /// Makes this call and those that follow from it.
-fn play_call(call: Call<Sent>, answers: &[(u16, &str)]) -> Played {
+fn play_call(case: &Case, call: Call<Sent>, answers: &[(u16, &str)]) -> Played {
     let mut played = Played { requests: Vec::new(), outcome: "unanswered".to_owned(), why: String::new() };
     let (mut call, mut answers) = (call, answers.iter());
     loop {
-        played.requests.push(shown(&call));
+        played.requests.push(shown(&call, case));
         let Some((status, body)) = answers.next() else { return played };
         match (call.read)(&Response::Http(http_response(*status, &[], body))) {
             Answer::Next(next) => call = next,
@@ -80,8 +80,5 @@ pub fn sample_buckets(slug: &str, settings: &[(&str, &str)]) -> Vec<Bucket> {
 
 /// The errors in these settings, as people read them.
 pub fn errors(slug: &str, settings: &[(&str, &str)]) -> Vec<String> {
-    let property = |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Text((*value).to_owned()));
-    let properties: Properties = settings.iter().map(property).collect();
-    let errors = entry(slug).read(&properties).err().unwrap_or_default();
-    errors.iter().map(ToString::to_string).collect()
+    settings_with(slug, settings).err().unwrap_or_default()
 }

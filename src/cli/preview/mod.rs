@@ -5,6 +5,7 @@
 //! it are pure functions from requests to text.
 
 mod attachments;
+mod call;
 mod card;
 mod discord;
 mod hipchat;
@@ -228,7 +229,10 @@ fn shown_of(preview: Preview, call: Call<Sent>) -> (Preview, Request) {
 fn masked(request: Request, secrets: &Secrets) -> Request {
     let body = |body: &[u8]| secrets.mask(String::from_utf8_lossy(body).into_owned()).into();
     match request {
-        Request::Http(request) => Request::Http(HttpRequest { body: body(&request.body), ..request }),
+        Request::Http(request) => {
+            let url = call::masked(&request.url, secrets);
+            Request::Http(HttpRequest { url, body: body(&request.body), ..request })
+        }
         Request::Tcp(request) => Request::Tcp(TcpRequest { body: body(&request.body), ..request }),
         Request::Smtp(mail) => {
             let (subject, text, html) = (
@@ -264,6 +268,7 @@ fn http(preview: Preview, request: &HttpRequest) -> String {
         Preview::Text { field, markup } => {
             said::draw(&json().unwrap_or_else(|| form(&request.body)), field, markup)
         }
+        Preview::Call => Some(call::draw(request)),
         Preview::Request | Preview::AfterLookUp { .. } => None,
     };
     let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");

@@ -31,7 +31,7 @@ fn reader(markup: Markup, body: &Json) -> fn(&str) -> String {
         Markup::GoogleChat if text(body, "markupSyntax") == "MARKUP_SYNTAX_MARKDOWN" => markdown,
         Markup::GoogleChat => google_chat,
         Markup::Slack => mrkdwn,
-        Markup::Mattermost | Markup::Markdown => markdown,
+        Markup::Mattermost | Markup::Discord | Markup::Markdown => markdown,
         // Without a mark for it, a text is as Telegram shows it.
         Markup::Telegram if text(body, "parse_mode").is_empty() => esc,
         Markup::Telegram => with_lines,

@@ -87,7 +87,7 @@ impl Dialect for GoogleChat {
     }
 
     /// Clients recognise bare addresses, but no rule says where one ends that a style follows.
-    fn bare_link(self, spelled: &str, address: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, address: &str, _: Option<char>, out: &mut String) {
         self.link(spelled, address, out);
     }
 

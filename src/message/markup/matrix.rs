@@ -45,8 +45,8 @@ impl Dialect for MatrixHtml {
         Html.link(words, address, out);
     }
 
-    fn bare_link(self, spelled: &str, address: &str, out: &mut String) {
-        Html.bare_link(spelled, address, out);
+    fn bare_link(self, spelled: &str, address: &str, _: Option<char>, out: &mut String) {
+        Html.bare_link(spelled, address, None, out);
     }
 
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>) {

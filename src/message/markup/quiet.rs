@@ -33,8 +33,8 @@ impl Dialect for Quiet {
         out.push(')');
     }
 
-    fn bare_link(self, spelled: &str, address: &str, out: &mut String) {
-        Plain.bare_link(spelled, address, out);
+    fn bare_link(self, spelled: &str, address: &str, _: Option<char>, out: &mut String) {
+        Plain.bare_link(spelled, address, None, out);
     }
 
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>) {

@@ -43,7 +43,7 @@ impl Dialect for Telegram {
         anchor(words, address, out);
     }
 
-    fn bare_link(self, spelled: &str, address: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, address: &str, _: Option<char>, out: &mut String) {
         anchor(spelled, address, out);
     }
 

@@ -36,7 +36,7 @@ fn tags(text: &str, known: &[&'static str], entities: &[&str]) -> Seen {
                     let url = tag.strip_prefix("a href=\"").and_then(|url| url.strip_suffix('"'));
                     let url = url.unwrap_or_else(|| panic!("<{tag}> in {text:?}"));
                     assert!(!url.contains(['"', '<', ' ']), "{url:?}");
-                    seen.links.push(url.replace("&amp;", "&"));
+                    seen.links.push(url.replace("&#39;", "'").replace("&amp;", "&"));
                     open.push("a");
                 }
                 taken = end + 1;
