@@ -37,7 +37,7 @@ use self::renderer::Renderer;
 use self::slack::Slack;
 use self::telegram::Telegram;
 #[cfg(test)]
-pub(crate) use self::tests::without_addresses;
+pub(crate) use self::tests::{ALL, check, without_addresses};
 use super::Text;
 
 /// The markup of a service.

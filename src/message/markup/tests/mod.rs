@@ -6,4 +6,5 @@ mod properties;
 mod readers;
 mod tag_readers;
 
+pub(crate) use properties::{ALL, check};
 pub(crate) use readers::without_addresses;
