@@ -88,12 +88,15 @@ mod tests {
     #[test]
     fn the_requests_secrets_are_masked_in_failures() {
         let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
+        let mut of_settings = Secrets::default();
+        of_settings.add("a s3tting");
         let said = |body: &str| -> String {
-            let why = why(redacted(call(url, None), &Secrets::default()), body);
+            let why = why(redacted(call(url, None), &of_settings), body);
             why.split("; ").next().unwrap_or_default().to_owned()
         };
         assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no ************ here");
         assert_eq!(said("no abcdef+12, no s3cr3t-t0ken"), "answered 404: no ************, no ************");
+        assert_eq!(said("no a s3tting"), "answered 404: no ************");
         assert_eq!(said("hooks are words"), "answered 404: hooks are words");
         let cut = format!("{} 0123456789abcdefghij", "x".repeat(187));
         assert_eq!(said(&cut), format!("answered 404: {} ************", "x".repeat(187)));
