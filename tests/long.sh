@@ -15,6 +15,10 @@ install_missing
 
 python_environment tests/python/requirements.txt target/python
 
+# github_status: GitHub's description of its API.
+step "test tooling: the npm packages of tests/node-long"
+(cd tests/node-long && npm ci --no-audit --no-fund --loglevel=error)
+
 step "long tests: ${*:-all of them}"
 cargo test --test long -- --nocapture --test-threads=1 "$@"
 

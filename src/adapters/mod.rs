@@ -20,6 +20,7 @@ mod tests;
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
 /// - `forward`: the event's JSON, forwarded byte for byte.
+/// - `open_requests`: asks the forge whether an open merge request has the pushed branch.
 /// - `sending`: which events start a build.
 pub mod builds {
     mod address;
@@ -32,6 +33,7 @@ pub mod builds {
     pub mod github;
     pub mod jenkins;
     pub mod jenkins_deprecated;
+    mod open_requests;
     pub mod packagist;
     mod sending;
     pub mod teamcity;

@@ -12,4 +12,5 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod github_status;
 mod go_client;

@@ -336,6 +336,19 @@ mod guarded {
         assert_eq!(same.secrets["password"], Secret::new("s3cret"));
     }
 
+    #[test]
+    fn an_address_whose_password_is_masked_keeps_it() {
+        let before = [("jenkins_url", "https://ada:s3cret@jenkins.example.com/ci"), JENKINS[1]];
+        let shown =
+            [("jenkins_url", "https://ada:************@jenkins.example.com/ci"), ("project_name", "other")];
+        let after = put_jenkins(&before, &shown, &allow_all_urls).unwrap();
+        assert_eq!(after.properties["jenkins_url"].as_text(), before[0].1);
+        assert_eq!(after.properties["project_name"].as_text(), "other");
+        let moved = [("jenkins_url", "https://ada:************@evil.example.com/ci"), JENKINS[1]];
+        let after = put_jenkins(&before, &moved, &allow_all_urls).unwrap();
+        assert!(!after.properties["jenkins_url"].as_text().contains("s3cret"));
+    }
+
     /// GitLab takes any http address for Jenkins, which is seldom in a public network.
     #[test]
     fn a_private_address_is_saved_where_services_of_ones_own_network_are_usual() {
