@@ -31,6 +31,11 @@ pub trait Adapter: 'static {
     fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
+
+    /// Checks that concern the settings together with the events that are switched on.
+    fn validate_triggers(_settings: &Self::Settings, _triggers: Triggers) -> Vec<FieldError> {
+        Vec::new()
+    }
 }
 
 /// The settings for a user and a password. A request that blanks the user without naming the password removes both, as in

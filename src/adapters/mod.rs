@@ -149,6 +149,7 @@ pub struct Entry {
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
+    validate_triggers: fn(&Parsed, Triggers) -> Vec<FieldError>,
 }
 
 /// [`Deliver`] without its types.
@@ -185,6 +186,9 @@ impl Entry {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
+            },
+            validate_triggers: |settings, triggers| {
+                A::validate_triggers(settings_of::<A>(settings), triggers)
             },
         }
     }
@@ -226,6 +230,11 @@ impl Entry {
     /// All errors in them.
     pub fn read(&self, properties: &Properties) -> Result<Parsed, Vec<FieldError>> {
         (self.read)(properties)
+    }
+
+    /// What is wrong with the settings together with the events that are switched on.
+    pub fn validate_triggers(&self, settings: &Parsed, triggers: Triggers) -> Vec<FieldError> {
+        (self.validate_triggers)(settings, triggers)
     }
 
     /// The events that are switched on if the flags are not set.

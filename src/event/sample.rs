@@ -28,6 +28,10 @@ mod tests {
             assert_eq!(event.trigger, Some(trigger));
             assert_eq!(event.id.as_str(), format!("sample-{}", trigger.name()));
             assert_eq!(event.occurred_at, OCCURRED_AT);
+            if matches!(trigger, Trigger::Subgroup | Trigger::Project) {
+                assert_eq!(event.group.expect("the group").path, "acme", "it happened in a group");
+                continue;
+            }
             let project = event.project.expect("every sample names the project");
             assert_eq!((project.id, project.path_with_namespace.as_str()), (42, "acme/rocket"), "{trigger}");
             assert_eq!(project.web_url, "https://gitlab.example.com/acme/rocket", "{trigger}");

@@ -1,5 +1,6 @@
-//! Kinds that no integration takes (in GitLab, only webhooks and system hooks get them). They are read only as far as
-//! needed to recognise and count them; then they are dropped on purpose.
+//! Kinds that no message is composed of. Most go to no integration (in GitLab, only webhooks and system hooks get them): they
+//! are read only as far as needed to recognise and count them; then they are dropped on purpose. Those with a trigger are
+//! forwarded as raw JSON.
 //!
 //! Their names: <https://docs.gitlab.com/administration/system_hooks/> and
 //! <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
@@ -7,7 +8,7 @@
 use serde::Deserialize;
 
 use super::read::{lenient, number, object, parse};
-use super::{Decoded, Payload, Trigger};
+use super::{Decoded, GroupRef, Payload, Trigger};
 
 /// A release was created, changed or deleted.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,7 +76,8 @@ pub struct Member {
     pub group_path: String,
 }
 
-/// A subgroup or project was created or removed in a group.
+/// A subgroup or project was created, changed or removed in a group. One integration takes these, as raw JSON; changes of
+/// a group itself go to system hooks only.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct GroupChange {
@@ -83,6 +85,29 @@ pub struct GroupChange {
     pub event_name: String,
     #[serde(deserialize_with = "lenient")]
     pub name: String,
+    #[serde(deserialize_with = "lenient")]
+    parent_full_path: String,
+    #[serde(deserialize_with = "lenient")]
+    path_with_namespace: String,
+}
+
+impl GroupChange {
+    fn trigger(&self) -> Option<Trigger> {
+        match self.event_name.as_str() {
+            name if happened_to("subgroup_", name) => Some(Trigger::Subgroup),
+            name if happened_to("project_", name) => Some(Trigger::Project),
+            _ => None,
+        }
+    }
+
+    /// The group whose own integrations are notified: the one that the subgroup or project is directly in.
+    pub(super) fn parent_group(&self) -> Option<GroupRef> {
+        let path = match self.trigger()? {
+            Trigger::Subgroup => &self.parent_full_path,
+            _ => self.path_with_namespace.rsplit_once('/')?.0,
+        };
+        (!path.is_empty()).then(|| GroupRef { path: path.to_owned(), url: String::new() })
+    }
 }
 
 /// Kinds of which only the name is read.
@@ -166,7 +191,8 @@ pub(super) fn member(json: &str, _: &str) -> Result<Decoded, String> {
 
 pub(super) fn group_change(json: &str, _: &str) -> Result<Decoded, String> {
     let change: GroupChange = parse(json)?;
-    Ok(unrouted(format!("group:{}", change.name), Payload::GroupChange(change)))
+    let trigger = change.trigger();
+    Ok(Decoded { trigger, ..unrouted(format!("group:{}", change.name), Payload::GroupChange(change)) })
 }
 
 /// A job's archived log. The JSON is not read here; one integration sends it unchanged.
