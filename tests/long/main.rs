@@ -12,5 +12,6 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod attacks;
 mod github_status;
 mod go_client;
