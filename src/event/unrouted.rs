@@ -92,21 +92,21 @@ pub struct GroupChange {
 }
 
 impl GroupChange {
-    fn trigger(&self) -> Option<Trigger> {
-        match self.event_name.as_str() {
-            name if happened_to("subgroup_", name) => Some(Trigger::Subgroup),
-            name if happened_to("project_", name) => Some(Trigger::Project),
-            _ => None,
-        }
+    /// The flag that selects it, and the group whose own integrations are notified: the one that the subgroup or project is
+    /// directly in. `None` for changes of a group itself, and where no group is named.
+    fn routed(&self) -> Option<(Trigger, GroupRef)> {
+        let (trigger, path) = match self.event_name.as_str() {
+            name if happened_to("subgroup_", name) => (Trigger::Subgroup, self.parent_full_path.as_str()),
+            name if happened_to("project_", name) => {
+                (Trigger::Project, self.path_with_namespace.rsplit_once('/')?.0)
+            }
+            _ => return None,
+        };
+        (!path.is_empty()).then(|| (trigger, GroupRef { path: path.to_owned(), url: String::new() }))
     }
 
-    /// The group whose own integrations are notified: the one that the subgroup or project is directly in.
     pub(super) fn parent_group(&self) -> Option<GroupRef> {
-        let path = match self.trigger()? {
-            Trigger::Subgroup => &self.parent_full_path,
-            _ => self.path_with_namespace.rsplit_once('/')?.0,
-        };
-        (!path.is_empty()).then(|| GroupRef { path: path.to_owned(), url: String::new() })
+        self.routed().map(|(_, group)| group)
     }
 }
 
@@ -191,7 +191,7 @@ pub(super) fn member(json: &str, _: &str) -> Result<Decoded, String> {
 
 pub(super) fn group_change(json: &str, _: &str) -> Result<Decoded, String> {
     let change: GroupChange = parse(json)?;
-    let trigger = change.trigger();
+    let trigger = change.routed().map(|(trigger, _)| trigger);
     Ok(Decoded { trigger, ..unrouted(format!("group:{}", change.name), Payload::GroupChange(change)) })
 }
 

@@ -253,23 +253,17 @@ fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
     }
 }
 
-const OF_GROUPS: [Trigger; 4] =
-    [Trigger::GroupMention, Trigger::GroupConfidentialMention, Trigger::Subgroup, Trigger::Project];
+const MENTIONS: [Trigger; 2] = [Trigger::GroupMention, Trigger::GroupConfidentialMention];
 
-/// Only groups receive their mentions and what happens to the subgroups and projects in them. A project's flag for them is
-/// accepted, as GitLab accepts it, and has no effect. A group's other flags are for the projects in it.
+/// Only groups receive their mentions. A project's flag for them is accepted, as GitLab accepts it, and has no effect. A
+/// group's other flags are for the projects in it.
 fn warn_of_useless_flags(scope: &Scope, triggers: Triggers, keys: &Keys, problems: &mut BlockProblems<'_>) {
     if !matches!(scope, Scope::ProjectId(_) | Scope::ProjectPath(_)) {
         return;
     }
-    for (line, trigger, _) in keys.flags.iter().filter(|(_, trigger, _)| OF_GROUPS.contains(trigger)) {
+    for (line, trigger, _) in keys.flags.iter().filter(|(_, trigger, _)| MENTIONS.contains(trigger)) {
         if triggers.contains(*trigger) {
-            let why = match trigger {
-                Trigger::Subgroup | Trigger::Project => {
-                    "has no effect for a project: only groups receive changes of what is in them"
-                }
-                _ => "has no effect for a project: only groups receive their mentions",
-            };
+            let why = "has no effect for a project: only groups receive their mentions";
             problems
                 .push(problems.about(Severity::Warning, *line, trigger.flag(), why).remedy("leave it out"));
         }

@@ -356,8 +356,10 @@ fn changes_in_a_group_are_events_of_that_group() {
         assert_eq!((event.kind(), event.trigger), ("group", Some(trigger)), "{name}");
         assert_eq!(event.group.expect("the group").path, "acme/crew", "{name}");
     }
-    let without = event(&serde_json::json!({ "event_name": "subgroup_create" }));
-    assert_eq!(without.group, None);
+    for name in ["subgroup_create", "project_create"] {
+        let without = event(&serde_json::json!({ "event_name": name, "path_with_namespace": "rocket" }));
+        assert_eq!((without.trigger, without.group), (None, None), "{name} names no group");
+    }
 }
 
 #[test]
