@@ -27,6 +27,9 @@ pub trait Adapter: 'static {
     const LOGIN: Option<Login> = None;
     type Settings: Settings;
 
+    /// The hosts at one of which its addresses must be, where the service has no others. The operator may permit more.
+    const HOSTS: &'static [&'static str] = &[];
+
     /// Checks that concern more than one field, and GitLab's rules beyond a field's type.
     fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
@@ -34,6 +37,12 @@ pub trait Adapter: 'static {
 
     /// Checks that concern the settings together with the events that are switched on.
     fn validate_triggers(_settings: &Self::Settings, _triggers: Triggers) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is accepted, as GitLab accepts it, and has no effect: entries of a list that can't be read, a setting without
+    /// which nothing can be sent. In words that follow the field's name, without a secret.
+    fn warnings(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
 }
@@ -157,6 +166,10 @@ pub enum Preview {
     Html,
     /// Adaptive Cards.
     Cards,
+    /// One text in this markup, in this field of JSON or of a form. A subject, author or thread beside it is shown too.
+    Text { field: &'static str, markup: Markup },
+    /// The call begins by looking something up. It is shown what the call does after this answer (200).
+    AfterLookUp { answer: &'static str, then: &'static Preview },
 }
 
 /// The targets of an event, and the reasons why others were left out.

@@ -15,3 +15,5 @@ mod harness;
 mod attacks;
 mod github_status;
 mod go_client;
+mod matrix;
+mod second_opinion;
