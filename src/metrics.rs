@@ -51,6 +51,7 @@ const QUARANTINE: &str = "forgebell_quarantine_events";
 const BROKER: &str = "forgebell_broker_connected";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
+const BUILD_STATUS: &str = "forgebell_build_status_requests_total";
 const BUILD: &str = "forgebell_build_info";
 
 /// All series.
@@ -60,7 +61,8 @@ pub const SERIES: &[Series] = &[
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Events that arrived, by source, kind and result: dispatched, unmatched (no integration takes it), \
-               muted (every integration that takes it is muted), unrouted (a kind that no integration takes), \
+               muted (every integration that takes it is muted), watched (only build services take it that are asked and sent \
+               nothing), unrouted (a kind that no integration takes), \
                quarantined (could not be decoded).",
         labels: &["source", "kind", "result"],
     },
@@ -105,6 +107,15 @@ pub const SERIES: &[Series] = &[
         unit: Unit::Count,
         help: "Integrations that were switched off because their address does not exist any more, by adapter.",
         labels: &["adapter"],
+    },
+    Series {
+        name: BUILD_STATUS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Questions to build services, by adapter and answer: the state of the build (pending, running, success, \
+               success-with-warnings, failed, canceled, skipped), failed (no useful answer), early (its rate limit or a \
+               hold did not allow it), over (the integration is gone).",
+        labels: &["adapter", "answer"],
     },
     Series {
         name: INBOX,
@@ -246,6 +257,11 @@ pub fn attempt(adapter: &'static str, outcome: &'static str, took: Option<Durati
     if let Some(took) = took {
         histogram!(ATTEMPT_SECONDS, "adapter" => adapter).record(took.as_secs_f64());
     }
+}
+
+/// Counts a question to a build service, by what it said.
+pub fn build_status(adapter: &'static str, answer: &'static str) {
+    counter!(BUILD_STATUS, "adapter" => adapter, "answer" => answer).increment(1);
 }
 
 /// Counts an attempt that will be followed by another one.

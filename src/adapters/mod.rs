@@ -65,14 +65,16 @@ pub mod push {
 
 use std::sync::Arc;
 
-use crate::call::{Call, Failure, Pace, Sent};
+use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Settings};
 
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
-use contract::{About, Adapter, Deliver, Delivery, Inbound, InboundRequest, Reaction, Targets};
+use contract::{
+    About, Adapter, BuiltCommit, Deliver, Delivery, Inbound, InboundRequest, Reaction, Status, Targets,
+};
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
@@ -109,6 +111,8 @@ pub struct Entry {
     pub fields: &'static [Field],
     /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
+    /// `None` for services that are not asked for builds.
+    pub status: Option<Statuses>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
@@ -122,6 +126,28 @@ pub struct Deliveries {
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
     pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
+}
+
+/// [`Status`] without its types.
+pub struct Statuses {
+    pub calls: u32,
+    pace: fn(&Parsed) -> Pace,
+    status: fn(&Parsed, &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure>,
+}
+
+impl Statuses {
+    /// See [`Status::pace`].
+    pub fn pace(&self, settings: &Parsed) -> Pace {
+        (self.pace)(settings)
+    }
+
+    /// See [`Status::status`].
+    ///
+    /// # Errors
+    /// A [`Failure`] that is known before anything is sent.
+    pub fn status(&self, settings: &Parsed, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        (self.status)(settings, commit)
+    }
 }
 
 /// [`Inbound`] without its types.
@@ -142,6 +168,7 @@ impl Entry {
             about: A::ABOUT,
             fields: A::Settings::FIELDS,
             deliver: None,
+            status: None,
             inbound: None,
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
@@ -163,6 +190,15 @@ impl Entry {
         self
     }
 
+    pub(crate) const fn status<A: Status>(mut self) -> Self {
+        self.status = Some(Statuses {
+            calls: A::CALLS,
+            pace: |settings| A::pace(settings_of::<A>(settings)),
+            status: |settings, commit| A::status(settings_of::<A>(settings), commit).map(redact::redacted),
+        });
+        self
+    }
+
     pub(crate) const fn inbound<A: Inbound>(mut self) -> Self {
         self.inbound = Some(Requests {
             limits: A::LIMITS,
@@ -180,6 +216,11 @@ impl Entry {
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
         delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).unwrap_or_default()
+    }
+
+    /// Whether it is only asked for builds: events are not delivered to it.
+    pub fn is_only_asked(&self) -> bool {
+        self.deliver.is_none() && self.status.is_some()
     }
 
     /// Reads and checks the adapter's own settings.

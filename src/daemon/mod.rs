@@ -34,13 +34,13 @@ use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
+use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::{api, metrics, provision};
 use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
 use peers::PeerEvents;
-use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, test_sender};
+use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller, test_sender};
 
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
@@ -84,6 +84,8 @@ pub async fn run(
 
     let tests = test_sender(&config, &holds)?;
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
+    let arrived = Arc::new(Notify::new());
+    let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
@@ -97,12 +99,14 @@ pub async fn run(
     let stop_delivering = CancellationToken::new();
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
-    let dispatcher = dispatcher(&store, &catalog, &holds, &handle, &clock);
-    let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let dispatcher = dispatcher(&config, &store, &catalog, &holds, &handle, &clock);
+    let stop_sources = CancellationToken::new();
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
 
     let stop_rest = CancellationToken::new();
+    // Its announcements go to the inbox, so it stops with the sources.
+    tasks.spawn(poller.run(stop_sources.clone()));
     let peer_events = PeerEvents {
         deliverer: handle.clone(),
         arrived: Arc::clone(&arrived),
@@ -172,6 +176,7 @@ pub async fn run(
 }
 
 fn dispatcher(
+    config: &Config,
     store: &Arc<dyn Store>,
     catalog: &Arc<CachedCatalog>,
     holds: &Holds,
@@ -184,7 +189,9 @@ fn dispatcher(
         inbox: Arc::clone(store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
         holds: holds.clone(),
+        watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
+        first_build_pause: config.builds.first_pause,
         clock: clock.clone(),
     }
 }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
+use super::{external_build, Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
 use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 
 /// How much is shown of the errors in a CI configuration, which are a few sentences.
 const YAML_ERRORS: usize = 1000;
 
 pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
+    if let Some(build) = &pipeline.external {
+        return external_build::message(context, pipeline, build);
+    }
     let failed = pipeline.failed_builds();
     let warnings = pipeline.allowed_failures();
     let url = url(context, pipeline, !(failed.is_empty() && warnings.is_empty()));
