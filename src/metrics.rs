@@ -326,6 +326,7 @@ mod tests {
         delivery("slack", "delivered");
         entry_to_acceptance("slack", Duration::from_millis(50));
         switched_off("slack");
+        build_status("teamcity", "running");
         api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
         broker_connected(true);
         reloaded(true);

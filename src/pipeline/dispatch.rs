@@ -29,7 +29,8 @@ use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
 use crate::store::registry::Mute;
 use crate::store::{
-    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox, Quarantine, StoreError, Watches,
+    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox, Quarantine, StoreError,
+    Watches,
 };
 
 /// Inbound messages taken at once, if that many are there.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{external_build, Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
+use super::{
+    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, external_build, listed, short_field,
+    title,
+};
 use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 
 /// How much is shown of the errors in a CI configuration, which are a few sentences.

@@ -48,9 +48,7 @@ pub(in crate::pipeline) fn watch_of(
 fn commit(event: &Event) -> Option<(&str, &str)> {
     match &event.payload {
         Payload::Push(push) if push.change() != RefChange::Removed => Some((&push.after, push.short_ref())),
-        Payload::MergeRequest(request) => {
-            Some((&request.last_commit.as_ref()?.id, &request.source_branch))
-        }
+        Payload::MergeRequest(request) => Some((&request.last_commit.as_ref()?.id, &request.source_branch)),
         _ => None,
     }
 }

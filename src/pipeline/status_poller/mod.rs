@@ -141,7 +141,8 @@ impl StatusPoller {
         if !integration.active {
             return Answered::Over("the integration is not active any more".to_owned());
         }
-        let Some(asked) = adapters::find(integration.slug).and_then(|entry: &Entry| entry.status.as_ref()) else {
+        let Some(asked) = adapters::find(integration.slug).and_then(|entry: &Entry| entry.status.as_ref())
+        else {
             return Answered::Over(format!("{} is not asked for builds", integration.slug));
         };
         let (now, pace) = (self.clock.now(), asked.pace(&integration.settings));
@@ -151,8 +152,7 @@ impl StatusPoller {
         if let Err(wait) = self.pace.admit(&pace) {
             return Answered::Early(after(now, wait));
         }
-        let commit =
-            BuiltCommit { sha: &watch.sha, ref_name: &watch.ref_name, project: &watch.project };
+        let commit = BuiltCommit { sha: &watch.sha, ref_name: &watch.ref_name, project: &watch.project };
         let end = match asked.status(&integration.settings, &commit) {
             Ok(call) => run(&*self.transport, call, asked.calls).await.end,
             Err(failure) => End::Failed(failure),
@@ -213,7 +213,9 @@ fn settle(watch: &Watch, answered: &Answered, config: &Config, now: Timestamp) -
         }
         Answered::Failed { why, wait } => match again(*wait) {
             Some(again) => SettledWatch { note: why.clone(), again: Some(again), ..settled },
-            None => SettledWatch { note: format!("{}; the last answer: {why}", config.given_up()), ..settled },
+            None => {
+                SettledWatch { note: format!("{}; the last answer: {why}", config.given_up()), ..settled }
+            }
         },
         Answered::Early(until) if config.is_too_old(watch.since, now) => {
             let note = format!("{}; it could not be asked before {until:.0}", config.given_up());
@@ -232,8 +234,12 @@ fn log(watch: &Watch, settled: &SettledWatch) {
     let state = settled.seen.as_ref().map(|seen| seen.state.name());
     match (&settled.again, state) {
         (None, Some(state)) => info!(%integration, sha, ref_name, state, "the build ended"),
-        (None, None) => info!(%integration, sha, ref_name, why = settled.note, "the build is no longer watched"),
-        (Some(until), _) => debug!(%integration, sha, ref_name, state, why = settled.note, %until, "asking again"),
+        (None, None) => {
+            info!(%integration, sha, ref_name, why = settled.note, "the build is no longer watched")
+        }
+        (Some(until), _) => {
+            debug!(%integration, sha, ref_name, state, why = settled.note, %until, "asking again")
+        }
     }
 }
 

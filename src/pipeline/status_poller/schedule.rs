@@ -37,7 +37,8 @@ impl Config {
             return None;
         }
         let first_gap = self.second_pause.saturating_sub(self.first_pause).max(self.first_pause);
-        let doubled = first_gap.saturating_mul(1_u32.checked_shl(polls.saturating_sub(1).min(30)).unwrap_or(u32::MAX));
+        let doubled =
+            first_gap.saturating_mul(1_u32.checked_shl(polls.saturating_sub(1).min(30)).unwrap_or(u32::MAX));
         // The last question comes when it is time to give up.
         let last = after(triggered, self.give_up_after);
         Some(after(now, doubled.min(self.longest_pause)).min(last))

@@ -55,7 +55,9 @@ fn a_build_that_runs_is_asked_for_again_and_one_that_ended_is_not() {
         let settled = settled(&said(state), 5);
         assert_eq!((settled.again, settled.polls), (Some(at(30)), 1));
     }
-    for state in [BuildState::Success, BuildState::SuccessWithWarnings, BuildState::Failed, BuildState::Canceled] {
+    for state in
+        [BuildState::Success, BuildState::SuccessWithWarnings, BuildState::Failed, BuildState::Canceled]
+    {
         let settled = settled(&said(state), 5);
         assert_eq!((settled.again, settled.seen.map(|seen| seen.state)), (None, Some(state)));
     }
