@@ -19,7 +19,7 @@ use crate::call::{
 };
 use crate::event::{Payload, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Body, Limit, Markup, Message, Text};
+use crate::message::{Body, Limit, Markup, Message, Text, description};
 use crate::settings::{FieldError, Secret, Url};
 
 const DEFAULT_SERVER: &str = "https://api.hipchat.com";
@@ -234,10 +234,12 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
 
 fn html(note: &Notification<'_>, message: &Message) -> String {
     let summary = message.summary.clone();
-    let text = match &message.body {
-        Body::None => summary,
-        Body::Lines(lines) => summary.then(listed(note, lines)),
-        Body::Prose(prose) => summary.plain("\n").then(prose.excerpt(PROSE)),
+    let text = match (&message.body, description(note.event)) {
+        // As in GitLab, whatever was done to an issue or merge request.
+        (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),
+        (Body::None, None) => summary,
+        (Body::Lines(lines), None) => summary.then(listed(note, lines)),
+        (Body::Prose(prose), None) => summary.plain("\n").then(prose.excerpt(PROSE)),
     };
     Markup::Html.render_within(&text, MESSAGE)
 }

@@ -238,6 +238,29 @@ fn text_of_people_is_cut_at_200_characters_with_its_tags_closed() {
     assert!(bold.ends_with("…</b>"), "{bold}");
 }
 
+/// As in GitLab, where the description follows the title whatever was done.
+#[test]
+fn descriptions_of_issues_and_merge_requests_are_shown() {
+    for file in [
+        "issue_open.json",
+        "captured/issue_closed.json",
+        "merge_request_open.json",
+        "captured/merge_request_merge.json",
+    ] {
+        let case = tell_changed(file, |body| {
+            body["object_attributes"]["description"] = json!("use *this* one\n\n![shot](/uploads/1f/a.png)");
+        });
+        let message = sent(&[], &case)["message"].as_str().expect("a message").to_owned();
+        let (_, shown) = message.split_once("<br />").unwrap_or_else(|| panic!("{file}: {message}"));
+        assert!(shown.starts_with("use <i>this</i> one<br /><br /><a href=\"http"), "{file}: {shown}");
+    }
+    let without = tell_changed("captured/merge_request_merge.json", |body| {
+        body["object_attributes"]["description"] = json!("<!-- nothing -->");
+    });
+    let message = sent(&[], &without)["message"].as_str().expect("a message").to_owned();
+    assert!(!message.contains("<br />"), "{message}");
+}
+
 #[test]
 fn a_message_with_a_long_title_fits() {
     let case = tell_changed("push.json", |push| {

@@ -413,15 +413,17 @@ fn any_text_of_people_notifies_no_one_and_fits() {
             let mut found = Vec::new();
             strings(&body, "", &mut found);
             for (path, text) in found {
+                let address = ["_link", "_icon", "url"].iter().any(|end| path.ends_with(end));
+                // No service looks for mentions in addresses.
+                let words = if address { String::new() } else { crate::message::without_addresses(text) };
                 for mention in contract(entry).mentions {
                     assert!(
-                        !text.contains(mention),
+                        !words.contains(mention),
                         "{} of {}: {mention} in {path}: {text}",
                         entry.about.slug,
                         case.name
                     );
                 }
-                let address = ["_link", "_icon", "url"].iter().any(|end| path.ends_with(end));
                 assert!(!address || text.starts_with("http"), "{path}: {text}");
                 assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{path}: {text:?}");
             }

@@ -3,7 +3,7 @@
 use super::{Context, Message, NAME, TITLE, Text, Tone, brief, in_path, short_field, title};
 use crate::event::{ExternalBuild, Pipeline, parse_time};
 
-pub(super) fn message(context: &Context, pipeline: &Pipeline, build: &ExternalBuild) -> Message {
+pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline, build: &ExternalBuild) -> Message {
     let service = brief(&build.service, NAME);
     let url = pipeline.own_url().unwrap_or_default();
     let phrase = phrase(pipeline);
