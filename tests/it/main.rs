@@ -11,6 +11,7 @@ mod harness;
 
 mod amqp;
 mod architecture;
+mod builds;
 mod cards;
 mod catalog;
 mod cli;
