@@ -32,8 +32,10 @@ pub mod builds {
     pub mod github;
     pub mod jenkins;
     pub mod jenkins_deprecated;
+    pub mod mock_ci;
     pub mod packagist;
     mod sending;
+    mod statuses;
     pub mod teamcity;
 }
 
@@ -92,7 +94,7 @@ use crate::event::{Event, Triggers};
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Settings};
 
 use builds::{
-    bamboo, buildkite, datadog, drone_ci, github, jenkins, jenkins_deprecated, packagist, teamcity,
+    bamboo, buildkite, datadog, drone_ci, github, jenkins, jenkins_deprecated, mock_ci, packagist, teamcity,
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
@@ -108,28 +110,31 @@ pub use operator::OperatorSettings;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
-    Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>(),
-    Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>(),
+    Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
+    Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),
     Entry::of::<datadog::Datadog>().delivers::<datadog::Datadog>(),
     Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
-    Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>(),
+    Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>().status::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
     Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>().delivers::<irker::Irker>(),
-    Entry::of::<jenkins::Jenkins>().delivers::<jenkins::Jenkins>(),
-    Entry::of::<jenkins_deprecated::JenkinsDeprecated>().delivers::<jenkins_deprecated::JenkinsDeprecated>(),
+    Entry::of::<jenkins::Jenkins>().delivers::<jenkins::Jenkins>().status::<jenkins::Jenkins>(),
+    Entry::of::<jenkins_deprecated::JenkinsDeprecated>()
+        .delivers::<jenkins_deprecated::JenkinsDeprecated>()
+        .status::<jenkins_deprecated::JenkinsDeprecated>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
         .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
+    Entry::of::<mock_ci::MockCi>().status::<mock_ci::MockCi>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
-    Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>(),
+    Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>().status::<teamcity::TeamCity>(),
 ];
 
 /// The adapter with this slug. Dashes and underscores are equivalent.

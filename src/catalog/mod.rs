@@ -40,8 +40,8 @@ pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};
 pub use update::{Actor, Change, ChangeError};
-pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
 use url_policy::refused_urls;
+pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
 
 /// What is configured. It is read for every event and answers from memory.
 #[async_trait]

@@ -46,7 +46,11 @@ fn unlimited(provisioning: &str) -> Home {
 /// JSON as no printer writes it, with a key that occurs twice.
 fn strange_push() -> Vec<u8> {
     let push = String::from_utf8(payload("push.json")).expect("UTF-8");
-    let strange = push.replacen("\"object_kind\": \"push\",", "\t\"object_kind\":\"p\\u0075sh\" ,\"n\":1.0e2,\"n\":2,\r\n", 1);
+    let strange = push.replacen(
+        "\"object_kind\": \"push\",",
+        "\t\"object_kind\":\"p\\u0075sh\" ,\"n\":1.0e2,\"n\":2,\r\n",
+        1,
+    );
     assert_ne!(strange, push);
     (strange + " \n").into_bytes()
 }
@@ -59,11 +63,22 @@ async fn events_arrive_byte_for_byte_as_gitlab_sends_them() {
     let intake = server.url("/datadog");
     let flags = "merge_requests_events = true\ntag_push_events = true\n";
     let all = [
-        integration("buildkite", &[("token", "hook:status"), ("project_url", "https://buildkite.com/a/b"), ("base_url", &base)]),
+        integration(
+            "buildkite",
+            &[("token", "hook:status"), ("project_url", "https://buildkite.com/a/b"), ("base_url", &base)],
+        ),
         integration("drone-ci", &[("token", "s3cret-token"), ("drone_url", &base)]),
-        integration("jenkins", &[("jenkins_url", &base), ("project_name", "Team A/My%20Job"), ("username", "ada"), ("password", "p@ss")])
-            .trim_end()
-            .to_owned()
+        integration(
+            "jenkins",
+            &[
+                ("jenkins_url", &base),
+                ("project_name", "Team A/My%20Job"),
+                ("username", "ada"),
+                ("password", "p@ss"),
+            ],
+        )
+        .trim_end()
+        .to_owned()
             + "\n"
             + flags,
         integration("jenkins-deprecated", &[("project_url", &job)]),
@@ -199,7 +214,8 @@ async fn no_build_is_asked_for_twice_where_it_may_have_started() {
         let refused = [Answer::status(503), Answer::throttled(Duration::from_secs(1))];
         let script: Vec<Answer> = refused.into_iter().chain([taken.clone()]).chain(broken).collect();
         let hook = server.at(path).answer_then(script, taken);
-        let push = |n: u32| with(&payload("push.json"), |push| push["ref"] = json!(format!("refs/heads/b{n}")));
+        let push =
+            |n: u32| with(&payload("push.json"), |push| push["ref"] = json!(format!("refs/heads/b{n}")));
         daemon.send("0", push(0)).await;
         let delivered = home.until(State::Delivered, 1).await;
         assert_eq!(hook.received().len(), 3, "{adapter}: {delivered:?}");
@@ -309,7 +325,10 @@ async fn an_external_pull_requests_pipeline_counts_in_place_of_its_branchs() {
         .answer(Answer::json(201, &json!({ "id": 1 })));
     daemon.send("one", of_the_project("pipeline_success.json")).await;
     let skipped = home.until(State::Skipped, 1).await;
-    assert!(skipped[0].last_note.as_deref().is_some_and(|note| note.contains("external pull request")), "{skipped:?}");
+    assert!(
+        skipped[0].last_note.as_deref().is_some_and(|note| note.contains("external pull request")),
+        "{skipped:?}"
+    );
     daemon.send("two", of_the_project("pipeline_success.json")).await;
     home.until(State::Delivered, 1).await;
     daemon.send("three", of_the_project("pipeline_success.json")).await;
@@ -344,10 +363,12 @@ fn self_signed() -> (String, Arc<Mutex<Vec<String>>>) {
             let mut request = [0; 65_536];
             // A client that does not trust the certificate breaks off here.
             let Ok(read) = tls.read(&mut request) else { continue };
-            let line = String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
+            let line =
+                String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
             recorded.lock().expect("no panic").push(line);
             let body = "<build id=\"1\" buildTypeId=\"A_B\"/>";
-            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
             let _ = tls.write_all((head + body).as_bytes());
             let _ = tls.flush();
         }
@@ -419,7 +440,11 @@ async fn a_private_jenkins_is_saved_and_called_where_the_operator_permits_it() {
     assert!(shown["properties"].get("password").is_none(), "{shown}");
     assert_eq!((&shown["merge_requests_events"], &shown["push_events"]), (&json!(false), &json!(true)));
     let (status, answer) = admin
-        .ask("PUT", "/projects/15/integrations/drone-ci", Some(json!({ "drone_url": "http://127.0.0.1:9/", "token": "t" })))
+        .ask(
+            "PUT",
+            "/projects/15/integrations/drone-ci",
+            Some(json!({ "drone_url": "http://127.0.0.1:9/", "token": "t" })),
+        )
         .await;
     assert_eq!(status, 400, "{answer}");
     daemon.send("one", payload("push.json")).await;

@@ -102,15 +102,40 @@ impl Deliver for Datadog {
         answers: &[
             Expected { status: 202, headers: &[], body: "{}", outcome: "taken" },
             Expected { status: 200, headers: &[], body: "", outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Log in", outcome: "unavailable" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!DOCTYPE html><html>Log in",
+                outcome: "unavailable",
+            },
             Expected { status: 400, headers: &[], body: r#"{"errors":["bad"]}"#, outcome: "rejected" },
-            Expected { status: 401, headers: &[], body: r#"{"errors":["Unauthorized"]}"#, outcome: "misconfigured" },
-            Expected { status: 403, headers: &[], body: r#"{"errors":["Forbidden"]}"#, outcome: "misconfigured" },
+            Expected {
+                status: 401,
+                headers: &[],
+                body: r#"{"errors":["Unauthorized"]}"#,
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: r#"{"errors":["Forbidden"]}"#,
+                outcome: "misconfigured",
+            },
             Expected { status: 408, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 413, headers: &[], body: "", outcome: "rejected" },
-            Expected { status: 429, headers: &[("x-ratelimit-reset", "33")], body: "", outcome: "throttled 33 s" },
-            Expected { status: 429, headers: &[("retry-after", "5"), ("x-ratelimit-reset", "33")], body: "", outcome: "throttled 5 s" },
+            Expected {
+                status: 429,
+                headers: &[("x-ratelimit-reset", "33")],
+                body: "",
+                outcome: "throttled 33 s",
+            },
+            Expected {
+                status: 429,
+                headers: &[("retry-after", "5"), ("x-ratelimit-reset", "33")],
+                body: "",
+                outcome: "throttled 5 s",
+            },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
         ],
@@ -155,7 +180,11 @@ fn is_site(site: &str) -> bool {
     let Some((labels, last)) = host.rsplit_once('.') else { return false };
     let is_label = |label: &str| {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        !label.is_empty() && label.len() <= 63 && label.chars().all(is_part) && !label.starts_with('-') && !label.ends_with('-')
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(is_part)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     labels.split('.').all(is_label)
         && (2..=5).contains(&last.len())
@@ -170,8 +199,9 @@ fn tag_lines(settings: &Settings) -> impl Iterator<Item = &str> {
 
 fn is_tag(line: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    line.split_once(':')
-        .is_some_and(|(name, value)| !name.is_empty() && name.chars().all(is_part) && !value.trim().is_empty())
+    line.split_once(':').is_some_and(|(name, value)| {
+        !name.is_empty() && name.chars().all(is_part) && !value.trim().is_empty()
+    })
 }
 
 /// The address without its query.
@@ -224,10 +254,7 @@ mod tests {
 
     #[test]
     fn the_site_is_part_of_the_intakes_name_and_an_address_of_its_own_replaces_it() {
-        assert_eq!(
-            called(&[]),
-            "https://webhook-intake.datadoghq.com/api/v2/webhook?dd-api-key=abc_123"
-        );
+        assert_eq!(called(&[]), "https://webhook-intake.datadoghq.com/api/v2/webhook?dd-api-key=abc_123");
         assert_eq!(
             called(&[("datadog_site", "app.datadoghq.eu")]),
             "https://webhook-intake.datadoghq.eu/api/v2/webhook?dd-api-key=abc_123"
@@ -247,7 +274,9 @@ mod tests {
         ]);
         assert_eq!(
             url.split_once('?').map(|(_, query)| query),
-            Some("dd-api-key=abc_123&env=prod&service=gitlab+%26+co&tags=team%3Aa%2C%22k-1%3Av%2C+w%22%2Cz%3A1%3A2")
+            Some(
+                "dd-api-key=abc_123&env=prod&service=gitlab+%26+co&tags=team%3Aa%2C%22k-1%3Av%2C+w%22%2Cz%3A1%3A2"
+            )
         );
     }
 

@@ -18,8 +18,8 @@ use crate::adapters::operator::ForgeConfig;
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Egress, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
-    is_page, unavailable,
+    Answer, Bucket, Call, Egress, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status,
+    describe, is_page, unavailable,
 };
 use crate::event::{Event, Payload, Pipeline, Project, RefType, Trigger, Triggers};
 use crate::integration::Family;
@@ -70,7 +70,10 @@ impl Adapter for GitHub {
     fn validate(settings: &Settings) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if !settings.token.expose().trim().bytes().all(|byte| byte.is_ascii_graphic()) {
-            errors.push(FieldError::new("token", "must consist of ASCII letters, digits and signs without spaces"));
+            errors.push(FieldError::new(
+                "token",
+                "must consist of ASCII letters, digits and signs without spaces",
+            ));
         }
         if owner_and_name(&settings.repository_url.0).is_none() {
             let problem = "must be the page of a repository, as https://github.com/owner/name";
@@ -106,20 +109,80 @@ impl Deliver for GitHub {
         answers: &[
             Expected { status: 201, headers: &[], body: r#"{"id":1,"state":"success"}"#, outcome: "taken" },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html>Sign in", outcome: "unavailable" },
-            Expected { status: 301, headers: &[OWN, ("location", "https://api.github.com/repositories/1")], body: "", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[], body: r#"{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest"}"#, outcome: "misconfigured" },
-            Expected { status: 403, headers: &[OWN, ("x-ratelimit-remaining", "4321"), ("x-ratelimit-reset", "1393653600")], body: r#"{"message":"Resource not accessible by personal access token"}"#, outcome: "misconfigured" },
-            Expected { status: 403, headers: &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1393653600")], body: r#"{"message":"API rate limit exceeded"}"#, outcome: "quota until 2014-03-01T06:00:00Z" },
-            Expected { status: 403, headers: &[("retry-after", "93"), ("x-ratelimit-remaining", "4000")], body: r#"{"message":"You have exceeded a secondary rate limit"}"#, outcome: "throttled 93 s" },
-            Expected { status: 403, headers: &[], body: r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}"#, outcome: "throttled 60 s" },
-            Expected { status: 403, headers: &[], body: r#"{"message":"You have triggered an abuse detection mechanism."}"#, outcome: "throttled 60 s" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!DOCTYPE html><html>Sign in",
+                outcome: "unavailable",
+            },
+            Expected {
+                status: 301,
+                headers: &[OWN, ("location", "https://api.github.com/repositories/1")],
+                body: "",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[],
+                body: r#"{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest"}"#,
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 403,
+                headers: &[OWN, ("x-ratelimit-remaining", "4321"), ("x-ratelimit-reset", "1393653600")],
+                body: r#"{"message":"Resource not accessible by personal access token"}"#,
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 403,
+                headers: &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1393653600")],
+                body: r#"{"message":"API rate limit exceeded"}"#,
+                outcome: "quota until 2014-03-01T06:00:00Z",
+            },
+            Expected {
+                status: 403,
+                headers: &[("retry-after", "93"), ("x-ratelimit-remaining", "4000")],
+                body: r#"{"message":"You have exceeded a secondary rate limit"}"#,
+                outcome: "throttled 93 s",
+            },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: r#"{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}"#,
+                outcome: "throttled 60 s",
+            },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: r#"{"message":"You have triggered an abuse detection mechanism."}"#,
+                outcome: "throttled 60 s",
+            },
             Expected { status: 429, headers: &[], body: "", outcome: "throttled 60 s" },
-            Expected { status: 429, headers: &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "soon")], body: "", outcome: "throttled 60 s" },
-            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found","documentation_url":"https://docs.github.com/rest"}"#, outcome: "misconfigured" },
-            Expected { status: 404, headers: &[], body: r#"{"message":"Not Found"}"#, outcome: "unavailable" },
+            Expected {
+                status: 429,
+                headers: &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "soon")],
+                body: "",
+                outcome: "throttled 60 s",
+            },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: r#"{"message":"Not Found","documentation_url":"https://docs.github.com/rest"}"#,
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: r#"{"message":"Not Found"}"#,
+                outcome: "unavailable",
+            },
             Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
-            Expected { status: 422, headers: &[], body: r#"{"message":"Validation Failed","errors":[{"message":"This SHA and context has reached the maximum number of statuses."}]}"#, outcome: "rejected" },
+            Expected {
+                status: 422,
+                headers: &[],
+                body: r#"{"message":"Validation Failed","errors":[{"message":"This SHA and context has reached the maximum number of statuses."}]}"#,
+                outcome: "rejected",
+            },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable" },
             Expected { status: 502, headers: &[], body: "", outcome: "unavailable" },
         ],
@@ -154,15 +217,22 @@ impl Deliver for GitHub {
         let (count, burst) = PER_TOKEN;
         let (hourly, hourly_burst) = PER_TOKEN_HOURLY;
         let hour = Duration::from_secs(3600);
-        Pace::of(Bucket::new("github token", &parts, count, Duration::from_secs(1), burst))
-            .and(Bucket::new("github token hourly", &parts, hourly, hour, hourly_burst))
+        Pace::of(Bucket::new("github token", &parts, count, Duration::from_secs(1), burst)).and(Bucket::new(
+            "github token hourly",
+            &parts,
+            hourly,
+            hour,
+            hourly_burst,
+        ))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let status = status_request(settings, note)?;
         let create = Call::http(status, read);
         match external_pipelines_request(note) {
-            Some(look) => Ok(Call::http(look, |response| unless_external(response, create)).to_other_service()),
+            Some(look) => {
+                Ok(Call::http(look, |response| unless_external(response, create)).to_other_service())
+            }
             None => Ok(create),
         }
     }
@@ -223,7 +293,8 @@ fn context(settings: &Settings, note: &Notification<'_>, pipeline: &Pipeline) ->
     if !settings.static_context {
         return format!("ci/gitlab/{}", pipeline.ref_name);
     }
-    let of_project = || url::Url::parse(&note.event.project.as_ref()?.web_url).ok()?.host_str().map(str::to_owned);
+    let of_project =
+        || url::Url::parse(&note.event.project.as_ref()?.web_url).ok()?.host_str().map(str::to_owned);
     let host = note.operator.forge.host().or_else(of_project);
     format!("ci/gitlab/{}", host.as_deref().unwrap_or("gitlab"))
 }

@@ -21,8 +21,7 @@ fn targets(why_not: Option<String>) -> Targets {
 
 fn skips_builds(event: &Event) -> Option<String> {
     let Payload::Push(push) = &event.payload else { return None };
-    push.skips_builds
-        .then(|| "the push asks to start no build (push option integrations.skip_ci)".to_owned())
+    push.skips_builds.then(|| "the push asks to start no build (push option integrations.skip_ci)".to_owned())
 }
 
 fn has_no_new_commits(event: &Event) -> Option<String> {
@@ -50,9 +49,8 @@ fn merge_request_brings_nothing(merge_request: &MergeRequest) -> Option<String> 
         Some("open" | "reopen") => None,
         Some("update") if has_oldrev => None,
         Some("update") => Some("the update of the merge request brought no commits (no oldrev)".to_owned()),
-        action => Some(format!(
-            "nothing was pushed to the merge request (action = {})",
-            action.unwrap_or("none")
-        )),
+        action => {
+            Some(format!("nothing was pushed to the merge request (action = {})", action.unwrap_or("none")))
+        }
     }
 }

@@ -6,16 +6,19 @@
 
 use std::time::Duration;
 
-use super::address::{below, both_or_neither, with_login};
+use super::address::{below, both_or_neither, with_login, with_parameter};
 use super::answers;
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Status,
+    Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, is_page, unavailable,
+    Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
+    is_page, unavailable,
 };
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
@@ -51,7 +54,7 @@ impl Adapter for TeamCity {
         summary: "Queues TeamCity builds for pushes and merge requests.",
         triggers: Triggers::of(&[Trigger::Push, Trigger::MergeRequest]),
         family: Family::Hook,
-        common: CommonSettings::NONE,
+        common: CommonSettings { announce_result: true, ..CommonSettings::NONE },
     };
     const LOGIN: Option<Login> = Some(Login { username: "username", password: "password" });
     type Settings = Settings;
@@ -87,19 +90,69 @@ impl Deliver for TeamCity {
                 body: r#"<?xml version="1.0"?><build id="71" buildTypeId="Rocket_Build" state="queued" branchName="main"/>"#,
                 outcome: "taken",
             },
-            Expected { status: 200, headers: &[], body: r#"{"id":71,"buildTypeId":"Rocket_Build","state":"queued"}"#, outcome: "taken" },
-            Expected { status: 200, headers: &[], body: "<!DOCTYPE html><html><title>Log in to TeamCity", outcome: "unavailable" },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: r#"{"id":71,"buildTypeId":"Rocket_Build","state":"queued"}"#,
+                outcome: "taken",
+            },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!DOCTYPE html><html><title>Log in to TeamCity",
+                outcome: "unavailable",
+            },
             Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
-            Expected { status: 302, headers: &[("location", "/login.html")], body: "", outcome: "unavailable" },
-            Expected { status: 400, headers: &[], body: "Responding with error, status code: 400. Nothing to build", outcome: "rejected" },
-            Expected { status: 404, headers: &[], body: "No build type nor template is found by id 'Rocket_Build'.", outcome: "misconfigured" },
-            Expected { status: 400, headers: &[], body: "No build type nor template is found by id 'Rocket_Build'.", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[], body: "Incorrect username or password.", outcome: "misconfigured" },
-            Expected { status: 403, headers: &[], body: "403 Forbidden: Responding with 403 status code due to failed CSRF check", outcome: "misconfigured" },
-            Expected { status: 401, headers: &[("www-authenticate", "Basic realm=\"TeamCity\"")], body: "", outcome: "misconfigured" },
+            Expected {
+                status: 302,
+                headers: &[("location", "/login.html")],
+                body: "",
+                outcome: "unavailable",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: "Responding with error, status code: 400. Nothing to build",
+                outcome: "rejected",
+            },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: "No build type nor template is found by id 'Rocket_Build'.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: "No build type nor template is found by id 'Rocket_Build'.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[],
+                body: "Incorrect username or password.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: "403 Forbidden: Responding with 403 status code due to failed CSRF check",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[("www-authenticate", "Basic realm=\"TeamCity\"")],
+                body: "",
+                outcome: "misconfigured",
+            },
             Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
-            Expected { status: 503, headers: &[], body: "<html>TeamCity is in maintenance", outcome: "unavailable" },
+            Expected {
+                status: 503,
+                headers: &[],
+                body: "<html>TeamCity is in maintenance",
+                outcome: "unavailable",
+            },
         ],
         ..Contract::USUAL
     };
@@ -131,6 +184,51 @@ impl Deliver for TeamCity {
         };
         Ok(Call::http(request, read))
     }
+}
+
+/// TeamCity answers with the build of the commit that it started last
+/// (<https://www.jetbrains.com/help/teamcity/rest/buildlocator.html>).
+impl Status for TeamCity {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let build_type = settings.build_type.trim().to_owned();
+        // Parentheses keep a name with commas together. Without `any`, TeamCity answers with builds that ended well or badly.
+        let locator = format!(
+            "buildType:(id:({build_type})),branch:unspecified:any,revision:{},running:any,canceled:any",
+            commit.sha
+        );
+        let url = below(&settings.teamcity_url.0, ["httpAuth", "app", "rest", "builds", &locator]);
+        let url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
+        let page = below(&settings.teamcity_url.0, ["viewLog.html"]);
+        let question = statuses::question(url, settings.enable_ssl_verification);
+        Ok(Call::http(question, move |response| read_status(response, &page, &build_type)))
+    }
+}
+
+/// A running build has the status SUCCESS as long as nothing failed in it, so the state comes first.
+fn read_status(response: &HttpResponse, page: &url::Url, build_type: &str) -> Answer<CommitStatus> {
+    if response.status == 404 {
+        return statuses::not_yet();
+    }
+    let Some(build) = statuses::json(response) else { return statuses::not_understood(response) };
+    let (state, status) =
+        (build["state"].as_str().unwrap_or("finished"), build["status"].as_str().unwrap_or_default());
+    let state = match (state, status) {
+        ("queued", _) => BuildState::Pending,
+        ("running", _) => BuildState::Running,
+        _ if build["canceledInfo"].is_object() || status == "UNKNOWN" => BuildState::Canceled,
+        (_, "SUCCESS") => BuildState::Success,
+        (_, "FAILURE" | "ERROR") => BuildState::Failed,
+        _ => return statuses::not_understood(response),
+    };
+    let mut page = page.clone();
+    if let Some(id) = build["id"].as_i64() {
+        page = with_parameter(page, "buildId", &id.to_string());
+    }
+    statuses::known(state, &with_parameter(page, "buildTypeId", build_type))
 }
 
 /// The build to queue.
@@ -178,6 +276,7 @@ fn is_own_refusal(response: &HttpResponse, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{http_call, http_call_of, settings_with};
 
@@ -198,6 +297,29 @@ mod tests {
     }
 
     #[test]
+    fn a_build_is_asked_for_by_its_configuration_and_commit() {
+        let login =
+            [("teamcity_url", "https://tc.example/ci/"), TYPE, ("username", "ada"), ("password", "x")];
+        let request = request("teamcity", &login);
+        assert_eq!(
+            request.url.as_str(),
+            "https://ada:x@tc.example/ci/httpAuth/app/rest/builds/buildType:(id:(A_B)),branch:unspecified:any,\
+             revision:cafe,running:any,canceled:any"
+        );
+        let made = |status, body: &str| made_of("teamcity", &login, status, body);
+        let page = "https://tc.example/ci/viewLog.html?buildId=71&buildTypeId=A_B";
+        let build =
+            |state: &str, status: &str| format!(r#"{{"id":71,"state":"{state}","status":"{status}"}}"#);
+        assert_eq!(made(404, "No build found"), "pending");
+        assert_eq!(made(200, &build("queued", "SUCCESS")), format!("pending {page}"));
+        assert_eq!(made(200, &build("running", "SUCCESS")), format!("running {page}"));
+        assert_eq!(made(200, &build("running", "FAILURE")), format!("running {page}"));
+        assert_eq!(made(200, &build("finished", "SUCCESS")), format!("success {page}"));
+        assert_eq!(made(200, &build("finished", "FAILURE")), format!("failed {page}"));
+        assert_eq!(made(200, &build("finished", "UNKNOWN")), format!("canceled {page}"));
+    }
+
+    #[test]
     fn names_are_escaped() {
         let settings = [SERVER, ("build_type", "A\"'<&>")];
         let request = http_call_of("teamcity", &settings, Trigger::Push, |json| {
@@ -213,7 +335,8 @@ mod tests {
     fn a_login_is_whole_or_none() {
         let errors = settings_with("teamcity", &[SERVER, TYPE, ("username", "ada")]).unwrap_err();
         assert_eq!(errors, ["password: can't be blank where `username` is set"]);
-        let login = [SERVER, TYPE, ("username", "ada"), ("password", "x"), ("enable_ssl_verification", "false")];
+        let login =
+            [SERVER, TYPE, ("username", "ada"), ("password", "x"), ("enable_ssl_verification", "false")];
         let request = http_call("teamcity", &login, Trigger::Push);
         assert_eq!((request.url.username(), request.url.password()), ("ada", Some("x")));
         assert!(!request.verify_tls);

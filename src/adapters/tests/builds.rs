@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::{
-    ADAPTERS, cases, contract, header, http_call, operator, raw_cases, settings, supported, targets_of_changed,
-    tellers,
+    ADAPTERS, cases, contract, header, http_call, operator, raw_cases, settings, supported,
+    targets_of_changed, tellers,
 };
 use crate::adapters::Entry;
 use crate::adapters::contract::Targets;
@@ -130,7 +130,8 @@ fn events_are_forwarded_byte_for_byte_with_gitlabs_headers() {
     let slugs: Vec<&str> = forwarders.iter().map(|entry| entry.about.slug).collect();
     assert_eq!(slugs, ["buildkite", "datadog", "drone-ci", "jenkins", "jenkins-deprecated", "packagist"]);
     for entry in forwarders {
-        let takes = |trigger: Option<Trigger>| trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
+        let takes =
+            |trigger: Option<Trigger>| trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
         for case in cases().iter().chain(raw_cases()).filter(|case| takes(case.event.trigger)) {
             let call = super::call(entry, case, "");
             let Request::Http(request) = &call.request else { panic!("no HTTP") };
@@ -238,7 +239,9 @@ fn a_login_of_an_address_becomes_no_part_of_a_failure() {
         ("teamcity", "teamcity_url"),
     ] {
         let mut settings = examples(slug);
-        settings.retain(|(name, _)| !["username", "password", field].contains(name) || *name == "username" && slug == "packagist");
+        settings.retain(|(name, _)| {
+            !["username", "password", field].contains(name) || *name == "username" && slug == "packagist"
+        });
         settings.push((field, "https://ada:l0gin%2Fpa55@ci.example/job/x"));
         let request = http_call(slug, &settings, Trigger::Push);
         assert_eq!((request.url.username(), request.url.password()), ("ada", Some("l0gin%2Fpa55")), "{slug}");
@@ -252,4 +255,3 @@ fn a_login_of_an_address_becomes_no_part_of_a_failure() {
         assert!(!why.contains("l0gin"), "{slug}: {why}");
     }
 }
-

@@ -315,7 +315,9 @@ fn examples_are_valid_and_missing_required_settings_are_named() {
             let mut properties = examples(entry);
             properties.remove(field.name);
             // A user and a password go together.
-            if let Some(login) = entry.login.filter(|login| [login.username, login.password].contains(&field.name)) {
+            if let Some(login) =
+                entry.login.filter(|login| [login.username, login.password].contains(&field.name))
+            {
                 properties.remove(login.username);
                 properties.remove(login.password);
             }

@@ -242,9 +242,9 @@ mod guarded {
                         }
                         Err(InvalidChange::Settings(errors)) => {
                             // A required secret is missing; or the address is, and everything is refused.
-                            let is_named = |field: &Field| errors.iter().any(|error| error.field == field.name);
-                            let is_refused =
-                                guarded.iter().any(|field| is_named(field)) || is_named(url);
+                            let is_named =
+                                |field: &Field| errors.iter().any(|error| error.field == field.name);
+                            let is_refused = guarded.iter().any(|field| is_named(field)) || is_named(url);
                             assert!(is_refused, "{slug}: {errors:?}");
                         }
                         Err(InvalidChange::NoDefault) => panic!("{slug}: nothing was said of defaults"),

@@ -47,7 +47,8 @@ pub(super) fn masked(url: &Url, secrets: &Secrets) -> Url {
         let _ = masked.set_password(Some(Secret::MASK));
     }
     let segments = url.path_segments().into_iter().flatten();
-    let segments = segments.map(|part| secrets.mask(percent_decode_str(part).decode_utf8_lossy().into_owned()));
+    let segments =
+        segments.map(|part| secrets.mask(percent_decode_str(part).decode_utf8_lossy().into_owned()));
     let segments: Vec<String> = segments.collect();
     if let Ok(mut path) = masked.path_segments_mut() {
         path.clear().extend(segments);
@@ -68,7 +69,10 @@ mod tests {
     fn a_call_without_a_body_shows_where_it_goes_and_hides_the_login() {
         let url = "https://ada:pa55@ci.example/go?buildKey=A-B&x=%3Cb%3E".parse().expect("a URL");
         let html = draw(&HttpRequest::new(Method::Get, url));
-        assert!(html.contains("<th>GET</th><td><pre>https://ci.example/go?buildKey=A-B&amp;x=%3Cb%3E<"), "{html}");
+        assert!(
+            html.contains("<th>GET</th><td><pre>https://ci.example/go?buildKey=A-B&amp;x=%3Cb%3E<"),
+            "{html}"
+        );
         assert!(html.contains("<th>User</th><td><pre>ada<") && !html.contains("pa55"), "{html}");
     }
 

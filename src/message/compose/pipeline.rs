@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, capitalised, external_build, listed, short_field,
-    title,
+    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, capitalised, external_build, listed,
+    short_field, title,
 };
 use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 

@@ -47,6 +47,7 @@ pub(in crate::pipeline) fn watch_of(
 /// The commit that is built, and its branch or tag.
 fn commit(event: &Event) -> Option<(&str, &str)> {
     match &event.payload {
+        Payload::Push(push) if push.skips_builds => None,
         Payload::Push(push) if push.change() != RefChange::Removed => Some((&push.after, push.short_ref())),
         Payload::MergeRequest(request) => Some((&request.last_commit.as_ref()?.id, &request.source_branch)),
         _ => None,

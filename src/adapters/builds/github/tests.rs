@@ -3,7 +3,8 @@
 use super::*;
 use crate::adapters::tests::{header, http_call_of, settings_with, targets_of_changed};
 
-const SETTINGS: [(&str, &str); 2] = [("token", "ghp_x"), ("repository_url", "https://github.com/acme/rocket")];
+const SETTINGS: [(&str, &str); 2] =
+    [("token", "ghp_x"), ("repository_url", "https://github.com/acme/rocket")];
 const SHA: &str = "bcbb5ec396a2c0f828686f14fac9b80b780504f2";
 
 fn request(settings: &[(&str, &str)], change: impl FnOnce(&mut Json)) -> HttpRequest {
@@ -109,9 +110,17 @@ fn the_api_is_githubs_own_or_an_enterprise_servers() {
 
 #[test]
 fn a_page_that_is_no_repository_is_refused() {
-    for page in ["https://github.com", "https://github.com/acme", "https://github.com/acme/.git", "https://github.com//x"] {
+    for page in [
+        "https://github.com",
+        "https://github.com/acme",
+        "https://github.com/acme/.git",
+        "https://github.com//x",
+    ] {
         let errors = settings_with("github", &with(("repository_url", page))).unwrap_err();
-        assert!(errors[0].starts_with("repository_url: must be the page of a repository"), "{page}: {errors:?}");
+        assert!(
+            errors[0].starts_with("repository_url: must be the page of a repository"),
+            "{page}: {errors:?}"
+        );
     }
 }
 
