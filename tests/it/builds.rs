@@ -209,7 +209,7 @@ async fn no_build_is_asked_for_twice_where_it_may_have_started() {
         let home = unlimited(&integration(adapter, &[&[(key, base.as_str())], own].concat()));
         let daemon = home.start().await;
         // Five events: refused twice and then taken, broken off, broken off within the answer, a server error, a bad gateway.
-        let taken = Answer::ok().body(r#"<build id="1" buildTypeId="A_B"/>{"id":1}"#);
+        let taken = Answer::json(200, &json!({ "id": 1, "buildTypeId": "A_B" }));
         let broken = [Answer::close(), Answer::close_mid(), Answer::status(500), Answer::status(502)];
         let refused = [Answer::status(503), Answer::throttled(Duration::from_secs(1))];
         let script: Vec<Answer> = refused.into_iter().chain([taken.clone()]).chain(broken).collect();

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::address::{below, both_or_neither, with_login, with_parameter};
 use super::answers;
 use super::sending;
@@ -18,8 +20,6 @@ use crate::adapters::tests::{Contract, Expected};
 use crate::call::{
     Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
 };
-use serde_json::Value as Json;
-
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, Secret, Url};

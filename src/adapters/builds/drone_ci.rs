@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::address::{below, with_parameter};
 use super::answers;
 use super::forward::{self, EventHeader};
 use super::sending;
 use super::statuses;
-use serde_json::Value as Json;
-
 use crate::adapters::contract::{
     About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Notification, Preview, Status, Targets,
 };
