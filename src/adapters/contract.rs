@@ -261,6 +261,8 @@ fn nothing_to_say(event: &Event) -> String {
 /// It is asked after a build was triggered, or, where no events are delivered to it, after every push that its flags and
 /// filters let through.
 pub trait Status: Adapter {
+    /// The service's limits in a line for people, where no events are delivered to it.
+    const LIMITS: &'static str = "";
     /// The largest number of calls in one question.
     const CALLS: u32 = 1;
 

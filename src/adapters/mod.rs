@@ -170,6 +170,7 @@ pub struct Deliveries {
 
 /// [`Status`] without its types.
 pub struct Statuses {
+    pub limits: &'static str,
     pub calls: u32,
     pace: fn(&Parsed) -> Pace,
     status: fn(&Parsed, &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure>,
@@ -233,6 +234,7 @@ impl Entry {
 
     pub(crate) const fn status<A: Status>(mut self) -> Self {
         self.status = Some(Statuses {
+            limits: A::LIMITS,
             calls: A::CALLS,
             pace: |settings| A::pace(settings_of::<A>(settings)),
             status: |settings, commit| A::status(settings_of::<A>(settings), commit).map(redact::redacted),
@@ -256,7 +258,8 @@ impl Entry {
     /// The service's size and rate limits in a line for people.
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
-        delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).unwrap_or_default()
+        let asked = self.status.as_ref().map(|status| status.limits);
+        delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).or(asked).unwrap_or_default()
     }
 
     /// Whether it is only asked for builds: events are not delivered to it.

@@ -43,6 +43,8 @@ impl Adapter for MockCi {
 }
 
 impl Status for MockCi {
+    const LIMITS: &'static str = "5 questions a second per server (bursts of 10).";
+
     fn pace(settings: &Settings) -> Pace {
         let (count, burst) = PER_SERVER;
         let server = settings.mock_service_url.0.origin().ascii_serialization();
