@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::api::LoginLimiter;
@@ -10,6 +10,7 @@ use crate::catalog::CachedCatalog;
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{BrokerState, Commands};
+use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
@@ -19,6 +20,7 @@ use crate::{api, metrics};
 /// The parts of the daemon that the HTTP server needs.
 pub(super) struct Components {
     pub(super) store: Arc<dyn Store>,
+    pub(super) junk: Arc<BoundedQuarantine>,
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) holds: Holds,
     pub(super) tests: TestSender,
@@ -32,7 +34,7 @@ pub(super) struct Components {
 
 /// The state of the HTTP server.
 pub(super) fn http_state(config: &Config, components: Components) -> api::State {
-    let Components { store, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } =
+    let Components { store, junk, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } =
         components;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
@@ -42,6 +44,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         config: config.http.clone(),
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
+        junk,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
@@ -57,5 +60,6 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
+        large_bodies: Arc::new(Semaphore::new(1)),
     }
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 use uuid::Uuid;
 
 use super::Clock;
+use super::bounded_quarantine::BoundedQuarantine;
 use super::deliver::DelivererHandle;
 use super::holds::{HoldSet, Holds};
 use super::source::{Inbound, Source};
@@ -29,8 +30,7 @@ use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
 use crate::store::registry::Mute;
 use crate::store::{
-    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox, Quarantine, StoreError,
-    Watches,
+    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox, StoreError, Watches,
 };
 
 /// Inbound messages taken at once, if that many are there.
@@ -41,7 +41,7 @@ pub struct Dispatcher {
     pub catalog: Arc<dyn Catalog>,
     pub outbox: Arc<dyn Outbox>,
     pub inbox: Arc<dyn Inbox>,
-    pub quarantine: Arc<dyn Quarantine>,
+    pub quarantine: Arc<BoundedQuarantine>,
     pub holds: Holds,
     pub watches: Arc<dyn Watches>,
     pub deliverer: DelivererHandle,
@@ -164,14 +164,14 @@ impl Dispatcher {
         if items.is_empty() {
             return true;
         }
-        for (item, origin) in &items {
-            warn!(source = item.source, event = ?item.id, reason = item.reason, "put in quarantine");
+        for (_, origin) in &items {
             if let Origin::Inbox(number) = origin {
                 discard.push(*number);
             }
         }
         let items: Vec<_> = items.into_iter().map(|(item, _)| item).collect();
-        insist(stop, || self.quarantine.quarantine(items.clone())).await.is_some()
+        let now = self.clock.now();
+        insist(stop, || self.quarantine.keep(items.clone(), now)).await.is_some()
     }
 
     /// Commits deliveries, then hands those that were written leased to the deliverer.
@@ -235,7 +235,10 @@ fn plan_or_bug(
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
-        Plan::Quarantine { item: NewQuarantined { source, id, reason, received_at, raw }, origin }
+        Plan::Quarantine {
+            item: NewQuarantined { source, sender: None, id, reason, received_at, raw },
+            origin,
+        }
     })
 }
 
@@ -255,7 +258,7 @@ pub fn plan(
         Ok(event) => Arc::new(event),
         Err(error) => {
             let reason = error.to_string();
-            let item = NewQuarantined { source, id, reason, received_at, raw };
+            let item = NewQuarantined { source, sender: None, id, reason, received_at, raw };
             return Plan::Quarantine { item, origin };
         }
     };

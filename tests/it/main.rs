@@ -11,6 +11,7 @@ mod harness;
 
 mod amqp;
 mod architecture;
+mod attacks;
 mod builds;
 mod cards;
 mod catalog;

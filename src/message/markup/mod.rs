@@ -29,7 +29,7 @@ use self::plain::Plain;
 use self::renderer::Renderer;
 use self::slack::Slack;
 #[cfg(test)]
-pub(crate) use self::tests::without_addresses;
+pub(crate) use self::tests::{ALL, check, without_addresses};
 use super::Text;
 
 /// The markup of a service.

@@ -41,8 +41,8 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NewWatch, NodeId,
-    Outbox, Portion, Quarantine, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
-    StoredEvent, Swept, Watch, Watches,
+    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch,
+    StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -240,6 +240,10 @@ impl Outbox for Postgres {
 impl Quarantine for Postgres {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
         ledger::quarantine(&self.writer, &items).await
+    }
+
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>> {
+        ledger::quarantine_use(&self.people).await
     }
 
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {

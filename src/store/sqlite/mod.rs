@@ -35,8 +35,8 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NewWatch, NodeId,
-    Outbox, Portion, Quarantine, Quarantined, Result, Retention, Settled, SettledWatch, StoreError,
-    StoredEvent, Swept, Watch, Watches,
+    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch,
+    StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -184,6 +184,10 @@ impl Outbox for Sqlite {
 impl Quarantine for Sqlite {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
         self.writer.call(move |connection| quarantine::quarantine(connection, &items)).await
+    }
+
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>> {
+        self.ledger.call(quarantine::usage).await
     }
 
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {

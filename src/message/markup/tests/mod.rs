@@ -5,4 +5,5 @@ mod examples;
 mod properties;
 mod readers;
 
+pub(crate) use properties::{ALL, check};
 pub(crate) use readers::without_addresses;

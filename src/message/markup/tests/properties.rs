@@ -7,7 +7,7 @@ use proptest::sample::select;
 use super::readers::{self, Seen, comparable};
 use crate::message::{Limit, Markup, Span, Style, Text};
 
-const ALL: [Markup; 8] = [
+pub const ALL: [Markup; 8] = [
     Markup::Plain,
     Markup::Slack,
     Markup::Mattermost,
@@ -203,7 +203,8 @@ fn read(markup: Markup, rendered: &str) -> Option<Seen> {
     }
 }
 
-fn check(markup: Markup, rendered: &str) {
+/// Panics where the markup is broken, mentions someone, or has signs that turn the text around.
+pub fn check(markup: Markup, rendered: &str) {
     read(markup, rendered);
     if matches!(markup, Markup::Slack | Markup::Mattermost) {
         readers::assert_no_mentions(rendered);
