@@ -260,7 +260,10 @@ impl Entry {
             limits: A::LIMITS,
             calls: A::CALLS,
             pace: |settings| A::pace(settings_of::<A>(settings)),
-            status: |settings, commit| A::status(settings_of::<A>(settings), commit).map(redact::redacted),
+            status: |settings, commit| {
+                let settings = settings_of::<A>(settings);
+                A::status(settings, commit).map(|call| redact::redacted(call, &settings.secrets()))
+            },
         });
         self
     }

@@ -542,15 +542,6 @@ fn bucket_keys_differ_by_address_and_do_not_show_it() {
     }
 }
 
-/// Everything that goes over the wire, with the login of the address.
-fn raw(request: &Request) -> String {
-    let Request::Http(request) = request else { return String::new() };
-    let headers: String = request.headers.iter().map(|(_, value)| value.as_str()).collect();
-    let body = String::from_utf8_lossy(&request.body);
-    let decoded = percent_encoding::percent_decode_str(request.url.as_str()).decode_utf8_lossy();
-    format!("{} {decoded} {headers} {body}", request.url)
-}
-
 #[test]
 fn credentials_are_never_shown() {
     for entry in tellers().filter(|entry| speaks_http(entry)) {
@@ -570,11 +561,9 @@ fn credentials_are_never_shown() {
             }
         };
         let call = call(entry, supported(entry), &target(entry, supported(entry)).expect("a target"));
-        let sent = raw(&call.request);
         hides(&format!("{:?} {:?}", settings(entry), call.request));
         for status in [200, 400, 403, 404, 410, 429, 500, 502] {
-            // A service can't quote what was not sent to it.
-            for secret in secrets.iter().filter(|secret| sent.contains(*secret)) {
+            for secret in &secrets {
                 let path = secret.splitn(4, '/').last().unwrap_or_default();
                 let quoted = format!("No {secret} and no /{path} here");
                 // For some, a 200 is a success with any body.
