@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MaxAge, Node};
+use super::{MaxAge, Node, ServiceHosts};
 use crate::adapters::operator::ForgeConfig as Forge;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
@@ -163,6 +163,13 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
         (config.multiplier >= 1.0, "multiplier", "must be 1 or more"),
         (config.attempts > 0, "attempts", ABOVE_0),
     ])
+}
+
+pub(super) fn service_hosts(ServiceHosts(config): &ServiceHosts) -> Vec<Problem> {
+    const NOT_HOSTS: &str = "must be hosts without scheme, port and path, separated by commas";
+    let is_host = |host: &str| url::Host::parse(host).is_ok();
+    let wrong = config.iter().filter(|(_, list)| !ServiceHosts::hosts(list).all(is_host));
+    wrong.map(|(slug, _)| (slug.clone(), NOT_HOSTS)).collect()
 }
 
 pub(super) fn max_age(MaxAge(config): &MaxAge) -> Vec<Problem> {
