@@ -249,6 +249,19 @@ pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Ve
     if errors.is_empty() { Ok(CommonValues { filters, channels, announce_result }) } else { Err(errors) }
 }
 
+/// The branches that `branches_to_be_notified` can name.
+pub const BRANCHES: [&str; 4] = ["all", "default", "protected", "default_and_protected"];
+
+/// The common settings that are accepted, as GitLab accepts them, and match nothing.
+pub fn warnings(about: &About, given: &Properties) -> Vec<FieldError> {
+    const FILTER: &str = "branches_to_be_notified";
+    let filter = about.common.branches.and(given.get(FILTER)).map(Value::as_text);
+    let matches_nothing =
+        filter.is_some_and(|word| matches!(BranchFilter::from_setting(&word), BranchFilter::Unknown(_)));
+    let problem = || format!("matches no branch: it must be one of {}", BRANCHES.join(", "));
+    matches_nothing.then(|| FieldError::new(FILTER, problem())).into_iter().collect()
+}
+
 struct Reader<'a> {
     given: &'a Properties,
     errors: &'a mut Vec<FieldError>,

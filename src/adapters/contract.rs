@@ -27,8 +27,17 @@ pub trait Adapter: 'static {
     const LOGIN: Option<Login> = None;
     type Settings: Settings;
 
+    /// The hosts at one of which its addresses must be, where the service has no others. The operator may permit more.
+    const HOSTS: &'static [&'static str] = &[];
+
     /// Checks that concern more than one field, and GitLab's rules beyond a field's type.
     fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is accepted, as GitLab accepts it, and has no effect: entries of a list that can't be read, a setting without
+    /// which nothing can be sent. In words that follow the field's name, without a secret.
+    fn warnings(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
 }

@@ -169,6 +169,8 @@ pub struct Entry {
     pub login: Option<Login>,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
+    /// See [`Adapter::HOSTS`].
+    pub hosts: &'static [&'static str],
     /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
     /// `None` for services that are not asked for builds.
@@ -176,6 +178,7 @@ pub struct Entry {
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
+    warnings: fn(&Parsed) -> Vec<FieldError>,
 }
 
 /// [`Deliver`] without its types.
@@ -229,6 +232,7 @@ impl Entry {
             about: A::ABOUT,
             login: A::LOGIN,
             fields: A::Settings::FIELDS,
+            hosts: A::HOSTS,
             deliver: None,
             status: None,
             inbound: None,
@@ -237,6 +241,7 @@ impl Entry {
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
             },
+            warnings: |settings| A::warnings(settings_of::<A>(settings)),
         }
     }
 
@@ -299,6 +304,11 @@ impl Entry {
     /// All errors in them.
     pub fn read(&self, properties: &Properties) -> Result<Parsed, Vec<FieldError>> {
         (self.read)(properties)
+    }
+
+    /// See [`Adapter::warnings`].
+    pub fn warnings(&self, settings: &Parsed) -> Vec<FieldError> {
+        (self.warnings)(settings)
     }
 
     /// The events that are switched on if the flags are not set.

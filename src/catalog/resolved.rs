@@ -73,6 +73,10 @@ impl Resolved {
         self.active
     }
 
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     pub fn triggers(&self) -> Triggers {
         self.triggers
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MaxAge, Node};
+use super::{MaxAge, Node, ServiceHosts};
 use crate::adapters::operator::ForgeConfig as Forge;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
@@ -173,6 +173,13 @@ pub(super) fn builds(config: &Builds) -> Vec<Problem> {
         (config.longest_pause >= config.first_pause, "longest_pause", "must not be below builds.first_pause"),
         (config.give_up_after >= config.first_pause, "give_up_after", "must not be below builds.first_pause"),
     ])
+}
+
+pub(super) fn service_hosts(ServiceHosts(config): &ServiceHosts) -> Vec<Problem> {
+    const NOT_HOSTS: &str = "must be hosts without scheme, port and path, separated by commas";
+    let is_host = |host: &str| url::Host::parse(host).is_ok();
+    let wrong = config.iter().filter(|(_, list)| !ServiceHosts::hosts(list).all(is_host));
+    wrong.map(|(slug, _)| (slug.clone(), NOT_HOSTS)).collect()
 }
 
 pub(super) fn max_age(MaxAge(config): &MaxAge) -> Vec<Problem> {

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::catalog::{CachedCatalog, Catalog, Snapshot};
+use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
@@ -42,6 +42,12 @@ use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
 use peers::PeerEvents;
 use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller, test_sender};
+
+/// Which addresses integrations may have: what the wire never calls is blocked, and hosts are as the operator permits.
+pub fn url_policy(config: &Config) -> UrlPolicy<'static> {
+    let wire = config.wire.clone();
+    UrlPolicy::new(move |url| wire.blocks(url), config.service_hosts.clone())
+}
 
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]

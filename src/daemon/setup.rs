@@ -50,8 +50,7 @@ pub(super) async fn open_catalog(
     shutdown: &CancellationToken,
     now: Timestamp,
 ) -> anyhow::Result<Arc<CachedCatalog>> {
-    let wire = config.wire.clone();
-    let url_policy: Arc<UrlPolicy<'static>> = Arc::new(move |url| wire.blocks(url));
+    let url_policy = Arc::new(super::url_policy(config));
     let provisioned = provisioned(&config.provision, &url_policy, shutdown).await?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
     let catalog = CachedCatalog::open(registry).await.context("cannot read the integrations in the store")?;

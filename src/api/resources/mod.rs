@@ -24,7 +24,7 @@ pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    ShownProperties,
+    SavedIntegration, ShownProperties,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use trial::{
@@ -62,8 +62,9 @@ pub(super) fn slugs() -> Schema {
 /// What is known of a project: what files say, else what was set by the API, else what its events say.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Project {
-    /// The forge's number.
-    pub id: i64,
+    /// The forge's number; null where only the path is known yet.
+    #[schema(required)]
+    pub id: Option<i64>,
     /// Its full path, where that is known.
     #[schema(required)]
     pub path_with_namespace: Option<String>,
@@ -93,7 +94,7 @@ impl Project {
     ) -> Self {
         let StoredProject { learned, corrected, .. } = project;
         Self {
-            id: project.id,
+            id: project.number(),
             path_with_namespace: project.path.clone(),
             default_branch,
             visibility: corrected.visibility.or(learned.visibility).map(Visibility::name),
