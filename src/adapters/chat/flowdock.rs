@@ -146,7 +146,8 @@ impl Deliver for Flowdock {
             return Err(Failure::Rejected(format!("the push has no commit {}", note.target)));
         };
         let activity = activity(settings, note, note.message()?, (push, commit));
-        let mut request = HttpRequest::post_json(address(settings), &activity);
+        let request = HttpRequest::post_json(address(settings), &activity);
+        let mut request = request.with_secret_fields(&["flow_token"]);
         request.headers.push(("accept", "application/json".to_owned()));
         Ok(Call::http(request, by_status))
     }
