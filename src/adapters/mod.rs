@@ -276,8 +276,8 @@ impl Entry {
             calls: A::CALLS,
             pace: |settings| A::pace(settings_of::<A>(settings)),
             status: |settings, commit| {
-                let settings = settings_of::<A>(settings);
-                A::status(settings, commit).map(|call| redact::redacted(call, &settings.secrets()))
+                let call = A::status(settings_of::<A>(settings), commit)?;
+                Ok(redact::redacted(call, settings.secrets()))
             },
         });
         self
