@@ -10,6 +10,7 @@ use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::CommandsConfig as Commands;
 use crate::pipeline::amqp::Config as Amqp;
 use crate::pipeline::retry::Config as Retry;
+use crate::pipeline::status_poller::Config as Builds;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
 use crate::wire::pace::Config as RateLimits;
@@ -162,6 +163,15 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
         (config.max >= config.initial, "max", "must not be below retry.initial"),
         (config.multiplier >= 1.0, "multiplier", "must be 1 or more"),
         (config.attempts > 0, "attempts", ABOVE_0),
+    ])
+}
+
+pub(super) fn builds(config: &Builds) -> Vec<Problem> {
+    broken(&[
+        (config.first_pause > NONE, "first_pause", ABOVE_0),
+        (config.second_pause >= config.first_pause, "second_pause", "must not be below builds.first_pause"),
+        (config.longest_pause >= config.first_pause, "longest_pause", "must not be below builds.first_pause"),
+        (config.give_up_after >= config.first_pause, "give_up_after", "must not be below builds.first_pause"),
     ])
 }
 

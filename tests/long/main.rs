@@ -13,6 +13,7 @@
 mod harness;
 
 mod attacks;
+mod github_status;
 mod go_client;
 mod matrix;
 mod second_opinion;
