@@ -156,6 +156,8 @@ fn html_is_read_as_its_markdown() {
     );
     assert_eq!(markdown("<blockquote>a\n\n*b*</blockquote>\n\nc"), "> a\n> \n> *b*\n\nc");
     assert_eq!(markdown("<pre><code>a\n  &lt;b\n</code></pre>"), "```\na\n  <b\n```");
+    assert_eq!(markdown("<code>see [x](https://a.example)</code> y"), "`see x (https://a.example)` y");
+    assert_eq!(markdown("- <code>a\n  ```\n  b\n  ```"), "• `a`\n```\nb\n```");
 }
 
 #[test]
