@@ -262,7 +262,8 @@ proptest! {
             if let Some(seen) = read(markup, &rendered) {
                 prop_assert!(seen.marks.is_empty(), "{:?} {:?}", markup, &rendered);
                 let unescaped = rendered.replace("&#39;", "'").replace("&amp;", "&").replace("\\&", "&");
-                let spelled = |link: &str| unescaped.contains(link);
+                // Discord decodes no entities, so an address may spell one.
+                let spelled = |link: &str| unescaped.contains(link) || rendered.contains(link);
                 let elsewhere: Vec<&String> = seen.links.iter().filter(|link| !spelled(link)).collect();
                 prop_assert!(elsewhere.is_empty(), "{:?} {:?}", elsewhere, &rendered);
                 let strange: Vec<&String> = seen.links.iter().filter(|link| !link.starts_with("http")).collect();
