@@ -36,11 +36,11 @@ async fn a_project_may_be_set_before_its_first_event() {
 
 #[tokio::test]
 async fn a_project_may_be_named_by_its_path_before_its_number_is_known() {
+    const SLACK: &str = "/projects/acme%2Frocket/integrations/slack";
     let api = Api::open().await;
     let admin = api.admin().await;
     let acme = api.group("acme").await;
     let of_group = api.token(ScopeKey::Group(acme), Right::Maintain).await;
-    const SLACK: &str = "/projects/acme%2Frocket/integrations/slack";
     for method in ["GET", "DELETE"] {
         let missing = api.ask(&admin, method, SLACK).await;
         assert_eq!(refusal(&missing), message(404, "404 Project Not Found"), "{method}");
