@@ -267,8 +267,6 @@ mod tests {
         let bounded = BoundedQuarantine::new(store.clone(), BOUNDS);
         assert_eq!(bounded.keep((0..5).map(|_| junk(None, 1)).collect(), NOW).await.unwrap(), 2);
         assert_eq!(store.depth(NOW).await.unwrap().quarantined, 20);
-        bounded.keep_all(vec![junk(None, 1)]).await.unwrap();
-        assert_eq!(store.depth(NOW).await.unwrap().quarantined, 21, "what was accepted is kept");
 
         let swept = crate::store::Retention {
             settled_before: NOW,
@@ -278,5 +276,16 @@ mod tests {
         store.sweep(swept, 1000).await.unwrap();
         assert_eq!(bounded.keep(vec![junk(None, 1)], NOW).await.unwrap(), 0, "the use is known for a minute");
         assert_eq!(bounded.keep(vec![junk(None, 1)], NOW + READ_EVERY).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_is_kept_although_the_quarantine_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let bounded = BoundedQuarantine::new(store.clone(), BOUNDS);
+        assert_eq!(bounded.keep((0..30).map(|_| junk(None, 1)).collect(), NOW).await.unwrap(), 20);
+        bounded.keep_all(vec![junk(None, 1)]).await.unwrap();
+        assert_eq!(store.depth(NOW).await.unwrap().quarantined, 21);
+        assert_eq!(bounded.keep(vec![junk(None, 1)], NOW).await.unwrap(), 0, "the others find it full");
     }
 }
