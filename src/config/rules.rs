@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MaxAge, Node};
+use super::{MaxAge, Node, ServiceHosts};
 use crate::adapters::operator::ForgeConfig as Forge;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
@@ -10,6 +10,7 @@ use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::CommandsConfig as Commands;
 use crate::pipeline::amqp::Config as Amqp;
 use crate::pipeline::retry::Config as Retry;
+use crate::pipeline::status_poller::Config as Builds;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
 use crate::wire::pace::Config as RateLimits;
@@ -163,6 +164,22 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
         (config.multiplier >= 1.0, "multiplier", "must be 1 or more"),
         (config.attempts > 0, "attempts", ABOVE_0),
     ])
+}
+
+pub(super) fn builds(config: &Builds) -> Vec<Problem> {
+    broken(&[
+        (config.first_pause > NONE, "first_pause", ABOVE_0),
+        (config.second_pause >= config.first_pause, "second_pause", "must not be below builds.first_pause"),
+        (config.longest_pause >= config.first_pause, "longest_pause", "must not be below builds.first_pause"),
+        (config.give_up_after >= config.first_pause, "give_up_after", "must not be below builds.first_pause"),
+    ])
+}
+
+pub(super) fn service_hosts(ServiceHosts(config): &ServiceHosts) -> Vec<Problem> {
+    const NOT_HOSTS: &str = "must be hosts without scheme, port and path, separated by commas";
+    let is_host = |host: &str| url::Host::parse(host).is_ok();
+    let wrong = config.iter().filter(|(_, list)| !ServiceHosts::hosts(list).all(is_host));
+    wrong.map(|(slug, _)| (slug.clone(), NOT_HOSTS)).collect()
 }
 
 pub(super) fn max_age(MaxAge(config): &MaxAge) -> Vec<Problem> {

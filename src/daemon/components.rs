@@ -14,7 +14,7 @@ use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store};
+use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
 
 /// The parts of the daemon that the HTTP server needs.
@@ -47,6 +47,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         junk,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        watches: Arc::clone(&store) as Arc<dyn Watches>,
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),

@@ -50,7 +50,7 @@ pub use issue::{Issue, IssueKind};
 pub use job::Job;
 pub use merge_request::{MergeRequest, Reviewer, ReviewersChanged, SystemAction};
 pub use note::{Note, Noteable};
-pub use pipeline::{Build, Pipeline, PipelineMergeRequest, Upstream};
+pub use pipeline::{Build, ExternalBuild, Pipeline, PipelineMergeRequest, Upstream};
 pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;

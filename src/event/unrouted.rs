@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, object, parse};
+use super::read::{lenient, number, number_or_none, object, parse};
 use super::{Decoded, Payload, Trigger};
 
 /// A release was created, changed or deleted.
@@ -83,6 +83,25 @@ pub struct GroupChange {
     pub event_name: String,
     #[serde(deserialize_with = "lenient")]
     pub name: String,
+    /// The forge's number of the group.
+    #[serde(deserialize_with = "number_or_none")]
+    pub group_id: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub full_path: String,
+    /// The same of the group that it lies in.
+    #[serde(deserialize_with = "number_or_none")]
+    pub parent_group_id: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub parent_full_path: String,
+}
+
+impl GroupChange {
+    /// The groups that exist after it, by the forge's number and full path.
+    pub fn groups(&self) -> impl Iterator<Item = (i64, &str)> {
+        let own = self.group_id.filter(|_| !self.event_name.ends_with("_destroy"));
+        let named = [(own, &self.full_path), (self.parent_group_id, &self.parent_full_path)];
+        named.into_iter().filter_map(|(id, path)| Some((id?, path.as_str())))
+    }
 }
 
 /// Kinds of which only the name is read.

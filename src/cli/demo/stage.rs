@@ -143,7 +143,7 @@ impl Stage {
     /// For each scene, the integrations that its event does not reach, and why, as `forgebell explain` says. Integrations
     /// whose service never takes such events are left out.
     pub(super) fn why_not(&self) -> anyhow::Result<Vec<Vec<(String, String)>>> {
-        let provisioned = provision::load(&self.config.provision, &|url| self.config.wire.blocks(url));
+        let provisioned = provision::load(&self.config.provision, &daemon::url_policy(&self.config));
         let snapshot = match provisioned {
             Ok(provisioned) => provisioned.into_snapshot(),
             Err(problems) => bail!("the demo's integrations are not valid: {problems:?}"),
@@ -219,6 +219,7 @@ fn config(
     config.http.webhook_token = Some(token.clone());
     config.wire.allow_networks = vec!["127.0.0.0/8".parse().context("loopback is a network")?];
     config.wire.system_proxy = false;
+    config.service_hosts = [("discord".to_owned(), vec!["127.0.0.1".to_owned()])].into();
     config.wire.smtp.host = relay.ip().to_string();
     config.wire.smtp.port = relay.port();
     config.wire.smtp.tls = Tls::None;

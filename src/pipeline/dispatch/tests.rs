@@ -8,6 +8,9 @@ use crate::pipeline::source::Receipt;
 use crate::settings::{Properties, Secret, Value};
 use crate::store::registry::{Changes, Configuration, ScopeKey, StoredIntegration};
 
+/// The pause before the first question after a build.
+const PAUSE: Duration = Duration::from_secs(5);
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -51,7 +54,7 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
-    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), at(second)) {
+    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), PAUSE, at(second)) {
         Plan::Deliver { dispatched, .. } => {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
