@@ -12,6 +12,7 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod amqp;
 mod attacks;
 mod go_client;
 mod matrix;
