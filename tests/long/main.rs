@@ -14,6 +14,7 @@ mod harness;
 
 mod amqp;
 mod attacks;
+mod github_status;
 mod go_client;
 mod matrix;
 mod second_opinion;
