@@ -251,7 +251,10 @@ async fn broker(config: &amqp::Config) -> Part {
         Ok(remarks) => {
             let found = match config.partitions {
                 0 | 1 => format!("answers; queue {} on exchange {}", config.queue, config.exchange),
-                n => format!("answers; queue {} in {n} partitions on exchange {}", config.queue, config.exchange),
+                n => format!(
+                    "answers; queue {} in {n} partitions on exchange {}",
+                    config.queue, config.exchange
+                ),
             };
             remarks.iter().fold(Part::ok(NAME, found), |part, remark| part.with(format!("warning: {remark}")))
         }

@@ -52,7 +52,13 @@ impl EventsClient {
     ///
     /// # Errors
     /// There was no answer.
-    pub(super) async fn send(&self, id: &EventId, kind: &str, at: Timestamp, body: Bytes) -> anyhow::Result<Answer> {
+    pub(super) async fn send(
+        &self,
+        id: &EventId,
+        kind: &str,
+        at: Timestamp,
+        body: Bytes,
+    ) -> anyhow::Result<Answer> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("x-gitlab-event", hook(kind)),

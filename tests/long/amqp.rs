@@ -63,7 +63,13 @@ async fn a_queue_of_large_messages_takes_bounded_memory() {
         let told = large_event(megabytes, 1000);
         for n in 0..=count {
             let id = EventId::new(&format!("large-{n}")).expect("a short id");
-            let body = if n == count { &last } else if n < wanted { &told } else { &ignored };
+            let body = if n == count {
+                &last
+            } else if n < wanted {
+                &told
+            } else {
+                &ignored
+            };
             let now = forgebell::daemon::now();
             publisher.publish(&id, "merge_request", "test", now, body).await.expect("the broker confirms");
         }

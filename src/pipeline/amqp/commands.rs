@@ -65,7 +65,8 @@ impl Commands {
                 _ => self.connect().await?,
             };
             // The connection is kept only after a success; after a failure, the next command connects again.
-            let message = Message { id, kind: "slash_command", at: now, body, headers: FieldTable::default() };
+            let message =
+                Message { id, kind: "slash_command", at: now, body, headers: FieldTable::default() };
             publish(&ready.channel, &self.config.exchange, &self.config.routing_key, message).await?;
             *connected = Some(ready);
             Ok(())

@@ -73,7 +73,12 @@ struct Reader {
 }
 
 impl Intake {
-    pub(super) fn start(consumer: Consumer, socket: Socket, prefetch: Prefetch, message_limit: usize) -> Self {
+    pub(super) fn start(
+        consumer: Consumer,
+        socket: Socket,
+        prefetch: Prefetch,
+        message_limit: usize,
+    ) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             unacknowledged: 0,

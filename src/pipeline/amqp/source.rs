@@ -346,7 +346,8 @@ mod tests {
 
     #[test]
     fn two_nodes_prefer_different_queues() {
-        let preferred = |queue: &u32| priority("one", &format!("q.{queue}")) > priority("two", &format!("q.{queue}"));
+        let preferred =
+            |queue: &u32| priority("one", &format!("q.{queue}")) > priority("two", &format!("q.{queue}"));
         let of_one = (0..100).filter(preferred).count();
         assert!((25..75).contains(&of_one), "{of_one} of 100");
     }

@@ -45,7 +45,9 @@ impl Remark {
     /// The queue that it is about.
     pub(super) fn queue(&self) -> &str {
         match self {
-            Self::NotSingleActive { queue } | Self::QueueDiffers { queue, .. } | Self::Unread { queue } => queue,
+            Self::NotSingleActive { queue } | Self::QueueDiffers { queue, .. } | Self::Unread { queue } => {
+                queue
+            }
         }
     }
 }
@@ -78,7 +80,9 @@ impl fmt::Display for Remark {
 pub(super) fn queues(config: &Config) -> Vec<String> {
     match config.partitions {
         0 | 1 => vec![config.queue.clone()],
-        partitions => (1..=partitions).map(|number| format!("{}.{number}-of-{partitions}", config.queue)).collect(),
+        partitions => {
+            (1..=partitions).map(|number| format!("{}.{number}-of-{partitions}", config.queue)).collect()
+        }
     }
 }
 
@@ -132,7 +136,11 @@ async fn declare_queue(
 }
 
 /// Declares a queue. Where it exists with other arguments, the broker's answer is returned.
-async fn differs(channel: &Channel, queue: &str, arguments: FieldTable) -> Result<Option<String>, BrokerError> {
+async fn differs(
+    channel: &Channel,
+    queue: &str,
+    arguments: FieldTable,
+) -> Result<Option<String>, BrokerError> {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     match channel.queue_declare(queue.into(), options, arguments).await {
         Ok(_) => Ok(None),

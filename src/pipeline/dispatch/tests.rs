@@ -96,7 +96,10 @@ fn a_message_that_its_source_refuses_goes_to_quarantine_with_the_reason() {
     };
     match plan("test", inbound, &catalog(Vec::new()), &HoldSet::default(), PAUSE, at(1)) {
         Plan::Quarantine { item, .. } => {
-            assert_eq!((item.reason.as_str(), &item.raw[..]), ("it has 11000000 bytes", b"{\"object_kind\":".as_slice()));
+            assert_eq!(
+                (item.reason.as_str(), &item.raw[..]),
+                ("it has 11000000 bytes", b"{\"object_kind\":".as_slice())
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -31,7 +31,9 @@ async fn consumers(home: &Home) -> Vec<(String, String, bool)> {
     let queue = home.config().amqp.queue;
     let fields = ["-q", "list_consumers", "--no-table-headers", "queue_name", "consumer_tag", "active"];
     let list = rabbit::shared().await.ctl(&fields).await;
-    let rows = list.lines().filter_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().try_into().ok());
+    let rows = list
+        .lines()
+        .filter_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().try_into().ok());
     let rows = rows.map(|[queue, node, active]: [String; 3]| (queue, node, active == "true"));
     rows.filter(|(name, ..)| name.starts_with(&queue)).collect()
 }
@@ -69,7 +71,8 @@ async fn two_nodes_on_one_queue_keep_the_order() {
 async fn the_order_is_kept_when_the_dispatching_node_is_killed() {
     for queue_type in ["quorum", "classic"] {
         let service = Receiver::start().await;
-        let (homes, [first, second]) = two_at_work(&service, &[&format!("amqp.queue_type={queue_type}")]).await;
+        let (homes, [first, second]) =
+            two_at_work(&service, &[&format!("amqp.queue_type={queue_type}")]).await;
         bursts::publish(&homes[0], 0..ALL / 2).await;
         told_at_least(&service, ALL / 10).await;
         let publishing = bursts::publish(&homes[0], ALL / 2..ALL);
@@ -133,8 +136,14 @@ async fn partitions_share_the_events_by_project_and_keep_the_order() {
     bursts::publish(&homes[0], 0..ALL).await;
     let counts = eventually("all are in the queues", Duration::from_secs(30), async || {
         let queue = homes[0].config().amqp.queue;
-        let list = rabbit::shared().await.ctl(&["-q", "list_queues", "--no-table-headers", "name", "messages"]).await;
-        let rows = list.lines().filter(|line| line.starts_with(&queue)).filter_map(|line| line.split_whitespace().nth(1));
+        let list = rabbit::shared()
+            .await
+            .ctl(&["-q", "list_queues", "--no-table-headers", "name", "messages"])
+            .await;
+        let rows = list
+            .lines()
+            .filter(|line| line.starts_with(&queue))
+            .filter_map(|line| line.split_whitespace().nth(1));
         let counts: Vec<usize> = rows.filter_map(|count| count.parse().ok()).collect();
         (counts.iter().sum::<usize>() == ALL).then_some(counts)
     })
