@@ -58,10 +58,7 @@ impl Homeserver {
     async fn ask(&self, method: Method, path: &str, token: &str, body: Json) -> (u16, Json) {
         let request = self.client.request(method.clone(), format!("{}/_matrix/client/v3{path}", self.base));
         let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-        let request = match method {
-            Method::GET => request,
-            _ => request.header("content-type", "application/json").body(body.to_string()),
-        };
+        let request = if method == Method::GET { request } else { request.body(body.to_string()) };
         let answer = request.send().await.expect("the homeserver answers");
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("the homeserver answers to the end");
