@@ -13,6 +13,7 @@
 mod harness;
 
 mod attacks;
+mod builds_once;
 mod go_client;
 mod matrix;
 mod second_opinion;
