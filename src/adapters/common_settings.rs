@@ -200,7 +200,9 @@ fn channel_field(trigger: Trigger) -> CommonField {
 
 fn flag_field(about: &About, trigger: Trigger) -> CommonField {
     let only = match trigger {
-        Trigger::GroupMention | Trigger::GroupConfidentialMention => " Only for integrations of groups.",
+        Trigger::GroupMention | Trigger::GroupConfidentialMention | Trigger::Subgroup | Trigger::Project => {
+            " Only for integrations of groups."
+        }
         _ => "",
     };
     CommonField {

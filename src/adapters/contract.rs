@@ -35,6 +35,11 @@ pub trait Adapter: 'static {
         Vec::new()
     }
 
+    /// Checks that concern the settings together with the events that are switched on.
+    fn validate_triggers(_settings: &Self::Settings, _triggers: Triggers) -> Vec<FieldError> {
+        Vec::new()
+    }
+
     /// What is accepted, as GitLab accepts it, and has no effect: entries of a list that can't be read, a setting without
     /// which nothing can be sent. In words that follow the field's name, without a secret.
     fn warnings(_settings: &Self::Settings) -> Vec<FieldError> {

@@ -20,6 +20,7 @@ mod tests;
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
 /// - `forward`: the event's JSON, forwarded byte for byte.
+/// - `open_requests`: asks the forge whether an open merge request has the pushed branch.
 /// - `sending`: which events start a build.
 pub mod builds {
     mod address;
@@ -33,6 +34,7 @@ pub mod builds {
     pub mod jenkins;
     pub mod jenkins_deprecated;
     pub mod mock_ci;
+    mod open_requests;
     pub mod packagist;
     mod sending;
     mod statuses;
@@ -178,6 +180,7 @@ pub struct Entry {
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
+    validate_triggers: fn(&Parsed, Triggers) -> Vec<FieldError>,
     warnings: fn(&Parsed) -> Vec<FieldError>,
 }
 
@@ -240,6 +243,9 @@ impl Entry {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
+            },
+            validate_triggers: |settings, triggers| {
+                A::validate_triggers(settings_of::<A>(settings), triggers)
             },
             warnings: |settings| A::warnings(settings_of::<A>(settings)),
         }
@@ -309,6 +315,11 @@ impl Entry {
     /// All errors in them.
     pub fn read(&self, properties: &Properties) -> Result<Parsed, Vec<FieldError>> {
         (self.read)(properties)
+    }
+
+    /// What is wrong with the settings together with the events that are switched on.
+    pub fn validate_triggers(&self, settings: &Parsed, triggers: Triggers) -> Vec<FieldError> {
+        (self.validate_triggers)(settings, triggers)
     }
 
     /// See [`Adapter::warnings`].

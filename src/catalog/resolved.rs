@@ -39,10 +39,15 @@ impl Resolved {
                 return Err(own.chain(shared.err().into_iter().flatten()).collect());
             }
         };
+        let triggers = triggers(entry, given);
+        let errors = entry.validate_triggers(&settings, triggers);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let mut resolved = Self {
             slug: about.slug,
             active: given.active,
-            triggers: triggers(entry, given),
+            triggers,
             filters: shared.filters,
             channels: shared.channels,
             announce_result: shared.announce_result,

@@ -58,11 +58,10 @@ impl Homeserver {
     async fn ask(&self, method: Method, path: &str, token: &str, body: Json) -> (u16, Json) {
         let request = self.client.request(method.clone(), format!("{}/_matrix/client/v3{path}", self.base));
         let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-        let body = if method == Method::GET { String::new() } else { body.to_string() };
-        let request = request.header("content-type", "application/json").body(body);
+        let request = if method == Method::GET { request } else { request.body(body.to_string()) };
         let answer = request.send().await.expect("the homeserver answers");
         let status = answer.status().as_u16();
-        let text = answer.text().await.expect("it answers to the end");
+        let text = answer.text().await.expect("the homeserver answers to the end");
         (status, serde_json::from_str(&text).expect("JSON"))
     }
 

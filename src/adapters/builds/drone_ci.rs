@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::address::{below, with_parameter};
 use super::answers;
 use super::forward::{self, EventHeader};
+use super::open_requests::unless_open;
 use super::sending;
 use super::statuses;
 use crate::adapters::contract::{
@@ -72,7 +73,7 @@ impl Deliver for DroneCi {
         max_age: Duration::from_secs(24 * 3600),
         retry_ambiguous: false,
         concurrency: 2,
-        calls: 1,
+        calls: 2,
         limits: "2 events a second per server (bursts of 5).",
         preview: Preview::Call,
     };
@@ -120,6 +121,8 @@ impl Deliver for DroneCi {
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[("retry-after", "9")], body: "", outcome: "unavailable" },
         ],
+        // An answer of the forge without the project's own merge request, and one of Drone with a build.
+        chain: &[(200, r#"[{"id":7}]"#), (200, r#"[{"id":7}]"#)],
         ..Contract::USUAL
     };
 
@@ -140,7 +143,7 @@ impl Deliver for DroneCi {
         request.headers.push(("x-gitlab-token", token.to_owned()));
         let request =
             HttpRequest { timeout: TIMEOUT, verify_tls: settings.enable_ssl_verification, ..request };
-        Ok(Call::http(request, read))
+        Ok(unless_open(note, Call::http(request, read)))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::address::{below, both_or_neither, with_login, with_parameter};
 use super::answers;
+use super::open_requests::unless_open;
 use super::sending;
 use super::statuses;
 use crate::adapters::contract::{
@@ -69,7 +70,7 @@ impl Deliver for TeamCity {
         max_age: Duration::from_secs(24 * 3600),
         retry_ambiguous: false,
         concurrency: 2,
-        calls: 1,
+        calls: 2,
         limits: "1 build a second per server (bursts of 3).",
         preview: Preview::Call,
     };
@@ -154,6 +155,8 @@ impl Deliver for TeamCity {
                 outcome: "unavailable",
             },
         ],
+        // An answer of the forge without the project's own merge request, and one of TeamCity with a build.
+        chain: &[(200, r#"[{"buildTypeId":"A_B"}]"#), (200, r#"{"buildTypeId":"A_B"}"#)],
         ..Contract::USUAL
     };
 
@@ -182,7 +185,7 @@ impl Deliver for TeamCity {
             verify_tls: settings.enable_ssl_verification,
             ..HttpRequest::new(Method::Post, url)
         };
-        Ok(Call::http(request, read))
+        Ok(unless_open(note, Call::http(request, read)))
     }
 }
 
