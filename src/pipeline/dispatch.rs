@@ -252,7 +252,13 @@ pub fn plan(
     pause: Duration,
     now: Timestamp,
 ) -> Plan {
-    let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
+    let Inbound { id, occurred_at, received_at, raw, refused, origin, .. } = inbound;
+    if let Some(reason) = refused {
+        return Plan::Quarantine {
+            item: NewQuarantined { source, sender: None, id, reason, received_at, raw },
+            origin,
+        };
+    }
     let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
     let event = match decoded {
         Ok(event) => Arc::new(event),

@@ -12,6 +12,7 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod amqp;
 mod attacks;
 mod builds_once;
 mod github_status;
