@@ -14,6 +14,7 @@ mod harness;
 
 mod amqp;
 mod attacks;
+mod builds_once;
 mod github_status;
 mod go_client;
 mod matrix;
