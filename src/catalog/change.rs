@@ -6,7 +6,7 @@ use super::snapshot::Inheritance;
 use super::{Resolved, Rule, UrlPolicy, is_secret, refused_urls, sort_secrets};
 use crate::adapters::Entry;
 use crate::adapters::contract::Login;
-use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, Value};
+use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, Url, Value};
 use crate::store::registry::Configuration;
 
 /// A requested change. What it does not name stays as it is.
@@ -108,7 +108,10 @@ fn merged(
     next.flags.extend(request.flags.clone());
     // Forms show the mask in place of a secret. Sent back, it means that the secret stays.
     let is_mask = |name: &str, value: &Value| {
-        is_secret(entry, name) && matches!(value, Value::Text(text) if text == Secret::MASK)
+        let Value::Text(text) = value else { return false };
+        // Of an address with a password, the password alone is masked.
+        let shown = present.properties.get(name).and_then(|value| Url::masked(&value.as_text()));
+        is_secret(entry, name) && text == Secret::MASK || shown.is_some_and(|shown| shown == *text)
     };
     let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();

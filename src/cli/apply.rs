@@ -199,6 +199,7 @@ mod tests {
             },
             end: Vec::new(),
             begin: std::iter::once(misconfigured).chain(kept.clone()).collect(),
+            watch: None,
             at: NOW,
         };
         store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();

@@ -140,6 +140,17 @@ impl FieldType for Base {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url(pub url::Url);
 
+impl Url {
+    /// A text as it may be shown: where it is an address with a password, the mask stands in the password's place. `None`
+    /// where there is nothing to mask.
+    pub fn masked(text: &str) -> Option<String> {
+        let mut url = url::Url::parse(text.trim()).ok()?;
+        url.password()?;
+        url.set_password(Some(Secret::MASK)).ok()?;
+        Some(url.to_string())
+    }
+}
+
 impl FieldType for Url {
     const KIND: Kind = Kind::Url;
 

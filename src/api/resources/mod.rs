@@ -3,6 +3,7 @@
 //!
 //! This module turns rows and outcomes into objects. It decides nothing, and reads neither store nor clock.
 
+mod commit_status;
 mod delivery;
 mod flags;
 mod integration;
@@ -19,6 +20,7 @@ use crate::adapters::ADAPTERS;
 use crate::event::EventId;
 use crate::store::Quarantined as StoredQuarantined;
 use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
+pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,

@@ -272,7 +272,8 @@ mod tests {
         assert!(properties.contains(r#""notify_only_broken_pipelines":true"#), "{properties}");
         let expected = concat!(
             r#","vulnerability_events":false,"group_mention_events":false,"#,
-            r#""group_confidential_mention_events":false,"archive_trace_events":false,"origin":null}"#,
+            r#""group_confidential_mention_events":false,"archive_trace_events":false,"#,
+            r#""subgroup_events":true,"project_events":true,"origin":null}"#,
         );
         assert_eq!(tail, expected);
         let Integration { head, tail, .. } = integration;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::adapters::{ApiField, Entry};
 use crate::api::resources::ShownProperties;
-use crate::settings::{Addresses, Kind, Properties, Value, read_bool};
+use crate::settings::{Addresses, Kind, Properties, Url, Value, read_bool};
 use crate::store::registry::Configuration;
 
 /// The properties to show of a configuration.
@@ -46,6 +46,8 @@ fn normalized(kind: Kind, value: Value) -> Value {
     match kind {
         Kind::Bool => read_bool(&value).map_or(value, Value::Bool),
         Kind::Integer => value.as_text().parse().map_or(value, Value::Integer),
+        // A login may stand in an address.
+        Kind::Url | Kind::InternalUrl => Url::masked(&value.as_text()).map_or(value, Value::Text),
         _ => value,
     }
 }
@@ -87,6 +89,15 @@ mod tests {
             }
             assert!(!shown.to_string().contains("s3cret"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_masked() {
+        let stored = [("drone_url", text("https://ada:s3cret@drone.example.com/ci"))];
+        let shown = shown_as_json("drone-ci", &stored);
+        assert_eq!(shown["drone_url"], "https://ada:************@drone.example.com/ci");
+        let without = shown_as_json("drone-ci", &[("drone_url", text("https://drone.example.com"))]);
+        assert_eq!(without["drone_url"], "https://drone.example.com", "nothing else is changed");
     }
 
     #[test]

@@ -348,7 +348,7 @@ mod guarded {
     fn put_jenkins(
         before: &[(&str, &str)],
         asked: &[(&str, &str)],
-        url_policy: &crate::catalog::UrlPolicy<'_>,
+        url_policy: &UrlPolicy<'_>,
     ) -> Result<Configuration, InvalidChange> {
         let jenkins = adapters::find("jenkins").unwrap();
         let mut stored = Configuration { active: true, ..Configuration::default() };
@@ -374,6 +374,19 @@ mod guarded {
         assert!(put_jenkins(&JENKINS, &with_password, &UrlPolicy::allow_all()).is_err(), "it needs a user");
         let same = put_jenkins(&JENKINS, &JENKINS[..2], &UrlPolicy::allow_all()).unwrap();
         assert_eq!(same.secrets["password"], Secret::new("s3cret"));
+    }
+
+    #[test]
+    fn an_address_whose_password_is_masked_keeps_it() {
+        let before = [("jenkins_url", "https://ada:s3cret@jenkins.example.com/ci"), JENKINS[1]];
+        let shown =
+            [("jenkins_url", "https://ada:************@jenkins.example.com/ci"), ("project_name", "other")];
+        let after = put_jenkins(&before, &shown, &UrlPolicy::allow_all()).unwrap();
+        assert_eq!(after.properties["jenkins_url"].as_text(), before[0].1);
+        assert_eq!(after.properties["project_name"].as_text(), "other");
+        let moved = [("jenkins_url", "https://ada:************@evil.example.com/ci"), JENKINS[1]];
+        let after = put_jenkins(&before, &moved, &UrlPolicy::allow_all()).unwrap();
+        assert!(!after.properties["jenkins_url"].as_text().contains("s3cret"));
     }
 
     /// GitLab takes any http address for Jenkins, which is seldom in a public network.

@@ -10,7 +10,7 @@ use crate::catalog::{ConfiguredAt, Origin, Snapshot};
 use crate::cli::table::printable;
 use crate::integration::Scope;
 use crate::provision::Provisioned;
-use crate::settings::Secret;
+use crate::settings::{Secret, Url, Value};
 use crate::store::registry::{Configuration, Corrected, ProjectCorrection};
 
 /// One change.
@@ -213,7 +213,8 @@ fn quoted(value: &str) -> String {
 
 /// Every setting with its value; of a secret, the mask.
 fn shown(configuration: &Configuration) -> Shown {
-    let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), value.as_text()));
+    let text = |value: &Value| Url::masked(&value.as_text()).unwrap_or_else(|| value.as_text());
+    let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), text(value)));
     let secrets = configuration.secrets.keys().map(|name| (name.clone(), Secret::MASK.to_owned()));
     let flags = configuration.flags.iter().map(|(name, on)| (name.clone(), on.to_string()));
     let active = (!configuration.inherits).then_some(("active", configuration.active));
