@@ -6,6 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use super::bounded_quarantine::BoundedQuarantine;
 use super::deliver::DelivererHandle;
 use super::holds::{HoldSet, Holds};
 use super::source::{Inbound, Source};
+use super::status_poller::watch_of;
 use super::store_calls::{self, GivenUp};
 use crate::adapters;
 use crate::adapters::contract::Target;
@@ -27,7 +29,9 @@ use crate::integration::Integration;
 use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
 use crate::store::registry::Mute;
-use crate::store::{Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, Origin, Outbox, StoreError};
+use crate::store::{
+    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox, StoreError, Watches,
+};
 
 /// Inbound messages taken at once, if that many are there.
 const BATCH: usize = 256;
@@ -39,7 +43,10 @@ pub struct Dispatcher {
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<BoundedQuarantine>,
     pub holds: Holds,
+    pub watches: Arc<dyn Watches>,
     pub deliverer: DelivererHandle,
+    /// The pause between the trigger of a build and the first question after it.
+    pub first_build_pause: Duration,
     pub clock: Clock,
 }
 
@@ -50,12 +57,15 @@ pub enum Plan {
     Deliver {
         dispatched: Dispatched,
         received_at: Timestamp,
+        /// Builds to be watched at services that are only asked.
+        watches: Vec<NewWatch>,
     },
     /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
         result: &'static str,
         origin: Origin,
+        watches: Vec<NewWatch>,
     },
     Quarantine {
         item: NewQuarantined,
@@ -107,7 +117,8 @@ impl Dispatcher {
     async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
         let now = self.clock.now();
         let holds = self.holds.snapshot();
-        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, now);
+        let pause = self.first_build_pause;
+        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, pause, now);
         let plans: Vec<_> = batch.into_iter().map(plan).collect();
         // A row names its integration by the project: whoever works it must be able to know that project.
         let events: Vec<_> = plans.iter().filter_map(Plan::event).cloned().collect();
@@ -116,17 +127,27 @@ impl Dispatcher {
         }
         let (mut deliver, mut received) = (Vec::new(), Vec::new());
         let (mut discard, mut quarantine) = (Vec::new(), Vec::new());
+        let mut watches = Vec::new();
         for plan in plans {
             count(source, &plan);
             match plan {
-                Plan::Deliver { dispatched, received_at } => {
+                Plan::Deliver { dispatched, received_at, watches: of_event } => {
+                    watches.extend(of_event);
                     deliver.push(dispatched);
                     received.push(received_at);
                 }
-                Plan::Drop { origin: Origin::Inbox(number), .. } => discard.push(number),
-                Plan::Drop { .. } => {}
+                Plan::Drop { origin, watches: of_event, .. } => {
+                    watches.extend(of_event);
+                    if let Origin::Inbox(number) = origin {
+                        discard.push(number);
+                    }
+                }
                 Plan::Quarantine { item, origin } => quarantine.push((item, origin)),
             }
+        }
+        // A watch that exists already stays as it is, so this may be done again too.
+        if !watches.is_empty() && insist(stop, || self.watches.watch(watches.clone())).await.is_none() {
+            return false;
         }
         // Enqueueing twice changes nothing, so it goes first: whoever is stopped in between does it again.
         self.enqueue(deliver, &received, stop).await
@@ -143,14 +164,19 @@ impl Dispatcher {
         if items.is_empty() {
             return true;
         }
-        for (_, origin) in &items {
+        let (mut accepted, mut others) = (Vec::new(), Vec::new());
+        for (item, origin) in items {
             if let Origin::Inbox(number) = origin {
-                discard.push(*number);
+                discard.push(number);
+                accepted.push(item);
+            } else {
+                others.push(item);
             }
         }
-        let items: Vec<_> = items.into_iter().map(|(item, _)| item).collect();
         let now = self.clock.now();
-        insist(stop, || self.quarantine.keep(items.clone(), now)).await.is_some()
+        (accepted.is_empty() || insist(stop, || self.quarantine.keep_all(accepted.clone())).await.is_some())
+            && (others.is_empty()
+                || insist(stop, || self.quarantine.keep(others.clone(), now)).await.is_some())
     }
 
     /// Commits deliveries, then hands those that were written leased to the deliverer.
@@ -206,10 +232,11 @@ fn plan_or_bug(
     inbound: Inbound,
     catalog: &dyn Catalog,
     holds: &HoldSet,
+    pause: Duration,
     now: Timestamp,
 ) -> Plan {
     let kept = inbound.clone();
-    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, now));
+    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, pause, now));
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
@@ -220,15 +247,23 @@ fn plan_or_bug(
     })
 }
 
-/// What is to be done with one inbound message. Pure.
+/// What is to be done with one inbound message. `pause` lies between the trigger of a build and the first question after
+/// it. Pure.
 pub fn plan(
     source: &'static str,
     inbound: Inbound,
     catalog: &dyn Catalog,
     holds: &HoldSet,
+    pause: Duration,
     now: Timestamp,
 ) -> Plan {
-    let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
+    let Inbound { id, occurred_at, received_at, raw, refused, origin, .. } = inbound;
+    if let Some(reason) = refused {
+        return Plan::Quarantine {
+            item: NewQuarantined { source, sender: None, id, reason, received_at, raw },
+            origin,
+        };
+    }
     let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
     let event = match decoded {
         Ok(event) => Arc::new(event),
@@ -239,15 +274,24 @@ pub fn plan(
         }
     };
     if event.trigger.is_none() {
-        return Plan::Drop { event, result: "unrouted", origin };
+        return Plan::Drop { event, result: "unrouted", origin, watches: Vec::new() };
     }
     let verdicts = verdicts(&event, catalog, holds, now);
+    let watched = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Sends { .. }));
+    let watched = watched.filter(|(integration, _)| is_only_asked(integration));
+    let watches: Vec<_> =
+        watched.filter_map(|(integration, _)| watch_of(integration, &event, pause, now)).collect();
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
-        return Plan::Drop { event, result: if is_muted { "muted" } else { "unmatched" }, origin };
+        let result = match (watches.is_empty(), is_muted) {
+            (false, _) => "watched",
+            (true, true) => "muted",
+            (true, false) => "unmatched",
+        };
+        return Plan::Drop { event, result, origin, watches };
     }
-    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
+    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at, watches }
 }
 
 impl Plan {
@@ -310,11 +354,18 @@ pub fn verdicts(
     verdicts
 }
 
+fn is_only_asked(integration: &Integration) -> bool {
+    adapters::find(integration.slug).is_some_and(adapters::Entry::is_only_asked)
+}
+
 /// One delivery per target, and why there are no others.
 fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Vec<String>) {
     let (Some(entry), Some(trigger)) = (adapters::find(integration.slug), event.trigger) else {
         return (Vec::new(), Vec::new()); // an integration is made from its adapter's entry, and wants only what has a trigger
     };
+    if entry.is_only_asked() {
+        return (Vec::new(), vec!["nothing is sent to it; it is asked what became of the build".to_owned()]);
+    }
     let targets = entry.targets(&integration.settings, event, integration.channels.for_trigger(trigger));
     let new = |target: Target| NewDelivery {
         integration: integration.id.clone(),

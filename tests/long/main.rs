@@ -12,5 +12,10 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod amqp;
 mod attacks;
+mod builds_once;
+mod github_status;
 mod go_client;
+mod matrix;
+mod second_opinion;

@@ -51,6 +51,7 @@ impl Deliverer {
             state: decision.state,
             end,
             begin,
+            watch: report.watch,
             at,
         })));
         let back = self.scheduler.finish(delivery, after, at);

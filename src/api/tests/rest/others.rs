@@ -35,6 +35,54 @@ async fn a_project_may_be_set_before_its_first_event() {
 }
 
 #[tokio::test]
+async fn a_project_may_be_named_by_its_path_before_its_number_is_known() {
+    const SLACK: &str = "/projects/acme%2Frocket/integrations/slack";
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let acme = api.group("acme").await;
+    let of_group = api.token(ScopeKey::Group(acme), Right::Maintain).await;
+    for method in ["GET", "DELETE"] {
+        let missing = api.ask(&admin, method, SLACK).await;
+        assert_eq!(refusal(&missing), message(404, "404 Project Not Found"), "{method}");
+    }
+    let refused = api.put(&of_group, SLACK, &json!({ "webhook": " " })).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(api.get(&admin, "/projects/acme%2Frocket").await.status, 404, "nothing was kept");
+
+    let put = api.put(&of_group, SLACK, &json!({ "webhook": HOOK, "channel": "#ops" })).await;
+    assert_eq!((put.status, &put.json()["properties"]["channel"]), (200, &json!("#ops")), "{put:?}");
+    assert_eq!(api.get(&of_group, SLACK).await.text, put.text);
+    let project = api.get(&of_group, "/projects/Acme%2FRocket").await.json();
+    assert_eq!((&project["id"], &project["path_with_namespace"]), (&json!(null), &json!("acme/rocket")));
+    let branch = json!({ "default_branch": "trunk" });
+    assert_eq!(
+        api.put(&of_group, "/projects/acme%2Frocket", &branch).await.json()["default_branch"],
+        "trunk"
+    );
+    assert_eq!(api.get(&admin, "/projects").await.json(), json!([]));
+    let deliveries = api.get(&admin, "/projects/acme%2Frocket/integrations/slack/deliveries").await;
+    assert_eq!((deliveries.status, deliveries.json()), (200, json!([])));
+
+    // An event of the group's token, whose number is not trusted, is told to it as well.
+    let mut event: Value = serde_json::from_slice(&push()).unwrap();
+    event["project"]["path_with_namespace"] = "acme/rocket".into();
+    let explained = api.send(&of_group, "POST", "/events/explain", &event).await.json();
+    assert_eq!(
+        (&explained["verdicts"][0]["verdict"], &explained["verdicts"][0]["integration"]),
+        (&json!("deliver"), &json!("acme/rocket:slack"))
+    );
+
+    api.put(&admin, "/projects/42", &json!({ "path_with_namespace": "acme/rocket" })).await;
+    let by_number = api.get(&of_group, "/projects/42/integrations/slack").await.json();
+    assert_eq!(by_number["properties"]["channel"], "#ops");
+    assert_eq!(api.get(&of_group, SLACK).await.json(), by_number);
+    let project = api.get(&admin, "/projects/acme%2Frocket").await.json();
+    assert_eq!((&project["id"], &project["default_branch"]), (&json!(42), &json!("trunk")));
+    let moved = api.get(&admin, "/audit_events").await.text;
+    assert!(moved.contains("integration.move") && !moved.contains("s3cret"), "{moved}");
+}
+
+#[tokio::test]
 async fn a_group_keeps_its_integrations_when_it_is_renamed_by_its_number() {
     let api = Api::open().await;
     let admin = api.admin().await;
@@ -106,6 +154,55 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
     assert_eq!(api.get(&admin, "/quarantine").await.json(), json!([]));
     let gone = api.ask(&admin, "DELETE", &format!("/quarantine/{bad}")).await;
     assert_eq!(refusal(&gone), message(404, "404 Quarantined Message Not Found"));
+}
+
+#[tokio::test]
+async fn the_junk_of_a_projects_token_is_named_and_leaves_room_for_that_of_others() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let send = async |token: &str| {
+        let request = api.client.post(format!("{}/events", api.base)).header("private-token", token);
+        answer(request.body("{nonsense")).await.status
+    };
+    let project = api.token(ScopeKey::Project(42), Right::Ingest).await;
+    for _ in 0..6 {
+        assert_eq!(send(&project).await, 400);
+    }
+    let instance = api.token(ScopeKey::Instance, Right::Ingest).await;
+    assert_eq!(send(&instance).await, 400);
+    let list = api.get(&admin, "/quarantine").await.json();
+    let senders: Vec<_> = list.as_array().unwrap().iter().map(|one| one["sender"].as_str()).collect();
+    let [None, Some(first), Some(second), Some(third)] = senders[..] else { panic!("a tenth of 30: {list}") };
+    assert!(first.starts_with("token ") && first == second && second == third, "{list}");
+}
+
+#[tokio::test]
+async fn answers_that_are_not_read_take_a_bounded_part_of_the_memory() {
+    let (answer_memory, size) = (6_000_000, 5_000_000);
+    let api = Api::open_with(Config { answer_memory, ..config() }).await;
+    let admin = api.admin().await;
+    let (reason, raw) = ("no JSON".to_owned(), Bytes::from(vec![b'x'; size]));
+    let item = NewQuarantined { source: "http", sender: None, id: None, reason, received_at: NOW, raw };
+    api.store.quarantine(vec![item]).await.unwrap();
+
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address = api.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut reads_nothing = socket.connect(address).await.unwrap();
+    let request = format!("GET /api/v4/quarantine/1 HTTP/1.1\r\nhost: x\r\nprivate-token: {admin}\r\n\r\n");
+    reads_nothing.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    reads_nothing.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+
+    let refused = api.get(&admin, "/quarantine/1").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.text.contains("http.answer_memory"), "{refused:?}");
+    assert_eq!(api.get(&admin, "/quarantine").await.status, 200, "small answers need none of it");
+
+    drop(reads_nothing);
+    let answered = async { while api.get(&admin, "/quarantine/1").await.status != 200 {} };
+    tokio::time::timeout(Duration::from_secs(20), answered).await.expect("the memory is free again");
 }
 
 async fn delivered(api: &Api, integration: &str) -> i64 {
