@@ -296,6 +296,11 @@ impl Entry {
         self.deliver.is_some()
     }
 
+    /// Whether events concern it: they are delivered to it, or it is asked for the builds of pushes.
+    pub fn takes_events(&self) -> bool {
+        self.can_deliver() || self.is_only_asked()
+    }
+
     /// The service's size and rate limits in a line for people.
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);

@@ -395,7 +395,7 @@ impl Snapshot {
         for (source, by_slug) in own.iter().enumerate() {
             for (slug, cached) in by_slug.iter().flat_map(|by_slug| by_slug.iter()) {
                 let is_overridden = source == STORED && is_in(slug, &own[..STORED]);
-                if cached.can_deliver() && !is_overridden {
+                if cached.takes_events() && !is_overridden {
                     found.extend(self.own_integration(scope, source, cached));
                 }
             }
@@ -404,7 +404,7 @@ impl Snapshot {
         for (distance, by_slug) in defaults.iter().enumerate() {
             for (slug, cached) in *by_slug {
                 let is_default = |nearer: &&BySlug| nearer.get(slug).is_some_and(Cached::has_settings);
-                if cached.can_deliver()
+                if cached.takes_events()
                     && cached.has_settings()
                     && cached.configured.is_active()
                     && !is_in(slug, &own)
@@ -446,8 +446,8 @@ const STORED: usize = 2;
 
 impl Cached {
     /// Some adapters only answer commands.
-    fn can_deliver(&self) -> bool {
-        self.configured.entry.can_deliver()
+    fn takes_events(&self) -> bool {
+        self.configured.entry.takes_events()
     }
 
     /// Whether it has settings that others can inherit.

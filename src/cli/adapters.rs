@@ -57,7 +57,7 @@ fn list(entries: &[Entry]) -> String {
         let mut part = |what: &str, words: &str| {
             let _ = write!(text, "{what}\n{}\n", wrapped(words, INDENT, WIDTH));
         };
-        let events = if entry.can_deliver() { events.as_str() } else { "none, only commands of people" };
+        let events = if entry.takes_events() { events.as_str() } else { "none, only commands of people" };
         part(&format!("\n{} takes the events:", about.slug), events);
         part("   has the settings:", &settings_of(entry));
         part("   keeps the limits:", entry.limits());

@@ -248,8 +248,15 @@ async fn broker(config: &amqp::Config) -> Part {
         return Part::skipped(NAME, "not used (amqp.enabled is false): events come over HTTP only");
     }
     match amqp::probe(config).await {
-        Ok(()) => {
-            Part::ok(NAME, format!("answers, and has queue {} on exchange {}", config.queue, config.exchange))
+        Ok(remarks) => {
+            let found = match config.partitions {
+                0 | 1 => format!("answers; queue {} on exchange {}", config.queue, config.exchange),
+                n => format!(
+                    "answers; queue {} in {n} partitions on exchange {}",
+                    config.queue, config.exchange
+                ),
+            };
+            remarks.iter().fold(Part::ok(NAME, found), |part, remark| part.with(format!("warning: {remark}")))
         }
         Err(error) => Part::failed(NAME, printable(&error.to_string()))
             .with("is it running, and are user, password and virtual host in `amqp.url` right?"),

@@ -23,6 +23,8 @@ pub(super) type Problem = (String, &'static str);
 type Rule = (bool, &'static str, &'static str);
 
 const ABOVE_0: &str = "must be above 0";
+/// Each partition takes a connection and a task on each node.
+const MOST_PARTITIONS: u16 = 64;
 const NAMED: &str = "must not be empty";
 const NONE: Duration = Duration::ZERO;
 
@@ -77,7 +79,10 @@ pub(super) fn amqp(config: &Amqp) -> Vec<Problem> {
         (!config.exchange.is_empty(), "exchange", NAMED),
         (!config.queue.is_empty(), "queue", NAMED),
         (!config.routing_keys.is_empty(), "routing_keys", "must not be empty; \"#\" takes everything"),
+        ((1..=MOST_PARTITIONS).contains(&config.partitions), "partitions", "must be 1 to 64"),
         (config.prefetch > 0, "prefetch", "must be above 0, which would be no limit at all"),
+        (config.prefetch_bytes > 0, "prefetch_bytes", ABOVE_0),
+        (config.message_limit > 0, "message_limit", ABOVE_0),
         (config.heartbeat >= Duration::from_secs(1), "heartbeat", "must be 1s or more"),
         (config.connect_timeout > NONE, "connect_timeout", ABOVE_0),
         (config.reconnect_max > NONE, "reconnect_max", ABOVE_0),

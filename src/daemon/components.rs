@@ -26,7 +26,8 @@ pub(super) struct Components {
     pub(super) tests: TestSender,
     pub(super) deliverer: DelivererHandle,
     pub(super) arrived: Arc<Notify>,
-    pub(super) broker: Option<watch::Receiver<BrokerState>>,
+    /// The connections to the broker, one for each queue that is read.
+    pub(super) broker: Vec<watch::Receiver<BrokerState>>,
     pub(super) clock: Clock,
     pub(super) metrics: metrics::Handle,
     pub(super) tasks: TaskTracker,
@@ -36,9 +37,11 @@ pub(super) struct Components {
 pub(super) fn http_state(config: &Config, components: Components) -> api::State {
     let Components { store, junk, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } =
         components;
-    let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
-        Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
-        Some(BrokerState::Connected) | None => Ok(()),
+    let readiness = move || {
+        broker.iter().try_for_each(|state| match &*state.borrow() {
+            BrokerState::Away { since, why } => Err(format!("away since {since}: {why}")),
+            BrokerState::Connected => Ok(()),
+        })
     };
     api::State {
         config: config.http.clone(),

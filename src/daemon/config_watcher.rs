@@ -168,7 +168,7 @@ pub(super) async fn load(
     stop: &CancellationToken,
 ) -> Result<Provisioned, Vec<provision::Problem>> {
     let (config, url_policy, stop) = (config.clone(), Arc::clone(url_policy), stop.clone());
-    let reading = tokio::task::spawn_blocking(move || provision::load_until(&config, &*url_policy, &stop));
+    let reading = tokio::task::spawn_blocking(move || provision::load_until(&config, &url_policy, &stop));
     reading.await.expect("reading returns its problems, and nothing aborts it")
 }
 

@@ -212,21 +212,25 @@ fn dispatcher(
     }
 }
 
-/// Starts to take events out of the inbox, and from the broker where there is one: then its state is returned too.
+/// Starts to take events out of the inbox, and from the broker where there is one: then the states of its connections are
+/// returned too.
 fn start_sources(
     config: &Config,
     dispatcher: Dispatcher,
     inbox: InboxSource,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> (Vec<JoinHandle<()>>, Option<watch::Receiver<BrokerState>>) {
+) -> (Vec<JoinHandle<()>>, Vec<watch::Receiver<BrokerState>>) {
     let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox, stop.clone()))];
     if !config.amqp.enabled {
-        return (sources, None);
+        return (sources, Vec::new());
     }
-    let (amqp, state) = AmqpSource::new(config.amqp.clone(), dispatcher.clock.clone());
-    sources.push(tasks.spawn(dispatcher.run(amqp, stop.clone())));
-    (sources, Some(state))
+    let mut states = Vec::new();
+    for (source, state) in AmqpSource::all(&config.amqp, &config.node.name, &dispatcher.clock) {
+        sources.push(tasks.spawn(dispatcher.clone().run(source, stop.clone())));
+        states.push(state);
+    }
+    (sources, states)
 }
 
 /// Waits for the end of a part that never ends by itself, and says which one it was. The cause is a bug, or another node with

@@ -43,7 +43,7 @@ pub struct Message {
     /// Names and values: branch, commit, failed jobs, severity.
     pub fields: Vec<Field>,
     pub tone: Tone,
-    /// Who caused the event; `None` where no person did.
+    /// Who caused the event, or what did: a schedule, the API; `None` where that is not known.
     pub author: Option<Person>,
     pub project: ProjectInfo,
     /// When the subject ended (a pipeline's finish), for services that show a time.

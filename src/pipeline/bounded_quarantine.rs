@@ -4,6 +4,8 @@
 //! kind show what is wrong; the thousandth adds nothing, and the disk is for events. A token that reaches only a part of
 //! the instance may fill a tenth, so that its junk takes no room from what others send.
 //!
+//! An event from the inbox was accepted, so it is kept even then.
+//!
 //! [`Bounds`] decides, without IO. [`BoundedQuarantine`] knows the use from the store, reads it again every minute (people
 //! delete, sweeps remove, other nodes add), and adds up in between. So several nodes may exceed the bounds by what they
 //! put in within a minute.
@@ -160,19 +162,35 @@ impl BoundedQuarantine {
         }
         let count = kept.len();
         if count > 0 {
-            let said: Vec<_> =
-                kept.iter().map(|item| (item.source, item.id.clone(), item.reason.clone())).collect();
             // Where the store fails, the use is read again next time.
-            self.store.quarantine(kept).await?;
-            for (source, event, reason) in said {
-                warn!(source, ?event, reason, "put in quarantine");
-            }
+            self.put(kept).await?;
         }
         state.known = Some((used, read_at));
         for (full, item) in refused {
             state.say(full, &item, now);
         }
         Ok(count)
+    }
+
+    /// Keeps messages of which the sender was told that they are accepted, whether there is room or not: to drop them now
+    /// would lose them.
+    ///
+    /// # Errors
+    /// The store does not take them. They may be given again.
+    pub async fn keep_all(&self, items: Vec<NewQuarantined>) -> store::Result<()> {
+        let mut state = self.state.lock().await;
+        state.known = None;
+        self.put(items).await
+    }
+
+    async fn put(&self, items: Vec<NewQuarantined>) -> store::Result<()> {
+        let named = |item: &NewQuarantined| (item.source, item.id.clone(), item.reason.clone());
+        let put: Vec<_> = items.iter().map(named).collect();
+        self.store.quarantine(items).await?;
+        for (source, event, reason) in put {
+            warn!(source, ?event, reason, "put in quarantine");
+        }
+        Ok(())
     }
 }
 
@@ -258,5 +276,16 @@ mod tests {
         store.sweep(swept, 1000).await.unwrap();
         assert_eq!(bounded.keep(vec![junk(None, 1)], NOW).await.unwrap(), 0, "the use is known for a minute");
         assert_eq!(bounded.keep(vec![junk(None, 1)], NOW + READ_EVERY).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_is_kept_although_the_quarantine_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
+        let bounded = BoundedQuarantine::new(store.clone(), BOUNDS);
+        assert_eq!(bounded.keep((0..30).map(|_| junk(None, 1)).collect(), NOW).await.unwrap(), 20);
+        bounded.keep_all(vec![junk(None, 1)]).await.unwrap();
+        assert_eq!(store.depth(NOW).await.unwrap().quarantined, 21);
+        assert_eq!(bounded.keep(vec![junk(None, 1)], NOW).await.unwrap(), 0, "the others find it full");
     }
 }

@@ -164,14 +164,19 @@ impl Dispatcher {
         if items.is_empty() {
             return true;
         }
-        for (_, origin) in &items {
+        let (mut accepted, mut others) = (Vec::new(), Vec::new());
+        for (item, origin) in items {
             if let Origin::Inbox(number) = origin {
-                discard.push(*number);
+                discard.push(number);
+                accepted.push(item);
+            } else {
+                others.push(item);
             }
         }
-        let items: Vec<_> = items.into_iter().map(|(item, _)| item).collect();
         let now = self.clock.now();
-        insist(stop, || self.quarantine.keep(items.clone(), now)).await.is_some()
+        (accepted.is_empty() || insist(stop, || self.quarantine.keep_all(accepted.clone())).await.is_some())
+            && (others.is_empty()
+                || insist(stop, || self.quarantine.keep(others.clone(), now)).await.is_some())
     }
 
     /// Commits deliveries, then hands those that were written leased to the deliverer.
@@ -252,7 +257,13 @@ pub fn plan(
     pause: Duration,
     now: Timestamp,
 ) -> Plan {
-    let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
+    let Inbound { id, occurred_at, received_at, raw, refused, origin, .. } = inbound;
+    if let Some(reason) = refused {
+        return Plan::Quarantine {
+            item: NewQuarantined { source, sender: None, id, reason, received_at, raw },
+            origin,
+        };
+    }
     let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
     let event = match decoded {
         Ok(event) => Arc::new(event),

@@ -12,6 +12,7 @@ mod harness;
 mod amqp;
 mod architecture;
 mod attacks;
+mod build_status;
 mod builds;
 mod cards;
 mod catalog;

@@ -1,6 +1,8 @@
-//! Several nodes with one PostgreSQL and one broker. Nodes fail, and in [`cables`] their connections to the database.
+//! Several nodes with one PostgreSQL and one broker. Nodes fail, and in [`cables`] their connections to the database; [`order`]
+//! is about the queue that they share.
 
 mod cables;
+mod order;
 
 use std::collections::HashMap;
 use std::sync::Arc;

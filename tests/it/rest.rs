@@ -4,6 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use forgebell::store::State;
 use forgebell::store::registry::{GroupKey, Right, ScopeKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -177,6 +178,49 @@ async fn the_first_event_of_a_project_with_a_groups_token_uses_the_groups_settin
     assert_eq!(hand_in(99, "acme/new").await, 202);
     hook.wait_for(1).await;
     assert_eq!(admin.ask("GET", "/projects/99", None).await.0, 404, "this id is not known");
+    daemon.stop().await;
+}
+
+/// The key is the sender's word. A project's token must not make another project's event count as a repeat by guessing it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_makes_repeats_only_within_the_reach_of_its_token() {
+    let service = Receiver::start().await;
+    let hooks: Vec<_> = (0..3).map(|n| service.slack_like(&format!("/services/T{n}/B/hook"))).collect();
+    let home = Home::new("").with(&["http.webhook_token=open sesame", "rate_limits.enabled=false"]);
+    let (daemon, admin) = administered(&home).await;
+    let projects = [(42, "acme/rocket"), (43, "other/thing"), (44, "acme/pad")];
+    for ((id, path), hook) in projects.iter().zip(&hooks) {
+        admin.put(&format!("/projects/{id}"), json!({ "path_with_namespace": path })).await;
+        admin.put(&format!("/projects/{id}/integrations/slack"), json!({ "webhook": hook.url() })).await;
+    }
+    let of_42 = home.token(ScopeKey::Project(42), Right::Ingest).await;
+    let of_43 = home.token(ScopeKey::Project(43), Right::Ingest).await;
+    let of_all = home.token(ScopeKey::Instance, Right::Ingest).await;
+    let send = async |token: &str, (id, path): (i64, &str)| {
+        let push = with(&payload("push.json"), |json| {
+            json["project"]["id"] = json!(id);
+            json["project_id"] = json!(id);
+            json["project"]["path_with_namespace"] = json!(path);
+        });
+        let request = admin.client.post(format!("{}/events", daemon.base())).header("x-gitlab-token", token);
+        let request = request.header("content-type", "application/json").header("idempotency-key", "guessed");
+        let sent = request.body(push).send().await.expect("the daemon answers");
+        assert_eq!(sent.status().as_u16(), 202);
+        let answer = sent.text().await.expect("it answers to the end");
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        (answer["id"].as_str().unwrap_or_default().to_owned(), answer["result"] == "accepted")
+    };
+    assert_eq!(send(&of_42, projects[0]).await, ("project-42:guessed".to_owned(), true));
+    assert_eq!(send(&of_43, projects[1]).await, ("project-43:guessed".to_owned(), true));
+    assert_eq!(send(&of_42, projects[0]).await.1, false, "the same token sent it again");
+    // Those who may send everything share their ids: an event that comes both ways is one.
+    assert_eq!(send("open sesame", projects[2]).await, ("guessed".to_owned(), true));
+    assert_eq!(send(&of_all, projects[2]).await, ("guessed".to_owned(), false));
+    for hook in &hooks {
+        hook.wait_for(1).await;
+    }
+    home.until(State::Delivered, 3).await;
+    assert_eq!(hooks.iter().map(|hook| hook.received().len()).collect::<Vec<_>>(), [1, 1, 1]);
     daemon.stop().await;
 }
 

@@ -12,7 +12,9 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod amqp;
 mod attacks;
+mod builds_once;
 mod github_status;
 mod go_client;
 mod matrix;

@@ -207,9 +207,9 @@ fn read_status(response: &HttpResponse, browse: &url::Url, plan: &str) -> Answer
         Json::Object(_) => vec![&results["result"]],
         _ => Vec::new(),
     };
-    let of_plan =
+    let mut of_plan =
         results.into_iter().filter_map(|result| Some((result, result["planResultKey"]["key"].as_str()?)));
-    let Some((result, key)) = of_plan.filter(|(_, key)| is_of_plan(key, plan)).last() else {
+    let Some((result, key)) = of_plan.rfind(|(_, key)| is_of_plan(key, plan)) else {
         return statuses::not_yet();
     };
     let state = result["buildState"].as_str().unwrap_or_default();

@@ -78,6 +78,5 @@ pub(super) fn request(
 /// Names the webhook to its receiver: the same for all events to one address. The address can't be derived from it.
 fn webhook_uuid(url: &Url) -> String {
     let digest = Digest::of([b"webhook".as_slice(), url.as_str().as_bytes()]).hex(16);
-    let [a, b, c, d, e] = [&digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..]];
-    format!("{a}-{b}-{c}-{d}-{e}")
+    [&digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..]].join("-")
 }

@@ -7,8 +7,10 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Case, tell_changed};
 use super::{answer, body, buckets as buckets_of, call_with, consequence, entry, http, kind, settings_of};
+use crate::adapters::OperatorSettings;
+use crate::adapters::contract::{LazyMessage, Notification};
 use crate::call::{Answer, Failure, HttpRequest, HttpResponse, Response, Sent};
-use crate::settings::{Properties, Value};
+use crate::settings::{FieldError, Properties, Value};
 
 const SLUG: &str = "hipchat";
 
@@ -104,6 +106,25 @@ fn a_rooms_limit_holds_the_room_and_a_tokens_limit_holds_all_of_its_rooms() {
         let (wait, shared) = throttled(&reset);
         assert!(wait.is_none_or(|wait| wait == 1) && !shared, "{nonsense}: {wait:?}");
     }
+}
+
+#[test]
+fn without_a_room_nothing_is_sent_and_a_warning_says_so() {
+    let (entry, settings) = (entry(SLUG), settings_of(SLUG, &with(&[("room", " ")])));
+    assert_eq!(entry.warnings(&settings), [FieldError::new("room", "is not set: nothing can be sent")]);
+    let note = Notification {
+        id: "01912d68783e7a0384675661c1243ad4",
+        event: &kind("push").event,
+        target: "",
+        now: Timestamp::UNIX_EPOCH,
+        operator: &OperatorSettings::default(),
+        may_have_been_sent: false,
+        is_test: false,
+        message: LazyMessage::default(),
+    };
+    let Err(failure) = entry.call(&settings, &note) else { panic!("there is a call") };
+    assert!(matches!(&failure, Failure::Misconfigured(why) if why.contains("set `room`")), "{failure}");
+    assert!(entry.warnings(&settings_of(SLUG, &with(&[]))).is_empty());
 }
 
 #[test]

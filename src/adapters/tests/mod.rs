@@ -293,7 +293,7 @@ fn every_adapter_has_its_texts_for_people() {
         assert!(!about.title.is_empty(), "{}", about.slug);
         assert!(is_sentence(about.summary), "{}: {}", about.slug, about.summary);
         assert!(is_sentence(entry.limits()), "{}: {}", about.slug, entry.limits());
-        let gets_events = entry.can_deliver() || entry.is_only_asked();
+        let gets_events = entry.takes_events();
         assert_eq!(about.triggers.iter().next().is_some(), gets_events, "{}", about.slug);
         let delivery = entry.deliver.as_ref().map(|deliver| deliver.about);
         assert!(

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::stand_ins::{Difficulties, Receipt, Service, StandIns};
 use super::story::{self, STORY, Scene};
-use crate::cli::events_client::{Answer, EventsClient};
+use crate::cli::events_client::{Answer, Credentials, EventsClient};
 use crate::cli::publish::{Message, To};
 use crate::config::{Config, Sources};
 use crate::daemon;
@@ -89,7 +89,8 @@ impl Stage {
         let to = if config.amqp.enabled {
             To::to_broker(&config.amqp).await?
         } else {
-            To::Http(Box::new(EventsClient::new(&config.wire, url, Some(token.clone()))?))
+            let credentials = Credentials { token: Some(token.clone()), ..Credentials::default() };
+            To::Http(Box::new(EventsClient::new(&config.wire, url, credentials)?))
         };
         let over = HashMap::new();
         Ok(Self { stand_ins, receipts, http, token, to, config, store, daemon, shutdown, over, folder })

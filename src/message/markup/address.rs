@@ -169,7 +169,9 @@ pub(in crate::message) fn address_at_start(text: &str) -> &str {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`|\\^{}".contains(c);
     // With one byte more than allowed, it is refused.
     let text = start(text, LONGEST + 1);
-    let mut url = &text[..text.find(ends).unwrap_or(text.len())];
+    let text = &text[..text.find(ends).unwrap_or(text.len())];
+    // The end of the words of a link that people wrote where links are not read.
+    let mut url = text.split("](").next().unwrap_or_default();
     loop {
         let trimmed =
             url.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '[', '(', '…']);
@@ -257,6 +259,10 @@ mod tests {
         assert_eq!(
             found("[https://a.example/x[1]] or *https://a.example/a*b*"),
             ["https://a.example/x[1]", "https://a.example/a*b"]
+        );
+        assert_eq!(
+            found("[https://a.example](https://b.example)"),
+            ["https://a.example", "https://b.example"]
         );
         assert_eq!(found("xhttps://a.example and https:// and ://"), Vec::<String>::new());
         let all: String = pieces("a https://b.example c").iter().map(Piece::spelled).collect();

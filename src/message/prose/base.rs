@@ -64,8 +64,17 @@ impl<'a> Base<'a> {
             _ if self.project().is_empty() => Target::Words(destination.to_owned()),
             [b'/', ..] if is_upload(destination) => linked(format!("{}{destination}", self.project())),
             [b'/', ..] if self.is_page(destination) => linked(self.on_the_forge(destination)),
+            // Nothing is above a repository: `../issues/14` is meant to be beside the page.
+            [b'.', b'.', b'/', ..] => {
+                let beside = self.beside_the_page(destination);
+                linked(beside.unwrap_or_else(|| self.in_repository(destination, file)))
+            }
             _ => linked(self.in_repository(destination, file)),
         }
+    }
+
+    fn beside_the_page(&self, destination: &str) -> Option<String> {
+        Some(url::Url::parse(self.page_url).ok()?.join(destination).ok()?.to_string())
     }
 
     fn project(&self) -> &'a str {
@@ -176,6 +185,7 @@ mod tests {
             ("/docs/a.md", "https://forge.example/acme/rocket/-/blob/main/docs/a.md"),
             ("docs/a.md?plain=1#x", "https://forge.example/acme/rocket/-/blob/main/docs/a.md?plain=1#x"),
             ("./../../a/./b/../c.md", "https://forge.example/acme/rocket/-/blob/main/a/c.md"),
+            ("../issues/14", "https://forge.example/acme/rocket/-/issues/14"),
             ("//cdn.example/x", "https://cdn.example/x"),
             ("mailto:a@b.example", "mailto:a@b.example"),
             ("https://a.example/x", "https://a.example/x"),

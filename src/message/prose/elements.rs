@@ -96,7 +96,11 @@ impl Elements {
             self.close_to(floor + at, writer);
         }
         match element {
-            Element::Block | Element::Quote => writer.end_block(),
+            Element::Block => {
+                writer.end_row();
+                writer.end_block();
+            }
+            Element::Quote => writer.end_block(),
             Element::Line | Element::Item | Element::Heading => writer.break_lines(1),
             Element::Row => writer.end_row(),
             _ => {}
@@ -123,7 +127,7 @@ fn begin(tag: &Tag<'_>, writer: &mut Writer<'_>) -> Effect {
             writer.push_style(|style| Style { bold: true, ..style });
         }
         Element::HeadCell => {
-            writer.begin_cell();
+            begin_cell(writer);
             writer.push_style(|style| Style { bold: true, ..style });
         }
         Element::Superscript => {
@@ -161,6 +165,14 @@ fn begin(tag: &Tag<'_>, writer: &mut Writer<'_>) -> Effect {
     Effect::Style
 }
 
+/// A cell with Markdown in it is on lines of its own, and needs no mark before it.
+fn begin_cell(writer: &mut Writer<'_>) {
+    if writer.is_at_line_start() {
+        writer.end_row();
+    }
+    writer.begin_cell();
+}
+
 /// Writes what an element without an effect on its words stands for.
 fn write_at(element: Element, tag: &Tag<'_>, writer: &mut Writer<'_>) {
     match element {
@@ -176,7 +188,7 @@ fn write_at(element: Element, tag: &Tag<'_>, writer: &mut Writer<'_>) {
         Element::Break => writer.line_break(),
         Element::Rule => writer.rule(),
         Element::Item => writer.begin_item(),
-        Element::Cell => writer.begin_cell(),
+        Element::Cell => begin_cell(writer),
         Element::Row => writer.end_row(),
         Element::Block => writer.end_block(),
         Element::Line => writer.break_lines(1),

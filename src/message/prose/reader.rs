@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::base::{Base, File};
 use super::elements::Elements;
@@ -114,6 +114,10 @@ impl<'a> Reader<'a> {
             Tag::Item => {
                 self.writer.begin_item();
                 self.is_item_start = true;
+            }
+            Tag::Link { link_type: LinkType::Email, dest_url, .. } if !self.writer.is_in_link() => {
+                self.writer.begin_link(&format!("mailto:{dest_url}"), File::Page);
+                self.literal.push(None);
             }
             Tag::Link { dest_url, .. } if !self.writer.is_in_link() => {
                 self.writer.begin_link(&dest_url, File::Page);

@@ -58,6 +58,7 @@ fn links_lead_somewhere_or_show_where_they_would_lead() {
         plain("[](https://a.example/x) [](docs/a.md)"),
         format!("https://a.example/x {PROJECT}/-/blob/main/docs/a.md")
     );
+    assert_eq!(markdown("<mail@a.example>"), "[mail@a.example](mailto:mail@a.example)");
     let without_project = prose("![a](/uploads/x.png) [b](c.md) [#d](#d)", &Base::default());
     assert_eq!(Markup::Plain.render(&without_project), "a (/uploads/x.png) b (c.md) #d");
 }
@@ -154,8 +155,14 @@ fn html_is_read_as_its_markdown() {
         markdown("<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"),
         "**a** \\| **b**\n1 \\| 2"
     );
+    assert_eq!(
+        plain("<table>\n<tr>\n<td>\n\na\n\n</td>\n<td>\n\nb\n\n</td>\n</tr>\n</table>\n\nc\nd"),
+        "a\n\nb\n\nc\nd"
+    );
     assert_eq!(markdown("<blockquote>a\n\n*b*</blockquote>\n\nc"), "> a\n> \n> *b*\n\nc");
     assert_eq!(markdown("<pre><code>a\n  &lt;b\n</code></pre>"), "```\na\n  <b\n```");
+    assert_eq!(markdown("<code>see [x](https://a.example)</code> y"), "`see x (https://a.example)` y");
+    assert_eq!(markdown("- <code>a\n  ```\n  b\n  ```"), "• `a`\n```\nb\n```");
 }
 
 #[test]

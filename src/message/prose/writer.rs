@@ -182,6 +182,8 @@ impl<'a> Writer<'a> {
     }
 
     pub fn begin_code(&mut self) {
+        // HTML may leave code open.
+        self.end_code(false);
         self.code = Some(String::new());
     }
 
@@ -270,6 +272,10 @@ impl<'a> Writer<'a> {
         }
         let style = self.style();
         match target {
+            // Code has no links. The words are already in it.
+            Target::Link(address) | Target::Words(address) if self.code.is_some() => {
+                self.words(&format!(" ({address})"));
+            }
             Target::Link(url) => {
                 let text = if words.is_empty() { url.clone() } else { words };
                 self.settle();

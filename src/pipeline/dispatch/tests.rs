@@ -51,6 +51,7 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         occurred_at: at(0),
         received_at: at(0),
         raw: Bytes::from(body),
+        refused: None,
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
@@ -80,4 +81,26 @@ fn a_mute_that_is_over_is_over() {
 fn where_every_channel_is_muted_nobody_is_told() {
     let all = vec![mute(42, "slack", "ops"), mute(42, "slack", "dev"), mute(42, "mattermost", "#ops")];
     assert_eq!(told(all, 99), ["muted"]);
+}
+
+#[test]
+fn a_message_that_its_source_refuses_goes_to_quarantine_with_the_reason() {
+    let inbound = Inbound {
+        id: None,
+        occurred_at: at(0),
+        received_at: at(0),
+        raw: Bytes::from("{\"object_kind\":"),
+        refused: Some("it has 11000000 bytes".to_owned()),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        receipt: Receipt { generation: 0, number: 0 },
+    };
+    match plan("test", inbound, &catalog(Vec::new()), &HoldSet::default(), PAUSE, at(1)) {
+        Plan::Quarantine { item, .. } => {
+            assert_eq!(
+                (item.reason.as_str(), &item.raw[..]),
+                ("it has 11000000 bytes", b"{\"object_kind\":".as_slice())
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -80,7 +80,8 @@ async fn a_token_for_a_path_is_for_the_project_that_has_it() {
 
     let unknown = desk.run(&["token", "create", "--project", "mike/nothing"]).await.ends_with(1);
     assert!(
-        unknown.err.contains("no project mike/nothing is known yet") && unknown.err.contains("--project 42")
+        unknown.err.contains("the number of project mike/nothing is not known yet")
+            && unknown.err.contains("--project 42")
     );
     let unknown = desk.run(&["token", "create", "--group", "mike"]).await.ends_with(1);
     assert!(unknown.err.contains("no group mike is known yet"), "{}", unknown.err);

@@ -1,8 +1,10 @@
 //! Other people's clients, written in Python, in the environment that `tests/run.sh` makes for them.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
 
 use super::program::{failed, finished};
 
@@ -31,6 +33,19 @@ pub async fn run(name: &str, arguments: &[&str]) -> String {
 pub async fn fails(name: &str, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     failed(command(name, arguments, folder.path())).await
+}
+
+/// Starts a server of `tests/python`, which prints its port first.
+pub async fn server(name: &str, arguments: &[&str]) -> (Child, u16) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name);
+    let mut command = Command::new(program("python"));
+    command.arg(path).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1").kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("Python starts");
+    let mut line = String::new();
+    let output = child.stdout.take().expect("it is piped");
+    BufReader::new(output).read_line(&mut line).await.expect("it prints its port");
+    (child, line.trim().parse().expect("a port"))
 }
 
 fn command(name: &str, arguments: &[&str], folder: &Path) -> Command {

@@ -36,11 +36,11 @@ async fn a_project_may_be_set_before_its_first_event() {
 
 #[tokio::test]
 async fn a_project_may_be_named_by_its_path_before_its_number_is_known() {
+    const SLACK: &str = "/projects/acme%2Frocket/integrations/slack";
     let api = Api::open().await;
     let admin = api.admin().await;
     let acme = api.group("acme").await;
     let of_group = api.token(ScopeKey::Group(acme), Right::Maintain).await;
-    const SLACK: &str = "/projects/acme%2Frocket/integrations/slack";
     for method in ["GET", "DELETE"] {
         let missing = api.ask(&admin, method, SLACK).await;
         assert_eq!(refusal(&missing), message(404, "404 Project Not Found"), "{method}");
@@ -174,6 +174,35 @@ async fn the_junk_of_a_projects_token_is_named_and_leaves_room_for_that_of_other
     let senders: Vec<_> = list.as_array().unwrap().iter().map(|one| one["sender"].as_str()).collect();
     let [None, Some(first), Some(second), Some(third)] = senders[..] else { panic!("a tenth of 30: {list}") };
     assert!(first.starts_with("token ") && first == second && second == third, "{list}");
+}
+
+#[tokio::test]
+async fn answers_that_are_not_read_take_a_bounded_part_of_the_memory() {
+    let (answer_memory, size) = (6_000_000, 5_000_000);
+    let api = Api::open_with(Config { answer_memory, ..config() }).await;
+    let admin = api.admin().await;
+    let (reason, raw) = ("no JSON".to_owned(), Bytes::from(vec![b'x'; size]));
+    let item = NewQuarantined { source: "http", sender: None, id: None, reason, received_at: NOW, raw };
+    api.store.quarantine(vec![item]).await.unwrap();
+
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address = api.base.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut reads_nothing = socket.connect(address).await.unwrap();
+    let request = format!("GET /api/v4/quarantine/1 HTTP/1.1\r\nhost: x\r\nprivate-token: {admin}\r\n\r\n");
+    reads_nothing.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    reads_nothing.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+
+    let refused = api.get(&admin, "/quarantine/1").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.text.contains("http.answer_memory"), "{refused:?}");
+    assert_eq!(api.get(&admin, "/quarantine").await.status, 200, "small answers need none of it");
+
+    drop(reads_nothing);
+    let answered = async { while api.get(&admin, "/quarantine/1").await.status != 200 {} };
+    tokio::time::timeout(Duration::from_secs(20), answered).await.expect("the memory is free again");
 }
 
 async fn delivered(api: &Api, integration: &str) -> i64 {

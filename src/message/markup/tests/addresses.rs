@@ -131,6 +131,8 @@ proptest! {
 
     #[test]
     fn an_address_in_a_text_is_read_back_unchanged(url in addresses()) {
+        // In a text, these two end an address: people write links where none are read.
+        prop_assume!(!url.contains("]("));
         for markup in ALL {
             let rendered = markup.render(&Text::new().plain(format!("see {url} soon")));
             let read = read_bare(markup, &rendered);

@@ -1,0 +1,163 @@
+//! What became of builds: the real daemon asks build services, tells people, and serves what it knows.
+
+use std::time::Duration;
+
+use forgebell::store::State;
+use forgebell::store::registry::{Right, ScopeKey};
+use serde_json::{Value, json};
+
+use crate::harness::api;
+use crate::harness::daemon::{Daemon, Home};
+use crate::harness::payloads::payload;
+use crate::harness::python;
+use crate::harness::receiver::{Answer, Hook, Receiver};
+use crate::harness::wait::eventually;
+
+/// The commit and branch of `push.json`.
+const SHA: &str = "da1560886d4f094c3e6c9ef40349f7d38b5d27d7";
+
+/// A home in which questions come quickly.
+fn home(provisioning: &str) -> Home {
+    Home::new(provisioning).with(&[
+        "rate_limits.enabled=false",
+        "builds.first_pause=100ms",
+        "builds.second_pause=200ms",
+        "builds.longest_pause=300ms",
+    ])
+}
+
+fn teamcity(server: &Receiver) -> String {
+    format!(
+        "[[integration]]\nproject = \"mike/diaspora\"\nadapter = \"teamcity\"\nteamcity_url = \"{}\"\n\
+         build_type = \"Rocket\"\nannounce_result = true\n\n",
+        server.url("/")
+    )
+}
+
+fn slack(hook: &Hook, more: &str) -> String {
+    format!(
+        "[[integration]]\nproject = \"mike/diaspora\"\nadapter = \"slack\"\nwebhook = \"{}\"\npush_events = false\n{more}\n\n",
+        hook.url()
+    )
+}
+
+/// A TeamCity that queues a build, and whose build goes through these states.
+fn builds(server: &Receiver, states: &[(&str, &str)]) -> (Hook, Hook) {
+    let queue = server
+        .at("/httpAuth/app/rest/buildQueue")
+        .answer(Answer::status(200).body(r#"<build id="71" buildTypeId="Rocket" state="queued"/>"#));
+    let locator =
+        format!("buildType:(id:(Rocket)),branch:unspecified:any,revision:{SHA},running:any,canceled:any");
+    let answer = |(state, status): &(&str, &str)| {
+        Answer::json(200, &json!({"id": 71, "state": state, "status": status}))
+    };
+    let mut answers: Vec<Answer> = states.iter().map(answer).collect();
+    let last = answers.pop().expect("a build ends somehow");
+    let asked = server.at(&format!("/httpAuth/app/rest/builds/{locator}")).answer_then(answers, last);
+    (queue, asked)
+}
+
+/// The statuses of the commit in the API, once the first one is this.
+async fn statuses(daemon: &Daemon, home: &Home, status: &str) -> Value {
+    let client = api::caller(home, daemon, ScopeKey::Instance, Right::Read).await;
+    eventually(&format!("the build is {status}"), Duration::from_secs(30), async || {
+        let path = format!("/projects/mike%2Fdiaspora/repository/commits/{SHA}/statuses");
+        let (_, found) = client.ask("GET", &path, None).await;
+        (found[0]["status"] == status).then_some(found)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_failed_is_told_in_the_chat_and_served_in_gitlabs_form() {
+    let (server, chat) = (Receiver::start().await, Receiver::start().await);
+    let (queue, asked) = builds(&server, &[("running", "SUCCESS"), ("finished", "FAILURE")]);
+    let told = chat.slack_like("/services/T0/B0/builds");
+    let home = home(&(teamcity(&server) + &slack(&told, "")));
+    let daemon = home.start().await;
+    daemon.send("one", payload("push.json")).await;
+    let text = told.wait_for(1).await[0].text();
+    assert!(text.contains("JetBrains TeamCity build") && text.contains("failed"), "{text}");
+    assert!(text.contains("/viewLog.html?buildId=71"), "{text}");
+    let found = statuses(&daemon, &home, "failed").await;
+    assert_eq!((&found[0]["name"], &found[0]["ref"]), (&json!("teamcity"), &json!("master")));
+    assert_eq!(found[0]["target_url"], server.url("/viewLog.html?buildId=71&buildTypeId=Rocket"));
+    assert_eq!(
+        (queue.received().len(), asked.received().len()),
+        (1, 2),
+        "an ended build is not asked for again"
+    );
+    home.until(State::Delivered, 2).await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_passed_follows_the_filters_of_the_chat() {
+    let (server, chat) = (Receiver::start().await, Receiver::start().await);
+    let (_, asked) = builds(&server, &[("finished", "SUCCESS")]);
+    let broken_only = chat.slack_like("/services/T0/B0/broken");
+    let home = home(&(teamcity(&server) + &slack(&broken_only, "notify_only_broken_pipelines = true")));
+    let daemon = home.start().await;
+    daemon.send("one", payload("push.json")).await;
+    let found = statuses(&daemon, &home, "success").await;
+    assert_eq!(found[0]["description"], Value::Null);
+    asked.wait_for(1).await;
+    // The announcement was dispatched when the inbox is empty again.
+    eventually("the announcement was dispatched", Duration::from_secs(20), async || {
+        let (_, metrics) = daemon.get("/metrics").await?;
+        metrics
+            .contains(r#"forgebell_events_total{source="http",kind="pipeline",result="unmatched"} 1"#)
+            .then_some(())
+    })
+    .await;
+    assert_eq!(broken_only.received().len(), 0, "only broken pipelines are wanted there");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_is_asked_for_after_a_power_cut_too() {
+    let (server, chat) = (Receiver::start().await, Receiver::start().await);
+    let (queue, asked) =
+        builds(&server, &[("running", "SUCCESS"), ("running", "SUCCESS"), ("finished", "FAILURE")]);
+    let told = chat.slack_like("/services/T0/B0/builds");
+    let home = home(&(teamcity(&server) + &slack(&told, "")));
+    let daemon = home.start().await;
+    daemon.send("one", payload("push.json")).await;
+    asked.wait_for(1).await;
+    daemon.crash();
+    // A claimed row is put off; the node that claimed it is gone. Its claim is cut short here, in place of a wait.
+    let daemon = home.start().await;
+    let ledger = home.ledger().await;
+    let claimed = eventually("the claim of the former process ends", Duration::from_secs(10), async || {
+        let far = forgebell::daemon::now() + jiff::SignedDuration::from_hours(1);
+        let found = ledger.claim_watches(far, forgebell::daemon::now(), 10).await.ok()?.watches;
+        (!found.is_empty() || !told.received().is_empty()).then_some(found)
+    })
+    .await;
+    assert!(claimed.len() <= 1);
+    told.wait_for(1).await;
+    assert_eq!(queue.received().len(), 1, "one build");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mock_ci_is_asked_for_every_push_and_sent_nothing() {
+    let (mut stand_in, port) = python::server("mock_ci.py", &["success_with_warnings"]).await;
+    let chat = Receiver::start().await;
+    let told = chat.slack_like("/services/T0/B0/builds");
+    let mock_ci = format!(
+        "[[integration]]\nproject = \"mike/diaspora\"\nadapter = \"mock-ci\"\nannounce_result = true\n\
+         mock_service_url = \"http://127.0.0.1:{port}\"\n\n"
+    );
+    let home = home(&(mock_ci + &slack(&told, "notify_only_broken_pipelines = false")));
+    let daemon = home.start().await;
+    daemon.send("one", payload("push.json")).await;
+    let text = told.wait_for(1).await[0].text();
+    assert!(text.contains("MockCI build") && text.contains("passed with warnings"), "{text}");
+    let found = statuses(&daemon, &home, "success").await;
+    assert_eq!(found[0]["description"], "passed with warnings");
+    assert_eq!(found[0]["target_url"], format!("http://127.0.0.1:{port}/mike/diaspora/status/{SHA}"));
+    home.until(State::Delivered, 1).await;
+    daemon.stop().await;
+    stand_in.kill().await.expect("it is ours");
+}
