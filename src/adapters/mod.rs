@@ -120,8 +120,8 @@ use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
 pub use contract::Notification;
-pub use redact::secrets_of;
 pub use operator::OperatorSettings;
+pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[

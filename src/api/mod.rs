@@ -18,8 +18,8 @@ mod tests;
 mod v4;
 mod webhook_signature;
 
-use std::net::SocketAddr;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

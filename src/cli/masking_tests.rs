@@ -22,7 +22,9 @@ fn with_secret(field: &Field, secret: &str, logs_in: bool) -> String {
             let start = field.example.rfind(['/', '=']).expect("an address has a path");
             format!("{}{secret}", &field.example[..=start])
         }
-        Kind::Addresses => format!("irc://irc.example.net/builds?key={secret} {}", login("irc://irc.example.org/ops")),
+        Kind::Addresses => {
+            format!("irc://irc.example.net/builds?key={secret} {}", login("irc://irc.example.org/ops"))
+        }
         Kind::Base => login("irc://irc.example.net:6667/"),
         Kind::Url if logs_in => login(field.example),
         _ => field.example.to_owned(),

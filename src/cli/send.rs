@@ -262,9 +262,9 @@ fn quoted(text: &str) -> String {
 
 /// The request that would be sent.
 fn request(telling: Outgoing<'_>, secrets: &Secrets) -> anyhow::Result<Request> {
-    let call = telling
-        .build_call()
-        .map_err(|outcome| anyhow!("nothing would be sent: {}", secrets.mask_echo(outcome_words(&outcome))))?;
+    let call = telling.build_call().map_err(|outcome| {
+        anyhow!("nothing would be sent: {}", secrets.mask_echo(outcome_words(&outcome)))
+    })?;
     Ok(call.request)
 }
 

@@ -26,7 +26,21 @@ const BEGINNING: usize = 6;
 const CUT: char = '…';
 /// What stands before a credential in an address, in JSON or in a header.
 const BEFORE: [&str; 15] = [
-    "=", "/", ":", "@", "=\"", ":\"", ": \"", "='", ":'", ": '", "bearer ", "basic ", "token ", "password ", "key ",
+    "=",
+    "/",
+    ":",
+    "@",
+    "=\"",
+    ":\"",
+    ": \"",
+    "='",
+    ":'",
+    ": '",
+    "bearer ",
+    "basic ",
+    "token ",
+    "password ",
+    "key ",
 ];
 
 /// Words that must not be shown, in all the forms that they may be written in; the longest first, so that none leaves its
@@ -102,7 +116,9 @@ impl Secrets {
     /// Takes in what may be a credential of an address: its login, and what stands behind its host.
     pub fn add_address(&mut self, url: &url::Url) {
         let behind_host = &url[url::Position::BeforePath..];
-        for part in [behind_host, url.path(), behind_host.trim_matches('/')].into_iter().chain(url.path().split('/')) {
+        for part in
+            [behind_host, url.path(), behind_host.trim_matches('/')].into_iter().chain(url.path().split('/'))
+        {
             if part.len() >= IN_A_PATH {
                 self.add_as(part, Found::Anywhere);
             }
@@ -122,7 +138,8 @@ impl Secrets {
 
     /// Takes in an address's name and password, which go out as Basic authorisation.
     fn add_login_of(&mut self, url: &url::Url) {
-        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let decoded =
+            |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
         if let Some(password) = url.password() {
             self.add_as(password, Found::by_length(password));
             self.add_login(&decoded(url.username()), &decoded(password));
@@ -168,7 +185,8 @@ impl Secrets {
         let in_form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
         let in_address =
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-        let in_html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let in_html =
+            text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
         let lower = [&in_form, &in_address].map(|encoded| with_lower_escapes(encoded));
         let encoded = [quoted_in_json(text), in_form, in_address, in_html].into_iter().chain(lower);
         for form in encoded.chain([text.to_owned()]) {
@@ -295,8 +313,11 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_in_every_form_that_they_may_be_shown_in() {
-        let secrets =
-            secrets(&["HTTPS://Chat.Example.com/hooks/deepsecretdeepsecret\n", "deepsecret", "deep\"secret\\\""]);
+        let secrets = secrets(&[
+            "HTTPS://Chat.Example.com/hooks/deepsecretdeepsecret\n",
+            "deepsecret",
+            "deep\"secret\\\"",
+        ]);
         let shown = "/hooks/deepsecretdeepsecret https://chat.example.com/hooks/deepsecretdeepsecret \
                      {\"a\":\"deep\\\"secret\\\\\\\"\"} deepsecret";
         for masked in [secrets.mask(shown.to_owned()), secrets.mask_echo(shown.to_owned())] {
@@ -311,8 +332,17 @@ mod tests {
         let a = secrets(&["a"]);
         let words = "answered 404: a banana at 10:a. {\"error\": \"a\"} has /a/b, and a key";
         let masked = a.mask_echo(words.to_owned());
-        assert!(masked.starts_with("answered 404: a banana at 10:") && masked.ends_with(", and a key"), "{masked}");
-        for echo in ["token=a", "https://x.example/a", "user:a@x.example", "Authorization: Bearer a", "{\"token\":\"a\"}"] {
+        assert!(
+            masked.starts_with("answered 404: a banana at 10:") && masked.ends_with(", and a key"),
+            "{masked}"
+        );
+        for echo in [
+            "token=a",
+            "https://x.example/a",
+            "user:a@x.example",
+            "Authorization: Bearer a",
+            "{\"token\":\"a\"}",
+        ] {
             let masked = a.mask_echo(echo.to_owned());
             assert!(masked.contains(Secret::MASK), "{echo}: {masked}");
         }
@@ -331,9 +361,13 @@ mod tests {
         let mut login = Secrets::default();
         login.add_setting(Kind::Url, "https://bell:p%40ss@ci.example/job");
         let basic = BASE64_STANDARD.encode("bell:p@ss");
-        let echo = format!("Authorization: Basic {basic}, bell:p@ss, password=p@ss, https://bell:p%40ss@ci.example");
+        let echo =
+            format!("Authorization: Basic {basic}, bell:p@ss, password=p@ss, https://bell:p%40ss@ci.example");
         let masked = login.mask_echo(echo);
-        assert!(!masked.contains("p@ss") && !masked.contains("p%40ss") && !masked.contains(&basic), "{masked}");
+        assert!(
+            !masked.contains("p@ss") && !masked.contains("p%40ss") && !masked.contains(&basic),
+            "{masked}"
+        );
         assert!(masked.contains("ci.example"), "{masked}");
         let mut header = Secrets::default();
         header.add_header(&format!("Basic {basic}"));

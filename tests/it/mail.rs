@@ -148,7 +148,11 @@ async fn a_refused_recipient_does_not_affect_the_others() {
     assert!(waits.iter().all(|line| line.target == "gone@example.com"), "{waits:?}");
     let refused = waits.iter().find_map(|line| line.last_note.clone()).unwrap_or_default();
     assert!(refused.contains("550") && refused.contains("no such user here"), "{refused}");
-    assert_eq!(waits.iter().map(|line| line.attempts).sum::<u32>(), 0, "a refusal of the place is no attempt that counts");
+    assert_eq!(
+        waits.iter().map(|line| line.attempts).sum::<u32>(),
+        0,
+        "a refusal of the place is no attempt that counts"
+    );
     let held = home.delivery(&waits[0]).await.hold.expect("the route is held");
     assert!(held.reason.contains("correct the address"), "{held:?}");
     daemon.stop().await;

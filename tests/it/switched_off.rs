@@ -41,7 +41,8 @@ impl Case {
         let hook = service.slack_like("/services/T0/B0/hook");
         let home = forge.home("").with(&["rate_limits.enabled=false", KEY]);
         let (daemon, admin) = administered(&home).await;
-        let settings = json!({ "webhook": hook.url(), "channel": "#one, #two", "branches_to_be_notified": "all" });
+        let settings =
+            json!({ "webhook": hook.url(), "channel": "#one, #two", "branches_to_be_notified": "all" });
         let case = Self { forge, home, daemon, admin, service, settings };
         let set = case.admin.put(SLACK, case.settings.clone()).await;
         assert_eq!((&set["active"], &set["switched_off"]), (&json!(true), &json!([])));
@@ -84,7 +85,9 @@ impl Case {
         assert_eq!(self.listed().await["active"], true);
         let told = |channel: &str| {
             let all = self.service.received();
-            all.iter().filter(|received| received.answered == Some(200) && received.json()["channel"] == channel).count()
+            all.iter()
+                .filter(|received| received.answered == Some(200) && received.json()["channel"] == channel)
+                .count()
         };
         assert!(told("#one") >= 2 && told("#two") >= 2, "both channels were told of both events");
         self.daemon.stop().await;
@@ -110,7 +113,11 @@ async fn a_retry_of_a_delivery_ends_a_switch_off(forge: Forge) {
 async fn a_save_of_the_same_settings_ends_a_switch_off(forge: Forge) {
     let case = Case::new(forge).await;
     let saved = case.admin.put(SLACK, case.settings.clone()).await;
-    assert_eq!((&saved["active"], &saved["switched_off"]), (&json!(true), &json!([])), "in the answer itself");
+    assert_eq!(
+        (&saved["active"], &saved["switched_off"]),
+        (&json!(true), &json!([])),
+        "in the answer itself"
+    );
     case.is_well().await;
 }
 

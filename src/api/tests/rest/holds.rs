@@ -268,7 +268,11 @@ async fn a_successful_test_and_a_retry_make_it_active_again() {
         let done = api.ask(&admin, "POST", &path).await;
         assert!(done.status < 300, "{way}: {done:?}");
         for integration in shown(&api, &admin).await {
-            assert_eq!((&integration["active"], &integration["switched_off"]), (&json!(true), &json!([])), "{way}");
+            assert_eq!(
+                (&integration["active"], &integration["switched_off"]),
+                (&json!(true), &json!([])),
+                "{way}"
+            );
         }
     }
 }
@@ -288,7 +292,10 @@ async fn one_dead_address_of_several_leaves_the_integration_active() {
         destination: adapters::find("discord").unwrap().destination(&integration.settings, target),
     };
     let made_under = Some((integration.id.clone(), integration.fingerprint));
-    let off = |key| Hold { made_under: made_under.clone(), ..api.made(42, key, HoldCause::SwitchedOff, later(MINUTE)) };
+    let off = |key| Hold {
+        made_under: made_under.clone(),
+        ..api.made(42, key, HoldCause::SwitchedOff, later(MINUTE))
+    };
     let put = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await;
     assert_eq!(put.status, 200, "`made` asks for its fingerprint");
     api.hold(vec![off(address("push"))]).await;
@@ -310,7 +317,8 @@ async fn a_save_of_a_default_ends_the_holds_of_those_that_follow_it() {
     let default = api.put(&admin, everyone, &settings()).await;
     assert_eq!(default.status, 200, "{default:?}");
     assert_eq!(api.put(&admin, "/projects/42", &json!({})).await.status, 200);
-    let address = |project: i64| HoldKey::Address { integration: slack(project), destination: api.destination() };
+    let address =
+        |project: i64| HoldKey::Address { integration: slack(project), destination: api.destination() };
     let off = |project: i64| api.made(project, address(project), HoldCause::SwitchedOff, later(MINUTE));
     api.hold(vec![off(42), off(43)]).await;
     assert_eq!(api.get(&admin, SLACK).await.json()["active"], false);
