@@ -49,6 +49,7 @@ const DEAD_LETTERS: &str = "forgebell_dead_letters";
 const HELD: &str = "forgebell_held_destinations";
 const QUARANTINE: &str = "forgebell_quarantine_events";
 const BROKER: &str = "forgebell_broker_connected";
+const UNWRITTEN: &str = "forgebell_unwritten_outcomes";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
 const BUILD: &str = "forgebell_build_info";
@@ -153,6 +154,13 @@ pub const SERIES: &[Series] = &[
         kind: Kind::Gauge,
         unit: Unit::Count,
         help: "1 while events are consumed from the broker, 0 while the connection is lost; absent without a broker.",
+        labels: &[],
+    },
+    Series {
+        name: UNWRITTEN,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Outcomes of attempts that the store does not take. Their destinations wait; above a bound, nothing is sent.",
         labels: &[],
     },
     Series {
@@ -268,6 +276,15 @@ pub fn switched_off(adapter: &'static str) {
     counter!(SWITCHED_OFF, "adapter" => adapter).increment(1);
 }
 
+/// Sets the number of outcomes of attempts that the store does not take.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; the number is bounded by the attempts under way"
+)]
+pub fn unwritten_outcomes(count: usize) {
+    gauge!(UNWRITTEN).set(count as f64);
+}
+
 /// Counts a request to the API. `route` is the pattern of a known route, and `method` one that it has, so that both come
 /// from fixed sets.
 pub fn api_request(route: String, method: String, status: u16) {
@@ -312,6 +329,7 @@ mod tests {
         switched_off("slack");
         api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
         broker_connected(true);
+        unwritten_outcomes(1);
         reloaded(true);
         depth(&Depth { inbox: 1, oldest: Duration::from_secs(2), ..Depth::default() });
         handle.run_upkeep();

@@ -10,6 +10,7 @@ use crate::catalog::CachedCatalog;
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{BrokerState, Commands};
+use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
@@ -25,6 +26,7 @@ pub(super) struct Components {
     pub(super) deliverer: DelivererHandle,
     pub(super) arrived: Arc<Notify>,
     pub(super) broker: Option<watch::Receiver<BrokerState>>,
+    pub(super) condition: Condition,
     pub(super) clock: Clock,
     pub(super) metrics: metrics::Handle,
     pub(super) tasks: TaskTracker,
@@ -32,8 +34,19 @@ pub(super) struct Components {
 
 /// The state of the HTTP server.
 pub(super) fn http_state(config: &Config, components: Components) -> api::State {
-    let Components { store, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } =
-        components;
+    let Components {
+        store,
+        catalog,
+        holds,
+        tests,
+        deliverer,
+        arrived,
+        broker,
+        condition,
+        clock,
+        metrics,
+        tasks,
+    } = components;
     let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
         Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
         Some(BrokerState::Connected) | None => Ok(()),
@@ -47,6 +60,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),
+        condition,
         clock: Arc::new(move || clock.now()),
         metrics,
         catalog,

@@ -30,6 +30,7 @@ use crate::catalog::{CachedCatalog, Catalog, Snapshot};
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
+use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::holds::Holds;
@@ -85,6 +86,7 @@ pub async fn run(
     let tests = test_sender(&config, &holds)?;
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
     let leaving = node.clone();
+    let condition = Condition::default();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
@@ -92,12 +94,13 @@ pub async fn run(
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         attempts,
         pace: Arc::clone(&tests.pace),
+        condition: condition.clone(),
         tasks: tasks.clone(),
     });
     let stop_delivering = CancellationToken::new();
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
-    let dispatcher = dispatcher(&store, &catalog, &holds, &handle, &clock);
+    let dispatcher = dispatcher(&store, &catalog, &holds, &handle, &condition, &clock);
     let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
@@ -138,6 +141,7 @@ pub async fn run(
         deliverer: handle,
         arrived,
         broker,
+        condition,
         clock: clock.clone(),
         metrics,
         tasks: tasks.clone(),
@@ -176,6 +180,7 @@ fn dispatcher(
     catalog: &Arc<CachedCatalog>,
     holds: &Holds,
     deliverer: &DelivererHandle,
+    condition: &Condition,
     clock: &Clock,
 ) -> Dispatcher {
     Dispatcher {
@@ -185,6 +190,7 @@ fn dispatcher(
         quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
         holds: holds.clone(),
         deliverer: deliverer.clone(),
+        condition: condition.clone(),
         clock: clock.clone(),
     }
 }

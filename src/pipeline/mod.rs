@@ -18,9 +18,11 @@
 
 pub mod amqp;
 pub mod attempt;
+pub mod condition;
 pub mod deliver;
 pub mod dispatch;
 pub mod explain;
+mod halves;
 pub mod holds;
 pub mod inbox_source;
 mod outbox_writer;
@@ -31,6 +33,7 @@ pub mod source;
 pub mod store_calls;
 pub mod test_send;
 pub mod trace;
+mod unwritten;
 
 use std::fmt;
 use std::sync::Arc;

@@ -15,7 +15,8 @@
 //! # The contract
 //!
 //! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
-//!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again.
+//!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again, except after [`StoreError::Refused`]:
+//!   then one of the batch's values can't be stored, and the others can, without it.
 //! - **Dispatching again changes nothing.** A delivery is unique by event, integration and target. Enqueueing a delivery
 //!   that exists, settled or not, returns `None` and leaves it as it is.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
@@ -116,7 +117,12 @@ pub enum StoreError {
     /// The store is busy, full, or being restarted. The caller may try again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// The store is corrupt, was written by a newer version, or this program has a bug. Trying again does not help.
+    /// The store does not take a value of this call: it is too long, out of range, or against a rule. Nothing of the call was
+    /// done. The same call never succeeds, and other calls are not affected.
+    #[error("the store does not take a value: {0}")]
+    Refused(String),
+    /// The store is corrupt, was written by a newer version, lacks a function or a right, or this program has a bug. Trying
+    /// again does not help before somebody mends it.
     #[error("the store is broken: {0}")]
     Broken(String),
 }

@@ -17,7 +17,7 @@ macro_rules! steps {
     };
 }
 
-pub(super) const STEPS: &[Step] = steps!["0001_first", "0002_registry", "0003_contract",];
+pub(super) const STEPS: &[Step] = steps!["0001_first", "0002_registry", "0003_contract", "0004_keys",];
 
 /// The version of the schema that this program works with.
 pub(super) fn known() -> i64 {

@@ -226,8 +226,8 @@ async fn a_store_of_the_first_version_is_migrated_with_all_its_rows() {
     client.batch_execute(&format!("{version}{first}{event}")).await.unwrap();
     let error = Postgres::open_shared(&url, None, Keyring::none()).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("forgebell migrate"), "{error}");
-    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (1, 3));
-    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (3, 3));
+    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (1, 4));
+    assert_eq!(Postgres::migrate(&url, None).await.unwrap(), (4, 4));
     let store = Postgres::open(&url, None, Keyring::none()).await.unwrap();
     assert_eq!(store.depth(at(0)).await.unwrap().inbox, 1);
     assert_eq!(store.changes(0).await.unwrap().revision, 0);

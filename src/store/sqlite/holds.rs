@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::rows::{HOLD, change, find, hold as read, ms, prepare};
 use crate::integration::{Fingerprint, IntegrationId};
+use crate::store::columns::signed;
 use crate::store::{Hold, HoldKey, Result};
 
 /// Begins a hold, or prolongs it; a longer one stays.
@@ -16,9 +17,9 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
     let fingerprint = hold.made_under.as_ref().map(|(_, fingerprint)| fingerprint.0);
     change(
         connection,
-        "INSERT INTO holds (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (kind, integration, name) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
+        "INSERT INTO holds (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint, key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (kind, key) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
              since = excluded.since, until = excluded.until, strikes = excluded.strikes, made_by = excluded.made_by,
              fingerprint = excluded.fingerprint
          WHERE excluded.until >= holds.until",
@@ -30,9 +31,10 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
             hold.reason,
             ms(hold.since),
             ms(hold.until),
-            hold.strikes,
+            signed(hold.strikes),
             made_by,
-            fingerprint
+            fingerprint,
+            hold.key.digest(),
         ],
     )?;
     Ok(())
@@ -40,18 +42,17 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
 
 /// Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
 pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<()> {
-    let (kind, integration, name) = key.columns();
-    let delete = "DELETE FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3";
-    let ended = change(connection, delete, params![kind, integration, name])? == 1;
-    if let (true, HoldKey::Route { integration, target }) = (ended, key) {
+    let delete = "DELETE FROM holds WHERE kind = ?1 AND key = ?2";
+    let ended = change(connection, delete, params![key.kind(), key.digest()])? == 1;
+    if let (true, HoldKey::Route { .. }) = (ended, key) {
         // This reads all waiting rows, but no settled ones. That is acceptable, because route holds rarely end.
-        change(connection, DUE_ON_ROUTE, params![integration.0, ms(now), target])?;
+        change(connection, DUE_ON_ROUTE, params![key.digest(), ms(now)])?;
     }
     Ok(())
 }
 
 const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
-     WHERE state <= 1 AND due > ?2 AND integration = ?1 AND target = ?3";
+     WHERE state <= 1 AND due > ?2 AND route_key = ?1";
 
 const DUE_OF_INTEGRATION: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE state <= 1 AND due > ?2 AND integration = ?1";

@@ -159,6 +159,15 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::OperationInterrupted
                 | ErrorCode::FileLockingProtocolFailed,
             ) => Self::Unavailable(error.to_string()),
+            Some(
+                ErrorCode::ConstraintViolation
+                | ErrorCode::TooBig
+                | ErrorCode::TypeMismatch
+                | ErrorCode::ParameterOutOfRange,
+            ) => Self::Refused(error.to_string()),
+            None if matches!(error, rusqlite::Error::ToSqlConversionFailure(_)) => {
+                Self::Refused(error.to_string())
+            }
             _ => Self::Broken(error.to_string()),
         }
     }

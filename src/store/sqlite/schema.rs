@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::digest::Digest;
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
 
@@ -99,7 +101,9 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
     });
     opened.map_err(|error| match StoreError::from(error) {
         StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", database.display())),
-        StoreError::Broken(why) => StoreError::Broken(format!("{}: {why}", database.display())),
+        StoreError::Broken(why) | StoreError::Refused(why) => {
+            StoreError::Broken(format!("{}: {why}", database.display()))
+        }
     })
 }
 
@@ -108,6 +112,12 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
     let found = version(connection, database)?;
     // Only now it is certain that the file is a store of this program. The mode is stored in the file.
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A step may copy a table to which others refer. They refer to it by its name, which stays.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.create_scalar_function("key_of", -1, FunctionFlags::SQLITE_DETERMINISTIC, |parts| {
+        let parts = (0..parts.len()).map(|part| parts.get_raw(part).as_bytes());
+        Ok(Digest::of(parts.collect::<std::result::Result<Vec<_>, _>>()?).number())
+    })?;
     for (number, migration) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
         let step = format!(
             "BEGIN IMMEDIATE; {}; PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;",
@@ -119,6 +129,7 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
             return Err(error.into());
         }
     }
+    connection.pragma_update(None, "foreign_keys", true)?;
     Ok((found, known()))
 }
 

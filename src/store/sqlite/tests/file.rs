@@ -79,8 +79,8 @@ async fn a_store_of_the_first_version_is_migrated_with_all_its_rows() {
         .unwrap();
     let error = Sqlite::open_shared(&path, Keyring::none()).unwrap_err().to_string();
     assert!(error.contains("forgebell migrate"), "{error}");
-    assert_eq!(Sqlite::migrate(&path).unwrap(), (1, 3));
-    assert_eq!(Sqlite::migrate(&path).unwrap(), (3, 3));
+    assert_eq!(Sqlite::migrate(&path).unwrap(), (1, 4));
+    assert_eq!(Sqlite::migrate(&path).unwrap(), (4, 4));
     let store = Sqlite::open(&path, Keyring::none()).unwrap();
     assert_eq!(store.depth(now()).await.unwrap().inbox, 1);
     assert_eq!(store.changes(0).await.unwrap().revision, 0);
