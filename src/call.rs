@@ -3,9 +3,11 @@
 //! An adapter makes a [`Call`]: a [`Request`] and how its answer is read. `wire` sends the request and brings a
 //! [`Response`]; the call's reader turns that into an [`Answer`]. A call has a result type: [`Sent`] for deliveries. A
 //! [`Failure`] is named by its consequence, and keeps its type until `pipeline::retry` has decided what follows. A
-//! [`Bucket`] limits the pace of calls. [`Mail`] is in `mail.rs`.
+//! [`Bucket`] limits the pace of calls. [`Mail`] is in `mail.rs`; `status.rs` reads answers that have no code of the
+//! service in them.
 
 mod mail;
+mod status;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 
 pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
+pub use status::{CUT, by_status, describe, is_page, unavailable};
 
 /// A request, and how its answer is read. `T` is what the last call of a chain results in.
 pub struct Call<T> {
@@ -461,35 +464,5 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.consequence(), self.why())
-    }
-}
-
-/// Reads an answer by its status alone: the default, and what most readers fall back on.
-///
-/// 2xx means that the message is taken. 429 throttles; 408, 425, 500, 502, 503 and 504 are temporary; 410 is gone; 401, 403, 404, 405, 3xx and
-/// 501 want other settings; any other 4xx refuses this one message.
-pub fn by_status(response: &HttpResponse) -> Answer<Sent> {
-    let why = describe(response);
-    let wait = response.retry_after();
-    Answer::Failed(match response.status {
-        200..=299 => return Answer::Done(Sent),
-        429 => Failure::Throttled { wait, why, shared: false },
-        408 | 425 | 500 | 502..=504 | 505..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
-        410 => Failure::Gone { why, confirmations: 1 },
-        300..=399 | 401 | 403..=405 | 407 | 501 => Failure::Misconfigured(why),
-        _ => Failure::Rejected(why),
-    })
-}
-
-/// The status and the start of the body, on one line, for people.
-pub fn describe(response: &HttpResponse) -> String {
-    let text = response.text();
-    let looks_like_html = text.trim_start().starts_with('<');
-    let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let excerpt: String = words.chars().filter(|c| !c.is_control()).take(200).collect();
-    match excerpt.as_str() {
-        "" => format!("answered {}", response.status),
-        _ if looks_like_html => format!("answered {} with a page of HTML", response.status),
-        excerpt => format!("answered {}: {excerpt}", response.status),
     }
 }

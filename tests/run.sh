@@ -1,78 +1,29 @@
 #!/usr/bin/env bash
-# All checks that must pass before a change is merged: formatting, lints, tests, licences.
+# All checks that must pass before a change is merged: formatting, lints, tests, licences. `tests/long.sh` has those that
+# take longer or need more programs.
 # Installs the programs that the tests need and that are missing (on Debian and derived systems). Starts none as a service.
 # CI=1 makes warnings errors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tests/programs.sh
 
-step() { printf '\n== %s\n' "$*"; }
-as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
-has() { command -v "$1" >/dev/null 2>&1; }
-
-if ! has cargo; then
-  echo "missing: cargo of Rust 1.91 or newer; install it with https://rustup.rs or from the packages of this system" >&2
-  exit 1
-fi
-
-# The required programs and their packages: a C compiler for SQLite, RabbitMQ and PostgreSQL for private servers,
-# promtool to check the metrics, irkerd and an IRC server, a mail server, Node and a browser for third-party renderers,
-# Python and curl as clients of the API.
-missing=()
-has cc || missing+=(build-essential)
-[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
-has promtool || missing+=(prometheus)
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
-has irkerd || missing+=(irker)
-[ -x /usr/sbin/ngircd ] || missing+=(ngircd)
-[ -x /usr/sbin/exim4 ] || missing+=(exim4-daemon-light)
-has chromium || missing+=(chromium)
-has node || missing+=(nodejs)
-has python3 || missing+=(python3)
-has npm || missing+=(npm)
-has curl || missing+=(curl)
-python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
-
-# A function in a subshell, so that its trap runs when it ends.
-install_missing() (
-  if ! has apt-get; then
-    echo "missing: ${missing[*]} (names as in Debian); install them as usual on this system, then run this script again" >&2
-    exit 1
-  fi
-  step "installing ${missing[*]}, without starting them as services"
-  # Debian's packages start their services when they are installed, unless this file forbids it.
-  policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
-    trap 'as_root rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-  fi
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
-)
-[ ${#missing[@]} -eq 0 ] || install_missing
+need_programs_of_the_harness
+install_missing
 
 step "test tooling: the npm packages of tests/node"
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
-
-step "test tooling: the Python packages of tests/python"
-made=target/python/made-of
-if ! cmp -s tests/python/requirements.txt "$made"; then
-  rm -rf target/python
-  python3 -m venv target/python
-  target/python/bin/pip install --quiet --disable-pip-version-check --requirement tests/python/requirements.txt
-  cp tests/python/requirements.txt "$made"
-fi
+python_environment tests/python/requirements.txt target/python
 
 step "formatting: cargo fmt --check"
 cargo fmt --check
 
+step "lints: cargo clippy, of every target"
+# The long tests are a target that `--all-targets` leaves out, because they are not run with the others.
+lints=(cargo clippy --all-targets --test long)
 if [ -n "${CI:-}" ]; then
-  step "lints: cargo clippy --all-targets, warnings denied"
-  cargo clippy --all-targets -- -D warnings
+  "${lints[@]}" -- -D warnings
 else
-  step "lints: cargo clippy --all-targets"
-  cargo clippy --all-targets
+  "${lints[@]}"
 fi
 
 step "places to change when something is added"
@@ -81,7 +32,7 @@ tests/places.sh
 step "documentation: every link resolves"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items
 
-# Not --all-targets: that would run the benches too.
+# Not --all-targets: that would run the benches too. The target `long` is left out: tests/long.sh runs it.
 step "tests: library, program, and tests/it with private servers of every kind"
 cargo test --lib --bins --tests
 

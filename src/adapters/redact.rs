@@ -1,7 +1,7 @@
 //! Removes credentials from failure texts. Services may quote the address that they were called at, and proxies the whole
 //! request. Their answers are stored and logged, so the request's secrets are masked in them.
 
-use crate::call::{Answer, Call, HttpRequest, OnNoResponse, Request};
+use crate::call::{Answer, CUT, Call, HttpRequest, OnNoResponse, Request};
 use crate::settings::Secret;
 
 /// Parts of an address of this length or more are taken for secrets. Shorter ones are words (`services`, `hooks`) or names
@@ -83,10 +83,12 @@ fn mask(why: String, secrets: &[String]) -> String {
             why = why.replace(secret.as_str(), Secret::MASK);
         }
         // An excerpt may end in the middle of a secret.
-        let cut = (SHORTEST_VALUE..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
-        if let Some(end) = cut.into_iter().find(|end| why.ends_with(&secret[..*end])) {
-            why.truncate(why.len() - end);
-            why.push_str(Secret::MASK);
+        let ends = (SHORTEST_VALUE..secret.len()).rev().filter(|end| secret.is_char_boundary(*end));
+        for cut in ends.map(|end| format!("{}{CUT}", &secret[..end])) {
+            if let Some(start) = why.find(&cut) {
+                why.replace_range(start..start + cut.len(), Secret::MASK);
+                break;
+            }
         }
     }
     why
@@ -118,11 +120,15 @@ mod tests {
     #[test]
     fn the_requests_secrets_are_masked_in_failures() {
         let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
-        let said = |body: &str| why(redacted(call(url, None)), body);
+        let said = |body: &str| {
+            let why = why(redacted(call(url, None)), body);
+            why.split("; ").next().unwrap_or_default().to_owned()
+        };
         assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no /************ here");
         assert_eq!(said("no abcdef+12, no s3cr3t-t0ken"), "answered 404: no ************, no ************");
         assert_eq!(said("hooks are words"), "answered 404: hooks are words");
-        assert_eq!(said("cut: 0123456789ab"), "answered 404: cut: ************");
+        let cut = format!("{} 0123456789abcdefghij", "x".repeat(187));
+        assert_eq!(said(&cut), format!("answered 404: {} ************", "x".repeat(187)));
     }
 
     #[test]
@@ -130,6 +136,6 @@ mod tests {
         let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
         let both = call("https://a.example/0123456789abcdefghij", Some(second));
         let said = why(redacted(both), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
-        assert_eq!(said, "answered 404: ************ and ************");
+        assert!(said.starts_with("answered 404: ************ and ************;"), "{said}");
     }
 }

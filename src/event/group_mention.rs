@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::push::first_line;
-use super::read::{lenient, number, object, parse};
+use super::read::{excerpt, lenient, number, object, parse};
 use super::{Commit, Decoded, GroupRef, Payload, Trigger, User};
 
 /// A group was mentioned in an issue, a merge request or a comment.
@@ -19,6 +19,8 @@ pub struct GroupMention {
     /// The description or comment.
     pub text: String,
     pub user: Option<User>,
+    /// The kind of object with the mention, where it is one that is not notified: an epic, a comment on a design.
+    pub elsewhere: Option<String>,
 }
 
 impl GroupMention {
@@ -57,6 +59,8 @@ struct Mentioned {
 struct Attributes {
     #[serde(deserialize_with = "lenient")]
     object_kind: String,
+    #[serde(deserialize_with = "lenient")]
+    noteable_type: String,
     #[serde(deserialize_with = "number")]
     iid: i64,
     #[serde(deserialize_with = "lenient")]
@@ -85,6 +89,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         return Err("`mentioned.name` is missing or empty".to_owned());
     }
     let (source, title) = source_of(&raw);
+    let elsewhere = elsewhere(&raw);
     let attributes = raw.object_attributes;
     let mention = GroupMention {
         group_path: raw.mentioned.name,
@@ -94,6 +99,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         source,
         text: attributes.note.unwrap_or(attributes.description),
         user: raw.user,
+        elsewhere,
     };
     let confidential = event_type == Trigger::GroupConfidentialMention.name();
     let trigger = if confidential { Trigger::GroupConfidentialMention } else { Trigger::GroupMention };
@@ -102,6 +108,22 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         subject: format!("mention:{}", mention.source),
         payload: Payload::GroupMention(Box::new(mention)),
     })
+}
+
+/// The kind of object that the mention is in, where GitLab knows no message for it
+/// (<https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/integrations/chat_message/group_mention_message.rb>).
+fn elsewhere(raw: &Raw) -> Option<String> {
+    let attributes = &raw.object_attributes;
+    let kind = match attributes.object_kind.as_str() {
+        "note" if raw.commit.is_some() || raw.issue.is_some() || raw.merge_request.is_some() => return None,
+        "note" => &attributes.noteable_type,
+        kind => kind,
+    };
+    let is_notified = matches!(
+        kind,
+        "" | "issue" | "work_item" | "incident" | "merge_request" | "Issue" | "MergeRequest" | "Commit"
+    );
+    (!is_notified).then(|| excerpt(kind, super::KIND_MAX_CHARS))
 }
 
 /// Where the mention is. A note's payload has its issue, merge request or commit in a field of its own; otherwise the

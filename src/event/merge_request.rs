@@ -1,6 +1,7 @@
 //! Merge requests.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::read::{lenient, number, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
@@ -27,6 +28,8 @@ pub struct MergeRequest {
     pub user: Option<User>,
     /// What GitLab did by itself; `None` where the user did it.
     pub by_system: Option<SystemAction>,
+    /// Whether it is a draft now, where this event changed that.
+    pub draft_changed: Option<bool>,
     /// The reviewers before and after, where this event changed them.
     pub reviewers_changed: Option<ReviewersChanged>,
 }
@@ -79,6 +82,7 @@ struct Raw {
 #[serde(default)]
 struct Changes {
     reviewers: Option<ReviewersChanged>,
+    draft: Option<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -137,6 +141,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         labels: raw.labels.or(attributes.labels),
         user: raw.user,
         by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
+        draft_changed: raw.changes.draft.and_then(|change| change["current"].as_bool()),
         reviewers_changed: raw.changes.reviewers,
     };
     Ok(Decoded {

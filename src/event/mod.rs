@@ -288,7 +288,7 @@ impl Payload {
             Self::Push(push) => Some(&push.user),
             Self::Issue(issue) => issue.user.as_ref(),
             Self::MergeRequest(mr) => mr.user.as_ref().filter(|_| mr.by_system.is_none()),
-            Self::Note(note) => note.user.as_ref(),
+            Self::Note(note) => note.actor(),
             Self::Pipeline(pipeline) => pipeline.user.as_ref(),
             Self::Job(job) => job.user.as_ref(),
             Self::WikiPage(page) => page.user.as_ref(),

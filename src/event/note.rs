@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::push::first_line;
-use super::read::{excerpt, lenient, number, object, parse};
+use super::read::{excerpt, lenient, number, number_or_none, object, parse};
 use super::{Commit, Decoded, Label, Payload, Trigger, User};
 
 /// A comment was added or edited.
@@ -18,7 +18,17 @@ pub struct Note {
     /// GitLab wrote it, as a record of what the user did (`added 1 commit`).
     pub by_system: bool,
     pub labels: Option<Vec<Label>>,
+    /// The comment's author, also where another person edited it.
     pub user: Option<User>,
+    /// Whether a person who is not named edited the comment.
+    edited_by_another: bool,
+}
+
+impl Note {
+    /// Who did what this event is about.
+    pub(super) fn actor(&self) -> Option<&User> {
+        self.user.as_ref().filter(|_| !self.edited_by_another)
+    }
 }
 
 /// What was commented on.
@@ -99,6 +109,21 @@ struct Attributes {
     #[serde(deserialize_with = "lenient")]
     system: bool,
     labels: Option<Vec<Label>>,
+    #[serde(deserialize_with = "number_or_none")]
+    author_id: Option<i64>,
+    #[serde(deserialize_with = "number_or_none")]
+    updated_by_id: Option<i64>,
+}
+
+impl Attributes {
+    /// GitLab names the author of a comment as the user of each of its events
+    /// (<https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/services/notes/post_process_service.rb>). Only a number
+    /// tells who edited it.
+    fn is_edited_by_another(&self, user: Option<&User>) -> bool {
+        let user = user.and_then(|user| user.id).or(self.author_id);
+        let editor = self.updated_by_id.filter(|_| self.action.as_deref() == Some("update"));
+        editor.is_some_and(|editor| user.is_some_and(|user| user != editor))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -122,6 +147,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
         || attributes.internal
         || event_type == Trigger::ConfidentialNote.name()
         || raw.issue.as_ref().is_some_and(|issue| issue.confidential);
+    let edited_by_another = attributes.is_edited_by_another(raw.user.as_ref());
     let (mut issue, mut merge_request) =
         (raw.issue.unwrap_or_default(), raw.merge_request.unwrap_or_default());
     // The first list that is present counts, even if it is empty, as in GitLab.
@@ -138,6 +164,7 @@ pub(super) fn decode(json: &str, event_type: &str) -> Result<Decoded, String> {
     };
     let trigger = if confidential { Trigger::ConfidentialNote } else { Trigger::Note };
     let note = Note {
+        edited_by_another,
         note: attributes.note,
         url: attributes.url,
         action: attributes.action,

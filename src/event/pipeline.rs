@@ -60,6 +60,28 @@ impl Pipeline {
         in_payload.filter(|iid| *iid > 0).or_else(in_ref)
     }
 
+    /// Who or what started it, in words: `Ada Byron (ada)`, `a schedule of Ada Byron (ada)`, `API`; empty where it is not
+    /// known. GitLab names the owner of a schedule or trigger as the user.
+    pub fn started_by(&self) -> String {
+        let user = self.user.as_ref().map(User::display).unwrap_or_default();
+        let what = match (self.source.as_str(), user.as_str()) {
+            ("schedule", _) => "a schedule",
+            ("trigger", user) if !user.is_empty() => "a trigger",
+            ("security_orchestration_policy" | "pipeline_execution_policy_schedule", _) => {
+                "a security policy"
+            }
+            // Old payloads do not say it, and GitLab's own messages say this.
+            ("" | "api" | "trigger", "") => return "API".to_owned(),
+            (_, _) => return user,
+        };
+        if user.is_empty() { what.to_owned() } else { format!("{what} of {user}") }
+    }
+
+    /// Whether the user that the payload names started it in person.
+    pub fn is_started_by_its_user(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.display() == self.started_by())
+    }
+
     /// Whether another pipeline of the same project started it as its child.
     pub fn is_child(&self) -> bool {
         self.source == "parent_pipeline"

@@ -13,7 +13,7 @@ mod tests;
 
 use super::{Family, Filters, Integration, LabelBehavior, LabelFilter, ProjectFacts, Scope};
 use crate::event::{
-    Event, Issue, IssueKind, Label, MergeRequest, Note, Noteable, Payload, Pipeline, Trigger,
+    Event, GroupMention, Issue, IssueKind, Label, MergeRequest, Note, Noteable, Payload, Pipeline, Trigger,
 };
 
 /// Why an integration does not want an event. The text is for people, and names the setting and its value.
@@ -35,6 +35,8 @@ pub enum WhyNot {
     ComesAsIncident,
     #[error("comments on this kind of object are not notified (noteable_type = {noteable_type})")]
     Noteable { noteable_type: String },
+    #[error("mentions in this kind of object are not notified (object_kind = {object_kind})")]
+    Mention { object_kind: String },
     #[error("GitLab wrote the comment itself, as a record of a change (system = true)")]
     SystemNote,
     #[error("the pipeline is neither `success` nor `failed` (status = {status})")]
@@ -82,6 +84,7 @@ impl WhyNot {
             Self::Update { .. } => "update",
             Self::ComesAsIncident => "comes_as_incident",
             Self::Noteable { .. } => "noteable",
+            Self::Mention { .. } => "mention",
             Self::SystemNote => "system_note",
             Self::PipelineStatus { .. } => "pipeline_status",
             Self::NotBroken => "not_broken",
@@ -131,6 +134,7 @@ fn is_notified(family: Family, filters: &Filters, event: &Event) -> Result<(), W
         (Family::Chat, Payload::Issue(issue)) => issue_is_notified(issue),
         (Family::Chat, Payload::MergeRequest(merge_request)) => merge_request_is_notified(merge_request),
         (Family::Chat, Payload::Note(note)) => note_is_notified(note),
+        (_, Payload::GroupMention(mention)) => mention_is_notified(mention),
         (Family::Chat | Family::PipelineMail, Payload::Pipeline(pipeline)) => {
             pipeline_is_notified(pipeline, filters)
         }
@@ -168,6 +172,13 @@ fn note_is_notified(note: &Note) -> Result<(), WhyNot> {
         | Noteable::Issue { .. }
         | Noteable::MergeRequest { .. }
         | Noteable::Snippet { .. } => Ok(()),
+    }
+}
+
+fn mention_is_notified(mention: &GroupMention) -> Result<(), WhyNot> {
+    match &mention.elsewhere {
+        Some(object_kind) => Err(WhyNot::Mention { object_kind: object_kind.clone() }),
+        None => Ok(()),
     }
 }
 

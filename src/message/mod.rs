@@ -4,7 +4,7 @@
 //! complete by itself, and the parts that richer services show with it (a linked title, lines or prose, fields, an
 //! author, a [`Tone`]). All text is a [`Text`]: spans, not strings, so that each character is escaped exactly once.
 //! [`Markup`] renders a text for one service; it escapes and truncates. No other module may write markup.
-//! [`prose()`] parses Markdown that people wrote into a text.
+//! [`prose()`] parses GitLab's Markdown, which people write, into a text.
 //!
 //! Information, links and colours are those of GitLab's own notifications; the wording is Forgebell's.
 
@@ -15,9 +15,11 @@ mod text;
 
 use std::ops::Range;
 
-pub use compose::compose;
+pub use compose::{compose, description};
+#[cfg(test)]
+pub(crate) use markup::without_addresses;
 pub use markup::{Limit, Markup};
-pub use prose::prose;
+pub use prose::{Base, prose};
 pub use text::{Span, Style, Text};
 
 /// What a test message begins with.
@@ -75,14 +77,22 @@ impl Message {
 
     /// The headline without its author, for services that show the author separately: `Opened issue #23 New API`.
     pub fn action(&self) -> Text {
-        let headline = self.headline();
+        self.without_author(self.headline())
+    }
+
+    /// The summary without its author: `Opened issue #23 New API in GitlabHQ / Gitlab Test`.
+    pub fn deed(&self) -> Text {
+        self.without_author(self.summary.clone())
+    }
+
+    fn without_author(&self, sentence: Text) -> Text {
         let who = self.author.as_ref().map(|author| author.display.as_str()).filter(|who| !who.is_empty());
-        let rest = match (headline.0.first(), who) {
+        let rest = match (sentence.0.first(), who) {
             (Some(Span::Text { text, .. }), Some(who)) => text.strip_prefix(who).map(str::to_owned),
             _ => None,
         };
-        let Some(rest) = rest else { return headline };
-        let mut spans = headline.0;
+        let Some(rest) = rest else { return sentence };
+        let mut spans = sentence.0;
         if rest.trim().is_empty() {
             spans.remove(0);
         } else if let Some(Span::Text { text, .. }) = spans.first_mut() {

@@ -115,7 +115,7 @@ impl Attempter {
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
             operator: &self.operator,
-            may_have_been_sent: job.delivery.attempts > 0,
+            may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
             test: false,
         };
         attempt(&*self.transport, outgoing).await
@@ -123,6 +123,11 @@ impl Attempter {
 }
 
 impl Prepared {
+    /// Whether a repeat of an attempt that the service may have taken does no harm.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.entry.deliver.as_ref().is_none_or(|deliver| deliver.about.retry_ambiguous)
+    }
+
     pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
         self.entry.pace(&self.integration.settings, &delivery.target)
     }
@@ -351,6 +356,7 @@ mod tests {
             replaces: false,
             attempts: 0,
             fresh_since: "2026-01-01T00:00:00.0001Z".parse().expect("a moment"),
+            started: false,
             leased: true,
         };
         let id = notification_id(&first);

@@ -31,6 +31,8 @@ use crate::store::{
 #[derive(Debug)]
 pub(super) enum Command {
     Settle(Box<Settlement>),
+    /// Mark the row as started before its attempt, and tell whether the attempt may be made.
+    Start(DeliveryId, oneshot::Sender<Marked>),
     Release(DeliveryId),
     Claim(DestinationKey),
     /// Prolong the leases of what is in memory.
@@ -39,6 +41,17 @@ pub(super) enum Command {
     PollDue,
     /// Asks to be told when all is written that was sent before.
     Flush(oneshot::Sender<()>),
+}
+
+/// Whether an attempt that must not be repeated may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// The mark is on disk.
+    Started,
+    /// Another node has the row by now.
+    Lost,
+    /// The store is broken.
+    Unknown,
 }
 
 /// What the store answered.
@@ -97,6 +110,7 @@ const CLAIMS_AT_ONCE: usize = 32;
 #[derive(Default)]
 struct Batch {
     settle: Vec<Settlement>,
+    start: Vec<(DeliveryId, oneshot::Sender<Marked>)>,
     release: Vec<DeliveryId>,
     claim: Vec<DestinationKey>,
     renew: Option<Vec<DeliveryId>>,
@@ -110,6 +124,7 @@ impl Batch {
         for command in commands {
             match command {
                 Command::Settle(outcome) => batch.settle.push(*outcome),
+                Command::Start(row, marked) => batch.start.push((row, marked)),
                 Command::Release(row) => batch.release.push(row),
                 Command::Claim(key) => batch.claim.push(key),
                 Command::Renew(rows) => batch.renew = Some(rows),
@@ -153,6 +168,9 @@ impl OutboxWriter {
     async fn write(&mut self, batch: Batch) {
         if !batch.settle.is_empty() || !self.unwritten.is_empty() {
             self.settle(batch.settle).await;
+        }
+        if !batch.start.is_empty() {
+            self.start(batch.start).await;
         }
         if !batch.release.is_empty() {
             self.insist("give leases back", || self.outbox.release(&self.node, &batch.release)).await;
@@ -285,6 +303,21 @@ impl OutboxWriter {
         F: Future<Output = Result<(), StoreError>>,
     {
         store_calls::call(what, &CancellationToken::new(), call).await
+    }
+
+    /// Marks rows as started. Their attempts wait for the answer.
+    async fn start(&self, asked: Vec<(DeliveryId, oneshot::Sender<Marked>)>) {
+        let rows: Vec<DeliveryId> = asked.iter().map(|(row, _)| *row).collect();
+        let call = || self.outbox.start(self.new_lease(), &rows);
+        let own = store_calls::call("mark attempts as started", &CancellationToken::new(), call).await;
+        for (row, answer) in asked {
+            let marked = match &own {
+                Ok(own) if own.contains(&row) => Marked::Started,
+                Ok(_) => Marked::Lost,
+                Err(_) => Marked::Unknown,
+            };
+            let _ = answer.send(marked); // the attempt is gone when `shutdown_timeout` is over
+        }
     }
 
     /// Calls until it is done; `false` where the store says that it is broken. What is in hand at a stop is written first.

@@ -70,11 +70,17 @@ pub enum Outcome {
     Cancelled(String),
     /// The integration is switched off because its address is dead. The delivery waits for new settings.
     SwitchedOff(String),
+    /// An earlier attempt began and its outcome was never written. It must not be repeated.
+    MayHaveBeenSent,
     /// The store did not answer whether the integration is still configured.
     StoreUnavailable(String),
     /// This node does not know the integration; another node may.
     UnknownIntegration(String),
 }
+
+/// The note of a dead letter whose attempt was interrupted.
+const MAY_HAVE_BEEN_SENT: &str = "may have been sent: the daemon ended, or lost its lease, during the attempt, and this \
+    service would act twice on a repeat. Look there; if it did nothing, retry the delivery";
 
 impl Outcome {
     /// The outcome in one word of a fixed set, for records, metrics and people.
@@ -86,6 +92,7 @@ impl Outcome {
             Self::Expired => "expired",
             Self::Cancelled(_) => "cancelled",
             Self::SwitchedOff(_) => "switched_off",
+            Self::MayHaveBeenSent => "may_have_been_sent",
             Self::StoreUnavailable(_) => "store_unavailable",
             Self::UnknownIntegration(_) => "unknown_integration",
         }
@@ -97,6 +104,7 @@ impl Outcome {
             Self::Delivered(_) => "",
             Self::Failed(failure) => failure.why(),
             Self::Expired => "older than this adapter's `max_age`",
+            Self::MayHaveBeenSent => MAY_HAVE_BEEN_SENT,
             Self::Skipped(why)
             | Self::Cancelled(why)
             | Self::SwitchedOff(why)
@@ -128,6 +136,13 @@ pub struct Context {
     pub strikes: u32,
     /// A random number from 0 up to 1.
     pub jitter: f64,
+}
+
+impl Context {
+    /// Whether the service may have taken the message, and would act twice on a repeat.
+    pub fn must_not_repeat(&self, failure: &Failure) -> bool {
+        !self.retry_ambiguous && matches!(failure, Failure::Unavailable { maybe_taken: true, .. })
+    }
 }
 
 /// What follows from an attempt.
@@ -181,6 +196,8 @@ pub fn decide(outcome: &Outcome, of: Context, policy: &Policy) -> Decision {
         Outcome::Delivered(Sent) => ended(NewState::Delivered, true, Effect::Recovered),
         Outcome::Skipped(_) => ended(NewState::Skipped, true, Effect::Recovered),
         Outcome::Expired => ended(NewState::Expired, false, Effect::None),
+        // Nothing was sent now, so it says nothing of the destination.
+        Outcome::MayHaveBeenSent => ended(NewState::Failed, false, Effect::None),
         Outcome::Cancelled(_) => ended(NewState::Cancelled, false, Effect::None),
         Outcome::SwitchedOff(_) => waits(of.now, MISCONFIGURED.1),
         Outcome::StoreUnavailable(_) => waits(of.now, STORE_UNAVAILABLE),
@@ -256,9 +273,9 @@ fn decide_failure(failure: &Failure, of: Context, policy: &Policy) -> Decision {
                 effect: Effect::Recovered,
             }
         }
-        Failure::Unavailable { maybe_taken, wait, .. } => {
+        Failure::Unavailable { wait, .. } => {
             let strike = Effect::Strike { rest: rest(of, policy) };
-            if *maybe_taken && !of.retry_ambiguous || of.attempts + 1 >= policy.retry.attempts {
+            if of.must_not_repeat(failure) || of.attempts + 1 >= policy.retry.attempts {
                 return ended(NewState::Failed, true, strike);
             }
             let delay = again(of, policy, *wait);

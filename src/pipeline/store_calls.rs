@@ -4,6 +4,7 @@
 //! pause, because somebody has to mend it first; that is logged as an error. A value that the store does not take is the
 //! caller's to set aside.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,19 @@ pub(super) enum NotWritten {
 pub(super) async fn call<T, F>(
     what: &str,
     stop: &CancellationToken,
+    call: impl FnMut() -> F,
+) -> Result<T, NotWritten>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    call_and_report(what, stop, |_| {}, call).await
+}
+
+/// [`call`]. `trouble` hears why the store is unavailable each time that it is.
+async fn call_and_report<T, F>(
+    what: &str,
+    stop: &CancellationToken,
+    trouble: impl Fn(String),
     mut call: impl FnMut() -> F,
 ) -> Result<T, NotWritten>
 where
@@ -46,7 +60,7 @@ where
         match error {
             StoreError::Refused(_) => return Err(NotWritten::Refused(said)),
             StoreError::Broken(_) => return Err(NotWritten::Broken(said)),
-            StoreError::Unavailable(_) => {}
+            StoreError::Unavailable(_) => trouble(said),
         }
         tokio::select! {
             () = stop.cancelled() => return Err(NotWritten::Stopped),
@@ -56,7 +70,7 @@ where
 }
 
 /// Calls the store until it answers, until told to stop, or until it refuses a value. A broken store may be mended
-/// meanwhile. `trouble` hears of that: `Some` with the reason while the store is broken, `None` when it answers.
+/// meanwhile. `trouble` hears of each failure: `Some` with the reason, and `None` when the store answers again.
 pub(super) async fn insist<T, F>(
     what: &str,
     stop: &CancellationToken,
@@ -66,18 +80,21 @@ pub(super) async fn insist<T, F>(
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let mut is_broken = false;
+    let has_failed = Cell::new(false);
+    let failed = |why| {
+        has_failed.set(true);
+        trouble(Some(why));
+    };
     loop {
-        match self::call(what, stop, &mut call).await {
-            Err(NotWritten::Broken(why)) => trouble(Some(why)),
+        match call_and_report(what, stop, failed, &mut call).await {
+            Err(NotWritten::Broken(why)) => failed(why),
             answer => {
-                if is_broken {
+                if has_failed.get() {
                     trouble(None);
                 }
                 return answer;
             }
         }
-        is_broken = true;
         tokio::select! {
             () = stop.cancelled() => return Err(NotWritten::Stopped),
             () = tokio::time::sleep(BROKEN) => {}
@@ -132,13 +149,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_that_is_away_is_called_until_it_answers() {
         let ended = ended(vec![Err(away()), Err(away()), Ok(7)], &CancellationToken::new()).await;
-        assert_eq!(ended, (Ok(7), vec![]));
+        let away = Some(away().to_string());
+        assert_eq!(ended, (Ok(7), vec![away.clone(), away, None]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_broken_store_is_called_until_it_is_mended_and_that_is_said() {
         let ended = ended(vec![Err(away()), Err(broken()), Ok(7)], &CancellationToken::new()).await;
-        assert_eq!(ended, (Ok(7), vec![Some(broken().to_string()), None]));
+        assert_eq!(ended, (Ok(7), vec![Some(away().to_string()), Some(broken().to_string()), None]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,9 @@ use crate::store::{AttemptRecord, Delivery, DeliveryId, DestinationKey, Lane, Se
 /// The pauses between attempts to write them: the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
+/// The greatest bound of unwritten outcomes, whatever the concurrency. After a crash, their messages are sent again.
+const MOST: usize = 16;
+
 /// The outcome of an attempt, with what it stops while it is not written.
 #[derive(Clone, Debug)]
 pub(super) struct Settlement {
@@ -136,5 +139,5 @@ impl Stopped {
 
 /// The number of unwritten outcomes at which a node of this concurrency starts no more attempts.
 pub(super) fn bound(concurrency: usize) -> usize {
-    (concurrency / 4).max(1)
+    (concurrency / 4).clamp(1, MOST)
 }

@@ -191,6 +191,9 @@ pub struct Delivery {
     pub attempts: u32,
     /// The delivery's age counts from this moment: when the event happened, or when a person asked for a resend.
     pub fresh_since: Timestamp,
+    /// Whether an attempt was marked as started ([`Outbox::start`]) and no outcome of it was written: the process ended in
+    /// its midst, or lost the lease. The service may have carried it out.
+    pub started: bool,
     /// Whether the caller holds the lease. A claim hands out only leased rows. A row that was just written without a lease is
     /// claimed later.
     pub leased: bool,
@@ -289,6 +292,11 @@ pub trait Outbox: Send + Sync {
     /// first. A claim at that moment may still get nothing, because the row's route is held, or because another node has an
     /// earlier row of the lane. Such a claim corrects the moment where it can. The caller must not repeat it in a loop.
     async fn waiting(&self, now: Timestamp, limit: usize) -> Result<Vec<(DestinationKey, Timestamp)>>;
+
+    /// Marks rows whose attempt must not be repeated as started, before anything is sent, and prolongs their leases. Returns
+    /// those that the node still leases: only these may be attempted. The mark ends when the row is to wait again, and with a
+    /// resend. It stays when a lease ends.
+    async fn start(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>>;
 
     /// Writes the outcomes of a node's attempts with their records, in one transaction. A settlement of a row that the node
     /// no longer leases is recorded too (see *settling without a lease*). A settlement of a row that no longer exists is

@@ -23,6 +23,8 @@ mod mail;
 mod nodes;
 mod observability;
 mod pipeline;
+mod python_gitlab;
 mod rest;
 mod services;
 mod slash;
+mod store_refuses;

@@ -1,5 +1,5 @@
-//! GitLab's Integrations API, as people's own clients speak to it: python-gitlab, curl, and a tester that is driven by
-//! the description that the daemon serves of itself.
+//! GitLab's Integrations API, as people's own clients speak to it: curl, and a tester that is driven by the description
+//! that the daemon serves of itself.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use forgebell::store::registry::{GroupKey, Right, ScopeKey};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::daemon::{Daemon, Home};
+use crate::harness::api::administered;
+use crate::harness::daemon::Home;
 use crate::harness::payloads::{payload, with};
 use crate::harness::postgres;
 use crate::harness::proxy::CuttingProxy;
@@ -18,63 +19,6 @@ use crate::harness::wait::eventually;
 
 /// The key of the secrets in a database that several may share.
 const KEY: &str = "ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=";
-
-/// A client with a token.
-pub struct Caller {
-    base: String,
-    token: String,
-    client: reqwest::Client,
-}
-
-impl Caller {
-    pub fn new(daemon: &Daemon, token: String) -> Self {
-        let base = format!("{}/api/v4", daemon.base());
-        Self { base, token, client: crate::harness::client() }
-    }
-
-    /// Asks; the answer's status, and its body as JSON (null where it is empty).
-    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let method = method.parse().expect("a method");
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
-        request = request.header("private-token", &self.token);
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
-        let response = request.send().await.expect("the daemon answers");
-        let status = response.status().as_u16();
-        let text = response.text().await.expect("it answers to the end");
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") };
-        (status, body)
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> Value {
-        let (status, answer) = self.ask("PUT", path, Some(body)).await;
-        assert_eq!(status, 200, "PUT {path}: {answer}");
-        answer
-    }
-}
-
-pub async fn administered(home: &Home) -> (Daemon, Caller) {
-    let daemon = home.start().await;
-    let token = home.token(ScopeKey::Instance, Right::Maintain).await;
-    let admin = Caller::new(&daemon, token);
-    eventually("the daemon knows the token", Duration::from_secs(20), async || {
-        (admin.ask("GET", "/projects", None).await.0 == 200).then_some(())
-    })
-    .await;
-    (daemon, admin)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn python_gitlab_works_with_the_api() {
-    let home = Home::new("");
-    let (daemon, admin) = administered(&home).await;
-    admin.put("/projects/42", json!({})).await;
-    let arguments = [daemon.base(), &admin.token, "https://hooks.slack.com/services/T0/B0/s3cret"];
-    let said = python::script("integrations.py", &arguments).await;
-    assert!(said.ends_with("done\n"), "{said}");
-    daemon.stop().await;
-}
 
 /// Signatures are made by another implementation of the specification.
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use lapin::types::FieldTable;
 use lapin::{ConnectionProperties, ExchangeKind};
 use serde_json::{Value, json};
 
+use crate::harness::api::{Caller, administered};
 use crate::harness::daemon::{Daemon, Home};
 use crate::harness::payloads::{payload, with};
 use crate::harness::postgres;
@@ -15,7 +16,6 @@ use crate::harness::proxy::CuttingProxy;
 use crate::harness::rabbit::{self, RabbitNode};
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::wait::eventually;
-use crate::rest::{Caller, administered};
 
 const TOKEN: &str = "5IwL2wSO9Zyl5pS7tGEcrx9Z";
 

@@ -14,11 +14,12 @@ use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Deliver
 #[cfg(test)]
 use crate::adapters::tests::{Contract, is_seen};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
 };
 use crate::event::{Payload, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Body, Limit, Markup, Message, Text};
+use crate::message::{Body, Limit, Markup, Message, Text, description};
 use crate::settings::{FieldError, Secret, Url};
 
 const DEFAULT_SERVER: &str = "https://api.hipchat.com";
@@ -139,6 +140,7 @@ impl Deliver for HipChat {
         fault: |body| (!is_seen(&body["message"])).then_some("no message"),
         // HTML messages do not notify people by name.
         mentions: &[],
+        variants: &[&[("api_version", "v1")]],
         ..Contract::USUAL
     };
 
@@ -232,10 +234,12 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
 
 fn html(note: &Notification<'_>, message: &Message) -> String {
     let summary = message.summary.clone();
-    let text = match &message.body {
-        Body::None => summary,
-        Body::Lines(lines) => summary.then(listed(note, lines)),
-        Body::Prose(prose) => summary.plain("\n").then(prose.excerpt(PROSE)),
+    let text = match (&message.body, description(note.event)) {
+        // As in GitLab, whatever was done to an issue or merge request.
+        (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),
+        (Body::None, None) => summary,
+        (Body::Lines(lines), None) => summary.then(listed(note, lines)),
+        (Body::Prose(prose), None) => summary.plain("\n").then(prose.excerpt(PROSE)),
     };
     Markup::Html.render_within(&text, MESSAGE)
 }
@@ -259,20 +263,27 @@ fn listed(note: &Notification<'_>, lines: &[Text]) -> Text {
 }
 
 fn read(response: &HttpResponse, version: Version) -> Answer<Sent> {
-    let why = describe(response);
-    let unavailable = |maybe_taken, why| {
-        Answer::Failed(Failure::Unavailable { maybe_taken, wait: response.retry_after(), why })
-    };
-    let body = response.text();
-    match (response.status, version) {
+    let page = is_page(response);
+    Answer::Failed(match (response.status, version) {
         // A proxy answered instead of the server.
-        (200..=299, _) if body.trim_start().starts_with('<') => unavailable(false, why),
-        (200..=299, Version::V1) if !says_sent(&body) => unavailable(true, why),
-        (200..=299, _) => Answer::Done(Sent),
+        (200..=299, _) if page => unavailable(response, false),
+        (200..=299, Version::V1) if !says_sent(&response.text()) => unavailable(response, true),
+        (200..=299, _) => return Answer::Done(Sent),
+        (429, _) => throttled(response, version),
         // Version 1 reports the rate limit as 403; a token without the right gets a 401.
-        (429, _) | (403, Version::V1) => Answer::Failed(throttled(response, version)),
-        _ => by_status(response),
-    }
+        (403, Version::V1) if is_servers_own(response) => throttled(response, version),
+        // The token, the room, or the token's right to notify it.
+        (401 | 403..=405, _) if is_servers_own(response) => Failure::Misconfigured(describe(response)),
+        _ => return by_status(response),
+    })
+}
+
+/// Whether the error is in the form of HipChat's own, which repeats the status:
+/// `{"error": {"code": 401, "type": "Unauthorized", "message": "Invalid OAuth session"}}`
+/// (<https://gist.github.com/danriti/7345074> shows some).
+fn is_servers_own(response: &HttpResponse) -> bool {
+    let answer: serde_json::Value = serde_json::from_str(&response.text()).unwrap_or_default();
+    answer["error"]["code"] == response.status && answer["error"]["type"].is_string()
 }
 
 /// `{"status":"sent"}`, or an empty body.

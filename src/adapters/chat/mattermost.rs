@@ -16,7 +16,8 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
 };
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -140,36 +141,35 @@ fn post(settings: &Settings, note: &Notification<'_>, message: &Message) -> Valu
 }
 
 /// The server's errors (`AppError` in
-/// <https://github.com/mattermost/mattermost/blob/master/server/public/model/utils.go>).
+/// <https://github.com/mattermost/mattermost/blob/master/server/public/model/utils.go>). The status in the body is the
+/// answer's, which tells them from errors of other services.
 #[derive(Deserialize)]
 struct AppError {
     id: String,
+    #[serde(default)]
+    status_code: Option<u16>,
 }
 
 fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
-    if let Some(failure) =
-        serde_json::from_str(&body).ok().and_then(|error: AppError| named(&error.id, response))
-    {
+    let error: Option<AppError> = serde_json::from_str(&body).ok();
+    let error = error.filter(|error| error.status_code.is_none_or(|status| status == response.status));
+    if let Some(failure) = error.and_then(|error| named(&error.id, response)) {
         return Answer::Failed(failure);
     }
-    let (wait, why) = (response.retry_after(), describe(response));
-    match response.status {
-        200..=299 => match body.trim() {
-            "ok" => Answer::Done(Sent),
-            // A proxy answered with a page instead of the server, so nothing was accepted.
-            page if page.starts_with('<') => {
-                Answer::Failed(Failure::Unavailable { maybe_taken: false, wait, why })
-            }
-            // This is not the server's usual answer, but it may have accepted the post.
-            _ => Answer::Failed(Failure::Unavailable { maybe_taken: true, wait, why }),
-        },
+    Answer::Failed(match response.status {
+        200..=299 if body.trim() == "ok" => return Answer::Done(Sent),
+        // A proxy answered with a page instead of the server, so nothing was accepted.
+        200..=299 if is_page(response) => unavailable(response, false),
+        // This is not the server's usual answer, but it may have accepted the post.
+        200..=299 => unavailable(response, true),
         // Its limiter counts by sender, so all hooks of the host are held.
         429 => {
-            Answer::Failed(Failure::Throttled { wait: wait.or_else(|| reset(response)), why, shared: true })
+            let wait = response.retry_after().or_else(|| reset(response));
+            Failure::Throttled { wait, why: describe(response), shared: true }
         }
-        _ => by_status(response),
-    }
+        _ => return by_status(response),
+    })
 }
 
 /// Seconds from now, unlike most services' header of this name
@@ -179,21 +179,37 @@ fn reset(response: &HttpResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// The consequence of the errors that the server names; `None` for unknown ones.
+/// The consequence of the errors that the server names; `None` for unknown ones. They are those of the functions
+/// `incomingWebhook`, `HandleIncomingWebhook`, `CreateWebhookPost` and `CreatePost`
+/// (<https://github.com/mattermost/mattermost/tree/master/server/channels>, in `web/webhook.go`, `app/webhook.go` and
+/// `app/post.go`).
 fn named(id: &str, response: &HttpResponse) -> Option<Failure> {
     let why = describe(response);
     Some(match id {
+        // The server could not look the channel or the user up: a failure of its database.
+        _ if response.status >= 500 && response.status != 501 => return None,
+        // What this message says, or how long it is.
         "web.incoming_webhook.text.app_error"
         | "web.incoming_webhook.parse.app_error"
         | "model.incoming_hook.parse_data.app_error"
+        | "web.incoming_webhook.split_props_length.app_error"
+        | "model.post.is_valid.msg.app_error"
+        | "model.post.is_valid.props.app_error"
         | "api.webhook.incoming.error" => Failure::Rejected(why),
         "web.incoming_webhook.invalid.app_error" => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        // The channel or the person, or what may be posted there. Messages wait until that changes.
         "web.incoming_webhook.user.app_error"
         | "web.incoming_webhook.channel_locked.app_error"
         | "web.incoming_webhook.permissions.app_error"
         | "web.incoming_webhook.channel.app_error"
         | "app.channel.get.existing.app_error"
-        | "web.incoming_webhook.disabled.app_error" => Failure::Misconfigured(why),
+        | "api.channel.create_direct_channel.invalid_user.app_error"
+        | "api.post.create_post.can_not_post_to_deleted.error"
+        | "api.post.create_post.can_not_post_in_restricted_dm.error"
+        | "api.post.create_post.town_square_read_only"
+        // The whole server takes no webhooks, or has none at this address.
+        | "web.incoming_webhook.disabled.app_error"
+        | "api.context.404.app_error" => Failure::Misconfigured(why),
         _ => return None,
     })
 }

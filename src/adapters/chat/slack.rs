@@ -19,7 +19,8 @@ use crate::adapters::contract::{
 #[cfg(test)]
 use crate::adapters::tests::{Contract, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
 };
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -108,11 +109,14 @@ impl Deliver for Slack {
         mentions: &["<!channel", "<!here", "<@U1", "@channel", "@here", "@everyone", "@all"],
         target: "#general",
         status: |status| match status {
-            // Slack never answers like this: its body says that a message was accepted. 410 is an archived channel.
-            200..=299 | 501 => "unavailable",
-            410 => "misconfigured",
+            // Slack never answers like this: its body says that a message was accepted.
+            200..=299 => "unavailable",
             other => usual_status(other),
         },
+        variants: &[&[(
+            "webhook",
+            "https://hooks.slack.com/triggers/T00000000/1140137995618/t0ken-of-the-trigger",
+        )]],
         ..Contract::USUAL
     };
 
@@ -203,42 +207,37 @@ fn url_of(message: &Message) -> String {
 fn read(response: &HttpResponse, workflow: bool) -> Answer<Sent> {
     let said = Said::of(&response.text());
     let success = (200..=299).contains(&response.status);
-    let known = match &said {
-        Said::Word(name) | Said::No(name) => named(name, response),
-        Said::Ok | Said::Nothing | Said::Page => None,
-    };
-    match (known, said, response.status) {
-        (Some(failure), _, _) => Answer::Failed(failure),
-        (None, Said::Ok, _) if success => Answer::Done(Sent),
-        (None, Said::Nothing, _) if success && workflow => Answer::Done(Sent),
-        (None, Said::No(_), _) if success => Answer::Failed(Failure::Rejected(describe(response))),
+    if let Said::Word(name) | Said::No(name) = &said
+        && let Some(failure) = named(name, response)
+    {
+        return Answer::Failed(failure);
+    }
+    Answer::Failed(match said {
+        Said::Ok if success => return Answer::Done(Sent),
+        Said::Nothing if success && workflow => return Answer::Done(Sent),
+        // A workflow's variables are the same for all messages, so a refusal concerns the workflow.
+        Said::No(_) if workflow => Failure::Misconfigured(describe(response)),
+        Said::No(_) if success => Failure::Rejected(describe(response)),
         // A proxy answered instead of Slack.
-        (None, Said::Page, _) if success => unavailable(response, false),
+        _ if success && is_page(response) => unavailable(response, false),
         // Neither "ok" nor a known error. Slack may have accepted the message. It is tried again, because such
         // answers are rare and a duplicate does little harm.
-        (None, _, _) if success => unavailable(response, true),
-        // With Slack this means an archived channel. The webhook still exists, and works with another channel.
-        (None, _, 410) => Answer::Failed(Failure::Misconfigured(describe(response))),
-        (None, _, 501) => unavailable(response, false),
-        (None, _, _) => by_status(response),
-    }
-}
-
-fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer<Sent> {
-    let (wait, why) = (response.retry_after(), describe(response));
-    Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
+        _ if success => unavailable(response, true),
+        _ => return by_status(response),
+    })
 }
 
 /// The meaning of a body.
 enum Said {
     Ok,
-    /// One word, which may be an error's name, possibly followed by details: `no_service`.
+    /// One word, which may be an error's name, possibly followed by details: `no_service`. Empty for anything that Slack
+    /// does not send.
     Word(String),
-    /// A refusal, with the error's name if there is one.
+    /// A refusal in Slack's form, with the error's name if there is one.
     No(String),
     Nothing,
-    /// HTML, or anything else that Slack does not send.
-    Page,
+    /// JSON that says neither: not Slack's.
+    Other,
 }
 
 impl Said {
@@ -251,27 +250,31 @@ impl Said {
         match (body, word) {
             ("", _) => Self::Nothing,
             ("ok", _) => Self::Ok,
-            _ if body.starts_with('<') => Self::Page,
             (_, word) => Self::Word(word.to_owned()),
         }
     }
 
-    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Compatible services send `success` or the like, so an object without an
-    /// error counts as "ok".
+    /// `{"ok":true}`, `{"ok":false,"error":"…"}`. Compatible services say `success` in place of `ok`, or send an object
+    /// without either, which counts as "ok" where it names no error.
     fn of_json(answer: &Map<String, Value>) -> Self {
-        let denied = ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&Value::Bool(false)));
-        match answer.get("error").and_then(Value::as_str) {
-            Some(error) => Self::No(error.to_owned()),
-            None if denied => Self::No(String::new()),
-            None => Self::Ok,
+        let says =
+            |value: bool| ["ok", "success"].iter().any(|word| answer.get(*word) == Some(&value.into()));
+        let error = answer.get("error");
+        match error.and_then(Value::as_str) {
+            name if says(false) => Self::No(name.unwrap_or_default().to_owned()),
+            _ if says(true) || error.is_none() => Self::Ok,
+            _ => Self::Other,
         }
     }
 }
 
-/// The consequence of the errors that Slack names; `None` for unknown names.
+/// The consequence of the errors that Slack names; `None` for unknown names. The names of incoming webhooks are in
+/// <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>; some others reach webhooks
+/// from the method behind them, <https://docs.slack.dev/reference/methods/chat.postMessage#errors>.
 fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
-    let why = describe(response);
+    let (wait, why) = (response.retry_after(), describe(response));
     Some(match error {
+        // What this message says, or how long it is.
         "invalid_payload"
         | "invalid_blocks"
         | "invalid_blocks_format"
@@ -280,18 +283,39 @@ fn named(error: &str, response: &HttpResponse) -> Option<Failure> {
         | "msg_blocks_too_long"
         | "missing_text_or_fallback_or_attachments"
         | "too_many_attachments"
+        | "attachment_payload_limit_exceeded"
         | "invalid_attachments" => Failure::Rejected(why),
+        // The channel or the person, or what may be posted there. Messages wait until that changes.
         "user_not_found"
         | "action_prohibited"
         | "posting_to_general_channel_denied"
         | "channel_not_found"
-        | "channel_is_archived" => Failure::Misconfigured(why),
+        | "channel_is_archived"
+        | "is_archived"
+        | "invalid_channel"
+        | "not_in_channel"
+        | "no_permission"
+        | "restricted_action"
+        | "restricted_action_read_only_channel"
+        | "restricted_action_thread_only_channel"
+        | "restricted_action_non_threadable_channel"
+        | "messages_tab_disabled"
+        | "ekm_access_denied"
+        | "enterprise_is_restricted"
+        | "team_access_not_granted" => Failure::Misconfigured(why),
+        // The webhook, or its workspace.
         "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token"
         | "no_active_hooks" => Failure::Gone { why, confirmations: CONFIRMATIONS },
-        "rate_limited" | "ratelimited" => {
-            Failure::Throttled { wait: response.retry_after(), why, shared: false }
+        "rate_limited" | "ratelimited" | "message_limit_exceeded" => {
+            Failure::Throttled { wait, why, shared: false }
         }
-        "rollup_error" => Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why },
+        "rollup_error"
+        | "fatal_error"
+        | "internal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "team_added_to_org"
+        | "org_login_required" => Failure::Unavailable { maybe_taken: false, wait, why },
         _ => return None,
     })
 }

@@ -196,7 +196,6 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
         .upstream
         .as_ref()
         .map(|upstream| Text::new().link(head::line(&upstream.label(web), LONGEST_NAME), upstream.url(web)));
-    let user = pipeline.user.as_ref().map(crate::event::User::display).unwrap_or_default();
     vec![
         ("Project", Text::new().link(head::line(&project.full_name(), LONGEST_NAME), web)),
         ("Name", pipeline.name.as_deref().map(plain).unwrap_or_default()),
@@ -209,7 +208,7 @@ fn facts(project: &Project, pipeline: &Pipeline) -> Vec<(&'static str, Text)> {
         ("Commit", if sha.is_empty() { Text::new() } else { Text::new().link(sha, commit_url) }),
         ("Message", plain(&title)),
         ("Author", commit.map(|commit| plain(&commit.author.name)).unwrap_or_default()),
-        ("Started by", plain(if user.is_empty() { "API" } else { &user })),
+        ("Started by", plain(&pipeline.started_by())),
         ("Duration", pipeline.duration.map(|seconds| plain(&duration(seconds))).unwrap_or_default()),
     ]
 }

@@ -13,7 +13,8 @@ use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Deliver
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, is_seen, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe, is_page,
+    unavailable,
 };
 use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
@@ -146,8 +147,7 @@ impl Deliver for Pushover {
         mentions: &[],
         status: |status| match status {
             // Pushover answers with JSON. Without it, it is unknown whether the message was accepted.
-            200..=299 | 501 => "unavailable",
-            410 => "misconfigured",
+            200..=299 => "unavailable",
             // The answer does not contain the end of the quota.
             429 => "throttled",
             other => usual_status(other),
@@ -290,25 +290,24 @@ fn text(message: &Message) -> String {
 }
 
 fn read(response: &HttpResponse) -> Answer<Sent> {
-    let body = response.text();
-    let answer: Json = serde_json::from_str(&body).unwrap_or_default();
-    let why = describe(response);
-    let unavailable = |maybe_taken| {
-        let wait = Some(response.retry_after().unwrap_or_default().max(PAUSE));
-        Answer::Failed(Failure::Unavailable { maybe_taken, wait, why: why.clone() })
+    let answer: Json = serde_json::from_str(&response.text()).unwrap_or_default();
+    let again = |maybe_taken| match unavailable(response, maybe_taken) {
+        Failure::Unavailable { maybe_taken, wait, why } => {
+            Failure::Unavailable { maybe_taken, wait: Some(wait.unwrap_or_default().max(PAUSE)), why }
+        }
+        other => other,
     };
-    match (response.status, answer["status"].as_i64()) {
-        (200..=299, Some(1)) => Answer::Done(Sent),
-        (429, _) => Answer::Failed(quota(response)),
-        (500..=599, _) => unavailable(false),
-        (200..=299 | 400..=499, Some(_)) => Answer::Failed(refusal(&answer, why)),
-        // A proxy answered with a page instead of Pushover, so nothing was accepted.
-        (200..=299, None) if body.trim_start().starts_with('<') => unavailable(false),
-        (200..=299, None) => unavailable(true),
-        // Pushover does not report a dead key with this status, but a proxy may send it.
-        (410, None) => Answer::Failed(Failure::Misconfigured(why)),
-        _ => by_status(response),
-    }
+    Answer::Failed(match (response.status, answer["status"].as_i64()) {
+        (200..=299, Some(1)) => return Answer::Done(Sent),
+        (429, _) => quota(response),
+        (200..=299 | 400..=499, Some(0)) => refusal(&answer, describe(response)),
+        // Not Pushover's own answer, which always has a status of 0 or 1 in it.
+        (200..=299, _) => again(!is_page(response)),
+        _ => match by_status(response) {
+            Answer::Failed(Failure::Unavailable { .. }) => again(false),
+            other => return other,
+        },
+    })
 }
 
 /// `status: 0`: the answer names the field that is wrong. All fields except the message come from the settings.

@@ -20,6 +20,21 @@ pub struct Contract {
     pub answers: &'static [Expected],
     /// Answers that lead through the whole chain of calls, where there is more than one: the snapshots show each.
     pub chain: &'static [(u16, &'static str)],
+    /// Settings besides the examples with which answers are read in another way: the misleading ones are tried with each.
+    pub variants: &'static [&'static [(&'static str, &'static str)]],
+    /// Misleading answers (see the test of this name) that do not come to what they usually come to. None of them may
+    /// prove an address dead, settings wrong or a message refused.
+    pub misleading: &'static [Differs],
+}
+
+/// A misleading answer that comes to something else at this service.
+pub struct Differs {
+    /// The answer's name in the table of the test.
+    pub answer: &'static str,
+    /// What it comes to, in the words of [`consequence`].
+    pub outcome: &'static str,
+    /// Why, with the source.
+    pub because: &'static str,
 }
 
 impl Contract {
@@ -32,6 +47,8 @@ impl Contract {
         status: usual_status,
         answers: &[],
         chain: &[],
+        variants: &[],
+        misleading: &[],
     };
 }
 
@@ -43,15 +60,14 @@ pub struct Expected {
     pub outcome: &'static str,
 }
 
-/// What a status alone comes to at services that mean what HTTP means by it.
+/// What a status alone comes to: see [`crate::call::by_status`]. Who answered is not known, so no address is dead and no
+/// setting wrong because of it.
 pub fn usual_status(status: u16) -> &'static str {
     match status {
         200..=299 => "taken",
         429 => "throttled",
-        408 | 425 | 500 | 502..=599 => "unavailable",
-        410 => "gone",
-        300..=399 | 401 | 403..=405 | 407 | 501 => "misconfigured",
-        _ => "rejected",
+        400 | 413 | 422 => "rejected",
+        _ => "unavailable",
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 
 use super::events::{Case, tell_changed};
 use super::{
-    answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, kind, target_names,
+    answer, body, buckets, call_with, cases, consequence, entry, failure, hostile, kind, outcome,
+    target_names,
 };
 use super::{http, settings_of};
 use crate::adapters::contract::LazyMessage;
@@ -38,42 +39,96 @@ fn discords_answers_have_their_consequences() {
         (204, "", "taken"),
         (200, "<html>Sign in to the network</html>", "unavailable"),
         (400, r#"{"message":"Invalid Form Body","code":50035,"errors":{"embeds":{}}}"#, "rejected"),
-        (400, r#"{"code": 50006, "message": "Cannot send an empty message"}"#, "rejected"),
+        (400, r#"{"message":"Invalid Form Body","code":50035,"errors":{"thread_id":{}}}"#, "misconfigured"),
         (400, r#"{"embeds": ["0"]}"#, "rejected"),
-        (
-            400,
-            r#"{"code": 220001, "message": "Webhooks posted to forum channels must have a thread_name or thread_id"}"#,
-            "misconfigured",
-        ),
-        (400, r#"{"code": 220002, "message": "…"}"#, "misconfigured"),
-        (400, r#"{"code": 220003, "message": "…"}"#, "misconfigured"),
-        (400, r#"{"code": 220004, "message": "…"}"#, "misconfigured"),
-        (401, r#"{"message": "Invalid Webhook Token", "code": 50027}"#, "gone"),
-        (403, r#"{"message": "Missing Permissions", "code": 50013}"#, "gone"),
-        (403, "<!DOCTYPE html><title>Access denied</title>", "throttled"),
-        (404, r#"{"message": "Unknown Webhook", "code": 10015}"#, "gone"),
-        (404, "<html>Not Found</html>", "gone"),
+        (400, r#"{"message": "400: Bad Request", "code": 0}"#, "rejected"),
+        (401, r#"{"message": "401: Unauthorized", "code": 0}"#, "misconfigured"),
+        (404, r#"{"message": "404: Not Found", "code": 0}"#, "misconfigured"),
         (405, r#"{"message": "405: Method Not Allowed", "code": 0}"#, "misconfigured"),
-        (413, r#"{"message": "Request entity too large", "code": 40005}"#, "rejected"),
+        (403, r#"{"message": "Forbidden", "code": 0}"#, "unavailable"),
+        (403, "error code: 1015", "throttled"),
         (500, r#"{"message": "500: Internal Server Error", "code": 0}"#, "unavailable"),
-        (502, "<html>Bad gateway</html>", "unavailable"),
         (521, "<html>Web server is down</html>", "unavailable"),
     ];
     for (status, body, expected) in table {
         assert_eq!(consequence(&said(status, &[], body)), expected, "{status} {body}");
     }
-    let forum = failure(said(400, &[], r#"{"code": 220001, "message": "…"}"#));
-    assert!(forum.why().ends_with("add ?thread_id=… to the webhook's address"), "{forum}");
+}
+
+/// <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json-json-error-codes>: those that a webhook's
+/// message may lead to, with what they mean.
+#[test]
+fn every_code_of_discord_has_its_consequence() {
+    let place = "misconfigured";
+    let table = [
+        (10_003, 404, "Unknown channel", place),
+        (10_004, 404, "Unknown guild", place),
+        (10_015, 404, "Unknown webhook", "gone 1"),
+        (10_016, 404, "Unknown webhook service", place),
+        (20_009, 400, "Explicit content cannot be sent to the desired recipient(s)", "rejected"),
+        (20_016, 429, "This action cannot be performed due to slowmode rate limit", "throttled"),
+        (20_016, 400, "This action cannot be performed due to slowmode rate limit", "throttled"),
+        (20_028, 429, "The write action on the channel has hit the write rate limit", "throttled"),
+        (20_029, 429, "The write action on the server has hit the write rate limit", "throttled"),
+        (40_001, 401, "Unauthorized", place),
+        (40_004, 403, "Send messages has been temporarily disabled", "unavailable"),
+        (40_005, 413, "Request entity too large", "rejected"),
+        (40_006, 403, "This feature has been temporarily disabled server-side", "unavailable"),
+        (40_007, 403, "The user is banned from this guild", place),
+        (40_012, 403, "Connection has been revoked", place),
+        (40_058, 400, "Cannot send a message in a forum channel", place),
+        (40_062, 429, "Service resource is being rate limited", "throttled"),
+        (40_067, 400, "A tag is required to create a forum post in this channel", place),
+        (40_333, 403, "internal network error", "unavailable"),
+        (50_001, 403, "Missing access", place),
+        (50_006, 400, "Cannot send an empty message", "rejected"),
+        (50_008, 400, "Cannot send messages in a non-text channel", place),
+        (50_009, 403, "Channel verification level is too high", place),
+        (50_013, 403, "You lack permissions to perform that action", place),
+        (50_014, 401, "Invalid authentication token provided", place),
+        (50_024, 400, "Cannot execute action on this channel type", place),
+        (50_027, 401, "Invalid webhook token provided", "gone 1"),
+        (50_035, 400, "Invalid form body", "rejected"),
+        (50_041, 400, "Invalid API version provided", place),
+        (50_045, 400, "File uploaded exceeds the maximum size", "rejected"),
+        (50_055, 400, "Invalid Guild", place),
+        (50_068, 400, "Invalid message type", "rejected"),
+        (50_073, 403, "Cannot modify a system webhook", place),
+        (50_083, 400, "Tried to perform an operation on an archived thread", place),
+        (50_095, 403, "This server is not available in your location", place),
+        (50_097, 403, "This server needs monetization enabled", place),
+        (50_101, 403, "This server needs more boosts", place),
+        (50_109, 400, "The request body contains invalid JSON", "rejected"),
+        (130_000, 429, "API resource is currently overloaded", "throttled"),
+        (130_000, 400, "API resource is currently overloaded", "unavailable"),
+        (160_005, 403, "Thread is locked", place),
+        (160_006, 400, "Maximum number of active threads reached", place),
+        (160_007, 400, "Maximum number of active announcement threads reached", place),
+        (200_000, 400, "Message was blocked by automatic moderation", "rejected"),
+        (200_001, 400, "Title was blocked by automatic moderation", "rejected"),
+        (220_001, 400, "Webhooks posted to forum channels must have a thread_name or thread_id", place),
+        (220_002, 400, "… cannot have both a thread_name and thread_id", place),
+        (220_003, 400, "Webhooks can only create threads in forum channels", place),
+        (220_004, 400, "Webhook services cannot be used in forum channels", place),
+        (240_000, 400, "Message blocked by harmful links filter", "rejected"),
+        (999_999, 400, "a code of tomorrow", "rejected"),
+        (999_999, 403, "a code of tomorrow", "unavailable"),
+        (999_999, 404, "a code of tomorrow", "unavailable"),
+    ];
+    for (code, status, message, expected) in table {
+        let body = json!({"message": message, "code": code}).to_string();
+        assert_eq!(outcome(&said(status, &[], &body)), expected, "{status} {code} {message}");
+    }
 }
 
 #[test]
-fn a_deleted_webhook_is_not_called_again() {
-    for (status, body) in [(404, r#"{"message": "Unknown Webhook", "code": 10015}"#), (401, "")] {
-        match failure(said(status, &[], body)) {
-            Failure::Gone { confirmations, .. } => assert_eq!(confirmations, 1, "{status}"),
-            other => panic!("{other}"),
-        }
-    }
+fn a_refusal_of_the_place_names_its_remedy() {
+    let why = |code: i64| {
+        let body = json!({"message": "…", "code": code}).to_string();
+        failure(said(400, &[], &body)).why().to_owned()
+    };
+    assert!(why(220_001).ends_with("add ?thread_id=… to the webhook's address"), "{}", why(220_001));
+    assert!(why(50_083).contains("open the thread again"), "{}", why(50_083));
 }
 
 #[test]
@@ -272,16 +327,24 @@ fn an_embed_contains_everything_once() {
     let embed = &issue["embeds"][0];
     assert_eq!(embed["title"], "Opened issue #23 New API: create/update/delete file");
     assert_eq!(embed["url"], "http://example.com/diaspora/issues/23");
-    assert_eq!(embed["description"], "Create new API for manipulations with repository");
+    assert_eq!(
+        embed["description"],
+        "[GitlabHQ / Gitlab Test](http://example.com/gitlabhq/gitlab-test)  \n  \n\
+         Create new API for manipulations with repository"
+    );
     assert_eq!(embed["author"]["name"], "Administrator (root)");
     assert!(embed["author"]["icon_url"].as_str().is_some_and(|url| url.starts_with("http")), "{embed}");
-    assert_eq!(embed["footer"]["text"], "GitlabHQ / Gitlab Test");
+    assert!(embed.get("footer").is_none(), "{embed}");
     assert_eq!(embed["color"], 0xC9_58_23);
     assert_eq!(embed["timestamp"], "1970-01-01T00:00:00Z");
 
     let push = &sent(kind("push"))["embeds"][0];
     let description = push["description"].as_str().expect("a description");
     assert!(description.starts_with("Pushed 4 commits to branch ["), "{description}");
+    assert!(
+        description.contains(" of [Mike / Diaspora](http://example.com/mike/diaspora) "),
+        "{description}"
+    );
     assert!(description.contains("b6568db1]("), "{description}");
     assert_eq!(push["color"], 0x33_44_55);
 
@@ -289,10 +352,17 @@ fn an_embed_contains_everything_once() {
     assert_eq!(pipeline["title"], "Pipeline #31 has failed in 01:03");
     assert_eq!(pipeline["color"], 0x8D_13_00);
     assert_eq!(pipeline["timestamp"], "2016-08-12T15:26:29Z", "when it finished");
-    assert!(pipeline.get("description").is_none(), "{pipeline}");
+    assert_eq!(
+        pipeline["description"],
+        "[Gitlab Org / Gitlab Test](http://192.168.64.1:3005/gitlab-org/gitlab-test)"
+    );
     assert!(pipeline["fields"].as_array().is_some_and(|fields| fields.len() >= 4), "{pipeline}");
     assert_eq!(sent(kind("pipeline"))["embeds"][0]["color"], 0x0D_53_2A);
     assert_eq!(sent(kind("deployment"))["embeds"][0]["color"], 0x0D_53_2A);
+    assert_eq!(sent(kind("issue_closed"))["embeds"][0]["color"], 0xC9_58_23);
+    for orange in ["merge_request", "note_issue", "wiki_page", "group_mention"] {
+        assert_eq!(sent(kind(orange))["embeds"][0]["color"], 0xFC_6D_26, "{orange}");
+    }
 }
 
 /// In the units in which there are most of them.
@@ -415,7 +485,7 @@ fn parts_without_readable_text_are_left_out() {
 }
 
 #[test]
-fn addresses_that_discord_refuses_are_left_out_of_the_message() {
+fn addresses_that_discord_refuses_are_in_the_description() {
     for host in ["gitlab", "localhost:3000", "[::1]"] {
         let url = format!("http://{host}/x");
         let message = Message {
@@ -431,9 +501,15 @@ fn addresses_that_discord_refuses_are_left_out_of_the_message() {
         };
         let body = sent_message(&message);
         fits(&body, host);
-        assert_eq!(body["embeds"][0]["title"], "Title");
-        assert_eq!(body["embeds"][0]["description"], format!("Saw [this]({url})"));
+        assert!(body["embeds"][0].get("title").is_none(), "{body}");
+        assert_eq!(body["embeds"][0]["description"], format!("**[Title]({url})**  \nSaw [this]({url})"));
     }
+    let forge = sent(&tell_changed("reported/53_localhost_forge.json", |_| {}));
+    assert_eq!(
+        forge["embeds"][0]["description"],
+        "**[Opened issue #3 Screen stays black](http://gitlab/acme/rocket/-/issues/3)**  \n\
+         [Acme / rocket](http://gitlab/acme/rocket)  \n  \nx"
+    );
 }
 
 /// What is left of Markdown when everything that a backslash disarms is gone.
@@ -522,7 +598,8 @@ fn text_of_people_is_not_markup_to_discord() {
                 &embed["fields"][0]["name"],
                 &embed["fields"][0]["value"],
             ] {
-                let armed = armed(part.as_str().expect("words"));
+                // An address in a text is a link to itself.
+                let armed = armed(&part.as_str().expect("words").replace("<https://a.example>", "link"));
                 for form in forms {
                     assert!(!armed.contains(form), "{words:?} became {part}");
                 }

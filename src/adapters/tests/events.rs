@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::event::{Event, EventId, Trigger};
-use crate::message::{Body, Message, compose, prose};
+use crate::message::{Base, Body, Message, compose, prose};
 
 /// An event and its message.
 pub struct Case {
@@ -141,7 +141,9 @@ pub fn hostile() -> &'static [Case] {
 pub fn with_all_its_words(case: Case, words: &str) -> Case {
     let message = case.message().clone();
     let body = match message.body {
-        Body::Prose(_) => Body::Prose(prose(words, "https://forge.example.com/acme/rocket")),
+        Body::Prose(_) => {
+            Body::Prose(prose(words, &Base::of_project("https://forge.example.com/acme/rocket")))
+        }
         other => other,
     };
     Case { message: Some(Message { body, ..message }), ..case }

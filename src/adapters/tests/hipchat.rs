@@ -49,16 +49,35 @@ fn version_1_answers_sent_and_reports_its_rate_limit_as_403() {
     assert!(matches!(read("v1", 200, &[], ""), Answer::Done(Sent)));
     let Answer::Failed(odd) = read("v1", 200, &[], "{\"status\":\"queued?\"}") else { panic!("taken") };
     assert!(matches!(odd, Failure::Unavailable { maybe_taken: true, .. }), "{odd}");
-    let Answer::Failed(throttled) = read("v1", 403, &[], "{\"error\":{\"code\":403}}") else {
-        panic!("taken")
-    };
+    let limited = r#"{"error":{"code":403,"type":"Forbidden","message":"You have exceeded the rate limit"}}"#;
+    let Answer::Failed(throttled) = read("v1", 403, &[], limited) else { panic!("taken") };
     assert!(matches!(throttled, Failure::Throttled { shared: true, wait: None, .. }), "{throttled}");
-    assert_eq!(consequence(&read("v1", 401, &[], "")), "misconfigured");
-    assert_eq!(consequence(&read("v2", 403, &[], "")), "misconfigured");
     for version in ["v1", "v2"] {
         let Answer::Failed(page) = read(version, 200, &[], "<html>Sign in</html>") else { panic!("taken") };
         assert!(matches!(page, Failure::Unavailable { maybe_taken: false, .. }), "{page}");
     }
+}
+
+/// The form of its errors is seen in <https://gist.github.com/danriti/7345074>.
+#[test]
+fn only_an_error_in_the_servers_own_form_is_about_the_token_or_the_room() {
+    let error = |code: u16, kind: &str| {
+        json!({"error": {"code": code, "type": kind, "message": "Invalid OAuth session"}}).to_string()
+    };
+    let table = [
+        (400, error(400, "Bad Request"), "rejected"),
+        (401, error(401, "Unauthorized"), "misconfigured"),
+        (403, error(403, "Forbidden"), "misconfigured"),
+        (404, error(404, "Not Found"), "misconfigured"),
+        (405, error(405, "Method Not Allowed"), "misconfigured"),
+        (404, error(503, "Not Found"), "unavailable"),
+        (404, r#"{"error":{"code":404}}"#.to_owned(), "unavailable"),
+        (401, String::new(), "unavailable"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(consequence(&read("v2", status, &[], &body)), expected, "{status} {body}");
+    }
+    assert_eq!(consequence(&read("v1", 403, &[], "<html>Blocked</html>")), "unavailable");
 }
 
 #[test]
@@ -219,6 +238,29 @@ fn text_of_people_is_cut_at_200_characters_with_its_tags_closed() {
     assert!(bold.ends_with("…</b>"), "{bold}");
 }
 
+/// As in GitLab, where the description follows the title whatever was done.
+#[test]
+fn descriptions_of_issues_and_merge_requests_are_shown() {
+    for file in [
+        "issue_open.json",
+        "captured/issue_closed.json",
+        "merge_request_open.json",
+        "captured/merge_request_merge.json",
+    ] {
+        let case = tell_changed(file, |body| {
+            body["object_attributes"]["description"] = json!("use *this* one\n\n![shot](/uploads/1f/a.png)");
+        });
+        let message = sent(&[], &case)["message"].as_str().expect("a message").to_owned();
+        let (_, shown) = message.split_once("<br />").unwrap_or_else(|| panic!("{file}: {message}"));
+        assert!(shown.starts_with("use <i>this</i> one<br /><br /><a href=\"http"), "{file}: {shown}");
+    }
+    let without = tell_changed("captured/merge_request_merge.json", |body| {
+        body["object_attributes"]["description"] = json!("<!-- nothing -->");
+    });
+    let message = sent(&[], &without)["message"].as_str().expect("a message").to_owned();
+    assert!(!message.contains("<br />"), "{message}");
+}
+
 #[test]
 fn a_message_with_a_long_title_fits() {
     let case = tell_changed("push.json", |push| {
@@ -266,5 +308,5 @@ fn errors_of_the_server_are_quoted_without_the_token() {
     let Answer::Failed(unknown) = read("v1", 401, &[], "auth_token=s3cr3tt0ken is unknown") else {
         panic!("taken")
     };
-    assert_eq!(unknown.why(), "answered 401: auth_token=************ is unknown");
+    assert!(unknown.why().starts_with("answered 401: auth_token=************ is unknown"), "{unknown}");
 }

@@ -77,23 +77,73 @@ fn came_to(answer: &Answer<Sent>) -> String {
     }
 }
 
+/// An error as Power Automate writes it.
+fn error(code: &str, message: &str) -> String {
+    json!({"error": {"code": code, "message": message}}).to_string()
+}
+
 #[test]
 fn a_workflows_answers_have_their_consequences() {
-    assert_eq!(came_to(&read(WORKFLOW, 404, &[], "{\"error\":{\"code\":\"WorkflowNotFound\"}}")), "gone 3");
-    assert_eq!(came_to(&read(WORKFLOW, 410, &[], "")), "gone 1");
-    assert_eq!(
-        came_to(&read(WORKFLOW, 400, &[], "{\"error\":{\"code\":\"TriggerInputSchemaMismatch\"}}")),
-        "rejected"
-    );
-    let off =
-        "{\"error\":{\"code\":\"WorkflowTriggerIsNotEnabled\",\"message\":\"trigger is not enabled.\"}}";
-    for status in [400, 403, 409] {
-        assert_eq!(came_to(&read(WORKFLOW, status, &[], off)), "unavailable", "{status}");
+    let table = [
+        (202, String::new(), "taken"),
+        (202, "null".to_owned(), "taken"),
+        (200, error("NoResponse", "…"), "perhaps taken"),
+        (404, error("WorkflowNotFound", "The workflow could not be found."), "gone 3"),
+        (410, error("WorkflowNotFound", "The workflow could not be found."), "gone 3"),
+        (400, error("TriggerInputSchemaMismatch", "Invalid type. Expected Object"), "misconfigured"),
+        (404, error("WorkflowTriggerNotFound", "…"), "misconfigured"),
+        (405, error("TriggerRequestMethodNotValid", "…"), "misconfigured"),
+        (
+            401,
+            error("DirectApiAuthorizationRequired", "OAuth authorization scheme is required"),
+            "misconfigured",
+        ),
+        (401, error("DirectApiInvalidAuthorizationSignature", "…"), "misconfigured"),
+        (401, error("MisMatchingOAuthClaims", "…"), "misconfigured"),
+        (401, error("InvalidUseOfOAuthToken", "…"), "misconfigured"),
+        (400, error("InvalidRequestContent", "The request content is not valid"), "rejected"),
+        (413, error("RequestEntityTooLarge", "…"), "rejected"),
+        (413, String::new(), "rejected"),
+        (409, String::new(), "unavailable"),
+        (409, error("Conflict", "…"), "unavailable"),
+        (400, error("AnErrorOfTomorrow", "…"), "unavailable"),
+        (429, error("WorkflowRunThrottled", "…"), "throttled"),
+        (500, error("InternalServerError", "…"), "unavailable"),
+        (
+            502,
+            error("NoResponse", "The server did not receive a response from an upstream server."),
+            "unavailable",
+        ),
+        (504, error("GatewayTimeout", "…"), "unavailable"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(came_to(&read(WORKFLOW, status, &[], &body)), expected, "{status} {body}");
     }
     let slow = read(WORKFLOW, 429, &[("retry-after", "17")], "");
     assert!(
         matches!(slow, Answer::Failed(Failure::Throttled { wait: Some(wait), shared: false, .. }) if wait == Duration::from_secs(17))
     );
+}
+
+/// The status differs by region. The text of a deleted flow is as in
+/// <https://github.com/microsoft/coe-starter-kit/issues/8684> for a suspended one, with another state.
+#[test]
+fn a_workflow_that_is_switched_off_may_be_switched_on_again_but_a_deleted_one_is_gone() {
+    let off = |state: &str| {
+        let message = format!(
+            "Could not execute workflow 'x' trigger 'manual' with state '{state}': trigger is not enabled."
+        );
+        error("WorkflowTriggerIsNotEnabled", &message)
+    };
+    for status in [400, 403, 409] {
+        for state in ["Disabled", "Suspended"] {
+            let answer = read(WORKFLOW, status, &[], &off(state));
+            assert_eq!(came_to(&answer), "misconfigured", "{status} {state}");
+            let Answer::Failed(failure) = answer else { panic!("taken") };
+            assert!(failure.why().contains("switch the workflow on"), "{failure}");
+        }
+        assert_eq!(came_to(&read(WORKFLOW, status, &[], &off("Deleted"))), "gone 3", "{status}");
+    }
 }
 
 #[test]
@@ -139,16 +189,20 @@ fn every_status_of_a_connector_has_its_consequence() {
         let expected = match status {
             200..=299 => "perhaps taken",
             429 => "throttled",
-            408 | 425 | 500..=599 => "unavailable",
-            404 => "gone 3",
-            410 => "gone 1",
-            300..=399 | 401 | 403 | 405 | 407 => "misconfigured",
-            _ => "rejected",
+            400 | 413 | 422 => "rejected",
+            _ => "unavailable",
         };
         assert_eq!(came_to(&read(CONNECTOR, status, &[], "")), expected, "{status}");
     }
-    let Answer::Failed(gone) = read(CONNECTOR, 410, &[], "") else { panic!("taken") };
-    assert!(gone.why().contains("workflow instead"), "{gone}");
+    let retired = "This connector has been retired. Please use a workflow.";
+    for status in [400, 403, 404, 410] {
+        let answer = read(CONNECTOR, status, &[], retired);
+        assert_eq!(came_to(&answer), "gone 3", "{status}");
+        let Answer::Failed(gone) = answer else { panic!("taken") };
+        assert!(gone.why().contains("workflow instead"), "{gone}");
+    }
+    let page = "<html>Your browser is no longer supported by this connector.</html>";
+    assert_eq!(came_to(&read(CONNECTOR, 403, &[], page)), "unavailable");
 }
 
 #[test]

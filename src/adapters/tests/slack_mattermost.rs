@@ -102,9 +102,13 @@ fn workflows_answer_with_json_or_an_empty_body() {
     for (status, text) in [(200, "{\"ok\":true}"), (200, ""), (202, ""), (200, "ok")] {
         assert!(matches!(read(status, text), Answer::Done(Sent)), "{status} {text}");
     }
-    let refused = |status, text| matches!(read(status, text), Answer::Failed(Failure::Rejected(_)));
-    assert!(refused(200, "{\"ok\":false,\"error\":\"parameter_validation_failed\"}"));
-    assert!(refused(400, "{\"ok\":false,\"error\":\"invalid_payload\"}"));
+    let refused = "{\"ok\":false,\"error\":\"parameter_validation_failed\"}";
+    assert!(
+        matches!(read(200, refused), Answer::Failed(Failure::Misconfigured(_))),
+        "the workflow's variables"
+    );
+    let refused = "{\"ok\":false,\"error\":\"invalid_payload\"}";
+    assert!(matches!(read(400, refused), Answer::Failed(Failure::Rejected(_))));
     assert!(matches!(
         read(404, "{\"ok\":false,\"error\":\"no_service\"}"),
         Answer::Failed(Failure::Gone { .. })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{answer, consequence, entry, failure};
+use super::{answer, consequence, entry, failure, outcome};
 use crate::call::Failure;
 
 const SLACKS_KIN: [&str; 2] = ["slack", "mattermost"];
@@ -79,10 +79,36 @@ fn slacks_errors_are_read_from_the_body_whatever_the_status() {
         ("no_active_hooks", 403, "gone 3"),
         ("no_active_hooks", 200, "gone 3"),
         ("channel_not_found", 404, "misconfigured"),
+        ("is_archived", 403, "misconfigured"),
+        ("invalid_channel", 400, "misconfigured"),
+        ("not_in_channel", 403, "misconfigured"),
+        ("no_permission", 403, "misconfigured"),
+        ("restricted_action", 403, "misconfigured"),
+        ("restricted_action_read_only_channel", 403, "misconfigured"),
+        ("restricted_action_thread_only_channel", 403, "misconfigured"),
+        ("restricted_action_non_threadable_channel", 403, "misconfigured"),
+        ("messages_tab_disabled", 400, "misconfigured"),
+        ("ekm_access_denied", 403, "misconfigured"),
+        ("enterprise_is_restricted", 403, "misconfigured"),
+        ("team_access_not_granted", 403, "misconfigured"),
+        ("attachment_payload_limit_exceeded", 400, "rejected"),
+        ("msg_blocks_too_long", 400, "rejected"),
+        ("invalid_attachments", 400, "rejected"),
+        ("message_limit_exceeded", 429, "throttled"),
+        ("fatal_error", 500, "unavailable"),
+        ("internal_error", 500, "unavailable"),
+        ("service_unavailable", 503, "unavailable"),
+        ("org_login_required", 403, "unavailable"),
+        ("an_error_of_tomorrow", 400, "rejected"),
+        ("an_error_of_tomorrow", 403, "unavailable"),
+        ("{\"error\":\"invalid-channel\",\"success\":false}", 400, "rejected"),
+        ("{\"error\":\"channel_not_found\",\"ok\":false}", 200, "misconfigured"),
+        ("{\"error\":\"unauthorized\"}", 200, "perhaps taken"),
+        ("{\"status\":\"ok\"}", 200, "taken"),
         ("no_service", 404, "gone 3"),
         ("no_service_id", 404, "gone 3"),
         ("no_team", 404, "gone 3"),
-        ("no service", 404, "misconfigured"),
+        ("no service", 404, "unavailable"),
         ("channel_is_archived", 410, "misconfigured"),
         ("rate_limited", 429, "throttled"),
         ("{\"ok\":false,\"error\":\"rate_limited\"}", 429, "throttled"),
@@ -92,6 +118,26 @@ fn slacks_errors_are_read_from_the_body_whatever_the_status() {
     for (body, status, expected) in table {
         assert_eq!(read("slack", status, body), expected, "{status} {body}");
     }
+}
+
+/// A workflow gets the same variables with every message, so what it refuses is not this message's words.
+#[test]
+fn what_a_workflow_refuses_holds_the_workflow() {
+    let settings =
+        super::settings_of("slack", &[("webhook", "https://hooks.slack.com/triggers/T0/1/secret")]);
+    let read = |status: u16, body: &str| {
+        let call = super::call_with(entry("slack"), &settings, super::kind("push"), "");
+        let response = super::http_response(status, &[], body);
+        outcome(&(call.read)(&crate::call::Response::Http(response)))
+    };
+    assert_eq!(read(200, "{\"ok\":true}"), "taken");
+    assert_eq!(read(200, ""), "taken");
+    for status in [200, 400, 404] {
+        assert_eq!(read(status, "{\"ok\":false,\"error\":\"invalid_workflow_input\"}"), "misconfigured");
+    }
+    assert_eq!(read(404, "{\"ok\":false,\"error\":\"no_service\"}"), "gone 3");
+    assert_eq!(read(404, "{\"ok\":false}"), "misconfigured");
+    assert_eq!(read(404, ""), "unavailable");
 }
 
 #[test]
@@ -114,9 +160,20 @@ fn mattermosts_errors_are_recognised_by_their_id() {
         ("web.incoming_webhook.channel.app_error", 404, "misconfigured"),
         ("app.channel.get.existing.app_error", 404, "misconfigured"),
         ("web.incoming_webhook.disabled.app_error", 501, "misconfigured"),
+        ("api.post.create_post.can_not_post_to_deleted.error", 400, "misconfigured"),
+        ("api.post.create_post.can_not_post_in_restricted_dm.error", 400, "misconfigured"),
+        ("api.post.create_post.town_square_read_only", 403, "misconfigured"),
+        ("api.channel.create_direct_channel.invalid_user.app_error", 400, "misconfigured"),
+        ("api.context.404.app_error", 404, "misconfigured"),
+        ("web.incoming_webhook.split_props_length.app_error", 400, "rejected"),
+        ("model.post.is_valid.msg.app_error", 400, "rejected"),
+        ("model.post.is_valid.props.app_error", 400, "rejected"),
         ("app.post.save.app_error", 500, "unavailable"),
+        // The same ids, where the server's database failed.
+        ("web.incoming_webhook.channel.app_error", 500, "unavailable"),
+        ("app.channel.get.find.app_error", 500, "unavailable"),
         ("some.new.app_error", 400, "rejected"),
-        ("some.new.app_error", 404, "misconfigured"),
+        ("some.new.app_error", 404, "unavailable"),
     ];
     for (id, status, expected) in table {
         assert_eq!(read("mattermost", status, &error(id, status)), expected, "{status} {id}");
@@ -128,6 +185,12 @@ fn mattermosts_errors_are_recognised_by_their_id() {
         ("limit exceeded", 429, "throttled"),
         ("<html>504 Gateway Time-out</html>", 504, "unavailable"),
         ("{not json", 400, "rejected"),
+        // Another service's error with a Mattermost id in it: its status is not the answer's.
+        (
+            r#"{"id":"web.incoming_webhook.invalid.app_error","message":"…","status_code":400}"#,
+            404,
+            "unavailable",
+        ),
     ];
     for (body, status, expected) in others {
         assert_eq!(read("mattermost", status, body), expected, "{status} {body}");

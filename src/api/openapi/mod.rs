@@ -154,7 +154,7 @@ fn tags() -> Vec<Tag> {
         tag(PROJECTS, "What is known of the forge's projects and groups."),
         tag(EVENTS, "Which integrations would deliver an event; and messages that are not events."),
         tag(AUDIT, "Every change, with who made it."),
-        tag(ABOUT, "The version, and this document."),
+        tag(ABOUT, "Who asks, which version answers, and this document."),
     ]
 }
 

@@ -6,6 +6,7 @@
 mod delivery;
 mod flags;
 mod integration;
+mod introduction;
 mod trial;
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ pub use integration::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
     ShownProperties,
 };
+pub use introduction::{Kas, Metadata, User};
 pub use trial::{
     AttemptOutcome, Exchange, ExplainedProject, Explanation, Target, Test, TestAttempt, Verdict, VerdictKind,
 };
@@ -184,13 +186,6 @@ impl From<&AuditLine> for AuditEvent {
             fields: line.fields.clone(),
         }
     }
-}
-
-/// Forgebell's version, not a GitLab's.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Version {
-    pub version: &'static str,
-    pub revision: &'static str,
 }
 
 /// What a chat service shows as the answer to a slash command.

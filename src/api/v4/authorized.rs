@@ -32,12 +32,19 @@ pub(super) trait Intent: Send + 'static {
     const NO_ADAPTER: ApiError = ApiError::UnknownSlug;
 }
 
+/// Says who asks, and what answers. Clients ask for it before all else, whatever their token is for.
+pub(super) struct Introduce;
+
 pub(super) struct Read;
 
 pub(super) struct Write;
 
 /// A change that may name a project or group for the first time.
 pub(super) struct Upsert;
+
+impl Intent for Introduce {
+    const NEED: Need = Need::AnyRight;
+}
 
 impl Intent for Read {
     const NEED: Need = Need::Read;
@@ -101,7 +108,10 @@ impl<I: Intent> FromRequest<Arc<State>> for Authorized<I> {
 impl<I: Intent> IntoResponses for Authorized<I> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let mut responses = Any::responses();
-        responses.extend(responses_of(["401", "403"]));
+        responses.extend(responses_of(["401"]));
+        if I::NEED != Need::AnyRight {
+            responses.extend(responses_of(["403"]));
+        }
         // A body is only read for a token where the method may have one.
         if I::NEED == Need::Write {
             responses.extend(responses_of(["408", "413"]));

@@ -3,7 +3,7 @@
 use super::{Context, Message, NAME, TITLE, Text, Tone, brief, humanized, short_field};
 use crate::event::{Alert, parse_time};
 
-pub(super) fn message(context: &Context, alert: &Alert) -> Message {
+pub(super) fn message(context: &Context<'_>, alert: &Alert) -> Message {
     let title = brief(&alert.title, TITLE);
     let what = match title.as_str() {
         "" => Text::new().link("Alert firing", alert.url.as_str()),

@@ -3,7 +3,7 @@
 use super::{Body, Context, Message, NAME, TITLE, Text, Tone, brief, in_path};
 use crate::event::Deployment;
 
-pub(super) fn message(context: &Context, deployment: &Deployment) -> Message {
+pub(super) fn message(context: &Context<'_>, deployment: &Deployment) -> Message {
     let environment = match brief(&deployment.environment, NAME) {
         name if name.is_empty() => Text::new().plain("an environment"),
         name => Text::new().link(name, deployment.environment_external_url.as_deref().unwrap_or_default()),
@@ -11,13 +11,13 @@ pub(super) fn message(context: &Context, deployment: &Deployment) -> Message {
     let decision = deployment.decision();
     let is_approved = decision.is_some_and(|decision| decision.is_approved);
     let decided_by = decision.and(context.author.as_ref());
-    let what = match deployment.status.as_str() {
-        "running" => Text::new().plain("Starting deploy to ").then(environment),
-        _ if decided_by.is_some() => {
-            let did = if is_approved { "approved" } else { "rejected" };
-            Text::new().plain(format!("{} {did} the deploy to ", context.who())).then(environment)
+    let did = if is_approved { "approved" } else { "rejected" };
+    let what = match (deployment.status.as_str(), decided_by) {
+        ("running", _) => Text::new().plain("Starting deploy to ").then(environment),
+        (_, Some(by)) => Text::new().plain(format!("{} {did} the deploy to ", by.display)).then(environment),
+        (status, None) => {
+            Text::new().plain("Deploy to ").then(environment).plain(format!(" {}", ended(status)))
         }
-        status => Text::new().plain("Deploy to ").then(environment).plain(format!(" {}", ended(status))),
     };
     let tone = match deployment.status.as_str() {
         "success" => Tone::Good,
@@ -46,7 +46,7 @@ fn ended(status: &str) -> String {
 }
 
 /// `Job #796 by Administrator (root)`, the commit, and what an approver wrote.
-fn body(context: &Context, deployment: &Deployment) -> Body {
+fn body(context: &Context<'_>, deployment: &Deployment) -> Body {
     let mut lines = Vec::new();
     let deployer = deployment.user.as_ref().map(|user| brief(&user.display(), NAME));
     let by = deployer

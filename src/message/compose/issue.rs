@@ -3,22 +3,22 @@
 use super::{Context, Message, NAME, Text, Tone, brief, numbered, title, with_article};
 use crate::event::{Issue, IssueKind};
 
-pub(super) fn message(context: &Context, issue: &Issue) -> Message {
+pub(super) fn message(context: &Context<'_>, issue: &Issue) -> Message {
     let action = issue.action.as_deref().unwrap_or_default();
     let label = numbered('#', issue.iid, &issue.title);
-    let did = Text::new().plain(format!("{} {} ", context.who(), done(action, &issue.state)));
-    let did = match label.as_str() {
-        "" => did.plain(with_article(&kind(issue))),
-        label => did.plain(format!("{} ", kind(issue))).link(label, issue.url.as_str()),
+    let object = match label.as_str() {
+        "" => Text::new().plain(with_article(&kind(issue))),
+        label => Text::new().plain(format!("{} ", kind(issue))).link(label, issue.url.as_str()),
     };
-    let message = context.message(did, " in ", Text::new());
+    let done = done(action, &issue.state);
+    let message = context.message(context.deed(&done, object, &format!("was {done}")), " in ", Text::new());
     if action != "open" {
         let reopened = action == "reopen";
         return Message { tone: if reopened { Tone::Notice } else { Tone::Neutral }, ..message };
     }
     Message {
         title: title(label, &issue.url),
-        body: context.prose(&issue.description),
+        body: context.prose(&issue.description, &issue.url),
         tone: Tone::Notice,
         ..message
     }

@@ -3,12 +3,16 @@
 use super::{Context, Message, NAME, TITLE, Text, brief};
 use crate::event::GroupMention;
 
-pub(super) fn message(context: &Context, mention: &GroupMention) -> Message {
-    let did = Text::new().plain(format!("{} mentioned group ", context.who()));
-    let did = match mention.group_path.as_str() {
-        "" => Text::new().plain(format!("{} mentioned your group", context.who())),
-        path => did.link(brief(path, NAME), mention.group_url.as_str()),
+/// The message; `None` for mentions in epics and other things that are not notified.
+pub(super) fn message(context: &Context<'_>, mention: &GroupMention) -> Option<Message> {
+    if mention.elsewhere.is_some() {
+        return None;
+    }
+    let group = match mention.group_path.as_str() {
+        "" => Text::new().plain("your group"),
+        path => Text::new().plain("group ").link(brief(path, NAME), mention.group_url.as_str()),
     };
+    let did = context.deed("mentioned", group, "was mentioned");
     let source = if mention.source.ends_with(['#', '!'])
         || mention.source.ends_with("#0")
         || mention.source.ends_with("!0")
@@ -23,5 +27,5 @@ pub(super) fn message(context: &Context, mention: &GroupMention) -> Message {
     };
     let title = brief(&mention.title, TITLE);
     let more = if title.is_empty() { Text::new() } else { Text::new().plain(": ").bold(title) };
-    Message { body: context.prose(&mention.text), ..context.message(did, " of ", more) }
+    Some(Message { body: context.prose(&mention.text, &mention.url), ..context.message(did, " of ", more) })
 }

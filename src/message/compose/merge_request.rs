@@ -6,18 +6,19 @@ use crate::event::{MergeRequest, Reviewer, ReviewersChanged, SystemAction};
 /// Who did what GitLab does by itself.
 const SYSTEM: &str = "GitLab";
 
-pub(super) fn message(context: &Context, merge_request: &MergeRequest) -> Message {
+pub(super) fn message(context: &Context<'_>, merge_request: &MergeRequest) -> Message {
     let by_system = merge_request.by_system.map(|_| {
         let author = Some(Person { display: SYSTEM.to_owned(), ..Person::default() });
-        Context { author, project_info: context.project_info.clone() }
+        Context { author, project_info: context.project_info.clone(), ..*context }
     });
     let context = by_system.as_ref().unwrap_or(context);
     let label = numbered('!', merge_request.iid, first_line(&merge_request.title));
-    let did = Text::new().plain(format!("{} {} ", context.who(), done(context, merge_request)));
-    let did = match label.as_str() {
-        "" => did.plain("a merge request"),
-        label => did.plain("merge request ").link(label, url(context, merge_request)),
+    let object = match label.as_str() {
+        "" => Text::new().plain("a merge request"),
+        label => Text::new().plain("merge request ").link(label, url(context, merge_request)),
     };
+    let Done { active, passive, end } = done(context, merge_request);
+    let did = context.deed(&active, object, &passive).plain(end);
     let because = match merge_request.by_system {
         Some(SystemAction::ApprovalsReset) => Text::new().plain(", because new commits were pushed"),
         Some(SystemAction::Other) | None => Text::new(),
@@ -27,7 +28,7 @@ pub(super) fn message(context: &Context, merge_request: &MergeRequest) -> Messag
 
 /// The merge request's page, built from the project's address where that is known: the address in the payload often
 /// has an internal host name.
-fn url(context: &Context, merge_request: &MergeRequest) -> String {
+fn url(context: &Context<'_>, merge_request: &MergeRequest) -> String {
     let known = merge_request.iid > 0 && !context.project_info.url.is_empty();
     if known {
         context.page(&format!("merge_requests/{}", merge_request.iid))
@@ -36,35 +37,64 @@ fn url(context: &Context, merge_request: &MergeRequest) -> String {
     }
 }
 
-/// What was done, as words that `merge request` follows.
-fn done(context: &Context, merge_request: &MergeRequest) -> String {
-    if merge_request.by_system == Some(SystemAction::ApprovalsReset) {
-        return "reset the approvals of".to_owned();
+/// What was done: the words before and behind the merge request, where it is known who did it and where not, and those at
+/// the end.
+struct Done {
+    active: String,
+    passive: String,
+    end: &'static str,
+}
+
+impl Done {
+    fn new(active: &str, passive: &str) -> Self {
+        Self { active: active.to_owned(), passive: passive.to_owned(), end: "" }
     }
-    let done = match merge_request.action.as_deref().unwrap_or_default() {
-        "open" => "opened",
-        "close" => "closed",
-        "reopen" => "reopened",
-        "merge" => "merged",
-        "approved" => "approved",
-        "unapproved" => "unapproved",
-        "approval" if merge_request.by_system.is_some() => "added an approval to",
-        "unapproval" if merge_request.by_system.is_some() => "removed an approval from",
-        "approval" => "added their approval to",
-        "unapproval" => "removed their approval from",
-        "update" => match &merge_request.reviewers_changed {
-            Some(changed) => return reviewers(context, changed),
-            None if merge_request.oldrev.is_some() => "pushed new commits to",
-            None => "updated",
-        },
-        _ if merge_request.state.is_empty() => "updated",
-        _ => return brief(&merge_request.state, NAME),
-    };
-    done.to_owned()
+
+    /// `merged`, `was merged`.
+    fn regular(done: &str) -> Self {
+        Self::new(done, &format!("was {done}"))
+    }
+}
+
+fn done(context: &Context<'_>, merge_request: &MergeRequest) -> Done {
+    if merge_request.by_system == Some(SystemAction::ApprovalsReset) {
+        return Done::new("reset the approvals of", "lost its approvals");
+    }
+    match merge_request.action.as_deref().unwrap_or_default() {
+        "open" => Done::regular("opened"),
+        "close" => Done::regular("closed"),
+        "reopen" => Done::regular("reopened"),
+        "merge" => Done::regular("merged"),
+        "approved" => Done::regular("approved"),
+        "unapproved" => Done::regular("unapproved"),
+        "approval" if merge_request.by_system.is_some() => {
+            Done::new("added an approval to", "got an approval")
+        }
+        "unapproval" if merge_request.by_system.is_some() => {
+            Done::new("removed an approval from", "lost an approval")
+        }
+        "approval" => Done::new("added their approval to", "got an approval"),
+        "unapproval" => Done::new("removed their approval from", "lost an approval"),
+        "update" => updated(context, merge_request),
+        _ if merge_request.state.is_empty() => Done::regular("updated"),
+        _ => Done::regular(&brief(&merge_request.state, NAME)),
+    }
+}
+
+fn updated(context: &Context<'_>, merge_request: &MergeRequest) -> Done {
+    match (&merge_request.reviewers_changed, merge_request.draft_changed) {
+        (Some(changed), _) => Done::new(&reviewers(context, changed), "was updated"),
+        (None, Some(true)) => Done { end: " as draft", ..Done::regular("marked") },
+        (None, Some(false)) => Done { end: " as ready", ..Done::regular("marked") },
+        (None, None) if merge_request.oldrev.is_some() => {
+            Done::new("pushed new commits to", "got new commits")
+        }
+        (None, None) => Done::regular("updated"),
+    }
 }
 
 /// Who was asked for a review, asked for another one, or removed; or how far the actor's own review is.
-fn reviewers(context: &Context, changed: &ReviewersChanged) -> String {
+fn reviewers(context: &Context<'_>, changed: &ReviewersChanged) -> String {
     let before = |reviewer: &Reviewer| {
         changed.previous.iter().find(|previous| previous.user.username == reviewer.user.username)
     };

@@ -21,8 +21,8 @@ mod wiki_page;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::markup::{address, start};
-use super::{Body, Field, Message, Person, ProjectInfo, Text, Title, Tone, capitalised, prose};
+use super::markup::{address, clean, start};
+use super::{Base, Body, Field, Message, Person, ProjectInfo, Span, Text, Title, Tone, capitalised, prose};
 use crate::event::{Event, Payload, Project, RefType, User};
 
 /// Titles as long as GitLab itself allows for issues.
@@ -52,7 +52,7 @@ pub fn compose(event: &Event) -> Option<Message> {
         Payload::Deployment(deployment) => deployment::message(&context, deployment),
         Payload::Alert(alert) => alert::message(&context, alert),
         Payload::Vulnerability(found) => vulnerability::message(&context, found),
-        Payload::GroupMention(mention) => mention::message(&context, mention),
+        Payload::GroupMention(mention) => return mention::message(&context, mention),
         Payload::Job(_)
         | Payload::Release(_)
         | Payload::FeatureFlag(_)
@@ -69,22 +69,39 @@ pub fn compose(event: &Event) -> Option<Message> {
     Some(message)
 }
 
+/// The description of the issue or merge request that an event is about, for services that show it whatever was done;
+/// `None` where there is none.
+pub fn description(event: &Event) -> Option<Text> {
+    let (markdown, page_url) = match &event.payload {
+        Payload::Issue(issue) => (&issue.description, &issue.url),
+        Payload::MergeRequest(merge_request) => (&merge_request.description, &merge_request.url),
+        _ => return None,
+    };
+    let text = Context::of(event).text(markdown, page_url);
+    (!text.is_blank()).then_some(text)
+}
+
 /// The author and project of the event, which every kind of message shows.
-struct Context {
+struct Context<'a> {
+    project: Option<&'a Project>,
     project_info: ProjectInfo,
     author: Option<Person>,
 }
 
-impl Context {
-    fn of(event: &Event) -> Self {
+impl<'a> Context<'a> {
+    fn of(event: &'a Event) -> Self {
         let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { project_info, author }
+        Self { project: event.project.as_ref(), project_info, author }
     }
 
-    /// `Full Name (username)`, or "Someone".
-    fn who(&self) -> &str {
-        self.author.as_ref().map_or("Someone", |author| &author.display)
+    /// A sentence about what was done to something: `Ada merged merge request !5` or, where the event does not say who
+    /// acted, `Merge request !5 was merged`.
+    fn deed(&self, active: &str, object: Text, passive: &str) -> Text {
+        match &self.author {
+            Some(author) => Text::new().plain(format!("{} {active} ", author.display)).then(object),
+            None => capitalised_text(object).plain(format!(" {passive}")),
+        }
     }
 
     /// The address of a page of the project; empty where the project's own address is unknown.
@@ -146,10 +163,21 @@ impl Context {
         }
     }
 
-    /// A description or comment as a message's body, truncated; no body where it is blank.
-    fn prose(&self, markdown: &str) -> Body {
-        let text = prose(markdown, &self.project_info.url).first_lines(PROSE_LINES).excerpt(PROSE);
+    /// A description or comment on a page as a message's body, truncated; no body where it is blank.
+    fn prose(&self, markdown: &str, page_url: &str) -> Body {
+        let text = self.text(markdown, page_url).first_lines(PROSE_LINES).excerpt(PROSE);
         if text.is_blank() { Body::None } else { Body::Prose(text) }
+    }
+
+    /// What people wrote on a page.
+    fn text(&self, markdown: &str, page_url: &str) -> Text {
+        let base = Base {
+            page_url,
+            project_url: &self.project_info.url,
+            project_path: self.project.map_or("", |project| &project.path_with_namespace),
+            default_branch: self.project.and_then(|project| project.default_branch.as_deref()).unwrap_or(""),
+        };
+        prose(markdown, &base)
     }
 }
 
@@ -178,6 +206,14 @@ fn person(user: &User, project: Option<&Project>) -> Option<Person> {
     Some(Person { display, username, avatar_url: web_address(user.avatar_url.as_deref()), url })
 }
 
+/// The text with a capital letter at its start.
+fn capitalised_text(mut text: Text) -> Text {
+    if let Some(Span::Text { text: words, .. } | Span::Link { text: words, .. }) = text.0.first_mut() {
+        *words = capitalised(words);
+    }
+    text
+}
+
 /// The address, if it is one of a web page.
 fn web_address(url: Option<&str>) -> Option<String> {
     let url = address(url?)?;
@@ -188,7 +224,7 @@ fn web_address(url: Option<&str>) -> Option<String> {
 fn brief(words: &str, at_most: usize) -> String {
     // Enough for what is kept, and not a whole title of a megabyte.
     let start = start(words, at_most * 8);
-    let line = start.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = clean(start).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(at_most) {
         None if start.len() == words.len() => line,
         None => line + "…",

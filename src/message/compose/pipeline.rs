@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, listed, short_field, title};
+use super::{
+    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, capitalised, listed, short_field, title,
+};
 use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 
 /// How much is shown of the errors in a CI configuration, which are a few sentences.
 const YAML_ERRORS: usize = 1000;
 
-pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
+pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline) -> Message {
     let failed = pipeline.failed_builds();
     let warnings = pipeline.allowed_failures();
     let url = url(context, pipeline, !(failed.is_empty() && warnings.is_empty()));
@@ -17,23 +19,31 @@ pub(super) fn message(context: &Context, pipeline: &Pipeline) -> Message {
     let lasted = lasted.map_or_else(String::new, |lasted| format!(" in {lasted}"));
     let name = if pipeline.id > 0 { format!("#{}", pipeline.id) } else { String::new() };
 
-    // Pipelines without a user were started through the API, a schedule or another project.
-    let author =
-        context.author.clone().unwrap_or_else(|| Person { display: "API".to_owned(), ..Person::default() });
+    let starter = brief(&pipeline.started_by(), NAME);
+    let by = if starter.is_empty() { String::new() } else { format!(" by {starter}") };
     let what = match name.as_str() {
         "" => Text::new().link("Pipeline", &url),
         name => Text::new().plain("Pipeline ").link(name, &url),
     };
     let what = what.then(origin(context, pipeline)).then(ancestry(context, pipeline));
-    let what = what.plain(format!(" by {} {phrase}{lasted}", author.display));
+    let what = what.plain(format!("{by} {phrase}{lasted}"));
     Message {
         self_contained_parts: true,
         title: title(headline(&name, &phrase, &lasted), &url),
         fields: fields(context, pipeline, (&failed, &warnings), &url),
         tone: tone(pipeline),
-        author: Some(author),
+        author: author(context, pipeline, &starter),
         ended_at: pipeline.finished_at.as_deref().and_then(parse_time),
         ..context.report(what)
+    }
+}
+
+/// Who or what started it. A schedule is not its owner, whose name and face would say that they acted.
+fn author(context: &Context<'_>, pipeline: &Pipeline, starter: &str) -> Option<Person> {
+    match &context.author {
+        Some(author) if pipeline.is_started_by_its_user() => Some(author.clone()),
+        _ if starter.is_empty() => None,
+        _ => Some(Person { display: capitalised(starter), ..Person::default() }),
     }
 }
 
@@ -43,7 +53,7 @@ fn headline(name: &str, phrase: &str, lasted: &str) -> String {
     format!("{pipeline} {phrase}{lasted}")
 }
 
-fn url(context: &Context, pipeline: &Pipeline, failed: bool) -> String {
+fn url(context: &Context<'_>, pipeline: &Pipeline, failed: bool) -> String {
     let url = pipeline.url(&context.project_info.url);
     // Neither the payload nor the project has an address.
     if pipeline.id <= 0 || url.starts_with('/') {
@@ -53,7 +63,7 @@ fn url(context: &Context, pipeline: &Pipeline, failed: bool) -> String {
 }
 
 /// ` of branch main`, ` of merge request !1`.
-fn origin(context: &Context, pipeline: &Pipeline) -> Text {
+fn origin(context: &Context<'_>, pipeline: &Pipeline) -> Text {
     let name = pipeline.ref_name.as_str();
     match pipeline.merge_request_iid() {
         _ if name.is_empty() => Text::new(),
@@ -71,7 +81,7 @@ fn origin(context: &Context, pipeline: &Pipeline) -> Text {
 }
 
 /// ` (child of #76)`, ` (started by acme/parent #76)`.
-fn ancestry(context: &Context, pipeline: &Pipeline) -> Text {
+fn ancestry(context: &Context<'_>, pipeline: &Pipeline) -> Text {
     match &pipeline.upstream {
         Some(upstream) => {
             let relation = if pipeline.is_child() { "child of" } else { "started by" };
@@ -82,7 +92,7 @@ fn ancestry(context: &Context, pipeline: &Pipeline) -> Text {
     }
 }
 
-fn upstream_link(context: &Context, upstream: &Upstream) -> Text {
+fn upstream_link(context: &Context<'_>, upstream: &Upstream) -> Text {
     let project_url = context.project_info.url.as_str();
     Text::new().link(brief(&upstream.label(project_url), NAME), upstream.url(project_url))
 }
@@ -127,7 +137,7 @@ fn duration(seconds: f64) -> String {
 }
 
 fn fields(
-    context: &Context,
+    context: &Context<'_>,
     pipeline: &Pipeline,
     (failed, warnings): (&[&Build], &[&Build]),
     url: &str,
@@ -169,7 +179,7 @@ fn fields(
 }
 
 /// The stages and jobs that failed, with links.
-fn failures(context: &Context, failed: &[&Build], url: &str) -> Vec<Field> {
+fn failures(context: &Context<'_>, failed: &[&Build], url: &str) -> Vec<Field> {
     let mut seen = BTreeSet::new();
     let stages = failed.iter().map(|build| build.stage.as_str());
     let stages: Vec<&str> = stages.filter(|stage| !stage.is_empty() && seen.insert(*stage)).collect();
@@ -179,7 +189,7 @@ fn failures(context: &Context, failed: &[&Build], url: &str) -> Vec<Field> {
 }
 
 /// The jobs by name, with links, under a name in the singular.
-fn jobs(context: &Context, name: &str, builds: &[&Build], url: &str) -> Option<Field> {
+fn jobs(context: &Context<'_>, name: &str, builds: &[&Build], url: &str) -> Option<Field> {
     let jobs: Vec<&Build> = builds.iter().filter(|build| !build.name.is_empty()).copied().collect();
     let names = listed(&jobs, |job| Text::new().link(brief(&job.name, NAME), job_url(context, job)), url);
     counted(name, jobs.len(), names)
@@ -193,6 +203,6 @@ fn counted(name: &str, count: usize, names: Text) -> Option<Field> {
     }
 }
 
-fn job_url(context: &Context, job: &Build) -> String {
+fn job_url(context: &Context<'_>, job: &Build) -> String {
     if job.id > 0 { context.page(&format!("jobs/{}", job.id)) } else { String::new() }
 }

@@ -6,23 +6,22 @@ use crate::event::{Commit, Push, RefChange};
 /// GitLab puts at most this many commits into an event. Of a longer list, the other commits are counted, not shown.
 const MOST_COMMITS: usize = 20;
 
-pub(super) fn message(context: &Context, push: &Push) -> Message {
-    let did = Text::new().plain(context.who());
+pub(super) fn message(context: &Context<'_>, push: &Push) -> Message {
     let kind = push.ref_type().name();
     let name = || context.ref_link(push.ref_type(), push.short_ref());
     match push.change() {
         RefChange::Created => {
-            let did = did.plain(format!(" pushed new {kind} ")).then(name());
-            context.message(did, " to ", Text::new())
+            let new = Text::new().plain(format!("new {kind} ")).then(name());
+            context.message(context.deed("pushed", new, "was pushed"), " to ", Text::new())
         }
         // A removed branch or tag has no page.
         RefChange::Removed => {
-            let did = did.plain(format!(" removed {kind} {}", brief(push.short_ref(), NAME)));
-            context.message(did, " from ", Text::new())
+            let removed = Text::new().plain(format!("{kind} {}", brief(push.short_ref(), NAME)));
+            context.message(context.deed("removed", removed, "was removed"), " from ", Text::new())
         }
         RefChange::Updated => {
             let compare = compare_url(context, push);
-            let did = did.plain(format!(" pushed {}to {kind} ", how_many(push))).then(name());
+            let did = pushed(context, push).plain(format!(" to {kind} ")).then(name());
             let more = match compare.as_str() {
                 "" => Text::new(),
                 url => Text::new().plain(" (").link("Compare changes", url).plain(")"),
@@ -32,15 +31,20 @@ pub(super) fn message(context: &Context, push: &Push) -> Message {
     }
 }
 
-fn how_many(push: &Push) -> String {
-    match push.commit_count() {
-        None => String::new(),
-        Some(1) => "1 commit ".to_owned(),
-        Some(many) => format!("{many} commits "),
+/// `Ada pushed 3 commits`, `3 commits were pushed`.
+fn pushed(context: &Context<'_>, push: &Push) -> Text {
+    let (commits, were) = match push.commit_count() {
+        None => ("commits".to_owned(), "were pushed"),
+        Some(1) => ("1 commit".to_owned(), "was pushed"),
+        Some(many) => (format!("{many} commits"), "were pushed"),
+    };
+    match (&context.author, push.commit_count()) {
+        (Some(author), None) => Text::new().plain(format!("{} pushed", author.display)),
+        _ => context.deed("pushed", Text::new().plain(commits), were),
     }
 }
 
-fn compare_url(context: &Context, push: &Push) -> String {
+fn compare_url(context: &Context<'_>, push: &Push) -> String {
     let is_sha = |sha: &str| !sha.is_empty() && sha.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_sha(&push.before) || !is_sha(&push.after) {
         return String::new();
@@ -48,7 +52,7 @@ fn compare_url(context: &Context, push: &Push) -> String {
     context.page(&format!("compare/{}...{}", push.before, push.after))
 }
 
-fn commits(context: &Context, push: &Push, compare: &str) -> Body {
+fn commits(context: &Context<'_>, push: &Push, compare: &str) -> Body {
     let newest = &push.commits[push.commits.len().saturating_sub(MOST_COMMITS)..];
     let mut lines: Vec<Text> = newest.iter().map(|commit| line(context, commit)).collect();
     match push.commit_count().unwrap_or_default().saturating_sub(newest.len() as u64) {
@@ -61,7 +65,7 @@ fn commits(context: &Context, push: &Push, compare: &str) -> Body {
 }
 
 /// `da156088: fixed readme - GitLab dev user`.
-fn line(context: &Context, commit: &Commit) -> Text {
+fn line(context: &Context<'_>, commit: &Commit) -> Text {
     let url = match commit.url.as_str() {
         "" if commit.id.is_empty() => String::new(),
         "" => context.page(&format!("commit/{}", super::in_path(&commit.id))),

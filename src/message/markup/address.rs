@@ -1,4 +1,7 @@
-//! Web and mail addresses that are safe to link to and cannot end the markup around them.
+//! Web and mail addresses that are safe to link to.
+//!
+//! Addresses are changed as little as possible: what RFC 3986 allows in an address stays as it is written, since a server
+//! may tell `;` from `%3B`. Each dialect encodes or escapes what would end its own markup.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,40 +11,59 @@ use super::clean::start;
 /// Longer addresses are mistakes or attacks. Browsers and chat clients differ in how they treat them.
 const LONGEST: usize = 2000;
 
-/// The address in a form that is safe in every markup, or `None` where it must not become a link. Accepted are `http`,
-/// `https` and `mailto` with a host or recipient; a user name and password are removed. Every character that any
-/// markup gives a meaning to (brackets, quotes, `|`, `*`, spaces, `@` after the host …) is percent-encoded.
+/// The address as it may be linked to, or `None` where it must not become a link. Accepted are `http`, `https` and
+/// `mailto` with a host or recipient; a user name and password are removed. Percent-encoded is only what RFC 3986 does not
+/// allow in an address: spaces, quotation marks, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}` and all that is not ASCII.
 pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
-    let url = url.trim();
+    let url = url.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     if url.len() > LONGEST {
         return None;
     }
-    if is_safe(url) {
+    if is_as_allowed(url) {
         return Some(Cow::Borrowed(url));
     }
-    let mut parsed = url::Url::parse(url).ok()?;
-    let rest_at = match parsed.scheme() {
-        "http" | "https" if has_ordinary_host(&parsed) => {
-            parsed.set_username("").ok()?;
-            parsed.set_password(None).ok()?;
-            let after_scheme = parsed.scheme().len() + "://".len();
-            after_scheme + parsed.as_str()[after_scheme..].find(['/', '?', '#'])?
+    // Browsers remove these wherever they are (<https://url.spec.whatwg.org/#concept-basic-url-parser>).
+    let url: Cow<'_, str> = match url.contains(['\t', '\r', '\n']) {
+        true => Cow::Owned(url.replace(['\t', '\r', '\n'], "")),
+        false => Cow::Borrowed(url),
+    };
+    let parsed = url::Url::parse(&url).ok()?;
+    let after_scheme = &url[parsed.scheme().len() + 1..];
+    let address = match parsed.scheme() {
+        scheme @ ("http" | "https") if has_ordinary_host(&parsed) => {
+            let port = parsed.port().map_or_else(String::new, |port| format!(":{port}"));
+            let origin = format!("{scheme}://{}{port}", parsed.host_str()?);
+            encoded(origin, behind_host(after_scheme))
         }
-        "mailto" if !parsed.path().is_empty() => "mailto:".len(),
+        "mailto" if !parsed.path().is_empty() => encoded("mailto:".to_owned(), after_scheme),
         _ => return None,
     };
-    let (origin, rest) = parsed.as_str().split_at(rest_at);
-    let mut safe = origin.to_owned();
-    let recipient_at = if origin == "mailto:" { rest.find('@') } else { None };
-    for (index, byte) in rest.bytes().enumerate() {
-        if is_safe_byte(byte) || recipient_at == Some(index) {
-            safe.push(char::from(byte));
+    Some(Cow::Owned(address))
+}
+
+/// What follows the host: path, query, fragment. Browsers read a `\` as a `/`, so it ends the host.
+fn behind_host(after_scheme: &str) -> &str {
+    let authority = after_scheme.trim_start_matches(['/', '\\']);
+    &authority[authority.find(['/', '\\', '?', '#']).unwrap_or(authority.len())..]
+}
+
+fn encoded(mut address: String, rest: &str) -> String {
+    let rest = match rest.strip_prefix('\\') {
+        Some(rest) => {
+            address.push('/');
+            rest
+        }
+        None => rest,
+    };
+    for byte in rest.bytes() {
+        if is_allowed(byte) {
+            address.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
-            let _ = write!(safe, "%{byte:02X}");
+            let _ = write!(address, "%{byte:02X}");
         }
     }
-    Some(Cow::Owned(safe))
+    address
 }
 
 /// Whether the host is a name of letters, digits, dots, dashes and underscores, or an IP address. The URL parser accepts
@@ -57,7 +79,7 @@ fn has_ordinary_host(url: &url::Url) -> bool {
 }
 
 /// Whether [`address`] would leave it unchanged. This is so for almost all addresses that the forge writes.
-fn is_safe(url: &str) -> bool {
+fn is_as_allowed(url: &str) -> bool {
     let Some(after_scheme) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return false;
     };
@@ -71,29 +93,16 @@ fn is_safe(url: &str) -> bool {
         && name.as_bytes()[0].is_ascii_alphanumeric()
         && port.len() <= 5
         && port.bytes().all(|b| b.is_ascii_digit())
-        && rest.bytes().all(is_safe_byte)
+        && rest.bytes().all(is_allowed)
 }
 
-/// Bytes without a meaning in any markup that are allowed in a path, a query or a fragment.
-const fn is_safe_byte(byte: u8) -> bool {
+/// Bytes that RFC 3986 allows in an address, reserved ones included, and the `%` of an encoded one
+/// (<https://www.rfc-editor.org/rfc/rfc3986#appendix-A>).
+const fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'/'
-                | b':'
-                | b'?'
-                | b'#'
-                | b'='
-                | b'&'
-                | b'%'
-                | b'+'
-                | b','
-                | b'!'
-                | b'$'
-        )
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+        || matches!(byte, b':' | b'/' | b'?' | b'#' | b'[' | b']' | b'@')
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
 /// A piece of a line of text: an address that it contains, or the text between addresses.
@@ -101,6 +110,15 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     /// The address as written, and the address to link to.
     Address(&'a str, Cow<'a, str>),
+}
+
+impl Piece<'_> {
+    /// What is written in the line.
+    pub fn spelled(&self) -> &str {
+        match self {
+            Self::Text(words) | Self::Address(words, _) => words,
+        }
+    }
 }
 
 /// Finds the addresses in a line of text. Chat services would link them by themselves, but with rules of their own for
@@ -140,20 +158,29 @@ fn next_scheme(line: &str, mut from: usize) -> Option<usize> {
     }
 }
 
-/// The address at the start of `text`: up to a space or a bracket, without the punctuation of the sentence around it.
-fn address_at_start(text: &str) -> &str {
-    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`|\\^{}*".contains(c);
+/// The address at the start of `text`: up to a space or a character that no address has, without the punctuation of the
+/// sentence around it.
+pub(in crate::message) fn address_at_start(text: &str) -> &str {
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"`|\\^{}".contains(c);
     // With one byte more than allowed, it is refused.
     let text = start(text, LONGEST + 1);
     let mut url = &text[..text.find(ends).unwrap_or(text.len())];
     loop {
-        let unbalanced = url.ends_with(')') && url.matches(')').count() > url.matches('(').count();
-        let trimmed = url.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '_', '~', ']', '[', '…']);
-        let trimmed = if unbalanced { trimmed.strip_suffix(')').unwrap_or(trimmed) } else { trimmed };
+        let trimmed =
+            url.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '[', '(', '…']);
+        let trimmed = without_lone_closer(without_lone_closer(trimmed, '(', ')'), '[', ']');
         if trimmed.len() == url.len() {
             return url;
         }
         url = trimmed;
+    }
+}
+
+/// Without a closing bracket at the end that no bracket in the address opens.
+fn without_lone_closer(url: &str, opener: char, closer: char) -> &str {
+    match url.strip_suffix(closer) {
+        Some(inner) if url.matches(closer).count() > url.matches(opener).count() => inner,
+        _ => url,
     }
 }
 
@@ -162,26 +189,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_encoded_so_that_they_cannot_end_markup() {
+    fn addresses_keep_what_an_address_may_have() {
         let made = |url: &str| address(url).map(Cow::into_owned);
-        let same = "https://forge.example:8443/a/b/-/compare/1...2?x=y&z=%20#note_1";
-        assert_eq!(made(same).as_deref(), Some(same));
+        for same in [
+            "https://forge.example:8443/a/b/-/compare/1...2?x=y&z=%20#note_1",
+            "https://git.example.org/?p=core.git;a=commit;h=3a5c1f0",
+            "https://forge.example/a;b@c(d)'e[f]*g!h$i&j+k,l=m~n/_o_",
+            "http://forge.example?q='x'",
+            "http://[2001:db8::1]:8080/a",
+            "mailto:a@b.example?subject=x",
+        ] {
+            assert_eq!(made(same).as_deref(), Some(same));
+        }
         assert_eq!(
-            made("https://forge.example/a b|c>d)e\"f'g\nh]").as_deref(),
-            Some("https://forge.example/a%20b%7Cc%3Ed%29e%22f%27gh%5D")
+            made("https://forge.example/a b|c>d)e\"f`g\nh]\\i^{j}").as_deref(),
+            Some("https://forge.example/a%20b%7Cc%3Ed)e%22f%60gh]%5Ci%5E%7Bj%7D")
         );
-        assert_eq!(
-            made("https://user:secret@forge.example/@all").as_deref(),
-            Some("https://forge.example/%40all")
-        );
-        assert_eq!(made("mailto:a@b.example").as_deref(), Some("mailto:a@b.example"));
         assert_eq!(made("http://bücher.example/ü").as_deref(), Some("http://xn--bcher-kva.example/%C3%BC"));
+        assert_eq!(made(" HTTPS://Forge.Example/X ").as_deref(), Some("https://forge.example/X"));
         for none in
             ["javascript:alert(1)", "data:text/html,x", "/relative", "", "mailto:", "https://", "ftp://a/b"]
         {
             assert_eq!(made(none), None, "{none}");
         }
         assert_eq!(made(&format!("https://a.example/{}", "x".repeat(3000))), None);
+    }
+
+    #[test]
+    fn an_address_leads_to_the_host_that_a_browser_would_ask() {
+        let made = |url: &str| address(url).map(Cow::into_owned);
+        let good = [
+            ("https://user:secret@forge.example/@all", "https://forge.example/@all"),
+            ("https://user@forge.example", "https://forge.example"),
+            ("https://a@b@forge.example/x", "https://forge.example/x"),
+            ("https:\\\\forge.example\\@evil.example/x", "https://forge.example/@evil.example/x"),
+            ("https:forge.example/x", "https://forge.example/x"),
+            ("https:///forge.example/x", "https://forge.example/x"),
+        ];
+        for (url, expected) in good {
+            assert_eq!(made(url).as_deref(), Some(expected), "{url}");
+            let host = |url: &str| url::Url::parse(url).unwrap().host_str().map(str::to_owned);
+            assert_eq!(host(url), host(expected));
+        }
     }
 
     #[test]
@@ -198,13 +247,12 @@ mod tests {
             ["https://a.example/x_y", "http://b.example/z"]
         );
         assert_eq!(found("https://en.example/wiki/A_(b)"), ["https://en.example/wiki/A_(b)"]);
+        assert_eq!(
+            found("[https://a.example/x[1]] or *https://a.example/a*b*"),
+            ["https://a.example/x[1]", "https://a.example/a*b"]
+        );
         assert_eq!(found("xhttps://a.example and https:// and ://"), Vec::<String>::new());
-        let all: String = pieces("a https://b.example c")
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(words) | Piece::Address(words, _) => *words,
-            })
-            .collect();
+        let all: String = pieces("a https://b.example c").iter().map(Piece::spelled).collect();
         assert_eq!(all, "a https://b.example c");
     }
 }

@@ -42,11 +42,14 @@ pub(super) trait Dialect: Copy {
         false
     }
 
-    /// Writes a link. Neither the text nor the address is escaped yet.
+    /// Writes a link. Neither the text nor the address is escaped yet; the address has only characters that RFC 3986
+    /// allows. It must be read back unchanged: what would end the link is escaped, and encoded only where the markup has no
+    /// escape for it.
     fn link(self, words: &str, address: &str, out: &mut String);
 
-    /// Writes a link that shows its own address. `spelled` is the address as people wrote it.
-    fn bare_link(self, spelled: &str, address: &str, out: &mut String);
+    /// Writes a link that shows its own address. `spelled` is the address as people wrote it; `after` is the character
+    /// that follows it.
+    fn bare_link(self, spelled: &str, address: &str, after: Option<char>, out: &mut String);
 
     /// What opens and closes code within a line.
     fn code_marks(self, code: &str) -> (Cow<'static, str>, Cow<'static, str>);

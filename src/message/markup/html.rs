@@ -59,7 +59,7 @@ impl Dialect for Html {
         anchor(words, address, out);
     }
 
-    fn bare_link(self, spelled: &str, address: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, address: &str, _: Option<char>, out: &mut String) {
         anchor(spelled, address, out);
     }
 
@@ -97,7 +97,7 @@ impl Dialect for Label {
         words.chars().for_each(|c| escape(c, out));
     }
 
-    fn bare_link(self, spelled: &str, _: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, _: &str, _: Option<char>, out: &mut String) {
         spelled.chars().for_each(|c| escape(c, out));
     }
 

@@ -70,7 +70,7 @@ impl Dialect for Irc {
     }
 
     /// Writes the encoded address, not the one that people wrote: IRC clients end an address at unusual letters.
-    fn bare_link(self, _: &str, address: &str, out: &mut String) {
+    fn bare_link(self, _: &str, address: &str, _: Option<char>, out: &mut String) {
         self.address(address, out);
     }
 

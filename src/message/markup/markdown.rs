@@ -1,4 +1,4 @@
-//! Markdown in two variants: Mattermost's, and CommonMark as Discord, Teams and others read it.
+//! Markdown in three variants: Mattermost's, Discord's, and CommonMark as Teams and others read it.
 //!
 //! Mattermost's parser accepts a backslash as an escape before `` ` * { } [ ] ( ) # + - . ! _ > | ~ `` and before
 //! another backslash; before other characters it shows the backslash
@@ -19,6 +19,7 @@ const LIKE_A_BAR: char = '\u{2223}';
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Markdown {
     Mattermost,
+    Discord,
     Common,
 }
 
@@ -26,14 +27,14 @@ impl Markdown {
     fn less_than(self) -> &'static str {
         match self {
             Self::Mattermost => "&lt;",
-            Self::Common => "\\<",
+            Self::Discord | Self::Common => "\\<",
         }
     }
 
     fn ampersand(self) -> &'static str {
         match self {
             Self::Mattermost => "&amp;",
-            Self::Common => "\\&",
+            Self::Discord | Self::Common => "\\&",
         }
     }
 
@@ -98,6 +99,26 @@ impl Markdown {
     }
 }
 
+impl Markdown {
+    /// Writes the address of a link in brackets. Only brackets and entities have a meaning there.
+    fn destination(self, address: &str, out: &mut String) {
+        let brackets_end_it = !pair_up(address, '(', ')');
+        for (index, c) in address.char_indices() {
+            match c {
+                '(' if brackets_end_it => out.push_str("%28"),
+                ')' if brackets_end_it => out.push_str("%29"),
+                '&' if begins_entity(&address[index + 1..]) => match self {
+                    Self::Mattermost => out.push_str("&amp;"),
+                    // Discord knows no entities.
+                    Self::Discord => out.push('&'),
+                    Self::Common => out.push_str("\\&"),
+                },
+                other => out.push(other),
+            }
+        }
+    }
+}
+
 impl Dialect for Markdown {
     fn text_char(self, at: &CharContext<'_>, out: &mut String) {
         self.line_start(at, out);
@@ -129,7 +150,7 @@ impl Dialect for Markdown {
     fn line_break(self) -> &'static str {
         match self {
             Self::Mattermost => "\n",
-            Self::Common => "  \n",
+            Self::Discord | Self::Common => "  \n",
         }
     }
 
@@ -160,37 +181,31 @@ impl Dialect for Markdown {
     }
 
     fn link(self, words: &str, address: &str, out: &mut String) {
+        let words = if self == Self::Discord { without_live_addresses(words) } else { words.into() };
         out.push('[');
-        if brackets_pair_up(words) {
-            link_words(self, words, out);
+        if pair_up(&words, '[', ']') {
+            link_words(self, &words, out);
         } else {
             // Mattermost's and Discord's parsers ignore backslashes here: an unpaired bracket would break the link.
             link_words(self, &words.replace('[', "(").replace(']', ")"), out);
         }
         out.push_str("](");
-        for c in address.chars() {
-            match c {
-                // `~~` would end a style around the link.
-                '~' => out.push_str("%7E"),
-                other => out.push(other),
-            }
-        }
+        self.destination(address, out);
         out.push(')');
     }
 
-    /// Writes the bare address: every client recognises it, most show it better than a link in brackets, and
-    /// percent-encoding keeps its parts from being read as emphasis.
-    fn bare_link(self, _: &str, address: &str, out: &mut String) {
-        let mut before = None;
-        for (index, c) in address.char_indices() {
-            let next = address[index + 1..].chars().next();
-            let within_word = [before, next].iter().all(|c| c.is_some_and(|c: char| c.is_alphanumeric()));
-            match c {
-                '~' => out.push_str("%7E"),
-                '_' if !within_word => out.push_str("%5F"),
-                other => out.push(other),
+    /// Writes the bare address where nothing in it, and nothing behind it, is markup: every client recognises it, and most
+    /// show it better than a link in brackets.
+    fn bare_link(self, _: &str, address: &str, after: Option<char>, out: &mut String) {
+        if is_only_an_address(address) && after.is_none_or(ends_address) {
+            out.push_str(address);
+        } else if self == Self::Discord {
+            // It shows a link in brackets as text where its words are an address.
+            for part in ["<", address, ">"] {
+                out.push_str(part);
             }
-            before = Some(c);
+        } else {
+            self.link(address, address, out);
         }
     }
 
@@ -231,17 +246,44 @@ fn is_user_id(after: &str) -> bool {
     end == Some(26) && after[26..].starts_with('>')
 }
 
-/// Whether the brackets in a link's text are paired, without nesting.
-fn brackets_pair_up(words: &str) -> bool {
-    let mut open = false;
-    for c in words.chars() {
-        match c {
-            '[' | ']' if open == (c == '[') => return false,
-            '[' | ']' => open = c == '[',
-            _ => {}
+/// Whether an address is without any character that is markup in some client when the address is bare.
+fn is_only_an_address(address: &str) -> bool {
+    let is_markup = |(index, c): (usize, char)| match c {
+        '*' | '~' | '[' | ']' | '(' | ')' | '@' | '$' => true,
+        '_' => {
+            let around = [address[..index].chars().next_back(), address[index + 1..].chars().next()];
+            !around.iter().all(|c| c.is_some_and(char::is_alphanumeric))
         }
+        '&' => begins_entity(&address[index + 1..]),
+        _ => false,
+    };
+    !address.char_indices().any(is_markup)
+}
+
+/// Whether clients end a bare address before this character.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | ')' | '"' | '\'' | '…')
+}
+
+/// The words with each address in them broken by an invisible character: where the words of a link contain an address,
+/// Discord shows the whole link as text (<https://github.com/discord/discord-api-docs/issues/7721>).
+fn without_live_addresses(words: &str) -> Cow<'_, str> {
+    match words.contains("://") {
+        true => words.replace("://", "://\u{200b}").into(),
+        false => words.into(),
     }
-    !open
+}
+
+/// Whether brackets of this kind are paired, without nesting.
+fn pair_up(words: &str, opener: char, closer: char) -> bool {
+    let mut is_open = false;
+    for c in words.chars().filter(|c| *c == opener || *c == closer) {
+        if is_open == (c == opener) {
+            return false;
+        }
+        is_open = c == opener;
+    }
+    !is_open
 }
 
 /// Whether a `|` would complete a Slack link, `<…|…>` on one line, with the text around it. Mattermost's server would

@@ -2,7 +2,7 @@
 //!
 //! `renderer` walks the spans, counts against the limit and closes what it opened. Each service's file implements
 //! [`Dialect`]: how that service escapes a character, marks a style, writes a link. `clean` removes invisible control
-//! characters, `address` makes URLs that cannot end the markup around them.
+//! characters, `address` makes addresses that may be linked to.
 //!
 //! For every markup, text that people wrote creates no links except to addresses in the text itself, mentions no
 //! one (`@channel`, `<!here>`, `@everyone`), and cannot end Forgebell's markup.
@@ -19,7 +19,7 @@ mod slack;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::address::address;
+pub(super) use self::address::{address, address_at_start};
 pub(super) use self::clean::{clean, grapheme_len, one_line, start};
 use self::dialect::Dialect;
 use self::html::Html;
@@ -28,6 +28,8 @@ use self::markdown::Markdown;
 use self::plain::Plain;
 use self::renderer::Renderer;
 use self::slack::Slack;
+#[cfg(test)]
+pub(crate) use self::tests::without_addresses;
 use super::Text;
 
 /// The markup of a service.
@@ -39,7 +41,9 @@ pub enum Markup {
     Slack,
     /// Mattermost's Markdown.
     Mattermost,
-    /// CommonMark as Teams' cards, Discord and the like read it.
+    /// Discord's Markdown.
+    Discord,
+    /// CommonMark as Teams' cards and the like read it.
     Markdown,
     /// HTML with the tags that mail and HipChat clients allow.
     Html,
@@ -92,6 +96,7 @@ impl Markup {
             Self::Plain => within(Plain, text, limit),
             Self::Slack => within(Slack, text, limit),
             Self::Mattermost => within(Markdown::Mattermost, text, limit),
+            Self::Discord => within(Markdown::Discord, text, limit),
             Self::Markdown => within(Markdown::Common, text, limit),
             Self::Html => within(Html, text, limit),
             Self::Irc { colors } => within(Irc { colors }, text, limit),
@@ -106,7 +111,9 @@ impl Markup {
             Self::Slack => within(slack::Label, &text, limit),
             Self::Html => within(html::Label, &text, limit),
             // `@here` means nothing in IRC, but bridges carry its lines into services where it does.
-            Self::Mattermost | Self::Markdown | Self::Irc { .. } => within(plain::Label, &text, limit),
+            Self::Mattermost | Self::Discord | Self::Markdown | Self::Irc { .. } => {
+                within(plain::Label, &text, limit)
+            }
             Self::Plain => within(Plain, &text, limit),
         }
     }

@@ -28,7 +28,7 @@ impl Dialect for Plain {
         }
     }
 
-    fn bare_link(self, spelled: &str, _: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, _: &str, _: Option<char>, out: &mut String) {
         out.push_str(spelled);
     }
 
@@ -66,7 +66,7 @@ impl Dialect for Label {
         link_words(self, words, out);
     }
 
-    fn bare_link(self, spelled: &str, _: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, _: &str, _: Option<char>, out: &mut String) {
         link_words(self, spelled, out);
     }
 

@@ -134,13 +134,13 @@ impl<D: Dialect> Renderer<D> {
             let next = if lines.peek().is_none() { next } else { None };
             let inner = line.trim();
             if style == Style::PLAIN || inner.is_empty() {
-                self.plain(line);
+                self.plain(line, next);
             } else {
                 let lead = &line[..line.len() - line.trim_start().len()];
                 let trail = &line[line.trim_end().len()..];
-                self.plain(lead);
+                self.plain(lead, None);
                 self.styled(inner, style, trail.chars().next().or(next));
-                self.plain(trail);
+                self.plain(trail, next);
             }
             if lines.peek().is_some() {
                 self.new_line();
@@ -151,14 +151,15 @@ impl<D: Dialect> Renderer<D> {
     fn styled(&mut self, inner: &str, style: Style, after: Option<char>) {
         let (opener, closer) = self.dialect.style_marks(style);
         let mut ends = inner.chars();
-        let (Some(first), false) = (ends.next(), opener.is_empty()) else { return self.plain(inner) };
+        let (Some(first), false) = (ends.next(), opener.is_empty()) else { return self.plain(inner, after) };
         let last = ends.next_back().unwrap_or(first);
+        let end = closer.chars().next();
         match self.style_fit(first, last, after) {
-            Fit::Omit => self.plain(inner),
-            Fit::Direct => self.enclosed(opener, closer.into(), |renderer| renderer.plain(inner)),
+            Fit::Omit => self.plain(inner, after),
+            Fit::Direct => self.enclosed(opener, closer.into(), |renderer| renderer.plain(inner, end)),
             Fit::Padded => {
                 self.put(ZERO_WIDTH_SPACE.encode_utf8(&mut [0; 4]));
-                self.enclosed(opener, closer.into(), |renderer| renderer.plain(inner));
+                self.enclosed(opener, closer.into(), |renderer| renderer.plain(inner, end));
                 self.put(ZERO_WIDTH_SPACE.encode_utf8(&mut [0; 4]));
             }
         }
@@ -171,23 +172,27 @@ impl<D: Dialect> Renderer<D> {
         self.dialect.style_fit(&StyleContext { before, first, last, after, at_closer })
     }
 
-    /// Writes a line of text without style, with the addresses in it as links.
-    fn plain(&mut self, line: &str) {
+    /// Writes a line of text without style, with the addresses in it as links. `next` is the character after the line.
+    fn plain(&mut self, line: &str, next: Option<char>) {
         if !line.contains("://") {
             return self.chars(line);
         }
-        for piece in pieces(line) {
+        let mut pieces = pieces(line).into_iter().peekable();
+        while let Some(piece) = pieces.next() {
             match piece {
                 Piece::Text(words) => self.chars(words),
-                Piece::Address(spelled, address) => self.bare_link(spelled, &address),
+                Piece::Address(spelled, address) => {
+                    let after = pieces.peek().map_or(next, |piece| piece.spelled().chars().next());
+                    self.bare_link(spelled, &address, after);
+                }
             }
         }
     }
 
-    fn bare_link(&mut self, spelled: &str, address: &str) {
+    fn bare_link(&mut self, spelled: &str, address: &str, after: Option<char>) {
         let mut piece = std::mem::take(&mut self.piece_buffer);
         piece.clear();
-        self.dialect.bare_link(spelled, address, &mut piece);
+        self.dialect.bare_link(spelled, address, after, &mut piece);
         // There must be room for a space between the address and the `…`.
         if self.fits(&piece, 1) {
             self.put(&piece);
@@ -246,12 +251,15 @@ impl<D: Dialect> Renderer<D> {
         let words = one_line(words);
         let Some(address) = address(url) else { return self.words(&words, style, after) };
         if words.is_empty() {
-            return self.bare_link(&address, &address);
+            return self.bare_link(&address, &address, after);
         }
         if words == url.trim() {
-            return self.bare_link(&words, &address);
+            return self.bare_link(&words, &address, after);
         }
         let (opener, closer) = self.dialect.style_marks(style);
+        // Some readers would end the style at its mark within the address.
+        let ends_within = opener.contains(|mark| matches!(mark, '*' | '~') && address.contains(mark));
+        let (opener, closer) = if ends_within { ("", "") } else { (opener, closer) };
         // In every markup, a link begins and ends with punctuation.
         let (opener, closer) = match self.style_fit('[', ')', after) {
             Fit::Direct => (opener, closer),
@@ -266,7 +274,7 @@ impl<D: Dialect> Renderer<D> {
             self.trim_floor = self.out.len();
             self.closed_at = (!closer.is_empty()).then_some(self.out.len());
         } else {
-            self.plain(&words);
+            self.plain(&words, after);
         }
     }
 

@@ -118,7 +118,7 @@ impl Dialect for Slack {
         out.push('>');
     }
 
-    fn bare_link(self, _: &str, url: &str, out: &mut String) {
+    fn bare_link(self, _: &str, url: &str, _: Option<char>, out: &mut String) {
         out.push('<');
         address(url, out);
         out.push('>');
@@ -159,7 +159,7 @@ impl Dialect for Label {
         link_words(self, words, out);
     }
 
-    fn bare_link(self, spelled: &str, _: &str, out: &mut String) {
+    fn bare_link(self, spelled: &str, _: &str, _: Option<char>, out: &mut String) {
         link_words(self, spelled, out);
     }
 

@@ -6,13 +6,12 @@
 mod handle;
 mod revalidate;
 mod settle;
+mod start;
 mod unknown_integrations;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -64,6 +63,8 @@ pub struct Deps {
 enum Completed {
     Attempt(Box<Finished>),
     CatalogRefresh(Box<CatalogRefresh>),
+    /// The attempt was not made, because another node has the row by now.
+    Lost(Box<Job>),
 }
 
 /// An attempt that ended.
@@ -207,6 +208,7 @@ impl Deliverer {
                 Some(completed) = self.completions.recv() => match completed {
                     Completed::Attempt(finished) => self.settle(*finished),
                     Completed::CatalogRefresh(refresh) => self.put_back(&refresh.job.delivery, self.now()),
+                    Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
                 },
                 () = &mut timeout => {
                     let left = self.scheduler.in_flight();
@@ -359,6 +361,11 @@ impl Deliverer {
                 break;
             }
             let Some(job) = self.scheduler.next(now) else { break };
+            if job.delivery.started {
+                // Before anything else can make it wait, which would end the mark.
+                self.give_up_started(job, now);
+                continue;
+            }
             if self.stopped.includes(&job.delivery) {
                 self.scheduler.defer(job, after(now, WHILE_STOPPED), now);
                 continue;
@@ -408,6 +415,7 @@ impl Deliverer {
         match completed {
             Completed::Attempt(finished) => self.settle(*finished),
             Completed::CatalogRefresh(refresh) => self.on_catalog_refreshed(*refresh),
+            Completed::Lost(job) => self.put_back(&job.delivery, self.now()),
         }
     }
 
@@ -421,20 +429,6 @@ impl Deliverer {
         let mut back = self.scheduler.finish(&job.delivery, After::Waiting(until), now);
         back.extend(self.scheduler.rest_by_pace(&key, until, now));
         self.give_back(back);
-    }
-
-    fn start(&self, job: Job, prepared: Prepared) {
-        let attempts = self.deps.attempts.clone();
-        let completed = self.completed.clone();
-        self.deps.tasks.spawn(async move {
-            let attempt = AssertUnwindSafe(attempts.make(&job, &prepared)).catch_unwind().await;
-            // A bug of ours costs this one message, visibly, and not its whole destination.
-            let report = attempt.unwrap_or_else(|_| Report::of_a_bug());
-            let integration = Some(prepared.integration);
-            let at = attempts.clock.now();
-            // The deliverer is gone only when `shutdown_timeout` is over.
-            let _ = completed.send(Completed::Attempt(Box::new(Finished { job, integration, report, at })));
-        });
     }
 }
 

@@ -30,7 +30,8 @@ impl Deliverer {
         let decision = self.decide(&attempted, &report.outcome, at);
         let adapter = integration.as_ref().map_or("unknown", |integration| integration.slug);
         count(adapter, &job, &report, &decision, at);
-        log_outcome(delivery, note, &decision);
+        let is_first = self.is_first_strike(delivery, &decision.effect);
+        log_outcome(delivery, note, &decision, is_first);
         let (end, begin) = self.change_holds(&attempted, &decision.effect, at);
         let after = match decision.state {
             NewState::Waiting(until) => After::Waiting(until),
@@ -65,12 +66,18 @@ impl Deliverer {
             // Only a failure is followed by a wait that strikes or random numbers make longer.
             return retry::decide(outcome, context(attempted, 0, 0.0, now), &self.deps.policy);
         };
-        if self.settings_changed(attempted.integration) {
+        let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
+        let context = context(attempted, strikes, jitter(), now);
+        if self.settings_changed(attempted.integration) && !context.must_not_repeat(failure) {
             // What the old settings met with says nothing of the new ones.
             return Decision { state: NewState::Waiting(now), counts: false, effect: Effect::None };
         }
-        let strikes = self.deps.attempts.holds.snapshot().strikes_before(failure, attempted, now);
-        retry::decide(outcome, context(attempted, strikes, jitter(), now), &self.deps.policy)
+        retry::decide(outcome, context, &self.deps.policy)
+    }
+
+    /// Whether a destination that worked before failed now.
+    fn is_first_strike(&self, delivery: &Delivery, effect: &Effect) -> bool {
+        matches!(effect, Effect::Strike { .. }) && !self.deps.attempts.holds.has_failed(&delivery.destination)
     }
 
     fn settings_changed(&self, integration: Option<&Integration>) -> bool {
@@ -125,22 +132,39 @@ fn shared_buckets(integration: Option<&Integration>, delivery: &Delivery, outcom
     entry.pace(&integration.settings, &delivery.target).map(|pace| pace.shared).unwrap_or_default()
 }
 
+/// One line in the log for each hold that begins.
 fn log_hold(hold: &Hold, integration: Option<&Integration>) {
     let Hold { key, cause, reason, until, strikes, .. } = hold;
+    let (id, slug) = integration.map_or(("unknown", "unknown"), |known| (&*known.id.0, known.slug));
     match (cause, key) {
         (HoldCause::SwitchedOff, _) => {
-            let (id, slug) = integration.map_or(("unknown", "unknown"), |known| (&*known.id.0, known.slug));
             error!(
                 integration = id,
                 reason, "switched off: its address is dead; correct its settings to switch it on again"
             );
             metrics::switched_off(slug);
         }
+        (HoldCause::Gone, HoldKey::Address { .. }) => {
+            warn!(
+                integration = id,
+                reason, confirmations = strikes, %until, "its address may be dead; it waits to ask again"
+            );
+        }
+        (HoldCause::Misconfigured, HoldKey::Route { target, .. }) => {
+            warn!(
+                integration = id,
+                channel = %target, reason, %until,
+                "its settings or the channel must change; messages wait, and one is tried again then"
+            );
+        }
         (HoldCause::Unavailable, HoldKey::Destination(destination)) => {
-            warn!(%destination, failures = strikes, %until, "the destination keeps failing; it rests");
+            warn!(%destination, integration = id, reason, failures = strikes, %until, "the destination keeps failing; it rests");
         }
         (HoldCause::OperatorError, HoldKey::Destination(destination)) => {
             warn!(%destination, reason, %until, "the destination rests; the operator has to change something");
+        }
+        (HoldCause::Throttled | HoldCause::Quota, HoldKey::Destination(destination)) => {
+            info!(%destination, integration = id, reason, %until, "the service asks for a wait; the destination waits");
         }
         _ => {}
     }
@@ -162,8 +186,9 @@ fn count(adapter: &'static str, job: &Job, report: &Report, decision: &Decision,
     }
 }
 
-/// One line in the log per attempt that people may want to read of.
-fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision) {
+/// One line in the log per attempt that people may want to read of. The first failure of a destination that worked before
+/// is a warning; those that follow are not, until the destination rests.
+fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_strike: bool) {
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
     match &decision.state {
         NewState::Delivered => {
@@ -171,6 +196,9 @@ fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision) {
         }
         NewState::Skipped => {
             info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do");
+        }
+        NewState::Waiting(until) if is_first_strike => {
+            warn!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");
         }
         NewState::Waiting(until) => {
             info!(delivery = id, %event, %integration, reason, %until, "not delivered yet; trying again");

@@ -27,6 +27,7 @@ fn delivery(target: &str) -> Delivery {
         replaces: false,
         attempts: 0,
         fresh_since: now(),
+        started: false,
         leased: true,
     }
 }

@@ -231,3 +231,10 @@ fn a_dead_address_is_switched_off_after_its_confirmations() {
     assert_eq!(waits(&decision), of(0).now + 30.seconds(), "it waits for a better address");
     assert!(!decision.counts);
 }
+
+#[test]
+fn an_attempt_that_was_interrupted_is_a_dead_letter_that_says_so() {
+    let decision = decide(&Outcome::MayHaveBeenSent, context(), &policy());
+    assert_eq!((decision.state, decision.effect), (NewState::Failed, Effect::None));
+    assert!(Outcome::MayHaveBeenSent.note().starts_with("may have been sent"));
+}

@@ -56,6 +56,7 @@ fn job(id: i64, destination: &str, lane: i64) -> Job {
             replaces: false,
             attempts: 0,
             fresh_since: start(),
+            started: false,
             leased: true,
         },
         event: JobEvent::Stored(Arc::new(stored)),

@@ -283,7 +283,8 @@ CREATE OR REPLACE FUNCTION claim(
     destinations text[], most integer, most_bytes bigint, the_node text, the_until bigint, now bigint
 ) RETURNS TABLE (
     place integer, d_id bigint, d_lane bigint, d_destination text, d_integration text, d_target text, d_attempts integer,
-    d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean, d_replaces boolean
+    d_fresh_since bigint, e_seq bigint, e_id text, e_occurred_at bigint, e_raw bytea, d_more boolean, d_replaces boolean,
+    d_started boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -295,13 +296,13 @@ BEGIN
         taken := claim_one(destinations[i], most, most_bytes, the_node, the_until, now);
         RETURN QUERY
             SELECT i, d.id, d.lane, d.destination::text, d.integration::text, d.target::text, d.attempts, d.fresh_since,
-                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean, d.replaces
+                   e.seq, e.id::text, e.occurred_at, e.raw, NULL::boolean, d.replaces, d.started
             FROM deliveries AS d JOIN events AS e ON e.seq = d.event WHERE d.id = ANY (taken) ORDER BY d.id;
         RETURN QUERY
             SELECT i, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::integer, NULL::bigint,
                    NULL::bigint, NULL::text, NULL::bigint, NULL::bytea,
                    EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = destinations[i] AND d.state = 0),
-                   NULL::boolean;
+                   NULL::boolean, NULL::boolean;
     END LOOP;
 END
 $$;
@@ -394,7 +395,7 @@ BEGIN
     IF new_state IS NULL THEN
         UPDATE deliveries
         SET state = CASE WHEN d.state <= 1 THEN d.state ELSE enter(d.lane, the_id) END,
-            attempts = new_attempts, due = new_due, lease_node = NULL, lease_until = NULL
+            attempts = new_attempts, due = new_due, started = false, lease_node = NULL, lease_until = NULL
         WHERE id = the_id;
     ELSE
         UPDATE deliveries
@@ -487,6 +488,16 @@ BEGIN
 END
 $$;
 
+-- Marks rows as started and prolongs their leases. Returns the rows that the node still leases.
+CREATE OR REPLACE FUNCTION start(the_node text, the_until bigint, rows bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    own bigint[] := renew(the_node, the_until, rows);
+BEGIN
+    UPDATE deliveries SET started = true WHERE id = ANY (own);
+    RETURN own;
+END
+$$;
+
 -- Ends all leases of a node, at its start and at its end. It stays the worker of its destinations for 15 seconds: what it
 -- sent last is only in its memory, so that another node could exceed the pace before.
 CREATE OR REPLACE FUNCTION release_leases(the_node text, now bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -534,7 +545,8 @@ BEGIN
     IF NOT FOUND OR replaced_at(d.lane, the_id) IS NOT NULL THEN
         RETURN false;
     END IF;
-    UPDATE deliveries SET state = enter(d.lane, the_id), attempts = 0, due = a_at, fresh_since = a_at, settled_at = NULL
+    UPDATE deliveries SET state = enter(d.lane, the_id), attempts = 0, due = a_at, fresh_since = a_at, settled_at = NULL,
+        started = false
     WHERE id = the_id;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     PERFORM pg_notify('forgebell_stored', d.destination);

@@ -171,6 +171,15 @@ impl Inbox for Postgres {
     }
 }
 
+impl Postgres {
+    /// Calls a function that returns which of these rows the node still leases.
+    async fn own(&self, sql: &'static str, lease: &Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let own = self.writer.row(sql, &[&&*lease.node.0, &ms(lease.until), &ids]).await?;
+        Ok(own.get::<_, Vec<i64>>(0).into_iter().map(DeliveryId).collect())
+    }
+}
+
 #[async_trait]
 impl Outbox for Postgres {
     async fn enqueue(&self, batch: Vec<Dispatched>, now: Timestamp) -> Result<Vec<Vec<Option<Delivery>>>> {
@@ -197,10 +206,11 @@ impl Outbox for Postgres {
     }
 
     async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
-        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
-        let own =
-            self.writer.row("SELECT renew($1, $2, $3)", &[&&*lease.node.0, &ms(lease.until), &ids]).await?;
-        Ok(own.get::<_, Vec<i64>>(0).into_iter().map(DeliveryId).collect())
+        self.own("SELECT renew($1, $2, $3)", &lease, rows).await
+    }
+
+    async fn start(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        self.own("SELECT start($1, $2, $3)", &lease, rows).await
     }
 
     async fn release_leases(&self, by: &NodeId, now: Timestamp) -> Result<()> {

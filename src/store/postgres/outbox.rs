@@ -138,6 +138,7 @@ impl Postgres {
                     replaces: new.replaces,
                     attempts: 0,
                     fresh_since: dispatched.event.occurred_at,
+                    started: false,
                     leased: row.get(1),
                 })
             };
@@ -190,6 +191,7 @@ impl Postgres {
                 replaces: row.get(13),
                 attempts: unsigned(row.get(6)),
                 fresh_since: rows::moment(row.get(7))?,
+                started: row.get(14),
                 leased: true,
             };
             of.deliveries.push((delivery, event));

@@ -46,6 +46,7 @@ struct Candidate {
     attempts: u32,
     fresh_since: Timestamp,
     replaces: bool,
+    started: bool,
 }
 
 impl Candidate {
@@ -61,6 +62,7 @@ impl Candidate {
             attempts: row.get(7)?,
             fresh_since: at(row, 8)?,
             replaces: row.get(9)?,
+            started: row.get(10)?,
         })
     }
 
@@ -73,7 +75,7 @@ impl Candidate {
 macro_rules! candidates {
     ($from:literal) => {
         concat!(
-            "SELECT id, event, lane, destination, due, integration, target, attempts, fresh_since, replaces ",
+            "SELECT id, event, lane, destination, due, integration, target, attempts, fresh_since, replaces, started ",
             $from
         )
     };
@@ -185,6 +187,7 @@ impl Claiming<'_> {
             replaces: candidate.replaces,
             attempts: candidate.attempts,
             fresh_since: candidate.fresh_since,
+            started: candidate.started,
             leased: true,
         };
         Ok((delivery, event))

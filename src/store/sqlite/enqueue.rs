@@ -162,6 +162,7 @@ fn insert(
         replaces: delivery.replaces,
         attempts: 0,
         fresh_since: event.event.occurred_at,
+        started: false,
         leased: lease.is_some(),
     }))
 }

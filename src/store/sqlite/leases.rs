@@ -74,6 +74,19 @@ pub(super) fn renew(
     Ok(own)
 }
 
+/// Marks rows as started and prolongs their leases; answers which are still the node's own.
+pub(super) fn start(
+    connection: &Connection,
+    lease: &Lease,
+    rows: Vec<DeliveryId>,
+) -> Result<Vec<DeliveryId>> {
+    let own = renew(connection, lease, rows)?;
+    for row in &own {
+        change(connection, "UPDATE deliveries SET started = 1 WHERE id = ?1", [row.0])?;
+    }
+    Ok(own)
+}
+
 /// Ends the leases of the rows that the query names, with their lanes.
 fn free(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<()> {
     let mut statement = prepare(connection, sql)?;

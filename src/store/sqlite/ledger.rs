@@ -94,7 +94,8 @@ pub(super) fn resend(connection: &Connection, id: DeliveryId, audit: &AuditEntry
     let state = lanes::enter(connection, lane, id.0)?;
     change(
         connection,
-        "UPDATE deliveries SET state = ?2, attempts = 0, due = ?3, fresh_since = ?3, settled_at = NULL WHERE id = ?1",
+        "UPDATE deliveries SET state = ?2, attempts = 0, due = ?3, fresh_since = ?3, settled_at = NULL, started = 0
+         WHERE id = ?1",
         params![id.0, state.0, ms(audit.at)],
     )?;
     registry::note(connection, audit)?;

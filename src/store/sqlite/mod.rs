@@ -3,7 +3,7 @@
 //! A writer thread commits in groups ([`thread`]). Two readers, one for the pipeline and one for people, see what is committed
 //! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
 //! [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
-//! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it.
+//! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
 
 mod claim;
 mod enqueue;
@@ -13,6 +13,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod place;
 mod quarantine;
 mod registry;
 mod rows;
@@ -23,7 +24,8 @@ mod sweep;
 mod tests;
 mod thread;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -39,6 +41,7 @@ use super::{
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 use enqueue::Entry;
+use place::Place;
 use rows::EventRow;
 use schema::Lock;
 use thread::Worker;
@@ -52,6 +55,7 @@ pub struct Sqlite {
     /// For people and gauges: queries that may read much.
     ledger: Worker,
     writer: Worker,
+    place: Arc<Place>,
     keys: Keyring,
 }
 
@@ -62,39 +66,64 @@ impl Sqlite {
     /// # Errors
     /// The store is unavailable or broken, or a key of its secrets is missing.
     pub fn open(path: &Path, keys: Keyring) -> Result<Self> {
-        schema::create(path)?;
-        let lock = Lock::take(path)?;
-        let connection = schema::connect(path)?;
-        schema::migrate(&connection, path)?;
-        let keys = key_file::complete(keys, path, &registry::marks(&connection)?)?;
-        Self::start(path, connection, Some(lock), keys)
+        let (path, keyed) = prepare(path)?;
+        let lock = Lock::take(&path)?;
+        let connection = schema::connect(&path)?;
+        schema::migrate(&connection, &path)?;
+        let keys = key_file::complete(keys, &keyed, &registry::marks(&connection)?)?;
+        let key = Some(key_file::beside_database(&keyed)).filter(|key| key.exists());
+        let place = Place::new(&path, Some(lock.file()?), key)?;
+        Self::start(&path, connection, Some(lock), place, keys)
     }
 
     /// Opens a store beside the daemon that may be using it, for a command. What needs no secret works without a key.
     pub fn open_shared(path: &Path, keys: Keyring) -> Result<Self> {
         let connection = schema::connect(path)?;
         schema::expect_current(&connection, path)?;
-        Self::start(path, connection, None, key_file::find(keys, path))
+        let (path, keyed) = place_of(path)?;
+        let place = Place::new(&path, None, None)?;
+        Self::start(&path, connection, None, place, key_file::find(keys, &keyed))
     }
 
     /// Migrates a store that no daemon uses, and creates it where it is missing. Returns the version before and after.
     pub fn migrate(path: &Path) -> Result<(i64, i64)> {
-        schema::create(path)?;
-        let _lock = Lock::take(path)?;
-        schema::migrate(&schema::connect(path)?, path)
+        let (path, _) = prepare(path)?;
+        let _lock = Lock::take(&path)?;
+        schema::migrate(&schema::connect(&path)?, &path)
     }
 
     fn start(
         path: &Path,
         connection: rusqlite::Connection,
         lock: Option<Lock>,
+        place: Place,
         keys: Keyring,
     ) -> Result<Self> {
-        let writer = Worker::writer(connection, lock)?;
+        let place = Arc::new(place);
+        let writer = Worker::writer(connection, lock, Arc::clone(&place))?;
         let reader = Worker::reader("store-reader", schema::connect(path)?)?;
         let ledger = Worker::reader("store-ledger", schema::connect(path)?)?;
-        Ok(Self { reader, ledger, writer, keys })
+        Ok(Self { reader, ledger, writer, place, keys })
     }
+}
+
+/// Creates the file where it is missing, with its folder. Returns its path without symbolic links, and the path that its key
+/// lies beside.
+fn prepare(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    schema::create_folder(path)?;
+    let (path, keyed) = place_of(path)?;
+    place::expect_no_lost_database(&path, &key_file::beside_database(&keyed))?;
+    schema::create(&path)?;
+    Ok((path, keyed))
+}
+
+/// A store's path without symbolic links, and the path that its key lies beside. Earlier versions put the key beside a
+/// symbolic link.
+fn place_of(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    let resolved = place::resolved(path)?;
+    let has_key = |path: &Path| key_file::beside_database(path).exists();
+    let keyed = if !has_key(&resolved) && has_key(path) { path.to_owned() } else { resolved.clone() };
+    Ok((resolved, keyed))
 }
 
 #[async_trait]
@@ -146,6 +175,11 @@ impl Outbox for Sqlite {
     async fn renew(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
         let rows = rows.to_vec();
         self.writer.call(move |connection| leases::renew(connection, &lease, rows)).await
+    }
+
+    async fn start(&self, lease: Lease, rows: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
+        let rows = rows.to_vec();
+        self.writer.call(move |connection| leases::start(connection, &lease, rows)).await
     }
 
     async fn release_leases(&self, _by: &NodeId, _now: Timestamp) -> Result<()> {
@@ -222,6 +256,18 @@ impl Ledger for Sqlite {
         };
         self.reader.call(look).await?;
         // Through the writer it also shows that the file can be locked for writing.
-        self.writer.call(look).await
+        let place = Arc::clone(&self.place);
+        let has_failed = self.writer.has_failed();
+        self.writer
+            .call(move |connection| {
+                place.check()?;
+                look(connection)?;
+                if has_failed {
+                    // Whether writing works again shows only when something is written.
+                    rows::change(connection, "UPDATE registry SET revision = revision", [])?;
+                }
+                Ok(())
+            })
+            .await
     }
 }

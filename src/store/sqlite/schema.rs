@@ -11,6 +11,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::digest::Digest;
+use super::place::FileId;
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
 
@@ -36,10 +37,16 @@ impl Lock {
     pub(super) fn take(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
         let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
-        let file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
+        let mut file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                // A file that was deleted or replaced meanwhile keeps nobody out.
+                Ok(()) if FileId::at(&path).map_err(failed)? == Some(Self::id(&file).map_err(failed)?) => {
+                    return Ok(Self(file));
+                }
+                Ok(()) => {
+                    file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
+                }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
             }
@@ -48,6 +55,15 @@ impl Lock {
             "another forgebell works with {}: stop it, or give this one another file (`store.path`)",
             database.display()
         )))
+    }
+
+    /// Identifies the locked file.
+    pub(super) fn file(&self) -> Result<FileId> {
+        Self::id(&self.0).map_err(|error| StoreError::Unavailable(format!("failed to look at the lock: {error}")))
+    }
+
+    fn id(file: &File) -> std::io::Result<FileId> {
+        Ok(FileId::of(&file.metadata()?))
     }
 }
 
@@ -60,16 +76,23 @@ impl Drop for Lock {
     }
 }
 
-/// Creates the folder and the file where they are missing, readable only to this user, because events contain data of private
-/// projects. SQLite gives `-wal` and `-shm` the same permissions as the file.
+/// Creates the folder of a file where it is missing, accessible only to this user.
+pub(super) fn create_folder(database: &Path) -> Result<()> {
+    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    created.map_err(|error| failed_to_create(database, &error))
+}
+
+fn failed_to_create(database: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("failed to create {}: {error}", database.display()))
+}
+
+/// Creates the file where it is missing, readable only to this user, because events contain data of private projects. SQLite
+/// gives `-wal` and `-shm` the same permissions as the file.
 pub(super) fn create(database: &Path) -> Result<()> {
-    let failed = |error| StoreError::Unavailable(format!("failed to create {}: {error}", database.display()));
-    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    }
     // An existing file must not be opened here: closing it would end SQLite's locks on it in this process.
     match private(OpenOptions::new().create_new(true)).open(database) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed_to_create(database, &error)),
         _ => Ok(()),
     }
 }

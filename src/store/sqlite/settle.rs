@@ -107,8 +107,8 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
         };
         change(
             connection,
-            "UPDATE deliveries SET state = ?2, attempts = ?3, due = ?4, lease_node = NULL, lease_until = NULL
-             WHERE id = ?1",
+            "UPDATE deliveries
+             SET state = ?2, attempts = ?3, due = ?4, started = 0, lease_node = NULL, lease_until = NULL WHERE id = ?1",
             params![id, state.0, signed(settled.attempts), ms(due)],
         )?;
     } else if let Some(state) = RowState::after(new_state) {

@@ -247,6 +247,15 @@ impl<B: Backend> Case<B> {
         self.claim_some(name, destination, Portion::rows(100), now).await.0
     }
 
+    /// The rows that a node gets of one destination, each with whether its attempt was started before.
+    pub(super) async fn claim_started(&self, name: &str, now: Timestamp) -> Vec<(DeliveryId, bool)> {
+        self.workers_end().await;
+        let (destinations, portion) = (vec!["hook".into()], Portion::rows(100));
+        let claim = Claim { destinations, portion, lease: lease(name, now), now };
+        let claimed = self.store.claim(claim).await.unwrap().remove(0).deliveries;
+        claimed.into_iter().map(|(delivery, _)| (delivery.id, delivery.started)).collect()
+    }
+
     /// The rows that a node gets of one destination in one portion, and whether there are more.
     pub(super) async fn claim_some(
         &self,

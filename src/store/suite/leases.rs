@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::Backend;
-use super::fixtures::{Case, Change, at, delivery, lease, node, settled};
+use super::fixtures::{Case, Change, at, audit, delivery, lease, node, settled};
 use crate::store::{DeliveryId, Ledger, NewState, Outbox, Settled, State};
 
 pub(super) async fn a_leased_row_is_not_handed_out_twice<B: Backend>() {
@@ -38,6 +38,30 @@ pub(super) async fn renewed_leases_last<B: Backend>() {
     case.store.renew(lease("a", at(10)), &[id]).await.unwrap();
     assert_eq!(case.take_over("c", "hook", at(109)).await, [], "never shortened");
     assert_eq!(case.claim("c", "hook", at(110)).await, [id]);
+}
+
+pub(super) async fn a_started_row_stays_marked_until_it_waits_or_is_resent<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
+    let other = case.write("e2", delivery().lane(2), at(0)).await;
+    case.workers_end().await;
+    let started = case.store.start(lease("a", at(50)), &[other, id]).await.unwrap();
+    assert_eq!(started, [id], "only a row that the node leases may be attempted");
+    assert_eq!(case.claim_started("b", at(109)).await, [(other, false)], "the lease was prolonged");
+    assert_eq!(case.claim_started("b", at(110)).await, [(id, true)], "the lease lapsed in its midst");
+    assert_eq!(case.store.start(lease("a", at(111)), &[id]).await.unwrap(), []);
+    case.end("b", other, NewState::Delivered, at(111)).await;
+    case.store.release(&node("b"), &[id]).await.unwrap();
+    let case = case.reopened().await;
+    case.store.release_leases(&node("b"), at(112)).await.unwrap();
+    assert_eq!(case.claim_started("b", at(112)).await, [(id, true)], "and over restarts");
+
+    case.end("b", id, NewState::Waiting(at(120)), at(113)).await;
+    assert_eq!(case.claim_started("b", at(120)).await, [(id, false)], "its outcome was written");
+    case.store.start(lease("b", at(120)), &[id]).await.unwrap();
+    case.end("b", id, NewState::Failed, at(121)).await;
+    assert!(case.store.resend(id, audit("delivery.resend", at(122))).await.unwrap());
+    assert_eq!(case.claim_started("b", at(122)).await, [(id, false)], "a person wants it once more");
 }
 
 pub(super) async fn what_is_given_back_is_as_due_as_it_was<B: Backend>() {

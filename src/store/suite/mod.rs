@@ -250,6 +250,7 @@ macro_rules! promises {
                     a_leased_row_is_not_handed_out_twice,
                     leases_lapse,
                     renewed_leases_last,
+                    a_started_row_stays_marked_until_it_waits_or_is_resent,
                     what_is_given_back_is_as_due_as_it_was,
                     nobody_gives_back_what_another_holds,
                     recovery_ends_what_a_former_life_left_behind,

@@ -1,9 +1,11 @@
 //! The surroundings of the daemon in a test. They fail in the ways that a test asks for.
 //!
+//! * [`api`]: a client of the daemon's API, with a token.
 //! * [`authority`]: makes certificates of a private authority.
 //! * [`daemon`]: the daemon itself, in this process, with a folder that outlives it.
 //! * [`forge`]: sends events to it, over HTTP or through the shared broker.
 //! * [`postgres`]: a private PostgreSQL server, with a new database for each test.
+//! * [`program`]: runs a program to its end.
 //! * [`python`]: third-party clients of the API.
 //! * [`rabbit`]: a private `RabbitMQ` node; it can be killed, frozen and restarted with its data.
 //! * [`receiver`]: a service that receives messages: an HTTP server that records every request and answers by script.
@@ -14,9 +16,12 @@
 //! * [`wait`]: waits for a state, with a bound. Nothing else in the tests polls.
 //! * [`ports`]: ports for servers that have to return at the same address.
 //!
+//! The long tests (`tests/long`) use it too.
+//!
 //! The harness uses real sockets and processes in real time. A test that uses it can't stop the clock
 //! (`tokio::time::pause`), since every bound would then be exceeded at once.
 
+pub mod api;
 pub mod authority;
 pub mod daemon;
 pub mod forge;
@@ -26,6 +31,7 @@ pub mod payloads;
 pub mod ports;
 #[path = "../../../src/store/suite/private_postgres.rs"]
 pub mod postgres;
+pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod rabbit;

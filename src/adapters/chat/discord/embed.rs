@@ -1,14 +1,16 @@
-//! An embed: the author, what was done, details, facts and the project, with a coloured bar
+//! An embed: the author, what was done and in which project, details and facts, with a coloured bar
 //! (<https://docs.discord.com/developers/resources/message#embed-object>).
 //!
-//! Nothing is repeated: the author is shown above, so the text begins with what was done; the project is shown below; and
-//! if the object has a title of its own, it is shown once.
+//! Nothing is repeated: the author is shown above, so the text begins with what was done; and if the object has a title of
+//! its own, it is shown once. What a part cannot carry goes into the description, where links work that Discord accepts
+//! nowhere else: the project's, and that of a title whose address has a bare host name.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::adapters::contract::Notification;
-use crate::message::{Body, Limit, Markup, Message, Span, Text, Tone};
+use crate::event::Payload;
+use crate::message::{Body, Limit, Markup, Message, Span, Style, Text, Tone};
 
 // <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>. Discord does not document the unit of
 // these limits. UTF-16 units are used, because they give the largest count.
@@ -28,7 +30,7 @@ const WORTH_SAYING: usize = 20;
 /// The message as an embed.
 pub(super) fn embed(note: &Notification<'_>, message: &Message) -> Value {
     let mut embed = Embed { parts: Map::new(), left: WHOLE };
-    embed.add("color", Some(json!(color(message.tone))));
+    embed.add("color", Some(json!(color(&note.event.payload, message.tone))));
     // Discord refuses very old times.
     let at = message.ended_at.filter(|at| *at >= Timestamp::UNIX_EPOCH).unwrap_or(note.event.occurred_at);
     embed.add("timestamp", Some(json!(at.to_string())));
@@ -54,13 +56,13 @@ impl Embed {
 
     /// Markdown within a part's limit and the remaining length; `None` if the result is not readable.
     fn rendered(&mut self, text: &Text, limit: usize) -> Option<String> {
-        let rendered = Markup::Markdown.render_within(text, Limit::Utf16(limit.min(self.left)));
+        let rendered = Markup::Discord.render_within(text, Limit::Utf16(limit.min(self.left)));
         self.counted(rendered.trim())
     }
 
     /// A part in which Discord reads no Markdown.
     fn label(&mut self, words: &str, limit: usize) -> Option<String> {
-        let label = Markup::Markdown.label(words, Limit::Utf16(limit.min(self.left)));
+        let label = Markup::Discord.label(words, Limit::Utf16(limit.min(self.left)));
         self.counted(label.trim())
     }
 
@@ -82,7 +84,11 @@ impl Embed {
         self.add("author", Some(Value::Object(shown)));
     }
 
+    /// The project, where the description cannot link to it.
     fn footer(&mut self, message: &Message) {
+        if !message.project.url.is_empty() {
+            return;
+        }
         let Some(text) = self.label(&message.project.full_name, FOOTER) else { return };
         let mut footer = json!({ "text": text });
         if let Some(icon) = message.project.avatar_url.as_deref().and_then(known_to_all) {
@@ -92,7 +98,10 @@ impl Embed {
     }
 
     fn title_and_description(&mut self, message: &Message) {
+        let url = url_of(message);
         let (title, words) = told_once(message);
+        let linked = title.as_deref().filter(|_| url.is_none()).and_then(|title| bold_link(title, message));
+        let title = title.filter(|_| linked.is_none());
         let (more, gap) = match &message.body {
             Body::None => (None, ""),
             Body::Lines(lines) => {
@@ -102,10 +111,13 @@ impl Embed {
             // People's text begins a paragraph of its own.
             Body::Prose(prose) => (Some(prose.clone()), "\n\n"),
         };
-        let texts = words.into_iter().chain(more).filter(|text| !text.is_blank());
+        let place = words.is_none().then(|| place(message));
+        let head = linked.into_iter().chain(words).chain(place).filter(|text| !text.is_blank());
+        let head = Text::join(head, "\n");
+        let texts = [Some(head), more].into_iter().flatten().filter(|text| !text.is_blank());
         let description = Text::join(texts, gap);
         let title = title.and_then(|title| self.rendered(&Text::new().plain(title), TITLE));
-        if let (Some(_), Some(url)) = (&title, url_of(message)) {
+        if let (Some(_), Some(url)) = (&title, url) {
             self.add("url", Some(json!(url)));
         }
         self.add("title", title.map(Value::String));
@@ -130,9 +142,9 @@ impl Embed {
     }
 }
 
-/// The title in bold, and the text below it.
+/// The title in bold, and what was done and where, unless the title says what was done.
 fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
-    let Some(title) = &message.title else { return (None, Some(message.action())) };
+    let Some(title) = &message.title else { return (None, Some(message.deed())) };
     let action = message.action();
     let is_title = |span: &Span| matches!(span, Span::Link { text, .. } if *text == title.text);
     if message.self_contained_parts {
@@ -141,7 +153,22 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
         // `Opened issue #23 New API` without a repeated `#23 New API`.
         (Some(action.plain_text()), None)
     } else {
-        (Some(title.text.clone()), Some(action))
+        (Some(title.text.clone()), Some(message.deed()))
+    }
+}
+
+/// A title that Discord cannot link, as a line of the description.
+fn bold_link(title: &str, message: &Message) -> Option<Text> {
+    let url = message.title.as_ref()?.url.clone()?;
+    let text = title.trim().to_owned();
+    (!text.is_empty()).then(|| Text(vec![Span::Link { text, url, style: Style::BOLD }]))
+}
+
+/// The project, linked; blank where it has no page.
+fn place(message: &Message) -> Text {
+    match message.project.url.as_str() {
+        "" => Text::new(),
+        url => Text::new().link(message.project.full_name.as_str(), url),
     }
 }
 
@@ -172,13 +199,18 @@ fn known_to_all(url: &str) -> Option<&str> {
     (known && url.len() <= LONGEST).then_some(url)
 }
 
-/// GitLab's own colours, which people know.
-const fn color(tone: Tone) -> u32 {
-    match tone {
-        Tone::Neutral => 0x33_44_55,
-        Tone::Notice => 0xC9_58_23,
-        Tone::Good => 0x0D_53_2A,
-        Tone::Warning => 0x70_38_00,
-        Tone::Danger => 0x8D_13_00,
+/// GitLab's own colours, which people know, for each kind of event
+/// (<https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/concerns/integrations/base/discord.rb>).
+const fn color(payload: &Payload, tone: Tone) -> u32 {
+    match (payload, tone) {
+        (Payload::Issue(_), _) | (_, Tone::Notice) => 0xC9_58_23,
+        (
+            Payload::MergeRequest(_) | Payload::Note(_) | Payload::WikiPage(_) | Payload::GroupMention(_),
+            _,
+        ) => 0xFC_6D_26,
+        (_, Tone::Good) => 0x0D_53_2A,
+        (_, Tone::Warning) => 0x70_38_00,
+        (_, Tone::Danger) => 0x8D_13_00,
+        (_, Tone::Neutral) => 0x33_44_55,
     }
 }

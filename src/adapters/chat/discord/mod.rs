@@ -2,24 +2,23 @@
 //!
 //! One message is one embed. Each kind of event can have a webhook of its own, because a webhook belongs to one channel.
 //! A *target* is the name of the kind whose webhook is used, never the webhook's address. [`Hook`] parses an address,
-//! `embed` makes the message, and this file makes the call and reads the answer.
+//! `embed` makes the message, `answer` reads the answer, and this file makes the call.
 
+mod answer;
 mod embed;
 mod hook;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::hook::Hook;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
 #[cfg(test)]
-use crate::adapters::tests::{Contract, is_seen, usual_status};
-use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent, by_status, describe,
-};
+use crate::adapters::tests::{Contract, is_seen};
+use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, SecretUrl};
@@ -30,8 +29,6 @@ use crate::settings::{FieldError, SecretUrl};
 const PER_WEBHOOK: (u32, Duration, u32) = (1, Duration::from_secs(2), 5);
 /// "50 requests per second", over all routes (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>).
 const PER_HOST: (u32, Duration, u32) = (50, Duration::from_secs(1), 50);
-/// About the time for which Cloudflare refuses a sender after Discord has refused too many of its requests.
-const BAN: Duration = Duration::from_secs(3600);
 
 /// An address as Discord shows it.
 const EXAMPLE: &str = "https://discord.com/api/webhooks/123456789012345678/t0ken-of-the-webhook";
@@ -171,11 +168,6 @@ impl Deliver for Discord {
             let embed = &body["embeds"][0];
             (!is_seen(&embed["title"]) && !is_seen(&embed["description"])).then_some("an embed without words")
         },
-        status: |status| match status {
-            401 | 403 | 404 => "gone",
-            501 => "unavailable",
-            other => usual_status(other),
-        },
         ..Contract::USUAL
     };
 
@@ -203,47 +195,6 @@ impl Deliver for Discord {
             "embeds": [embed::embed(note, note.message()?)],
             "allowed_mentions": { "parse": [] },
         });
-        Ok(Call::http(HttpRequest::post_json(hook::address(url), &body), read))
+        Ok(Call::http(HttpRequest::post_json(hook::address(url), &body), answer::read))
     }
-}
-
-fn read(response: &HttpResponse) -> Answer<Sent> {
-    let body = response.text();
-    let complaint: Value = serde_json::from_str(&body).unwrap_or_default();
-    let code = complaint["code"].as_i64();
-    let is_page = body.trim_start().starts_with('<');
-    let is_cloudflares = is_page || complaint.is_null() && body.contains("1015");
-    let (wait, why) = (response.retry_after(), describe(response));
-    Answer::Failed(match (response.status, code) {
-        // A proxy answered with a page instead of Discord, so nothing was accepted.
-        (200..=299, _) if is_page => Failure::Unavailable { maybe_taken: false, wait, why },
-        (200..=299, _) => return Answer::Done(Sent),
-        // The answer is from Cloudflare, not from Discord, and concerns all requests of this host.
-        (403 | 429, _) if is_cloudflares => Failure::Throttled { wait: Some(BAN), why, shared: true },
-        (429, _) => throttled(&complaint, response),
-        // Clients that keep calling a deleted webhook are banned
-        // (<https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans>).
-        (401 | 403 | 404, _) => Failure::Gone { why, confirmations: 1 },
-        // The channel is a forum, which accepts only messages with a thread
-        // (<https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>).
-        (400, Some(220_001..=220_004)) => {
-            Failure::Misconfigured(format!("{why}; add ?thread_id=… to the webhook's address"))
-        }
-        (500..=599, _) => Failure::Unavailable { maybe_taken: false, wait, why },
-        _ => return by_status(response),
-    })
-}
-
-/// The answer to a request beyond the rate limit
-/// (<https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit>).
-fn throttled(complaint: &Value, response: &HttpResponse) -> Failure {
-    let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
-    let header = |name: &str| response.header(name).map(str::trim);
-    let reset = || header("x-ratelimit-reset-after").and_then(|text| text.parse().ok()).and_then(seconds);
-    let named = complaint["retry_after"].as_f64().and_then(seconds);
-    let wait = named.or_else(|| response.retry_after()).or_else(reset);
-    let shared = complaint["global"] == true
-        || header("x-ratelimit-scope") == Some("global")
-        || header("x-ratelimit-global") == Some("true");
-    Failure::Throttled { wait, why: describe(response), shared }
 }

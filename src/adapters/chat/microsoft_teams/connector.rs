@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::{MOST_FACTS, Story, within};
-use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe, is_page, unavailable};
 use crate::message::{Body, Field, Limit, Markup, Span, Text, Tone};
 
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
@@ -109,60 +109,54 @@ const fn color(tone: Tone) -> &'static str {
     }
 }
 
-/// The status is always 200. The body is a number if the card was accepted, and an error text if not.
+/// The status is always 200. The body is a number if the card was accepted, and an error text if not
+/// (<https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors>).
 pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
     let body = response.text();
     let said = body.trim();
-    if !(200..=299).contains(&response.status) {
-        return match response.status {
-            404 => gone(response, CONFIRMATIONS),
-            410 => gone(response, 1),
-            501 => unavailable(response, false),
-            _ => by_status(response),
-        };
-    }
     let number = said.trim_matches('"');
-    match http_error(said) {
-        _ if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => Answer::Done(Sent),
-        Some(status) => inner(status, response),
-        None if is_retired(said) => gone(response, CONFIRMATIONS),
-        // The body should be a number; a proxy may have removed it.
-        None if said.is_empty() => unavailable(response, true),
-        None => unavailable(response, false),
-    }
+    Answer::Failed(match response.status {
+        status if !(200..=299).contains(&status) && is_retired(response) => gone(response),
+        200..=299 if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Answer::Done(Sent);
+        }
+        200..=299 => match http_error(said) {
+            Some(status) => inner(status, response),
+            None if is_retired(response) => gone(response),
+            // The body should be a number; a proxy may have removed it.
+            None => unavailable(response, said.is_empty()),
+        },
+        _ => return by_status(response),
+    })
 }
 
 /// The status of the service behind the connector, which the body quotes.
-fn inner(status: u16, response: &HttpResponse) -> Answer<Sent> {
+fn inner(status: u16, response: &HttpResponse) -> Failure {
     let (wait, why) = (response.retry_after(), describe(response));
-    Answer::Failed(match status {
+    match status {
         429 => Failure::Throttled { wait, why, shared: false },
-        404 | 410 => return gone(response, CONFIRMATIONS),
+        404 | 410 => gone(response),
         401 | 403 => Failure::Misconfigured(why),
-        408 | 425 | 500..=599 => return unavailable(response, false),
-        _ => Failure::Rejected(why),
-    })
+        400 | 413 => Failure::Rejected(why),
+        _ => unavailable(response, false),
+    }
 }
 
 /// `… Microsoft Teams endpoint returned HTTP error 429 with ContextId …` → 429.
 fn http_error(body: &str) -> Option<u16> {
-    let (_, behind) = body.split_once("HTTP error ")?;
+    let (_, behind) = body.split_once("Microsoft Teams endpoint returned HTTP error ")?;
     let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|status| (100..=599).contains(status))
 }
 
-/// Whether the body says that connectors have ended. The wording varies.
-fn is_retired(body: &str) -> bool {
-    let body = body.to_lowercase();
-    ["retired", "retirement", "deprecated", "no longer supported"].iter().any(|word| body.contains(word))
+/// Whether the answer says that connectors have ended. The wording varies.
+fn is_retired(response: &HttpResponse) -> bool {
+    let body = response.text().to_lowercase();
+    let ended = ["retired", "retirement", "deprecated", "no longer supported"];
+    !is_page(response) && body.contains("connector") && ended.iter().any(|word| body.contains(word))
 }
 
-fn gone(response: &HttpResponse, confirmations: u8) -> Answer<Sent> {
+fn gone(response: &HttpResponse) -> Failure {
     let why = format!("{}; {MOVE_ON}", describe(response));
-    Answer::Failed(Failure::Gone { why, confirmations })
-}
-
-fn unavailable(response: &HttpResponse, maybe_taken: bool) -> Answer<Sent> {
-    let (wait, why) = (response.retry_after(), describe(response));
-    Answer::Failed(Failure::Unavailable { maybe_taken, wait, why })
+    Failure::Gone { why, confirmations: CONFIRMATIONS }
 }

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use crate::adapters::contract::{About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview};
 #[cfg(test)]
-use crate::adapters::tests::{Contract, usual_status};
+use crate::adapters::tests::Contract;
 use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
 use crate::event::{Payload, RefType, Trigger, Triggers};
 use crate::integration::Family;
@@ -111,11 +111,7 @@ impl Deliver for MicrosoftTeams {
         // The example's address is a workflow's. It is not certain that Teams accepts 28 KB.
         largest_body: 24_001,
         fault: workflows::fault,
-        status: |status| match status {
-            404 => "gone",
-            409 | 501 => "unavailable",
-            other => usual_status(other),
-        },
+        variants: &[&[("webhook_kind", "connector")]],
         ..Contract::USUAL
     };
 

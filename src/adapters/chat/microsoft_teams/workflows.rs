@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::{MOST_FACTS, Story, within};
-use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe};
+use crate::call::{Answer, Failure, HttpResponse, Sent, by_status, describe, unavailable};
 use crate::message::{Body, Field, Limit, Markup, Span, Style, Text, Tone};
 
 /// A flow may be slow to answer.
@@ -272,32 +272,53 @@ fn facts(fields: &[Field], room: usize) -> Option<Json> {
 /// 202 means that the flow has the card, and so does 200 if the flow has an answer of its own
 /// (<https://learn.microsoft.com/azure/connectors/connectors-native-reqres>).
 pub(super) fn read(response: &HttpResponse) -> Answer<Sent> {
-    let (wait, why) = (response.retry_after(), describe(response));
-    let body = response.text();
-    Answer::Failed(match response.status {
-        // A proxy answered with a page instead of the flow, so nothing was accepted.
-        200..=299 if body.trim_start().starts_with('<') => {
-            Failure::Unavailable { maybe_taken: false, wait, why }
-        }
+    let success = (200..=299).contains(&response.status);
+    let answer: Json = serde_json::from_str(&response.text()).unwrap_or_default();
+    let error = &answer["error"];
+    Answer::Failed(match error["code"].as_str() {
         // An error in a successful answer is an error; its meaning is not documented.
-        200..=299 if is_error(&body) => Failure::Unavailable { maybe_taken: true, wait, why },
-        404 => Failure::Gone { why, confirmations: CONFIRMATIONS },
-        409 | 500..=599 => Failure::Unavailable { maybe_taken: false, wait, why },
-        400..=499 if is_switched_off(&body) => Failure::Unavailable { maybe_taken: false, wait, why },
+        _ if success && error.is_object() => unavailable(response, true),
+        Some(code) if (400..=499).contains(&response.status) => {
+            match named(code, error["message"].as_str().unwrap_or_default(), describe(response)) {
+                Some(failure) => failure,
+                None if response.status == 429 => return by_status(response),
+                None => unavailable(response, false),
+            }
+        }
         _ => return by_status(response),
     })
 }
 
-fn is_error(body: &str) -> bool {
-    let answer: Option<Json> = serde_json::from_str(body).ok();
-    answer.is_some_and(|answer| answer["error"].is_object())
-}
-
-/// A flow that is switched off may be switched on again. Its status is a 409, or in some places another
-/// (<https://github.com/microsoft/coe-starter-kit/issues/8684>).
-fn is_switched_off(body: &str) -> bool {
-    let answer: Option<Json> = serde_json::from_str(body).ok();
-    answer.is_some_and(|answer| answer["error"]["code"] == "WorkflowTriggerIsNotEnabled")
+/// The consequence of the errors that Power Automate names, in the form of Azure's errors
+/// (`{"error": {"code": …, "message": …}}`); `None` for unknown names. Microsoft documents few of them; they are seen in
+/// <https://github.com/microsoft/coe-starter-kit/issues/8684> (a flow that is switched off),
+/// <https://learn.microsoft.com/azure/logic-apps/logic-apps-http-endpoint> and in public clients' error handling.
+fn named(code: &str, message: &str, why: String) -> Option<Failure> {
+    Some(match code {
+        "WorkflowNotFound" => Failure::Gone { why, confirmations: CONFIRMATIONS },
+        // The address of a flow that was deleted never comes back: a new flow has a new address.
+        "WorkflowTriggerIsNotEnabled" if message.contains("state 'Deleted'") => {
+            Failure::Gone { why, confirmations: CONFIRMATIONS }
+        }
+        // The flow is switched off or suspended, and may be switched on again. Its status is a 409, or in some places 400.
+        "WorkflowTriggerIsNotEnabled" => {
+            Failure::Misconfigured(format!("{why}; switch the workflow on in Power Automate"))
+        }
+        // All cards have one shape, so a flow that refuses it refuses all.
+        "TriggerInputSchemaMismatch" | "TriggerRequestMethodNotValid" | "WorkflowTriggerNotFound" => {
+            Failure::Misconfigured(format!(
+                "{why}; the workflow must start \"when a Teams webhook request is received\""
+            ))
+        }
+        "DirectApiAuthorizationRequired"
+        | "DirectApiInvalidAuthorizationSignature"
+        | "InvalidUseOfOAuthToken"
+        | "MisMatchingOAuthClaims" => Failure::Misconfigured(format!(
+            "{why}; copy the whole address from the workflow again, and let anyone start it"
+        )),
+        "InvalidRequestContent" | "RequestEntityTooLarge" => Failure::Rejected(why),
+        _ => return None,
+    })
 }
 
 /// A part of a card that people could not read.

@@ -45,6 +45,8 @@ async fn an_unknown_token_is_answered_before_anything_else() {
         ("POST", "/events/explain"),
         ("POST", "/projects/42/integrations/slack/test"),
         ("GET", "/version"),
+        ("GET", "/metadata"),
+        ("GET", "/user"),
     ] {
         for token in ["", "fbt-unknown"] {
             let response = api.ask(token, method, path).await;
@@ -69,6 +71,47 @@ async fn a_token_that_is_over_says_why() {
     let response = api.get(&revoked, "/version").await;
     assert_eq!(response.status, 401);
     assert!(response.json()["error_description"].as_str().unwrap().starts_with("Token was revoked."));
+}
+
+#[tokio::test]
+async fn every_kind_of_token_learns_who_it_is_and_what_answers() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let acme = api.group("acme").await;
+    api.group("other").await;
+    api.put(&admin, "/groups/acme", &json!({ "number": 7 })).await;
+    for (reach, username) in [
+        (ScopeKey::Instance, "bot_"),
+        (ScopeKey::Project(42), "project_42_bot_"),
+        (ScopeKey::Group(acme), "group_7_bot_"),
+        (ScopeKey::Group(GroupKey(2)), "group_bot_"),
+    ] {
+        for right in Right::ALL {
+            let token = api.token(reach, right).await;
+            let user = api.get(&token, "/user").await;
+            assert_eq!(user.status, 200, "{reach:?} {right:?}: {user:?}");
+            let user = user.json();
+            assert_eq!(user["username"], format!("{username}{}", user["id"]), "{reach:?}");
+            assert_eq!(
+                (&user["name"], &user["state"], &user["bot"]),
+                (&json!("ci"), &json!("active"), &json!(true))
+            );
+            assert_eq!(user["created_at"], "2026-01-15T09:30:00.000Z");
+            assert_eq!(user["is_admin"], reach == ScopeKey::Instance && right == Right::Maintain);
+            let metadata = api.get(&token, "/metadata").await;
+            let expected = json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "revision": "forgebell",
+                "kas": { "enabled": false, "externalUrl": null, "externalK8sProxyUrl": null, "version": null },
+                "enterprise": false,
+            });
+            assert_eq!((metadata.status, metadata.json()), (200, expected));
+            assert_eq!(api.get(&token, "/version").await.json(), metadata.json());
+        }
+    }
+    let text = api.get(&admin, "/user").await.text;
+    let expected = r#"{"id":1,"username":"bot_1","public_email":null,"name":"ci","state":"active","#;
+    assert!(text.starts_with(expected), "{text}");
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub(in crate::api) struct Credential {
 /// What a request does, as far as rights are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum Need {
+    /// Learn what any client may learn: who it is, and which version answers.
+    AnyRight,
     Read,
     Write,
     /// Send events.
@@ -94,7 +96,8 @@ pub(in crate::api) fn valid_token(
 /// 403, with the scopes that would be enough.
 pub(in crate::api) fn check_right(right: Right, need: Need) -> Result<(), ApiError> {
     match (need, right) {
-        (Need::Read, Right::Maintain | Right::Read)
+        (Need::AnyRight, _)
+        | (Need::Read, Right::Maintain | Right::Read)
         | (Need::Write, Right::Maintain)
         | (Need::Ingest, Right::Maintain | Right::Ingest) => Ok(()),
         (Need::Read, Right::Ingest) => Err(ApiError::InsufficientScope("api read_api")),

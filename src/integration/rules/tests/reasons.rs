@@ -24,6 +24,11 @@ fn every_reason_names_the_setting_and_its_value() {
     let update = json!({ "object_attributes": { "action": "update" } });
     let incident = json!({ "object_kind": "work_item", "object_attributes": { "type": "Incident" } });
     let epic = json!({ "object_attributes": { "noteable_type": "Epic" } });
+    let mentioned = json!({ "object_attributes": { "object_kind": "epic" } });
+    let of_group = chat()
+        .of(Scope::Group("acme/launch-crew".to_owned()))
+        .supporting(&[Trigger::GroupMention])
+        .listening_to(&[Trigger::GroupMention]);
     let pipeline = |status: &str, ref_status_name: Option<&str>| {
         let attributes = json!({ "status": status, "ref_status_name": ref_status_name });
         event(Trigger::Pipeline, json!({ "object_attributes": attributes }))
@@ -77,6 +82,12 @@ fn every_reason_names_the_setting_and_its_value() {
             event(Trigger::Note, epic),
             "noteable",
             "comments on this kind of object are not notified (noteable_type = Epic)",
+        ),
+        (
+            of_group,
+            event(Trigger::GroupMention, mentioned),
+            "mention",
+            "mentions in this kind of object are not notified (object_kind = epic)",
         ),
         (
             chat(),

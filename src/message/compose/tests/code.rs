@@ -192,6 +192,7 @@ fn failures_are_listed_up_to_ten_and_counted_beyond() {
 fn pipelines_without_a_user_of_tags_and_of_broken_configurations() {
     let event = changed(PIPELINE, |pipeline| {
         pipeline["user"] = json!(null);
+        pipeline["object_attributes"]["source"] = json!("api");
         pipeline["object_attributes"]["tag"] = json!(true);
         pipeline["object_attributes"]["ref"] = json!("v1.2");
         pipeline["object_attributes"]["yaml_errors"] = json!("jobs:test config\nkey may not be used");

@@ -139,22 +139,22 @@ fn the_smallest_events_have_a_message() {
         said.push(Markup::Plain.render(&message.summary));
     }
     let expected = [
-        "Someone pushed to branch main",
-        "Someone pushed new tag v1",
-        "Someone updated an issue",
-        "Someone opened an incident",
-        "Someone updated a merge request",
-        "Someone commented on a commit",
-        "Someone commented on an issue",
-        "Someone commented on a merge request",
-        "Someone commented on a snippet",
+        "Commits were pushed to branch main",
+        "New tag v1 was pushed",
+        "An issue was updated",
+        "An incident was opened",
+        "A merge request was updated",
+        "New comment on a commit",
+        "New comment on an issue",
+        "New comment on a merge request",
+        "New comment on a snippet",
         "Pipeline by API has changed",
-        "Someone edited a wiki page",
-        "Someone deleted a wiki page",
+        "A wiki page was edited",
+        "A wiki page was deleted",
         "Deploy to an environment has changed",
         "Alert firing",
         "Vulnerability was detected",
-        "Someone mentioned group acme in a comment or description",
+        "Group acme was mentioned in a comment or description",
     ];
     assert_eq!(said, expected);
 }

@@ -189,3 +189,137 @@ fn a_merge_trains_pipeline_is_of_its_merge_request() {
          [!12](https://git.example.com/acme/rocket/-/merge_requests/12) by Ada Byron (ada) has failed in 02:00"
     );
 }
+
+#[test]
+fn what_nobody_is_said_to_have_done_was_done() {
+    assert_eq!(
+        plain(&event("reported/30_mr_merged_by_nobody.json")),
+        "Merge request !5 Add x was merged in Acme / rocket"
+    );
+    assert_eq!(
+        plain(&event("reported/34_push_by_deploy_key.json")),
+        "1 commit was pushed to branch main of Acme / rocket (Compare changes)"
+    );
+    let by_nobody = |file: &str| plain(&changed(file, |body| body["user"] = json!(null)));
+    assert_eq!(by_nobody("note_issue.json"), "New comment on issue #17 in Gitlab Org / Gitlab Test: test");
+    assert_eq!(
+        by_nobody("captured/issue_closed.json"),
+        "Issue #1 found a bug was closed in sytses / hello-world"
+    );
+    assert_eq!(
+        by_nobody("wiki_page_create.json"),
+        "Wiki page Awesome was created in root / awesome-project (Compare changes)"
+    );
+}
+
+/// GitLab names the schedule's owner as the pipeline's user.
+#[test]
+fn a_scheduled_pipeline_is_not_started_by_the_schedules_owner() {
+    let told = |source: &str, user: Option<serde_json::Value>| {
+        let event = changed("reported/36_pipeline_long.json", |body| {
+            body["object_attributes"]["source"] = json!(source);
+            if let Some(user) = user {
+                body["user"] = user;
+            }
+        });
+        let author = message(&event).author.map(|author| (author.display, author.url.is_some()));
+        (plain(&event).replace("Acme / rocket: Pipeline #77 of branch main", "…"), author)
+    };
+    let said =
+        |words: &str, author: &str, has_page: bool| (words.to_owned(), Some((author.to_owned(), has_page)));
+    assert_eq!(
+        told("schedule", None),
+        said(
+            "… by a schedule of Ada Byron (ada) has passed in 26:03:04",
+            "A schedule of Ada Byron (ada)",
+            false
+        )
+    );
+    assert_eq!(
+        told("trigger", None),
+        said(
+            "… by a trigger of Ada Byron (ada) has passed in 26:03:04",
+            "A trigger of Ada Byron (ada)",
+            false
+        )
+    );
+    for by_hand in ["web", "push", "merge_request_event", ""] {
+        assert_eq!(
+            told(by_hand, None),
+            said("… by Ada Byron (ada) has passed in 26:03:04", "Ada Byron (ada)", true),
+            "{by_hand}"
+        );
+    }
+    let nobody = || Some(json!(null));
+    assert_eq!(
+        told("schedule", nobody()),
+        said("… by a schedule has passed in 26:03:04", "A schedule", false)
+    );
+    assert_eq!(told("api", nobody()), said("… by API has passed in 26:03:04", "API", false));
+    assert_eq!(
+        told("push", nobody()),
+        ("… has passed in 26:03:04".to_owned(), None),
+        "pushed with a deploy key"
+    );
+}
+
+#[test]
+fn an_edited_comment_is_not_edited_by_its_author_if_it_says_otherwise() {
+    let edited = |editor: serde_json::Value| {
+        changed("note_issue.json", |body| {
+            body["user"]["id"] = json!(1);
+            body["object_attributes"]["action"] = json!("update");
+            body["object_attributes"]["updated_by_id"] = editor;
+        })
+    };
+    for own in [json!(1), json!(null)] {
+        assert!(plain(&edited(own)).starts_with("Administrator (root) edited a comment on issue #17 in"));
+    }
+    let other = edited(json!(2));
+    assert!(
+        plain(&other).starts_with("A comment by Administrator (root) on issue #17 was edited in"),
+        "{}",
+        plain(&other)
+    );
+    assert_eq!((author(&other).as_str(), other.user()), ("", None));
+}
+
+#[test]
+fn comments_that_gitlab_writes_tell_of_a_change() {
+    assert_eq!(
+        plain(&event("reported/50_system_note.json")),
+        "Ada Byron (ada) changed merge request !5 in Acme / rocket: X"
+    );
+}
+
+#[test]
+fn a_merge_request_is_marked_as_draft_or_as_ready() {
+    assert_eq!(
+        plain(&event("reported/29_mr_marked_ready.json")),
+        "Ada Byron (ada) marked merge request !5 Add x as ready in Acme / rocket"
+    );
+    let draft = plain(&event("captured/merge_request_review_ready.json"));
+    assert!(draft.contains(" marked merge request !3 Draft: Update README.md as draft in "), "{draft}");
+}
+
+#[test]
+fn mentions_of_a_group_on_other_objects_have_no_message() {
+    let on = |kind: &str, noteable: &str| {
+        let event = changed("note_issue.json", |body| {
+            body["object_kind"] = json!("group_mention");
+            body["mentioned"] = json!({ "object_kind": "group", "name": "acme/ops", "url": "http://example.com/groups/acme/ops" });
+            body["object_attributes"]["object_kind"] = json!(kind);
+            body["object_attributes"]["noteable_type"] = json!(noteable);
+            if noteable != "Issue" {
+                body["issue"] = json!(null);
+            }
+        });
+        super::compose(&event).is_some()
+    };
+    assert!(on("note", "Issue") && on("issue", "") && on("merge_request", "") && on("work_item", ""));
+    for (kind, noteable) in
+        [("epic", ""), ("vulnerability", ""), ("note", "Epic"), ("note", "DesignManagement::Design")]
+    {
+        assert!(!on(kind, noteable), "{kind} {noteable}");
+    }
+}

@@ -40,7 +40,7 @@ fn links_survive_markup_in_their_text_and_address() {
     assert_eq!(link(IRC, "issue\n#1", url), format!("issue #1 ({url})"));
     assert_eq!(link(SLACK, "x", "javascript:alert(1)"), "x");
     assert_eq!(link(SLACK, "", "https://a.example/"), "<https://a.example/>");
-    assert_eq!(link(MARKDOWN, "x", "https://a.example/(y)z w"), "[x](https://a.example/%28y%29z%20w)");
+    assert_eq!(link(MARKDOWN, "x", "https://a.example/(y)z w"), "[x](https://a.example/(y)z%20w)");
     let image = Text::new().plain("look!").link("x", "https://a.example/");
     assert_eq!(MARKDOWN.render(&image), "look\\![x](https://a.example/)");
 }
@@ -60,7 +60,23 @@ fn markdown_text_is_escaped_where_it_would_be_markup() {
     assert_eq!(mattermost("    four spaces"), "four spaces");
     assert_eq!(mattermost("Title\n==="), "Title\n\u{200b}===");
     assert_eq!(mattermost("a|b"), "a\\|b");
-    assert_eq!(mattermost("https://a.example/_x_y*z"), "https://a.example/%5Fx_y\\*z");
+    assert_eq!(mattermost("https://a.example/x_y, ok"), "https://a.example/x_y, ok");
+    assert_eq!(
+        mattermost("https://a.example/_x_y*z"),
+        "[https://a.example/\\_x\\_y\\*z](https://a.example/_x_y*z)"
+    );
+    assert_eq!(
+        mattermost("https://a.example/x_ y"),
+        "[https://a.example/x](https://a.example/x)\\_ y",
+        "the mark behind it would be read as a part of it"
+    );
+    let discord = |text: &Text| Markup::Discord.render(text);
+    assert_eq!(discord(&words("https://a.example/_x_y*z")), "<https://a.example/_x_y*z>");
+    assert_eq!(
+        discord(&Text::new().link("See https://a.example/x", "https://b.example/")),
+        "[See https://\u{200b}a.example/x](https://b.example/)",
+        "Discord makes no link of words with an address in them"
+    );
     assert_eq!(MARKDOWN.render(&words("<@1> &amp;\nnext")), "\\<@\u{200b}1> \\&amp;  \nnext");
 }
 

@@ -1,5 +1,8 @@
 //! Rendering, checked by examples and by properties whose readers are independent of the renderer.
 
+mod addresses;
 mod examples;
 mod properties;
 mod readers;
+
+pub(crate) use readers::without_addresses;

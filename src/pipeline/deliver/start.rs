@@ -1,0 +1,64 @@
+//! Starts attempts, each a task of its own.
+//!
+//! A build that is triggered twice is worse than one that is not triggered. So an attempt that must not be repeated
+//! (`retry_ambiguous = false`) is marked as started in the store before anything is sent. A row that is found started, after
+//! a crash or by another node, becomes a dead letter.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::{Completed, Deliverer, Finished};
+use crate::pipeline::attempt::{Attempter, Prepared, Report};
+use crate::pipeline::outbox_writer::{Command, Marked};
+use crate::pipeline::retry::Outcome;
+use crate::pipeline::scheduler::Job;
+
+impl Deliverer {
+    /// A row whose attempt began, and whose outcome is not known.
+    pub(super) fn give_up_started(&mut self, job: Job, now: Timestamp) {
+        let integration = self.deps.attempts.catalog.integration(&job.delivery.integration);
+        let report = Report::unsent(Outcome::MayHaveBeenSent);
+        self.settle(Finished { job, integration, report, at: now });
+    }
+
+    pub(super) fn start(&self, job: Job, prepared: Prepared) {
+        let mark = (!prepared.may_repeat()).then(|| {
+            let (marked, answer) = oneshot::channel();
+            self.send(Command::Start(job.delivery.id, marked));
+            answer
+        });
+        let attempts = self.deps.attempts.clone();
+        let completed = self.completed.clone();
+        self.deps.tasks.spawn(async move {
+            let marked = match mark {
+                Some(answer) => answer.await.unwrap_or(Marked::Unknown),
+                None => Marked::Started,
+            };
+            let ended = match marked {
+                Marked::Started => Completed::Attempt(Box::new(attempted(attempts, job, prepared).await)),
+                Marked::Lost => Completed::Lost(Box::new(job)),
+                Marked::Unknown => {
+                    let why = "the store did not take the mark that the attempt begins".to_owned();
+                    let report = Report::unsent(Outcome::StoreUnavailable(why));
+                    let at = attempts.clock.now();
+                    let integration = Some(prepared.integration);
+                    Completed::Attempt(Box::new(Finished { job, integration, report, at }))
+                }
+            };
+            // The deliverer is gone only when `shutdown_timeout` is over.
+            let _ = completed.send(ended);
+        });
+    }
+}
+
+async fn attempted(attempts: Attempter, job: Job, prepared: Prepared) -> Finished {
+    let attempt = AssertUnwindSafe(attempts.make(&job, &prepared)).catch_unwind().await;
+    // A bug of ours costs this one message, visibly, and not its whole destination.
+    let report = attempt.unwrap_or_else(|_| Report::of_a_bug());
+    let at = attempts.clock.now();
+    Finished { job, integration: Some(Arc::clone(&prepared.integration)), report, at }
+}

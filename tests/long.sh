@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The checks that take long or need more programs than tests/run.sh: the tests of tests/long, one after the other, because
+# some of them measure. They print their figures.
+# Usage: tests/long.sh [FILTER…], where a filter is a part of a test's name, as for `cargo test`.
+# Installs what is missing, as tests/run.sh does. Starts none of it as a service.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tests/programs.sh
+
+need_programs_of_the_harness
+# go_client: the client of GitLab's API under the Terraform provider of its time, as Debian has it.
+need golang-go has go
+need golang-github-xanzy-go-gitlab-dev [ -d /usr/share/gocode/src/github.com/xanzy/go-gitlab ]
+install_missing
+
+python_environment tests/python/requirements.txt target/python
+
+step "long tests: ${*:-all of them}"
+cargo test --test long -- --nocapture --test-threads=1 "$@"
+
+step "all long checks passed"

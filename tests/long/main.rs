@@ -1,0 +1,15 @@
+//! The long tests: those that take long, measure, or need more programs than `tests/it`. `tests/long.sh` installs what
+//! they need and runs them, one after the other; `cargo test` alone leaves them out (`test = false` in `Cargo.toml`).
+//!
+//! [`harness`] is that of `tests/it`; every other module contains tests.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the bans are for the daemon; tests have clocks and tasks of their own"
+)]
+
+#[expect(dead_code, reason = "tests/it uses the rest of it")]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+
+mod go_client;
