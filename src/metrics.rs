@@ -48,10 +48,13 @@ const OLDEST: &str = "forgebell_outbox_oldest_age_seconds";
 const DEAD_LETTERS: &str = "forgebell_dead_letters";
 const HELD: &str = "forgebell_held_destinations";
 const QUARANTINE: &str = "forgebell_quarantine_events";
+const QUARANTINE_REFUSED: &str = "forgebell_quarantine_refused_total";
 const BROKER: &str = "forgebell_broker_connected";
 const UNWRITTEN: &str = "forgebell_unwritten_outcomes";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
+const HTTP_CONNECTIONS: &str = "forgebell_http_connections";
+const HTTP_REFUSED: &str = "forgebell_http_refused_total";
 const BUILD: &str = "forgebell_build_info";
 
 /// All series.
@@ -150,6 +153,14 @@ pub const SERIES: &[Series] = &[
         labels: &[],
     },
     Series {
+        name: QUARANTINE_REFUSED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Messages that could not be decoded and were not kept, by the limit that they would have exceeded: all (the \
+               quarantine is full), token (the sender's token has filled its part).",
+        labels: &["limit"],
+    },
+    Series {
         name: BROKER,
         kind: Kind::Gauge,
         unit: Unit::Count,
@@ -176,6 +187,21 @@ pub const SERIES: &[Series] = &[
         unit: Unit::Count,
         help: "Requests to the API, by route, method and status.",
         labels: &["route", "method", "status"],
+    },
+    Series {
+        name: HTTP_CONNECTIONS,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Open connections to the HTTP server.",
+        labels: &[],
+    },
+    Series {
+        name: HTTP_REFUSED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "HTTP connections and requests that were refused for want of room, by reason: client_connections (the \
+               client's address has its share), connections (all are taken), body_memory, answer_memory.",
+        labels: &["reason"],
     },
     Series {
         name: BUILD,
@@ -291,6 +317,22 @@ pub fn api_request(route: String, method: String, status: u16) {
     counter!(API_REQUESTS, "route" => route, "method" => method, "status" => status.to_string()).increment(1);
 }
 
+/// Sets the number of open connections to the HTTP server.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; connections stay far below 2^53")]
+pub fn http_connections(open: usize) {
+    gauge!(HTTP_CONNECTIONS).set(open as f64);
+}
+
+/// Counts a connection or a request that was refused for want of room.
+pub fn http_refused(reason: &'static str) {
+    counter!(HTTP_REFUSED, "reason" => reason).increment(1);
+}
+
+/// Counts a message that the quarantine had no room for.
+pub fn quarantine_refused(limit: &'static str) {
+    counter!(QUARANTINE_REFUSED, "limit" => limit).increment(1);
+}
+
 /// Records whether the broker is connected.
 pub fn broker_connected(connected: bool) {
     gauge!(BROKER).set(f64::from(u8::from(connected)));
@@ -328,6 +370,9 @@ mod tests {
         entry_to_acceptance("slack", Duration::from_millis(50));
         switched_off("slack");
         api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
+        quarantine_refused("all");
+        http_connections(1);
+        http_refused("connections");
         broker_connected(true);
         unwritten_outcomes(1);
         reloaded(true);

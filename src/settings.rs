@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use secrets::Secrets;
-pub use types::{Addresses, Base, Host, Port, SecretUrl, Url};
+pub use types::{Addresses, Base, Host, InternalUrl, Port, SecretUrl, Url};
 
 /// Settings as they are stored and sent: names and simple values.
 pub type Properties = BTreeMap<String, Value>;
@@ -83,6 +83,8 @@ pub enum Kind {
     /// One such address, by which addresses that are names alone are completed: what is secret in those goes there.
     Base,
     Url,
+    /// The same, of a server that is usually in the operator's own network: a private one may be saved.
+    InternalUrl,
     /// A host's name or address, without scheme or port.
     Host,
     Bool,
@@ -124,6 +126,7 @@ impl Kind {
             | Self::Addresses
             | Self::Base
             | Self::Url
+            | Self::InternalUrl
             | Self::Host
             | Self::Choice(_) => Shape::Words,
         }
@@ -137,7 +140,7 @@ impl Kind {
             Self::SecretUrl => "secret URL",
             Self::Addresses => "addresses, which may hold passwords",
             Self::Base => "address, which may hold a password",
-            Self::Url => "URL",
+            Self::Url | Self::InternalUrl => "URL",
             Self::Host => "host",
             Self::Bool => "true or false",
             Self::Integer => "number",

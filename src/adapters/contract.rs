@@ -23,12 +23,22 @@ use crate::settings::{FieldError, Settings};
 /// A service.
 pub trait Adapter: 'static {
     const ABOUT: About;
+    /// The settings that a person logs in with, if the service has such.
+    const LOGIN: Option<Login> = None;
     type Settings: Settings;
 
     /// Checks that concern more than one field, and GitLab's rules beyond a field's type.
     fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
+}
+
+/// The settings for a user and a password. A request that blanks the user without naming the password removes both, as in
+/// GitLab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Login {
+    pub username: &'static str,
+    pub password: &'static str,
 }
 
 /// The description of an adapter, as data.
@@ -132,6 +142,8 @@ pub struct Delivery {
 pub enum Preview {
     /// Shown as it is sent.
     Request,
+    /// The whole call, for services that are not for people: method, address, the event's name and the body.
+    Call,
     /// A text and attachments in Slack's format, in this markup.
     Attachments(Markup),
     /// Embeds in Discord's format.

@@ -15,6 +15,28 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
+/// Build servers, and services that are told of builds and pushes as machines. Several adapters share these modules:
+///
+/// - `address`: paths below a base address, logins in addresses.
+/// - `answers`: the consequences of answers, where a build must not be started twice.
+/// - `forward`: the event's JSON, forwarded byte for byte.
+/// - `sending`: which events start a build.
+pub mod builds {
+    mod address;
+    mod answers;
+    pub mod bamboo;
+    pub mod buildkite;
+    pub mod datadog;
+    pub mod drone_ci;
+    mod forward;
+    pub mod github;
+    pub mod jenkins;
+    pub mod jenkins_deprecated;
+    pub mod packagist;
+    mod sending;
+    pub mod teamcity;
+}
+
 /// Chat services. `attachment` holds what Slack and the services with the same format share.
 pub mod chat {
     mod attachment;
@@ -69,10 +91,13 @@ use crate::call::{Call, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Settings};
 
+use builds::{
+    bamboo, buildkite, datadog, drone_ci, github, jenkins, jenkins_deprecated, packagist, teamcity,
+};
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
-use contract::{About, Adapter, Deliver, Delivery, Inbound, InboundRequest, Reaction, Targets};
+use contract::{About, Adapter, Deliver, Delivery, Inbound, InboundRequest, Login, Reaction, Targets};
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
@@ -81,19 +106,28 @@ pub use operator::OperatorSettings;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>(),
+    Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>(),
+    Entry::of::<datadog::Datadog>().delivers::<datadog::Datadog>(),
     Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
+    Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
+    Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
     Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>().delivers::<irker::Irker>(),
+    Entry::of::<jenkins::Jenkins>().delivers::<jenkins::Jenkins>(),
+    Entry::of::<jenkins_deprecated::JenkinsDeprecated>().delivers::<jenkins_deprecated::JenkinsDeprecated>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
         .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
+    Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
+    Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>(),
 ];
 
 /// The adapter with this slug. Dashes and underscores are equivalent.
@@ -105,6 +139,7 @@ pub fn find(slug: &str) -> Option<&'static Entry> {
 /// An adapter without its types.
 pub struct Entry {
     pub about: About,
+    pub login: Option<Login>,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
     /// `None` for services that no events are delivered to.
@@ -140,6 +175,7 @@ impl Entry {
     pub(crate) const fn of<A: Adapter>() -> Self {
         Self {
             about: A::ABOUT,
+            login: A::LOGIN,
             fields: A::Settings::FIELDS,
             deliver: None,
             inbound: None,

@@ -61,7 +61,9 @@ fn secrets_of(request: &HttpRequest) -> Vec<String> {
         .flat_map(|query| query.split(['&', '=']))
         .for_each(|part| add(part, SHORTEST_IN_PATH));
     url.query_pairs().for_each(|(_, value)| add(&value, SHORTEST_VALUE));
-    add(url.password().unwrap_or_default(), 1);
+    let password = url.password().unwrap_or_default();
+    add(password, 1);
+    add(&percent_encoding::percent_decode_str(password).decode_utf8_lossy(), 1);
     if request.is_form() {
         // A key is one word; a value with several words is ordinary text.
         url::form_urlencoded::parse(&request.body)

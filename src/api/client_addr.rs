@@ -9,15 +9,32 @@ use ipnet::IpNet;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// The part of an address that belongs to one client: an IPv6 client usually has a whole /64, an IPv4 address stands for
+/// itself. Every limit per client is for this.
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// Whether an address is a trusted proxy's.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
+}
+
 /// The client that sent a request. `X-Forwarded-For` is read from its end, because each proxy appends the address that it
 /// was called from: the last address that is not a trusted proxy's is the client. What stands before it can be forged.
 pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let mut client = peer.ip().to_canonical();
     let lines = headers.get_all("x-forwarded-for").iter();
     let reported: Vec<&[u8]> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).collect();
     for name in reported.into_iter().rev() {
-        if !is_trusted(client) {
+        if !is_trusted(client, trusted) {
             break;
         }
         let Some(address) = read(name) else { break };
@@ -64,6 +81,15 @@ mod tests {
         assert_eq!(client("10.0.0.1:1", &["[2001:db8::7]:4711"], &ours), "2001:db8::7");
         assert_eq!(client("10.0.0.1:1", &["[2001:db8::7]"], &ours), "2001:db8::7");
         assert_eq!(client("[::ffff:10.0.0.1]:1", &["198.51.100.1"], &ours), "198.51.100.1");
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_64_bits_and_an_ipv4_client_its_address() {
+        let network = |address: &str| network_of(address.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::7"));
+        assert_ne!(network("2001:db8:1:2::7"), network("2001:db8:1:3::7"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 
     #[test]

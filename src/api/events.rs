@@ -26,8 +26,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use hyper::body::Body as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::resources::EventReceived;
@@ -44,6 +46,9 @@ use crate::store::{self, NewQuarantined, StoreError, token};
 /// GitLab gives up after ten seconds: within this time it can still be answered with 503, and tries again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// The size from which an event waits for its turn.
+const LARGE: usize = 1024 * 1024;
+
 /// What a request lacks where only signed ones are taken.
 const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
 
@@ -56,9 +61,9 @@ pub(super) async fn receive(
     let (head, body) = request.into_parts();
     let headers = &head.headers;
     let signed = signed_headers(&state.config, headers, now)?;
-    let reach = match &signed {
+    let (reach, sender) = match &signed {
         // The signature covers the body, which is still to be read.
-        Some(_) => ScopeKey::Instance,
+        Some(_) => (ScopeKey::Instance, None),
         None => authenticate(&state, &head, now).await?,
     };
     check_content_type(headers)?;
@@ -73,13 +78,14 @@ pub(super) async fn receive(
         Some((signed, _)) => Some(key_id(signed.id)),
         None => sent_id(headers, &body),
     };
+    let _turn = turn(&state, body.len()).await?;
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
             let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
-            accept(&state, &event, now).await
+            accept(&state, sender, &event, now).await
         }
-        Err(why) => quarantine(&state, id, body, why, now).await,
+        Err(why) => quarantine(&state, sender, id, body, why, now).await,
     }
 }
 
@@ -91,7 +97,12 @@ fn accepted(id: Option<&EventId>, result: impl Into<String>) -> Accepted {
     (StatusCode::ACCEPTED, Json(EventReceived { id, result: result.into() }))
 }
 
-async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Accepted, ApiError> {
+async fn accept(
+    state: &State,
+    sender: Option<String>,
+    event: &Event,
+    now: jiff::Timestamp,
+) -> Result<Accepted, ApiError> {
     let answer = |result: &str| accepted(Some(&event.id), result);
     if event.trigger.is_none() {
         // No integration takes events of this kind, so there is nothing to store.
@@ -100,7 +111,7 @@ async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Ac
     }
     let new = match committed(refusal_as_answer(state.inbox.push(event, now))).await? {
         Ok(new) => new,
-        Err(why) => return set_aside(state, event, why, now).await,
+        Err(why) => return set_aside(state, sender, event, why, now).await,
     };
     if new {
         state.arrived.notify_one();
@@ -112,18 +123,19 @@ async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Ac
 /// instead: GitLab disables a webhook after a few refusals, and events of known kinds would be lost with it.
 async fn quarantine(
     state: &State,
+    sender: Option<String>,
     id: Option<EventId>,
     raw: Bytes,
     why: Undecodable,
     received_at: jiff::Timestamp,
 ) -> Result<Accepted, ApiError> {
     let reason = why.to_string();
-    tracing::warn!(source = "http", event = ?id, reason, "put in quarantine");
     metrics::event("http", "unknown", "quarantined");
-    let item = NewQuarantined { source: "http", id, reason: reason.clone(), received_at, raw };
-    committed(state.quarantine.quarantine(vec![item])).await?;
+    let item = NewQuarantined { source: "http", sender, id, reason: reason.clone(), received_at, raw };
+    let is_kept = committed(state.junk.keep(vec![item], received_at)).await? > 0;
+    let result = if is_kept { "quarantined" } else { "not kept, because the quarantine is full" };
     match why {
-        Undecodable::UnknownKind(_) => Ok(accepted(None, format!("quarantined: {reason}"))),
+        Undecodable::UnknownKind(_) => Ok(accepted(None, format!("{result}: {reason}"))),
         _ => Err(ApiError::NotAnEvent(reason)),
     }
 }
@@ -131,6 +143,7 @@ async fn quarantine(
 /// Keeps an event of which the store does not take a value, for a person. Sending it again would not help, so it is accepted.
 async fn set_aside(
     state: &State,
+    sender: Option<String>,
     event: &Event,
     reason: String,
     received_at: jiff::Timestamp,
@@ -138,8 +151,8 @@ async fn set_aside(
     tracing::error!(event = %event.id, reason, "the store does not take this event; it is put in quarantine");
     metrics::event("http", event.kind(), "quarantined");
     let (id, raw) = (Some(event.id.clone()), event.raw.clone());
-    let item = NewQuarantined { source: "http", id, reason, received_at, raw };
-    committed(state.quarantine.quarantine(vec![item])).await?;
+    let item = NewQuarantined { source: "http", sender, id, reason, received_at, raw };
+    committed(state.junk.keep(vec![item], received_at)).await?;
     Ok(accepted(Some(&event.id), "quarantined: the store does not take it"))
 }
 
@@ -163,6 +176,15 @@ async fn committed<T>(write: impl Future<Output = store::Result<T>>) -> Result<T
     }
 }
 
+/// Waits until no other large event is being handled, if this one is large.
+async fn turn(state: &State, size: usize) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    if size < LARGE {
+        return Ok(None);
+    }
+    let turn = tokio::time::timeout(STORE_TIMEOUT, state.turn()).await;
+    turn.map_err(|_| ApiError::EventNotStored("too many large events come at once".to_owned()))
+}
+
 /// What a signed request must be verified with. Without signing keys, signatures are not looked at: a token counts.
 fn signed_headers<'a>(
     config: &'a Config,
@@ -175,8 +197,12 @@ fn signed_headers<'a>(
 }
 
 /// Whose events a sender may send: those of the whole instance with the webhook token, or those that a token of the API
-/// reaches.
-async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Result<ScopeKey, ApiError> {
+/// reaches. That token's name in the quarantine is returned too, if it does not reach everything.
+async fn authenticate(
+    state: &State,
+    head: &Parts,
+    now: jiff::Timestamp,
+) -> Result<(ScopeKey, Option<String>), ApiError> {
     let Config { webhook_token, signing_keys, .. } = &state.config;
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
     let is_admitted = match webhook_token {
@@ -184,7 +210,7 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
         None => signing_keys.is_none(),
     };
     if is_admitted {
-        return Ok(ScopeKey::Instance);
+        return Ok((ScopeKey::Instance, None));
     }
     // A GitLab can send a token in this header only; other clients may use the API's headers.
     let sent_token = std::str::from_utf8(sent).ok().filter(|sent| sent.starts_with(token::PREFIX));
@@ -200,7 +226,8 @@ async fn authenticate(state: &State, head: &Parts, now: jiff::Timestamp) -> Resu
     };
     let token = v4::authenticate(state, head, Some(&credential), now).await?;
     v4::check_right(token.access.right, Need::Ingest)?;
-    Ok(token.access.reach)
+    let reach = token.access.reach;
+    Ok((reach, (reach != ScopeKey::Instance).then(|| format!("token {}", token.id))))
 }
 
 /// Compares digests, in constant time: neither how much of the token is right nor how long it is can be measured.
@@ -219,6 +246,10 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 
 async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
     let limit = state.config.body_limit;
+    // One that is announced as too large is refused before it is sent.
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(ApiError::BodyTooLarge { limit, setting: Some("http.body_limit") });
+    }
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(state.config.body_timeout, reading).await {
         Err(_) => Err(ApiError::BodyTooSlow(state.config.body_timeout)),

@@ -28,7 +28,7 @@ use axum::routing::{get, post};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -36,6 +36,7 @@ use crate::catalog::CachedCatalog;
 use crate::integration::IntegrationId;
 use crate::metrics;
 use crate::pipeline::amqp::Commands;
+use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::condition::Condition;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
@@ -70,6 +71,16 @@ pub struct Config {
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
+    /// The most connections at once, besides those for health.
+    pub connection_limit: usize,
+    /// The most connections of one client address; by /64 in IPv6. Trusted proxies have no limit of their own.
+    pub connection_limit_per_client: usize,
+    /// Connections beyond these limits that are kept for health and metrics.
+    pub health_connections: usize,
+    /// Bytes that all large bodies together may take while they are received and handled. One client gets half.
+    pub body_memory: u64,
+    /// Bytes that all large answers together may take until they are written. One client gets half.
+    pub answer_memory: u64,
     /// How many wrong tokens an address may send at once, to all routes together; after those, one every few seconds.
     pub login_failures: u32,
 }
@@ -80,6 +91,8 @@ pub struct State {
     pub config: Config,
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<dyn Quarantine>,
+    /// Puts messages into quarantine, within its bounds.
+    pub junk: Arc<BoundedQuarantine>,
     pub ledger: Arc<dyn Ledger>,
     /// Notified when an event was put into the inbox.
     pub arrived: Arc<Notify>,
@@ -103,9 +116,17 @@ pub struct State {
     /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
     pub login_limiter: Arc<Mutex<LoginLimiter>>,
+    /// Has one permit: see [`State::turn`].
+    pub large_bodies: Arc<Semaphore>,
 }
 
 impl State {
+    /// Waits until no other large body is being decoded or encoded. That takes several times the memory of the body, and
+    /// must not keep all threads of the process from small requests.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.large_bodies).acquire_owned().await.ok()
+    }
+
     /// Ends the holds that an integration's settings led to, after a person saved the settings, changed or not.
     async fn try_again(&self, integration: IntegrationId, now: Timestamp) {
         if let Err(error) = self.outbox.end_outdated_holds(&[(integration, None)], now).await {

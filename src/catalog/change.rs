@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::Inheritance;
-use super::{Resolved, UrlPolicy, blocked_urls, is_secret, sort_secrets};
+use super::{Resolved, UrlPolicy, is_secret, refused_urls, sort_secrets};
 use crate::adapters::Entry;
+use crate::adapters::contract::Login;
 use crate::settings::{FieldError, Kind, Properties, Secret, Value};
 use crate::store::registry::Configuration;
 
@@ -49,7 +50,7 @@ pub fn put(
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
             let next = merged(entry, &present, request);
             let mut errors = Resolved::read(entry, &next).err().unwrap_or_default();
-            errors.extend(blocked_urls(entry, &next, url_policy));
+            errors.extend(refused_urls(entry, &next, url_policy));
             if errors.is_empty() { Ok(next) } else { Err(InvalidChange::Settings(errors)) }
         }
     }
@@ -104,6 +105,13 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
         };
         next.secrets.retain(|name, _| settings.contains_key(name) || !is_sent(name));
     }
+    let blanks_user = |login: &Login| {
+        let user = settings.get(login.username).map(Value::as_text);
+        user.is_some_and(|user| user.trim().is_empty()) && !settings.contains_key(login.password)
+    };
+    if let Some(login) = entry.login.filter(blanks_user) {
+        next.secrets.remove(login.password);
+    }
     sort_secrets(entry, settings, &mut next);
     next.properties.retain(|name, _| !request.unset.contains(name));
     // A blank secret removes it.
@@ -119,7 +127,7 @@ fn address_moves(entry: &Entry, present: &Configuration, settings: &Properties) 
         let shown = present.properties.get(field.name).map(Value::as_text);
         let shown = shown.or(field.default.map(str::to_owned)).unwrap_or_default();
         match field.kind {
-            Kind::Url => origin(&shown) != origin(&next),
+            Kind::Url | Kind::InternalUrl => origin(&shown) != origin(&next),
             Kind::Host => !shown.trim().eq_ignore_ascii_case(next.trim()),
             // Its parts have a meaning for its service alone, so any difference is a move.
             Kind::Base => {

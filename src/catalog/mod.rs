@@ -40,6 +40,7 @@ pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};
 pub use update::{Actor, Change, ChangeError};
+use url_policy::refused_urls;
 pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
 
 /// What is configured. It is read for every event and answers from memory.

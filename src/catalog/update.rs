@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::change::{self, InvalidChange, Request};
 use super::configured::{Configured, Origin};
 use super::snapshot::Inheritance;
+use super::url_policy::warn_of_blocked_urls;
 use super::{CachedCatalog, Catalog as _, ResolvedScope};
 use crate::adapters::Entry;
 use crate::store::StoreError;
@@ -62,7 +63,9 @@ impl CachedCatalog {
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
         self.change(change, "integration.update", |inheritance| {
-            change::put(change.entry, inheritance, request, &**self.url_policy())
+            let url_policy = &**self.url_policy();
+            let next = change::put(change.entry, inheritance, request, url_policy);
+            next.inspect(|next| warn_of_blocked_urls(change.entry, next, url_policy))
                 .map_err(ChangeError::Invalid)
         })
         .await

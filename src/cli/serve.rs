@@ -1,10 +1,12 @@
 //! `serve`: runs the daemon and handles signals.
 
+use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,11 @@ use crate::log;
 /// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes, releasing leases and closing.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
+/// How many connections the kernel keeps until they are accepted. Beyond that, a client's first packet is lost, and it tries
+/// again after a second: an attack that comes in bursts must not have that effect on others. The kernel's own limit
+/// (`net.core.somaxconn`) counts too.
+const BACKLOG: u32 = 4096;
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Signals: SIGTERM and SIGINT stop the daemon gracefully, a second one at once. SIGHUP \
@@ -25,13 +32,20 @@ const STOP_MARGIN: Duration = Duration::from_secs(5);
 )]
 pub(super) struct Args {}
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted daemon gets its port although connections of the former one linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
     log::init(&config.log)?;
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let address = config.http.listen;
-    let listener = TcpListener::bind(address)
-        .await
+    let listener = listen(address)
         .with_context(|| format!("cannot listen on {address} (http.listen): `forgebell check` says more"))?;
     let stop_timeout = config.delivery.shutdown_timeout + STOP_MARGIN;
     let (reload, reloads) = mpsc::channel(1);

@@ -142,6 +142,7 @@ mod tests {
         let path = folder.path().join("forgebell.db");
         let store: Config = toml::from_str(&format!(
             "path = {path:?}\nretention_settled = '1h'\nretention_dead_letters = '1h'\nretention_quarantine = '1h'\n\
+             quarantine_messages = 9\nquarantine_bytes = 9\n\
              sweep_every = '1h'"
         ))
         .unwrap();

@@ -44,6 +44,19 @@ pub(super) fn http(config: &Http) -> Vec<Problem> {
         (config.body_limit > 0, "body_limit", ABOVE_0),
         (config.body_timeout > NONE, "body_timeout", ABOVE_0),
         (config.login_failures > 0, "login_failures", ABOVE_0),
+        (config.connection_limit > 0, "connection_limit", ABOVE_0),
+        (config.connection_limit_per_client > 0, "connection_limit_per_client", ABOVE_0),
+        (
+            config.connection_limit_per_client <= config.connection_limit,
+            "connection_limit_per_client",
+            "must not be above http.connection_limit",
+        ),
+        (
+            config.body_memory >= config.body_limit as u64,
+            "body_memory",
+            "must not be below http.body_limit, or the largest event could never come",
+        ),
+        (config.answer_memory >= 1024 * 1024, "answer_memory", "must be 1048576 (1 MiB) or more"),
     ])
 }
 
@@ -79,6 +92,8 @@ pub(super) fn store(config: &Store) -> Vec<Problem> {
     broken(&[
         (!config.path.as_os_str().is_empty(), "path", NAMED),
         (config.sweep_every > NONE, "sweep_every", ABOVE_0),
+        (config.quarantine_messages > 0, "quarantine_messages", ABOVE_0),
+        (config.quarantine_bytes > 0, "quarantine_bytes", ABOVE_0),
     ])
 }
 

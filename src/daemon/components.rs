@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::api::LoginLimiter;
@@ -10,6 +10,7 @@ use crate::catalog::CachedCatalog;
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{BrokerState, Commands};
+use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
@@ -20,6 +21,7 @@ use crate::{api, metrics};
 /// The parts of the daemon that the HTTP server needs.
 pub(super) struct Components {
     pub(super) store: Arc<dyn Store>,
+    pub(super) junk: Arc<BoundedQuarantine>,
     pub(super) catalog: Arc<CachedCatalog>,
     pub(super) holds: Holds,
     pub(super) tests: TestSender,
@@ -36,6 +38,7 @@ pub(super) struct Components {
 pub(super) fn http_state(config: &Config, components: Components) -> api::State {
     let Components {
         store,
+        junk,
         catalog,
         holds,
         tests,
@@ -55,6 +58,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         config: config.http.clone(),
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
+        junk,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         registry: store as Arc<dyn Registry>,
@@ -70,5 +74,6 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
+        large_bodies: Arc::new(Semaphore::new(1)),
     }
 }

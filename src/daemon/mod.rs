@@ -30,6 +30,7 @@ use crate::catalog::{CachedCatalog, Catalog, Snapshot};
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
+use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
@@ -100,7 +101,8 @@ pub async fn run(
     let stop_delivering = CancellationToken::new();
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
-    let dispatcher = dispatcher(&store, &catalog, &holds, &handle, &condition, &clock);
+    let junk = junk(&config, &store);
+    let dispatcher = dispatcher(&store, &junk, &catalog, &holds, &handle, &condition, &clock);
     let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
@@ -135,6 +137,7 @@ pub async fn run(
     let address = listener.local_addr().context("the listener has no address")?;
     let components = Components {
         store: Arc::clone(&store),
+        junk,
         catalog: Arc::clone(&catalog),
         holds,
         tests,
@@ -147,7 +150,8 @@ pub async fn run(
         tasks: tasks.clone(),
     };
     let state = http_state(&config, components);
-    let http_server = tasks.spawn(api::serve(listener, api::router(state), stop_rest.clone()));
+    let http_server =
+        tasks.spawn(api::serve(listener, api::router(state), config.http.clone(), stop_rest.clone()));
     info!(%address, integrations = catalog.read(Snapshot::len), "forgebell is ready");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 
@@ -175,8 +179,14 @@ pub async fn run(
     Ok(())
 }
 
+fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
+    let bounds = Bounds { messages: config.store.quarantine_messages, bytes: config.store.quarantine_bytes };
+    Arc::new(BoundedQuarantine::new(Arc::clone(store) as Arc<dyn Quarantine>, bounds))
+}
+
 fn dispatcher(
     store: &Arc<dyn Store>,
+    junk: &Arc<BoundedQuarantine>,
     catalog: &Arc<CachedCatalog>,
     holds: &Holds,
     deliverer: &DelivererHandle,
@@ -187,7 +197,7 @@ fn dispatcher(
         catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
         outbox: Arc::clone(store) as Arc<dyn Outbox>,
         inbox: Arc::clone(store) as Arc<dyn Inbox>,
-        quarantine: Arc::clone(store) as Arc<dyn Quarantine>,
+        quarantine: Arc::clone(junk),
         holds: holds.clone(),
         deliverer: deliverer.clone(),
         condition: condition.clone(),

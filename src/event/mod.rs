@@ -24,6 +24,7 @@ mod project;
 mod push;
 mod read;
 mod sample;
+mod size;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -39,6 +40,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use read::{excerpt, lenient, number_or_none, object_or_null, parse};
+use size::{MAX_ITEMS, MAX_VALUES};
 use trigger::triggers;
 
 pub use alert::Alert;
@@ -169,6 +171,10 @@ pub enum Undecodable {
     NotAnObject,
     #[error("neither `object_kind` nor `event_name` says what kind of event this is")]
     NoKind,
+    #[error(
+        "the body has more than {MAX_VALUES} values, or more than {MAX_ITEMS} objects and lists in lists"
+    )]
+    TooManyValues,
     #[error("unknown kind of event `{0}`")]
     UnknownKind(String),
     #[error("not a readable `{kind}` event: {why}")]
@@ -204,6 +210,9 @@ impl Event {
     /// [`Undecodable`] names what is wrong; the caller puts the bytes in quarantine with it.
     pub fn decode(id: EventId, occurred_at: Timestamp, raw: Bytes) -> Result<Self, Undecodable> {
         let json = std::str::from_utf8(&raw).map_err(|e| Undecodable::NotJson(e.to_string()))?;
+        if size::has_too_many_values(&raw) {
+            return Err(Undecodable::TooManyValues);
+        }
         let frame = frame(json)?;
         let decoded = decode_kind(&frame, json)?;
         let project = project_of(frame, &decoded.payload, json);

@@ -1,6 +1,7 @@
 //! Pushes to branches and of tags.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::read::{lenient, number_or_none, parse};
 use super::{Decoded, Payload, Trigger, User};
@@ -21,6 +22,8 @@ pub struct Push {
     total_commits_count: u64,
     /// One diff for the whole push, where the publisher included it.
     pub diff: Option<String>,
+    /// Whether the person who pushed asked build servers to start no build (`git push -o integrations.skip_ci`).
+    pub skips_builds: bool,
 }
 
 /// Whether a ref is a branch or a tag.
@@ -173,6 +176,17 @@ struct Raw {
     total_commits_count: Option<u64>,
     #[serde(default)]
     diff: Option<String>,
+    #[serde(default)]
+    push_options: Option<Value>,
+}
+
+/// A push option that was given without a value is `true` or 1 in the payload.
+fn skips_builds(push_options: Option<&Value>) -> bool {
+    match push_options.and_then(|options| options.pointer("/integrations/skip_ci")) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.trim().is_empty(),
+        Some(_) => true,
+    }
 }
 
 pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
@@ -193,6 +207,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         total_commits_count: raw.total_commits_count.unwrap_or_default(),
         commits: raw.commits,
         diff: raw.diff,
+        skips_builds: skips_builds(raw.push_options.as_ref()),
         full_ref,
     };
     let trigger = match push.ref_type() {

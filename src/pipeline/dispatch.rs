@@ -12,10 +12,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use super::Clock;
+use super::bounded_quarantine::BoundedQuarantine;
 use super::condition::Condition;
 use super::deliver::DelivererHandle;
 use super::halves;
@@ -32,8 +33,7 @@ use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
 use crate::store::registry::Mute;
 use crate::store::{
-    Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, Origin, Outbox, Quarantine,
-    StoreError,
+    Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, Origin, Outbox, StoreError,
 };
 
 /// Inbound messages taken at once, if that many are there.
@@ -44,7 +44,7 @@ pub struct Dispatcher {
     pub catalog: Arc<dyn Catalog>,
     pub outbox: Arc<dyn Outbox>,
     pub inbox: Arc<dyn Inbox>,
-    pub quarantine: Arc<dyn Quarantine>,
+    pub quarantine: Arc<BoundedQuarantine>,
     pub holds: Holds,
     pub deliverer: DelivererHandle,
     pub condition: Condition,
@@ -179,7 +179,7 @@ impl Dispatcher {
         error!(source, event = %event.id, why, "the store does not take this event; it is put aside, and the others go on");
         self.condition.refused();
         let (id, raw) = (Some(event.id.clone()), event.raw.clone());
-        NewQuarantined { source, id, reason: why.to_owned(), received_at, raw }
+        NewQuarantined { source, sender: None, id, reason: why.to_owned(), received_at, raw }
     }
 
     /// See [`store_calls::insist`].
@@ -205,20 +205,20 @@ impl Dispatcher {
         if items.is_empty() {
             return true;
         }
-        for (item, origin) in &items {
-            warn!(source = item.source, event = ?item.id, reason = item.reason, "put in quarantine");
+        for (_, origin) in &items {
             if let Origin::Inbox(number) = origin {
                 discard.push(*number);
             }
         }
         let items: Vec<_> = items.into_iter().map(|(item, _)| item).collect();
+        let now = self.clock.now();
         let put = |part: Range<usize>| {
             let items = &items[part];
-            self.insist(items[0].source, stop, || self.quarantine.quarantine(items.to_vec()))
+            self.insist(items[0].source, stop, || self.quarantine.keep(items.to_vec(), now))
         };
         for (part, answer) in halves::write(items.len(), put).await {
             match answer {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(NotWritten::Refused(why)) => {
                     let id = &items[part.start].id;
                     error!(event = ?id, why, "quarantine does not take this event either; it is dropped");
@@ -334,7 +334,10 @@ fn plan_or_bug(
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
-        Plan::Quarantine { item: NewQuarantined { source, id, reason, received_at, raw }, origin }
+        Plan::Quarantine {
+            item: NewQuarantined { source, sender: None, id, reason, received_at, raw },
+            origin,
+        }
     })
 }
 
@@ -352,7 +355,7 @@ pub fn plan(
         Ok(event) => Arc::new(event),
         Err(error) => {
             let reason = error.to_string();
-            let item = NewQuarantined { source, id, reason, received_at, raw };
+            let item = NewQuarantined { source, sender: None, id, reason, received_at, raw };
             return Plan::Quarantine { item, origin };
         }
     };

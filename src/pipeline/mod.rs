@@ -5,7 +5,7 @@
 //! - [`source::Source`] brings batches of inbound bytes and takes acknowledgements: [`amqp`] from a broker,
 //!   [`inbox_source`] from the store's inbox. Everything behind them is common.
 //! - [`dispatch`] decodes, matches and enqueues a batch, and acknowledges it when it is committed. What it cannot decode it
-//!   puts in quarantine. Rows that it wrote already leased it hands to the deliverer at once.
+//!   puts in quarantine, which has bounds ([`bounded_quarantine`]). Rows that it wrote already leased it hands to the deliverer at once.
 //! - [`deliver`] owns what is in flight. The `scheduler` decides, purely, which delivery is next, in which order and at
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
@@ -18,6 +18,7 @@
 
 pub mod amqp;
 pub mod attempt;
+pub mod bounded_quarantine;
 pub mod condition;
 pub mod deliver;
 pub mod dispatch;

@@ -58,6 +58,7 @@ mod tests {
         Quarantined {
             number: 3,
             source: "amqp".to_owned(),
+            sender: None,
             id: id.and_then(EventId::new),
             reason: "the body is not JSON: expected value at line 1".to_owned(),
             received_at: Timestamp::UNIX_EPOCH,

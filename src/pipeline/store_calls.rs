@@ -4,7 +4,7 @@
 //! pause, because somebody has to mend it first; that is logged as an error. A value that the store does not take is the
 //! caller's to set aside.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -80,16 +80,16 @@ pub(super) async fn insist<T, F>(
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let has_failed = Cell::new(false);
+    let has_failed = AtomicBool::new(false);
     let failed = |why| {
-        has_failed.set(true);
+        has_failed.store(true, Ordering::Relaxed);
         trouble(Some(why));
     };
     loop {
         match call_and_report(what, stop, failed, &mut call).await {
             Err(NotWritten::Broken(why)) => failed(why),
             answer => {
-                if has_failed.get() {
+                if has_failed.load(Ordering::Relaxed) {
                     trouble(None);
                 }
                 return answer;

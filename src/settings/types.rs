@@ -105,6 +105,19 @@ impl FieldType for Url {
     }
 }
 
+/// The address of a server that is usually in the operator's own network. Any address is saved, also a private one; the
+/// guard decides when it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalUrl(pub url::Url);
+
+impl FieldType for InternalUrl {
+    const KIND: Kind = Kind::InternalUrl;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        Url::read(value).map(|url| Self(url.0))
+    }
+}
+
 /// A host's name or address that is called, and nothing else: no scheme, port or path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);

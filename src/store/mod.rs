@@ -94,6 +94,10 @@ pub struct Config {
     /// How long quarantined bytes are kept.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_quarantine: Duration,
+    /// The most messages in quarantine; one token that reaches a part of the instance may fill a tenth.
+    pub quarantine_messages: u64,
+    /// The most bytes in quarantine, shared in the same way.
+    pub quarantine_bytes: u64,
     /// How often rows that are too old are removed.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sweep_every: Duration,
@@ -401,6 +405,8 @@ pub struct AttemptRecord {
 #[async_trait]
 pub trait Quarantine: Send + Sync {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()>;
+    /// How much is in quarantine, for each sender.
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>>;
     /// Newest first, only numbers below `before`.
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>>;
     async fn quarantined(&self, number: i64) -> Result<Option<(Quarantined, Bytes)>>;
@@ -413,6 +419,8 @@ pub trait Quarantine: Send + Sync {
 pub struct NewQuarantined {
     /// `amqp` or `http`.
     pub source: &'static str,
+    /// The token that it came with, if that reaches only a part of the instance.
+    pub sender: Option<String>,
     /// The sender's id of the event, where there was one.
     pub id: Option<EventId>,
     pub reason: String,
@@ -420,11 +428,22 @@ pub struct NewQuarantined {
     pub raw: Bytes,
 }
 
+/// What one sender has in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineUse {
+    /// As in [`NewQuarantined`]. `None` stands for all that came without such a token.
+    pub sender: Option<String>,
+    pub messages: u64,
+    pub bytes: u64,
+}
+
 /// A line of the quarantine's list.
 #[derive(Clone, Debug)]
 pub struct Quarantined {
     pub number: i64,
     pub source: String,
+    /// As in [`NewQuarantined`].
+    pub sender: Option<String>,
     pub id: Option<EventId>,
     pub reason: String,
     pub received_at: Timestamp,

@@ -11,6 +11,8 @@ mod harness;
 
 mod amqp;
 mod architecture;
+mod attacks;
+mod builds;
 mod cards;
 mod catalog;
 mod cli;

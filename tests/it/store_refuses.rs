@@ -78,14 +78,20 @@ async fn a_channel_of_3000_letters_in_the_table_stops_no_other_project() {
 
     let keys = Keyring::new(&seal::Config { key: SealingKey::read(KEY), old_keys: Vec::new() });
     let store = Postgres::open(&Secret::new(database.as_str()), None, keys).await.expect("it opens");
-    let letters: String = (0_u32..3000).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
+    let letters: String =
+        (0_u32..3000).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
     let configuration = Configuration {
         active: true,
         properties: [("channel".to_owned(), Value::Text(letters))].into(),
         secrets: [("webhook".to_owned(), Secret::new(service.url(&hook(42))))].into(),
         ..Configuration::default()
     };
-    let audit = AuditEntry::whole(forgebell::daemon::now(), "test", "integration.update", "project 42 slack".to_owned());
+    let audit = AuditEntry::whole(
+        forgebell::daemon::now(),
+        "test",
+        "integration.update",
+        "project 42 slack".to_owned(),
+    );
     let put = store.put_integration(ScopeKey::Project(42), "slack", configuration, None, audit).await;
     assert!(matches!(put, Ok(Put::Done(_))), "it is in the table");
 
@@ -108,7 +114,9 @@ async fn an_event_that_the_store_does_not_take_goes_to_quarantine_and_the_others
     let daemon = home.start().await;
     superuser(&database)
         .await
-        .batch_execute("ALTER TABLE forgebell.deliveries ADD CONSTRAINT no_such_channel CHECK (target <> '#refused')")
+        .batch_execute(
+            "ALTER TABLE forgebell.deliveries ADD CONSTRAINT no_such_channel CHECK (target <> '#refused')",
+        )
         .await
         .expect("the table gets a rule");
     for n in 0..40 {
@@ -145,7 +153,8 @@ async fn each_is_told_once(database: &str, home: Home, service: &Receiver, begin
         async move {
             for n in 0..EVENTS {
                 let subject = n / PROJECTS % SUBJECTS;
-                let (status, body) = daemon.send(&format!("event-{n}"), event(n, 1000 + n % PROJECTS, subject)).await;
+                let (status, body) =
+                    daemon.send(&format!("event-{n}"), event(n, 1000 + n % PROJECTS, subject)).await;
                 assert_eq!(status, 202, "{body}");
             }
         }

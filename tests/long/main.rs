@@ -12,4 +12,5 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod attacks;
 mod go_client;

@@ -10,6 +10,8 @@ pub struct Contract {
     pub largest_body: usize,
     /// What in a body the service would refuse, or people could not read; `None` where it is sound.
     pub fault: fn(&Json) -> Option<&'static str>,
+    /// Whether it gets the event as it came in: what people wrote in it is no text of ours.
+    pub forwards: bool,
     /// What notifies people in this service's markup: nothing that people wrote may come out as one of these.
     pub mentions: &'static [&'static str],
     /// A target that the settings' examples allow.
@@ -42,6 +44,7 @@ impl Contract {
     pub const USUAL: Self = Self {
         largest_body: 0,
         fault: |_| None,
+        forwards: false,
         mentions: &["@channel", "@here", "@everyone", "@all"],
         target: "",
         status: usual_status,

@@ -24,6 +24,9 @@ const REALM: &str = "The API";
 /// How long a client should wait before it tries again while the store is unavailable.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// And while there is no room for it: places and memory come back within seconds.
+const NO_ROOM_RETRY_AFTER: Duration = Duration::from_secs(2);
+
 const EXPIRED: &str = "Token is expired. You can either do re-authorization or token refresh.";
 const REVOKED: &str = "Token was revoked. You have to re-authorize from the user.";
 const INSUFFICIENT: &str = "The request requires higher privileges than provided by the access token.";
@@ -78,6 +81,8 @@ pub(super) enum ApiError {
     BodyIncomplete,
     /// The store is unavailable. A change may have been written just before; to repeat the request is safe.
     StoreUnavailable,
+    /// There is no room for the connection or the request, for this reason.
+    NoRoom(&'static str),
     /// A bug or a damaged store. The log has the reason.
     Internal,
     /// `X-Gitlab-Token` is missing or wrong.
@@ -141,7 +146,9 @@ impl ApiError {
             Self::UnsupportedType(_) | Self::EventNotJson(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::StoreUnavailable | Self::EventNotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable | Self::EventNotStored(_) | Self::NoRoom(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -184,6 +191,7 @@ impl ApiError {
             }
             Self::BodyIncomplete => error("the body is incomplete"),
             Self::StoreUnavailable => message("503 Service Unavailable: the store is unavailable; try again"),
+            Self::NoRoom(why) => message(&format!("503 Service Unavailable: {why}; try again")),
             Self::Internal => message("500 Internal Server Error"),
             Self::WrongWebhookToken => error("the header X-Gitlab-Token is missing or wrong"),
             Self::BadSignature(why) => error(&format!("the webhook's signature is refused: {why}")),
@@ -207,6 +215,9 @@ impl ApiError {
             Self::TokenRevoked => vec![invalid(REVOKED)],
             Self::TooManyAttempts(wait) => vec![retry_after(*wait)],
             Self::StoreUnavailable | Self::EventNotStored(_) => vec![retry_after(STORE_RETRY_AFTER)],
+            Self::NoRoom(_) => {
+                vec![retry_after(NO_ROOM_RETRY_AFTER), (header::CONNECTION, "close".to_owned())]
+            }
             // The rest of the body could not be distinguished from the next request, so the connection ends with the answer.
             Self::BodyTooLarge { .. } | Self::BodyTooSlow(_) | Self::BodyIncomplete => {
                 vec![(header::CONNECTION, "close".to_owned())]

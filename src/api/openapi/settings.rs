@@ -47,7 +47,7 @@ fn parameter(spec: &ParamSpec) -> Schema {
     let help = Some(spec.help.as_ref());
     let example = spec.example.as_deref().map(|example| literal(spec.kind, example));
     let default = spec.default.map(|default| literal(spec.kind, default));
-    let is_address = matches!(spec.kind, Kind::Url | Kind::SecretUrl);
+    let is_address = matches!(spec.kind, Kind::Url | Kind::InternalUrl | Kind::SecretUrl);
     let text = |builder: ObjectBuilder| {
         let builder = if spec.kind.is_secret() { builder.write_only(true) } else { builder };
         builder.description(help).examples(example.clone()).default(default.clone()).into()

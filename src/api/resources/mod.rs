@@ -126,6 +126,9 @@ impl From<&StoredGroup> for Group {
 pub struct Quarantined {
     pub id: i64,
     pub source: String,
+    /// The token that it came with, if that reaches only a part of the instance: `token 3`.
+    #[schema(required)]
+    pub sender: Option<String>,
     /// The sender's id for it, where it had one.
     #[schema(required)]
     pub event: Option<String>,
@@ -140,6 +143,7 @@ impl From<&StoredQuarantined> for Quarantined {
         Self {
             id: item.number,
             source: item.source.clone(),
+            sender: item.sender.clone(),
             event: item.id.as_ref().map(|id| EventId::as_str(id).to_owned()),
             reason: item.reason.clone(),
             received_at: Moment(item.received_at),

@@ -10,18 +10,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
-pub(super) struct WriteTimeout<S> {
+use super::patience::Deadline;
+
+/// A stream, and the function that says how long its other end may take at present.
+pub(super) struct WriteTimeout<S, F> {
     stream: S,
-    timeout: Duration,
+    allowed: F,
     /// Runs while bytes wait to be read by the other end.
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Deadline>,
 }
 
-impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, timeout: Duration) -> Self {
-        Self { stream, timeout, deadline: None }
+impl<S, F: Fn() -> Duration> WriteTimeout<S, F> {
+    pub(super) fn new(stream: S, allowed: F) -> Self {
+        Self { stream, allowed, deadline: None }
     }
 
     /// The result of a write, or `TimedOut` if the other end has not read in time.
@@ -33,13 +35,12 @@ impl<S> WriteTimeout<S> {
         if written.is_ready() {
             return written;
         }
-        let timeout = self.timeout;
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::start((self.allowed)()));
+        deadline.poll(context, &self.allowed).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
+impl<S: AsyncRead + Unpin, F: Unpin> AsyncRead for WriteTimeout<S, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -49,7 +50,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
+impl<S: AsyncWrite + Unpin, F: Fn() -> Duration + Unpin> AsyncWrite for WriteTimeout<S, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -97,14 +98,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_disconnected() {
         let (near, _far) = duplex(64);
-        let written = WriteTimeout::new(near, TIMEOUT).write_all(&[7; 1000]).await;
+        let written = WriteTimeout::new(near, || TIMEOUT).write_all(&[7; 1000]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_a_byte_a_second_is_disconnected_too() {
         let (near, mut far) = duplex(64);
-        let mut near = WriteTimeout::new(near, TIMEOUT);
+        let mut near = WriteTimeout::new(near, || TIMEOUT);
         let (written, ()) = tokio::join!(near.write_all(&[7; 1000]), async {
             for _ in 0..120 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -117,7 +118,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_in_time_may_send_further_requests() {
         let (near, mut far) = duplex(64);
-        let mut near = WriteTimeout::new(near, TIMEOUT);
+        let mut near = WriteTimeout::new(near, || TIMEOUT);
         for _ in 0..5 {
             let mut read = [0; 1000];
             let (written, ()) = tokio::join!(

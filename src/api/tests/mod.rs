@@ -1,6 +1,7 @@
 //! The HTTP server over real connections, with stores that fail when a test wants it.
 
 mod events;
+mod limits;
 mod rest;
 mod server;
 mod signed_events;
@@ -25,13 +26,14 @@ use crate::call::{Request, Response};
 use crate::catalog::CachedCatalog;
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
+use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
-    Quarantine, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+    Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
 
 use crate::store::registry::AuditEntry;
@@ -111,6 +113,10 @@ impl Quarantine for Store {
         Ok(())
     }
 
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>> {
+        Ok(Vec::new())
+    }
+
     async fn list_quarantined(&self, _: Option<i64>, _: usize) -> Result<Vec<Quarantined>> {
         unreachable!("the HTTP server only adds")
     }
@@ -157,6 +163,10 @@ fn sqlite(folder: &tempfile::TempDir) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap())
 }
 
+fn junk(store: Arc<dyn Quarantine>) -> Arc<BoundedQuarantine> {
+    Arc::new(BoundedQuarantine::new(store, Bounds { messages: 30, bytes: 1_000_000 }))
+}
+
 /// Everything behind the task, over one store.
 async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
     let holds = Holds::default();
@@ -164,6 +174,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         config: config(),
         inbox: store.clone(),
         quarantine: store.clone(),
+        junk: junk(store.clone()),
         ledger: store.clone(),
         arrived: Arc::default(),
         broker: Arc::new(|| Ok(())),
@@ -179,6 +190,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(10))),
+        large_bodies: Arc::new(Semaphore::new(1)),
     }
 }
 
@@ -218,6 +230,11 @@ fn config() -> Config {
         signing_keys: None,
         metrics: true,
         trusted_proxies: Vec::new(),
+        connection_limit: 64,
+        connection_limit_per_client: 64,
+        health_connections: 4,
+        body_memory: 1024 * 1024,
+        answer_memory: 1024 * 1024,
         login_failures: 10,
     }
 }
@@ -241,6 +258,7 @@ impl TestServer {
             login_limiter,
             inbox: store.clone(),
             quarantine: store.clone(),
+            junk: junk(store.clone()),
             ledger: store.clone(),
             arrived: arrived.clone(),
             broker: {
@@ -253,7 +271,8 @@ impl TestServer {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
-        task.spawn(serve(listener, router(state), stop.clone()));
+        let config = state.config.clone();
+        task.spawn(serve(listener, router(state), config, stop.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         Self { store, arrived, broker, base, client, stop, task, _folder: folder }
     }

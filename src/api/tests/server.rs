@@ -70,13 +70,13 @@ async fn unknown_routes_and_methods_are_answered_in_json() {
 }
 
 /// Sends bytes over a bare connection, and reads until it is closed.
-async fn say(server: &TestServer, words: &str) -> String {
+pub(super) async fn say(server: &TestServer, words: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();
     heard(stream).await
 }
 
-async fn heard(mut stream: TcpStream) -> String {
+pub(super) async fn heard(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
     assert!(ended.is_ok(), "the connection stays open: {:?}", String::from_utf8_lossy(&answer));
@@ -129,6 +129,82 @@ async fn nonsense_and_endless_headers_are_turned_away() {
 
     let odd = "GET /healthz HTTP/1.1\r\nhost: x\r\nx-gitlab-token: \u{e9}\r\nconnection: close\r\n\r\n";
     assert!(say(&server, odd).await.starts_with("HTTP/1.1 200 "));
+}
+
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect()
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_two_is_refused_in_plain_text() {
+    let server = TestServer::open().await;
+    for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\nHost: b\r\n", "host: a@b\r\n"] {
+        let answer = say(&server, &format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");
+        assert!(answer.contains("content-type: text/plain"), "{answer}");
+        assert!(answer.contains("header Host"), "{answer}");
+    }
+    // A body that is still to come does not keep the answer back.
+    let answer = say(&server, "POST /events HTTP/1.1\r\ncontent-length: 1000\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let old = say(&server, "GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+}
+
+#[tokio::test]
+async fn a_head_whose_lines_end_with_a_line_feed_alone_is_refused() {
+    let server = TestServer::open().await;
+    for head in [
+        "GET /healthz HTTP/1.1\nhost: x\n\n",
+        "GET /healthz HTTP/1.1\r\nhost: x\nx-y: z\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n\n",
+        "\nGET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
+        let answer = say(&server, head).await;
+        assert_eq!(statuses(&answer), ["400"], "{head:?}: {answer}");
+    }
+    // The same in a head that follows the body of another request.
+    let second = "{}GET /healthz HTTP/1.1\r\nhost: x\nx: y\r\n\r\n";
+    let answer = say(&server, &format!("{}{second}", head(2))).await;
+    assert_eq!(statuses(&answer), ["400", "400"], "no event, and no head: {answer}");
+    assert_eq!(server.store.reasons().len(), 1);
+}
+
+/// Four requests on one connection: with a length, chunked with line feeds in the body and a trailer, without a body, and
+/// without one at the end.
+fn four_requests() -> String {
+    let event = String::from_utf8(push().to_vec()).unwrap();
+    let chunked = head(0).replace("content-length: 0", "transfer-encoding: chunked\r\nidempotency-key: two");
+    let one = head(event.len()).replace("host: x", "host: x\r\nidempotency-key: one");
+    let get = "GET /healthz HTTP/1.1\r\nhost: x\r\n";
+    let (half, rest) = event.split_at(100);
+    format!(
+        "{one}{event}{chunked}{:x}\r\n{half}\r\n{:x};note\r\n{rest}\n\n\n\r\n0\r\nx-end: 1\r\n\r\n{get}\r\n{get}connection: \
+         close\r\n\r\n",
+        half.len(),
+        rest.len() + 3,
+    )
+}
+
+#[tokio::test]
+async fn requests_that_come_one_behind_the_other_are_answered_in_their_order() {
+    let server = TestServer::open().await;
+    let answers = say(&server, &four_requests()).await;
+    assert_eq!(statuses(&answers), ["202", "202", "200", "200"], "{answers}");
+    assert_eq!(server.store.ids(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn requests_that_come_in_small_pieces_are_answered_all_the_same() {
+    let server = TestServer::open_with(Config { body_timeout: Duration::from_secs(10), ..config() }).await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    for piece in four_requests().as_bytes().chunks(7) {
+        stream.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let answers = heard(stream).await;
+    assert_eq!(statuses(&answers), ["202", "202", "200", "200"], "{answers}");
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<DeliveryDetail>, ApiError> {
     let Authorized { state, now, .. } = &request.authorized;
+    let _turn = state.turn().await;
     let mut detail = find(&*state.ledger, &named(&request)?).await?;
     let line = &detail.line;
     detail.hold = None;

@@ -49,6 +49,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     InstanceRequest(authorized): InstanceRequest<Read>,
 ) -> Result<Json<QuarantinedDetail>, ApiError> {
+    let _turn = authorized.state.turn().await;
     let found = authorized.state.quarantine.quarantined(id(&authorized)?).await?;
     let (item, raw) = found.ok_or(MISSING)?;
     Ok(Json(QuarantinedDetail::new(&item, &raw)))

@@ -217,7 +217,8 @@ mod guarded {
         for entry in adapters::ADAPTERS {
             let is_guarded = |kind: Kind| matches!(kind, Kind::Secret | Kind::Addresses | Kind::Base);
             let guarded: Vec<_> = entry.fields.iter().filter(|field| is_guarded(field.kind)).collect();
-            let urls = entry.fields.iter().filter(|field| field.kind == Kind::Url);
+            let is_url = |kind: Kind| matches!(kind, Kind::Url | Kind::InternalUrl);
+            let urls = entry.fields.iter().filter(|field| is_url(field.kind));
             for url in urls.filter(|_| !guarded.is_empty()) {
                 for (before, after) in
                     [(None, ELSEWHERE), (Some(url.example), ELSEWHERE), (Some(ELSEWHERE), "")]
@@ -240,12 +241,11 @@ mod guarded {
                             assert!(kept.is_none(), "{slug}: {before:?} -> {after:?} keeps {kept:?}");
                         }
                         Err(InvalidChange::Settings(errors)) => {
-                            let is_missing = |field: &&Field| {
-                                errors
-                                    .iter()
-                                    .any(|error| error.field == field.name && error.problem == "is missing")
-                            };
-                            assert!(guarded.iter().any(is_missing), "{slug}: {errors:?}");
+                            // A required secret is missing; or the address is, and everything is refused.
+                            let is_named =
+                                |field: &Field| errors.iter().any(|error| error.field == field.name);
+                            let is_refused = guarded.iter().any(|field| is_named(field)) || is_named(url);
+                            assert!(is_refused, "{slug}: {errors:?}");
                         }
                         Err(InvalidChange::NoDefault) => panic!("{slug}: nothing was said of defaults"),
                     }
@@ -303,5 +303,54 @@ mod guarded {
         let snapshot =
             rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(ScopeKey::Project(42), stored) }]);
         change::put(irker, snapshot.inheritance(&rocket(), "irker"), &request(asked), &allow_all_urls)
+    }
+
+    fn put_jenkins(
+        before: &[(&str, &str)],
+        asked: &[(&str, &str)],
+        url_policy: &crate::catalog::UrlPolicy<'_>,
+    ) -> Result<Configuration, InvalidChange> {
+        let jenkins = adapters::find("jenkins").unwrap();
+        let mut stored = Configuration { active: true, ..Configuration::default() };
+        sort_secrets(jenkins, request(before).settings, &mut stored);
+        let stored = StoredIntegration { slug: "jenkins".to_owned(), ..row(ScopeKey::Project(42), stored) };
+        let snapshot = rows(vec![stored]);
+        change::put(jenkins, snapshot.inheritance(&rocket(), "jenkins"), &request(asked), url_policy)
+    }
+
+    const JENKINS: [(&str, &str); 4] = [
+        ("jenkins_url", "https://jenkins.example.com"),
+        ("project_name", "rocket"),
+        ("username", "ada"),
+        ("password", "s3cret"),
+    ];
+
+    #[test]
+    fn a_user_that_is_blanked_takes_the_password_along() {
+        let asked = [JENKINS[0], JENKINS[1], ("username", " ")];
+        let after = put_jenkins(&JENKINS, &asked, &allow_all_urls).unwrap();
+        assert!(!after.secrets.contains_key("password"));
+        let with_password = [JENKINS[0], JENKINS[1], ("username", ""), ("password", "new")];
+        assert!(put_jenkins(&JENKINS, &with_password, &allow_all_urls).is_err(), "it needs a user");
+        let same = put_jenkins(&JENKINS, &JENKINS[..2], &allow_all_urls).unwrap();
+        assert_eq!(same.secrets["password"], Secret::new("s3cret"));
+    }
+
+    /// GitLab takes any http address for Jenkins, which is seldom in a public network.
+    #[test]
+    fn a_private_address_is_saved_where_services_of_ones_own_network_are_usual() {
+        let private = [("jenkins_url", "http://10.0.0.5:8080"), JENKINS[1]];
+        assert!(put_jenkins(&[], &private, &|_| Some("private")).is_ok());
+        let Err(InvalidChange::Settings(errors)) =
+            put_jenkins(&[], &[("jenkins_url", "ftp://10.0.0.5"), JENKINS[1]], &allow_all_urls)
+        else {
+            panic!("ftp was taken");
+        };
+        assert_eq!(errors[0].to_string(), "jenkins_url: must be an http or https URL");
+        let hipchat = adapters::find("hipchat").unwrap();
+        let asked = request(&[("token", "t"), ("room", "r"), ("server", "http://10.0.0.5")]);
+        let snapshot = rows(Vec::new());
+        let inheritance = snapshot.inheritance(&rocket(), "hipchat");
+        assert!(change::put(hipchat, inheritance, &asked, &|_| Some("private")).is_err());
     }
 }

@@ -5,6 +5,7 @@
 //! it are pure functions from requests to text.
 
 mod attachments;
+mod call;
 mod card;
 mod discord;
 mod hipchat;
@@ -205,7 +206,10 @@ fn message(
 fn masked(request: Request, secrets: &Secrets) -> Request {
     let body = |body: &[u8]| secrets.mask(String::from_utf8_lossy(body).into_owned()).into();
     match request {
-        Request::Http(request) => Request::Http(HttpRequest { body: body(&request.body), ..request }),
+        Request::Http(request) => {
+            let url = call::masked(&request.url, secrets);
+            Request::Http(HttpRequest { url, body: body(&request.body), ..request })
+        }
         Request::Tcp(request) => Request::Tcp(TcpRequest { body: body(&request.body), ..request }),
         Request::Smtp(mail) => {
             let (subject, text, html) = (
@@ -238,6 +242,7 @@ fn http(preview: Preview, request: &HttpRequest) -> String {
         Preview::Embeds => json().and_then(|body| discord::draw(&body)),
         Preview::Html => hipchat::draw(&json().unwrap_or_else(|| form(&request.body))),
         Preview::Cards => json().and_then(|body| card::draw(&body)),
+        Preview::Call => Some(call::draw(request)),
         Preview::Request => None,
     };
     let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");

@@ -7,7 +7,9 @@ pub(super) mod registry;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{DeliveryId, DeliveryLine, NewState, Quarantined, Result, State, StoreError, StoredAttempt};
+use super::{
+    DeliveryId, DeliveryLine, NewState, QuarantineUse, Quarantined, Result, State, StoreError, StoredAttempt,
+};
 use crate::digest::Digest;
 use crate::event::{Event, EventId, Trigger};
 use crate::integration::IntegrationId;
@@ -149,10 +151,17 @@ rows! {
     QuarantineRow {
         number: i64,
         source: String,
+        sender: Option<String>,
         id: Option<String>,
         reason: String,
         received_at: i64,
         size: i32,
+    }
+    /// One sender's part of `quarantine`, as [`QUARANTINE_USE`] selects it.
+    QuarantineUseRow {
+        sender: Option<String>,
+        messages: i64,
+        bytes: i64,
     }
 }
 
@@ -170,7 +179,7 @@ pub(super) use line_columns;
 /// The columns of [`QuarantineRow`].
 macro_rules! quarantine_columns {
     () => {
-        "number, source, id, reason, received_at, length(raw) AS size"
+        "number, source, sender, id, reason, received_at, length(raw) AS size"
     };
 }
 pub(super) use quarantine_columns;
@@ -209,11 +218,26 @@ impl AttemptRow {
     }
 }
 
+/// Both databases read it from the index `quarantine_sender` alone.
+pub(super) const QUARANTINE_USE: &str = "SELECT sender, count(*) AS messages, sum(length(raw)) AS bytes
+     FROM quarantine GROUP BY sender";
+
+impl QuarantineUseRow {
+    pub fn read(self) -> QuarantineUse {
+        QuarantineUse {
+            sender: self.sender,
+            messages: self.messages.unsigned_abs(),
+            bytes: self.bytes.unsigned_abs(),
+        }
+    }
+}
+
 impl QuarantineRow {
     pub fn read(self) -> Result<Quarantined> {
         Ok(Quarantined {
             number: self.number,
             source: self.source,
+            sender: self.sender,
             id: self.id.as_deref().map(event_id).transpose()?,
             reason: self.reason,
             received_at: moment(self.received_at)?,

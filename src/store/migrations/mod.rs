@@ -17,8 +17,14 @@ macro_rules! steps {
     };
 }
 
-pub(super) const STEPS: &[Step] =
-    steps!["0001_first", "0002_registry", "0003_contract", "0004_keys", "0005_started",];
+pub(super) const STEPS: &[Step] = steps![
+    "0001_first",
+    "0002_registry",
+    "0003_contract",
+    "0004_keys",
+    "0005_started",
+    "0006_quarantine_sender",
+];
 
 /// The version of the schema that this program works with.
 pub(super) fn known() -> i64 {

@@ -6,11 +6,12 @@ use tokio_postgres::types::ToSql;
 use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
 use crate::store::columns::{
-    AttemptRow, LineRow, QuarantineRow, TableRow as _, key_of, line_columns, quarantine_columns,
+    AttemptRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, key_of,
+    line_columns, quarantine_columns,
 };
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Quarantined,
-    Result, Retention, State, StoredAttempt, Swept,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, QuarantineUse,
+    Quarantined, Result, Retention, State, StoredAttempt, Swept,
 };
 
 /// A query of [`LineRow`]s.
@@ -125,15 +126,21 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
 }
 
 pub(super) async fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> Result<()> {
-    const PUT: &str = "INSERT INTO quarantine (source, id, reason, received_at, raw)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[])";
+    const PUT: &str = "INSERT INTO quarantine (source, sender, id, reason, received_at, raw)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])";
     let sources: Vec<&str> = items.iter().map(|item| item.source).collect();
+    let senders: Vec<Option<&str>> = items.iter().map(|item| item.sender.as_deref()).collect();
     let ids: Vec<Option<&str>> =
         items.iter().map(|item| item.id.as_ref().map(crate::event::EventId::as_str)).collect();
     let reasons: Vec<_> = items.iter().map(|item| rows::text(&item.reason)).collect();
     let moments: Vec<i64> = items.iter().map(|item| ms(item.received_at)).collect();
     let raws: Vec<&[u8]> = items.iter().map(|item| item.raw.as_ref()).collect();
-    connection.query(PUT, &[&sources, &ids, &reasons, &moments, &raws]).await.map(drop)
+    connection.query(PUT, &[&sources, &senders, &ids, &reasons, &moments, &raws]).await.map(drop)
+}
+
+pub(super) async fn quarantine_use(connection: &Connection) -> Result<Vec<QuarantineUse>> {
+    let found = connection.query(QUARANTINE_USE, &[]).await?;
+    found.iter().map(|row| Ok(QuarantineUseRow::from_cells(row)?.read())).collect()
 }
 
 pub(super) async fn list_quarantined(

@@ -40,7 +40,7 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
     DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
-    Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+    Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -238,6 +238,10 @@ impl Outbox for Postgres {
 impl Quarantine for Postgres {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
         ledger::quarantine(&self.writer, &items).await
+    }
+
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>> {
+        ledger::quarantine_use(&self.people).await
     }
 
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {

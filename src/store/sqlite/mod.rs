@@ -36,7 +36,7 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
     DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
-    Quarantine, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+    Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -211,6 +211,10 @@ impl Outbox for Sqlite {
 impl Quarantine for Sqlite {
     async fn quarantine(&self, items: Vec<NewQuarantined>) -> Result<()> {
         self.writer.call(move |connection| quarantine::quarantine(connection, &items)).await
+    }
+
+    async fn quarantine_use(&self) -> Result<Vec<QuarantineUse>> {
+        self.ledger.call(quarantine::usage).await
     }
 
     async fn list_quarantined(&self, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {

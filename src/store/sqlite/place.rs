@@ -72,7 +72,8 @@ impl Place {
     /// The place of an open database, given by its resolved path.
     pub(super) fn new(database: &Path, lock: Option<FileId>, key: Option<PathBuf>) -> Result<Self> {
         let file = FileId::at(database).ok().flatten();
-        let file = file.ok_or_else(|| StoreError::Unavailable(format!("{} is missing", database.display())))?;
+        let file =
+            file.ok_or_else(|| StoreError::Unavailable(format!("{} is missing", database.display())))?;
         Ok(Self { database: database.to_owned(), file, lock, key })
     }
 
@@ -128,7 +129,9 @@ impl Place {
             return Ok(());
         }
         let (folder, free) = (folder.display(), free >> 10);
-        Err(StoreError::Unavailable(format!("the disk is full: {folder} has {free} KiB left; free some space there")))
+        Err(StoreError::Unavailable(format!(
+            "the disk is full: {folder} has {free} KiB left; free some space there"
+        )))
     }
 }
 

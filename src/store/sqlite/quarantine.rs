@@ -5,17 +5,20 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::registry;
 use super::rows::{self, blob, change, ms, prepare};
-use crate::store::columns::{QuarantineRow, TableRow as _, quarantine_columns};
+use crate::store::columns::{
+    QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, quarantine_columns,
+};
 use crate::store::registry::AuditEntry;
-use crate::store::{NewQuarantined, Quarantined, Result};
+use crate::store::{NewQuarantined, QuarantineUse, Quarantined, Result};
 
 pub(super) fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> Result<()> {
     for item in items {
         change(
             connection,
-            "INSERT INTO quarantine (source, id, reason, received_at, raw) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO quarantine (source, sender, id, reason, received_at, raw) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 item.source,
+                item.sender,
                 item.id.as_ref().map(crate::event::EventId::as_str),
                 item.reason,
                 ms(item.received_at),
@@ -24,6 +27,11 @@ pub(super) fn quarantine(connection: &Connection, items: &[NewQuarantined]) -> R
         )?;
     }
     Ok(())
+}
+
+pub(super) fn usage(connection: &Connection) -> Result<Vec<QuarantineUse>> {
+    let rows: Vec<QuarantineUseRow> = rows::all(connection, QUARANTINE_USE, [])?;
+    Ok(rows.into_iter().map(QuarantineUseRow::read).collect())
 }
 
 pub(super) fn list(connection: &Connection, before: Option<i64>, limit: usize) -> Result<Vec<Quarantined>> {

@@ -10,8 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::digest::Digest;
 use super::place::FileId;
+use crate::digest::Digest;
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
 
@@ -37,7 +37,8 @@ impl Lock {
     pub(super) fn take(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
         let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
-        let mut file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
+        let mut file =
+            private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 // A file that was deleted or replaced meanwhile keeps nobody out.
@@ -45,7 +46,9 @@ impl Lock {
                     return Ok(Self(file));
                 }
                 Ok(()) => {
-                    file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
+                    file = private(OpenOptions::new().create(true).truncate(false))
+                        .open(&path)
+                        .map_err(failed)?;
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
@@ -59,7 +62,8 @@ impl Lock {
 
     /// Identifies the locked file.
     pub(super) fn file(&self) -> Result<FileId> {
-        Self::id(&self.0).map_err(|error| StoreError::Unavailable(format!("failed to look at the lock: {error}")))
+        Self::id(&self.0)
+            .map_err(|error| StoreError::Unavailable(format!("failed to look at the lock: {error}")))
     }
 
     fn id(file: &File) -> std::io::Result<FileId> {
@@ -78,7 +82,9 @@ impl Drop for Lock {
 
 /// Creates the folder of a file where it is missing, accessible only to this user.
 pub(super) fn create_folder(database: &Path) -> Result<()> {
-    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
     let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     created.map_err(|error| failed_to_create(database, &error))
 }

@@ -87,6 +87,7 @@ pub(super) async fn an_event_that_was_dispatched_is_known_to_the_inbox<B: Backen
 fn bad(id: Option<&str>, second: i64) -> NewQuarantined {
     NewQuarantined {
         source: "http",
+        sender: None,
         id: id.and_then(EventId::new),
         reason: "the body is not JSON".to_owned(),
         received_at: at(second),
@@ -114,6 +115,23 @@ pub(super) async fn quarantine_keeps_the_bytes_and_the_reason<B: Backend>() {
         ["quarantine.drop"],
         "it is said once"
     );
+}
+
+pub(super) async fn the_use_of_the_quarantine_is_known_for_each_sender<B: Backend>() {
+    let case = Case::<B>::new().await;
+    assert_eq!(case.store.quarantine_use().await.unwrap(), []);
+    let of = |sender: Option<&str>, second| NewQuarantined {
+        sender: sender.map(ToOwned::to_owned),
+        ..bad(None, second)
+    };
+    let items = vec![of(None, 0), of(Some("token 3"), 1), of(Some("token 3"), 2)];
+    case.store.quarantine(items).await.unwrap();
+    let mut found = case.store.quarantine_use().await.unwrap();
+    found.sort_by_key(|of| of.messages);
+    let found: Vec<_> = found.iter().map(|of| (of.sender.as_deref(), of.messages, of.bytes)).collect();
+    assert_eq!(found, [(None, 1, 3), (Some("token 3"), 2, 6)]);
+    let list = case.store.list_quarantined(None, 10).await.unwrap();
+    assert_eq!((list[0].sender.as_deref(), list[2].sender.as_deref()), (Some("token 3"), None));
 }
 
 pub(super) async fn quarantine_is_listed_newest_first_in_pages<B: Backend>() {

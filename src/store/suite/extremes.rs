@@ -96,6 +96,7 @@ pub(super) async fn strange_texts_come_back_as_they_were<B: Backend>() {
     assert_eq!(case.claim("a", "hook", at(8)).await, [id]);
     let item = crate::store::NewQuarantined {
         source: "http",
+        sender: None,
         id: None,
         reason: "NUL \0".to_owned(),
         received_at: at(9),

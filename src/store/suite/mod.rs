@@ -281,6 +281,7 @@ macro_rules! promises {
                     an_event_that_was_dispatched_is_known_to_the_inbox,
                     quarantine_keeps_the_bytes_and_the_reason,
                     quarantine_is_listed_newest_first_in_pages,
+                    the_use_of_the_quarantine_is_known_for_each_sender,
                 }
                 people::{
                     the_list_shows_newest_first_in_pages,

@@ -184,7 +184,14 @@ pub(super) async fn depth_counts_what_waits<B: Backend>() {
 
 fn bad(second: i64) -> NewQuarantined {
     let received_at = at(second);
-    NewQuarantined { source: "amqp", id: None, reason: "no".to_owned(), received_at, raw: "x".into() }
+    NewQuarantined {
+        source: "amqp",
+        sender: None,
+        id: None,
+        reason: "no".to_owned(),
+        received_at,
+        raw: "x".into(),
+    }
 }
 
 pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {

@@ -86,7 +86,8 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut task = JoinSet::new();
-        task.spawn(serve(listener, router(state), CancellationToken::new()));
+        let config = state.config.clone();
+        task.spawn(serve(listener, router(state), config, CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         Self { store, catalog, holds, service, later, base, client, _task: task, _folder: folder }
     }

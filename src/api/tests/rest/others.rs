@@ -87,7 +87,7 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
     let admin = api.admin().await;
     for raw in [Bytes::from_static(b"{nonsense"), push()] {
         let reason = "no JSON".to_owned();
-        let item = NewQuarantined { source: "http", id: None, reason, received_at: NOW, raw };
+        let item = NewQuarantined { source: "http", sender: None, id: None, reason, received_at: NOW, raw };
         api.store.quarantine(vec![item]).await.unwrap();
     }
     let list = api.get(&admin, "/quarantine").await.json();

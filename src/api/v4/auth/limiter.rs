@@ -3,10 +3,12 @@
 //! Memory is bounded: when there are too many addresses, the one that would be forgotten soonest is dropped.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use crate::api::client_addr::network_of;
 
 /// After a burst, one more wrong token is accepted per interval.
 const INTERVAL: Duration = Duration::from_secs(6);
@@ -57,17 +59,6 @@ impl LoginLimiter {
         if let Some(nearest) = nearest {
             self.until.remove(&nearest);
         }
-    }
-}
-
-/// An IPv6 client usually has a whole /64, so the limit is for that; an IPv4 address stands for itself.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 

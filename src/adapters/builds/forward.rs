@@ -1,0 +1,81 @@
+//! The event's JSON, forwarded as it came in, with the headers of GitLab's webhooks
+//! (`app/services/web_hook_service.rb` in <https://gitlab.com/gitlab-org/gitlab>).
+
+use url::Url;
+
+use crate::adapters::contract::Notification;
+use crate::call::{Failure, HttpRequest, Method};
+use crate::digest::Digest;
+use crate::event::{Event, Trigger};
+
+/// GitLab refuses to send more than this in one request, in bytes.
+pub(super) const LARGEST_BODY: usize = 25 * 1024 * 1024;
+
+crate::choices! {
+    /// The name of the event in the header `X-Gitlab-Event`.
+    pub enum EventHeader {
+        /// The event's own name: `Push Hook`, `Merge Request Hook`.
+        Real = "real",
+        /// GitLab's name for all hooks of integrations.
+        ServiceHook = "service_hook",
+    }
+}
+
+impl EventHeader {
+    fn value(self, event: &Event) -> &'static str {
+        match self {
+            Self::Real => hook_name(event),
+            Self::ServiceHook => SERVICE_HOOK,
+        }
+    }
+}
+
+const SERVICE_HOOK: &str = "Service Hook";
+
+/// The name of an event in the headers of a project's webhooks.
+fn hook_name(event: &Event) -> &'static str {
+    match event.trigger {
+        Some(Trigger::Push) => "Push Hook",
+        Some(Trigger::TagPush) => "Tag Push Hook",
+        Some(Trigger::MergeRequest) => "Merge Request Hook",
+        Some(Trigger::Note) => "Note Hook",
+        Some(Trigger::Pipeline) => "Pipeline Hook",
+        Some(Trigger::Job) => "Job Hook",
+        Some(Trigger::ArchiveTrace) => "Archive Trace Hook",
+        _ => SERVICE_HOOK,
+    }
+}
+
+/// A POST of the event's JSON, byte for byte, to this address.
+///
+/// # Errors
+/// The event is larger than GitLab sends.
+pub(super) fn request(
+    note: &Notification<'_>,
+    url: Url,
+    header: EventHeader,
+) -> Result<HttpRequest, Failure> {
+    let body = note.event.raw.clone();
+    if body.len() > LARGEST_BODY {
+        let why = format!("the event has {} bytes; at most {LARGEST_BODY} are sent", body.len());
+        return Err(Failure::Rejected(why));
+    }
+    let mut headers = vec![
+        ("content-type", "application/json".to_owned()),
+        ("idempotency-key", note.id.to_owned()),
+        ("x-gitlab-event", header.value(note.event).to_owned()),
+        ("x-gitlab-event-uuid", note.event.id.as_str().to_owned()),
+        ("x-gitlab-webhook-uuid", webhook_uuid(&url)),
+    ];
+    if let Ok(forge) = Url::parse(&note.operator.forge.url) {
+        headers.push(("x-gitlab-instance", forge.origin().ascii_serialization()));
+    }
+    Ok(HttpRequest { headers, body, ..HttpRequest::new(Method::Post, url) })
+}
+
+/// Names the webhook to its receiver: the same for all events to one address. The address can't be derived from it.
+fn webhook_uuid(url: &Url) -> String {
+    let digest = Digest::of([b"webhook".as_slice(), url.as_str().as_bytes()]).hex(16);
+    let [a, b, c, d, e] = [&digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..]];
+    format!("{a}-{b}-{c}-{d}-{e}")
+}

@@ -1,0 +1,144 @@
+//! Jenkins with the older plug-in for GitLab hooks (<https://plugins.jenkins.io/gitlab-hook/>), which GitLab supported until
+//! version 13: pushes are forwarded to one address for all jobs, and the plug-in finds the job by the repository.
+
+use std::time::Duration;
+
+use super::address::below;
+use super::answers;
+use super::forward::{self, EventHeader};
+use super::sending;
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, Expected};
+use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
+use crate::event::{Event, Trigger, Triggers};
+use crate::integration::Family;
+use crate::settings::InternalUrl;
+
+/// No rate is published; this value is our choice.
+const PER_SERVER: (u32, u32) = (2, 5);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+crate::settings! {
+    /// What the older plug-in needs.
+    pub struct Settings {
+        /// The job's page: `https://jenkins.example.com/job/rocket`. The operator must permit one in a private network in
+        /// `wire.allow_networks`.
+        pub project_url: InternalUrl = "https://jenkins.example.com/job/rocket",
+        /// Whether Jenkins has a job for each branch. Has an effect on the look-up of a build's status alone.
+        pub multiproject_enabled: bool = "false",
+        /// Whether an unstable build counts as passed. Has an effect on the look-up of a build's status alone.
+        pub pass_unstable: bool = "false",
+        /// The event's name in the header `X-Gitlab-Event`: `real` (the default), or `service_hook` as GitLab sent it.
+        pub gitlab_event_header: EventHeader = "real" or "real",
+    }
+}
+
+/// The adapter.
+pub struct JenkinsDeprecated;
+
+impl Adapter for JenkinsDeprecated {
+    const ABOUT: About = About {
+        slug: "jenkins-deprecated",
+        title: "Jenkins CI (Deprecated)",
+        summary: "Starts Jenkins builds for pushes, through Jenkins' older plug-in for GitLab hooks.",
+        triggers: Triggers::of(&[Trigger::Push]),
+        family: Family::Hook,
+        common: CommonSettings::NONE,
+    };
+    type Settings = Settings;
+}
+
+impl Deliver for JenkinsDeprecated {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(24 * 3600),
+        retry_ambiguous: false,
+        concurrency: 2,
+        calls: 1,
+        limits: "2 pushes a second per server (bursts of 5).",
+        preview: Preview::Call,
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        largest_body: forward::LARGEST_BODY,
+        forwards: true,
+        mentions: &[],
+        answers: &[
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "rocket scheduled for build<br>other scheduled for build",
+                outcome: "taken",
+            },
+            Expected { status: 200, headers: &[], body: "", outcome: "taken" },
+            Expected { status: 200, headers: &[], body: "  <HTML><body>Sign in", outcome: "unavailable" },
+            Expected { status: 400, headers: &[], body: "invalid payload", outcome: "rejected" },
+            Expected {
+                status: 403,
+                headers: &[("x-jenkins", "1.651")],
+                body: "<html>",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 404,
+                headers: &[("x-jenkins", "1.651")],
+                body: "no project",
+                outcome: "misconfigured",
+            },
+            Expected { status: 404, headers: &[], body: "<html>", outcome: "unavailable" },
+            Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
+            Expected { status: 503, headers: &[], body: "", outcome: "unavailable" },
+        ],
+        ..Contract::USUAL
+    };
+
+    fn targets(_settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
+        sending::unless_skipped(event)
+    }
+
+    fn pace(settings: &Settings, _target: &str) -> Pace {
+        let (count, burst) = PER_SERVER;
+        let server = settings.project_url.0.origin().ascii_serialization();
+        Pace::of(Bucket::new("jenkins server", &[&server], count, Duration::from_secs(1), burst))
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let request =
+            forward::request(note, hook_url(&settings.project_url.0), settings.gitlab_event_header)?;
+        Ok(Call::http(HttpRequest { timeout: TIMEOUT, ..request }, |response| {
+            answers::of_jenkins(response, &[])
+        }))
+    }
+}
+
+/// The address of the plug-in's hook: it stands where the job's page has `job/` and what follows.
+fn hook_url(page: &url::Url) -> url::Url {
+    let mut url = page.clone();
+    url.set_query(None);
+    let server = url.path().split_once("/job/").map_or(url.path(), |(before, _)| before).to_owned();
+    url.set_path(&server);
+    below(&url, ["gitlab", "build_now"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::tests::{header, http_call};
+
+    #[test]
+    fn the_hook_is_beside_the_jobs() {
+        for (page, hook) in [
+            ("http://j.example/job/rocket", "http://j.example/gitlab/build_now"),
+            ("http://j.example/ci/job/A/job/b/", "http://j.example/ci/gitlab/build_now"),
+            ("http://u:p@j.example:8080/job/x%20y?token=z#top", "http://u:p@j.example:8080/gitlab/build_now"),
+            ("http://j.example/below/", "http://j.example/below/gitlab/build_now"),
+        ] {
+            let request = http_call("jenkins-deprecated", &[("project_url", page)], Trigger::Push);
+            assert_eq!(request.url.as_str(), hook);
+            assert_eq!(header(&request, "x-gitlab-event"), Some("Push Hook"));
+        }
+    }
+}

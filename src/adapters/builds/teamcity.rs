@@ -1,0 +1,272 @@
+//! JetBrains TeamCity: a push or merge request queues a build of one configuration
+//! (<https://www.jetbrains.com/help/teamcity/rest/start-and-cancel-builds.html>).
+//!
+//! The path `httpAuth` keeps TeamCity from answering with a redirect to its login page. TeamCity opens a session with a
+//! cookie; it is not kept, since requests of a session would have to prove more (CSRF).
+
+use std::time::Duration;
+
+use super::address::{below, both_or_neither, with_login};
+use super::answers;
+use super::sending;
+use crate::adapters::contract::{
+    About, Adapter, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Targets,
+};
+#[cfg(test)]
+use crate::adapters::tests::{Contract, Expected, usual_status};
+use crate::call::{
+    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, is_page, unavailable,
+};
+use crate::event::{Event, Payload, Trigger, Triggers};
+use crate::integration::Family;
+use crate::settings::{FieldError, Secret, Url};
+
+/// No rate is published; this value is our choice.
+const PER_SERVER: (u32, u32) = (1, 3);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+crate::settings! {
+    /// What TeamCity needs.
+    pub struct Settings {
+        /// The server's address. It may have a path.
+        pub teamcity_url: Url = "https://teamcity.example.com",
+        /// The id of the build configuration.
+        pub build_type: String = "Rocket_Build",
+        /// The user that starts builds. Blank, together with the password: nobody logs in.
+        pub username: Option<String> = "builder",
+        /// The user's password.
+        pub password: Option<Secret> = "t3amcity-s3cret",
+        /// Whether the server's certificate is verified.
+        pub enable_ssl_verification: bool = "true" or "true",
+    }
+}
+
+/// The adapter.
+pub struct TeamCity;
+
+impl Adapter for TeamCity {
+    const ABOUT: About = About {
+        slug: "teamcity",
+        title: "JetBrains TeamCity",
+        summary: "Queues TeamCity builds for pushes and merge requests.",
+        triggers: Triggers::of(&[Trigger::Push, Trigger::MergeRequest]),
+        family: Family::Hook,
+        common: CommonSettings::NONE,
+    };
+    const LOGIN: Option<Login> = Some(Login { username: "username", password: "password" });
+    type Settings = Settings;
+
+    fn validate(settings: &Settings) -> Vec<FieldError> {
+        both_or_neither(settings.username.as_deref(), settings.password.as_ref())
+    }
+}
+
+impl Deliver for TeamCity {
+    const DELIVERY: Delivery = Delivery {
+        max_age: Duration::from_secs(24 * 3600),
+        retry_ambiguous: false,
+        concurrency: 2,
+        calls: 1,
+        limits: "1 build a second per server (bursts of 3).",
+        preview: Preview::Call,
+    };
+
+    #[cfg(test)]
+    const CONTRACT: Contract = Contract {
+        // The longest branch of the tests has a million characters, some of which are escaped.
+        largest_body: 8_000_000,
+        mentions: &[],
+        status: |status| match status {
+            200..=299 => "unavailable",
+            other => usual_status(other),
+        },
+        answers: &[
+            Expected {
+                status: 200,
+                headers: &[("set-cookie", "TCSESSIONID=1; Path=/")],
+                body: r#"<?xml version="1.0"?><build id="71" buildTypeId="Rocket_Build" state="queued" branchName="main"/>"#,
+                outcome: "taken",
+            },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: r#"{"id":71,"buildTypeId":"Rocket_Build","state":"queued"}"#,
+                outcome: "taken",
+            },
+            Expected {
+                status: 200,
+                headers: &[],
+                body: "<!DOCTYPE html><html><title>Log in to TeamCity",
+                outcome: "unavailable",
+            },
+            Expected { status: 200, headers: &[], body: "{}", outcome: "unavailable, perhaps taken" },
+            Expected {
+                status: 302,
+                headers: &[("location", "/login.html")],
+                body: "",
+                outcome: "unavailable",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: "Responding with error, status code: 400. Nothing to build",
+                outcome: "rejected",
+            },
+            Expected {
+                status: 404,
+                headers: &[],
+                body: "No build type nor template is found by id 'Rocket_Build'.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 400,
+                headers: &[],
+                body: "No build type nor template is found by id 'Rocket_Build'.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[],
+                body: "Incorrect username or password.",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 403,
+                headers: &[],
+                body: "403 Forbidden: Responding with 403 status code due to failed CSRF check",
+                outcome: "misconfigured",
+            },
+            Expected {
+                status: 401,
+                headers: &[("www-authenticate", "Basic realm=\"TeamCity\"")],
+                body: "",
+                outcome: "misconfigured",
+            },
+            Expected { status: 403, headers: &[], body: "<html>Blocked", outcome: "unavailable" },
+            Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
+            Expected {
+                status: 503,
+                headers: &[],
+                body: "<html>TeamCity is in maintenance",
+                outcome: "unavailable",
+            },
+        ],
+        ..Contract::USUAL
+    };
+
+    fn targets(_settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
+        sending::with_new_commits(event)
+    }
+
+    fn pace(settings: &Settings, _target: &str) -> Pace {
+        let (count, burst) = PER_SERVER;
+        let server = settings.teamcity_url.0.origin().ascii_serialization();
+        Pace::of(Bucket::new("teamcity server", &[&server], count, Duration::from_secs(1), burst))
+    }
+
+    fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let branch = match &note.event.payload {
+            Payload::Push(push) => push.short_ref(),
+            Payload::MergeRequest(merge_request) => &merge_request.source_branch,
+            _ => return Err(Failure::Rejected("only pushes and merge requests name a branch".to_owned())),
+        };
+        let url = below(&settings.teamcity_url.0, ["httpAuth", "app", "rest", "buildQueue"]);
+        let url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
+        let request = HttpRequest {
+            headers: vec![("content-type", "application/xml".to_owned())],
+            body: build(branch, settings.build_type.trim()).into(),
+            timeout: TIMEOUT,
+            verify_tls: settings.enable_ssl_verification,
+            ..HttpRequest::new(Method::Post, url)
+        };
+        Ok(Call::http(request, read))
+    }
+}
+
+/// The build to queue.
+fn build(branch: &str, build_type: &str) -> String {
+    let (branch, build_type) = (attribute(branch), attribute(build_type));
+    format!(r#"<build branchName="{branch}"><buildType id="{build_type}"/></build>"#)
+}
+
+/// A text as an attribute's value in XML 1.0. Characters that XML has no way to write are left out; git allows none of
+/// them in a branch's name.
+fn attribute(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\t' | '\n' | '\r' => out.push_str(&format!("&#{};", u32::from(c))),
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// TeamCity answers with the build that it queued. Without one, it is unknown whether there is one.
+fn read(response: &HttpResponse) -> Answer<Sent> {
+    let text = response.text();
+    match response.status {
+        200..=299 if text.contains("<build ") || text.contains("\"buildTypeId\"") => Answer::Done(Sent),
+        200..=299 => Answer::Failed(unavailable(response, !is_page(response))),
+        400 | 404 if text.contains("No build type") => answers::misconfigured(response),
+        401 | 403 if is_own_refusal(response, &text) => answers::misconfigured(response),
+        _ => answers::of_trigger(response),
+    }
+}
+
+/// Whether TeamCity itself refuses the login or the session.
+fn is_own_refusal(response: &HttpResponse, text: &str) -> bool {
+    let realm = response.header("www-authenticate").unwrap_or_default();
+    let says = ["Incorrect username or password", "CSRF", "Responding with error, status code: 403"];
+    realm.contains("TeamCity") || says.iter().any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::tests::{http_call, http_call_of, settings_with};
+
+    const SERVER: (&str, &str) = ("teamcity_url", "https://tc.example/ci/");
+    const TYPE: (&str, &str) = ("build_type", "A_B");
+
+    fn sent(request: &HttpRequest) -> String {
+        String::from_utf8(request.body.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_merge_request_builds_its_source_branch_and_a_push_its_branch() {
+        let request = http_call("teamcity", &[SERVER, TYPE], Trigger::MergeRequest);
+        assert_eq!(request.url.as_str(), "https://tc.example/ci/httpAuth/app/rest/buildQueue");
+        assert_eq!(sent(&request), r#"<build branchName="weather-first"><buildType id="A_B"/></build>"#);
+        let request = http_call("teamcity", &[SERVER, TYPE], Trigger::Push);
+        assert_eq!(sent(&request), r#"<build branchName="main"><buildType id="A_B"/></build>"#);
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let settings = [SERVER, ("build_type", "A\"'<&>")];
+        let request = http_call_of("teamcity", &settings, Trigger::Push, |json| {
+            json["ref"] = "refs/heads/a/<b>&\"c'\u{7}é".into();
+        });
+        assert_eq!(
+            sent(&request),
+            "<build branchName=\"a/&lt;b&gt;&amp;&quot;c'é\"><buildType id=\"A&quot;'&lt;&amp;&gt;\"/></build>"
+        );
+    }
+
+    #[test]
+    fn a_login_is_whole_or_none() {
+        let errors = settings_with("teamcity", &[SERVER, TYPE, ("username", "ada")]).unwrap_err();
+        assert_eq!(errors, ["password: can't be blank where `username` is set"]);
+        let login =
+            [SERVER, TYPE, ("username", "ada"), ("password", "x"), ("enable_ssl_verification", "false")];
+        let request = http_call("teamcity", &login, Trigger::Push);
+        assert_eq!((request.url.username(), request.url.password()), ("ada", Some("x")));
+        assert!(!request.verify_tls);
+    }
+}

@@ -1,0 +1,292 @@
+//! How much memory the bodies of requests and answers may take at once.
+//!
+//! [`Budget`] is a number of bytes, of which one client may have half. The first [`FREE`] bytes of a body take nothing of
+//! it, because the number of connections bounds them: ordinary events are never kept waiting by large ones.
+//! [`BudgetedBody`] reserves what is beyond before it reads on, so that a client which has to wait is stopped by TCP.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// What a body takes without a reservation. Events of a GitLab have a few kilobytes.
+pub(super) const FREE: u64 = 64 * 1024;
+/// A body without a length reserves as much at a time.
+const STEP: u64 = 256 * 1024;
+/// How long a body waits for memory. GitLab gives up after ten seconds.
+const WAIT: Duration = Duration::from_secs(4);
+
+/// Bytes that may be reserved.
+pub(super) struct Budget {
+    total: u64,
+    used: Mutex<Used>,
+    released: Notify,
+}
+
+#[derive(Default)]
+struct Used {
+    bytes: u64,
+    clients: HashMap<IpAddr, u64>,
+}
+
+/// Bytes that are reserved until this is dropped.
+pub(super) struct Reservation {
+    budget: Arc<Budget>,
+    client: IpAddr,
+    bytes: u64,
+}
+
+impl Budget {
+    pub(super) fn new(total: u64) -> Arc<Self> {
+        Arc::new(Self { total, used: Mutex::default(), released: Notify::new() })
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves bytes at once, or not at all. A client that has nothing yet may exceed its half, so that a body which is
+    /// larger than that can come.
+    pub(super) fn try_reserve(self: &Arc<Self>, client: IpAddr, bytes: u64) -> Option<Reservation> {
+        let mut used = self.used();
+        let of_client = used.clients.get(&client).copied().unwrap_or_default();
+        let fits_all = used.bytes + bytes <= self.total;
+        let fits_client = of_client == 0 || of_client + bytes <= self.total / 2;
+        if !(fits_all && fits_client) {
+            return None;
+        }
+        used.bytes += bytes;
+        *used.clients.entry(client).or_default() += bytes;
+        Some(Reservation { budget: Arc::clone(self), client, bytes })
+    }
+
+    /// Reserves bytes, and waits for them. `None` if they are not free within the time.
+    async fn reserve(self: Arc<Self>, client: IpAddr, bytes: u64) -> Option<Reservation> {
+        let end = Instant::now() + WAIT;
+        loop {
+            let mut released = std::pin::pin!(self.released.notified());
+            released.as_mut().enable();
+            if let Some(reservation) = self.try_reserve(client, bytes) {
+                return Some(reservation);
+            }
+            timeout_at(end, released).await.ok()?;
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut used = self.budget.used();
+        used.bytes -= self.bytes;
+        if let Some(of_client) = used.clients.get_mut(&self.client) {
+            *of_client -= self.bytes;
+            if *of_client == 0 {
+                used.clients.remove(&self.client);
+            }
+        }
+        drop(used);
+        self.budget.released.notify_waiters();
+    }
+}
+
+/// What a request's body has reserved. The service keeps it until the request is answered.
+#[derive(Clone, Default)]
+pub(super) struct BodyMemory {
+    reserved: Arc<Mutex<Vec<Reservation>>>,
+    starved: Arc<AtomicBool>,
+}
+
+impl BodyMemory {
+    /// Whether the body ended with an error because no memory was free.
+    pub(super) fn starved(&self) -> bool {
+        self.starved.load(Relaxed)
+    }
+}
+
+/// A body that reserves memory for what its reader keeps.
+pub(super) struct BudgetedBody<B> {
+    body: B,
+    budget: Arc<Budget>,
+    client: IpAddr,
+    memory: BodyMemory,
+    /// What has come.
+    come: u64,
+    /// What may come before more is reserved.
+    allowed: u64,
+    waits: Option<BoxFuture<'static, Option<Reservation>>>,
+}
+
+impl<B: Body> BudgetedBody<B> {
+    pub(super) fn new(body: B, budget: Arc<Budget>, client: IpAddr, memory: BodyMemory) -> Self {
+        Self { body, budget, client, memory, come: 0, allowed: FREE, waits: None }
+    }
+
+    /// The bytes to reserve next: the rest of a body whose length is known, because one that has a part of what it needs
+    /// would keep others from getting all.
+    fn next_bytes(&self) -> u64 {
+        let bytes = self.body.size_hint().exact().map_or(STEP, |rest| (self.come + rest) - self.allowed);
+        bytes.min(self.budget.total)
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin> Body for BudgetedBody<B> {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = &mut *self;
+        if this.come >= this.allowed && !this.body.is_end_stream() {
+            let bytes = this.next_bytes();
+            let (budget, client) = (&this.budget, this.client);
+            let waits = this.waits.get_or_insert_with(|| Box::pin(Arc::clone(budget).reserve(client, bytes)));
+            let reserved = ready!(waits.as_mut().poll(context));
+            this.waits = None;
+            let Some(reservation) = reserved else {
+                this.memory.starved.store(true, Relaxed);
+                return Poll::Ready(Some(Err("no memory is free for the body".into())));
+            };
+            this.allowed += reservation.bytes;
+            this.memory.reserved.lock().unwrap_or_else(PoisonError::into_inner).push(reservation);
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame {
+            this.come += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body as Chunks;
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    fn client(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    /// A body of a known length of which a part has come, and whose sender never sends the rest.
+    fn unfinished(length: usize, come: usize) -> impl Body<Data = Bytes, Error = axum::Error> + Unpin {
+        let first = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![7; come]))]);
+        with_length(length as u64, Chunks::from_stream(first.chain(stream::pending())))
+    }
+
+    struct WithLength(u64, Chunks);
+
+    fn with_length(length: u64, body: Chunks) -> WithLength {
+        WithLength(length, body)
+    }
+
+    impl Body for WithLength {
+        type Data = Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+            let frame = ready!(Pin::new(&mut self.1).poll_frame(context));
+            if let Some(Ok(frame)) = &frame {
+                self.0 -= frame.data_ref().map_or(0, Bytes::len) as u64;
+            }
+            Poll::Ready(frame)
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0 == 0
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0)
+        }
+    }
+
+    /// Reads a body until nothing more comes. Its memory is released with the result.
+    async fn read(
+        budget: &Arc<Budget>,
+        of: u8,
+        body: impl Body<Data = Bytes, Error = axum::Error> + Unpin,
+    ) -> BodyMemory {
+        let memory = BodyMemory::default();
+        let body = BudgetedBody::new(body, Arc::clone(budget), client(of), memory.clone());
+        let reading = read_to_end(body);
+        let _ = tokio::time::timeout(WAIT * 2, reading).await;
+        memory
+    }
+
+    async fn read_to_end<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Result<u64, B::Error> {
+        let mut read = 0;
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+        {
+            read += frame?.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        Ok(read)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_wait_for_memory_and_small_ones_do_not() {
+        let budget = Budget::new(1024 * KIB as u64);
+        let held: Vec<_> = (0..4).map(|n| budget.try_reserve(client(n), 250 * KIB as u64).unwrap()).collect();
+        let large = read(&budget, 9, unfinished(500 * KIB, 100 * KIB)).await;
+        assert!(large.starved());
+        let small = with_length(60 * KIB as u64, Chunks::from(vec![7; 60 * KIB]));
+        assert!(!read(&budget, 9, small).await.starved());
+        drop(held);
+        assert!(!read(&budget, 9, unfinished(500 * KIB, 100 * KIB)).await.starved());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_goes_on_when_another_one_is_done() {
+        let budget = Budget::new(1024 * KIB as u64);
+        let held = budget.try_reserve(client(1), 1000 * KIB as u64).unwrap();
+        let body = with_length(500 * KIB as u64, Chunks::from(vec![7; 500 * KIB]));
+        let (memory, ()) = tokio::join!(read(&budget, 9, body), async {
+            tokio::time::sleep(WAIT / 2).await;
+            drop(held);
+        });
+        assert!(!memory.starved());
+    }
+
+    #[test]
+    fn one_client_gets_half_of_it() {
+        let budget = Budget::new(1000);
+        let held: Vec<_> = (0..5).map_while(|_| budget.try_reserve(client(1), 100)).collect();
+        assert_eq!(held.len(), 5);
+        assert!(budget.try_reserve(client(1), 100).is_none());
+        assert!(budget.try_reserve(client(2), 500).is_some());
+        assert!(budget.try_reserve(client(2), 501).is_none());
+    }
+
+    #[test]
+    fn a_body_larger_than_half_can_come_and_one_beyond_all_waits_until_it_is_cut() {
+        let budget = Budget::new(1000);
+        assert!(budget.try_reserve(client(1), 900).is_some());
+        assert!(budget.try_reserve(client(1), 1001).is_none());
+    }
+}
