@@ -3,12 +3,13 @@
 //! * [`run`] starts the parts against the direction of events (store, deliverer, dispatchers, HTTP server) and stops them
 //!   in the direction of events (sources, deliverer, HTTP server).
 //! * `setup` builds parts from the configuration, `components` what the HTTP server works with.
-//! * `config_watcher` reloads integrations, `peers` passes on what other nodes write, `maintenance` removes old rows.
+//! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
 //! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
 //! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 
+mod clock_watch;
 mod components;
 mod config_watcher;
 mod maintenance;
@@ -38,6 +39,7 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
 use crate::{api, metrics, provision};
+use clock_watch::{ClockWatch, shorten_waits};
 use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
@@ -82,6 +84,7 @@ pub async fn run(
         opened => opened?,
     };
     let changes = catalog.watch();
+    shorten_waits(&*store as &dyn Outbox, &policy(&config), clock.now()).await;
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
     let tests = test_sender(&config, &holds)?;
@@ -118,6 +121,13 @@ pub async fn run(
     let maintenance =
         maintenance(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(maintenance);
+    let clock_watch = ClockWatch {
+        store: Arc::clone(&store) as Arc<dyn Outbox>,
+        deliverer: handle.clone(),
+        policy: policy(&config),
+        clock: clock.clone(),
+    };
+    tasks.spawn(clock_watch.run(stop_rest.clone()));
     let on_change = EndHolds {
         store: Arc::clone(&store) as Arc<dyn Outbox>,
         catalog: Arc::clone(&catalog),

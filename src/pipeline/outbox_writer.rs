@@ -92,7 +92,7 @@ pub(super) struct OutboxWriter {
     pub(super) shutdown_timeout: Duration,
     pub(super) condition: Condition,
     /// The store said that it is broken: until then, nothing is claimed or polled.
-    pub(super) broken_until: Option<Timestamp>,
+    pub(super) broken_until: Option<Instant>,
     /// The outcomes that the store does not take.
     pub(super) unwritten: Unwritten,
 }
@@ -236,7 +236,7 @@ impl OutboxWriter {
                     }
                 }
                 Err(NotWritten::Broken(why)) => {
-                    self.broken_until = Some(after(self.clock.now(), store_calls::BROKEN));
+                    self.broken_until = Some(Instant::now() + store_calls::BROKEN);
                     part.into_iter().for_each(|outcome| self.unwritten.keep(outcome, &why));
                 }
                 Err(NotWritten::Stopped) => {} // nobody stops these calls
@@ -385,12 +385,12 @@ impl OutboxWriter {
     fn failed(&mut self, error: &StoreError, what: &str) {
         store_calls::log(error, what);
         if store_calls::is_broken(error) {
-            self.broken_until = Some(after(self.clock.now(), store_calls::BROKEN));
+            self.broken_until = Some(Instant::now() + store_calls::BROKEN);
         }
     }
 
     fn is_broken(&self) -> bool {
-        self.broken_until.is_some_and(|until| self.clock.now() < until)
+        self.broken_until.is_some_and(|until| Instant::now() < until)
     }
 
     fn new_lease(&self) -> Lease {

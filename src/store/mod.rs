@@ -324,6 +324,10 @@ pub trait Outbox: Send + Sync {
     /// Ends holds, because what they kept back works again. Rows that waited on a route among them are due now.
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
 
+    /// Ends waits at these moments that would end later: holds first, then the waits of deliveries. Returns how many were
+    /// shortened. The work grows with the number of waiting rows.
+    async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize>;
+
     /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
     /// waited for them are due now. `None` stands for settings that are no more, or that are to be tried again as they are:
     /// every hold that they led to ends. Integrations that are not named here keep their holds, which may be newer than this
@@ -334,6 +338,15 @@ pub trait Outbox: Send + Sync {
         current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize>;
+}
+
+/// The latest moments that anything may wait for. Later ones were written under another clock or other settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatestWaits {
+    /// For a delivery that no hold keeps back for longer.
+    pub delivery: Timestamp,
+    /// For holds by their cause. A cause that is missing here may last for ever.
+    pub holds: Vec<(HoldCause, Timestamp)>,
 }
 
 /// Which rows to claim, and for which node.

@@ -29,4 +29,5 @@ mod python_gitlab;
 mod rest;
 mod services;
 mod slash;
+mod store_place;
 mod store_refuses;

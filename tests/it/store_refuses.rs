@@ -168,8 +168,9 @@ async fn each_is_told_once(database: &str, home: Home, service: &Receiver, begin
     // Longer than a lease lasts: then rows count as free, unless their node renews the leases.
     let at = operator.query_one("SELECT now() + interval '4 seconds'", &[]).await.expect("a moment");
     let over: std::time::SystemTime = at.get(0);
+    let over = jiff::Timestamp::try_from(over).expect("a moment");
     eventually("the outage has lasted longer than a lease", PATIENCE, async || {
-        (std::time::SystemTime::now() > over).then_some(())
+        (forgebell::daemon::now() > over).then_some(())
     })
     .await;
     operator.batch_execute(end).await.expect("the outage ends");

@@ -263,6 +263,12 @@ impl Deliverer {
             }
             // What the store has of them comes with the rows that are due.
             Input::HoldsChanged => self.send(Command::PollDue),
+            Input::ClockStepped => {
+                self.renewed = self.renewed.min(now);
+                self.send(Command::Renew(self.scheduler.rows()));
+                self.send(Command::PollDue);
+                self.scheduler.clock_stepped(now);
+            }
             Input::Flush(flushed) => self.send(Command::Flush(flushed)),
         }
         self.send_claims();

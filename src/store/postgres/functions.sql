@@ -533,6 +533,28 @@ BEGIN
 END
 $$;
 
+-- Ends holds and waits at these moments that would end later. A row that is held for as long stays as it is. Returns how many
+-- were shortened.
+CREATE OR REPLACE FUNCTION shorten_waits(causes text[], untils bigint[], latest_due bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    held bigint;
+    waited bigint;
+BEGIN
+    PERFORM alone();
+    UPDATE holds AS h SET until = c.until FROM unnest(causes, untils) AS c (cause, until)
+    WHERE h.cause = c.cause AND h.until > c.until;
+    GET DIAGNOSTICS held = ROW_COUNT;
+    UPDATE deliveries AS d SET due = latest_due
+    WHERE d.state <= 1 AND d.due > latest_due
+      AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'route' AND h.key = d.route_key AND h.until >= d.due)
+      AND NOT EXISTS (SELECT 1 FROM holds AS h
+                      WHERE h.kind = 'destination' AND h.name = d.destination AND h.until >= d.due);
+    GET DIAGNOSTICS waited = ROW_COUNT;
+    RETURN held + waited;
+END
+$$;
+
 -- Makes a settled delivery due again. False where there is none, or where it is not settled.
 CREATE OR REPLACE FUNCTION resend(
     the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text

@@ -39,8 +39,9 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
-    Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+    DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined, NodeId,
+    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError,
+    StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -223,6 +224,14 @@ impl Outbox for Postgres {
 
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()> {
         self.end_each(keys, now).await
+    }
+
+    async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize> {
+        let (causes, untils): (Vec<&str>, Vec<i64>) =
+            latest.holds.iter().map(|(cause, until)| (cause.name(), ms(*until))).unzip();
+        let sql = "SELECT shorten_waits($1, $2, $3)";
+        let row = self.writer.row(sql, &[&causes, &untils, &ms(latest.delivery)]).await?;
+        Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
     }
 
     async fn end_outdated_holds(

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::rows::{HOLD, change, find, hold as read, ms, prepare};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::signed;
-use crate::store::{Hold, HoldKey, Result};
+use crate::store::{Hold, HoldKey, LatestWaits, Result};
 
 /// Begins a hold, or prolongs it; a longer one stays.
 pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
@@ -95,3 +95,20 @@ pub(super) fn end_outdated(
 /// Whether rows of other integrations wait for a destination.
 const SHARED: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
                                      WHERE destination = ?1 AND state = 0 AND integration <> ?2)";
+
+/// A row that is held for as long stays as it is.
+const SHORTEN: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?1
+     WHERE state <= 1 AND due > ?1
+       AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'route' AND h.key = deliveries.route_key
+                       AND h.until >= deliveries.due)
+       AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'destination' AND h.name = deliveries.destination
+                       AND h.until >= deliveries.due)";
+
+pub(super) fn shorten_waits(connection: &Connection, latest: &LatestWaits) -> Result<usize> {
+    let mut shortened = 0;
+    for (cause, until) in &latest.holds {
+        let sql = "UPDATE holds SET until = ?2 WHERE cause = ?1 AND until > ?2";
+        shortened += change(connection, sql, params![cause.name(), ms(*until)])?;
+    }
+    Ok(shortened + change(connection, SHORTEN, [ms(latest.delivery)])?)
+}

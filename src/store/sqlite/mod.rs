@@ -35,8 +35,9 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NodeId, Outbox, Portion,
-    Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError, StoredEvent, Swept,
+    DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined, NodeId,
+    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError,
+    StoredEvent, Swept,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -195,6 +196,11 @@ impl Outbox for Sqlite {
         self.writer
             .call(move |connection| keys.iter().try_for_each(|key| holds::end(connection, key, now)))
             .await
+    }
+
+    async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize> {
+        let latest = latest.clone();
+        self.writer.call(move |connection| holds::shorten_waits(connection, &latest)).await
     }
 
     async fn end_outdated_holds(

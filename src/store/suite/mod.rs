@@ -273,6 +273,7 @@ macro_rules! promises {
                     new_settings_end_holds_of_every_kind_but_what_the_service_asked_for,
                     a_shared_destination_is_not_freed_by_new_settings,
                     an_integration_that_is_gone_holds_nothing,
+                    waits_of_another_clock_are_shortened,
                 }
                 events::{
                     pushing_an_event_twice_keeps_one,
