@@ -207,6 +207,12 @@ pub trait Settings: Sized + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// One error per field that is missing or wrong, all of them.
     fn read(properties: &Properties) -> Result<Self, Vec<FieldError>>;
+
+    /// The values of its [`Secret`]s, so that they can be masked in what a service answers. An address that is a secret is
+    /// not among them, because the request contains it.
+    fn secrets(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// Settings that were read, their type forgotten so that all adapters' fit one table.
@@ -247,6 +253,11 @@ pub trait FieldType: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// The value, if it is a [`Secret`].
+    fn secret(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl FieldType for String {
@@ -262,6 +273,10 @@ impl FieldType for Secret {
 
     fn read(value: &Value) -> Result<Self, String> {
         non_blank(value).map(Self)
+    }
+
+    fn secret(&self) -> Option<&str> {
+        Some(&self.0)
     }
 }
 
@@ -301,6 +316,10 @@ impl<T: FieldType> FieldType for Option<T> {
 
     fn absent() -> Option<Self> {
         Some(None)
+    }
+
+    fn secret(&self) -> Option<&str> {
+        self.as_ref().and_then(T::secret)
     }
 }
 
@@ -466,6 +485,11 @@ macro_rules! settings {
                     ($(Some($field),)*) if errors.is_empty() => Ok(Self { $($field),* }),
                     _ => Err(errors),
                 }
+            }
+
+            fn secrets(&self) -> Vec<&str> {
+                let secrets = [$( <$type as $crate::settings::FieldType>::secret(&self.$field) ),*];
+                secrets.into_iter().flatten().collect()
             }
         }
     };

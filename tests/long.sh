@@ -14,6 +14,8 @@ need golang-github-xanzy-go-gitlab-dev [ -d /usr/share/gocode/src/github.com/xan
 install_missing
 
 python_environment tests/python/requirements.txt target/python
+# matrix: a real homeserver. second_opinion: another sender.
+python_environment tests/python/long-requirements.txt target/python-long
 
 step "long tests: ${*:-all of them}"
 cargo test --test long -- --nocapture --test-threads=1 "$@"

@@ -152,6 +152,10 @@ pub enum Preview {
     Html,
     /// Adaptive Cards.
     Cards,
+    /// One text in this markup, in this field of JSON or of a form. A subject, author or thread beside it is shown too.
+    Text { field: &'static str, markup: Markup },
+    /// The call begins by looking something up. It is shown what the call does after this answer (200).
+    AfterLookUp { answer: &'static str, then: &'static Preview },
 }
 
 /// The targets of an event, and the reasons why others were left out.

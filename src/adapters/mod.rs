@@ -37,14 +37,26 @@ pub mod builds {
     pub mod teamcity;
 }
 
-/// Chat services. `attachment` holds what Slack and the services with the same format share.
+/// Chat services. They share these modules:
+///
+/// - `attachment`: the attachments of Slack and the services with the same format.
+/// - `one_text`: a message as one text.
 pub mod chat {
     mod attachment;
+    pub mod campfire;
     pub mod discord;
+    pub mod flowdock;
+    pub mod hangouts_chat;
     pub mod hipchat;
+    pub mod matrix;
     pub mod mattermost;
     pub mod microsoft_teams;
+    mod one_text;
+    pub mod pumble;
     pub mod slack;
+    pub mod telegram;
+    pub mod unify_circuit;
+    pub mod webex_teams;
 }
 
 /// Slash commands, which people type in a channel. `form` reads the request that Slack and Mattermost send alike.
@@ -108,26 +120,34 @@ pub use operator::OperatorSettings;
 pub static ADAPTERS: &[Entry] = &[
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>(),
     Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>(),
+    Entry::of::<chat::campfire::Campfire>().delivers::<chat::campfire::Campfire>(),
     Entry::of::<datadog::Datadog>().delivers::<datadog::Datadog>(),
     Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
     Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
+    Entry::of::<chat::flowdock::Flowdock>().delivers::<chat::flowdock::Flowdock>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
+    Entry::of::<chat::hangouts_chat::HangoutsChat>().delivers::<chat::hangouts_chat::HangoutsChat>(),
     Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>().delivers::<irker::Irker>(),
     Entry::of::<jenkins::Jenkins>().delivers::<jenkins::Jenkins>(),
     Entry::of::<jenkins_deprecated::JenkinsDeprecated>().delivers::<jenkins_deprecated::JenkinsDeprecated>(),
+    Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
         .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
     Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>(),
+    Entry::of::<chat::telegram::Telegram>().delivers::<chat::telegram::Telegram>(),
+    Entry::of::<chat::unify_circuit::UnifyCircuit>().delivers::<chat::unify_circuit::UnifyCircuit>(),
+    Entry::of::<chat::webex_teams::WebexTeams>().delivers::<chat::webex_teams::WebexTeams>(),
 ];
 
 /// The adapter with this slug. Dashes and underscores are equivalent.
@@ -194,7 +214,10 @@ impl Entry {
             contract: A::CONTRACT,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
-            call: |settings, note| A::call(settings_of::<A>(settings), note).map(redact::redacted),
+            call: |settings, note| {
+                let settings = settings_of::<A>(settings);
+                A::call(settings, note).map(|call| redact::redacted(call, &settings.secrets()))
+            },
         });
         self
     }

@@ -10,9 +10,11 @@ const SHORTEST_IN_PATH: usize = 16;
 /// The same for queries and headers, where credentials are found more reliably.
 const SHORTEST_VALUE: usize = 6;
 
-/// The same call, but the failures that it reports do not contain its credentials.
-pub(super) fn redacted<T: 'static>(call: Call<T>) -> Call<T> {
-    hiding(call, Vec::new())
+/// The same call, but the failures that it reports contain neither its credentials nor these secrets of the settings. A
+/// request may contain a secret only in part or in another form (`bot` and the token, Base64).
+pub(super) fn redacted<T: 'static>(call: Call<T>, secrets: &[&str]) -> Call<T> {
+    let secrets = secrets.iter().map(|secret| secret.trim()).filter(|secret| secret.len() >= SHORTEST_VALUE);
+    hiding(call, secrets.map(str::to_owned).collect())
 }
 
 fn hiding<T: 'static>(call: Call<T>, mut secrets: Vec<String>) -> Call<T> {
@@ -123,11 +125,12 @@ mod tests {
     fn the_requests_secrets_are_masked_in_failures() {
         let url = "https://user:pass1@a.example/hooks/0123456789abcdefghij?token=abcdef%2B12";
         let said = |body: &str| {
-            let why = why(redacted(call(url, None)), body);
+            let why = why(redacted(call(url, None), &["a s3tting"]), body);
             why.split("; ").next().unwrap_or_default().to_owned()
         };
         assert_eq!(said("no /hooks/0123456789abcdefghij here"), "answered 404: no /************ here");
         assert_eq!(said("no abcdef+12, no s3cr3t-t0ken"), "answered 404: no ************, no ************");
+        assert_eq!(said("no a s3tting"), "answered 404: no ************");
         assert_eq!(said("hooks are words"), "answered 404: hooks are words");
         let cut = format!("{} 0123456789abcdefghij", "x".repeat(187));
         assert_eq!(said(&cut), format!("answered 404: {} ************", "x".repeat(187)));
@@ -137,7 +140,7 @@ mod tests {
     fn the_second_step_of_a_call_masks_the_first_ones_secrets_too() {
         let second = call("https://b.example/zyxwvutsrqponmlkjihg", None);
         let both = call("https://a.example/0123456789abcdefghij", Some(second));
-        let said = why(redacted(both), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
+        let said = why(redacted(both, &[]), "0123456789abcdefghij and zyxwvutsrqponmlkjihg");
         assert!(said.starts_with("answered 404: ************ and ************;"), "{said}");
     }
 }

@@ -80,6 +80,19 @@ struct OldAttributes {
     target_project_id: i64,
     #[serde(deserialize_with = "number")]
     project_id: i64,
+    /// The page of the issue or merge request, which is below the project's.
+    #[serde(deserialize_with = "lenient")]
+    url: String,
+}
+
+impl OldAttributes {
+    /// The project's page, read from the object's: `…/group/project/issues/23`. It is good enough to be linked to, but
+    /// nothing is decided by it.
+    fn project_url(&self) -> &str {
+        let pages = ["/issues/", "/merge_requests/"];
+        let above = pages.into_iter().find_map(|page| Some(self.url.rsplit_once(page)?.0));
+        above.map_or("", |url| url.strip_suffix("/-").unwrap_or(url))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -98,11 +111,13 @@ pub(super) fn in_old_places(known: Option<Project>, id: i64, json: &str) -> Opti
     let attributes = places.object_attributes;
     let ids = [id, attributes.target_project_id, attributes.project_id];
     let id = ids.into_iter().find(|id| *id != 0).unwrap_or_default();
+    let above = attributes.project_url().to_owned();
     if let Some(project) = known.or(attributes.target) {
         return Some(project.with_id(id));
     }
     let repository = places.repository.unwrap_or_default();
-    let of_id = Project { name: repository.name, web_url: repository.homepage, ..Project::only_id(id) };
+    let web_url = if repository.homepage.is_empty() { above } else { repository.homepage };
+    let of_id = Project { name: repository.name, web_url, ..Project::only_id(id) };
     (id != 0).then_some(of_id)
 }
 

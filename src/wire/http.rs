@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::guard::{Forbidden, Guard};
-use super::response_cache::ResponseCache;
+use super::response_cache::{Key, ResponseCache};
 use super::smtp::Relay;
 use super::{Config, SendError, Transport, tcp};
-use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response};
+use crate::call::{Egress, HttpRequest, HttpResponse, Method, Request, Response, is_page};
 
 /// The longest time for which the cache keeps a failure.
 const KEEP_FAILURES: Duration = Duration::from_secs(60);
@@ -87,18 +87,22 @@ impl Wire {
 
     async fn send_http(&self, request: &HttpRequest) -> Result<HttpResponse, SendError> {
         let Some(keep) = request.keep else { return self.call(request).await };
-        let in_flight = self.cache.in_flight(&request.url);
+        let key = Key::of(request);
+        let in_flight = self.cache.in_flight(&key);
         let mut outcome = in_flight.lock().await;
         if let Some(outcome) = &*outcome {
             return outcome.clone();
         }
-        if let Some(cached) = self.cache.get(&request.url) {
+        if let Some(cached) = self.cache.get(&key) {
             return cached;
         }
         let answer = self.call(request).await;
-        let is_good = answer.as_ref().is_ok_and(|response| (200..=299).contains(&response.status));
+        // A page is a login page or a proxy's, whatever its status.
+        let is_good = answer
+            .as_ref()
+            .is_ok_and(|response| (200..=299).contains(&response.status) && !is_page(response));
         // Failures are cached for a short time, so that hundreds of waiting requests do not each repeat a failing one.
-        self.cache.put(&request.url, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
+        self.cache.put(&key, &answer, if is_good { keep } else { keep.min(KEEP_FAILURES) });
         *outcome = Some(answer.clone());
         answer
     }

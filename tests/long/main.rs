@@ -14,3 +14,5 @@ mod harness;
 
 mod attacks;
 mod go_client;
+mod matrix;
+mod second_opinion;

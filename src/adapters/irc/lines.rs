@@ -16,7 +16,7 @@ const SHA: usize = 32;
 /// The lines about a push.
 pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String> {
     let names = [push.user.name.as_str(), push.user.username.as_str()];
-    let who = names.into_iter().find(|name| !name.trim().is_empty()).unwrap_or("Someone");
+    let who = names.into_iter().find(|name| !name.trim().is_empty());
     let (project, is_test) = (&message.project, message.is_test);
     let scene =
         Scene { project: &project.name, url: &project.url, who, branch: push.short_ref(), colors, is_test };
@@ -24,11 +24,11 @@ pub(super) fn lines(message: &Message, push: &Push, colors: bool) -> Vec<String>
     scene.change(push.change()).into_iter().chain(scene.pushed(push)).chain(commits).collect()
 }
 
-/// The author and the place.
+/// The author, where the event names one, and the place.
 struct Scene<'a> {
     project: &'a str,
     url: &'a str,
-    who: &'a str,
+    who: Option<&'a str>,
     branch: &'a str,
     colors: bool,
     is_test: bool,
@@ -41,32 +41,49 @@ impl Scene<'_> {
         if self.is_test { line.ours(TEST_MARK).ours(" ") } else { line }
     }
 
-    /// `[Rocket] Ada`
+    /// `[Rocket] `
     fn opening(&self) -> Line {
-        let mut line = self.line();
-        if !self.project.is_empty() {
-            line = line.ours("[").theirs(Look::Project, self.project, NAME).ours("] ");
+        let line = self.line();
+        if self.project.is_empty() {
+            return line;
         }
-        line.theirs(Look::Plain, self.who, NAME)
+        line.ours("[").theirs(Look::Project, self.project, NAME).ours("] ")
     }
 
     fn change(&self, change: RefChange) -> Option<String> {
-        let (did, page) = match change {
-            RefChange::Created => (" has created a new branch ", self.page("branches")),
-            RefChange::Removed => (" has deleted the branch ", String::new()),
+        let (did, was, page) = match change {
+            RefChange::Created => (" has created a new branch ", " was created", self.page("branches")),
+            RefChange::Removed => (" has deleted the branch ", " was deleted", String::new()),
             RefChange::Updated => return None,
         };
-        Some(self.opening().ours(did).theirs(Look::Branch, self.branch, NAME).leading_to(&page).text)
+        let line = match self.who {
+            Some(who) => {
+                let line = self.opening().theirs(Look::Plain, who, NAME);
+                line.ours(did).theirs(Look::Branch, self.branch, NAME)
+            }
+            None => self.opening().ours("Branch ").theirs(Look::Branch, self.branch, NAME).ours(was),
+        };
+        Some(line.leading_to(&page).text)
     }
 
     fn pushed(&self, push: &Push) -> Option<String> {
-        let line = self.opening().ours(" pushed ");
-        let line = match push.commit_count() {
+        let line = self.opening();
+        let line = match self.who {
+            Some(who) => line.theirs(Look::Plain, who, NAME).ours(" pushed "),
+            None => line,
+        };
+        let line = match (push.commit_count(), self.who) {
             // The first line contains it already.
-            None if push.change() != RefChange::Updated => return None,
-            None => line.ours("to "),
-            Some(count) => {
-                let noun = if count == 1 { " new commit to " } else { " new commits to " };
+            (None, _) if push.change() != RefChange::Updated => return None,
+            (None, Some(_)) => line.ours("to "),
+            (None, None) => line.ours("Commits were pushed to "),
+            (Some(count), who) => {
+                let noun = match (count, who) {
+                    (1, Some(_)) => " new commit to ",
+                    (_, Some(_)) => " new commits to ",
+                    (1, None) => " new commit was pushed to ",
+                    (_, None) => " new commits were pushed to ",
+                };
                 line.theirs(Look::Commits, &count.to_string(), NAME).ours(noun)
             }
         };

@@ -243,28 +243,35 @@ impl Draft {
         page
     }
 
-    /// `John Smith pushed to branch master at Mike / Diaspora`.
+    /// `John Smith pushed to branch master at Mike / Diaspora`, and where the event names no one
+    /// `Branch master at Mike / Diaspora was pushed to`.
     fn headline(&self) -> Text {
         let Self { push, project, .. } = self;
         let user = [&push.user.name, &push.user.username].into_iter().find(|name| !name.trim().is_empty());
-        let did = match (push.change(), &self.known) {
-            (RefChange::Created, _) => "pushed new",
-            (RefChange::Removed, _) => "deleted",
-            (RefChange::Updated, _) if push.commits.is_empty() && is_tag(push) => "moved",
-            (RefChange::Updated, Known::Removed(_)) => "removed commits from",
-            (RefChange::Updated, Known::Event | Known::Added(_)) => "pushed to",
+        let (did, was) = match (push.change(), &self.known) {
+            (RefChange::Created, _) => ("pushed new", "was pushed for the first time"),
+            (RefChange::Removed, _) => ("deleted", "was deleted"),
+            (RefChange::Updated, _) if push.commits.is_empty() && is_tag(push) => ("moved", "was moved"),
+            (RefChange::Updated, Known::Removed(_)) => ("removed commits from", "lost commits"),
+            (RefChange::Updated, Known::Event | Known::Added(_)) => ("pushed to", "was pushed to"),
         };
         let name = head::line(push.short_ref(), LONGEST_NAME);
         let tree = match push.change() {
             RefChange::Removed => None,
             _ => self.page_of("tree", push.short_ref()),
         };
-        Text::new()
-            .plain(user.map_or_else(|| "Someone".to_owned(), |user| head::line(user, LONGEST_NAME)))
-            .plain(format!(" {did} {} ", push.ref_type().name()))
+        let kind = push.ref_type().name();
+        let start = match user {
+            Some(user) => format!("{} {did} {kind} ", head::line(user, LONGEST_NAME)),
+            None if push.ref_type() == RefType::Tag => "Tag ".to_owned(),
+            None => "Branch ".to_owned(),
+        };
+        let place = Text::new()
+            .plain(start)
             .link(name, tree.unwrap_or_default())
             .plain(" at ")
-            .link(head::line(&project.full_name(), LONGEST_NAME), project.web_url.as_str())
+            .link(head::line(&project.full_name(), LONGEST_NAME), project.web_url.as_str());
+        if user.is_some() { place } else { place.plain(format!(" {was}")) }
     }
 
     fn show_commits(&self, page: &mut Page) {

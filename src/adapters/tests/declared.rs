@@ -16,6 +16,9 @@ pub struct Contract {
     pub mentions: &'static [&'static str],
     /// A target that the settings' examples allow.
     pub target: &'static str,
+    /// Whether targets come from the event (a commit each): the tests use the event's first target instead, and leave out
+    /// events that have none.
+    pub targets_of_event: bool,
     /// What an HTTP status comes to where the body is empty; [`usual_status`] for most.
     pub status: fn(u16) -> &'static str,
     /// What answers with a body come to.
@@ -47,6 +50,7 @@ impl Contract {
         forwards: false,
         mentions: &["@channel", "@here", "@everyone", "@all"],
         target: "",
+        targets_of_event: false,
         status: usual_status,
         answers: &[],
         chain: &[],

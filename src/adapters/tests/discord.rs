@@ -512,6 +512,20 @@ fn addresses_that_discord_refuses_are_in_the_description() {
     );
 }
 
+/// A title of 255 characters, the forge's longest, and the words before it.
+#[test]
+fn a_title_that_is_too_long_for_its_part_is_in_the_description() {
+    let title = "Screen stays black ".repeat(13) + "for ever";
+    let case = tell_changed("issue_open.json", |issue| issue["object_attributes"]["title"] = json!(title));
+    let body = sent(&case);
+    fits(&body, "a long title");
+    let embed = &body["embeds"][0];
+    assert!(embed.get("title").is_none(), "{embed}");
+    let linked =
+        format!("**[Opened issue #23 {title}](http://example.com/diaspora/issues/23)**  \n[GitlabHQ");
+    assert!(embed["description"].as_str().is_some_and(|text| text.starts_with(&linked)), "{embed}");
+}
+
 /// What is left of Markdown when everything that a backslash disarms is gone.
 fn armed(text: &str) -> String {
     let mut left = String::new();

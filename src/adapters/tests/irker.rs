@@ -365,7 +365,13 @@ fn a_push_without_an_author_is_described() {
         }
         push["before"] = json!("0".repeat(40));
     });
-    assert_eq!(lines(&anonymous, false), ["Someone has created a new branch master"]);
+    assert_eq!(lines(&anonymous, false), ["Branch master was created"]);
+    let by_deploy_key = push(|push| {
+        push["user_name"] = Json::Null;
+        push["user_username"] = Json::Null;
+    });
+    let told = lines(&by_deploy_key, false);
+    assert!(told[0].starts_with("[Diaspora] 4 new commits were pushed to master: "), "{told:?}");
     let nameless = push(|push| push["user_name"] = Json::Null);
     assert!(lines(&nameless, false)[0].starts_with("[Diaspora] jsmith pushed "));
     let bare = push(|push| push["commits"] = json!([{}]));

@@ -62,7 +62,7 @@ impl Chunks {
                     None => return Progress::Invalid,
                 },
                 (Self::Extension(size), byte) if byte != b'\n' => Self::Extension(size),
-                (Self::SizeLf(0), b'\n') | (Self::Trailer { cr: true }, b'\n') => Self::TrailerStart,
+                (Self::SizeLf(0) | Self::Trailer { cr: true }, b'\n') => Self::TrailerStart,
                 (Self::SizeLf(size), b'\n') => Self::Data(size),
                 (Self::DataCr, b'\r') => Self::DataLf,
                 (Self::DataLf, b'\n') => Self::Size(0),

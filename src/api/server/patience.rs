@@ -26,13 +26,9 @@ impl Patience {
 
     /// From [`Patience::CALM`], while half of the places are free, it falls evenly to [`Patience::SHORT`].
     pub(super) fn at(in_use: usize, limit: usize) -> Self {
-        if in_use >= limit {
-            return Self::SHORT;
-        }
-        let half = limit.div_ceil(2);
-        let pressed = u32::try_from(in_use.saturating_sub(half)).unwrap_or(u32::MAX);
-        let range = u32::try_from(limit - half).unwrap_or(u32::MAX);
-        let between = |calm: Duration, short: Duration| calm - (calm - short) * pressed / range.max(1);
+        let half = u32::try_from(limit / 2).unwrap_or(u32::MAX).max(1);
+        let free = u32::try_from(limit.saturating_sub(in_use)).unwrap_or(u32::MAX).min(half);
+        let between = |calm: Duration, short: Duration| short + calm.saturating_sub(short) * free / half;
         Self {
             head: between(Self::CALM.head, Self::SHORT.head),
             answer: between(Self::CALM.answer, Self::SHORT.answer),

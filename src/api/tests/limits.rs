@@ -36,7 +36,7 @@ fn event(headers: &str) -> String {
 /// A request whose body is awaited by the handler: the server says so by `100 Continue`.
 async fn awaited(server: &TestServer, headers: &str) -> TcpStream {
     let head = event(headers).replace("connection: close", "expect: 100-continue");
-    let (head, _) = head.split_once("{").unwrap();
+    let (head, _) = head.split_once('{').unwrap();
     let mut stream = open(server, Ipv4Addr::LOCALHOST, head).await;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
@@ -68,7 +68,7 @@ async fn who_has_its_share_gets_503_and_health_and_others_get_in() {
 async fn behind_a_proxy_each_client_has_its_share() {
     let body_timeout = Duration::from_secs(10);
     let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
-    let server = TestServer::open_with(Config { trusted_proxies, body_timeout, ..of_two() }).await;
+    let server = TestServer::open_with(Config { body_timeout, trusted_proxies, ..of_two() }).await;
     let one = "x-forwarded-for: 192.0.2.1\r\n";
     let _held = [awaited(&server, one).await, awaited(&server, one).await];
 

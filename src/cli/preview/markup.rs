@@ -59,6 +59,12 @@ pub(super) fn mrkdwn(text: &str) -> String {
     out
 }
 
+/// Google Chat's markup, which looks like Slack's, but has no escapes
+/// (<https://developers.google.com/workspace/chat/format-messages>).
+pub(super) fn google_chat(text: &str) -> String {
+    mrkdwn(&text.replace('&', "&amp;"))
+}
+
 fn mrkdwn_line(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -131,10 +137,10 @@ pub(super) fn entities(text: &str) -> String {
     esc(&text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 }
 
-/// The few tags that HipChat shows, if they are written as it wants them; all others are words.
+/// The few tags that HipChat, Telegram and Matrix show, if they are written as it wants them; all others are words.
 pub(super) fn few_tags(text: &str) -> String {
-    const TAGS: [&str; 12] =
-        ["b", "i", "strong", "em", "pre", "code", "ul", "ol", "li", "p", "span", "blockquote"];
+    const TAGS: [&str; 14] =
+        ["b", "i", "s", "del", "strong", "em", "pre", "code", "ul", "ol", "li", "p", "span", "blockquote"];
     let mut out = String::new();
     let mut open: Vec<&str> = Vec::new();
     let mut rest = text;

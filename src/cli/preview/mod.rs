@@ -14,6 +14,7 @@ mod mail;
 mod markup;
 mod page;
 mod raw;
+mod said;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,9 @@ use super::say;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
 use crate::adapters::contract::Preview;
 use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
-use crate::call::{HttpRequest, Mail, Request, TcpRequest};
+use crate::call::{
+    Answer, Call, HttpRequest, HttpResponse, Mail, Method, Request, Response, Sent, TcpRequest,
+};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::message::{Limit, Markup, compose};
@@ -191,8 +194,9 @@ fn message(
     let preview = entry.deliver.as_ref().map_or(Preview::Request, |deliver| deliver.about.preview);
     let (drawing, wide) = match outgoing.build_call() {
         Ok(call) => {
+            let (preview, request) = shown_of(preview, call);
             // The examples are no secrets, and may be words of any message.
-            let request = if settings.is_empty() { call.request } else { masked(call.request, &secrets) };
+            let request = if settings.is_empty() { request } else { masked(request, &secrets) };
             (drawn(preview, &request), matches!(request, Request::Smtp(_)))
         }
         Err(outcome) => (nothing(&outcome_words(&outcome)), false),
@@ -200,6 +204,25 @@ fn message(
     // The address's own place has no name.
     let place = if target.is_empty() { String::new() } else { format!("to {target}{others}") };
     Ok(Drawn { service, place, drawing, wide })
+}
+
+/// The request of a call that is shown: the one with the message, where the call begins by looking something up.
+fn shown_of(preview: Preview, call: Call<Sent>) -> (Preview, Request) {
+    let Preview::AfterLookUp { answer, then } = preview else { return (preview, call.request) };
+    if !matches!(&call.request, Request::Http(request) if request.method == Method::Get) {
+        return (*then, call.request);
+    }
+    let look_up = call.request.clone();
+    let response = HttpResponse {
+        status: 200,
+        headers: Vec::new(),
+        body: answer.into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    match (call.read)(&Response::Http(response)) {
+        Answer::Next(next) => (*then, next.request),
+        _ => (Preview::Request, look_up),
+    }
 }
 
 /// The same request with secrets masked, before any of it becomes markup.
@@ -242,8 +265,11 @@ fn http(preview: Preview, request: &HttpRequest) -> String {
         Preview::Embeds => json().and_then(|body| discord::draw(&body)),
         Preview::Html => hipchat::draw(&json().unwrap_or_else(|| form(&request.body))),
         Preview::Cards => json().and_then(|body| card::draw(&body)),
+        Preview::Text { field, markup } => {
+            said::draw(&json().unwrap_or_else(|| form(&request.body)), field, markup)
+        }
         Preview::Call => Some(call::draw(request)),
-        Preview::Request => None,
+        Preview::Request | Preview::AfterLookUp { .. } => None,
     };
     let content_type = request.headers.iter().find(|(name, _)| *name == "content-type");
     drawing.unwrap_or_else(|| raw::draw(content_type.map_or("", |(_, value)| value), &request.body))

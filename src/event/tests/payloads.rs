@@ -196,10 +196,10 @@ fn projects_are_known_by_path_address_and_name() {
         assert_eq!(facts(&format!("reported/{file}.json")), acme, "{file}");
     }
     assert_eq!(facts("reported/04b_issue_gitlab9_project_without_id.json"), acme);
-    // Of an issue, GitLab 7 says no more than these.
+    // Of an issue, GitLab 7 says no more than these; the issue's page is below the project's.
     assert_eq!(
         facts("reported/04c_issue_gitlab7_number_in_attributes.json"),
-        expected("Rocket", "", "", None)
+        expected("Rocket", "", "http://git.example.com/acme/rocket", None)
     );
     // Only the address of the vulnerability's page names the project.
     assert_eq!(

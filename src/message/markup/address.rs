@@ -23,17 +23,14 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(url));
     }
     // Browsers remove these wherever they are (<https://url.spec.whatwg.org/#concept-basic-url-parser>).
-    let url: Cow<'_, str> = match url.contains(['\t', '\r', '\n']) {
-        true => Cow::Owned(url.replace(['\t', '\r', '\n'], "")),
-        false => Cow::Borrowed(url),
-    };
+    let url = url.replace(['\t', '\r', '\n'], "");
     let parsed = url::Url::parse(&url).ok()?;
     let after_scheme = &url[parsed.scheme().len() + 1..];
     let address = match parsed.scheme() {
         scheme @ ("http" | "https") if has_ordinary_host(&parsed) => {
-            let port = parsed.port().map_or_else(String::new, |port| format!(":{port}"));
-            let origin = format!("{scheme}://{}{port}", parsed.host_str()?);
-            encoded(origin, behind_host(after_scheme))
+            let (authority, rest) = split_at_host_end(after_scheme);
+            let origin = format!("{scheme}://{}{}", parsed.host_str()?, port(authority));
+            encoded(origin, rest)
         }
         "mailto" if !parsed.path().is_empty() => encoded("mailto:".to_owned(), after_scheme),
         _ => return None,
@@ -41,10 +38,18 @@ pub(in crate::message) fn address(url: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(address))
 }
 
-/// What follows the host: path, query, fragment. Browsers read a `\` as a `/`, so it ends the host.
-fn behind_host(after_scheme: &str) -> &str {
+/// The host with its user and port, and what follows: path, query, fragment. Browsers read a `\` as a `/`, so it ends the
+/// host.
+fn split_at_host_end(after_scheme: &str) -> (&str, &str) {
     let authority = after_scheme.trim_start_matches(['/', '\\']);
-    &authority[authority.find(['/', '\\', '?', '#']).unwrap_or(authority.len())..]
+    authority.split_at(authority.find(['/', '\\', '?', '#']).unwrap_or(authority.len()))
+}
+
+/// The port as it is written, `:8080`; empty where there is none.
+fn port(authority: &str) -> &str {
+    let at = authority.rfind(':').unwrap_or(authority.len());
+    let port = &authority[at..];
+    if port.len() > 1 && port.bytes().skip(1).all(|b| b.is_ascii_digit()) { port } else { "" }
 }
 
 fn encoded(mut address: String, rest: &str) -> String {
@@ -221,6 +226,8 @@ mod tests {
         let good = [
             ("https://user:secret@forge.example/@all", "https://forge.example/@all"),
             ("https://user@forge.example", "https://forge.example"),
+            ("https://user:1@forge.example:443/x", "https://forge.example:443/x"),
+            ("https://user:1@[::1]/x", "https://[::1]/x"),
             ("https://a@b@forge.example/x", "https://forge.example/x"),
             ("https:\\\\forge.example\\@evil.example/x", "https://forge.example/@evil.example/x"),
             ("https:forge.example/x", "https://forge.example/x"),

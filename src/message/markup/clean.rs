@@ -1,9 +1,9 @@
-//! Removes invisible control characters, and finds grapheme clusters.
+//! Removes control characters and the sequences that they begin, and finds grapheme clusters.
 
 use std::borrow::Cow;
 
-/// Text as it may be shown: line breaks of any kind become `\n`; control characters and direction marks are removed.
-/// With direction marks, a title could show text and links in another order than they are written
+/// Text as it may be shown: line breaks of any kind become `\n`; control characters, the colours of a terminal and
+/// direction marks are removed. With direction marks, a title could show text and links in another order than they are written
 /// (<https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings>).
 pub(in crate::message) fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| b.is_ascii_graphic() || b == b' ' || b == b'\n') || text.chars().all(is_shown) {
@@ -14,6 +14,10 @@ pub(in crate::message) fn clean(text: &str) -> Cow<'_, str> {
     while let Some(c) = chars.next() {
         match c {
             '\r' if chars.peek() == Some(&'\n') => {}
+            ESCAPE if chars.peek() == Some(&'[') => {
+                chars.next();
+                skip_sequence(&mut chars);
+            }
             c if is_line_break(c) => kept.push('\n'),
             c if is_shown(c) => kept.push(c),
             _ => {}
@@ -22,8 +26,20 @@ pub(in crate::message) fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+const ESCAPE: char = '\u{1b}';
+
+/// Skips the rest of a terminal's control sequence, `31m` of `ESC [31m`
+/// (<https://ecma-international.org/publications-and-standards/standards/ecma-48/>, 5.4).
+fn skip_sequence(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while chars.next_if(|c| matches!(c, '\u{20}'..='\u{3f}')).is_some() {}
+    chars.next_if(|c| matches!(c, '\u{40}'..='\u{7e}'));
+}
+
 /// The first character of the cleaned text.
 pub(super) fn first(text: &str) -> Option<char> {
+    if text.contains(ESCAPE) {
+        return clean(text).chars().next();
+    }
     text.chars().find_map(|c| if is_line_break(c) { Some('\n') } else { is_shown(c).then_some(c) })
 }
 
@@ -113,6 +129,7 @@ mod tests {
         assert_eq!(clean("a\0b\u{7}c\u{202e}d\u{2066}e\u{200f}f\u{9b}g"), "abcdefg");
         assert_eq!(clean("one\r\ntwo\rthree\u{2028}four\u{85}five"), "one\ntwo\nthree\nfour\nfive");
         assert_eq!(clean("tab\tstays"), "tab\tstays");
+        assert_eq!(clean("\u{1b}[1;31mred\u{1b}[0m \u{1b}[2K\u{1b}]\u{1b}[31"), "red ]");
         assert!(matches!(clean("plain words, nothing else\n"), Cow::Borrowed(_)));
         assert_eq!(one_line("  a\n\n b\tc "), "a b c");
     }

@@ -13,7 +13,7 @@ pub(super) struct Html;
 #[derive(Clone, Copy)]
 pub(super) struct Label;
 
-fn escape(c: char, out: &mut String) {
+pub(super) fn escape(c: char, out: &mut String) {
     match c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
@@ -24,7 +24,7 @@ fn escape(c: char, out: &mut String) {
     }
 }
 
-fn anchor(words: &str, address: &str, out: &mut String) {
+pub(super) fn anchor(words: &str, address: &str, out: &mut String) {
     out.push_str("<a href=\"");
     address.chars().for_each(|c| escape(c, out));
     out.push_str("\">");

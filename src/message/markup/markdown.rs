@@ -268,10 +268,7 @@ fn ends_address(c: char) -> bool {
 /// The words with each address in them broken by an invisible character: where the words of a link contain an address,
 /// Discord shows the whole link as text (<https://github.com/discord/discord-api-docs/issues/7721>).
 fn without_live_addresses(words: &str) -> Cow<'_, str> {
-    match words.contains("://") {
-        true => words.replace("://", "://\u{200b}").into(),
-        false => words.into(),
-    }
+    if words.contains("://") { words.replace("://", "://\u{200b}").into() } else { words.into() }
 }
 
 /// Whether brackets of this kind are paired, without nesting.

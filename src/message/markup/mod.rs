@@ -10,26 +10,34 @@
 mod address;
 mod clean;
 mod dialect;
+mod google_chat;
 mod html;
 mod irc;
 mod markdown;
+mod matrix;
 mod plain;
+mod quiet;
 mod renderer;
 mod slack;
+mod telegram;
 #[cfg(test)]
 mod tests;
 
 pub(super) use self::address::{address, address_at_start};
 pub(super) use self::clean::{clean, grapheme_len, one_line, start};
 use self::dialect::Dialect;
+use self::google_chat::GoogleChat;
 use self::html::Html;
 use self::irc::Irc;
 use self::markdown::Markdown;
+use self::matrix::MatrixHtml;
 use self::plain::Plain;
+use self::quiet::Quiet;
 use self::renderer::Renderer;
 use self::slack::Slack;
+use self::telegram::Telegram;
 #[cfg(test)]
-pub(crate) use self::tests::without_addresses;
+pub(crate) use self::tests::{ALL, check, without_addresses};
 use super::Text;
 
 /// The markup of a service.
@@ -49,6 +57,14 @@ pub enum Markup {
     Html,
     /// IRC lines, with or without mIRC's colours and bold.
     Irc { colors: bool },
+    /// Google Chat's own markup.
+    GoogleChat,
+    /// HTML with the tags that Telegram's bot API takes.
+    Telegram,
+    /// HTML with the tags that Matrix clients show.
+    MatrixHtml,
+    /// No markup, as [`Markup::Plain`], and mentions are disabled: some services look for them in any text.
+    Quiet,
 }
 
 /// The maximum length of a rendered text.
@@ -100,6 +116,10 @@ impl Markup {
             Self::Markdown => within(Markdown::Common, text, limit),
             Self::Html => within(Html, text, limit),
             Self::Irc { colors } => within(Irc { colors }, text, limit),
+            Self::GoogleChat => within(GoogleChat, text, limit),
+            Self::Telegram => within(Telegram, text, limit),
+            Self::MatrixHtml => within(MatrixHtml, text, limit),
+            Self::Quiet => within(Quiet, text, limit),
         }
     }
 
@@ -109,11 +129,12 @@ impl Markup {
         let text = Text::new().plain(clean::one_line(words));
         match self {
             Self::Slack => within(slack::Label, &text, limit),
-            Self::Html => within(html::Label, &text, limit),
+            Self::Html | Self::Telegram | Self::MatrixHtml => within(html::Label, &text, limit),
             // `@here` means nothing in IRC, but bridges carry its lines into services where it does.
-            Self::Mattermost | Self::Discord | Self::Markdown | Self::Irc { .. } => {
+            Self::Mattermost | Self::Discord | Self::Markdown | Self::Irc { .. } | Self::Quiet => {
                 within(plain::Label, &text, limit)
             }
+            Self::GoogleChat => within(GoogleChat, &text, limit),
             Self::Plain => within(Plain, &text, limit),
         }
     }

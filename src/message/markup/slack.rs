@@ -37,7 +37,7 @@ fn escape(at: &CharContext<'_>, out: &mut String) {
 }
 
 /// A character that looks alike, for each that begins or ends a style. Slack reads the full-width forms as well.
-const fn look_alike(c: char) -> Option<char> {
+pub(super) const fn look_alike(c: char) -> Option<char> {
     Some(match c {
         '*' => '\u{2217}',
         '_' => '\u{2cd}',

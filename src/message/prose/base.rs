@@ -62,7 +62,7 @@ impl<'a> Base<'a> {
                 linked(format!("{}:{destination}", scheme_of(self.project_url).unwrap_or("https")))
             }
             _ if self.project().is_empty() => Target::Words(destination.to_owned()),
-            [b'/', ..] if self.is_upload(destination) => linked(format!("{}{destination}", self.project())),
+            [b'/', ..] if is_upload(destination) => linked(format!("{}{destination}", self.project())),
             [b'/', ..] if self.is_page(destination) => linked(self.on_the_forge(destination)),
             _ => linked(self.in_repository(destination, file)),
         }
@@ -77,10 +77,6 @@ impl<'a> Base<'a> {
         let project = self.project();
         let known = project.strip_suffix(self.project_path).filter(|forge| !forge.is_empty());
         known.map_or(origin(project), |forge| forge.trim_end_matches('/'))
-    }
-
-    fn is_upload(&self, path: &str) -> bool {
-        path.starts_with("/uploads/") && !path.starts_with("/uploads/-/")
     }
 
     /// Whether the path is one of the forge's pages, not of a file.
@@ -123,6 +119,11 @@ impl<'a> Base<'a> {
         let branch = branch.replace('%', "%25").replace('#', "%23").replace('?', "%3F");
         format!("{}/-/{pages}/{branch}/{}{more}", self.project(), parts.join("/"))
     }
+}
+
+/// Whether the path is of a file that was uploaded to the project.
+fn is_upload(path: &str) -> bool {
+    path.starts_with("/uploads/") && !path.starts_with("/uploads/-/")
 }
 
 fn linked(url: String) -> Target {

@@ -5,6 +5,10 @@ use std::borrow::Cow;
 
 use pulldown_cmark::{Event, Parser};
 
+use crate::message::markup::start;
+
+/// A longer tag is text.
+const LONGEST_TAG: usize = 8_000;
 /// An entity's name is not longer.
 const LONGEST_ENTITY: usize = 40;
 
@@ -147,12 +151,9 @@ pub(super) fn pieces(html: &str) -> Vec<Piece<'_>> {
     let mut words_from = 0;
     let mut at = 0;
     while let Some(start) = html[at..].find('<').map(|start| at + start) {
-        let (piece, length) = match markup_at_start(&html[start..]) {
-            Some(read) => read,
-            None => {
-                at = start + 1;
-                continue;
-            }
+        let Some((piece, length)) = markup_at_start(&html[start..]) else {
+            at = start + 1;
+            continue;
         };
         if words_from < start {
             found.push(Piece::Words(decoded(&html[words_from..start])));
@@ -177,7 +178,7 @@ fn markup_at_start(html: &str) -> Option<(Option<Piece<'_>>, usize)> {
     let name = &html[name_at..];
     let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len())];
     let element = Element::named(name)?;
-    let attributes = &html[name_at + name.len()..];
+    let attributes = start(&html[name_at + name.len()..], LONGEST_TAG);
     if !attributes.starts_with(|c: char| c.is_whitespace() || c == '>' || c == '/') {
         return None;
     }

@@ -247,17 +247,15 @@ impl<'a> Reader<'a> {
     /// A formula as it is written; `` $`x`$ `` is code to its readers.
     fn formula(&mut self, formula: &str, at: Range<usize>) {
         let code = formula.strip_prefix('`').and_then(|code| code.strip_suffix('`'));
-        match code {
-            Some(code) => self.writer.inline_code(code),
-            None => {
-                let source = &self.source[at];
-                for (number, line) in source.lines().enumerate() {
-                    if number > 0 {
-                        self.writer.line_break();
-                    }
-                    self.writer.words(line);
-                }
+        if let Some(code) = code {
+            return self.writer.inline_code(code);
+        }
+        let source = &self.source[at];
+        for (number, line) in source.lines().enumerate() {
+            if number > 0 {
+                self.writer.line_break();
             }
+            self.writer.words(line);
         }
     }
 }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::writer::DEEPEST_QUOTE;
 use super::*;
-use crate::message::{Markup, Span};
+use crate::message::markup::{ALL, check};
+use crate::message::{Limit, Markup, Span};
 
 const PROJECT: &str = "https://forge.example/acme/web";
 const BASE: Base<'_> = Base {
@@ -241,7 +242,7 @@ proptest! {
                 "a", " ", "\n", "\n\n", "> ", "- ", "1. ", "    ", "```\n", "`", "*", "**", "~~", "[a](", "https://b.example)",
                 "![c](/uploads/d)", "<details>", "<!--", "-->", "| x | y |\n|--|--|\n", "# ", "***\n", "<", "&", "\\", "- [ ] ", ">>>\n", "[!note]", "[^1]", "[^1]: ", "---\n", "$", "$$", "{width=1}", "[TOC]\n",
                 "<a href='/x'>", "</a>", "<b>", "</b>", "<code>", "</code>", "<pre>", "</pre>", "<li>", "<ul>", "</ul>", "<blockquote>",
-                "</blockquote>", "<td>", "<img src=y alt='z'>", "https://a.example/*b", "[~] ", "<br>", "&amp;", "&lt;", "é", "👩‍👩‍👧",
+                "</blockquote>", "<td>", "<img src=y alt='z'>", "https://a.example/*b", "[~] ", "<br>", "@all", "<!channel>", "<@U1>", "<script>", "|", "\u{202e}", "\u{7}", "](", "<a href='javascript:x'>", "<sup>", "~", "_", "\r\n", "&amp;", "&lt;", "é", "👩‍👩‍👧",
             ]),
             0..40,
         )
@@ -258,9 +259,11 @@ proptest! {
                 Span::Code(_) | Span::CodeBlock(_) | Span::Quote(_) => {}
             }
         }
-        for markup in [Markup::Slack, Markup::Mattermost, Markup::Discord, Markup::Html] {
+        for markup in ALL {
             let rendered = markup.render(&text);
             prop_assert!(rendered.len() < 100 * source.len() + 1000, "{} of {}", rendered.len(), source.len());
+            check(markup, &rendered);
+            check(markup, &markup.render_within(&text, Limit::Chars(60)));
         }
     }
 
@@ -277,7 +280,8 @@ proptest! {
             1..20,
         )
     ) {
-        let source: String = marks.iter().enumerate().map(|(n, mark)| format!("{mark}word{n}")).collect();
+        let numbered = marks.iter().enumerate();
+        let source = numbered.fold(String::new(), |source, (n, mark)| format!("{source}{mark}word{n}"));
         let told = prose(&source, &BASE).plain_text();
         for n in 0..marks.len() {
             // Without a space before it, a word may be the attribute of a tag or the name of an address.

@@ -187,16 +187,19 @@ impl<'a> Writer<'a> {
 
     pub fn end_code(&mut self, on_lines_of_its_own: bool) {
         let Some(code) = self.code.take() else { return };
+        let on_one_line = || code.split_whitespace().collect::<Vec<_>>().join(" ");
         if code.trim().is_empty() {
             return;
         }
-        if !on_lines_of_its_own {
-            return self.inline_code(&code);
-        }
         if self.link.is_some() {
-            return self.write(code.trim());
+            self.write(&on_one_line());
+        } else if on_lines_of_its_own {
+            self.code_block(&code);
+        } else if code.contains(['\n', '\r']) {
+            self.inline_code(&on_one_line());
+        } else {
+            self.inline_code(&code);
         }
-        self.code_block(&code);
     }
 
     pub fn code_block(&mut self, code: &str) {

@@ -65,7 +65,6 @@ impl Adapter for Bell {
 }
 
 crate::settings! {
-    #[expect(dead_code, reason = "read, but never used")]
     pub struct HornSettings {
         /// Which lighthouse.
         pub lighthouse: String = "north",

@@ -3,7 +3,8 @@
 //!
 //! Nothing is repeated: the author is shown above, so the text begins with what was done; and if the object has a title of
 //! its own, it is shown once. What a part cannot carry goes into the description, where links work that Discord accepts
-//! nowhere else: the project's, and that of a title whose address has a bare host name.
+//! nowhere else: the project's, and that of a title whose address has a bare host name. A title that is too long for its
+//! part is there too.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -100,7 +101,8 @@ impl Embed {
     fn title_and_description(&mut self, message: &Message) {
         let url = url_of(message);
         let (title, words) = told_once(message);
-        let linked = title.as_deref().filter(|_| url.is_none()).and_then(|title| bold_link(title, message));
+        let is_carried = url.is_some() && title.as_deref().is_none_or(fits_title);
+        let linked = title.as_deref().filter(|_| !is_carried).and_then(|title| bold_link(title, message));
         let title = title.filter(|_| linked.is_none());
         let (more, gap) = match &message.body {
             Body::None => (None, ""),
@@ -157,7 +159,13 @@ fn told_once(message: &Message) -> (Option<String>, Option<Text>) {
     }
 }
 
-/// A title that Discord cannot link, as a line of the description.
+/// Whether Discord shows the title whole. One that no description would show whole is cut.
+fn fits_title(title: &str) -> bool {
+    let length = Markup::Discord.render(&Text::new().plain(title)).encode_utf16().count();
+    length <= TITLE || length > 2 * TITLE
+}
+
+/// A title that Discord cannot link, or not whole, as a line of the description.
 fn bold_link(title: &str, message: &Message) -> Option<Text> {
     let url = message.title.as_ref()?.url.clone()?;
     let text = title.trim().to_owned();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::events::{Case, changed, tell};
+use super::events::{Case, changed, tell, tell_changed};
 use super::{buckets, entry, operator, settings_of, target_names};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::mail::{addresses, replies};
@@ -171,6 +171,26 @@ fn a_mail_about_a_child_pipeline_names_its_parent() {
     let text = mail(PIPELINES, &[("notify_child_pipelines", "true")], &child).text;
     let expected = "\nParent pipeline: acme/parent #76 (https://git.example.com/acme/parent/-/pipelines/76)";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn a_push_that_names_no_one_is_mailed_without_an_actor() {
+    let case = push(|push| {
+        push["user_name"] = json!(null);
+        push["user_username"] = json!(null);
+    });
+    let text = mail(PUSH, &[], &case).text;
+    assert!(text.starts_with("Branch master ("), "{text}");
+    assert!(text.lines().next().is_some_and(|line| line.ends_with(" was pushed to")), "{text}");
+}
+
+#[test]
+fn a_scheduled_pipeline_was_not_started_by_the_schedules_owner() {
+    let case = tell_changed("pipeline_success.json", |pipeline| {
+        pipeline["object_attributes"]["source"] = json!("schedule");
+    });
+    let text = mail(PIPELINES, &[], &case).text;
+    assert!(text.contains("a schedule of Administrator (root)"), "{text}");
 }
 
 /// An event without a list of commits does not say that commits were removed.

@@ -108,6 +108,26 @@ async fn what_is_in_quarantine_can_be_seen_tried_again_and_thrown_away() {
     assert_eq!(refusal(&gone), message(404, "404 Quarantined Message Not Found"));
 }
 
+#[tokio::test]
+async fn the_junk_of_a_projects_token_is_named_and_leaves_room_for_that_of_others() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let send = async |token: &str| {
+        let request = api.client.post(format!("{}/events", api.base)).header("private-token", token);
+        answer(request.body("{nonsense")).await.status
+    };
+    let project = api.token(ScopeKey::Project(42), Right::Ingest).await;
+    for _ in 0..6 {
+        assert_eq!(send(&project).await, 400);
+    }
+    let instance = api.token(ScopeKey::Instance, Right::Ingest).await;
+    assert_eq!(send(&instance).await, 400);
+    let list = api.get(&admin, "/quarantine").await.json();
+    let senders: Vec<_> = list.as_array().unwrap().iter().map(|one| one["sender"].as_str()).collect();
+    let [None, Some(first), Some(second), Some(third)] = senders[..] else { panic!("a tenth of 30: {list}") };
+    assert!(first.starts_with("token ") && first == second && second == third, "{list}");
+}
+
 async fn delivered(api: &Api, integration: &str) -> i64 {
     let delivery = NewDelivery {
         integration: IntegrationId::new(integration),

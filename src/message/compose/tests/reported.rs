@@ -323,3 +323,13 @@ fn mentions_of_a_group_on_other_objects_have_no_message() {
         assert!(!on(kind, noteable), "{kind} {noteable}");
     }
 }
+
+/// GitLab 7 sent no project, only its number.
+#[test]
+fn the_project_of_an_old_payload_is_linked() {
+    assert_eq!(
+        super::summary(&event("reported/04c_issue_gitlab7_number_in_attributes.json")),
+        "Ada (ada) opened issue [#23 New API](http://git.example.com/acme/rocket/issues/23) in \
+         [Rocket](http://git.example.com/acme/rocket)"
+    );
+}

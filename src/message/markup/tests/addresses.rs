@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Parser, Tag};
 
-use super::readers;
+use super::{readers, tag_readers};
 use crate::message::{Markup, Text};
 
 /// An address of a web page, with all characters that RFC 3986 allows
@@ -65,7 +65,12 @@ fn read_link(markup: Markup, rendered: &str) -> String {
         // It decodes nothing, and ends the address at the parenthesis that is not paired.
         Markup::Discord => between(rendered, "[the page](", ")").to_owned(),
         Markup::Html => readers::html(rendered).links.concat(),
-        Markup::Plain | Markup::Irc { colors: false } => between(rendered, "the page (", ")").to_owned(),
+        Markup::GoogleChat => between(rendered, "<", "|the page>").to_owned(),
+        Markup::Telegram => tag_readers::telegram(rendered).links.concat(),
+        Markup::MatrixHtml => tag_readers::matrix(rendered).links.concat(),
+        Markup::Plain | Markup::Quiet | Markup::Irc { colors: false } => {
+            between(rendered, "the page (", ")").to_owned()
+        }
         Markup::Irc { colors: true } => between(rendered, "the page (\u{3}02\u{1f}", "\u{f})").to_owned(),
     }
 }
@@ -86,12 +91,15 @@ fn read_bare(markup: Markup, rendered: &str) -> String {
             seen.words.trim().to_owned()
         }),
         Markup::Html => readers::html(inner).links.concat(),
-        Markup::Plain | Markup::Irc { colors: false } => inner.to_owned(),
+        Markup::GoogleChat => tag_readers::google_chat(inner).links.concat(),
+        Markup::Telegram => tag_readers::telegram(inner).links.concat(),
+        Markup::MatrixHtml => tag_readers::matrix(inner).links.concat(),
+        Markup::Plain | Markup::Quiet | Markup::Irc { colors: false } => inner.to_owned(),
         Markup::Irc { colors: true } => between(inner, "\u{3}02\u{1f}", "\u{f}").to_owned(),
     }
 }
 
-const ALL: [Markup; 8] = [
+const ALL: [Markup; 12] = [
     Markup::Plain,
     Markup::Slack,
     Markup::Mattermost,
@@ -100,6 +108,10 @@ const ALL: [Markup; 8] = [
     Markup::Html,
     Markup::Irc { colors: false },
     Markup::Irc { colors: true },
+    Markup::GoogleChat,
+    Markup::Telegram,
+    Markup::MatrixHtml,
+    Markup::Quiet,
 ];
 
 proptest! {
@@ -131,11 +143,8 @@ proptest! {
     #[test]
     fn only_what_an_address_may_not_have_is_encoded(url in addresses(), odd in "[ \"<>^`{|}é漢\u{1F600}\u{7f}]{1,3}") {
         let with = format!("{url}{odd}y");
-        let expected: String = odd.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        prop_assert_eq!(
-            Text::new().link("x", with).links(),
-            vec![("x".to_owned(), format!("{url}{expected}y"))]
-        );
+        let expected = odd.bytes().fold(url, |address, byte| format!("{address}%{byte:02X}"));
+        prop_assert_eq!(Text::new().link("x", with).links(), vec![("x".to_owned(), format!("{expected}y"))]);
     }
 }
 

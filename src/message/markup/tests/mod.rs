@@ -4,5 +4,7 @@ mod addresses;
 mod examples;
 mod properties;
 mod readers;
+mod tag_readers;
 
+pub(crate) use properties::{ALL, check};
 pub(crate) use readers::without_addresses;

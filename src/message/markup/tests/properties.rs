@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::readers::{self, Seen, comparable};
+use super::tag_readers;
 use crate::message::{Limit, Markup, Span, Style, Text};
 
-const ALL: [Markup; 8] = [
+pub const ALL: [Markup; 12] = [
     Markup::Plain,
     Markup::Slack,
     Markup::Mattermost,
@@ -16,6 +17,10 @@ const ALL: [Markup; 8] = [
     Markup::Html,
     Markup::Irc { colors: false },
     Markup::Irc { colors: true },
+    Markup::GoogleChat,
+    Markup::Telegram,
+    Markup::MatrixHtml,
+    Markup::Quiet,
 ];
 
 /// Pieces of text that have a meaning in some markup.
@@ -124,6 +129,8 @@ const NASTY: &[&str] = &[
     "<x|y|z>",
     "Vec<T>",
     "~town-square",
+    "<users/all>",
+    "@room",
     ":tada:",
     "mailto:a@b.example",
     "javascript:x",
@@ -199,11 +206,15 @@ fn read(markup: Markup, rendered: &str) -> Option<Seen> {
         Markup::Mattermost => Some(readers::mattermost(rendered)),
         Markup::Discord | Markup::Markdown => Some(readers::markdown(rendered)),
         Markup::Html => Some(readers::html(rendered)),
-        Markup::Plain | Markup::Irc { .. } => None,
+        Markup::GoogleChat => Some(tag_readers::google_chat(rendered)),
+        Markup::Telegram => Some(tag_readers::telegram(rendered)),
+        Markup::MatrixHtml => Some(tag_readers::matrix(rendered)),
+        Markup::Plain | Markup::Irc { .. } | Markup::Quiet => None,
     }
 }
 
-fn check(markup: Markup, rendered: &str) {
+/// Panics where the markup is broken, mentions someone, or has signs that turn the text around.
+pub fn check(markup: Markup, rendered: &str) {
     read(markup, rendered);
     if matches!(markup, Markup::Slack | Markup::Mattermost) {
         readers::assert_no_mentions(rendered);
