@@ -65,7 +65,7 @@ pub const SERIES: &[Series] = &[
         unit: Unit::Count,
         help: "Events that arrived, by source, kind and result: dispatched, unmatched (no integration takes it), \
                muted (every integration that takes it is muted), unrouted (a kind that no integration takes), \
-               quarantined (could not be decoded).",
+               quarantined (could not be decoded, or the store does not take it).",
         labels: &["source", "kind", "result"],
     },
     Series {
