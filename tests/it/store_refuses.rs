@@ -145,7 +145,7 @@ async fn each_is_told_once(database: &str, home: Home, service: &Receiver, begin
     }
     let integrations: String = (0..PROJECTS).map(|project| slack(service, 1000 + project, "")).collect();
     home.provision(&integrations);
-    let home = home.with(&["rate_limits.enabled=false", "delivery.lease=3s"]);
+    let home = home.with(&["rate_limits.enabled=false", "delivery.lease=3s", "delivery.concurrency=16"]);
     let daemon = Arc::new(home.start().await);
     let operator = superuser(database).await;
     let sending = tokio::spawn({
