@@ -145,7 +145,7 @@ async fn each_is_told_once(database: &str, home: Home, service: &Receiver, begin
     }
     let integrations: String = (0..PROJECTS).map(|project| slack(service, 1000 + project, "")).collect();
     home.provision(&integrations);
-    let home = home.with(&["rate_limits.enabled=false", "delivery.lease=3s", "delivery.concurrency=16"]);
+    let home = home.with(&["rate_limits.enabled=false", "delivery.concurrency=16"]);
     let daemon = Arc::new(home.start().await);
     let operator = superuser(database).await;
     let sending = tokio::spawn({
@@ -165,8 +165,8 @@ async fn each_is_told_once(database: &str, home: Home, service: &Receiver, begin
     let (_, metrics) = daemon.get("/metrics").await.expect("the daemon answers");
     let unwritten = metrics.lines().find(|line| line.starts_with("forgebell_unwritten_outcomes "));
     assert!(unwritten.is_some_and(|line| !line.ends_with(" 0")), "{unwritten:?}");
-    // Longer than a lease lasts: then rows count as free, unless their node renews the leases.
-    let at = operator.query_one("SELECT now() + interval '4 seconds'", &[]).await.expect("a moment");
+    // Longer than a lease lasts (10 s): then rows count as free, unless their node renews the leases.
+    let at = operator.query_one("SELECT now() + interval '12 seconds'", &[]).await.expect("a moment");
     let over: std::time::SystemTime = at.get(0);
     let over = jiff::Timestamp::try_from(over).expect("a moment");
     eventually("the outage has lasted longer than a lease", PATIENCE, async || {
