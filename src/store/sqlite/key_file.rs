@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::schema::beside;
+use super::place::beside;
 use crate::store::seal::{Keyring, SealingKey};
 use crate::store::{Result, StoreError};
 

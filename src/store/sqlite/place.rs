@@ -9,7 +9,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::schema::beside;
 use crate::store::{Result, StoreError};
 
 /// Symbolic links that may follow one another, as in Linux.
@@ -38,6 +37,13 @@ impl FileId {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A file beside the database: `.lock`, `.key`.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// The path of a file without symbolic links. The file may be missing, its folder not.

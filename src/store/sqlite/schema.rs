@@ -3,14 +3,14 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
-use super::place::FileId;
+use super::place::{FileId, beside};
 use crate::digest::Digest;
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
@@ -105,12 +105,6 @@ pub(super) fn create(database: &Path) -> Result<()> {
 
 fn private(how: &mut OpenOptions) -> &mut OpenOptions {
     how.read(true).write(true).mode(0o600)
-}
-
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Opens the file, which must exist.
