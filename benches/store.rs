@@ -171,6 +171,7 @@ impl Bench {
             },
             end: Vec::new(),
             begin: Vec::new(),
+            watch: None,
             at: now(),
         });
         self.store.settle(&self.node, settled.collect()).await?;

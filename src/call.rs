@@ -6,6 +6,7 @@
 //! [`Bucket`] limits the pace of calls. [`Mail`] is in `mail.rs`; `status.rs` reads answers that have no code of the
 //! service in them.
 
+mod commit_status;
 mod mail;
 mod status;
 
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 
+pub use commit_status::{BuildState, CommitStatus};
 pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
 pub use status::{CUT, by_status, describe, is_page, unavailable};
 

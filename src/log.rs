@@ -45,6 +45,10 @@ pub fn init(config: &Config) -> Result<(), LogError> {
     subscriber(config, std::io::stderr, ansi)?.try_init().map_err(taken)
 }
 
+/// The broker's client logs what it returns as an error too, and calls a connection that we close an error: the source logs
+/// what counts. The operator's filter may say otherwise.
+const QUIET: &str = "lapin=off";
+
 fn subscriber<W>(
     config: &Config,
     writer: W,
@@ -53,7 +57,7 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter)
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.filter))
         .map_err(|error| LogError::Filter { filter: config.filter.clone(), why: error.to_string() })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi);
     Ok(match config.format {

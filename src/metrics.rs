@@ -53,6 +53,7 @@ const BROKER: &str = "forgebell_broker_connected";
 const UNWRITTEN: &str = "forgebell_unwritten_outcomes";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
+const BUILD_STATUS: &str = "forgebell_build_status_requests_total";
 const HTTP_CONNECTIONS: &str = "forgebell_http_connections";
 const HTTP_REFUSED: &str = "forgebell_http_refused_total";
 const BUILD: &str = "forgebell_build_info";
@@ -64,7 +65,8 @@ pub const SERIES: &[Series] = &[
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Events that arrived, by source, kind and result: dispatched, unmatched (no integration takes it), \
-               muted (every integration that takes it is muted), unrouted (a kind that no integration takes), \
+               muted (every integration that takes it is muted), watched (only build services take it that are asked and sent \
+               nothing), unrouted (a kind that no integration takes), \
                quarantined (could not be decoded, or the store does not take it).",
         labels: &["source", "kind", "result"],
     },
@@ -109,6 +111,15 @@ pub const SERIES: &[Series] = &[
         unit: Unit::Count,
         help: "Integrations that were switched off because their address does not exist any more, by adapter.",
         labels: &["adapter"],
+    },
+    Series {
+        name: BUILD_STATUS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Questions to build services, by adapter and answer: the state of the build (pending, running, success, \
+               success-with-warnings, failed, canceled, skipped), failed (no useful answer), early (its rate limit or a \
+               hold did not allow it), over (the integration is gone).",
+        labels: &["adapter", "answer"],
     },
     Series {
         name: INBOX,
@@ -282,6 +293,11 @@ pub fn attempt(adapter: &'static str, outcome: &'static str, took: Option<Durati
     }
 }
 
+/// Counts a question to a build service, by what it said.
+pub fn build_status(adapter: &'static str, answer: &'static str) {
+    counter!(BUILD_STATUS, "adapter" => adapter, "answer" => answer).increment(1);
+}
+
 /// Counts an attempt that will be followed by another one.
 pub fn retry(adapter: &'static str) {
     counter!(RETRIES, "adapter" => adapter).increment(1);
@@ -369,6 +385,7 @@ mod tests {
         delivery("slack", "delivered");
         entry_to_acceptance("slack", Duration::from_millis(50));
         switched_off("slack");
+        build_status("teamcity", "running");
         api_request("/api/v4/version".to_owned(), "GET".to_owned(), 200);
         quarantine_refused("all");
         http_connections(1);

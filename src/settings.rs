@@ -102,9 +102,14 @@ pub enum Shape {
 }
 
 impl Kind {
-    /// Whether values are hidden wherever settings are shown.
+    /// Whether values are sealed in the store, and hidden wherever settings are shown.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::SecretUrl | Self::Addresses | Self::Base)
+    }
+
+    /// Whether a value as a whole is a secret. Of other secret kinds, a value can be shown with its credentials masked.
+    pub const fn is_write_only(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretUrl)
     }
 
     /// Whether there is anything to hide in this value.

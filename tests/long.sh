@@ -17,6 +17,10 @@ python_environment tests/python/requirements.txt target/python
 # matrix: a real homeserver. second_opinion: another sender.
 python_environment tests/python/long-requirements.txt target/python-long
 
+# github_status: GitHub's description of its API.
+step "test tooling: the npm packages of tests/node-long"
+(cd tests/node-long && npm ci --no-audit --no-fund --loglevel=error)
+
 step "long tests: ${*:-all of them}"
 cargo test --test long -- --nocapture --test-threads=1 "$@"
 

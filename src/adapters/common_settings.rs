@@ -125,6 +125,15 @@ static SHARED: &[Shared] = &[
         group: Group::Filters,
         offered: |offers| Offered::when(offers.labels, Some("match_any")),
     },
+    Shared {
+        name: "announce_result",
+        kind: Kind::Bool,
+        help: "Whether the outcome of a build is told to people: the project's chat and mail integrations get it as a \
+               pipeline event.",
+        example: "true",
+        group: Group::Filters,
+        offered: |offers| Offered::when(offers.announce_result, Some("false")),
+    },
 ];
 
 /// Whether there is a common setting of this name.
@@ -191,7 +200,9 @@ fn channel_field(trigger: Trigger) -> CommonField {
 
 fn flag_field(about: &About, trigger: Trigger) -> CommonField {
     let only = match trigger {
-        Trigger::GroupMention | Trigger::GroupConfidentialMention => " Only for integrations of groups.",
+        Trigger::GroupMention | Trigger::GroupConfidentialMention | Trigger::Subgroup | Trigger::Project => {
+            " Only for integrations of groups."
+        }
         _ => "",
     };
     CommonField {
@@ -220,6 +231,7 @@ const SHOWN_CHARS: usize = 40;
 pub struct CommonValues {
     pub filters: Filters,
     pub channels: Channels,
+    pub announce_result: bool,
 }
 
 /// Reads the common settings that an adapter has. The caller handles all others.
@@ -238,7 +250,21 @@ pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Ve
         labels: if about.common.labels { reader.labels() } else { LabelFilter::default() },
     };
     let channels = reader.channels(about);
-    if errors.is_empty() { Ok(CommonValues { filters, channels }) } else { Err(errors) }
+    let announce_result = about.common.announce_result && reader.switch("announce_result", false);
+    if errors.is_empty() { Ok(CommonValues { filters, channels, announce_result }) } else { Err(errors) }
+}
+
+/// The branches that `branches_to_be_notified` can name.
+pub const BRANCHES: [&str; 4] = ["all", "default", "protected", "default_and_protected"];
+
+/// The common settings that are accepted, as GitLab accepts them, and match nothing.
+pub fn warnings(about: &About, given: &Properties) -> Vec<FieldError> {
+    const FILTER: &str = "branches_to_be_notified";
+    let filter = about.common.branches.and(given.get(FILTER)).map(Value::as_text);
+    let matches_nothing =
+        filter.is_some_and(|word| matches!(BranchFilter::from_setting(&word), BranchFilter::Unknown(_)));
+    let problem = || format!("matches no branch: it must be one of {}", BRANCHES.join(", "));
+    matches_nothing.then(|| FieldError::new(FILTER, problem())).into_iter().collect()
 }
 
 /// What is wrong with a channel's name, if anything is.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
-use crate::call::{Call, Failure, Pace, Sent};
+use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
 use crate::integration::Family;
 use crate::message::{Markup, Message, compose};
@@ -27,8 +27,22 @@ pub trait Adapter: 'static {
     const LOGIN: Option<Login> = None;
     type Settings: Settings;
 
+    /// The hosts at one of which its addresses must be, where the service has no others. The operator may permit more.
+    const HOSTS: &'static [&'static str] = &[];
+
     /// Checks that concern more than one field, and GitLab's rules beyond a field's type.
     fn validate(_settings: &Self::Settings) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// Checks that concern the settings together with the events that are switched on.
+    fn validate_triggers(_settings: &Self::Settings, _triggers: Triggers) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is accepted, as GitLab accepts it, and has no effect: entries of a list that can't be read, a setting without
+    /// which nothing can be sent. In words that follow the field's name, without a secret.
+    fn warnings(_settings: &Self::Settings) -> Vec<FieldError> {
         Vec::new()
     }
 }
@@ -69,6 +83,8 @@ pub struct CommonSettings {
     pub only_status_changes: bool,
     /// `labels_to_be_notified` and its behaviour.
     pub labels: bool,
+    /// `announce_result`. Adapters that implement [`Status`] have it.
+    pub announce_result: bool,
     /// Flags that are on by default for other adapters, and off for this one.
     pub off_by_default: Triggers,
 }
@@ -81,6 +97,7 @@ impl CommonSettings {
         only_broken_pipelines: false,
         only_status_changes: false,
         labels: false,
+        announce_result: false,
         off_by_default: Triggers::of(&[]),
     };
 }
@@ -255,6 +272,36 @@ impl Notification<'_> {
 
 fn nothing_to_say(event: &Event) -> String {
     format!("there is no message for events of kind {}", event.kind())
+}
+
+/// A build service that can be asked what became of a commit.
+///
+/// It is asked after a build was triggered, or, where no events are delivered to it, after every push that its flags and
+/// filters let through.
+pub trait Status: Adapter {
+    /// The service's limits in a line for people, where no events are delivered to it.
+    const LIMITS: &'static str = "";
+    /// The largest number of calls in one question.
+    const CALLS: u32 = 1;
+
+    /// The rate limits of a question.
+    fn pace(settings: &Self::Settings) -> Pace;
+
+    /// The call that asks. A service that does not know the build yet says [`Pending`](crate::call::BuildState::Pending).
+    ///
+    /// # Errors
+    /// A [`Failure`] that is known before anything is sent.
+    fn status(settings: &Self::Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure>;
+}
+
+/// The commit that a build service is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltCommit<'a> {
+    pub sha: &'a str,
+    /// The branch or tag, without `refs/…/`. Of a merge request it is the source branch.
+    pub ref_name: &'a str,
+    /// The project's full path.
+    pub project: &'a str,
 }
 
 /// A service that sends requests of its own.

@@ -20,6 +20,7 @@ mod tests;
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
 /// - `forward`: the event's JSON, forwarded byte for byte.
+/// - `open_requests`: asks the forge whether an open merge request has the pushed branch.
 /// - `sending`: which events start a build.
 pub mod builds {
     mod address;
@@ -32,8 +33,11 @@ pub mod builds {
     pub mod github;
     pub mod jenkins;
     pub mod jenkins_deprecated;
+    pub mod mock_ci;
+    mod open_requests;
     pub mod packagist;
     mod sending;
+    mod statuses;
     pub mod teamcity;
 }
 
@@ -99,17 +103,19 @@ pub mod push {
 
 use std::sync::Arc;
 
-use crate::call::{Call, Failure, Pace, Sent};
+use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Settings};
 
 use builds::{
-    bamboo, buildkite, datadog, drone_ci, github, jenkins, jenkins_deprecated, packagist, teamcity,
+    bamboo, buildkite, datadog, drone_ci, github, jenkins, jenkins_deprecated, mock_ci, packagist, teamcity,
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
-use contract::{About, Adapter, Deliver, Delivery, Inbound, InboundRequest, Login, Reaction, Targets};
+use contract::{
+    About, Adapter, BuiltCommit, Deliver, Delivery, Inbound, InboundRequest, Login, Reaction, Status, Targets,
+};
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
@@ -118,25 +124,28 @@ pub use operator::OperatorSettings;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
-    Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>(),
-    Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>(),
+    Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
+    Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),
     Entry::of::<chat::campfire::Campfire>().delivers::<chat::campfire::Campfire>(),
     Entry::of::<datadog::Datadog>().delivers::<datadog::Datadog>(),
     Entry::of::<discord::Discord>().delivers::<discord::Discord>(),
-    Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>(),
+    Entry::of::<drone_ci::DroneCi>().delivers::<drone_ci::DroneCi>().status::<drone_ci::DroneCi>(),
     Entry::of::<emails_on_push::EmailsOnPush>().delivers::<emails_on_push::EmailsOnPush>(),
     Entry::of::<chat::flowdock::Flowdock>().delivers::<chat::flowdock::Flowdock>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
     Entry::of::<chat::hangouts_chat::HangoutsChat>().delivers::<chat::hangouts_chat::HangoutsChat>(),
     Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
     Entry::of::<irker::Irker>().delivers::<irker::Irker>(),
-    Entry::of::<jenkins::Jenkins>().delivers::<jenkins::Jenkins>(),
-    Entry::of::<jenkins_deprecated::JenkinsDeprecated>().delivers::<jenkins_deprecated::JenkinsDeprecated>(),
+    Entry::of::<jenkins::Jenkins>().delivers::<jenkins::Jenkins>().status::<jenkins::Jenkins>(),
+    Entry::of::<jenkins_deprecated::JenkinsDeprecated>()
+        .delivers::<jenkins_deprecated::JenkinsDeprecated>()
+        .status::<jenkins_deprecated::JenkinsDeprecated>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
         .inbound::<mattermost_slash_commands::MattermostSlashCommands>(),
     Entry::of::<microsoft_teams::MicrosoftTeams>().delivers::<microsoft_teams::MicrosoftTeams>(),
+    Entry::of::<mock_ci::MockCi>().status::<mock_ci::MockCi>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
@@ -144,7 +153,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
-    Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>(),
+    Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>().status::<teamcity::TeamCity>(),
     Entry::of::<chat::telegram::Telegram>().delivers::<chat::telegram::Telegram>(),
     Entry::of::<chat::unify_circuit::UnifyCircuit>().delivers::<chat::unify_circuit::UnifyCircuit>(),
     Entry::of::<chat::webex_teams::WebexTeams>().delivers::<chat::webex_teams::WebexTeams>(),
@@ -162,11 +171,17 @@ pub struct Entry {
     pub login: Option<Login>,
     /// Its own settings; the common ones follow from [`About::common`].
     pub fields: &'static [Field],
+    /// See [`Adapter::HOSTS`].
+    pub hosts: &'static [&'static str],
     /// `None` for services that no events are delivered to.
     pub deliver: Option<Deliveries>,
+    /// `None` for services that are not asked for builds.
+    pub status: Option<Statuses>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
+    validate_triggers: fn(&Parsed, Triggers) -> Vec<FieldError>,
+    warnings: fn(&Parsed) -> Vec<FieldError>,
 }
 
 /// [`Deliver`] without its types.
@@ -177,6 +192,29 @@ pub struct Deliveries {
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
     pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
+}
+
+/// [`Status`] without its types.
+pub struct Statuses {
+    pub limits: &'static str,
+    pub calls: u32,
+    pace: fn(&Parsed) -> Pace,
+    status: fn(&Parsed, &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure>,
+}
+
+impl Statuses {
+    /// See [`Status::pace`].
+    pub fn pace(&self, settings: &Parsed) -> Pace {
+        (self.pace)(settings)
+    }
+
+    /// See [`Status::status`].
+    ///
+    /// # Errors
+    /// A [`Failure`] that is known before anything is sent.
+    pub fn status(&self, settings: &Parsed, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        (self.status)(settings, commit)
+    }
 }
 
 /// [`Inbound`] without its types.
@@ -197,13 +235,19 @@ impl Entry {
             about: A::ABOUT,
             login: A::LOGIN,
             fields: A::Settings::FIELDS,
+            hosts: A::HOSTS,
             deliver: None,
+            status: None,
             inbound: None,
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
                 if errors.is_empty() { Ok(Parsed::new(settings)) } else { Err(errors) }
             },
+            validate_triggers: |settings, triggers| {
+                A::validate_triggers(settings_of::<A>(settings), triggers)
+            },
+            warnings: |settings| A::warnings(settings_of::<A>(settings)),
         }
     }
 
@@ -217,6 +261,19 @@ impl Entry {
             call: |settings, note| {
                 let settings = settings_of::<A>(settings);
                 A::call(settings, note).map(|call| redact::redacted(call, &settings.secrets()))
+            },
+        });
+        self
+    }
+
+    pub(crate) const fn status<A: Status>(mut self) -> Self {
+        self.status = Some(Statuses {
+            limits: A::LIMITS,
+            calls: A::CALLS,
+            pace: |settings| A::pace(settings_of::<A>(settings)),
+            status: |settings, commit| {
+                let settings = settings_of::<A>(settings);
+                A::status(settings, commit).map(|call| redact::redacted(call, &settings.secrets()))
             },
         });
         self
@@ -238,7 +295,13 @@ impl Entry {
     /// The service's size and rate limits in a line for people.
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
-        delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).unwrap_or_default()
+        let asked = self.status.as_ref().map(|status| status.limits);
+        delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).or(asked).unwrap_or_default()
+    }
+
+    /// Whether it is only asked for builds: events are not delivered to it.
+    pub fn is_only_asked(&self) -> bool {
+        self.deliver.is_none() && self.status.is_some()
     }
 
     /// Reads and checks the adapter's own settings.
@@ -247,6 +310,16 @@ impl Entry {
     /// All errors in them.
     pub fn read(&self, properties: &Properties) -> Result<Parsed, Vec<FieldError>> {
         (self.read)(properties)
+    }
+
+    /// What is wrong with the settings together with the events that are switched on.
+    pub fn validate_triggers(&self, settings: &Parsed, triggers: Triggers) -> Vec<FieldError> {
+        (self.validate_triggers)(settings, triggers)
+    }
+
+    /// See [`Adapter::warnings`].
+    pub fn warnings(&self, settings: &Parsed) -> Vec<FieldError> {
+        (self.warnings)(settings)
     }
 
     /// The events that are switched on if the flags are not set.

@@ -11,7 +11,10 @@
 //! The event's id is the `Idempotency-Key` that GitLab sends (the same on each of its retries). In a signed request it is
 //! `webhook-id`, which GitLab gives the same value: a copy of the request with another key in the unsigned header would
 //! be another event. Where there is neither, it is `X-Gitlab-Event-UUID` and the body together: one request to GitLab, and
-//! the webhooks that it causes in turn, have the same UUID for all their events. Otherwise it is a new one.
+//! the webhooks that it causes in turn, have the same UUID for all their events. Otherwise it is a new one. An id that comes
+//! with a token of limited reach is preceded by that reach (`project-42:…`), so that a project's token can't make another
+//! project's event count as a repeat. Senders of all events, and the broker, share plain ids: an event that arrives both
+//! ways is one.
 //!
 //! A body that is not an event is refused with the reason, so that GitLab's list of recent deliveries shows it, and is kept in
 //! quarantine, so that nothing is lost if the error is ours.
@@ -76,7 +79,7 @@ pub(super) async fn receive(
     }
     let id = match &signed {
         Some((signed, _)) => Some(key_id(signed.id)),
-        None => sent_id(headers, &body),
+        None => sent_id(headers, &body).map(|id| within_reach(reach, id)),
     };
     let _turn = turn(&state, body.len()).await?;
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
@@ -279,6 +282,14 @@ fn key_id(key: &[u8]) -> EventId {
     let plain = std::str::from_utf8(key).ok().and_then(EventId::new);
     plain
         .unwrap_or_else(|| EventId::new(&Digest::of([key]).hex(16)).expect("a digest is short and printable"))
+}
+
+/// The id of an event, where the sender may send only the events of this reach.
+fn within_reach(reach: ScopeKey, id: EventId) -> EventId {
+    match reach {
+        ScopeKey::Instance => id,
+        reach => key_id(format!("{}:{id}", reach.to_string().replace(' ', "-")).as_bytes()),
+    }
 }
 
 /// It has our time in it, so that fresh ids sort in the order of arrival.

@@ -42,7 +42,7 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::registry::Registry;
-use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine};
+use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
 
 use error::ApiError;
 pub use server::serve;
@@ -107,6 +107,7 @@ pub struct State {
     /// A save, a successful test and a retry end holds.
     pub holds: Holds,
     pub outbox: Arc<dyn Outbox>,
+    pub watches: Arc<dyn Watches>,
     /// Sends tests of integrations.
     pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.

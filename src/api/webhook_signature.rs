@@ -1,7 +1,7 @@
 //! Signed webhooks, as GitLab sends them since 19.0: the checks of `webhook-id`, `webhook-timestamp` and
 //! `webhook-signature`, after the Standard Webhooks specification.
 //!
-//! [`SigningKeys`] are the configured keys. [`SignedHeaders::read`] reads a request's headers, and
+//! [`SigningKeys`] are the configured keys, which [`SigningKeys::sign`] a request too. [`SignedHeaders::read`] reads a request's headers, and
 //! [`SignedHeaders::verify`] compares them with its body. Both are pure: the time is a value.
 //!
 //! The specification: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
@@ -74,6 +74,15 @@ impl SigningKeys {
         }
     }
 
+    /// The headers that sign a request, by the first of the keys.
+    pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> Vec<(&'static str, String)> {
+        let timestamp = at.as_second().to_string();
+        let signature = self.0.first().map(|key| signature(key, id.as_bytes(), &timestamp, body));
+        let signature = signature.map(|tag| format!("{VERSION}{}", BASE64.encode(tag)));
+        let signature = signature.map(|signature| (SIGNATURE, signature));
+        [(ID, id.to_owned()), (TIMESTAMP, timestamp)].into_iter().chain(signature).collect()
+    }
+
     /// Reads the setting. An empty text is no setting; a blank one is a mistake, because it must not admit every client.
     pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
         let text = Option::<Secret>::deserialize(deserializer)?.filter(|text| !text.expose().is_empty());
@@ -84,6 +93,14 @@ impl SigningKeys {
 fn parse_key(text: &str) -> Option<hmac::Key> {
     let bytes = BASE64.decode(text.strip_prefix(KEY_PREFIX)?).ok()?;
     (bytes.len() >= MIN_KEY_LEN).then(|| hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+fn signature(key: &hmac::Key, id: &[u8], timestamp: &str, body: &[u8]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    for part in [id, b".", timestamp.as_bytes(), b".", body] {
+        context.update(part);
+    }
+    context.sign()
 }
 
 /// The headers of a signed request, whose body is still to be read.
@@ -124,11 +141,7 @@ impl<'a> SignedHeaders<'a> {
     /// None is.
     pub(super) fn verify(&self, keys: &SigningKeys, body: &[u8]) -> Result<(), BadSignature> {
         let is_valid = keys.0.iter().any(|key| {
-            let mut context = hmac::Context::with_key(key);
-            for part in [self.id, b".", self.timestamp.as_bytes(), b".", body] {
-                context.update(part);
-            }
-            let expected = context.sign();
+            let expected = signature(key, self.id, self.timestamp, body);
             self.signatures.iter().any(|signature| bool::from(signature.ct_eq(expected.as_ref())))
         });
         if is_valid { Ok(()) } else { Err(BadSignature::NoMatch) }

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy, allow_all_urls};
+use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy};
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
-use crate::store::registry::{Learned, Mute, Registry, ScopeKey, SeenProject};
+use crate::store::registry::{AuditEntry, Learned, Mute, Registry, ScopeKey, SeenProject};
 
 /// The catalog, kept in step with the store.
 pub struct CachedCatalog {
@@ -44,7 +44,7 @@ impl CachedCatalog {
             served: Mutex::new((0, Ok(()))),
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
-            url_policy: Arc::new(allow_all_urls),
+            url_policy: Arc::new(UrlPolicy::allow_all()),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -66,7 +66,7 @@ impl CachedCatalog {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+    pub(super) fn write<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -86,7 +86,8 @@ impl CachedCatalog {
         numbers: Vec<(i64, Option<String>)>,
         now: Timestamp,
     ) -> Result<()> {
-        self.set_files_in_memory(placed, facts);
+        self.write(|state| state.set_files_read_at(placed, facts, now));
+        self.changed();
         let is_news = |id: i64, path: Option<&String>| {
             self.read(|state| match state.directory().project(id) {
                 Some(known) => path.is_some() && known.path.as_ref() != path,
@@ -116,7 +117,8 @@ impl CachedCatalog {
         if changes.revision == known {
             return Ok(());
         }
-        let touched: Vec<_> = changes.integrations.iter().map(|row| (row.owner, row.slug.clone())).collect();
+        let used = changes.integrations.iter().filter(|row| !matches!(row.owner, ScopeKey::File(_)));
+        let touched: Vec<_> = used.map(|row| (row.owner, row.slug.clone())).collect();
         if self.write(|state| state.take_changes(changes)) {
             self.changed();
         }
@@ -132,6 +134,9 @@ impl CachedCatalog {
     pub(super) async fn record_projects(&self, seen: Vec<SeenProject>, now: Timestamp) -> Result<()> {
         if seen.is_empty() {
             return Ok(());
+        }
+        for SeenProject { id, path, .. } in &seen {
+            self.adopt(path.as_deref(), *id, now).await?;
         }
         let rows = self.registry.upsert_seen_projects(seen, now).await?;
         let moved = self.write(|state| {
@@ -209,6 +214,16 @@ impl Catalog for CachedCatalog {
             // Of several events of a project in one batch, the last one counts.
             latest.retain(|earlier| earlier.id != seen.id);
             latest.push(seen);
+        }
+        let groups = self.read(|state| {
+            let named = events.iter().flat_map(|event| state.directory().unknown_groups_in(event));
+            named.map(|(id, path)| (id, path.to_owned())).collect::<Vec<_>>()
+        });
+        for (id, path) in groups {
+            let audit = AuditEntry::whole(now, "the group's event", "group.update", format!("group {path}"));
+            let row = self.registry.put_group(Some(id), &path, audit).await?;
+            self.write(|state| state.directory_mut().put_group(row));
+            self.changed();
         }
         self.record_projects(latest, now).await
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::Inheritance;
-use super::{Resolved, UrlPolicy, is_secret, refused_urls, sort_secrets};
+use super::{Resolved, Rule, UrlPolicy, is_secret, refused_urls, sort_secrets};
 use crate::adapters::Entry;
 use crate::adapters::contract::Login;
-use crate::settings::{FieldError, Kind, Properties, Secret, Value};
+use crate::settings::{Addresses, FieldError, Kind, Properties, Secret, Url, Value};
 use crate::store::registry::Configuration;
 
 /// A requested change. What it does not name stays as it is.
@@ -48,9 +48,12 @@ pub fn put(
         Some(false) | None => {
             let own = inheritance.own.filter(|own| !own.configuration.inherits);
             let present = own.map(|own| own.configuration.clone()).unwrap_or_default();
-            let next = merged(entry, &present, request);
+            let next = merged(entry, &present, request).map_err(InvalidChange::Settings)?;
             let mut errors = Resolved::read(entry, &next).err().unwrap_or_default();
-            errors.extend(refused_urls(entry, &next, url_policy));
+            let refused = refused_urls(entry, &next, url_policy).into_iter().filter(|refused| {
+                refused.rule == Rule::NeverCalled || !stays(&present, &next, &refused.error.field)
+            });
+            errors.extend(refused.map(|refused| refused.error));
             if errors.is_empty() { Ok(next) } else { Err(InvalidChange::Settings(errors)) }
         }
     }
@@ -87,15 +90,32 @@ fn differing<T: PartialEq>(
     names.extend(all.filter(|name| before.get(*name) != after.get(*name)).cloned());
 }
 
-fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> Configuration {
+/// Whether an active integration keeps the value of a secret address. As in GitLab, an address at another host that was
+/// accepted before the rule came goes on working.
+fn stays(present: &Configuration, next: &Configuration, field: &str) -> bool {
+    let same = |before: &Configuration| before.secrets.get(field).filter(|_| before.active).cloned();
+    same(present).is_some() && same(present) == same(next)
+}
+
+/// # Errors
+/// A masked credential was sent that is not stored for its address.
+fn merged(
+    entry: &'static Entry,
+    present: &Configuration,
+    request: &Request,
+) -> Result<Configuration, Vec<FieldError>> {
     let mut next = Configuration { active: true, inherits: false, ..present.clone() };
     next.flags.extend(request.flags.clone());
     // Forms show the mask in place of a secret. Sent back, it means that the secret stays.
     let is_mask = |name: &str, value: &Value| {
-        is_secret(entry, name) && matches!(value, Value::Text(text) if text == Secret::MASK)
+        let Value::Text(text) = value else { return false };
+        // Of an address with a password, the password alone is masked.
+        let shown = present.properties.get(name).and_then(|value| Url::masked(&value.as_text()));
+        is_secret(entry, name) && text == Secret::MASK || shown.is_some_and(|shown| shown == *text)
     };
     let settings = request.settings.iter().filter(|(name, value)| !is_mask(name, value));
     let settings: Properties = settings.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let settings = unmasked(entry, present, settings)?;
     if address_moves(entry, present, &settings) {
         // A person who may set the address, but does not know the secret, must not have it sent to another host. This does
         // not concern addresses that are themselves the secret.
@@ -116,8 +136,40 @@ fn merged(entry: &'static Entry, present: &Configuration, request: &Request) -> 
     next.properties.retain(|name, _| !request.unset.contains(name));
     // A blank secret removes it.
     next.secrets.retain(|_, secret| !secret.is_blank());
-    next
+    Ok(next)
 }
+
+/// Addresses are shown with their credentials masked. Sent back so, they get them back: for the address for which they are
+/// stored, and only while it is called at the same place.
+///
+/// # Errors
+/// A masked credential is not stored for its address, or it would be sent to another place.
+fn unmasked(
+    entry: &Entry,
+    present: &Configuration,
+    mut settings: Properties,
+) -> Result<Properties, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    for kind in [Kind::Base, Kind::Addresses] {
+        // The bases are unmasked before it is asked whether they move.
+        let moves = kind == Kind::Addresses && address_moves(entry, present, &settings);
+        for field in entry.fields.iter().filter(|field| field.kind == kind) {
+            let Some(Value::Text(text)) = settings.get_mut(field.name) else { continue };
+            if !text.contains(Secret::MASK) {
+                continue;
+            }
+            let stored = present.secrets.get(field.name).map(Secret::expose).unwrap_or_default();
+            match Addresses::unmasked(text, stored).filter(|_| !moves) {
+                Some(whole) => *text = whole,
+                None => errors.push(FieldError::new(field.name, NOT_STORED)),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(settings) } else { Err(errors) }
+}
+
+const NOT_STORED: &str = "holds a masked password or key (************) that is not stored for this address: write the \
+                          password or key itself";
 
 /// Whether an address that secrets are sent to gets another host, port or scheme. This holds for every field of these kinds,
 /// whatever its name. An unset address means the service's own, so setting or removing one is a move too.

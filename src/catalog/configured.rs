@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::Resolved;
 use crate::adapters::Entry;
-use crate::integration::{Integration, IntegrationId, Scope};
+use crate::digest::Digest;
+use crate::integration::{Fingerprint, Integration, IntegrationId, Scope};
 use crate::settings::FieldError;
 use crate::store::registry::{Configuration, StoredIntegration};
 
@@ -18,6 +19,27 @@ pub struct Configured {
     /// The meaning of its settings. It is not used for one that inherits.
     pub resolved: Result<Arc<Resolved>, Vec<FieldError>>,
     pub origin: Origin,
+    pub noted: Noted,
+}
+
+/// The number of an integration, and since when it is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    pub id: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// The first number of integrations that have no row. They are derived from the integration's name, so that they are the
+/// same on all nodes and after every start. They lie above all numbers of rows, and within what JavaScript counts exactly.
+pub const FIRST_DERIVED_ID: i64 = 1 << 52;
+
+impl Noted {
+    /// For an integration that has no row in the store, of this name.
+    pub fn derived(name: &IntegrationId, created_at: Timestamp, updated_at: Timestamp) -> Self {
+        let digest = Digest::of([name.0.as_bytes()]).number();
+        Self { id: FIRST_DERIVED_ID | (digest & (FIRST_DERIVED_ID - 1)), created_at, updated_at }
+    }
 }
 
 /// Where it was configured.
@@ -26,7 +48,7 @@ pub enum Origin {
     /// In a provisioning file, by name. The API shows it and does not change it.
     File(Arc<str>),
     /// Through the API.
-    Stored { id: i64, revision: i64, created_at: Timestamp, updated_at: Timestamp },
+    Stored { revision: i64 },
 }
 
 impl Origin {
@@ -43,14 +65,17 @@ impl Origin {
 }
 
 impl Configured {
-    /// From a file. The file's reader has read the settings already.
+    /// From a file. The file's reader has read the settings already. The snapshot that it becomes a part of notes its number
+    /// and its times.
     pub fn of_file(
         entry: &'static Entry,
         configuration: Configuration,
         resolved: Result<Arc<Resolved>, Vec<FieldError>>,
         file: Arc<str>,
     ) -> Self {
-        Self { entry, configuration, resolved, origin: Origin::File(file) }
+        let never = Timestamp::UNIX_EPOCH;
+        let noted = Noted { id: 0, created_at: never, updated_at: never };
+        Self { entry, configuration, resolved, origin: Origin::File(file), noted }
     }
 
     /// From the store.
@@ -61,8 +86,14 @@ impl Configured {
             entry,
             configuration,
             resolved,
-            origin: Origin::Stored { id, revision, created_at, updated_at },
+            origin: Origin::Stored { revision },
+            noted: Noted { id, created_at, updated_at },
         }
+    }
+
+    /// What it does, in short: two of the same fingerprint do the same.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.resolved.as_ref().map_or(Fingerprint(0), |resolved| resolved.fingerprint())
     }
 
     pub fn slug(&self) -> &'static str {

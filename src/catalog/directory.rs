@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::event::Event;
+use crate::digest::Digest;
+use crate::event::{Event, GroupChange, Payload};
 use crate::integration::{ProjectFacts, Scope};
 use crate::store::registry::{
     GroupKey, Learned, ScopeKey, SeenProject, StoredGroup, StoredProject, Visibility,
@@ -17,7 +18,8 @@ pub enum ResolvedScope {
         key: Option<GroupKey>,
         path: String,
     },
-    /// Either may be unknown. `id` is the forge's number and also its row.
+    /// Either may be unknown. `id` is the forge's number and also its row. Where only the path is known, the row has a
+    /// provisional number, which is negative.
     Project {
         id: Option<i64>,
         path: Option<String>,
@@ -49,13 +51,13 @@ impl ResolvedScope {
         }
     }
 
-    /// Its best name: a project's number goes before its path.
+    /// Its best name: a project's number, if it is the forge's, goes before its path.
     pub fn name(&self) -> Scope {
         match self {
             Self::Instance => Scope::Instance,
             Self::Group { path, .. } => Scope::Group(path.clone()),
-            Self::Project { id: Some(id), .. } => Scope::ProjectId(*id),
-            Self::Project { id: None, path } => Scope::ProjectPath(path.clone().unwrap_or_default()),
+            Self::Project { id: Some(id), .. } if *id > 0 => Scope::ProjectId(*id),
+            Self::Project { path, .. } => Scope::ProjectPath(path.clone().unwrap_or_default()),
         }
     }
 
@@ -82,6 +84,11 @@ impl std::fmt::Display for ResolvedScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.name().fmt(f)
     }
+}
+
+/// The number under which a project is kept until the forge's is known. It is the same on all nodes.
+pub(super) fn provisional_number(path: &str) -> i64 {
+    -(Digest::of([folded(path).as_bytes()]).number() & (i64::MAX >> 1)) - 1
 }
 
 /// Projects and groups, found by all their names.
@@ -179,6 +186,11 @@ impl Directory {
         self.projects.get(self.numbers.get(&folded(path))?)
     }
 
+    /// The row of a project of which only the path is known.
+    pub(super) fn provisional(&self, path: &str) -> Option<&StoredProject> {
+        self.project_by_path(path).filter(|project| project.number().is_none())
+    }
+
     pub fn group_by_path(&self, path: &str) -> Option<&StoredGroup> {
         self.groups.get(self.keys.get(&folded(path))?)
     }
@@ -239,6 +251,21 @@ impl Directory {
         }
         let by_id = id.and_then(|id| self.file_facts.get(&id.to_string()));
         by_id.or_else(|| self.file_facts.get(&folded(path?)))
+    }
+
+    /// The numbers and paths of groups in an event that are not known yet.
+    pub fn unknown_groups_in<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = (i64, &'a str)> {
+        let change = match &event.payload {
+            Payload::GroupChange(change) => Some(change),
+            _ => None,
+        };
+        let named = change.into_iter().flat_map(GroupChange::groups);
+        let sound =
+            named.filter(|(id, path)| *id > 0 && is_storable(path) && !path.split('/').any(str::is_empty));
+        sound.filter(|(id, path)| {
+            let known = self.group_by_path(path);
+            known.is_none_or(|known| known.id != Some(*id) || known.path.as_deref() != Some(*path))
+        })
     }
 
     /// What an event contains of its project that is not known yet.

@@ -16,6 +16,7 @@ pub(super) struct Content<'a> {
     pub(super) rules: Rules,
     pub(super) filters: &'a Filters,
     pub(super) channels: &'a Channels,
+    pub(super) announce_result: bool,
     pub(super) fields: &'a [Field],
     pub(super) properties: &'a Properties,
 }
@@ -47,6 +48,10 @@ impl Content<'_> {
         put("only_changes", notify_only_when_pipeline_status_changes.to_string());
         put("labels", labels.labels.join(","));
         put("labels_behavior", behavior.to_owned());
+        // Fingerprints of before the setting existed stay.
+        if self.announce_result {
+            put("announce_result", self.announce_result.to_string());
+        }
         put("channel", self.channels.default.join(","));
         for (trigger, channels) in &self.channels.per_trigger {
             put(&format!("channel.{trigger}"), channels.join(","));

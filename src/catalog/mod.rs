@@ -7,7 +7,8 @@
 //! uses the nearest default: that of the groups around it, then that of the instance ([`Inheritance`]).
 //! [`CachedCatalog`] keeps a snapshot in step with the store and the files; the pipeline reads it through [`Catalog`].
 //! `change` computes a new configuration from an old one and a request, `url_policy` finds addresses in it that would
-//! never be called (both pure), and `update` writes it.
+//! never be called (both pure), and `update` writes it. `file_notes` knows since when the files' integrations are as they
+//! are.
 //!
 //! Absent here: HTTP, TOML and SQL.
 
@@ -15,6 +16,7 @@ mod cached;
 mod change;
 mod configured;
 mod directory;
+mod file_notes;
 mod fingerprint;
 mod resolved;
 mod snapshot;
@@ -28,20 +30,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::adapters::Entry;
+use crate::adapters::{Entry, common_settings};
 use crate::event::Event;
 use crate::integration::{Fingerprint, Integration, IntegrationId, ProjectFacts};
+use crate::settings::FieldError;
 use crate::store::registry::Mute;
 
 pub use cached::CachedCatalog;
 pub use change::{InvalidChange, Request};
-pub use configured::{Configured, ConfiguredAt, Origin, integration_id};
+pub use configured::{Configured, ConfiguredAt, FIRST_DERIVED_ID, Noted, Origin, integration_id};
 pub use directory::{Directory, ResolvedScope};
 pub use resolved::{Resolved, sort_secrets};
 pub use snapshot::{Inheritance, Snapshot};
 pub use update::{Actor, Change, ChangeError};
 use url_policy::refused_urls;
-pub use url_policy::{UrlPolicy, allow_all_urls, blocked_urls};
+pub use url_policy::{BlockedUrl, PermittedHosts, Rule, UrlPolicy, blocked_urls};
 
 /// What is configured. It is read for every event and answers from memory.
 #[async_trait]
@@ -74,6 +77,21 @@ pub trait Catalog: Send + Sync {
     async fn learn(&self, _events: &[Arc<Event>], _now: Timestamp) -> crate::store::Result<()> {
         Ok(())
     }
+}
+
+/// What a configuration has that is accepted and has no effect, among it addresses that are not called. Settings that are not valid have none.
+pub fn warnings(configured: &Configured, url_policy: &UrlPolicy<'_>) -> Vec<FieldError> {
+    let Configured { entry, configuration, resolved: Ok(resolved), .. } = configured else {
+        return Vec::new();
+    };
+    let mut warnings = common_settings::warnings(&entry.about, &configuration.properties);
+    warnings.extend(entry.warnings(resolved.settings()));
+    let blocked = blocked_urls(entry, configuration, url_policy).into_iter();
+    warnings.extend(blocked.map(|BlockedUrl { error: FieldError { field, problem }, rule }| FieldError {
+        field,
+        problem: format!("{problem}; `{}` can permit it", rule.permitted_by()),
+    }));
+    warnings
 }
 
 /// Whether a setting of an adapter is a secret. Names that the adapter does not have are not shown in any case.

@@ -18,6 +18,7 @@ pub struct Resolved {
     triggers: Triggers,
     filters: Filters,
     channels: Channels,
+    announce_result: bool,
     rules: Rules,
     settings: Parsed,
     fingerprint: Fingerprint,
@@ -38,12 +39,18 @@ impl Resolved {
                 return Err(own.chain(shared.err().into_iter().flatten()).collect());
             }
         };
+        let triggers = triggers(entry, given);
+        let errors = entry.validate_triggers(&settings, triggers);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let mut resolved = Self {
             slug: about.slug,
             active: given.active,
-            triggers: triggers(entry, given),
+            triggers,
             filters: shared.filters,
             channels: shared.channels,
+            announce_result: shared.announce_result,
             rules: Rules { supported: about.triggers, family: about.family },
             settings,
             fingerprint: Fingerprint(0),
@@ -55,6 +62,7 @@ impl Resolved {
             rules: resolved.rules,
             filters: &resolved.filters,
             channels: &resolved.channels,
+            announce_result: resolved.announce_result,
             fields: entry.fields,
             properties: &own,
         };
@@ -68,6 +76,10 @@ impl Resolved {
 
     pub fn is_active(&self) -> bool {
         self.active
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     pub fn triggers(&self) -> Triggers {
@@ -84,6 +96,7 @@ impl Resolved {
             triggers: self.triggers,
             filters: self.filters.clone(),
             channels: self.channels.clone(),
+            announce_result: self.announce_result,
             rules: self.rules,
             settings: self.settings.clone(),
             origin,

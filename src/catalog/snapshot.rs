@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use super::Catalog;
 use super::configured::{Configured, ConfiguredAt, integration_id};
 use super::directory::{Directory, ResolvedScope};
+use super::file_notes::{FileNotes, Unnoted};
 use crate::adapters;
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
-use crate::store::registry::{Changes, Mute, ScopeKey, StoredToken};
+use crate::store::registry::{Changes, Configuration, Mute, ScopeKey, StoredIntegration, StoredToken};
 
 /// Everything that is configured, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,10 @@ pub struct Snapshot {
     /// By project.
     mutes: HashMap<i64, Vec<Mute>>,
     tokens: HashMap<[u8; 32], StoredToken>,
+    /// Since when the files' integrations are as they are.
+    file_notes: FileNotes,
+    /// What of that is to be written.
+    unnoted: Vec<Unnoted>,
 }
 
 /// What comes from files. Paths are keys in lower case, because they are compared without regard to case.
@@ -120,11 +125,25 @@ impl<'a> Inheritance<'a> {
 }
 
 impl Snapshot {
-    /// Replaces what came from files.
+    /// Replaces what came from files, for a reader that does not care since when it is as it is.
     pub fn set_files(&mut self, integrations: Vec<ConfiguredAt>, facts: Vec<(Scope, ProjectFacts)>) {
+        self.set_files_read_at(integrations, facts, Timestamp::UNIX_EPOCH);
+    }
+
+    /// Replaces what came from files, which were read at this moment.
+    pub(super) fn set_files_read_at(
+        &mut self,
+        integrations: Vec<ConfiguredAt>,
+        facts: Vec<(Scope, ProjectFacts)>,
+        read_at: Timestamp,
+    ) {
         self.directory.set_file_facts(facts);
         self.files = Files::default();
-        for ConfiguredAt { scope, configured } in integrations {
+        self.unnoted.clear();
+        for ConfiguredAt { scope, mut configured } in integrations {
+            let (noted, unnoted) = self.file_notes.note(&scope, &configured, read_at);
+            configured.noted = noted;
+            self.unnoted.extend(unnoted);
             let integration = configured.integration(&scope).map(Arc::new);
             let by_slug = self.files.by_slug_mut(&scope);
             by_slug.insert(configured.slug(), Cached { configured, integration });
@@ -135,12 +154,14 @@ impl Snapshot {
     pub fn take_changes(&mut self, changes: Changes) -> bool {
         let Changes { revision, integrations, projects, groups, tokens, mutes } = changes;
         let is_restored = revision < self.revision;
-        let mut matters = is_restored || !integrations.is_empty() || !groups.is_empty();
+        let is_note = |row: &StoredIntegration| matches!(row.owner, ScopeKey::File(_));
+        let mut matters = is_restored || !integrations.iter().all(is_note) || !groups.is_empty();
         if is_restored {
             // The store was restored from a backup, and these changes are its whole content.
             self.rows.clear();
             self.mutes.clear();
             self.tokens.clear();
+            self.file_notes.clear();
             self.directory.remove_rows();
         }
         self.revision = revision;
@@ -151,12 +172,16 @@ impl Snapshot {
             self.directory.put_group(group);
         }
         for row in integrations {
+            if let ScopeKey::File(key) = row.owner {
+                self.file_notes.take(key, &row);
+                continue;
+            }
             // A newer version of Forgebell may have stored an adapter that this version does not have.
             let Some(entry) = adapters::find(&row.slug) else { continue };
             let owner = row.owner;
             let configured = Configured::of_row(entry, row);
             let integration = match owner {
-                ScopeKey::Project(id) if !configured.configuration.inherits => {
+                ScopeKey::Project(id) if id > 0 && !configured.configuration.inherits => {
                     configured.integration(&Scope::ProjectId(id)).map(Arc::new)
                 }
                 _ => None,
@@ -172,6 +197,11 @@ impl Snapshot {
             of_project.push(mute);
         }
         matters
+    }
+
+    /// Up to so many integrations of files that are to be noted in the store. Each is returned once.
+    pub(super) fn take_unnoted(&mut self, at_most: usize) -> Vec<Unnoted> {
+        self.unnoted.split_off(self.unnoted.len().saturating_sub(at_most))
     }
 
     /// The newest revision of the store that is included.
@@ -252,12 +282,21 @@ impl Snapshot {
         is_known.then_some(resolved)
     }
 
+    /// What is set for an owner in the store, by slug.
+    pub(super) fn rows_of(&self, owner: ScopeKey) -> Vec<(&'static str, Configuration)> {
+        let rows = self.rows.get(&owner).into_iter().flatten();
+        rows.map(|(slug, cached)| (*slug, cached.configured.configuration.clone())).collect()
+    }
+
     /// Every configuration from a file or the store, with its scope. An export writes these.
     pub fn all_configured(&self) -> Vec<(Scope, &Configured)> {
         let of_row = |owner: &ScopeKey| match owner {
             ScopeKey::Instance => Some(Scope::Instance),
-            ScopeKey::Project(id) => Some(Scope::ProjectId(*id)),
+            ScopeKey::Project(id) if *id > 0 => Some(Scope::ProjectId(*id)),
+            // What was moved to the project's number has no path any more.
+            ScopeKey::Project(id) => self.directory.project(*id)?.path.clone().map(Scope::ProjectPath),
             ScopeKey::Group(key) => self.directory.group(*key)?.path.clone().map(Scope::Group),
+            ScopeKey::File(_) => None,
         };
         let rows = self.rows.iter().filter_map(|(owner, by_slug)| Some((of_row(owner)?, by_slug)));
         let all = rows.chain(self.files.all());
@@ -328,6 +367,13 @@ impl Snapshot {
         match scope {
             ResolvedScope::Group { key: None, path } => {
                 self.directory.group_by_path(path).map(|group| ScopeKey::Group(group.key))
+            }
+            // An event of a project of which only the path is known: its first, or one whose number can't be trusted.
+            ResolvedScope::Project { id, path: Some(path) }
+                if id.is_none_or(|id| self.directory.project(id).is_none()) =>
+            {
+                let provisional = self.directory.provisional(path).map(|project| project.id);
+                provisional.or(*id).map(ScopeKey::Project)
             }
             other => other.key(),
         }

@@ -5,18 +5,23 @@ use jiff::Timestamp;
 
 use super::change::{self, InvalidChange, Request};
 use super::configured::{Configured, Origin};
-use super::snapshot::Inheritance;
+use super::directory::provisional_number;
+use super::file_notes::{self, Unnoted};
+use super::snapshot::{Inheritance, Snapshot};
 use super::url_policy::warn_of_blocked_urls;
 use super::{CachedCatalog, Catalog as _, ResolvedScope};
 use crate::adapters::Entry;
 use crate::store::StoreError;
 use crate::store::registry::{
-    AuditEntry, Configuration, Learned, Mute, ProjectCorrection, Put, ScopeKey, SeenProject, StoredGroup,
-    StoredProject,
+    AuditEntry, Configuration, Corrected, Learned, Mute, ProjectCorrection, Put, ScopeKey, SeenProject,
+    StoredGroup, StoredProject,
 };
 
 /// How often a change starts again. In every round another change succeeded.
 const ROUNDS: usize = 50;
+
+/// Who changes what files define.
+const PROVISIONING: &str = "provisioning files";
 
 /// Who makes a change, for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +35,6 @@ pub enum ChangeError {
     /// It comes from a file.
     #[error("it is configured in {0} and must be changed there")]
     Provisioned(String),
-    /// Rows of a project need its number.
-    #[error("the number of {0} is not known yet")]
-    NoNumber(String),
     /// It changed after the time that the request names.
     #[error("it was changed since then")]
     ChangedSince,
@@ -155,10 +157,11 @@ impl CachedCatalog {
     ) -> Result<ScopeKey, ChangeError> {
         match scope {
             ResolvedScope::Instance => Ok(ScopeKey::Instance),
+            ResolvedScope::Project { id: None, path: Some(path) } => {
+                Ok(ScopeKey::Project(self.name_project(path, now).await?))
+            }
             ResolvedScope::Project { id, path } => {
-                let Some(id) = *id else {
-                    return Err(ChangeError::NoNumber(path.clone().unwrap_or_default()));
-                };
+                let id = id.unwrap_or_default();
                 if self.read(|state| state.directory().project(id).is_none()) {
                     let path = path.clone();
                     self.record_projects(vec![SeenProject { id, path, learned: Learned::default() }], now)
@@ -177,6 +180,69 @@ impl CachedCatalog {
         }
     }
 
+    /// Records a project of which only the path is known, and returns its number, which is provisional.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub async fn name_project(&self, path: &str, now: Timestamp) -> Result<i64, ChangeError> {
+        // An event may have told the number a moment ago, on another node.
+        if let Some(known) = self.registry().project_by_path(path).await? {
+            self.refresh().await?;
+            return Ok(known.id);
+        }
+        let id = provisional_number(path);
+        let seen = SeenProject { id, path: Some(path.to_owned()), learned: Learned::default() };
+        self.record_projects(vec![seen], now).await?;
+        Ok(id)
+    }
+
+    /// Moves what was set for a path to the number of the project that has the path, which has become known. What the
+    /// number has already counts. It can be repeated: the path leaves the provisional row only after that.
+    pub(super) async fn adopt(
+        &self,
+        path: Option<&str>,
+        id: i64,
+        now: Timestamp,
+    ) -> crate::store::Result<()> {
+        let provisional = |state: &Snapshot| state.directory().provisional(path?).cloned();
+        if id < 1 || self.read(provisional).is_none() {
+            return Ok(());
+        }
+        self.refresh().await?;
+        let Some(former) = self.read(provisional) else { return Ok(()) };
+        let (rows, mutes) = self.read(|state| {
+            let mutes: Vec<Mute> = state.mutes(former.id, now).cloned().collect();
+            (state.rows_of(ScopeKey::Project(former.id)), mutes)
+        });
+        let audit = |action: &'static str, object: String| {
+            AuditEntry::whole(now, "the project's first event", action, object)
+        };
+        for (slug, configuration) in rows {
+            let audit = audit("integration.move", format!("project {id} {slug}"));
+            let owner = ScopeKey::Project(id);
+            self.registry().put_integration(owner, slug, configuration, None, audit).await?;
+        }
+        for mute in mutes {
+            let audit = audit("channel.mute", format!("project {id} {} {}", mute.slug, mute.channel));
+            self.registry().mute(Mute { project: id, ..mute }, audit).await?;
+        }
+        if former.corrected != Corrected::default() {
+            let Corrected { default_branch, visibility, protected_branches } = former.corrected;
+            let correction = ProjectCorrection {
+                id,
+                path: None,
+                default_branch: default_branch.into(),
+                visibility: visibility.into(),
+                protected_branches: protected_branches.into(),
+            };
+            self.registry()
+                .override_project(correction, audit("project.update", format!("project {id}")))
+                .await?;
+        }
+        // Deliveries of the event that told the number find the integrations there.
+        self.refresh().await
+    }
+
     /// Corrects what is known of a project.
     ///
     /// # Errors
@@ -188,6 +254,7 @@ impl CachedCatalog {
         now: Timestamp,
     ) -> Result<StoredProject, ChangeError> {
         let ProjectCorrection { id, path, .. } = &correction;
+        self.adopt(path.as_deref(), *id, now).await?;
         let before = self.read(|state| state.directory().project(*id).cloned());
         let was = before.as_ref().map(|row| row.corrected.clone()).unwrap_or_default();
         let corrected = correction.over(&was);
@@ -233,6 +300,32 @@ impl CachedCatalog {
         Ok(row)
     }
 
+    /// Notes in the store since when the files' integrations are as they are: some of them, so that a start with many files
+    /// is not held up. Returns whether there are more.
+    ///
+    /// # Errors
+    /// The store does not take it. What is not noted is noted after the next reload or start.
+    pub async fn note_files(&self) -> Result<bool, ChangeError> {
+        const AT_ONCE: usize = 50;
+        let some = self.write(|state| state.take_unnoted(AT_ONCE));
+        for Unnoted { scope, slug, configuration, made_from, at } in &some {
+            let audit = AuditEntry {
+                at: *at,
+                who: PROVISIONING.to_owned(),
+                action: "integration.provision",
+                object: format!("{scope} {slug}"),
+                fields: Vec::new(),
+            };
+            let owner = ScopeKey::File(file_notes::key(scope));
+            // Where another node has noted it meanwhile, that note counts.
+            self.registry().put_integration(owner, slug, configuration.clone(), *made_from, audit).await?;
+        }
+        if !some.is_empty() {
+            self.refresh().await?;
+        }
+        Ok(some.len() == AT_ONCE)
+    }
+
     /// Records the numbers of groups from files.
     ///
     /// # Errors
@@ -242,7 +335,7 @@ impl CachedCatalog {
         groups: Vec<(String, Option<i64>)>,
         now: Timestamp,
     ) -> Result<(), ChangeError> {
-        let actor = Actor("provisioning files".to_owned());
+        let actor = Actor(PROVISIONING.to_owned());
         for (path, id) in groups.into_iter().filter(|(_, id)| id.is_some()) {
             let known = self.read(|state| state.directory().group_by_path(&path).and_then(|group| group.id));
             if known != id {

@@ -12,11 +12,10 @@ use jiff::Timestamp;
 
 use super::options::Options;
 use super::{audit, complain, say, state};
-use crate::catalog::{Actor, CachedCatalog, Change, ConfiguredAt, Snapshot};
+use crate::catalog::{Actor, CachedCatalog, Change, ConfiguredAt, Snapshot, UrlPolicy};
 use crate::daemon;
 use crate::provision::{self, Provisioned};
 use crate::store::Outbox;
-use crate::wire;
 use plan::{Deed, Step, plan};
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +39,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCode> {
     let config = options.config()?;
-    let wanted = read(args.files, &config.wire)?;
+    let wanted = read(args.files, &daemon::url_policy(&config))?;
     if !args.dry_run {
         state::make_key(&config);
     }
@@ -69,8 +68,8 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(files: Vec<PathBuf>, wire: &wire::Config) -> anyhow::Result<Provisioned> {
-    match provision::load(&provision::Config { files }, &|url| wire.blocks(url)) {
+fn read(files: Vec<PathBuf>, url_policy: &UrlPolicy<'_>) -> anyhow::Result<Provisioned> {
+    match provision::load(&provision::Config { files }, url_policy) {
         Ok(wanted) => {
             wanted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             Ok(wanted)
@@ -200,6 +199,7 @@ mod tests {
             },
             end: Vec::new(),
             begin: std::iter::once(misconfigured).chain(kept.clone()).collect(),
+            watch: None,
             at: NOW,
         };
         store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();

@@ -16,8 +16,9 @@ use super::table::printable;
 use super::{say, say_json, state};
 use crate::adapters;
 use crate::call::{HttpRequest, Method, Request, Response};
-use crate::catalog::{self, Configured, Snapshot};
+use crate::catalog::{self, Configured, Snapshot, UrlPolicy};
 use crate::config::Config;
+use crate::daemon;
 use crate::integration::Scope;
 use crate::pipeline::amqp;
 use crate::provision::{self, Problem, Severity};
@@ -94,7 +95,7 @@ async fn look(config: &Config, options: &Options) -> Vec<Part> {
         configuration(config, options),
         integrations(config),
         way_out(&config.wire),
-        store(&config.store, Keyring::new(&config.secrets), &config.wire).await,
+        store(&config.store, Keyring::new(&config.secrets), &daemon::url_policy(config)).await,
         broker(&config.amqp).await,
         address(config.http.listen, &config.wire).await,
     ]
@@ -111,12 +112,16 @@ fn unconfigured(error: &str) -> Vec<Part> {
 
 fn configuration(config: &Config, options: &Options) -> Part {
     const NAME: &str = "configuration";
-    let unknown: Vec<_> = config.max_age.keys().filter(|slug| adapters::find(slug).is_none()).collect();
+    let slugs = config.max_age.keys().map(|slug| ("max_age", slug));
+    let slugs = slugs.chain(config.service_hosts.keys().map(|slug| ("service_hosts", slug)));
+    let unknown: Vec<_> = slugs.filter(|(_, slug)| adapters::find(slug).is_none()).collect();
     if unknown.is_empty() {
         return Part::ok(NAME, options.summary());
     }
     let part = Part::failed(NAME, format!("{}, with a mistake", options.summary()));
-    let describe = |part: Part, slug: &String| part.with(format!("max_age.{slug}: there is no such adapter"));
+    let describe = |part: Part, (section, slug): (&str, &String)| {
+        part.with(format!("{section}.{slug}: there is no such adapter"))
+    };
     unknown.into_iter().fold(part, describe)
 }
 
@@ -126,7 +131,7 @@ fn integrations(config: &Config) -> Part {
         let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
         format!("{severity}{problem}")
     };
-    match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
+    match provision::load(&config.provision, &daemon::url_policy(config)) {
         Ok(provisioned) => {
             let count = provisioned.integrations.len();
             let active =
@@ -166,7 +171,7 @@ fn way_out(config: &wire::Config) -> Part {
     }
 }
 
-async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Part {
+async fn store(config: &store::Config, keys: Keyring, url_policy: &UrlPolicy<'_>) -> Part {
     const NAME: &str = "store";
     let path = &config.path;
     if config.url.is_none() && !path.exists() {
@@ -194,14 +199,14 @@ async fn store(config: &store::Config, keys: Keyring, wire: &wire::Config) -> Pa
                 Some(_) => "the database answers".to_owned(),
                 None => format!("{} answers", path.display()),
             };
-            stored(Part::ok(NAME, answers), known, wire)
+            stored(Part::ok(NAME, answers), known, url_policy)
         }
         Err(error) => Part::failed(NAME, printable(&format!("{error:#}"))),
     }
 }
 
 /// The integrations in the store.
-fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
+fn stored(mut part: Part, known: Changes, url_policy: &UrlPolicy<'_>) -> Part {
     let mut snapshot = Snapshot::default();
     snapshot.take_changes(known);
     let configured = snapshot.all_configured();
@@ -222,12 +227,9 @@ fn stored(mut part: Part, known: Changes, wire: &wire::Config) -> Part {
         part = part.with(format!("warning: {} of {scope} sends nothing: {errors}", configured.slug()));
     }
     for (scope, configured) in configured.iter().filter(|(_, configured)| configured.is_active()) {
-        for error in
-            catalog::blocked_urls(configured.entry, &configured.configuration, &|url| wire.blocks(url))
-        {
-            let slug = configured.slug();
-            part = part
-                .with(format!("warning: {slug} of {scope}: {error}; `wire.allow_networks` can permit it"));
+        let slug = configured.slug();
+        for error in catalog::warnings(configured, url_policy) {
+            part = part.with(format!("warning: {slug} of {scope}: {error}"));
         }
     }
     part
@@ -246,8 +248,15 @@ async fn broker(config: &amqp::Config) -> Part {
         return Part::skipped(NAME, "not used (amqp.enabled is false): events come over HTTP only");
     }
     match amqp::probe(config).await {
-        Ok(()) => {
-            Part::ok(NAME, format!("answers, and has queue {} on exchange {}", config.queue, config.exchange))
+        Ok(remarks) => {
+            let found = match config.partitions {
+                0 | 1 => format!("answers; queue {} on exchange {}", config.queue, config.exchange),
+                n => format!(
+                    "answers; queue {} in {n} partitions on exchange {}",
+                    config.queue, config.exchange
+                ),
+            };
+            remarks.iter().fold(Part::ok(NAME, found), |part, remark| part.with(format!("warning: {remark}")))
         }
         Err(error) => Part::failed(NAME, printable(&error.to_string()))
             .with("is it running, and are user, password and virtual host in `amqp.url` right?"),
@@ -345,7 +354,7 @@ http           -       not looked at
         let path = folder.path().join("deep/down/forgebell.db");
         let options = [format!("store.path={}", path.display())];
         let config = Config::load(Sources::for_tests(&options)).unwrap();
-        let part = store(&config.store, Keyring::none(), &config.wire).await;
+        let part = store(&config.store, Keyring::none(), &daemon::url_policy(&config)).await;
         assert_eq!(part.state, PartState::Ok, "{part:?}");
         assert!(
             !path.exists() && folder.path().read_dir().unwrap().next().is_none(),

@@ -480,6 +480,7 @@ mod tests {
             record,
             end: Vec::new(),
             begin: holds.map(begin).into(),
+            watch: None,
             at: at(0),
         };
         store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 use bytes::Bytes;
+use jiff::Timestamp;
 use url::Url;
 
 use super::table::{cut, printable};
+use crate::api::SigningKeys;
 use crate::call::{Egress, HttpRequest, Method, Request, Response};
 use crate::event::{EventId, Trigger};
 use crate::settings::Secret;
@@ -19,7 +21,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct EventsClient {
     wire: Wire,
     url: Url,
-    token: Option<Secret>,
+    credentials: Credentials,
+}
+
+/// What shows a daemon that it may take the events: both may be needed.
+#[derive(Default)]
+pub(super) struct Credentials {
+    pub(super) token: Option<Secret>,
+    pub(super) signing_keys: Option<SigningKeys>,
 }
 
 /// What the daemon answered.
@@ -35,21 +44,29 @@ pub(super) enum Answer {
 }
 
 impl EventsClient {
-    pub(super) fn new(config: &wire::Config, url: Url, token: Option<Secret>) -> anyhow::Result<Self> {
-        Ok(Self { wire: Wire::new(config)?, url, token })
+    pub(super) fn new(config: &wire::Config, url: Url, credentials: Credentials) -> anyhow::Result<Self> {
+        Ok(Self { wire: Wire::new(config)?, url, credentials })
     }
 
-    /// Sends one event. `kind` is the event's, where it could be decoded.
+    /// Sends one event at this time. `kind` is the event's, where it could be decoded.
     ///
     /// # Errors
     /// There was no answer.
-    pub(super) async fn send(&self, id: &EventId, kind: &str, body: Bytes) -> anyhow::Result<Answer> {
+    pub(super) async fn send(
+        &self,
+        id: &EventId,
+        kind: &str,
+        at: Timestamp,
+        body: Bytes,
+    ) -> anyhow::Result<Answer> {
         let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("x-gitlab-event", hook(kind)),
             ("idempotency-key", id.to_string()),
         ];
-        headers.extend(self.token.iter().map(|token| ("x-gitlab-token", token.expose().to_owned())));
+        let Credentials { token, signing_keys } = &self.credentials;
+        headers.extend(signing_keys.iter().flat_map(|keys| keys.sign(id.as_str(), at, &body)));
+        headers.extend(token.iter().map(|token| ("x-gitlab-token", token.expose().to_owned())));
         let request = HttpRequest {
             headers,
             body,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use super::events_client::{Answer, EventsClient};
+use super::events_client::{Answer, Credentials, EventsClient};
 use super::explain::{fresh_id, read, title};
 use super::options::Options;
 use super::{say, say_json};
@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// The broker's URL (amqp://…) or the HTTP server's (http://…/events), instead of the configured one
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     url: Option<String>,
-    /// The token for events over HTTP, instead of the configured one
+    /// The token for events over HTTP, instead of the configured token and signing token
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     token: Option<String>,
     /// A file that holds the token for events over HTTP
@@ -111,6 +111,8 @@ pub(super) struct Message {
     id: EventId,
     at: Timestamp,
     kind: &'static str,
+    /// The id of the event's project.
+    project: Option<i64>,
     routing_key: String,
     title: String,
     body: Bytes,
@@ -122,12 +124,13 @@ impl Message {
         let kind = event.as_ref().map_or("unknown", Event::kind);
         let project = event.as_ref().and_then(|event| event.project.as_ref());
         let path = project.map(|project| project.path_with_namespace.replace('/', "."));
+        let project = project.map(|project| project.id);
         let routing_key = match path.filter(|path| !path.is_empty()) {
             Some(path) => format!("{kind}.{path}"),
             None => kind.to_owned(),
         };
         let title = event.as_ref().map_or_else(|| "something that is no event".to_owned(), title);
-        Self { id, at, kind, routing_key, title, body }
+        Self { id, at, kind, project, routing_key, title, body }
     }
 }
 
@@ -150,30 +153,39 @@ impl To {
     /// # Errors
     /// There was no answer. A refusal is an answer, not an error.
     pub(super) async fn send(&self, message: &Message) -> anyhow::Result<Answer> {
-        let Message { id, at, kind, routing_key, body, .. } = message;
-        match self {
-            Self::Http(client) => client.send(id, kind, body.clone()).await,
-            Self::Broker(publisher) => {
-                publisher.publish(id, kind, routing_key, *at, body).await?;
-                Ok(Answer::Accepted)
+        let Message { id, at, kind, project, routing_key, body, .. } = message;
+        match (self, project) {
+            (Self::Http(client), _) => return client.send(id, kind, *at, body.clone()).await,
+            (Self::Broker(publisher), Some(project)) => {
+                let project = project.to_string();
+                publisher.publish_of_project(&project, id, kind, routing_key, *at, body).await?;
             }
+            (Self::Broker(publisher), None) => publisher.publish(id, kind, routing_key, *at, body).await?,
         }
+        Ok(Answer::Accepted)
     }
 }
 
 fn events_client(config: &Config, args: &Args) -> anyhow::Result<EventsClient> {
     let url = args.url.clone().unwrap_or_else(|| format!("http://{}/events", near(config.http.listen)));
     let url: Url = url.parse().with_context(|| format!("{url} is no URL"))?;
-    let token = match (&args.token, &args.token_file) {
+    let given = match (&args.token, &args.token_file) {
         (Some(token), _) => Some(Secret::new(token)),
         (None, Some(file)) => {
             let token =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             Some(Secret::new(token.trim()))
         }
-        (None, None) => config.http.webhook_token.clone(),
+        (None, None) => None,
     };
-    EventsClient::new(&config.wire, url, token)
+    let credentials = match given {
+        Some(token) => Credentials { token: Some(token), signing_keys: None },
+        None => {
+            let config = &config.http;
+            Credentials { token: config.webhook_token.clone(), signing_keys: config.signing_keys.clone() }
+        }
+    };
+    EventsClient::new(&config.wire, url, credentials)
 }
 
 /// The address to call for an address that the daemon listens on: loopback where it listens on all addresses.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::catalog::{CachedCatalog, Snapshot};
 use crate::config::Config as Settings;
+use crate::daemon;
 use crate::pipeline::holds::HoldSet;
 use crate::provision::{self, Provisioned};
 use crate::store::postgres::Postgres;
@@ -120,7 +121,7 @@ pub(super) async fn view(config: &Settings, now: Timestamp) -> anyhow::Result<(S
 
 /// The integrations in the files.
 pub(super) fn provisioned(config: &Settings) -> anyhow::Result<Provisioned> {
-    match provision::load(&config.provision, &|url| config.wire.blocks(url)) {
+    match provision::load(&config.provision, &daemon::url_policy(config)) {
         Ok(provisioned) => {
             provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             Ok(provisioned)

@@ -49,9 +49,13 @@ pub struct Config {
     pub rate_limits: crate::wire::pace::Config,
     pub delivery: crate::pipeline::Config,
     pub retry: crate::pipeline::retry::Config,
+    /// `[builds]`: how often build services are asked.
+    pub builds: crate::pipeline::status_poller::Config,
     /// The maximum age of an event when it is sent, by the adapter's slug (with dashes), where it differs from the
     /// adapter's default. `forgebell check` reports slugs that no adapter has.
     pub max_age: BTreeMap<String, Duration>,
+    /// The hosts that are permitted for a service's addresses beside its own, by the adapter's slug (with dashes).
+    pub service_hosts: BTreeMap<String, Vec<String>>,
     pub provision: crate::provision::Config,
 }
 
@@ -172,7 +176,9 @@ impl Config {
         let rate_limits = tree.section("rate_limits", rules::rate_limits);
         let delivery = tree.section("delivery", rules::delivery);
         let retry = tree.section("retry", rules::retry);
+        let builds = tree.section("builds", rules::builds);
         let max_age = tree.section("max_age", rules::max_age);
+        let service_hosts = tree.section("service_hosts", rules::service_hosts);
         let provision = tree.section("provision", rules::none);
         errors.extend(tree.into_errors());
 
@@ -194,7 +200,9 @@ impl Config {
                 rate_limits: rate_limits?,
                 delivery: delivery?,
                 retry: retry?,
+                builds: builds?,
                 max_age: max_age?.by_slug(),
+                service_hosts: service_hosts?.by_slug(),
                 provision: provision?,
             })
         };
@@ -213,6 +221,24 @@ impl MaxAge {
     /// By the adapters' slugs; GitLab's slugs with underscores (`microsoft_teams`) are accepted.
     fn by_slug(self) -> BTreeMap<String, Duration> {
         self.0.into_iter().map(|(slug, age)| (slug.replace('_', "-"), age.0)).collect()
+    }
+}
+
+/// `[service_hosts]`, as it is read: hosts separated by commas.
+#[derive(Deserialize)]
+struct ServiceHosts(BTreeMap<String, String>);
+
+impl ServiceHosts {
+    fn hosts(list: &str) -> impl Iterator<Item = &str> {
+        list.split(',').map(str::trim).filter(|host| !host.is_empty())
+    }
+
+    /// By the adapters' slugs, as [`MaxAge::by_slug`].
+    fn by_slug(self) -> BTreeMap<String, Vec<String>> {
+        let of = |(slug, list): (String, String)| {
+            (slug.replace('_', "-"), Self::hosts(&list).map(str::to_owned).collect())
+        };
+        self.0.into_iter().map(of).collect()
     }
 }
 

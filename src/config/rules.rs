@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MaxAge, Node};
+use super::{MaxAge, Node, ServiceHosts};
 use crate::adapters::operator::ForgeConfig as Forge;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
@@ -10,6 +10,7 @@ use crate::pipeline::Config as Delivery;
 use crate::pipeline::amqp::CommandsConfig as Commands;
 use crate::pipeline::amqp::Config as Amqp;
 use crate::pipeline::retry::Config as Retry;
+use crate::pipeline::status_poller::Config as Builds;
 use crate::store::Config as Store;
 use crate::wire::Config as Wire;
 use crate::wire::pace::Config as RateLimits;
@@ -22,6 +23,8 @@ pub(super) type Problem = (String, &'static str);
 type Rule = (bool, &'static str, &'static str);
 
 const ABOVE_0: &str = "must be above 0";
+/// Each partition takes a connection and a task on each node.
+const MOST_PARTITIONS: u16 = 64;
 const NAMED: &str = "must not be empty";
 const NONE: Duration = Duration::ZERO;
 
@@ -76,7 +79,10 @@ pub(super) fn amqp(config: &Amqp) -> Vec<Problem> {
         (!config.exchange.is_empty(), "exchange", NAMED),
         (!config.queue.is_empty(), "queue", NAMED),
         (!config.routing_keys.is_empty(), "routing_keys", "must not be empty; \"#\" takes everything"),
+        ((1..=MOST_PARTITIONS).contains(&config.partitions), "partitions", "must be 1 to 64"),
         (config.prefetch > 0, "prefetch", "must be above 0, which would be no limit at all"),
+        (config.prefetch_bytes > 0, "prefetch_bytes", ABOVE_0),
+        (config.message_limit > 0, "message_limit", ABOVE_0),
         (config.heartbeat >= Duration::from_secs(1), "heartbeat", "must be 1s or more"),
         (config.connect_timeout > NONE, "connect_timeout", ABOVE_0),
         (config.reconnect_max > NONE, "reconnect_max", ABOVE_0),
@@ -163,6 +169,22 @@ pub(super) fn retry(config: &Retry) -> Vec<Problem> {
         (config.multiplier >= 1.0, "multiplier", "must be 1 or more"),
         (config.attempts > 0, "attempts", ABOVE_0),
     ])
+}
+
+pub(super) fn builds(config: &Builds) -> Vec<Problem> {
+    broken(&[
+        (config.first_pause > NONE, "first_pause", ABOVE_0),
+        (config.second_pause >= config.first_pause, "second_pause", "must not be below builds.first_pause"),
+        (config.longest_pause >= config.first_pause, "longest_pause", "must not be below builds.first_pause"),
+        (config.give_up_after >= config.first_pause, "give_up_after", "must not be below builds.first_pause"),
+    ])
+}
+
+pub(super) fn service_hosts(ServiceHosts(config): &ServiceHosts) -> Vec<Problem> {
+    const NOT_HOSTS: &str = "must be hosts without scheme, port and path, separated by commas";
+    let is_host = |host: &str| url::Host::parse(host).is_ok();
+    let wrong = config.iter().filter(|(_, list)| !ServiceHosts::hosts(list).all(is_host));
+    wrong.map(|(slug, _)| (slug.clone(), NOT_HOSTS)).collect()
 }
 
 pub(super) fn max_age(MaxAge(config): &MaxAge) -> Vec<Problem> {

@@ -28,6 +28,7 @@ fn the_defaults_are_a_configuration() {
     assert!(config.http.signing_keys.is_none());
     assert!(config.http.webhook_token.is_none(), "an empty token is none, not one that is empty");
     assert!(config.max_age.is_empty() && config.provision.files.is_empty());
+    assert!(config.service_hosts.is_empty());
     assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(20));
 }
 
@@ -81,6 +82,7 @@ fn texts_are_read_as_what_the_setting_is() {
         "http.trusted_proxies=10.0.0.5/32",
         "wire.ca_file=/etc/ca.pem",
         "log.format=json",
+        "service_hosts.discord=discordapp.com, 127.0.0.1",
         "provision.files=[\"/a, b.toml\"]",
     ];
     let config = load("", &environment, &options).expect("no mistake");
@@ -90,6 +92,7 @@ fn texts_are_read_as_what_the_setting_is() {
     assert_eq!(config.amqp.routing_keys, ["push.#", "issue.#"]);
     assert!((config.rate_limits.scale - 2.0).abs() < f64::EPSILON);
     assert_eq!(config.max_age["microsoft-teams"], Duration::from_secs(5400));
+    assert_eq!(config.service_hosts["discord"], ["discordapp.com", "127.0.0.1"]);
     assert_eq!(config.wire.allow_networks.len(), 2);
     assert_eq!(config.http.trusted_proxies.len(), 1);
     assert_eq!(config.provision.files, [PathBuf::from("/a, b.toml")]);
@@ -123,6 +126,8 @@ allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]
 slack = "soon"
 [store]
 sweep_every = "0s"
+[service_hosts]
+discord = "https://discordapp.com"
 "#;
     let environment = [("FORGEBELL__RETRY__MULTIPLIER", "0.5"), ("FORGEBELL__LOG__FORMAT", "xml")];
     let mut errors_found = load(text, &environment, &["retry.max", "node.name="]).expect_err("mistakes");
@@ -144,6 +149,7 @@ sweep_every = "0s"
         r#"FILE:20: wire.allow_networks = ["10.0.0.0/8", "10.0.0.1/99"]: "#,
         r#"FILE:22: max_age.slack = "soon": is no duration; "#,
         r#"FILE:24: store.sweep_every = "0s": must be above 0 (the default is "10m")"#,
+        r#"FILE:26: service_hosts.discord = "https://discordapp.com": must be hosts without scheme, port and path"#,
         r#"FORGEBELL__RETRY__MULTIPLIER: retry.multiplier = "0.5": must be 1 or more (the default is 3.2)"#,
         r#"FORGEBELL__LOG__FORMAT: log.format = "xml": unknown variant `xml`, expected `human` or `json`"#,
         "the command line: an option has no `=`",
@@ -151,7 +157,7 @@ sweep_every = "0s"
     ] {
         assert!(errors_found.contains(part), "{part}\nis not among\n{errors_found}");
     }
-    assert_eq!(errors_found.lines().count(), 19, "{errors_found}");
+    assert_eq!(errors_found.lines().count(), 20, "{errors_found}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store};
+use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
 
 /// The parts of the daemon that the HTTP server needs.
@@ -27,7 +27,8 @@ pub(super) struct Components {
     pub(super) tests: TestSender,
     pub(super) deliverer: DelivererHandle,
     pub(super) arrived: Arc<Notify>,
-    pub(super) broker: Option<watch::Receiver<BrokerState>>,
+    /// The connections to the broker, one for each queue that is read.
+    pub(super) broker: Vec<watch::Receiver<BrokerState>>,
     pub(super) condition: Condition,
     pub(super) clock: Clock,
     pub(super) metrics: metrics::Handle,
@@ -50,9 +51,11 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         metrics,
         tasks,
     } = components;
-    let readiness = move || match broker.as_ref().map(|state| state.borrow().clone()) {
-        Some(BrokerState::Away { since, why }) => Err(format!("away since {since}: {why}")),
-        Some(BrokerState::Connected) | None => Ok(()),
+    let readiness = move || {
+        broker.iter().try_for_each(|state| match &*state.borrow() {
+            BrokerState::Away { since, why } => Err(format!("away since {since}: {why}")),
+            BrokerState::Connected => Ok(()),
+        })
     };
     api::State {
         config: config.http.clone(),
@@ -61,6 +64,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         junk,
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+        watches: Arc::clone(&store) as Arc<dyn Watches>,
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),

@@ -76,8 +76,24 @@ impl ConfigWatcher {
                     // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
-                _ = look.tick() => refresh(&self.catalog).await,
+                _ = look.tick() => {
+                    refresh(&self.catalog).await;
+                    self.note_files(&stop).await;
+                }
                 Ok(()) = self.changes.changed() => self.on_change.settings_changed().await,
+            }
+        }
+    }
+
+    /// Notes since when the files' integrations are as they are.
+    async fn note_files(&self, stop: &CancellationToken) {
+        loop {
+            match self.catalog.note_files().await {
+                Ok(true) if !stop.is_cancelled() => {}
+                Ok(_) => return,
+                Err(error) => {
+                    return warn!(%error, "since when the files' integrations are as they are is not noted: the next                                           reload notes it");
+                }
             }
         }
     }

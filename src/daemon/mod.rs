@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::catalog::{CachedCatalog, Catalog, Snapshot};
+use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
@@ -37,14 +37,20 @@ use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
-use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store};
+use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::{api, metrics, provision};
 use clock_watch::{ClockWatch, shorten_waits};
 use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
 use peers::PeerEvents;
-use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, test_sender};
+use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller, test_sender};
+
+/// Which addresses integrations may have: what the wire never calls is blocked, and hosts are as the operator permits.
+pub fn url_policy(config: &Config) -> UrlPolicy<'static> {
+    let wire = config.wire.clone();
+    UrlPolicy::new(move |url| wire.blocks(url), config.service_hosts.clone())
+}
 
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
@@ -89,6 +95,8 @@ pub async fn run(
 
     let tests = test_sender(&config, &holds)?;
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
+    let arrived = Arc::new(Notify::new());
+    let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
     let condition = Condition::default();
     let (deliverer, handle) = Deliverer::new(Deps {
@@ -105,12 +113,14 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&store, &junk, &catalog, &holds, &handle, &condition, &clock);
-    let (stop_sources, arrived) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let dispatcher = dispatcher(&config, &store, &junk, &catalog, &holds, &handle, &condition, &clock);
+    let stop_sources = CancellationToken::new();
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
 
     let stop_rest = CancellationToken::new();
+    // Its announcements go to the inbox, so it stops with the sources.
+    tasks.spawn(poller.run(stop_sources.clone()));
     let peer_events = PeerEvents {
         deliverer: handle.clone(),
         arrived: Arc::clone(&arrived),
@@ -195,6 +205,7 @@ fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
 }
 
 fn dispatcher(
+    config: &Config,
     store: &Arc<dyn Store>,
     junk: &Arc<BoundedQuarantine>,
     catalog: &Arc<CachedCatalog>,
@@ -209,27 +220,33 @@ fn dispatcher(
         inbox: Arc::clone(store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(junk),
         holds: holds.clone(),
+        watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
         condition: condition.clone(),
+        first_build_pause: config.builds.first_pause,
         clock: clock.clone(),
     }
 }
 
-/// Starts to take events out of the inbox, and from the broker where there is one: then its state is returned too.
+/// Starts to take events out of the inbox, and from the broker where there is one: then the states of its connections are
+/// returned too.
 fn start_sources(
     config: &Config,
     dispatcher: Dispatcher,
     inbox: InboxSource,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> (Vec<JoinHandle<()>>, Option<watch::Receiver<BrokerState>>) {
+) -> (Vec<JoinHandle<()>>, Vec<watch::Receiver<BrokerState>>) {
     let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox, stop.clone()))];
     if !config.amqp.enabled {
-        return (sources, None);
+        return (sources, Vec::new());
     }
-    let (amqp, state) = AmqpSource::new(config.amqp.clone(), dispatcher.clock.clone());
-    sources.push(tasks.spawn(dispatcher.run(amqp, stop.clone())));
-    (sources, Some(state))
+    let mut states = Vec::new();
+    for (source, state) in AmqpSource::all(&config.amqp, &config.node.name, &dispatcher.clock) {
+        sources.push(tasks.spawn(dispatcher.clone().run(source, stop.clone())));
+        states.push(state);
+    }
+    (sources, states)
 }
 
 /// Waits for the end of a part that never ends by itself, and says which one it was. The cause is a bug, or another node with

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -15,13 +16,14 @@ use crate::pipeline::Clock;
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::retry::Policy;
+use crate::pipeline::status_poller::StatusPoller;
 use crate::pipeline::test_send::TestSender;
 use crate::provision;
 use crate::provision::Provisioned;
 use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
-use crate::store::{HoldCause, NodeId, Outbox, Registry, Store};
+use crate::store::{HoldCause, NodeId, Outbox, Registry, Store, Watches};
 use crate::wire::Wire;
 use crate::wire::pace::Pace;
 
@@ -48,8 +50,7 @@ pub(super) async fn open_catalog(
     shutdown: &CancellationToken,
     now: Timestamp,
 ) -> anyhow::Result<Arc<CachedCatalog>> {
-    let wire = config.wire.clone();
-    let url_policy: Arc<UrlPolicy<'static>> = Arc::new(move |url| wire.blocks(url));
+    let url_policy = Arc::new(super::url_policy(config));
     let provisioned = provisioned(&config.provision, &url_policy, shutdown).await?;
     let registry = Arc::clone(store) as Arc<dyn Registry>;
     let catalog = CachedCatalog::open(registry).await.context("cannot read the integrations in the store")?;
@@ -120,6 +121,27 @@ pub(super) fn attempter(
         clock: clock.clone(),
         max_age: Arc::new(config.max_age.clone()),
         operator: Arc::clone(&tests.operator),
+        first_build_pause: config.builds.first_pause,
+    }
+}
+
+/// What asks build services, with the transport and the pace of attempts.
+pub(super) fn status_poller(
+    config: &Config,
+    attempts: &Attempter,
+    pace: &Arc<Pace>,
+    store: &Arc<dyn Store>,
+    arrived: &Arc<Notify>,
+) -> StatusPoller {
+    StatusPoller {
+        config: config.builds.clone(),
+        watches: Arc::clone(store) as Arc<dyn Watches>,
+        catalog: Arc::clone(&attempts.catalog),
+        transport: Arc::clone(&attempts.transport),
+        pace: Arc::clone(pace),
+        holds: attempts.holds.clone(),
+        clock: attempts.clock.clone(),
+        arrived: Arc::clone(arrived),
     }
 }
 

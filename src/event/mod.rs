@@ -50,7 +50,7 @@ pub use issue::{Issue, IssueKind};
 pub use job::Job;
 pub use merge_request::{MergeRequest, Reviewer, ReviewersChanged, SystemAction};
 pub use note::{Note, Noteable};
-pub use pipeline::{Build, Pipeline, PipelineMergeRequest, Upstream};
+pub use pipeline::{Build, ExternalBuild, Pipeline, PipelineMergeRequest, Upstream};
 pub use project::{GroupRef, Label, Project, User};
 pub use push::{Author, Commit, Push, RefChange, RefType};
 pub use sample::sample;
@@ -78,6 +78,8 @@ triggers! {
     GroupMention { name: "group_mention", flag: "group_mention_events", on_by_default: false }
     GroupConfidentialMention { name: "group_confidential_mention", flag: "group_confidential_mention_events", on_by_default: false }
     ArchiveTrace { name: "archive_trace", flag: "archive_trace_events", on_by_default: false }
+    Subgroup { name: "subgroup", flag: "subgroup_events", on_by_default: true }
+    Project { name: "project", flag: "project_events", on_by_default: true }
 }
 
 /// The permanent id of an event: the broker's `message_id`, or the header `Idempotency-Key` / `X-Gitlab-Event-UUID`,
@@ -218,6 +220,7 @@ impl Event {
         let project = project_of(frame, &decoded.payload, json);
         let group = match &decoded.payload {
             Payload::GroupMention(mention) => Some(mention.group()),
+            Payload::GroupChange(change) => change.parent_group(),
             _ => None,
         };
         let path_of_project = project.as_ref().map(|project| &project.path_with_namespace);

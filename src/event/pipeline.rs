@@ -36,6 +36,20 @@ pub struct Pipeline {
     pub builds: Vec<Build>,
     /// The pipeline that started this one, where another one did.
     pub upstream: Option<Upstream>,
+    /// The build service that ran it, where it is not the forge's own.
+    pub external: Option<ExternalBuild>,
+}
+
+/// A build of another service than the forge. Forgebell itself makes such events: see `pipeline::status_poller`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ExternalBuild {
+    /// The integration that triggered it.
+    #[serde(deserialize_with = "lenient")]
+    pub integration: String,
+    /// The service's name for people.
+    #[serde(deserialize_with = "lenient")]
+    pub service: String,
 }
 
 impl Pipeline {
@@ -45,6 +59,11 @@ impl Pipeline {
             Some(url) if !url.is_empty() => url.clone(),
             _ => format!("{project_url}/-/pipelines/{}", self.id),
         }
+    }
+
+    /// The page that the event names.
+    pub fn own_url(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
     }
 
     /// Whether it ran on the hidden ref of a merge request (`refs/merge-requests/1/head`), which is not a branch and has
@@ -189,6 +208,8 @@ struct Raw {
     builds: Vec<Build>,
     #[serde(default)]
     source_pipeline: Option<Upstream>,
+    #[serde(default, rename = "forgebell_build", deserialize_with = "lenient")]
+    external: Option<ExternalBuild>,
 }
 
 #[derive(Default, Deserialize)]
@@ -243,10 +264,11 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         merge_request: raw.merge_request,
         builds: raw.builds,
         upstream: raw.source_pipeline.filter(|upstream| upstream.id > 0 && started_by_pipeline),
+        external: raw.external.filter(|external| !external.service.is_empty()),
     };
-    Ok(Decoded {
-        trigger: Some(Trigger::Pipeline),
-        subject: format!("pipeline:{}", pipeline.id),
-        payload: Payload::Pipeline(Box::new(pipeline)),
-    })
+    let subject = match &pipeline.external {
+        Some(external) => format!("build:{}:{}", external.integration, pipeline.ref_name),
+        None => format!("pipeline:{}", pipeline.id),
+    };
+    Ok(Decoded { trigger: Some(Trigger::Pipeline), subject, payload: Payload::Pipeline(Box::new(pipeline)) })
 }

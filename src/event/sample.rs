@@ -22,12 +22,15 @@ mod tests {
     use crate::event::{Trigger, User};
 
     #[test]
-    fn every_trigger_has_a_sample_of_its_own_in_the_same_project() {
+    fn every_trigger_has_a_sample_of_its_own_and_those_of_projects_have_the_same() {
         for trigger in Trigger::ALL {
             let event = sample(trigger);
             assert_eq!(event.trigger, Some(trigger));
             assert_eq!(event.id.as_str(), format!("sample-{}", trigger.name()));
             assert_eq!(event.occurred_at, OCCURRED_AT);
+            if matches!(trigger, Trigger::Subgroup | Trigger::Project) {
+                continue;
+            }
             let project = event.project.expect("every sample names the project");
             assert_eq!((project.id, project.path_with_namespace.as_str()), (42, "acme/rocket"), "{trigger}");
             assert_eq!(project.web_url, "https://gitlab.example.com/acme/rocket", "{trigger}");
@@ -47,12 +50,15 @@ mod tests {
     }
 
     #[test]
-    fn only_the_group_mentions_name_a_group() {
+    fn only_the_kinds_of_groups_name_a_group() {
         for trigger in Trigger::ALL {
             let group = sample(trigger).group.map(|group| group.path);
-            let expected = matches!(trigger, Trigger::GroupMention | Trigger::GroupConfidentialMention)
-                .then(|| "acme/launch-crew".to_owned());
-            assert_eq!(group, expected, "{trigger}");
+            let expected = match trigger {
+                Trigger::GroupMention | Trigger::GroupConfidentialMention => Some("acme/launch-crew"),
+                Trigger::Subgroup | Trigger::Project => Some("acme"),
+                _ => None,
+            };
+            assert_eq!(group.as_deref(), expected, "{trigger}");
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Kinds that no integration takes (in GitLab, only webhooks and system hooks get them). They are read only as far as
-//! needed to recognise and count them; then they are dropped on purpose.
+//! Kinds that no message is composed of. Most go to no integration (in GitLab, only webhooks and system hooks get them): they
+//! are read only as far as needed to recognise and count them; then they are dropped on purpose. Those with a trigger are
+//! forwarded as raw JSON.
 //!
 //! Their names: <https://docs.gitlab.com/administration/system_hooks/> and
 //! <https://docs.gitlab.com/user/project/integrations/webhook_events/>.
 
 use serde::Deserialize;
 
-use super::read::{lenient, number, object, parse};
-use super::{Decoded, Payload, Trigger};
+use super::read::{lenient, number, number_or_none, object, parse};
+use super::{Decoded, GroupRef, Payload, Trigger};
 
 /// A release was created, changed or deleted.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,7 +76,8 @@ pub struct Member {
     pub group_path: String,
 }
 
-/// A subgroup or project was created or removed in a group.
+/// A subgroup or project was created, changed or removed in a group. One integration takes these, as raw JSON; changes of
+/// a group itself go to system hooks only.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct GroupChange {
@@ -83,6 +85,45 @@ pub struct GroupChange {
     pub event_name: String,
     #[serde(deserialize_with = "lenient")]
     pub name: String,
+    /// The forge's number of the group.
+    #[serde(deserialize_with = "number_or_none")]
+    pub group_id: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub full_path: String,
+    /// The same of the group that it lies in.
+    #[serde(deserialize_with = "number_or_none")]
+    pub parent_group_id: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    pub parent_full_path: String,
+    /// Of a project.
+    #[serde(deserialize_with = "lenient")]
+    path_with_namespace: String,
+}
+
+impl GroupChange {
+    /// The groups that exist after it, by the forge's number and full path.
+    pub fn groups(&self) -> impl Iterator<Item = (i64, &str)> {
+        let own = self.group_id.filter(|_| !self.event_name.ends_with("_destroy"));
+        let named = [(own, &self.full_path), (self.parent_group_id, &self.parent_full_path)];
+        named.into_iter().filter_map(|(id, path)| Some((id?, path.as_str())))
+    }
+
+    /// The flag that selects it, and the group whose own integrations are notified: the one that the subgroup or project is
+    /// directly in. `None` for changes of a group itself, and where no group is named.
+    fn routed(&self) -> Option<(Trigger, GroupRef)> {
+        let (trigger, path) = match self.event_name.as_str() {
+            name if happened_to("subgroup_", name) => (Trigger::Subgroup, self.parent_full_path.as_str()),
+            name if happened_to("project_", name) => {
+                (Trigger::Project, self.path_with_namespace.rsplit_once('/')?.0)
+            }
+            _ => return None,
+        };
+        (!path.is_empty()).then(|| (trigger, GroupRef { path: path.to_owned(), url: String::new() }))
+    }
+
+    pub(super) fn parent_group(&self) -> Option<GroupRef> {
+        self.routed().map(|(_, group)| group)
+    }
 }
 
 /// Kinds of which only the name is read.
@@ -166,7 +207,8 @@ pub(super) fn member(json: &str, _: &str) -> Result<Decoded, String> {
 
 pub(super) fn group_change(json: &str, _: &str) -> Result<Decoded, String> {
     let change: GroupChange = parse(json)?;
-    Ok(unrouted(format!("group:{}", change.name), Payload::GroupChange(change)))
+    let trigger = change.routed().map(|(trigger, _)| trigger);
+    Ok(Decoded { trigger, ..unrouted(format!("group:{}", change.name), Payload::GroupChange(change)) })
 }
 
 /// A job's archived log. The JSON is not read here; one integration sends it unchanged.

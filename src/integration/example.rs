@@ -33,6 +33,7 @@ impl Integration {
             triggers: every,
             filters: Filters::default(),
             channels: Channels::default(),
+            announce_result: false,
             rules: Rules { supported: every, family },
             settings: Parsed::new(NoSettings),
             origin: Arc::from("example.toml"),

@@ -45,6 +45,8 @@ pub struct Integration {
     pub triggers: Triggers,
     pub filters: Filters,
     pub channels: Channels,
+    /// Whether the outcome of a build that it triggered becomes an event.
+    pub announce_result: bool,
     /// The events that its adapter supports, and the rules of its family of adapters.
     pub rules: Rules,
     pub settings: Parsed,

@@ -41,6 +41,10 @@ pub enum WhyNot {
     SystemNote,
     #[error("the pipeline is neither `success` nor `failed` (status = {status})")]
     PipelineStatus { status: String },
+    #[error(
+        "it is the outcome of a build of {service}, which only chat and mail integrations are notified of"
+    )]
+    AnnouncedBuild { service: String },
     #[error("the pipeline is not broken (notify_only_broken_pipelines = true, status = success)")]
     NotBroken,
     #[error("{}", unchanged_text(.status, .ref_status_name.as_deref()))]
@@ -87,6 +91,7 @@ impl WhyNot {
             Self::Mention { .. } => "mention",
             Self::SystemNote => "system_note",
             Self::PipelineStatus { .. } => "pipeline_status",
+            Self::AnnouncedBuild { .. } => "announced_build",
             Self::NotBroken => "not_broken",
             Self::StatusUnchanged { .. } => "status_unchanged",
             Self::Branch { .. } => "branch",
@@ -131,6 +136,12 @@ fn place_of(event: &Event) -> String {
 
 fn is_notified(family: Family, filters: &Filters, event: &Event) -> Result<(), WhyNot> {
     match (family, &event.payload) {
+        (Family::Hook | Family::PushMail | Family::Commands, Payload::Pipeline(pipeline)) => {
+            match &pipeline.external {
+                Some(build) => Err(WhyNot::AnnouncedBuild { service: build.service.clone() }),
+                None => Ok(()),
+            }
+        }
         (Family::Chat, Payload::Issue(issue)) => issue_is_notified(issue),
         (Family::Chat, Payload::MergeRequest(merge_request)) => merge_request_is_notified(merge_request),
         (Family::Chat, Payload::Note(note)) => note_is_notified(note),

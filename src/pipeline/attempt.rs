@@ -13,6 +13,7 @@ use tracing::debug;
 use super::holds::Holds;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
+use super::status_poller::watch_of;
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{self, Entry, Notification, OperatorSettings};
@@ -21,7 +22,7 @@ use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
 use crate::integration::Integration;
-use crate::store::Delivery;
+use crate::store::{Delivery, NewWatch};
 use crate::wire::{SendError, Transport};
 
 /// What attempts are made with.
@@ -34,6 +35,8 @@ pub struct Attempter {
     /// How old news may be, by slug, where it is not as the adapter says.
     pub max_age: Arc<BTreeMap<String, Duration>>,
     pub operator: Arc<OperatorSettings>,
+    /// The pause between the trigger of a build and the first question after it.
+    pub first_build_pause: Duration,
 }
 
 /// A delivery whose integration was found to be there and willing.
@@ -50,6 +53,8 @@ pub struct Report {
     pub status: Option<u16>,
     /// From the first byte sent to the last answer read; `None` where nothing was sent.
     pub took: Option<Duration>,
+    /// The build that the delivery triggered, if it is to be watched.
+    pub watch: Option<Box<NewWatch>>,
 }
 
 impl Report {
@@ -67,7 +72,7 @@ impl Report {
     }
 
     pub(super) fn unsent(outcome: Outcome) -> Self {
-        Self { outcome, status: None, took: None }
+        Self { outcome, status: None, took: None, watch: None }
     }
 }
 
@@ -118,7 +123,12 @@ impl Attempter {
             may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
             test: false,
         };
-        attempt(&*self.transport, outgoing).await
+        let mut report = attempt(&*self.transport, outgoing).await;
+        if matches!(report.outcome, Outcome::Delivered(_)) {
+            let pause = self.first_build_pause;
+            report.watch = watch_of(&prepared.integration, &event, pause, self.clock.now()).map(Box::new);
+        }
+        report
     }
 }
 
@@ -160,7 +170,7 @@ pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Repor
                 End::Skipped(why) => Outcome::Skipped(why),
                 End::Failed(failure) => Outcome::Failed(failure),
             };
-            Report { outcome, status, took: Some(took) }
+            Report { outcome, status, took: Some(took), watch: None }
         }
         Err(outcome) => Report::unsent(outcome),
     }

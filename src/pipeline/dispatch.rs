@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -22,6 +23,7 @@ use super::deliver::DelivererHandle;
 use super::halves;
 use super::holds::{HoldSet, Holds};
 use super::source::{Inbound, Source};
+use super::status_poller::watch_of;
 use super::store_calls::{self, NotWritten};
 use crate::adapters;
 use crate::adapters::contract::Target;
@@ -33,7 +35,8 @@ use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
 use crate::store::registry::Mute;
 use crate::store::{
-    Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, Origin, Outbox, StoreError,
+    Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox,
+    StoreError, Watches,
 };
 
 /// Inbound messages taken at once, if that many are there.
@@ -46,8 +49,11 @@ pub struct Dispatcher {
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<BoundedQuarantine>,
     pub holds: Holds,
+    pub watches: Arc<dyn Watches>,
     pub deliverer: DelivererHandle,
     pub condition: Condition,
+    /// The pause between the trigger of a build and the first question after it.
+    pub first_build_pause: Duration,
     pub clock: Clock,
 }
 
@@ -58,12 +64,15 @@ pub enum Plan {
     Deliver {
         dispatched: Dispatched,
         received_at: Timestamp,
+        /// Builds to be watched at services that are only asked.
+        watches: Vec<NewWatch>,
     },
     /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
         result: &'static str,
         origin: Origin,
+        watches: Vec<NewWatch>,
     },
     Quarantine {
         item: NewQuarantined,
@@ -115,23 +124,44 @@ impl Dispatcher {
     async fn dispatch(&self, source: &'static str, batch: Vec<Inbound>, stop: &CancellationToken) -> bool {
         let now = self.clock.now();
         let holds = self.holds.snapshot();
-        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, now);
+        let pause = self.first_build_pause;
+        let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, pause, now);
         let mut plans: Vec<_> = batch.into_iter().map(plan).collect();
         if self.learn(source, &mut plans, now, stop).await.is_err() {
             return false;
         }
         let (mut deliver, mut received) = (Vec::new(), Vec::new());
         let (mut discard, mut quarantine) = (Vec::new(), Vec::new());
+        let mut watches = Vec::new();
         for plan in plans {
             count(source, &plan);
             match plan {
-                Plan::Deliver { dispatched, received_at } => {
+                Plan::Deliver { dispatched, received_at, watches: of_event } => {
+                    watches.extend(of_event);
                     deliver.push(dispatched);
                     received.push(received_at);
                 }
-                Plan::Drop { origin: Origin::Inbox(number), .. } => discard.push(number),
-                Plan::Drop { .. } => {}
+                Plan::Drop { origin, watches: of_event, .. } => {
+                    watches.extend(of_event);
+                    if let Origin::Inbox(number) = origin {
+                        discard.push(number);
+                    }
+                }
                 Plan::Quarantine { item, origin } => quarantine.push((item, origin)),
+            }
+        }
+        // A watch that exists already stays as it is, so this may be done again too.
+        let watch = |part: Range<usize>| {
+            let watches = &watches[part];
+            self.insist(source, stop, || self.watches.watch(watches.to_vec()))
+        };
+        for (_, answer) in halves::write(watches.len(), watch).await {
+            match refusal(answer) {
+                Ok(None) => {}
+                Ok(Some(why)) => {
+                    error!(source, why, "the store does not take a watch for a build; it is not asked for")
+                }
+                Err(_) => return false,
             }
         }
         // Enqueueing twice changes nothing, so it goes first: a batch that a stop interrupts is enqueued again.
@@ -327,10 +357,11 @@ fn plan_or_bug(
     inbound: Inbound,
     catalog: &dyn Catalog,
     holds: &HoldSet,
+    pause: Duration,
     now: Timestamp,
 ) -> Plan {
     let kept = inbound.clone();
-    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, now));
+    let planned = AssertUnwindSafe(|| plan(source, inbound, catalog, holds, pause, now));
     std::panic::catch_unwind(planned).unwrap_or_else(|_| {
         let Inbound { id, received_at, raw, origin, .. } = kept;
         let reason = "a bug of ours: reading it ended in a panic".to_owned();
@@ -341,15 +372,23 @@ fn plan_or_bug(
     })
 }
 
-/// What is to be done with one inbound message. Pure.
+/// What is to be done with one inbound message. `pause` lies between the trigger of a build and the first question after
+/// it. Pure.
 pub fn plan(
     source: &'static str,
     inbound: Inbound,
     catalog: &dyn Catalog,
     holds: &HoldSet,
+    pause: Duration,
     now: Timestamp,
 ) -> Plan {
-    let Inbound { id, occurred_at, received_at, raw, origin, .. } = inbound;
+    let Inbound { id, occurred_at, received_at, raw, refused, origin, .. } = inbound;
+    if let Some(reason) = refused {
+        return Plan::Quarantine {
+            item: NewQuarantined { source, sender: None, id, reason, received_at, raw },
+            origin,
+        };
+    }
     let decoded = Event::decode(id.clone().unwrap_or_else(fresh_id), occurred_at, raw.clone());
     let event = match decoded {
         Ok(event) => Arc::new(event),
@@ -360,15 +399,24 @@ pub fn plan(
         }
     };
     if event.trigger.is_none() {
-        return Plan::Drop { event, result: "unrouted", origin };
+        return Plan::Drop { event, result: "unrouted", origin, watches: Vec::new() };
     }
     let verdicts = verdicts(&event, catalog, holds, now);
+    let watched = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Sends { .. }));
+    let watched = watched.filter(|(integration, _)| is_only_asked(integration));
+    let watches: Vec<_> =
+        watched.filter_map(|(integration, _)| watch_of(integration, &event, pause, now)).collect();
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
-        return Plan::Drop { event, result: if is_muted { "muted" } else { "unmatched" }, origin };
+        let result = match (watches.is_empty(), is_muted) {
+            (false, _) => "watched",
+            (true, true) => "muted",
+            (true, false) => "unmatched",
+        };
+        return Plan::Drop { event, result, origin, watches };
     }
-    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at }
+    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at, watches }
 }
 
 impl Plan {
@@ -447,11 +495,18 @@ pub fn verdicts(
     verdicts
 }
 
+fn is_only_asked(integration: &Integration) -> bool {
+    adapters::find(integration.slug).is_some_and(adapters::Entry::is_only_asked)
+}
+
 /// One delivery per target, and why there are no others.
 fn deliveries(integration: &Integration, event: &Event) -> (Vec<NewDelivery>, Vec<String>) {
     let (Some(entry), Some(trigger)) = (adapters::find(integration.slug), event.trigger) else {
         return (Vec::new(), Vec::new()); // an integration is made from its adapter's entry, and wants only what has a trigger
     };
+    if entry.is_only_asked() {
+        return (Vec::new(), vec!["nothing is sent to it; it is asked what became of the build".to_owned()]);
+    }
     let targets = entry.targets(&integration.settings, event, integration.channels.for_trigger(trigger));
     let new = |target: Target| NewDelivery {
         integration: integration.id.clone(),

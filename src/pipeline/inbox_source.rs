@@ -51,6 +51,7 @@ impl InboxSource {
             occurred_at: stored.occurred_at,
             received_at: stored.occurred_at, // the time at which it arrived over HTTP
             raw: stored.raw,
+            refused: None,
             origin: Origin::Inbox(number),
             receipt: Receipt { generation: 0, number: number.unsigned_abs() },
         });

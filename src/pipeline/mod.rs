@@ -10,6 +10,7 @@
 //!   which pace. All writes to the store go through the `outbox_writer`, in order.
 //! - [`attempt`] makes one attempt: message, call, send, read.
 //! - [`retry`] decides, purely, what follows from it, and [`holds`] remembers what must wait because of it.
+//! - [`status_poller`] asks build services what became of the builds that deliveries triggered.
 //! - [`test_send`] makes an attempt as a test, and reports everything that went over the wire.
 //! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
 //!   could not be decoded.
@@ -31,6 +32,7 @@ pub mod quarantine;
 pub mod retry;
 mod scheduler;
 pub mod source;
+pub mod status_poller;
 pub mod store_calls;
 pub mod test_send;
 pub mod trace;

@@ -16,6 +16,8 @@ pub struct Inbound {
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
     pub raw: Bytes,
+    /// Why the source does not hand over the message, of which `raw` is the beginning then. It goes to quarantine.
+    pub refused: Option<String>,
     pub origin: Origin,
     pub receipt: Receipt,
 }

@@ -9,7 +9,8 @@ use super::problem::{BlockProblems, InvalidValue, Location, Problem, Severity, d
 use super::scope;
 use super::text::{Table, simple};
 use crate::adapters::Entry as Adapter;
-use crate::catalog::{Configured, ConfiguredAt, Resolved, UrlPolicy, blocked_urls, sort_secrets};
+use crate::adapters::common_settings::BRANCHES;
+use crate::catalog::{BlockedUrl, Configured, ConfiguredAt, Resolved, UrlPolicy, blocked_urls, sort_secrets};
 use crate::event::{Trigger, Triggers};
 use crate::integration::{BranchFilter, Channels, Scope};
 use crate::settings::{FieldError, Value, read_bool};
@@ -72,9 +73,12 @@ pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> 
         problems.push(warning.remedy("leave one of the two out"));
     }
     if active {
-        warn_of_blocked_urls(adapter, &configuration, context.url_policy, &keys, &mut problems);
+        warn_of_blocked_urls(adapter, &configuration, context.url_policy, &keys, table.line, &mut problems);
     }
     warn_of_branches(&keys, &mut problems);
+    for error in resolved.iter().flat_map(|resolved| adapter.warnings(resolved.settings())) {
+        problems.push(warning(&error, &keys, table.line, &problems));
+    }
     if let (Some(scope), Ok(resolved)) = (&scope, &resolved) {
         warn_of_useless_flags(scope, resolved.triggers(), &keys, &mut problems);
     }
@@ -216,13 +220,24 @@ fn warn_of_blocked_urls(
     given: &Configuration,
     url_policy: &UrlPolicy<'_>,
     keys: &Keys,
+    line: usize,
     problems: &mut BlockProblems<'_>,
 ) {
-    for FieldError { field, problem } in blocked_urls(adapter, given, url_policy) {
-        let line = keys.lines.get(field.as_str()).copied().unwrap_or_default();
-        let warning = problems.about(Severity::Warning, line, &field, problem);
-        problems.push(warning.remedy("`wire.allow_networks` can permit it"));
+    for BlockedUrl { error, rule } in blocked_urls(adapter, given, url_policy) {
+        let warning = warning(&error, keys, line, problems);
+        problems.push(warning.remedy(format!("`{}` can permit it", rule.permitted_by())));
     }
+}
+
+/// A warning about a key; where the block does not have it, about the block, which begins in this line.
+fn warning(
+    FieldError { field, problem }: &FieldError,
+    keys: &Keys,
+    line: usize,
+    problems: &BlockProblems<'_>,
+) -> Problem {
+    let line = keys.lines.get(field.as_str()).copied().unwrap_or(line);
+    problems.about(Severity::Warning, line, field, problem.clone())
 }
 
 /// Branch settings that are accepted, as GitLab accepts them, and probably not intended.
@@ -243,9 +258,8 @@ fn warn_of_branches(keys: &Keys, problems: &mut BlockProblems<'_>) {
     }
     let Some(filter) = filter else { return };
     if let BranchFilter::Unknown(word) = BranchFilter::from_setting(&filter.as_text()) {
-        let words = ["all", "default", "protected", "default_and_protected"];
         let remedy =
-            did_you_mean(&word, words).unwrap_or_else(|| format!("write one of {}", words.join(", ")));
+            did_you_mean(&word, BRANCHES).unwrap_or_else(|| format!("write one of {}", BRANCHES.join(", ")));
         let value = Value::Text(word);
         let unknown =
             problems.about(Severity::Warning, line_of(KEY), KEY, "matches no branch").showing(Some(&value));

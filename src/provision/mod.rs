@@ -58,7 +58,7 @@ use crate::store::registry::ProjectCorrection;
 
 pub use files::{load, load_until};
 pub use keys::COMMON_KEYS;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, did_you_mean};
 pub use read::read;
 pub use write::{Written, write};
 

@@ -177,7 +177,7 @@ impl<'a> BlockProblems<'a> {
 }
 
 /// The remedy for an unknown word: the known word that was probably intended.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
     let distance = |candidate: &str| {
         // One typing error for every four letters, and one for a short word; or the beginning of a longer name.

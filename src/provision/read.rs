@@ -13,7 +13,7 @@ use super::project::ProjectBlock;
 use super::text::{Source, Table, shown_key};
 use super::{Provisioned, block, group, project};
 use crate::adapters::ADAPTERS;
-use crate::catalog::{ConfiguredAt, allow_all_urls};
+use crate::catalog::{ConfiguredAt, UrlPolicy};
 use crate::integration::Scope;
 
 /// Reads texts as [`load`](super::load) reads files. Each text comes with the name of its file. No address is warned of.
@@ -22,7 +22,8 @@ use crate::integration::Scope;
 /// All that is wrong with all of them, together with the warnings.
 pub fn read(files: &[(PathBuf, String)], read_secret: ReadSecret<'_>) -> Result<Provisioned, Vec<Problem>> {
     let stop = &CancellationToken::new();
-    let context = ReadContext { adapters: ADAPTERS, read_secret, url_policy: &allow_all_urls, stop };
+    let url_policy = &UrlPolicy::allow_all();
+    let context = ReadContext { adapters: ADAPTERS, read_secret, url_policy, stop };
     read_all(context, files).finish(Vec::new())
 }
 

@@ -34,7 +34,8 @@ pub fn write(snapshot: &Snapshot) -> Written {
     let with_settings: BTreeSet<_> = configured.iter().map(|(scope, _)| scope.canonical()).collect();
     let directory = snapshot.directory();
     let mut text = String::new();
-    for project in directory.projects() {
+    let named = |project: &&StoredProject| project.number().is_some() || project.path.is_some();
+    for project in directory.projects().into_iter().filter(named) {
         if project.corrected != Corrected::default() || with_settings.contains(&project.id.to_string()) {
             write_project(&mut text, project);
         }
@@ -51,7 +52,9 @@ pub fn write(snapshot: &Snapshot) -> Written {
 
 fn write_project(text: &mut String, project: &StoredProject) {
     text.push_str("[[project]]\n");
-    line(text, "id", project.id);
+    if let Some(id) = project.number() {
+        line(text, "id", id);
+    }
     // Events may contain any path. One that reading would refuse is left out.
     if let Some(path) = project.path.clone().map(Value::Text)
         && matches!(scope::project(&path), Ok(Scope::ProjectPath(_)))

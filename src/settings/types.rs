@@ -1,6 +1,7 @@
 //! The types that fields have beside texts, numbers and secrets: addresses, hosts, ports.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::{FieldType, Kind, Secret, Value, non_blank};
 
@@ -41,16 +42,65 @@ impl Addresses {
 
     /// What is secret in a text of such addresses: what stands before a host, and what follows a question mark.
     pub fn credentials(text: &str) -> impl Iterator<Item = &str> {
-        text.split_whitespace().flat_map(|word| {
-            let authority = word.split_once("://").map_or("", |(_, rest)| rest);
-            let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-            let user = authority.rsplit_once('@').map(|(user, _)| user);
-            let password = user.map(|user| user.split_once(':').map_or(user, |(_, password)| password));
-            let query = word.split_once('?').map(|(_, query)| query.split('#').next().unwrap_or_default());
-            let key = query.map(|query| query.strip_prefix("key=").unwrap_or(query));
-            [password, key].into_iter().flatten().filter(|part| !part.is_empty())
+        text.split_whitespace().flat_map(|word| credentials_in(word).into_iter().map(|range| &word[range]))
+    }
+
+    /// The text with its credentials masked.
+    pub fn masked(text: &str) -> String {
+        word_by_word(text, |word| Some(masked(word))).unwrap_or_default()
+    }
+
+    /// The text with its masked credentials replaced by those of the same addresses in `stored`, of which it was shown.
+    /// `None` where an address with a masked credential is not among them.
+    pub fn unmasked(text: &str, stored: &str) -> Option<String> {
+        word_by_word(text, |word| {
+            if !word.contains(Secret::MASK) {
+                return Some(word.to_owned());
+            }
+            stored.split_whitespace().find(|stored| masked(stored) == word).map(str::to_owned)
         })
     }
+}
+
+/// Where the credentials of one address are, from left to right.
+fn credentials_in(word: &str) -> Vec<Range<usize>> {
+    let key = word.find('?').map(|sign| {
+        let end = word[sign..].find('#').map_or(word.len(), |length| sign + length);
+        let start = sign + 1;
+        if word[start..end].starts_with("key=") { start + "key=".len()..end } else { start..end }
+    });
+    let password = word.find("://").and_then(|scheme| {
+        let start = scheme + "://".len();
+        let end = word[start..].find(['/', '?', '#']).map_or(word.len(), |length| start + length);
+        let at = start + word[start..end].rfind('@')?;
+        Some(word[start..at].find(':').map_or(start, |colon| start + colon + 1)..at)
+    });
+    // Of a word that is no address, one part may lie in the other.
+    let password = password.filter(|range| key.as_ref().is_none_or(|key| range.end <= key.start));
+    [password, key].into_iter().flatten().filter(|range| !range.is_empty()).collect()
+}
+
+fn masked(word: &str) -> String {
+    let mut masked = word.to_owned();
+    for range in credentials_in(word).into_iter().rev() {
+        masked.replace_range(range, Secret::MASK);
+    }
+    masked
+}
+
+/// The text with each word replaced; white space stays. `None` where a word has no replacement.
+fn word_by_word(text: &str, replacement: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| !c.is_whitespace()) {
+        let (space, words) = rest.split_at(start);
+        let (word, after) = words.split_at(words.find(char::is_whitespace).unwrap_or(words.len()));
+        replaced.push_str(space);
+        replaced.push_str(&replacement(word)?);
+        rest = after;
+    }
+    replaced.push_str(rest);
+    Some(replaced)
 }
 
 impl fmt::Debug for Addresses {
@@ -89,6 +139,17 @@ impl FieldType for Base {
 /// An `http` or `https` address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url(pub url::Url);
+
+impl Url {
+    /// A text as it may be shown: where it is an address with a password, the mask stands in the password's place. `None`
+    /// where there is nothing to mask.
+    pub fn masked(text: &str) -> Option<String> {
+        let mut url = url::Url::parse(text.trim()).ok()?;
+        url.password()?;
+        url.set_password(Some(Secret::MASK)).ok()?;
+        Some(url.to_string())
+    }
+}
 
 impl FieldType for Url {
     const KIND: Kind = Kind::Url;
@@ -159,6 +220,45 @@ impl FieldType for Port {
         match u16::try_from(i64::read(value)?) {
             Ok(port @ 1..) => Ok(Self(port)),
             _ => Err("must be a port, from 1 to 65535".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORED: &str =
+        "irc://ada:pass@irc.example.net/builds  #ops?key=opensesame\nircs://token@irc.example.org/#a?x=1#b";
+
+    #[test]
+    fn credentials_of_addresses_are_masked_by_their_place() {
+        let masked = Addresses::masked(STORED);
+        let expected = "irc://ada:************@irc.example.net/builds  #ops?key=************\n\
+                        ircs://************@irc.example.org/#a?************#b";
+        assert_eq!(masked, expected);
+        assert_eq!(
+            Addresses::masked("#ops irc://irc.example.net/builds"),
+            "#ops irc://irc.example.net/builds"
+        );
+        // A password of one letter is masked in its place alone.
+        assert_eq!(Addresses::masked("irc://a:a@a/a"), "irc://a:************@a/a");
+        for odd in ["", " ", "?", "://", "://@", "a?b://c:d@e", "irc://@h/?#", "\u{1f514}?\u{1f514}"] {
+            let masked = Addresses::masked(odd);
+            assert_eq!(Addresses::unmasked(&masked, odd).as_deref(), Some(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_was_shown_and_is_sent_back_has_its_credentials_again() {
+        let shown = Addresses::masked(STORED);
+        assert_eq!(Addresses::unmasked(&shown, STORED).as_deref(), Some(STORED));
+        let fewer = "#new #ops?key=************";
+        assert_eq!(Addresses::unmasked(fewer, STORED).as_deref(), Some("#new #ops?key=opensesame"));
+        for elsewhere in
+            ["irc://ada:************@evil.example/builds", "#other?key=************", "************"]
+        {
+            assert_eq!(Addresses::unmasked(elsewhere, STORED), None, "{elsewhere}");
         }
     }
 }

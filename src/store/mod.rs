@@ -1,11 +1,12 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are five traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are six traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
 //! - [`Quarantine`]: bytes that could not be decoded, with the reason.
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
+//! - [`Watches`]: builds whose outcome is asked for.
 //! - [`Registry`]: the configuration by people. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
 //!   its tokens.
 //!
@@ -52,6 +53,7 @@ pub mod sqlite;
 #[cfg(test)]
 mod suite;
 pub mod token;
+mod watches;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,6 +74,7 @@ pub use ledger::{
 };
 use registry::AuditEntry;
 pub use registry::Registry;
+pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, Watches};
 
 /// Where the store is, and how long it keeps what is settled.
 #[derive(Clone, Debug, Deserialize)]
@@ -383,6 +386,8 @@ pub struct Settled {
     pub end: Vec<HoldKey>,
     /// Holds that begin with this, or are prolonged.
     pub begin: Vec<Hold>,
+    /// The build that the delivery triggered. Its watch begins with this, or earlier.
+    pub watch: Option<Box<NewWatch>>,
     pub at: Timestamp,
 }
 
@@ -464,6 +469,6 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Registry {}
+pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + Registry {}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Registry> Store for T {}
+impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + Registry> Store for T {}

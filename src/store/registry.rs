@@ -30,6 +30,9 @@ pub enum ScopeKey {
     Group(GroupKey),
     /// By the forge's number, which survives renames.
     Project(i64),
+    /// A scope that a provisioning file names. Its rows note since when the file's integrations are as they are; the
+    /// settings stay in the file.
+    File(FileKey),
 }
 
 impl ScopeKey {
@@ -39,6 +42,7 @@ impl ScopeKey {
             Self::Instance => ("instance", 0),
             Self::Group(GroupKey(key)) => ("group", key),
             Self::Project(number) => ("project", number),
+            Self::File(FileKey(key)) => ("file", key),
         }
     }
 }
@@ -55,6 +59,10 @@ impl fmt::Display for ScopeKey {
 /// The number of a group's row. It is not the forge's id of the group, which events do not contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKey(pub i64);
+
+/// The digest of a scope's name in a provisioning file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileKey(pub i64);
 
 /// The configuration of one integration, as it was given. Names are GitLab's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,7 +138,8 @@ impl Visibility {
 /// A project of the forge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredProject {
-    /// The forge's number.
+    /// The forge's number. Negative where it is not known yet: the number is then provisional, and what belongs to it is
+    /// moved when the forge's becomes known.
     pub id: i64,
     /// Its full path; `None` where it is not known yet, or another project has it now.
     pub path: Option<String>,
@@ -141,6 +150,13 @@ pub struct StoredProject {
     pub revision: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl StoredProject {
+    /// The forge's number, where it is known.
+    pub fn number(&self) -> Option<i64> {
+        Some(self.id).filter(|id| *id > 0)
+    }
 }
 
 /// The facts of a project that events contain, in addition to its path.

@@ -97,7 +97,7 @@ impl Wire {
             return cached;
         }
         let answer = self.call(request).await;
-        // A page is a login page or a proxy's, whatever its status.
+        // A page of HTML is a login page or a proxy's, even with a 200.
         let is_good = answer
             .as_ref()
             .is_ok_and(|response| (200..=299).contains(&response.status) && !is_page(response));

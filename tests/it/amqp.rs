@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forgebell::event::EventId;
-use forgebell::pipeline::amqp::Publisher;
+use forgebell::pipeline::amqp::{self, Publisher, Remark};
 use forgebell::store::State;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Connection, ConnectionProperties};
 use serde_json::json;
 
 use crate::harness::daemon::{Daemon, Home};
@@ -249,7 +252,9 @@ async fn a_redelivered_message_without_an_id_is_sent_once() {
     let service = Receiver::start().await;
     let hook = service.slack_like(&path(0));
     let url = rabbit::shared().await.url();
+    // `basic.get`, by which the test takes a message, is for queues without a single active consumer.
     let home = Home::new(&one_project(&service)).with_broker(&url, &rabbit::unique("again"));
+    let home = home.with(&["amqp.single_active_consumer=false"]);
     let config = home.config().amqp;
     let publisher = Publisher::connect(&config).await.expect("the broker is there");
     publish_without_id(&url, &config.exchange, &event(0)).await;
@@ -271,7 +276,6 @@ async fn a_redelivered_message_without_an_id_is_sent_once() {
 /// Takes the queue's first message and gives it back: it is flagged as redelivered from then on.
 async fn give_back(url: &str, queue: &str) {
     use lapin::options::{BasicGetOptions, BasicNackOptions};
-    use lapin::{Connection, ConnectionProperties};
     let connection =
         Connection::connect(url, ConnectionProperties::default()).await.expect("the broker is there");
     let channel = connection.create_channel().await.expect("a channel");
@@ -287,8 +291,8 @@ async fn give_back(url: &str, queue: &str) {
 }
 
 async fn publish_without_id(url: &str, exchange: &str, body: &[u8]) {
+    use lapin::BasicProperties;
     use lapin::options::BasicPublishOptions;
-    use lapin::{BasicProperties, Connection, ConnectionProperties};
     let connection =
         Connection::connect(url, ConnectionProperties::default()).await.expect("the broker is there");
     let channel = connection.create_channel().await.expect("a channel");
@@ -337,4 +341,108 @@ async fn events_come_over_tls_from_a_private_authority() {
     publish(&publisher, 0..1).await;
     hook.wait_for(1).await;
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_message_over_the_limit_the_beginning_is_kept_and_the_next_one_is_delivered() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let url = rabbit::shared().await.url();
+    let home = Home::new(&one_project(&service)).with_broker(&url, &rabbit::unique("large"));
+    let home = home.with(&["amqp.message_limit=20000"]);
+    let publisher = Publisher::connect(&home.config().amqp).await.expect("the broker is there");
+    let large = with(&event(0), |json| {
+        json["object_attributes"]["description"] = json!("x".repeat(20_000));
+    });
+    let (id, now) = (EventId::new("large").expect("a short id"), forgebell::daemon::now());
+    publisher.publish(&id, "merge_request", "test", now, &large).await.expect("the broker confirms");
+    publish(&publisher, 0..1).await;
+    let daemon = home.start().await;
+    hook.wait_for(1).await;
+    let kept = home.quarantined().await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!((kept[0].id.as_ref(), kept[0].size), (Some(&id), 4096));
+    let reason = format!("it has {} bytes, and amqp.message_limit is 20000", large.len());
+    assert!(kept[0].reason.contains(&reason), "{}", kept[0].reason);
+    daemon.stop().await;
+}
+
+/// As an operator, or an earlier version, declared it.
+async fn declare_queue(url: &str, queue: &str, arguments: &[(&str, AMQPValue)]) {
+    let connection =
+        Connection::connect(url, ConnectionProperties::default()).await.expect("the broker is there");
+    let channel = connection.create_channel().await.expect("a channel");
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        table.insert((*name).into(), value.clone());
+    }
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), options, table).await.expect("a queue");
+    connection.close(200, "done".into()).await.expect("a farewell");
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+/// The arguments of a queue can't be changed: an upgrade must not end in a daemon that reads nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_was_declared_otherwise_is_read_and_reported() {
+    let service = Receiver::start().await;
+    let hook = service.slack_like(&path(0));
+    let url = rabbit::shared().await.url();
+    let limit = ("x-delivery-limit", AMQPValue::LongInt(1_000_000));
+    let queues = [
+        ("quorum", vec![("x-queue-type", text("quorum")), limit], "without x-single-active-consumer"),
+        ("classic", vec![("x-queue-type", text("classic"))], "without x-single-active-consumer"),
+        ("quorum", vec![("x-queue-type", text("classic"))], "was declared otherwise"),
+        ("quorum", vec![("x-queue-type", text("quorum"))], "was declared otherwise"),
+    ];
+    for (n, (queue_type, arguments, expected)) in queues.into_iter().enumerate() {
+        let queue = rabbit::unique("former");
+        declare_queue(&url, &queue, &arguments).await;
+        let home = Home::new(&one_project(&service)).with_broker(&url, &queue);
+        let home = home.with(&[&format!("amqp.queue_type={queue_type}")]);
+        let config = home.config().amqp;
+        let remarks = amqp::probe(&config).await.expect("the broker answers");
+        let remarks: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+        assert!(matches!(&remarks[..], [remark] if remark.contains(expected)), "{arguments:?}: {remarks:?}");
+        let daemon = home.start().await;
+        ready(&daemon, 200).await;
+        let publisher = Publisher::connect(&config).await.expect("the broker is there");
+        publish(&publisher, n * PROJECTS..n * PROJECTS + 1).await;
+        hook.wait_for(n + 1).await;
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_was_declared_as_configured_is_not_remarked_on_and_a_check_creates_none() {
+    let broker = rabbit::shared().await;
+    let queue = rabbit::unique("probed");
+    for settings in [&[][..], &["amqp.queue_type=classic"], &["amqp.partitions=2"]] {
+        let queue = format!("{queue}.{}", settings.len() + settings.join("").len());
+        let config = Home::new("").with_broker(&broker.url(), &queue).with(settings).config().amqp;
+        let probe = async || amqp::probe(&config).await.expect("the broker answers");
+        assert_eq!(probe().await, []);
+        let list = broker.ctl(&["-q", "list_queues", "name"]).await;
+        assert!(!list.contains(&queue), "a check created it: {list}");
+        Publisher::connect(&config).await.expect("the broker is there").close().await;
+        assert_eq!(probe().await, []);
+    }
+    // Partitions instead of one queue, which still receives everything.
+    let config = Home::new("").with_broker(&broker.url(), &format!("{queue}.0")).with(&["amqp.partitions=2"]);
+    let remarks = amqp::probe(&config.config().amqp).await.expect("the broker answers");
+    assert!(matches!(&remarks[..], [Remark::Unread { .. }]), "{remarks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_was_declared_otherwise_is_reported_with_the_remedy() {
+    let url = rabbit::shared().await.url();
+    let queue = rabbit::unique("exchange");
+    let config = |settings: &[&str]| Home::new("").with_broker(&url, &queue).with(settings).config().amqp;
+    Publisher::connect(&config(&[])).await.expect("the broker is there").close().await;
+    let refused = Publisher::connect(&config(&["amqp.exchange_type=direct"])).await;
+    let error = refused.err().expect("it is refused").to_string();
+    assert!(error.contains("was declared otherwise") && error.contains("amqp.exchange_type"), "{error}");
 }

@@ -338,6 +338,48 @@ async fn an_external_pull_requests_pipeline_counts_in_place_of_its_branchs() {
     assert_eq!(pipelines.received()[0].header("private-token"), Some("glpat-x"));
 }
 
+/// With the forge's API, a push to the branch of an open merge request starts no build: the merge request does. A fork's
+/// branch of the same name is another one, and a forge that can't tell keeps no build back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_to_the_branch_of_an_open_merge_request_starts_no_build_of_its_own() {
+    for (adapter, settings, path) in [
+        ("drone-ci", ["drone_url", "token"], "/hook"),
+        ("teamcity", ["teamcity_url", "build_type"], "/httpAuth/app/rest/buildQueue"),
+    ] {
+        let server = Receiver::start().await;
+        let base = server.url("/");
+        let home = unlimited(&integration(adapter, &[(settings[0], &base), (settings[1], "A_B")]))
+            .with(&[&format!("forge.api_url={}", server.url("/api/v4")), "forge.token=glpat-x"]);
+        let daemon = home.start().await;
+        let own = json!([{ "iid": 3, "source_project_id": 99 }, { "iid": 4, "source_project_id": 15 }]);
+        let forks = json!([{ "iid": 5, "source_project_id": 99 }]);
+        let asked = server.at("/api/v4/projects/15/merge_requests").answer_then(
+            vec![Answer::json(200, &own), Answer::status(502), Answer::json(200, &forks)],
+            Answer::json(403, &json!({ "message": "403 Forbidden" })),
+        );
+        let builds = server.at(path).answer(Answer::json(200, &json!({ "id": 1, "buildTypeId": "A_B" })));
+        let push =
+            |n: u32| with(&payload("push.json"), |push| push["ref"] = json!(format!("refs/heads/a b/{n}")));
+        daemon.send("open", push(0)).await;
+        let skipped = home.until(State::Skipped, 1).await;
+        assert_eq!((builds.received().len(), asked.received().len()), (0, 1), "{adapter}: {skipped:?}");
+        daemon.send("fork", push(1)).await;
+        home.until(State::Delivered, 1).await;
+        daemon.send("unknown", push(2)).await;
+        home.until(State::Delivered, 2).await;
+        let merge_request = with(&of_the_project("merge_request_open.json"), |request| {
+            request["object_attributes"]["source_branch"] = json!("a b/0");
+        });
+        daemon.send("request", merge_request).await;
+        home.until(State::Delivered, 3).await;
+        daemon.stop().await;
+        let asked = asked.received();
+        assert_eq!((asked.len(), builds.received().len()), (4, 3), "{adapter}");
+        assert_eq!(asked[0].query, "state=opened&source_branch=a+b%2F0&per_page=100");
+        assert_eq!(asked[0].header("private-token"), Some("glpat-x"));
+    }
+}
+
 /// A server whose certificate nobody vouches for, that answers every request with 200. What it read is recorded.
 fn self_signed() -> (String, Arc<Mutex<Vec<String>>>) {
     let (chain, key) = Authority::new().certify(&["127.0.0.1"]);

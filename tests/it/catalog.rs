@@ -40,12 +40,14 @@ promises! {
     a_secret_set_on_one_node_is_opened_on_the_other
     what_a_file_says_is_changed_in_the_file
     a_change_is_refused_to_whoever_has_not_seen_the_last_one
-    nothing_is_kept_for_a_project_without_a_number
+    what_is_set_for_a_path_moves_to_the_projects_number_once_it_is_known
+    what_a_projects_number_has_counts_before_what_was_set_for_its_path
     what_is_refused_changes_nothing
     a_default_is_heard_of_at_once_and_on_the_other_node_when_it_looks
     an_event_makes_its_project_known_and_a_rename_follows_the_number
     a_path_that_moves_to_another_project_takes_no_settings_along
     a_group_that_is_renamed_keeps_its_settings
+    events_tell_the_numbers_of_groups_and_their_new_paths
     no_name_in_an_event_is_more_than_the_store_takes
     what_people_correct_counts_on_both_nodes
     a_mute_is_heard_of_on_the_other_node_and_ends
@@ -341,14 +343,42 @@ async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one(disk: Disk) {
     assert_eq!(own(&one, &rocket()).properties["channel"], Value::Text("#mine".to_owned()));
 }
 
-async fn nothing_is_kept_for_a_project_without_a_number(disk: Disk) {
-    let node = disk.node().await;
+async fn what_is_set_for_a_path_moves_to_the_projects_number_once_it_is_known(disk: Disk) {
+    let (one, two) = disk.two_nodes().await;
     let by_path = Scope::ProjectPath("acme/rocket".to_owned());
-    let refused = put(&node, &by_path, &ask(&[("webhook", HOOK)]), 1).await;
-    assert_eq!(refused, Err(ChangeError::NoNumber("acme/rocket".to_owned())));
-    node.learn(&[push(42, "acme/rocket")], at(0)).await.expect("the store takes it");
-    set(&node, &by_path, &[("webhook", HOOK)]).await;
-    assert_eq!(own(&node, &rocket()).secrets["webhook"], Secret::new(HOOK));
+    set(&one, &by_path, &[("webhook", HOOK), ("channel", "#rocket")]).await;
+    refresh(&two).await;
+    assert_eq!(
+        own(&two, &Scope::ProjectPath("Acme/Rocket".to_owned())).secrets["webhook"],
+        Secret::new(HOOK)
+    );
+    let written = provision::write(&two.read(Clone::clone)).text;
+    assert!(written.contains("project = \"acme/rocket\"") && !written.contains("-"), "{written}");
+    // The other node learns of the number first.
+    two.learn(&[push(42, "acme/rocket")], at(2)).await.expect("the store takes it");
+    one.learn(&[push(42, "acme/rocket")], at(3)).await.expect("the store takes it");
+    for node in [&one, &two] {
+        refresh(node).await;
+        assert_eq!(told(node, 42, "acme/rocket"), ["#rocket"]);
+        for name in [&rocket(), &by_path] {
+            assert_eq!(own(node, name).secrets["webhook"], Secret::new(HOOK));
+            assert_eq!(resolved(node, name), resolved(node, &rocket()));
+        }
+        assert_eq!(node.read(|state| state.all_configured().len()), 1, "nothing is left at the path alone");
+    }
+    // It is the number's: another project that gets the path does not get it.
+    one.learn(&[push(43, "acme/rocket")], at(4)).await.expect("the store takes it");
+    assert!(told(&one, 43, "acme/rocket").is_empty());
+}
+
+async fn what_a_projects_number_has_counts_before_what_was_set_for_its_path(disk: Disk) {
+    let node = disk.node().await;
+    node.learn(&[push(42, "acme/former")], at(1)).await.expect("the store takes it");
+    set(&node, &rocket(), &[("webhook", HOOK), ("channel", "#former")]).await;
+    set(&node, &Scope::ProjectPath("acme/rocket".to_owned()), &[("webhook", HOOK), ("channel", "#new")])
+        .await;
+    node.learn(&[push(42, "acme/rocket")], at(2)).await.expect("the store takes it");
+    assert_eq!(told(&node, 42, "acme/rocket"), ["#former"]);
 }
 
 async fn what_is_refused_changes_nothing(disk: Disk) {
@@ -434,6 +464,38 @@ async fn a_path_that_moves_to_another_project_takes_no_settings_along(disk: Disk
         refresh(&two).await;
         assert_eq!(own(node, &rocket()).properties["channel"], Value::Text("#secret-plans".to_owned()));
     }
+}
+
+async fn events_tell_the_numbers_of_groups_and_their_new_paths(disk: Disk) {
+    let (one, two) = disk.two_nodes().await;
+    let told_of = async |body: serde_json::Value| {
+        let id = EventId::new("event").expect("a short id");
+        let event = Event::decode(id, at(0), body.to_string().into()).expect("it is an event");
+        one.learn(&[Arc::new(event)], at(1)).await.expect("the store takes it");
+        refresh(&two).await;
+    };
+    let number = |node: &CachedCatalog, path: &str| {
+        node.read(|state| state.directory().group_by_path(path).and_then(|group| group.id))
+    };
+    set(&one, &group("acme"), &[("webhook", HOOK), ("channel", "#acme")]).await;
+    told_of(json!({
+        "event_name": "subgroup_create", "name": "web", "group_id": 10, "full_path": "acme/web",
+        "parent_group_id": 7, "parent_full_path": "acme"
+    }))
+    .await;
+    for node in [&one, &two] {
+        assert_eq!((number(node, "acme"), number(node, "acme/web")), (Some(7), Some(10)));
+    }
+    told_of(json!({ "event_name": "group_rename", "name": "apex", "group_id": 7, "full_path": "apex" }))
+        .await;
+    for node in [&one, &two] {
+        assert_eq!((number(node, "acme"), number(node, "apex")), (None, Some(7)));
+        assert_eq!(own(node, &group("apex")).properties["channel"], Value::Text("#acme".to_owned()));
+    }
+    told_of(json!({ "event_name": "group_destroy", "name": "x", "group_id": 11, "full_path": "gone" })).await;
+    told_of(json!({ "event_name": "group_create", "name": "x", "group_id": -1, "full_path": "odd//path" }))
+        .await;
+    assert_eq!((number(&one, "gone"), one.read(|state| state.directory().groups().len())), (None, 2));
 }
 
 async fn a_group_that_is_renamed_keeps_its_settings(disk: Disk) {

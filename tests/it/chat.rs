@@ -40,7 +40,7 @@ fn statuses(received: &[std::sync::Arc<Received>]) -> Vec<Option<u16>> {
 
 async fn switched_off(home: &Home) -> Option<String> {
     let holds = home.ledger().await.holds(forgebell::daemon::now()).await.expect("the store can be read");
-    holds.into_iter().find(|hold| hold.cause == HoldCause::SwitchedOff).map(|hold| hold.reason.to_string())
+    holds.into_iter().find(|hold| hold.cause == HoldCause::SwitchedOff).map(|hold| hold.reason)
 }
 
 // ---- Google Chat -----------------------------------------------------------------------------------------------------

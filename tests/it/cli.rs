@@ -234,6 +234,22 @@ async fn a_published_event_arrives_and_its_delivery_is_listed_shown_and_resent()
 }
 
 #[tokio::test]
+async fn a_published_event_is_signed_where_a_signing_token_is_configured() {
+    const OTHER: &str = "http.webhook_signing_key=whsec_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let key = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let desk = Desk::with("", &format!("http.webhook_signing_key = \"{key}\"\n"));
+    let push = desk.write("push.json", payload(PUSH));
+    let _daemon = desk.serve().await;
+    // The signature alone admits it, and a wrong one is not made good by the token.
+    let signed = desk.run(&["-o", "http.webhook_token=", "publish", &push, "--id", "s-1"]).await.ends_with(0);
+    assert!(signed.out.contains("accepted as s-1"), "{}", signed.out);
+    let forged = desk.run(&["-o", OTHER, "publish", &push, "--id", "s-2"]).await.ends_with(1);
+    assert!(forged.out.contains("signature"), "{}", forged.out);
+    let with_token = ["publish", &push, "--id", "s-3", "--token", "open sesame"];
+    desk.run(&with_token).await.ends_with(0);
+}
+
+#[tokio::test]
 async fn quarantined_messages_can_be_shown_retried_and_dropped() {
     let desk = Desk::new("");
     let broken = desk.write("broken.json", &payload(PUSH)[..200]);

@@ -58,7 +58,7 @@ fn request(event: &Event, markup: &str) -> Option<Json> {
         is_test: false,
         message: adapters::contract::LazyMessage::default(),
     };
-    // There is no message about comments on what nobody is notified of.
+    // There is no message about comments on designs and the like.
     let call = entry.call(&entry.read(&properties).expect("sound settings"), &note).ok()?;
     let Request::Http(request) = call.request else { panic!("no HTTP: {:?}", call.request) };
     let query: serde_json::Map<String, Json> =

@@ -1,6 +1,8 @@
-//! Several nodes with one PostgreSQL and one broker. Nodes fail, and in [`cables`] their connections to the database.
+//! Several nodes with one PostgreSQL and one broker. Nodes fail, and in [`cables`] their connections to the database; [`order`]
+//! is about the queue that they share.
 
 mod cables;
+mod order;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use forgebell::adapters;
-use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, allow_all_urls};
+use forgebell::catalog::{Actor, CachedCatalog, Catalog as _, Change, Request, UrlPolicy};
 use forgebell::event::{Event, EventId};
 use forgebell::integration::{IntegrationId, Scope};
 use forgebell::pipeline::amqp::Publisher;
@@ -343,7 +345,8 @@ impl Quiet {
     async fn with_files(url: &str, files: &str) -> Self {
         let node = Self::on(url).await;
         let home = Home::new(files);
-        let read = provision::load(&home.config().provision, &allow_all_urls).expect("the files are right");
+        let read =
+            provision::load(&home.config().provision, &UrlPolicy::allow_all()).expect("the files are right");
         node.catalog.set_files_in_memory(read.integrations, read.facts);
         node
     }

@@ -12,7 +12,9 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod amqp;
 mod attacks;
+mod github_status;
 mod go_client;
 mod matrix;
 mod second_opinion;

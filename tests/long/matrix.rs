@@ -58,10 +58,11 @@ impl Homeserver {
     async fn ask(&self, method: Method, path: &str, token: &str, body: Json) -> (u16, Json) {
         let request = self.client.request(method.clone(), format!("{}/_matrix/client/v3{path}", self.base));
         let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-        let request = if method == Method::GET { request } else { request.json(&body) };
+        let request = if method == Method::GET { request } else { request.body(body.to_string()) };
         let answer = request.send().await.expect("the homeserver answers");
         let status = answer.status().as_u16();
-        (status, answer.json().await.expect("JSON"))
+        let text = answer.text().await.expect("the homeserver answers to the end");
+        (status, serde_json::from_str(&text).expect("JSON"))
     }
 
     async fn good(&self, method: Method, path: &str, token: &str, body: Json) -> Json {

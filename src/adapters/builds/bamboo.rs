@@ -5,15 +5,21 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::address::{below, both_or_neither, with_login, with_parameter};
 use super::answers;
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Status,
+    Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent};
+use crate::call::{
+    Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
+};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, Secret, Url};
@@ -48,7 +54,7 @@ impl Adapter for Bamboo {
         summary: "Starts a build of a Bamboo plan for every push.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Hook,
-        common: CommonSettings::NONE,
+        common: CommonSettings { announce_result: true, ..CommonSettings::NONE },
     };
     const LOGIN: Option<Login> = Some(Login { username: "username", password: "password" });
     type Settings = Settings;
@@ -127,11 +133,8 @@ impl Deliver for Bamboo {
 
     fn call(settings: &Settings, _note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
         let url = below(&settings.bamboo_url.0, ["updateAndBuild.action"]);
-        let mut url = with_parameter(url, "buildKey", settings.build_key.expose().trim());
-        if settings.username.is_some() {
-            url = with_parameter(url, "os_authType", "basic");
-            url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
-        }
+        let url = with_parameter(url, "buildKey", settings.build_key.expose().trim());
+        let url = logged_in(url, settings);
         let request = HttpRequest {
             timeout: TIMEOUT,
             verify_tls: settings.enable_ssl_verification,
@@ -166,8 +169,73 @@ fn error_in(xml: &str) -> Option<String> {
     Some(words.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
+/// The same address with the login, if there is one, and the request to use it.
+fn logged_in(url: url::Url, settings: &Settings) -> url::Url {
+    if settings.username.is_none() {
+        return url;
+    }
+    let url = with_parameter(url, "os_authType", "basic");
+    with_login(url, settings.username.as_deref(), settings.password.as_ref())
+}
+
+/// Bamboo lists the builds of a commit, of all plans
+/// (`app/models/concerns/integrations/base/bamboo.rb` in <https://gitlab.com/gitlab-org/gitlab>).
+impl Status for Bamboo {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let path = ["rest", "api", "latest", "result", "byChangeset", commit.sha];
+        let url = logged_in(below(&settings.bamboo_url.0, path), settings);
+        let browse = below(&settings.bamboo_url.0, ["browse"]);
+        let plan = settings.build_key.expose().trim().to_owned();
+        let question = statuses::question(url, settings.enable_ssl_verification);
+        Ok(Call::http(question, move |response| read_status(response, &browse, &plan)))
+    }
+}
+
+/// The last build of the plan, or of the plan of a branch, whose key is the plan's with a number.
+fn read_status(response: &HttpResponse, browse: &url::Url, plan: &str) -> Answer<CommitStatus> {
+    if response.status == 404 {
+        return statuses::not_yet();
+    }
+    let Some(json) = statuses::json(response) else { return statuses::not_understood(response) };
+    let Some(results) = json.get("results") else { return statuses::not_understood(response) };
+    let results = match &results["result"] {
+        Json::Array(results) => results.iter().collect(),
+        Json::Object(_) => vec![&results["result"]],
+        _ => Vec::new(),
+    };
+    let of_plan =
+        results.into_iter().filter_map(|result| Some((result, result["planResultKey"]["key"].as_str()?)));
+    let Some((result, key)) = of_plan.filter(|(_, key)| is_of_plan(key, plan)).last() else {
+        return statuses::not_yet();
+    };
+    let state = result["buildState"].as_str().unwrap_or_default();
+    let state = match result["lifeCycleState"].as_str().unwrap_or_default() {
+        "Queued" | "Pending" => BuildState::Pending,
+        "InProgress" => BuildState::Running,
+        "NotBuilt" => BuildState::Canceled,
+        _ if state.contains("Success") => BuildState::Success,
+        _ if state.contains("Failed") => BuildState::Failed,
+        _ if state.contains("Pending") => BuildState::Pending,
+        _ => return statuses::not_understood(response),
+    };
+    statuses::known(state, &below(browse, [key]))
+}
+
+/// Whether a result's key (`PROJECT-PLAN-12`, of a branch `PROJECT-PLAN3-12`) is of this plan.
+fn is_of_plan(key: &str, plan: &str) -> bool {
+    let plan_of_result = key.rsplit_once('-').map_or(key, |(plan, _)| plan);
+    let branch = plan_of_result.get(plan.len()..);
+    let begins = plan_of_result.get(..plan.len()).is_some_and(|start| start.eq_ignore_ascii_case(plan));
+    begins && branch.is_some_and(|branch| branch.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{http_call, settings_with};
 
@@ -217,5 +285,31 @@ mod tests {
         let response = HttpResponse { status: 200, headers: Vec::new(), body: body.into(), at };
         let Answer::Failed(failure) = read(&response) else { panic!("taken") };
         assert_eq!(failure.to_string(), "misconfigured: answered 200: No plan &amp; no build");
+    }
+
+    #[test]
+    fn the_last_build_of_the_plan_counts_and_no_other_plans() {
+        let settings = [("bamboo_url", "https://b.example/ci"), ("build_key", "PRO-PLAN")];
+        let url = request("bamboo", &settings).url;
+        assert_eq!(url.as_str(), "https://b.example/ci/rest/api/latest/result/byChangeset/cafe");
+        let made = |body: &str| made_of("bamboo", &settings, 200, body);
+        let result = |key: &str, state: &str, cycle: &str| {
+            format!(
+                r#"{{"planResultKey":{{"key":"{key}"}},"buildState":"{state}","lifeCycleState":"{cycle}"}}"#
+            )
+        };
+        let list =
+            |results: &[String]| format!(r#"{{"results":{{"size":1,"result":[{}]}}}}"#, results.join(","));
+        let done = |key: &str, state: &str| result(key, state, "Finished");
+        let page = "https://b.example/ci/browse/";
+        assert_eq!(made(&list(&[])), "pending");
+        assert_eq!(made(&list(&[done("PRO-PLAN-12", "Successful")])), format!("success {page}PRO-PLAN-12"));
+        assert_eq!(made(&list(&[done("PRO-PLAN3-2", "Failed")])), format!("failed {page}PRO-PLAN3-2"));
+        assert_eq!(made(&list(&[done("PRO-PLANET-2", "Failed"), done("OTHER-X-1", "Failed")])), "pending");
+        let again = [done("PRO-PLAN-1", "Failed"), result("PRO-PLAN-2", "Unknown", "InProgress")];
+        assert_eq!(made(&list(&again)), format!("running {page}PRO-PLAN-2"));
+        let single = format!(r#"{{"results":{{"result":{}}}}}"#, done("PRO-PLAN-1", "Failed"));
+        assert_eq!(made(&single), format!("failed {page}PRO-PLAN-1"));
+        assert_eq!(made_of("bamboo", &settings, 404, ""), "pending");
     }
 }

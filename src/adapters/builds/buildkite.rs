@@ -3,21 +3,23 @@
 
 use std::time::Duration;
 
-use super::address::below;
+use super::address::{below, with_parameter};
 use super::answers;
 use super::forward::{self, EventHeader};
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Notification, Preview, Status, Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent};
+use crate::call::{Answer, Bucket, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, Secret, Url};
 
 const WEBHOOKS: &str = "https://webhook.buildkite.com";
+const STATUSES: &str = "https://gitlab.buildkite.com";
 /// No rate is published; this value is our choice.
 const PER_PIPELINE: (u32, u32) = (5, 20);
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -35,10 +37,17 @@ crate::settings! {
         pub gitlab_event_header: EventHeader = "real" or "real",
         /// The address of a compatible service for webhooks. Blank: Buildkite.
         pub base_url: Option<Url> = "https://webhook.buildkite.example.com",
+        /// The address of a compatible service for the status of builds. Blank: Buildkite.
+        pub status_base_url: Option<Url> = "https://gitlab.buildkite.example.com",
     }
 }
 
 impl Settings {
+    /// The part of the token that the status of builds is asked for with; empty if there is none.
+    fn status_token(&self) -> &str {
+        self.token.expose().split(':').nth(1).unwrap_or_default().trim()
+    }
+
     /// The part of the token that webhooks are delivered with.
     fn webhook_token(&self) -> &str {
         self.token.expose().split(':').next().unwrap_or_default().trim()
@@ -55,7 +64,7 @@ impl Adapter for Buildkite {
         summary: "Starts Buildkite builds for pushes, tags and merge requests.",
         triggers: Triggers::of(&[Trigger::Push, Trigger::MergeRequest, Trigger::TagPush]),
         family: Family::Hook,
-        common: CommonSettings::NONE,
+        common: CommonSettings { announce_result: true, ..CommonSettings::NONE },
     };
     type Settings = Settings;
 
@@ -149,8 +158,37 @@ fn deliver_url(settings: &Settings) -> url::Url {
     below(&base, ["deliver", settings.webhook_token()])
 }
 
+impl Status for Buildkite {
+    fn pace(settings: &Settings) -> Pace {
+        let (count, burst) = PER_PIPELINE;
+        let base = status_base(settings);
+        let parts = [base.as_str(), settings.status_token()];
+        Pace::of(Bucket::new("buildkite statuses", &parts, count, Duration::from_secs(1), burst))
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let token = settings.status_token();
+        if token.is_empty() {
+            let why =
+                "token: its second part, after the colon, is missing, so Buildkite can't be asked for builds";
+            return Err(Failure::Misconfigured(why.to_owned()));
+        }
+        let url = below(&status_base(settings), ["status", &format!("{token}.json")]);
+        let url = with_parameter(url, "commit", commit.sha);
+        let page = with_parameter(below(&settings.project_url.0, ["builds"]), "commit", commit.sha);
+        // The certificate is always verified, as in GitLab.
+        Ok(Call::http(statuses::question(url, true), move |response| statuses::by_word(response, &page)))
+    }
+}
+
+fn status_base(settings: &Settings) -> url::Url {
+    let default = || url::Url::parse(STATUSES).expect("the constant is an address");
+    settings.status_base_url.as_ref().map_or_else(default, |base| base.0.clone())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{header, http_call, settings_with};
 
@@ -188,5 +226,23 @@ mod tests {
             assert!(errors[0].starts_with("token: must be two words"), "{errors:?}");
         }
         assert!(settings_with("buildkite", &[("token", "alone"), REQUIRED[1]]).is_ok(), "GitLab takes it");
+    }
+
+    #[test]
+    fn the_second_part_of_the_token_asks_for_a_commit() {
+        let url = request("buildkite", &REQUIRED).url;
+        assert_eq!(url.as_str(), "https://gitlab.buildkite.com/status/status.json?commit=cafe");
+        let page = "https://buildkite.com/a/b/builds?commit=cafe";
+        for (word, state) in
+            [("passed", "success"), ("failed", "failed"), ("running", "running"), ("canceled", "canceled")]
+        {
+            let body = format!(r#"{{"status":"{word}"}}"#);
+            assert_eq!(made_of("buildkite", &REQUIRED, 200, &body), format!("{state} {page}"));
+        }
+        let own = [REQUIRED[0], REQUIRED[1], ("status_base_url", "https://look.example/alike/")];
+        assert_eq!(
+            request("buildkite", &own).url.as_str(),
+            "https://look.example/alike/status/status.json?commit=cafe"
+        );
     }
 }

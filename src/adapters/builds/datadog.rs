@@ -51,7 +51,7 @@ impl Adapter for Datadog {
     const ABOUT: About = About {
         slug: "datadog",
         title: "Datadog",
-        summary: "Forwards pipelines, jobs, pushes, merge requests and comments to Datadog.",
+        summary: "Forwards pipelines, jobs, pushes, merge requests, comments and changes in groups to Datadog.",
         triggers: Triggers::of(&[
             Trigger::Pipeline,
             Trigger::Job,
@@ -60,6 +60,8 @@ impl Adapter for Datadog {
             Trigger::MergeRequest,
             Trigger::Note,
             Trigger::TagPush,
+            Trigger::Subgroup,
+            Trigger::Project,
         ]),
         family: Family::Hook,
         common: CommonSettings::NONE,
@@ -81,7 +83,15 @@ impl Adapter for Datadog {
         }
         errors
     }
+
+    fn validate_triggers(settings: &Settings, triggers: Triggers) -> Vec<FieldError> {
+        let asks = triggers.contains(Trigger::ArchiveTrace) && !settings.datadog_ci_visibility;
+        asks.then(|| FieldError::new(Trigger::ArchiveTrace.flag(), NEEDS_CI)).into_iter().collect()
+    }
 }
+
+/// GitLab's words.
+const NEEDS_CI: &str = "requires CI Visibility to be enabled (datadog_ci_visibility = true)";
 
 impl Deliver for Datadog {
     const DELIVERY: Delivery = Delivery {
@@ -290,6 +300,8 @@ mod tests {
             (Trigger::MergeRequest, "Merge Request Hook"),
             (Trigger::Note, "Note Hook"),
             (Trigger::TagPush, "Tag Push Hook"),
+            (Trigger::Subgroup, "Subgroup Hook"),
+            (Trigger::Project, "Project Hook"),
         ] {
             let request = http_call("datadog", &[KEY], trigger);
             assert_eq!(header(&request, "x-gitlab-event"), Some(name));
@@ -306,6 +318,18 @@ mod tests {
             assert_eq!((sent(&[], trigger), sent(off, trigger)), (1, 0), "{trigger}");
         }
         assert_eq!(sent(off, Trigger::Push), 1);
+    }
+
+    #[test]
+    fn archived_logs_need_ci_visibility() {
+        let entry = crate::adapters::find("datadog").expect("it is in the table");
+        let errors = |visibility: &str, trigger| {
+            let settings = settings_with("datadog", &[KEY, ("datadog_ci_visibility", visibility)]);
+            entry.validate_triggers(&settings.expect("valid settings"), Triggers::of(&[trigger]))
+        };
+        assert_eq!(errors("false", Trigger::ArchiveTrace)[0].field, "archive_trace_events");
+        assert!(errors("true", Trigger::ArchiveTrace).is_empty());
+        assert!(errors("false", Trigger::Pipeline).is_empty());
     }
 
     #[test]

@@ -5,16 +5,20 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::address::{below, with_parameter};
 use super::answers;
 use super::forward::{self, EventHeader};
+use super::open_requests::unless_open;
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Notification, Preview, Status, Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, usual_status};
-use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Pace, Sent};
+use crate::call::{Answer, Bucket, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Pace, Sent};
 use crate::event::{Event, Project, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, Secret, Url};
@@ -28,6 +32,9 @@ crate::settings! {
     pub struct Settings {
         /// The repository's token: for Drone 1 and later its signing secret.
         pub token: Secret = "p0kzb2Aq7Xv4",
+        /// A user's token, which Drone 1 and later want for the status of builds. Blank: the status is asked for as of Drone
+        /// before 1.0, with the repository's token.
+        pub status_token: Option<Secret> = "u53r-t0ken",
         /// The server's address, or its whole hook address where that ends in `/hook`: `https://drone.example.com/api/hook`
         /// for Drone before 0.9.
         pub drone_url: Url = "https://drone.example.com",
@@ -49,7 +56,7 @@ impl Adapter for DroneCi {
         summary: "Starts Drone builds for pushes, tags and merge requests.",
         triggers: Triggers::of(&[Trigger::Push, Trigger::MergeRequest, Trigger::TagPush]),
         family: Family::Hook,
-        common: CommonSettings::NONE,
+        common: CommonSettings { announce_result: true, ..CommonSettings::NONE },
     };
     type Settings = Settings;
 
@@ -66,7 +73,7 @@ impl Deliver for DroneCi {
         max_age: Duration::from_secs(24 * 3600),
         retry_ambiguous: false,
         concurrency: 2,
-        calls: 1,
+        calls: 2,
         limits: "2 events a second per server (bursts of 5).",
         preview: Preview::Call,
     };
@@ -114,6 +121,8 @@ impl Deliver for DroneCi {
             Expected { status: 500, headers: &[], body: "", outcome: "unavailable, perhaps taken" },
             Expected { status: 503, headers: &[("retry-after", "9")], body: "", outcome: "unavailable" },
         ],
+        // An answer of the forge without the project's own merge request, and one of Drone with a build.
+        chain: &[(200, r#"[{"id":7}]"#), (200, r#"[{"id":7}]"#)],
         ..Contract::USUAL
     };
 
@@ -134,7 +143,7 @@ impl Deliver for DroneCi {
         request.headers.push(("x-gitlab-token", token.to_owned()));
         let request =
             HttpRequest { timeout: TIMEOUT, verify_tls: settings.enable_ssl_verification, ..request };
-        Ok(Call::http(request, read))
+        Ok(unless_open(note, Call::http(request, read)))
     }
 }
 
@@ -168,8 +177,74 @@ fn read(response: &HttpResponse) -> Answer<Sent> {
     }
 }
 
+impl Status for DroneCi {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let server = server(settings);
+        Ok(match &settings.status_token {
+            Some(token) => by_list(settings, &server, token, commit),
+            None => by_commit(settings, &server, commit),
+        })
+    }
+}
+
+/// The server's address, where the settings may have that of its hook.
+fn server(settings: &Settings) -> url::Url {
+    let mut server = settings.drone_url.0.clone();
+    let path = server.path().trim_end_matches('/').to_owned();
+    if let Some(before) = path.strip_suffix("/hook") {
+        server.set_path(before.strip_suffix("/api").unwrap_or(before));
+    }
+    server
+}
+
+/// Drone before 1.0 (`app/models/integrations/drone_ci.rb` in <https://gitlab.com/gitlab-org/gitlab>).
+fn by_commit(settings: &Settings, server: &url::Url, commit: &BuiltCommit<'_>) -> Call<CommitStatus> {
+    let address = |words: &[&str]| {
+        let path = std::iter::once("gitlab").chain(commit.project.split('/')).chain(words.iter().copied());
+        with_parameter(below(server, path.chain(["commits", commit.sha])), "branch", commit.ref_name)
+    };
+    let page = address(&["redirect"]);
+    let url = with_parameter(address(&[]), "access_token", settings.token.expose().trim());
+    let question = statuses::question(url, settings.enable_ssl_verification);
+    Call::http(question, move |response| statuses::by_word(response, &page))
+}
+
+/// Drone 1 and later: the newest build of the commit among the repository's last builds
+/// (<https://docs.drone.io/api/builds/build_list/>).
+fn by_list(
+    settings: &Settings,
+    server: &url::Url,
+    token: &Secret,
+    commit: &BuiltCommit<'_>,
+) -> Call<CommitStatus> {
+    let path = ["api", "repos"].into_iter().chain(commit.project.split('/')).chain(["builds"]);
+    let mut question = statuses::question(below(server, path), settings.enable_ssl_verification);
+    question.headers.push(("authorization", format!("Bearer {}", token.expose().trim())));
+    let (sha, repository) = (commit.sha.to_owned(), below(server, commit.project.split('/')));
+    Call::http(question, move |response| {
+        let Some(Json::Array(builds)) = statuses::json(response) else {
+            return statuses::not_understood(response);
+        };
+        let of_commit = builds.iter().filter(|build| build["after"].as_str() == Some(&*sha));
+        let Some(build) = of_commit.max_by_key(|build| build["number"].as_i64()) else {
+            return statuses::not_yet();
+        };
+        let state = build["status"].as_str().and_then(statuses::word);
+        let page = build["number"].as_i64().map(|number| below(&repository, [number.to_string().as_str()]));
+        match state {
+            Some(state) => statuses::known(state, page.as_ref().unwrap_or(&repository)),
+            None => statuses::not_understood(response),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{header, http_call, http_call_of, settings_with};
 
@@ -209,5 +284,37 @@ mod tests {
     fn a_token_that_no_header_can_contain_is_refused() {
         let errors = settings_with("drone-ci", &settings("https://d.example", "näh")).unwrap_err();
         assert_eq!(errors, ["token: must consist of ASCII letters, digits and signs without spaces"]);
+    }
+
+    #[test]
+    fn drone_before_1_is_asked_with_the_repositorys_token_which_no_page_contains() {
+        let settings = settings("https://d.example/api/hook", "t0k");
+        let url = request("drone-ci", &settings).url;
+        assert_eq!(
+            url.as_str(),
+            "https://d.example/gitlab/team%20a/rocket/commits/cafe?branch=feature%2Fx&access_token=t0k"
+        );
+        let page = "https://d.example/gitlab/team%20a/rocket/redirect/commits/cafe?branch=feature%2Fx";
+        for (word, state) in
+            [("killed", "canceled"), ("failure", "failed"), ("error", "failed"), ("running", "running")]
+        {
+            let body = format!(r#"{{"status":"{word}"}}"#);
+            assert_eq!(made_of("drone-ci", &settings, 200, &body), format!("{state} {page}"));
+        }
+    }
+
+    #[test]
+    fn drone_from_1_on_is_asked_with_a_users_token_and_the_newest_build_of_the_commit_counts() {
+        let settings = [&settings("https://d.example", "t0k")[..], &[("status_token", "us3r")]].concat();
+        let request = request("drone-ci", &settings);
+        assert_eq!(request.url.as_str(), "https://d.example/api/repos/team%20a/rocket/builds");
+        assert_eq!(header(&request, "authorization"), Some("Bearer us3r"));
+        let builds = r#"[{"number":4,"after":"beef","status":"success"},
+            {"number":2,"after":"cafe","status":"failure"},{"number":3,"after":"cafe","status":"running"}]"#;
+        assert_eq!(
+            made_of("drone-ci", &settings, 200, builds),
+            "running https://d.example/team%20a/rocket/3"
+        );
+        assert_eq!(made_of("drone-ci", &settings, 200, "[]"), "pending");
     }
 }

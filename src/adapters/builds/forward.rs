@@ -42,6 +42,8 @@ fn hook_name(event: &Event) -> &'static str {
         Some(Trigger::Pipeline) => "Pipeline Hook",
         Some(Trigger::Job) => "Job Hook",
         Some(Trigger::ArchiveTrace) => "Archive Trace Hook",
+        Some(Trigger::Subgroup) => "Subgroup Hook",
+        Some(Trigger::Project) => "Project Hook",
         _ => SERVICE_HOOK,
     }
 }

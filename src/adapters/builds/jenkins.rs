@@ -9,12 +9,14 @@ use super::address::{below, is_dots, segments, with_login};
 use super::answers;
 use super::forward::{self, EventHeader};
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Status,
+    Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
+use crate::call::{Bucket, Call, CommitStatus, Failure, HttpRequest, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::{FieldError, InternalUrl, Secret};
@@ -53,6 +55,7 @@ impl Adapter for Jenkins {
         triggers: Triggers::of(&[Trigger::Push, Trigger::MergeRequest, Trigger::TagPush]),
         family: Family::Hook,
         common: CommonSettings {
+            announce_result: true,
             off_by_default: Triggers::of(&[Trigger::MergeRequest, Trigger::TagPush]),
             ..CommonSettings::NONE
         },
@@ -152,10 +155,7 @@ impl Deliver for Jenkins {
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
-        let job = segments(&settings.project_name);
-        let url =
-            below(&settings.jenkins_url.0, std::iter::once("project").chain(job.iter().map(String::as_str)));
-        let url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
+        let url = with_login(project(settings), settings.username.as_deref(), settings.password.as_ref());
         let request = forward::request(note, url, EventHeader::Real)?;
         let request =
             HttpRequest { timeout: TIMEOUT, verify_tls: settings.enable_ssl_verification, ..request };
@@ -163,8 +163,34 @@ impl Deliver for Jenkins {
     }
 }
 
+/// The plug-in's address of the job.
+fn project(settings: &Settings) -> url::Url {
+    let job = segments(&settings.project_name);
+    below(&settings.jenkins_url.0, std::iter::once("project").chain(job.iter().map(String::as_str)))
+}
+
+/// The plug-in answers with the build of a commit; its page redirects people to the build
+/// (<https://github.com/jenkinsci/gitlab-plugin>, `StatusJsonAction`).
+impl Status for Jenkins {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let page = below(&project(settings), ["builds", commit.sha]);
+        let url = with_login(
+            below(&page, ["status.json"]),
+            settings.username.as_deref(),
+            settings.password.as_ref(),
+        );
+        let question = statuses::question(url, settings.enable_ssl_verification);
+        Ok(Call::http(question, move |response| statuses::by_word(response, &page)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{header, http_call, settings_with};
 
@@ -225,5 +251,28 @@ mod tests {
             ["username: can't be blank where `password` is set"]
         );
         assert!(with(("username", "ada")).is_ok());
+    }
+
+    #[test]
+    fn the_plug_in_is_asked_for_a_commit_and_its_page_leads_to_the_build() {
+        let settings = [
+            ("jenkins_url", "http://jenkins.example/ci"),
+            ("project_name", "Team A/Rocket"),
+            ("username", "ada"),
+            ("password", "x"),
+        ];
+        let page = "http://jenkins.example/ci/project/Team%20A/Rocket/builds/cafe";
+        let url = request("jenkins", &settings).url;
+        assert_eq!(url.as_str(), format!("{}/status.json", page.replace("//", "//ada:x@")));
+        for (word, state) in [
+            ("success", "success"),
+            ("failed", "failed"),
+            ("canceled", "canceled"),
+            ("running", "running"),
+            ("not_found", "pending"),
+        ] {
+            let body = format!(r#"{{"sha":"cafe","id":7,"status":"{word}"}}"#);
+            assert_eq!(made_of("jenkins", &settings, 200, &body), format!("{state} {page}"));
+        }
     }
 }

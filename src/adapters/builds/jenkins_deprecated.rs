@@ -7,12 +7,15 @@ use super::address::below;
 use super::answers;
 use super::forward::{self, EventHeader};
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Notification, Preview, Status, Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected};
-use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent};
+use crate::call::{
+    Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Pace, Sent,
+};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::settings::InternalUrl;
@@ -46,7 +49,7 @@ impl Adapter for JenkinsDeprecated {
         summary: "Starts Jenkins builds for pushes, through Jenkins' older plug-in for GitLab hooks.",
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Hook,
-        common: CommonSettings::NONE,
+        common: CommonSettings { announce_result: true, ..CommonSettings::NONE },
     };
     type Settings = Settings;
 }
@@ -123,8 +126,66 @@ fn hook_url(page: &url::Url) -> url::Url {
     below(&url, ["gitlab", "build_now"])
 }
 
+/// The page of a commit, whose first image of a build says how that went
+/// (`ee/app/models/integrations/jenkins_deprecated.rb` in GitLab 13, <https://gitlab.com/gitlab-org/gitlab>).
+impl Status for JenkinsDeprecated {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let job = &settings.project_url.0;
+        let job = if settings.multiproject_enabled { job_of_branch(job, commit) } else { job.clone() };
+        let page = below(&job, ["scm", "bySHA1", commit.sha]);
+        let pass_unstable = settings.pass_unstable;
+        let question = statuses::question(page.clone(), true);
+        Ok(Call::http(question, move |response| read_status(response, &page, pass_unstable)))
+    }
+}
+
+/// Where each branch has a job, the job has the project's name and the branch's.
+fn job_of_branch(page: &url::Url, commit: &BuiltCommit<'_>) -> url::Url {
+    let name = commit.project.rsplit('/').next().unwrap_or_default();
+    let job = format!("{name}_{}", commit.ref_name.replace('/', "_"));
+    let mut server = page.clone();
+    server.set_path("");
+    server.set_query(None);
+    below(&server, ["job", &job])
+}
+
+fn read_status(response: &HttpResponse, page: &url::Url, pass_unstable: bool) -> Answer<CommitStatus> {
+    if response.status == 404 {
+        return statuses::not_yet();
+    }
+    let text = response.text();
+    let Some(image) = (response.status == 200).then(|| first_build_image(&text)).flatten() else {
+        return statuses::not_understood(response);
+    };
+    let state = match image {
+        // `blue_anime.gif` is a build that runs, and whose predecessor passed.
+        _ if image.contains("anime.gif") => BuildState::Running,
+        _ if image.contains("blue") => BuildState::Success,
+        _ if image.contains("yellow") && pass_unstable => BuildState::Success,
+        _ if ["yellow", "red", "aborted"].iter().any(|color| image.contains(color)) => BuildState::Failed,
+        _ => BuildState::Pending,
+    };
+    statuses::known(state, page)
+}
+
+/// The file name of the first image in the caption of a build.
+fn first_build_image(page: &str) -> Option<&str> {
+    let (_, caption) = page.split_once("build-caption")?;
+    let (_, image) = caption.split_once("<img")?;
+    let (image, _) = image.split_once('>')?;
+    let (_, source) = image.split_once("src=")?;
+    let source = source.trim_start_matches(['"', '\'']);
+    let source = source.split(['"', '\'', ' ']).next()?;
+    source.rsplit('/').next()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{header, http_call};
 
@@ -140,5 +201,40 @@ mod tests {
             assert_eq!(request.url.as_str(), hook);
             assert_eq!(header(&request, "x-gitlab-event"), Some("Push Hook"));
         }
+    }
+
+    #[test]
+    fn the_first_image_of_a_build_says_how_it_went() {
+        let job = ("project_url", "https://j.example/job/x");
+        let caption = |image: &str| {
+            format!(
+                r#"<!DOCTYPE html><html><img src="/static/red.png"><h1 class="build-caption page-headline">
+                <img alt="" src="/static/9/images/48x48/{image}" width="48"> Build #7 <img src="/red.png">"#
+            )
+        };
+        let page = "https://j.example/job/x/scm/bySHA1/cafe";
+        assert_eq!(request("jenkins-deprecated", &[job]).url.as_str(), page);
+        for (image, unstable, state) in [
+            ("blue.png", "false", "success"),
+            ("yellow.png", "false", "failed"),
+            ("yellow.png", "true", "success"),
+            ("red.png", "true", "failed"),
+            ("aborted.png", "false", "failed"),
+            ("blue_anime.gif", "false", "running"),
+            ("red_anime.gif", "false", "running"),
+            ("grey.png", "false", "pending"),
+        ] {
+            let settings = [job, ("pass_unstable", unstable)];
+            let made = made_of("jenkins-deprecated", &settings, 200, &caption(image));
+            assert_eq!(made, format!("{state} {page}"), "{image}");
+        }
+        assert_eq!(made_of("jenkins-deprecated", &[job], 200, "<html>Sign in"), "not understood");
+    }
+
+    #[test]
+    fn where_each_branch_has_a_job_that_job_is_asked() {
+        let settings = [("project_url", "https://j.example:8080/job/x"), ("multiproject_enabled", "true")];
+        let url = request("jenkins-deprecated", &settings).url;
+        assert_eq!(url.as_str(), "https://j.example:8080/job/rocket_feature_x/scm/bySHA1/cafe");
     }
 }

@@ -6,16 +6,20 @@
 
 use std::time::Duration;
 
-use super::address::{below, both_or_neither, with_login};
+use super::address::{below, both_or_neither, with_login, with_parameter};
 use super::answers;
+use super::open_requests::unless_open;
 use super::sending;
+use super::statuses;
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Login, Notification, Preview, Status,
+    Targets,
 };
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, is_page, unavailable,
+    Answer, Bucket, BuildState, Call, CommitStatus, Failure, HttpRequest, HttpResponse, Method, Pace, Sent,
+    is_page, unavailable,
 };
 use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
@@ -51,7 +55,7 @@ impl Adapter for TeamCity {
         summary: "Queues TeamCity builds for pushes and merge requests.",
         triggers: Triggers::of(&[Trigger::Push, Trigger::MergeRequest]),
         family: Family::Hook,
-        common: CommonSettings::NONE,
+        common: CommonSettings { announce_result: true, ..CommonSettings::NONE },
     };
     const LOGIN: Option<Login> = Some(Login { username: "username", password: "password" });
     type Settings = Settings;
@@ -66,7 +70,7 @@ impl Deliver for TeamCity {
         max_age: Duration::from_secs(24 * 3600),
         retry_ambiguous: false,
         concurrency: 2,
-        calls: 1,
+        calls: 2,
         limits: "1 build a second per server (bursts of 3).",
         preview: Preview::Call,
     };
@@ -151,6 +155,8 @@ impl Deliver for TeamCity {
                 outcome: "unavailable",
             },
         ],
+        // An answer of the forge without the project's own merge request, and one of TeamCity with a build.
+        chain: &[(200, r#"[{"buildTypeId":"A_B"}]"#), (200, r#"{"buildTypeId":"A_B"}"#)],
         ..Contract::USUAL
     };
 
@@ -179,8 +185,53 @@ impl Deliver for TeamCity {
             verify_tls: settings.enable_ssl_verification,
             ..HttpRequest::new(Method::Post, url)
         };
-        Ok(Call::http(request, read))
+        Ok(unless_open(note, Call::http(request, read)))
     }
+}
+
+/// TeamCity answers with the build of the commit that it started last
+/// (<https://www.jetbrains.com/help/teamcity/rest/buildlocator.html>).
+impl Status for TeamCity {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn status(settings: &Settings, commit: &BuiltCommit<'_>) -> Result<Call<CommitStatus>, Failure> {
+        let build_type = settings.build_type.trim().to_owned();
+        // Parentheses keep a name with commas together. Without `any`, TeamCity answers with builds that ended well or badly.
+        let locator = format!(
+            "buildType:(id:({build_type})),branch:unspecified:any,revision:{},running:any,canceled:any",
+            commit.sha
+        );
+        let url = below(&settings.teamcity_url.0, ["httpAuth", "app", "rest", "builds", &locator]);
+        let url = with_login(url, settings.username.as_deref(), settings.password.as_ref());
+        let page = below(&settings.teamcity_url.0, ["viewLog.html"]);
+        let question = statuses::question(url, settings.enable_ssl_verification);
+        Ok(Call::http(question, move |response| read_status(response, &page, &build_type)))
+    }
+}
+
+/// A running build has the status SUCCESS as long as nothing failed in it, so the state comes first.
+fn read_status(response: &HttpResponse, page: &url::Url, build_type: &str) -> Answer<CommitStatus> {
+    if response.status == 404 {
+        return statuses::not_yet();
+    }
+    let Some(build) = statuses::json(response) else { return statuses::not_understood(response) };
+    let (state, status) =
+        (build["state"].as_str().unwrap_or("finished"), build["status"].as_str().unwrap_or_default());
+    let state = match (state, status) {
+        ("queued", _) => BuildState::Pending,
+        ("running", _) => BuildState::Running,
+        _ if build["canceledInfo"].is_object() || status == "UNKNOWN" => BuildState::Canceled,
+        (_, "SUCCESS") => BuildState::Success,
+        (_, "FAILURE" | "ERROR") => BuildState::Failed,
+        _ => return statuses::not_understood(response),
+    };
+    let mut page = page.clone();
+    if let Some(id) = build["id"].as_i64() {
+        page = with_parameter(page, "buildId", &id.to_string());
+    }
+    statuses::known(state, &with_parameter(page, "buildTypeId", build_type))
 }
 
 /// The build to queue.
@@ -228,6 +279,7 @@ fn is_own_refusal(response: &HttpResponse, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::statuses::tests::{made_of, request};
     use super::*;
     use crate::adapters::tests::{http_call, http_call_of, settings_with};
 
@@ -245,6 +297,29 @@ mod tests {
         assert_eq!(sent(&request), r#"<build branchName="weather-first"><buildType id="A_B"/></build>"#);
         let request = http_call("teamcity", &[SERVER, TYPE], Trigger::Push);
         assert_eq!(sent(&request), r#"<build branchName="main"><buildType id="A_B"/></build>"#);
+    }
+
+    #[test]
+    fn a_build_is_asked_for_by_its_configuration_and_commit() {
+        let login =
+            [("teamcity_url", "https://tc.example/ci/"), TYPE, ("username", "ada"), ("password", "x")];
+        let request = request("teamcity", &login);
+        assert_eq!(
+            request.url.as_str(),
+            "https://ada:x@tc.example/ci/httpAuth/app/rest/builds/buildType:(id:(A_B)),branch:unspecified:any,\
+             revision:cafe,running:any,canceled:any"
+        );
+        let made = |status, body: &str| made_of("teamcity", &login, status, body);
+        let page = "https://tc.example/ci/viewLog.html?buildId=71&buildTypeId=A_B";
+        let build =
+            |state: &str, status: &str| format!(r#"{{"id":71,"state":"{state}","status":"{status}"}}"#);
+        assert_eq!(made(404, "No build found"), "pending");
+        assert_eq!(made(200, &build("queued", "SUCCESS")), format!("pending {page}"));
+        assert_eq!(made(200, &build("running", "SUCCESS")), format!("running {page}"));
+        assert_eq!(made(200, &build("running", "FAILURE")), format!("running {page}"));
+        assert_eq!(made(200, &build("finished", "SUCCESS")), format!("success {page}"));
+        assert_eq!(made(200, &build("finished", "FAILURE")), format!("failed {page}"));
+        assert_eq!(made(200, &build("finished", "UNKNOWN")), format!("canceled {page}"));
     }
 
     #[test]

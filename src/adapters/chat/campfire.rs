@@ -1,5 +1,5 @@
-//! Campfire, the chat that 37signals closed in 2012 to new and later to all accounts
-//! (<https://github.com/basecamp/campfire-api>). Servers that are compatible with it live on; `base_url` names one.
+//! Campfire Classic, a chat of 37signals that has ended (<https://github.com/basecamp/campfire-api>). Servers that are
+//! compatible with it live on; `base_url` names one.
 //!
 //! A room is looked up by its name, and the message is spoken there. Only a 201 says that it was. The service reports its
 //! rate limit as 503 with `Retry-After`.

@@ -232,7 +232,7 @@ fn address(webhook: &url::Url, id: &str) -> url::Url {
             url.query_pairs_mut().append_pair(name, value);
         }
     };
-    // Without it, a message begins a new thread, whatever its key. Where the thread is gone, it begins one.
+    // Without it, a message begins a new thread even if it has a key. If the thread is gone, it begins a new one.
     add("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     // A repeated request with the same id makes no second message, where it is honoured.
     add("requestId", id);

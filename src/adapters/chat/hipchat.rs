@@ -43,8 +43,8 @@ crate::settings! {
     pub struct Settings {
         /// A token that may send notifications to the room.
         pub token: Secret = "cLfxlMFiLNUuAqTTGDPJmZAS5qOJx9Ojj1ZaNpWL",
-        /// The room, by its whole name or its number.
-        pub room: String = "Release Room",
+        /// The room, by its whole name or its number. Without it nothing can be sent; GitLab accepts that too.
+        pub room: Option<String> = "Release Room",
         /// The colour behind messages, unless a pipeline decides it: yellow (the default), red, green, purple, gray or random.
         pub color: Color = "purple" or "yellow",
         /// Whether the people in the room are notified, with a sound or as they set it.
@@ -73,6 +73,13 @@ crate::choices! {
     pub enum Version {
         V1 = "v1",
         V2 = "v2",
+    }
+}
+
+impl Settings {
+    /// The room; blank if there is none.
+    fn room(&self) -> &str {
+        self.room.as_deref().unwrap_or_default().trim()
     }
 }
 
@@ -107,7 +114,7 @@ impl Adapter for HipChat {
             wrong("token", "must be one word of letters, digits and signs");
         }
         // In an address, these two mean another path, even if they are encoded.
-        if matches!(settings.room.trim(), "." | "..") {
+        if matches!(settings.room(), "." | "..") {
             wrong("room", "must be a room's name or number");
         }
         let names_someone = |url: &Url| !url.0.username().is_empty() || url.0.password().is_some();
@@ -118,6 +125,11 @@ impl Adapter for HipChat {
             );
         }
         errors
+    }
+
+    fn warnings(settings: &Settings) -> Vec<FieldError> {
+        let missing = settings.room().is_empty();
+        missing.then(|| FieldError::new("room", "is not set: nothing can be sent")).into_iter().collect()
     }
 }
 
@@ -153,14 +165,13 @@ impl Deliver for HipChat {
             Version::V1 => PER_TOKEN_V1,
             Version::V2 => PER_TOKEN,
         };
-        Pace::of(per("hipchat room", settings.room.trim(), PER_ROOM)).and(per(
-            "hipchat token",
-            token,
-            per_token,
-        ))
+        Pace::of(per("hipchat room", settings.room(), PER_ROOM)).and(per("hipchat token", token, per_token))
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        if settings.room().is_empty() {
+            return Err(Failure::Misconfigured("no room is set: set `room`".to_owned()));
+        }
         let (request, version) = (request(settings, note)?, settings.api_version);
         Ok(Call::http(request, move |response| read(response, version)))
     }
@@ -189,7 +200,7 @@ fn address(settings: &Settings, parts: &[&str]) -> url::Url {
 }
 
 fn request(settings: &Settings, note: &Notification<'_>) -> Result<HttpRequest, Failure> {
-    let (token, room) = (settings.token.expose().trim(), settings.room.trim());
+    let (token, room) = (settings.token.expose().trim(), settings.room());
     let (message, color) = (html(note, note.message()?), color(settings, note).name());
     Ok(match settings.api_version {
         Version::V2 => {

@@ -212,7 +212,7 @@ impl Deliver for Matrix {
             "body": Markup::Quiet.render_within(&text, BODY),
             "format": "org.matrix.custom.html",
             "formatted_body": Markup::MatrixHtml.render_within(&text, FORMATTED),
-            // Nobody is mentioned, whatever the text says
+            // The text mentions no one
             // (<https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions>).
             "m.mentions": {},
         });
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_invited_the_bot_the_remedy_is_said() {
+    fn without_an_invitation_the_remedy_is_said() {
         let alone = played("!abc:example.com", &[NOT_IN_ROOM, NOT_IN_ROOM]);
         assert_eq!(alone.outcome, "misconfigured");
         assert!(alone.why.ends_with("invite the account of the token to the room"), "{}", alone.why);

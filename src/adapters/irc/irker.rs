@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::lines::lines;
-use super::recipients::{is_name_alone, resolve, server, servers};
+use super::recipients::{is_name_alone, resolve, server, servers, unreadable};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
@@ -92,6 +92,13 @@ impl Adapter for Irker {
             errors.push(FieldError::new("recipients", format!("are all invalid{why}")));
         }
         errors
+    }
+
+    fn warnings(settings: &Settings) -> Vec<FieldError> {
+        let default = settings.default_irc_uri.as_ref().map(Base::expose);
+        let left_out = unreadable(settings.recipients.expose(), default);
+        let warning = |place: usize| format!("entry {place} can't be read as an IRC address and is left out");
+        left_out.into_iter().map(|place| FieldError::new("recipients", warning(place))).collect()
     }
 }
 

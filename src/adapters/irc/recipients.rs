@@ -18,6 +18,14 @@ pub(super) fn resolve(recipients: &str, default: Option<&str>) -> Vec<String> {
     read(recipients, default).iter().map(Recipient::address).collect()
 }
 
+/// The places, from 1, of entries that can't be parsed.
+pub(super) fn unreadable(recipients: &str, default: Option<&str>) -> Vec<usize> {
+    let default = default.and_then(server);
+    let entries = (1..).zip(recipients.split_whitespace());
+    let unreadable = entries.filter(|(_, word)| Recipient::read(word, default.as_ref()).is_none());
+    unreadable.map(|(place, _)| place).collect()
+}
+
 /// The servers that irkerd will connect to for these recipients, each once.
 pub(super) fn servers(recipients: &str, default: Option<&str>) -> Vec<(String, u16)> {
     let mut servers: Vec<(String, u16)> = Vec::new();

@@ -55,6 +55,15 @@ pub fn recipients(list: &str) -> Vec<String> {
     addresses.filter(|address| seen.insert(address.to_ascii_lowercase())).collect()
 }
 
+/// A warning for each entry of a list that is meant as an address and is none. Words without an `@` may be names.
+pub fn warnings(list: &str) -> Vec<FieldError> {
+    let entries = list.split(separates).filter(|entry| entry.contains('@'));
+    let left_out = entries.filter(|entry| address(entry).is_none());
+    let shown = |entry: &str| entry.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
+    let warning = |entry| format!("`{}` is no mail address and is left out", shown(entry));
+    left_out.map(|entry| FieldError::new("recipients", warning(entry))).take(10).collect()
+}
+
 /// The error in a list of recipients, if there is one.
 pub fn problems(list: &str, at_most: usize) -> Vec<FieldError> {
     let problem = |what: String| vec![FieldError::new("recipients", what)];

@@ -66,6 +66,10 @@ impl Adapter for EmailsOnPush {
     fn validate(settings: &Settings) -> Vec<FieldError> {
         addresses::problems(&settings.recipients, MOST_RECIPIENTS)
     }
+
+    fn warnings(settings: &Settings) -> Vec<FieldError> {
+        addresses::warnings(&settings.recipients)
+    }
 }
 
 impl Deliver for EmailsOnPush {

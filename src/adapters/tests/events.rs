@@ -50,7 +50,12 @@ pub fn tell_changed(file: &str, change: impl FnOnce(&mut Value)) -> Case {
 pub fn raw_cases() -> &'static [Case] {
     static RAW: LazyLock<Vec<Case>> = LazyLock::new(|| {
         let trace = Case { name: "archive_trace".to_owned(), ..sample(Trigger::ArchiveTrace) };
-        vec![tell("job", &payload("build_created.json")), trace]
+        vec![
+            tell("job", &payload("build_created.json")),
+            trace,
+            tell("subgroup", &payload("subgroup_create.json")),
+            tell("project", &payload("group_project_create.json")),
+        ]
     });
     &RAW
 }

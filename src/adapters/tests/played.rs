@@ -31,8 +31,8 @@ impl Played {
     /// A header of a request; empty if it is missing.
     pub fn header(&self, index: usize, name: &str) -> &str {
         let headers = self.requests[index]["headers"].as_array().into_iter().flatten();
-        let values = headers.filter(|header| header[0] == name).filter_map(|header| header[1].as_str());
-        values.last().unwrap_or_default()
+        let mut values = headers.filter(|header| header[0] == name).filter_map(|header| header[1].as_str());
+        values.next().unwrap_or_default()
     }
 }
 

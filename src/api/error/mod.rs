@@ -267,7 +267,6 @@ impl From<ChangeError> for ApiError {
         match refusal {
             ChangeError::NeverConfigured => Self::NotFound(Missing::Integration),
             ChangeError::Provisioned(_) | ChangeError::Contended => Self::Conflict(refusal.to_string()),
-            ChangeError::NoNumber(_) => Self::Unprocessable(refusal.to_string()),
             ChangeError::ChangedSince => Self::Modified,
             ChangeError::Invalid(InvalidChange::NoDefault) => Self::NoDefault,
             ChangeError::Invalid(InvalidChange::Settings(errors)) => Self::InvalidSettings(errors),

@@ -49,7 +49,7 @@ fn parameter(spec: &ParamSpec) -> Schema {
     let default = spec.default.map(|default| literal(spec.kind, default));
     let is_address = matches!(spec.kind, Kind::Url | Kind::InternalUrl | Kind::SecretUrl);
     let text = |builder: ObjectBuilder| {
-        let builder = if spec.kind.is_secret() { builder.write_only(true) } else { builder };
+        let builder = if spec.kind.is_write_only() { builder.write_only(true) } else { builder };
         builder.description(help).examples(example.clone()).default(default.clone()).into()
     };
     match spec.kind.shape() {

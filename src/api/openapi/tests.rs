@@ -91,7 +91,7 @@ fn each_adapter_has_its_own_address_at_each_level_and_every_setting_is_described
         for spec in put_params(entry) {
             let described = &schema["properties"][spec.name.as_ref()];
             assert_eq!(described["description"], spec.help.as_ref(), "{slug}");
-            assert_eq!(described["writeOnly"] == true, spec.kind.is_secret(), "{slug} {}", spec.name);
+            assert_eq!(described["writeOnly"] == true, spec.kind.is_write_only(), "{slug} {}", spec.name);
             let required = schema["required"].as_array().unwrap().contains(&spec.name.as_ref().into());
             assert_eq!(required, spec.required, "{slug} {}", spec.name);
         }

@@ -34,19 +34,28 @@ pub struct Integration {
     pub tail: IntegrationTail,
 }
 
+/// An integration that was set, with what had no effect.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SavedIntegration {
+    #[serde(flatten)]
+    pub integration: Integration,
+    /// Parameters and values that were accepted, as GitLab accepts them, and have no effect. An addition of Forgebell,
+    /// left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
 /// What GitLab shows of an integration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct IntegrationHead {
-    /// Its number; null where a file configures it.
-    #[schema(required)]
-    pub id: Option<i64>,
+    /// Its number. It stays the same, also where a file configures it; one that only inherits has another once it is set.
+    pub id: i64,
     pub title: &'static str,
     #[schema(schema_with = slugs)]
     pub slug: &'static str,
-    #[schema(required)]
-    pub created_at: Option<Moment>,
-    #[schema(required)]
-    pub updated_at: Option<Moment>,
+    /// Of one that inherits: when the default was made.
+    pub created_at: Moment,
+    pub updated_at: Moment,
     pub active: bool,
     #[serde(flatten)]
     pub flags: GitLabFlags,

@@ -107,7 +107,7 @@ impl User {
             (ScopeKey::Project(project), _) => format!("project_{project}_bot_{id}"),
             (ScopeKey::Group(_), Some(group)) => format!("group_{group}_bot_{id}"),
             (ScopeKey::Group(_), None) => format!("group_bot_{id}"),
-            (ScopeKey::Instance, _) => format!("bot_{id}"),
+            (ScopeKey::Instance | ScopeKey::File(_), _) => format!("bot_{id}"),
         };
         Self {
             id: *id,

@@ -3,6 +3,7 @@
 //!
 //! This module turns rows and outcomes into objects. It decides nothing, and reads neither store nor clock.
 
+mod commit_status;
 mod delivery;
 mod flags;
 mod integration;
@@ -19,10 +20,11 @@ use crate::adapters::ADAPTERS;
 use crate::event::EventId;
 use crate::store::Quarantined as StoredQuarantined;
 use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
+pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    ShownProperties,
+    SavedIntegration, ShownProperties,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use trial::{
@@ -60,8 +62,9 @@ pub(super) fn slugs() -> Schema {
 /// What is known of a project: what files say, else what was set by the API, else what its events say.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Project {
-    /// The forge's number.
-    pub id: i64,
+    /// The forge's number; null where only the path is known yet.
+    #[schema(required)]
+    pub id: Option<i64>,
     /// Its full path, where that is known.
     #[schema(required)]
     pub path_with_namespace: Option<String>,
@@ -91,7 +94,7 @@ impl Project {
     ) -> Self {
         let StoredProject { learned, corrected, .. } = project;
         Self {
-            id: project.id,
+            id: project.number(),
             path_with_namespace: project.path.clone(),
             default_branch,
             visibility: corrected.visibility.or(learned.visibility).map(Visibility::name),

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Config, LoginLimiter, State, router, serve};
 use crate::call::{Request, Response};
-use crate::catalog::CachedCatalog;
+use crate::catalog::{CachedCatalog, PermittedHosts, UrlPolicy};
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
@@ -184,7 +184,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),
         registry: store.clone(),
         holds: holds.clone(),
-        outbox: store,
+        outbox: store.clone(),
+        watches: store,
         tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
         commands: None,
         stored: Arc::new(|_| {}),
@@ -196,7 +197,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
 
 /// What is configured, where addresses are judged by this configuration of the wire.
 async fn catalog(store: Arc<Sqlite>, wire: WireConfig) -> CachedCatalog {
-    CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(move |url| wire.blocks(url)))
+    let url_policy = UrlPolicy::new(move |url| wire.blocks(url), PermittedHosts::new());
+    CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(url_policy))
 }
 
 /// A wire that leads nowhere.

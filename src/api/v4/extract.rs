@@ -17,8 +17,8 @@ use super::authorized::{Authorized, Intent};
 use super::scope::{find, named};
 use crate::adapters::Entry;
 use crate::api::State;
-use crate::api::error::ApiError;
 use crate::api::error::responses::NotFound;
+use crate::api::error::{ApiError, Missing};
 use crate::catalog::ResolvedScope;
 
 /// A request for tokens that reach the whole instance.
@@ -66,7 +66,12 @@ impl<I: Intent> FromRequest<Arc<State>> for IntegrationRequest<I> {
 
     async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, ApiError> {
         let ScopeRequest { authorized, scope } = ScopeRequest::<I>::from_request(request, state).await?;
-        let entry = address::adapter(authorized.path.slug()).ok_or(I::NO_ADAPTER)?;
+        let slug = authorized.path.slug();
+        let entry = address::adapter(slug).ok_or_else(|| {
+            // GitLab's clients handle a service that is missing, as where an integration was never set.
+            let is_known = address::is_known_to_gitlab(slug);
+            if is_known { ApiError::NotFound(Missing::Integration) } else { I::NO_ADAPTER }
+        })?;
         Ok(Self { authorized, scope, entry })
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use tracing::warn;
 use utoipa_axum::routes;
 
 use super::Route;
@@ -15,8 +16,11 @@ use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
+    SavedIntegration,
 };
-use crate::catalog::{self, Actor, Configured, Inheritance, Origin};
+use crate::catalog::{
+    self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, integration_id,
+};
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
 pub(super) fn routes() -> Vec<Route> {
@@ -35,11 +39,12 @@ pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
     let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
-        let all = ADAPTERS.iter().filter_map(|entry| object(snapshot.inheritance(&scope, entry.about.slug)));
+        let slugs = ADAPTERS.iter().map(|entry| entry.about.slug);
+        let all = slugs.filter_map(|slug| object(&scope, snapshot.inheritance(&scope, slug)));
         all.filter(|integration| integration.head.active).collect()
     });
-    // In the order in which they were made; those from files have no number, and come last.
-    active.sort_by_key(|integration| (integration.head.id.is_none(), integration.head.id));
+    // In the order in which they were made. Those without a row of their own come last.
+    active.sort_by_key(|integration| integration.head.id.min(FIRST_DERIVED_ID));
     Json(active.into_iter().map(|Integration { head, tail, .. }| IntegrationBasic { head, tail }).collect())
 }
 
@@ -52,29 +57,41 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
-    present(&request)
+    shown(&request).map(Json)
 }
 
 /// Set {integration} of {level}
 ///
 /// The integration becomes active. A parameter that is not sent keeps its value, but required ones have to be sent each
-/// time.
+/// time. Unknown parameters are ignored, and `warnings` names them.
 #[utoipa::path(
     put, path = "/{slug}", operation_id = "put{Level}{Integration}", params(IfUnmodifiedSince),
     responses(
-        (status = 200, description = "The integration as it is now.", body = Integration),
+        (status = 200, description = "The integration as it is now.", body = SavedIntegration),
         IntegrationRequest<Upsert>, ReadsBody, Changes
     )
 )]
-pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<Integration>, ApiError> {
+pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<SavedIntegration>, ApiError> {
     let params = request.authorized.params().await?;
     let wanted = put_params::read(request.entry, &params)?;
     let actor = request.authorized.actor();
     let state = &request.authorized.state;
     state.catalog.put(change(&request, &actor), &wanted).await?;
-    let saved = state.catalog.read(|snapshot| snapshot.id_at(&request.scope, request.entry.about.slug));
+    let slug = request.entry.about.slug;
+    let (saved, ineffective) = state.catalog.read(|snapshot| {
+        let own = snapshot.inheritance(&request.scope, slug).own;
+        let warnings = own.map(|own| catalog::warnings(own, state.catalog.url_policy()));
+        (snapshot.id_at(&request.scope, slug), warnings.unwrap_or_default())
+    });
+    let mut warnings = put_params::unknown(request.entry, &params);
+    warnings.extend(ineffective.iter().map(ToString::to_string));
+    if !warnings.is_empty() {
+        let (scope, warnings) = (&request.scope, warnings.join("; "));
+        warn!(%scope, slug, by = actor.0, warnings, "an integration was set, and not all of it has an effect");
+    }
     state.try_again(saved, request.authorized.now).await;
-    present(&request)
+    let integration = shown(&request)?;
+    Ok(Json(SavedIntegration { integration, warnings }))
 }
 
 /// Switch {integration} of {level} off
@@ -99,32 +116,40 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
     catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
-fn present<I>(request: &IntegrationRequest<I>) -> Result<Json<Integration>, ApiError> {
+fn shown<I>(request: &IntegrationRequest<I>) -> Result<Integration, ApiError> {
     let slug = request.entry.about.slug;
-    let shown =
-        request.authorized.state.catalog.read(|snapshot| object(snapshot.inheritance(&request.scope, slug)));
-    shown.map(Json).ok_or(ApiError::NotFound(Missing::Integration))
+    let shown = request
+        .authorized
+        .state
+        .catalog
+        .read(|snapshot| object(&request.scope, snapshot.inheritance(&request.scope, slug)));
+    shown.ok_or(ApiError::NotFound(Missing::Integration))
 }
 
 /// The integration that applies to a scope: its own, or the default that it follows.
-fn object(inheritance: Inheritance<'_>) -> Option<Integration> {
+fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integration> {
     let effective = inheritance.effective().or(inheritance.own)?;
     let followed = inheritance.own.filter(|own| own.configuration.inherits);
-    let row = stored(inheritance.own.unwrap_or(effective));
+    // One that only inherits is as old as the default, and has a number of its own.
+    let inherited = || {
+        let Noted { created_at, updated_at, .. } = effective.noted;
+        Noted::derived(&integration_id(&scope.name(), effective.slug()), created_at, updated_at)
+    };
+    let Noted { id, created_at, updated_at } = inheritance.own.map_or_else(inherited, |own| own.noted);
     let about = &effective.entry.about;
     let configuration = &effective.configuration;
     Some(Integration {
         head: IntegrationHead {
-            id: inheritance.own.and_then(stored).map(|row| row.id),
+            id,
             title: about.title,
             slug: about.slug,
-            created_at: row.as_ref().map(|row| row.created_at),
-            updated_at: row.as_ref().map(|row| row.updated_at),
+            created_at: Moment(created_at),
+            updated_at: Moment(updated_at),
             active: configuration.active && followed.is_none_or(|own| own.configuration.active),
             flags: GitLabFlags::new(effective.entry, &configuration.flags),
             inherited: inheritance.is_inherited(),
         },
-        properties: shown_properties(effective.entry, &configuration.properties),
+        properties: shown_properties(effective.entry, configuration),
         tail: IntegrationTail {
             flags: FurtherFlags::new(effective.entry, &configuration.flags),
             origin: match &effective.origin {
@@ -133,22 +158,6 @@ fn object(inheritance: Inheritance<'_>) -> Option<Integration> {
             },
         },
     })
-}
-
-/// The store's row of a configured that is not from a file.
-struct Row {
-    id: i64,
-    created_at: Moment,
-    updated_at: Moment,
-}
-
-fn stored(configured: &Configured) -> Option<Row> {
-    match configured.origin {
-        Origin::Stored { id, created_at, updated_at, .. } => {
-            Some(Row { id, created_at: Moment(created_at), updated_at: Moment(updated_at) })
-        }
-        Origin::File(_) => None,
-    }
 }
 
 #[cfg(test)]
@@ -160,10 +169,11 @@ mod tests {
 
     use super::*;
     use crate::adapters;
+    use crate::catalog::Configured;
     use crate::settings::{Secret, Value};
     use crate::store::registry::Configuration;
 
-    fn configured(active: bool, inherits: bool, channel: &str, origin: Origin) -> Configured {
+    fn configured(active: bool, inherits: bool, channel: &str, number: i64) -> Configured {
         let configuration = Configuration {
             active,
             inherits,
@@ -173,65 +183,78 @@ mod tests {
         };
         let entry = adapters::find("slack").unwrap();
         let resolved = crate::catalog::Resolved::read(entry, &configuration).map(Arc::new);
-        Configured { entry, configuration, resolved, origin }
+        let noted = Noted {
+            id: number,
+            created_at: Timestamp::from_second(number).unwrap(),
+            updated_at: Timestamp::from_second(10 * number).unwrap(),
+        };
+        Configured { entry, configuration, resolved, origin: Origin::Stored { revision: number }, noted }
     }
 
-    fn row(id: i64) -> Origin {
-        Origin::Stored {
-            id,
-            revision: id,
-            created_at: Timestamp::from_second(id).unwrap(),
-            updated_at: Timestamp::from_second(10 * id).unwrap(),
-        }
+    fn of_project(own: Option<&Configured>, default: Option<&Configured>) -> Option<Integration> {
+        object(&ResolvedScope::Project { id: Some(42), path: None }, Inheritance { own, default })
     }
 
+    /// The number (`None` where it is derived), whether it is active and inherited, and the channel.
     fn shown(
         own: Option<&Configured>,
         default: Option<&Configured>,
     ) -> Option<(Option<i64>, bool, bool, String)> {
-        let Integration { head, properties, .. } = object(Inheritance { own, default })?;
+        let Integration { head, properties, .. } = of_project(own, default)?;
         let channel = properties.0.iter().find(|(name, _)| name == "channel").unwrap().1.as_ref();
         let channel = channel.map(Value::as_text).unwrap_or_default();
-        Some((head.id, head.active, head.inherited, channel))
+        let row = Some(head.id).filter(|id| *id < FIRST_DERIVED_ID);
+        Some((row, head.active, head.inherited, channel))
     }
 
     #[test]
     fn own_settings_are_shown_whatever_the_default_is() {
-        let (own, default) =
-            (configured(true, false, "#own", row(1)), configured(true, false, "#default", row(2)));
+        let (own, default) = (configured(true, false, "#own", 1), configured(true, false, "#default", 2));
         assert_eq!(shown(Some(&own), Some(&default)), Some((Some(1), true, false, "#own".to_owned())));
-        let off = configured(false, false, "#own", row(1));
+        let off = configured(false, false, "#own", 1);
         assert_eq!(shown(Some(&off), Some(&default)), Some((Some(1), false, false, "#own".to_owned())));
     }
 
     #[test]
     fn a_default_is_shown_as_inherited_where_there_is_nothing_else() {
-        let default = configured(true, false, "#default", row(2));
+        let default = configured(true, false, "#default", 2);
         assert_eq!(shown(None, Some(&default)), Some((None, true, true, "#default".to_owned())));
-        let follows = configured(true, true, "", row(1));
+        let follows = configured(true, true, "", 1);
         assert_eq!(shown(Some(&follows), Some(&default)), Some((Some(1), true, true, "#default".to_owned())));
-        let off = configured(false, false, "#default", row(2));
+        let off = configured(false, false, "#default", 2);
         assert_eq!(shown(None, Some(&off)), None, "a default that is off has no effect");
         assert_eq!(shown(Some(&follows), Some(&off)), Some((Some(1), false, true, "#default".to_owned())));
         assert_eq!(shown(None, None), None);
     }
 
     #[test]
-    fn one_from_a_file_has_its_name_and_no_number() {
-        let own = configured(true, false, "#own", Origin::File("ops.toml".into()));
-        let Integration { head, tail, .. } = object(Inheritance { own: Some(&own), default: None }).unwrap();
-        assert_eq!((head.id, head.created_at, tail.origin), (None, None, Some("ops.toml".to_owned())));
+    fn one_that_only_inherits_has_a_number_of_its_own_and_is_as_old_as_the_default() {
+        let default = configured(true, false, "#default", 2);
+        let head = of_project(None, Some(&default)).unwrap().head;
+        assert_eq!((head.created_at.0.as_second(), head.updated_at.0.as_second()), (2, 20));
+        let other = ResolvedScope::Project { id: Some(43), path: None };
+        let elsewhere = object(&other, Inheritance { own: None, default: Some(&default) }).unwrap().head;
+        assert_ne!(head.id, elsewhere.id);
+        assert!(head.id >= FIRST_DERIVED_ID && head.id < 2 * FIRST_DERIVED_ID);
+        assert_eq!(of_project(None, Some(&default)).unwrap().head.id, head.id);
+    }
+
+    #[test]
+    fn one_from_a_file_has_its_name() {
+        let mut own = configured(true, false, "#own", 1);
+        own.origin = Origin::File("ops.toml".into());
+        assert_eq!(of_project(Some(&own), None).unwrap().tail.origin.as_deref(), Some("ops.toml"));
     }
 
     #[test]
     fn a_full_object_has_gitlabs_keys_in_gitlabs_order_and_ours_after_them() {
-        let mut own = configured(true, false, "#ops", row(75));
+        let mut own = configured(true, false, "#ops", 75);
         own.configuration.flags =
             BTreeMap::from([("push_events".to_owned(), false), ("job_events".to_owned(), false)]);
         own.configuration
             .properties
             .insert("notify_only_broken_pipelines".to_owned(), Value::Text("1".to_owned()));
-        let integration = object(Inheritance { own: Some(&own), default: None }).unwrap();
+        let integration = of_project(Some(&own), None).unwrap();
         let full = serde_json::to_string(&integration).unwrap();
         let (head, rest) = full.split_once(r#""properties":"#).unwrap();
         let expected = concat!(
@@ -249,7 +272,8 @@ mod tests {
         assert!(properties.contains(r#""notify_only_broken_pipelines":true"#), "{properties}");
         let expected = concat!(
             r#","vulnerability_events":false,"group_mention_events":false,"#,
-            r#""group_confidential_mention_events":false,"archive_trace_events":false,"origin":null}"#,
+            r#""group_confidential_mention_events":false,"archive_trace_events":false,"#,
+            r#""subgroup_events":true,"project_events":true,"origin":null}"#,
         );
         assert_eq!(tail, expected);
         let Integration { head, tail, .. } = integration;

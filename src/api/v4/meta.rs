@@ -47,7 +47,7 @@ pub(super) async fn audit_events(
 pub(super) async fn user(Authorized { state, token, .. }: Authorized<Introduce>) -> Json<User> {
     let group = match token.access.reach {
         ScopeKey::Group(key) => state.catalog.read(|snapshot| snapshot.directory().group(key)?.id),
-        ScopeKey::Project(_) | ScopeKey::Instance => None,
+        ScopeKey::Project(_) | ScopeKey::Instance | ScopeKey::File(_) => None,
     };
     Json(User::of_token(&token, group))
 }

@@ -12,6 +12,7 @@ mod address;
 mod auth;
 mod authorized;
 mod commands;
+mod commit_statuses;
 mod deliveries;
 mod explain;
 mod extract;
@@ -152,7 +153,13 @@ pub(super) fn routes() -> Vec<Mounted> {
             mount(vec![commands::route()], Mount::Inbound(list, entry));
         }
     }
-    for routes in [projects::routes(), explain::routes(), quarantine::routes(), meta::routes()] {
+    for routes in [
+        projects::routes(),
+        commit_statuses::routes(),
+        explain::routes(),
+        quarantine::routes(),
+        meta::routes(),
+    ] {
         mount(routes, Mount::AsDescribed);
     }
     all

@@ -129,6 +129,11 @@ impl Params {
         self.0.get(name)
     }
 
+    /// The names of all parameters that were sent.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Whether it was sent, blank or not.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

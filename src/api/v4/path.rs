@@ -1,4 +1,4 @@
-//! The parameters in a request's path: `id`, `slug`, `delivery_id`.
+//! The parameters in a request's path: `id`, `slug`, `delivery_id`, `sha`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,6 +22,10 @@ impl PathParams {
 
     pub(super) fn slug(&self) -> &str {
         self.text("slug")
+    }
+
+    pub(super) fn sha(&self) -> &str {
+        self.text("sha")
     }
 
     /// A number from one up; `None` where the text is not such a number.
@@ -63,6 +67,7 @@ pub(in crate::api) fn described(path: &str, name: &str) -> (&'static str, Parame
         }
         (Some("quarantine"), "id") => ("quarantined", "The message's number.", number()),
         (_, "slug") => ("slug", "The service, with dashes or underscores.", slugs()),
+        (_, "sha") => ("commit", "The commit's whole hash.", text()),
         (_, "delivery_id") => ("delivery", "The delivery's number.", number()),
         _ => panic!("{{{name}}} in {path} has no description"),
     };

@@ -29,7 +29,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// List projects
 ///
-/// A project is known from its first event on, or once something was set for it.
+/// A project is known from its first event on, or once something was set for it. One of which only the path is known is
+/// not listed until its first event tells its number.
 #[utoipa::path(
     get, path = "/projects", operation_id = "listProjects", tag = PROJECTS, params(PageRequest),
     responses(
@@ -45,7 +46,8 @@ pub(super) async fn list(mut authorized: Authorized<Read>) -> Result<Page<Projec
     let reach = authorized.reach();
     let items: Vec<(i64, Project)> = authorized.state.catalog.read(|snapshot| {
         let all = snapshot.directory().projects().into_iter().rev();
-        let below = all.filter(|project| page.before.is_none_or(|before| project.id < before));
+        let numbered = all.filter(|project| project.number().is_some());
+        let below = numbered.filter(|project| page.before.is_none_or(|before| project.id < before));
         let reached = below.filter(|project| {
             let scope = ResolvedScope::Project { id: Some(project.id), path: project.path.clone() };
             reaches(snapshot.directory(), reach, &scope)
@@ -108,12 +110,18 @@ pub(super) async fn put(
     if params.has(PATH) {
         authorized.require_instance()?;
     }
-    let ResolvedScope::Project { id: Some(id), .. } = scope else {
-        return Err(ApiError::Unprocessable("the project's number is not known yet".to_owned()));
+    let (catalog, now) = (&authorized.state.catalog, authorized.now);
+    // Parameters that are not valid must not make a project known.
+    let sent = correction(&params, 0)?;
+    let id = match &scope {
+        ResolvedScope::Project { id: Some(id), .. } => *id,
+        ResolvedScope::Project { path: Some(path), .. } => catalog.name_project(path, now).await?,
+        _ => return Err(ApiError::NotFound(Missing::Project)),
     };
-    let correction = correction(&params, id)?;
-    authorized.state.catalog.correct(correction, &authorized.actor(), authorized.now).await?;
-    present(&authorized, &scope)
+    let row = catalog.correct(ProjectCorrection { id, ..sent }, &authorized.actor(), now).await?;
+    let shown =
+        catalog.read(|snapshot| snapshot.directory().project(row.id).map(|row| object(snapshot, row)));
+    shown.map(Json).ok_or(ApiError::NotFound(Missing::Project))
 }
 
 /// Show a group

@@ -1,5 +1,5 @@
-//! The `properties` of an integration's object: every setting of its adapter but the secrets, as it was set, else its
-//! default, else null.
+//! The `properties` of an integration's object: every setting of its adapter but those that are secrets as a whole, as it
+//! was set, else its default, else null. Of addresses, the credentials are masked.
 //!
 //! A client that reads them and sends them back changes nothing: Terraform, for one, would import an absent key as blank
 //! and send the blank.
@@ -8,15 +8,22 @@ use std::borrow::Cow;
 
 use crate::adapters::{ApiField, Entry};
 use crate::api::resources::ShownProperties;
-use crate::settings::{Kind, Properties, Value, read_bool};
+use crate::settings::{Addresses, Kind, Properties, Url, Value, read_bool};
+use crate::store::registry::Configuration;
 
-/// The properties to show of these settings.
-pub(super) fn shown_properties(entry: &Entry, stored: &Properties) -> ShownProperties {
-    let visible = entry.api_fields().into_iter().filter(|field| !field.kind.is_secret());
+/// The properties to show of a configuration.
+pub(super) fn shown_properties(entry: &Entry, stored: &Configuration) -> ShownProperties {
+    let visible = entry.api_fields().into_iter().filter(|field| !field.kind.is_write_only());
     ShownProperties(visible.map(|field| shown(field, stored)).collect())
 }
 
-fn shown(field: ApiField, stored: &Properties) -> (Cow<'static, str>, Option<Value>) {
+fn shown(field: ApiField, stored: &Configuration) -> (Cow<'static, str>, Option<Value>) {
+    if field.kind.is_secret() {
+        let secret = stored.secrets.get(field.name.as_ref());
+        let masked = secret.map(|secret| Value::Text(Addresses::masked(secret.expose())));
+        return (field.name, masked);
+    }
+    let stored = &stored.properties;
     let value = stored.get(field.name.as_ref()).cloned().or_else(|| default(&field, stored).map(Value::Text));
     (field.name, value.map(|value| normalized(field.kind, value)))
 }
@@ -39,6 +46,8 @@ fn normalized(kind: Kind, value: Value) -> Value {
     match kind {
         Kind::Bool => read_bool(&value).map_or(value, Value::Bool),
         Kind::Integer => value.as_text().parse().map_or(value, Value::Integer),
+        // A login may stand in an address.
+        Kind::Url | Kind::InternalUrl => Url::masked(&value.as_text()).map_or(value, Value::Text),
         _ => value,
     }
 }
@@ -47,30 +56,61 @@ fn normalized(kind: Kind, value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::adapters::{self, ADAPTERS};
+    use crate::catalog::sort_secrets;
 
     fn text(value: &str) -> Value {
         Value::Text(value.to_owned())
     }
 
     fn shown_as_json(slug: &str, stored: &[(&str, Value)]) -> serde_json::Value {
-        let stored = stored.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        serde_json::to_value(shown_properties(adapters::find(slug).unwrap(), &stored)).unwrap()
+        let given = stored.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let (entry, mut stored) = (adapters::find(slug).unwrap(), Configuration::default());
+        sort_secrets(entry, given, &mut stored);
+        serde_json::to_value(shown_properties(entry, &stored)).unwrap()
     }
 
     #[test]
     fn every_setting_of_every_adapter_is_shown_and_no_secret_is() {
         for entry in ADAPTERS {
-            let leaked = entry.fields.iter().filter(|field| field.kind.is_secret());
+            let leaked = entry.fields.iter().filter(|field| field.kind.is_write_only());
             let stored: Vec<_> = leaked.map(|field| (field.name, text("s3cret"))).collect();
             let shown = shown_as_json(entry.about.slug, &stored);
             for spec in entry.api_fields() {
                 let value = shown.get(spec.name.as_ref());
-                assert_eq!(value.is_some(), !spec.kind.is_secret(), "{} of {}", spec.name, entry.about.slug);
+                assert_eq!(
+                    value.is_some(),
+                    !spec.kind.is_write_only(),
+                    "{} of {}",
+                    spec.name,
+                    entry.about.slug
+                );
                 let expected = spec.default.is_some();
                 assert!(value.is_none_or(|value| value.is_null() != expected), "{}: {value:?}", spec.name);
             }
             assert!(!shown.to_string().contains("s3cret"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_masked() {
+        let stored = [("drone_url", text("https://ada:s3cret@drone.example.com/ci"))];
+        let shown = shown_as_json("drone-ci", &stored);
+        assert_eq!(shown["drone_url"], "https://ada:************@drone.example.com/ci");
+        let without = shown_as_json("drone-ci", &[("drone_url", text("https://drone.example.com"))]);
+        assert_eq!(without["drone_url"], "https://drone.example.com", "nothing else is changed");
+    }
+
+    #[test]
+    fn addresses_are_shown_with_their_credentials_masked() {
+        let stored = [
+            ("recipients", text("irc://ada:s3cret@irc.example.net/ops #builds?key=s3cret")),
+            ("default_irc_uri", text("irc://ada:s3cret@irc.example.net/")),
+        ];
+        let shown = shown_as_json("irker", &stored);
+        let recipients = "irc://ada:************@irc.example.net/ops #builds?key=************";
+        assert_eq!(shown["recipients"], recipients);
+        assert_eq!(shown["default_irc_uri"], "irc://ada:************@irc.example.net/");
+        assert!(shown_as_json("irker", &[])["default_irc_uri"].is_null());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The parameters of a `PUT` of one adapter's integration, from the adapter's declaration: its own settings, the common
 //! settings that it has, every `…_events` flag, and `use_inherited_settings`.
 //!
-//! Other parameters are ignored. Missing parameters and those of the wrong type are reported all at once, in the order of the
+//! Other parameters are ignored, as in GitLab; [`unknown`] names them. Missing parameters and those of the wrong type are reported all at once, in the order of the
 //! declaration. Whether the values are valid together is checked by the catalog, because that needs what is stored. Every
 //! adapter has every flag, as every object shows them all; flags for events that an adapter does not support are stored and
 //! have no effect.
@@ -14,6 +14,7 @@ use crate::adapters::common_settings::{Group, INERT_FLAGS, common_fields};
 use crate::api::error::ApiError;
 use crate::catalog::Request;
 use crate::event::Trigger;
+use crate::provision::did_you_mean;
 use crate::settings::{FieldError, Kind, Shape, Value};
 
 /// Follow the nearest default of a group or the instance; `false` ends that.
@@ -136,6 +137,32 @@ pub(in crate::api) fn read(entry: &Entry, params: &Params) -> Result<Request, Ap
         return Err(ApiError::InvalidSettings(too_long));
     }
     Ok(request)
+}
+
+/// A warning for each parameter that is ignored. Names that are too long for one are cut, and so is a long list.
+pub(in crate::api) fn unknown(entry: &Entry, params: &Params) -> Vec<String> {
+    const MOST: usize = 20;
+    const LONGEST: usize = 60;
+    // Parts of the request that are no settings: its token, and its path, which some clients repeat.
+    const OTHERS: [&str; 4] = ["private_token", "access_token", "id", "slug"];
+    let specs = put_params(entry);
+    let is_known = |name: &str| OTHERS.contains(&name) || specs.iter().any(|spec| spec.name == name);
+    let unknown: Vec<&str> = params.names().filter(|name| !is_known(name)).collect();
+    let warning = |name: &str| {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+        if name == "active" {
+            return "active: is ignored: an integration that is set is active, and DELETE switches it off"
+                .to_owned();
+        }
+        let names = specs.iter().map(|spec| spec.name.as_ref());
+        let remedy = did_you_mean(&shown, names).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        format!("{shown}: is no setting of {} and is ignored{remedy}", entry.about.slug)
+    };
+    let mut warnings: Vec<String> = unknown.iter().take(MOST).map(|name| warning(name)).collect();
+    if unknown.len() > MOST {
+        warnings.push(format!("{} more parameters are ignored", unknown.len() - MOST));
+    }
+    warnings
 }
 
 /// The value as its field stores it. A null text is blank; a blank or null number or boolean counts as not sent.

@@ -7,13 +7,14 @@ use crate::api::error::Missing;
 use crate::catalog::{CachedCatalog, Directory, ResolvedScope, Snapshot};
 use crate::event::{Event, Project};
 use crate::integration::Scope;
-use crate::store::registry::ScopeKey;
+use crate::store::registry::{ScopeKey, StoredProject};
 
 /// What a name stands for that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
     IsMissing,
-    /// A token of the instance may name something for the first time: a project by its number, a group by its path.
+    /// A token of the instance may name something for the first time: a project by its number or path, a group by its path.
+    /// So may a token of a group, for the paths of projects in it.
     IsNew,
 }
 
@@ -49,7 +50,11 @@ pub(super) fn find(
         Scope::ProjectId(id) => {
             (*id > 0 && (may_be_new || reach == ScopeKey::Project(*id)), Missing::Project)
         }
-        Scope::ProjectPath(_) | Scope::Instance => (false, Missing::Project),
+        // Where the path lies decides which tokens reach it.
+        Scope::ProjectPath(_) => {
+            (unknown == Unknown::IsNew && !matches!(reach, ScopeKey::Project(_)), Missing::Project)
+        }
+        Scope::Instance => (false, Missing::Project),
         Scope::Group(_) => (may_be_new, Missing::Group),
     };
     let known = snapshot.known(scope);
@@ -61,6 +66,8 @@ pub(super) fn find(
 pub(super) fn reaches(directory: &Directory, reach: ScopeKey, scope: &ResolvedScope) -> bool {
     match reach {
         ScopeKey::Instance => true,
+        // No token reaches a file.
+        ScopeKey::File(_) => false,
         ScopeKey::Project(_) => scope.key() == Some(reach),
         ScopeKey::Group(_) if scope.key() == Some(reach) => true,
         ScopeKey::Group(key) => {
@@ -118,12 +125,17 @@ fn trust_in_project(directory: &Directory, reach: ScopeKey, project: &Project) -
         Some(known) if known.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path)) => {
             (ResolvedScope::Project { id: Some(known.id), path: known.path.clone() }, Trust::Whole)
         }
-        None if directory.project_by_path(path).is_none() && address::project_path(path).is_some() => {
+        None if is_new(directory, path) && address::project_path(path).is_some() => {
             (ResolvedScope::Project { id: None, path: Some(path.clone()) }, Trust::WithoutNumber)
         }
         _ => return Trust::None,
     };
     if reaches(directory, reach, &scope) { trust } else { Trust::None }
+}
+
+/// Whether no project is known to have this path with the forge's number.
+fn is_new(directory: &Directory, path: &str) -> bool {
+    directory.project_by_path(path).and_then(StoredProject::number).is_none()
 }
 
 #[cfg(test)]
@@ -132,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::event::{EventId, Trigger, sample};
-    use crate::store::registry::{Changes, Corrected, GroupKey, Learned, StoredGroup, StoredProject};
+    use crate::store::registry::{Changes, Corrected, GroupKey, Learned, StoredGroup};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -310,9 +322,19 @@ mod tests {
         let new = |path, id| found(path, id, ScopeKey::Instance, Unknown::IsNew);
         assert_eq!(new(PROJECT, "99"), Ok("project 99".to_owned()));
         assert_eq!(new(GROUP, "fresh"), Ok("group fresh".to_owned()));
-        for id in ["0", "fresh/thing", "thing"] {
-            assert_eq!(new(PROJECT, id), Err(NO_PROJECT), "{id}: a path tells no number");
+        assert_eq!(new(PROJECT, "fresh/thing"), Ok("project fresh/thing".to_owned()));
+        for id in ["0", "thing", "fresh/..", "fresh//thing"] {
+            assert_eq!(new(PROJECT, id), Err(NO_PROJECT), "{id}");
         }
+        for (id, reach, expected) in [
+            ("acme/new", ACME, Ok("project acme/new".to_owned())),
+            ("fresh/thing", ACME, Err(NO_PROJECT)),
+            ("acmes/new", ACME, Err(NO_PROJECT)),
+            ("acme/new", ScopeKey::Project(42), Err(NO_PROJECT)),
+        ] {
+            assert_eq!(found(PROJECT, id, reach, Unknown::IsNew), expected, "{id} {reach:?}");
+        }
+        assert_eq!(project("acme/new", ACME), Err(NO_PROJECT), "reading makes nothing known");
         assert_eq!(new(GROUP, "99"), Err(NO_GROUP), "a number tells no path");
         assert!(project("99", ScopeKey::Project(99)).is_ok(), "its own token speaks of it");
         assert_eq!(found(PROJECT, "99", ACME, Unknown::IsNew), Err(NO_PROJECT));

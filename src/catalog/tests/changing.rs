@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::adapters::Entry;
 use crate::catalog::change::{self, InvalidChange, Request};
-use crate::catalog::{ResolvedScope, allow_all_urls};
+use crate::catalog::{PermittedHosts, ResolvedScope, UrlPolicy};
 use crate::settings::{Field, Kind, Properties, Secret};
 
 fn entry() -> &'static Entry {
@@ -23,7 +23,7 @@ fn request(settings: &[(&str, &str)]) -> Request {
 }
 
 fn put(snapshot: &Snapshot, request: &Request) -> Result<Configuration, InvalidChange> {
-    change::put(entry(), snapshot.inheritance(&rocket(), "slack"), request, &allow_all_urls)
+    change::put(entry(), snapshot.inheritance(&rocket(), "slack"), request, &UrlPolicy::allow_all())
 }
 
 fn own(configuration: Configuration) -> Snapshot {
@@ -50,8 +50,44 @@ fn a_put_activates_and_keeps_the_settings_that_it_does_not_name() {
 }
 
 #[test]
+fn an_address_is_at_the_services_host_or_at_one_that_the_operator_permits() {
+    let discord = adapters::find("discord").unwrap();
+    let at = |host: &str| format!("{host}/api/webhooks/1/s3cret");
+    let put = |before: &Snapshot, permitted: &[&str], webhook: &str| {
+        let permitted = permitted.iter().map(ToString::to_string).collect();
+        let policy = UrlPolicy::new(|_| None, [("discord".to_owned(), permitted)].into());
+        let inheritance = before.inheritance(&rocket(), "discord");
+        change::put(discord, inheritance, &request(&[("webhook", webhook)]), &policy)
+    };
+    let nothing = rows(Vec::new());
+    assert!(put(&nothing, &[], &at("https://discord.com")).is_ok());
+    assert!(put(&nothing, &[], &at("https://Discord.COM:443")).is_ok());
+    for elsewhere in [at("https://discordapp.com"), at("http://discord.com"), at("http://127.0.0.1:80")] {
+        let Err(InvalidChange::Settings(errors)) = put(&nothing, &[], &elsewhere) else {
+            panic!("{elsewhere}")
+        };
+        assert_eq!(errors[0].to_string(), "webhook: URL must point to discord.com");
+    }
+    assert!(put(&nothing, &["discordapp.com"], &at("https://discordapp.com")).is_ok());
+    assert!(put(&nothing, &["127.0.0.1"], &at("http://127.0.0.1:80")).is_ok());
+    assert!(put(&nothing, &["127.0.0.1"], &at("https://discordapp.com")).is_err());
+
+    // An address from before the rule goes on working while it stays as it is.
+    let stored = |active: bool| {
+        let mut stored = Configuration { active, ..Configuration::default() };
+        stored.secrets.insert("webhook".to_owned(), Secret::new(at("https://discordapp.com")));
+        let row = row(ScopeKey::Project(42), stored);
+        rows(vec![StoredIntegration { slug: "discord".to_owned(), ..row }])
+    };
+    assert!(put(&stored(true), &[], &at("https://discordapp.com")).is_ok());
+    assert!(put(&stored(true), &[], &at("https://discordapp.com/v10")).is_err());
+    assert!(put(&stored(false), &[], &at("https://discordapp.com")).is_err());
+}
+
+#[test]
 fn a_forbidden_address_can_not_be_set() {
     let blocks = |url: &url::Url| (url.port() == Some(81)).then_some("Requests to port 81 are not allowed");
+    let blocks = UrlPolicy::new(blocks, PermittedHosts::new());
     let put = |before: &Snapshot, asked: &Request| {
         change::put(entry(), before.inheritance(&rocket(), "slack"), asked, &blocks)
     };
@@ -155,7 +191,7 @@ mod guarded {
             adapters::find("hipchat").unwrap(),
             snapshot.inheritance(&rocket(), "hipchat"),
             asked,
-            &allow_all_urls,
+            &UrlPolicy::allow_all(),
         )
     }
 
@@ -233,8 +269,12 @@ mod guarded {
                     let row = row(ScopeKey::Project(42), stored);
                     let snapshot = rows(vec![StoredIntegration { slug: slug.to_owned(), ..row }]);
                     let inheritance = snapshot.inheritance(&rocket(), slug);
-                    let changed =
-                        change::put(entry, inheritance, &request(&[(url.name, after)]), &allow_all_urls);
+                    let changed = change::put(
+                        entry,
+                        inheritance,
+                        &request(&[(url.name, after)]),
+                        &UrlPolicy::allow_all(),
+                    );
                     match changed {
                         Ok(next) => {
                             let kept = guarded.iter().find(|field| next.secrets.contains_key(field.name));
@@ -302,13 +342,13 @@ mod guarded {
         sort_secrets(irker, request(before).settings, &mut stored);
         let snapshot =
             rows(vec![StoredIntegration { slug: "irker".to_owned(), ..row(ScopeKey::Project(42), stored) }]);
-        change::put(irker, snapshot.inheritance(&rocket(), "irker"), &request(asked), &allow_all_urls)
+        change::put(irker, snapshot.inheritance(&rocket(), "irker"), &request(asked), &UrlPolicy::allow_all())
     }
 
     fn put_jenkins(
         before: &[(&str, &str)],
         asked: &[(&str, &str)],
-        url_policy: &crate::catalog::UrlPolicy<'_>,
+        url_policy: &UrlPolicy<'_>,
     ) -> Result<Configuration, InvalidChange> {
         let jenkins = adapters::find("jenkins").unwrap();
         let mut stored = Configuration { active: true, ..Configuration::default() };
@@ -328,21 +368,36 @@ mod guarded {
     #[test]
     fn a_user_that_is_blanked_takes_the_password_along() {
         let asked = [JENKINS[0], JENKINS[1], ("username", " ")];
-        let after = put_jenkins(&JENKINS, &asked, &allow_all_urls).unwrap();
+        let after = put_jenkins(&JENKINS, &asked, &UrlPolicy::allow_all()).unwrap();
         assert!(!after.secrets.contains_key("password"));
         let with_password = [JENKINS[0], JENKINS[1], ("username", ""), ("password", "new")];
-        assert!(put_jenkins(&JENKINS, &with_password, &allow_all_urls).is_err(), "it needs a user");
-        let same = put_jenkins(&JENKINS, &JENKINS[..2], &allow_all_urls).unwrap();
+        assert!(put_jenkins(&JENKINS, &with_password, &UrlPolicy::allow_all()).is_err(), "it needs a user");
+        let same = put_jenkins(&JENKINS, &JENKINS[..2], &UrlPolicy::allow_all()).unwrap();
         assert_eq!(same.secrets["password"], Secret::new("s3cret"));
+    }
+
+    #[test]
+    fn an_address_whose_password_is_masked_keeps_it() {
+        let before = [("jenkins_url", "https://ada:s3cret@jenkins.example.com/ci"), JENKINS[1]];
+        let shown =
+            [("jenkins_url", "https://ada:************@jenkins.example.com/ci"), ("project_name", "other")];
+        let after = put_jenkins(&before, &shown, &UrlPolicy::allow_all()).unwrap();
+        assert_eq!(after.properties["jenkins_url"].as_text(), before[0].1);
+        assert_eq!(after.properties["project_name"].as_text(), "other");
+        let moved = [("jenkins_url", "https://ada:************@evil.example.com/ci"), JENKINS[1]];
+        let after = put_jenkins(&before, &moved, &UrlPolicy::allow_all()).unwrap();
+        assert!(!after.properties["jenkins_url"].as_text().contains("s3cret"));
     }
 
     /// GitLab takes any http address for Jenkins, which is seldom in a public network.
     #[test]
     fn a_private_address_is_saved_where_services_of_ones_own_network_are_usual() {
         let private = [("jenkins_url", "http://10.0.0.5:8080"), JENKINS[1]];
-        assert!(put_jenkins(&[], &private, &|_| Some("private")).is_ok());
+        assert!(
+            put_jenkins(&[], &private, &UrlPolicy::new(|_| Some("private"), PermittedHosts::new())).is_ok()
+        );
         let Err(InvalidChange::Settings(errors)) =
-            put_jenkins(&[], &[("jenkins_url", "ftp://10.0.0.5"), JENKINS[1]], &allow_all_urls)
+            put_jenkins(&[], &[("jenkins_url", "ftp://10.0.0.5"), JENKINS[1]], &UrlPolicy::allow_all())
         else {
             panic!("ftp was taken");
         };
@@ -351,6 +406,14 @@ mod guarded {
         let asked = request(&[("token", "t"), ("room", "r"), ("server", "http://10.0.0.5")]);
         let snapshot = rows(Vec::new());
         let inheritance = snapshot.inheritance(&rocket(), "hipchat");
-        assert!(change::put(hipchat, inheritance, &asked, &|_| Some("private")).is_err());
+        assert!(
+            change::put(
+                hipchat,
+                inheritance,
+                &asked,
+                &UrlPolicy::new(|_| Some("private"), PermittedHosts::new())
+            )
+            .is_err()
+        );
     }
 }

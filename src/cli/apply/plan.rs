@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
 use crate::adapters::Entry;
 use crate::catalog::{ConfiguredAt, Origin, Snapshot};
 use crate::cli::table::printable;
 use crate::integration::Scope;
 use crate::provision::Provisioned;
-use crate::settings::Secret;
+use crate::settings::{Secret, Url, Value};
 use crate::store::registry::{Configuration, Corrected, ProjectCorrection};
 
 /// One change.
@@ -98,7 +98,7 @@ fn integration_steps(wanted: &Provisioned, present: &Snapshot, prune: bool) -> a
     let mut named = BTreeSet::new();
     let mut steps = Vec::new();
     for placed in &wanted.integrations {
-        let scope = numbered(&placed.scope, wanted, present)?;
+        let scope = numbered(&placed.scope, wanted, present);
         let entry = placed.configured.entry;
         let key = (scope.canonical(), placed.configured.slug());
         if let Some(file) = provisioned(&scope, key.1, present) {
@@ -152,21 +152,16 @@ fn provisioned(scope: &Scope, slug: &str, present: &Snapshot) -> Option<String> 
     }
 }
 
-/// A project by its id, which identifies it in the store.
-fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> anyhow::Result<Scope> {
-    let Scope::ProjectPath(path) = scope else { return Ok(scope.clone()) };
+/// A project by its id, which identifies it in the store, where that is known.
+fn numbered(scope: &Scope, wanted: &Provisioned, present: &Snapshot) -> Scope {
+    let Scope::ProjectPath(path) = scope else { return scope.clone() };
     let listed = wanted
         .numbers
         .iter()
         .find(|(_, listed)| listed.as_ref().is_some_and(|listed| listed.eq_ignore_ascii_case(path)));
-    let known = || present.directory().project_by_path(path).map(|project| project.id);
+    let known = || present.directory().project_by_path(path)?.number();
     let id = listed.map(|(id, _)| *id).or_else(known);
-    id.map(Scope::ProjectId).ok_or_else(|| {
-        anyhow!(
-            "the id of project {path} is not known yet: add [[project]] with path = \"{path}\" and its id, or \
-             write project = NUMBER"
-        )
-    })
+    id.map_or_else(|| scope.clone(), Scope::ProjectId)
 }
 
 /// Whether settings are equal as text: `"1"` and 1 are.
@@ -218,7 +213,8 @@ fn quoted(value: &str) -> String {
 
 /// Every setting with its value; of a secret, the mask.
 fn shown(configuration: &Configuration) -> Shown {
-    let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), value.as_text()));
+    let text = |value: &Value| Url::masked(&value.as_text()).unwrap_or_else(|| value.as_text());
+    let settings = configuration.properties.iter().map(|(name, value)| (name.clone(), text(value)));
     let secrets = configuration.secrets.keys().map(|name| (name.clone(), Secret::MASK.to_owned()));
     let flags = configuration.flags.iter().map(|(name, on)| (name.clone(), on.to_string()));
     let active = (!configuration.inherits).then_some(("active", configuration.active));

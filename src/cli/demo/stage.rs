@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::stand_ins::{Difficulties, Receipt, Service, StandIns};
 use super::story::{self, STORY, Scene};
-use crate::cli::events_client::{Answer, EventsClient};
+use crate::cli::events_client::{Answer, Credentials, EventsClient};
 use crate::cli::publish::{Message, To};
 use crate::config::{Config, Sources};
 use crate::daemon;
@@ -89,7 +89,8 @@ impl Stage {
         let to = if config.amqp.enabled {
             To::to_broker(&config.amqp).await?
         } else {
-            To::Http(Box::new(EventsClient::new(&config.wire, url, Some(token.clone()))?))
+            let credentials = Credentials { token: Some(token.clone()), ..Credentials::default() };
+            To::Http(Box::new(EventsClient::new(&config.wire, url, credentials)?))
         };
         let over = HashMap::new();
         Ok(Self { stand_ins, receipts, http, token, to, config, store, daemon, shutdown, over, folder })
@@ -143,7 +144,7 @@ impl Stage {
     /// For each scene, the integrations that its event does not reach, and why, as `forgebell explain` says. Integrations
     /// whose service never takes such events are left out.
     pub(super) fn why_not(&self) -> anyhow::Result<Vec<Vec<(String, String)>>> {
-        let provisioned = provision::load(&self.config.provision, &|url| self.config.wire.blocks(url));
+        let provisioned = provision::load(&self.config.provision, &daemon::url_policy(&self.config));
         let snapshot = match provisioned {
             Ok(provisioned) => provisioned.into_snapshot(),
             Err(problems) => bail!("the demo's integrations are not valid: {problems:?}"),
@@ -219,6 +220,7 @@ fn config(
     config.http.webhook_token = Some(token.clone());
     config.wire.allow_networks = vec!["127.0.0.0/8".parse().context("loopback is a network")?];
     config.wire.system_proxy = false;
+    config.service_hosts = [("discord".to_owned(), vec!["127.0.0.1".to_owned()])].into();
     config.wire.smtp.host = relay.ip().to_string();
     config.wire.smtp.port = relay.port();
     config.wire.smtp.tls = Tls::None;

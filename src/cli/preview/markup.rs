@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn google_chats_markup_has_no_escapes() {
+        assert_eq!(
+            google_chat("*a* R&D &lt; <\u{200b}users/all>"),
+            "<b>a</b> R&amp;D &amp;lt; &lt;\u{200b}users/all&gt;"
+        );
+        assert_eq!(
+            google_chat("<https://a.example/?x&y|a>"),
+            "<a href=\"https://a.example/?x&amp;y\" rel=\"noreferrer\">a</a>"
+        );
+    }
+
+    #[test]
     fn hipchats_tags_stay_and_no_others() {
         assert_eq!(few_tags("<b>a</b><br />&amp; &bogus"), "<b>a</b><br>&amp; &amp;bogus");
         assert_eq!(

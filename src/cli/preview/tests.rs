@@ -103,10 +103,22 @@ fn every_drawer(words: &str) -> Vec<String> {
         posted("hipchat", &hip("html")),
         posted("hipchat", &hip("text")),
         posted("unheard-of", &json!({ "said": words })),
+        posted("hangouts-chat", &json!({ "text": words, "markupSyntax": "MARKUP_SYNTAX_CHAT" })),
+        posted("hangouts-chat", &json!({ "text": words, "markupSyntax": "MARKUP_SYNTAX_MARKDOWN" })),
+        posted("webex-teams", &json!({ "markdown": words })),
+        posted("unify-circuit", &json!({ "subject": words, "text": words })),
+        posted("telegram", &json!({ "text": words, "parse_mode": "HTML" })),
+        posted("telegram", &json!({ "text": words })),
+        posted("matrix", &json!({ "formatted_body": words })),
+        posted("flowdock", &activity(words)),
         posted("slack", &json!({ "event": words })),
         irc(&[json!({ "to": [words], "privmsg": words })]),
         drawn(as_by("emails-on-push"), &mail(words)),
     ]
+}
+
+fn activity(words: &str) -> Json {
+    json!({ "author": { "name": words }, "thread": { "title": words }, "title": words, "body": words })
 }
 
 #[test]
@@ -209,6 +221,44 @@ fn hipchats_old_form_is_the_same_bubble() {
     for part in ["#ffd9d9", "<b>x</b>", "rings"] {
         assert!(drawing.contains(part), "{part} in {drawing}");
     }
+}
+
+/// What is drawn of the sample of this kind, with the adapter's examples.
+fn drawn_sample(slug: &str, trigger: Trigger) -> String {
+    let entry = crate::adapters::find(slug).expect("an adapter");
+    let shown = show("a sample", &sample(trigger), &[entry], &[], &OperatorSettings::default());
+    shown.expect("the examples are sound").messages.remove(0).drawing
+}
+
+#[test]
+fn services_of_one_text_are_drawn_each_in_its_own_markup() {
+    const PAGE: &str = "<a href=\"https://gitlab.example.com/acme/rocket\"";
+    for slug in ["hangouts-chat", "webex-teams", "unify-circuit", "pumble", "telegram", "matrix"] {
+        let drawing = drawn_sample(slug, Trigger::Note);
+        assert!(drawing.contains(PAGE) && drawing.contains("class=\"text\""), "{slug}: {drawing}");
+        assert!(!drawing.contains("class=\"raw\""), "{slug}: {drawing}");
+    }
+    let circuit = drawn_sample("unify-circuit", Trigger::Note);
+    assert!(circuit.contains("<div class=\"about\">Acme / Rocket</div>"), "{circuit}");
+    let activity = drawn_sample("flowdock", Trigger::Push);
+    assert!(
+        activity.contains("<div class=\"about\">branch main</div>") && activity.contains("<a href="),
+        "{activity}"
+    );
+}
+
+#[test]
+fn what_is_said_is_shown_and_not_the_look_up_before_it() {
+    let campfire = drawn_sample("campfire", Trigger::Push);
+    assert!(
+        campfire.contains("[Acme / Rocket] Ada Lovelace (ada) pushed 2 commits to branch main."),
+        "{campfire}"
+    );
+    let alias = [("room".to_owned(), "#news:example.com".to_owned())];
+    let matrix = crate::adapters::find("matrix").expect("an adapter");
+    let shown = show("a sample", &sample(Trigger::Push), &[matrix], &alias, &OperatorSettings::default())
+        .expect("sound settings");
+    assert!(shown.messages[0].drawing.contains("pushed 2 commits"), "{}", shown.messages[0].drawing);
 }
 
 #[test]

@@ -135,13 +135,13 @@ async fn project_of(
 ) -> anyhow::Result<ScopeKey> {
     // A project's path has a slash in it, so a number is not a path.
     let Ok(id) = project.parse::<i64>() else {
-        let Some(found) = store.project_by_path(project).await? else {
+        let Some(id) = store.project_by_path(project).await?.and_then(|found| found.number()) else {
             bail!(
-                "no project {project} is known yet: a project is known from its first event on. Name it by its number, which its page in \
+                "the number of project {project} is not known yet: its first event tells it. Name it by its number, which its page in \
                  the forge shows: --project 42"
             );
         };
-        return Ok(ScopeKey::Project(found.id));
+        return Ok(ScopeKey::Project(id));
     };
     if id < 1 {
         bail!("--project: {id} is not the number of a project");
@@ -174,7 +174,7 @@ fn words(token: &StoredToken, place: &str, base: &str) -> String {
             let path = place.strip_prefix("group ").unwrap_or(place).replace('/', "%2F");
             example(base, &format!("groups/{path}/integrations"))
         }
-        (_, ScopeKey::Instance) => example(base, "integrations"),
+        (_, ScopeKey::Instance | ScopeKey::File(_)) => example(base, "integrations"),
     };
     let number = token.id;
     let may = allows(token.access.right);

@@ -89,6 +89,7 @@ async fn revoke(store: &dyn Store, number: i64, now: Timestamp) -> anyhow::Resul
 pub(super) async fn place(store: &(impl Registry + ?Sized), reach: ScopeKey) -> anyhow::Result<String> {
     Ok(match reach {
         ScopeKey::Instance => "everything".to_owned(),
+        ScopeKey::File(_) => "nothing".to_owned(),
         ScopeKey::Project(id) => {
             let path = store.project(id).await?.and_then(|project| project.path);
             path.map_or_else(|| format!("project {id}"), |path| format!("project {id} ({path})"))
@@ -158,7 +159,7 @@ struct TokenObject {
 impl TokenObject {
     fn new(token: &StoredToken, place: &str, now: Timestamp) -> Self {
         let (project, group) = match token.access.reach {
-            ScopeKey::Instance => (None, None),
+            ScopeKey::Instance | ScopeKey::File(_) => (None, None),
             ScopeKey::Project(id) => (Some(id), None),
             ScopeKey::Group(_) => (None, Some(place.strip_prefix("group ").unwrap_or(place).to_owned())),
         };

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::catalog::allow_all_urls;
+use crate::catalog::UrlPolicy;
 use crate::daemon::ReloadRequest;
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
@@ -52,7 +52,8 @@ impl Case {
         let file = folder.path().join("integrations.toml");
         std::fs::write(&file, provisioning).unwrap();
         let store = Arc::new(Sqlite::open(&folder.path().join("forgebell.db"), Keyring::none()).unwrap());
-        let catalog = CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(allow_all_urls));
+        let catalog =
+            CachedCatalog::open(store).await.unwrap().with_url_policy(Arc::new(UrlPolicy::allow_all()));
         let catalog = Arc::new(catalog);
         let (count, shutdown, stop) =
             (Arc::<Count>::default(), CancellationToken::new(), CancellationToken::new());

@@ -26,8 +26,8 @@ const TABLE: &[Row] = &[
     ("access_token_project_expiring.json", "access_token", None, Some(7),  "access_token"),
     ("emoji_award.json",                   "emoji",        None, Some(6),  "emoji"),
     ("feature_flag.json",                  "feature_flag", None, Some(1),  "feature_flag:test-feature-flag"),
-    ("group_project_create.json",          "group",        None, Some(22), "group:project1"),
-    ("group_project_destroy.json",         "group",        None, Some(22), "group:project1"),
+    ("group_project_create.json",          "group",        Some(Trigger::Project), Some(22), "group:project1"),
+    ("group_project_destroy.json",         "group",        Some(Trigger::Project), Some(22), "group:project1"),
     ("member_access_request.json",         "member",       None, None,     "member:test_user"),
     ("member_access_request_denied.json",  "member",       None, None,     "member:test_user"),
     ("member_add.json",                    "member",       None, None,     "member:test_user"),
@@ -35,8 +35,8 @@ const TABLE: &[Row] = &[
     ("member_update.json",                 "member",       None, None,     "member:test_user"),
     ("milestone_create.json",              "milestone",    None, Some(1),  "milestone:10"),
     ("release_create.json",                "release",      None, Some(2),  "release:v1.1"),
-    ("subgroup_create.json",               "group",        None, None,     "group:subgroup1"),
-    ("subgroup_destroy.json",              "group",        None, None,     "group:subgroup1"),
+    ("subgroup_create.json",               "group",        Some(Trigger::Subgroup), None,     "group:subgroup1"),
+    ("subgroup_destroy.json",              "group",        Some(Trigger::Subgroup), None,     "group:subgroup1"),
     // From bug reports: what was told wrongly, or not at all.
     ("reported/01_hidden_comment_issue.json", "issue", Some(Trigger::Issue), Some(42), "issue:3"),
     ("reported/02a_deployment_approved.json", "deployment", Some(Trigger::Deployment), Some(42), "deployment:production"),
@@ -310,22 +310,7 @@ fn kinds_for_webhooks_alone_are_recognised_and_have_no_trigger() {
                 "user_access_request_denied_for_project",
             ],
         ),
-        (
-            "group",
-            &[
-                "subgroup_create",
-                "subgroup_destroy",
-                "project_create",
-                "project_destroy",
-                "project_rename",
-                "project_transfer",
-                "project_update",
-                "project_archived",
-                "group_create",
-                "group_destroy",
-                "group_rename",
-            ],
-        ),
+        ("group", &["group_create", "group_destroy", "group_rename"]),
         ("user", &["user_create", "user_destroy", "user_rename", "user_failed_login"]),
         ("key", &["key_create", "key_destroy"]),
         ("repository_update", &["repository_update"]),
@@ -347,6 +332,33 @@ fn kinds_for_webhooks_alone_are_recognised_and_have_no_trigger() {
     }
     for unknown in ["project_", "groups", "user_", "users_create", "key", "keyboard_create"] {
         assert!(decode(serde_json::json!({ "event_name": unknown }).to_string()).is_err(), "{unknown}");
+    }
+}
+
+/// A group's integrations are notified of what is directly in it. A project in a person's namespace is in no group that has
+/// integrations.
+#[test]
+fn changes_in_a_group_are_events_of_that_group() {
+    for (name, trigger) in [
+        ("subgroup_create", Trigger::Subgroup),
+        ("subgroup_destroy", Trigger::Subgroup),
+        ("project_create", Trigger::Project),
+        ("project_destroy", Trigger::Project),
+        ("project_rename", Trigger::Project),
+        ("project_transfer", Trigger::Project),
+        ("project_update", Trigger::Project),
+        ("project_archived", Trigger::Project),
+    ] {
+        let event = event(&serde_json::json!({
+            "event_name": name, "full_path": "acme/crew/night", "parent_full_path": "acme/crew",
+            "path_with_namespace": "acme/crew/night", "project_id": 7,
+        }));
+        assert_eq!((event.kind(), event.trigger), ("group", Some(trigger)), "{name}");
+        assert_eq!(event.group.expect("the group").path, "acme/crew", "{name}");
+    }
+    for name in ["subgroup_create", "project_create"] {
+        let without = event(&serde_json::json!({ "event_name": name, "path_with_namespace": "rocket" }));
+        assert_eq!((without.trigger, without.group), (None, None), "{name} names no group");
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod alert;
 mod deployment;
+mod external_build;
 mod issue;
 mod mention;
 mod merge_request;

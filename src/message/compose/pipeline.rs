@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, capitalised, listed, short_field, title,
+    Context, Field, Message, NAME, Person, TITLE, Text, Tone, brief, capitalised, external_build, listed,
+    short_field, title,
 };
 use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 
@@ -11,6 +12,9 @@ use crate::event::{Build, Pipeline, RefType, Upstream, parse_time};
 const YAML_ERRORS: usize = 1000;
 
 pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline) -> Message {
+    if let Some(build) = &pipeline.external {
+        return external_build::message(context, pipeline, build);
+    }
     let failed = pipeline.failed_builds();
     let warnings = pipeline.allowed_failures();
     let url = url(context, pipeline, !(failed.is_empty() && warnings.is_empty()));

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lapin::options::ConfirmSelectOptions;
+use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ExchangeKind};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::connection::{self, BrokerError, declare_exchange, open};
+use super::connection::{self, BrokerError, open};
 use super::publisher::{Message, PublishError, publish};
+use super::topology::declare_exchange;
 
 /// The time limit for publishing a command. The user's chat waits three seconds for an answer.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,7 +65,8 @@ impl Commands {
                 _ => self.connect().await?,
             };
             // The connection is kept only after a success; after a failure, the next command connects again.
-            let message = Message { id, kind: "slash_command", at: now, body };
+            let message =
+                Message { id, kind: "slash_command", at: now, body, headers: FieldTable::default() };
             publish(&ready.channel, &self.config.exchange, &self.config.routing_key, message).await?;
             *connected = Some(ready);
             Ok(())

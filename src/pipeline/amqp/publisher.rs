@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 
-use super::connection::{BrokerError, Config, declare, open, within};
+use super::connection::{BrokerError, Config, open, within};
+use super::topology::{declare, queues, spreader};
 use crate::event::EventId;
 
 /// A connection that publishes, and waits for the broker's confirmations.
@@ -44,8 +46,7 @@ impl Publisher {
     pub async fn connect(config: &Config) -> Result<Self, PublishError> {
         let opened = within(config.connect_timeout, async {
             let connection = open(config).await?;
-            let channel = connection.create_channel().await?;
-            declare(&channel, config).await?;
+            let (channel, _) = declare(&connection, config).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             Ok((connection, channel))
         });
@@ -53,7 +54,7 @@ impl Publisher {
         Ok(Self { connection, channel, config: config.clone() })
     }
 
-    /// Publishes one event, persistent, and waits for the broker's confirmation.
+    /// Publishes one event without naming its project, as [`Self::publish_of_project`] does.
     ///
     /// # Errors
     /// The broker did not confirm it.
@@ -65,17 +66,42 @@ impl Publisher {
         at: Timestamp,
         body: &[u8],
     ) -> Result<(), PublishError> {
-        let message = Message { id: id.as_str(), kind, at, body };
+        let message = Message { id: id.as_str(), kind, at, body, headers: FieldTable::default() };
         publish(&self.channel, &self.config.exchange, routing_key, message).await
     }
 
-    /// Deletes queue and exchange with their messages, and disconnects; for callers that created their own temporarily.
+    /// Publishes one event, persistent, and waits for the broker's confirmation. `project` goes into the header by which
+    /// events are spread over partitions.
+    ///
+    /// # Errors
+    /// The broker did not confirm it.
+    pub async fn publish_of_project(
+        &self,
+        project: &str,
+        id: &EventId,
+        kind: &str,
+        routing_key: &str,
+        at: Timestamp,
+        body: &[u8],
+    ) -> Result<(), PublishError> {
+        let mut headers = FieldTable::default();
+        if !self.config.partition_header.is_empty() {
+            let header = self.config.partition_header.as_str().into();
+            headers.insert(header, AMQPValue::LongString(LongString::from(project)));
+        }
+        let message = Message { id: id.as_str(), kind, at, body, headers };
+        publish(&self.channel, &self.config.exchange, routing_key, message).await
+    }
+
+    /// Deletes queues and exchanges with their messages, and disconnects; for callers that created their own temporarily.
     pub async fn dismantle(self) {
-        let Config { queue, exchange, .. } = &self.config;
         // What can't be deleted stays: its name is unique, and the caller wants to disconnect in any case.
-        let _ = self.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
-        let _ =
-            self.channel.exchange_delete(exchange.as_str().into(), ExchangeDeleteOptions::default()).await;
+        for queue in queues(&self.config) {
+            let _ = self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await;
+        }
+        for exchange in spreader(&self.config).into_iter().chain([self.config.exchange.clone()]) {
+            let _ = self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await;
+        }
         self.close().await;
     }
 
@@ -92,6 +118,7 @@ pub(super) struct Message<'a> {
     pub(super) kind: &'a str,
     pub(super) at: Timestamp,
     pub(super) body: &'a [u8],
+    pub(super) headers: FieldTable,
 }
 
 /// Publishes one persistent message, and waits for the broker's confirmation. A message that no queue receives is an error,
@@ -107,6 +134,7 @@ pub(super) async fn publish(
         .with_message_id(message.id.into())
         .with_type(message.kind.into())
         .with_content_type("application/json".into())
+        .with_headers(message.headers)
         .with_timestamp(u64::try_from(message.at.as_second()).unwrap_or_default())
         .with_delivery_mode(PERSISTENT);
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };

@@ -52,6 +52,7 @@ impl Deliverer {
             state: decision.state,
             end,
             begin,
+            watch: report.watch,
             at,
         };
         self.send(Command::Settle(Box::new(Settlement::of(delivery, settled))));

@@ -8,6 +8,9 @@ use crate::pipeline::source::Receipt;
 use crate::settings::{Properties, Secret, Value};
 use crate::store::registry::{Changes, Configuration, ScopeKey, StoredIntegration};
 
+/// The pause before the first question after a build.
+const PAUSE: Duration = Duration::from_secs(5);
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -48,10 +51,11 @@ fn told(mutes: Vec<Mute>, second: i64) -> Vec<String> {
         occurred_at: at(0),
         received_at: at(0),
         raw: Bytes::from(body),
+        refused: None,
         origin: Origin::Broker { digest: None, redelivered: false },
         receipt: Receipt { generation: 0, number: 0 },
     };
-    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), at(second)) {
+    match plan("test", inbound, &catalog(mutes), &HoldSet::default(), PAUSE, at(second)) {
         Plan::Deliver { dispatched, .. } => {
             let deliveries = dispatched.deliveries.into_iter();
             deliveries.map(|new| format!("{} {}", new.integration, new.target)).collect()
@@ -77,4 +81,26 @@ fn a_mute_that_is_over_is_over() {
 fn where_every_channel_is_muted_nobody_is_told() {
     let all = vec![mute(42, "slack", "ops"), mute(42, "slack", "dev"), mute(42, "mattermost", "#ops")];
     assert_eq!(told(all, 99), ["muted"]);
+}
+
+#[test]
+fn a_message_that_its_source_refuses_goes_to_quarantine_with_the_reason() {
+    let inbound = Inbound {
+        id: None,
+        occurred_at: at(0),
+        received_at: at(0),
+        raw: Bytes::from("{\"object_kind\":"),
+        refused: Some("it has 11000000 bytes".to_owned()),
+        origin: Origin::Broker { digest: None, redelivered: false },
+        receipt: Receipt { generation: 0, number: 0 },
+    };
+    match plan("test", inbound, &catalog(Vec::new()), &HoldSet::default(), PAUSE, at(1)) {
+        Plan::Quarantine { item, .. } => {
+            assert_eq!(
+                (item.reason.as_str(), &item.raw[..]),
+                ("it has 11000000 bytes", b"{\"object_kind\":".as_slice())
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,6 +1,7 @@
 //! Folders, files and their permissions.
 
 use super::*;
+use crate::catalog::PermittedHosts;
 use crate::provision::{Config, load};
 
 fn slack(project: i64) -> String {
@@ -20,7 +21,7 @@ fn folders_are_read_in_order_and_nothing_twice() {
     std::fs::create_dir(path("c.toml")).unwrap();
 
     let files = vec![folder.path().to_owned(), path("a.toml")];
-    let read = load(&Config { files }, &allow_all_urls).unwrap();
+    let read = load(&Config { files }, &UrlPolicy::allow_all()).unwrap();
     let ids: Vec<_> = read.each().iter().map(|integration| integration.id.to_string()).collect();
     assert_eq!(ids, ["1:slack", "2:slack"]);
 
@@ -33,8 +34,8 @@ fn a_missing_file_is_reported_with_all_other_problems() {
     std::fs::write(folder.path().join("a.toml"), "oops = 1").unwrap();
     let none = folder.path().join("none.toml");
 
-    let told =
-        load(&Config { files: vec![folder.path().to_owned(), none.clone()] }, &allow_all_urls).unwrap_err();
+    let told = load(&Config { files: vec![folder.path().to_owned(), none.clone()] }, &UrlPolicy::allow_all())
+        .unwrap_err();
     assert_eq!(told.len(), 2, "{}", lines(&told));
     assert!(told[1].to_string().starts_with(&format!("{}: can't be read: ", none.display())), "{}", told[1]);
 }
@@ -42,7 +43,7 @@ fn a_missing_file_is_reported_with_all_other_problems() {
 #[test]
 fn an_empty_folder_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    let read = load(&Config { files: vec![folder.path().to_owned()] }, &allow_all_urls).unwrap();
+    let read = load(&Config { files: vec![folder.path().to_owned()] }, &UrlPolicy::allow_all()).unwrap();
     assert_eq!(read.warnings.len(), 1);
 }
 
@@ -57,7 +58,7 @@ fn a_readable_secrets_file_is_a_warning() {
     let warnings = |content: &str, mode: u32| {
         std::fs::write(&text, content).unwrap();
         std::fs::set_permissions(&text, PermissionsExt::from_mode(mode)).unwrap();
-        load(&Config { files: vec![text.clone()] }, &allow_all_urls).unwrap().warnings.len()
+        load(&Config { files: vec![text.clone()] }, &UrlPolicy::allow_all()).unwrap().warnings.len()
     };
     assert_eq!(warnings(&slack(1), 0o644), 1);
     assert_eq!(warnings(&slack(1), 0o640), 0);
@@ -80,6 +81,7 @@ fn a_forbidden_address_is_a_warning_at_its_line() {
     std::fs::write(&file, format!("{}{off}", slack(1))).unwrap();
     let blocks =
         |url: &url::Url| (url.host_str() == Some("hooks.example")).then_some("Requests are not allowed");
+    let blocks = UrlPolicy::new(blocks, PermittedHosts::new());
     let read = load(&Config { files: vec![file.clone()] }, &blocks).unwrap();
     let told: Vec<_> =
         read.warnings.iter().map(ToString::to_string).filter(|told| told.contains("webhook:")).collect();

@@ -16,7 +16,7 @@ use super::read::read_all;
 use super::{Problem, Provisioned};
 use crate::adapters::Entry;
 use crate::adapters::contract::{About, Adapter, ChannelSettings, CommonSettings};
-use crate::catalog::allow_all_urls;
+use crate::catalog::UrlPolicy;
 use crate::event::{Trigger, Triggers};
 use crate::integration::{Family, Integration};
 use crate::settings::{FieldError, SecretUrl};
@@ -99,7 +99,8 @@ fn secrets(path: &Path) -> io::Result<String> {
 fn read_files(files: &[(&str, &str)]) -> Result<Provisioned, Vec<Problem>> {
     let files: Vec<_> = files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect();
     let stop = &CancellationToken::new();
-    let context = ReadContext { adapters: TABLE, read_secret: &secrets, url_policy: &allow_all_urls, stop };
+    let context =
+        ReadContext { adapters: TABLE, read_secret: &secrets, url_policy: &UrlPolicy::allow_all(), stop };
     read_all(context, &files).finish(Vec::new())
 }
 

@@ -128,8 +128,12 @@ fn a_stop_ends_the_reading_before_the_next_block() {
         }
         Ok("https://bells.example/1".to_owned())
     };
-    let context =
-        ReadContext { adapters: TABLE, read_secret: &read_secret, url_policy: &allow_all_urls, stop: &stop };
+    let context = ReadContext {
+        adapters: TABLE,
+        read_secret: &read_secret,
+        url_policy: &UrlPolicy::allow_all(),
+        stop: &stop,
+    };
     let problems = read_all(context, &[(PathBuf::from("a.toml"), text)]).finish(Vec::new()).unwrap_err();
     assert_eq!(count.get(), 3, "no block after the third is read");
     assert_eq!(lines(&problems), "a.toml:13: reading stopped here, because the process is stopping\n");

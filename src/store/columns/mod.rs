@@ -1,8 +1,10 @@
 //! The representation of values in columns, which both stores share.
 //!
-//! Times are milliseconds. This module has events, deliveries and quarantine; [`registry`] has the configuration.
+//! Times are milliseconds. This module has events, deliveries and quarantine; [`registry`] has the configuration,
+//! [`watches`] the builds that are watched.
 
 pub(super) mod registry;
+pub(super) mod watches;
 
 use bytes::Bytes;
 use jiff::Timestamp;

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::{Cells, TableRow, moment, rows};
 use crate::settings::Properties;
 use crate::store::registry::{
-    Access, AuditLine, Configuration, Corrected, GroupKey, Learned, Mute, Right, ScopeKey, SeenProject,
-    StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
+    Access, AuditLine, Configuration, Corrected, FileKey, GroupKey, Learned, Mute, Right, ScopeKey,
+    SeenProject, StoredGroup, StoredIntegration, StoredProject, StoredToken, Visibility,
 };
 use crate::store::seal::Keyring;
 use crate::store::{Result, StoreError};
@@ -22,6 +22,7 @@ fn owner_of(kind: &str, number: i64) -> Result<ScopeKey> {
         "instance" => Ok(ScopeKey::Instance),
         "group" => Ok(ScopeKey::Group(GroupKey(number))),
         "project" => Ok(ScopeKey::Project(number)),
+        "file" => Ok(ScopeKey::File(FileKey(number))),
         _ => Err(unknown("owner", kind)),
     }
 }

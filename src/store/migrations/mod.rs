@@ -24,6 +24,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0004_keys",
     "0005_started",
     "0006_quarantine_sender",
+    "0007_watches",
 ];
 
 /// The version of the schema that this program works with.

@@ -26,6 +26,7 @@ mod schema;
 mod tests;
 mod tls;
 mod unconfirmed_leases;
+mod watches;
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,10 +39,10 @@ use super::columns::EventColumns;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined, NodeId,
-    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError,
-    StoredEvent, Swept,
+    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
+    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
+    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
+    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -295,5 +296,29 @@ impl Ledger for Postgres {
     async fn ping(&self) -> Result<()> {
         self.reader.query("SELECT 1", &[]).await?;
         self.writer.query("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Watches for Postgres {
+    async fn watch(&self, watches: Vec<NewWatch>) -> Result<()> {
+        watches::watch(&self.writer, watches).await
+    }
+
+    async fn claim_watches(
+        &self,
+        now: Timestamp,
+        hidden_until: Timestamp,
+        limit: usize,
+    ) -> Result<ClaimedWatches> {
+        watches::claim(&self.writer, now, hidden_until, limit).await
+    }
+
+    async fn settle_watch(&self, settled: SettledWatch) -> Result<bool> {
+        watches::settle(&self.writer, &settled).await
+    }
+
+    async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
+        watches::of_commit(&self.people, project_id, sha).await
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Postgres;
 use super::holds::KeyColumns;
 use super::rows::{self, RowState, ms, shared, signed, stored_event, text, unsigned};
+use super::watches;
 use crate::integration::IntegrationId;
 use crate::store::columns::{EventColumns, key_of};
 use crate::store::{
@@ -200,6 +201,12 @@ impl Postgres {
     }
 
     pub(super) async fn record(&self, by: &NodeId, settlements: &[Settled]) -> Result<()> {
+        let watches: Vec<_> =
+            settlements.iter().filter_map(|settled| settled.watch.as_deref().cloned()).collect();
+        if !watches.is_empty() {
+            // Before the outcome: a build that counts as triggered is watched. The other way round does no harm.
+            watches::watch(&self.writer, watches).await?;
+        }
         let numbers = |read: fn(&Settled) -> i64| -> Vec<i64> { settlements.iter().map(read).collect() };
         let due = |settled: &Settled| match settled.state {
             NewState::Waiting(due) => Some(ms(due)),

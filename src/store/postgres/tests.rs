@@ -87,6 +87,7 @@ async fn deliver(store: &Postgres, name: &str, delivery: &Delivery, now: Timesta
         record,
         end: Vec::new(),
         begin: Vec::new(),
+        watch: None,
         at: now,
     };
     store.settle(&node(name), vec![settled]).await.unwrap();

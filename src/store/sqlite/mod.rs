@@ -23,6 +23,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod watches;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,10 +35,10 @@ use jiff::Timestamp;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth,
-    DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined, NodeId,
-    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, StoreError,
-    StoredEvent, Swept,
+    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
+    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
+    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
+    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -279,5 +280,31 @@ impl Ledger for Sqlite {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl Watches for Sqlite {
+    async fn watch(&self, watches: Vec<NewWatch>) -> Result<()> {
+        self.writer.call(move |connection| watches::watch(connection, &watches)).await
+    }
+
+    async fn claim_watches(
+        &self,
+        now: Timestamp,
+        hidden_until: Timestamp,
+        limit: usize,
+    ) -> Result<ClaimedWatches> {
+        self.writer.call(move |connection| watches::claim(connection, now, hidden_until, limit)).await
+    }
+
+    async fn settle_watch(&self, settled: SettledWatch) -> Result<bool> {
+        let announce = settled.announce.as_ref().map(|event| EventRow::new(event, settled.at, None));
+        self.writer.call(move |connection| watches::settle(connection, &settled, announce.as_ref())).await
+    }
+
+    async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
+        let sha = sha.to_owned();
+        self.ledger.call(move |connection| watches::of_commit(connection, project_id, &sha)).await
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{RowState, change, ms, prepare};
-use super::{holds, lanes};
+use super::{holds, lanes, watches};
 use crate::store::columns::signed;
 use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, REPLACED, Result, Settled};
 
@@ -35,6 +35,9 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
         let cancelled =
             AttemptRecord { at: settled.at, latency_ms: 0, outcome: "cancelled", status: None, note };
         record(connection, settled.delivery, &cancelled)?;
+    }
+    if let Some(watch) = &settled.watch {
+        watches::watch(connection, std::slice::from_ref(watch))?;
     }
     for key in &settled.end {
         holds::end(connection, key, settled.at)?;

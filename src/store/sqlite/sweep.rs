@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, RowState, change, ms, prepare};
+use super::watches;
 use crate::store::{Result, Retention, State, Swept};
 
 pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize) -> Result<Swept> {
@@ -15,6 +16,7 @@ pub(super) fn sweep(connection: &Connection, retention: Retention, limit: usize)
     }
     sweeping.events(&events)?;
     sweeping.discarded(ms(retention.settled_before))?;
+    sweeping.watches(ms(retention.settled_before))?;
     sweeping.quarantined(ms(retention.quarantine_before))?;
     Ok(sweeping.swept)
 }
@@ -74,6 +76,12 @@ impl Sweeping<'_> {
             .collect::<rusqlite::Result<BTreeSet<i64>>>()?;
         self.count(seqs.len());
         self.events(&seqs)
+    }
+
+    fn watches(&mut self, before: i64) -> Result<()> {
+        let gone = watches::sweep(self.connection, before, self.limit)?;
+        self.count(gone);
+        Ok(())
     }
 
     fn quarantined(&mut self, before: i64) -> Result<()> {

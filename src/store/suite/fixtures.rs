@@ -105,7 +105,7 @@ pub(super) fn settled(delivery: DeliveryId, state: NewState, now: Timestamp) -> 
         status: Some(if state == NewState::Delivered { 200 } else { 503 }),
         note: format!("{state:?}"),
     };
-    Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin: Vec::new(), at: now }
+    Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin: Vec::new(), watch: None, at: now }
 }
 
 /// A hold of a destination.

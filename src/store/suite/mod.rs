@@ -19,6 +19,7 @@ pub(super) mod private_postgres;
 mod sealed;
 mod tokens;
 mod upgrade;
+mod watches;
 
 use jiff::Timestamp;
 
@@ -233,6 +234,12 @@ macro_rules! promises {
                     what_is_settled_stays_settled_over_a_restart,
                     a_settlement_for_a_row_that_is_gone_is_ignored,
                     waiting_names_each_destination_at_its_earliest_moment,
+                }
+                watches::{
+                    a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_time,
+                    what_the_service_says_is_kept_and_a_silence_leaves_it,
+                    a_result_is_announced_once_and_with_the_end_of_the_watch,
+                    watches_that_ended_are_swept_with_what_was_delivered,
                 }
                 lanes::{
                     a_newer_state_replaces_what_waits,

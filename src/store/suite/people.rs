@@ -93,6 +93,7 @@ pub(super) async fn the_detail_tells_the_whole_story<B: Backend>() {
     let first = Settled {
         record: refused.clone(),
         begin: vec![held_route("#ops", at(90))],
+        watch: None,
         ..settled(id, NewState::Waiting(at(90)), at(1))
     };
     case.settle("a", first).await;

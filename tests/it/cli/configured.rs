@@ -275,9 +275,11 @@ async fn a_dry_run_says_what_would_change_and_why_it_cannot() {
         refused.contains("slack of project 45 is configured in ") && refused.contains("integrations.toml"),
         "{refused}"
     );
+    // A project of which only the path is known is kept by its path.
     let unknown = desk.write("unknown.toml", filed.replace("45", "\"acme/unknown\""));
-    let refused = desk.run(&["apply", &unknown]).await.ends_with(1).err;
-    assert!(refused.contains("the id of project acme/unknown is not known yet"), "{refused}");
+    desk.run(&["apply", &unknown]).await.ends_with(0);
+    let exported = desk.run(&["export"]).await.ends_with(0).out;
+    assert!(exported.contains("project = \"acme/unknown\""), "{exported}");
 }
 
 /// Two teams' settings for the same projects, all of them told at one receiver.

@@ -3,6 +3,7 @@
 //! * [`api`]: a client of the daemon's API, with a token.
 //! * [`attack`]: connections that misbehave, many at once.
 //! * [`authority`]: makes certificates of a private authority.
+//! * [`bursts`]: events that show whether the order is kept.
 //! * [`daemon`]: the daemon itself, in this process, with a folder that outlives it.
 //! * [`forge`]: sends events to it, over HTTP or through the shared broker.
 //! * [`postgres`]: a private PostgreSQL server, with a new database for each test.
@@ -27,6 +28,7 @@
 pub mod api;
 pub mod attack;
 pub mod authority;
+pub mod bursts;
 pub mod daemon;
 pub mod forge;
 pub mod irc;

@@ -1,7 +1,8 @@
 //! A webhook's address: `…/api/webhooks/{id}/{token}`, with or without the API's version.
 //!
-//! Any host is accepted: Discord has several (`discordapp.com` in old settings, `ptb.` and `canary.` in addresses copied
-//! from test clients), and other servers implement its API.
+//! Any host is read: where addresses may be, the catalog decides when they are set. Discord has several hosts
+//! (`discordapp.com` in old settings, `ptb.` and `canary.` in addresses copied from test clients), and other servers
+//! implement its API.
 
 use url::Url;
 
@@ -20,6 +21,10 @@ impl<'a> Hook<'a> {
     /// # Errors
     /// The error, as a text that follows the setting's name. The address itself is not shown.
     pub fn of(url: &'a Url) -> Result<Self, &'static str> {
+        // GitLab's other channel settings are lists.
+        if url.path().contains([',', ' ']) && url.as_str().matches("://").count() > 1 {
+            return Err("cannot have more than 1 channel");
+        }
         let mut parts: Vec<&str> = url.path_segments().into_iter().flatten().collect();
         if parts.last() == Some(&"") {
             parts.pop();

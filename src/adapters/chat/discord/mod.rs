@@ -137,6 +137,9 @@ impl Adapter for Discord {
     };
     type Settings = Settings;
 
+    /// As in GitLab. Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/concerns/integrations/base/discord.rb>.
+    const HOSTS: &'static [&'static str] = &["discord.com"];
+
     fn validate(settings: &Settings) -> Vec<FieldError> {
         let own = Self::ABOUT.triggers.iter().filter_map(|trigger| {
             settings.of_its_own(trigger).map(|webhook| (format!("{trigger}_channel"), webhook))

@@ -74,7 +74,8 @@ impl Api {
     async fn settle(&self, delivery: DeliveryId, state: NewState, begin: Vec<Hold>) {
         let record =
             AttemptRecord { at: NOW, latency_ms: 1, outcome: "failed", status: None, note: String::new() };
-        let settled = Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin, at: NOW };
+        let settled =
+            Settled { delivery, state, attempts: 1, record, end: Vec::new(), begin, watch: None, at: NOW };
         self.store.settle(&NodeId("test".into()), vec![settled]).await.unwrap();
     }
 

@@ -66,20 +66,21 @@ async fn what_is_read_can_be_sent_back_and_changes_nothing() {
         };
         let required = examples(entry, true);
         let put = api.put(&admin, &path, &examples(entry, only_required).into()).await;
+        let is_warned_of = put.text.contains("\"warnings\":");
         assert_eq!(put.status, 200, "{put:?}");
         let (shown, kept) = (api.get(&admin, &path).await, secrets());
         let object = shown.json();
         let properties = object["properties"].as_object().unwrap();
         for field in entry.api_fields() {
             let is_shown = properties.contains_key(field.name.as_ref());
-            assert_eq!(is_shown, !field.kind.is_secret(), "{path} {}", field.name);
+            assert_eq!(is_shown, !field.kind.is_write_only(), "{path} {}", field.name);
         }
         let flags = object.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_events"));
         let mut everything: Map<String, Value> = flags.map(|(name, on)| (name.clone(), on.clone())).collect();
         everything.extend(properties.clone());
         everything.extend(required);
         let again = api.put(&admin, &path, &everything.into()).await;
-        assert_eq!((again.status, &again.text), (200, &shown.text), "{path}");
+        assert_eq!((again.status, again.text == shown.text), (200, !is_warned_of), "{path}: {again:?}");
         assert_eq!(api.get(&admin, &path).await.text, shown.text, "{path}");
         assert_eq!(secrets(), kept, "no secret was cleared: {path}");
     }
@@ -131,6 +132,99 @@ async fn invalid_settings_are_reported_in_gitlabs_text() {
     assert!(response.contains(":push_channel=>[\"cannot have more than 10 channels\"]"), "{response}");
     assert!(!response.contains("s3cret"), "{response}");
     assert_eq!(api.get(&admin, "/projects/42").await.status, 404, "nothing was kept");
+}
+
+#[tokio::test]
+async fn what_has_no_effect_is_accepted_with_a_warning() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let set = json!({ "webhook": HOOK, "branches_to_be_notified": "main", "chanel": "#s3cret" });
+    let put = api.put(&admin, SLACK, &set).await;
+    let expected = json!([
+        "chanel: is no setting of slack and is ignored; did you mean `channel`?",
+        "branches_to_be_notified: matches no branch: it must be one of all, default, protected, default_and_protected",
+    ]);
+    assert_eq!((put.status, &put.json()["warnings"]), (200, &expected));
+    assert_eq!(put.json()["properties"]["branches_to_be_notified"], "main");
+    assert!(api.get(&admin, SLACK).await.json().get("warnings").is_none());
+    let mail = json!({ "recipients": "Ada <ada@example.com> grace@" });
+    let put = api.put(&admin, "/projects/42/integrations/emails-on-push", &mail).await;
+    assert_eq!(put.json()["warnings"], json!(["recipients: `grace@` is no mail address and is left out"]));
+    let hipchat = json!({ "token": "t0ken" });
+    let put = api.put(&admin, "/projects/42/integrations/hipchat", &hipchat).await;
+    assert_eq!(put.json()["warnings"], json!(["room: is not set: nothing can be sent"]));
+    let irker = json!({ "recipients": "irc://irc.example.net/ops mailto:s3cret@example.com #builds" });
+    let put = api.put(&admin, "/projects/42/integrations/irker", &irker).await;
+    let left_out =
+        |place: u8| format!("recipients: entry {place} can't be read as an IRC address and is left out");
+    assert_eq!(put.json()["warnings"], json!([left_out(2), left_out(3)]));
+    let set = json!({ "webhook": HOOK, "branches_to_be_notified": "all" });
+    assert!(api.put(&admin, SLACK, &set).await.json().get("warnings").is_none());
+}
+
+#[tokio::test]
+async fn recipients_are_shown_with_their_passwords_masked_and_keep_them_when_sent_back() {
+    const IRKER: &str = "/projects/42/integrations/irker";
+    const RECIPIENTS: &str = "irc://ada:s3cret@irc.example.net/ops #builds?key=s3cret";
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let stored = || {
+        let scope = ResolvedScope::Project { id: Some(42), path: None };
+        let own = |snapshot: &Snapshot| {
+            let own = snapshot.inheritance(&scope, "irker").own.unwrap();
+            own.configuration.secrets["recipients"].expose().to_owned()
+        };
+        api.catalog.read(own)
+    };
+    let set = json!({ "recipients": RECIPIENTS, "default_irc_uri": "irc://irc.example.net/" });
+    let put = api.put(&admin, IRKER, &set).await;
+    let masked = "irc://ada:************@irc.example.net/ops #builds?key=************";
+    assert_eq!((put.status, &put.json()["properties"]["recipients"]), (200, &json!(masked)), "{put:?}");
+    assert!(!put.text.contains("s3cret"), "{put:?}");
+    let again = api.put(&admin, IRKER, &put.json()["properties"]).await;
+    assert_eq!((again.status, stored().as_str()), (200, RECIPIENTS), "{again:?}");
+    let more = json!({ "recipients": format!("{masked} irc://irc.example.org/dev") });
+    assert_eq!(api.put(&admin, IRKER, &more).await.status, 200);
+    assert_eq!(stored(), format!("{RECIPIENTS} irc://irc.example.org/dev"));
+
+    // A masked password is not sent elsewhere: neither to another server, nor through another irkerd.
+    let refused = "Failed to update integration. {:recipients=>[\"holds a masked password or key (************) that is \
+                   not stored for this address: write the password or key itself\"]}";
+    for elsewhere in [
+        json!({ "recipients": "irc://ada:************@evil.example/ops" }),
+        json!({ "recipients": masked, "default_irc_uri": "irc://evil.example/" }),
+        json!({ "recipients": masked, "server_host": "evil.example" }),
+    ] {
+        assert_eq!(refusal(&api.put(&admin, IRKER, &elsewhere).await), message(400, refused), "{elsewhere}");
+    }
+    assert_eq!(stored(), format!("{RECIPIENTS} irc://irc.example.org/dev"));
+}
+
+#[tokio::test]
+async fn a_webhook_of_discord_must_be_at_discord_unless_the_operator_permits_another_host() {
+    const DISCORD: &str = "/projects/42/integrations/discord";
+    const OURS: &str = "https://discord.com/api/webhooks/1/s3cret";
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    for elsewhere in [
+        "https://discordapp.com/api/webhooks/1/s3cret",
+        "https://discord.com.evil.example/api/webhooks/1/s3cret",
+        "https://discord.com@evil.example/api/webhooks/1/s3cret",
+        "http://discord.com/api/webhooks/1/s3cret",
+    ] {
+        let words = "URL must point to discord.com";
+        let put = api.put(&admin, DISCORD, &json!({ "webhook": elsewhere })).await;
+        let expected = format!("Failed to update integration. {{:webhook=>[\"{words}\"]}}");
+        assert_eq!(refusal(&put), message(400, &expected), "{elsewhere}");
+        let put = api.put(&admin, DISCORD, &json!({ "webhook": OURS, "push_channel": elsewhere })).await;
+        let expected = format!("Failed to update integration. {{:push_channel=>[\"{words}\"]}}");
+        assert_eq!(refusal(&put), message(400, &expected), "{elsewhere}");
+    }
+    let two = json!({ "webhook": OURS, "push_channel": format!("{OURS},{OURS}") });
+    let expected = "Failed to update integration. {:push_channel=>[\"cannot have more than 1 channel\"]}";
+    assert_eq!(refusal(&api.put(&admin, DISCORD, &two).await), message(400, expected));
+    let set = json!({ "webhook": OURS, "push_channel": OURS });
+    assert_eq!(api.put(&admin, DISCORD, &set).await.status, 200);
 }
 
 #[tokio::test]
@@ -279,8 +373,8 @@ async fn what_a_file_says_is_shown_with_its_name_and_changed_nowhere_else() {
     let shown = api.get(&admin, SLACK).await;
     let json = shown.json();
     assert_eq!(
-        (&json["origin"], &json["id"], &json["active"]),
-        (&json!("ops.toml"), &json!(null), &json!(true))
+        (&json["origin"], &json["created_at"], &json["active"]),
+        (&json!("ops.toml"), &json!("2026-01-15T09:30:00.000Z"), &json!(true))
     );
     assert_eq!(json["properties"]["channel"], "#ops");
     let response = "409 Conflict: it is configured in ops.toml and must be changed there";

@@ -35,6 +35,54 @@ async fn a_project_may_be_set_before_its_first_event() {
 }
 
 #[tokio::test]
+async fn a_project_may_be_named_by_its_path_before_its_number_is_known() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let acme = api.group("acme").await;
+    let of_group = api.token(ScopeKey::Group(acme), Right::Maintain).await;
+    const SLACK: &str = "/projects/acme%2Frocket/integrations/slack";
+    for method in ["GET", "DELETE"] {
+        let missing = api.ask(&admin, method, SLACK).await;
+        assert_eq!(refusal(&missing), message(404, "404 Project Not Found"), "{method}");
+    }
+    let refused = api.put(&of_group, SLACK, &json!({ "webhook": " " })).await;
+    assert_eq!(refused.status, 400);
+    assert_eq!(api.get(&admin, "/projects/acme%2Frocket").await.status, 404, "nothing was kept");
+
+    let put = api.put(&of_group, SLACK, &json!({ "webhook": HOOK, "channel": "#ops" })).await;
+    assert_eq!((put.status, &put.json()["properties"]["channel"]), (200, &json!("#ops")), "{put:?}");
+    assert_eq!(api.get(&of_group, SLACK).await.text, put.text);
+    let project = api.get(&of_group, "/projects/Acme%2FRocket").await.json();
+    assert_eq!((&project["id"], &project["path_with_namespace"]), (&json!(null), &json!("acme/rocket")));
+    let branch = json!({ "default_branch": "trunk" });
+    assert_eq!(
+        api.put(&of_group, "/projects/acme%2Frocket", &branch).await.json()["default_branch"],
+        "trunk"
+    );
+    assert_eq!(api.get(&admin, "/projects").await.json(), json!([]));
+    let deliveries = api.get(&admin, "/projects/acme%2Frocket/integrations/slack/deliveries").await;
+    assert_eq!((deliveries.status, deliveries.json()), (200, json!([])));
+
+    // An event of the group's token, whose number is not trusted, is told to it as well.
+    let mut event: Value = serde_json::from_slice(&push()).unwrap();
+    event["project"]["path_with_namespace"] = "acme/rocket".into();
+    let explained = api.send(&of_group, "POST", "/events/explain", &event).await.json();
+    assert_eq!(
+        (&explained["verdicts"][0]["verdict"], &explained["verdicts"][0]["integration"]),
+        (&json!("deliver"), &json!("acme/rocket:slack"))
+    );
+
+    api.put(&admin, "/projects/42", &json!({ "path_with_namespace": "acme/rocket" })).await;
+    let by_number = api.get(&of_group, "/projects/42/integrations/slack").await.json();
+    assert_eq!(by_number["properties"]["channel"], "#ops");
+    assert_eq!(api.get(&of_group, SLACK).await.json(), by_number);
+    let project = api.get(&admin, "/projects/acme%2Frocket").await.json();
+    assert_eq!((&project["id"], &project["default_branch"]), (&json!(42), &json!("trunk")));
+    let moved = api.get(&admin, "/audit_events").await.text;
+    assert!(moved.contains("integration.move") && !moved.contains("s3cret"), "{moved}");
+}
+
+#[tokio::test]
 async fn a_group_keeps_its_integrations_when_it_is_renamed_by_its_number() {
     let api = Api::open().await;
     let admin = api.admin().await;

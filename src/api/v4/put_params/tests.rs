@@ -36,7 +36,7 @@ const HOOK: &str = "webhook=https%3A%2F%2Fhooks.slack.com%2Fservices%2FT0%2FB0%2
 #[test]
 fn all_missing_parameters_are_reported_at_once_in_the_order_of_the_declaration() {
     assert_eq!(complaints(put("slack", "")), "webhook is missing");
-    assert_eq!(complaints(put("hipchat", "")), "token is missing, room is missing");
+    assert_eq!(complaints(put("hipchat", "room=1")), "token is missing");
     assert_eq!(
         complaints(put("hipchat", "room=1&push_events=banana")),
         "token is missing, push_events is invalid"
@@ -117,6 +117,23 @@ fn what_is_not_declared_is_not_looked_at() {
             .unwrap();
     assert_eq!(request.settings.keys().collect::<Vec<_>>(), ["recipients"]);
     assert!(request.flags.is_empty(), "`active` is not a flag: an integration that is set is active");
+}
+
+#[test]
+fn a_warning_names_each_parameter_that_is_ignored() {
+    let warnings = |slug: &str, form: &str| unknown(entry(slug), &Params::of_query(form).unwrap());
+    let form = format!("{HOOK}&chanel=s3cret&active=false&private_token=s3cret&push_events=1&add_pusher=1");
+    let expected = [
+        "active: is ignored: an integration that is set is active, and DELETE switches it off",
+        "add_pusher: is no setting of slack and is ignored",
+        "chanel: is no setting of slack and is ignored; did you mean `channel`?",
+    ];
+    assert_eq!(warnings("slack", &form), expected);
+    assert!(warnings("slack", &format!("{HOOK}&commit_events=1&use_inherited_settings=0")).is_empty());
+    let many: Vec<String> = (0..30).map(|n| format!("{}{n:02}=1", "x".repeat(100))).collect();
+    let warnings = warnings("slack", &many.join("&"));
+    assert_eq!((warnings.len(), warnings[20].as_str()), (21, "10 more parameters are ignored"));
+    assert!(warnings.iter().all(|warning| warning.len() < 120), "{warnings:?}");
 }
 
 #[test]

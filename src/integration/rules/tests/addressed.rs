@@ -15,6 +15,7 @@ fn scope_of(trigger: Trigger) -> Scope {
         Trigger::GroupMention | Trigger::GroupConfidentialMention => {
             Scope::Group("acme/launch-crew".to_owned())
         }
+        Trigger::Subgroup | Trigger::Project => Scope::Group("acme".to_owned()),
         _ => project("acme/rocket"),
     }
 }

@@ -160,10 +160,11 @@ fn the_smallest_events_have_a_message() {
 }
 
 #[test]
-fn every_sample_has_a_message_except_jobs_and_traces() {
+fn every_sample_has_a_message_except_those_for_machines() {
     for trigger in Trigger::ALL {
         let message = compose(&sample(trigger));
-        let has_none = matches!(trigger, Trigger::Job | Trigger::ArchiveTrace);
+        let for_machines = [Trigger::Job, Trigger::ArchiveTrace, Trigger::Subgroup, Trigger::Project];
+        let has_none = for_machines.contains(&trigger);
         assert_eq!(message.is_none(), has_none, "{trigger}");
         if let Some(message) = message {
             check(&message, trigger.name());

@@ -1,0 +1,143 @@
+//! What the questions to build services share: the request, the words for states, and pages.
+//!
+//! A page is shown to people and stored, so that it has no login and no token in it.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use url::Url;
+
+use crate::call::{
+    Answer, BuildState, CommitStatus, Failure, HttpRequest, HttpResponse, Method, describe, unavailable,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A question that is answered with JSON.
+pub(super) fn question(url: Url, verify_tls: bool) -> HttpRequest {
+    HttpRequest {
+        headers: vec![("accept", "application/json".to_owned())],
+        timeout: TIMEOUT,
+        verify_tls,
+        ..HttpRequest::new(Method::Get, url)
+    }
+}
+
+/// The state that a word of a build service means; `None` for an unknown word.
+pub(super) fn word(word: &str) -> Option<BuildState> {
+    Some(match word.trim().to_ascii_lowercase().as_str() {
+        "pending" | "not_found" | "created" | "queued" | "scheduled" | "blocked" | "waiting" => {
+            BuildState::Pending
+        }
+        "running" | "started" | "failing" | "canceling" => BuildState::Running,
+        "success" | "passed" => BuildState::Success,
+        "success-with-warnings" | "success_with_warnings" | "unstable" => BuildState::SuccessWithWarnings,
+        "failed" | "failure" | "error" => BuildState::Failed,
+        "canceled" | "cancelled" | "killed" | "aborted" => BuildState::Canceled,
+        "skipped" | "not_run" | "declined" => BuildState::Skipped,
+        _ => return None,
+    })
+}
+
+/// The answer of a service that names a state.
+pub(super) fn known(state: BuildState, page: &Url) -> Answer<CommitStatus> {
+    let mut page = page.clone();
+    // An http address takes both.
+    let _ = page.set_username("");
+    let _ = page.set_password(None);
+    page.set_fragment(None);
+    Answer::Done(CommitStatus { state, page: Some(page.to_string()) })
+}
+
+/// The service does not know the build yet.
+pub(super) fn not_yet() -> Answer<CommitStatus> {
+    Answer::Done(CommitStatus { state: BuildState::Pending, page: None })
+}
+
+/// An answer that names no state. It is asked for again.
+pub(super) fn not_understood(response: &HttpResponse) -> Answer<CommitStatus> {
+    Answer::Failed(match response.status {
+        429 => Failure::Throttled { wait: response.retry_after(), why: describe(response), shared: false },
+        _ => unavailable(response, false),
+    })
+}
+
+/// The JSON of an answer with 200.
+pub(super) fn json(response: &HttpResponse) -> Option<Json> {
+    (response.status == 200).then(|| serde_json::from_slice(&response.body).ok()).flatten()
+}
+
+/// The answer of a service whose JSON has the state in `status`. A 404 is a build that it does not know yet.
+pub(super) fn by_word(response: &HttpResponse, page: &Url) -> Answer<CommitStatus> {
+    if response.status == 404 {
+        return not_yet();
+    }
+    let state = json(response).and_then(|json| word(json["status"].as_str()?));
+    state.map_or_else(|| not_understood(response), |state| known(state, page))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::adapters::contract::BuiltCommit;
+    use crate::adapters::{find, tests::settings_with};
+    use crate::call::{Call, Request, Response};
+
+    /// The question that an adapter asks about commit `cafe` on `feature/x` of `team a/rocket`.
+    pub fn asked(slug: &str, settings: &[(&str, &str)]) -> Call<CommitStatus> {
+        let entry = find(slug).expect("an adapter");
+        let parsed = settings_with(slug, settings).expect("valid settings");
+        let commit = BuiltCommit { sha: "cafe", ref_name: "feature/x", project: "team a/rocket" };
+        entry.status.as_ref().expect("it is asked for builds").status(&parsed, &commit).expect("a call")
+    }
+
+    /// Its request.
+    pub fn request(slug: &str, settings: &[(&str, &str)]) -> HttpRequest {
+        match asked(slug, settings).request {
+            Request::Http(request) => request,
+            other => panic!("not HTTP: {other:?}"),
+        }
+    }
+
+    /// What is made of an answer: the state and the page, or `not understood`.
+    pub fn made_of(slug: &str, settings: &[(&str, &str)], status: u16, body: &str) -> String {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let response = HttpResponse { status, headers: Vec::new(), body: body.to_owned().into(), at };
+        match (asked(slug, settings).read)(&Response::Http(response)) {
+            Answer::Done(CommitStatus { state, page: None }) => state.name().to_owned(),
+            Answer::Done(CommitStatus { state, page: Some(page) }) => format!("{} {page}", state.name()),
+            Answer::Failed(Failure::Unavailable { .. }) => "not understood".to_owned(),
+            Answer::Failed(failure) => failure.to_string(),
+            Answer::Next(_) | Answer::Skipped(_) => "not one question".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_service_survives_answers_that_are_none() {
+        let huge = format!("{{\"status\":\"{}", "x".repeat(1 << 20));
+        let entries = crate::adapters::ADAPTERS.iter().filter(|entry| entry.status.is_some());
+        for entry in entries {
+            let settings: Vec<_> = entry.fields.iter().map(|field| (field.name, field.example)).collect();
+            for (status, body) in [
+                (200, ""),
+                (200, "{}"),
+                (200, "[]"),
+                (200, "null"),
+                (200, "<html>Sign in</html>"),
+                (200, r#"{"status":"nonsense","results":{"result":[{}]}}"#),
+                (200, huge.as_str()),
+                (302, ""),
+                (401, "no"),
+                (403, "<html>Forbidden"),
+                (500, ""),
+                (503, "<html>maintenance"),
+            ] {
+                let made = made_of(entry.about.slug, &settings, status, body);
+                let harmless = made == "pending" || made == "not understood";
+                assert!(harmless, "{} {status} {body:.40}: {made}", entry.about.slug);
+            }
+            let throttled = made_of(entry.about.slug, &settings, 429, "");
+            assert!(throttled.starts_with("throttled"), "{}: {throttled}", entry.about.slug);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The outcome of a build that another service ran.
+
+use super::{Context, Message, NAME, TITLE, Text, Tone, brief, in_path, short_field, title};
+use crate::event::{ExternalBuild, Pipeline, parse_time};
+
+pub(super) fn message(context: &Context<'_>, pipeline: &Pipeline, build: &ExternalBuild) -> Message {
+    let service = brief(&build.service, NAME);
+    let url = pipeline.own_url().unwrap_or_default();
+    let phrase = phrase(pipeline);
+    let mut what = Text::new().link(format!("{service} build"), url);
+    if !pipeline.ref_name.is_empty() {
+        what = what.plain(" of ").then(context.ref_link(pipeline.ref_type, &pipeline.ref_name));
+    }
+    let headline = match pipeline.ref_name.as_str() {
+        "" => format!("{service} build {phrase}"),
+        name => brief(&format!("{service} build of {name} {phrase}"), TITLE),
+    };
+    let short: String = pipeline.sha.chars().take(8).collect();
+    let commit = Text::new().link(short, context.page(&format!("commit/{}", in_path(&pipeline.sha))));
+    Message {
+        self_contained_parts: true,
+        title: title(headline, url),
+        fields: vec![short_field("Commit", commit)],
+        tone: tone(pipeline),
+        ended_at: pipeline.finished_at.as_deref().and_then(parse_time),
+        ..context.report(what.plain(format!(" {phrase}")))
+    }
+}
+
+fn phrase(pipeline: &Pipeline) -> &str {
+    match pipeline.status.as_str() {
+        "success" if pipeline.passed_with_warnings() => "passed with warnings",
+        "success" => "passed",
+        "failed" => "failed",
+        "canceled" => "was canceled",
+        "skipped" => "was skipped",
+        _ => "changed its state",
+    }
+}
+
+fn tone(pipeline: &Pipeline) -> Tone {
+    match pipeline.status.as_str() {
+        "success" if !pipeline.passed_with_warnings() => Tone::Good,
+        "failed" => Tone::Danger,
+        "success" | "canceled" => Tone::Warning,
+        _ => Tone::Neutral,
+    }
+}

@@ -1,0 +1,43 @@
+//! The event that tells people what became of a build.
+
+use serde_json::{Value, json};
+
+use crate::digest::Digest;
+use crate::event::{Event, EventId};
+use crate::store::{SettledWatch, Watch};
+
+/// The event for a result; `None` where there is none yet, or where nobody could be told. `service` is the build
+/// service's name for people.
+///
+/// It is a pipeline event in GitLab's form, so that the project's integrations get it by the same flags and filters as the
+/// forge's own pipelines. Its id is made of integration, commit and final state: an answer that is read twice is one event.
+pub fn announcement(watch: &Watch, settled: &SettledWatch, service: &str) -> Option<Event> {
+    let seen = settled.seen.as_ref().filter(|seen| seen.state.is_final() && settled.again.is_none())?;
+    let state = seen.state.name();
+    let project: Value = serde_json::from_slice(&watch.project_json).ok()?;
+    // GitLab has a status for pipelines that passed although jobs failed only in the words for people.
+    let (status, detailed) = match state {
+        "success-with-warnings" => ("success", "passed with warnings"),
+        "success" => ("success", "passed"),
+        other => (other, other),
+    };
+    let seconds = settled.at.duration_since(watch.since).as_secs();
+    let body = json!({
+        "object_kind": "pipeline",
+        "object_attributes": {
+            "ref": watch.ref_name,
+            "sha": watch.sha,
+            "status": status,
+            "detailed_status": detailed,
+            "source": "external",
+            "finished_at": settled.at.to_string(),
+            "duration": seconds,
+            "url": seen.page,
+        },
+        "project": project,
+        "forgebell_build": { "integration": &*watch.integration.0, "service": service },
+    });
+    let parts = [&*watch.integration.0, watch.sha.as_str(), state];
+    let id = EventId::new(&format!("build-{}", Digest::of(parts.map(str::as_bytes)).hex(16)))?;
+    Event::decode(id, settled.at, body.to_string().into()).ok()
+}

@@ -1,0 +1,247 @@
+//! Asks build services what became of the builds that were triggered.
+//!
+//! A delivery to a build service leaves a [`Watch`](crate::store::Watch) in the store, in the commit that records the
+//! delivery; a push leaves one for a service that is only asked. [`StatusPoller`] claims the watches that are due, asks at
+//! the pace of the service, and writes what the service said. Nothing waits in a task: a watch is a row with a due time,
+//! and nodes that share a store share the work.
+//!
+//! `schedule` decides when to ask again, `builds` finds the build in an event, and `announcement` turns a result into an
+//! event for people. All three are pure.
+
+mod announcement;
+mod builds;
+mod schedule;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::attempt::{End, run};
+use super::holds::Holds;
+use super::{Clock, after, store_calls};
+use crate::adapters::contract::BuiltCommit;
+use crate::adapters::{self, Entry};
+use crate::call::{CommitStatus, Failure};
+use crate::catalog::Catalog;
+use crate::integration::Integration;
+use crate::metrics;
+use crate::store::{SettledWatch, Watch, Watches};
+use crate::wire::Transport;
+use crate::wire::pace::Pace;
+pub use announcement::announcement;
+pub(super) use builds::watch_of;
+pub use schedule::Config;
+
+/// The longest pause between two looks into the store.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The shortest pause between two looks.
+const SHORTEST_LOOK: Duration = Duration::from_millis(50);
+/// Watches that one claim takes.
+const AT_ONCE: usize = 64;
+/// Questions under way at the same time.
+const CONCURRENCY: usize = 8;
+/// A claimed watch is another node's after this time. It is longer than a chain of calls may take.
+const HIDDEN_FOR: Duration = Duration::from_secs(180);
+/// How long a watch waits whose integration this node does not know, although another node may know it.
+const UNKNOWN_INTEGRATION: Duration = Duration::from_secs(20);
+
+/// Asks build services about commits.
+pub struct StatusPoller {
+    pub config: Config,
+    pub watches: Arc<dyn Watches>,
+    pub catalog: Arc<dyn Catalog>,
+    pub transport: Arc<dyn Transport>,
+    pub pace: Arc<Pace>,
+    pub holds: Holds,
+    pub clock: Clock,
+    /// Wakes the reader of the inbox, where announcements are put.
+    pub arrived: Arc<Notify>,
+}
+
+/// What came of one watch that was due.
+enum Answered {
+    /// The service said this.
+    Status(CommitStatus),
+    /// The service did not say anything useful.
+    Failed { why: String, wait: Option<Duration> },
+    /// It is too early to ask. This does not count as a question.
+    Early(Timestamp),
+    /// There is nothing to ask for any more.
+    Over(String),
+}
+
+impl StatusPoller {
+    /// Asks until told to stop. A question under way is given up then; its watch is due again later.
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            let pause = tokio::select! {
+                () = stop.cancelled() => return,
+                pause = self.look() => pause,
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Asks about what is due. Returns how long to pause.
+    async fn look(&self) -> Duration {
+        let now = self.clock.now();
+        let claimed = match self.watches.claim_watches(now, after(now, HIDDEN_FOR), AT_ONCE).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                store_calls::log(&error, "read which builds are due");
+                return LOOK_EVERY;
+            }
+        };
+        let is_full = claimed.watches.len() == AT_ONCE;
+        let asking = claimed.watches.into_iter().map(|watch| self.follow(watch));
+        stream::iter(asking).buffer_unordered(CONCURRENCY).collect::<Vec<()>>().await;
+        if is_full {
+            return Duration::ZERO;
+        }
+        let next = claimed.next.map(|next| next.duration_since(self.clock.now()));
+        let until_next = next.map_or(LOOK_EVERY, |wait| Duration::try_from(wait).unwrap_or_default());
+        until_next.clamp(SHORTEST_LOOK, LOOK_EVERY)
+    }
+
+    async fn follow(&self, watch: Watch) {
+        let integration = self.catalog.integration(&watch.integration);
+        let answered = self.ask(&watch, integration.as_deref()).await;
+        let now = self.clock.now();
+        let mut settled = settle(&watch, &answered, &self.config, now);
+        if let Some(integration) = integration.filter(|integration| integration.announce_result)
+            && let Some(entry) = adapters::find(integration.slug)
+        {
+            settled.announce = announcement(&watch, &settled, entry.about.title);
+        }
+        log(&watch, &settled);
+        match self.watches.settle_watch(settled).await {
+            Ok(true) => self.arrived.notify_one(),
+            Ok(false) => {}
+            // The watch is due again when its claim ends.
+            Err(error) => store_calls::log(&error, "write what became of a build"),
+        }
+    }
+
+    async fn ask(&self, watch: &Watch, integration: Option<&Integration>) -> Answered {
+        let Some(integration) = integration else {
+            if self.catalog.hangs_on_files(&watch.integration) {
+                return Answered::Early(after(self.clock.now(), UNKNOWN_INTEGRATION));
+            }
+            return Answered::Over("the integration was removed".to_owned());
+        };
+        if !integration.active {
+            return Answered::Over("the integration is not active any more".to_owned());
+        }
+        let Some(asked) = adapters::find(integration.slug).and_then(|entry: &Entry| entry.status.as_ref())
+        else {
+            return Answered::Over(format!("{} is not asked for builds", integration.slug));
+        };
+        let (now, pace) = (self.clock.now(), asked.pace(&integration.settings));
+        if let Some(until) = self.holds.buckets_until(pace.buckets(), now) {
+            return Answered::Early(until);
+        }
+        if let Err(wait) = self.pace.admit(&pace) {
+            return Answered::Early(after(now, wait));
+        }
+        let commit = BuiltCommit { sha: &watch.sha, ref_name: &watch.ref_name, project: &watch.project };
+        let end = match asked.status(&integration.settings, &commit) {
+            Ok(call) => run(&*self.transport, call, asked.calls).await.end,
+            Err(failure) => End::Failed(failure),
+        };
+        let answered = match end {
+            End::Done(status) => Answered::Status(status),
+            End::Skipped(why) => Answered::Failed { why, wait: None },
+            End::Failed(failure) => failed(&failure),
+        };
+        metrics::build_status(integration.slug, answered.name());
+        answered
+    }
+}
+
+impl Answered {
+    /// The answer in one word of a fixed set, for metrics.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Status(status) => status.state.name(),
+            Self::Failed { .. } => "failed",
+            Self::Early(_) => "early",
+            Self::Over(_) => "over",
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> Answered {
+    let wait = match failure {
+        Failure::Throttled { wait, .. } | Failure::Unavailable { wait, .. } => *wait,
+        _ => None,
+    };
+    Answered::Failed { why: failure.to_string(), wait }
+}
+
+/// What follows from an answer. Pure. Announcements are added by the caller.
+fn settle(watch: &Watch, answered: &Answered, config: &Config, now: Timestamp) -> SettledWatch {
+    let settled = SettledWatch {
+        number: watch.number,
+        polls: watch.polls + 1,
+        seen: None,
+        note: String::new(),
+        at: now,
+        again: None,
+        announce: None,
+    };
+    let again = |wait: Option<Duration>| {
+        let next = config.next(settled.polls, watch.since, now)?;
+        Some(wait.map_or(next, |wait| next.max(after(now, wait))))
+    };
+    match answered {
+        Answered::Status(status) if status.state.is_final() => {
+            SettledWatch { seen: Some(status.clone()), ..settled }
+        }
+        Answered::Status(status) => {
+            let again = again(None);
+            let note = if again.is_none() { config.given_up() } else { String::new() };
+            SettledWatch { seen: Some(status.clone()), note, again, ..settled }
+        }
+        Answered::Failed { why, wait } => match again(*wait) {
+            Some(again) => SettledWatch { note: why.clone(), again: Some(again), ..settled },
+            None => {
+                SettledWatch { note: format!("{}; the last answer: {why}", config.given_up()), ..settled }
+            }
+        },
+        Answered::Early(until) if config.is_too_old(watch.since, now) => {
+            let note = format!("{}; it could not be asked before {until:.0}", config.given_up());
+            SettledWatch { polls: watch.polls, note, ..settled }
+        }
+        Answered::Early(until) => {
+            let note = watch.note.clone();
+            SettledWatch { polls: watch.polls, note, again: Some(*until), ..settled }
+        }
+        Answered::Over(why) => SettledWatch { polls: watch.polls, note: why.clone(), ..settled },
+    }
+}
+
+fn log(watch: &Watch, settled: &SettledWatch) {
+    let (integration, sha, ref_name) = (&watch.integration, &watch.sha, &watch.ref_name);
+    let state = settled.seen.as_ref().map(|seen| seen.state.name());
+    match (&settled.again, state) {
+        (None, Some(state)) => info!(%integration, sha, ref_name, state, "the build ended"),
+        (None, None) => {
+            info!(%integration, sha, ref_name, why = settled.note, "the build is no longer watched")
+        }
+        (Some(until), _) => {
+            debug!(%integration, sha, ref_name, state, why = settled.note, %until, "asking again")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! What follows from an answer, and the event that tells people.
+
+use jiff::ToSpan as _;
+
+use super::*;
+use crate::call::BuildState;
+use crate::event::Payload;
+use crate::integration::IntegrationId;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + seconds.seconds()
+}
+
+fn config() -> Config {
+    let seconds = Duration::from_secs;
+    Config {
+        first_pause: seconds(5),
+        second_pause: seconds(30),
+        longest_pause: seconds(300),
+        give_up_after: seconds(24 * 3600),
+    }
+}
+
+fn watch() -> Watch {
+    Watch {
+        number: 3,
+        integration: IntegrationId::new("acme/web:teamcity"),
+        project_id: 7,
+        project: "acme/web".to_owned(),
+        sha: "da1560886d4f094c3e6c9ef40349f7d38b5d27d7".to_owned(),
+        ref_name: "main".to_owned(),
+        project_json: r#"{"id":7,"name":"Web","path_with_namespace":"acme/web","default_branch":"main",
+            "web_url":"https://forge.example/acme/web"}"#
+            .into(),
+        since: at(0),
+        polls: 0,
+        seen: None,
+        note: String::new(),
+        checked_at: None,
+        ended_at: None,
+    }
+}
+
+fn said(state: BuildState) -> Answered {
+    Answered::Status(CommitStatus { state, page: Some("https://ci.example/build/1".to_owned()) })
+}
+
+fn settled(answered: &Answered, now: i64) -> SettledWatch {
+    settle(&watch(), answered, &config(), at(now))
+}
+
+#[test]
+fn a_build_that_runs_is_asked_for_again_and_one_that_ended_is_not() {
+    for state in [BuildState::Pending, BuildState::Running] {
+        let settled = settled(&said(state), 5);
+        assert_eq!((settled.again, settled.polls), (Some(at(30)), 1));
+    }
+    for state in
+        [BuildState::Success, BuildState::SuccessWithWarnings, BuildState::Failed, BuildState::Canceled]
+    {
+        let settled = settled(&said(state), 5);
+        assert_eq!((settled.again, settled.seen.map(|seen| seen.state)), (None, Some(state)));
+    }
+}
+
+#[test]
+fn a_wait_that_the_service_names_is_kept() {
+    let busy = Answered::Failed { why: "throttled".to_owned(), wait: Some(Duration::from_secs(90)) };
+    let settled = settled(&busy, 5);
+    assert_eq!((settled.again, settled.note.as_str(), settled.seen), (Some(at(95)), "throttled", None));
+}
+
+#[test]
+fn after_a_day_the_watch_ends_and_says_why() {
+    let day = 24 * 3600;
+    let late = settled(&said(BuildState::Running), day);
+    assert_eq!((late.again, late.note.as_str()), (None, "no final state within 24h"));
+    let silent = settled(&Answered::Failed { why: "no answer".to_owned(), wait: None }, day);
+    assert_eq!(silent.note, "no final state within 24h; the last answer: no answer");
+    let held = settled(&Answered::Early(at(day + 60)), day);
+    assert_eq!(held.again, None);
+}
+
+#[test]
+fn what_is_too_early_to_ask_does_not_count_as_a_question() {
+    let early = settled(&Answered::Early(at(40)), 5);
+    assert_eq!((early.again, early.polls), (Some(at(40)), 0));
+}
+
+#[test]
+fn a_failed_build_is_a_failed_pipeline_of_its_branch() {
+    let settled = settled(&said(BuildState::Failed), 65);
+    let event = announcement(&watch(), &settled, "JetBrains TeamCity").expect("it is final");
+    let Payload::Pipeline(pipeline) = &event.payload else { panic!("not a pipeline: {event:?}") };
+    assert_eq!((pipeline.status.as_str(), pipeline.ref_name.as_str()), ("failed", "main"));
+    assert_eq!(pipeline.own_url(), Some("https://ci.example/build/1"));
+    assert_eq!(event.subject, "build:acme/web:teamcity:main");
+    assert_eq!(event.project.as_ref().and_then(|project| project.default_branch.as_deref()), Some("main"));
+    let message = crate::message::compose(&event).expect("pipelines have messages");
+    assert_eq!(message.title.expect("it has one").text, "JetBrains TeamCity build of main failed");
+}
+
+#[test]
+fn an_announcement_has_one_id_for_each_final_state_of_a_commit() {
+    let id = |state, sha: &str| {
+        let watch = Watch { sha: sha.to_owned(), ..watch() };
+        announcement(&watch, &settled(&said(state), 9), "CI").map(|event| event.id)
+    };
+    assert_eq!(id(BuildState::Failed, "cafe"), id(BuildState::Failed, "cafe"));
+    assert_ne!(id(BuildState::Failed, "cafe"), id(BuildState::Success, "cafe"));
+    assert_ne!(id(BuildState::Failed, "cafe"), id(BuildState::Failed, "beef"));
+    assert_eq!(id(BuildState::Running, "cafe"), None, "it is not final");
+}

@@ -1,0 +1,112 @@
+//! Builds that are watched.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::inbox;
+use super::rows::{self, EventRow, change, find, moment, ms};
+use crate::store::Result;
+use crate::store::columns::watches::{WatchRow, watch_columns};
+use crate::store::watches::{ClaimedWatches, NewWatch, SettledWatch, Watch};
+
+pub(super) fn watch(connection: &Connection, watches: &[NewWatch]) -> Result<()> {
+    for watch in watches {
+        change(
+            connection,
+            "INSERT INTO watches (key, integration, project_id, project, sha, ref_name, project_json, since, due)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (key) DO UPDATE SET project_json = excluded.project_json, since = excluded.since,
+                 due = excluded.due, polls = 0, state = NULL, page = NULL, note = '', checked_at = NULL, ended_at = NULL
+             WHERE ended_at IS NOT NULL",
+            params![
+                watch.key(),
+                watch.integration.0,
+                watch.project_id,
+                watch.project,
+                watch.sha,
+                watch.ref_name,
+                watch.project_json.as_ref(),
+                ms(watch.since),
+                ms(watch.due),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+const DUE: &str = concat!(
+    "SELECT ",
+    watch_columns!(),
+    " FROM watches INDEXED BY watches_due WHERE ended_at IS NULL AND due <= ?1 ORDER BY due LIMIT ?2"
+);
+
+const NEXT: &str = "SELECT min(due) FROM watches INDEXED BY watches_due WHERE ended_at IS NULL";
+
+pub(super) fn claim(
+    connection: &Connection,
+    now: Timestamp,
+    hidden_until: Timestamp,
+    limit: usize,
+) -> Result<ClaimedWatches> {
+    let due: Vec<WatchRow> = rows::all(connection, DUE, params![ms(now), rows::limit(limit)])?;
+    for row in &due {
+        let put_off = "UPDATE watches SET due = ?2 WHERE number = ?1";
+        change(connection, put_off, params![row.number, ms(hidden_until)])?;
+    }
+    let next = find::<Option<i64>>(connection, NEXT, [])?.flatten();
+    Ok(ClaimedWatches {
+        watches: due.into_iter().map(WatchRow::read).collect::<Result<_>>()?,
+        next: next.map(moment).transpose()?,
+    })
+}
+
+pub(super) fn settle(
+    connection: &Connection,
+    settled: &SettledWatch,
+    announce: Option<&EventRow>,
+) -> Result<bool> {
+    let (state, page) = match &settled.seen {
+        Some(seen) => (Some(seen.state.name()), seen.page.as_deref()),
+        None => (None, None),
+    };
+    let written = change(
+        connection,
+        "UPDATE watches SET polls = ?2, note = ?3, checked_at = ?4, due = ifnull(?5, due),
+                            ended_at = CASE WHEN ?5 IS NULL THEN ?4 END,
+                            state = ifnull(?6, state), page = CASE WHEN ?6 IS NULL THEN page ELSE ?7 END
+         WHERE number = ?1 AND ended_at IS NULL",
+        params![
+            settled.number,
+            settled.polls,
+            settled.note,
+            ms(settled.at),
+            settled.again.map(ms),
+            state,
+            page
+        ],
+    )?;
+    match announce {
+        Some(event) if written == 1 => inbox::push(connection, event),
+        _ => Ok(false),
+    }
+}
+
+const OF_COMMIT: &str = concat!(
+    "SELECT ",
+    watch_columns!(),
+    " FROM watches INDEXED BY watches_commit WHERE project_id = ?1 AND sha = ?2 ORDER BY number"
+);
+
+pub(super) fn of_commit(connection: &Connection, project_id: i64, sha: &str) -> Result<Vec<Watch>> {
+    let found: Vec<WatchRow> = rows::all(connection, OF_COMMIT, params![project_id, sha])?;
+    found.into_iter().map(WatchRow::read).collect()
+}
+
+const ENDED: &str = "DELETE FROM watches WHERE number IN
+     (SELECT number FROM watches INDEXED BY watches_ended WHERE ended_at IS NOT NULL AND ended_at < ?1
+      ORDER BY ended_at LIMIT ?2)";
+
+/// Removes watches that ended before this moment. Returns how many.
+pub(super) fn sweep(connection: &Connection, before: i64, limit: usize) -> Result<usize> {
+    Ok(change(connection, ENDED, params![before, rows::limit(limit)])?)
+}

@@ -1,0 +1,97 @@
+//! Builds that are watched.
+
+use jiff::Timestamp;
+
+use super::Backend;
+use super::fixtures::{Case, at, event};
+use crate::call::{BuildState, CommitStatus};
+use crate::integration::IntegrationId;
+use crate::store::{Inbox, Ledger, NewWatch, Portion, Retention, SettledWatch, Watch, Watches};
+
+fn new(ref_name: &str, due: Timestamp) -> NewWatch {
+    NewWatch {
+        integration: IntegrationId::new("acme/web:teamcity"),
+        project_id: 7,
+        project: "acme/web".to_owned(),
+        sha: "cafe".to_owned(),
+        ref_name: ref_name.to_owned(),
+        project_json: r#"{"id":7}"#.into(),
+        since: at(0),
+        due,
+    }
+}
+
+fn settled(watch: &Watch, state: BuildState, again: Option<Timestamp>) -> SettledWatch {
+    let seen = Some(CommitStatus { state, page: Some("https://ci.example/1".to_owned()) });
+    let (number, polls) = (watch.number, watch.polls + 1);
+    SettledWatch { number, polls, seen, note: String::new(), at: at(9), again, announce: None }
+}
+
+/// The branches of the watches that are due.
+async fn due<B: Backend>(case: &Case<B>, now: Timestamp) -> Vec<String> {
+    let claimed = case.store.claim_watches(now, at(1_000), 100).await.unwrap();
+    claimed.watches.into_iter().map(|watch| watch.ref_name).collect()
+}
+
+pub(super) async fn a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_time<B: Backend>() {
+    let case = Case::<B>::new().await;
+    case.store.watch(vec![new("main", at(5)), new("dev", at(30)), new("main", at(5))]).await.unwrap();
+    let early = case.store.claim_watches(at(4), at(60), 100).await.unwrap();
+    assert_eq!((early.watches.len(), early.next), (0, Some(at(5))));
+    let claimed = case.store.claim_watches(at(5), at(60), 100).await.unwrap();
+    assert_eq!((claimed.watches.len(), claimed.next), (1, Some(at(30))));
+    assert_eq!(claimed.watches[0].ref_name, "main");
+    assert_eq!(claimed.watches[0].project_json, r#"{"id":7}"#);
+    let case = case.reopened().await;
+    assert_eq!(due(&case, at(59)).await, ["dev"], "the one that was claimed is put off");
+    assert_eq!(due(&case, at(60)).await, ["main"], "and due again where its node ended");
+}
+
+pub(super) async fn what_the_service_says_is_kept_and_a_silence_leaves_it<B: Backend>() {
+    let case = Case::<B>::new().await;
+    case.store.watch(vec![new("main", at(5))]).await.unwrap();
+    let watch = case.store.claim_watches(at(5), at(60), 1).await.unwrap().watches.remove(0);
+    let running = settled(&watch, BuildState::Running, Some(at(20)));
+    assert!(!case.store.settle_watch(running.clone()).await.unwrap());
+    let note = "unavailable: no answer".to_owned();
+    let silence = SettledWatch { seen: None, note: note.clone(), polls: 2, ..running };
+    case.store.settle_watch(silence).await.unwrap();
+    let known = case.store.commit_statuses(7, "cafe").await.unwrap();
+    assert_eq!(known.len(), 1);
+    let seen = known[0].seen.as_ref().unwrap();
+    assert_eq!((seen.state, seen.page.as_deref()), (BuildState::Running, Some("https://ci.example/1")));
+    assert_eq!((known[0].polls, &known[0].note, known[0].ended_at), (2, &note, None));
+    assert_eq!(case.store.commit_statuses(8, "cafe").await.unwrap(), []);
+    assert_eq!(due(&case, at(20)).await, ["main"]);
+}
+
+pub(super) async fn a_result_is_announced_once_and_with_the_end_of_the_watch<B: Backend>() {
+    let case = Case::<B>::new().await;
+    case.store.watch(vec![new("main", at(5))]).await.unwrap();
+    let watch = case.store.claim_watches(at(5), at(60), 1).await.unwrap().watches.remove(0);
+    let announce = Some(event("built"));
+    let end = SettledWatch { announce, ..settled(&watch, BuildState::Failed, None) };
+    assert!(case.store.settle_watch(end.clone()).await.unwrap());
+    assert!(!case.store.settle_watch(end).await.unwrap(), "it has ended");
+    let inbox = case.store.peek(0, Portion::rows(9)).await.unwrap();
+    assert_eq!(inbox.len(), 1);
+    assert_eq!(due(&case, at(999)).await, Vec::<String>::new());
+
+    case.store.watch(vec![new("main", at(50))]).await.unwrap();
+    assert_eq!(due(&case, at(50)).await, ["main"], "it was triggered again");
+    assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap()[0].seen, None);
+}
+
+pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Backend>() {
+    let case = Case::<B>::new().await;
+    case.store.watch(vec![new("main", at(5)), new("dev", at(6))]).await.unwrap();
+    let claimed = case.store.claim_watches(at(5), at(60), 1).await.unwrap();
+    case.store.settle_watch(settled(&claimed.watches[0], BuildState::Success, None)).await.unwrap();
+    let retention =
+        |settled_before| Retention { settled_before, dead_letters_before: at(0), quarantine_before: at(0) };
+    case.store.sweep(retention(at(9)), 10).await.unwrap();
+    assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap().len(), 2);
+    case.store.sweep(retention(at(10)), 10).await.unwrap();
+    let left = case.store.commit_statuses(7, "cafe").await.unwrap();
+    assert_eq!(left.iter().map(|watch| &*watch.ref_name).collect::<Vec<_>>(), ["dev"]);
+}

@@ -1,0 +1,112 @@
+//! Builds that were triggered and whose outcome is asked for: see `pipeline::status_poller`.
+//!
+//! A watch waits in the store until it is due. A claim puts it off for a while, so that no other node asks meanwhile, and
+//! so that it is due again if the node that claimed it ends.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Result;
+use crate::call::{BuildState, CommitStatus};
+use crate::digest::Digest;
+use crate::event::Event;
+use crate::integration::IntegrationId;
+
+/// A build to be watched. It is the build of one integration for one commit on one branch or tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWatch {
+    pub integration: IntegrationId,
+    pub project_id: i64,
+    /// The project's full path.
+    pub project: String,
+    pub sha: String,
+    /// The branch or tag, without `refs/…/`.
+    pub ref_name: String,
+    /// The event's `project` object as JSON: an announced result is an event of the same project.
+    pub project_json: Bytes,
+    pub since: Timestamp,
+    /// When to ask first.
+    pub due: Timestamp,
+}
+
+impl NewWatch {
+    /// What a watch is unique by, of a fixed length.
+    pub(super) fn key(&self) -> String {
+        let parts = [&*self.integration.0, self.sha.as_str(), self.ref_name.as_str()];
+        Digest::of(parts.map(str::as_bytes)).hex(16)
+    }
+}
+
+/// A build that is watched, or whose outcome is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    pub number: i64,
+    pub integration: IntegrationId,
+    pub project_id: i64,
+    pub project: String,
+    pub sha: String,
+    pub ref_name: String,
+    pub project_json: Bytes,
+    pub since: Timestamp,
+    /// How often the service was asked.
+    pub polls: u32,
+    /// What the service said last.
+    pub seen: Option<CommitStatus>,
+    /// Why the last question was not answered, or why the watch ended without a final state. Empty otherwise.
+    pub note: String,
+    pub checked_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Watches that a claim got.
+#[derive(Clone, Debug, Default)]
+pub struct ClaimedWatches {
+    pub watches: Vec<Watch>,
+    /// When the next one is due.
+    pub next: Option<Timestamp>,
+}
+
+/// What became of a question.
+#[derive(Clone, Debug)]
+pub struct SettledWatch {
+    pub number: i64,
+    pub polls: u32,
+    /// `None` where the service did not answer: what it said last stays.
+    pub seen: Option<CommitStatus>,
+    pub note: String,
+    pub at: Timestamp,
+    /// When to ask again; `None` where the watch ends.
+    pub again: Option<Timestamp>,
+    /// The event that tells people of the result. It is put in the inbox in the same commit.
+    pub announce: Option<Event>,
+}
+
+/// Builds that are watched.
+#[async_trait]
+pub trait Watches: Send + Sync {
+    /// Begins to watch builds. A build that is watched already stays as it is. One whose watch has ended was triggered
+    /// again: it is watched anew.
+    async fn watch(&self, watches: Vec<NewWatch>) -> Result<()>;
+
+    /// Watches that are due, the most urgent first, which are put off until `hidden_until`.
+    async fn claim_watches(
+        &self,
+        now: Timestamp,
+        hidden_until: Timestamp,
+        limit: usize,
+    ) -> Result<ClaimedWatches>;
+
+    /// Writes what became of a question. A watch that has ended meanwhile stays as it is, and nothing is announced. Returns
+    /// whether an event was put in the inbox.
+    async fn settle_watch(&self, settled: SettledWatch) -> Result<bool>;
+
+    /// What is known of a commit's builds, the oldest first.
+    async fn commit_statuses(&self, project_id: i64, sha: &str) -> Result<Vec<Watch>>;
+}
+
+/// A state as it was written.
+pub(super) fn seen(state: Option<&str>, page: Option<String>) -> Option<CommitStatus> {
+    // A later version may know more states; what is unknown was not seen.
+    Some(CommitStatus { state: BuildState::of_name(state?)?, page })
+}
