@@ -31,7 +31,7 @@
 //! | [`call`] | requests, answers and failures, as data | `digest` |
 //! | [`adapters`] | how each service is called: pure functions | `event`, `message`, `settings`, `call`, `integration`, `digest` |
 //! | [`wire`] | sends calls: the guard, rate limits, HTTP, mail, TCP | `call`, `settings::Secret`, `settings::Secrets` |
-//! | [`store`] | keeps what must survive, in SQLite or PostgreSQL: inbox, outbox, quarantine, ledger, registry | `event`, `integration`, `call`, `settings` |
+//! | [`store`] | keeps what must survive, in SQLite or PostgreSQL: inbox, outbox, quarantine, ledger, registry | `event`, `integration`, `call`, `settings`, `digest` |
 //! | [`catalog`] | which integrations a project has: files and store, joined over the three levels | `event`, `settings`, `integration`, `adapters`, `store`, `digest` |
 //! | [`provision`] | reads integrations from files, and writes them | `event`, `settings`, `call`, `integration`, `adapters`, `catalog`, `store::registry`, `digest` |
 //! | [`metrics`] | counts and measures | nothing |

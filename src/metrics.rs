@@ -50,6 +50,7 @@ const HELD: &str = "forgebell_held_destinations";
 const QUARANTINE: &str = "forgebell_quarantine_events";
 const QUARANTINE_REFUSED: &str = "forgebell_quarantine_refused_total";
 const BROKER: &str = "forgebell_broker_connected";
+const UNWRITTEN: &str = "forgebell_unwritten_outcomes";
 const RELOADS: &str = "forgebell_reloads_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
 const BUILD_STATUS: &str = "forgebell_build_status_requests_total";
@@ -66,7 +67,7 @@ pub const SERIES: &[Series] = &[
         help: "Events that arrived, by source, kind and result: dispatched, unmatched (no integration takes it), \
                muted (every integration that takes it is muted), watched (only build services take it that are asked and sent \
                nothing), unrouted (a kind that no integration takes), \
-               quarantined (could not be decoded).",
+               quarantined (could not be decoded, or the store does not take it).",
         labels: &["source", "kind", "result"],
     },
     Series {
@@ -175,6 +176,13 @@ pub const SERIES: &[Series] = &[
         kind: Kind::Gauge,
         unit: Unit::Count,
         help: "1 while events are consumed from the broker, 0 while the connection is lost; absent without a broker.",
+        labels: &[],
+    },
+    Series {
+        name: UNWRITTEN,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Outcomes of attempts that the store does not take. Their destinations wait; above a bound, nothing is sent.",
         labels: &[],
     },
     Series {
@@ -310,6 +318,15 @@ pub fn switched_off(adapter: &'static str) {
     counter!(SWITCHED_OFF, "adapter" => adapter).increment(1);
 }
 
+/// Sets the number of outcomes of attempts that the store does not take.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; the number is bounded by the attempts under way"
+)]
+pub fn unwritten_outcomes(count: usize) {
+    gauge!(UNWRITTEN).set(count as f64);
+}
+
 /// Counts a request to the API. `route` is the pattern of a known route, and `method` one that it has, so that both come
 /// from fixed sets.
 pub fn api_request(route: String, method: String, status: u16) {
@@ -374,6 +391,7 @@ mod tests {
         http_connections(1);
         http_refused("connections");
         broker_connected(true);
+        unwritten_outcomes(1);
         reloaded(true);
         depth(&Depth { inbox: 1, oldest: Duration::from_secs(2), ..Depth::default() });
         handle.run_upkeep();

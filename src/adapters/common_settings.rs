@@ -223,6 +223,9 @@ fn spoken(trigger: Trigger) -> String {
     trigger.name().replace('_', " ")
 }
 
+/// How much of a wrong channel an error shows.
+const SHOWN_CHARS: usize = 40;
+
 /// The common settings, parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommonValues {
@@ -262,6 +265,18 @@ pub fn warnings(about: &About, given: &Properties) -> Vec<FieldError> {
         filter.is_some_and(|word| matches!(BranchFilter::from_setting(&word), BranchFilter::Unknown(_)));
     let problem = || format!("matches no branch: it must be one of {}", BRANCHES.join(", "));
     matches_nothing.then(|| FieldError::new(FILTER, problem())).into_iter().collect()
+}
+
+/// What is wrong with a channel's name, if anything is.
+fn wrong(channel: &str) -> Option<String> {
+    let shown: String = channel.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
+    let length = channel.chars().count();
+    if length > Channels::MAX_CHARS {
+        let most = Channels::MAX_CHARS;
+        return Some(format!("has a channel of {length} characters (`{shown}…`): a name has at most {most}"));
+    }
+    let is_plain = !channel.contains(char::is_control);
+    (!is_plain).then(|| format!("has a control character in the channel `{shown}`: leave it out"))
 }
 
 struct Reader<'a> {
@@ -328,6 +343,8 @@ impl Reader<'_> {
         if channels.len() > at_most {
             self.errors.push(FieldError::new(name, format!("cannot have more than {at_most} channels")));
         }
+        self.errors
+            .extend(channels.iter().filter_map(|channel| Some(FieldError::new(name, wrong(channel)?))));
         channels
     }
 }

@@ -44,7 +44,7 @@ use crate::event::{Event, EventId, Undecodable};
 use crate::metrics;
 use crate::settings::Secret;
 use crate::store::registry::ScopeKey;
-use crate::store::{self, NewQuarantined, token};
+use crate::store::{self, NewQuarantined, StoreError, token};
 
 /// GitLab gives up after ten seconds: within this time it can still be answered with 503, and tries again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -86,7 +86,7 @@ pub(super) async fn receive(
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
             let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
-            accept(&state, &event, now).await
+            accept(&state, sender, &event, now).await
         }
         Err(why) => quarantine(&state, sender, id, body, why, now).await,
     }
@@ -100,14 +100,22 @@ fn accepted(id: Option<&EventId>, result: impl Into<String>) -> Accepted {
     (StatusCode::ACCEPTED, Json(EventReceived { id, result: result.into() }))
 }
 
-async fn accept(state: &State, event: &Event, now: jiff::Timestamp) -> Result<Accepted, ApiError> {
+async fn accept(
+    state: &State,
+    sender: Option<String>,
+    event: &Event,
+    now: jiff::Timestamp,
+) -> Result<Accepted, ApiError> {
     let answer = |result: &str| accepted(Some(&event.id), result);
     if event.trigger.is_none() {
         // No integration takes events of this kind, so there is nothing to store.
         metrics::event("http", event.kind(), "unrouted");
         return Ok(answer("dropped: no integration takes events of this kind"));
     }
-    let new = committed(state.inbox.push(event, now)).await?;
+    let new = match committed(refusal_as_answer(state.inbox.push(event, now))).await? {
+        Ok(new) => new,
+        Err(why) => return set_aside(state, sender, event, why, now).await,
+    };
     if new {
         state.arrived.notify_one();
     }
@@ -132,6 +140,33 @@ async fn quarantine(
     match why {
         Undecodable::UnknownKind(_) => Ok(accepted(None, format!("{result}: {reason}"))),
         _ => Err(ApiError::NotAnEvent(reason)),
+    }
+}
+
+/// Keeps an event of which the store does not take a value, for a person. Sending it again would not help, so it is accepted.
+async fn set_aside(
+    state: &State,
+    sender: Option<String>,
+    event: &Event,
+    reason: String,
+    received_at: jiff::Timestamp,
+) -> Result<Accepted, ApiError> {
+    tracing::error!(event = %event.id, reason, "the store does not take this event; it is put in quarantine");
+    metrics::event("http", event.kind(), "quarantined");
+    let (id, raw) = (Some(event.id.clone()), event.raw.clone());
+    let item = NewQuarantined { source: "http", sender, id, reason, received_at, raw };
+    committed(state.junk.keep(vec![item], received_at)).await?;
+    Ok(accepted(Some(&event.id), "quarantined: the store does not take it"))
+}
+
+/// The answer of a write, or why the store does not take a value of it.
+async fn refusal_as_answer<T>(
+    write: impl Future<Output = store::Result<T>>,
+) -> store::Result<Result<T, String>> {
+    match write.await {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(StoreError::Refused(why)) => Ok(Err(why)),
+        Err(failed) => Err(failed),
     }
 }
 

@@ -25,11 +25,15 @@ pub(super) async fn ready(Extract(state): Extract<Arc<State>>) -> (StatusCode, J
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err("the store does not answer".to_owned()),
     };
+    let store = store.and_then(|()| state.condition.check());
     let broker = (state.broker)();
     let is_ready = store.is_ok() && broker.is_ok();
-    let part = |result: Result<(), String>| result.err().unwrap_or_else(|| "ok".to_owned());
+    let part = |result: Result<Option<String>, String>| match result {
+        Ok(remark) => remark.unwrap_or_else(|| "ok".to_owned()),
+        Err(why) => why,
+    };
     let status = if is_ready { "ready" } else { "not ready" };
-    let body = Ready { status, store: part(store), broker: part(broker) };
+    let body = Ready { status, store: part(store), broker: part(broker.map(|()| None)) };
     (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }
 

@@ -38,6 +38,7 @@ use crate::integration::IntegrationId;
 use crate::metrics;
 use crate::pipeline::amqp::Commands;
 use crate::pipeline::bounded_quarantine::BoundedQuarantine;
+use crate::pipeline::condition::Condition;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
@@ -98,6 +99,8 @@ pub struct State {
     pub arrived: Arc<Notify>,
     /// Whether the broker is connected, and why not; `Ok` where none is configured.
     pub broker: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// What keeps the pipeline from storing events and outcomes.
+    pub condition: Condition,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     pub metrics: metrics::Handle,
     pub catalog: Arc<CachedCatalog>,

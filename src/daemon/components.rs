@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{BrokerState, Commands};
 use crate::pipeline::bounded_quarantine::BoundedQuarantine;
+use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
@@ -28,6 +29,7 @@ pub(super) struct Components {
     pub(super) arrived: Arc<Notify>,
     /// The connections to the broker, one for each queue that is read.
     pub(super) broker: Vec<watch::Receiver<BrokerState>>,
+    pub(super) condition: Condition,
     pub(super) clock: Clock,
     pub(super) metrics: metrics::Handle,
     pub(super) tasks: TaskTracker,
@@ -35,8 +37,20 @@ pub(super) struct Components {
 
 /// The state of the HTTP server.
 pub(super) fn http_state(config: &Config, components: Components) -> api::State {
-    let Components { store, junk, catalog, holds, tests, deliverer, arrived, broker, clock, metrics, tasks } =
-        components;
+    let Components {
+        store,
+        junk,
+        catalog,
+        holds,
+        tests,
+        deliverer,
+        arrived,
+        broker,
+        condition,
+        clock,
+        metrics,
+        tasks,
+    } = components;
     let readiness = move || {
         broker.iter().try_for_each(|state| match &*state.borrow() {
             BrokerState::Away { since, why } => Err(format!("away since {since}: {why}")),
@@ -54,6 +68,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),
+        condition,
         clock: Arc::new(move || clock.now()),
         metrics,
         catalog,

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::metrics;
 use crate::pipeline::{Clock, store_calls};
-use crate::store::Ledger;
+use crate::store::{Ledger, StoreError};
 
 /// How often the gauges are updated.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
@@ -26,12 +26,14 @@ pub(super) async fn maintenance(
     stop: CancellationToken,
 ) {
     let mut gauges = tokio::time::interval(GAUGES_EVERY);
+    let mut watch = StoreWatch::default();
     let mut sweep = tokio::time::interval(config.sweep_every);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = gauges.tick() => {
                 metrics.run_upkeep();
+                watch.look(ledger.ping().await);
                 match ledger.depth(clock.now()).await {
                     Ok(depth) => metrics::depth(&depth_of(&depth, clock.now())),
                     Err(error) => store_calls::log(&error, "measure what waits"),
@@ -39,6 +41,26 @@ pub(super) async fn maintenance(
             }
             _ = sweep.tick() => remove_old_rows(&*ledger, &config, clock.now(), &stop).await,
         }
+    }
+}
+
+/// Says in the log when the store is no longer ready, and when it is again. Readiness is asked for by others, and not by all.
+#[derive(Default)]
+struct StoreWatch {
+    problem: Option<StoreError>,
+}
+
+impl StoreWatch {
+    fn look(&mut self, answer: crate::store::Result<()>) {
+        let problem = answer.err();
+        if problem == self.problem {
+            return;
+        }
+        match &problem {
+            Some(error) => error!(%error, "the store is not ready"),
+            None => info!("the store is ready again"),
+        }
+        self.problem = problem;
     }
 }
 

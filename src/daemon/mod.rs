@@ -3,12 +3,13 @@
 //! * [`run`] starts the parts against the direction of events (store, deliverer, dispatchers, HTTP server) and stops them
 //!   in the direction of events (sources, deliverer, HTTP server).
 //! * `setup` builds parts from the configuration, `components` what the HTTP server works with.
-//! * `config_watcher` reloads integrations, `peers` passes on what other nodes write, `maintenance` removes old rows.
+//! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
 //! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
 //! once, the caller drops the future: then leases expire, and unsettled deliveries are attempted again.
 
+mod clock_watch;
 mod components;
 mod config_watcher;
 mod maintenance;
@@ -31,12 +32,14 @@ use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
+use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::{api, metrics, provision};
+use clock_watch::{ClockWatch, shorten_waits};
 use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
 use maintenance::maintenance;
@@ -87,6 +90,7 @@ pub async fn run(
         opened => opened?,
     };
     let changes = catalog.watch();
+    shorten_waits(&*store as &dyn Outbox, &policy(&config), clock.now()).await;
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
     let tests = test_sender(&config, &holds)?;
@@ -94,6 +98,7 @@ pub async fn run(
     let arrived = Arc::new(Notify::new());
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
+    let condition = Condition::default();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
@@ -101,13 +106,14 @@ pub async fn run(
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         attempts,
         pace: Arc::clone(&tests.pace),
+        condition: condition.clone(),
         tasks: tasks.clone(),
     });
     let stop_delivering = CancellationToken::new();
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&config, &store, &junk, &catalog, &holds, &handle, &clock);
+    let dispatcher = dispatcher(&config, &store, &junk, &catalog, &holds, &handle, &condition, &clock);
     let stop_sources = CancellationToken::new();
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
@@ -125,6 +131,13 @@ pub async fn run(
     let maintenance =
         maintenance(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(maintenance);
+    let clock_watch = ClockWatch {
+        store: Arc::clone(&store) as Arc<dyn Outbox>,
+        deliverer: handle.clone(),
+        policy: policy(&config),
+        clock: clock.clone(),
+    };
+    tasks.spawn(clock_watch.run(stop_rest.clone()));
     let on_change = EndHolds {
         store: Arc::clone(&store) as Arc<dyn Outbox>,
         catalog: Arc::clone(&catalog),
@@ -151,6 +164,7 @@ pub async fn run(
         deliverer: handle,
         arrived,
         broker,
+        condition,
         clock: clock.clone(),
         metrics,
         tasks: tasks.clone(),
@@ -197,6 +211,7 @@ fn dispatcher(
     catalog: &Arc<CachedCatalog>,
     holds: &Holds,
     deliverer: &DelivererHandle,
+    condition: &Condition,
     clock: &Clock,
 ) -> Dispatcher {
     Dispatcher {
@@ -207,6 +222,7 @@ fn dispatcher(
         holds: holds.clone(),
         watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
+        condition: condition.clone(),
         first_build_pause: config.builds.first_pause,
         clock: clock.clone(),
     }

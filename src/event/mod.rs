@@ -110,6 +110,13 @@ impl std::fmt::Display for EventId {
     }
 }
 
+/// The longest full path of a project or group, in bytes. GitLab nests groups at most twenty levels deep.
+pub const PATH_MAX_BYTES: usize = 1024;
+
+/// The longest subject, in characters. Longer ones are cut: events whose subjects begin alike are then delivered in order
+/// among each other too.
+const SUBJECT_MAX_CHARS: usize = 1024;
+
 /// Something that happened in a forge.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -216,12 +223,17 @@ impl Event {
             Payload::GroupChange(change) => change.parent_group(),
             _ => None,
         };
+        let path_of_project = project.as_ref().map(|project| &project.path_with_namespace);
+        for path in path_of_project.into_iter().chain(group.as_ref().map(|group| &group.path)) {
+            check_path(path)
+                .map_err(|why| Undecodable::Malformed { kind: decoded.payload.kind().to_owned(), why })?;
+        }
         Ok(Self {
             id,
             trigger: decoded.trigger,
             project,
             group,
-            subject: decoded.subject,
+            subject: cut(decoded.subject, SUBJECT_MAX_CHARS),
             occurred_at,
             payload: decoded.payload,
             raw,
@@ -297,6 +309,23 @@ impl Payload {
             _ => None,
         }
     }
+}
+
+/// A path names integrations and rows: one that is cut would name others.
+fn check_path(path: &str) -> Result<(), String> {
+    if path.len() <= PATH_MAX_BYTES {
+        return Ok(());
+    }
+    let (length, start) = (path.len(), excerpt(path, KIND_MAX_CHARS));
+    Err(format!("its path `{start}…` has {length} bytes: a path has at most {PATH_MAX_BYTES}"))
+}
+
+/// The start of a text.
+fn cut(mut text: String, max_chars: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(max_chars) {
+        text.truncate(end);
+    }
+    text
 }
 
 /// How much of a kind's name is quoted in an error.

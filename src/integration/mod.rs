@@ -223,6 +223,9 @@ pub struct Channels {
 }
 
 impl Channels {
+    /// The longest name of a channel, in characters. No service has longer ones.
+    pub const MAX_CHARS: usize = 255;
+
     /// The channels for one trigger: its own; or, for a confidential trigger, those of its public counterpart; or the
     /// default. An empty list means the address's own channel.
     pub fn for_trigger(&self, trigger: Trigger) -> &[String] {

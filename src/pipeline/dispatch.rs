@@ -1,25 +1,30 @@
 //! Dispatch: an event becomes deliveries.
 //!
 //! A batch comes from a source, is planned (pure: [`plan`]), is committed, and only then acknowledged. What does not
-//! decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone.
+//! decode goes to quarantine with its reason, and is acknowledged too: never in a redelivery loop, never gone. So does an
+//! event of which the store does not take a value: it is found by halving the batch, and the rest goes on.
 //! When the store is away, the batch waits here and nothing is acknowledged.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use super::Clock;
 use super::bounded_quarantine::BoundedQuarantine;
+use super::condition::Condition;
 use super::deliver::DelivererHandle;
+use super::halves;
 use super::holds::{HoldSet, Holds};
 use super::source::{Inbound, Source};
 use super::status_poller::watch_of;
-use super::store_calls::{self, GivenUp};
+use super::store_calls::{self, NotWritten};
 use crate::adapters;
 use crate::adapters::contract::Target;
 use crate::catalog::Catalog;
@@ -30,7 +35,8 @@ use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
 use crate::store::registry::Mute;
 use crate::store::{
-    Dispatched, Inbox, Lane, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox, StoreError, Watches,
+    Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox,
+    StoreError, Watches,
 };
 
 /// Inbound messages taken at once, if that many are there.
@@ -45,6 +51,7 @@ pub struct Dispatcher {
     pub holds: Holds,
     pub watches: Arc<dyn Watches>,
     pub deliverer: DelivererHandle,
+    pub condition: Condition,
     /// The pause between the trigger of a build and the first question after it.
     pub first_build_pause: Duration,
     pub clock: Clock,
@@ -94,6 +101,14 @@ pub enum Verdict {
     },
 }
 
+/// Whether quarantine has room for a message.
+#[derive(Clone, Copy)]
+enum Room {
+    /// The sender was told that it is accepted.
+    Always,
+    WithinBounds,
+}
+
 impl Dispatcher {
     /// Works a source until told to stop; the batch in hand is finished first.
     pub async fn run(self, mut source: impl Source, stop: CancellationToken) {
@@ -119,10 +134,8 @@ impl Dispatcher {
         let holds = self.holds.snapshot();
         let pause = self.first_build_pause;
         let plan = |inbound| plan_or_bug(source, inbound, &*self.catalog, &holds, pause, now);
-        let plans: Vec<_> = batch.into_iter().map(plan).collect();
-        // A row names its integration by the project: whoever works it must be able to know that project.
-        let events: Vec<_> = plans.iter().filter_map(Plan::event).cloned().collect();
-        if insist(stop, || self.catalog.learn(&events, now)).await.is_none() {
+        let mut plans: Vec<_> = batch.into_iter().map(plan).collect();
+        if self.learn(source, &mut plans, now, stop).await.is_err() {
             return false;
         }
         let (mut deliver, mut received) = (Vec::new(), Vec::new());
@@ -146,13 +159,79 @@ impl Dispatcher {
             }
         }
         // A watch that exists already stays as it is, so this may be done again too.
-        if !watches.is_empty() && insist(stop, || self.watches.watch(watches.clone())).await.is_none() {
-            return false;
+        let watch = |part: Range<usize>| {
+            let watches = &watches[part];
+            self.insist(source, stop, || self.watches.watch(watches.to_vec()))
+        };
+        for (_, answer) in halves::write(watches.len(), watch).await {
+            match refusal(answer) {
+                Ok(None) => {}
+                Ok(Some(why)) => {
+                    error!(source, why, "the store does not take a watch for a build; it is not asked for")
+                }
+                Err(_) => return false,
+            }
         }
-        // Enqueueing twice changes nothing, so it goes first: whoever is stopped in between does it again.
-        self.enqueue(deliver, &received, stop).await
-            && self.quarantine(quarantine, &mut discard, stop).await
-            && (discard.is_empty() || insist(stop, || self.inbox.discard(&discard)).await.is_some())
+        // Enqueueing twice changes nothing, so it goes first: a batch that a stop interrupts is enqueued again.
+        let Ok(refused) = self.enqueue(source, deliver, &received, stop).await else { return false };
+        quarantine.extend(refused);
+        self.quarantine(quarantine, &mut discard, stop).await
+            && (discard.is_empty()
+                || self.insist(source, stop, || self.inbox.discard(&discard)).await.is_ok())
+    }
+
+    /// Makes known the projects that these events are of: a row names its integration by the project, so the node that works
+    /// the row has to know it. An event of which the store does not take the project is set aside.
+    async fn learn(
+        &self,
+        source: &'static str,
+        plans: &mut [Plan],
+        now: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<(), NotWritten> {
+        let (places, events): (Vec<_>, Vec<_>) =
+            plans.iter().enumerate().filter_map(|(at, plan)| Some((at, Arc::clone(plan.event()?)))).unzip();
+        let learn = |part: Range<usize>| {
+            let events = &events[part];
+            self.insist(source, stop, || self.catalog.learn(events, now))
+        };
+        for (part, answer) in halves::write(events.len(), learn).await {
+            if let Some(why) = refusal(answer)? {
+                let plan = &mut plans[places[part.start]];
+                let aside =
+                    self.set_aside(source, &events[part.start], plan.received_at().unwrap_or(now), &why);
+                *plan = Plan::Quarantine { item: aside, origin: plan.origin().clone() };
+            }
+        }
+        Ok(())
+    }
+
+    /// An event for quarantine, because the store does not take a value of it.
+    fn set_aside(
+        &self,
+        source: &'static str,
+        event: &Event,
+        received_at: Timestamp,
+        why: &str,
+    ) -> NewQuarantined {
+        error!(source, event = %event.id, why, "the store does not take this event; it is put aside, and the others go on");
+        self.condition.refused();
+        let (id, raw) = (Some(event.id.clone()), event.raw.clone());
+        NewQuarantined { source, sender: None, id, reason: why.to_owned(), received_at, raw }
+    }
+
+    /// See [`store_calls::insist`].
+    async fn insist<T, F>(
+        &self,
+        source: &'static str,
+        stop: &CancellationToken,
+        call: impl FnMut() -> F,
+    ) -> Result<T, NotWritten>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let trouble = |why| self.condition.dispatch(source, why);
+        store_calls::insist("store a batch of events", stop, trouble, call).await
     }
 
     async fn quarantine(
@@ -161,9 +240,6 @@ impl Dispatcher {
         discard: &mut Vec<i64>,
         stop: &CancellationToken,
     ) -> bool {
-        if items.is_empty() {
-            return true;
-        }
         let (mut accepted, mut others) = (Vec::new(), Vec::new());
         for (item, origin) in items {
             if let Origin::Inbox(number) = origin {
@@ -173,57 +249,129 @@ impl Dispatcher {
                 others.push(item);
             }
         }
-        let now = self.clock.now();
-        (accepted.is_empty() || insist(stop, || self.quarantine.keep_all(accepted.clone())).await.is_some())
-            && (others.is_empty()
-                || insist(stop, || self.quarantine.keep(others.clone(), now)).await.is_some())
+        self.put_in_quarantine(&accepted, Room::Always, stop).await
+            && self.put_in_quarantine(&others, Room::WithinBounds, stop).await
     }
 
-    /// Commits deliveries, then hands those that were written leased to the deliverer.
-    async fn enqueue(
+    async fn put_in_quarantine(
         &self,
-        mut batch: Vec<Dispatched>,
-        received: &[Timestamp],
+        items: &[NewQuarantined],
+        room: Room,
         stop: &CancellationToken,
     ) -> bool {
-        if batch.is_empty() {
-            return true;
-        }
-        // One for each delivery.
-        let mut permits = Vec::new();
-        for Dispatched { event, deliveries, .. } in &mut batch {
-            for delivery in deliveries {
-                let may_be_handed = !self.deliverer.has_backlog(&delivery.destination);
-                let permit = may_be_handed.then(|| self.deliverer.memory_permit(event.raw.len())).flatten();
-                delivery.lease = permit.as_ref().map(|_| self.deliverer.lease(self.clock.now()));
-                permits.push(permit);
-            }
-        }
-        let write = || {
-            // A store that was away for longer than a lease must not be given one that has lapsed.
-            let now = self.clock.now();
-            let leased = batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries);
-            for lease in leased.filter_map(|delivery| delivery.lease.as_mut()) {
-                *lease = self.deliverer.lease(now);
-            }
-            self.outbox.enqueue(batch.clone(), now)
-        };
-        let Some(written) = insist(stop, write).await else { return false };
-        let mut permits = permits.into_iter();
-        for ((dispatched, rows), received_at) in batch.into_iter().zip(written).zip(received) {
-            for (row, permit) in rows.into_iter().zip(permits.by_ref()) {
-                match row {
-                    // Here before: whoever wrote it first sees to it.
-                    None => debug!(event = %dispatched.event.id, "came again; dispatched once already"),
-                    Some(delivery) if delivery.leased => {
-                        self.deliverer.enqueue(delivery, Arc::clone(&dispatched.event), permit, *received_at);
-                    }
-                    Some(delivery) => self.deliverer.note_written(delivery),
+        let now = self.clock.now();
+        let put = |part: Range<usize>| {
+            let items = &items[part];
+            self.insist(items[0].source, stop, move || async move {
+                match room {
+                    Room::Always => self.quarantine.keep_all(items.to_vec()).await,
+                    Room::WithinBounds => self.quarantine.keep(items.to_vec(), now).await.map(drop),
                 }
+            })
+        };
+        for (part, answer) in halves::write(items.len(), put).await {
+            match answer {
+                Ok(()) => {}
+                Err(NotWritten::Refused(why)) => {
+                    let id = &items[part.start].id;
+                    error!(event = ?id, why, "quarantine does not take this event either; it is dropped");
+                }
+                Err(NotWritten::Stopped | NotWritten::Broken(_)) => return false,
             }
         }
         true
     }
+
+    /// Commits deliveries, then hands those that were written leased to the deliverer. Returns the events that the store
+    /// does not take.
+    async fn enqueue(
+        &self,
+        source: &'static str,
+        mut batch: Vec<Dispatched>,
+        received: &[Timestamp],
+        stop: &CancellationToken,
+    ) -> Result<Vec<(NewQuarantined, Origin)>, NotWritten> {
+        // One for each delivery of each event.
+        let mut permits = Vec::with_capacity(batch.len());
+        for Dispatched { event, deliveries, .. } in &mut batch {
+            let of_event = deliveries.iter_mut().map(|delivery| {
+                let may_be_handed = !self.deliverer.has_backlog(&delivery.destination);
+                let permit = may_be_handed.then(|| self.deliverer.memory_permit(event.raw.len())).flatten();
+                delivery.lease = permit.as_ref().map(|_| self.deliverer.lease(self.clock.now()));
+                permit
+            });
+            permits.push(of_event.collect::<Vec<_>>());
+        }
+        let write = |part: Range<usize>| {
+            let batch = &batch[part];
+            self.insist(source, stop, || {
+                // A store that was away for longer than a lease must not be given one that has lapsed.
+                let now = self.clock.now();
+                self.outbox.enqueue(leased_from(batch, &self.deliverer.lease(now)), now)
+            })
+        };
+        let parts = halves::write(batch.len(), write).await;
+        let mut entries = batch.into_iter().zip(permits).zip(received);
+        let mut refused = Vec::new();
+        for (part, answer) in parts {
+            let part = entries.by_ref().take(part.len());
+            match answer {
+                Ok(rows) => {
+                    for (((dispatched, permits), received_at), rows) in part.zip(rows) {
+                        self.hand_over(&dispatched.event, rows, permits, *received_at);
+                    }
+                }
+                Err(NotWritten::Refused(why)) => {
+                    refused.extend(part.map(|((dispatched, _), received_at)| {
+                        (self.set_aside(source, &dispatched.event, *received_at, &why), dispatched.origin)
+                    }))
+                }
+                Err(stopped) => return Err(stopped),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Hands the rows of one event to the deliverer.
+    fn hand_over(
+        &self,
+        event: &Arc<Event>,
+        rows: Vec<Option<Delivery>>,
+        permits: Vec<Option<OwnedSemaphorePermit>>,
+        received_at: Timestamp,
+    ) {
+        for (row, permit) in rows.into_iter().zip(permits) {
+            match row {
+                // The row exists, and is worked.
+                None => debug!(event = %event.id, "came again; dispatched once already"),
+                Some(delivery) if delivery.leased => {
+                    self.deliverer.enqueue(delivery, Arc::clone(event), permit, received_at);
+                }
+                Some(delivery) => self.deliverer.note_written(delivery),
+            }
+        }
+    }
+}
+
+/// Why the store does not take an item.
+///
+/// # Errors
+/// Told to stop.
+fn refusal<T>(answer: Result<T, NotWritten>) -> Result<Option<String>, NotWritten> {
+    match answer {
+        Ok(_) => Ok(None),
+        Err(NotWritten::Refused(why)) => Ok(Some(why)),
+        Err(stopped) => Err(stopped),
+    }
+}
+
+/// The batch, with this lease for each delivery that asks for one.
+fn leased_from(batch: &[Dispatched], lease: &Lease) -> Vec<Dispatched> {
+    let mut batch = batch.to_vec();
+    for asked in batch.iter_mut().flat_map(|dispatched| &mut dispatched.deliveries) {
+        asked.lease = asked.lease.take().map(|_| lease.clone());
+    }
+    batch
 }
 
 /// [`plan`], of which not even a bug of ours may stop the others: what it stumbles over is put aside with that reason.
@@ -300,6 +448,22 @@ impl Plan {
             Self::Deliver { dispatched, .. } => Some(&dispatched.event),
             Self::Drop { event, .. } => Some(event),
             Self::Quarantine { .. } => None,
+        }
+    }
+
+    fn received_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Deliver { received_at, .. } => Some(*received_at),
+            Self::Drop { .. } => None,
+            Self::Quarantine { item, .. } => Some(item.received_at),
+        }
+    }
+
+    fn origin(&self) -> &Origin {
+        match self {
+            Self::Deliver { dispatched: Dispatched { origin, .. }, .. }
+            | Self::Drop { origin, .. }
+            | Self::Quarantine { origin, .. } => origin,
         }
     }
 }
@@ -401,24 +565,6 @@ fn count(source: &'static str, plan: &Plan) {
         Plan::Deliver { dispatched, .. } => metrics::event(source, dispatched.event.kind(), "dispatched"),
         Plan::Drop { event, result, .. } => metrics::event(source, event.kind(), result),
         Plan::Quarantine { .. } => metrics::event(source, "unknown", "quarantined"),
-    }
-}
-
-/// Calls the store until it takes a batch; `None` where it was told to stop first. A broken store may be mended while the
-/// batch waits: nothing is acknowledged meanwhile.
-async fn insist<T, F>(stop: &CancellationToken, mut call: impl FnMut() -> F) -> Option<T>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    loop {
-        match store_calls::insist("store a batch of events", stop, &mut call).await {
-            Ok(value) => return Some(value),
-            Err(GivenUp::Stopped) => return None,
-            Err(GivenUp::Broken) => tokio::select! {
-                () = stop.cancelled() => return None,
-                () = tokio::time::sleep(store_calls::BROKEN) => {}
-            },
-        }
     }
 }
 

@@ -20,9 +20,11 @@
 pub mod amqp;
 pub mod attempt;
 pub mod bounded_quarantine;
+pub mod condition;
 pub mod deliver;
 pub mod dispatch;
 pub mod explain;
+mod halves;
 pub mod holds;
 pub mod inbox_source;
 mod outbox_writer;
@@ -34,6 +36,7 @@ pub mod status_poller;
 pub mod store_calls;
 pub mod test_send;
 pub mod trace;
+mod unwritten;
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,25 +3,34 @@
 //! Settlements go first, then rows that are given back, then claims: so that a claim never brings a later row of a lane
 //! whose earlier row has only just begun to wait. While the store is away, what was said waits here, in order; the
 //! deliverer goes on with what it has in memory and then stands still, because nothing new can be claimed or enqueued.
+//!
+//! An outcome that the store does not take, though it is there, is kept in memory ([`Unwritten`]) and tried again. Its lease
+//! is renewed, and its row is not handed to the deliverer again: the attempt was made, so it must not be made anew.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 
-use super::{Clock, after, store_calls};
+use super::condition::Condition;
+use super::store_calls::{self, NotWritten};
+use super::unwritten::{Settlement, Stopped, Unwritten, bound};
+use super::{Clock, after, halves};
+use crate::metrics;
 use crate::store::{
-    Claim, Claimed, DeliveryId, DestinationKey, Hold, HoldKey, Lease, NodeId, Outbox, Portion, Settled,
-    StoreError,
+    Claim, Claimed, DeliveryId, DestinationKey, Hold, HoldKey, Lease, NodeId, Outbox, Portion, StoreError,
 };
 
 /// Something to do to the store.
 #[derive(Debug)]
 pub(super) enum Command {
-    Settle(Box<Settled>),
+    Settle(Box<Settlement>),
     /// Mark the row as started before its attempt, and tell whether the attempt may be made.
     Start(DeliveryId, oneshot::Sender<Marked>),
     Release(DeliveryId),
@@ -57,6 +66,8 @@ pub(super) enum Event {
         count: usize,
         holds: Vec<HoldKey>,
     },
+    /// These outcomes are not written: what they stop must not start.
+    Unwritten(Stopped),
     /// All holds that have not ended.
     Holds(Vec<Hold>),
     /// Leases were prolonged, asked for at this moment; these rows are somebody else's by now.
@@ -75,12 +86,21 @@ pub(super) struct OutboxWriter {
     pub(super) clock: Clock,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) events: mpsc::UnboundedSender<Event>,
+    /// Attempts under way at once: the bound of what may be unwritten follows from it.
+    pub(super) concurrency: usize,
+    /// How long outcomes that the store does not take are tried at the end.
+    pub(super) shutdown_timeout: Duration,
+    pub(super) condition: Condition,
     /// The store said that it is broken: until then, nothing is claimed or polled.
-    pub(super) broken_until: Option<Timestamp>,
+    pub(super) broken_until: Option<Instant>,
+    /// The outcomes that the store does not take.
+    pub(super) unwritten: Unwritten,
 }
 
 /// Destinations found in one look.
 const DUE_LIMIT: usize = 10_000;
+/// The pause between attempts to write the last outcomes at the end.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// Commands taken at once.
 const AT_ONCE: usize = 1024;
 /// Destinations claimed for in one call: what it brings is read into memory whole.
@@ -89,7 +109,7 @@ const CLAIMS_AT_ONCE: usize = 32;
 /// Commands of one batch, sorted.
 #[derive(Default)]
 struct Batch {
-    settle: Vec<Settled>,
+    settle: Vec<Settlement>,
     start: Vec<(DeliveryId, oneshot::Sender<Marked>)>,
     release: Vec<DeliveryId>,
     claim: Vec<DestinationKey>,
@@ -103,7 +123,7 @@ impl Batch {
         let mut batch = Self::default();
         for command in commands {
             match command {
-                Command::Settle(settled) => batch.settle.push(*settled),
+                Command::Settle(outcome) => batch.settle.push(*outcome),
                 Command::Start(row, marked) => batch.start.push((row, marked)),
                 Command::Release(row) => batch.release.push(row),
                 Command::Claim(key) => batch.claim.push(key),
@@ -123,11 +143,31 @@ impl OutboxWriter {
         while self.commands.recv_many(&mut commands, AT_ONCE).await > 0 {
             self.write(Batch::sorted(std::mem::take(&mut commands))).await;
         }
+        self.write_the_last().await;
+    }
+
+    /// Tries what is unwritten at the end, within `shutdown_timeout`.
+    async fn write_the_last(&mut self) {
+        let deadline = Instant::now() + self.shutdown_timeout;
+        while !self.unwritten.is_empty() && Instant::now() < deadline {
+            self.settle(Vec::new()).await;
+            if !self.unwritten.is_empty() {
+                tokio::time::sleep(LAST_PAUSE).await;
+            }
+        }
+        if !self.unwritten.is_empty() {
+            let (left, why) = (self.unwritten.len(), self.unwritten.why());
+            error!(
+                left,
+                why,
+                "these outcomes of attempts are not written; the attempts are made again after the next start"
+            );
+        }
     }
 
     async fn write(&mut self, batch: Batch) {
-        if !batch.settle.is_empty() {
-            self.settle(&batch.settle).await;
+        if !batch.settle.is_empty() || !self.unwritten.is_empty() {
+            self.settle(batch.settle).await;
         }
         if !batch.start.is_empty() {
             self.start(batch.start).await;
@@ -155,29 +195,121 @@ impl OutboxWriter {
         }
     }
 
-    /// Writes settlements; where the store takes them for broken, those that it can take are written all the same, and the
-    /// leases of the others are given back, so that they are found again.
-    async fn settle(&self, settlements: &[Settled]) {
-        if !self.insist("settle", || self.outbox.settle(&self.node, settlements.to_vec())).await {
-            for settled in settlements {
-                let one = || self.outbox.settle(&self.node, vec![settled.clone()]);
-                if !self.insist("settle", one).await {
-                    let row = [settled.delivery];
-                    self.insist("give a lease back", || self.outbox.release(&self.node, &row)).await;
+    /// Writes outcomes, behind those that are unwritten and due. While the store is broken, new ones wait with the others, so
+    /// that their holds begin and end in order.
+    async fn settle(&mut self, new: Vec<Settlement>) {
+        let (now, before) = (Instant::now(), self.unwritten.len());
+        let is_due = self.unwritten.is_due(now);
+        if self.is_broken() && before > 0 && !is_due {
+            let why = self.unwritten.why().to_owned();
+            for outcome in new {
+                self.unwritten.keep(outcome, &why);
+            }
+        } else {
+            let mut outcomes = if is_due { self.unwritten.take(now) } else { Vec::new() };
+            outcomes.extend(new);
+            self.try_to_settle(outcomes).await;
+        }
+        if before > 0 || !self.unwritten.is_empty() {
+            self.report_unwritten(before);
+        }
+    }
+
+    /// Writes outcomes in halves, so that one that the store refuses keeps no other back.
+    async fn try_to_settle(&mut self, outcomes: Vec<Settlement>) {
+        let settle = |part: Range<usize>| {
+            let part = &outcomes[part];
+            self.call("settle", || {
+                let settled = part.iter().map(|outcome| outcome.settled.clone()).collect();
+                self.outbox.settle(&self.node, settled)
+            })
+        };
+        let parts = halves::write(outcomes.len(), settle).await;
+        let mut outcomes = outcomes.into_iter();
+        for (part, answer) in parts {
+            let part: Vec<_> = outcomes.by_ref().take(part.len()).collect();
+            match answer {
+                Ok(()) => self.written(&part),
+                Err(NotWritten::Refused(why)) => {
+                    for outcome in part {
+                        self.settle_plainly(outcome, &why).await;
+                    }
                 }
+                Err(NotWritten::Broken(why)) => {
+                    self.broken_until = Some(Instant::now() + store_calls::BROKEN);
+                    part.into_iter().for_each(|outcome| self.unwritten.keep(outcome, &why));
+                }
+                Err(NotWritten::Stopped) => {} // nobody stops these calls
             }
         }
-        let ended = settlements.iter().flat_map(|settled| &settled.end);
-        let begun = settlements.iter().flat_map(|settled| &settled.begin).map(|hold| &hold.key);
+    }
+
+    /// Writes an outcome without the details, one of which the store does not take. Where that is refused too, it is kept.
+    async fn settle_plainly(&mut self, outcome: Settlement, why: &str) {
+        error!(
+            delivery = outcome.settled.delivery.0,
+            why, "the store does not take the details of an outcome; it is written without them"
+        );
+        let plain = outcome.plain();
+        match self.call("settle", || self.outbox.settle(&self.node, vec![plain.clone()])).await {
+            Ok(()) => self.written(&[outcome]),
+            Err(_) => self.unwritten.keep(outcome, why),
+        }
+    }
+
+    fn written(&self, outcomes: &[Settlement]) {
+        let settled = || outcomes.iter().map(|outcome| &outcome.settled);
+        let ended = settled().flat_map(|settled| &settled.end);
+        let begun = settled().flat_map(|settled| &settled.begin).map(|hold| &hold.key);
         let holds = ended.chain(begun).cloned().collect();
-        let _ = self.events.send(Event::Written { count: settlements.len(), holds });
+        let _ = self.events.send(Event::Written { count: outcomes.len(), holds });
+    }
+
+    /// Tells the deliverer and people what is unwritten. `before` is the number that was unwritten before.
+    fn report_unwritten(&mut self, before: usize) {
+        let (count, most) = (self.unwritten.len(), bound(self.concurrency));
+        let _ = self.events.send(Event::Unwritten(self.unwritten.stopped()));
+        metrics::unwritten_outcomes(count);
+        let why = self.unwritten.why();
+        match (before, count) {
+            (_, 0) => {
+                info!("all outcomes of attempts are written again");
+                self.unwritten.reset(Instant::now());
+                self.condition.outcomes(Ok(None));
+            }
+            (_, count) if count >= most => {
+                let said =
+                    format!("{count} outcomes of attempts are not written, so no attempt starts: {why}");
+                if before < most {
+                    error!(
+                        count,
+                        why, "outcomes of attempts are not written; no attempt starts before they are"
+                    );
+                }
+                self.condition.outcomes(Err(said));
+            }
+            (before, count) => {
+                if before == 0 {
+                    error!(count, why, "outcomes of attempts are not written; their destinations wait");
+                }
+                self.condition
+                    .outcomes(Ok(Some(format!("{count} outcomes of attempts are not written: {why}"))));
+            }
+        }
+    }
+
+    async fn call<F>(&self, what: &str, call: impl FnMut() -> F) -> Result<(), NotWritten>
+    where
+        F: Future<Output = Result<(), StoreError>>,
+    {
+        store_calls::call(what, &CancellationToken::new(), call).await
     }
 
     /// Marks rows as started. Their attempts wait for the answer.
     async fn start(&self, asked: Vec<(DeliveryId, oneshot::Sender<Marked>)>) {
         let rows: Vec<DeliveryId> = asked.iter().map(|(row, _)| *row).collect();
         let call = || self.outbox.start(self.new_lease(), &rows);
-        let own = store_calls::insist("mark attempts as started", &CancellationToken::new(), call).await;
+        let own = store_calls::call("mark attempts as started", &CancellationToken::new(), call).await;
         for (row, answer) in asked {
             let marked = match &own {
                 Ok(own) if own.contains(&row) => Marked::Started,
@@ -193,7 +325,7 @@ impl OutboxWriter {
     where
         F: Future<Output = Result<(), StoreError>>,
     {
-        store_calls::insist(what, &CancellationToken::new(), call).await.is_ok()
+        self.call(what, call).await.is_ok()
     }
 
     async fn claim(&mut self, destinations: Vec<DestinationKey>) {
@@ -204,7 +336,7 @@ impl OutboxWriter {
             now: self.clock.now(),
         };
         let event = match self.outbox.claim(claim).await {
-            Ok(claimed) => Event::Claimed(claimed),
+            Ok(claimed) => Event::Claimed(self.without_unwritten(claimed)),
             Err(error) => {
                 self.failed(&error, "claim deliveries");
                 Event::NotClaimed(destinations)
@@ -214,9 +346,20 @@ impl OutboxWriter {
         let _ = self.events.send(event);
     }
 
+    /// What was claimed, without rows whose attempt was made: they stay leased to this node until the outcome is written.
+    fn without_unwritten(&self, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+        if !self.unwritten.is_empty() {
+            for claimed in &mut claimed {
+                claimed.deliveries.retain(|(delivery, _)| !self.unwritten.contains(delivery.id));
+            }
+        }
+        claimed
+    }
+
     /// Not insisted on: the next renewal comes before the leases lapse.
     async fn renew(&mut self, mut rows: Vec<DeliveryId>) {
         let asked = self.clock.now();
+        rows.extend(self.unwritten.rows());
         match self.outbox.renew(self.new_lease(), &rows).await {
             Ok(own) => {
                 let own: HashSet<DeliveryId> = own.into_iter().collect();
@@ -242,12 +385,12 @@ impl OutboxWriter {
     fn failed(&mut self, error: &StoreError, what: &str) {
         store_calls::log(error, what);
         if store_calls::is_broken(error) {
-            self.broken_until = Some(after(self.clock.now(), store_calls::BROKEN));
+            self.broken_until = Some(Instant::now() + store_calls::BROKEN);
         }
     }
 
     fn is_broken(&self) -> bool {
-        self.broken_until.is_some_and(|until| self.clock.now() < until)
+        self.broken_until.is_some_and(|until| Instant::now() < until)
     }
 
     fn new_lease(&self) -> Lease {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::after;
 use crate::call::{Failure, Sent};
-use crate::store::{HoldCause, NewState};
+use crate::store::{HoldCause, LatestWaits, NewState};
 
 /// `[retry]`: when to try again.
 #[derive(Clone, Debug, Deserialize)]
@@ -188,6 +188,28 @@ pub struct Policy {
     pub retry: Config,
     pub breaker_threshold: u32,
     pub breaker_max: Duration,
+}
+
+impl Policy {
+    /// The latest moments that anything may wait for from now on: no decision leads to later ones. What a store has beyond
+    /// them was written while the clock was ahead, or under other settings.
+    pub fn latest_waits(&self, now: Timestamp) -> LatestWaits {
+        // A random part comes to the wait that a throttling service names.
+        let named = NAMED_WAIT.1 + Duration::from_secs(1);
+        let delivery = [self.retry.max, named, TEMPORARILY_REJECTED_MAX, MISCONFIGURED.1, GONE.1];
+        let holds = [
+            (HoldCause::Unavailable, self.breaker_max),
+            (HoldCause::Throttled, named),
+            (HoldCause::Quota, QUOTA_MAX),
+            (HoldCause::OperatorError, OPERATOR_ERROR.1),
+            (HoldCause::Misconfigured, MISCONFIGURED.1),
+            (HoldCause::Gone, GONE.1),
+        ];
+        LatestWaits {
+            delivery: after(now, delivery.into_iter().max().unwrap_or_default()),
+            holds: holds.into_iter().map(|(cause, longest)| (cause, after(now, longest))).collect(),
+        }
+    }
 }
 
 /// What follows from an attempt.

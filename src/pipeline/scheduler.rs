@@ -546,5 +546,6 @@ impl Scheduler {
     }
 }
 
+mod clock;
 #[cfg(test)]
 mod tests;

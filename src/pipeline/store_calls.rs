@@ -1,8 +1,10 @@
 //! Calls of the store that must succeed, and what the log says when they do not.
 //!
-//! A store that is unavailable is called again, with growing pauses. One that is broken won't be mended by calling it: that
-//! is logged as an error, and who calls decides what to do meanwhile.
+//! A store that is unavailable is called again, with growing pauses. One that is broken is called again after a longer
+//! pause, because somebody has to mend it first; that is logged as an error. A value that the store does not take is the
+//! caller's to set aside.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,21 +15,37 @@ use crate::store::StoreError;
 /// The pauses between calls of a store that is unavailable: the first and the longest.
 const UNAVAILABLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The pause before a broken store is called again: somebody has to mend it first.
-pub(super) const BROKEN: Duration = Duration::from_secs(30);
+pub(super) const BROKEN: Duration = Duration::from_secs(5);
 
-/// Why a call was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GivenUp {
+/// Why a call did not succeed, and is not made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotWritten {
     Stopped,
-    Broken,
+    /// The store does not take a value of this call, and says why.
+    Refused(String),
+    /// The store is broken, and says why.
+    Broken(String),
 }
 
-/// Calls the store until it answers, until told to stop, or until it says that it is broken.
-pub(super) async fn insist<T, F>(
+/// Calls the store until it is available, or until told to stop.
+pub(super) async fn call<T, F>(
     what: &str,
     stop: &CancellationToken,
+    call: impl FnMut() -> F,
+) -> Result<T, NotWritten>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    call_and_report(what, stop, |_| {}, call).await
+}
+
+/// [`call`]. `trouble` hears why the store is unavailable each time that it is.
+async fn call_and_report<T, F>(
+    what: &str,
+    stop: &CancellationToken,
+    trouble: impl Fn(String),
     mut call: impl FnMut() -> F,
-) -> Result<T, GivenUp>
+) -> Result<T, NotWritten>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
@@ -38,12 +56,48 @@ where
             Err(error) => error,
         };
         log(&error, what);
-        if is_broken(&error) {
-            return Err(GivenUp::Broken);
+        let said = error.to_string();
+        match error {
+            StoreError::Refused(_) => return Err(NotWritten::Refused(said)),
+            StoreError::Broken(_) => return Err(NotWritten::Broken(said)),
+            StoreError::Unavailable(_) => trouble(said),
         }
         tokio::select! {
-            () = stop.cancelled() => return Err(GivenUp::Stopped),
+            () = stop.cancelled() => return Err(NotWritten::Stopped),
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(UNAVAILABLE.1),
+        }
+    }
+}
+
+/// Calls the store until it answers, until told to stop, or until it refuses a value. A broken store may be mended
+/// meanwhile. `trouble` hears of each failure: `Some` with the reason, and `None` when the store answers again.
+pub(super) async fn insist<T, F>(
+    what: &str,
+    stop: &CancellationToken,
+    trouble: impl Fn(Option<String>),
+    mut call: impl FnMut() -> F,
+) -> Result<T, NotWritten>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let has_failed = AtomicBool::new(false);
+    let failed = |why| {
+        has_failed.store(true, Ordering::Relaxed);
+        trouble(Some(why));
+    };
+    loop {
+        match call_and_report(what, stop, failed, &mut call).await {
+            Err(NotWritten::Broken(why)) => failed(why),
+            answer => {
+                if has_failed.load(Ordering::Relaxed) {
+                    trouble(None);
+                }
+                return answer;
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Err(NotWritten::Stopped),
+            () = tokio::time::sleep(BROKEN) => {}
         }
     }
 }
@@ -52,9 +106,12 @@ where
 pub fn log(error: &StoreError, what: &str) {
     match error {
         StoreError::Unavailable(_) => warn!(%error, "cannot {what}; trying again"),
+        StoreError::Refused(_) => error!(%error, "cannot {what}"),
         StoreError::Broken(_) => error!(
             %error,
-            "cannot {what}, and trying again won't help: mend the store, or restore it from a copy, and start the daemon anew"
+            "cannot {what}; trying again every {} s: mend the store, or restore it from a copy (a restart creates the functions \
+             in PostgreSQL again)",
+            BROKEN.as_secs()
         ),
     }
 }
@@ -65,32 +122,55 @@ pub(super) fn is_broken(error: &StoreError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     fn away() -> StoreError {
         StoreError::Unavailable("being restarted".to_owned())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_store_that_is_away_is_called_until_it_answers() {
-        let mut answers = [Err(away()), Err(away()), Ok(7)].into_iter();
-        let call = || std::future::ready(answers.next().expect("no call after the answer"));
-        assert_eq!(insist("do it", &CancellationToken::new(), call).await, Ok(7));
+    fn broken() -> StoreError {
+        StoreError::Broken("no right".to_owned())
+    }
+
+    /// What a call ends with whose answers are these, and the troubles that were reported.
+    async fn ended(
+        answers: Vec<Result<u8, StoreError>>,
+        stop: &CancellationToken,
+    ) -> (Result<u8, NotWritten>, Vec<Option<String>>) {
+        let mut answers = answers.into_iter();
+        let troubles = RefCell::new(Vec::new());
+        let call = || std::future::ready(answers.next().expect("no call after the last answer"));
+        let ended = insist("do it", stop, |trouble| troubles.borrow_mut().push(trouble), call).await;
+        (ended, troubles.into_inner())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_broken_store_is_called_once() {
-        let mut answers = [Err(away()), Err(StoreError::Broken("malformed".to_owned()))].into_iter();
-        let call = || std::future::ready::<Result<(), _>>(answers.next().expect("no call after that"));
-        assert_eq!(insist("do it", &CancellationToken::new(), call).await, Err(GivenUp::Broken));
+    async fn a_store_that_is_away_is_called_until_it_answers() {
+        let ended = ended(vec![Err(away()), Err(away()), Ok(7)], &CancellationToken::new()).await;
+        let away = Some(away().to_string());
+        assert_eq!(ended, (Ok(7), vec![away.clone(), away, None]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_store_is_called_until_it_is_mended_and_that_is_said() {
+        let ended = ended(vec![Err(away()), Err(broken()), Ok(7)], &CancellationToken::new()).await;
+        assert_eq!(ended, (Ok(7), vec![Some(away().to_string()), Some(broken().to_string()), None]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_is_refused_is_not_offered_again() {
+        let refused = StoreError::Refused("too long".to_owned());
+        let ended = ended(vec![Err(refused.clone())], &CancellationToken::new()).await;
+        assert_eq!(ended.0, Err(NotWritten::Refused(refused.to_string())));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_is_told_to_stop_calls_no_more() {
         let stop = CancellationToken::new();
         stop.cancel();
-        let mut answers = [Err(away())].into_iter();
-        let call = || std::future::ready::<Result<(), _>>(answers.next().expect("no second call"));
-        assert_eq!(insist("do it", &stop, call).await, Err(GivenUp::Stopped));
+        assert_eq!(ended(vec![Err(away())], &stop).await.0, Err(NotWritten::Stopped));
+        assert_eq!(ended(vec![Err(broken())], &stop).await.0, Err(NotWritten::Stopped));
     }
 }

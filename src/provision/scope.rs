@@ -1,6 +1,7 @@
 //! Projects, groups and the instance as settings name them.
 
 use super::problem::InvalidValue;
+use crate::event::PATH_MAX_BYTES;
 use crate::integration::Scope;
 use crate::settings::{Value, read_bool};
 
@@ -16,6 +17,7 @@ pub(super) fn project(value: &Value) -> Result<Scope, InvalidValue> {
             Ok(id) if id > 0 => Ok(Scope::ProjectId(id)),
             _ => Err(NO_PROJECT),
         },
+        _ if text.len() > PATH_MAX_BYTES => Err(TOO_LONG),
         _ => path(text).filter(|path| path.contains('/')).map(Scope::ProjectPath).ok_or(NO_PROJECT),
     }
 }
@@ -23,6 +25,7 @@ pub(super) fn project(value: &Value) -> Result<Scope, InvalidValue> {
 /// A group's path. Events do not contain a group's number.
 pub(super) fn group_path(value: &Value) -> Result<String, InvalidValue> {
     match value {
+        Value::Text(text) if text.trim().len() > PATH_MAX_BYTES => Err(TOO_LONG),
         Value::Text(text) => path(text.trim()).ok_or(NO_GROUP),
         Value::Bool(_) | Value::Integer(_) => Err(NO_GROUP),
     }
@@ -35,6 +38,9 @@ pub(super) fn instance(value: &Value) -> Result<Scope, InvalidValue> {
         _ => Err(NO_INSTANCE),
     }
 }
+
+const TOO_LONG: InvalidValue =
+    InvalidValue::new("is longer than the 1024 bytes of a path", "write the full path as the forge shows it");
 
 const NO_INSTANCE: InvalidValue = InvalidValue::new(
     "is not true",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DestinationKey;
+use super::columns::key_of;
 use crate::integration::{Fingerprint, IntegrationId};
 
 /// The deliveries that a hold keeps back.
@@ -44,6 +45,12 @@ impl HoldKey {
             Self::Address { integration, destination } => (&*integration.0, destination),
         };
         (self.kind(), integration, name)
+    }
+
+    /// The digest of integration and name. For a route it is the deliveries' `route_key`.
+    pub(super) fn digest(&self) -> i64 {
+        let (_, integration, name) = self.columns();
+        key_of(&[integration, name])
     }
 
     /// The key with these columns; `None` for an unknown kind.

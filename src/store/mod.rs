@@ -16,7 +16,8 @@
 //! # The contract
 //!
 //! - **`Ok` means durable.** When a call returns `Ok`, its effect survives a power cut. When a call returns `Err`, either
-//!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again.
+//!   nothing of it happened, or all of it happened and the answer was lost. The caller may call again, except after [`StoreError::Refused`]:
+//!   then one of the batch's values can't be stored, and the others can, without it.
 //! - **Dispatching again changes nothing.** A delivery is unique by event, integration and target. Enqueueing a delivery
 //!   that exists, settled or not, returns `None` and leaves it as it is.
 //! - **Leases.** A row is worked by the node that holds its lease, until `lease_until`. Leases lapse by time.
@@ -123,7 +124,12 @@ pub enum StoreError {
     /// The store is busy, full, or being restarted. The caller may try again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// The store is corrupt, was written by a newer version, or this program has a bug. Trying again does not help.
+    /// The store does not take a value of this call: it is too long, out of range, or against a rule. Nothing of the call was
+    /// done. The same call never succeeds, and other calls are not affected.
+    #[error("the store does not take a value: {0}")]
+    Refused(String),
+    /// The store is corrupt, was written by a newer version, lacks a function or a right, or this program has a bug. Trying
+    /// again does not help before somebody mends it.
     #[error("the store is broken: {0}")]
     Broken(String),
 }
@@ -321,6 +327,10 @@ pub trait Outbox: Send + Sync {
     /// Ends holds, because what they kept back works again. Rows that waited on a route among them are due now.
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()>;
 
+    /// Ends waits at these moments that would end later: holds first, then the waits of deliveries. Returns how many were
+    /// shortened. The work grows with the number of waiting rows.
+    async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize>;
+
     /// The settings of these integrations changed: the holds that other versions of their settings led to end, and rows that
     /// waited for them are due now. `None` stands for settings that are no more, or that are to be tried again as they are:
     /// every hold that they led to ends. Integrations that are not named here keep their holds, which may be newer than this
@@ -331,6 +341,15 @@ pub trait Outbox: Send + Sync {
         current: &[(IntegrationId, Option<Fingerprint>)],
         now: Timestamp,
     ) -> Result<usize>;
+}
+
+/// The latest moments that anything may wait for. Later ones were written under another clock or other settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatestWaits {
+    /// For a delivery that no hold keeps back for longer.
+    pub delivery: Timestamp,
+    /// For holds by their cause. A cause that is missing here may last for ever.
+    pub holds: Vec<(HoldCause, Timestamp)>,
 }
 
 /// Which rows to claim, and for which node.

@@ -235,7 +235,9 @@ fn written_files(folder: &Path) -> Vec<PathBuf> {
             let path = entry.expect("an entry of a folder").path();
             if path.is_dir() {
                 // Other people's code, and dumps of databases, are not written by hand.
-                let is_written = !["node_modules", "before_rebuild"].iter().any(|name| path.ends_with(name));
+                let is_written = !["node_modules", "before_rebuild", "before_digests"]
+                    .iter()
+                    .any(|name| path.ends_with(name));
                 folders.extend(is_written.then_some(path));
             } else if path
                 .extension()

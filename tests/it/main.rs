@@ -33,4 +33,6 @@ mod python_gitlab;
 mod rest;
 mod services;
 mod slash;
+mod store_place;
+mod store_refuses;
 mod switched_off;

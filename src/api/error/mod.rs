@@ -247,6 +247,13 @@ impl From<StoreError> for ApiError {
                 tracing::warn!(why, "the store is unavailable; an API request was refused with 503");
                 Self::StoreUnavailable
             }
+            StoreError::Refused(why) => {
+                tracing::error!(
+                    why,
+                    "the store does not take a value of an API request; it was refused with 422"
+                );
+                Self::Unprocessable("the store does not take a value of this request: shorten it".to_owned())
+            }
             StoreError::Broken(why) => {
                 tracing::error!(why, "the store is broken; an API request failed with 500");
                 Self::Internal
@@ -427,6 +434,7 @@ mod tests {
     async fn the_stores_own_errors_are_not_shown_to_clients() {
         for error in [
             StoreError::Unavailable("postgres://secret-host".to_owned()),
+            StoreError::Refused("index row size 3040 of secret-index".to_owned()),
             StoreError::Broken("secret-table".to_owned()),
         ] {
             let (_, _, body) = answer(error.into()).await;

@@ -27,6 +27,7 @@ use crate::catalog::{CachedCatalog, PermittedHosts, UrlPolicy};
 use crate::event::{Event, Trigger, sample};
 use crate::metrics;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
+use crate::pipeline::condition::Condition;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
@@ -177,6 +178,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         ledger: store.clone(),
         arrived: Arc::default(),
         broker: Arc::new(|| Ok(())),
+        condition: Condition::default(),
         clock: Arc::new(|| NOW),
         metrics: metrics::install(),
         catalog: Arc::new(catalog(store.clone(), WireConfig::default()).await),

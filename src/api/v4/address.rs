@@ -1,10 +1,8 @@
 //! The names in a request's path: `id` of a project or group, `slug` of an adapter.
 
 use crate::adapters::{self, Entry};
+use crate::event::PATH_MAX_BYTES;
 use crate::integration::Scope;
-
-/// The longest path that is looked up. GitLab nests groups at most twenty levels deep.
-const LONGEST: usize = 2048;
 
 /// A project by its decoded `id`: digits are always its number. `None` is what can't be a project: a number beyond 64 bits,
 /// a name outside of any group, a path that no forge gives. It is answered like a project that does not exist.
@@ -24,7 +22,7 @@ pub(in crate::api) fn project_path(id: &str) -> Option<String> {
 
 /// A group's full path. A group may be in no other.
 pub(in crate::api) fn group_path(id: &str) -> Option<String> {
-    let sound = !is_number(id) && id.len() <= LONGEST && id.split('/').all(is_segment);
+    let sound = !is_number(id) && id.len() <= PATH_MAX_BYTES && id.split('/').all(is_segment);
     sound.then(|| id.to_owned())
 }
 
@@ -150,7 +148,7 @@ mod tests {
             assert_eq!(project(trick), None, "{trick:?}");
             assert_eq!((number(trick), group_path(trick)), (None, None), "{trick:?}");
         }
-        assert_eq!(project(&format!("acme/{}", "x".repeat(LONGEST))), None);
+        assert_eq!(project(&format!("acme/{}", "x".repeat(PATH_MAX_BYTES))), None);
         assert_eq!(project("-5"), None, "that is neither digits nor a path");
         assert_eq!(project("+5"), None);
     }

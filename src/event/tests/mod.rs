@@ -3,6 +3,7 @@
 mod broken;
 mod confidential;
 mod lenient;
+mod limits;
 mod payloads;
 
 use std::path::PathBuf;

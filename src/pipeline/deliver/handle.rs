@@ -35,6 +35,8 @@ pub(super) enum Input {
     Backlog(DestinationKey),
     /// Holds in the store began or ended otherwise than by a settlement of ours.
     HoldsChanged,
+    /// The wall clock stepped.
+    ClockStepped,
     /// Asks to be told when all is written that was decided before.
     Flush(oneshot::Sender<()>),
 }
@@ -100,6 +102,11 @@ impl DelivererHandle {
         if tokio::time::timeout(WRITTEN_WITHIN, written).await.is_err() {
             warn!("the store takes its time: what was found out under the old settings may outlast them");
         }
+    }
+
+    /// The wall clock stepped, and what waits in the store was shortened accordingly.
+    pub fn clock_stepped(&self) {
+        let _ = self.inputs.send(Input::ClockStepped);
     }
 
     /// Holds in the store began or ended otherwise than by a settlement of this deliverer.

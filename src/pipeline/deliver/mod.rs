@@ -15,14 +15,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::attempt::{Attempter, Prepared, Report};
+use super::condition::Condition;
 use super::outbox_writer::{Command, Event, OutboxWriter};
 use super::retry::{Outcome, Policy};
 use super::scheduler::{After, Bounds, Job, JobEvent, SHORT_REST, Scheduler};
+use super::unwritten::{Stopped, Unwritten};
 use super::{Config, after};
 use crate::adapters;
 use crate::integration::Integration;
@@ -39,6 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 256;
 /// Jobs kept in memory for one destination.
 const PER_DESTINATION: usize = 256;
+/// How long a destination waits before it is considered again, while the outcome of its last attempt is not written.
+const WHILE_STOPPED: Duration = Duration::from_secs(1);
 /// What one claim brings for one destination: little, so that many destinations get their turn in a bounded memory.
 const PORTION: Portion = Portion { rows: 16, bytes: 256 << 10 };
 
@@ -50,6 +55,7 @@ pub struct Deps {
     pub outbox: Arc<dyn Outbox>,
     pub attempts: Attempter,
     pub pace: Arc<Pace>,
+    pub condition: Condition,
     pub tasks: TaskTracker,
 }
 
@@ -85,6 +91,8 @@ pub struct Deliverer {
     /// Settlements that were sent and are not written yet. They count as attempts under way: after a power cut, they are
     /// what is told again.
     unwritten: usize,
+    /// What must not start, because outcomes are not written that the store does not take.
+    stopped: Stopped,
     /// When the leases were prolonged last.
     renewed: Timestamp,
     revalidations: Revalidations,
@@ -107,7 +115,11 @@ impl Deliverer {
             clock: deps.attempts.clock.clone(),
             commands: command_receiver,
             events: event_sender,
+            concurrency: deps.config.concurrency,
+            shutdown_timeout: deps.config.shutdown_timeout,
+            condition: deps.condition.clone(),
             broken_until: None,
+            unwritten: Unwritten::new(Instant::now()),
         };
         let bounds = Bounds {
             concurrency: deps.config.concurrency,
@@ -125,6 +137,7 @@ impl Deliverer {
             completed,
             completions,
             unwritten: 0,
+            stopped: Stopped::default(),
             renewed: deps.attempts.clock.now(),
             revalidations: Revalidations::default(),
             unknown_integrations: UnknownIntegrations::new(deps.config.unknown_integration_grace),
@@ -250,6 +263,12 @@ impl Deliverer {
             }
             // What the store has of them comes with the rows that are due.
             Input::HoldsChanged => self.send(Command::PollDue),
+            Input::ClockStepped => {
+                self.renewed = self.renewed.min(now);
+                self.send(Command::Renew(self.scheduler.rows()));
+                self.send(Command::PollDue);
+                self.scheduler.clock_stepped(now);
+            }
             Input::Flush(flushed) => self.send(Command::Flush(flushed)),
         }
         self.send_claims();
@@ -274,6 +293,7 @@ impl Deliverer {
                     self.deps.attempts.holds.written(&holds);
                 }
             }
+            Event::Unwritten(stopped) => self.stopped = stopped,
             Event::Holds(holds) => {
                 for key in self.deps.attempts.holds.sync(holds, now) {
                     self.scheduler.resume(&key, now);
@@ -340,7 +360,8 @@ impl Deliverer {
 
     /// Starts what may start.
     fn start_attempts(&mut self) {
-        while self.scheduler.in_flight() + self.unwritten < self.deps.config.concurrency.max(1) {
+        let concurrency = self.deps.config.concurrency.max(1);
+        while self.scheduler.in_flight() + self.unwritten < concurrency && !self.stopped.is_all(concurrency) {
             let now = self.now();
             if self.leases_may_have_lapsed(now) {
                 break;
@@ -349,6 +370,10 @@ impl Deliverer {
             if job.delivery.started {
                 // Before anything else can make it wait, which would end the mark.
                 self.give_up_started(job, now);
+                continue;
+            }
+            if self.stopped.includes(&job.delivery) {
+                self.scheduler.defer(job, after(now, WHILE_STOPPED), now);
                 continue;
             }
             if let Some(until) = self.deps.attempts.holds.route_until(&job.delivery, now) {

@@ -15,6 +15,7 @@ use crate::pipeline::holds::Attempted;
 use crate::pipeline::outbox_writer::Command;
 use crate::pipeline::retry::{self, Context, Decision, Effect, Outcome};
 use crate::pipeline::scheduler::{After, Job};
+use crate::pipeline::unwritten::Settlement;
 use crate::store::{AttemptRecord, Delivery, Hold, HoldCause, HoldKey, NewState, Settled};
 
 impl Deliverer {
@@ -44,7 +45,7 @@ impl Deliverer {
             note: note.to_owned(),
         };
         self.unwritten += 1;
-        self.send(Command::Settle(Box::new(Settled {
+        let settled = Settled {
             delivery: delivery.id,
             attempts: delivery.attempts + u32::from(decision.counts),
             record,
@@ -53,7 +54,8 @@ impl Deliverer {
             begin,
             watch: report.watch,
             at,
-        })));
+        };
+        self.send(Command::Settle(Box::new(Settlement::of(delivery, settled))));
         let back = self.scheduler.finish(delivery, after, at);
         self.give_back(back);
         self.note_backlogged(&delivery.destination);

@@ -238,3 +238,25 @@ fn an_attempt_that_was_interrupted_is_a_dead_letter_that_says_so() {
     assert_eq!((decision.state, decision.effect), (NewState::Failed, Effect::None));
     assert!(Outcome::MayHaveBeenSent.note().starts_with("may have been sent"));
 }
+
+/// Whatever is decided, nothing waits for longer than [`Policy::latest_waits`] says, and something waits nearly as long.
+#[test]
+fn the_latest_waits_are_those_that_decisions_lead_to() {
+    let now = Timestamp::from_second(1_700_000_000).unwrap();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let policy = Policy {
+        retry: Config { initial: Duration::from_secs(30), multiplier: 2.0, max: hours(2), attempts: 9 },
+        breaker_threshold: 5,
+        breaker_max: hours(1),
+    };
+    let latest = policy.latest_waits(now);
+    assert_eq!(latest.delivery, after(now, hours(4)), "a misconfigured one waits longest");
+    let of = |cause| latest.holds.iter().find(|(of, _)| *of == cause).map(|(_, until)| *until);
+    assert_eq!(of(HoldCause::Unavailable), Some(after(now, hours(1))));
+    assert_eq!(of(HoldCause::Throttled), Some(after(now, Duration::from_secs(3601))));
+    assert_eq!(of(HoldCause::Quota), Some(after(now, hours(32 * 24))));
+    assert_eq!(of(HoldCause::OperatorError), Some(after(now, hours(1) / 4)));
+    assert_eq!(of(HoldCause::SwitchedOff), None, "until the settings change");
+    let patient = Policy { retry: Config { max: hours(48), ..policy.retry.clone() }, ..policy };
+    assert_eq!(patient.latest_waits(now).delivery, after(now, hours(48)));
+}

@@ -113,6 +113,26 @@ fn more_than_ten_channels_for_one_event_are_refused() {
 }
 
 #[test]
+fn a_channel_or_a_path_that_is_too_long_is_refused_with_its_start_and_the_remedy() {
+    let longest = "x".repeat(255);
+    assert_eq!(one(&bell(&format!("channel = '{longest}'"))).channels.default, [longest.clone()]);
+
+    let told = problems(&bell(&format!("push_channel = 'ops, {longest}x'")));
+    let expected = format!(
+        "push_channel: has a channel of 256 characters (`{}…`): a name has at most 255",
+        &longest[..40]
+    );
+    assert!(told.contains(&expected), "{told}");
+
+    let path = format!("acme/{}", "p".repeat(1020));
+    for what in ["project", "group"] {
+        let told = problems(&bell("").replace("project = 'acme/rocket'", &format!("{what} = '{path}'")));
+        assert!(told.contains("is longer than the 1024 bytes of a path"), "{told}");
+        assert!(told.len() < 500, "the path is shortened: {told}");
+    }
+}
+
+#[test]
 fn an_unknown_branch_filter_is_accepted_with_a_warning() {
     let read = read(&bell("branches_to_be_notified = 'defualt'")).unwrap();
 

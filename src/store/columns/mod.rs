@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::{
     DeliveryId, DeliveryLine, NewState, QuarantineUse, Quarantined, Result, State, StoreError, StoredAttempt,
 };
+use crate::digest::Digest;
 use crate::event::{Event, EventId, Trigger};
 use crate::integration::IntegrationId;
 
@@ -285,9 +286,24 @@ impl EventColumns {
     }
 }
 
-/// A moment as it is written.
+/// The key of these texts in a unique column. It is a digest, because the texts may be longer than an index takes.
+pub(super) fn key_of(parts: &[&str]) -> i64 {
+    Digest::of(parts.iter().map(|part| part.as_bytes())).number()
+}
+
+/// The key of a path of a project or group. Letters' case makes no other path.
+pub(super) fn path_key(path: &str) -> i64 {
+    key_of(&[&path.to_ascii_lowercase()])
+}
+
+/// A moment as it is written. The last milliseconds of time can't be read again, so they are its last second.
 pub(super) fn ms(moment: Timestamp) -> i64 {
-    moment.as_millisecond()
+    moment.as_millisecond().min(Timestamp::MAX.as_second() * 1000)
+}
+
+/// A count as it is written: columns are signed.
+pub(super) fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// A moment as it was written.

@@ -21,6 +21,7 @@ pub(super) const STEPS: &[Step] = steps![
     "0001_first",
     "0002_registry",
     "0003_contract",
+    "0004_keys",
     "0005_started",
     "0006_quarantine_sender",
     "0007_watches",

@@ -14,6 +14,9 @@ use crate::store::{Result, StoreError};
 /// The limit for connecting, and for each statement.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The limit for a step of the schema.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 /// Every connection begins with this: only our schema, durable commits, and no statement without a time limit.
 const SESSION: &str = "SET search_path TO forgebell; SET synchronous_commit TO on;
      SET statement_timeout TO '60s'; SET lock_timeout TO '30s'; SET idle_in_transaction_session_timeout TO '60s'";
@@ -104,14 +107,14 @@ impl Connection {
         Ok(answers)
     }
 
-    /// Runs several statements, for the schema.
+    /// Runs several statements, for the schema. They may take long, as when a step rewrites a table.
     pub(super) async fn batch(&self, sql: &str) -> Result<()> {
         let mut live = self.live.lock().await;
         let asking = async {
             let client = &self.obtain(&mut live).await?.client;
             client.batch_execute(sql).await.map_err(|error| failed(&error))
         };
-        let ended = tokio::time::timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()));
+        let ended = tokio::time::timeout(BATCH_TIMEOUT, asking).await.unwrap_or_else(|_| Err(silent()));
         if ended.is_err() {
             *live = None;
         }
@@ -178,14 +181,20 @@ pub(super) fn failed(error: &tokio_postgres::Error) -> StoreError {
     let remedy = remedy(&words);
     let words = format!("PostgreSQL: {}{remedy}", words.split_whitespace().collect::<Vec<_>>().join(" "));
     let Some(code) = error.code() else {
-        // The error is not from the server, but from the network or TLS.
-        return StoreError::Unavailable(words);
+        // The client writes our values before it sends them. Any other error without a code is of the network or TLS.
+        let is_ours = error.to_string().starts_with("error serializing parameter");
+        return if is_ours { StoreError::Refused(words) } else { StoreError::Unavailable(words) };
     };
     // Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection, login, transaction rolled back,
     // resources, operator's intervention, the system; and a database that does not exist yet.
     let temporary = ["08", "28", "25", "3D", "40", "53", "55", "57", "58"];
-    if temporary.contains(&&code.code()[..2]) {
+    // Data that can't be stored, data against a rule of a table, and the limits of the program (as an index row's size).
+    let refused = ["22", "23", "54"];
+    let class = &code.code()[..2];
+    if temporary.contains(&class) {
         StoreError::Unavailable(words)
+    } else if refused.contains(&class) {
+        StoreError::Refused(words)
     } else {
         StoreError::Broken(words)
     }

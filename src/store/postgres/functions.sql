@@ -8,6 +8,13 @@ CREATE OR REPLACE FUNCTION alone() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(1178752364) -- "FBel"
 $$;
 
+-- The key of these texts, as `Digest::of(parts).number()` computes it.
+CREATE OR REPLACE FUNCTION key_of(VARIADIC parts text[]) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT ('x' || encode(substr(sha256(string_agg(int8send(octet_length(part)::bigint) || convert_to(part, 'UTF8'),
+                                                   ''::bytea ORDER BY place)), 1, 8), 'hex'))::bit(64)::bigint
+    FROM unnest(parts) WITH ORDINALITY AS p (part, place)
+$$;
+
 -- The first open row of a lane that no node has leased.
 CREATE OR REPLACE FUNCTION first_of(the_lane bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT id FROM deliveries WHERE lane = the_lane AND state <= 1 ORDER BY id LIMIT 1
@@ -73,7 +80,7 @@ $$;
 -- Until when a destination is held.
 CREATE OR REPLACE FUNCTION held_until(the_destination text, now bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT until FROM holds
-    WHERE kind = 'destination' AND integration = '' AND name = the_destination AND until > now
+    WHERE kind = 'destination' AND name = the_destination AND until > now
 $$;
 
 -- Makes a node the one that works this destination. False where another node is.
@@ -134,7 +141,7 @@ CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
-    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[]
+    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[], d_route_key bigint[]
 ) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[] := '{}';
@@ -157,10 +164,10 @@ BEGIN
             AND work(d_destination[i], d_lease_node[i], d_lease_until[i]);
         new_id := NULL;
         IF NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = seqs[d_event[i]]
-                       AND d.integration = d_integration[i] AND d.target = d_target[i]) THEN
-            INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
+                       AND d.route_key = d_route_key[i]) THEN
+            INSERT INTO deliveries (event, route_key, integration, target, destination, lane, state, due, created_at, fresh_since,
                                     lease_node, lease_until, replaces)
-            VALUES (seqs[d_event[i]], d_integration[i], d_target[i], d_destination[i], d_lane[i],
+            VALUES (seqs[d_event[i]], d_route_key[i], d_integration[i], d_target[i], d_destination[i], d_lane[i],
                     -- Its id will be the greatest.
                     CASE WHEN leased THEN 2 ELSE enter(d_lane[i], 9223372036854775807) END,
                     now, now, e_occurred_at[d_event[i]],
@@ -229,9 +236,9 @@ BEGIN
     -- Ready rows of held routes are put off to the hold's end, a bounded number at a time.
     WITH held AS (
         SELECT r.id, h.until
-        FROM (SELECT id, integration, target FROM deliveries
+        FROM (SELECT id, route_key FROM deliveries
               WHERE destination = the_destination AND state = 0 AND due <= now ORDER BY due, id LIMIT most + 1000) AS r
-        JOIN holds AS h ON h.kind = 'route' AND h.integration = r.integration AND h.name = r.target AND h.until > now
+        JOIN holds AS h ON h.kind = 'route' AND h.key = r.route_key AND h.until > now
     )
     UPDATE deliveries AS d SET due = held.until FROM held WHERE d.id = held.id;
 
@@ -249,8 +256,8 @@ BEGIN
         FROM heads AS h CROSS JOIN LATERAL (
             SELECT d.id, d.lane, d.event,
                    d.destination <> the_destination OR d.due > now
-                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.kind = 'route' AND x.integration = d.integration
-                              AND x.name = d.target AND x.until > now)
+                   OR EXISTS (SELECT 1 FROM holds AS x WHERE x.kind = 'route' AND x.key = d.route_key
+                              AND x.until > now)
                    OR EXISTS (SELECT 1 FROM deliveries AS f WHERE f.lane = d.lane AND f.state = 2
                               AND f.state <= 2 AND f.lease_node <> the_node AND f.id < d.id) AS stuck
             FROM deliveries AS d WHERE d.lane = h.lane AND d.state <= 1 AND d.id >= h.id
@@ -332,9 +339,9 @@ CREATE OR REPLACE FUNCTION begin_hold(
     h_kind text, h_integration text, h_name text, h_cause text, h_reason text, h_since bigint, h_until bigint,
     h_strikes integer, h_made_by text, h_fingerprint bigint
 ) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO holds AS h (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
-    VALUES (h_kind, h_integration, h_name, h_cause, h_reason, h_since, h_until, h_strikes, h_made_by, h_fingerprint)
-    ON CONFLICT (kind, integration, name) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
+    INSERT INTO holds AS h (kind, key, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
+    VALUES (h_kind, key_of(h_integration, h_name), h_integration, h_name, h_cause, h_reason, h_since, h_until, h_strikes, h_made_by, h_fingerprint)
+    ON CONFLICT (kind, key) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
         since = excluded.since, until = excluded.until, strikes = excluded.strikes, made_by = excluded.made_by,
         fingerprint = excluded.fingerprint
     WHERE excluded.until >= h.until
@@ -344,10 +351,10 @@ $$;
 CREATE OR REPLACE FUNCTION end_hold(h_kind text, h_integration text, h_name text, now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM holds WHERE kind = h_kind AND integration = h_integration AND name = h_name;
+    DELETE FROM holds WHERE kind = h_kind AND key = key_of(h_integration, h_name);
     IF FOUND AND h_kind = 'route' THEN
         UPDATE deliveries SET due = now
-        WHERE state <= 1 AND due > now AND integration = h_integration AND target = h_name;
+        WHERE state <= 1 AND due > now AND route_key = key_of(h_integration, h_name);
     ELSIF FOUND AND h_kind = 'address' THEN
         UPDATE deliveries SET due = now
         WHERE state <= 1 AND due > now AND integration = h_integration AND destination = h_name;
@@ -526,6 +533,28 @@ BEGIN
     SELECT array_agg(made_by) INTO healed FROM gone;
     UPDATE deliveries SET due = now WHERE state <= 1 AND due > now AND integration = ANY (healed);
     RETURN coalesce(array_length(healed, 1), 0);
+END
+$$;
+
+-- Ends holds and waits at these moments that would end later. A row that is held for as long stays as it is. Returns how many
+-- were shortened.
+CREATE OR REPLACE FUNCTION shorten_waits(causes text[], untils bigint[], latest_due bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    held bigint;
+    waited bigint;
+BEGIN
+    PERFORM alone();
+    UPDATE holds AS h SET until = c.until FROM unnest(causes, untils) AS c (cause, until)
+    WHERE h.cause = c.cause AND h.until > c.until;
+    GET DIAGNOSTICS held = ROW_COUNT;
+    UPDATE deliveries AS d SET due = latest_due
+    WHERE d.state <= 1 AND d.due > latest_due
+      AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'route' AND h.key = d.route_key AND h.until >= d.due)
+      AND NOT EXISTS (SELECT 1 FROM holds AS h
+                      WHERE h.kind = 'destination' AND h.name = d.destination AND h.until >= d.due);
+    GET DIAGNOSTICS waited = ROW_COUNT;
+    RETURN held + waited;
 END
 $$;
 

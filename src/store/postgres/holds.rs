@@ -1,5 +1,7 @@
 //! Holds: what gets nothing for a while.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 
@@ -12,8 +14,8 @@ use crate::store::{Hold, HoldKey, Result};
 /// Keys of holds, one array a column.
 pub(super) struct KeyColumns<'a> {
     pub(super) kinds: Vec<&'static str>,
-    pub(super) integrations: Vec<&'a str>,
-    pub(super) names: Vec<String>,
+    pub(super) integrations: Vec<Cow<'a, str>>,
+    pub(super) names: Vec<Cow<'a, str>>,
 }
 
 impl<'a> KeyColumns<'a> {
@@ -22,7 +24,7 @@ impl<'a> KeyColumns<'a> {
         for key in keys {
             let (kind, integration, name) = key.columns();
             columns.kinds.push(kind);
-            columns.integrations.push(integration);
+            columns.integrations.push(text(integration));
             columns.names.push(text(name));
         }
         columns

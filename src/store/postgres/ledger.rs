@@ -7,8 +7,8 @@ use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
 use super::watches;
 use crate::store::columns::{
-    AttemptRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, line_columns,
-    quarantine_columns,
+    AttemptRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, key_of,
+    line_columns, quarantine_columns,
 };
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, QuarantineUse,
@@ -42,7 +42,7 @@ const ONE: &str = lines!(", e.raw AS raw", "WHERE d.id = $1");
 
 pub(super) async fn list(connection: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryLine>> {
     let before = filter.before.map_or(i64::MAX, |before| before.0);
-    let integration = filter.integration.as_ref().map(|integration| &*integration.0);
+    let integration = filter.integration.as_ref().map(|integration| rows::text(&integration.0));
     let limit = rows::limit(filter.limit);
     let found = match (filter.state, filter.state.and_then(RowState::of)) {
         (_, Some(state)) => connection.query(SETTLED, &[&before, &integration, &limit, &state.0]).await,
@@ -63,12 +63,11 @@ pub(super) async fn detail(connection: &Connection, id: DeliveryId) -> Result<Op
 /// The hold that keeps a delivery longest.
 async fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
     const HOLD_ON: &str = select_holds!(
-        "WHERE (kind = 'destination' AND integration = '' AND name = $1)
-            OR (kind = 'route' AND integration = $2 AND name = $3)
-            OR (kind = 'address' AND integration = $2 AND name = $1)
+        "WHERE (kind = 'destination' AND name = $1) OR (kind = 'route' AND key = $2) OR (kind = 'address' AND key = $3)
          ORDER BY until DESC LIMIT 1"
     );
-    let of_line: [&(dyn ToSql + Sync); 3] = [&line.destination, &&*line.integration.0, &line.target];
+    let key = |name: &str| key_of(&[&line.integration.0, name]);
+    let of_line: [&(dyn ToSql + Sync); 3] = [&line.destination, &key(&line.target), &key(&line.destination)];
     connection.query(HOLD_ON, &of_line).await?.first().map(rows::hold).transpose()
 }
 
@@ -135,7 +134,7 @@ pub(super) async fn quarantine(connection: &Connection, items: &[NewQuarantined]
     let senders: Vec<Option<&str>> = items.iter().map(|item| item.sender.as_deref()).collect();
     let ids: Vec<Option<&str>> =
         items.iter().map(|item| item.id.as_ref().map(crate::event::EventId::as_str)).collect();
-    let reasons: Vec<String> = items.iter().map(|item| rows::text(&item.reason)).collect();
+    let reasons: Vec<_> = items.iter().map(|item| rows::text(&item.reason)).collect();
     let moments: Vec<i64> = items.iter().map(|item| ms(item.received_at)).collect();
     let raws: Vec<&[u8]> = items.iter().map(|item| item.raw.as_ref()).collect();
     connection.query(PUT, &[&sources, &senders, &ids, &reasons, &moments, &raws]).await.map(drop)

@@ -40,9 +40,9 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NewWatch, NodeId,
-    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch,
-    StoreError, StoredEvent, Swept, Watch, Watches,
+    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
+    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
+    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -225,6 +225,14 @@ impl Outbox for Postgres {
 
     async fn end_holds(&self, keys: &[HoldKey], now: Timestamp) -> Result<()> {
         self.end_each(keys, now).await
+    }
+
+    async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize> {
+        let (causes, untils): (Vec<&str>, Vec<i64>) =
+            latest.holds.iter().map(|(cause, until)| (cause.name(), ms(*until))).unzip();
+        let sql = "SELECT shorten_waits($1, $2, $3)";
+        let row = self.writer.row(sql, &[&causes, &untils, &ms(latest.delivery)]).await?;
+        Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
     }
 
     async fn end_outdated_holds(

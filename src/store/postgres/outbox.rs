@@ -1,5 +1,6 @@
 //! Deliveries. A batch is passed as arrays, one for each column. Each call is one function of the database.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::holds::KeyColumns;
 use super::rows::{self, RowState, ms, shared, signed, stored_event, text, unsigned};
 use super::watches;
 use crate::integration::IntegrationId;
-use crate::store::columns::EventColumns;
+use crate::store::columns::{EventColumns, key_of};
 use crate::store::{
     Claim, Claimed, Delivery, DeliveryId, DestinationKey, Dispatched, Hold, HoldKey, Lane, NewState, NodeId,
     Origin, Result, Settled, StoredEvent,
@@ -39,8 +40,8 @@ impl<'a> Events<'a> {
         self.trigger.push(event.trigger);
         self.kind.push(event.kind);
         self.project_id.push(event.project_id);
-        self.project.push(event.project.as_deref().map(text));
-        self.subject.push(text(&event.subject));
+        self.project.push(event.project.as_deref().map(|path| text(path).into_owned()));
+        self.subject.push(text(&event.subject).into_owned());
         self.occurred_at.push(ms(event.occurred_at));
         self.raw.push(&dispatched.event.raw);
         let (inbox, digest, redelivered) = match &dispatched.origin {
@@ -59,16 +60,17 @@ impl<'a> Events<'a> {
 #[derive(Default)]
 struct Rows<'a> {
     event: Vec<i32>,
-    integration: Vec<&'a str>,
-    target: Vec<String>,
-    destination: Vec<&'a str>,
+    integration: Vec<Cow<'a, str>>,
+    target: Vec<Cow<'a, str>>,
+    destination: Vec<Cow<'a, str>>,
     lane: Vec<i64>,
     replaces: Vec<bool>,
+    route_key: Vec<i64>,
     lease_node: Vec<Option<&'a str>>,
     lease_until: Vec<Option<i64>>,
 }
 
-const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+const ENQUEUE: &str = "SELECT * FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 
 impl Postgres {
     pub(super) async fn write(
@@ -81,9 +83,11 @@ impl Postgres {
             events.add(dispatched);
             for delivery in &dispatched.deliveries {
                 rows.event.push(place);
-                rows.integration.push(&delivery.integration.0);
-                rows.target.push(text(&delivery.target));
-                rows.destination.push(&delivery.destination);
+                let (integration, target) = (text(&delivery.integration.0), text(&delivery.target));
+                rows.route_key.push(key_of(&[&integration, &target]));
+                rows.integration.push(integration);
+                rows.target.push(target);
+                rows.destination.push(text(&delivery.destination));
                 rows.lane.push(delivery.lane.0);
                 rows.replaces.push(delivery.replaces);
                 rows.lease_node.push(delivery.lease.as_ref().map(|lease| &*lease.node.0));
@@ -116,6 +120,7 @@ impl Postgres {
                     &rows.lease_until,
                     &ms(now),
                     &rows.replaces,
+                    &rows.route_key,
                 ],
             )
             .await
@@ -144,7 +149,7 @@ impl Postgres {
     }
 
     pub(super) async fn hand_out(&self, claim: &Claim) -> Result<Vec<Claimed>> {
-        let destinations: Vec<&str> = claim.destinations.iter().map(|key| &**key).collect();
+        let destinations: Vec<_> = claim.destinations.iter().map(|key| text(key)).collect();
         let most = i32::try_from(claim.portion.rows).unwrap_or(i32::MAX / 2);
         let bytes = rows::limit(claim.portion.bytes);
         let (node, until, now) = (&*claim.lease.node.0, ms(claim.lease.until), ms(claim.now));
@@ -217,7 +222,7 @@ impl Postgres {
         let outcomes: Vec<&str> = settlements.iter().map(|settled| settled.record.outcome).collect();
         let statuses: Vec<Option<i32>> =
             settlements.iter().map(|settled| settled.record.status.map(i32::from)).collect();
-        let notes: Vec<String> = settlements.iter().map(|settled| text(&settled.record.note)).collect();
+        let notes: Vec<_> = settlements.iter().map(|settled| text(&settled.record.note)).collect();
         let ends = settlements
             .iter()
             .zip(1_i64..)
@@ -231,13 +236,13 @@ impl Postgres {
         let (begin_of, begins): (Vec<i64>, Vec<&Hold>) = begins.unzip();
         let begin_keys = KeyColumns::new(begins.iter().map(|hold| &hold.key));
         let causes: Vec<&str> = begins.iter().map(|hold| hold.cause.name()).collect();
-        let reasons: Vec<String> = begins.iter().map(|hold| text(&hold.reason)).collect();
+        let reasons: Vec<_> = begins.iter().map(|hold| text(&hold.reason)).collect();
         let since: Vec<i64> = begins.iter().map(|hold| ms(hold.since)).collect();
         let until: Vec<i64> = begins.iter().map(|hold| ms(hold.until)).collect();
         let strikes: Vec<i32> = begins.iter().map(|hold| signed(hold.strikes)).collect();
-        let made_by: Vec<Option<&str>> = begins
+        let made_by: Vec<_> = begins
             .iter()
-            .map(|hold| hold.made_under.as_ref().map(|(integration, _)| &*integration.0))
+            .map(|hold| hold.made_under.as_ref().map(|(integration, _)| text(&integration.0)))
             .collect();
         let fingerprints: Vec<Option<i64>> = begins
             .iter()

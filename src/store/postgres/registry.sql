@@ -81,10 +81,15 @@ BEGIN
 END
 $$;
 
+-- The key of a path of a project or group. Letters' case makes no other path.
+CREATE OR REPLACE FUNCTION path_key_of(the_path text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT key_of(lower(the_path COLLATE "C"))
+$$;
+
 -- Takes the path from another project that has it.
 CREATE OR REPLACE FUNCTION take_project_path(the_path text, the_id bigint, now bigint) RETURNS void LANGUAGE sql AS $$
-    UPDATE projects SET path = NULL, revision = next_revision(), updated_at = now
-    WHERE lower(path) = lower(the_path COLLATE "C") AND id <> the_id
+    UPDATE projects SET path = NULL, path_key = NULL, revision = next_revision(), updated_at = now
+    WHERE path_key = path_key_of(the_path) AND id <> the_id
 $$;
 
 -- Stores projects as events showed them. NULL stands for what an event did not show. Returns the rows in the given order,
@@ -100,10 +105,11 @@ BEGIN
                 AND (s_branch[n] IS NULL OR p.learned_branch IS NOT DISTINCT FROM s_branch[n])
                 AND (s_visibility[n] IS NULL OR p.learned_visibility IS NOT DISTINCT FROM s_visibility[n]));
         PERFORM take_project_path(s_path[n], s_id[n], now);
-        INSERT INTO projects AS p (id, path, learned_branch, learned_visibility, revision, created_at, updated_at)
-        VALUES (s_id[n], s_path[n], s_branch[n], s_visibility[n], next_revision(), now, now)
+        INSERT INTO projects AS p (id, path, path_key, learned_branch, learned_visibility, revision, created_at, updated_at)
+        VALUES (s_id[n], s_path[n], path_key_of(s_path[n]), s_branch[n], s_visibility[n], next_revision(), now, now)
         ON CONFLICT (id) DO UPDATE SET
-            path = coalesce(excluded.path, p.path), learned_branch = coalesce(excluded.learned_branch, p.learned_branch),
+            path = coalesce(excluded.path, p.path), path_key = coalesce(excluded.path_key, p.path_key),
+            learned_branch = coalesce(excluded.learned_branch, p.learned_branch),
             learned_visibility = coalesce(excluded.learned_visibility, p.learned_visibility),
             revision = excluded.revision, updated_at = excluded.updated_at;
     END LOOP;
@@ -139,11 +145,12 @@ BEGIN
             AND p.protected_branches IS NOT DISTINCT FROM p_protected
     ) THEN
         PERFORM take_project_path(p_path, p_id, a_at);
-        INSERT INTO projects AS p (id, path, corrected_branch, corrected_visibility, protected_branches, revision,
+        INSERT INTO projects AS p (id, path, path_key, corrected_branch, corrected_visibility, protected_branches, revision,
                                    created_at, updated_at)
-        VALUES (p_id, p_path, p_branch, p_visibility, p_protected, next_revision(), a_at, a_at)
+        VALUES (p_id, p_path, path_key_of(p_path), p_branch, p_visibility, p_protected, next_revision(), a_at, a_at)
         ON CONFLICT (id) DO UPDATE SET
-            path = coalesce(excluded.path, p.path), corrected_branch = excluded.corrected_branch,
+            path = coalesce(excluded.path, p.path), path_key = coalesce(excluded.path_key, p.path_key),
+            corrected_branch = excluded.corrected_branch,
             corrected_visibility = excluded.corrected_visibility, protected_branches = excluded.protected_branches,
             revision = excluded.revision, updated_at = excluded.updated_at;
         PERFORM note(a_at, a_who, a_action, a_object, a_fields);
@@ -163,21 +170,21 @@ BEGIN
     IF NOT FOUND THEN
         -- A group with another number is another group, which had the path before.
         SELECT g.* INTO known FROM groups AS g
-        WHERE lower(g.path) = lower(g_path COLLATE "C") AND (g_id IS NULL OR g.id IS NULL);
+        WHERE g.path_key = path_key_of(g_path) AND (g_id IS NULL OR g.id IS NULL);
     END IF;
     -- Only a caller that knows the number knows the spelling of the path.
     IF known.key IS NOT NULL AND (g_id IS NULL OR (known.id = g_id AND known.path IS NOT DISTINCT FROM g_path)) THEN
         RETURN NEXT known;
         RETURN;
     END IF;
-    UPDATE groups AS g SET path = NULL, revision = next_revision()
-    WHERE lower(g.path) = lower(g_path COLLATE "C") AND g.key IS DISTINCT FROM known.key;
+    UPDATE groups AS g SET path = NULL, path_key = NULL, revision = next_revision()
+    WHERE g.path_key = path_key_of(g_path) AND g.key IS DISTINCT FROM known.key;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     IF known.key IS NULL THEN
-        RETURN QUERY INSERT INTO groups (id, path, revision, created_at)
-        VALUES (g_id, g_path, next_revision(), a_at) RETURNING *;
+        RETURN QUERY INSERT INTO groups (id, path, path_key, revision, created_at)
+        VALUES (g_id, g_path, path_key_of(g_path), next_revision(), a_at) RETURNING *;
     ELSE
-        RETURN QUERY UPDATE groups AS g SET id = g_id, path = g_path, revision = next_revision()
+        RETURN QUERY UPDATE groups AS g SET id = g_id, path = g_path, path_key = path_key_of(g_path), revision = next_revision()
         WHERE g.key = known.key RETURNING *;
     END IF;
 END
@@ -216,9 +223,9 @@ CREATE OR REPLACE FUNCTION mute(
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM alone();
-    INSERT INTO mutes (project, slug, channel, until, asked_by, revision)
-    VALUES (m_project, m_slug, m_channel, m_until, m_asked_by, next_revision())
-    ON CONFLICT (project, slug, channel) DO UPDATE SET
+    INSERT INTO mutes (project, slug, channel_key, channel, until, asked_by, revision)
+    VALUES (m_project, m_slug, key_of(m_channel), m_channel, m_until, m_asked_by, next_revision())
+    ON CONFLICT (project, slug, channel_key) DO UPDATE SET
         until = excluded.until, asked_by = excluded.asked_by, revision = excluded.revision;
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
 END

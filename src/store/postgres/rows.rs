@@ -1,5 +1,6 @@
 //! How values are stored in PostgreSQL's columns.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,12 +9,12 @@ use tokio_postgres::row::RowIndex;
 
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::store::columns::event_id;
-pub(super) use crate::store::columns::{RowState, limit, moment, ms};
+pub(super) use crate::store::columns::{RowState, limit, moment, ms, signed};
 use crate::store::{Hold, HoldCause, HoldKey, Result, StoreError, StoredEvent};
 
 /// A text as PostgreSQL takes it, which allows every character except NUL.
-pub(super) fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 /// An event's id, moment and JSON, from three columns that begin here.
@@ -64,8 +65,4 @@ pub(super) fn hold(row: &Row) -> Result<Hold> {
 /// Counts are kept in signed columns.
 pub(super) fn unsigned(number: i32) -> u32 {
     number.unsigned_abs()
-}
-
-pub(super) fn signed(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -68,7 +68,10 @@ pub(super) async fn expect_current(connection: &Connection) -> Result<()> {
 
 /// A transaction that waits for every other migration.
 fn alone(sql: &str) -> String {
-    format!("BEGIN; SELECT pg_advisory_xact_lock(1178752364); {sql}; COMMIT")
+    // A step may rewrite tables of any size.
+    format!(
+        "BEGIN; SET LOCAL statement_timeout TO 0; SELECT pg_advisory_xact_lock(1178752364); {sql}; COMMIT"
+    )
 }
 
 async fn version(connection: &Connection) -> Result<i64> {

@@ -22,12 +22,12 @@ pub(super) async fn watch(connection: &Connection, mut watches: Vec<NewWatch>) -
          WHERE w.ended_at IS NOT NULL";
     // Two nodes that lock the same rows do it in the same order.
     watches.sort_by_cached_key(NewWatch::key);
-    let keys: Vec<String> = watches.iter().map(NewWatch::key).collect();
+    let keys: Vec<_> = watches.iter().map(NewWatch::key).collect();
     let integrations: Vec<&str> = watches.iter().map(|watch| &*watch.integration.0).collect();
     let project_ids: Vec<i64> = watches.iter().map(|watch| watch.project_id).collect();
-    let projects: Vec<String> = watches.iter().map(|watch| text(&watch.project)).collect();
-    let shas: Vec<String> = watches.iter().map(|watch| text(&watch.sha)).collect();
-    let refs: Vec<String> = watches.iter().map(|watch| text(&watch.ref_name)).collect();
+    let projects: Vec<_> = watches.iter().map(|watch| text(&watch.project)).collect();
+    let shas: Vec<_> = watches.iter().map(|watch| text(&watch.sha)).collect();
+    let refs: Vec<_> = watches.iter().map(|watch| text(&watch.ref_name)).collect();
     let json: Vec<&[u8]> = watches.iter().map(|watch| watch.project_json.as_ref()).collect();
     let since: Vec<i64> = watches.iter().map(|watch| ms(watch.since)).collect();
     let due: Vec<i64> = watches.iter().map(|watch| ms(watch.due)).collect();

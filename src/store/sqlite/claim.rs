@@ -216,9 +216,8 @@ const MORE: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliverie
                                    WHERE destination = ?1 AND state = 0)";
 
 fn held_until(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<Option<i64>> {
-    let (kind, integration, name) = key.columns();
-    let held = "SELECT until FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3 AND until > ?4";
-    Ok(find(connection, held, params![kind, integration, name, ms(now)])?)
+    let held = "SELECT until FROM holds WHERE kind = ?1 AND key = ?2 AND until > ?3";
+    Ok(find(connection, held, params![key.kind(), key.digest(), ms(now)])?)
 }
 
 /// Destinations one after another (the smallest key, then the smallest that is greater), each with its earliest due
@@ -234,7 +233,7 @@ const WAITING: &str = "WITH RECURSIVE destinations (destination) AS (
             max((SELECT min(d.due) FROM deliveries AS d INDEXED BY deliveries_ready
                  WHERE d.state = 0 AND d.destination = destinations.destination),
                 ifnull((SELECT until FROM holds
-                        WHERE kind = 'destination' AND integration = '' AND name = destination AND until > ?1), 0)
+                        WHERE kind = 'destination' AND name = destination AND until > ?1), 0)
            ) AS wanted_at
      FROM destinations WHERE destination IS NOT NULL
      ORDER BY wanted_at, destination LIMIT ?2";

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::lanes::{self, Foreign};
 use super::rows::{EventRow, RowState, change, find, ms};
 use super::{inbox, leases};
+use crate::store::columns::key_of;
 use crate::store::{BodyDigest, Delivery, DeliveryId, Dispatched, Lease, NewDelivery, Origin, Result};
 
 /// A [`Dispatched`] as the writer wants it.
@@ -126,9 +127,9 @@ fn insert(
     let written = change(
         connection,
         "INSERT INTO deliveries (event, integration, target, destination, lane, state, due, created_at, fresh_since,
-                                 lease_node, lease_until, replaces)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT (event, integration, target) DO NOTHING",
+                                 lease_node, lease_until, replaces, route_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (event, route_key) DO NOTHING",
         params![
             seq,
             delivery.integration.0,
@@ -141,6 +142,7 @@ fn insert(
             lease.map(|lease| &lease.node.0),
             lease.map(|lease| ms(lease.until)),
             delivery.replaces,
+            key_of(&[&delivery.integration.0, &delivery.target]),
         ],
     )?;
     if written == 0 {

@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 
 use super::rows::{HOLD, change, find, hold as read, ms, prepare};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{Hold, HoldKey, Result};
+use crate::store::columns::signed;
+use crate::store::{Hold, HoldKey, LatestWaits, Result};
 
 /// Begins a hold, or prolongs it; a longer one stays.
 pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
@@ -16,9 +17,9 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
     let fingerprint = hold.made_under.as_ref().map(|(_, fingerprint)| fingerprint.0);
     change(
         connection,
-        "INSERT INTO holds (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (kind, integration, name) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
+        "INSERT INTO holds (kind, integration, name, cause, reason, since, until, strikes, made_by, fingerprint, key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (kind, key) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
              since = excluded.since, until = excluded.until, strikes = excluded.strikes, made_by = excluded.made_by,
              fingerprint = excluded.fingerprint
          WHERE excluded.until >= holds.until",
@@ -30,9 +31,10 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
             hold.reason,
             ms(hold.since),
             ms(hold.until),
-            hold.strikes,
+            signed(hold.strikes),
             made_by,
-            fingerprint
+            fingerprint,
+            hold.key.digest(),
         ],
     )?;
     Ok(())
@@ -40,13 +42,12 @@ pub(super) fn begin(connection: &Connection, hold: &Hold) -> Result<()> {
 
 /// Ends a hold. Claims put rows of a held route off to the hold's end, so these are due again.
 pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Result<()> {
-    let (kind, integration, name) = key.columns();
-    let delete = "DELETE FROM holds WHERE kind = ?1 AND integration = ?2 AND name = ?3";
-    let ended = change(connection, delete, params![kind, integration, name])? == 1;
+    let delete = "DELETE FROM holds WHERE kind = ?1 AND key = ?2";
+    let ended = change(connection, delete, params![key.kind(), key.digest()])? == 1;
     // These read all waiting rows, but no settled ones. That is acceptable, because such holds rarely end.
     match key {
-        HoldKey::Route { integration, target } if ended => {
-            change(connection, DUE_ON_ROUTE, params![integration.0, ms(now), target])?;
+        HoldKey::Route { .. } if ended => {
+            change(connection, DUE_ON_ROUTE, params![key.digest(), ms(now)])?;
         }
         // What waits for an address that is switched off was put off for hours.
         HoldKey::Address { integration, destination } if ended => {
@@ -58,7 +59,7 @@ pub(super) fn end(connection: &Connection, key: &HoldKey, now: Timestamp) -> Res
 }
 
 const DUE_ON_ROUTE: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
-     WHERE state <= 1 AND due > ?2 AND integration = ?1 AND target = ?3";
+     WHERE state <= 1 AND due > ?2 AND route_key = ?1";
 
 const DUE_AT_ADDRESS: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2
      WHERE state <= 1 AND due > ?2 AND integration = ?1 AND destination = ?3";
@@ -104,3 +105,20 @@ pub(super) fn end_outdated(
 /// Whether rows of other integrations wait for a destination.
 const SHARED: &str = "SELECT EXISTS (SELECT 1 FROM deliveries INDEXED BY deliveries_ready
                                      WHERE destination = ?1 AND state = 0 AND integration <> ?2)";
+
+/// A row that is held for as long stays as it is.
+const SHORTEN: &str = "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?1
+     WHERE state <= 1 AND due > ?1
+       AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'route' AND h.key = deliveries.route_key
+                       AND h.until >= deliveries.due)
+       AND NOT EXISTS (SELECT 1 FROM holds AS h WHERE h.kind = 'destination' AND h.name = deliveries.destination
+                       AND h.until >= deliveries.due)";
+
+pub(super) fn shorten_waits(connection: &Connection, latest: &LatestWaits) -> Result<usize> {
+    let mut shortened = 0;
+    for (cause, until) in &latest.holds {
+        let sql = "UPDATE holds SET until = ?2 WHERE cause = ?1 AND until > ?2";
+        shortened += change(connection, sql, params![cause.name(), ms(*until)])?;
+    }
+    Ok(shortened + change(connection, SHORTEN, [ms(latest.delivery)])?)
+}

@@ -6,20 +6,25 @@
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::schema::beside;
+use super::place::beside;
 use crate::store::seal::{Keyring, SealingKey};
 use crate::store::{Result, StoreError};
 
 const SUFFIX: &str = ".key";
+
+/// The file of the key, which may be missing.
+pub(super) fn beside_database(database: &Path) -> PathBuf {
+    beside(database, SUFFIX)
+}
 
 /// The keys for a daemon's store whose sealed rows have these marks. If there is no key to seal with, one is made.
 ///
 /// # Errors
 /// A key of the rows is missing.
 pub(super) fn complete(keys: Keyring, database: &Path, marks: &[Vec<u8>]) -> Result<Keyring> {
-    let path = beside(database, SUFFIX);
+    let path = beside_database(database);
     let keys = match read(&path)? {
         Some(own) => keys.at(&path).with_own(own),
         None => keys.at(&path),
@@ -36,7 +41,7 @@ pub(super) fn complete(keys: Keyring, database: &Path, marks: &[Vec<u8>]) -> Res
 
 /// The keys for a command beside the daemon. None is made.
 pub(super) fn find(keys: Keyring, database: &Path) -> Keyring {
-    let path = beside(database, SUFFIX);
+    let path = beside_database(database);
     match read(&path) {
         Ok(Some(own)) => keys.at(&path).with_own(own),
         // Most commands need no key. One that does reports the missing key.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use super::lanes;
 use super::registry;
 use super::rows::{self, HOLD, RowState, blob, change, find, hold, moment, ms, prepare};
-use crate::store::columns::{AttemptRow, LineRow, TableRow as _, line_columns};
+use crate::store::columns::{AttemptRow, LineRow, TableRow as _, key_of, line_columns};
 use crate::store::registry::AuditEntry;
 use crate::store::{
     DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Result, State, StoredAttempt,
@@ -71,12 +71,11 @@ pub(super) fn detail(connection: &Connection, id: DeliveryId) -> Result<Option<D
 fn hold_on(connection: &Connection, line: &DeliveryLine) -> Result<Option<Hold>> {
     let sql = format!(
         "SELECT {HOLD} FROM holds
-         WHERE (kind = 'destination' AND integration = '' AND name = ?1)
-            OR (kind = 'route' AND integration = ?2 AND name = ?3)
-            OR (kind = 'address' AND integration = ?2 AND name = ?1)
+         WHERE (kind = 'destination' AND name = ?1) OR (kind = 'route' AND key = ?2) OR (kind = 'address' AND key = ?3)
          ORDER BY until DESC LIMIT 1"
     );
-    let of_line = params![line.destination, line.integration.0, line.target];
+    let key = |name: &str| key_of(&[&line.integration.0, name]);
+    let of_line = params![line.destination, key(&line.target), key(&line.destination)];
     Ok(prepare(connection, &sql)?.query_row(of_line, hold).optional()?)
 }
 

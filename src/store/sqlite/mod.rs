@@ -3,7 +3,7 @@
 //! A writer thread commits in groups ([`thread`]). Two readers, one for the pipeline and one for people, see what is committed
 //! and never wait for the writer. The operations are functions of a connection, in a file for each: [`inbox`], [`enqueue`],
 //! [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
-//! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it.
+//! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
 
 mod claim;
 mod enqueue;
@@ -13,6 +13,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod place;
 mod quarantine;
 mod registry;
 mod rows;
@@ -24,7 +25,8 @@ mod tests;
 mod thread;
 mod watches;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,13 +36,14 @@ use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, Lease, Ledger, NewQuarantined, NewWatch, NodeId,
-    Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch,
-    StoreError, StoredEvent, Swept, Watch, Watches,
+    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
+    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
+    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
 use enqueue::Entry;
+use place::Place;
 use rows::EventRow;
 use schema::Lock;
 use thread::Worker;
@@ -54,6 +57,7 @@ pub struct Sqlite {
     /// For people and gauges: queries that may read much.
     ledger: Worker,
     writer: Worker,
+    place: Arc<Place>,
     keys: Keyring,
 }
 
@@ -64,39 +68,64 @@ impl Sqlite {
     /// # Errors
     /// The store is unavailable or broken, or a key of its secrets is missing.
     pub fn open(path: &Path, keys: Keyring) -> Result<Self> {
-        schema::create(path)?;
-        let lock = Lock::take(path)?;
-        let connection = schema::connect(path)?;
-        schema::migrate(&connection, path)?;
-        let keys = key_file::complete(keys, path, &registry::marks(&connection)?)?;
-        Self::start(path, connection, Some(lock), keys)
+        let (path, keyed) = prepare(path)?;
+        let lock = Lock::take(&path)?;
+        let connection = schema::connect(&path)?;
+        schema::migrate(&connection, &path)?;
+        let keys = key_file::complete(keys, &keyed, &registry::marks(&connection)?)?;
+        let key = Some(key_file::beside_database(&keyed)).filter(|key| key.exists());
+        let place = Place::new(&path, Some(lock.file()?), key)?;
+        Self::start(&path, connection, Some(lock), place, keys)
     }
 
     /// Opens a store beside the daemon that may be using it, for a command. What needs no secret works without a key.
     pub fn open_shared(path: &Path, keys: Keyring) -> Result<Self> {
         let connection = schema::connect(path)?;
         schema::expect_current(&connection, path)?;
-        Self::start(path, connection, None, key_file::find(keys, path))
+        let (path, keyed) = place_of(path)?;
+        let place = Place::new(&path, None, None)?;
+        Self::start(&path, connection, None, place, key_file::find(keys, &keyed))
     }
 
     /// Migrates a store that no daemon uses, and creates it where it is missing. Returns the version before and after.
     pub fn migrate(path: &Path) -> Result<(i64, i64)> {
-        schema::create(path)?;
-        let _lock = Lock::take(path)?;
-        schema::migrate(&schema::connect(path)?, path)
+        let (path, _) = prepare(path)?;
+        let _lock = Lock::take(&path)?;
+        schema::migrate(&schema::connect(&path)?, &path)
     }
 
     fn start(
         path: &Path,
         connection: rusqlite::Connection,
         lock: Option<Lock>,
+        place: Place,
         keys: Keyring,
     ) -> Result<Self> {
-        let writer = Worker::writer(connection, lock)?;
+        let place = Arc::new(place);
+        let writer = Worker::writer(connection, lock, Arc::clone(&place))?;
         let reader = Worker::reader("store-reader", schema::connect(path)?)?;
         let ledger = Worker::reader("store-ledger", schema::connect(path)?)?;
-        Ok(Self { reader, ledger, writer, keys })
+        Ok(Self { reader, ledger, writer, place, keys })
     }
+}
+
+/// Creates the file where it is missing, with its folder. Returns its path without symbolic links, and the path that its key
+/// lies beside.
+fn prepare(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    schema::create_folder(path)?;
+    let (path, keyed) = place_of(path)?;
+    place::expect_no_lost_database(&path, &key_file::beside_database(&keyed))?;
+    schema::create(&path)?;
+    Ok((path, keyed))
+}
+
+/// A store's path without symbolic links, and the path that its key lies beside. Earlier versions put the key beside a
+/// symbolic link.
+fn place_of(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    let resolved = place::resolved(path)?;
+    let has_key = |path: &Path| key_file::beside_database(path).exists();
+    let keyed = if !has_key(&resolved) && has_key(path) { path.to_owned() } else { resolved.clone() };
+    Ok((resolved, keyed))
 }
 
 #[async_trait]
@@ -170,6 +199,11 @@ impl Outbox for Sqlite {
             .await
     }
 
+    async fn shorten_waits(&self, latest: &LatestWaits) -> Result<usize> {
+        let latest = latest.clone();
+        self.writer.call(move |connection| holds::shorten_waits(connection, &latest)).await
+    }
+
     async fn end_outdated_holds(
         &self,
         current: &[(IntegrationId, Option<Fingerprint>)],
@@ -233,7 +267,19 @@ impl Ledger for Sqlite {
         };
         self.reader.call(look).await?;
         // Through the writer it also shows that the file can be locked for writing.
-        self.writer.call(look).await
+        let place = Arc::clone(&self.place);
+        let has_failed = self.writer.has_failed();
+        self.writer
+            .call(move |connection| {
+                place.check()?;
+                look(connection)?;
+                if has_failed {
+                    // Whether writing works again shows only when something is written.
+                    rows::change(connection, "UPDATE registry SET revision = revision", [])?;
+                }
+                Ok(())
+            })
+            .await
     }
 }
 

@@ -147,10 +147,12 @@ pub(super) fn change(
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => {
+                Self::Unavailable(format!("{error}: free some space on the disk of store.path"))
+            }
             Some(
                 ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
                 | ErrorCode::SystemIoFailure
                 | ErrorCode::OutOfMemory
                 | ErrorCode::CannotOpen
@@ -159,6 +161,15 @@ impl From<rusqlite::Error> for StoreError {
                 | ErrorCode::OperationInterrupted
                 | ErrorCode::FileLockingProtocolFailed,
             ) => Self::Unavailable(error.to_string()),
+            Some(
+                ErrorCode::ConstraintViolation
+                | ErrorCode::TooBig
+                | ErrorCode::TypeMismatch
+                | ErrorCode::ParameterOutOfRange,
+            ) => Self::Refused(error.to_string()),
+            None if matches!(error, rusqlite::Error::ToSqlConversionFailure(_)) => {
+                Self::Refused(error.to_string())
+            }
             _ => Self::Broken(error.to_string()),
         }
     }

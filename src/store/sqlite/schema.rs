@@ -3,12 +3,15 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
+use super::place::{FileId, beside};
+use crate::digest::Digest;
 use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
 
@@ -34,10 +37,19 @@ impl Lock {
     pub(super) fn take(database: &Path) -> Result<Self> {
         let path = beside(database, ".lock");
         let failed = |error| StoreError::Unavailable(format!("failed to lock {}: {error}", path.display()));
-        let file = private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
+        let mut file =
+            private(OpenOptions::new().create(true).truncate(false)).open(&path).map_err(failed)?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                // A file that was deleted or replaced meanwhile keeps nobody out.
+                Ok(()) if FileId::at(&path).map_err(failed)? == Some(Self::id(&file).map_err(failed)?) => {
+                    return Ok(Self(file));
+                }
+                Ok(()) => {
+                    file = private(OpenOptions::new().create(true).truncate(false))
+                        .open(&path)
+                        .map_err(failed)?;
+                }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
             }
@@ -46,6 +58,16 @@ impl Lock {
             "another forgebell works with {}: stop it, or give this one another file (`store.path`)",
             database.display()
         )))
+    }
+
+    /// Identifies the locked file.
+    pub(super) fn file(&self) -> Result<FileId> {
+        Self::id(&self.0)
+            .map_err(|error| StoreError::Unavailable(format!("failed to look at the lock: {error}")))
+    }
+
+    fn id(file: &File) -> std::io::Result<FileId> {
+        Ok(FileId::of(&file.metadata()?))
     }
 }
 
@@ -58,28 +80,31 @@ impl Drop for Lock {
     }
 }
 
-/// Creates the folder and the file where they are missing, readable only to this user, because events contain data of private
-/// projects. SQLite gives `-wal` and `-shm` the same permissions as the file.
+/// Creates the folder of a file where it is missing, accessible only to this user.
+pub(super) fn create_folder(database: &Path) -> Result<()> {
+    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    created.map_err(|error| failed_to_create(database, &error))
+}
+
+fn failed_to_create(database: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("failed to create {}: {error}", database.display()))
+}
+
+/// Creates the file where it is missing, readable only to this user, because events contain data of private projects. SQLite
+/// gives `-wal` and `-shm` the same permissions as the file.
 pub(super) fn create(database: &Path) -> Result<()> {
-    let failed = |error| StoreError::Unavailable(format!("failed to create {}: {error}", database.display()));
-    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    }
     // An existing file must not be opened here: closing it would end SQLite's locks on it in this process.
     match private(OpenOptions::new().create_new(true)).open(database) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed_to_create(database, &error)),
         _ => Ok(()),
     }
 }
 
 fn private(how: &mut OpenOptions) -> &mut OpenOptions {
     how.read(true).write(true).mode(0o600)
-}
-
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Opens the file, which must exist.
@@ -99,7 +124,9 @@ pub(super) fn connect(database: &Path) -> Result<Connection> {
     });
     opened.map_err(|error| match StoreError::from(error) {
         StoreError::Unavailable(why) => StoreError::Unavailable(format!("{}: {why}", database.display())),
-        StoreError::Broken(why) => StoreError::Broken(format!("{}: {why}", database.display())),
+        StoreError::Broken(why) | StoreError::Refused(why) => {
+            StoreError::Broken(format!("{}: {why}", database.display()))
+        }
     })
 }
 
@@ -108,6 +135,12 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
     let found = version(connection, database)?;
     // Only now it is certain that the file is a store of this program. The mode is stored in the file.
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A step may copy a table to which others refer. They refer to it by its name, which stays.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.create_scalar_function("key_of", -1, FunctionFlags::SQLITE_DETERMINISTIC, |parts| {
+        let parts = (0..parts.len()).map(|part| parts.get_raw(part).as_bytes());
+        Ok(Digest::of(parts.collect::<std::result::Result<Vec<_>, _>>()?).number())
+    })?;
     for (number, migration) in (1..).zip(STEPS).skip_while(|(number, _)| *number <= found) {
         let step = format!(
             "BEGIN IMMEDIATE; {}; PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;",
@@ -119,6 +152,7 @@ pub(super) fn migrate(connection: &Connection, database: &Path) -> Result<(i64, 
             return Err(error.into());
         }
     }
+    connection.pragma_update(None, "foreign_keys", true)?;
     Ok((found, known()))
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{RowState, change, ms, prepare};
 use super::{holds, lanes, watches};
+use crate::store::columns::signed;
 use crate::store::{AttemptRecord, DeliveryId, Lane, NewState, NodeId, REPLACED, Result, Settled};
 
 pub(super) fn settle(connection: &Connection, by: &NodeId, settlements: &[Settled]) -> Result<()> {
@@ -20,7 +21,7 @@ fn settle_one(connection: &Connection, by: &NodeId, settled: &Settled) -> Result
                 connection,
                 "UPDATE deliveries SET state = ?3, attempts = ?4, settled_at = ?5, lease_node = NULL, lease_until = NULL
                  WHERE id = ?1 AND state = 2 AND lease_node = ?2",
-                params![settled.delivery.0, by.0, state.0, settled.attempts, ms(settled.at)],
+                params![settled.delivery.0, by.0, state.0, signed(settled.attempts), ms(settled.at)],
             )? == 1
         }
         None => false,
@@ -111,14 +112,14 @@ fn settle_with_care(connection: &Connection, by: &NodeId, settled: &Settled) -> 
             connection,
             "UPDATE deliveries
              SET state = ?2, attempts = ?3, due = ?4, started = 0, lease_node = NULL, lease_until = NULL WHERE id = ?1",
-            params![id, state.0, settled.attempts, ms(due)],
+            params![id, state.0, signed(settled.attempts), ms(due)],
         )?;
     } else if let Some(state) = RowState::after(new_state) {
         change(
             connection,
             "UPDATE deliveries SET state = ?2, attempts = ?3, settled_at = ?4, lease_node = NULL, lease_until = NULL
              WHERE id = ?1",
-            params![id, state.0, settled.attempts, ms(settled.at)],
+            params![id, state.0, signed(settled.attempts), ms(settled.at)],
         )?;
         if standing.state == RowState::READY {
             lanes::left(connection, standing.lane)?;

@@ -5,11 +5,14 @@
 //! transaction, commits, and only then answers. Syncing the disk costs the same for one command as for a hundred, so
 //! the busier the store, the cheaper each command. Each command has a savepoint, so that one that fails undoes only itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::place::Place;
 use super::schema::Lock;
 use crate::store::{Result, StoreError};
 
@@ -37,35 +40,46 @@ pub(super) struct Worker {
     /// `None` only while it is being dropped.
     queue: Option<mpsc::Sender<Box<dyn Command>>>,
     thread: Option<JoinHandle<()>>,
+    /// Whether the last transaction failed that was to change something.
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Worker {
     /// Starts the writer. It holds the lock until its connection is closed.
-    pub(super) fn writer(connection: Connection, lock: Option<Lock>) -> Result<Self> {
+    ///
+    /// It writes only while the file at `place` is the one that was opened.
+    pub(super) fn writer(connection: Connection, lock: Option<Lock>, place: Arc<Place>) -> Result<Self> {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_IN_COMMIT)?;
-        Self::start("store-writer", move |commands| {
+        Self::start("store-writer", move |commands, has_failed| {
             let _lock = lock;
             let connection = connection;
-            write(&connection, commands);
+            write(&Writing { connection: &connection, place, has_failed }, commands);
         })
     }
 
     /// Starts a reader, whose commands each see one state of the store.
     pub(super) fn reader(name: &'static str, connection: Connection) -> Result<Self> {
         connection.pragma_update(None, "query_only", true)?;
-        Self::start(name, move |commands| read(&connection, commands))
+        Self::start(name, move |commands, _| read(&connection, commands))
     }
 
     fn start(
         name: &'static str,
-        body: impl FnOnce(mpsc::Receiver<Box<dyn Command>>) + Send + 'static,
+        body: impl FnOnce(mpsc::Receiver<Box<dyn Command>>, Arc<AtomicBool>) + Send + 'static,
     ) -> Result<Self> {
         let (queue, commands) = mpsc::channel(QUEUE);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let failed = Arc::clone(&has_failed);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || body(commands))
+            .spawn(move || body(commands, failed))
             .map_err(|error| StoreError::Unavailable(format!("failed to start a thread: {error}")))?;
-        Ok(Self { name, queue: Some(queue), thread: Some(thread) })
+        Ok(Self { name, queue: Some(queue), thread: Some(thread), has_failed })
+    }
+
+    /// Whether the last transaction failed that was to change something.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
     }
 
     /// Runs the work on the thread. Cancelling the call does not stop the work.
@@ -155,24 +169,34 @@ fn read(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>)
     }
 }
 
-fn write(connection: &Connection, mut commands: mpsc::Receiver<Box<dyn Command>>) {
+/// What the writer works with.
+struct Writing<'a> {
+    connection: &'a Connection,
+    place: Arc<Place>,
+    has_failed: Arc<AtomicBool>,
+}
+
+fn write(writing: &Writing<'_>, mut commands: mpsc::Receiver<Box<dyn Command>>) {
     let mut log = Log::default();
     while let Some(first) = commands.blocking_recv() {
-        for command in transaction(connection, first, &mut commands) {
+        for command in transaction(writing, first, &mut commands) {
             command.answer();
         }
-        log.tend(connection);
+        log.tend(writing.connection);
     }
 }
 
 /// Runs the first command and those behind it in one transaction. They are returned to be answered.
 fn transaction(
-    connection: &Connection,
+    writing: &Writing<'_>,
     first: Box<dyn Command>,
     queue: &mut mpsc::Receiver<Box<dyn Command>>,
 ) -> Vec<Box<dyn Command>> {
+    let Writing { connection, place, has_failed } = writing;
     let mut done = Vec::new();
-    let outcome = match execute(connection, "BEGIN IMMEDIATE") {
+    let before = connection.total_changes();
+    let begun = place.check_file().and_then(|()| execute(connection, "BEGIN IMMEDIATE"));
+    let outcome = match begun {
         Ok(()) => run_and_commit(connection, first, queue, &mut done),
         Err(error) => {
             // It failed after its full timeout. Commands that were queued meanwhile fail now, not after another timeout.
@@ -189,6 +213,9 @@ fn transaction(
         for command in &mut done {
             command.spoil(&error);
         }
+        has_failed.store(true, Ordering::Relaxed);
+    } else if connection.total_changes() > before {
+        has_failed.store(false, Ordering::Relaxed);
     }
     done
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::Backend;
+use super::{Backend, Former};
 use crate::event::{Event, EventId};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::{Secret, Value};
@@ -178,9 +178,9 @@ impl<B: Backend> Case<B> {
     }
 
     /// A store of an earlier version, opened by this one.
-    pub(super) async fn restored() -> Self {
+    pub(super) async fn restored(version: Former) -> Self {
         let backend = B::make();
-        let keys = backend.restore().await;
+        let keys = backend.restore(version).await;
         Self { store: backend.open_with(keys).await.unwrap(), backend }
     }
 

@@ -3,7 +3,7 @@
 use super::Backend;
 use super::fixtures::{Case, Change, at, delivery, held_route, hold, hold_on, made_under};
 use crate::integration::{Fingerprint, IntegrationId};
-use crate::store::{Hold, HoldCause, HoldKey, Ledger, NewState, Outbox, Portion, Settled};
+use crate::store::{Hold, HoldCause, HoldKey, LatestWaits, Ledger, NewState, Outbox, Portion, Settled};
 
 pub(super) async fn a_held_destination_gives_nothing_until_the_hold_ends<B: Backend>() {
     let case = Case::<B>::new().await;
@@ -240,4 +240,36 @@ pub(super) async fn an_integration_that_is_gone_holds_nothing<B: Backend>() {
     assert_eq!(case.store.end_outdated_holds(&gone, at(3)).await.unwrap(), 1);
     // The pipeline gets it, and cancels it.
     assert_eq!(case.claim("a", "hook", at(3)).await, [id]);
+}
+
+pub(super) async fn waits_of_another_clock_are_shortened<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let to = |destination: &str, lane| delivery().over(destination).lane(lane);
+    let far = at(1_000_000);
+    let mut ids = Vec::new();
+    for (lane, destination) in [(1, "late"), (2, "soon"), (3, "quota"), (4, "broken"), (5, "off")] {
+        let id = case.write(destination, to(destination, lane), at(0)).await;
+        let due = if destination == "soon" { at(50) } else { far };
+        case.end("a", id, NewState::Waiting(due), at(0)).await;
+        ids.push(id);
+    }
+    case.hold(hold_on(HoldKey::Destination("quota".into()), HoldCause::Quota, far), at(0)).await;
+    case.hold(hold_on(HoldKey::Destination("broken".into()), HoldCause::Unavailable, far), at(0)).await;
+    case.hold(hold_on(HoldKey::Destination("off".into()), HoldCause::SwitchedOff, far), at(0)).await;
+    let latest = LatestWaits {
+        delivery: at(100),
+        holds: vec![(HoldCause::Unavailable, at(60)), (HoldCause::Quota, at(2_000_000))],
+    };
+    assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 3, "a hold, and two deliveries");
+    assert_eq!(case.store.shorten_waits(&latest).await.unwrap(), 0, "nothing is too long any more");
+    let due = async |place: usize| case.store.delivery(ids[place]).await.unwrap().unwrap().line.due.unwrap();
+    assert_eq!([due(0).await, due(1).await], [at(100), at(50)]);
+    assert_eq!([due(2).await, due(4).await], [far, far], "they are held for as long");
+    assert_eq!(due(3).await, at(100), "its hold is over before");
+    let until = case.store.holds(at(0)).await.unwrap();
+    let of = |cause| until.iter().find(|hold| hold.cause == cause).unwrap().until;
+    assert_eq!(
+        [of(HoldCause::Unavailable), of(HoldCause::Quota), of(HoldCause::SwitchedOff)],
+        [at(60), far, far]
+    );
 }

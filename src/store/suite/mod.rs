@@ -5,6 +5,7 @@
 
 mod configured;
 mod events;
+mod extremes;
 mod fixtures;
 mod holds;
 mod lanes;
@@ -29,6 +30,15 @@ use super::sqlite::Sqlite;
 use super::{Result, Store};
 use crate::settings::Secret;
 
+/// The version of the schema that an earlier program wrote.
+#[derive(Clone, Copy)]
+enum Former {
+    /// Version 2.
+    BeforeRebuild,
+    /// Version 3.
+    BeforeDigests,
+}
+
 /// A kind of store, and how tests make one.
 trait Backend: Sized {
     type Store: Store;
@@ -45,7 +55,10 @@ trait Backend: Sized {
     }
 
     /// Puts a store here that an earlier version wrote (see [`upgrade`]). Returns the keys that its daemon is given.
-    async fn restore(&self) -> Keyring;
+    async fn restore(&self, version: Former) -> Keyring;
+
+    /// Makes the store refuse every delivery to this target, as it refuses data that it can't store.
+    async fn refuse_target(&self, target: &str);
 
     /// Opens the store with these keys.
     async fn open_with(&self, keys: Keyring) -> Result<Self::Store>;
@@ -87,12 +100,24 @@ impl Backend for SqliteBackend {
         Sqlite::open(&self.path(), keys)
     }
 
-    async fn restore(&self) -> Keyring {
+    async fn restore(&self, version: Former) -> Keyring {
         let connection = rusqlite::Connection::open(self.path()).unwrap();
-        connection.execute_batch(include_str!("before_rebuild/sqlite.sql")).unwrap();
+        let dump = match version {
+            Former::BeforeRebuild => include_str!("before_rebuild/sqlite.sql"),
+            Former::BeforeDigests => include_str!("before_digests/sqlite.sql"),
+        };
+        connection.execute_batch(dump).unwrap();
         let key = self.path().with_file_name("forgebell.db.key");
         std::fs::write(key, include_str!("before_rebuild/sqlite.key")).unwrap();
         Keyring::none()
+    }
+
+    async fn refuse_target(&self, target: &str) {
+        let trigger = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON deliveries WHEN new.target = '{target}'
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        );
+        rusqlite::Connection::open(self.path()).unwrap().execute_batch(&trigger).unwrap();
     }
 
     async fn open_beside(&self, keys: Keyring) -> Result<Sqlite> {
@@ -120,6 +145,16 @@ impl Backend for SqliteBackend {
 /// A new database on the tests' server.
 struct PostgresBackend(Secret);
 
+impl PostgresBackend {
+    async fn run(&self, sql: &str) {
+        let (client, connection) =
+            tokio_postgres::connect(self.0.expose(), tokio_postgres::NoTls).await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
+        tokio::spawn(connection);
+        client.batch_execute(sql).await.unwrap();
+    }
+}
+
 impl Backend for PostgresBackend {
     type Store = Postgres;
 
@@ -133,13 +168,17 @@ impl Backend for PostgresBackend {
         Postgres::open(&self.0, None, keys).await
     }
 
-    async fn restore(&self) -> Keyring {
-        let (client, connection) =
-            tokio_postgres::connect(self.0.expose(), tokio_postgres::NoTls).await.unwrap();
-        #[expect(clippy::disallowed_methods, reason = "it ends with the connection that it belongs to")]
-        tokio::spawn(connection);
-        client.batch_execute(include_str!("before_rebuild/postgres.sql")).await.unwrap();
+    async fn restore(&self, version: Former) -> Keyring {
+        let dump = match version {
+            Former::BeforeRebuild => include_str!("before_rebuild/postgres.sql"),
+            Former::BeforeDigests => include_str!("before_digests/postgres.sql"),
+        };
+        self.run(dump).await;
         fixtures::keys("present", &[])
+    }
+
+    async fn refuse_target(&self, target: &str) {
+        self.run(&format!("ALTER TABLE forgebell.deliveries ADD CHECK (target <> '{target}')")).await;
     }
 
     async fn open_beside(&self, keys: Keyring) -> Result<Postgres> {
@@ -242,6 +281,7 @@ macro_rules! promises {
                     new_settings_end_holds_of_every_kind_but_what_the_service_asked_for,
                     a_shared_destination_is_not_freed_by_new_settings,
                     an_integration_that_is_gone_holds_nothing,
+                    waits_of_another_clock_are_shortened,
                 }
                 events::{
                     pushing_an_event_twice_keeps_one,
@@ -302,7 +342,18 @@ macro_rules! promises {
                     rekeying_beside_a_daemon_loses_no_change,
                     what_no_key_opens_can_be_given_up_and_set_again,
                 }
+                extremes::{
+                    keys_of_any_length_are_kept_apart_by_their_last_letter,
+                    a_held_route_of_any_length_holds_that_target_only,
+                    strange_texts_come_back_as_they_were,
+                    numbers_and_moments_at_their_limits_are_stored,
+                    paths_of_any_length_name_one_project_each,
+                    a_mute_of_a_long_channel_is_replaced,
+                    a_refused_value_is_named_so_and_undoes_nothing_else,
+                }
                 upgrade::{
+                    routes_known_before_are_known_by_their_digests,
+                    holds_and_places_known_before_are_known_by_their_digests,
                     an_upgraded_store_lists_all_its_deliveries,
                     an_upgraded_store_hands_out_what_waits_in_order,
                     an_upgraded_store_keeps_its_holds,

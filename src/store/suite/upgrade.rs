@@ -1,12 +1,13 @@
 //! A store of an earlier version is migrated: nothing in it is lost, and all work continues.
 //!
-//! The stores in `before_rebuild/` were written by the program whose schema had version 2.
+//! The stores in `before_rebuild/` were written by the program whose schema had version 2, those in `before_digests/` by the
+//! one that had version 3.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Backend;
 use super::fixtures::{Case, Change, at, audit, configuration, delivery, event, from_broker, node, settled};
+use super::{Backend, Former};
 use crate::event::EventId;
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::{Secret, Value};
@@ -24,7 +25,7 @@ const DISCORD: &str = "acme/web:discord";
 const MAIL: &str = "acme/web:emails-on-push";
 
 async fn upgraded<B: Backend>() -> Case<B> {
-    Case::<B>::restored().await
+    Case::<B>::restored(Former::BeforeRebuild).await
 }
 
 fn ids(numbers: &[i64]) -> Vec<DeliveryId> {
@@ -386,4 +387,88 @@ pub(super) async fn an_upgraded_store_goes_on_changing_what_is_configured<B: Bac
     let before = case.store.changes(0).await.unwrap();
     let case = case.reopened().await;
     assert_eq!(case.store.changes(0).await.unwrap(), before);
+}
+
+/// What the program of version 3 added to the store of version 2.
+fn long(end: &str) -> String {
+    format!("#büro-{}{end}", "x".repeat(2000))
+}
+
+pub(super) async fn routes_known_before_are_known_by_their_digests<B: Backend>() {
+    let case = Case::<B>::restored(Former::BeforeDigests).await;
+    let slack = |target: &str| delivery().of(SLACK).to(target).over("hooks.slack.example").lane(77);
+    let again =
+        case.write_all("two channels", vec![slack("#büro"), slack("#Büro"), slack("")], at(300)).await;
+    assert!(again.iter().all(Option::is_none), "{again:?}");
+    let again = case.write_all("a long channel", vec![slack(&long("")), slack(&long("y"))], at(300)).await;
+    assert!(again.iter().all(Option::is_none), "{again:?}");
+    let new = case.write_all("two channels", vec![slack("#büro"), slack("#new")], at(300)).await;
+    assert!(new[0].is_none());
+    assert!(new[1].as_ref().unwrap().id > DeliveryId(22), "ids go on");
+
+    let all = DeliveryFilter { limit: 100, ..Default::default() };
+    let lines = case.store.deliveries(all).await.unwrap();
+    let state = |event: &str| {
+        let of_event = lines.iter().filter(|line| line.event.as_str() == event).map(|line| line.state);
+        of_event.collect::<Vec<_>>()
+    };
+    assert_eq!(state("skipped"), [State::Skipped]);
+    assert_eq!((state("older state"), state("newer state")), (vec![State::Cancelled], vec![State::Waiting]));
+    let cancelled = lines.iter().find(|line| line.event.as_str() == "older state").unwrap();
+    assert_eq!(cancelled.last_note.as_deref(), Some(crate::store::REPLACED));
+    // The lane is handed out in order, over all its targets.
+    let got = case.claim("c", "hooks.slack.example", at(1020)).await;
+    let waiting = lines.iter().rev().filter(|line| {
+        line.state == State::Waiting && line.destination == "hooks.slack.example" && line.target != "#gone"
+    });
+    assert!(got.iter().copied().eq(waiting.map(|line| line.id)), "{got:?}");
+}
+
+pub(super) async fn holds_and_places_known_before_are_known_by_their_digests<B: Backend>() {
+    let case = Case::<B>::restored(Former::BeforeDigests).await;
+    let holds = case.store.holds(at(300)).await.unwrap();
+    assert_eq!(holds.len(), 6, "{holds:?}");
+    let route = HoldKey::Route { integration: IntegrationId::new(SLACK), target: long("z").into() };
+    assert!(holds.iter().any(|hold| hold.key == route && hold.cause == HoldCause::Misconfigured));
+    assert!(holds.iter().any(|hold| hold.key == HoldKey::Bucket("slack-token:0123".into())));
+    assert_eq!(case.claim("c", "other.example", at(4499)).await, [], "its destination is held");
+    assert_eq!(case.claim("c", "other.example", at(4600)).await, [], "its route is held");
+    case.store.end_holds(&[route], at(4600)).await.unwrap();
+    assert_eq!(case.claim("c", "other.example", at(4600)).await.len(), 1);
+
+    let changes = case.store.changes(0).await.unwrap();
+    assert_eq!((changes.mutes.len(), changes.projects.len(), changes.groups.len()), (4, 5, 3));
+    let mute = |channel: &str| Mute {
+        project: 44,
+        slug: "slack".to_owned(),
+        channel: channel.to_owned(),
+        until: at(9999),
+        by: "@bob".to_owned(),
+        revision: 0,
+    };
+    for channel in ["büro", &long("")] {
+        case.store.mute(mute(channel), audit("mute", at(300))).await.unwrap();
+    }
+    let mutes = case.store.changes(0).await.unwrap().mutes;
+    let of_bob = mutes.iter().filter(|mute| mute.by == "@bob").count();
+    assert_eq!((mutes.len(), of_bob), (4, 2), "they are replaced");
+
+    let by_path = async |path: &str| case.store.project_by_path(path).await.unwrap().map(|found| found.id);
+    assert_eq!(by_path("ACME/Über").await, Some(50), "in any case of ASCII letters");
+    assert_eq!(by_path(&format!("Acme/{}", "P".repeat(1500))).await, Some(51));
+    let renamed = SeenProject { id: 60, path: Some("acme/Über".to_owned()), learned: Learned::default() };
+    case.store.upsert_seen_projects(vec![renamed], at(300)).await.unwrap();
+    assert_eq!(by_path("acme/Über").await, Some(60));
+    assert_eq!(
+        case.store.project(50).await.unwrap().unwrap().path,
+        None,
+        "the path is another project's now"
+    );
+
+    let group = case.store.group_by_path("acme/deep/GROUP").await.unwrap().unwrap();
+    assert_eq!(group.id, Some(70));
+    let same = case.store.put_group(None, "acme/deep/group", audit("group.create", at(300))).await.unwrap();
+    assert_eq!(same, group);
+    let next = case.store.put_group(None, "another", audit("group.create", at(300))).await.unwrap();
+    assert_eq!(next.key, GroupKey(group.key.0 + 1), "keys go on");
 }

@@ -98,6 +98,26 @@ async fn a_text_that_is_sent_as_null_is_unset() {
 }
 
 #[tokio::test]
+async fn a_channel_that_is_too_long_or_has_a_control_character_is_refused() {
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let long = format!("#{}", "x".repeat(2999));
+    for (channel, expected) in [
+        (
+            long.as_str(),
+            "has a channel of 3000 characters (`#xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`): a name has at most 255",
+        ),
+        ("#o\u{7}ps", "has a control character in the channel `#ops`: leave it out"),
+    ] {
+        let refused = api.put(&admin, SLACK, &json!({ "webhook": HOOK, "issue_channel": channel })).await;
+        assert_eq!(refused.status, 400);
+        let response =
+            refused.json()["message"].as_str().unwrap_or_else(|| panic!("{}", refused.json())).to_owned();
+        assert!(response.contains(":issue_channel=>[") && response.contains(expected), "{response}");
+    }
+}
+
+#[tokio::test]
 async fn invalid_settings_are_reported_in_gitlabs_text() {
     let api = Api::open().await;
     let admin = api.admin().await;

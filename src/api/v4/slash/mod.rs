@@ -28,6 +28,7 @@ use crate::adapters::{self, ADAPTERS, Entry};
 use crate::api::resources::CommandAnswer;
 use crate::catalog::{Actor, CachedCatalog, Configured, ResolvedScope};
 use crate::event::Trigger;
+use crate::integration::Channels;
 use crate::pipeline::amqp::Commands;
 use crate::pipeline::holds::HoldSet;
 use crate::settings::Parsed;
@@ -50,7 +51,9 @@ fn notifier(command: &ChatCommand) -> &'static Entry {
 
 /// All names of the channel in which a command was typed, as mutes store them.
 fn channel_names(command: &ChatCommand) -> Vec<String> {
-    command.channel_names.iter().map(|name| Mute::channel_of(name)).collect()
+    // A longer name is in no setting.
+    let may_be_set = |name: &String| name.chars().count() <= Channels::MAX_CHARS;
+    command.channel_names.iter().map(|name| Mute::channel_of(name)).filter(may_be_set).collect()
 }
 
 /// The user that typed a command, for people.

@@ -35,9 +35,9 @@ impl Note {
     pub(super) fn new(audit: &AuditEntry) -> Self {
         Self {
             at: ms(audit.at),
-            who: text(&audit.who),
+            who: text(&audit.who).into_owned(),
             action: audit.action,
-            object: text(&audit.object),
+            object: text(&audit.object).into_owned(),
             fields: json(&audit.fields),
         }
     }
@@ -106,8 +106,8 @@ impl Registry for Postgres {
             return Ok(known);
         }
         let ids: Vec<i64> = seen.iter().map(|seen| seen.id).collect();
-        let paths: Vec<Option<String>> = seen.iter().map(|seen| seen.path.as_deref().map(text)).collect();
-        let branches: Vec<Option<String>> =
+        let paths: Vec<_> = seen.iter().map(|seen| seen.path.as_deref().map(text)).collect();
+        let branches: Vec<_> =
             seen.iter().map(|seen| seen.learned.default_branch.as_deref().map(text)).collect();
         let visibilities: Vec<Option<&str>> =
             seen.iter().map(|seen| seen.learned.visibility.map(Visibility::name)).collect();
@@ -146,7 +146,7 @@ impl Registry for Postgres {
     }
 
     async fn project_by_path(&self, path: &str) -> Result<Option<StoredProject>> {
-        const BY_PATH: &str = "SELECT * FROM projects WHERE lower(path) = lower($1::text COLLATE \"C\")";
+        const BY_PATH: &str = "SELECT * FROM projects WHERE path_key = path_key_of($1)";
         let found = self.people.query(BY_PATH, &[&text(path)]).await?;
         found.first().map(|row| ProjectRow::from_cells(row)?.read()).transpose()
     }
@@ -157,7 +157,7 @@ impl Registry for Postgres {
     }
 
     async fn group_by_path(&self, path: &str) -> Result<Option<StoredGroup>> {
-        const BY_PATH: &str = "SELECT * FROM groups WHERE lower(path) = lower($1::text COLLATE \"C\")";
+        const BY_PATH: &str = "SELECT * FROM groups WHERE path_key = path_key_of($1)";
         let found = self.people.query(BY_PATH, &[&text(path)]).await?;
         found.first().map(|row| GroupRow::from_cells(row)?.read()).transpose()
     }

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::rows::{self, all, change, ms, prepare};
 use super::next_revision;
 use crate::store::Result;
-use crate::store::columns::TableRow as _;
 use crate::store::columns::registry::{AuditRow, MuteRow, TokenRow, json};
+use crate::store::columns::{TableRow as _, key_of};
 use crate::store::registry::{AuditEntry, AuditLine, Mute, NewToken, StoredToken};
 
 /// Tokens that changed after a revision, in the order of their ids.
@@ -61,10 +61,19 @@ pub(super) fn mutes(connection: &Connection, after: i64) -> Result<Vec<Mute>> {
 pub(super) fn mute(connection: &Connection, mute: &Mute, audit: &AuditEntry) -> Result<()> {
     change(
         connection,
-        "INSERT INTO mutes (project, slug, channel, until, asked_by, revision) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (project, slug, channel) DO UPDATE SET
+        "INSERT INTO mutes (project, slug, channel, until, asked_by, revision, channel_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (project, slug, channel_key) DO UPDATE SET
              until = excluded.until, asked_by = excluded.asked_by, revision = excluded.revision",
-        params![mute.project, mute.slug, mute.channel, ms(mute.until), mute.by, next_revision(connection)?],
+        params![
+            mute.project,
+            mute.slug,
+            mute.channel,
+            ms(mute.until),
+            mute.by,
+            next_revision(connection)?,
+            key_of(&[&mute.channel]),
+        ],
     )?;
     note(connection, audit)
 }

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::super::rows::{all, change, find, ms, one};
 use super::{next_revision, people};
+use crate::store::columns::path_key;
 use crate::store::columns::registry::{GroupRow, ProjectRow, json};
 use crate::store::registry::{
     AuditEntry, GroupKey, ProjectCorrection, SeenProject, StoredGroup, StoredProject, Visibility,
@@ -17,7 +18,7 @@ pub(super) fn projects_after(connection: &Connection, after: i64) -> Result<Vec<
 }
 
 pub(super) fn project_by_path(connection: &Connection, path: &str) -> Result<Option<ProjectRow>> {
-    one(connection, "SELECT * FROM projects WHERE path = ?1", [path])
+    one(connection, "SELECT * FROM projects WHERE path_key = ?1", [path_key(path)])
 }
 
 pub(super) fn project(connection: &Connection, id: i64) -> Result<Option<ProjectRow>> {
@@ -57,10 +58,11 @@ fn upsert_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Re
     take_project_path(connection, seen.path.as_deref(), seen.id, now)?;
     change(
         connection,
-        "INSERT INTO projects (id, path, learned_branch, learned_visibility, revision, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+        "INSERT INTO projects (id, path, learned_branch, learned_visibility, revision, created_at, updated_at, path_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)
          ON CONFLICT (id) DO UPDATE SET
-             path = coalesce(excluded.path, path), learned_branch = coalesce(excluded.learned_branch, learned_branch),
+             path = coalesce(excluded.path, path), path_key = coalesce(excluded.path_key, path_key),
+             learned_branch = coalesce(excluded.learned_branch, learned_branch),
              learned_visibility = coalesce(excluded.learned_visibility, learned_visibility),
              revision = excluded.revision, updated_at = excluded.updated_at",
         params![
@@ -70,6 +72,7 @@ fn upsert_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Re
             seen.learned.visibility.map(Visibility::name),
             next_revision(connection)?,
             ms(now),
+            seen.path.as_deref().map(path_key),
         ],
     )?;
     Ok(())
@@ -77,10 +80,14 @@ fn upsert_one(connection: &Connection, seen: &SeenProject, now: Timestamp) -> Re
 
 /// Takes the path from another project that has it.
 fn take_project_path(connection: &Connection, path: Option<&str>, id: i64, now: Timestamp) -> Result<()> {
-    let holder: Option<i64> =
-        find(connection, "SELECT id FROM projects WHERE path = ?1 AND id <> ?2", params![path, id])?;
+    let holder: Option<i64> = find(
+        connection,
+        "SELECT id FROM projects WHERE path_key = ?1 AND id <> ?2",
+        params![path.map(path_key), id],
+    )?;
     if let Some(holder) = holder {
-        let sql = "UPDATE projects SET path = NULL, revision = ?2, updated_at = ?3 WHERE id = ?1";
+        let sql =
+            "UPDATE projects SET path = NULL, path_key = NULL, revision = ?2, updated_at = ?3 WHERE id = ?1";
         change(connection, sql, params![holder, next_revision(connection)?, ms(now)])?;
     }
     Ok(())
@@ -109,10 +116,11 @@ pub(super) fn override_project(
     change(
         connection,
         "INSERT INTO projects (id, path, corrected_branch, corrected_visibility, protected_branches, revision,
-                               created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+                               created_at, updated_at, path_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
          ON CONFLICT (id) DO UPDATE SET
-             path = coalesce(excluded.path, path), corrected_branch = excluded.corrected_branch,
+             path = coalesce(excluded.path, path), path_key = coalesce(excluded.path_key, path_key),
+             corrected_branch = excluded.corrected_branch,
              corrected_visibility = excluded.corrected_visibility, protected_branches = excluded.protected_branches,
              revision = excluded.revision, updated_at = excluded.updated_at",
         params![
@@ -123,6 +131,7 @@ pub(super) fn override_project(
             protected,
             next_revision(connection)?,
             ms(audit.at),
+            correction.path.as_deref().map(path_key),
         ],
     )?;
     people::note(connection, audit)?;
@@ -139,7 +148,7 @@ pub(super) fn group(connection: &Connection, key: GroupKey) -> Result<Option<Gro
 }
 
 pub(super) fn group_by_path(connection: &Connection, path: &str) -> Result<Option<GroupRow>> {
-    one(connection, "SELECT * FROM groups WHERE path = ?1", [path])
+    one(connection, "SELECT * FROM groups WHERE path_key = ?1", [path_key(path)])
 }
 
 pub(super) fn put_group(
@@ -162,12 +171,12 @@ pub(super) fn put_group(
     take_group_path(connection, path, key)?;
     let revision = next_revision(connection)?;
     let key = if let Some(key) = key {
-        let sql = "UPDATE groups SET id = ?2, path = ?3, revision = ?4 WHERE key = ?1";
-        change(connection, sql, params![key, id, path, revision])?;
+        let sql = "UPDATE groups SET id = ?2, path = ?3, path_key = ?5, revision = ?4 WHERE key = ?1";
+        change(connection, sql, params![key, id, path, revision, path_key(path)])?;
         key
     } else {
-        let sql = "INSERT INTO groups (id, path, revision, created_at) VALUES (?1, ?2, ?3, ?4)";
-        change(connection, sql, params![id, path, revision, ms(audit.at)])?;
+        let sql = "INSERT INTO groups (id, path, revision, created_at, path_key) VALUES (?1, ?2, ?3, ?4, ?5)";
+        change(connection, sql, params![id, path, revision, ms(audit.at), path_key(path)])?;
         connection.last_insert_rowid()
     };
     people::note(connection, audit)?;
@@ -175,10 +184,13 @@ pub(super) fn put_group(
 }
 
 fn take_group_path(connection: &Connection, path: &str, key: Option<i64>) -> Result<()> {
-    let holder: Option<i64> =
-        find(connection, "SELECT key FROM groups WHERE path = ?1 AND key IS NOT ?2", params![path, key])?;
+    let holder: Option<i64> = find(
+        connection,
+        "SELECT key FROM groups WHERE path_key = ?1 AND key IS NOT ?2",
+        params![path_key(path), key],
+    )?;
     if let Some(holder) = holder {
-        let sql = "UPDATE groups SET path = NULL, revision = ?2 WHERE key = ?1";
+        let sql = "UPDATE groups SET path = NULL, path_key = NULL, revision = ?2 WHERE key = ?1";
         change(connection, sql, params![holder, next_revision(connection)?])?;
     }
     Ok(())

@@ -55,7 +55,7 @@ async fn a_failed_command_does_not_undo_others() {
         writer.call(|connection| insert(connection, "three")),
     );
     assert_eq!((&one, &three), (&Ok(()), &Ok(())));
-    assert!(matches!(two, Err(StoreError::Broken(_))), "{two:?}");
+    assert!(matches!(two, Err(StoreError::Refused(_))), "{two:?}");
     assert_eq!(sources(&store).await, ["one", "three"]);
 
     let first = move |connection: &Connection| dawdle(connection).and_then(|()| fails(connection));

@@ -12,7 +12,8 @@ const GROWING: [&str; 5] = ["deliveries", "d", "events", "e", "attempts"];
 const SMALL: [&str; 3] = ["deliveries_lane", "deliveries_leases", "deliveries_dead"];
 
 /// Ending holds, ending all leases, lists of waiting rows, gauges.
-const SELDOM: [&str; 4] = [
+const SELDOM: [&str; 5] = [
+    "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?1",
     "UPDATE deliveries INDEXED BY deliveries_lane SET due = ?2",
     "SELECT id, lane FROM deliveries INDEXED BY deliveries_leases WHERE state = 2",
     "SELECT d.id AS id, d.state AS state, e.id AS event_id, ",
