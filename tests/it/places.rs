@@ -70,7 +70,8 @@ async fn what_a_place_refuses_waits_and_is_delivered_when_the_place_works_again(
     for Place { slug, path, refusal, taken } in places() {
         let service = Receiver::start().await;
         let hook = service.at(path).answer(refusal);
-        let home = Forge::http().home("").with(&["rate_limits.enabled=false"]);
+        let home =
+            Forge::http().home("").with(&["rate_limits.enabled=false", "service_hosts.discord=127.0.0.1"]);
         let (daemon, admin) = administered(&home).await;
         let integration = format!("/projects/42/integrations/{slug}");
         let settings = json!({ "webhook": hook.url(), "branches_to_be_notified": "all" });
