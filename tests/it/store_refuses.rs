@@ -1,8 +1,11 @@
 //! A PostgreSQL that is there and does not take something: a value of one project's event, or the outcomes of attempts.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forgebell::settings::{Secret, Value};
+use forgebell::store::State;
 use forgebell::store::postgres::Postgres;
 use forgebell::store::registry::{AuditEntry, Configuration, Put, Registry as _, ScopeKey};
 use forgebell::store::seal::{self, Keyring, SealingKey};
@@ -54,6 +57,14 @@ async fn superuser(url: &str) -> tokio_postgres::Client {
 /// What `/readyz` says.
 async fn readiness(daemon: &Daemon) -> (u16, String) {
     daemon.get("/readyz").await.expect("the daemon answers")
+}
+
+async fn until_readiness(daemon: &Daemon, status: u16, words: &str) {
+    eventually(&format!("/readyz answers {status} and says `{words}`"), PATIENCE, async || {
+        let (found, body) = readiness(daemon).await;
+        (found == status && body.contains(words)).then_some(())
+    })
+    .await;
 }
 
 /// A maintainer's channel of 3,000 random letters, as an earlier version stored it.
@@ -121,4 +132,89 @@ async fn an_event_that_the_store_does_not_take_goes_to_quarantine_and_the_others
     let (status, body) = readiness(&daemon).await;
     assert!(status == 200 && body.contains("20 events") && body.contains("quarantine"), "{status} {body}");
     daemon.stop().await;
+}
+
+const PROJECTS: usize = 20;
+const SUBJECTS: usize = 5;
+const EVENTS: usize = 1000;
+
+/// Sends all events while `outage` keeps the store from taking outcomes, and checks that each is told once and in order.
+async fn each_is_told_once(database: &str, home: Home, service: &Receiver, begin: &str, end: &str) {
+    for project in 0..PROJECTS {
+        service.at(&hook(1000 + project)).answer(Answer::ok().body("ok").delay(Duration::from_millis(2)));
+    }
+    let integrations: String = (0..PROJECTS).map(|project| slack(service, 1000 + project, "")).collect();
+    home.provision(&integrations);
+    let home = home.with(&["rate_limits.enabled=false", "delivery.concurrency=16"]);
+    let daemon = Arc::new(home.start().await);
+    let operator = superuser(database).await;
+    let sending = tokio::spawn({
+        let daemon = Arc::clone(&daemon);
+        async move {
+            for n in 0..EVENTS {
+                let subject = n / PROJECTS % SUBJECTS;
+                let (status, body) =
+                    daemon.send(&format!("event-{n}"), event(n, 1000 + n % PROJECTS, subject)).await;
+                assert_eq!(status, 202, "{body}");
+            }
+        }
+    });
+    service.wait_until("a fifth is told", PATIENCE, |received| received.len() >= EVENTS / 5).await;
+    operator.batch_execute(begin).await.expect("the outage begins");
+    until_readiness(&daemon, 503, "outcomes of attempts are not written").await;
+    let (_, metrics) = daemon.get("/metrics").await.expect("the daemon answers");
+    let unwritten = metrics.lines().find(|line| line.starts_with("forgebell_unwritten_outcomes "));
+    assert!(unwritten.is_some_and(|line| !line.ends_with(" 0")), "{unwritten:?}");
+    // Longer than a lease lasts (10 s): then rows count as free, unless their node renews the leases.
+    let at = operator.query_one("SELECT now() + interval '12 seconds'", &[]).await.expect("a moment");
+    let over: std::time::SystemTime = at.get(0);
+    let over = jiff::Timestamp::try_from(over).expect("a moment");
+    eventually("the outage has lasted longer than a lease", PATIENCE, async || {
+        (forgebell::daemon::now() > over).then_some(())
+    })
+    .await;
+    operator.batch_execute(end).await.expect("the outage ends");
+    until_readiness(&daemon, 200, "ready").await;
+    sending.await.expect("all are sent");
+    home.until(State::Delivered, EVENTS).await;
+
+    let received = service.received();
+    let mut times = vec![0; EVENTS];
+    let mut last: HashMap<(usize, usize), usize> = HashMap::new();
+    for n in received.iter().map(|received| told(received)) {
+        times[n] += 1;
+        let lane = (n % PROJECTS, n / PROJECTS % SUBJECTS);
+        let before = last.insert(lane, n);
+        assert!(before.is_none_or(|before| before < n), "{n} was told after {before:?}");
+    }
+    assert_eq!(times, vec![1; EVENTS], "each is told once");
+    Arc::into_inner(daemon).expect("nothing else uses it").stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_function_for_outcomes_is_missing_nothing_is_told_twice() {
+    let (database, service) = (postgres::database(), Receiver::start().await);
+    let home = Home::new("").with_postgres(&database, "one");
+    let [begin, end] = [("settle", "settle_away"), ("settle_away", "settle")].map(|(from, to)| {
+        format!(
+            "DO $$ DECLARE f regprocedure; BEGIN
+                 SELECT oid INTO f FROM pg_proc WHERE pronamespace = 'forgebell'::regnamespace AND proname = '{from}';
+                 EXECUTE 'ALTER FUNCTION ' || f || ' RENAME TO {to}'; END $$"
+        )
+    });
+    each_is_told_once(&database, home, &service, &begin, &end).await;
+}
+
+/// The role that the daemon has may no longer change deliveries: neither outcomes can be written nor leases renewed.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_right_to_change_deliveries_is_revoked_nothing_is_told_twice() {
+    let (database, service) = (postgres::database(), Receiver::start().await);
+    let name = database.rsplit('/').next().expect("a database's name").to_owned();
+    let role = format!("role_{name}");
+    let sql = format!("CREATE ROLE {role} LOGIN; GRANT ALL ON DATABASE {name} TO {role}");
+    superuser(&database).await.batch_execute(&sql).await.expect("a role");
+    let as_role = database.replace("forgebell@", &format!("{role}@"));
+    let home = Home::new("").with_postgres(&as_role, "one");
+    let change = |word: &str, from: &str| format!("{word} UPDATE ON forgebell.deliveries {from} {role}");
+    each_is_told_once(&database, home, &service, &change("REVOKE", "FROM"), &change("GRANT", "TO")).await;
 }
