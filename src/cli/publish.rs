@@ -178,12 +178,11 @@ fn events_client(config: &Config, args: &Args) -> anyhow::Result<EventsClient> {
         }
         (None, None) => None,
     };
-    let credentials = match given {
-        Some(token) => Credentials { token: Some(token), signing_keys: None },
-        None => {
-            let config = &config.http;
-            Credentials { token: config.webhook_token.clone(), signing_keys: config.signing_keys.clone() }
-        }
+    let credentials = if given.is_some() {
+        Credentials { token: given, signing_keys: None }
+    } else {
+        let config = &config.http;
+        Credentials { token: config.webhook_token.clone(), signing_keys: config.signing_keys.clone() }
     };
     EventsClient::new(&config.wire, url, credentials)
 }

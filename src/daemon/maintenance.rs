@@ -56,9 +56,10 @@ impl StoreWatch {
         if problem == self.problem {
             return;
         }
-        match &problem {
-            Some(error) => error!(%error, "the store is not ready"),
-            None => info!("the store is ready again"),
+        if let Some(error) = &problem {
+            error!(%error, "the store is not ready");
+        } else {
+            info!("the store is ready again");
         }
         self.problem = problem;
     }

@@ -27,15 +27,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::catalog::{CachedCatalog, Catalog, Snapshot, UrlPolicy};
+use crate::catalog::{CachedCatalog, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::amqp::{AmqpSource, BrokerState};
+use crate::pipeline::attempt::Attempter;
 use crate::pipeline::bounded_quarantine::{BoundedQuarantine, Bounds};
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::Dispatcher;
-use crate::pipeline::holds::Holds;
 use crate::pipeline::inbox_source::InboxSource;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
 use crate::{api, metrics, provision};
@@ -99,6 +99,7 @@ pub async fn run(
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
     let condition = Condition::default();
+    let of_dispatch = attempts.clone();
     let (deliverer, handle) = Deliverer::new(Deps {
         config: delivery(&config),
         policy: policy(&config),
@@ -113,7 +114,7 @@ pub async fn run(
     let mut delivering = tasks.spawn(deliverer.run(stop_delivering.clone()));
 
     let junk = junk(&config, &store);
-    let dispatcher = dispatcher(&config, &store, &junk, &catalog, &holds, &handle, &condition, &clock);
+    let dispatcher = dispatcher(&store, &junk, of_dispatch, &handle, &condition);
     let stop_sources = CancellationToken::new();
     let inbox_source = InboxSource::new(Arc::clone(&store) as Arc<dyn Inbox>, Arc::clone(&arrived));
     let (mut sources, broker) = start_sources(&config, dispatcher, inbox_source, &stop_sources, &tasks);
@@ -138,16 +139,10 @@ pub async fn run(
         clock: clock.clone(),
     };
     tasks.spawn(clock_watch.run(stop_rest.clone()));
-    let on_change = EndHolds {
-        store: Arc::clone(&store) as Arc<dyn Outbox>,
-        catalog: Arc::clone(&catalog),
-        deliverer: handle.clone(),
-        clock: clock.clone(),
-    };
     let watcher = ConfigWatcher {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
-        on_change: Arc::new(on_change),
+        on_change: Arc::new(end_holds(&store, &catalog, &handle, &clock)),
         clock: clock.clone(),
         changes,
         shutdown: shutdown.clone(),
@@ -199,32 +194,43 @@ pub async fn run(
     Ok(())
 }
 
+fn end_holds(
+    store: &Arc<dyn Store>,
+    catalog: &Arc<CachedCatalog>,
+    deliverer: &DelivererHandle,
+    clock: &Clock,
+) -> EndHolds {
+    EndHolds {
+        store: Arc::clone(store) as Arc<dyn Outbox>,
+        catalog: Arc::clone(catalog),
+        deliverer: deliverer.clone(),
+        clock: clock.clone(),
+    }
+}
+
 fn junk(config: &Config, store: &Arc<dyn Store>) -> Arc<BoundedQuarantine> {
     let bounds = Bounds { messages: config.store.quarantine_messages, bytes: config.store.quarantine_bytes };
     Arc::new(BoundedQuarantine::new(Arc::clone(store) as Arc<dyn Quarantine>, bounds))
 }
 
 fn dispatcher(
-    config: &Config,
     store: &Arc<dyn Store>,
     junk: &Arc<BoundedQuarantine>,
-    catalog: &Arc<CachedCatalog>,
-    holds: &Holds,
+    attempts: Attempter,
     deliverer: &DelivererHandle,
     condition: &Condition,
-    clock: &Clock,
 ) -> Dispatcher {
     Dispatcher {
-        catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
+        catalog: attempts.catalog,
         outbox: Arc::clone(store) as Arc<dyn Outbox>,
         inbox: Arc::clone(store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(junk),
-        holds: holds.clone(),
+        holds: attempts.holds,
         watches: Arc::clone(store) as Arc<dyn Watches>,
         deliverer: deliverer.clone(),
         condition: condition.clone(),
-        first_build_pause: config.builds.first_pause,
-        clock: clock.clone(),
+        first_build_pause: attempts.first_build_pause,
+        clock: attempts.clock,
     }
 }
 
@@ -237,15 +243,13 @@ fn start_sources(
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) -> (Vec<JoinHandle<()>>, Vec<watch::Receiver<BrokerState>>) {
-    let mut sources = vec![tasks.spawn(dispatcher.clone().run(inbox, stop.clone()))];
-    if !config.amqp.enabled {
-        return (sources, Vec::new());
-    }
-    let mut states = Vec::new();
-    for (source, state) in AmqpSource::all(&config.amqp, &config.node.name, &dispatcher.clock) {
+    let (mut sources, mut states) = (Vec::new(), Vec::new());
+    let connections = AmqpSource::all(&config.amqp, &config.node.name, &dispatcher.clock);
+    for (source, state) in connections.into_iter().filter(|_| config.amqp.enabled) {
         sources.push(tasks.spawn(dispatcher.clone().run(source, stop.clone())));
         states.push(state);
     }
+    sources.push(tasks.spawn(dispatcher.run(inbox, stop.clone())));
     (sources, states)
 }
 

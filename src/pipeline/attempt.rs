@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::debug;
 
+use super::build_watch::watch_of;
 use super::holds::Holds;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
-use super::status_poller::watch_of;
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{self, Entry, Notification, OperatorSettings};

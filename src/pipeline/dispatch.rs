@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 use super::Clock;
 use super::bounded_quarantine::BoundedQuarantine;
+use super::build_watch::watch_of;
 use super::condition::Condition;
 use super::deliver::DelivererHandle;
 use super::halves;
 use super::holds::{HoldSet, Holds};
 use super::source::{Inbound, Source};
-use super::status_poller::watch_of;
 use super::store_calls::{self, NotWritten};
 use crate::adapters;
 use crate::adapters::contract::Target;
@@ -167,7 +167,7 @@ impl Dispatcher {
             match refusal(answer) {
                 Ok(None) => {}
                 Ok(Some(why)) => {
-                    error!(source, why, "the store does not take a watch for a build; it is not asked for")
+                    error!(source, why, "the store does not take a watch for a build; it is not asked for");
                 }
                 Err(_) => return false,
             }
@@ -324,7 +324,7 @@ impl Dispatcher {
                 Err(NotWritten::Refused(why)) => {
                     refused.extend(part.map(|((dispatched, _), received_at)| {
                         (self.set_aside(source, &dispatched.event, *received_at, &why), dispatched.origin)
-                    }))
+                    }));
                 }
                 Err(stopped) => return Err(stopped),
             }

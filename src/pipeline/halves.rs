@@ -14,7 +14,8 @@ where
     F: Future<Output = Result<T, NotWritten>>,
 {
     let mut parts = Vec::with_capacity(1);
-    let mut left = vec![0..items];
+    let whole = 0..items;
+    let mut left = Vec::from([whole]);
     while let Some(part) = left.pop().filter(|part| !part.is_empty()) {
         match call(part.clone()).await {
             Err(NotWritten::Refused(_)) if part.len() > 1 => {

@@ -20,6 +20,7 @@
 pub mod amqp;
 pub mod attempt;
 pub mod bounded_quarantine;
+mod build_watch;
 pub mod condition;
 pub mod deliver;
 pub mod dispatch;

@@ -237,7 +237,9 @@ impl OutboxWriter {
                 }
                 Err(NotWritten::Broken(why)) => {
                     self.broken_until = Some(Instant::now() + store_calls::BROKEN);
-                    part.into_iter().for_each(|outcome| self.unwritten.keep(outcome, &why));
+                    for outcome in part {
+                        self.unwritten.keep(outcome, &why);
+                    }
                 }
                 Err(NotWritten::Stopped) => {} // nobody stops these calls
             }

@@ -307,7 +307,9 @@ mod tests {
 
     fn secrets(given: &[&str]) -> Secrets {
         let mut secrets = Secrets::default();
-        given.iter().for_each(|secret| secrets.add(secret));
+        for secret in given {
+            secrets.add(secret);
+        }
         secrets
     }
 

@@ -89,6 +89,10 @@ impl Intake {
             socket: Some(socket),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() });
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the connection, which the source closes"
+        )]
         tokio::spawn(Reader { shared: Arc::clone(&shared), consumer }.run());
         Self(shared)
     }
@@ -190,9 +194,10 @@ impl Message {
         let sent = properties.timestamp().and_then(|s| Timestamp::from_second(i64::try_from(s).ok()?).ok());
         let id = properties.message_id().as_ref().and_then(|id| EventId::new(id.as_str()));
         let size = delivery.data.len();
-        let body = match size > limit {
-            true => Bytes::copy_from_slice(&delivery.data[..size.min(BEGINNING)]),
-            false => delivery.data.into(),
+        let body = if size > limit {
+            Bytes::copy_from_slice(&delivery.data[..size.min(BEGINNING)])
+        } else {
+            delivery.data.into()
         };
         Self { tag: delivery.delivery_tag, redelivered: delivery.redelivered, id, sent, body, size }
     }

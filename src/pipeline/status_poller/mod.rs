@@ -5,11 +5,9 @@
 //! the pace of the service, and writes what the service said. Nothing waits in a task: a watch is a row with a due time,
 //! and nodes that share a store share the work.
 //!
-//! `schedule` decides when to ask again, `builds` finds the build in an event, and `announcement` turns a result into an
-//! event for people. All three are pure.
+//! `schedule` decides when to ask again, and `announcement` turns a result into an event for people. Both are pure.
 
 mod announcement;
-mod builds;
 mod schedule;
 
 use std::sync::Arc;
@@ -35,7 +33,6 @@ use crate::store::{SettledWatch, Watch, Watches};
 use crate::wire::Transport;
 use crate::wire::pace::Pace;
 pub use announcement::announcement;
-pub(super) use builds::watch_of;
 pub use schedule::Config;
 
 /// The longest pause between two looks into the store.
@@ -235,10 +232,10 @@ fn log(watch: &Watch, settled: &SettledWatch) {
     match (&settled.again, state) {
         (None, Some(state)) => info!(%integration, sha, ref_name, state, "the build ended"),
         (None, None) => {
-            info!(%integration, sha, ref_name, why = settled.note, "the build is no longer watched")
+            info!(%integration, sha, ref_name, why = settled.note, "the build is no longer watched");
         }
         (Some(until), _) => {
-            debug!(%integration, sha, ref_name, state, why = settled.note, %until, "asking again")
+            debug!(%integration, sha, ref_name, state, why = settled.note, %until, "asking again");
         }
     }
 }

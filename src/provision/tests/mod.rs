@@ -83,6 +83,11 @@ impl Adapter for Horn {
         ..Bell::ABOUT
     };
     type Settings = HornSettings;
+
+    fn validate(settings: &HornSettings) -> Vec<FieldError> {
+        let is_blank = settings.lighthouse.is_empty();
+        is_blank.then(|| FieldError::new("lighthouse", "can't be blank")).into_iter().collect()
+    }
 }
 
 static TABLE: &[Entry] = &[Entry::of::<Bell>(), Entry::of::<Horn>()];

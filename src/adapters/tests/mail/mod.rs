@@ -460,7 +460,8 @@ fn saying(words: &str) -> [(&'static str, Case); 2] {
             push[name] = json!(format!("x{words}"));
         }
         push["project"]["name"] = json!(words);
-        push["project"]["path_with_namespace"] = json!(words);
+        // A path of more than 1,024 bytes is no path.
+        push["project"]["path_with_namespace"] = json!(words.chars().take(256).collect::<String>());
         push["commits"][0]["message"] = json!(words);
         push["commits"][0]["title"] = json!(words);
         push["commits"][0]["added"] = json!([words]);

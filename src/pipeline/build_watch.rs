@@ -1,4 +1,4 @@
-//! The build that an event triggers.
+//! The build that an event triggers, and that [`super::status_poller`] then asks for. Pure.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const LONGEST_REF: usize = 1024;
 
 /// The watch for the build that an event triggers; `None` where it triggers none, or where the service is not asked for
 /// builds. `pause` lies between the trigger and the first question.
-pub(in crate::pipeline) fn watch_of(
+pub(super) fn watch_of(
     integration: &Integration,
     event: &Event,
     pause: Duration,
