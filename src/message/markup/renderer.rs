@@ -482,8 +482,8 @@ fn first_char(spans: &[Span]) -> Option<char> {
     };
     match spans.iter().find(is_written)? {
         Span::Text { text, .. } => first(text),
-        // A link whose address is dropped is written as its text.
-        Span::Link { text, url, .. } => first(text).or_else(|| first(url)),
+        // A link whose address is dropped is written as its text, on one line.
+        Span::Link { text, url, .. } => one_line(text).chars().next().or_else(|| first(url)),
         Span::Code(_) => Some('`'),
         Span::CodeBlock(_) | Span::Quote(_) => None,
     }

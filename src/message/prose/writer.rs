@@ -258,9 +258,6 @@ impl<'a> Writer<'a> {
     }
 
     pub fn begin_link(&mut self, destination: &str, file: File) {
-        if self.code.is_none() {
-            self.settle();
-        }
         self.link = Some(Link { target: self.base.resolve(destination, file), words: String::new() });
     }
 

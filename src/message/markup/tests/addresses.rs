@@ -9,7 +9,7 @@ use crate::message::{Markup, Text};
 /// An address of a web page, with all characters that RFC 3986 allows
 /// (<https://www.rfc-editor.org/rfc/rfc3986#appendix-A>), and square brackets where browsers accept them.
 fn addresses() -> impl Strategy<Value = String> {
-    const HOST: &str = r"https?://[a-z][a-z0-9-]{0,5}(\.[a-z]{2,5})?(:[1-9][0-9]{0,3})?";
+    const HOST: &str = r"https?://[a-w]([a-z0-9-]{0,4}[a-z0-9])?(\.[a-z]{2,5})?(:[1-9][0-9]{0,3})?";
     const PART: &str = r"([A-Za-z0-9._~!$&'()*+,;=:@\[\]-]|%[0-9A-F]{2}|&lt;|&amp;|__|~~|\*\*|\(x\)){0,8}";
     // A letter at the end: punctuation there belongs to the sentence around an address in a text.
     proptest::string::string_regex(&format!(r"{HOST}(/{PART}){{0,3}}(\?{PART})?(#{PART})?/x"))
@@ -136,7 +136,7 @@ proptest! {
         for markup in ALL {
             let rendered = markup.render(&Text::new().plain(format!("see {url} soon")));
             let read = read_bare(markup, &rendered);
-            let expected = if rendered.contains("](") && !rendered.contains(&url) { in_markdown(&url) } else { url.clone() };
+            let expected = if rendered.contains("](") { in_markdown(&url) } else { url.clone() };
             prop_assert_eq!(read, expected, "{:?} {:?}", markup, rendered);
         }
     }
