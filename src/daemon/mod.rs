@@ -122,23 +122,14 @@ pub async fn run(
     let stop_rest = CancellationToken::new();
     // Its announcements go to the inbox, so it stops with the sources.
     tasks.spawn(poller.run(stop_sources.clone()));
-    let peer_events = PeerEvents {
-        deliverer: handle.clone(),
-        arrived: Arc::clone(&arrived),
-        catalog: Arc::clone(&catalog),
-    };
+    let (deliverer, catalog_of_peers) = (handle.clone(), Arc::clone(&catalog));
+    let peer_events = PeerEvents { deliverer, arrived: Arc::clone(&arrived), catalog: catalog_of_peers };
     let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
     let maintenance =
         maintenance(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(maintenance);
-    let clock_watch = ClockWatch {
-        store: Arc::clone(&store) as Arc<dyn Outbox>,
-        deliverer: handle.clone(),
-        policy: policy(&config),
-        clock: clock.clone(),
-    };
-    tasks.spawn(clock_watch.run(stop_rest.clone()));
+    tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let watcher = ConfigWatcher {
         config: config.provision.clone(),
         catalog: Arc::clone(&catalog),
@@ -192,6 +183,20 @@ pub async fn run(
     tasks.wait().await;
     info!("stopped");
     Ok(())
+}
+
+fn clock_watch(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    deliverer: &DelivererHandle,
+    clock: &Clock,
+) -> ClockWatch {
+    ClockWatch {
+        store: Arc::clone(store) as Arc<dyn Outbox>,
+        deliverer: deliverer.clone(),
+        policy: policy(config),
+        clock: clock.clone(),
+    }
 }
 
 fn end_holds(

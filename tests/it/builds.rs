@@ -21,7 +21,8 @@ use crate::harness::wait::eventually;
 
 /// An integration of the project that `push.json` comes from.
 fn integration(adapter: &str, settings: &[(&str, &str)]) -> String {
-    let settings: String = settings.iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
+    let settings: Vec<_> = settings.iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
+    let settings = settings.concat();
     format!("[[integration]]\nproject = \"mike/diaspora\"\nadapter = \"{adapter}\"\n{settings}\n")
 }
 
@@ -402,7 +403,7 @@ fn self_signed() -> (String, Arc<Mutex<Vec<String>>>) {
             let Ok(mut stream) = stream else { return };
             let mut session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
             let mut tls = rustls::Stream::new(&mut session, &mut stream);
-            let mut request = [0; 65_536];
+            let mut request = vec![0; 65_536];
             // A client that does not trust the certificate breaks off here.
             let Ok(read) = tls.read(&mut request) else { continue };
             let line =

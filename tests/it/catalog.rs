@@ -353,7 +353,7 @@ async fn what_is_set_for_a_path_moves_to_the_projects_number_once_it_is_known(di
         Secret::new(HOOK)
     );
     let written = provision::write(&two.read(Clone::clone)).text;
-    assert!(written.contains("project = \"acme/rocket\"") && !written.contains("-"), "{written}");
+    assert!(written.contains("project = \"acme/rocket\"") && !written.contains('-'), "{written}");
     // The other node learns of the number first.
     two.learn(&[push(42, "acme/rocket")], at(2)).await.expect("the store takes it");
     one.learn(&[push(42, "acme/rocket")], at(3)).await.expect("the store takes it");

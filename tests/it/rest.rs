@@ -212,7 +212,7 @@ async fn an_idempotency_key_makes_repeats_only_within_the_reach_of_its_token() {
     };
     assert_eq!(send(&of_42, projects[0]).await, ("project-42:guessed".to_owned(), true));
     assert_eq!(send(&of_43, projects[1]).await, ("project-43:guessed".to_owned(), true));
-    assert_eq!(send(&of_42, projects[0]).await.1, false, "the same token sent it again");
+    assert!(!send(&of_42, projects[0]).await.1, "the same token sent it again");
     // Those who may send everything share their ids: an event that comes both ways is one.
     assert_eq!(send("open sesame", projects[2]).await, ("guessed".to_owned(), true));
     assert_eq!(send(&of_all, projects[2]).await, ("guessed".to_owned(), false));

@@ -77,7 +77,7 @@ impl Case {
     }
 
     /// Everything that waited is delivered, and the API says that the integration sends.
-    async fn is_well(self) {
+    async fn until_well(self) {
         let expected = 4;
         self.home.until(State::Delivered, expected).await;
         let integration = self.shown("it is on again", |integration| integration["active"] == true).await;
@@ -98,7 +98,7 @@ async fn a_successful_test_ends_a_switch_off(forge: Forge) {
     let case = Case::new(forge).await;
     let (status, test) = case.admin.ask("POST", &format!("{SLACK}/test"), None).await;
     assert_eq!((status, &test["success"]), (200, &json!(true)), "{test}");
-    case.is_well().await;
+    case.until_well().await;
 }
 
 async fn a_retry_of_a_delivery_ends_a_switch_off(forge: Forge) {
@@ -107,7 +107,7 @@ async fn a_retry_of_a_delivery_ends_a_switch_off(forge: Forge) {
     let path = format!("{SLACK}/deliveries/{}/retry", told[0].id);
     let (status, retried) = case.admin.ask("POST", &path, None).await;
     assert_eq!(status, 201, "{retried}");
-    case.is_well().await;
+    case.until_well().await;
 }
 
 async fn a_save_of_the_same_settings_ends_a_switch_off(forge: Forge) {
@@ -118,7 +118,7 @@ async fn a_save_of_the_same_settings_ends_a_switch_off(forge: Forge) {
         (&json!(true), &json!([])),
         "in the answer itself"
     );
-    case.is_well().await;
+    case.until_well().await;
 }
 
 macro_rules! on_both_stores {

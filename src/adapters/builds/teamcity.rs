@@ -1,4 +1,4 @@
-//! `TeamCity`: a push or merge request queues a build of one configuration
+//! TeamCity of `JetBrains`: a push or merge request queues a build of one configuration
 //! (<https://www.jetbrains.com/help/teamcity/rest/start-and-cancel-builds.html>).
 //!
 //! The path `httpAuth` keeps TeamCity from answering with a redirect to its login page. TeamCity opens a session with a

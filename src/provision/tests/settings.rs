@@ -115,7 +115,10 @@ fn more_than_ten_channels_for_one_event_are_refused() {
 #[test]
 fn a_channel_or_a_path_that_is_too_long_is_refused_with_its_start_and_the_remedy() {
     let longest = "x".repeat(255);
-    assert_eq!(one(&bell(&format!("channel = '{longest}'"))).channels.default, std::slice::from_ref(&longest));
+    assert_eq!(
+        one(&bell(&format!("channel = '{longest}'"))).channels.default,
+        std::slice::from_ref(&longest)
+    );
 
     let told = problems(&bell(&format!("push_channel = 'ops, {longest}x'")));
     let expected = format!(
