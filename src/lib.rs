@@ -1,7 +1,7 @@
 //! Forgebell: a notification dispatcher that runs beside a forge.
 //!
-//! Events come in over AMQP or HTTP, are matched against each project's integrations, and go out to chat, mail and IRC:
-//! in order, at the pace that each service allows, with nothing lost. There are two durable steps in one direction: an
+//! Events come in over AMQP or HTTP, are matched against each project's integrations, and go out to chat, mail, IRC and
+//! build servers: in order, at the pace that each service allows, with nothing lost. There are two durable steps in one direction: an
 //! *event* becomes *deliveries* (match), and a delivery becomes *attempts* (send).
 //!
 //! ```text

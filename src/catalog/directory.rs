@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::digest::Digest;
-use crate::event::{Event, GroupChange, Payload};
+use crate::event::{Event, GroupChange, PATH_MAX_BYTES, Payload};
 use crate::integration::{ProjectFacts, Scope};
 use crate::store::registry::{
     GroupKey, Learned, ScopeKey, SeenProject, StoredGroup, StoredProject, Visibility,
@@ -292,8 +292,7 @@ impl Directory {
 /// Whether a name is one that a forge gives. An event can contain any text, and a name that the store refuses would keep
 /// the event from being dispatched.
 fn is_storable(name: &str) -> bool {
-    const LONGEST: usize = 1000;
-    !name.is_empty() && name.len() <= LONGEST && !name.contains(char::is_control)
+    !name.is_empty() && name.len() <= PATH_MAX_BYTES && !name.contains(char::is_control)
 }
 
 /// GitLab's 0 private, 10 internal, 20 public, or the word.
