@@ -6,8 +6,7 @@ use crate::digest::Digest;
 use crate::event::{Event, EventId};
 use crate::store::{SettledWatch, Watch};
 
-/// The event for a result; `None` where there is none yet, or where nobody could be told. `service` is the build
-/// service's name for people.
+/// The event for a result; `None` as long as the build has not ended. `service` is the build service's name for people.
 ///
 /// It is a pipeline event in GitLab's form, so that the project's integrations get it by the same flags and filters as the
 /// forge's own pipelines. Its id is made of integration, commit and final state: an answer that is read twice is one event.

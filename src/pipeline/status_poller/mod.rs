@@ -1,6 +1,6 @@
 //! Asks build services what became of the builds that were triggered.
 //!
-//! A delivery to a build service leaves a [`Watch`](crate::store::Watch) in the store, in the commit that records the
+//! A delivery to a build service leaves a [`Watch`] in the store, in the commit that records the
 //! delivery; a push leaves one for a service that is only asked. [`StatusPoller`] claims the watches that are due, asks at
 //! the pace of the service, and writes what the service said. Nothing waits in a task: a watch is a row with a due time,
 //! and nodes that share a store share the work.

@@ -239,6 +239,7 @@ macro_rules! promises {
                     a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_time,
                     what_the_service_says_is_kept_and_a_silence_leaves_it,
                     a_result_is_announced_once_and_with_the_end_of_the_watch,
+                    a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build,
                     watches_that_ended_are_swept_with_what_was_delivered,
                 }
                 lanes::{

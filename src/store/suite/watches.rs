@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 
 use super::Backend;
-use super::fixtures::{Case, at, event};
+use super::fixtures::{Case, Change, at, delivery, event, settled as settled_delivery};
 use crate::call::{BuildState, CommitStatus};
 use crate::integration::IntegrationId;
-use crate::store::{Inbox, Ledger, NewWatch, Portion, Retention, SettledWatch, Watch, Watches};
+use crate::store::{
+    Inbox, Ledger, NewState, NewWatch, Portion, Retention, Settled, SettledWatch, State, Watch, Watches,
+};
 
 fn new(ref_name: &str, due: Timestamp) -> NewWatch {
     NewWatch {
@@ -80,6 +82,16 @@ pub(super) async fn a_result_is_announced_once_and_with_the_end_of_the_watch<B: 
     case.store.watch(vec![new("main", at(50))]).await.unwrap();
     assert_eq!(due(&case, at(50)).await, ["main"], "it was triggered again");
     assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap()[0].seen, None);
+}
+
+pub(super) async fn a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build<B: Backend>() {
+    let case = Case::<B>::new().await;
+    let id = case.write("e1", delivery().leased("a", at(0)), at(0)).await;
+    let delivered = settled_delivery(id, NewState::Delivered, at(1));
+    case.settle("a", Settled { watch: Some(Box::new(new("main", at(6)))), ..delivered }).await;
+    assert_eq!(case.store.delivery(id).await.unwrap().unwrap().line.state, State::Delivered);
+    assert_eq!(due(&case, at(5)).await, Vec::<String>::new());
+    assert_eq!(due(&case, at(6)).await, ["main"]);
 }
 
 pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Backend>() {
