@@ -26,6 +26,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use futures_util::future::BoxFuture;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -113,6 +114,8 @@ pub struct State {
     pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.
     pub commands: Option<Commands>,
+    /// Waits until the outcomes are written that were decided so far.
+    pub written: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Called when a delivery to a destination is due again.
     pub stored: Arc<dyn Fn(DestinationKey) + Send + Sync>,
     /// Work that goes on after its request was answered.
@@ -131,7 +134,9 @@ impl State {
 
     /// Ends the holds that integrations' settings led to, after a person saved the settings, changed or not.
     async fn try_again(&self, integrations: &BTreeSet<IntegrationId>, now: Timestamp) {
-        if let Err(error) = self.holds.end_made_under(&*self.outbox, integrations, now).await {
+        if let Err(error) =
+            self.holds.end_made_under(&*self.outbox, integrations, (self.written)(), now).await
+        {
             warn!(%error, "the holds of saved settings could not be ended; they end by time");
         }
     }
@@ -139,7 +144,7 @@ impl State {
     /// Ends the holds of a target that a success disproved, or that a person wants tried again.
     async fn end_holds(&self, integration: &IntegrationId, target: &str, destination: &str, now: Timestamp) {
         let disproved = self.holds.snapshot().disproved(integration, target, destination);
-        if let Err(error) = self.holds.end(&*self.outbox, disproved, now).await {
+        if let Err(error) = self.holds.end(&*self.outbox, disproved, (self.written)(), now).await {
             warn!(%error, "holds could not be ended; they end by time");
         }
         (self.stored)(destination.into());

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -75,9 +77,18 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         holds,
         tests,
         commands: Commands::new(&config.amqp, &config.commands),
+        written: written(&deliverer),
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
         large_bodies: Arc::new(Semaphore::new(1)),
     }
+}
+
+fn written(deliverer: &DelivererHandle) -> Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
+    let deliverer = deliverer.clone();
+    Arc::new(move || {
+        let deliverer = deliverer.clone();
+        async move { deliverer.flush().await }.boxed()
+    })
 }

@@ -450,21 +450,35 @@ impl Holds {
         })
     }
 
-    /// Ends holds in the store and in memory, after a success disproved them or a person asked for a retry.
+    /// Ends holds in memory and in the store, after a success disproved them or a person asked for a retry. `written` ends
+    /// when all outcomes are written that were decided before it began.
     ///
     /// # Errors
-    /// The store is unavailable. No hold ended.
-    pub async fn end(&self, outbox: &dyn Outbox, keys: Vec<HoldKey>, now: Timestamp) -> Result<()> {
+    /// The store is unavailable. The holds are back when the deliverer reads the store's next.
+    pub async fn end(
+        &self,
+        outbox: &dyn Outbox,
+        keys: Vec<HoldKey>,
+        written: impl Future<Output = ()>,
+        now: Timestamp,
+    ) -> Result<()> {
         if keys.is_empty() {
             return Ok(());
         }
+        let forget = || {
+            self.write(|memory| {
+                let set = Arc::make_mut(&mut memory.set);
+                for key in &keys {
+                    set.by_key.remove(key);
+                }
+            });
+        };
+        // What waits because of them is put off for hours, and the store makes it due. So nothing may be put off after that:
+        // memory forgets them first, and what was decided until then is written.
+        forget();
+        written.await;
         outbox.end_holds(&keys, now).await?;
-        self.write(|memory| {
-            let set = Arc::make_mut(&mut memory.set);
-            for key in &keys {
-                set.by_key.remove(key);
-            }
-        });
+        forget();
         Ok(())
     }
 
@@ -472,15 +486,23 @@ impl Holds {
     /// settings, changed or not. A destination that others share too stays held; the store knows that.
     ///
     /// # Errors
-    /// The store is unavailable. No hold ended.
+    /// The store is unavailable. The holds are back when the deliverer reads the store's next.
     pub async fn end_made_under(
         &self,
         outbox: &dyn Outbox,
         integrations: &BTreeSet<IntegrationId>,
+        written: impl Future<Output = ()>,
         now: Timestamp,
     ) -> Result<()> {
+        self.forget_made_under(integrations);
+        written.await;
         let no_settings: Vec<_> = integrations.iter().map(|id| (id.clone(), None)).collect();
         outbox.end_outdated_holds(&no_settings, now).await?;
+        self.forget_made_under(integrations);
+        Ok(())
+    }
+
+    fn forget_made_under(&self, integrations: &BTreeSet<IntegrationId>) {
         self.write(|memory| {
             Arc::make_mut(&mut memory.set).by_key.retain(|key, hold| {
                 let is_theirs = hold.made_under.as_ref().is_some_and(|(id, _)| integrations.contains(id));
@@ -488,7 +510,6 @@ impl Holds {
                 !(is_theirs && is_their_own) || hold.cause.ends_by_time_alone()
             });
         });
-        Ok(())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Memory> {

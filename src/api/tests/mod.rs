@@ -188,6 +188,7 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         watches: store,
         tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
         commands: None,
+        written: Arc::new(|| Box::pin(std::future::ready(()))),
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(10))),
