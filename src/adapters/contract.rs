@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use super::operator::OperatorSettings;
 use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
 use crate::event::{Event, Triggers};
-use crate::integration::Family;
-use crate::message::{Markup, Message, compose};
+use crate::integration::{Detail, Extent, Family};
+use crate::message::{Markup, Message, compose_at_most};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -236,6 +236,8 @@ pub struct Notification<'a> {
     pub may_have_been_sent: bool,
     /// Whether this is a test; its message says so.
     pub is_test: bool,
+    /// How much the integration wants messages to say.
+    pub extent: Extent,
     /// Empty until an adapter asks for it.
     pub message: LazyMessage,
 }
@@ -258,7 +260,11 @@ impl Notification<'_> {
     /// There is no message for events of this kind.
     pub fn message(&self) -> Result<&Message, Failure> {
         let composed = self.message.0.get_or_init(|| {
-            let message = compose(self.event)?;
+            let message = compose_at_most(self.event, self.extent.max_commits)?;
+            let message = match self.extent.detail {
+                Detail::Full => message,
+                Detail::Title => message.summary_alone(),
+            };
             Some(if self.is_test { message.marked_as_test() } else { message })
         });
         composed.as_ref().ok_or_else(|| Failure::Rejected(nothing_to_say(self.event)))

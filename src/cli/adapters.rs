@@ -94,6 +94,7 @@ fn page(entry: &Entry) -> String {
     for (group, heading) in [
         (Group::Channels, "WHERE MESSAGES GO"),
         (Group::Filters, "WHICH EVENTS PASS"),
+        (Group::Messages, "WHAT MESSAGES SAY"),
         (Group::Flags, "WHICH KINDS OF EVENT IT GETS, with the defaults"),
     ] {
         let of_group = common_fields(about).into_iter().filter(|field| field.group == group);

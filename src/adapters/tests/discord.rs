@@ -441,6 +441,7 @@ fn sent_message(message: &Message) -> Json {
         operator: &OperatorSettings::default(),
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::composed(message.clone()),
     };
     body(&entry("discord").call(&plain(), &note).expect("a call"))

@@ -105,6 +105,7 @@ fn call_by(
         operator,
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
     };
     let call = entry.call(settings, &note);

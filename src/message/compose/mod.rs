@@ -42,7 +42,12 @@ const BESIDE_OTHERS: usize = 80;
 
 /// The message about an event; `None` for kinds that have no message.
 pub fn compose(event: &Event) -> Option<Message> {
-    let context = Context::of(event);
+    compose_at_most(event, None)
+}
+
+/// The message about an event. Of a push it lists at most so many commits.
+pub fn compose_at_most(event: &Event, max_commits: Option<usize>) -> Option<Message> {
+    let context = Context { max_commits, ..Context::of(event) };
     let mut message = match &event.payload {
         Payload::Push(push) => push::message(&context, push),
         Payload::Issue(issue) => issue::message(&context, issue),
@@ -87,13 +92,15 @@ struct Context<'a> {
     project: Option<&'a Project>,
     project_info: ProjectInfo,
     author: Option<Person>,
+    /// The most commits of a push that are listed, where the integration sets it.
+    max_commits: Option<usize>,
 }
 
 impl<'a> Context<'a> {
     fn of(event: &'a Event) -> Self {
         let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { project: event.project.as_ref(), project_info, author }
+        Self { project: event.project.as_ref(), project_info, author, max_commits: None }
     }
 
     /// A sentence about what was done to something: `Ada merged merge request !5` or, where the event does not say who
