@@ -190,7 +190,7 @@ static SHARED: &[Shared] = &[
         kind: Kind::Choice(&DETAILS),
         help: "How much messages say: `full`, or `title` for their first line alone, without commits, descriptions, \
                comments and fields. Not a setting of GitLab's.",
-        example: "title",
+        example: "full",
         group: Group::Messages,
         is_addition: true,
         offered: |about| Offered::when(shows_parts(about), Some("full")),

@@ -6,6 +6,7 @@ mod calls;
 mod declared;
 mod discord;
 mod events;
+mod extent;
 mod forwarding;
 mod hipchat;
 mod invalid_settings;

@@ -8,12 +8,15 @@
 mod alert;
 mod deployment;
 mod external_build;
+mod feature_flag;
 mod issue;
 mod mention;
 mod merge_request;
+mod milestone;
 mod note;
 mod pipeline;
 mod push;
+mod release;
 #[cfg(test)]
 mod tests;
 mod vulnerability;
@@ -59,11 +62,11 @@ pub fn compose_at_most(event: &Event, max_commits: Option<usize>) -> Option<Mess
         Payload::Alert(alert) => alert::message(&context, alert),
         Payload::Vulnerability(found) => vulnerability::message(&context, found),
         Payload::GroupMention(mention) => return mention::message(&context, mention),
+        Payload::Release(release) => release::message(&context, release),
+        Payload::FeatureFlag(flag) => feature_flag::message(&context, flag),
+        Payload::Milestone(milestone) => milestone::message(&context, milestone, event.group.as_ref()),
         Payload::Job(_)
-        | Payload::Release(_)
-        | Payload::FeatureFlag(_)
         | Payload::Emoji(_)
-        | Payload::Milestone(_)
         | Payload::AccessToken(_)
         | Payload::Member(_)
         | Payload::GroupChange(_)
