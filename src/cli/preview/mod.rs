@@ -31,7 +31,7 @@ use super::say;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
 use crate::adapters::contract::Preview;
 use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
-use crate::catalog::Snapshot;
+use crate::catalog::{Catalog as _, Snapshot};
 use crate::call::{
     Answer, Call, HttpRequest, HttpResponse, Mail, Method, Request, Response, Sent, TcpRequest,
 };
