@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
 use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
-use crate::event::{Event, Triggers};
+use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Markup, Message, compose};
 use crate::settings::{FieldError, Settings};
@@ -63,7 +63,7 @@ pub struct About {
     pub title: &'static str,
     /// A description in one sentence, for lists.
     pub summary: &'static str,
-    /// The events that it takes.
+    /// The events that it takes: those that GitLab offers for it, and its [own](CommonSettings::own_events).
     pub triggers: Triggers,
     pub family: Family,
     /// Which of the common settings it has.
@@ -87,6 +87,9 @@ pub struct CommonSettings {
     pub announce_result: bool,
     /// Flags that are on by default for other adapters, and off for this one.
     pub off_by_default: Triggers,
+    /// Those of its events that GitLab does not offer for the service. Their flags are off by default. See
+    /// [`About::with_own_events`].
+    pub own_events: Triggers,
 }
 
 impl CommonSettings {
@@ -99,7 +102,22 @@ impl CommonSettings {
         labels: false,
         announce_result: false,
         off_by_default: Triggers::of(&[]),
+        own_events: Triggers::of(&[]),
     };
+}
+
+/// The events that every service for people can tell. GitLab offers them for a few services only, with flags that keep
+/// GitLab's defaults there.
+pub const OWN_EVENTS: Triggers = Triggers::of(&[Trigger::Alert, Trigger::Vulnerability]);
+
+impl About {
+    /// The same service, which also takes those of [`OWN_EVENTS`] that GitLab does not offer for it.
+    #[must_use]
+    pub const fn with_own_events(mut self) -> Self {
+        self.common.own_events = OWN_EVENTS.without(self.triggers);
+        self.triggers = self.triggers.and(OWN_EVENTS);
+        self
+    }
 }
 
 /// Whether messages can be sent to other channels than the address's own.

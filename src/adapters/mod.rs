@@ -114,7 +114,7 @@ use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
 use contract::{
-    About, Adapter, BuiltCommit, Deliver, Delivery, Inbound, InboundRequest, Login, Reaction, Status, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Login, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
@@ -333,7 +333,8 @@ impl Entry {
 
     /// The events that are switched on if the flags are not set.
     pub fn default_triggers(&self) -> Triggers {
-        Triggers::by_default().without(self.about.common.off_by_default)
+        let CommonSettings { off_by_default, own_events, .. } = self.about.common;
+        Triggers::by_default().without(off_by_default).without(own_events)
     }
 
     /// Every setting of the adapter that the API accepts and shows in `properties`, the adapter's own first: name, kind,
