@@ -1,7 +1,8 @@
 //! The adapter contract: a declaration ([`About`], settings) and pure functions, one trait for each capability.
 //!
 //! Every adapter is an [`Adapter`]. An adapter that events are delivered to implements [`Deliver`]; one that receives what
-//! people type in a channel implements [`Inbound`]. An adapter's row in the table (see the parent module) lists its
+//! people type in a channel implements [`Inbound`]; one that can only be asked whether it answers implements [`Probe`].
+//! An adapter's row in the table (see the parent module) lists its
 //! capabilities, and only the table calls these functions.
 //!
 //! An adapter must not use a network, clock, log or other adapter. Everything that it may know of an event is in
@@ -14,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
-use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
+use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Markup, Message, compose};
@@ -38,6 +39,11 @@ pub trait Adapter: 'static {
     /// Checks that concern the settings together with the events that are switched on.
     fn validate_triggers(_settings: &Self::Settings, _triggers: Triggers) -> Vec<FieldError> {
         Vec::new()
+    }
+
+    /// Whether the settings themselves leave it switched on. A setting may switch it off, as in GitLab.
+    fn is_in_use(_settings: &Self::Settings) -> bool {
+        true
     }
 
     /// What is accepted, as GitLab accepts it, and has no effect: entries of a list that can't be read, a setting without
@@ -320,6 +326,32 @@ pub struct BuiltCommit<'a> {
     pub ref_name: &'a str,
     /// The project's full path.
     pub project: &'a str,
+}
+
+/// A service that can be asked whether it can be reached and takes the settings.
+///
+/// A test of the integration asks it. One that is asked [after pushes](Self::AFTER_PUSHES) is asked by
+/// `pipeline::status_poller` too, and the answer is kept as the integration's health. It is never a delivery.
+pub trait Probe: Adapter {
+    /// The service's limits in a line for people, where no events are delivered to it.
+    const LIMITS: &'static str = "";
+    /// The largest number of calls in one question.
+    const CALLS: u32 = 1;
+    /// Whether it is asked after the pushes that its flags and filters let through.
+    const AFTER_PUSHES: bool = false;
+
+    /// The rate limits of a question.
+    fn pace(settings: &Self::Settings) -> Pace;
+
+    /// The call that asks. Where nothing can be connected to, the transport's failure is the answer.
+    ///
+    /// # Errors
+    /// A [`Failure`] that is known before anything is sent.
+    fn probe(
+        settings: &Self::Settings,
+        now: Timestamp,
+        operator: &OperatorSettings,
+    ) -> Result<Call<Health>, Failure>;
 }
 
 /// A service that sends requests of its own.

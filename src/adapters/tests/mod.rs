@@ -83,6 +83,7 @@ fn operator() -> &'static OperatorSettings {
             url: "https://forge.example.com".to_owned(),
             ..operator::ForgeConfig::default()
         },
+        google: operator::GoogleConfig::default(),
     });
     &OPERATOR
 }
