@@ -70,7 +70,7 @@ use crate::settings::Secret;
 
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
-    DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
 };
 use registry::AuditEntry;
 pub use registry::Registry;

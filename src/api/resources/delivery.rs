@@ -32,6 +32,9 @@ pub struct Delivery {
     pub trigger: Option<String>,
     /// What the event is about.
     pub subject: String,
+    /// The full path of the project or group that it happened in, as it was then.
+    #[schema(required)]
+    pub project: Option<String>,
     /// The integration's name: its project or group, and its service.
     pub integration: String,
     /// The channel or recipient; empty where the settings' address has its own.
@@ -58,6 +61,7 @@ impl From<&DeliveryLine> for Delivery {
             event: line.event.as_str().to_owned(),
             trigger: line.trigger.clone(),
             subject: line.subject.clone(),
+            project: line.project.clone(),
             integration: line.integration.to_string(),
             target: line.target.clone(),
             destination: line.destination.clone(),

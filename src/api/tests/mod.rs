@@ -32,7 +32,7 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Portion,
     Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
 
@@ -142,6 +142,10 @@ impl Ledger for Store {
 
     async fn resend(&self, _: DeliveryId, _: AuditEntry) -> Result<bool> {
         unreachable!("these tests resend nothing")
+    }
+
+    async fn cancel(&self, _: DeliveryId, _: AuditEntry) -> Result<Cancel> {
+        unreachable!("these tests cancel nothing")
     }
 
     async fn depth(&self, _: Timestamp) -> Result<Depth> {

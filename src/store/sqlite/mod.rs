@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
+    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
     NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
     SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
@@ -249,6 +249,10 @@ impl Ledger for Sqlite {
 
     async fn resend(&self, id: DeliveryId, audit: AuditEntry) -> Result<bool> {
         self.writer.call(move |connection| ledger::resend(connection, id, &audit)).await
+    }
+
+    async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {
+        self.writer.call(move |connection| ledger::cancel(connection, id, &audit)).await
     }
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
