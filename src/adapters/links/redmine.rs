@@ -3,7 +3,7 @@
 //!
 //! Redmine's own issues have numbers alone, so of `ABC-12` the number is its issue, as in GitLab.
 
-use super::tracker::{self, Pages};
+use super::tracker::{Pages, about, keys_and_numbers};
 use crate::adapters::contract::{About, Adapter, Link, Linked};
 use crate::message::Reference;
 use crate::settings::{FieldError, PageUrl};
@@ -30,11 +30,8 @@ crate::settings! {
 pub struct Redmine;
 
 impl Adapter for Redmine {
-    const ABOUT: About = tracker::about(
-        "redmine",
-        "Redmine",
-        "Links references such as `ABC-12` in messages to issues in Redmine.",
-    );
+    const ABOUT: About =
+        about("redmine", "Redmine", "Links references such as `ABC-12` in messages to issues in Redmine.");
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
@@ -55,7 +52,7 @@ impl Link for Redmine {
     const LEADS_TO: Linked = Linked::Tracker;
 
     fn references(settings: &Settings, text: &str) -> Vec<Reference> {
-        pages(settings).references(tracker::keys_and_numbers(settings.short_references), text)
+        pages(settings).references(keys_and_numbers(settings.short_references), text)
     }
 
     fn issue(settings: &Settings, name: &str) -> Option<String> {
