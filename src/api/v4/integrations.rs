@@ -199,7 +199,7 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
             slug: about.slug,
             created_at: Moment(created_at),
             updated_at: Moment(updated_at),
-            active: configuration.active && followed.is_none_or(|own| own.configuration.active),
+            active: effective.is_switched_on() && followed.is_none_or(|own| own.configuration.active),
             flags: GitLabFlags::new(effective.entry, &configuration.flags),
             inherited: inheritance.is_inherited(),
         },
