@@ -43,9 +43,12 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("scope")), after_help = "For example:\n  \
+#[command(
+    group(ArgGroup::new("scope")),
+    after_help = "For example:\n  \
     forgebell integrations list\n  \
-    forgebell integrations list --project acme/rocket --json")]
+    forgebell integrations list --project acme/rocket --json"
+)]
 pub(super) struct ListArgs {
     /// Only those that apply to this project, its own and inherited ones: a path or a number
     #[arg(long, value_name = "PROJECT", group = "scope")]
@@ -263,12 +266,15 @@ fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> Stri
     fact("from", tail.origin.as_deref().unwrap_or("API"));
     fact("changed", &format!("{} ({})", head.updated_at.0, age(head.updated_at.0, now)));
     for (name, value) in &properties.0 {
-        if let Some(value) = value.as_ref().map(crate::settings::Value::as_text).filter(|text| !text.is_empty()) {
+        if let Some(value) =
+            value.as_ref().map(crate::settings::Value::as_text).filter(|text| !text.is_empty())
+        {
             fact(name, &value);
         }
     }
     for off in &tail.switched_off {
-        let targets = if off.targets.is_empty() { String::new() } else { format!(" {}", off.targets.join(", ")) };
+        let targets =
+            if off.targets.is_empty() { String::new() } else { format!(" {}", off.targets.join(", ")) };
         let line = format!("switched off{targets} since {}:", age(off.since.0, now));
         let _ = writeln!(text, "  {}\n{}", printable(&line), wrapped(&off.reason, "    ", WIDTH));
     }

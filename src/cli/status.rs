@@ -158,7 +158,8 @@ fn place(project: Option<&str>, integration: Option<&str>) -> String {
 
 fn held_words(held: &StatusHeld, now: Timestamp) -> String {
     let place = place(held.project.as_deref(), held.integration.as_deref());
-    let targets = if held.targets.is_empty() { String::new() } else { format!(" {}", held.targets.join(", ")) };
+    let targets =
+        if held.targets.is_empty() { String::new() } else { format!(" {}", held.targets.join(", ")) };
     let cause = held.cause.replace('_', " ");
     let until = match held.until {
         Some(until) => format!("next attempt {}", age(until.0, now)),
@@ -166,7 +167,8 @@ fn held_words(held: &StatusHeld, now: Timestamp) -> String {
     };
     let waiting = if held.waiting == 0 { String::new() } else { format!(", {} waiting", held.waiting) };
     let kind = held.kind;
-    let line = format!("{place}{targets}: {cause} ({kind}) since {}, {until}{waiting}", age(held.since.0, now));
+    let line =
+        format!("{place}{targets}: {cause} ({kind}) since {}, {until}{waiting}", age(held.since.0, now));
     let reason = wrapped(&held.reason, "      ", WIDTH);
     format!("  {}\n{reason}\n      {}\n", printable(&line), printable(&held.command))
 }

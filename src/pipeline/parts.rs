@@ -31,7 +31,8 @@ pub async fn mail_relay(config: &smtp::Config, sender: &str) -> Option<Part> {
 /// What the relay offers, in a line.
 pub fn relay_in_words(found: &RelayFound, sender: &str) -> String {
     let RelayFound { relay, encryption, is_verified, is_logged_in } = found;
-    let certificate = if *is_verified { "its certificate is verified" } else { "its certificate is NOT verified" };
+    let certificate =
+        if *is_verified { "its certificate is verified" } else { "its certificate is NOT verified" };
     let encryption = match encryption {
         Tls::Starttls => format!("STARTTLS, {certificate}"),
         Tls::Implicit => format!("TLS, {certificate}"),

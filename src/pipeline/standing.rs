@@ -206,8 +206,8 @@ fn of_hold(
         }
         HoldKey::Address { integration, destination } => {
             let Some(known) = snapshot.integration(integration) else { return Vec::new() };
-            let is_outdated = hold.cause == HoldCause::SwitchedOff
-                && holds.switched_off(&known, destination).is_none();
+            let is_outdated =
+                hold.cause == HoldCause::SwitchedOff && holds.switched_off(&known, destination).is_none();
             if is_outdated || !known.active {
                 return Vec::new();
             }

@@ -32,8 +32,8 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Overview, Portion,
-    Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Overview,
+    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
 };
 
 use crate::store::registry::AuditEntry;

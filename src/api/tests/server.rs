@@ -26,7 +26,11 @@ async fn readiness_names_each_part_and_why_it_is_not_ready() {
     *server.broker.lock().unwrap() = Some(Err("away since noon".to_owned()));
     let ready = server.get("/readyz").await;
     let expected = json!({ "status": "ready", "store": "ok", "broker": "away since noon" });
-    assert_eq!((ready.status, ready.json()), (200, expected), "events over HTTP are taken without the broker");
+    assert_eq!(
+        (ready.status, ready.json()),
+        (200, expected),
+        "events over HTTP are taken without the broker"
+    );
 
     server.store.away.store(true, Ordering::Relaxed);
     assert!(server.get("/readyz").await.json()["store"].as_str().unwrap().contains("the disk is full"));

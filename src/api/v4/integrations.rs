@@ -18,8 +18,8 @@ use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
-    DeadAddress,     FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
-    SavedIntegration,
+    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
+    Moment, SavedIntegration,
 };
 use crate::catalog::{
     self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,

@@ -160,7 +160,8 @@ fn dead_letters_are_a_problem_for_a_day() {
         newest,
         note: String::new(),
     };
-    let overview = Overview { dead_letters: vec![letters(at(-60)), letters(at(-1500))], ..Overview::default() };
+    let overview =
+        Overview { dead_letters: vec![letters(at(-60)), letters(at(-1500))], ..Overview::default() };
     let found = Standing::new(&snapshot, &HoldSet::default(), overview, at(0));
     assert_eq!((found.dead_letters.len(), found.problems()), (2, 1));
 }

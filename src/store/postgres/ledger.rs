@@ -12,8 +12,8 @@ use crate::store::columns::{
 };
 use crate::store::overview::grouped;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, QuarantineUse,
-    Overview, Quarantined, Result, Retention, State, StoredAttempt, Swept,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, NewQuarantined, Overview,
+    QuarantineUse, Quarantined, Result, Retention, State, StoredAttempt, Swept,
 };
 
 /// A query of [`LineRow`]s.

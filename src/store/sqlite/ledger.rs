@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::lanes;
 use super::registry;
-use super::watches;
 use super::rows::{self, HOLD, RowState, blob, change, find, hold, moment, ms, prepare};
+use super::watches;
 use crate::store::columns::{
     AttemptRow, DeadRow, LineRow, TableRow as _, WaitingRow, dead_columns, key_of, line_columns,
     waiting_columns,
@@ -14,7 +14,8 @@ use crate::store::columns::{
 use crate::store::overview::grouped;
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result, State, StoredAttempt,
+    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result, State,
+    StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.

@@ -49,7 +49,10 @@ pub async fn probe(config: &Config, sender: &str, limit: Duration) -> Option<Res
     let asked = timeout(limit, ask(config, sender)).await;
     let silent = || {
         let name = format!("{}:{}", config.host, config.port());
-        Err(RelayFault::Unreachable(format!("the mail relay {name} did not answer within {} s", limit.as_secs())))
+        Err(RelayFault::Unreachable(format!(
+            "the mail relay {name} did not answer within {} s",
+            limit.as_secs()
+        )))
     };
     Some(asked.unwrap_or_else(|_| silent()))
 }

@@ -135,7 +135,8 @@ pub(super) fn status(
 
 fn held_line(held: &Held) -> String {
     let Held { title, targets, cause, reason, since, until, waiting } = held;
-    let targets = if targets.is_empty() { String::new() } else { format!(" to {}", plain(&targets.join(", "))) };
+    let targets =
+        if targets.is_empty() { String::new() } else { format!(" to {}", plain(&targets.join(", "))) };
     let next = until.map_or_else(
         || "nothing is sent until that is corrected".to_owned(),
         |until| format!("next attempt {}", moment(until)),
@@ -230,7 +231,8 @@ mod tests {
         };
         let off = Line { active: false, channels: Vec::new(), inherited: true, ..slack() };
         let dead = Line { active: false, dead: Some("answered 404: no_service".to_owned()), ..slack() };
-        let text = status("acme/rocket", &[slack(), off, dead], &[held], &[failure], &[muted]).replace('\u{200b}', "");
+        let text = status("acme/rocket", &[slack(), off, dead], &[held], &[failure], &[muted])
+            .replace('\u{200b}', "");
         assert_eq!(
             text,
             "*acme/rocket* sends:\n\

@@ -166,7 +166,8 @@ async fn status(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> String {
             .map(|mute| Muted { channel: mute.channel.clone(), until: mute.until, by: mute.by.clone() })
             .collect()
     });
-    let of_store = async { Ok::<_, StoreError>((held(handler, scope).await?, failures(handler, scope).await?)) };
+    let of_store =
+        async { Ok::<_, StoreError>((held(handler, scope).await?, failures(handler, scope).await?)) };
     if let Ok(Ok((held, failures))) = tokio::time::timeout(TIMEOUT, of_store).await {
         return answer::status(&named, &lines, &held, &failures, &muted);
     }
@@ -200,7 +201,8 @@ async fn held(handler: &CommandHandler<'_>, scope: &ResolvedScope) -> crate::sto
     let standing = handler.catalog.read(|snapshot| {
         Standing::within(snapshot, &handler.holds, overview, handler.now, |other| other == scope)
     });
-    let alive = standing.troubles.into_iter().filter(|trouble| trouble.cause != HoldCause::SwitchedOff.name());
+    let alive =
+        standing.troubles.into_iter().filter(|trouble| trouble.cause != HoldCause::SwitchedOff.name());
     let held = alive.filter_map(|trouble| {
         let id = trouble.integration?;
         let entry = adapters::find(id.0.rsplit_once(':')?.1)?;
