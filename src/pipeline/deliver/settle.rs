@@ -193,7 +193,7 @@ fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
     match &decision.state {
         NewState::Delivered => {
-            tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
+            info!(delivery = id, %event, %integration, target = %delivery.target, "delivered");
         }
         NewState::Skipped => {
             info!(delivery = id, %event, %integration, reason, "skipped; the service had nothing to do");
