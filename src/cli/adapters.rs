@@ -286,7 +286,7 @@ mod tests {
         for expected in [
             "discord takes the events: push, tag_push, issue,",
             "has the settings: webhook (required), username, channel, branches_to_be_notified,",
-            "labels_to_be_notified_behavior, <event>_channel, <event>_events",
+            "labels_to_be_notified_behavior, merge_request_actions, detail, max_commits, <event>_channel, <event>_events",
             "has the settings: recipients (required), add_pusher,",
             "keeps the limits: 30 messages a minute per room (bursts of 5)",
         ] {

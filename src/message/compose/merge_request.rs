@@ -28,8 +28,9 @@ pub(super) fn message(context: &Context<'_>, merge_request: &MergeRequest) -> Me
 
 /// `merge request !5 New API`, `draft merge request !5 New API`.
 fn object(context: &Context<'_>, merge_request: &MergeRequest) -> Text {
-    // What marks it as a draft says so.
-    let is_draft = merge_request.draft && merge_request.draft_changed.is_none();
+    // What marks it as a draft says so; and one that is merged was none.
+    let is_merged = merge_request.action.as_deref() == Some("merge") || merge_request.state == "merged";
+    let is_draft = merge_request.draft && merge_request.draft_changed.is_none() && !is_merged;
     let title = if merge_request.draft { merge_request.title_without_mark() } else { &merge_request.title };
     let thing = if is_draft { "draft merge request" } else { "merge request" };
     match numbered('!', merge_request.iid, first_line(title)).as_str() {
@@ -207,10 +208,13 @@ fn changes(context: &Context<'_>, merge_request: &MergeRequest) -> Vec<Change> {
         changes.push(Change { shown_too: before("Target branch before", branch), ..Change::new(done) });
     }
     if merge_request.oldrev.as_deref().is_some_and(|sha| !sha.is_empty()) {
-        changes.push(Change::new(Done::new("pushed new commits to", "got new commits")));
+        let field = Some(short_field("Commits", Text::new().plain("new ones were pushed")));
+        changes.push(Change { field, ..Change::new(Done::new("pushed new commits to", "got new commits")) });
     }
     if changed.description {
-        changes.push(Change::new(Done::new("edited the description of", "got another description")));
+        let field = Some(short_field("Description", Text::new().plain("edited")));
+        let done = Done::new("edited the description of", "got another description");
+        changes.push(Change { field, ..Change::new(done) });
     }
     changes
 }

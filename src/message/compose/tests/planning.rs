@@ -97,10 +97,12 @@ fn merge_requests_say_what_was_done() {
     }
     assert_eq!(done(json!(null), "locked"), "locked");
     assert_eq!(done(json!(null), ""), "updated");
-    assert!(
-        plain(&event("captured/merge_request_update_edited.json"))
-            .contains("pushed new commits to merge request !1")
-    );
+    let edited = event("captured/merge_request_update_edited.json");
+    let sentence = "added the label Platform and removed the label API of merge request !1";
+    assert!(plain(&edited).contains(sentence), "{}", plain(&edited));
+    assert_eq!(fields(&edited), [("Commits".to_owned(), "new ones were pushed".to_owned())]);
+    let pushed = changed("captured/merge_request_update_edited.json", |request| request["changes"] = json!({}));
+    assert!(plain(&pushed).contains("pushed new commits to merge request !1"));
 }
 
 #[test]
