@@ -34,6 +34,7 @@ pub mod inbox_source;
 mod outbox_writer;
 pub mod parts;
 pub mod quarantine;
+pub mod rendered;
 pub mod retry;
 mod scheduler;
 pub mod source;

@@ -20,6 +20,7 @@ use crate::api::resources::{Delivery, DeliveryDetail, one_of};
 use crate::catalog::Catalog as _;
 use crate::event::EventId;
 use crate::integration::IntegrationId;
+use crate::pipeline::rendered::rendered;
 use crate::store::registry::AuditEntry;
 use crate::store::{self, DeliveryFilter, DeliveryId, Ledger, REPLACED, State as DeliveryState};
 
@@ -107,14 +108,15 @@ pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Deliv
     let Authorized { state, now, .. } = &request.authorized;
     let _turn = state.turn().await;
     let mut detail = find(&*state.ledger, &named(&request)?).await?;
+    let integration = state.catalog.integration(&detail.line.integration);
+    let shown = rendered(integration.as_deref(), &detail, &state.tests.operator, *now);
     let line = &detail.line;
     detail.hold = None;
     if line.state == DeliveryState::Waiting {
-        let integration = state.catalog.integration(&line.integration);
         let pace = integration.and_then(|found| request.entry.pace(&found.settings, &line.target));
         detail.hold = state.holds.snapshot().longest(line, pace.as_ref(), *now).cloned();
     }
-    Ok(Json((&detail).into()))
+    Ok(Json(DeliveryDetail::from(&detail).with_request(shown)))
 }
 
 /// Send a delivery again

@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::daemon;
 use crate::event::EventId;
 use crate::pipeline::holds::HoldSet;
+use crate::pipeline::rendered::rendered;
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Hold, Ledger, State, Store};
 
 /// How many characters of a note are shown in a list.
@@ -74,6 +75,9 @@ pub(super) struct ShowArgs {
     /// Show the event's JSON too
     #[arg(long)]
     event: bool,
+    /// Show the request too, made again with the present settings, secrets masked
+    #[arg(long)]
+    request: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -133,10 +137,27 @@ async fn show(
         bail!("there is no delivery {}", args.id);
     };
     detail.hold = hold_on(store, config, &detail.line, now).await?;
-    if args.json {
-        say_json(&resources::DeliveryDetail::from(&detail))?;
+    let request = if args.request {
+        let (snapshot, _) = state::view(config, now).await?;
+        let integration = snapshot.integration(&detail.line.integration);
+        Some(rendered(integration.as_deref(), &detail, &config.operator, now))
     } else {
-        say(&page(&detail, args.event, now))?;
+        None
+    };
+    if args.json {
+        let shown = resources::DeliveryDetail::from(&detail);
+        say_json(&match request {
+            Some(request) => shown.with_request(request),
+            None => shown,
+        })?;
+    } else {
+        let mut text = page(&detail, args.event, now);
+        match request {
+            Some(Ok(request)) => _ = write!(text, "\n{}\n", pretty(request.to_string().as_bytes())),
+            Some(Err(why)) => _ = write!(text, "\n  no request: {}\n", printable(&why)),
+            None => {}
+        }
+        say(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

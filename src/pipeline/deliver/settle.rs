@@ -42,7 +42,7 @@ impl Deliverer {
             latency_ms: report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX)),
             outcome: report.outcome.name(),
             status: report.status,
-            note: note.to_owned(),
+            note: report.answer.as_deref().unwrap_or(note).to_owned(),
         };
         self.unwritten += 1;
         let settled = Settled {
