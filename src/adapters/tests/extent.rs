@@ -120,7 +120,7 @@ fn no_message_says_its_title_twice() {
             };
             let times: usize = found
                 .iter()
-                .filter(|(path, _)| !instead(path))
+                .filter(|(path, text)| !instead(path) && !text.starts_with("http"))
                 .map(|(_, text)| own(&crate::message::without_addresses(text)).matches(title.text.as_str()).count())
                 .sum();
             assert!(times <= 1, "{} of {trigger} ({}): {times} times: {body:#}", entry.about.slug, case.name);
