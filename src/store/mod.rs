@@ -48,6 +48,7 @@ mod holds;
 mod ledger;
 pub mod merge_requests;
 mod migrations;
+mod overview;
 pub mod postgres;
 pub mod registry;
 pub mod seal;
@@ -75,6 +76,7 @@ pub use ledger::{
     DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
 };
 use merge_requests::{MergeRequests, SeenMergeRequest};
+pub use overview::{DeadLetters, Overview, WaitingGroup};
 use registry::AuditEntry;
 pub use registry::Registry;
 pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, Watches};
