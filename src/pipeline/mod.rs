@@ -31,6 +31,7 @@ pub mod explain;
 mod halves;
 pub mod holds;
 pub mod inbox_source;
+mod open_requests;
 mod outbox_writer;
 pub mod parts;
 pub mod quarantine;
