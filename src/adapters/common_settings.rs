@@ -331,7 +331,11 @@ pub fn read_common(about: &About, given: &Properties) -> Result<CommonValues, Ve
     let extent = if shows_parts(about) { reader.extent() } else { Extent::default() };
     let channels = reader.channels(about);
     let announce_result = about.common.announce_result && reader.switch("announce_result", false);
-    if errors.is_empty() { Ok(CommonValues { filters, channels, extent, announce_result }) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(CommonValues { filters, channels, extent, announce_result })
+    } else {
+        Err(errors)
+    }
 }
 
 /// The branches that `branches_to_be_notified` can name.
@@ -350,7 +354,8 @@ pub fn warnings(about: &About, given: &Properties, triggers: Triggers) -> Vec<Fi
     if let Some(list) = text(MERGE_REQUEST_ACTIONS).filter(|_| selects_merge_requests(about)) {
         let flag = Trigger::MergeRequest.flag();
         if MergeRequestActions::from_setting(&list).is_ok_and(|actions| actions.0.is_empty()) {
-            let problem = format!("names no action, so no merge request is notified: set {flag} to false instead");
+            let problem =
+                format!("names no action, so no merge request is notified: set {flag} to false instead");
             warnings.push(FieldError::new(MERGE_REQUEST_ACTIONS, problem));
         } else if !triggers.contains(Trigger::MergeRequest) {
             let problem = format!("has no effect, because {flag} is false");
@@ -429,7 +434,8 @@ impl Reader<'_> {
         let list = self.text(MERGE_REQUEST_ACTIONS).filter(|list| !list.trim().is_empty());
         let Some(list) = list else { return MergeRequestActions::default() };
         MergeRequestActions::from_setting(&list).unwrap_or_else(|unknown| {
-            let shown: String = unknown.join("`, `").chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
+            let shown: String =
+                unknown.join("`, `").chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
             let known = MergeRequestAction::ALL.map(MergeRequestAction::name).join(", ");
             let problem = format!("has `{shown}`: it must be a list of {known}");
             self.errors.push(FieldError::new(MERGE_REQUEST_ACTIONS, problem));

@@ -123,9 +123,8 @@ impl MergeRequest {
 fn without_mark(title: &str) -> &str {
     const MARKS: [&str; 7] = ["draft:", "[draft]", "(draft)", "draft - ", "wip:", "[wip]", "wip "];
     let mut rest = title.trim_start();
-    while let Some(mark) = MARKS
-        .iter()
-        .find(|mark| rest.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)))
+    while let Some(mark) =
+        MARKS.iter().find(|mark| rest.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)))
     {
         rest = rest[mark.len()..].trim_start();
     }
@@ -198,11 +197,14 @@ struct Changes {
 
 impl Changes {
     fn draft_changed(&self) -> Option<bool> {
-        let has_mark = |side: &str| self.title[side].as_str().map(|title| without_mark(title) != title.trim_start());
+        let has_mark =
+            |side: &str| self.title[side].as_str().map(|title| without_mark(title) != title.trim_start());
         match &self.draft {
             Some(change) => change["current"].as_bool(),
             // Releases before 13.12 change the title alone.
-            None => has_mark("current").filter(|now| has_mark("previous").is_some_and(|before| before != *now)),
+            None => {
+                has_mark("current").filter(|now| has_mark("previous").is_some_and(|before| before != *now))
+            }
         }
     }
 
@@ -224,7 +226,8 @@ impl Changes {
 
 /// A list that an update replaced by another one; `None` where both are the same.
 fn replaced<T: Default + DeserializeOwned + PartialEq>(change: &Value) -> Option<Replaced<T>> {
-    let lists: Replaced<T> = if change.is_null() { None } else { serde_json::from_value(change.clone()).ok() }?;
+    let lists: Replaced<T> =
+        if change.is_null() { None } else { serde_json::from_value(change.clone()).ok() }?;
     let is_news = lists.added().next().is_some() || lists.removed().next().is_some();
     is_news.then_some(lists)
 }

@@ -60,8 +60,12 @@ impl<'a> Placement<'a> {
                 self.put_project(parts);
                 for (name, part) in parts {
                     match part {
-                        Value::String(_) if matches!(name.as_str(), "avatar_url" | "user_avatar") => *part = Value::Null,
-                        Value::Number(number) if name.ends_with("project_id") && number.as_i64() == Some(NUMBER) => {
+                        Value::String(_) if matches!(name.as_str(), "avatar_url" | "user_avatar") => {
+                            *part = Value::Null
+                        }
+                        Value::Number(number)
+                            if name.ends_with("project_id") && number.as_i64() == Some(NUMBER) =>
+                        {
                             *part = self.number();
                         }
                         part => self.put(part),

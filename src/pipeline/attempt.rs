@@ -202,8 +202,17 @@ impl Outgoing<'_> {
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
         let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
         let (message, extent) = (LazyMessage::default(), integration.extent);
-        let note =
-            Notification { id, event, target, now, operator, may_have_been_sent, is_test: test, extent, message };
+        let note = Notification {
+            id,
+            event,
+            target,
+            now,
+            operator,
+            may_have_been_sent,
+            is_test: test,
+            extent,
+            message,
+        };
         entry.call(&integration.settings, &note).map_err(|failure| match note.without_message() {
             Some(why) => Outcome::Cancelled(why),
             None => Outcome::Failed(failure),

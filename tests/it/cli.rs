@@ -225,11 +225,14 @@ async fn a_published_event_arrives_and_its_delivery_is_listed_shown_and_resent()
     assert!(shown.out.contains("\"channel\": \"#ops\"") && shown.out.contains(" pushed "), "{}", shown.out);
     assert!(!shown.out.contains("deepsecret"), "{}", shown.out);
     let of = |more: &[&'static str]| [&["deliveries", "list", "--json"], more].concat();
-    let count = async |more: &[&'static str]| desk.run(&of(more)).await.ends_with(0).json().as_array().map(Vec::len);
+    let count =
+        async |more: &[&'static str]| desk.run(&of(more)).await.ends_with(0).json().as_array().map(Vec::len);
     assert_eq!(count(&["--project", "Mike/Diaspora", "--since", "1h"]).await, Some(1));
     assert_eq!(count(&["--project", "mike/diaspora", "--until", "1h"]).await, Some(0));
     assert_eq!(count(&["--event", "p-1"]).await, Some(1));
-    for (option, name) in [("--project", "mike/diapsora"), ("--integration", "mike/diaspora:slcak"), ("--event", "p-2")] {
+    for (option, name) in
+        [("--project", "mike/diapsora"), ("--integration", "mike/diaspora:slcak"), ("--event", "p-2")]
+    {
         let unknown = desk.run(&["deliveries", "list", option, name]).await.ends_with(1);
         assert!(unknown.err.contains(name), "{option}: {}", unknown.err);
     }

@@ -33,8 +33,17 @@ fn having(setting: &str) -> impl Iterator<Item = &'static Entry> {
 fn the_chat_services_have_the_settings() {
     let slugs: Vec<&str> = having("detail").map(|entry| entry.about.slug).collect();
     let expected = [
-        "discord", "hangouts-chat", "hipchat", "matrix", "mattermost", "microsoft-teams", "pumble", "slack",
-        "telegram", "unify-circuit", "webex-teams",
+        "discord",
+        "hangouts-chat",
+        "hipchat",
+        "matrix",
+        "mattermost",
+        "microsoft-teams",
+        "pumble",
+        "slack",
+        "telegram",
+        "unify-circuit",
+        "webex-teams",
     ];
     assert_eq!(slugs, expected);
     assert_eq!(having("max_commits").count(), expected.len());
@@ -69,21 +78,26 @@ fn with_the_title_alone_nothing_is_said_below_the_first_line() {
 fn as_many_commits_are_listed_as_the_setting_says() {
     let case = kind("push_14_commits");
     let ids: Vec<String> = match &case.event.payload {
-        crate::event::Payload::Push(push) => push.commits.iter().map(|commit| commit.short_id().to_owned()).collect(),
+        crate::event::Payload::Push(push) => {
+            push.commits.iter().map(|commit| commit.short_id().to_owned()).collect()
+        }
         _ => unreachable!("it is a push"),
     };
     for entry in having("max_commits") {
         for most in [0, 1, 5, 20] {
             let text = sent(entry, case, Extent { detail: Detail::Full, max_commits: Some(most) });
             // Addresses have ids too, with more digits behind the first eight.
-            let is_listed = |id: &&String| {
-                ["]", ">", "</a>", ":"].iter().any(|end| text.contains(&format!("{id}{end}")))
-            };
+            let is_listed =
+                |id: &&String| ["]", ">", "</a>", ":"].iter().any(|end| text.contains(&format!("{id}{end}")));
             let listed: Vec<&String> = ids.iter().filter(is_listed).collect();
             let expected: Vec<&String> = ids.iter().skip(ids.len().saturating_sub(most)).collect();
             assert_eq!(listed, expected, "{} of at most {most}: {text}", entry.about.slug);
             let others = ids.len().saturating_sub(most);
-            assert!(most == 0 || others == 0 || text.contains(&format!("{others} more commits")), "{}: {text}", entry.about.slug);
+            assert!(
+                most == 0 || others == 0 || text.contains(&format!("{others} more commits")),
+                "{}: {text}",
+                entry.about.slug
+            );
         }
     }
 }
@@ -100,7 +114,8 @@ fn hipchat_lists_three_commits_unless_told_otherwise() {
 fn no_message_says_its_title_twice() {
     for entry in having("detail") {
         for case in cases() {
-            let Some(trigger) = case.event.trigger.filter(|trigger| entry.about.triggers.contains(*trigger)) else {
+            let Some(trigger) = case.event.trigger.filter(|trigger| entry.about.triggers.contains(*trigger))
+            else {
                 continue;
             };
             let message = compose(&case.event).expect("a message");
@@ -121,7 +136,9 @@ fn no_message_says_its_title_twice() {
             let times: usize = found
                 .iter()
                 .filter(|(path, text)| !instead(path) && !text.starts_with("http"))
-                .map(|(_, text)| own(&crate::message::without_addresses(text)).matches(title.text.as_str()).count())
+                .map(|(_, text)| {
+                    own(&crate::message::without_addresses(text)).matches(title.text.as_str()).count()
+                })
                 .sum();
             assert!(times <= 1, "{} of {trigger} ({}): {times} times: {body:#}", entry.about.slug, case.name);
         }

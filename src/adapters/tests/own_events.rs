@@ -44,7 +44,8 @@ fn an_own_event_of_a_service_has_a_message() {
             let case = sample(trigger);
             let name = target(entry, &case).unwrap_or_else(|| panic!("{trigger}: {}", entry.about.slug));
             let text = shown(&call(entry, &case, &name));
-            let (subject, _) = case.message().headline().links().into_iter().next().expect("a linked subject");
+            let (subject, _) =
+                case.message().headline().links().into_iter().next().expect("a linked subject");
             let word = subject.split(|c: char| !c.is_alphanumeric()).next().expect("a word");
             assert!(text.contains(word), "{}: {word}: {text}", entry.about.slug);
         }

@@ -33,7 +33,8 @@ use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
-    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent,
+    Swept,
 };
 
 use crate::store::registry::AuditEntry;

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use utoipa::IntoParams;
+use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
-use utoipa::openapi::ObjectBuilder;
 use utoipa_axum::routes;
 
 use super::Route;
@@ -50,7 +50,9 @@ impl ListQuery {
         };
         let moment = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
         let filter = DeliveryFilter {
-            state: state.as_ref().and_then(|word| DeliveryState::ALL.into_iter().find(|state| state.name() == word)),
+            state: state
+                .as_ref()
+                .and_then(|word| DeliveryState::ALL.into_iter().find(|state| state.name() == word)),
             event: event.as_deref().and_then(EventId::new),
             since: moment(&since),
             until: moment(&until),
@@ -69,10 +71,22 @@ impl IntoParams for ListQuery {
         let text = || ObjectBuilder::new().schema_type(Type::String);
         let moment = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
         vec![
-            query_parameter("state", "Only those in this state.", one_of(DeliveryState::ALL.map(DeliveryState::name))),
+            query_parameter(
+                "state",
+                "Only those in this state.",
+                one_of(DeliveryState::ALL.map(DeliveryState::name)),
+            ),
             query_parameter("event", "Only those of the event with this id.", text()),
-            query_parameter("since", "Only those that ended, or were written if they wait, at this moment or later.", moment()),
-            query_parameter("until", "Only those that ended, or were written if they wait, before this moment.", moment()),
+            query_parameter(
+                "since",
+                "Only those that ended, or were written if they wait, at this moment or later.",
+                moment(),
+            ),
+            query_parameter(
+                "until",
+                "Only those that ended, or were written if they wait, before this moment.",
+                moment(),
+            ),
         ]
     }
 }
@@ -93,8 +107,12 @@ pub(super) async fn list(mut request: IntegrationRequest<Read>) -> Result<Page<D
     let params = request.authorized.params().await?;
     let page = PageRequest::read(&params)?;
     let before = page.before.map(DeliveryId);
-    let filter =
-        DeliveryFilter { integration: Some(integration), before, limit: page.limit, ..ListQuery::read(&params)? };
+    let filter = DeliveryFilter {
+        integration: Some(integration),
+        before,
+        limit: page.limit,
+        ..ListQuery::read(&params)?
+    };
     let lines = request.authorized.state.ledger.deliveries(filter).await?;
     Ok(page.of(&request.authorized.head.uri, lines.iter().map(|line| (line.id.0, line.into()))))
 }

@@ -15,7 +15,8 @@ use crate::store::registry::Configuration;
 /// The properties to show of a configuration.
 pub(super) fn shown_properties(entry: &Entry, stored: &Configuration) -> ShownProperties {
     let visible = entry.api_fields().into_iter().filter(|field| !field.kind.is_write_only());
-    let is_shown = |field: &ApiField| !field.is_addition || stored.properties.contains_key(field.name.as_ref());
+    let is_shown =
+        |field: &ApiField| !field.is_addition || stored.properties.contains_key(field.name.as_ref());
     ShownProperties(visible.filter(is_shown).map(|field| shown(field, stored)).collect())
 }
 
@@ -98,11 +99,8 @@ mod tests {
         let additions = ["merge_request_actions", "detail", "max_commits"];
         let without = shown_as_json("slack", &[]);
         assert!(additions.iter().all(|name| without.get(name).is_none()), "{without}");
-        let stored = [
-            ("merge_request_actions", text("merge")),
-            ("detail", text("title")),
-            ("max_commits", text("3")),
-        ];
+        let stored =
+            [("merge_request_actions", text("merge")), ("detail", text("title")), ("max_commits", text("3"))];
         let shown = shown_as_json("slack", &stored);
         assert_eq!((&shown["merge_request_actions"], &shown["detail"]), (&"merge".into(), &"title".into()));
         assert_eq!(shown["max_commits"], 3);

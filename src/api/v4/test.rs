@@ -85,7 +85,8 @@ pub(super) async fn sample_of(
     let path = path.clone().unwrap_or_default();
     let id = id.filter(|id| *id > 0).unwrap_or_default();
     let of_scope = |project: &Project| {
-        (id > 0 && project.id == id) || (!path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(&path))
+        (id > 0 && project.id == id)
+            || (!path.is_empty() && project.path_with_namespace.eq_ignore_ascii_case(&path))
     };
     let project = match last_project(state, &subject.integration).await.filter(of_scope) {
         Some(project) => project,
@@ -104,7 +105,8 @@ pub(super) async fn sample_of(
 
 /// The project of the last event that an integration was notified of, as that event describes it.
 async fn last_project(state: &State, integration: &Integration) -> Option<Project> {
-    let filter = DeliveryFilter { integration: Some(integration.id.clone()), limit: 1, ..DeliveryFilter::default() };
+    let filter =
+        DeliveryFilter { integration: Some(integration.id.clone()), limit: 1, ..DeliveryFilter::default() };
     let last = state.ledger.deliveries(filter).await.ok()?.into_iter().next()?;
     let detail = state.ledger.delivery(last.id).await.ok()??;
     let event = Event::decode(last.event, last.created_at, detail.raw).ok()?;

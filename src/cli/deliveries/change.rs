@@ -12,9 +12,7 @@ use super::state_of;
 use crate::cli::{audit, say, say_json};
 use crate::config::Config;
 use crate::pipeline::holds::HoldSet;
-use crate::store::{
-    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, REPLACED, State, Store,
-};
+use crate::store::{Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, REPLACED, State, Store};
 
 /// Rows per query where all are wanted.
 const PAGE: usize = 500;
@@ -53,7 +51,9 @@ pub(in crate::cli) struct CancelArgs {
 }
 
 fn ended_states() -> PossibleValuesParser {
-    PossibleValuesParser::new(State::ALL.into_iter().filter(|state| *state != State::Waiting).map(State::name))
+    PossibleValuesParser::new(
+        State::ALL.into_iter().filter(|state| *state != State::Waiting).map(State::name),
+    )
 }
 
 /// Ends the holds that keep a delivery, except those that the service asked for.
@@ -64,7 +64,12 @@ async fn end_holds(store: &dyn Store, id: DeliveryId, now: Timestamp) -> anyhow:
     Ok(store.end_holds(&disproved, now).await?)
 }
 
-pub(super) async fn retry(store: &dyn Store, config: &Config, args: RetryArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+pub(super) async fn retry(
+    store: &dyn Store,
+    config: &Config,
+    args: RetryArgs,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
     let all = args.all_failed || args.state.is_some() || args.of.is_set();
     let ids = if all {
         let state = args.state.as_deref().map_or(Some(State::Failed), state_of);
@@ -91,7 +96,12 @@ pub(super) async fn retry(store: &dyn Store, config: &Config, args: RetryArgs, n
     steps.end("no such delivery failed: there is nothing to send again")
 }
 
-pub(super) async fn cancel(store: &dyn Store, config: &Config, args: CancelArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
+pub(super) async fn cancel(
+    store: &dyn Store,
+    config: &Config,
+    args: CancelArgs,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
     let ids = if args.all_waiting || args.of.is_set() {
         every(store, config, args.of.filter(Some(State::Waiting)), now).await?
     } else {
@@ -103,7 +113,9 @@ pub(super) async fn cancel(store: &dyn Store, config: &Config, args: CancelArgs,
         let (done, result) = match store.cancel(*id, note).await? {
             Cancel::Done => (true, "cancelled"),
             Cancel::UnderWay => (false, "is being sent now; try again if it fails"),
-            Cancel::NotWaiting if store.delivery(*id).await?.is_none() => (false, "there is no such delivery"),
+            Cancel::NotWaiting if store.delivery(*id).await?.is_none() => {
+                (false, "there is no such delivery")
+            }
             Cancel::NotWaiting => (false, "has ended already"),
         };
         steps.add(*id, done, result)?;
@@ -114,7 +126,9 @@ pub(super) async fn cancel(store: &dyn Store, config: &Config, args: CancelArgs,
 /// The deliveries that a command names one by one.
 fn named(ids: &[i64], all: &str) -> anyhow::Result<Vec<DeliveryId>> {
     if ids.is_empty() {
-        bail!("name deliveries by their numbers, or say which: {all}, --integration, --project, --since or --until");
+        bail!(
+            "name deliveries by their numbers, or say which: {all}, --integration, --project, --since or --until"
+        );
     }
     Ok(ids.iter().copied().map(DeliveryId).collect())
 }
@@ -187,8 +201,8 @@ mod tests {
     use crate::store::seal::Keyring;
     use crate::store::sqlite::Sqlite;
     use crate::store::{
-        AttemptRecord, Dispatched, Hold, HoldCause, HoldKey, Lane, Ledger as _, NewDelivery, NewState, NodeId, Origin,
-        Outbox as _, Settled,
+        AttemptRecord, Dispatched, Hold, HoldCause, HoldKey, Lane, Ledger as _, NewDelivery, NewState,
+        NodeId, Origin, Outbox as _, Settled,
     };
 
     fn at(second: i64) -> Timestamp {

@@ -67,7 +67,8 @@ fn read_moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp,
     }
     match text.parse::<SignedDuration>() {
         Ok(ago) if ago.is_positive() => now.checked_sub(ago).map_err(|error| error.to_string()),
-        _ => Err("write a time as 14:03, 2026-11-30 14:03 or 2026-11-30T14:03:00Z, or how long ago, as 2h".to_owned()),
+        _ => Err("write a time as 14:03, 2026-11-30 14:03 or 2026-11-30T14:03:00Z, or how long ago, as 2h"
+            .to_owned()),
     }
 }
 
@@ -83,12 +84,16 @@ pub(super) async fn check_names(
     filter: &DeliveryFilter,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let has_any = |filter: DeliveryFilter| async { Ok::<_, anyhow::Error>(!ledger.deliveries(filter).await?.is_empty()) };
+    let has_any = |filter: DeliveryFilter| async {
+        Ok::<_, anyhow::Error>(!ledger.deliveries(filter).await?.is_empty())
+    };
     let one = DeliveryFilter { limit: 1, ..DeliveryFilter::default() };
     if let Some(event) = &filter.event
         && !has_any(DeliveryFilter { event: Some(event.clone()), ..one.clone() }).await?
     {
-        bail!("no delivery is of an event with the id `{event}`: it may have been wanted by no integration (`forgebell explain`)");
+        bail!(
+            "no delivery is of an event with the id `{event}`: it may have been wanted by no integration (`forgebell explain`)"
+        );
     }
     let (integration, project) = (&filter.integration, &filter.project);
     let in_rows = (
@@ -120,7 +125,9 @@ fn known_integration(snapshot: &Snapshot, id: &IntegrationId) -> anyhow::Result<
     }
     match id.0.rsplit_once(':') {
         Some((_, slug)) if adapters::find(slug).is_some() => {}
-        Some((_, slug)) => bail!("integration `{id}`: there is no service `{slug}`; `forgebell adapters` lists them"),
+        Some((_, slug)) => {
+            bail!("integration `{id}`: there is no service `{slug}`; `forgebell adapters` lists them")
+        }
         None => bail!("integration `{id}`: write it as acme/rocket:slack, a project's path and a service"),
     }
     bail!("there is no integration `{id}`; `forgebell check` lists them")
@@ -167,7 +174,10 @@ mod tests {
     fn names_that_are_not_known_are_errors_with_a_remedy() {
         let snapshot = Snapshot::default();
         let of = |id: &str| known_integration(&snapshot, &IntegrationId::new(id)).unwrap_err().to_string();
-        assert_eq!(of("acme/rocket:slcak"), "integration `acme/rocket:slcak`: there is no service `slcak`; `forgebell adapters` lists them");
+        assert_eq!(
+            of("acme/rocket:slcak"),
+            "integration `acme/rocket:slcak`: there is no service `slcak`; `forgebell adapters` lists them"
+        );
         assert!(of("acme/rocket").contains("write it as acme/rocket:slack"));
         assert!(of("acme/rocket:slack").contains("there is no integration"));
         assert!(known_project(&snapshot, "acme/rokcet").unwrap_err().to_string().contains("`acme/rokcet`"));

@@ -194,10 +194,18 @@ fn table(lines: &[DeliveryLine], now: Timestamp) -> String {
     if lines.is_empty() {
         return "no deliveries".to_owned();
     }
-    let mut table =
-        Table::new([
-            "NUMBER", "STATE", "PROJECT", "EVENT", "SUBJECT", "INTEGRATION", "TARGET", "TRIES", "WHEN", "NOTE",
-        ]);
+    let mut table = Table::new([
+        "NUMBER",
+        "STATE",
+        "PROJECT",
+        "EVENT",
+        "SUBJECT",
+        "INTEGRATION",
+        "TARGET",
+        "TRIES",
+        "WHEN",
+        "NOTE",
+    ]);
     for line in lines {
         table.row([
             line.id.to_string(),

@@ -31,10 +31,10 @@ use super::say;
 use super::send::{examples_with, one_off_quietly, outcome_words, pair, targets};
 use crate::adapters::contract::Preview;
 use crate::adapters::{ADAPTERS, Entry, OperatorSettings};
-use crate::catalog::{Catalog as _, Snapshot};
 use crate::call::{
     Answer, Call, HttpRequest, HttpResponse, Mail, Method, Request, Response, Sent, TcpRequest,
 };
+use crate::catalog::{Catalog as _, Snapshot};
 use crate::daemon;
 use crate::event::{Event, Trigger, sample};
 use crate::integration::{Integration, rules};
@@ -176,7 +176,8 @@ fn message(
     let (integration, secrets, _) =
         one_off_quietly(entry, &all, event, |path| std::fs::read_to_string(path))?;
     let facts = Snapshot::default().facts(event);
-    let unwanted = rules::wants(&listening(&integration, event), event, &facts).err().map(|why| why.to_string());
+    let unwanted =
+        rules::wants(&listening(&integration, event), event, &facts).err().map(|why| why.to_string());
     let targets = targets(entry, &integration, event);
     let service = entry.about.title.to_owned();
     let Some(target) = targets.first() else {

@@ -335,7 +335,8 @@ fn the_page_of_everything_has_every_message_and_no_script() {
     let alert = shown.iter().find(|event| event.kind == "alert").expect("a sample");
     assert!(alert.unheard.contains(&"bamboo".to_owned()), "{:?}", alert.unheard);
     // What the rules keep back is marked, with the setting that does.
-    let passed = shown.iter().find(|event| event.title.contains("Pipeline #31") && event.title.contains("passed"));
+    let passed =
+        shown.iter().find(|event| event.title.contains("Pipeline #31") && event.title.contains("passed"));
     let why = passed.and_then(|event| event.messages.iter().find_map(|message| message.unwanted.clone()));
     assert!(why.is_some_and(|why| why.contains("notify_only_broken_pipelines = true")), "a passed pipeline");
     let wanted = shown.iter().find(|event| event.kind == "issue" && event.title.contains("opened issue #17"));

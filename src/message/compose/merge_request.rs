@@ -184,7 +184,8 @@ fn changes(context: &Context<'_>, merge_request: &MergeRequest) -> Vec<Change> {
         changes.push(Change::new(Done::new(&reviewers(context, reviewers_changed), "was updated")));
     }
     if let Some(is_draft) = merge_request.draft_changed {
-        let (end, now) = if is_draft { (" as draft", "marked as draft") } else { (" as ready", "marked as ready") };
+        let (end, now) =
+            if is_draft { (" as draft", "marked as draft") } else { (" as ready", "marked as ready") };
         let done = Done { end, ..Done::regular("marked") };
         let field = Some(short_field("Draft", Text::new().plain(now)));
         changes.push(Change { field, ..Change::new(done) });

@@ -7,7 +7,11 @@ pub(super) fn message(context: &Context<'_>, milestone: &Milestone, group: Optio
     let label = brief(&milestone.title, TITLE);
     let is_gone = milestone.action == "delete";
     // A group's milestone names no address of the group.
-    let page = if milestone.iid > 0 && !is_gone { context.page(&format!("milestones/{}", milestone.iid)) } else { String::new() };
+    let page = if milestone.iid > 0 && !is_gone {
+        context.page(&format!("milestones/{}", milestone.iid))
+    } else {
+        String::new()
+    };
     let object = match label.as_str() {
         "" => Text::new().plain("a milestone"),
         label => Text::new().plain("milestone ").link(label, page.as_str()),

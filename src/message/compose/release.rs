@@ -34,12 +34,19 @@ pub(super) fn message(context: &Context<'_>, release: &Release) -> Message {
         Body::Prose(notes) if notes.plain_text().trim() == label => Body::None,
         body => body,
     };
-    Message { title: title(label.clone(), &url), body, fields: fields(context, release, &label), tone: Tone::Notice, ..message }
+    Message {
+        title: title(label.clone(), &url),
+        body,
+        fields: fields(context, release, &label),
+        tone: Tone::Notice,
+        ..message
+    }
 }
 
 fn url(context: &Context<'_>, release: &Release) -> String {
     let page = || context.page(&format!("releases/{}", in_path(&release.tag)));
-    web_address(Some(&release.url)).unwrap_or_else(|| if release.tag.is_empty() { String::new() } else { page() })
+    web_address(Some(&release.url))
+        .unwrap_or_else(|| if release.tag.is_empty() { String::new() } else { page() })
 }
 
 fn fields(context: &Context<'_>, release: &Release, label: &str) -> Vec<Field> {
@@ -50,12 +57,14 @@ fn fields(context: &Context<'_>, release: &Release, label: &str) -> Vec<Field> {
     if let Some(commit) = &release.commit {
         let words = brief(commit.title(), TITLE);
         // `Release v1.1` says nothing more about v1.1.
-        let words = if words.is_empty() || words.contains(label) { commit.short_id().to_owned() } else { words };
+        let words =
+            if words.is_empty() || words.contains(label) { commit.short_id().to_owned() } else { words };
         if !words.is_empty() {
             fields.push(short_field("Commit", Text::new().link(words, commit.url.as_str())));
         }
     }
-    let named: Vec<&AssetLink> = release.assets().iter().filter(|asset| !asset.name.trim().is_empty()).collect();
+    let named: Vec<&AssetLink> =
+        release.assets().iter().filter(|asset| !asset.name.trim().is_empty()).collect();
     if !named.is_empty() {
         let asset = |asset: &&AssetLink| Text::new().link(brief(&asset.name, NAME), asset.url.as_str());
         fields.push(short_field("Assets", listed(&named, asset, &release.url)));

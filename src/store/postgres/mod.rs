@@ -41,10 +41,10 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
-    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
+    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
+    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
+    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};

@@ -14,8 +14,8 @@ use crate::store::columns::{
 use crate::store::overview::grouped;
 use crate::store::registry::AuditEntry;
 use crate::store::{
-    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result, State,
-    StoredAttempt,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Hold, Lane, Overview, Result,
+    State, StoredAttempt,
 };
 
 /// The list's query, by whether an integration is named and by the index that finds rows of the state.

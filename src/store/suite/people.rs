@@ -6,8 +6,8 @@ use super::Backend;
 use super::fixtures::{Case, Change, at, audit, delivery, event, held_route, hold, node, route, settled};
 use crate::integration::IntegrationId;
 use crate::store::{
-    AttemptRecord, Cancel, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined, NewState,
-    Outbox, Overview, Portion, Quarantine, Registry, Retention, Settled, State, WaitingGroup,
+    AttemptRecord, Cancel, DeliveryFilter, DeliveryId, Depth, Inbox, Ledger, NewDelivery, NewQuarantined,
+    NewState, Outbox, Overview, Portion, Quarantine, Registry, Retention, Settled, State, WaitingGroup,
 };
 
 fn all() -> DeliveryFilter {

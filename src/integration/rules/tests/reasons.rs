@@ -73,13 +73,16 @@ fn every_reason_names_the_setting_and_its_value() {
         ),
         (
             chat(),
-            event(Trigger::MergeRequest, json!({
-                "object_attributes": { "action": "update" },
-                "changes": {
-                    "labels": { "previous": [], "current": [{ "title": "ui" }] },
-                    "title": { "previous": "A", "current": "B" },
-                },
-            })),
+            event(
+                Trigger::MergeRequest,
+                json!({
+                    "object_attributes": { "action": "update" },
+                    "changes": {
+                        "labels": { "previous": [], "current": [{ "title": "ui" }] },
+                        "title": { "previous": "A", "current": "B" },
+                    },
+                }),
+            ),
             "merge_request_action",
             "none of the actions `title`, `labels` is notified (merge_request_actions = open, close, reopen, merge, \
              approved, unapproved, approval, unapproval, reviewers)",

@@ -118,9 +118,12 @@ fn merge_requests_are_notified_of_the_actions_that_the_setting_names() {
     }
     let unknown = event(Trigger::MergeRequest, acted(&json!("something new")));
     assert_eq!(asked(&chat().merge_request_actions("merge"), &unknown), Err("merge_request_action"));
-    let update = event(Trigger::MergeRequest, json!({
-        "object_attributes": { "action": "update" }, "changes": { "labels": was(json!([]), json!([{ "title": "ui" }])) },
-    }));
+    let update = event(
+        Trigger::MergeRequest,
+        json!({
+            "object_attributes": { "action": "update" }, "changes": { "labels": was(json!([]), json!([{ "title": "ui" }])) },
+        }),
+    );
     let hook = Integration::example(Family::Hook).merge_request_actions("merge");
     assert_eq!(asked(&hook, &update), Ok(()), "hooks get everything");
 }

@@ -101,7 +101,8 @@ fn merge_requests_say_what_was_done() {
     let sentence = "added the label Platform and removed the label API of merge request !1";
     assert!(plain(&edited).contains(sentence), "{}", plain(&edited));
     assert_eq!(fields(&edited), [("Commits".to_owned(), "new ones were pushed".to_owned())]);
-    let pushed = changed("captured/merge_request_update_edited.json", |request| request["changes"] = json!({}));
+    let pushed =
+        changed("captured/merge_request_update_edited.json", |request| request["changes"] = json!({}));
     assert!(plain(&pushed).contains("pushed new commits to merge request !1"));
 }
 
@@ -114,7 +115,8 @@ fn a_new_merge_request_names_its_labels_and_people_and_says_whether_it_is_a_draf
     );
     let merged = changed(MERGE_REQUEST, |request| request["object_attributes"]["action"] = json!("merge"));
     assert_eq!(fields(&merged), [("Label".to_owned(), "API".to_owned())]);
-    let approved = changed(MERGE_REQUEST, |request| request["object_attributes"]["action"] = json!("approved"));
+    let approved =
+        changed(MERGE_REQUEST, |request| request["object_attributes"]["action"] = json!("approved"));
     assert_eq!(fields(&approved), []);
     for title in ["Draft: MS-Viewport", "[Draft] MS-Viewport", "WIP: MS-Viewport", "MS-Viewport"] {
         let draft = changed(MERGE_REQUEST, |request| {
@@ -141,9 +143,13 @@ fn an_update_says_what_changed() {
         let text = plain(&event).replace("Administrator (root) ", "");
         (text.split(" in GitlabHQ").next().unwrap_or_default().to_owned(), fields(&event))
     };
-    let labels = |titles: &[&str]| titles.iter().map(|title| json!({ "title": title })).collect::<serde_json::Value>();
+    let labels =
+        |titles: &[&str]| titles.iter().map(|title| json!({ "title": title })).collect::<serde_json::Value>();
     let people = |names: &[&str]| {
-        names.iter().map(|name| json!({ "name": name, "username": name.to_lowercase() })).collect::<serde_json::Value>()
+        names
+            .iter()
+            .map(|name| json!({ "name": name, "username": name.to_lowercase() }))
+            .collect::<serde_json::Value>()
     };
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     for (changes, sentence, below) in [

@@ -28,7 +28,10 @@ fn approvals_that_a_push_resets_are_not_taken_back_by_a_person() {
         body["object_attributes"]["action"] = json!("unapproval");
         body["object_attributes"]["system_action"] = json!("some_later_one");
     });
-    assert_eq!(plain(&otherwise), "GitLab removed an approval from merge request !5 Add x in Acme / rocket (x → main)");
+    assert_eq!(
+        plain(&otherwise),
+        "GitLab removed an approval from merge request !5 Add x in Acme / rocket (x → main)"
+    );
     assert_eq!(
         plain(&event("reported/57b_mr_unapproved_by_person.json")),
         "Ada Byron (ada) unapproved merge request !5 Add x in Acme / rocket (x → main)"
