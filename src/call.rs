@@ -471,6 +471,11 @@ impl Failure {
         }
     }
 
+    /// Whether the service may have the message all the same.
+    pub const fn may_have_been_taken(&self) -> bool {
+        matches!(self, Self::Unavailable { maybe_taken: true, .. })
+    }
+
     /// The same failure with another reason.
     #[must_use]
     pub fn map_why(mut self, change: impl FnOnce(String) -> String) -> Self {

@@ -36,3 +36,4 @@ mod slash;
 mod store_place;
 mod store_refuses;
 mod switched_off;
+mod trackers;
