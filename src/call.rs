@@ -190,7 +190,7 @@ impl Method {
 /// The content type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The headers whose values are no credentials. Every other header is masked where people see it.
-const PUBLIC_HEADERS: [&str; 9] = [
+const PUBLIC_HEADERS: [&str; 11] = [
     "accept",
     "content-type",
     "dd-evp-origin",
@@ -200,6 +200,8 @@ const PUBLIC_HEADERS: [&str; 9] = [
     "x-gitlab-event",
     "x-gitlab-event-uuid",
     "x-gitlab-instance",
+    "x-gms-branch",
+    "x-gms-revision",
 ];
 
 impl HttpRequest {

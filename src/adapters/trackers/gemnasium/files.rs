@@ -91,8 +91,22 @@ pub(super) struct Read {
     /// Those that are still to be read, the next one last.
     paths: Vec<String>,
     contents: Vec<Content>,
-    left_out: Vec<String>,
+    left_out: LeftOut,
     upload: Upload,
+}
+
+/// How many files are not uploaded, by the reason. Their names are not said: in addresses, they may be secrets.
+#[derive(Clone, Copy, Debug, Default)]
+struct LeftOut {
+    missing: usize,
+    large: usize,
+}
+
+impl LeftOut {
+    fn reasons(self) -> String {
+        let Self { missing, large } = self;
+        format!("{missing} not in the pushed commit, {large} larger than 1 MiB")
+    }
 }
 
 impl Read {
@@ -112,7 +126,7 @@ impl Read {
             token: forge.token.expose().to_owned(),
             paths,
             contents: Vec::new(),
-            left_out: Vec::new(),
+            left_out: LeftOut::default(),
             upload,
         };
         match read.next() {
@@ -166,10 +180,10 @@ impl Read {
                 self.contents.push(Content { path, blob_id, bytes });
             }
             404 if says(response, "404 File Not Found") => {
-                self.left_out.push(format!("{path} is not in commit {}", self.commit));
+                self.left_out.push(format!("{path} is not in the pushed commit"));
             }
             404 if says(response, "404 Commit Not Found") => {
-                return Answer::Skipped(format!("the forge has no commit {} any more", self.commit));
+                return Answer::Skipped("the forge does not have the pushed commit any more".to_owned());
             }
             201..=299 => return Answer::Failed(unavailable(response, false)),
             _ => return by_status(response),

@@ -71,9 +71,7 @@ fn a_file_that_is_missing_or_too_large_is_left_out() {
     assert_eq!(none.outcome, "skipped");
     assert_eq!(
         none.why,
-        format!(
-            "no dependency file could be read: Gemfile is not in commit {AFTER}; a/Gemfile is larger than 1 MiB"
-        )
+        "no dependency file could be read: Gemfile is not in the pushed commit; a/Gemfile is larger than 1 MiB"
     );
 }
 
