@@ -7,6 +7,7 @@
 //! service in them.
 
 mod commit_status;
+mod health;
 mod mail;
 mod status;
 
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 
 pub use commit_status::{BuildState, CommitStatus};
+pub use health::Health;
 pub use mail::{Mail, Mailbox, SmtpReply, SmtpStage};
 pub use status::{CUT, by_status, describe, is_page, unavailable};
 

@@ -5,15 +5,22 @@
 //! one file in the folder of its family, and two lines here: its module and its row.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
-//! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
-//! operator configures for all integrations.
+//! several adapters have; `redact` removes credentials from texts that quote services' answers; `references` finds
+//! references to issues in texts; [`operator`] is what the operator configures for all integrations.
 
 pub mod common_settings;
 pub mod contract;
 pub mod operator;
 mod redact;
+mod references;
 #[cfg(test)]
 mod tests;
+
+/// Services that watch over systems. `iap` makes tokens for Google's Identity-Aware Proxy.
+pub mod alerts {
+    mod iap;
+    pub mod prometheus;
+}
 
 /// Build servers, and services that are told of builds and pushes as machines. Several adapters share these modules:
 ///
@@ -77,6 +84,16 @@ pub mod irc {
     mod recipients;
 }
 
+/// Trackers and wikis that messages lead to. Nothing is sent to them. They share these modules:
+///
+/// - `address`: addresses of issues, made of a pattern with `:id`.
+/// - `tracker`: pages, patterns and names of trackers whose settings are addresses.
+pub mod links {
+    mod address;
+    pub mod redmine;
+    mod tracker;
+}
+
 /// Mails through the operator's relay. Both adapters share these modules:
 ///
 /// - `addresses`: addresses of recipients, and whether a mail may be from its author's address.
@@ -121,8 +138,11 @@ pub mod trackers {
 
 use std::sync::Arc;
 
-use crate::call::{Call, CommitStatus, Failure, Pace, Sent};
+use jiff::Timestamp;
+
+use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Triggers};
+use crate::message::Reference;
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Secrets, Settings};
 
 use builds::{
@@ -132,7 +152,8 @@ use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
 use contract::{
-    About, Adapter, BuiltCommit, Deliver, Delivery, Inbound, InboundRequest, Login, Reaction, Status, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
+    Login, Probe, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
@@ -172,8 +193,10 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<trackers::pivotaltracker::PivotalTracker>()
         .delivers::<trackers::pivotaltracker::PivotalTracker>(),
+    Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
+    Entry::of::<links::redmine::Redmine>().links::<links::redmine::Redmine>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
@@ -202,10 +225,15 @@ pub struct Entry {
     pub deliver: Option<Deliveries>,
     /// `None` for services that are not asked for builds.
     pub status: Option<Statuses>,
+    /// `None` for services that can't be asked whether they answer.
+    pub probe: Option<Probes>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
+    /// `None` for services that people are not led to.
+    pub link: Option<Links>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
     validate_triggers: fn(&Parsed, Triggers) -> Vec<FieldError>,
+    is_in_use: fn(&Parsed) -> bool,
     warnings: fn(&Parsed) -> Vec<FieldError>,
 }
 
@@ -245,10 +273,83 @@ impl Statuses {
     }
 }
 
+/// [`Probe`] without its types.
+pub struct Probes {
+    pub limits: &'static str,
+    pub calls: u32,
+    /// See [`Probe::AFTER_PUSHES`].
+    pub after_pushes: bool,
+    pace: fn(&Parsed) -> Pace,
+    probe: fn(&Parsed, Timestamp, &OperatorSettings) -> Result<Call<Health>, Failure>,
+}
+
+impl Probes {
+    /// See [`Probe::pace`].
+    pub fn pace(&self, settings: &Parsed) -> Pace {
+        (self.pace)(settings)
+    }
+
+    /// See [`Probe::probe`].
+    ///
+    /// # Errors
+    /// A [`Failure`] that is known before anything is sent.
+    pub fn probe(
+        &self,
+        settings: &Parsed,
+        now: Timestamp,
+        operator: &OperatorSettings,
+    ) -> Result<Call<Health>, Failure> {
+        (self.probe)(settings, now, operator)
+    }
+}
+
 /// [`Inbound`] without its types.
 pub struct Requests {
     pub limits: &'static str,
     receive: fn(&Parsed, &InboundRequest) -> Result<Reaction, Failure>,
+}
+
+/// [`Link`] without its types.
+pub struct Links {
+    pub leads_to: Linked,
+    references: fn(&Parsed, &str) -> Vec<Reference>,
+    issue: fn(&Parsed, &str) -> Option<String>,
+    project: fn(&Parsed) -> Option<String>,
+    new_issue: fn(&Parsed) -> Option<String>,
+    wiki: fn(&Parsed) -> Option<String>,
+    name: fn(&Parsed) -> String,
+}
+
+impl Links {
+    /// See [`Link::references`].
+    pub fn references(&self, settings: &Parsed, text: &str) -> Vec<Reference> {
+        (self.references)(settings, text)
+    }
+
+    /// See [`Link::issue`].
+    pub fn issue(&self, settings: &Parsed, name: &str) -> Option<String> {
+        (self.issue)(settings, name)
+    }
+
+    /// See [`Link::project`].
+    pub fn project(&self, settings: &Parsed) -> Option<String> {
+        (self.project)(settings)
+    }
+
+    /// See [`Link::new_issue`].
+    pub fn new_issue(&self, settings: &Parsed) -> Option<String> {
+        (self.new_issue)(settings)
+    }
+
+    /// See [`Link::wiki`].
+    pub fn wiki(&self, settings: &Parsed) -> Option<String> {
+        (self.wiki)(settings)
+    }
+
+    /// See [`Link::name`].
+    pub fn name(&self, settings: &Parsed) -> String {
+        (self.name)(settings)
+    }
 }
 
 impl std::fmt::Debug for Entry {
@@ -266,7 +367,9 @@ impl Entry {
             hosts: A::HOSTS,
             deliver: None,
             status: None,
+            probe: None,
             inbound: None,
+            link: None,
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
@@ -278,6 +381,7 @@ impl Entry {
             validate_triggers: |settings, triggers| {
                 A::validate_triggers(settings_of::<A>(settings), triggers)
             },
+            is_in_use: |settings| A::is_in_use(settings_of::<A>(settings)),
             warnings: |settings| A::warnings(settings_of::<A>(settings)),
         }
     }
@@ -312,10 +416,37 @@ impl Entry {
         self
     }
 
+    pub(crate) const fn probes<A: Probe>(mut self) -> Self {
+        self.probe = Some(Probes {
+            limits: A::LIMITS,
+            calls: A::CALLS,
+            after_pushes: A::AFTER_PUSHES,
+            pace: |settings| A::pace(settings_of::<A>(settings)),
+            probe: |settings, now, operator| {
+                let call = A::probe(settings_of::<A>(settings), now, operator)?;
+                Ok(redact::redacted(call, settings.secrets()))
+            },
+        });
+        self
+    }
+
     pub(crate) const fn inbound<A: Inbound>(mut self) -> Self {
         self.inbound = Some(Requests {
             limits: A::LIMITS,
             receive: |settings, request| A::receive(settings_of::<A>(settings), request),
+        });
+        self
+    }
+
+    pub(crate) const fn links<A: Link>(mut self) -> Self {
+        self.link = Some(Links {
+            leads_to: A::LEADS_TO,
+            references: |settings, text| A::references(settings_of::<A>(settings), text),
+            issue: |settings, name| A::issue(settings_of::<A>(settings), name),
+            project: |settings| A::project(settings_of::<A>(settings)),
+            new_issue: |settings| A::new_issue(settings_of::<A>(settings)),
+            wiki: |settings| A::wiki(settings_of::<A>(settings)),
+            name: |settings| A::name(settings_of::<A>(settings)),
         });
         self
     }
@@ -325,7 +456,7 @@ impl Entry {
         self.deliver.is_some()
     }
 
-    /// Whether events concern it: they are delivered to it, or it is asked for the builds of pushes.
+    /// Whether events concern it: they are delivered to it, or it is asked something after pushes.
     pub fn takes_events(&self) -> bool {
         self.can_deliver() || self.is_only_asked()
     }
@@ -334,12 +465,20 @@ impl Entry {
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
         let asked = self.status.as_ref().map(|status| status.limits);
-        delivers.or(self.inbound.as_ref().map(|inbound| inbound.limits)).or(asked).unwrap_or_default()
+        let probed = self.probe.as_ref().map(|probe| probe.limits).filter(|limits| !limits.is_empty());
+        let inbound = self.inbound.as_ref().map(|inbound| inbound.limits);
+        let linked = self.link.as_ref().map(|_| "Nothing is sent to it.");
+        delivers.or(inbound).or(asked).or(probed).or(linked).unwrap_or_default()
     }
 
-    /// Whether it is only asked for builds: events are not delivered to it.
+    /// Whether pushes only make it be asked, for builds or whether it answers: events are not delivered to it.
     pub fn is_only_asked(&self) -> bool {
-        self.deliver.is_none() && self.status.is_some()
+        self.deliver.is_none() && (self.status.is_some() || self.is_probed_after_pushes())
+    }
+
+    /// See [`Probe::AFTER_PUSHES`].
+    pub fn is_probed_after_pushes(&self) -> bool {
+        self.probe.as_ref().is_some_and(|probe| probe.after_pushes)
     }
 
     /// Reads and checks the adapter's own settings.
@@ -355,6 +494,11 @@ impl Entry {
         (self.validate_triggers)(settings, triggers)
     }
 
+    /// See [`Adapter::is_in_use`].
+    pub fn is_in_use(&self, settings: &Parsed) -> bool {
+        (self.is_in_use)(settings)
+    }
+
     /// See [`Adapter::warnings`].
     pub fn warnings(&self, settings: &Parsed) -> Vec<FieldError> {
         (self.warnings)(settings)
@@ -362,7 +506,8 @@ impl Entry {
 
     /// The events that are switched on if the flags are not set.
     pub fn default_triggers(&self) -> Triggers {
-        Triggers::by_default().without(self.about.common.off_by_default)
+        let CommonSettings { off_by_default, own_events, .. } = self.about.common;
+        Triggers::by_default().without(off_by_default).without(own_events)
     }
 
     /// Every setting of the adapter that the API accepts and shows in `properties`, the adapter's own first: name, kind,

@@ -1,4 +1,4 @@
-//! The operator's settings that adapters may read: `[mail]` and `[forge]`. They apply to all integrations.
+//! The operator's settings that adapters may read: `[mail]`, `[forge]` and `[google]`. They apply to all integrations.
 
 use serde::Deserialize;
 
@@ -9,6 +9,7 @@ use crate::settings::Secret;
 pub struct OperatorSettings {
     pub mail: MailConfig,
     pub forge: ForgeConfig,
+    pub google: GoogleConfig,
 }
 
 /// `[mail]`, which applies to all mails. `config/default.toml` explains each key; the defaults here are the same.
@@ -56,6 +57,22 @@ pub struct ForgeConfig {
     pub api_url: String,
     /// Sent to the API as `PRIVATE-TOKEN`; the scope `read_api` is enough.
     pub token: Secret,
+}
+
+/// `[google]`, for services behind Google's Identity-Aware Proxy. `config/default.toml` explains the key; the default here
+/// is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GoogleConfig {
+    /// Where tokens are requested. An integration can't name another address, so its settings can't choose who gets the
+    /// signed request.
+    pub token_url: String,
+}
+
+impl Default for GoogleConfig {
+    fn default() -> Self {
+        Self { token_url: "https://oauth2.googleapis.com/token".to_owned() }
+    }
 }
 
 impl ForgeConfig {

@@ -107,9 +107,14 @@ impl Configured {
         Some(resolved.integration(id, scope.clone(), self.origin.name()))
     }
 
+    /// Whether it is to be active: as it was configured, and as its settings say.
+    pub fn is_switched_on(&self) -> bool {
+        self.configuration.active && self.resolved.as_ref().map_or(true, |resolved| resolved.is_active())
+    }
+
     /// Whether it is active and its settings are valid.
     pub fn is_active(&self) -> bool {
-        self.configuration.active && self.resolved.is_ok()
+        self.is_switched_on() && self.resolved.is_ok()
     }
 }
 

@@ -46,7 +46,7 @@ impl Resolved {
         }
         let mut resolved = Self {
             slug: about.slug,
-            active: given.active,
+            active: given.active && entry.is_in_use(&settings),
             triggers,
             filters: shared.filters,
             channels: shared.channels,

@@ -57,7 +57,11 @@ fn list(entries: &[Entry]) -> String {
         let mut part = |what: &str, words: &str| {
             let _ = write!(text, "{what}\n{}\n", wrapped(words, INDENT, WIDTH));
         };
-        let events = if entry.takes_events() { events.as_str() } else { "none, only commands of people" };
+        let events = match (entry.takes_events(), &entry.inbound) {
+            (true, _) => events.as_str(),
+            (false, Some(_)) => "none, only requests of the service",
+            (false, None) => "none",
+        };
         part(&format!("\n{} takes the events:", about.slug), events);
         part("   has the settings:", &settings_of(entry));
         part("   keeps the limits:", entry.limits());

@@ -44,7 +44,7 @@ pub struct Config {
     pub secrets: crate::store::seal::Config,
     /// `[wire]`, and `[smtp]` within it.
     pub wire: Wire,
-    /// `[mail]` and `[forge]`.
+    /// `[mail]`, `[forge]` and `[google]`.
     pub operator: OperatorSettings,
     pub rate_limits: crate::wire::pace::Config,
     pub delivery: crate::pipeline::Config,
@@ -173,6 +173,7 @@ impl Config {
         let smtp = tree.section("smtp", rules::smtp);
         let mail = tree.section("mail", rules::mail);
         let forge = tree.section("forge", rules::forge);
+        let google = tree.section("google", rules::google);
         let rate_limits = tree.section("rate_limits", rules::rate_limits);
         let delivery = tree.section("delivery", rules::delivery);
         let retry = tree.section("retry", rules::retry);
@@ -196,7 +197,7 @@ impl Config {
                     smtp: Smtp { mail_domain: mail.as_ref()?.domain().to_owned(), ..smtp? },
                     ..with_proxies(wire?, proxies)
                 },
-                operator: OperatorSettings { mail: mail?, forge: forge? },
+                operator: OperatorSettings { mail: mail?, forge: forge?, google: google? },
                 rate_limits: rate_limits?,
                 delivery: delivery?,
                 retry: retry?,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{MaxAge, Node, ServiceHosts};
 use crate::adapters::operator::ForgeConfig as Forge;
+use crate::adapters::operator::GoogleConfig as Google;
 use crate::adapters::operator::MailConfig as Mail;
 use crate::api::Config as Http;
 use crate::pipeline::Config as Delivery;
@@ -138,6 +139,12 @@ pub(super) fn forge(config: &Forge) -> Vec<Problem> {
         (is_address(&config.url), "url", "must begin with http:// or https://"),
         (is_address(&config.api_url), "api_url", "must begin with http:// or https://"),
     ])
+}
+
+pub(super) fn google(config: &Google) -> Vec<Problem> {
+    let is_address =
+        url::Url::parse(&config.token_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    broken(&[(is_address, "token_url", "must be an http or https address")])
 }
 
 pub(super) fn rate_limits(config: &RateLimits) -> Vec<Problem> {

@@ -133,7 +133,10 @@ fn forwarders() -> impl Iterator<Item = &'static Entry> {
 fn events_are_forwarded_byte_for_byte_with_gitlabs_headers() {
     let forwarders: Vec<&Entry> = forwarders().collect();
     let slugs: Vec<&str> = forwarders.iter().map(|entry| entry.about.slug).collect();
-    assert_eq!(slugs, ["buildkite", "datadog", "drone-ci", "jenkins", "jenkins-deprecated", "packagist", "squash-tm"]);
+    assert_eq!(
+        slugs,
+        ["buildkite", "datadog", "drone-ci", "jenkins", "jenkins-deprecated", "packagist", "squash-tm"]
+    );
     for entry in forwarders {
         let takes =
             |trigger: Option<Trigger>| trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));

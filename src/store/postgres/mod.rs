@@ -41,8 +41,8 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, Settled,
-    SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
+    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -287,6 +287,10 @@ impl Ledger for Postgres {
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
         ledger::depth(&self.people, now).await
+    }
+
+    async fn overview(&self) -> Result<Overview> {
+        ledger::overview(&self.people).await
     }
 
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {

@@ -146,10 +146,8 @@ impl Read {
             return Answer::Next(call.to_other_service());
         }
         if self.contents.is_empty() {
-            return Answer::Skipped(format!(
-                "no dependency file could be read: {}",
-                self.left_out.join("; ")
-            ));
+            let why = self.left_out.reasons();
+            return Answer::Skipped(format!("no dependency file could be read: {why}"));
         }
         Answer::Next(self.upload.post(&self.contents))
     }
@@ -169,19 +167,14 @@ impl Read {
     fn take(mut self, path: String, response: &HttpResponse) -> Answer<Sent> {
         match response.status {
             200 if looks_like_a_page(response) => return Answer::Failed(unavailable(response, false)),
-            200 if response.body.len() > LARGEST => {
-                self.left_out.push(format!("{path} is larger than 1 MiB"))
-            }
-            200 if self.size() + response.body.len() > ALL => {
-                self.left_out.push(format!("{path} is more than 8 MiB with the others"));
-            }
+            200 if response.body.len() > LARGEST => self.left_out.large += 1,
+            // The others are uploaded without it.
+            200 if self.size() + response.body.len() > ALL => {}
             200 => {
                 let (bytes, blob_id) = (response.body.clone(), blob_id(response));
                 self.contents.push(Content { path, blob_id, bytes });
             }
-            404 if says(response, "404 File Not Found") => {
-                self.left_out.push(format!("{path} is not in the pushed commit"));
-            }
+            404 if says(response, "404 File Not Found") => self.left_out.missing += 1,
             404 if says(response, "404 Commit Not Found") => {
                 return Answer::Skipped("the forge does not have the pushed commit any more".to_owned());
             }
