@@ -164,7 +164,9 @@ pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
-    Entry::of::<trackers::asana::Asana>().delivers::<trackers::asana::Asana>(),
+    Entry::of::<trackers::asana::Asana>()
+        .delivers::<trackers::asana::Asana>()
+        .probes::<trackers::asana::Asana>(),
     Entry::of::<trackers::assembla::Assembla>().delivers::<trackers::assembla::Assembla>(),
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
     Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),

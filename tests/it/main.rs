@@ -20,6 +20,7 @@ mod chat;
 mod cli;
 mod deploy;
 mod discord;
+mod documented_services;
 mod google_chat;
 mod harness_tests;
 mod irker;

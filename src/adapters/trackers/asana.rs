@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::address::{below, page, token_errors, without_login};
@@ -17,13 +18,14 @@ use super::commits::{find, push, told_of};
 use super::restrict::{self, Spaces};
 use super::tasks::{self, Mentions};
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Target, Targets,
+    About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Probe, Target, Targets,
 };
+use crate::adapters::operator::OperatorSettings;
 #[cfg(test)]
 use crate::adapters::tests::{Contract, Expected, OwnEvent, is_seen, usual_status};
 use crate::call::{
-    Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
-    is_page, unavailable,
+    Answer, Bucket, Call, Failure, Health, HttpRequest, HttpResponse, Method, Pace, Sent, by_status,
+    describe, is_page, unavailable,
 };
 use crate::event::{Commit, Event, Push, Trigger, Triggers};
 use crate::integration::Family;
@@ -250,6 +252,32 @@ impl Deliver for Asana {
     }
 }
 
+/// A test asks whose the token is, as GitLab does: an event need not name a task
+/// (<https://developers.asana.com/reference/getuser>).
+impl Probe for Asana {
+    fn pace(settings: &Settings) -> Pace {
+        <Self as Deliver>::pace(settings, "")
+    }
+
+    fn probe(
+        settings: &Settings,
+        _now: Timestamp,
+        _operator: &OperatorSettings,
+    ) -> Result<Call<Health>, Failure> {
+        let request = Api::of(settings).request(Method::Get, &["users", "me"]);
+        Ok(Call::http(request, |response| {
+            let answer: Json = serde_json::from_slice(&response.body).unwrap_or_default();
+            match response.status {
+                200..=299 if answer["data"].is_object() => {
+                    Answer::Done(Health { answer: format!("answered {}", response.status) })
+                }
+                200..=299 => Answer::Failed(unavailable(response, false)),
+                _ => failure(response),
+            }
+        }))
+    }
+}
+
 /// What is done at Asana, as a target names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect<'a> {
@@ -369,7 +397,7 @@ impl Api {
     }
 
     fn request(&self, method: Method, parts: &[&str]) -> HttpRequest {
-        let segments = ["api", "1.0", "tasks"].iter().chain(parts).copied();
+        let segments = ["api", "1.0"].iter().chain(parts).copied();
         let url = without_login(below(self.base.as_ref(), SERVER, segments));
         let headers =
             vec![("accept", "application/json".to_owned()), ("authorization", self.authorization.clone())];
@@ -384,13 +412,13 @@ impl Api {
     }
 
     fn complete(&self, task: &str) -> Call<Sent> {
-        let request = self.with_json(Method::Put, &[task], &json!({ "data": { "completed": true } }));
+        let request = self.with_json(Method::Put, &["tasks", task], &json!({ "data": { "completed": true } }));
         Call::http(request, read)
     }
 
     fn write(&self, task: &str, comment: &Comment) -> Call<Sent> {
         let body = json!({ "data": { "text": comment.text } });
-        Call::http(self.with_json(Method::Post, &[task, "stories"], &body), read)
+        Call::http(self.with_json(Method::Post, &["tasks", task, "stories"], &body), read)
     }
 
     /// Writes the comment where it is not on one of the next pages of the task's stories.
@@ -401,7 +429,7 @@ impl Api {
         pages: u32,
         offset: Option<String>,
     ) -> Call<Sent> {
-        let mut request = self.request(Method::Get, &[&task, "stories"]);
+        let mut request = self.request(Method::Get, &["tasks", &task, "stories"]);
         request.answer_limit = LONGEST_PAGE;
         let mut query = request.url.query_pairs_mut();
         query.append_pair("limit", STORIES_PER_PAGE).append_pair("opt_fields", "text");
@@ -446,18 +474,31 @@ fn unread(response: &HttpResponse) -> Answer<Sent> {
 }
 
 fn refused(response: &HttpResponse) -> Answer<Sent> {
-    let is_own = is_own(response);
     match response.status {
-        404 if is_own => Answer::Skipped("the token's user can see no such task at Asana".to_owned()),
-        401..=403 if is_own => Answer::Failed(Failure::Misconfigured(describe(response))),
-        429 => {
-            let wait = response.retry_after().unwrap_or(UNNAMED_WAIT);
-            Answer::Failed(Failure::Throttled { wait: Some(wait), why: describe(response), shared: false })
+        404 if is_own(response) => {
+            Answer::Skipped("the token's user can see no such task at Asana".to_owned())
         }
         // Asana may have written the comment before it failed.
-        500 if !is_page(response) && !response.body.is_empty() => Answer::Failed(unavailable(response, true)),
-        _ => by_status(response),
+        500 if !is_page(response) && !response.body.is_empty() => {
+            Answer::Failed(unavailable(response, true))
+        }
+        _ => failure(response),
     }
+}
+
+/// Errors that mean the same for all requests.
+fn failure<T>(response: &HttpResponse) -> Answer<T> {
+    Answer::Failed(match response.status {
+        401..=403 if is_own(response) => Failure::Misconfigured(describe(response)),
+        429 => {
+            let wait = response.retry_after().unwrap_or(UNNAMED_WAIT);
+            Failure::Throttled { wait: Some(wait), why: describe(response), shared: false }
+        }
+        _ => match by_status(response) {
+            Answer::Failed(failure) => failure,
+            _ => unavailable(response, false),
+        },
+    })
 }
 
 /// Whether Asana itself refuses: errors point to its documentation, or name the object.

@@ -212,3 +212,42 @@ fn a_key_is_one_word() {
     );
     assert!(errors("asana", &[("api_key", " 1/23:abc\n")]).is_empty(), "it is trimmed");
 }
+
+#[test]
+fn a_test_asks_whose_the_token_is() {
+    let entry = crate::adapters::find("asana").expect("the adapter");
+    let settings = settings_with("asana", &KEY).expect("valid settings");
+    let probe = entry.probe.as_ref().expect("it can be asked");
+    let ask = || {
+        let call = probe.probe(&settings, Timestamp::UNIX_EPOCH, &OperatorSettings::default());
+        call.expect("a call")
+    };
+    let crate::call::Request::Http(request) = ask().request else { panic!("no HTTP") };
+    assert_eq!(
+        (request.method, request.url.as_str()),
+        (Method::Get, "https://app.asana.com/api/1.0/users/me")
+    );
+    let own = r#"{"errors":[{"message":"Not Authorized","help":"https://developers.asana.com/docs/errors"}]}"#;
+    for (status, body, expected) in [
+        (200, r#"{"data":{"gid":"1"}}"#, "answered 200"),
+        (200, "<html>Sign in</html>", "unavailable"),
+        (200, "{}", "unavailable"),
+        (401, own, "misconfigured"),
+        (401, "", "unavailable"),
+        (429, "", "throttled"),
+        (302, "", "unavailable"),
+    ] {
+        let response = HttpResponse {
+            status,
+            headers: Vec::new(),
+            body: body.to_owned().into(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let came_to = match (ask().read)(&crate::call::Response::Http(response)) {
+            Answer::Done(Health { answer }) => answer,
+            Answer::Failed(failure) => failure.consequence().to_owned(),
+            _ => "something else".to_owned(),
+        };
+        assert_eq!(came_to, expected, "{status} {body}");
+    }
+}
