@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use serde_json::Value as Json;
+use sha1::{Digest as _, Sha1};
 
 use super::Upload;
 use crate::adapters::operator::ForgeConfig;
@@ -207,10 +207,10 @@ fn blob_id(response: &HttpResponse) -> String {
         return id.to_owned();
     }
     // Git's ids are SHA-1; nothing is secured by them here.
-    let mut hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-    hash.update(format!("blob {}\0", response.body.len()).as_bytes());
+    let mut hash = Sha1::new();
+    hash.update(format!("blob {}\0", response.body.len()));
     hash.update(&response.body);
-    hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
