@@ -27,7 +27,7 @@ pub mod alerts {
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
 /// - `forward`: the event's JSON, forwarded byte for byte; for trackers too.
-/// - `open_requests`: asks the forge whether an open merge request has the pushed branch.
+/// - `open_requests`: pushes whose build an open merge request starts; asks the forge for it.
 /// - `sending`: which events start a build.
 pub mod builds {
     mod address;
@@ -41,7 +41,7 @@ pub mod builds {
     pub mod jenkins;
     pub mod jenkins_deprecated;
     pub mod mock_ci;
-    mod open_requests;
+    pub(crate) mod open_requests;
     pub mod packagist;
     mod sending;
     mod statuses;
@@ -150,7 +150,7 @@ use builds::{
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
-use common_settings::common_fields;
+use common_settings::{CommonField, common_fields};
 use contract::{
     About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
     Login, Probe, Reaction, Status, Targets,
@@ -158,6 +158,7 @@ use contract::{
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
+pub use builds::open_requests::starts_build as open_request_starts_build;
 pub use contract::Notification;
 pub use operator::OperatorSettings;
 pub use redact::secrets_of;
@@ -246,6 +247,7 @@ pub struct Deliveries {
     pub looks_first: bool,
     #[cfg(test)]
     contract: tests::Contract,
+    heeds_open_requests: bool,
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
     unmet: fn(&Parsed, &OperatorSettings) -> Option<String>,
     pace: fn(&Parsed, &str) -> Pace,
@@ -394,6 +396,7 @@ impl Entry {
             looks_first: A::LOOKS_FIRST,
             #[cfg(test)]
             contract: A::CONTRACT,
+            heeds_open_requests: A::HEEDS_OPEN_REQUESTS,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             unmet: |settings, operator| A::unmet(settings_of::<A>(settings), operator),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
@@ -473,6 +476,11 @@ impl Entry {
         delivers.or(inbound).or(asked).or(probed).or(linked).unwrap_or_default()
     }
 
+    /// See [`Deliver::HEEDS_OPEN_REQUESTS`].
+    pub fn heeds_open_requests(&self) -> bool {
+        self.deliver.as_ref().is_some_and(|deliver| deliver.heeds_open_requests)
+    }
+
     /// Whether pushes only make it be asked, for builds or whether it answers: events are not delivered to it.
     pub fn is_only_asked(&self) -> bool {
         self.deliver.is_none() && (self.status.is_some() || self.is_probed_after_pushes())
@@ -519,10 +527,16 @@ impl Entry {
             name: field.name.into(),
             kind: field.kind,
             default: field.default,
+            is_addition: false,
         });
         let common = common_fields(&self.about).into_iter().filter(|field| field.group.is_setting());
-        own.chain(common.map(|field| ApiField { name: field.name, kind: field.kind, default: field.default }))
-            .collect()
+        let common = common.map(|CommonField { name, kind, default, is_addition, .. }| ApiField {
+            name,
+            kind,
+            default,
+            is_addition,
+        });
+        own.chain(common).collect()
     }
 
     /// See [`Deliver::targets`]; no target if no events are delivered to the adapter.
@@ -581,6 +595,8 @@ pub struct ApiField {
     pub kind: Kind,
     /// The default; `None` if there is none, which the API shows as `null`.
     pub default: Option<&'static str>,
+    /// See [`CommonField::is_addition`].
+    pub is_addition: bool,
 }
 
 /// `settings` were read by the same entry that uses them, because an integration keeps its slug and settings together.

@@ -12,16 +12,18 @@ use tracing::debug;
 
 use super::build_watch::watch_of;
 use super::holds::Holds;
+use super::open_requests::open_request;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{self, Entry, Notification, OperatorSettings};
-use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent};
+use crate::adapters::{self, Entry, Notification, OperatorSettings, secrets_of};
+use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent, describe};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::event::{Event, Undecodable};
 use crate::integration::Integration;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::{Delivery, NewWatch};
 use crate::wire::{SendError, Transport};
 
@@ -30,6 +32,7 @@ use crate::wire::{SendError, Transport};
 pub struct Attempter {
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,
+    pub merge_requests: Arc<dyn MergeRequests>,
     pub holds: Holds,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
@@ -53,6 +56,8 @@ pub struct Report {
     pub status: Option<u16>,
     /// From the first byte sent to the last answer read; `None` where nothing was sent.
     pub took: Option<Duration>,
+    /// What the service answered in the end to a delivery that it accepted, in words without secrets.
+    pub answer: Option<String>,
     /// The build that the delivery triggered, if it is to be watched.
     pub watch: Option<Box<NewWatch>>,
 }
@@ -72,7 +77,7 @@ impl Report {
     }
 
     pub(super) fn unsent(outcome: Outcome) -> Self {
-        Self { outcome, status: None, took: None, watch: None }
+        Self { outcome, status: None, took: None, answer: None, watch: None }
     }
 }
 
@@ -112,6 +117,16 @@ impl Attempter {
                 Err(error) => return Report::unreadable(&error),
             },
         };
+        let open =
+            open_request(prepared.entry, &event, &self.operator, &*self.merge_requests, self.clock.now());
+        match open.await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Report::unsent(Outcome::NotNeeded(why)),
+            Err(error) => {
+                let why = format!("whether a merge request has this branch is not known: {error}");
+                return Report::unsent(Outcome::StoreUnavailable(why));
+            }
+        }
         let outgoing = Outgoing {
             entry: prepared.entry,
             integration: &prepared.integration,
@@ -169,13 +184,16 @@ pub struct Outgoing<'a> {
 pub async fn attempt(transport: &dyn Transport, outgoing: Outgoing<'_>) -> Report {
     match outgoing.build_call() {
         Ok(call) => {
-            let Ran { end, status, took } = run(transport, call, outgoing.calls()).await;
+            let Ran { end, status, took, answer } = run(transport, call, outgoing.calls()).await;
+            let secrets = outgoing.integration.settings.secrets();
+            let answer = answer.map(|answer| secrets.mask_echo(answer));
             let outcome = match end {
                 End::Done(sent) => Outcome::Delivered(sent),
                 End::Skipped(why) => Outcome::Skipped(why),
+                End::NotNeeded(why) => Outcome::NotNeeded(why),
                 End::Failed(failure) => Outcome::Failed(failure),
             };
-            Report { outcome, status, took: Some(took), watch: None }
+            Report { outcome, status, took: Some(took), answer, watch: None }
         }
         Err(outcome) => Report::unsent(outcome),
     }
@@ -191,9 +209,18 @@ impl Outgoing<'_> {
         if let Some(why) = entry.unmet(&integration.settings, operator) {
             return Err(Outcome::Skipped(why));
         }
-        let message = LazyMessage::default();
-        let note =
-            Notification { id, event, target, now, operator, may_have_been_sent, is_test: test, message };
+        let (message, extent) = (LazyMessage::default(), integration.extent);
+        let note = Notification {
+            id,
+            event,
+            target,
+            now,
+            operator,
+            may_have_been_sent,
+            is_test: test,
+            extent,
+            message,
+        };
         entry.call(&integration.settings, &note).map_err(|failure| match note.without_message() {
             Some(why) => Outcome::Cancelled(why),
             None => Outcome::Failed(failure),
@@ -213,34 +240,48 @@ pub(super) struct Ran<T> {
     pub(super) status: Option<u16>,
     /// From the first byte sent to the last answer read.
     pub(super) took: Duration,
+    /// The answer that ended a chain well, without the request's own secrets.
+    pub(super) answer: Option<String>,
 }
 
 /// What a chain of calls came to.
 pub(super) enum End<T> {
     Done(T),
     Skipped(String),
+    /// What another service answered made the call needless.
+    NotNeeded(String),
     Failed(Failure),
 }
 
 /// Sends a call and those that its answers ask for, `at_most` in all: the only runner of calls, for every type of result.
 pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most: u32) -> Ran<T> {
     let started = Instant::now();
-    let mut status = None;
+    let (mut status, mut said) = (None, None);
     let end = 'calls: {
         for _ in 0..at_most {
             let Call { request, read, on_no_response, receiver } = call;
             debug!(?request, "sending");
+            let mut words = None;
             let answer = match (transport.send(&request).await, on_no_response) {
                 (Ok(response), _) => {
                     status = status_of(&response);
+                    words = words_of(&response);
                     read(&response)
                 }
                 (Err(error), Some(go_on)) => go_on(&error.to_string()),
                 (Err(error), None) => Answer::Failed(failure_of(error)),
             };
             match answer {
-                Answer::Done(value) => break 'calls End::Done(value),
-                Answer::Skipped(why) => break 'calls End::Skipped(why),
+                Answer::Done(value) => {
+                    said = words.map(|words| secrets_of(&request).mask_echo(words));
+                    break 'calls End::Done(value);
+                }
+                Answer::Skipped(why) => {
+                    break 'calls match receiver {
+                        Receiver::Service => End::Skipped(why),
+                        Receiver::Other => End::NotNeeded(why),
+                    };
+                }
                 Answer::Failed(failure) => {
                     break 'calls End::Failed(match receiver {
                         Receiver::Service => failure,
@@ -253,13 +294,21 @@ pub(super) async fn run<T>(transport: &dyn Transport, mut call: Call<T>, at_most
         // A reader that asks for more than its adapter declares goes round in circles.
         End::Failed(Failure::Rejected(format!("still not done after {at_most} calls")))
     };
-    Ran { end, status, took: started.elapsed() }
+    Ran { end, status, took: started.elapsed(), answer: said }
 }
 
 fn status_of(response: &Response) -> Option<u16> {
     match response {
         Response::Http(response) => Some(response.status),
         Response::Smtp(reply) => Some(reply.code),
+        Response::Written => None,
+    }
+}
+
+fn words_of(response: &Response) -> Option<String> {
+    match response {
+        Response::Http(response) => Some(describe(response)),
+        Response::Smtp(reply) => Some(reply.describe()),
         Response::Written => None,
     }
 }
@@ -325,6 +374,7 @@ mod tests {
         let end = match ran.end {
             End::Done(value) => format!("done: {value}"),
             End::Skipped(why) => format!("skipped: {why}"),
+            End::NotNeeded(why) => format!("not needed: {why}"),
             End::Failed(failure) => failure.to_string(),
         };
         (end, ran.status)
@@ -344,6 +394,7 @@ mod tests {
     async fn another_service_that_fails_defers_the_delivery() {
         assert_eq!(ran(steps(2).to_other_service(), &[500]).await.0, "deferred: no");
         assert_eq!(ran(steps(2).to_other_service(), &[]).await.0, "deferred: nothing listens");
+        assert_eq!(ran(steps(2).to_other_service(), &[404]).await.0, "not needed: no such issue");
         let goes_on = steps(2).to_other_service().or_else_on_no_response(|_| Answer::Done(1));
         assert_eq!(ran(goes_on, &[]).await, ("done: 1".to_owned(), None));
         assert_eq!(

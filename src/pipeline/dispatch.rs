@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 use uuid::Uuid;
 
 use super::Clock;
@@ -23,6 +23,7 @@ use super::condition::Condition;
 use super::deliver::DelivererHandle;
 use super::halves;
 use super::holds::{HoldSet, Holds};
+use super::open_requests::seen;
 use super::source::{Inbound, Source};
 use super::store_calls::{self, NotWritten};
 use crate::adapters;
@@ -33,6 +34,7 @@ use crate::event::{Event, EventId};
 use crate::integration::Integration;
 use crate::integration::rules::{self, WhyNot};
 use crate::metrics;
+use crate::store::merge_requests::SeenMergeRequest;
 use crate::store::registry::Mute;
 use crate::store::{
     Delivery, Dispatched, Inbox, Lane, Lease, NewDelivery, NewQuarantined, NewWatch, Origin, Outbox,
@@ -70,6 +72,8 @@ pub enum Plan {
     /// No integration wants it; `result` is the metric's label that says why.
     Drop {
         event: Arc<Event>,
+        /// What it says of a merge request, if that is to be remembered.
+        seen: Option<SeenMergeRequest>,
         result: &'static str,
         origin: Origin,
         watches: Vec<NewWatch>,
@@ -149,7 +153,14 @@ impl Dispatcher {
                     deliver.push(dispatched);
                     received.push(received_at);
                 }
-                Plan::Drop { origin, watches: of_event, .. } => {
+                Plan::Drop { event, seen: seen @ Some(_), origin, watches: of_event, result } => {
+                    log_dropped(source, &event, result);
+                    watches.extend(of_event);
+                    deliver.push(Dispatched { event, origin, deliveries: Vec::new(), seen });
+                    received.push(now);
+                }
+                Plan::Drop { origin, watches: of_event, event, result, seen: None } => {
+                    log_dropped(source, &event, result);
                     watches.extend(of_event);
                     if let Origin::Inbox(number) = origin {
                         discard.push(number);
@@ -318,6 +329,7 @@ impl Dispatcher {
             match answer {
                 Ok(rows) => {
                     for (((dispatched, permits), received_at), rows) in part.zip(rows) {
+                        log_written(source, &dispatched.event, &rows);
                         self.hand_over(&dispatched.event, rows, permits, *received_at);
                     }
                 }
@@ -343,7 +355,7 @@ impl Dispatcher {
         for (row, permit) in rows.into_iter().zip(permits) {
             match row {
                 // The row exists, and is worked.
-                None => debug!(event = %event.id, "came again; dispatched once already"),
+                None => {}
                 Some(delivery) if delivery.leased => {
                     self.deliverer.enqueue(delivery, Arc::clone(event), permit, received_at);
                 }
@@ -351,6 +363,30 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// One line for each event that integrations want: what it is, and how many deliveries were written.
+fn log_written(source: &'static str, event: &Event, rows: &[Option<Delivery>]) {
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    match rows.iter().flatten().count() {
+        // Nothing was to be written: see `log_dropped`.
+        0 if rows.is_empty() => {}
+        0 => info!(source, event = %id, kind, project, subject, "came again; dispatched once already"),
+        deliveries => info!(source, event = %id, kind, project, subject, deliveries, "dispatched"),
+    }
+}
+
+/// One line for each event that no integration wants, with the label that says why.
+fn log_dropped(source: &'static str, event: &Event, result: &'static str) {
+    let (id, kind, subject, project) = (&event.id, event.kind(), &event.subject, path_of(event));
+    info!(source, event = %id, kind, project, subject, result, "no delivery");
+}
+
+/// The full path of the project or group that an event belongs to; empty where it names none.
+fn path_of(event: &Event) -> &str {
+    let of_group = event.group.as_ref().map(|group| group.path.as_str());
+    let of_project = event.project.as_ref().map(|project| project.path_with_namespace.as_str());
+    of_group.or(of_project).unwrap_or_default()
 }
 
 /// Why the store does not take an item.
@@ -422,13 +458,14 @@ pub fn plan(
         }
     };
     if event.trigger.is_none() {
-        return Plan::Drop { event, result: "unrouted", origin, watches: Vec::new() };
+        return Plan::Drop { event, seen: None, result: "unrouted", origin, watches: Vec::new() };
     }
     let verdicts = verdicts(&event, catalog, holds, now);
     let watched = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Sends { .. }));
     let watched = watched.filter(|(integration, _)| is_only_asked(integration));
     let watches: Vec<_> =
         watched.filter_map(|(integration, _)| watch_of(integration, &event, pause, now)).collect();
+    let seen = seen(&event, verdicts.iter().map(|(integration, _)| integration));
     let is_muted = verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Muted { .. }));
     let deliveries: Vec<_> = verdicts.into_iter().flat_map(|(_, verdict)| verdict.deliveries()).collect();
     if deliveries.is_empty() {
@@ -437,9 +474,9 @@ pub fn plan(
             (true, true) => "muted",
             (true, false) => "unmatched",
         };
-        return Plan::Drop { event, result, origin, watches };
+        return Plan::Drop { event, seen, result, origin, watches };
     }
-    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries }, received_at, watches }
+    Plan::Deliver { dispatched: Dispatched { event, origin, deliveries, seen }, received_at, watches }
 }
 
 impl Plan {

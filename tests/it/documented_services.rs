@@ -17,15 +17,8 @@ use crate::harness::python;
 use crate::harness::receiver::{Answer, Receiver};
 
 /// The services of the table that are not offered yet. Take out what is.
-const MISSING: &[&str] = &[
-    "bugzilla",
-    "confluence",
-    "custom-issue-tracker",
-    "ewm",
-    "external-wiki",
-    "jira",
-    "youtrack",
-];
+const MISSING: &[&str] =
+    &["bugzilla", "confluence", "custom-issue-tracker", "ewm", "external-wiki", "jira", "youtrack"];
 
 fn table_file() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documented_services.json");
@@ -71,7 +64,13 @@ struct Tested {
     body: &'static str,
 }
 
-fn tested(slug: &'static str, settings: Value, path: &'static str, status: u16, body: &'static str) -> Tested {
+fn tested(
+    slug: &'static str,
+    settings: Value,
+    path: &'static str,
+    status: u16,
+    body: &'static str,
+) -> Tested {
     Tested { slug, settings, path, status, body }
 }
 
@@ -97,7 +96,13 @@ fn over_http() -> Vec<Tested> {
         settings
     };
     vec![
-        tested("asana", json!({ "api_key": "k3y", "base_url": "{at}" }), "/api/1.0/users/me", 200, r#"{"data":{}}"#),
+        tested(
+            "asana",
+            json!({ "api_key": "k3y", "base_url": "{at}" }),
+            "/api/1.0/users/me",
+            200,
+            r#"{"data":{}}"#,
+        ),
         tested(
             "assembla",
             json!({ "token": "t", "subdomain": "acme", "base_url": "{at}" }),
@@ -156,7 +161,13 @@ fn over_http() -> Vec<Tested> {
             200,
             "",
         ),
-        tested("jenkins-deprecated", json!({ "project_url": "{at}/job/rocket" }), "/gitlab/build_now", 200, ""),
+        tested(
+            "jenkins-deprecated",
+            json!({ "project_url": "{at}/job/rocket" }),
+            "/gitlab/build_now",
+            200,
+            "",
+        ),
         webhook("mattermost", 200, "ok"),
         tested(
             "microsoft-teams",

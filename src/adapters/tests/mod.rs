@@ -6,6 +6,7 @@ mod calls;
 mod declared;
 mod discord;
 mod events;
+mod extent;
 mod forwarding;
 mod hipchat;
 mod invalid_settings;
@@ -139,6 +140,7 @@ fn call_after(
         operator,
         may_have_been_sent: before == Before::Attempt,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
     };
     let call = entry.call(settings, &note);

@@ -412,7 +412,8 @@ impl Api {
     }
 
     fn complete(&self, task: &str) -> Call<Sent> {
-        let request = self.with_json(Method::Put, &["tasks", task], &json!({ "data": { "completed": true } }));
+        let request =
+            self.with_json(Method::Put, &["tasks", task], &json!({ "data": { "completed": true } }));
         Call::http(request, read)
     }
 
@@ -479,9 +480,7 @@ fn refused(response: &HttpResponse) -> Answer<Sent> {
             Answer::Skipped("the token's user can see no such task at Asana".to_owned())
         }
         // Asana may have written the comment before it failed.
-        500 if !is_page(response) && !response.body.is_empty() => {
-            Answer::Failed(unavailable(response, true))
-        }
+        500 if !is_page(response) && !response.body.is_empty() => Answer::Failed(unavailable(response, true)),
         _ => failure(response),
     }
 }

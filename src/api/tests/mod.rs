@@ -32,8 +32,9 @@ use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
 use crate::store::{
-    DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined, Overview,
-    Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent, Swept,
+    Cancel, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine, Depth, Inbox, Ledger, NewQuarantined,
+    Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention, StoreError, StoredEvent,
+    Swept,
 };
 
 use crate::store::registry::AuditEntry;
@@ -144,6 +145,10 @@ impl Ledger for Store {
         unreachable!("these tests resend nothing")
     }
 
+    async fn cancel(&self, _: DeliveryId, _: AuditEntry) -> Result<Cancel> {
+        unreachable!("these tests cancel nothing")
+    }
+
     async fn depth(&self, _: Timestamp) -> Result<Depth> {
         unreachable!("these tests measure nothing")
     }
@@ -190,7 +195,8 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         registry: store.clone(),
         holds: holds.clone(),
         outbox: store.clone(),
-        watches: store,
+        watches: store.clone(),
+        merge_requests: store,
         tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
         commands: None,
         written: Arc::new(|| Box::pin(std::future::ready(()))),

@@ -141,13 +141,24 @@ CREATE OR REPLACE FUNCTION enqueue(
     e_id text[], e_trigger text[], e_kind text[], e_project_id bigint[], e_project text[], e_subject text[],
     e_occurred_at bigint[], e_digest bytea[], e_raw bytea[], e_inbox bigint[], e_redelivered boolean[],
     d_event integer[], d_integration text[], d_target text[], d_destination text[], d_lane bigint[],
-    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[], d_route_key bigint[]
+    d_lease_node text[], d_lease_until bigint[], now bigint, d_replaces boolean[], d_route_key bigint[],
+    m_project_id bigint[], m_iid bigint[], m_source_project_id bigint[], m_branch_key bigint[], m_state text[],
+    m_seen_at bigint[]
 ) RETURNS TABLE (new_id bigint, new_leased boolean) LANGUAGE plpgsql AS $$
 DECLARE
     seqs bigint[] := '{}';
     leased boolean;
 BEGIN
     PERFORM alone();
+    INSERT INTO merge_requests AS known (project_id, iid, source_project_id, branch_key, state, seen_at)
+    SELECT DISTINCT ON (n.project_id, n.iid) n.project_id, n.iid, n.source_project_id, n.branch_key, n.state, n.seen_at
+    FROM unnest(m_project_id, m_iid, m_source_project_id, m_branch_key, m_state, m_seen_at)
+         WITH ORDINALITY AS n (project_id, iid, source_project_id, branch_key, state, seen_at, place)
+    -- Of several events in the batch, the latest counts.
+    ORDER BY n.project_id, n.iid, n.seen_at DESC, n.place DESC
+    ON CONFLICT (project_id, iid) DO UPDATE SET source_project_id = excluded.source_project_id,
+        branch_key = excluded.branch_key, state = excluded.state, seen_at = excluded.seen_at
+    WHERE excluded.seen_at >= known.seen_at;
     PERFORM lapse(now);
     FOR i IN 1 .. coalesce(array_length(e_id, 1), 0) LOOP
         IF i = ANY (d_event) THEN
@@ -576,6 +587,30 @@ BEGIN
     PERFORM note(a_at, a_who, a_action, a_object, a_fields);
     PERFORM pg_notify('forgebell_stored', d.destination);
     RETURN true;
+END
+$$;
+
+-- Ends a waiting row that no node has leased: `done`. A leased one is `leased`, any other `ended`.
+CREATE OR REPLACE FUNCTION cancel(
+    the_id bigint, a_at bigint, a_who text, a_action text, a_object text, a_fields text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    d record;
+BEGIN
+    PERFORM alone();
+    SELECT lane, state INTO d FROM deliveries WHERE id = the_id AND state <= 2;
+    IF NOT FOUND THEN
+        RETURN 'ended';
+    ELSIF d.state = 2 THEN
+        RETURN 'leased';
+    END IF;
+    UPDATE deliveries SET state = 22, settled_at = a_at WHERE id = the_id;
+    INSERT INTO attempts (delivery, n, at, latency_ms, outcome, status, note)
+    SELECT the_id, coalesce(max(n), 0) + 1, a_at, 0, 'cancelled', NULL, 'cancelled by ' || a_who
+    FROM attempts WHERE delivery = the_id;
+    PERFORM leave(d.lane);
+    PERFORM note(a_at, a_who, a_action, a_object, a_fields);
+    RETURN 'done';
 END
 $$;
 

@@ -17,6 +17,7 @@
 mod connection;
 mod holds;
 mod ledger;
+mod merge_requests;
 mod notifications;
 mod outbox;
 mod registry;
@@ -36,13 +37,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::columns::EventColumns;
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
-    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
+    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
+    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
+    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -285,6 +287,16 @@ impl Ledger for Postgres {
         Ok(self.writer.row("SELECT resend($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?.get(0))
     }
 
+    async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {
+        let note = registry::Note::new(&audit);
+        let row = self.writer.row("SELECT cancel($1, $2, $3, $4, $5, $6)", &note.after(&[&id.0])).await?;
+        Ok(match row.get::<_, &str>(0) {
+            "done" => Cancel::Done,
+            "leased" => Cancel::UnderWay,
+            _ => Cancel::NotWaiting,
+        })
+    }
+
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
         ledger::depth(&self.people, now).await
     }
@@ -300,6 +312,18 @@ impl Ledger for Postgres {
     async fn ping(&self) -> Result<()> {
         self.reader.query("SELECT 1", &[]).await?;
         self.writer.query("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Postgres {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        merge_requests::open(&self.reader, project_id, source_branch, since).await
     }
 }
 

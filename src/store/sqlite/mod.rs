@@ -13,6 +13,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod merge_requests;
 mod place;
 mod quarantine;
 mod registry;
@@ -32,13 +33,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
-    Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger, NewQuarantined,
-    NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined, Result, Retention,
-    Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
+    DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
+    NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse, Quarantined,
+    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -251,6 +253,10 @@ impl Ledger for Sqlite {
         self.writer.call(move |connection| ledger::resend(connection, id, &audit)).await
     }
 
+    async fn cancel(&self, id: DeliveryId, audit: AuditEntry) -> Result<Cancel> {
+        self.writer.call(move |connection| ledger::cancel(connection, id, &audit)).await
+    }
+
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
         self.ledger.call(move |connection| ledger::depth(connection, now)).await
     }
@@ -284,6 +290,19 @@ impl Ledger for Sqlite {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Sqlite {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        let branch = source_branch.to_owned();
+        self.reader.call(move |connection| merge_requests::open(connection, project_id, &branch, since)).await
     }
 }
 

@@ -10,6 +10,7 @@ mod fixtures;
 mod holds;
 mod lanes;
 mod leases;
+mod merge_requests;
 mod model;
 mod outbox;
 mod people;
@@ -242,6 +243,14 @@ macro_rules! promises {
                     a_watch_begins_with_the_outcome_of_the_delivery_that_triggered_the_build,
                     watches_that_ended_are_swept_with_what_was_delivered,
                 }
+                merge_requests::{
+                    an_open_merge_request_is_found_by_its_branch_until_it_ends,
+                    a_merge_request_of_a_fork_has_another_branch,
+                    the_latest_event_of_a_merge_request_counts_however_they_come,
+                    what_an_event_says_is_written_with_its_deliveries_or_out_of_the_inbox,
+                    what_was_said_long_ago_does_not_count_and_is_swept,
+                    a_merge_request_may_have_any_numbers_and_names,
+                }
                 lanes::{
                     a_newer_state_replaces_what_waits,
                     what_is_under_way_is_replaced_when_it_would_wait,
@@ -296,6 +305,8 @@ macro_rules! promises {
                 people::{
                     the_list_shows_newest_first_in_pages,
                     the_list_is_filtered_by_state_and_integration,
+                    the_list_is_filtered_by_project_event_and_time,
+                    a_waiting_delivery_is_cancelled_and_the_next_of_its_lane_follows,
                     the_detail_tells_the_whole_story,
                     a_dead_letter_is_sent_again,
                     a_resent_letter_goes_before_the_later_ones_of_its_lane,

@@ -227,7 +227,8 @@ fn a_test_asks_whose_the_token_is() {
         (request.method, request.url.as_str()),
         (Method::Get, "https://app.asana.com/api/1.0/users/me")
     );
-    let own = r#"{"errors":[{"message":"Not Authorized","help":"https://developers.asana.com/docs/errors"}]}"#;
+    let own =
+        r#"{"errors":[{"message":"Not Authorized","help":"https://developers.asana.com/docs/errors"}]}"#;
     for (status, body, expected) in [
         (200, r#"{"data":{"gid":"1"}}"#, "answered 200"),
         (200, "<html>Sign in</html>", "unavailable"),

@@ -119,6 +119,7 @@ fn a_failure_of_the_forge_is_not_the_servers() {
         operator: &operator,
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: crate::adapters::contract::LazyMessage::default(),
     };
     let call = entry.call(&settings, &note).expect("a call");
