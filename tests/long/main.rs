@@ -19,3 +19,4 @@ mod github_status;
 mod go_client;
 mod matrix;
 mod second_opinion;
+mod slow_builds;

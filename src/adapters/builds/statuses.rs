@@ -12,6 +12,8 @@ use crate::call::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// More of an answer is not read. Drone's list has 25 builds, each with its whole commit message.
+const LONGEST: usize = 1024 * 1024;
 
 /// A question that is answered with JSON.
 pub(super) fn question(url: Url, verify_tls: bool) -> HttpRequest {
@@ -19,6 +21,7 @@ pub(super) fn question(url: Url, verify_tls: bool) -> HttpRequest {
         headers: vec![("accept", "application/json".to_owned())],
         timeout: TIMEOUT,
         verify_tls,
+        answer_limit: LONGEST,
         ..HttpRequest::new(Method::Get, url)
     }
 }
@@ -57,6 +60,10 @@ pub(super) fn not_yet() -> Answer<CommitStatus> {
 /// An answer that names no state. It is asked for again.
 pub(super) fn not_understood(response: &HttpResponse) -> Answer<CommitStatus> {
     Answer::Failed(match response.status {
+        status if response.body.len() >= LONGEST => {
+            let why = format!("answered {status} with {} KiB or more, which are not read", LONGEST / 1024);
+            Failure::Unavailable { maybe_taken: false, wait: response.retry_after(), why }
+        }
         429 => Failure::Throttled { wait: response.retry_after(), why: describe(response), shared: false },
         _ => unavailable(response, false),
     })
