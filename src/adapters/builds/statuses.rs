@@ -42,13 +42,19 @@ pub(super) fn word(word: &str) -> Option<BuildState> {
     })
 }
 
-/// The answer of a service that names a state.
-pub(super) fn known(state: BuildState, page: &Url) -> Answer<CommitStatus> {
-    let mut page = page.clone();
+/// A base address as people may see it in a page's address. People put tokens into the query too.
+pub(super) fn public(base: &Url) -> Url {
+    let mut url = base.clone();
     // An http address takes both.
-    let _ = page.set_username("");
-    let _ = page.set_password(None);
-    page.set_fragment(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url
+}
+
+/// The answer of a service that names a state. The page lies below a [`public`] base.
+pub(super) fn known(state: BuildState, page: &Url) -> Answer<CommitStatus> {
     Answer::Done(CommitStatus { state, page: Some(page.to_string()) })
 }
 
