@@ -250,7 +250,7 @@ fn every_adapter_in_the_folders_is_in_the_table() {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap_or_default();
-            let starts = ["\n        slug: \"", "    const ABOUT: About = about(\n        \""];
+            let starts = ["\n        slug: \"", "about(\"", "about(\n        \""];
             let slugs = starts.iter().flat_map(|start| source.match_indices(start));
             for slug in slugs.map(|(at, start)| &source[at + start.len()..]) {
                 let slug = slug.split('"').next().unwrap_or_default();
