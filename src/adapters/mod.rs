@@ -6,11 +6,13 @@
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
 //! several adapters have; `redact` removes credentials from texts that quote services' answers; `references` finds
-//! references to issues in texts; [`operator`] is what the operator configures for all integrations.
+//! references to issues in texts, and [`ProjectLinks`] are where those of a project lead; [`operator`] is what the operator
+//! configures for all integrations.
 
 pub mod common_settings;
 pub mod contract;
 pub mod operator;
+mod project_links;
 mod redact;
 mod references;
 #[cfg(test)]
@@ -153,6 +155,7 @@ use mail::{emails_on_push, pipelines_email};
 
 pub use contract::Notification;
 pub use operator::OperatorSettings;
+pub use project_links::ProjectLinks;
 pub use redact::secrets_of;
 
 /// Every adapter, by slug.

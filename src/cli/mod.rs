@@ -145,7 +145,7 @@ impl Cli {
             Command::Adapters(args) => adapters::run(&args),
             Command::Publish(args) => publish::run(args, options).await,
             Command::Send(args) => send::run(args, options).await,
-            Command::Preview(args) => preview::run(&args, options),
+            Command::Preview(args) => preview::run(&args, options).await,
             Command::Explain(args) => explain::run(args, options).await,
             Command::Deliveries(command) => deliveries::run(command, options).await,
             Command::Quarantine(command) => quarantine::run(command, options).await,

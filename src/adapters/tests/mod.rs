@@ -10,6 +10,7 @@ mod forwarding;
 mod hipchat;
 mod invalid_settings;
 mod irker;
+mod links;
 mod mail;
 mod microsoft_teams;
 mod misleading;
@@ -33,7 +34,7 @@ pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of
 pub use self::declared::{Contract, Differs, Expected, consequence, is_seen, usual_status};
 pub use self::played::{Played, changed_push, errors, play, sample_buckets};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
-use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
+use super::{ADAPTERS, Entry, Notification, OperatorSettings, ProjectLinks, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::{Event, Trigger};
 use crate::settings::{Parsed, Properties, Secret, Value};
@@ -105,6 +106,7 @@ fn call_by(
         target,
         now: Timestamp::UNIX_EPOCH,
         operator,
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
