@@ -22,6 +22,7 @@ fn call(entry: &Entry, case: &Case, links: &ProjectLinks) -> Option<Call<Sent>> 
         links,
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     entry.call(&settings(entry), &note).ok()
