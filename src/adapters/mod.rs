@@ -15,10 +15,18 @@ mod redact;
 #[cfg(test)]
 mod tests;
 
-/// Services that watch over systems. `iap` makes tokens for Google's Identity-Aware Proxy.
+/// Services that watch over systems, and what they report. These modules are shared, or belong to one adapter:
+///
+/// - `alertmanager`, `generic`: the two formats of reports.
+/// - `iap`: tokens for Google's Identity-Aware Proxy.
+/// - `reading`: the values of reports.
 pub mod alerts {
+    mod alertmanager;
+    pub mod endpoint;
+    mod generic;
     mod iap;
     pub mod prometheus;
+    mod reading;
 }
 
 /// Build servers, and services that are told of builds and pushes as machines. Several adapters share these modules:
@@ -122,8 +130,8 @@ use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
 use contract::{
-    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Login, Probe,
-    Reaction, Status, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundKind, InboundRequest,
+    Login, Probe, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
@@ -134,6 +142,7 @@ pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<alerts::endpoint::AlertsEndpoint>().inbound::<alerts::endpoint::AlertsEndpoint>(),
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
     Entry::of::<buildkite::Buildkite>().delivers::<buildkite::Buildkite>().status::<buildkite::Buildkite>(),
     Entry::of::<chat::campfire::Campfire>().delivers::<chat::campfire::Campfire>(),
@@ -158,7 +167,9 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<mock_ci::MockCi>().status::<mock_ci::MockCi>(),
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
-    Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
+    Entry::of::<alerts::prometheus::Prometheus>()
+        .inbound::<alerts::prometheus::Prometheus>()
+        .probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
@@ -264,7 +275,8 @@ impl Probes {
 /// [`Inbound`] without its types.
 pub struct Requests {
     pub limits: &'static str,
-    receive: fn(&Parsed, &InboundRequest) -> Result<Reaction, Failure>,
+    pub kind: InboundKind,
+    receive: fn(&InboundRequest) -> Result<Reaction, Failure>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -343,10 +355,7 @@ impl Entry {
     }
 
     pub(crate) const fn inbound<A: Inbound>(mut self) -> Self {
-        self.inbound = Some(Requests {
-            limits: A::LIMITS,
-            receive: |settings, request| A::receive(settings_of::<A>(settings), request),
-        });
+        self.inbound = Some(Requests { limits: A::LIMITS, kind: A::KIND, receive: A::receive });
         self
     }
 
@@ -452,9 +461,9 @@ impl Entry {
     ///
     /// # Errors
     /// A [`Failure`] of the request.
-    pub fn receive(&self, settings: &Parsed, request: &InboundRequest) -> Result<Reaction, Failure> {
+    pub fn receive(&self, request: &InboundRequest) -> Result<Reaction, Failure> {
         match &self.inbound {
-            Some(inbound) => (inbound.receive)(settings, request),
+            Some(inbound) => (inbound.receive)(request),
             None => Err(Failure::Rejected(format!("{} sends no requests", self.about.slug))),
         }
     }

@@ -17,7 +17,7 @@ use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
 use crate::pipeline::test_send::TestSender;
-use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
+use crate::store::{Alerts, Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
 
 /// The parts of the daemon that the HTTP server needs.
@@ -67,6 +67,8 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
+        alerts: Arc::clone(&store) as Arc<dyn Alerts>,
+        forge_url: config.operator.forge.url.clone(),
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(readiness),

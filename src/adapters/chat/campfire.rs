@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value as Json;
 
+use super::one_text::one_text;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Targets,
 };
@@ -58,7 +59,8 @@ impl Adapter for Campfire {
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
@@ -191,6 +193,10 @@ fn server(settings: &Settings) -> Option<url::Url> {
 /// One line: `[Acme / Rocket] Ada (ada) pushed 2 commits to branch main. https://…/compare/…`. The place and the links of
 /// the summary are left out, because the line has both.
 fn text(message: &Message) -> String {
+    if message.location_span.start <= usize::from(message.is_test) {
+        // The place is at the beginning of what happens without a person: an alert, for example.
+        return Markup::Plain.render_within(&one_text(message), TEXT);
+    }
     let action = &message.summary.0[..message.location_span.start.min(message.summary.0.len())];
     let action = Text(action.to_vec()).plain_text().trim_end().to_owned();
     let project = message.project.full_name.as_str();
