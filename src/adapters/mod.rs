@@ -5,13 +5,14 @@
 //! one file in the folder of its family, and two lines here: its module and its row.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
-//! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
-//! operator configures for all integrations.
+//! several adapters have; `redact` removes credentials from texts that quote services' answers; `references` finds
+//! references to issues in texts; [`operator`] is what the operator configures for all integrations.
 
 pub mod common_settings;
 pub mod contract;
 pub mod operator;
 mod redact;
+mod references;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ pub mod alerts {
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
 /// - `forward`: the event's JSON, forwarded byte for byte.
-/// - `open_requests`: asks the forge whether an open merge request has the pushed branch.
+/// - `open_requests`: pushes whose build an open merge request starts; asks the forge for it.
 /// - `sending`: which events start a build.
 pub mod builds {
     mod address;
@@ -48,7 +49,7 @@ pub mod builds {
     pub mod jenkins;
     pub mod jenkins_deprecated;
     pub mod mock_ci;
-    mod open_requests;
+    pub(crate) mod open_requests;
     pub mod packagist;
     mod sending;
     mod statuses;
@@ -91,6 +92,16 @@ pub mod irc {
     mod recipients;
 }
 
+/// Trackers and wikis that messages lead to. Nothing is sent to them. They share these modules:
+///
+/// - `address`: addresses of issues, made of a pattern with `:id`.
+/// - `tracker`: pages, patterns and names of trackers whose settings are addresses.
+pub mod links {
+    mod address;
+    pub mod redmine;
+    mod tracker;
+}
+
 /// Mails through the operator's relay. Both adapters share these modules:
 ///
 /// - `addresses`: addresses of recipients, and whether a mail may be from its author's address.
@@ -121,6 +132,7 @@ use jiff::Timestamp;
 
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Triggers};
+use crate::message::Reference;
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Secrets, Settings};
 
 use builds::{
@@ -131,11 +143,12 @@ use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::common_fields;
 use contract::{
     About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundKind, InboundRequest,
-    Login, Probe, Reaction, Status, Targets,
+    Link, Linked, Login, Probe, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
 
+pub use builds::open_requests::starts_build as open_request_starts_build;
 pub use contract::Notification;
 pub use operator::OperatorSettings;
 pub use redact::secrets_of;
@@ -172,6 +185,7 @@ pub static ADAPTERS: &[Entry] = &[
         .probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
+    Entry::of::<links::redmine::Redmine>().links::<links::redmine::Redmine>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
@@ -203,6 +217,8 @@ pub struct Entry {
     pub probe: Option<Probes>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
+    /// `None` for services that people are not led to.
+    pub link: Option<Links>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
     validate_triggers: fn(&Parsed, Triggers) -> Vec<FieldError>,
     is_in_use: fn(&Parsed) -> bool,
@@ -214,6 +230,7 @@ pub struct Deliveries {
     pub about: Delivery,
     #[cfg(test)]
     contract: tests::Contract,
+    heeds_open_requests: bool,
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
     pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
@@ -279,6 +296,49 @@ pub struct Requests {
     receive: fn(&InboundRequest) -> Result<Reaction, Failure>,
 }
 
+/// [`Link`] without its types.
+pub struct Links {
+    pub leads_to: Linked,
+    references: fn(&Parsed, &str) -> Vec<Reference>,
+    issue: fn(&Parsed, &str) -> Option<String>,
+    project: fn(&Parsed) -> Option<String>,
+    new_issue: fn(&Parsed) -> Option<String>,
+    wiki: fn(&Parsed) -> Option<String>,
+    name: fn(&Parsed) -> String,
+}
+
+impl Links {
+    /// See [`Link::references`].
+    pub fn references(&self, settings: &Parsed, text: &str) -> Vec<Reference> {
+        (self.references)(settings, text)
+    }
+
+    /// See [`Link::issue`].
+    pub fn issue(&self, settings: &Parsed, name: &str) -> Option<String> {
+        (self.issue)(settings, name)
+    }
+
+    /// See [`Link::project`].
+    pub fn project(&self, settings: &Parsed) -> Option<String> {
+        (self.project)(settings)
+    }
+
+    /// See [`Link::new_issue`].
+    pub fn new_issue(&self, settings: &Parsed) -> Option<String> {
+        (self.new_issue)(settings)
+    }
+
+    /// See [`Link::wiki`].
+    pub fn wiki(&self, settings: &Parsed) -> Option<String> {
+        (self.wiki)(settings)
+    }
+
+    /// See [`Link::name`].
+    pub fn name(&self, settings: &Parsed) -> String {
+        (self.name)(settings)
+    }
+}
+
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.about.slug)
@@ -296,6 +356,7 @@ impl Entry {
             status: None,
             probe: None,
             inbound: None,
+            link: None,
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
@@ -317,6 +378,7 @@ impl Entry {
             about: A::DELIVERY,
             #[cfg(test)]
             contract: A::CONTRACT,
+            heeds_open_requests: A::HEEDS_OPEN_REQUESTS,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
             call: |settings, note| {
@@ -359,6 +421,19 @@ impl Entry {
         self
     }
 
+    pub(crate) const fn links<A: Link>(mut self) -> Self {
+        self.link = Some(Links {
+            leads_to: A::LEADS_TO,
+            references: |settings, text| A::references(settings_of::<A>(settings), text),
+            issue: |settings, name| A::issue(settings_of::<A>(settings), name),
+            project: |settings| A::project(settings_of::<A>(settings)),
+            new_issue: |settings| A::new_issue(settings_of::<A>(settings)),
+            wiki: |settings| A::wiki(settings_of::<A>(settings)),
+            name: |settings| A::name(settings_of::<A>(settings)),
+        });
+        self
+    }
+
     /// Whether events are delivered to it.
     pub fn can_deliver(&self) -> bool {
         self.deliver.is_some()
@@ -373,9 +448,15 @@ impl Entry {
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
         let asked = self.status.as_ref().map(|status| status.limits);
-        let probed = self.probe.as_ref().map(|probe| probe.limits);
+        let probed = self.probe.as_ref().map(|probe| probe.limits).filter(|limits| !limits.is_empty());
         let inbound = self.inbound.as_ref().map(|inbound| inbound.limits);
-        delivers.or(inbound).or(asked).or(probed).unwrap_or_default()
+        let linked = self.link.as_ref().map(|_| "Nothing is sent to it.");
+        delivers.or(inbound).or(asked).or(probed).or(linked).unwrap_or_default()
+    }
+
+    /// See [`Deliver::HEEDS_OPEN_REQUESTS`].
+    pub fn heeds_open_requests(&self) -> bool {
+        self.deliver.as_ref().is_some_and(|deliver| deliver.heeds_open_requests)
     }
 
     /// Whether pushes only make it be asked, for builds or whether it answers: events are not delivered to it.

@@ -1,6 +1,6 @@
 //! The durable state: events, deliveries, holds, attempts, quarantined bytes, and the configuration by people.
 //!
-//! There are seven traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
+//! There are eight traits, so that each part of the pipeline can use only what it needs. Their methods take batches.
 //!
 //! - [`Inbox`]: events that came over HTTP, until they are dispatched.
 //! - [`Outbox`]: deliveries, until they are settled.
@@ -8,6 +8,7 @@
 //! - [`Ledger`]: deliveries and attempts, which people read and resend.
 //! - [`Watches`]: builds whose outcome is asked for.
 //! - [`Alerts`]: alerts that monitoring systems reported, and which of them are news.
+//! - [`MergeRequests`]: merge requests that events told of.
 //! - [`Registry`]: the configuration by people. Its contract is in [`registry`]; [`seal`] encrypts its secrets, [`token`] makes
 //!   its tokens.
 //!
@@ -47,7 +48,9 @@ mod alerts;
 mod columns;
 mod holds;
 mod ledger;
+pub mod merge_requests;
 mod migrations;
+mod overview;
 pub mod postgres;
 pub mod registry;
 pub mod seal;
@@ -75,6 +78,8 @@ pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
     DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
 };
+use merge_requests::{MergeRequests, SeenMergeRequest};
+pub use overview::{DeadLetters, Overview, WaitingGroup};
 use registry::AuditEntry;
 pub use registry::Registry;
 pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, Watches};
@@ -118,6 +123,7 @@ impl Config {
             settled_before: before(self.retention_settled),
             dead_letters_before: before(self.retention_dead_letters),
             quarantine_before: before(self.retention_quarantine),
+            merge_requests_before: before(merge_requests::REMEMBERED),
         }
     }
 }
@@ -217,6 +223,8 @@ pub struct Dispatched {
     pub origin: Origin,
     /// May be empty: then an event from the inbox is discarded, and one from a broker is not written.
     pub deliveries: Vec<NewDelivery>,
+    /// What the event said of a merge request, if that is to be remembered.
+    pub seen: Option<SeenMergeRequest>,
 }
 
 /// Where an event came from, and how a repeat of it is recognised.
@@ -473,6 +481,6 @@ pub struct Quarantined {
 }
 
 /// All of a store.
-pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + Alerts + Registry {}
+pub trait Store: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry {}
 
-impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + Alerts + Registry> Store for T {}
+impl<T: Inbox + Outbox + Quarantine + Ledger + Watches + MergeRequests + Alerts + Registry> Store for T {}

@@ -14,6 +14,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod merge_requests;
 mod place;
 mod quarantine;
 mod registry;
@@ -33,13 +34,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
     AlertReport, Alerts, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
     DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, Hold, HoldKey, Inbox, LatestWaits, Lease,
-    Ledger, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Portion, Quarantine, QuarantineUse,
-    Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    Ledger, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
+    QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
+    Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -256,6 +259,10 @@ impl Ledger for Sqlite {
         self.ledger.call(move |connection| ledger::depth(connection, now)).await
     }
 
+    async fn overview(&self) -> Result<Overview> {
+        self.ledger.call(ledger::overview).await
+    }
+
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {
         self.writer.call(move |connection| sweep::sweep(connection, retention, limit)).await
     }
@@ -281,6 +288,19 @@ impl Ledger for Sqlite {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Sqlite {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        let branch = source_branch.to_owned();
+        self.reader.call(move |connection| merge_requests::open(connection, project_id, &branch, since)).await
     }
 }
 

@@ -102,8 +102,12 @@ pub(super) async fn alerts_that_are_no_longer_reported_are_swept<B: Backend>() {
     let first =
         note(&case, vec![firing("old", at(0)), firing("told", at(0)), firing("over", at(0))], at(0)).await;
     note(&case, vec![firing("told", at(50)), ended("over")], at(50)).await;
-    let retention =
-        Retention { settled_before: at(50), dead_letters_before: at(0), quarantine_before: at(0) };
+    let retention = Retention {
+        settled_before: at(50),
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(0),
+    };
     let swept = case.store.sweep(retention, 100).await.unwrap();
     assert!(!swept.more);
     let noted =
