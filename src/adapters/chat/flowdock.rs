@@ -183,6 +183,13 @@ fn address(settings: &Settings) -> url::Url {
 /// The activity for anything but a push, in a thread of what it is about.
 fn news(settings: &Settings, event: &Event, message: &Message) -> Json {
     let more = one_text(&Message { summary: Text::new(), ..message.clone() });
+    // It begins with the line break after the summary.
+    let more = Text(
+        more.0
+            .into_iter()
+            .skip_while(|span| matches!(span, Span::Text { text, .. } if text.trim().is_empty()))
+            .collect(),
+    );
     let title = Markup::Html.render_within(&message.summary, TITLE);
     json!({
         "event": "activity",
