@@ -20,7 +20,7 @@ use crate::call::{
     Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Method, Pace, Sent, by_status, describe,
     is_page, unavailable,
 };
-use crate::event::{Event, Trigger, Triggers};
+use crate::event::{Event, Payload, Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{Limit, Markup, Message, Text};
 use crate::settings::{FieldError, Host, Secret, Url};
@@ -171,7 +171,11 @@ impl Deliver for Campfire {
         let unset = |what: &str| Failure::Misconfigured(format!("{what} is not set"));
         let server = server(settings).ok_or_else(|| unset("the address"))?;
         let room = room(settings).ok_or_else(|| unset("the room"))?;
-        let words = text(note.message()?);
+        let message = note.message()?;
+        let words = match &note.event.payload {
+            Payload::Push(_) => text(message),
+            _ => Markup::Plain.render_within(&one_text(message), TEXT),
+        };
         let login = BASE64.encode(format!("{}:X", settings.token.expose().trim()));
         Ok(Speech { server, room: room.to_owned(), login: format!("Basic {login}"), words }.look_up())
     }
@@ -193,10 +197,6 @@ fn server(settings: &Settings) -> Option<url::Url> {
 /// One line: `[Acme / Rocket] Ada (ada) pushed 2 commits to branch main. https://…/compare/…`. The place and the links of
 /// the summary are left out, because the line has both.
 fn text(message: &Message) -> String {
-    if message.location_span.start <= usize::from(message.is_test) {
-        // The place is at the beginning of what happens without a person: an alert, for example.
-        return Markup::Plain.render_within(&one_text(message), TEXT);
-    }
     let action = &message.summary.0[..message.location_span.start.min(message.summary.0.len())];
     let action = Text(action.to_vec()).plain_text().trim_end().to_owned();
     let project = message.project.full_name.as_str();
