@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod alerts;
 mod amqp;
 mod architecture;
 mod attacks;
@@ -25,6 +26,7 @@ mod google_chat;
 mod harness_tests;
 mod irker;
 mod layers;
+mod links;
 mod mail;
 mod nodes;
 mod observability;
