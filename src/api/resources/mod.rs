@@ -23,8 +23,8 @@ use crate::store::registry::{AuditLine, StoredGroup, StoredProject, Visibility};
 pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
-    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    SavedIntegration, ShownProperties,
+    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead,
+    IntegrationHealth, IntegrationTail, SavedIntegration, ShownProperties,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use trial::{

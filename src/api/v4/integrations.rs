@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use tracing::warn;
 use utoipa_axum::routes;
 
@@ -14,16 +15,16 @@ use super::extract::{IntegrationRequest, ScopeRequest};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
-use crate::adapters::{ADAPTERS, Entry};
+use crate::adapters::{self, ADAPTERS, Entry};
 use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
-    FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail, Moment,
-    SavedIntegration,
+    FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationHealth,
+    IntegrationTail, Moment, SavedIntegration,
 };
 use crate::catalog::{
-    self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, integration_id,
+    self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,
 };
 use crate::integration::IntegrationId;
 use crate::pipeline::holds::HoldSet;
@@ -46,15 +47,11 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
-    let holds = authorized.state.holds.snapshot();
-    let mut active: Vec<Integration> = authorized.state.catalog.read(|snapshot| {
-        let active = ADAPTERS.iter().filter_map(|entry| {
-            let integration = object(&scope, snapshot.inheritance(&scope, entry.about.slug))?;
-            let applies = integration.head.active.then(|| snapshot.at(&scope, entry.about.slug))?;
-            Some(with_dead_addresses(integration, applies.as_deref(), &holds))
-        });
-        active.collect()
+    let active = authorized.state.catalog.read(|snapshot| {
+        let all = ADAPTERS.iter().filter_map(|entry| found(&authorized.state, snapshot, &scope, entry));
+        all.filter(|found| found.is_switched_on).collect()
     });
+    let mut active = with_health(&authorized.state, active).await;
     // In the order in which they were made. Those without a row of their own come last.
     active.sort_by_key(|integration| integration.head.id.min(FIRST_DERIVED_ID));
     Json(active.into_iter().map(|Integration { head, tail, .. }| IntegrationBasic { head, tail }).collect())
@@ -69,7 +66,8 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
-    shown(&request).map(Json)
+    let found = found_of(&request);
+    shown(&request.authorized.state, found).await.map(Json)
 }
 
 /// Set {integration} of {level}
@@ -102,7 +100,8 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     }
     let saved = of_these_settings(state, &request.scope, request.entry);
     state.try_again(&saved, request.authorized.now).await;
-    let integration = shown(&request)?;
+    let found = found_of(&request);
+    let integration = shown(&request.authorized.state, found).await?;
     Ok(Json(SavedIntegration { integration, warnings }))
 }
 
@@ -128,15 +127,54 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
     catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
-fn shown<I>(request: &IntegrationRequest<I>) -> Result<Integration, ApiError> {
-    let slug = request.entry.about.slug;
-    let holds = request.authorized.state.holds.snapshot();
-    let shown = request.authorized.state.catalog.read(|snapshot| {
-        let integration = object(&request.scope, snapshot.inheritance(&request.scope, slug))?;
-        let applies = snapshot.at(&request.scope, slug);
-        Some(with_dead_addresses(integration, applies.as_deref(), &holds))
+fn found_of<I>(request: &IntegrationRequest<I>) -> Option<Found> {
+    let IntegrationRequest { authorized, scope, entry } = request;
+    authorized.state.catalog.read(|snapshot| found(&authorized.state, snapshot, scope, entry))
+}
+
+async fn shown(state: &State, found: Option<Found>) -> Result<Integration, ApiError> {
+    let shown = with_health(state, found.into_iter().collect()).await;
+    shown.into_iter().next().ok_or(ApiError::NotFound(Missing::Integration))
+}
+
+/// An integration that applies to a scope, before its health is known.
+struct Found {
+    integration: Integration,
+    /// As it was configured, whatever its addresses are.
+    is_switched_on: bool,
+    id: IntegrationId,
+    /// Since when the settings that apply are as they are.
+    set_at: Timestamp,
+}
+
+fn found(state: &State, snapshot: &Snapshot, scope: &ResolvedScope, entry: &Entry) -> Option<Found> {
+    let slug = entry.about.slug;
+    let inheritance = snapshot.inheritance(scope, slug);
+    let set_at = inheritance.effective().or(inheritance.own)?.noted.updated_at;
+    let integration = object(scope, inheritance)?;
+    let is_switched_on = integration.head.active;
+    let applies = snapshot.at(scope, slug);
+    let integration = with_dead_addresses(integration, applies.as_deref(), &state.holds.snapshot());
+    Some(Found { integration, is_switched_on, id: snapshot.id_at(scope, slug), set_at })
+}
+
+/// The integrations with their health, where their services are asked. Without the store it is unknown.
+async fn with_health(state: &State, found: Vec<Found>) -> Vec<Integration> {
+    let is_asked = |found: &&Found| {
+        adapters::find(found.integration.head.slug).is_some_and(|entry| entry.probe.is_some())
+    };
+    let asked: Vec<IntegrationId> = found.iter().filter(is_asked).map(|found| found.id.clone()).collect();
+    let known = if asked.is_empty() { Ok(Vec::new()) } else { state.watches.health(&asked).await };
+    let known = known.unwrap_or_else(|error| {
+        warn!(%error, "the health of integrations can't be read; it is shown as unknown");
+        Vec::new()
     });
-    shown.ok_or(ApiError::NotFound(Missing::Integration))
+    let shown = found.into_iter().map(|Found { mut integration, id, set_at, .. }| {
+        let record = known.iter().find(|record| record.integration == id);
+        integration.tail.health = record.and_then(|record| IntegrationHealth::of(record, set_at));
+        integration
+    });
+    shown.collect()
 }
 
 /// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
@@ -199,6 +237,7 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
                 Origin::Stored { .. } => None,
             },
             switched_off: Vec::new(),
+            health: None,
         },
     })
 }
@@ -208,10 +247,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::adapters;
     use crate::catalog::Configured;
     use crate::settings::{Secret, Value};
     use crate::store::registry::Configuration;
@@ -316,7 +352,7 @@ mod tests {
         let expected = concat!(
             r#","vulnerability_events":false,"group_mention_events":false,"#,
             r#""group_confidential_mention_events":false,"archive_trace_events":false,"#,
-            r#""subgroup_events":true,"project_events":true,"origin":null,"switched_off":[]}"#,
+            r#""subgroup_events":true,"project_events":true,"origin":null,"switched_off":[],"health":null}"#,
         );
         assert_eq!(tail, expected);
         let Integration { head, tail, .. } = integration;

@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
-use super::watches;
+use super::{health, watches};
 use crate::store::columns::{
     AttemptRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, key_of,
     line_columns, quarantine_columns,
@@ -120,6 +120,7 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     swept.events += events.unsigned_abs();
     swept.more |= found == most;
     swept.more |= watches::sweep(connection, before, most).await? == most;
+    swept.more |= health::sweep(connection, before, most).await? == most;
     let gone: i64 =
         connection.row(SWEEP_QUARANTINE, &[&ms(retention.quarantine_before), &most]).await?.get(0);
     swept.quarantined += gone.unsigned_abs();
