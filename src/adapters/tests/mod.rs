@@ -13,6 +13,7 @@ mod irker;
 mod mail;
 mod microsoft_teams;
 mod misleading;
+mod own_events;
 mod played;
 mod slack_mattermost;
 mod slack_mattermost_answers;
