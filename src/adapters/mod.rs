@@ -87,9 +87,11 @@ pub mod irc {
 /// Trackers and wikis that messages lead to. Nothing is sent to them. They share these modules:
 ///
 /// - `address`: addresses of issues, made of a pattern with `:id`.
+/// - `project_page`: whether a tracker can be reached.
 /// - `tracker`: pages, patterns and names of trackers whose settings are addresses.
 pub mod links {
     mod address;
+    mod project_page;
     pub mod redmine;
     mod tracker;
 }
@@ -173,7 +175,9 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
-    Entry::of::<links::redmine::Redmine>().links::<links::redmine::Redmine>(),
+    Entry::of::<links::redmine::Redmine>()
+        .links::<links::redmine::Redmine>()
+        .probes::<links::redmine::Redmine>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),

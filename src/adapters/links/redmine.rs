@@ -3,6 +3,7 @@
 //!
 //! Redmine's own issues have numbers alone, so of `ABC-12` the number is its issue, as in GitLab.
 
+use super::project_page::ProjectPage;
 use super::tracker::{Pages, about, keys_and_numbers};
 use crate::adapters::contract::{About, Adapter, Link, Linked};
 use crate::message::Reference;
@@ -47,6 +48,8 @@ fn pages(settings: &Settings) -> Pages<'_> {
         title: settings.title.as_deref(),
     }
 }
+
+impl ProjectPage for Redmine {}
 
 impl Link for Redmine {
     const LEADS_TO: Linked = Linked::Tracker;

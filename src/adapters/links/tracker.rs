@@ -7,7 +7,7 @@ use regex::Regex;
 use super::address;
 use crate::adapters::contract::{About, CommonSettings};
 use crate::adapters::references::{pattern, references, whole};
-use crate::event::Triggers;
+use crate::event::{Trigger, Triggers};
 use crate::integration::Family;
 use crate::message::{MOST_REFERENCES, Reference};
 use crate::settings::{FieldError, PageUrl};
@@ -18,7 +18,8 @@ pub(super) const fn about(slug: &'static str, title: &'static str, summary: &'st
         slug,
         title,
         summary,
-        triggers: Triggers::of(&[]),
+        // They are asked whether they can be reached.
+        triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Hook,
         common: CommonSettings::NONE,
     }

@@ -16,6 +16,7 @@ mod commands;
 mod commit_statuses;
 mod deliveries;
 mod explain;
+mod external_tracker;
 mod extract;
 mod integrations;
 mod meta;
@@ -157,6 +158,7 @@ pub(super) fn routes() -> Vec<Mounted> {
     for routes in [
         projects::routes(),
         commit_statuses::routes(),
+        external_tracker::routes(),
         explain::routes(),
         quarantine::routes(),
         meta::routes(),
