@@ -30,6 +30,7 @@ mod observability;
 mod pipeline;
 mod places;
 mod python_gitlab;
+mod reachable;
 mod rest;
 mod services;
 mod slash;
