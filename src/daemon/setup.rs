@@ -97,7 +97,7 @@ pub(super) async fn open_holds(
 }
 
 /// What attempts and tests are made with.
-pub(super) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
+pub(crate) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
     Ok(TestSender {
         transport: Arc::new(wire),

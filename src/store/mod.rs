@@ -47,6 +47,7 @@ mod health;
 mod holds;
 mod ledger;
 mod migrations;
+mod overview;
 pub mod postgres;
 pub mod registry;
 pub mod seal;
@@ -74,6 +75,7 @@ pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
     DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt, Swept,
 };
+pub use overview::{DeadLetters, Overview, WaitingGroup};
 use registry::AuditEntry;
 pub use registry::Registry;
 pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, WatchKind, Watches};

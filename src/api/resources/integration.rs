@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::flags::{self, SHOWN, shown_last};
 use super::{Moment, slugs};
 use crate::adapters::Entry;
+use crate::pipeline::addresses;
 use crate::settings::Value;
 use crate::store::HealthRecord;
 
@@ -114,6 +115,12 @@ pub struct DeadAddress {
     /// What the service answered.
     pub reason: String,
     pub since: Moment,
+}
+
+impl From<addresses::DeadAddress> for DeadAddress {
+    fn from(dead: addresses::DeadAddress) -> Self {
+        Self { targets: dead.targets, reason: dead.reason, since: Moment(dead.since) }
+    }
 }
 
 /// A list of event flags, all of which an object shows.

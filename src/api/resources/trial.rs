@@ -33,14 +33,17 @@ pub struct Test {
 }
 
 impl Test {
-    pub(in crate::api) fn of_probe(attempt: TestAttempt) -> Self {
+    /// The most targets of one test; a list of recipients may have more.
+    pub const MAX_TARGETS: usize = 10;
+
+    pub fn of_probe(attempt: TestAttempt) -> Self {
         let TestAttempt { success, outcome, .. } = &attempt;
         let message =
             if *success { outcome.note.clone() } else { format!("{}: {}", outcome.outcome, outcome.note) };
         Self { success: *success, trigger: None, message, attempts: vec![attempt] }
     }
 
-    pub(in crate::api) fn new(event: &Event, attempts: Vec<TestAttempt>, left_out: &[String]) -> Self {
+    pub fn new(event: &Event, attempts: Vec<TestAttempt>, left_out: &[String]) -> Self {
         let failed = attempts.iter().find(|attempt| !attempt.success);
         let message = match failed {
             _ if attempts.is_empty() => why_nothing(left_out),
@@ -67,7 +70,7 @@ pub struct TestAttempt {
 }
 
 impl TestAttempt {
-    pub(in crate::api) fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
+    pub fn new(target: &str, tested: &TestReport, secrets: &Secrets) -> Self {
         Self {
             outcome: AttemptOutcome::new(target, &tested.report, secrets),
             success: matches!(tested.report.outcome, Outcome::Delivered(_)),
@@ -75,7 +78,7 @@ impl TestAttempt {
         }
     }
 
-    pub(in crate::api) fn of_probe(probed: &ProbeReport, secrets: &Secrets) -> Self {
+    pub fn of_probe(probed: &ProbeReport, secrets: &Secrets) -> Self {
         let (outcome, note) = match &probed.result {
             Ok(health) => ("reached", &*health.answer),
             Err(failure) => (failure.consequence(), failure.why()),
@@ -91,7 +94,7 @@ impl TestAttempt {
     }
 
     /// No attempt, because the service's rate limit does not allow one before `wait` is over.
-    pub(in crate::api) fn throttled(target: &str, wait: Duration) -> Self {
+    pub fn throttled(target: &str, wait: Duration) -> Self {
         let note = format!("too much was sent there of late: try again in {} s", wait.as_secs() + 1);
         let outcome = AttemptOutcome {
             target: target.to_owned(),

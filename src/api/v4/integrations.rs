@@ -4,29 +4,29 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use tracing::warn;
 use utoipa_axum::routes;
 
 use super::Route;
-use super::address_state::AddressState;
 use super::authorized::{Read, Upsert, Write};
 use super::extract::{IntegrationRequest, ScopeRequest};
+use super::integration_health::{Probed, health_of, probed};
 use super::precondition::{IfUnmodifiedSince, unmodified_since};
 use super::properties::shown_properties;
 use super::put_params;
-use crate::adapters::{self, ADAPTERS, Entry};
+use crate::adapters::{ADAPTERS, Entry};
 use crate::api::State;
 use crate::api::error::responses::{Changes, ReadsBody};
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{
-    FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationHealth,
-    IntegrationTail, Moment, SavedIntegration,
+    DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
+    Moment, SavedIntegration,
 };
 use crate::catalog::{
     self, Actor, FIRST_DERIVED_ID, Inheritance, Noted, Origin, ResolvedScope, Snapshot, integration_id,
 };
 use crate::integration::IntegrationId;
+use crate::pipeline::addresses::Addresses;
 use crate::pipeline::holds::HoldSet;
 
 /// The routes of one level. `{level}` and `{integration}` in their descriptions are filled in for each level and adapter.
@@ -47,11 +47,20 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn list(
     ScopeRequest { authorized, scope }: ScopeRequest<Read>,
 ) -> Json<Vec<IntegrationBasic>> {
-    let active = authorized.state.catalog.read(|snapshot| {
-        let all = ADAPTERS.iter().filter_map(|entry| found(&authorized.state, snapshot, &scope, entry));
-        all.filter(|found| found.is_switched_on).collect()
+    let holds = authorized.state.holds.snapshot();
+    let found: Vec<(Integration, Option<Probed>)> = authorized.state.catalog.read(|snapshot| {
+        let active = ADAPTERS.iter().filter_map(|entry| {
+            let slug = entry.about.slug;
+            let integration = object(&scope, snapshot.inheritance(&scope, slug))?;
+            let applies = integration.head.active.then(|| snapshot.at(&scope, slug))?;
+            let integration = with_dead_addresses(integration, applies.as_deref(), &holds);
+            Some((integration, probed(snapshot, &scope, slug)))
+        });
+        active.collect()
     });
-    let mut active = with_health(&authorized.state, active).await;
+    let (mut active, probed): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let health = health_of(&*authorized.state.watches, &probed).await;
+    active.iter_mut().zip(health).for_each(|(integration, health)| integration.tail.health = health);
     // In the order in which they were made. Those without a row of their own come last.
     active.sort_by_key(|integration| integration.head.id.min(FIRST_DERIVED_ID));
     Json(active.into_iter().map(|Integration { head, tail, .. }| IntegrationBasic { head, tail }).collect())
@@ -66,8 +75,8 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn show(request: IntegrationRequest<Read>) -> Result<Json<Integration>, ApiError> {
-    let found = found_of(&request);
-    shown(&request.authorized.state, found).await.map(Json)
+    let shown = shown(&request)?;
+    Ok(Json(with_health(&request.authorized.state, shown).await))
 }
 
 /// Set {integration} of {level}
@@ -100,8 +109,8 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     }
     let saved = of_these_settings(state, &request.scope, request.entry);
     state.try_again(&saved, request.authorized.now).await;
-    let found = found_of(&request);
-    let integration = shown(&request.authorized.state, found).await?;
+    let shown = shown(&request)?;
+    let integration = with_health(&request.authorized.state, shown).await;
     Ok(Json(SavedIntegration { integration, warnings }))
 }
 
@@ -127,54 +136,31 @@ fn change<'a, I>(request: &'a IntegrationRequest<I>, actor: &'a Actor) -> catalo
     catalog::Change { scope, entry, unless_changed_since, actor, now: authorized.now }
 }
 
-fn found_of<I>(request: &IntegrationRequest<I>) -> Option<Found> {
+fn shown<I>(request: &IntegrationRequest<I>) -> Result<(Integration, Option<Probed>), ApiError> {
     let IntegrationRequest { authorized, scope, entry } = request;
-    authorized.state.catalog.read(|snapshot| found(&authorized.state, snapshot, scope, entry))
+    let (slug, holds) = (entry.about.slug, authorized.state.holds.snapshot());
+    let shown = authorized.state.catalog.read(|snapshot| {
+        let integration = integration_object(snapshot, scope, slug, &holds)?;
+        Some((integration, probed(snapshot, scope, slug)))
+    });
+    shown.ok_or(ApiError::NotFound(Missing::Integration))
 }
 
-async fn shown(state: &State, found: Option<Found>) -> Result<Integration, ApiError> {
-    let shown = with_health(state, found.into_iter().collect()).await;
-    shown.into_iter().next().ok_or(ApiError::NotFound(Missing::Integration))
+async fn with_health(state: &State, (mut integration, probed): (Integration, Option<Probed>)) -> Integration {
+    integration.tail.health = health_of(&*state.watches, &[probed]).await.pop().flatten();
+    integration
 }
 
-/// An integration that applies to a scope, before its health is known.
-struct Found {
-    integration: Integration,
-    /// As it was configured, whatever its addresses are.
-    is_switched_on: bool,
-    id: IntegrationId,
-    /// Since when the settings that apply are as they are.
-    set_at: Timestamp,
-}
-
-fn found(state: &State, snapshot: &Snapshot, scope: &ResolvedScope, entry: &Entry) -> Option<Found> {
-    let slug = entry.about.slug;
-    let inheritance = snapshot.inheritance(scope, slug);
-    let set_at = inheritance.effective().or(inheritance.own)?.noted.updated_at;
-    let integration = object(scope, inheritance)?;
-    let is_switched_on = integration.head.active;
+/// An integration of a scope with its dead addresses, as the API shows it, also for commands.
+pub fn integration_object(
+    snapshot: &Snapshot,
+    scope: &ResolvedScope,
+    slug: &str,
+    holds: &HoldSet,
+) -> Option<Integration> {
+    let integration = object(scope, snapshot.inheritance(scope, slug))?;
     let applies = snapshot.at(scope, slug);
-    let integration = with_dead_addresses(integration, applies.as_deref(), &state.holds.snapshot());
-    Some(Found { integration, is_switched_on, id: snapshot.id_at(scope, slug), set_at })
-}
-
-/// The integrations with their health, where their services are asked. Without the store it is unknown.
-async fn with_health(state: &State, found: Vec<Found>) -> Vec<Integration> {
-    let is_asked = |found: &&Found| {
-        adapters::find(found.integration.head.slug).is_some_and(|entry| entry.probe.is_some())
-    };
-    let asked: Vec<IntegrationId> = found.iter().filter(is_asked).map(|found| found.id.clone()).collect();
-    let known = if asked.is_empty() { Ok(Vec::new()) } else { state.watches.health(&asked).await };
-    let known = known.unwrap_or_else(|error| {
-        warn!(%error, "the health of integrations can't be read; it is shown as unknown");
-        Vec::new()
-    });
-    let shown = found.into_iter().map(|Found { mut integration, id, set_at, .. }| {
-        let record = known.iter().find(|record| record.integration == id);
-        integration.tail.health = record.and_then(|record| IntegrationHealth::of(record, set_at));
-        integration
-    });
-    shown.collect()
+    Some(with_dead_addresses(integration, applies.as_deref(), holds))
 }
 
 /// The integrations that go by the settings of a scope: its own, and those that follow it as a default and have holds.
@@ -199,9 +185,9 @@ fn with_dead_addresses(
     holds: &HoldSet,
 ) -> Integration {
     if let Some(applies) = applies {
-        let state = AddressState::of(applies, holds);
+        let state = Addresses::of(applies, holds);
         shown.head.active &= !state.all_dead;
-        shown.tail.switched_off = state.dead;
+        shown.tail.switched_off = state.dead.into_iter().map(DeadAddress::from).collect();
     }
     shown
 }
@@ -247,7 +233,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::adapters;
     use crate::catalog::Configured;
     use crate::settings::{Secret, Value};
     use crate::store::registry::Configuration;

@@ -9,7 +9,6 @@
 //! whether the token may change it (403), parameters (400), and then errors of the request as a whole.
 
 mod address;
-mod address_state;
 mod auth;
 mod authorized;
 mod commands;
@@ -18,6 +17,7 @@ mod deliveries;
 mod explain;
 mod external_tracker;
 mod extract;
+mod integration_health;
 mod integrations;
 mod meta;
 mod page;
@@ -30,6 +30,7 @@ pub(super) mod put_params;
 mod quarantine;
 mod scope;
 mod slash;
+mod status;
 mod test;
 
 use std::sync::Arc;
@@ -48,6 +49,8 @@ use crate::adapters::{ADAPTERS, Entry};
 use crate::metrics;
 pub use auth::LoginLimiter;
 pub(super) use auth::{Credential, Need, authenticate, check_right, record_wrong_token};
+pub use integration_health::{Probed, health_of, probed};
+pub use integrations::integration_object;
 use params::BODY_LIMIT;
 pub(super) use params::Params;
 use path::PathParams;
@@ -59,6 +62,7 @@ const PREFIX: &str = "/api/v4";
 pub(super) const COMMANDS: &str = "Slash commands";
 pub(super) const PROJECTS: &str = "Projects and groups";
 pub(super) const EVENTS: &str = "Events";
+pub(super) const STATUS: &str = "Status";
 pub(super) const AUDIT: &str = "Audit log";
 pub(super) const ABOUT: &str = "About";
 
@@ -161,6 +165,7 @@ pub(super) fn routes() -> Vec<Mounted> {
         external_tracker::routes(),
         explain::routes(),
         quarantine::routes(),
+        status::routes(),
         meta::routes(),
     ] {
         mount(routes, Mount::AsDescribed);

@@ -42,8 +42,8 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
-    NewHealth, NewQuarantined, NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined,
-    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    NewHealth, NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse,
+    Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -288,6 +288,10 @@ impl Ledger for Postgres {
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
         ledger::depth(&self.people, now).await
+    }
+
+    async fn overview(&self) -> Result<Overview> {
+        ledger::overview(&self.people).await
     }
 
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {

@@ -38,8 +38,8 @@ use super::seal::Keyring;
 use super::{
     Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId, DeliveryLine,
     Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox, LatestWaits, Lease, Ledger,
-    NewHealth, NewQuarantined, NewWatch, NodeId, Outbox, Portion, Quarantine, QuarantineUse, Quarantined,
-    Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
+    NewHealth, NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine, QuarantineUse,
+    Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept, Watch, Watches,
 };
 use crate::event::Event;
 use crate::integration::{Fingerprint, IntegrationId};
@@ -254,6 +254,10 @@ impl Ledger for Sqlite {
 
     async fn depth(&self, now: Timestamp) -> Result<Depth> {
         self.ledger.call(move |connection| ledger::depth(connection, now)).await
+    }
+
+    async fn overview(&self) -> Result<Overview> {
+        self.ledger.call(ledger::overview).await
     }
 
     async fn sweep(&self, retention: Retention, limit: usize) -> Result<Swept> {

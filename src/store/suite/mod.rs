@@ -304,6 +304,7 @@ macro_rules! promises {
                     a_resent_letter_goes_before_the_later_ones_of_its_lane,
                     what_is_on_its_way_is_not_resent,
                     depth_counts_what_waits,
+                    an_overview_groups_what_waits_and_what_was_given_up,
                     sweeping_takes_what_is_too_old_and_only_that,
                     sweeping_takes_a_bounded_piece_at_a_time,
                     the_store_answers,

@@ -44,6 +44,8 @@ pub(super) async fn a_watch_is_handed_out_when_it_is_due_and_to_one_node_at_a_ti
     assert_eq!((early.watches.len(), early.next), (0, Some(at(5))));
     let claimed = case.store.claim_watches(at(5), at(60), 100).await.unwrap();
     assert_eq!((claimed.watches.len(), claimed.next), (1, Some(at(30))));
+    let overview = case.store.overview().await.unwrap();
+    assert_eq!((overview.watches, overview.first_watch_due), (2, Some(at(30))), "the claimed one is put off");
     assert_eq!(claimed.watches[0].ref_name, "main");
     assert_eq!(claimed.watches[0].project_json, r#"{"id":7}"#);
     let case = case.reopened().await;
