@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::options::Options;
 use super::table::{Table, age, cut, printable, wrapped};
 use super::{audit, complain, say, say_json, state};
-use crate::adapters::{self, Entry};
+use crate::adapters::{self, Entry, ProjectLinks};
 use crate::api::{Probed, health_of, integration_object, probed, resources};
 use crate::catalog::{Configured, ResolvedScope, Snapshot};
 use crate::config::Config;
@@ -314,6 +314,7 @@ fn page(listed: &Listed, shown: &resources::Integration, now: Timestamp) -> Stri
 struct Subject {
     integration: Integration,
     secrets: Secrets,
+    links: ProjectLinks,
 }
 
 fn subject(snapshot: &Snapshot, name: &Name) -> anyhow::Result<Subject> {
@@ -327,7 +328,8 @@ fn subject(snapshot: &Snapshot, name: &Name) -> anyhow::Result<Subject> {
     })?;
     let id = snapshot.id_at(&scope, slug);
     let integration = resolved.integration(id, scope.name(), configured.origin.name());
-    Ok(Subject { integration, secrets: secrets_of(configured) })
+    let links = snapshot.links_at(&scope);
+    Ok(Subject { integration, secrets: secrets_of(configured), links })
 }
 
 fn secrets_of(configured: &Configured) -> Secrets {
@@ -338,7 +340,7 @@ fn secrets_of(configured: &Configured) -> Secrets {
 async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Result<ExitCode> {
     let (snapshot, holds) = state::view(config, now).await?;
     let entry = args.id.entry;
-    let Subject { integration, secrets } = subject(&snapshot, &args.id)?;
+    let Subject { integration, secrets, links } = subject(&snapshot, &args.id)?;
     let held = Holds::default();
     held.sync(holds.current(), now);
     let sender = daemon::test_sender(config, &held)?;
@@ -364,7 +366,7 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
     let targets = entry.targets(&integration.settings, &event, channels);
     let mut attempts = Vec::new();
     for target in targets.send.iter().map(|target| target.name.as_str()).take(resources::Test::MAX_TARGETS) {
-        let attempt = match sender.test(&integration, entry, &event, target, now).await {
+        let attempt = match sender.test(&integration, entry, &event, target, &links, now).await {
             Ok(report) => {
                 if let (Outcome::Delivered(_), Some(store)) = (&report.report.outcome, &store) {
                     end_disproved(&**store, entry, &integration, target, now).await?;

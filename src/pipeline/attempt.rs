@@ -16,7 +16,7 @@ use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
 use crate::adapters::contract::LazyMessage;
-use crate::adapters::{self, Entry, Notification, OperatorSettings};
+use crate::adapters::{self, Entry, Notification, OperatorSettings, ProjectLinks};
 use crate::call::{Answer, Call, Failure, Pace, Receiver, Response, Sent};
 use crate::catalog::Catalog;
 use crate::digest::Digest;
@@ -112,6 +112,7 @@ impl Attempter {
                 Err(error) => return Report::unreadable(&error),
             },
         };
+        let links = self.catalog.links(&event);
         let outgoing = Outgoing {
             entry: prepared.entry,
             integration: &prepared.integration,
@@ -120,6 +121,7 @@ impl Attempter {
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
             operator: &self.operator,
+            links: &links,
             may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
             test: false,
         };
@@ -154,6 +156,8 @@ pub struct Outgoing<'a> {
     pub id: &'a str,
     pub now: Timestamp,
     pub operator: &'a OperatorSettings,
+    /// See [`Notification::links`].
+    pub links: &'a ProjectLinks,
     /// See [`Notification::may_have_been_sent`].
     pub may_have_been_sent: bool,
     /// The message says of itself that it is a test, in every form that a person may see.
@@ -182,10 +186,20 @@ impl Outgoing<'_> {
     /// # Errors
     /// The outcome, where nothing need be sent to know it.
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
-        let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
+        let Self { entry, integration, event, target, id, now, operator, links, may_have_been_sent, test } =
+            self;
         let message = LazyMessage::default();
-        let note =
-            Notification { id, event, target, now, operator, may_have_been_sent, is_test: test, message };
+        let note = Notification {
+            id,
+            event,
+            target,
+            now,
+            operator,
+            links,
+            may_have_been_sent,
+            is_test: test,
+            message,
+        };
         entry.call(&integration.settings, &note).map_err(|failure| match note.without_message() {
             Some(why) => Outcome::Cancelled(why),
             None => Outcome::Failed(failure),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::attempt::{End, Outgoing, Ran, Report, attempt, run};
 use super::holds::Holds;
-use crate::adapters::{Entry, OperatorSettings, Probes};
+use crate::adapters::{Entry, OperatorSettings, Probes, ProjectLinks};
 use crate::call::{Failure, Health, Pace as CallPace, Request, Response};
 use crate::event::Event;
 use crate::integration::Integration;
@@ -64,6 +64,7 @@ impl TestSender {
         entry: &'static Entry,
         event: &Event,
         target: &str,
+        links: &ProjectLinks,
         now: Timestamp,
     ) -> Result<TestReport, Duration> {
         if let Some(pace) = entry.pace(&integration.settings, target) {
@@ -78,6 +79,7 @@ impl TestSender {
             id: &id,
             now,
             operator: &self.operator,
+            links,
             may_have_been_sent: false,
             test: true,
         };

@@ -246,7 +246,7 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
 
 fn html(note: &Notification<'_>, message: &Message) -> String {
     let summary = message.summary.clone();
-    let text = match (&message.body, description(note.event)) {
+    let text = match (&message.body, description(note.event, note.links)) {
         // As in GitLab, whatever was done to an issue or merge request.
         (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),
         (Body::None, None) => summary,

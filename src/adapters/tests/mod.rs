@@ -10,6 +10,7 @@ mod forwarding;
 mod hipchat;
 mod invalid_settings;
 mod irker;
+mod links;
 mod mail;
 mod microsoft_teams;
 mod misleading;
@@ -34,7 +35,7 @@ pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of
 pub use self::declared::{Contract, Differs, Expected, consequence, is_seen, usual_status};
 pub use self::played::{Played, changed_push, errors, play, sample_buckets};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
-use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
+use super::{ADAPTERS, Entry, Notification, OperatorSettings, ProjectLinks, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::{Event, Trigger};
 use crate::settings::{Parsed, Properties, Secret, Value};
@@ -106,6 +107,7 @@ fn call_by(
         target,
         now: Timestamp::UNIX_EPOCH,
         operator,
+        links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
@@ -251,7 +253,7 @@ fn every_adapter_in_the_folders_is_in_the_table() {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap_or_default();
-            let starts = ["\n        slug: \"", "    const ABOUT: About = about(\n        \""];
+            let starts = ["\n        slug: \"", "about(\"", "about(\n        \""];
             let slugs = starts.iter().flat_map(|start| source.match_indices(start));
             for slug in slugs.map(|(at, start)| &source[at + start.len()..]) {
                 let slug = slug.split('"').next().unwrap_or_default();

@@ -7,9 +7,9 @@ use utoipa_axum::routes;
 use super::authorized::Read;
 use super::extract::ScopeRequest;
 use super::{PROJECTS, Route};
+use crate::adapters::Linking;
 use crate::api::error::{ApiError, Missing};
 use crate::api::resources::{ExternalIssue, ExternalTracker};
-use crate::catalog::Tracker;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![routes!(tracker), routes!(issue)]
@@ -51,7 +51,7 @@ pub(super) async fn issue(request: ScopeRequest<Read>) -> Result<Json<ExternalIs
     }))
 }
 
-fn of_project(ScopeRequest { authorized, scope }: &ScopeRequest<Read>) -> Result<Tracker, ApiError> {
-    let tracker = authorized.state.catalog.read(|snapshot| snapshot.tracker(scope));
+fn of_project(ScopeRequest { authorized, scope }: &ScopeRequest<Read>) -> Result<Linking, ApiError> {
+    let tracker = authorized.state.catalog.read(|snapshot| snapshot.links_at(scope).tracker());
     tracker.ok_or(ApiError::NotFound(Missing::ExternalTracker))
 }

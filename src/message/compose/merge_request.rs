@@ -15,7 +15,9 @@ pub(super) fn message(context: &Context<'_>, merge_request: &MergeRequest) -> Me
     let label = numbered('!', merge_request.iid, first_line(&merge_request.title));
     let object = match label.as_str() {
         "" => Text::new().plain("a merge request"),
-        label => Text::new().plain("merge request ").link(label, url(context, merge_request)),
+        label => {
+            Text::new().plain("merge request ").then(context.title_link(label, &url(context, merge_request)))
+        }
     };
     let Done { active, passive, end } = done(context, merge_request);
     let did = context.deed(&active, object, &passive).plain(end);

@@ -17,7 +17,7 @@ const UNKNOWN_FORGE: &str = "This project has no external issue tracker, and the
 
 /// The answer to `issue show`; `None` where the forge is to answer.
 pub(super) fn show(handler: &CommandHandler<'_>, scope: &ResolvedScope, name: &str) -> Option<String> {
-    let tracker = handler.catalog.read(|state| state.tracker(scope));
+    let tracker = handler.catalog.read(|state| state.links_at(scope).tracker());
     if let Some(tracker) = &tracker
         && let Some(url) = tracker.issue(name)
     {
@@ -38,7 +38,7 @@ pub(super) fn show(handler: &CommandHandler<'_>, scope: &ResolvedScope, name: &s
 
 /// The answer to `issue new`; `None` where the forge is to answer.
 pub(super) fn new(handler: &CommandHandler<'_>, scope: &ResolvedScope, issue: &NewIssue) -> Option<String> {
-    let tracker = handler.catalog.read(|state| state.tracker(scope));
+    let tracker = handler.catalog.read(|state| state.links_at(scope).tracker());
     if let Some(tracker) = tracker {
         // A tracker without a page for new issues has one for the project.
         let page = tracker.new_issue().or_else(|| tracker.project());
