@@ -95,7 +95,7 @@ pub async fn run(
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
     let tests = test_sender(&config, &holds)?;
-    let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
+    let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();

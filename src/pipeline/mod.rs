@@ -32,6 +32,7 @@ pub mod explain;
 mod halves;
 pub mod holds;
 pub mod inbox_source;
+mod open_requests;
 mod outbox_writer;
 pub mod parts;
 mod probe_watch;

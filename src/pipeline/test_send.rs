@@ -106,7 +106,7 @@ impl TestSender {
                 let Ran { end, status, took } = run(&recorder, call, probe.calls).await;
                 let result = match end {
                     End::Done(health) => Ok(health),
-                    End::Skipped(why) => Err(Failure::Rejected(why)),
+                    End::Skipped(why) | End::NotNeeded(why) => Err(Failure::Rejected(why)),
                     End::Failed(failure) => Err(failure),
                 };
                 (result, status, Some(took))

@@ -48,7 +48,7 @@ impl StatusPoller {
         };
         let answered = match end {
             End::Done(health) => Answered::Said(health),
-            End::Skipped(why) => Answered::Failed { why, wait: None },
+            End::Skipped(why) | End::NotNeeded(why) => Answered::Failed { why, wait: None },
             End::Failed(failure) => failed(&failure),
         };
         let reached = matches!(answered, Answered::Said(_));

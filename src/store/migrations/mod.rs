@@ -25,7 +25,8 @@ pub(super) const STEPS: &[Step] = steps![
     "0005_started",
     "0006_quarantine_sender",
     "0007_watches",
-    "0008_health",
+    "0008_merge_requests",
+    "0009_health",
 ];
 
 /// The version of the schema that this program works with.

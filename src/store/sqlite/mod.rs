@@ -14,6 +14,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod merge_requests;
 mod place;
 mod quarantine;
 mod registry;
@@ -33,6 +34,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
@@ -285,6 +287,19 @@ impl Ledger for Sqlite {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Sqlite {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        let branch = source_branch.to_owned();
+        self.reader.call(move |connection| merge_requests::open(connection, project_id, &branch, since)).await
     }
 }
 

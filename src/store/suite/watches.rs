@@ -103,8 +103,12 @@ pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Back
     case.store.watch(vec![new("main", at(5)), new("dev", at(6))]).await.unwrap();
     let claimed = case.store.claim_watches(at(5), at(60), 1).await.unwrap();
     case.store.settle_watch(settled(&claimed.watches[0], BuildState::Success, None)).await.unwrap();
-    let retention =
-        |settled_before| Retention { settled_before, dead_letters_before: at(0), quarantine_before: at(0) };
+    let retention = |settled_before| Retention {
+        settled_before,
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(-9),
+    };
     case.store.sweep(retention(at(9)), 10).await.unwrap();
     assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap().len(), 2);
     case.store.sweep(retention(at(10)), 10).await.unwrap();
@@ -189,7 +193,12 @@ pub(super) async fn health_that_is_too_old_is_swept<B: Backend>() {
     for (slug, second) in [("redmine", 5), ("bugzilla", 9)] {
         case.store.note_health(answer(slug, true, "answered 200", second)).await.unwrap();
     }
-    let retention = Retention { settled_before: at(9), dead_letters_before: at(0), quarantine_before: at(0) };
+    let retention = Retention {
+        settled_before: at(9),
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(0),
+    };
     case.store.sweep(retention, 10).await.unwrap();
     assert_eq!(health(&case, "redmine").await, None);
     assert!(health(&case, "bugzilla").await.is_some());
