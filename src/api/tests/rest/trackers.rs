@@ -91,17 +91,17 @@ async fn the_external_tracker_and_its_issues_have_addresses() {
         assert_eq!(refusal(&api.get(&admin, path).await), none, "{path}");
     }
     let mut settings = pages("r.example");
-    settings["title"] = json!("Our Redmine");
-    api.put(&admin, REDMINE, &settings).await;
+    settings["title"] = json!("Our Bugzilla");
+    api.put(&admin, BUGZILLA, &settings).await;
     let shown = json!({
-        "tracker": "redmine", "title": "Our Redmine",
+        "tracker": "bugzilla", "title": "Our Bugzilla",
         "project_url": "https://r.example/projects/rocket", "new_issue_url": "https://r.example/new",
     });
     assert_eq!(api.get(&admin, tracker).await.json(), shown);
     for (asked, reference) in [("ABC-12", "ABC-12"), ("12", "12"), ("%2312", "#12")] {
         let issue = api.get(&admin, &format!("/projects/acme%2Frocket/external_issues/{asked}")).await;
         let expected = json!({
-            "reference": reference, "url": "https://r.example/issues/12", "tracker": "redmine", "title": "Our Redmine",
+            "reference": reference, "url": "https://r.example/issues/12", "tracker": "bugzilla", "title": "Our Bugzilla",
         });
         assert_eq!((issue.status, issue.json()), (200, expected), "{asked}");
     }
@@ -111,7 +111,7 @@ async fn the_external_tracker_and_its_issues_have_addresses() {
     }
     let stranger = api.token(ScopeKey::Project(43), Right::Maintain).await;
     assert_eq!(refusal(&api.get(&stranger, tracker).await), message(404, "404 Project Not Found"));
-    api.ask(&admin, "DELETE", REDMINE).await;
+    api.ask(&admin, "DELETE", BUGZILLA).await;
     assert_eq!(refusal(&api.get(&admin, tracker).await), none, "one that is off is none");
 }
 
@@ -152,20 +152,20 @@ async fn slash_commands_show_where_issues_are() {
                    `forge.url`.";
     assert_eq!(said(&api, "issue show 12").await, unknown);
     let mut settings = pages("r.example");
-    settings["title"] = json!("Our Redmine");
-    api.put(&admin, REDMINE, &settings).await;
+    settings["title"] = json!("Our Bugzilla");
+    api.put(&admin, BUGZILLA, &settings).await;
     for name in ["ABC-12", "12", "#12"] {
         assert_eq!(
             said(&api, &format!("issue show {name}")).await,
-            format!("{name} in Our Redmine: <https://r.example/issues/12>")
+            format!("{name} in Our Bugzilla: <https://r.example/issues/12>")
         );
     }
-    let new = "Write the new issue in Our Redmine: <https://r.example/new>";
+    let new = "Write the new issue in Our Bugzilla: <https://r.example/new>";
     for text in ["issue new", "issue new The door is open", "Issue create\nx"] {
         assert_eq!(said(&api, text).await, new);
     }
     let none = said(&api, "issue show nothing").await;
-    assert!(none.starts_with("Our Redmine has no issues called nothing:"), "{none}");
+    assert!(none.starts_with("Our Bugzilla has no issues called nothing:"), "{none}");
     assert!(said(&api, "issue show").await.contains("type `issue show 12`"));
     let help = said(&api, "help").await;
     assert!(
