@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
 use forgebell::adapters::contract::LazyMessage;
-use forgebell::adapters::{self, Entry, Notification, OperatorSettings, ProjectLinks};
+use forgebell::adapters::{self, Entry, Notification, OperatorSettings};
 use forgebell::call::{Call, Request};
 use forgebell::catalog::{Catalog as _, ConfiguredAt, Snapshot};
 use forgebell::event::{Event, EventId};
@@ -195,7 +195,7 @@ fn calling(integration: &Integration, event: &Event, message: Message) -> Reques
         target: "",
         now: NOW,
         operator: &OperatorSettings::default(),
-        links: ProjectLinks::none(),
+        links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         message: LazyMessage::composed(message),

@@ -88,6 +88,8 @@ struct Shown {
     messages: Vec<Drawn>,
     /// The slugs of the adapters that do not support the event.
     unheard: Vec<String>,
+    /// Whether some references stayed words, because there were too many.
+    has_unlinked_references: bool,
 }
 
 /// One message on the page.
@@ -177,7 +179,9 @@ fn show(
         chosen.iter().partition(|entry| supports(entry));
     let messages = supporting.into_iter().map(|entry| message(entry, event, settings, (operator, links)));
     // The message, or the event where there is no message.
-    let headline = compose_with(event, links)
+    let composed = compose_with(event, links);
+    let has_unlinked_references = composed.as_ref().is_some_and(|message| message.has_unlinked_references);
+    let headline = composed
         .map(|message| Markup::Plain.label(&message.summary.plain_text(), HEADLINE))
         .filter(|words| !words.is_empty());
     Ok(Shown {
@@ -185,6 +189,7 @@ fn show(
         kind: event.trigger.map_or(event.kind(), Trigger::name).to_owned(),
         source: format!("{source}: {}", title(event)),
         messages: messages.collect::<anyhow::Result<_>>()?,
+        has_unlinked_references,
         unheard: others.iter().map(|entry| entry.about.slug.to_owned()).collect(),
     })
 }
