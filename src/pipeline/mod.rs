@@ -37,6 +37,7 @@ mod outbox_writer;
 pub mod parts;
 mod probe_watch;
 pub mod quarantine;
+pub mod rendered;
 pub mod retry;
 mod scheduler;
 pub mod source;

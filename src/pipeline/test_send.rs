@@ -103,7 +103,7 @@ impl TestSender {
         let (result, status, took) = match probe.probe(&integration.settings, now, &self.operator) {
             Err(failure) => (Err(failure), None, None),
             Ok(call) => {
-                let Ran { end, status, took } = run(&recorder, call, probe.calls).await;
+                let Ran { end, status, took, answer: _ } = run(&recorder, call, probe.calls).await;
                 let result = match end {
                     End::Done(health) => Ok(health),
                     End::Skipped(why) | End::NotNeeded(why) => Err(Failure::Rejected(why)),

@@ -197,6 +197,7 @@ fn told(teams: &Entry, name: String, event: &Event) -> Option<Told> {
         links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: LazyMessage::composed(message.clone()),
     };
     let call = teams.call(&settings, &note).expect("a call");

@@ -57,6 +57,7 @@ fn request(event: &Event, markup: &str) -> Option<Json> {
         links: forgebell::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
+        extent: forgebell::integration::Extent::default(),
         message: adapters::contract::LazyMessage::default(),
     };
     // There is no message about comments on designs and the like.

@@ -55,6 +55,7 @@ fn bodies() -> Vec<Json> {
                         links: forgebell::adapters::ProjectLinks::none(),
                         may_have_been_sent: false,
                         is_test: false,
+                        extent: forgebell::integration::Extent::default(),
                         message: LazyMessage::default(),
                     };
                     let Request::Http(request) = entry.call(&settings, &note).expect("a call").request else {

@@ -6,6 +6,7 @@ mod calls;
 mod declared;
 mod discord;
 mod events;
+mod extent;
 mod forwarding;
 mod hipchat;
 mod invalid_settings;
@@ -110,6 +111,7 @@ fn call_by(
         links: ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
     };
     let call = entry.call(settings, &note);

@@ -8,12 +8,15 @@
 mod alert;
 mod deployment;
 mod external_build;
+mod feature_flag;
 mod issue;
 mod mention;
 mod merge_request;
+mod milestone;
 mod note;
 mod pipeline;
 mod push;
+mod release;
 #[cfg(test)]
 mod tests;
 mod vulnerability;
@@ -46,13 +49,15 @@ const BESIDE_OTHERS: usize = 80;
 
 /// The message about an event of a project whose tracker and wiki are the forge's; `None` for kinds that have no message.
 pub fn compose(event: &Event) -> Option<Message> {
-    compose_with(event, &NoLinks)
+    compose_with(event, &NoLinks, None)
 }
 
-/// The message about an event of a project with these links; `None` for kinds that have no message.
-pub fn compose_with(event: &Event, links: &dyn Links) -> Option<Message> {
+/// The message about an event of a project with these links; `None` for kinds that have no message. Of a push it lists at
+/// most so many commits.
+pub fn compose_with(event: &Event, links: &dyn Links, max_commits: Option<usize>) -> Option<Message> {
     let references = References::new(links);
-    let message = message(&Context::of(event, &references), event)?;
+    let context = Context { max_commits, ..Context::of(event, &references) };
+    let message = message(&context, event)?;
     Some(Message { has_unlinked_references: references.has_more(), ..message })
 }
 
@@ -68,11 +73,11 @@ fn message(context: &Context<'_>, event: &Event) -> Option<Message> {
         Payload::Alert(alert) => alert::message(context, alert),
         Payload::Vulnerability(found) => vulnerability::message(context, found),
         Payload::GroupMention(mention) => return mention::message(context, mention),
+        Payload::Release(release) => release::message(context, release),
+        Payload::FeatureFlag(flag) => feature_flag::message(context, flag),
+        Payload::Milestone(milestone) => milestone::message(context, milestone, event.group.as_ref()),
         Payload::Job(_)
-        | Payload::Release(_)
-        | Payload::FeatureFlag(_)
         | Payload::Emoji(_)
-        | Payload::Milestone(_)
         | Payload::AccessToken(_)
         | Payload::Member(_)
         | Payload::GroupChange(_)
@@ -102,13 +107,15 @@ struct Context<'a> {
     project_info: ProjectInfo,
     author: Option<Person>,
     references: &'a References<'a>,
+    /// The most commits of a push that are listed, where the integration sets it.
+    max_commits: Option<usize>,
 }
 
 impl<'a> Context<'a> {
     fn of(event: &'a Event, references: &'a References<'a>) -> Self {
         let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { project: event.project.as_ref(), project_info, author, references }
+        Self { project: event.project.as_ref(), project_info, author, max_commits: None, references }
     }
 
     /// A sentence about what was done to something: `Ada merged merge request !5` or, where the event does not say who

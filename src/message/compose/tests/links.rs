@@ -9,7 +9,7 @@ use crate::message::links::tests::Tracker;
 use crate::message::{Body, Links, Markup, Message, NoLinks, Reference, Wiki};
 
 fn message(event: &Event) -> Message {
-    compose_with(event, &Tracker).expect("a message")
+    compose_with(event, &Tracker, None).expect("a message")
 }
 
 fn summary(event: &Event) -> String {
@@ -96,7 +96,7 @@ fn a_message_about_a_wiki_page_leads_to_the_projects_wiki_too() {
             page["object_attributes"]["action"] = json!(action);
             page["object_attributes"]["diff_url"] = json!("https://f.example/diff");
         });
-        let message = compose_with(&event, &Elsewhere).expect("a message");
+        let message = compose_with(&event, &Elsewhere, None).expect("a message");
         Markup::Markdown.render(&message.summary)
     };
     let edited = summary("update");
