@@ -163,13 +163,16 @@ fn divided(
     spans
 }
 
-/// A part of a link's words. Signs alone, and the spaces around words, are not linked.
+/// A part of a link's words. Signs alone, and spaces and signs between the words and a reference, are not linked.
 fn link_within(words: &str, url: &str) -> Vec<Span> {
-    let inner = words.trim();
-    if !inner.contains(char::is_alphanumeric) {
+    let begins = |c: char| c.is_whitespace() || ":,;.)]}>/-–—".contains(c);
+    let ends = |c: char| c.is_whitespace() || "([{<:,;/-–—".contains(c);
+    if !words.contains(char::is_alphanumeric) {
         return Text::new().plain(words).0;
     }
-    let start = words.len() - words.trim_start().len();
+    let inner = words.trim_start_matches(begins);
+    let start = words.len() - inner.len();
+    let inner = inner.trim_end_matches(ends);
     let (before, after) = (&words[..start], &words[start + inner.len()..]);
     let mut text = Text::new();
     if !before.is_empty() {
@@ -261,9 +264,9 @@ pub(super) mod tests {
             .then(Text(vec![reference("ABC-1", Style::PLAIN)]))
             .plain(": ")
             .then(Text(vec![reference("ABC-2", Style::PLAIN)]))
-            .plain(" ")
-            .link("it", page);
-        assert_eq!(title("!1 ABC-1: ABC-2 it", page), expected);
+            .plain("; ")
+            .link("do (it)", page);
+        assert_eq!(title("!1 ABC-1: ABC-2; do (it)", page), expected);
         assert_eq!(title("ABC-1", ""), Text(vec![reference("ABC-1", Style::PLAIN)]));
     }
 

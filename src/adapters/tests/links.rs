@@ -55,7 +55,7 @@ fn told() -> Vec<Case> {
 }
 
 /// The services whose messages are text without links, or show none of these words.
-const WITHOUT_LINKS: [&str; 4] = ["campfire", "irker", "pushover", "unify-circuit"];
+const WITHOUT_LINKS: [&str; 3] = ["campfire", "irker", "pushover"];
 
 #[test]
 fn references_lead_to_the_tracker_at_every_service_and_nothing_else_does() {
