@@ -28,7 +28,7 @@ pub mod alerts {
 ///
 /// - `address`: paths below a base address, logins in addresses.
 /// - `answers`: the consequences of answers, where a build must not be started twice.
-/// - `forward`: the event's JSON, forwarded byte for byte.
+/// - `forward`: the event's JSON, forwarded byte for byte; for trackers too.
 /// - `open_requests`: pushes whose build an open merge request starts; asks the forge for it.
 /// - `sending`: which events start a build.
 pub mod builds {
@@ -38,7 +38,7 @@ pub mod builds {
     pub mod buildkite;
     pub mod datadog;
     pub mod drone_ci;
-    mod forward;
+    pub(super) mod forward;
     pub mod github;
     pub mod jenkins;
     pub mod jenkins_deprecated;
@@ -133,6 +133,24 @@ pub mod push {
     pub mod pushover;
 }
 
+/// Issue trackers that are told of commits and issues. They share these modules:
+///
+/// - `address`: paths below a base address, tokens, pages.
+/// - `commits`: the commits of a push.
+/// - `restrict`: `restrict_to_branch`.
+/// - `tasks`: Asana's tasks in a commit's message.
+pub mod trackers {
+    mod address;
+    pub mod asana;
+    pub mod assembla;
+    mod commits;
+    pub mod gemnasium;
+    pub mod pivotaltracker;
+    mod restrict;
+    pub mod squash_tm;
+    mod tasks;
+}
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -163,6 +181,10 @@ pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<trackers::asana::Asana>()
+        .delivers::<trackers::asana::Asana>()
+        .probes::<trackers::asana::Asana>(),
+    Entry::of::<trackers::assembla::Assembla>().delivers::<trackers::assembla::Assembla>(),
     Entry::of::<bamboo::Bamboo>().delivers::<bamboo::Bamboo>().status::<bamboo::Bamboo>(),
     Entry::of::<links::bugzilla::Bugzilla>()
         .links::<links::bugzilla::Bugzilla>()
@@ -185,6 +207,7 @@ pub static ADAPTERS: &[Entry] = &[
         .links::<links::external_wiki::ExternalWiki>()
         .probes::<links::external_wiki::ExternalWiki>(),
     Entry::of::<chat::flowdock::Flowdock>().delivers::<chat::flowdock::Flowdock>(),
+    Entry::of::<trackers::gemnasium::Gemnasium>().delivers::<trackers::gemnasium::Gemnasium>(),
     Entry::of::<github::GitHub>().delivers::<github::GitHub>(),
     Entry::of::<chat::hangouts_chat::HangoutsChat>().delivers::<chat::hangouts_chat::HangoutsChat>(),
     Entry::of::<hipchat::HipChat>().delivers::<hipchat::HipChat>(),
@@ -203,6 +226,8 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<packagist::Packagist>().delivers::<packagist::Packagist>(),
     Entry::of::<links::phorge::Phorge>().links::<links::phorge::Phorge>().probes::<links::phorge::Phorge>(),
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
+    Entry::of::<trackers::pivotaltracker::PivotalTracker>()
+        .delivers::<trackers::pivotaltracker::PivotalTracker>(),
     Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
@@ -212,6 +237,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
+    Entry::of::<trackers::squash_tm::SquashTm>().delivers::<trackers::squash_tm::SquashTm>(),
     Entry::of::<teamcity::TeamCity>().delivers::<teamcity::TeamCity>().status::<teamcity::TeamCity>(),
     Entry::of::<chat::telegram::Telegram>().delivers::<chat::telegram::Telegram>(),
     Entry::of::<chat::unify_circuit::UnifyCircuit>().delivers::<chat::unify_circuit::UnifyCircuit>(),
@@ -254,10 +280,13 @@ pub struct Entry {
 /// [`Deliver`] without its types.
 pub struct Deliveries {
     pub about: Delivery,
+    /// See [`Deliver::LOOKS_FIRST`].
+    pub looks_first: bool,
     #[cfg(test)]
     contract: tests::Contract,
     heeds_open_requests: bool,
     targets: fn(&Parsed, &Event, &[String]) -> Targets,
+    unmet: fn(&Parsed, &OperatorSettings) -> Option<String>,
     pace: fn(&Parsed, &str) -> Pace,
     call: fn(&Parsed, &Notification<'_>) -> Result<Call<Sent>, Failure>,
 }
@@ -401,10 +430,12 @@ impl Entry {
     pub(crate) const fn delivers<A: Deliver>(mut self) -> Self {
         self.deliver = Some(Deliveries {
             about: A::DELIVERY,
+            looks_first: A::LOOKS_FIRST,
             #[cfg(test)]
             contract: A::CONTRACT,
             heeds_open_requests: A::HEEDS_OPEN_REQUESTS,
             targets: |settings, event, channels| A::targets(settings_of::<A>(settings), event, channels),
+            unmet: |settings, operator| A::unmet(settings_of::<A>(settings), operator),
             pace: |settings, target| A::pace(settings_of::<A>(settings), target),
             call: |settings, note| {
                 let call = A::call(settings_of::<A>(settings), note)?;
@@ -548,6 +579,11 @@ impl Entry {
     /// See [`Deliver::targets`]; no target if no events are delivered to the adapter.
     pub fn targets(&self, settings: &Parsed, event: &Event, channels: &[String]) -> Targets {
         self.deliver.as_ref().map(|deliver| (deliver.targets)(settings, event, channels)).unwrap_or_default()
+    }
+
+    /// See [`Deliver::unmet`].
+    pub fn unmet(&self, settings: &Parsed, operator: &OperatorSettings) -> Option<String> {
+        self.deliver.as_ref().and_then(|deliver| (deliver.unmet)(settings, operator))
     }
 
     /// See [`Deliver::pace`].
