@@ -26,6 +26,7 @@ mod google_chat;
 mod harness_tests;
 mod irker;
 mod layers;
+mod links;
 mod mail;
 mod nodes;
 mod observability;

@@ -251,7 +251,7 @@ fn html(note: &Notification<'_>, message: &Message) -> String {
         return Markup::Html.render_within(&one_text(message), MESSAGE);
     }
     let summary = message.summary.clone();
-    let description = description(note.event).filter(|_| note.extent.detail == Detail::Full);
+    let description = description(note.event, note.links).filter(|_| note.extent.detail == Detail::Full);
     let text = match (&message.body, description) {
         // As in GitLab, whatever was done to an issue or merge request.
         (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),
