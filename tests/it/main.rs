@@ -34,6 +34,7 @@ mod open_requests;
 mod pipeline;
 mod places;
 mod python_gitlab;
+mod reachable;
 mod rest;
 mod services;
 mod slash;
