@@ -29,7 +29,7 @@ pub struct CachedCatalog {
     /// Counts changes of integrations, which may make waiting deliveries due.
     changes: watch::Sender<u64>,
     /// Which addresses may be set.
-    url_policy: Arc<UrlPolicy<'static>>,
+    url_policy: RwLock<Arc<UrlPolicy<'static>>>,
 }
 
 impl CachedCatalog {
@@ -44,7 +44,7 @@ impl CachedCatalog {
             served: Mutex::new((0, Ok(()))),
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
-            url_policy: Arc::new(UrlPolicy::allow_all()),
+            url_policy: RwLock::new(Arc::new(UrlPolicy::allow_all())),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -53,12 +53,17 @@ impl CachedCatalog {
     /// The same, with a policy on the addresses that may be set.
     #[must_use]
     pub fn with_url_policy(self, url_policy: Arc<UrlPolicy<'static>>) -> Self {
-        Self { url_policy, ..self }
+        Self { url_policy: RwLock::new(url_policy), ..self }
     }
 
     /// Which addresses may be set.
-    pub fn url_policy(&self) -> &Arc<UrlPolicy<'static>> {
-        &self.url_policy
+    pub fn url_policy(&self) -> Arc<UrlPolicy<'static>> {
+        Arc::clone(&self.url_policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies another policy to what is set from now on.
+    pub fn set_url_policy(&self, url_policy: Arc<UrlPolicy<'static>>) {
+        *self.url_policy.write().unwrap_or_else(PoisonError::into_inner) = url_policy;
     }
 
     /// Reads the present snapshot. Writers wait meanwhile, so `look` must be short.
@@ -180,6 +185,10 @@ impl Catalog for CachedCatalog {
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
         self.read(|state| state.integration(id))
+    }
+
+    fn unusable(&self, id: &IntegrationId) -> Option<String> {
+        self.read(|state| state.unusable(id))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

@@ -65,7 +65,7 @@ impl CachedCatalog {
     /// Why nothing was changed.
     pub async fn put(&self, change: Change<'_>, request: &Request) -> Result<(), ChangeError> {
         self.change(change, "integration.update", |inheritance| {
-            let url_policy = &**self.url_policy();
+            let url_policy = &*self.url_policy();
             let next = change::put(change.entry, inheritance, request, url_policy);
             next.inspect(|next| warn_of_blocked_urls(change.entry, next, url_policy))
                 .map_err(ChangeError::Invalid)

@@ -141,7 +141,12 @@ fn integrations(config: &Config) -> Part {
                 n if n == active => format!("{n} {}", plural(n, "integration")),
                 n => format!("{n} {}, {active} of them active", plural(n, "integration")),
             };
-            let mut part = Part::ok(NAME, found);
+            let off = provisioned.integrations.iter();
+            let off = off.filter(|placed| placed.configured.unusable().is_some()).count();
+            let mut part = match off {
+                0 => Part::ok(NAME, found),
+                n => Part::failed(NAME, format!("{found}; {n} {} off", if n == 1 { "is" } else { "are" })),
+            };
             if count == 0 {
                 part = part.with(
                     "name files or folders in `provision.files`; `forgebell adapters SLUG` shows a block",

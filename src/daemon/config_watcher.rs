@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Reloads;
+use super::live_settings::LiveSettings;
 use crate::catalog::{CachedCatalog, Catalog as _, UrlPolicy};
+use crate::config::Config;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::{Clock, store_calls};
 use crate::provision::Provisioned;
@@ -24,7 +26,8 @@ const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
 /// Reloads the provisioning files on request and reads changes in the store periodically.
 pub(super) struct ConfigWatcher {
-    pub(super) config: provision::Config,
+    /// The settings, among them the names of the files.
+    pub(super) live: LiveSettings,
     pub(super) catalog: Arc<CachedCatalog>,
     /// Called once after each change of integrations.
     pub(super) on_change: Arc<dyn OnChange>,
@@ -72,7 +75,7 @@ impl ConfigWatcher {
                 () = stop.cancelled() => return,
                 request = requests.recv() => {
                     let Some(request) = request else { return };
-                    let answer = self.reload().await;
+                    let answer = self.reload(request.settings).await;
                     // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
@@ -100,8 +103,19 @@ impl ConfigWatcher {
 
     /// Reloads the provisioning files. With a mistake in them, the current integrations stay. A reload that the daemon's stop
     /// ends is no failure: nothing is wrong with the files.
-    async fn reload(&mut self) -> Result<usize, Vec<provision::Problem>> {
-        let loaded = match load(&self.config, self.catalog.url_policy(), &self.shutdown).await {
+    async fn reload(
+        &mut self,
+        settings: Option<Box<Config>>,
+    ) -> Result<usize, Vec<provision::Problem>> {
+        if let Some(settings) = settings
+            && let Err(why) = self.live.apply(*settings)
+        {
+            error!(why, "the new settings can't be used; the current settings and integrations stay");
+            metrics::reloaded(false);
+            return Err(Vec::new());
+        }
+        let files = &self.live.current.provision;
+        let loaded = match load(files, &self.catalog.url_policy(), &self.shutdown).await {
             Err(problems) if self.shutdown.is_cancelled() => {
                 info!("the reload ended early, because the daemon is stopping");
                 return Err(problems);

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::holds::Holds;
+use crate::pipeline::live::Live;
 use crate::pipeline::retry::Policy;
 use crate::pipeline::status_poller::StatusPoller;
 use crate::pipeline::test_send::TestSender;
@@ -24,7 +25,7 @@ use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{HoldCause, NodeId, Outbox, Registry, Store, Watches};
-use crate::wire::Wire;
+use crate::wire::{Transport, Wire};
 use crate::wire::pace::Pace;
 
 /// How long a node waits for its name. A database notices within a minute that the former node's machine is gone.
@@ -96,15 +97,20 @@ pub(super) async fn open_holds(
     Ok(Holds::new(store.holds(now).await.context("cannot read the holds")?))
 }
 
-/// What attempts and tests are made with.
+/// What a command makes tests with.
 pub(crate) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
-    Ok(TestSender {
-        transport: Arc::new(wire),
+    Ok(tests_through(config, Arc::new(wire), holds))
+}
+
+/// What attempts and tests are made with.
+pub(super) fn tests_through(config: &Config, transport: Arc<dyn Transport>, holds: &Holds) -> TestSender {
+    TestSender {
+        transport,
         pace: Arc::new(Pace::new(config.rate_limits)),
-        operator: Arc::new(config.operator.clone()),
+        operator: Live::new(config.operator.clone()),
         holds: holds.clone(),
-    })
+    }
 }
 
 pub(super) fn attempter(
@@ -119,8 +125,8 @@ pub(super) fn attempter(
         transport: Arc::clone(&tests.transport),
         holds: holds.clone(),
         clock: clock.clone(),
-        max_age: Arc::new(config.max_age.clone()),
-        operator: Arc::clone(&tests.operator),
+        max_age: Live::new(config.max_age.clone()),
+        operator: tests.operator.clone(),
         first_build_pause: config.builds.first_pause,
     }
 }

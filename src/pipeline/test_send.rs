@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::attempt::{Outgoing, Report, attempt};
 use super::holds::Holds;
+use super::live::Live;
 use crate::adapters::{Entry, OperatorSettings};
 use crate::call::{Request, Response};
 use crate::event::Event;
@@ -35,7 +36,7 @@ pub struct TestReport {
 pub struct TestSender {
     pub transport: Arc<dyn Transport>,
     pub pace: Arc<Pace>,
-    pub operator: Arc<OperatorSettings>,
+    pub operator: Live<OperatorSettings>,
     pub holds: Holds,
 }
 
@@ -58,6 +59,7 @@ impl TestSender {
             }
             self.pace.admit(&pace)?;
         }
+        let operator = self.operator.get();
         let id = event.id.to_string();
         let outgoing = Outgoing {
             entry,
@@ -66,7 +68,7 @@ impl TestSender {
             target,
             id: &id,
             now,
-            operator: &self.operator,
+            operator: &operator,
             may_have_been_sent: false,
             test: true,
         };

@@ -31,7 +31,7 @@ pub(in crate::api::v4) async fn trigger(
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
-    let body = read_body(&head, body, state.config.body_timeout).await?;
+    let body = read_body(&head, body, state.config.get().body_timeout).await?;
     params.add_body(&head.headers, body).await?;
     // The token in the form is the only credential, so a caller without it must not learn which projects exist.
     let scope = state.catalog.read(|snapshot| {
