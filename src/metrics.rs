@@ -502,7 +502,11 @@ mod tests {
                 "{} has no help:\n{text}",
                 series.name
             );
-            let line = text.lines().find(|line| line.starts_with(series.name));
+            // Another series may begin with this one's name.
+            let is_its = |line: &&str| {
+                line.strip_prefix(series.name).is_some_and(|rest| !rest.starts_with("_total"))
+            };
+            let line = text.lines().find(is_its);
             let line = line.unwrap_or_else(|| panic!("{} is not shown:\n{text}", series.name));
             for label in series.labels {
                 assert!(line.contains(&format!("{label}=\"")), "{line} lacks {label}");

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::{Clock, store_calls};
 use crate::provision::Provisioned;
-use crate::store::Outbox;
+use crate::store::{HoldCause, Outbox};
 use crate::{metrics, provision};
 
 /// How often changes are read from the store, in case a notification was lost.
@@ -42,6 +42,9 @@ pub(super) struct ConfigWatcher {
 #[async_trait]
 pub(super) trait OnChange: Send + Sync {
     async fn settings_changed(&self);
+
+    /// The operator's settings changed: what waits because of the former ones is tried again.
+    async fn operator_settings_changed(&self);
 }
 
 /// Ends the holds of former settings, in the store and in the deliverer.
@@ -61,6 +64,21 @@ impl OnChange for EndHolds {
                 error = format!("{error:#}"),
                 "cannot end the holds of former settings; trying again at the next change"
             );
+        }
+        self.deliverer.holds_changed();
+    }
+
+    async fn operator_settings_changed(&self) {
+        self.deliverer.flush().await;
+        let now = self.clock.now();
+        let ended = async {
+            let holds = self.store.holds(now).await?;
+            let of_operator = holds.into_iter().filter(|hold| hold.cause == HoldCause::OperatorError);
+            let keys: Vec<_> = of_operator.map(|hold| hold.key).collect();
+            self.store.end_holds(&keys, now).await
+        };
+        if let Err(error) = ended.await {
+            warn!(%error, "the holds of the operator's former settings could not be ended; they end by time");
         }
         self.deliverer.holds_changed();
     }
@@ -107,12 +125,14 @@ impl ConfigWatcher {
         &mut self,
         settings: Option<Box<Config>>,
     ) -> Result<usize, Vec<provision::Problem>> {
-        if let Some(settings) = settings
-            && let Err(why) = self.live.apply(*settings)
-        {
-            error!(why, "the new settings can't be used; the current settings and integrations stay");
-            metrics::reloaded(false);
-            return Err(Vec::new());
+        match settings.map(|settings| self.live.apply(*settings)) {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => self.on_change.operator_settings_changed().await,
+            Some(Err(why)) => {
+                error!(why, "the new settings can't be used; the current settings and integrations stay");
+                metrics::reloaded(false);
+                return Err(Vec::new());
+            }
         }
         let files = &self.live.current.provision;
         let loaded = match load(files, &self.catalog.url_policy(), &self.shutdown).await {

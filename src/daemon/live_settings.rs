@@ -52,11 +52,11 @@ pub(super) struct LiveSettings {
 }
 
 impl LiveSettings {
-    /// Applies what can be applied, or nothing.
+    /// Applies what can be applied, or nothing. Returns whether any of that changed.
     ///
     /// # Errors
     /// A setting can't be used: a file of certificates can't be read, or the log's filter is not one.
-    pub(super) fn apply(&mut self, new: Config) -> Result<(), String> {
+    pub(super) fn apply(&mut self, new: Config) -> Result<bool, String> {
         let changed = self.current.changed(&new);
         let is_changed = |section: &str| changed.iter().any(|key| key.starts_with(section));
         let wire = if is_changed("wire.") || is_changed("smtp.") || is_changed("mail.") {
@@ -89,7 +89,7 @@ impl LiveSettings {
         });
         self.say(&changed, &new);
         self.current = new;
-        Ok(())
+        Ok(changed.iter().any(|key| is_applied(key)))
     }
 
     fn say(&self, changed: &[String], new: &Config) {

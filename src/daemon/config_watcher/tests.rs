@@ -26,6 +26,8 @@ impl OnChange for Count {
     async fn settings_changed(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+
+    async fn operator_settings_changed(&self) {}
 }
 
 impl Count {
