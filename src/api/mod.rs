@@ -47,6 +47,7 @@ use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
 use crate::settings::Secret;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::registry::Registry;
 use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
 
@@ -120,6 +121,7 @@ pub struct State {
     pub holds: Holds,
     pub outbox: Arc<dyn Outbox>,
     pub watches: Arc<dyn Watches>,
+    pub merge_requests: Arc<dyn MergeRequests>,
     /// Sends tests of integrations.
     pub tests: TestSender,
     /// Forwards unknown slash commands to the forge, where that is configured.

@@ -22,6 +22,7 @@ use crate::pipeline::live::Live;
 use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::{Inbox, Ledger, Outbox, Quarantine, Registry, Store, Watches};
 use crate::{api, metrics};
 
@@ -78,6 +79,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         ledger: Arc::clone(&store) as Arc<dyn Ledger>,
         outbox: Arc::clone(&store) as Arc<dyn Outbox>,
         watches: Arc::clone(&store) as Arc<dyn Watches>,
+        merge_requests: Arc::clone(&store) as Arc<dyn MergeRequests>,
         registry: store as Arc<dyn Registry>,
         arrived,
         broker: Arc::new(of_broker),

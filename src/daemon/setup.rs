@@ -21,6 +21,7 @@ use crate::pipeline::status_poller::StatusPoller;
 use crate::pipeline::test_send::TestSender;
 use crate::provision;
 use crate::provision::Provisioned;
+use crate::store::merge_requests::MergeRequests;
 use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
@@ -119,10 +120,12 @@ pub(super) fn attempter(
     catalog: &Arc<CachedCatalog>,
     holds: &Holds,
     clock: &Clock,
+    store: &Arc<dyn Store>,
 ) -> Attempter {
     Attempter {
         catalog: Arc::clone(catalog) as Arc<dyn Catalog>,
         transport: Arc::clone(&tests.transport),
+        merge_requests: Arc::clone(store) as Arc<dyn MergeRequests>,
         holds: holds.clone(),
         clock: clock.clone(),
         max_age: Live::new(config.max_age.clone()),

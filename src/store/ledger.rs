@@ -128,6 +128,8 @@ pub struct Retention {
     /// For dead letters (failed and expired), which are kept longer.
     pub dead_letters_before: Timestamp,
     pub quarantine_before: Timestamp,
+    /// For what events said of merge requests.
+    pub merge_requests_before: Timestamp,
 }
 
 impl Retention {

@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use super::connection::Connection;
 use super::rows::{self, RowState, bytes, moment, ms, select_holds};
-use super::watches;
+use super::{merge_requests, watches};
 use crate::store::columns::{
     AttemptRow, DeadRow, LineRow, QUARANTINE_USE, QuarantineRow, QuarantineUseRow, TableRow as _, WaitingRow,
     dead_columns, key_of, line_columns, quarantine_columns, waiting_columns,
@@ -149,6 +149,8 @@ pub(super) async fn sweep(connection: &Connection, retention: Retention, limit: 
     swept.events += events.unsigned_abs();
     swept.more |= found == most;
     swept.more |= watches::sweep(connection, before, most).await? == most;
+    let before = ms(retention.merge_requests_before);
+    swept.more |= merge_requests::sweep(connection, before, most).await? == most;
     let gone: i64 =
         connection.row(SWEEP_QUARANTINE, &[&ms(retention.quarantine_before), &most]).await?.get(0);
     swept.quarantined += gone.unsigned_abs();

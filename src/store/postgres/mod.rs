@@ -17,6 +17,7 @@
 mod connection;
 mod holds;
 mod ledger;
+mod merge_requests;
 mod notifications;
 mod outbox;
 mod registry;
@@ -36,6 +37,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::columns::EventColumns;
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
@@ -300,6 +302,18 @@ impl Ledger for Postgres {
     async fn ping(&self) -> Result<()> {
         self.reader.query("SELECT 1", &[]).await?;
         self.writer.query("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Postgres {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        merge_requests::open(&self.reader, project_id, source_branch, since).await
     }
 }
 

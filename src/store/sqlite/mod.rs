@@ -13,6 +13,7 @@ mod key_file;
 mod lanes;
 mod leases;
 mod ledger;
+mod merge_requests;
 mod place;
 mod quarantine;
 mod registry;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
@@ -284,6 +286,19 @@ impl Ledger for Sqlite {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl MergeRequests for Sqlite {
+    async fn open_merge_request(
+        &self,
+        project_id: i64,
+        source_branch: &str,
+        since: Timestamp,
+    ) -> Result<Option<i64>> {
+        let branch = source_branch.to_owned();
+        self.reader.call(move |connection| merge_requests::open(connection, project_id, &branch, since)).await
     }
 }
 

@@ -243,8 +243,12 @@ pub(super) async fn sweeping_takes_what_is_too_old_and_only_that<B: Backend>() {
     case.store.discard(&[case.inbox(0).await[0].0]).await.unwrap();
     case.store.quarantine(vec![bad(0), bad(20)]).await.unwrap();
 
-    let keep_dead =
-        Retention { settled_before: at(10), dead_letters_before: at(-9), quarantine_before: at(10) };
+    let keep_dead = Retention {
+        settled_before: at(10),
+        dead_letters_before: at(-9),
+        quarantine_before: at(10),
+        merge_requests_before: at(-9),
+    };
     let swept = case.store.sweep(keep_dead, 100).await.unwrap();
     assert_eq!((swept.deliveries, swept.events, swept.quarantined, swept.more), (2, 2, 1, false));
     assert_eq!(list(&case, all()).await, [young, waits, dead]);
@@ -264,8 +268,12 @@ pub(super) async fn sweeping_takes_a_bounded_piece_at_a_time<B: Backend>() {
     for n in 0..5 {
         ended(&case, &format!("e{n}"), delivery(), NewState::Delivered, at(n)).await;
     }
-    let retention =
-        Retention { settled_before: at(10), dead_letters_before: at(10), quarantine_before: at(10) };
+    let retention = Retention {
+        settled_before: at(10),
+        dead_letters_before: at(10),
+        quarantine_before: at(10),
+        merge_requests_before: at(-9),
+    };
     let mut pieces = Vec::new();
     loop {
         let swept = case.store.sweep(retention, 2).await.unwrap();

@@ -101,8 +101,12 @@ pub(super) async fn watches_that_ended_are_swept_with_what_was_delivered<B: Back
     case.store.watch(vec![new("main", at(5)), new("dev", at(6))]).await.unwrap();
     let claimed = case.store.claim_watches(at(5), at(60), 1).await.unwrap();
     case.store.settle_watch(settled(&claimed.watches[0], BuildState::Success, None)).await.unwrap();
-    let retention =
-        |settled_before| Retention { settled_before, dead_letters_before: at(0), quarantine_before: at(0) };
+    let retention = |settled_before| Retention {
+        settled_before,
+        dead_letters_before: at(0),
+        quarantine_before: at(0),
+        merge_requests_before: at(-9),
+    };
     case.store.sweep(retention(at(9)), 10).await.unwrap();
     assert_eq!(case.store.commit_statuses(7, "cafe").await.unwrap().len(), 2);
     case.store.sweep(retention(at(10)), 10).await.unwrap();
