@@ -503,9 +503,8 @@ mod tests {
                 series.name
             );
             // Another series may begin with this one's name.
-            let is_its = |line: &&str| {
-                line.strip_prefix(series.name).is_some_and(|rest| !rest.starts_with("_total"))
-            };
+            let is_its =
+                |line: &&str| line.strip_prefix(series.name).is_some_and(|rest| !rest.starts_with("_total"));
             let line = text.lines().find(is_its);
             let line = line.unwrap_or_else(|| panic!("{} is not shown:\n{text}", series.name));
             for label in series.labels {

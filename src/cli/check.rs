@@ -318,7 +318,9 @@ fn mail_remedy(fault: &RelayFault) -> &'static str {
         RelayFault::Unreachable(_) => "is it running, and are smtp.host, smtp.port and smtp.tls right?",
         RelayFault::Login { .. } => "correct smtp.username and smtp.password",
         RelayFault::Sender { .. } => "set mail.from to an address that the relay takes mail from",
-        RelayFault::Refused { .. } => "the relay's answer names the cause; it may refuse this machine or smtp.hello_name",
+        RelayFault::Refused { .. } => {
+            "the relay's answer names the cause; it may refuse this machine or smtp.hello_name"
+        }
     }
 }
 

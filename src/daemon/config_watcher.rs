@@ -121,10 +121,7 @@ impl ConfigWatcher {
 
     /// Reloads the provisioning files. With a mistake in them, the current integrations stay. A reload that the daemon's stop
     /// ends is no failure: nothing is wrong with the files.
-    async fn reload(
-        &mut self,
-        settings: Option<Box<Config>>,
-    ) -> Result<usize, Vec<provision::Problem>> {
+    async fn reload(&mut self, settings: Option<Box<Config>>) -> Result<usize, Vec<provision::Problem>> {
         match settings.map(|settings| self.live.apply(*settings)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => self.on_change.operator_settings_changed().await,

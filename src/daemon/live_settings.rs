@@ -145,7 +145,8 @@ mod tests {
             let options: Vec<String> = options.iter().map(ToString::to_string).collect();
             Config::load(Sources::for_tests(&options)).unwrap()
         };
-        let new = config(&["http.body_limit=1000", "store.path=/tmp/x", "log.filter=debug", "mail.from=a@b.c"]);
+        let new =
+            config(&["http.body_limit=1000", "store.path=/tmp/x", "log.filter=debug", "mail.from=a@b.c"]);
         let changed = config(&[]).changed(&new);
         let waiting: Vec<_> = changed.iter().filter(|key| !is_applied(key)).collect();
         assert_eq!(waiting, ["http.body_limit", "store.path"]);

@@ -82,7 +82,10 @@ impl OffWatch {
     fn look(&mut self, off: &BTreeMap<&'static str, u64>) {
         let count = off.values().sum();
         if count > self.known {
-            error!(integrations = count, "integrations are switched off and send nothing; `forgebell status` names them");
+            error!(
+                integrations = count,
+                "integrations are switched off and send nothing; `forgebell status` names them"
+            );
         } else if count == 0 && self.known > 0 {
             info!("no integration is switched off any more");
         }

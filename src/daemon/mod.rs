@@ -101,15 +101,10 @@ pub async fn run(
     shorten_waits(&*store as &dyn Outbox, &policy(&config), clock.now()).await;
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
-<<<<<<< HEAD
     let wire = Live::new(Wire::new(&config.wire).context("cannot set up the HTTP client")?);
     let tests = setup::tests_through(&config, Arc::new(wire.clone()), &holds);
     let http = Live::new(config.http.clone());
-    let attempts = attempter(&config, &tests, &catalog, &holds, &clock);
-=======
-    let tests = test_sender(&config, &holds)?;
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
->>>>>>> main
     let arrived = Arc::new(Notify::new());
     let live = LiveSettings {
         started: config.clone(),

@@ -26,8 +26,8 @@ use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{HoldCause, NodeId, Outbox, Registry, Store, Watches};
-use crate::wire::{Transport, Wire};
 use crate::wire::pace::Pace;
+use crate::wire::{Transport, Wire};
 
 /// How long a node waits for its name. A database notices within a minute that the former node's machine is gone.
 const NODE_NAME_WAIT: Duration = Duration::from_secs(90);

@@ -12,11 +12,8 @@ use tracing::debug;
 
 use super::build_watch::watch_of;
 use super::holds::Holds;
-<<<<<<< HEAD
 use super::live::Live;
-=======
 use super::open_requests::open_request;
->>>>>>> main
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
 use super::{Clock, signed};
@@ -128,11 +125,8 @@ impl Attempter {
                 Err(error) => return Report::unreadable(&error),
             },
         };
-<<<<<<< HEAD
         let operator = self.operator.get();
-=======
-        let open =
-            open_request(prepared.entry, &event, &self.operator, &*self.merge_requests, self.clock.now());
+        let open = open_request(prepared.entry, &event, &operator, &*self.merge_requests, self.clock.now());
         match open.await {
             Ok(None) => {}
             Ok(Some(why)) => return Report::unsent(Outcome::NotNeeded(why)),
@@ -141,7 +135,6 @@ impl Attempter {
                 return Report::unsent(Outcome::StoreUnavailable(why));
             }
         }
->>>>>>> main
         let outgoing = Outgoing {
             entry: prepared.entry,
             integration: &prepared.integration,

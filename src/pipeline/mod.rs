@@ -32,11 +32,8 @@ pub mod explain;
 mod halves;
 pub mod holds;
 pub mod inbox_source;
-<<<<<<< HEAD
 pub mod live;
-=======
 mod open_requests;
->>>>>>> main
 mod outbox_writer;
 pub mod parts;
 pub mod quarantine;

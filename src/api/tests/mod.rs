@@ -190,14 +190,14 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         registry: store.clone(),
         holds: holds.clone(),
         outbox: store.clone(),
-<<<<<<< HEAD
-        watches: store,
-        tests: TestSender { transport, pace: Arc::default(), operator: crate::pipeline::live::Live::default(), holds },
-=======
         watches: store.clone(),
         merge_requests: store,
-        tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
->>>>>>> main
+        tests: TestSender {
+            transport,
+            pace: Arc::default(),
+            operator: crate::pipeline::live::Live::default(),
+            holds,
+        },
         commands: None,
         written: Arc::new(|| Box::pin(std::future::ready(()))),
         stored: Arc::new(|_| {}),

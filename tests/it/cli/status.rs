@@ -109,7 +109,10 @@ async fn status_names_what_is_wrong_and_its_commands_end_it() {
     assert!(off["reason"].as_str().is_some_and(|why| why.contains("no_service")), "{off}");
     assert_eq!(off["command"], "forgebell integrations test acme/dead:slack");
     let throttled = held(&status, "acme/slow", "throttled").unwrap();
-    assert!(throttled["until"].is_string() && throttled["is_problem"] == true, "an hour is long: {throttled}");
+    assert!(
+        throttled["until"].is_string() && throttled["is_problem"] == true,
+        "an hour is long: {throttled}"
+    );
     let (code, _) = desk.status().await;
     assert_eq!(code, Some(3), "a script sees that there are problems");
     let text = desk.run(&["status"]).await.ends_with(3);
@@ -130,7 +133,11 @@ async fn status_names_what_is_wrong_and_its_commands_end_it() {
         status["held"].as_array().map(|all| all.iter().map(of).collect()).unwrap_or_default()
     };
     assert_eq!(strip(&of_api), strip(&desk.status().await.1), "one source of truth");
-    assert_eq!(of_api["parts"], json!([{ "part": "store", "state": "ok", "found": "ok" }]), "no other part is configured");
+    assert_eq!(
+        of_api["parts"],
+        json!([{ "part": "store", "state": "ok", "found": "ok" }]),
+        "no other part is configured"
+    );
     desk.until_gauge("forgebell_integrations_switched_off{reason=\"address_gone\"}", 1.0).await;
     desk.until_gauge("forgebell_holds{cause=\"switched_off\"}", 1.0).await;
     assert!(desk.log().contains("integrations are switched off and send nothing"), "{}", desk.log());
@@ -145,11 +152,15 @@ async fn status_names_what_is_wrong_and_its_commands_end_it() {
     let before = dead.received().len();
     desk.run(&["integrations", "test", "acme/dead:slack"]).await.ends_with(0);
     dead.wait_for(before + 2).await;
-    desk.until_status("the address is on again", |status| held(status, "acme/dead", "switched_off").is_none()).await;
+    desk.until_status("the address is on again", |status| {
+        held(status, "acme/dead", "switched_off").is_none()
+    })
+    .await;
     desk.until_gauge("forgebell_integrations_switched_off{reason=\"address_gone\"}", 0.0).await;
 
     // A wait that the service asked for is not ended by a person.
-    let resumed = desk.run(&["integrations", "resume", "acme/slow:slack", "--json"]).await.ends_with(0).json();
+    let resumed =
+        desk.run(&["integrations", "resume", "acme/slow:slack", "--json"]).await.ends_with(0).json();
     assert_eq!(resumed, json!([{ "integration": "acme/slow:slack", "ended": 0 }]));
     assert_eq!(slow.received().len(), 1);
     assert!(!teams.received().is_empty());
@@ -262,7 +273,9 @@ async fn check_asks_the_mail_relay_and_sends_nothing() {
     };
     let right = mail(&["smtp.password=deepsecret"], 0).await;
     let found = right["found"].as_str().unwrap();
-    for words in ["STARTTLS, its certificate is verified", "logged in", "takes mail from bell@forge.example.com"] {
+    for words in
+        ["STARTTLS, its certificate is verified", "logged in", "takes mail from bell@forge.example.com"]
+    {
         assert!(found.contains(words), "{right}");
     }
     let wrong = mail(&["smtp.password=close"], 1).await;
@@ -281,7 +294,8 @@ async fn check_asks_the_mail_relay_and_sends_nothing() {
 async fn one_teams_missing_secret_keeps_nobody_elses_messages() {
     let (_receiver, hook) = hook().await;
     let desk = Desk::new("");
-    let other = "[[integration]]\nproject = \"acme/other\"\nadapter = \"slack\"\nwebhook_file = \"other-secret\"\n";
+    let other =
+        "[[integration]]\nproject = \"acme/other\"\nadapter = \"slack\"\nwebhook_file = \"other-secret\"\n";
     desk.write("integrations.toml", format!("{}\n{other}", slack(&hook, "")));
     let push = desk.write("push.json", payload(PUSH));
     let daemon = desk.serve().await;
@@ -342,7 +356,8 @@ async fn sighup_applies_settings_and_names_what_needs_a_restart() {
     desk.publish(&other, "r-2").await;
     desk.run(&["integrations", "test", "mike/diaspora:slack"]).await.ends_with(0);
     hook.wait_for(2).await;
-    eventually("the debug filter applies", PATIENCE, async || desk.log().contains("DEBUG").then_some(())).await;
+    eventually("the debug filter applies", PATIENCE, async || desk.log().contains("DEBUG").then_some(()))
+        .await;
 
     desk.write("forgebell.toml", format!("{before}http.lissen = 1\n"));
     signal(&daemon, "HUP");
@@ -360,7 +375,8 @@ async fn refused_calls_of_events_are_counted_by_reason_and_logged_once() {
     let push = desk.write("push.json", payload(PUSH));
     let _daemon = desk.serve().await;
     for n in 0..3 {
-        let refused = ["publish", "--to", "http", &push, "--id", &format!("x-{n}"), "--token", "close sesame"];
+        let refused =
+            ["publish", "--to", "http", &push, "--id", &format!("x-{n}"), "--token", "close sesame"];
         desk.run(&refused).await.ends_with(1);
     }
     desk.until_gauge("forgebell_events_refused_total{reason=\"token\"}", 3.0).await;
