@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use super::operator::OperatorSettings;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
-use crate::integration::Family;
-use crate::message::{Markup, Message, Reference, compose};
+use crate::integration::{Detail, Extent, Family};
+use crate::message::{Markup, Message, Reference, compose_at_most};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -114,7 +114,14 @@ impl CommonSettings {
 
 /// The events that every service for people can tell. GitLab offers them for a few services only, with flags that keep
 /// GitLab's defaults there.
-pub const OWN_EVENTS: Triggers = Triggers::of(&[Trigger::Alert, Trigger::Vulnerability]);
+pub const OWN_EVENTS: Triggers = Triggers::of(&[
+    Trigger::Deployment,
+    Trigger::Alert,
+    Trigger::Vulnerability,
+    Trigger::Release,
+    Trigger::FeatureFlag,
+    Trigger::Milestone,
+]);
 
 impl About {
     /// The same service, which also takes those of [`OWN_EVENTS`] that GitLab does not offer for it.
@@ -263,6 +270,8 @@ pub struct Notification<'a> {
     pub may_have_been_sent: bool,
     /// Whether this is a test; its message says so.
     pub is_test: bool,
+    /// How much the integration wants messages to say.
+    pub extent: Extent,
     /// Empty until an adapter asks for it.
     pub message: LazyMessage,
 }
@@ -285,7 +294,11 @@ impl Notification<'_> {
     /// There is no message for events of this kind.
     pub fn message(&self) -> Result<&Message, Failure> {
         let composed = self.message.0.get_or_init(|| {
-            let message = compose(self.event)?;
+            let message = compose_at_most(self.event, self.extent.max_commits)?;
+            let message = match self.extent.detail {
+                Detail::Full => message,
+                Detail::Title => message.summary_alone(),
+            };
             Some(if self.is_test { message.marked_as_test() } else { message })
         });
         composed.as_ref().ok_or_else(|| Failure::Rejected(nothing_to_say(self.event)))

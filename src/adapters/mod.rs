@@ -132,7 +132,7 @@ use builds::{
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
-use common_settings::common_fields;
+use common_settings::{CommonField, common_fields};
 use contract::{
     About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
     Login, Probe, Reaction, Status, Targets,
@@ -496,10 +496,16 @@ impl Entry {
             name: field.name.into(),
             kind: field.kind,
             default: field.default,
+            is_addition: false,
         });
         let common = common_fields(&self.about).into_iter().filter(|field| field.group.is_setting());
-        own.chain(common.map(|field| ApiField { name: field.name, kind: field.kind, default: field.default }))
-            .collect()
+        let common = common.map(|CommonField { name, kind, default, is_addition, .. }| ApiField {
+            name,
+            kind,
+            default,
+            is_addition,
+        });
+        own.chain(common).collect()
     }
 
     /// See [`Deliver::targets`]; no target if no events are delivered to the adapter.
@@ -553,6 +559,8 @@ pub struct ApiField {
     pub kind: Kind,
     /// The default; `None` if there is none, which the API shows as `null`.
     pub default: Option<&'static str>,
+    /// See [`CommonField::is_addition`].
+    pub is_addition: bool,
 }
 
 /// `settings` were read by the same entry that uses them, because an integration keeps its slug and settings together.

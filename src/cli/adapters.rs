@@ -98,6 +98,7 @@ fn page(entry: &Entry) -> String {
     for (group, heading) in [
         (Group::Channels, "WHERE MESSAGES GO"),
         (Group::Filters, "WHICH EVENTS PASS"),
+        (Group::Messages, "WHAT MESSAGES SAY"),
         (Group::Flags, "WHICH KINDS OF EVENT IT GETS, with the defaults"),
     ] {
         let of_group = common_fields(about).into_iter().filter(|field| field.group == group);
@@ -285,7 +286,7 @@ mod tests {
         for expected in [
             "discord takes the events: push, tag_push, issue,",
             "has the settings: webhook (required), username, channel, branches_to_be_notified,",
-            "labels_to_be_notified_behavior, <event>_channel, <event>_events",
+            "labels_to_be_notified_behavior, merge_request_actions, detail, max_commits, <event>_channel, <event>_events",
             "has the settings: recipients (required), add_pusher,",
             "keeps the limits: 30 messages a minute per room (bursts of 5)",
         ] {

@@ -202,6 +202,7 @@ fn an_event_that_is_larger_than_gitlab_sends_is_refused_with_its_size() {
         operator: operator(),
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: super::LazyMessage::default(),
     };
     let Err(failure) = entry.call(&settings(entry), &note) else { panic!("a call") };

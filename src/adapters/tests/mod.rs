@@ -6,6 +6,7 @@ mod calls;
 mod declared;
 mod discord;
 mod events;
+mod extent;
 mod forwarding;
 mod hipchat;
 mod invalid_settings;
@@ -107,6 +108,7 @@ fn call_by(
         operator,
         may_have_been_sent: false,
         is_test: false,
+        extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
     };
     let call = entry.call(settings, &note);

@@ -42,7 +42,7 @@ impl Deliverer {
             latency_ms: report.took.map_or(0, |took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX)),
             outcome: report.outcome.name(),
             status: report.status,
-            note: note.to_owned(),
+            note: report.answer.as_deref().unwrap_or(note).to_owned(),
         };
         self.unwritten += 1;
         let settled = Settled {
@@ -193,7 +193,7 @@ fn log_outcome(delivery: &Delivery, reason: &str, decision: &Decision, is_first_
     let (id, event, integration) = (delivery.id.0, &delivery.event, &delivery.integration);
     match &decision.state {
         NewState::Delivered => {
-            tracing::debug!(delivery = id, %event, %integration, channel = %delivery.target, "delivered");
+            info!(delivery = id, %event, %integration, target = %delivery.target, "delivered");
         }
         NewState::Skipped => {
             info!(delivery = id, %event, %integration, reason, "skipped; there was nothing to do");
