@@ -19,7 +19,7 @@ use crate::api::{integration_object, resources};
 use crate::catalog::{Configured, ResolvedScope, Snapshot};
 use crate::config::Config;
 use crate::daemon;
-use crate::event::{Event, Trigger, sample};
+use crate::event::{Event, Project, Trigger, sample, sample_in};
 use crate::integration::{Integration, IntegrationId, Scope};
 use crate::pipeline::explain::named;
 use crate::pipeline::holds::{HoldSet, Holds};
@@ -312,7 +312,8 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
     let (snapshot, holds) = state::view(config, now).await?;
     let entry = args.id.entry;
     let Subject { integration, secrets } = subject(&snapshot, &args.id)?;
-    let event = sample_event(entry, args.trigger.as_deref())?;
+    let project = project(&args.id.resolved(&snapshot), config);
+    let event = sample_event(entry, args.trigger.as_deref(), project.as_ref())?;
     let held = Holds::default();
     held.sync(holds.current(), now);
     let sender = daemon::test_sender(config, &held)?;
@@ -345,7 +346,7 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
 }
 
 /// The kind that was asked for, else a push, a pipeline, or the first kind that the service takes.
-fn sample_event(entry: &Entry, wanted: Option<&str>) -> anyhow::Result<Event> {
+fn sample_event(entry: &Entry, wanted: Option<&str>, project: Option<&Project>) -> anyhow::Result<Event> {
     let takes = entry.about.triggers;
     let usual = [Trigger::Push, Trigger::Pipeline].into_iter().chain(takes.iter());
     let mut kinds = usual.filter(|trigger| takes.contains(*trigger));
@@ -355,7 +356,16 @@ fn sample_event(entry: &Entry, wanted: Option<&str>) -> anyhow::Result<Event> {
             .find(|trigger| trigger.name() == name)
             .ok_or_else(|| anyhow!("{} takes no event of the kind {name}", entry.about.title))?,
     };
-    Ok(sample(found))
+    Ok(project.map_or_else(|| sample(found), |project| sample_in(found, project)))
+}
+
+/// The project that is tested, by its own name and address; a group's test has the sample's.
+fn project(scope: &ResolvedScope, config: &Config) -> Option<Project> {
+    let ResolvedScope::Project { id, path: Some(path) } = scope else { return None };
+    let forge = config.operator.forge.url.trim_end_matches('/');
+    let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
+    let id = id.filter(|id| *id > 0).unwrap_or_default();
+    Some(Project { id, path_with_namespace: path.clone(), web_url, ..Project::default() })
 }
 
 /// Ends the holds that a success disproves. The daemon takes that from the store.
