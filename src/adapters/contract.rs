@@ -146,6 +146,10 @@ pub enum ChannelSettings {
 /// A service that events are delivered to.
 pub trait Deliver: Adapter {
     const DELIVERY: Delivery;
+    /// Whether a repeated attempt looks first whether an earlier one reached the service: see
+    /// [`Notification::may_have_been_sent`]. Such an attempt is marked in the store before anything is sent, so that it is
+    /// known of after a crash too.
+    const LOOKS_FIRST: bool = false;
     /// Whether a push starts nothing where an open merge request has the pushed branch, because the merge request's own
     /// event does: GitLab's rule for some build servers.
     const HEEDS_OPEN_REQUESTS: bool = false;
@@ -159,6 +163,11 @@ pub trait Deliver: Adapter {
     /// address's own channel.
     fn targets(_settings: &Self::Settings, _event: &Event, channels: &[String]) -> Targets {
         if channels.is_empty() { Targets::own() } else { Targets::named(channels.iter().cloned()) }
+    }
+
+    /// Why nothing can be sent with what the operator configured. Such a delivery is skipped with this reason.
+    fn unmet(_settings: &Self::Settings, _operator: &OperatorSettings) -> Option<String> {
+        None
     }
 
     /// The rate limits of deliveries to a target.

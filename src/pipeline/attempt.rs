@@ -163,6 +163,11 @@ impl Prepared {
         self.entry.deliver.as_ref().is_none_or(|deliver| deliver.about.retry_ambiguous)
     }
 
+    /// Whether the store must know that an attempt was made, before anything is sent.
+    pub(super) fn is_marked(&self) -> bool {
+        !self.may_repeat() || self.entry.deliver.as_ref().is_some_and(|deliver| deliver.looks_first)
+    }
+
     pub(super) fn pace(&self, delivery: &Delivery) -> Option<Pace> {
         self.entry.pace(&self.integration.settings, &delivery.target)
     }
@@ -211,6 +216,9 @@ impl Outgoing<'_> {
     /// The outcome, where nothing need be sent to know it.
     pub fn build_call(self) -> Result<Call<Sent>, Outcome> {
         let Self { entry, integration, event, target, id, now, operator, may_have_been_sent, test } = self;
+        if let Some(why) = entry.unmet(&integration.settings, operator) {
+            return Err(Outcome::Skipped(why));
+        }
         let (message, extent) = (LazyMessage::default(), integration.extent);
         let note = Notification {
             id,

@@ -20,7 +20,7 @@ mod slack_mattermost;
 mod slack_mattermost_answers;
 mod sparse_events;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -28,11 +28,13 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use self::declared::outcome;
-use self::events::{Case, cases, hostile, raw_cases, sample, tell};
+use self::events::{Case, cases, hostile, raw_cases, sample, tell, tell_changed};
 
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
-pub use self::declared::{Contract, Differs, Expected, consequence, is_seen, usual_status};
-pub use self::played::{Played, changed_push, errors, play, sample_buckets};
+pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
+pub use self::played::{
+    Played, changed_push, errors, own_event, play, play_own, play_to, sample_buckets, targets_of_own,
+};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
 use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
@@ -89,8 +91,20 @@ fn operator() -> &'static OperatorSettings {
     &OPERATOR
 }
 
+/// The same with a forge that can be asked.
+fn operator_of_forge() -> &'static OperatorSettings {
+    static OPERATOR: LazyLock<OperatorSettings> = LazyLock::new(|| {
+        let mut operator = operator().clone();
+        operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
+        operator.forge.token = Secret::new("glpat-example");
+        operator
+    });
+    &OPERATOR
+}
+
 fn call_with(entry: &Entry, settings: &Parsed, case: &Case, target: &str) -> Call<Sent> {
-    call_by(entry, settings, case, target, operator())
+    let needs_forge = entry.deliver.as_ref().is_some_and(|deliver| deliver.contract.needs_forge);
+    call_by(entry, settings, case, target, if needs_forge { operator_of_forge() } else { operator() })
 }
 
 fn call_by(
@@ -100,13 +114,31 @@ fn call_by(
     target: &str,
     operator: &OperatorSettings,
 ) -> Call<Sent> {
+    call_after(entry, settings, case, target, operator, Before::Nothing)
+}
+
+/// Whether an earlier attempt may have reached the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    Nothing,
+    Attempt,
+}
+
+fn call_after(
+    entry: &Entry,
+    settings: &Parsed,
+    case: &Case,
+    target: &str,
+    operator: &OperatorSettings,
+    before: Before,
+) -> Call<Sent> {
     let note = Notification {
         id: "01912d68783e7a0384675661c1243ad4",
         event: &case.event,
         target,
         now: Timestamp::UNIX_EPOCH,
         operator,
-        may_have_been_sent: false,
+        may_have_been_sent: before == Before::Attempt,
         is_test: false,
         extent: crate::integration::Extent::default(),
         message: case.message.clone().map_or_else(LazyMessage::default, LazyMessage::composed),
@@ -170,11 +202,29 @@ fn size(call: &Call<Sent>) -> usize {
     }
 }
 
-/// The first of the events that it supports.
+/// The first of the events that it supports, and that have a target.
 fn supported(entry: &Entry) -> &'static Case {
     let supports =
         |case: &&Case| case.event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
-    cases().iter().find(supports).expect("an event that it supports")
+    own_case(entry).or_else(|| cases().iter().find(supports)).expect("an event that it supports")
+}
+
+/// The event that an adapter declares.
+fn own_case(entry: &Entry) -> Option<&'static Case> {
+    static OWN: LazyLock<BTreeMap<&str, Case>> = LazyLock::new(|| {
+        let declared = tellers().filter_map(|entry| Some((entry, contract(entry).own_event.as_ref()?)));
+        let case = |OwnEvent { name, file, change }: &OwnEvent| Case {
+            name: (*name).to_owned(),
+            ..tell_changed(file, change)
+        };
+        declared.map(|(entry, event)| (entry.about.slug, case(event))).collect()
+    });
+    OWN.get(entry.about.slug)
+}
+
+/// All events that its requests are shown for.
+fn cases_of(entry: &Entry) -> impl Iterator<Item = &'static Case> {
+    own_case(entry).into_iter().chain(cases()).chain(raw_cases())
 }
 
 fn speaks_http(entry: &Entry) -> bool {
@@ -348,7 +398,7 @@ fn every_trigger_of_every_adapter_makes_a_call() {
     for entry in tellers() {
         for trigger in entry.about.triggers.iter() {
             let of_trigger = |case: &&Case| case.event.trigger == Some(trigger);
-            let captured: Vec<&Case> = cases().iter().chain(raw_cases()).filter(of_trigger).collect();
+            let captured: Vec<&Case> = cases_of(entry).filter(of_trigger).collect();
             assert!(!captured.is_empty(), "no event to test {trigger} with");
             for case in captured.into_iter().chain([&sample(trigger)]) {
                 let Some(target) = target(entry, case) else { continue };
@@ -369,13 +419,15 @@ fn requests_match_their_snapshots() {
     settings.set_omit_expression(true);
     settings.bind(|| {
         for entry in tellers() {
-            for case in cases().iter().chain(raw_cases()) {
+            for case in cases_of(entry) {
                 let wanted = |trigger: Trigger| entry.about.triggers.contains(trigger);
                 if case.event.trigger.is_some_and(wanted) && target(entry, case).is_some() {
-                    insta::assert_json_snapshot!(
-                        format!("{}__{}", entry.about.slug, case.name),
-                        chain(entry, case)
-                    );
+                    let name = format!("{}__{}", entry.about.slug, case.name);
+                    insta::assert_json_snapshot!(name.clone(), chain(entry, case, Before::Nothing));
+                    if !contract(entry).repeated.is_empty() {
+                        let name = format!("{name}_repeated");
+                        insta::assert_json_snapshot!(name, chain(entry, case, Before::Attempt));
+                    }
                 }
             }
         }
@@ -383,9 +435,9 @@ fn requests_match_their_snapshots() {
 }
 
 /// Every request that an event leads to, each answered as the adapter declares it; a request alone is shown as it is.
-fn chain(entry: &Entry, case: &Case) -> Json {
-    let mut next = Some(first_of_chain(entry, &settings(entry), case));
-    let mut answers = contract(entry).chain.iter();
+fn chain(entry: &Entry, case: &Case, before: Before) -> Json {
+    let mut next = Some(first_of_chain(entry, &settings(entry), case, before));
+    let mut answers = answers_of_chain(entry, before).iter();
     let mut requests = Vec::new();
     while let Some(call) = next.take() {
         requests.push(shown(&call, case));
@@ -402,11 +454,16 @@ fn chain(entry: &Entry, case: &Case) -> Json {
 }
 
 /// The first call for an event, with an operator whose forge can be asked.
-fn first_of_chain(entry: &Entry, settings: &Parsed, case: &Case) -> Call<Sent> {
-    let mut operator = operator().clone();
-    operator.forge.api_url = "https://forge.example.com/api/v4".to_owned();
-    operator.forge.token = Secret::new("glpat-example");
-    call_by(entry, settings, case, &target(entry, case).expect("a target"), &operator)
+fn first_of_chain(entry: &Entry, settings: &Parsed, case: &Case, before: Before) -> Call<Sent> {
+    let target = target(entry, case).expect("a target");
+    call_after(entry, settings, case, &target, operator_of_forge(), before)
+}
+
+fn answers_of_chain(entry: &Entry, before: Before) -> &'static [(u16, &'static str)] {
+    match before {
+        Before::Nothing => contract(entry).chain,
+        Before::Attempt => contract(entry).repeated,
+    }
 }
 
 fn calls_of(entry: &Entry) -> usize {
