@@ -122,7 +122,7 @@ async fn status_names_what_is_wrong_and_its_commands_end_it() {
     assert!(!text.out.contains("/services/"), "no webhook is shown: {}", text.out);
 
     // The API says the same, and so do the list, the gauge and the log.
-    let token = desk.run(&["token", "create", "--instance", "--name", "ops"]).await.ends_with(0);
+    let token = desk.run(&["token", "create", "--admin", "--read-only", "--name", "ops"]).await.ends_with(0);
     let token = token.out.lines().last().unwrap_or_default().trim().to_owned();
     let url = format!("http://127.0.0.1:{}/api/v4/status", desk.port);
     let of_api = eventually("the daemon knows the token", PATIENCE, async || {
@@ -297,8 +297,11 @@ async fn check_asks_the_mail_relay_and_sends_nothing() {
 async fn one_teams_missing_secret_keeps_nobody_elses_messages() {
     let (_receiver, hook) = hook().await;
     let desk = Desk::new("");
-    let other =
-        "[[integration]]\nproject = \"acme/other\"\nadapter = \"slack\"\nwebhook_file = \"other-secret\"\n";
+    let other = format!(
+        "[[integration]]\nproject = \"acme/other\"\nadapter = \"slack\"\nwebhook_file = \"{}\"\n\
+         branches_to_be_notified = \"all\"\n",
+        desk.file("other-secret").display()
+    );
     desk.write("integrations.toml", format!("{}\n{other}", slack(&hook, "")));
     let push = desk.write("push.json", payload(PUSH));
     let daemon = desk.serve().await;
