@@ -15,10 +15,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
+use super::project_links::ProjectLinks;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::{Detail, Extent, Family};
-use crate::message::{Markup, Message, Reference, compose_at_most};
+use crate::message::{Markup, Message, Reference, References, compose_with};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -275,6 +276,8 @@ pub struct Notification<'a> {
     /// Adapters have no clock.
     pub now: Timestamp,
     pub operator: &'a OperatorSettings,
+    /// The tracker and the wiki of the event's project, at the time of the attempt.
+    pub links: &'a ProjectLinks,
     /// Whether an earlier attempt may have reached the service. Some adapters must check before they repeat anything.
     pub may_have_been_sent: bool,
     /// Whether this is a test; its message says so.
@@ -303,7 +306,7 @@ impl Notification<'_> {
     /// There is no message for events of this kind.
     pub fn message(&self) -> Result<&Message, Failure> {
         let composed = self.message.0.get_or_init(|| {
-            let message = compose_at_most(self.event, self.extent.max_commits)?;
+            let message = compose_with(self.event, self.links, self.extent.max_commits)?;
             let message = match self.extent.detail {
                 Detail::Full => message,
                 Detail::Title => message.summary_alone(),
@@ -311,6 +314,11 @@ impl Notification<'_> {
             Some(if self.is_test { message.marked_as_test() } else { message })
         });
         composed.as_ref().ok_or_else(|| Failure::Rejected(nothing_to_say(self.event)))
+    }
+
+    /// Makes links of the references in what people wrote, for adapters that show more of it than the message.
+    pub fn references(&self) -> References<'_> {
+        References::new(self.links)
     }
 
     /// The error for an adapter that needs a message where there is none.

@@ -54,7 +54,7 @@ use crate::store::{DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
 use error::ApiError;
 pub use event_refusals::EventRefusals;
 pub use server::serve;
-pub use v4::{LoginLimiter, integration_object};
+pub use v4::{LoginLimiter, Probed, health_of, integration_object, probed};
 pub use webhook_signature::SigningKeys;
 
 /// `[http]`: the HTTP server.

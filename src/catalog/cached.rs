@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
 use super::{Catalog, ConfiguredAt, Origin, Snapshot, UrlPolicy};
+use crate::adapters::ProjectLinks;
 use crate::event::Event;
 use crate::integration::{Integration, IntegrationId, ProjectFacts, Scope};
 use crate::store::Result;
@@ -30,6 +31,8 @@ pub struct CachedCatalog {
     changes: watch::Sender<u64>,
     /// Which addresses may be set.
     url_policy: RwLock<Arc<UrlPolicy<'static>>>,
+    /// Trackers are set one at a time.
+    trackers: Mutex<()>,
 }
 
 impl CachedCatalog {
@@ -45,6 +48,7 @@ impl CachedCatalog {
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             url_policy: RwLock::new(Arc::new(UrlPolicy::allow_all())),
+            trackers: Mutex::default(),
         };
         catalog.refresh().await?;
         Ok(catalog)
@@ -64,6 +68,10 @@ impl CachedCatalog {
     /// Applies another policy to what is set from now on.
     pub fn set_url_policy(&self, url_policy: Arc<UrlPolicy<'static>>) {
         *self.url_policy.write().unwrap_or_else(PoisonError::into_inner) = url_policy;
+    }
+
+    pub(super) fn trackers(&self) -> &Mutex<()> {
+        &self.trackers
     }
 
     /// Reads the present snapshot. Writers wait meanwhile, so `look` must be short.
@@ -189,6 +197,10 @@ impl Catalog for CachedCatalog {
 
     fn unusable(&self, id: &IntegrationId) -> Option<String> {
         self.read(|state| state.unusable(id))
+    }
+
+    fn links(&self, event: &Event) -> ProjectLinks {
+        self.read(|state| state.links(event))
     }
 
     fn facts(&self, event: &Event) -> ProjectFacts {

@@ -7,6 +7,7 @@ use super::attempt::Outgoing;
 use super::retry::Outcome;
 use super::trace::request_json;
 use crate::adapters::{self, OperatorSettings};
+use crate::catalog::Catalog;
 use crate::event::Event;
 use crate::integration::Integration;
 use crate::store::DeliveryDetail;
@@ -18,6 +19,7 @@ use crate::store::DeliveryDetail;
 pub fn rendered(
     integration: Option<&Integration>,
     detail: &DeliveryDetail,
+    catalog: &dyn Catalog,
     operator: &OperatorSettings,
     now: Timestamp,
 ) -> Result<Json, String> {
@@ -35,6 +37,7 @@ pub fn rendered(
         id: &format!("delivery-{}", line.id),
         now,
         operator,
+        links: &catalog.links(&event),
         may_have_been_sent: false,
         test: false,
     };

@@ -44,6 +44,7 @@
 //! - The caller gives the time; a store has no clock. Ids grow with time within one store.
 
 mod columns;
+mod health;
 mod holds;
 mod ledger;
 pub mod merge_requests;
@@ -71,6 +72,7 @@ use crate::event::{Event, EventId, Undecodable};
 use crate::integration::{Fingerprint, IntegrationId};
 use crate::settings::Secret;
 
+pub use health::{HealthRecord, NewHealth};
 pub use holds::{Hold, HoldCause, HoldKey};
 pub use ledger::{
     Cancel, DeliveryDetail, DeliveryFilter, DeliveryLine, Depth, Ledger, Retention, State, StoredAttempt,
@@ -80,7 +82,7 @@ use merge_requests::{MergeRequests, SeenMergeRequest};
 pub use overview::{DeadLetters, Overview, WaitingGroup};
 use registry::AuditEntry;
 pub use registry::Registry;
-pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, Watches};
+pub use watches::{ClaimedWatches, NewWatch, SettledWatch, Watch, WatchKind, Watches};
 
 /// Where the store is, and how long it keeps what is settled.
 #[derive(Clone, Debug, Deserialize)]

@@ -18,4 +18,5 @@ mod builds_once;
 mod github_status;
 mod go_client;
 mod matrix;
+mod redmine;
 mod second_opinion;

@@ -17,7 +17,7 @@ use crate::call::{Bucket, Call, Failure, HttpRequest, Pace, Sent, by_status};
 use crate::digest::Digest;
 use crate::event::{Commit, Event, Payload, Push, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Limit, Markup, Message, Span, TEST_MARK, Text};
+use crate::message::{Limit, Markup, Message, References, Span, TEST_MARK, Text};
 use crate::settings::{FieldError, Secret, Url};
 
 const API: &str = "https://api.flowdock.com";
@@ -187,7 +187,7 @@ fn activity(
             "name": Markup::Plain.label(&commit.author.name, NAME),
             "email": Markup::Plain.label(&commit.author.email, NAME),
         },
-        "title": title(commit, note.is_test),
+        "title": title(commit, note.is_test, &note.references()),
         "thread": { "title": thread.title, "external_url": message.project.url },
         "body": body(commit),
         "tags": [],
@@ -215,12 +215,13 @@ impl Thread {
 }
 
 /// The commit's id with a link, and the first line of its message.
-fn title(commit: &Commit, is_test: bool) -> String {
+fn title(commit: &Commit, is_test: bool, references: &References<'_>) -> String {
     let first_line = commit.message.trim().lines().next().unwrap_or_default().trim();
     let first_line = if first_line.is_empty() { commit.title() } else { first_line };
     let short_id: String = commit.id.chars().take(7).collect();
     let mark = if is_test { format!("{TEST_MARK} ") } else { String::new() };
-    let title = Text::new().plain(mark).link(short_id, commit.url.as_str()).plain(format!(" {first_line}"));
+    let words = references.linked(Text::new().plain(format!(" {first_line}")));
+    let title = Text::new().plain(mark).link(short_id, commit.url.as_str()).then(words);
     Markup::Html.render_within(&title, TITLE)
 }
 
@@ -235,6 +236,7 @@ fn body(commit: &Commit) -> Option<String> {
 mod tests {
     use super::*;
     use crate::adapters::tests::{changed_push, play};
+    use crate::message::NoLinks;
 
     const TOKEN: [(&str, &str); 1] = [("token", "a-flow-token")];
 
@@ -303,10 +305,10 @@ mod tests {
         });
         let commit = &push(&event).expect("a push").commits[0];
         assert_eq!(
-            title(commit, false),
+            title(commit, false, &References::new(&NoLinks)),
             "<a href=\"https://forge.example/c/1\">da15608</a> Fix &lt;b&gt; &amp; co"
         );
-        assert!(title(commit, true).starts_with("[Test] <a "), "a test says so");
+        assert!(title(commit, true, &References::new(&NoLinks)).starts_with("[Test] <a "), "a test says so");
         assert_eq!(body(commit).as_deref(), Some("<pre>Because &lt;it&gt;\nwas so.</pre>"));
         let with = |message: String| {
             let mut other = commit.clone();

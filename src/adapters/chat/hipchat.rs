@@ -246,7 +246,7 @@ fn color(settings: &Settings, note: &Notification<'_>) -> Color {
 
 fn html(note: &Notification<'_>, message: &Message) -> String {
     let summary = message.summary.clone();
-    let description = description(note.event).filter(|_| note.extent.detail == Detail::Full);
+    let description = description(note.event, note.links).filter(|_| note.extent.detail == Detail::Full);
     let text = match (&message.body, description) {
         // As in GitLab, whatever was done to an issue or merge request.
         (_, Some(prose)) => summary.plain("\n").then(prose.excerpt(PROSE)),

@@ -11,11 +11,13 @@ mod forwarding;
 mod hipchat;
 mod invalid_settings;
 mod irker;
+mod links;
 mod mail;
 mod microsoft_teams;
 mod misleading;
 mod own_events;
 mod played;
+mod probes;
 mod slack_mattermost;
 mod slack_mattermost_answers;
 mod sparse_events;
@@ -36,7 +38,7 @@ pub use self::played::{
     Played, changed_push, errors, own_event, play, play_own, play_to, sample_buckets, targets_of_own,
 };
 use super::contract::{ChannelSettings, LazyMessage, Targets};
-use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
+use super::{ADAPTERS, Entry, Notification, OperatorSettings, ProjectLinks, find, operator};
 use crate::call::{Answer, Bucket, Call, Failure, HttpRequest, HttpResponse, Request, Response, Sent};
 use crate::event::{Event, Trigger};
 use crate::settings::{Parsed, Properties, Secret, Value};
@@ -138,6 +140,7 @@ fn call_after(
         target,
         now: Timestamp::UNIX_EPOCH,
         operator,
+        links: ProjectLinks::none(),
         may_have_been_sent: before == Before::Attempt,
         is_test: false,
         extent: crate::integration::Extent::default(),
@@ -302,7 +305,7 @@ fn every_adapter_in_the_folders_is_in_the_table() {
                 continue;
             }
             let source = std::fs::read_to_string(&path).unwrap_or_default();
-            let starts = ["\n        slug: \"", "    const ABOUT: About = about(\n        \""];
+            let starts = ["\n        slug: \"", "about(\"", "about(\n        \""];
             let slugs = starts.iter().flat_map(|start| source.match_indices(start));
             for slug in slugs.map(|(at, start)| &source[at + start.len()..]) {
                 let slug = slug.split('"').next().unwrap_or_default();

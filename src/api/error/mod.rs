@@ -107,6 +107,8 @@ pub(super) enum Missing {
     Integration,
     Delivery,
     Quarantined,
+    ExternalTracker,
+    ExternalIssue,
 }
 
 impl Missing {
@@ -117,6 +119,8 @@ impl Missing {
             Self::Integration => "Integration",
             Self::Delivery => "Delivery",
             Self::Quarantined => "Quarantined Message",
+            Self::ExternalTracker => "External Issue Tracker",
+            Self::ExternalIssue => "External Issue",
         }
     }
 }

@@ -140,7 +140,7 @@ async fn show(
     let request = if args.request {
         let (snapshot, _) = state::view(config, now).await?;
         let integration = snapshot.integration(&detail.line.integration);
-        Some(rendered(integration.as_deref(), &detail, &config.operator, now))
+        Some(rendered(integration.as_deref(), &detail, &snapshot, &config.operator, now))
     } else {
         None
     };

@@ -46,11 +46,13 @@ pub(in crate::api::v4) async fn trigger(
     let Reaction::Command(command) = entry
         .receive(&settings, &inbound)
         .map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
+    let operator = state.tests.operator.get();
     let handler = CommandHandler {
         catalog: &state.catalog,
         ledger: &*state.ledger,
         holds: state.holds.snapshot(),
         commands: state.commands.as_ref(),
+        forge: &operator.forge.url,
         now,
     };
     let said = match handle(&handler, &scope, &command, &inbound).await {
