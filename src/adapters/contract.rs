@@ -12,6 +12,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
@@ -436,12 +437,23 @@ pub trait Probe: Adapter {
 pub trait Inbound: Adapter {
     /// The service's limits, such as its timeout for the answer, in a line for people.
     const LIMITS: &'static str;
+    /// What its requests are about, which decides the addresses that they come to.
+    const KIND: InboundKind;
 
-    /// What a request asks for. Authorisation is not checked here: see [`Reaction`].
+    /// What a request asks for. The API authenticates a request before it carries out what follows.
     ///
     /// # Errors
     /// A [`Failure`] if the request does not have the service's format.
-    fn receive(settings: &Self::Settings, request: &InboundRequest) -> Result<Reaction, Failure>;
+    fn receive(request: &InboundRequest) -> Result<Reaction, Failure>;
+}
+
+/// What the requests of a service are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboundKind {
+    /// Slash commands, which come to the integration's own address.
+    Commands,
+    /// Alerts, which come to the project's alert addresses.
+    Alerts,
 }
 
 /// A request as it came in over HTTP.
@@ -449,6 +461,8 @@ pub trait Inbound: Adapter {
 pub struct InboundRequest {
     /// The fields of a form, or of a flat JSON object. Of repeated fields it holds the last.
     pub form: BTreeMap<String, String>,
+    /// The body, for services that send other JSON.
+    pub body: Bytes,
 }
 
 impl InboundRequest {
@@ -462,6 +476,61 @@ impl InboundRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaction {
     Command(ChatCommand),
+    Alerts(ReportedAlerts),
+}
+
+/// The alerts of one report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportedAlerts {
+    pub alerts: Vec<ReportedAlert>,
+    /// Why others of the report can't be used. In words without values.
+    pub unusable: Vec<&'static str>,
+    /// How many were beyond the limit of one report.
+    pub beyond_limit: usize,
+}
+
+/// An alert that a monitoring system reported. Its texts are no longer than GitLab keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedAlert {
+    pub title: String,
+    pub description: String,
+    pub severity: Severity,
+    /// The moment of the report if it is not named.
+    pub started_at: Option<Timestamp>,
+    /// Whether the alert ended.
+    pub ended: bool,
+    /// The page in the monitoring system; empty where there is none.
+    pub url: String,
+    pub runbook: String,
+    pub environment: String,
+    pub service: String,
+    pub monitoring_tool: String,
+    pub hosts: Vec<String>,
+    /// What reports of the same alert have in common. Without it, each report is an alert of its own.
+    pub fingerprint: Option<String>,
+}
+
+/// How bad an alert is, in GitLab's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Severity {
+    #[default]
+    Critical,
+    High,
+    Medium,
+    Low,
+    Info,
+}
+
+impl Severity {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Info => "info",
+        }
+    }
 }
 
 /// What a person typed in a channel of a chat service.

@@ -18,10 +18,18 @@ mod references;
 #[cfg(test)]
 mod tests;
 
-/// Services that watch over systems. `iap` makes tokens for Google's Identity-Aware Proxy.
+/// Services that watch over systems, and what they report. These modules are shared, or belong to one adapter:
+///
+/// - `alertmanager`, `generic`: the two formats of reports.
+/// - `iap`: tokens for Google's Identity-Aware Proxy.
+/// - `reading`: the values of reports.
 pub mod alerts {
+    mod alertmanager;
+    pub mod endpoint;
+    mod generic;
     mod iap;
     pub mod prometheus;
+    mod reading;
 }
 
 /// Build servers, and services that are told of builds and pushes as machines. Several adapters share these modules:
@@ -167,8 +175,8 @@ use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::{CommonField, common_fields};
 use contract::{
-    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
-    Login, Probe, Reaction, Status, Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundKind, InboundRequest,
+    Link, Linked, Login, Probe, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
@@ -181,6 +189,7 @@ pub use redact::secrets_of;
 
 /// Every adapter, by slug.
 pub static ADAPTERS: &[Entry] = &[
+    Entry::of::<alerts::endpoint::AlertsEndpoint>().inbound::<alerts::endpoint::AlertsEndpoint>(),
     Entry::of::<trackers::asana::Asana>()
         .delivers::<trackers::asana::Asana>()
         .probes::<trackers::asana::Asana>(),
@@ -228,7 +237,9 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<pipelines_email::PipelinesEmail>().delivers::<pipelines_email::PipelinesEmail>(),
     Entry::of::<trackers::pivotaltracker::PivotalTracker>()
         .delivers::<trackers::pivotaltracker::PivotalTracker>(),
-    Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
+    Entry::of::<alerts::prometheus::Prometheus>()
+        .inbound::<alerts::prometheus::Prometheus>()
+        .probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
     Entry::of::<links::redmine::Redmine>()
@@ -347,7 +358,8 @@ impl Probes {
 /// [`Inbound`] without its types.
 pub struct Requests {
     pub limits: &'static str,
-    receive: fn(&Parsed, &InboundRequest) -> Result<Reaction, Failure>,
+    pub kind: InboundKind,
+    receive: fn(&InboundRequest) -> Result<Reaction, Failure>,
 }
 
 /// [`Link`] without its types.
@@ -473,10 +485,7 @@ impl Entry {
     }
 
     pub(crate) const fn inbound<A: Inbound>(mut self) -> Self {
-        self.inbound = Some(Requests {
-            limits: A::LIMITS,
-            receive: |settings, request| A::receive(settings_of::<A>(settings), request),
-        });
+        self.inbound = Some(Requests { limits: A::LIMITS, kind: A::KIND, receive: A::receive });
         self
     }
 
@@ -612,9 +621,9 @@ impl Entry {
     ///
     /// # Errors
     /// A [`Failure`] of the request.
-    pub fn receive(&self, settings: &Parsed, request: &InboundRequest) -> Result<Reaction, Failure> {
+    pub fn receive(&self, request: &InboundRequest) -> Result<Reaction, Failure> {
         match &self.inbound {
-            Some(inbound) => (inbound.receive)(settings, request),
+            Some(inbound) => (inbound.receive)(request),
             None => Err(Failure::Rejected(format!("{} sends no requests", self.about.slug))),
         }
     }

@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod alerts;
 mod amqp;
 mod architecture;
 mod attacks;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::one_text::one_text;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Deliver, Delivery, Notification, Preview, Target, Targets,
 };
@@ -55,7 +56,8 @@ impl Adapter for Flowdock {
         triggers: Triggers::of(&[Trigger::Push]),
         family: Family::Chat,
         common: CommonSettings::NONE,
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {
@@ -113,9 +115,10 @@ impl Deliver for Flowdock {
         ..Contract::USUAL
     };
 
-    /// A commit each, by its id.
+    /// Of a push, a commit each, by its id.
     fn targets(_settings: &Settings, event: &Event, _channels: &[String]) -> Targets {
-        let commits = push(event).map(|push| push.commits.as_slice()).unwrap_or_default();
+        let Some(push) = push(event) else { return Targets::own() };
+        let commits = push.commits.as_slice();
         let mut targets = Targets::default();
         for commit in &commits[commits.len().saturating_sub(MOST_COMMITS)..] {
             let id = commit.id.as_str();
@@ -140,16 +143,21 @@ impl Deliver for Flowdock {
     }
 
     fn call(settings: &Settings, note: &Notification<'_>) -> Result<Call<Sent>, Failure> {
+        let send = |activity: &Json| {
+            let request = HttpRequest::post_json(address(settings), activity);
+            let mut request = request.with_secret_fields(&["flow_token"]);
+            request.headers.push(("accept", "application/json".to_owned()));
+            Call::http(request, by_status)
+        };
         let push = push(note.event);
+        if push.is_none() {
+            return Ok(send(&news(settings, note.event, note.message()?)));
+        }
         let commit = push.and_then(|push| push.commits.iter().find(|commit| commit.id == note.target));
         let (Some(push), Some(commit)) = (push, commit) else {
             return Err(Failure::Rejected(format!("the push has no commit {}", note.target)));
         };
-        let activity = activity(settings, note, note.message()?, (push, commit));
-        let request = HttpRequest::post_json(address(settings), &activity);
-        let mut request = request.with_secret_fields(&["flow_token"]);
-        request.headers.push(("accept", "application/json".to_owned()));
-        Ok(Call::http(request, by_status))
+        Ok(send(&activity(settings, note, note.message()?, (push, commit))))
     }
 }
 
@@ -170,6 +178,32 @@ fn address(settings: &Settings) -> url::Url {
     path.pop_if_empty().extend(["v1", "messages"]);
     drop(path);
     url
+}
+
+/// The activity for anything but a push, in a thread of what it is about.
+fn news(settings: &Settings, event: &Event, message: &Message) -> Json {
+    let more = one_text(&Message { summary: Text::new(), ..message.clone() });
+    // It begins with the line break after the summary.
+    let more = Text(
+        more.0
+            .into_iter()
+            .skip_while(|span| matches!(span, Span::Text { text, .. } if text.trim().is_empty()))
+            .collect(),
+    );
+    let title = Markup::Html.render_within(&message.summary, TITLE);
+    json!({
+        "event": "activity",
+        "external_thread_id": Markup::Plain.label(&event.subject, NAME),
+        "author": { "name": Markup::Plain.label(&message.project.name, NAME) },
+        "title": title,
+        "thread": {
+            "title": Markup::Html.label(&message.headline().plain_text(), NAME),
+            "external_url": message.project.url,
+        },
+        "body": Markup::Html.render_within(&more, BODY),
+        "tags": [],
+        "flow_token": settings.token.expose().trim(),
+    })
 }
 
 /// The fields and their order are those that GitLab sent.

@@ -1,6 +1,7 @@
 //! What every adapter must do, tested over the whole table. What the tests must know of a service, its adapter declares
 //! ([`Contract`]). What is an adapter's own beyond that is in a file of its name; Slack and Mattermost share two.
 
+mod alerts;
 mod builds;
 mod calls;
 mod declared;
@@ -32,6 +33,7 @@ use serde_json::{Value as Json, json};
 use self::declared::outcome;
 use self::events::{Case, cases, hostile, raw_cases, sample, tell, tell_changed};
 
+pub use self::alerts::alertmanager;
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
 pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
 pub use self::played::{

@@ -26,7 +26,8 @@ pub(super) const STEPS: &[Step] = steps![
     "0006_quarantine_sender",
     "0007_watches",
     "0008_merge_requests",
-    "0009_health",
+    "0009_alerts",
+    "0010_health",
 ];
 
 /// The version of the schema that this program works with.

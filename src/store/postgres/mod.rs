@@ -14,6 +14,7 @@
 //!
 //! A session is set up once for each connection, so a pooler that assigns connections per transaction does not work.
 
+mod alerts;
 mod connection;
 mod health;
 mod holds;
@@ -42,9 +43,9 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
-    DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox, LatestWaits, Lease,
-    Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine,
+    AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox, LatestWaits,
+    Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
     QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
     Watch, Watches,
 };
@@ -358,5 +359,16 @@ impl Watches for Postgres {
 
     async fn health(&self, integrations: &[IntegrationId]) -> Result<Vec<HealthRecord>> {
         health::of(&self.people, integrations).await
+    }
+}
+
+#[async_trait]
+impl Alerts for Postgres {
+    async fn note_alerts(
+        &self,
+        reports: Vec<AlertReport>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<NotedAlert>>> {
+        alerts::note(&self.writer, &reports, now).await
     }
 }

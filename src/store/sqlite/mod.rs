@@ -5,6 +5,7 @@
 //! [`claim`], [`settle`], [`leases`], [`holds`], [`ledger`], [`sweep`], [`quarantine`], [`registry`]. [`lanes`] keeps the
 //! order within lanes. [`schema`] opens and migrates the file, [`key_file`] has the key beside it, [`place`] watches over both.
 
+mod alerts;
 mod claim;
 mod enqueue;
 mod health;
@@ -38,9 +39,9 @@ use super::merge_requests::MergeRequests;
 use super::registry::AuditEntry;
 use super::seal::Keyring;
 use super::{
-    Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter, DeliveryId,
-    DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox, LatestWaits, Lease,
-    Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, Outbox, Overview, Portion, Quarantine,
+    AlertReport, Alerts, Cancel, Claim, Claimed, ClaimedWatches, Delivery, DeliveryDetail, DeliveryFilter,
+    DeliveryId, DeliveryLine, Depth, DestinationKey, Dispatched, HealthRecord, Hold, HoldKey, Inbox, LatestWaits,
+    Lease, Ledger, NewHealth, NewQuarantined, NewWatch, NodeId, NotedAlert, Outbox, Overview, Portion, Quarantine,
     QuarantineUse, Quarantined, Result, Retention, Settled, SettledWatch, StoreError, StoredEvent, Swept,
     Watch, Watches,
 };
@@ -340,5 +341,21 @@ impl Watches for Sqlite {
     async fn health(&self, integrations: &[IntegrationId]) -> Result<Vec<HealthRecord>> {
         let integrations = integrations.to_vec();
         self.ledger.call(move |connection| health::of(connection, &integrations)).await
+    }
+}
+
+#[async_trait]
+impl Alerts for Sqlite {
+    async fn note_alerts(
+        &self,
+        reports: Vec<AlertReport>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<NotedAlert>>> {
+        let report = |AlertReport { key, title, event }| {
+            let event = event.map(|event| EventRow::new(&event, now, None));
+            alerts::Report { key, title, event }
+        };
+        let reports = reports.into_iter().map(report).collect();
+        self.writer.call(move |connection| alerts::note(connection, reports, now)).await
     }
 }

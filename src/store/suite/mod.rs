@@ -3,6 +3,7 @@
 //! Each test is a function over any [`Backend`]. The list at the end runs all of them over each store, which is set up as in
 //! production. What only one store promises is tested beside that store.
 
+mod alerts;
 mod configured;
 mod events;
 mod extremes;
@@ -245,6 +246,12 @@ macro_rules! promises {
                     pushes_within_the_pause_are_one_question_and_a_later_one_is_another,
                     the_health_of_a_service_is_its_last_answer_and_since_when_it_is_so,
                     health_that_is_too_old_is_swept,
+                }
+                alerts::{
+                    an_alert_is_news_once_until_it_ended_and_fires_again,
+                    the_alerts_of_one_report_are_noted_in_order_and_in_one_commit,
+                    alerts_of_two_keys_do_not_know_of_each_other,
+                    alerts_that_are_no_longer_reported_are_swept,
                 }
                 merge_requests::{
                     an_open_merge_request_is_found_by_its_branch_until_it_ends,
