@@ -12,7 +12,7 @@ fn sent(entry: &'static Entry, case: &Case, extent: Extent) -> String {
         target: contract(entry).target,
         now: Timestamp::UNIX_EPOCH,
         operator: operator(),
-        links: ProjectLinks::none(),
+        links: crate::adapters::ProjectLinks::none(),
         may_have_been_sent: false,
         is_test: false,
         extent,

@@ -7,7 +7,6 @@ use super::{Case, body, contract, operator, settings, settings_of, strings, targ
 use crate::adapters::contract::LazyMessage;
 use crate::adapters::{Entry, Notification, ProjectLinks, find};
 use crate::call::{Call, Sent};
-use crate::integration::Extent;
 
 const TITLE: &str = "Fix ABC-71 and xABC-72 (https://a.example/ABC-73), CVE-2024-74, ABC-75-76, #77";
 const ISSUES: &str = "https://redmine.example.com/issues/";
@@ -23,7 +22,7 @@ fn call(entry: &Entry, case: &Case, links: &ProjectLinks) -> Option<Call<Sent>> 
         links,
         may_have_been_sent: false,
         is_test: false,
-        extent: Extent::default(),
+        extent: crate::integration::Extent::default(),
         message: LazyMessage::default(),
     };
     entry.call(&settings(entry), &note).ok()

@@ -115,7 +115,7 @@ impl<'a> Context<'a> {
     fn of(event: &'a Event, references: &'a References<'a>) -> Self {
         let project_info = event.project.as_ref().map(project_info).unwrap_or_default();
         let author = event.user().and_then(|user| person(user, event.project.as_ref()));
-        Self { project: event.project.as_ref(), project_info, author, max_commits: None, references }
+        Self { project: event.project.as_ref(), project_info, author, references, max_commits: None }
     }
 
     /// A sentence about what was done to something: `Ada merged merge request !5` or, where the event does not say who

@@ -121,7 +121,6 @@ fn a_failure_of_the_forge_is_not_the_servers() {
         may_have_been_sent: false,
         is_test: false,
         extent: crate::integration::Extent::default(),
-        links: &crate::adapters::ProjectLinks::default(),
         message: crate::adapters::contract::LazyMessage::default(),
     };
     let call = entry.call(&settings, &note).expect("a call");
