@@ -20,3 +20,4 @@ mod go_client;
 mod matrix;
 mod redmine;
 mod second_opinion;
+mod slow_builds;
