@@ -37,7 +37,7 @@
 //! | [`metrics`] | counts and measures | nothing |
 //! | [`pipeline`] | takes events from their sources, dispatches and delivers | all above |
 //! | [`api`] | the HTTP server: events, GitLab's Integrations API, health, metrics | all above, `wire::*` |
-//! | [`config`] | reads and checks the daemon's settings | `*::Config`, `adapters::operator`, `pipeline::amqp` |
+//! | [`config`] | reads and checks the daemon's settings | `*::Config`, `adapters::operator`, `pipeline::amqp`, `digest` |
 //! | [`log`] | sets up the log | nothing |
 //! | [`daemon`] | connects the parts, starts and stops them; it decides nothing | everything |
 //! | [`cli`] | the commands of the program | everything |

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal as _;
 
+use std::sync::OnceLock;
+
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -42,27 +44,64 @@ pub enum LogError {
 pub fn init(config: &Config) -> Result<(), LogError> {
     let ansi = std::io::stderr().is_terminal();
     let taken = |error: tracing_subscriber::util::TryInitError| LogError::Taken(error.to_string());
-    subscriber(config, std::io::stderr, ansi)?.try_init().map_err(taken)
+    let (subscriber, filter) = reloadable(config, std::io::stderr, ansi)?;
+    subscriber.try_init().map_err(taken)?;
+    let _ = FILTER.set(filter);
+    Ok(())
+}
+
+/// Replaces the filter of the log, once there is one.
+type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+static FILTER: OnceLock<SetFilter> = OnceLock::new();
+
+/// Applies another filter to the log of this process, where [`init`] began it. The format stays.
+///
+/// # Errors
+/// The filter can't be parsed.
+pub fn set_filter(config: &Config) -> Result<(), LogError> {
+    let filter = filter(config)?;
+    let Some(set) = FILTER.get() else { return Ok(()) };
+    set(filter).map_err(|why| LogError::Filter { filter: config.filter.clone(), why })
+}
+
+fn filter(config: &Config) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(format!("{QUIET},{}", config.filter))
+        .map_err(|error| LogError::Filter { filter: config.filter.clone(), why: error.to_string() })
 }
 
 /// The broker's client logs what it returns as an error too, and calls a connection that we close an error: the source logs
 /// what counts. The operator's filter may say otherwise.
 const QUIET: &str = "lapin=off";
 
-fn subscriber<W>(
+/// The log, and what replaces its filter.
+fn reloadable<W>(
     config: &Config,
     writer: W,
     ansi: bool,
-) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, LogError>
+) -> Result<(Box<dyn tracing::Subscriber + Send + Sync>, SetFilter), LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.filter))
-        .map_err(|error| LogError::Filter { filter: config.filter.clone(), why: error.to_string() })?;
+    let filter = filter(config)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(ansi);
     Ok(match config.format {
-        Format::Human => Box::new(builder.with_target(false).finish()),
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Human => {
+            let builder = builder.with_target(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (
+                Box::new(builder.finish()),
+                Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())),
+            )
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (
+                Box::new(builder.finish()),
+                Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())),
+            )
+        }
     })
 }
 
@@ -91,7 +130,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let config = Config { format, filter: filter.to_owned() };
-        let subscriber = subscriber(&config, move || writer.clone(), false).expect("a filter");
+        let subscriber = reloadable(&config, move || writer.clone(), false).expect("a filter").0;
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(delivery = 7, "delivered");
             tracing::debug!("details");
@@ -122,7 +161,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let config = Config { format: Format::Json, filter: "debug".to_owned() };
-        let subscriber = subscriber(&config, move || writer.clone(), false).expect("a filter");
+        let subscriber = reloadable(&config, move || writer.clone(), false).expect("a filter").0;
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(delivery = 7, event = "e-1", integration = "a/b:slack", to = "#ops", "delivered");
             tracing::info!(delivery = 7, reason = "503", until = "soon", "not delivered yet");
@@ -164,9 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn another_filter_applies_at_once() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let config = |filter: &str| Config { format: Format::Human, filter: filter.to_owned() };
+        let made = reloadable(&config("info"), move || writer.clone(), false).expect("a filter");
+        let (subscriber, set) = made;
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("before");
+            set(filter(&config("debug")).expect("a filter")).expect("the log is there");
+            tracing::debug!("after");
+        });
+        let text = String::from_utf8(lines.0.lock().expect("no writer panics").clone()).expect("text");
+        assert!(text.contains("after") && !text.contains("before"), "{text}");
+    }
+
+    #[test]
     fn the_error_names_an_invalid_filter() {
         let config = Config { format: Format::Human, filter: "forgebell=loud".to_owned() };
-        let error = subscriber(&config, std::io::stderr, false).err().expect("an error").to_string();
+        let error = reloadable(&config, std::io::stderr, false).err().expect("an error").to_string();
         assert!(error.contains("log.filter `forgebell=loud`"), "{error}");
     }
 }

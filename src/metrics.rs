@@ -42,6 +42,8 @@ const RETRIES: &str = "forgebell_retries_total";
 const ATTEMPT_SECONDS: &str = "forgebell_attempt_duration_seconds";
 const ACCEPTANCE_SECONDS: &str = "forgebell_event_to_acceptance_seconds";
 const SWITCHED_OFF: &str = "forgebell_integrations_switched_off_total";
+const OFF: &str = "forgebell_integrations_switched_off";
+const HOLDS: &str = "forgebell_holds";
 const INBOX: &str = "forgebell_inbox_events";
 const OUTBOX: &str = "forgebell_outbox_deliveries";
 const OLDEST: &str = "forgebell_outbox_oldest_age_seconds";
@@ -52,6 +54,9 @@ const QUARANTINE_REFUSED: &str = "forgebell_quarantine_refused_total";
 const BROKER: &str = "forgebell_broker_connected";
 const UNWRITTEN: &str = "forgebell_unwritten_outcomes";
 const RELOADS: &str = "forgebell_reloads_total";
+const LAST_RELOAD: &str = "forgebell_last_reload_successful";
+const NEED_RESTART: &str = "forgebell_settings_need_restart";
+const EVENTS_REFUSED: &str = "forgebell_events_refused_total";
 const API_REQUESTS: &str = "forgebell_api_requests_total";
 const ALERTS: &str = "forgebell_alerts_total";
 const ALERTS_REFUSED: &str = "forgebell_alert_reports_refused_total";
@@ -220,6 +225,44 @@ pub const SERIES: &[Series] = &[
         labels: &["result"],
     },
     Series {
+        name: LAST_RELOAD,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "1 if the last reload (or the start) took the settings and the integrations, 0 if it was refused.",
+        labels: &[],
+    },
+    Series {
+        name: NEED_RESTART,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Settings that were changed since the start and apply at the next one; the log names them.",
+        labels: &[],
+    },
+    Series {
+        name: OFF,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Integrations that send nothing although they are switched on, by reason: address_gone (their service says \
+               that an address does not exist any more), invalid_settings (a secret's file is missing, for example).",
+        labels: &["reason"],
+    },
+    Series {
+        name: HOLDS,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "What is held at the moment, by cause: unavailable, throttled, quota, operator_error, misconfigured, gone, \
+               switched_off. `forgebell status` names each.",
+        labels: &["cause"],
+    },
+    Series {
+        name: EVENTS_REFUSED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Calls of /events that were refused, by reason: token, signature, right, throttled, content_type, too_large, \
+               too_slow, not_an_event, store, other.",
+        labels: &["reason"],
+    },
+    Series {
         name: API_REQUESTS,
         kind: Kind::Counter,
         unit: Unit::Count,
@@ -277,6 +320,20 @@ impl Handle {
     }
 }
 
+/// The reasons for which a call of `/events` is refused.
+pub const EVENT_REFUSALS: [&str; 10] = [
+    "token",
+    "signature",
+    "right",
+    "throttled",
+    "content_type",
+    "too_large",
+    "too_slow",
+    "not_an_event",
+    "store",
+    "other",
+];
+
 /// Installs the recorder. Later calls in the same process return the same one.
 pub fn install() -> Handle {
     static HANDLE: OnceLock<Handle> = OnceLock::new();
@@ -304,6 +361,11 @@ fn set_up() -> Handle {
         }
     }
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!(NEED_RESTART).set(0.0);
+    // From 0 on, so that an increase by the first refusal is seen.
+    for reason in EVENT_REFUSALS {
+        counter!(EVENTS_REFUSED, "reason" => reason).absolute(0);
+    }
     handle
 }
 
@@ -398,8 +460,37 @@ pub fn broker_connected(connected: bool) {
     gauge!(BROKER).set(f64::from(u8::from(connected)));
 }
 
+/// Sets how many integrations send nothing although they are switched on, for one reason.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; integrations stay far below 2^53")]
+pub fn integrations_switched_off(reason: &'static str, count: u64) {
+    gauge!(OFF, "reason" => reason).set(count as f64);
+}
+
+/// Sets how much is held for one cause.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; holds stay far below 2^53")]
+pub fn holds(cause: &'static str, count: u64) {
+    gauge!(HOLDS, "cause" => cause).set(count as f64);
+}
+
+/// Counts a call of `/events` that was refused, for one of [`EVENT_REFUSALS`].
+pub fn event_refused(reason: &'static str) {
+    counter!(EVENTS_REFUSED, "reason" => reason).increment(1);
+}
+
+/// Sets the number of changed settings that apply at the next start.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; there are a few dozen settings")]
+pub fn settings_need_restart(count: usize) {
+    gauge!(NEED_RESTART).set(count as f64);
+}
+
+/// Records whether the last reload, or the start, took the settings and the integrations.
+pub fn last_reload(ok: bool) {
+    gauge!(LAST_RELOAD).set(f64::from(u8::from(ok)));
+}
+
 /// Counts a reload of the integrations.
 pub fn reloaded(ok: bool) {
+    last_reload(ok);
     counter!(RELOADS, "result" => if ok { "ok" } else { "failed" }).increment(1);
 }
 
@@ -438,6 +529,10 @@ mod tests {
         broker_connected(true);
         unwritten_outcomes(1);
         reloaded(true);
+        integrations_switched_off("address_gone", 1);
+        holds("throttled", 1);
+        event_refused("token");
+        settings_need_restart(1);
         depth(&Depth { inbox: 1, oldest: Duration::from_secs(2), ..Depth::default() });
         handle.run_upkeep();
         handle.render()
@@ -452,7 +547,10 @@ mod tests {
                 "{} has no help:\n{text}",
                 series.name
             );
-            let line = text.lines().find(|line| line.starts_with(series.name));
+            // Another series may begin with this one's name.
+            let is_its =
+                |line: &&str| line.strip_prefix(series.name).is_some_and(|rest| !rest.starts_with("_total"));
+            let line = text.lines().find(is_its);
             let line = line.unwrap_or_else(|| panic!("{} is not shown:\n{text}", series.name));
             for label in series.labels {
                 assert!(line.contains(&format!("{label}=\"")), "{line} lacks {label}");

@@ -35,6 +35,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::client_addr::{Peer, client_address};
 use super::resources::EventReceived;
 use super::v4::{self, Credential, Need, Params};
 use super::webhook_signature::{BadSignature, SignedHeaders, SigningKeys};
@@ -55,40 +56,52 @@ const LARGE: usize = 1024 * 1024;
 /// What a request lacks where only signed ones are taken.
 const NO_SIGNATURE: ApiError = ApiError::BadSignature(BadSignature::NoSignature);
 
-/// `POST /events`.
+/// `POST /events`. A refusal is counted by its reason, and logged.
 pub(super) async fn receive(
     Extract(state): Extract<Arc<State>>,
     request: Request,
 ) -> Result<Accepted, ApiError> {
+    let peer = request.extensions().get::<Peer>();
+    let trusted = &state.config.get().trusted_proxies;
+    let client = peer.map(|Peer(peer)| client_address(*peer, request.headers(), trusted));
+    let taken = take(&state, request).await;
+    if let Err(error) = &taken {
+        state.event_refusals.record(error, client);
+    }
+    taken
+}
+
+async fn take(state: &Arc<State>, request: Request) -> Result<Accepted, ApiError> {
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let headers = &head.headers;
-    let signed = signed_headers(&state.config, headers, now)?;
+    let config = state.config.get();
+    let signed = signed_headers(&config, headers, now)?;
     let (reach, sender) = match &signed {
         // The signature covers the body, which is still to be read.
         Some(_) => (ScopeKey::Instance, None),
-        None => authenticate(&state, &head, now).await?,
+        None => authenticate(state, &head, now).await?,
     };
     check_content_type(headers)?;
-    let body = read_body(Request::from_parts(head.clone(), body), &state).await?;
+    let body = read_body(Request::from_parts(head.clone(), body), state).await?;
     if let Some((signed, keys)) = &signed
         && let Err(why) = signed.verify(keys, &body)
     {
-        v4::record_wrong_token(&state, &head, now)?;
+        v4::record_wrong_token(state, &head, now)?;
         return Err(ApiError::BadSignature(why));
     }
     let id = match &signed {
         Some((signed, _)) => Some(key_id(signed.id)),
         None => sent_id(headers, &body).map(|id| within_reach(reach, id)),
     };
-    let _turn = turn(&state, body.len()).await?;
+    let _turn = turn(state, body.len()).await?;
     let event_id = id.clone().unwrap_or_else(|| fresh_id(now));
     match Event::decode(event_id, now, body.clone()) {
         Ok(event) => {
             let event = v4::trusted_event(&state.catalog, reach, event).ok_or(ApiError::EventNotReached)?;
-            accept(&state, sender, &event, now).await
+            accept(state, sender, &event, now).await
         }
-        Err(why) => quarantine(&state, sender, id, body, why, now).await,
+        Err(why) => quarantine(state, sender, id, body, why, now).await,
     }
 }
 
@@ -206,7 +219,8 @@ async fn authenticate(
     head: &Parts,
     now: jiff::Timestamp,
 ) -> Result<(ScopeKey, Option<String>), ApiError> {
-    let Config { webhook_token, signing_keys, .. } = &state.config;
+    let config = state.config.get();
+    let Config { webhook_token, signing_keys, .. } = &*config;
     let sent = head.headers.get("x-gitlab-token").map(HeaderValue::as_bytes).unwrap_or_default();
     let is_admitted = match webhook_token {
         Some(token) => is_same(sent, token),
@@ -248,14 +262,15 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 async fn read_body(request: Request, state: &State) -> Result<Bytes, ApiError> {
-    let limit = state.config.body_limit;
+    let config = state.config.get();
+    let limit = config.body_limit;
     // One that is announced as too large is refused before it is sent.
     if request.body().size_hint().lower() > limit as u64 {
         return Err(ApiError::BodyTooLarge { limit, setting: Some("http.body_limit") });
     }
     let reading = Bytes::from_request(request, &());
-    match tokio::time::timeout(state.config.body_timeout, reading).await {
-        Err(_) => Err(ApiError::BodyTooSlow(state.config.body_timeout)),
+    match tokio::time::timeout(config.body_timeout, reading).await {
+        Err(_) => Err(ApiError::BodyTooSlow(config.body_timeout)),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(ApiError::BodyTooLarge { limit, setting: Some("http.body_limit") })

@@ -1,8 +1,9 @@
 //! THE HTTP SERVER: events in, GitLab's Integrations API, health and metrics out.
 //!
 //! [`router`] is an ordinary axum router over [`State`]; [`serve()`] runs it on a listener. [`events`] takes webhooks as a
-//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`alerts`] takes
-//! those of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics. [`v4`] is GitLab's
+//! GitLab sends them, and [`webhook_signature`] checks signed ones; [`event_refusals`] counts what is refused there;
+//! [`alerts`] takes those of monitoring systems; [`health`] reports whether the process is alive and ready, and its metrics.
+//! [`v4`] is GitLab's
 //! Integrations API with additions of our own, and [`openapi`] describes it. [`error`] has every error answer, and
 //! [`client_addr`] finds the address of a client. Handlers decide nothing about events or deliveries: they call the
 //! catalog, the store and the pipeline, and turn the results into answers.
@@ -10,6 +11,7 @@
 mod alerts;
 mod client_addr;
 mod error;
+mod event_refusals;
 mod events;
 mod health;
 pub mod openapi;
@@ -43,6 +45,7 @@ use crate::pipeline::amqp::Commands;
 use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::condition::Condition;
 use crate::pipeline::holds::Holds;
+use crate::pipeline::live::Live;
 use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
@@ -52,6 +55,7 @@ use crate::store::registry::Registry;
 use crate::store::{Alerts, DestinationKey, Inbox, Ledger, Outbox, Quarantine, Watches};
 
 use error::ApiError;
+pub use event_refusals::EventRefusals;
 pub use server::serve;
 pub use v4::{LoginLimiter, Probed, health_of, integration_object, probed};
 pub use webhook_signature::SigningKeys;
@@ -98,7 +102,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct State {
-    pub config: Config,
+    pub config: Live<Config>,
     pub inbox: Arc<dyn Inbox>,
     pub quarantine: Arc<dyn Quarantine>,
     /// Puts messages into quarantine, within its bounds.
@@ -135,6 +139,8 @@ pub struct State {
     /// Work that goes on after its request was answered.
     pub tasks: TaskTracker,
     pub login_limiter: Arc<Mutex<LoginLimiter>>,
+    /// Counts and logs refused calls of `/events`.
+    pub event_refusals: Arc<EventRefusals>,
     /// Has one permit: see [`State::turn`].
     pub large_bodies: Arc<Semaphore>,
 }
@@ -184,8 +190,7 @@ impl State {
 
 /// All routes.
 pub fn router(state: State) -> Router {
-    let metrics = state.config.metrics;
-    let body_limit = state.config.body_limit;
+    let Config { metrics, body_limit, .. } = *state.config.get();
     let mut router = v4::router(openapi::routes())
         .route("/events", post(events::receive))
         .route("/healthz", get(health::alive))

@@ -30,7 +30,7 @@ pub struct CachedCatalog {
     /// Counts changes of integrations, which may make waiting deliveries due.
     changes: watch::Sender<u64>,
     /// Which addresses may be set.
-    url_policy: Arc<UrlPolicy<'static>>,
+    url_policy: RwLock<Arc<UrlPolicy<'static>>>,
     /// Trackers are set one at a time.
     trackers: Mutex<()>,
 }
@@ -47,7 +47,7 @@ impl CachedCatalog {
             served: Mutex::new((0, Ok(()))),
             requested: AtomicU64::new(0),
             changes: watch::Sender::new(0),
-            url_policy: Arc::new(UrlPolicy::allow_all()),
+            url_policy: RwLock::new(Arc::new(UrlPolicy::allow_all())),
             trackers: Mutex::default(),
         };
         catalog.refresh().await?;
@@ -57,12 +57,17 @@ impl CachedCatalog {
     /// The same, with a policy on the addresses that may be set.
     #[must_use]
     pub fn with_url_policy(self, url_policy: Arc<UrlPolicy<'static>>) -> Self {
-        Self { url_policy, ..self }
+        Self { url_policy: RwLock::new(url_policy), ..self }
     }
 
     /// Which addresses may be set.
-    pub fn url_policy(&self) -> &Arc<UrlPolicy<'static>> {
-        &self.url_policy
+    pub fn url_policy(&self) -> Arc<UrlPolicy<'static>> {
+        Arc::clone(&self.url_policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies another policy to what is set from now on.
+    pub fn set_url_policy(&self, url_policy: Arc<UrlPolicy<'static>>) {
+        *self.url_policy.write().unwrap_or_else(PoisonError::into_inner) = url_policy;
     }
 
     pub(super) fn trackers(&self) -> &Mutex<()> {
@@ -188,6 +193,10 @@ impl Catalog for CachedCatalog {
 
     fn integration(&self, id: &IntegrationId) -> Option<Arc<Integration>> {
         self.read(|state| state.integration(id))
+    }
+
+    fn unusable(&self, id: &IntegrationId) -> Option<String> {
+        self.read(|state| state.unusable(id))
     }
 
     fn links(&self, event: &Event) -> ProjectLinks {

@@ -112,6 +112,12 @@ impl Configured {
         self.configuration.active && self.resolved.as_ref().map_or(true, |resolved| resolved.is_active())
     }
 
+    /// What is wrong with the settings of one that is switched on. It sends nothing until that is corrected.
+    pub fn unusable(&self) -> Option<&[FieldError]> {
+        let is_on = self.configuration.active && !self.configuration.inherits;
+        self.resolved.as_ref().err().filter(|_| is_on).map(Vec::as_slice)
+    }
+
     /// Whether it is active and its settings are valid.
     pub fn is_active(&self) -> bool {
         self.is_switched_on() && self.resolved.is_ok()

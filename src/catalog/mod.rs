@@ -67,6 +67,11 @@ pub trait Catalog: Send + Sync {
         false
     }
 
+    /// Why an integration that is switched on can't be used: its settings are not valid. What waits for it waits on.
+    fn unusable(&self, _id: &IntegrationId) -> Option<String> {
+        None
+    }
+
     /// The present fingerprint of an integration.
     fn fingerprint(&self, id: &IntegrationId) -> Option<Fingerprint> {
         self.integration(id).map(|integration| integration.fingerprint)

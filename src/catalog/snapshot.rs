@@ -465,6 +465,12 @@ impl Cached {
 }
 
 impl Catalog for Snapshot {
+    fn unusable(&self, id: &IntegrationId) -> Option<String> {
+        let configured = self.configured(id)?;
+        let errors = configured.unusable()?;
+        Some(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+
     fn concerned(&self, event: &Event) -> Vec<Arc<Integration>> {
         ResolvedScope::of_event(event)
             .map(|scope| self.all_at(&scope, Entry::takes_events))

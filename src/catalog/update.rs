@@ -69,7 +69,7 @@ impl CachedCatalog {
         // Of two trackers that are set at once, the second one has to see the first.
         let _alone = if is_tracker(change.entry) { Some(self.trackers().lock().await) } else { None };
         self.change(change, "integration.update", |inheritance| {
-            let url_policy = &**self.url_policy();
+            let url_policy = &*self.url_policy();
             let next =
                 change::put(change.entry, inheritance, request, url_policy).map_err(ChangeError::Invalid)?;
             if let Some(refused) = self.refused_tracker(change, &next) {

@@ -71,6 +71,15 @@ pub(super) async fn run(args: Args, options: &Options) -> anyhow::Result<ExitCod
 fn read(files: Vec<PathBuf>, url_policy: &UrlPolicy<'_>) -> anyhow::Result<Provisioned> {
     match provision::load(&provision::Config { files }, url_policy) {
         Ok(wanted) => {
+            let unusable = wanted.integrations.iter().filter_map(|placed| {
+                let errors = placed.configured.unusable()?.iter().map(ToString::to_string);
+                let errors = errors.collect::<Vec<_>>().join("; ");
+                Some(format!("{} of {}: {errors}", placed.configured.slug(), placed.scope))
+            });
+            let unusable: Vec<_> = unusable.collect();
+            if !unusable.is_empty() {
+                bail!("the files are not valid, and nothing was changed:\n{}", unusable.join("\n"));
+            }
             wanted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             Ok(wanted)
         }

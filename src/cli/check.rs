@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,18 +20,23 @@ use crate::catalog::{self, Configured, Snapshot, UrlPolicy};
 use crate::config::Config;
 use crate::daemon;
 use crate::integration::Scope;
-use crate::pipeline::amqp;
+use crate::pipeline::{amqp, parts};
 use crate::provision::{self, Problem, Severity};
 use crate::store;
 use crate::store::registry::Changes;
 use crate::store::seal::Keyring;
+use crate::wire::smtp::{self, RelayFault, Tls};
 use crate::wire::{self, Transport as _, Wire};
+
+/// How long the mail relay may take for all its answers.
+const MAIL_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "For example:\n  \
     forgebell check\n  \
     forgebell --config new.toml check --json\n\n\
-    Exit codes: 0 if the daemon would start, 1 if a part failed; the output says what to do.")]
+    It asks the broker and the mail relay whether they take the settings; nothing is sent or changed.\n\n\
+    Exit codes: 0 if the daemon would start and every part works, 1 if a part failed; the output says what to do.")]
 pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
@@ -97,7 +102,8 @@ async fn look(config: &Config, options: &Options) -> Vec<Part> {
         way_out(&config.wire),
         store(&config.store, Keyring::new(&config.secrets), &daemon::url_policy(config)).await,
         broker(&config.amqp).await,
-        address(config.http.listen, &config.wire).await,
+        mail(config).await,
+        exposure(&config.http).into_iter().fold(address(config.http.listen, &config.wire).await, Part::with),
     ]
 }
 
@@ -105,7 +111,7 @@ fn unconfigured(error: &str) -> Vec<Part> {
     let mut lines = error.lines();
     let mut part = Part::failed("configuration", lines.next().unwrap_or_default());
     part.more.extend(lines.map(|line| line.trim().to_owned()));
-    let rest = ["provisioning", "http client", "store", "broker", "http"];
+    let rest = ["provisioning", "http client", "store", "broker", "mail", "http"];
     let skipped = rest.map(|name| Part::skipped(name, "not checked: the configuration must be valid first"));
     std::iter::once(part).chain(skipped).collect()
 }
@@ -141,13 +147,24 @@ fn integrations(config: &Config) -> Part {
                 n if n == active => format!("{n} {}", plural(n, "integration")),
                 n => format!("{n} {}, {active} of them active", plural(n, "integration")),
             };
-            let mut part = Part::ok(NAME, found);
+            let off = provisioned.integrations.iter();
+            let off = off.filter(|placed| placed.configured.unusable().is_some()).count();
+            let mut part = match off {
+                0 => Part::ok(NAME, found),
+                n => Part::failed(NAME, format!("{found}; {n} {} off", if n == 1 { "is" } else { "are" })),
+            };
             if count == 0 {
                 part = part.with(
                     "name files or folders in `provision.files`; `forgebell adapters SLUG` shows a block",
                 );
             }
             part.more.extend(provisioned.warnings.iter().map(describe));
+            for placed in provisioned.integrations.iter().filter(|placed| placed.configured.is_active()) {
+                let slug = placed.configured.slug();
+                for problem in placeholders(&placed.configured) {
+                    part = part.with(format!("warning: {slug} of {}: {problem}", placed.scope));
+                }
+            }
             part
         }
         Err(problems) => {
@@ -231,6 +248,9 @@ fn stored(mut part: Part, known: Changes, url_policy: &UrlPolicy<'_>) -> Part {
         for error in catalog::warnings(configured, url_policy) {
             part = part.with(format!("warning: {slug} of {scope}: {error}"));
         }
+        for problem in placeholders(configured) {
+            part = part.with(format!("warning: {slug} of {scope}: {problem}"));
+        }
     }
     part
 }
@@ -258,9 +278,103 @@ async fn broker(config: &amqp::Config) -> Part {
             };
             remarks.iter().fold(Part::ok(NAME, found), |part, remark| part.with(format!("warning: {remark}")))
         }
-        Err(error) => Part::failed(NAME, printable(&error.to_string()))
-            .with("is it running, and are user, password and virtual host in `amqp.url` right?"),
+        Err(error) => {
+            let part = Part::failed(NAME, printable(&error.to_string()));
+            let remedy = error.remedy();
+            if remedy.is_empty() { part } else { part.with(remedy) }
+        }
     }
+}
+
+/// The mail relay, up to the question whether it takes mail of the sender. No mail is sent.
+async fn mail(config: &Config) -> Part {
+    const NAME: &str = "mail";
+    let (smtp, sender) = (&config.wire.smtp, config.operator.mail.from.as_str());
+    let Some(asked) = smtp::probe(smtp, sender, MAIL_LIMIT).await else {
+        return Part::skipped(NAME, "not used (smtp.host is empty): integrations with mail send nothing");
+    };
+    let found = match asked {
+        Ok(found) => found,
+        Err(fault) => return Part::failed(NAME, printable(&fault.to_string())).with(mail_remedy(&fault)),
+    };
+    let part = Part::ok(NAME, parts::relay_in_words(&found, sender));
+    let is_here = smtp.host == "localhost" || smtp.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    match found.encryption {
+        Tls::None if !is_here => {
+            part.with("warning: mail goes to another machine without encryption: set smtp.tls = \"starttls\"")
+        }
+        Tls::Starttls | Tls::Implicit if !found.is_verified => part.with(
+            "warning: the relay's certificate is not verified: set smtp.verify = true, and smtp.ca_file for a private \
+             authority",
+        ),
+        _ => part,
+    }
+}
+
+/// One remedy for each kind of fault.
+fn mail_remedy(fault: &RelayFault) -> &'static str {
+    match fault {
+        RelayFault::Settings(_) => "correct [smtp] or mail.from",
+        RelayFault::Unreachable(_) => "is it running, and are smtp.host, smtp.port and smtp.tls right?",
+        RelayFault::Login { .. } => "correct smtp.username and smtp.password",
+        RelayFault::Sender { .. } => "set mail.from to an address that the relay takes mail from",
+        RelayFault::Refused { .. } => {
+            "the relay's answer names the cause; it may refuse this machine or smtp.hello_name"
+        }
+    }
+}
+
+/// What is open at the address on which the daemon listens.
+fn exposure(config: &crate::api::Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let listen = config.listen;
+    let is_far = !listen.ip().is_loopback();
+    let is_open = config.webhook_token.is_none() && config.signing_keys.is_none();
+    if is_open && (is_far || !config.trusted_proxies.is_empty()) {
+        warnings.push(format!(
+            "warning: every client that reaches {listen} may send events, because there is no token: set \
+             http.webhook_token or http.webhook_signing_key"
+        ));
+    }
+    if is_far && !is_private(listen.ip()) {
+        warnings.push(format!(
+            "warning: {listen} can be reached without TLS, so tokens go over the network in plain text: put a proxy with \
+             TLS before it, and listen on 127.0.0.1"
+        ));
+    }
+    warnings
+}
+
+/// Whether an address belongs to a private network. One that stands for all addresses does not.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+/// The settings that still have an example's address.
+fn placeholders(configured: &Configured) -> Vec<String> {
+    let configuration = &configured.configuration;
+    let secrets = configuration.secrets.iter().map(|(name, secret)| (name, secret.expose().to_owned()));
+    let properties = configuration.properties.iter().map(|(name, value)| (name, value.as_text()));
+    let written = secrets.chain(properties).filter(|(_, value)| is_placeholder(value));
+    written.map(|(name, _)| format!("{name} is an example's address: put the real one there")).collect()
+}
+
+/// Whether an address is one from a documentation: RFC 2606 has names for these, and Slack's has `T000…/B000…/XXX…`.
+fn is_placeholder(value: &str) -> bool {
+    let Ok(url) = url::Url::parse(value.trim()) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let names = ["example.com", "example.org", "example.net", "example"];
+    let is_example = names.iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
+    let is_filler = |segment: &str| {
+        let zeros = |first: char| {
+            segment.strip_prefix(first).is_some_and(|rest| rest.len() >= 3 && rest.bytes().all(|b| b == b'0'))
+        };
+        (segment.len() >= 3 && segment.bytes().all(|b| b == b'X')) || zeros('T') || zeros('B')
+    };
+    is_example || url.path().split('/').any(is_filler) || value.contains('…')
 }
 
 async fn address(listen: SocketAddr, wire: &wire::Config) -> Part {
@@ -346,6 +460,45 @@ http           -       not looked at
         let parts = unconfigured("2 mistakes\n  http.listen: no\n  log.format: no");
         assert_eq!(parts[0].more, ["http.listen: no", "log.format: no"]);
         assert!(parts[1..].iter().all(|part| part.state == PartState::Skipped));
+    }
+
+    #[test]
+    fn addresses_of_examples_are_told_from_real_ones() {
+        for example in [
+            "https://example.com/hook",
+            "https://chat.example.org/hooks/x",
+            "https://hooks.slack.com/services/T000/B000/XXX",
+            "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+            "https://hooks.slack.com/services/…",
+        ] {
+            assert!(is_placeholder(example), "{example}");
+        }
+        for real in [
+            "https://hooks.slack.com/services/T0AB12/B07XY/XXsecretXX",
+            "https://chat.acme.com/hooks/example.com",
+            "#ops",
+            "T000/B000",
+            "https://counterexample.com/x",
+        ] {
+            assert!(!is_placeholder(real), "{real}");
+        }
+    }
+
+    #[test]
+    fn an_open_endpoint_and_a_plaintext_listener_are_warned_of_where_others_reach_them() {
+        let warnings = |options: &[&str]| {
+            let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+            exposure(&Config::load(Sources::for_tests(&options)).unwrap().http)
+        };
+        assert_eq!(warnings(&["http.listen=127.0.0.1:8090"]), [""; 0]);
+        let open = warnings(&["http.listen=10.0.0.7:8090"]);
+        assert!(open.len() == 1 && open[0].contains("http.webhook_token"), "{open:?}");
+        let proxied = warnings(&["http.listen=127.0.0.1:8090", "http.trusted_proxies=127.0.0.1/32"]);
+        assert!(proxied.len() == 1 && proxied[0].contains("may send events"), "{proxied:?}");
+        let token = "http.webhook_token=open sesame";
+        assert_eq!(warnings(&["http.listen=10.0.0.7:8090", token]), [""; 0]);
+        let public = warnings(&["http.listen=0.0.0.0:8090", token]);
+        assert!(public.len() == 1 && public[0].contains("without TLS"), "{public:?}");
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use crate::api::{Probed, health_of, integration_object, probed, resources};
 use crate::catalog::{Configured, ResolvedScope, Snapshot};
 use crate::config::Config;
 use crate::daemon;
-use crate::event::{Event, Trigger, sample};
+use crate::event::{Event, Project, Trigger, sample, sample_in};
 use crate::integration::{Integration, IntegrationId, Scope};
 use crate::pipeline::explain::named;
 use crate::pipeline::holds::{HoldSet, Holds};
@@ -361,7 +361,8 @@ async fn test(config: &Config, args: &TestArgs, now: Timestamp) -> anyhow::Resul
         return tested(args, &resources::Test::of_probe(attempt), store.as_deref(), &integration.id, now)
             .await;
     }
-    let event = sample_event(entry, args.trigger.as_deref())?;
+    let project = project(&args.id.resolved(&snapshot), config);
+    let event = sample_event(entry, args.trigger.as_deref(), project.as_ref())?;
     let channels = event.trigger.map(|trigger| integration.channels.for_trigger(trigger)).unwrap_or_default();
     let targets = entry.targets(&integration.settings, &event, channels);
     let mut attempts = Vec::new();
@@ -401,7 +402,7 @@ async fn tested(
 }
 
 /// The kind that was asked for, else a push, a pipeline, or the first kind that the service takes.
-fn sample_event(entry: &Entry, wanted: Option<&str>) -> anyhow::Result<Event> {
+fn sample_event(entry: &Entry, wanted: Option<&str>, project: Option<&Project>) -> anyhow::Result<Event> {
     let takes = entry.about.triggers;
     let usual = [Trigger::Push, Trigger::Pipeline].into_iter().chain(takes.iter());
     let mut kinds = usual.filter(|trigger| takes.contains(*trigger));
@@ -413,7 +414,16 @@ fn sample_event(entry: &Entry, wanted: Option<&str>) -> anyhow::Result<Event> {
             .find(|trigger| trigger.name() == name)
             .ok_or_else(|| anyhow!("{} takes no event of the kind {name}", entry.about.title))?,
     };
-    Ok(sample(found))
+    Ok(project.map_or_else(|| sample(found), |project| sample_in(found, project)))
+}
+
+/// The project that is tested, by its own name and address; a group's test has the sample's.
+fn project(scope: &ResolvedScope, config: &Config) -> Option<Project> {
+    let ResolvedScope::Project { id, path: Some(path) } = scope else { return None };
+    let forge = config.operator.forge.url.trim_end_matches('/');
+    let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
+    let id = id.filter(|id| *id > 0).unwrap_or_default();
+    Some(Project { id, path_with_namespace: path.clone(), web_url, ..Project::default() })
 }
 
 /// Ends the holds that a success disproves. The daemon takes that from the store.

@@ -10,12 +10,12 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::complain;
 use super::options::Options;
 use crate::daemon::{self, ReloadRequest};
-use crate::log;
+use crate::{log, metrics};
 
 /// What stopping may take beyond `delivery.shutdown_timeout`, for writing outcomes, releasing leases and closing.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -28,7 +28,8 @@ const BACKLOG: u32 = 4096;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Signals: SIGTERM and SIGINT stop the daemon gracefully, a second one at once. SIGHUP \
-                        reloads the integrations; where they have a mistake, the current ones stay."
+                        reloads settings and integrations; where they have a mistake, the current ones stay. The log \
+                        names changed settings that need a restart."
 )]
 pub(super) struct Args {}
 
@@ -63,7 +64,7 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
             // The daemon goes on while the request waits for its answer.
             Asked::Reload => tokio::select! {
                 ended = &mut daemon => return ended.map(|()| ExitCode::SUCCESS),
-                () = ask(&reload) => {}
+                () = ask(&reload, options) => {}
                 () = signals.stop() => break,
             },
         }
@@ -83,9 +84,17 @@ pub(super) async fn run(_: Args, options: &Options) -> anyhow::Result<ExitCode> 
 
 /// Requests a reload and waits for its end, so that a second request does not overtake the first. The daemon logs the
 /// result.
-async fn ask(reload: &mpsc::Sender<ReloadRequest>) {
+async fn ask(reload: &mpsc::Sender<ReloadRequest>, options: &Options) {
+    let settings = match options.config() {
+        Ok(settings) => Some(Box::new(settings)),
+        Err(mistakes) => {
+            error!("nothing was reloaded: {mistakes:#}");
+            metrics::reloaded(false);
+            return;
+        }
+    };
     let (answer, answered) = oneshot::channel();
-    if reload.send(ReloadRequest { answer }).await.is_err() || answered.await.is_err() {
+    if reload.send(ReloadRequest { settings, answer }).await.is_err() || answered.await.is_err() {
         warn!("the integrations were not reloaded: the daemon is stopping or not ready yet");
     }
 }

@@ -3,11 +3,13 @@
 //! * [`DEFAULT`] is the documentation, the defaults and the schema: a key that is not in it is not a setting.
 //! * `layers` reads it, the operator's file, the environment and the command line into trees that remember where each
 //!   value came from.
+//! * `changes` names what differs between two configurations.
 //! * `tree` checks the merged tree against the schema, and `rules` checks what no type expresses.
 //! * Each section becomes the `Config` of the module that uses it; [`Config`] holds them all.
 //!
 //! Only this module reads the environment.
 
+mod changes;
 mod layers;
 mod rules;
 mod tree;
@@ -59,6 +61,7 @@ pub struct Config {
     /// The hosts that are permitted for a service's addresses beside its own, by the adapter's slug (with dashes).
     pub service_hosts: BTreeMap<String, Vec<String>>,
     pub provision: crate::provision::Config,
+    digests: changes::Digests,
 }
 
 /// `[node]`: the identity of this node.
@@ -184,6 +187,7 @@ impl Config {
         let max_age = tree.section("max_age", rules::max_age);
         let service_hosts = tree.section("service_hosts", rules::service_hosts);
         let provision = tree.section("provision", rules::none);
+        let digests = tree.digests();
         errors.extend(tree.into_errors());
 
         // All sections were read, so that all mistakes are reported. From here on one missing section is enough.
@@ -209,6 +213,7 @@ impl Config {
                 max_age: max_age?.by_slug(),
                 service_hosts: service_hosts?.by_slug(),
                 provision: provision?,
+                digests,
             })
         };
         match complete() {

@@ -1,6 +1,8 @@
 //! Checks the merged tree against the schema: unknown keys, values of the wrong type, secrets in files. Then reads each
 //! section as the type of the module that uses it.
 
+use std::collections::BTreeMap;
+
 use config::{Map, Value, ValueKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -8,6 +10,7 @@ use serde_json::Value as Json;
 use super::ConfigError;
 use super::layers::{self, Layer};
 use super::rules::Problem;
+use crate::digest::Digest;
 
 /// The end of a key that names a file with a secret.
 const IN_FILE: &str = "_file";
@@ -39,6 +42,20 @@ impl Tree {
             }
         };
         Self { schema: layers::defaults(), merged, errors: Vec::new() }
+    }
+
+    /// Digests of all values, by `section.key`, as their types read them.
+    pub(super) fn digests(&self) -> BTreeMap<String, i64> {
+        let mut digests = BTreeMap::new();
+        for (section, value) in &self.merged {
+            let known = self.schema.get(section).and_then(table_of);
+            for (key, value) in table_of(value).into_iter().flatten() {
+                let model = known.and_then(|known| known.get(key)).map_or(&value.kind, |model| &model.kind);
+                let read = shaped(&value.kind, model).map_or_else(|_| shown(value), |json| json.to_string());
+                digests.insert(format!("{section}.{key}"), Digest::of([read.as_bytes()]).number());
+            }
+        }
+        digests
     }
 
     pub(super) fn into_errors(self) -> Vec<ConfigError> {

@@ -18,6 +18,7 @@ use crate::pipeline::bounded_quarantine::BoundedQuarantine;
 use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::holds::Holds;
+use crate::pipeline::live::Live;
 use crate::pipeline::parts;
 use crate::pipeline::standing::Part;
 use crate::pipeline::test_send::TestSender;
@@ -36,6 +37,7 @@ pub(super) struct Components {
     pub(super) holds: Holds,
     pub(super) tests: TestSender,
     pub(super) deliverer: DelivererHandle,
+    pub(super) http: Live<api::Config>,
     pub(super) arrived: Arc<Notify>,
     /// The connections to the broker, one for each queue that is read.
     pub(super) broker: Vec<watch::Receiver<BrokerState>>,
@@ -54,6 +56,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         holds,
         tests,
         deliverer,
+        http,
         arrived,
         broker,
         condition,
@@ -69,7 +72,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         (!broker.is_empty()).then_some(connections)
     };
     api::State {
-        config: config.http.clone(),
+        config: http,
         inbox: Arc::clone(&store) as Arc<dyn Inbox>,
         quarantine: Arc::clone(&store) as Arc<dyn Quarantine>,
         junk,
@@ -94,6 +97,7 @@ pub(super) fn http_state(config: &Config, components: Components) -> api::State 
         stored: Arc::new(move |destination| deliverer.note_backlog(destination)),
         tasks,
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(config.http.login_failures))),
+        event_refusals: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(1)),
     }
 }
@@ -104,11 +108,11 @@ fn parts_asked(
     config: &Config,
     tests: &TestSender,
 ) -> Arc<dyn Fn() -> BoxFuture<'static, Vec<Part>> + Send + Sync> {
-    let (smtp, operator) = (config.wire.smtp.clone(), config.operator.clone());
+    let (smtp, operator) = (config.wire.smtp.clone(), tests.operator.clone());
     let transport = Arc::clone(&tests.transport);
     let known: Arc<tokio::sync::Mutex<Option<(Instant, Vec<Part>)>>> = Arc::default();
     Arc::new(move || {
-        let (smtp, operator) = (smtp.clone(), operator.clone());
+        let (smtp, operator) = (smtp.clone(), operator.get());
         let (transport, known) = (Arc::clone(&transport), Arc::clone(&known));
         async move {
             let mut known = known.lock().await;

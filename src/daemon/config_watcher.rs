@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Reloads;
+use super::live_settings::LiveSettings;
 use crate::catalog::{CachedCatalog, Catalog as _, UrlPolicy};
+use crate::config::Config;
 use crate::pipeline::deliver::DelivererHandle;
 use crate::pipeline::{Clock, store_calls};
 use crate::provision::Provisioned;
-use crate::store::Outbox;
+use crate::store::{HoldCause, Outbox};
 use crate::{metrics, provision};
 
 /// How often changes are read from the store, in case a notification was lost.
@@ -24,7 +26,8 @@ const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
 /// Reloads the provisioning files on request and reads changes in the store periodically.
 pub(super) struct ConfigWatcher {
-    pub(super) config: provision::Config,
+    /// The settings, among them the names of the files.
+    pub(super) live: LiveSettings,
     pub(super) catalog: Arc<CachedCatalog>,
     /// Called once after each change of integrations.
     pub(super) on_change: Arc<dyn OnChange>,
@@ -39,6 +42,9 @@ pub(super) struct ConfigWatcher {
 #[async_trait]
 pub(super) trait OnChange: Send + Sync {
     async fn settings_changed(&self);
+
+    /// The operator's settings changed: what waits because of the former ones is tried again.
+    async fn operator_settings_changed(&self);
 }
 
 /// Ends the holds of former settings, in the store and in the deliverer.
@@ -61,6 +67,21 @@ impl OnChange for EndHolds {
         }
         self.deliverer.holds_changed();
     }
+
+    async fn operator_settings_changed(&self) {
+        self.deliverer.flush().await;
+        let now = self.clock.now();
+        let ended = async {
+            let holds = self.store.holds(now).await?;
+            let of_operator = holds.into_iter().filter(|hold| hold.cause == HoldCause::OperatorError);
+            let keys: Vec<_> = of_operator.map(|hold| hold.key).collect();
+            self.store.end_holds(&keys, now).await
+        };
+        if let Err(error) = ended.await {
+            warn!(%error, "the holds of the operator's former settings could not be ended; they end by time");
+        }
+        self.deliverer.holds_changed();
+    }
 }
 
 impl ConfigWatcher {
@@ -72,7 +93,7 @@ impl ConfigWatcher {
                 () = stop.cancelled() => return,
                 request = requests.recv() => {
                     let Some(request) = request else { return };
-                    let answer = self.reload().await;
+                    let answer = self.reload(request.settings).await;
                     // The caller may not wait for the answer; it is logged too.
                     let _ = request.answer.send(answer);
                 }
@@ -100,8 +121,18 @@ impl ConfigWatcher {
 
     /// Reloads the provisioning files. With a mistake in them, the current integrations stay. A reload that the daemon's stop
     /// ends is no failure: nothing is wrong with the files.
-    async fn reload(&mut self) -> Result<usize, Vec<provision::Problem>> {
-        let loaded = match load(&self.config, self.catalog.url_policy(), &self.shutdown).await {
+    async fn reload(&mut self, settings: Option<Box<Config>>) -> Result<usize, Vec<provision::Problem>> {
+        match settings.map(|settings| self.live.apply(*settings)) {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => self.on_change.operator_settings_changed().await,
+            Some(Err(why)) => {
+                error!(why, "the new settings can't be used; the current settings and integrations stay");
+                metrics::reloaded(false);
+                return Err(Vec::new());
+            }
+        }
+        let files = &self.live.current.provision;
+        let loaded = match load(files, &self.catalog.url_policy(), &self.shutdown).await {
             Err(problems) if self.shutdown.is_cancelled() => {
                 info!("the reload ended early, because the daemon is stopping");
                 return Err(problems);

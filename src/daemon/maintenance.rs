@@ -1,5 +1,6 @@
 //! Periodic work: gauges, and the removal of old rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::catalog::CachedCatalog;
 use crate::metrics;
-use crate::pipeline::{Clock, store_calls};
-use crate::store::{Ledger, StoreError};
+use crate::pipeline::holds::Holds;
+use crate::pipeline::{Clock, standing, store_calls};
+use crate::store::{HoldCause, Ledger, StoreError};
 
 /// How often the gauges are updated.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
@@ -20,6 +23,7 @@ const SWEEP_STEP: usize = 1000;
 /// Updates the gauges and removes old rows until `stop`.
 pub(super) async fn maintenance(
     ledger: Arc<dyn Ledger>,
+    held: Held,
     config: crate::store::Config,
     clock: Clock,
     metrics: metrics::Handle,
@@ -27,6 +31,7 @@ pub(super) async fn maintenance(
 ) {
     let mut gauges = tokio::time::interval(GAUGES_EVERY);
     let mut watch = StoreWatch::default();
+    let mut off = OffWatch::default();
     let mut sweep = tokio::time::interval(config.sweep_every);
     loop {
         tokio::select! {
@@ -38,9 +43,53 @@ pub(super) async fn maintenance(
                     Ok(depth) => metrics::depth(&depth_of(&depth, clock.now())),
                     Err(error) => store_calls::log(&error, "measure what waits"),
                 }
+                off.look(&held.measure(clock.now()));
             }
             _ = sweep.tick() => remove_old_rows(&*ledger, &config, clock.now(), &stop).await,
         }
+    }
+}
+
+/// What is held, and where it is read.
+pub(super) struct Held {
+    pub(super) holds: Holds,
+    pub(super) catalog: Arc<CachedCatalog>,
+}
+
+impl Held {
+    /// Sets the gauges, and returns the integrations that send nothing although they are switched on.
+    fn measure(&self, now: Timestamp) -> BTreeMap<&'static str, u64> {
+        let holds = self.holds.snapshot();
+        for cause in HoldCause::ALL {
+            let held = holds.active_all(now).filter(|hold| hold.cause == cause).count();
+            metrics::holds(cause.name(), held as u64);
+        }
+        let off = self.catalog.read(|snapshot| standing::switched_off(snapshot, &holds, now));
+        for reason in standing::OFF_REASONS {
+            metrics::integrations_switched_off(reason, off.get(reason).copied().unwrap_or_default());
+        }
+        off
+    }
+}
+
+/// Says in the log when more integrations are switched off than before, also at a start, and when none is any more.
+#[derive(Default)]
+struct OffWatch {
+    known: u64,
+}
+
+impl OffWatch {
+    fn look(&mut self, off: &BTreeMap<&'static str, u64>) {
+        let count = off.values().sum();
+        if count > self.known {
+            error!(
+                integrations = count,
+                "integrations are switched off and send nothing; `forgebell status` names them"
+            );
+        } else if count == 0 && self.known > 0 {
+            info!("no integration is switched off any more");
+        }
+        self.known = count;
     }
 }
 

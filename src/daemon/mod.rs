@@ -3,7 +3,7 @@
 //! * [`run`] starts the parts against the direction of events (store, deliverer, dispatchers, HTTP server) and stops them
 //!   in the direction of events (sources, deliverer, HTTP server).
 //! * `setup` builds parts from the configuration, `components` what the HTTP server works with.
-//! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `peers` passes on what other nodes write, `maintenance` removes old rows.
+//! * `clock_watch` notices steps of the clock, `config_watcher` reloads integrations, `live_settings` applies new settings, `peers` passes on what other nodes write, `maintenance` removes old rows.
 //!
 //! After the first stop signal the sources stop, dispatch finishes and acknowledges its batch, attempts in flight get
 //! `delivery.shutdown_timeout`, outcomes are written, leases are released, and the HTTP server stops last. To stop at
@@ -12,6 +12,7 @@
 mod clock_watch;
 mod components;
 mod config_watcher;
+mod live_settings;
 mod maintenance;
 mod peers;
 mod setup;
@@ -37,12 +38,15 @@ use crate::pipeline::condition::Condition;
 use crate::pipeline::deliver::{Deliverer, DelivererHandle, Deps};
 use crate::pipeline::dispatch::{Dispatcher, FirstPauses};
 use crate::pipeline::inbox_source::InboxSource;
+use crate::pipeline::live::Live;
 use crate::store::{Inbox, Ledger, NodeId, Outbox, Quarantine, Store, Watches};
+use crate::wire::Wire;
 use crate::{api, metrics, provision};
 use clock_watch::{ClockWatch, shorten_waits};
 use components::{Components, http_state};
 use config_watcher::{ConfigWatcher, EndHolds};
-use maintenance::maintenance;
+use live_settings::LiveSettings;
+use maintenance::{Held, maintenance};
 use peers::PeerEvents;
 pub(crate) use setup::test_sender;
 use setup::{attempter, delivery, open_catalog, open_holds, open_store, policy, status_poller};
@@ -64,6 +68,8 @@ pub type Reloads = mpsc::Receiver<ReloadRequest>;
 
 /// One request to reload. The answer is the number of integrations, or the mistakes in the files.
 pub struct ReloadRequest {
+    /// New settings, where they are to be applied too.
+    pub settings: Option<Box<Config>>,
     pub answer: tokio::sync::oneshot::Sender<Result<usize, Vec<provision::Problem>>>,
 }
 
@@ -90,13 +96,26 @@ pub async fn run(
         Err(_) if shutdown.is_cancelled() => return Ok(()),
         opened => opened?,
     };
+    metrics::last_reload(true);
     let changes = catalog.watch();
     shorten_waits(&*store as &dyn Outbox, &policy(&config), clock.now()).await;
     let holds = open_holds(&*store as &dyn Outbox, &catalog, clock.now()).await?;
 
-    let tests = test_sender(&config, &holds)?;
+    let wire = Live::new(Wire::new(&config.wire).context("cannot set up the HTTP client")?);
+    let tests = setup::tests_through(&config, Arc::new(wire.clone()), &holds);
+    let http = Live::new(config.http.clone());
     let attempts = attempter(&config, &tests, &catalog, &holds, &clock, &store);
     let arrived = Arc::new(Notify::new());
+    let live = LiveSettings {
+        started: config.clone(),
+        current: config.clone(),
+        operator: tests.operator.clone(),
+        wire,
+        pace: Arc::clone(&tests.pace),
+        max_age: attempts.max_age.clone(),
+        http: http.clone(),
+        catalog: Arc::clone(&catalog),
+    };
     let poller = status_poller(&config, &attempts, &tests.pace, &store, &arrived);
     let leaving = node.clone();
     let condition = Condition::default();
@@ -127,12 +146,13 @@ pub async fn run(
     let peer_events = PeerEvents { deliverer, arrived: Arc::clone(&arrived), catalog: catalog_of_peers };
     let mut forwarding = tasks.spawn(peers::forward(peers, peer_events, stop_rest.clone()));
     let ledger = Arc::clone(&store) as Arc<dyn Ledger>;
+    let held = Held { holds: holds.clone(), catalog: Arc::clone(&catalog) };
     let maintenance =
-        maintenance(ledger, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
+        maintenance(ledger, held, config.store.clone(), clock.clone(), metrics.clone(), stop_rest.clone());
     tasks.spawn(maintenance);
     tasks.spawn(clock_watch(&config, &store, &handle, &clock).run(stop_rest.clone()));
     let watcher = ConfigWatcher {
-        config: config.provision.clone(),
+        live,
         catalog: Arc::clone(&catalog),
         on_change: Arc::new(end_holds(&store, &catalog, &handle, &clock)),
         clock: clock.clone(),
@@ -149,6 +169,7 @@ pub async fn run(
         holds,
         tests,
         deliverer: handle,
+        http,
         arrived,
         broker,
         condition,

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::pipeline::Clock;
 use crate::pipeline::attempt::Attempter;
 use crate::pipeline::holds::Holds;
+use crate::pipeline::live::Live;
 use crate::pipeline::retry::Policy;
 use crate::pipeline::status_poller::StatusPoller;
 use crate::pipeline::test_send::TestSender;
@@ -25,8 +26,8 @@ use crate::store::postgres::{Listener, Postgres};
 use crate::store::seal::Keyring;
 use crate::store::sqlite::Sqlite;
 use crate::store::{HoldCause, NodeId, Outbox, Registry, Store, Watches};
-use crate::wire::Wire;
 use crate::wire::pace::Pace;
+use crate::wire::{Transport, Wire};
 
 /// How long a node waits for its name. A database notices within a minute that the former node's machine is gone.
 const NODE_NAME_WAIT: Duration = Duration::from_secs(90);
@@ -97,15 +98,20 @@ pub(super) async fn open_holds(
     Ok(Holds::new(store.holds(now).await.context("cannot read the holds")?))
 }
 
-/// What attempts and tests are made with.
+/// What a command makes tests with.
 pub(crate) fn test_sender(config: &Config, holds: &Holds) -> anyhow::Result<TestSender> {
     let wire = Wire::new(&config.wire).context("cannot set up the HTTP client")?;
-    Ok(TestSender {
-        transport: Arc::new(wire),
+    Ok(tests_through(config, Arc::new(wire), holds))
+}
+
+/// What attempts and tests are made with.
+pub(super) fn tests_through(config: &Config, transport: Arc<dyn Transport>, holds: &Holds) -> TestSender {
+    TestSender {
+        transport,
         pace: Arc::new(Pace::new(config.rate_limits)),
-        operator: Arc::new(config.operator.clone()),
+        operator: Live::new(config.operator.clone()),
         holds: holds.clone(),
-    })
+    }
 }
 
 pub(super) fn attempter(
@@ -122,8 +128,8 @@ pub(super) fn attempter(
         merge_requests: Arc::clone(store) as Arc<dyn MergeRequests>,
         holds: holds.clone(),
         clock: clock.clone(),
-        max_age: Arc::new(config.max_age.clone()),
-        operator: Arc::clone(&tests.operator),
+        max_age: Live::new(config.max_age.clone()),
+        operator: tests.operator.clone(),
         first_build_pause: config.builds.first_pause,
     }
 }
@@ -139,7 +145,7 @@ pub(super) fn status_poller(
     StatusPoller {
         config: config.builds.clone(),
         probes: config.probes.clone(),
-        operator: Arc::clone(&attempts.operator),
+        operator: attempts.operator.clone(),
         watches: Arc::clone(store) as Arc<dyn Watches>,
         catalog: Arc::clone(&attempts.catalog),
         transport: Arc::clone(&attempts.transport),

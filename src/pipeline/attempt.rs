@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::build_watch::watch_of;
 use super::holds::Holds;
+use super::live::Live;
 use super::open_requests::open_request;
 use super::retry::Outcome;
 use super::scheduler::{Job, JobEvent};
@@ -36,8 +37,8 @@ pub struct Attempter {
     pub holds: Holds,
     pub clock: Clock,
     /// How old news may be, by slug, where it is not as the adapter says.
-    pub max_age: Arc<BTreeMap<String, Duration>>,
-    pub operator: Arc<OperatorSettings>,
+    pub max_age: Live<BTreeMap<String, Duration>>,
+    pub operator: Live<OperatorSettings>,
     /// The pause between the trigger of a build and the first question after it.
     pub first_build_pause: Duration,
 }
@@ -61,6 +62,10 @@ pub struct Report {
     /// The build that the delivery triggered, if it is to be watched.
     pub watch: Option<Box<NewWatch>>,
 }
+
+/// How long a delivery waits whose integration's settings are not valid. A reload that corrects them makes it due earlier
+/// where nothing else does.
+const UNUSABLE_WAIT: Duration = Duration::from_secs(30);
 
 impl Report {
     /// The attempt ended in a panic of ours.
@@ -86,6 +91,11 @@ impl Attempter {
     pub(super) fn prepare(&self, delivery: &Delivery) -> Result<Prepared, Report> {
         let cancelled = |why: String| Report::unsent(Outcome::Cancelled(why));
         let Some(integration) = self.catalog.integration(&delivery.integration) else {
+            if let Some(why) = self.catalog.unusable(&delivery.integration) {
+                let why = format!("the integration is off, because its settings are not valid: {why}");
+                let wait = Some(UNUSABLE_WAIT);
+                return Err(Report::unsent(Outcome::Failed(Failure::Deferred { wait, why })));
+            }
             return Err(cancelled("the integration was removed".to_owned()));
         };
         if !integration.active {
@@ -101,7 +111,7 @@ impl Attempter {
         };
         let age = self.clock.now().duration_since(delivery.fresh_since);
         let own = entry.deliver.as_ref().map_or(Duration::MAX, |deliver| deliver.about.max_age);
-        let max_age = self.max_age.get(integration.slug).copied().unwrap_or(own);
+        let max_age = self.max_age.get().get(integration.slug).copied().unwrap_or(own);
         if age > signed(max_age) {
             return Err(Report::unsent(Outcome::Expired));
         }
@@ -117,8 +127,8 @@ impl Attempter {
                 Err(error) => return Report::unreadable(&error),
             },
         };
-        let open =
-            open_request(prepared.entry, &event, &self.operator, &*self.merge_requests, self.clock.now());
+        let operator = self.operator.get();
+        let open = open_request(prepared.entry, &event, &operator, &*self.merge_requests, self.clock.now());
         match open.await {
             Ok(None) => {}
             Ok(Some(why)) => return Report::unsent(Outcome::NotNeeded(why)),
@@ -135,7 +145,7 @@ impl Attempter {
             target: &job.delivery.target,
             id: &notification_id(&job.delivery),
             now: self.clock.now(),
-            operator: &self.operator,
+            operator: &operator,
             links: &links,
             may_have_been_sent: job.delivery.attempts > 0 || job.delivery.started,
             test: false,

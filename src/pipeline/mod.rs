@@ -15,6 +15,7 @@
 //! - [`test_send`] makes an attempt or a probe as a test, and reports everything that went over the wire.
 //! - [`standing`] says what is wrong now, purely; [`addresses`] which addresses are dead; [`parts`] asks the broker, the mail relay and
 //!   the forge whether they answer.
+//! - [`live`] has values that a reload of the settings replaces.
 //! - [`explain`] says what dispatch would do, [`trace`] shows what went over the wire, and [`quarantine`] tries again what
 //!   could not be decoded.
 //!
@@ -32,6 +33,7 @@ pub mod explain;
 mod halves;
 pub mod holds;
 pub mod inbox_source;
+pub mod live;
 mod open_requests;
 mod outbox_writer;
 pub mod parts;

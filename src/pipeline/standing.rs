@@ -167,13 +167,17 @@ pub fn troubles(
     found
 }
 
+/// Why an integration that is switched on sends nothing.
+pub const OFF_REASONS: [&str; 2] = [ADDRESS_GONE, INVALID_SETTINGS];
+const ADDRESS_GONE: &str = "address_gone";
+
 /// How many integrations send nothing, by reason: all their addresses are dead, or their settings are not valid.
 pub fn switched_off(snapshot: &Snapshot, holds: &HoldSet, now: Timestamp) -> BTreeMap<&'static str, u64> {
     let mut off: BTreeMap<&'static str, BTreeSet<IntegrationId>> = BTreeMap::new();
     for trouble in troubles(snapshot, holds, &[], now) {
         let reason = match trouble.cause {
             INVALID_SETTINGS => INVALID_SETTINGS,
-            cause if cause == HoldCause::SwitchedOff.name() => "address_gone",
+            cause if cause == HoldCause::SwitchedOff.name() => ADDRESS_GONE,
             _ => continue,
         };
         off.entry(reason).or_default().extend(trouble.integration);
@@ -300,11 +304,7 @@ fn waits_for(snapshot: &Snapshot, group: &WaitingGroup, key: &HoldKey) -> bool {
 fn invalid(snapshot: &Snapshot, waiting: &[WaitingGroup]) -> Vec<Trouble> {
     let configured = snapshot.all_configured().into_iter();
     let broken = configured.filter_map(|(scope, configured)| {
-        let configuration = &configured.configuration;
-        let errors = configured.resolved.as_ref().err()?;
-        if !configuration.active || configuration.inherits {
-            return None;
-        }
+        let errors = configured.unusable()?;
         let id = crate::catalog::integration_id(&scope, configured.slug());
         let reason = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let waits = waiting.iter().filter(|group| group.integration == id);

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::attempt::{End, Outgoing, Ran, Report, attempt, run};
 use super::holds::Holds;
+use super::live::Live;
 use crate::adapters::{Entry, OperatorSettings, Probes, ProjectLinks};
 use crate::call::{Failure, Health, Pace as CallPace, Request, Response};
 use crate::event::Event;
@@ -49,7 +50,7 @@ pub struct ProbeReport {
 pub struct TestSender {
     pub transport: Arc<dyn Transport>,
     pub pace: Arc<Pace>,
-    pub operator: Arc<OperatorSettings>,
+    pub operator: Live<OperatorSettings>,
     pub holds: Holds,
 }
 
@@ -70,6 +71,7 @@ impl TestSender {
         if let Some(pace) = entry.pace(&integration.settings, target) {
             self.admit(&pace, now)?;
         }
+        let operator = self.operator.get();
         let id = event.id.to_string();
         let outgoing = Outgoing {
             entry,
@@ -78,7 +80,7 @@ impl TestSender {
             target,
             id: &id,
             now,
-            operator: &self.operator,
+            operator: &operator,
             links,
             may_have_been_sent: false,
             test: true,
@@ -100,7 +102,7 @@ impl TestSender {
     ) -> Result<ProbeReport, Duration> {
         self.admit(&probe.pace(&integration.settings), now)?;
         let recorder = self.recorder();
-        let (result, status, took) = match probe.probe(&integration.settings, now, &self.operator) {
+        let (result, status, took) = match probe.probe(&integration.settings, now, &self.operator.get()) {
             Err(failure) => (Err(failure), None, None),
             Ok(call) => {
                 let Ran { end, status, took, answer: _ } = run(&recorder, call, probe.calls).await;

@@ -63,6 +63,8 @@ pub(super) fn read(context: ReadContext<'_>, file: &Path, table: &Table<'_>) -> 
     let configuration = configuration(adapter, active, inherits, &keys);
     let resolved = if inherits {
         Err(Vec::new()) // its own settings are ignored
+    } else if !keys.missing_secrets.is_empty() {
+        Err(keys.missing_secrets.clone())
     } else {
         Resolved::read(adapter, &configuration).map(Arc::new).inspect_err(|errors| {
             // An inactive block needs no settings: its purpose may be to disable a default.

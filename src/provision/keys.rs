@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::context::ReadContext;
-use super::problem::{BlockProblems, Problem, did_you_mean};
+use super::problem::{BlockProblems, Problem, Severity, did_you_mean};
 use super::text::{Entry, Table, simple};
 use crate::adapters::Entry as Adapter;
 use crate::adapters::common_settings::{CommonField, INERT_FLAGS, channel_limit, common_fields, is_common};
 use crate::event::Trigger;
-use crate::settings::{Field, Kind, Properties, Value, read_bool};
+use crate::settings::{Field, FieldError, Kind, Properties, Value, read_bool};
 
 /// The keys that every `[[integration]]` may have, whatever its adapter.
 pub static COMMON_KEYS: &[Field] = &[
@@ -71,6 +71,8 @@ pub(super) struct Keys {
     pub(super) settings: Properties,
     /// Settings that can't be read. They are reported already, so they must not be reported as missing.
     pub(super) unreadable: BTreeSet<&'static str>,
+    /// Secrets whose file can't be read: the integration is off until it can be.
+    pub(super) missing_secrets: Vec<FieldError>,
     /// The lines of settings, by the setting's name, also where the key is `NAME_file`.
     pub(super) lines: BTreeMap<String, usize>,
     pub(super) flags: Vec<(usize, Trigger, bool)>,
@@ -151,18 +153,23 @@ impl Keys {
         let name = field.name;
         let content = if !field.kind.is_secret() {
             let remedy = format!("write {name} = {}", literal(field.kind, field.example));
-            Err((format!("`{name}` is not a secret and can't be read from a file"), remedy))
+            Err(NoSecret::mistake(format!("`{name}` is not a secret and can't be read from a file"), remedy))
         } else if table.get(name).is_some() {
-            Err((format!("is set beside `{name}`"), "keep one of the two".to_owned()))
+            Err(NoSecret::mistake(format!("is set beside `{name}`"), "keep one of the two".to_owned()))
         } else {
             secret_of(context, entry, problems.folder())
         };
         self.lines.entry(name.to_owned()).or_insert(entry.line);
         match content {
             Ok(secret) => _ = self.settings.insert(name.to_owned(), Value::Text(secret)),
-            Err((problem, remedy)) => {
+            Err(NoSecret { problem, remedy, is_missing }) => {
                 self.unreadable.insert(name);
-                problems.push(problems.error(entry, problem).remedy(remedy));
+                // One team's missing file must not keep the daemon from starting: its integration is off meanwhile.
+                let severity = if is_missing { Severity::Warning } else { Severity::Error };
+                if is_missing {
+                    self.missing_secrets.push(FieldError::new(entry.key, format!("{problem}; {remedy}")));
+                }
+                problems.push(problems.about(severity, entry.line, entry.key, problem).remedy(remedy));
             }
         }
     }
@@ -241,10 +248,29 @@ fn secret_files(adapter: &Adapter) -> impl Iterator<Item = String> {
     adapter.fields.iter().filter(|field| field.kind.is_secret()).map(|field| format!("{}_file", field.name))
 }
 
-/// The secret in the file that an entry names, or what is wrong and what to do.
-fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Result<String, (String, String)> {
+/// Why there is no secret, and what to do.
+struct NoSecret {
+    problem: String,
+    remedy: String,
+    /// The file itself is the problem, and not what is written here.
+    is_missing: bool,
+}
+
+impl NoSecret {
+    fn mistake(problem: String, remedy: String) -> Self {
+        Self { problem, remedy, is_missing: false }
+    }
+
+    fn missing(problem: String, remedy: String) -> Self {
+        Self { problem, remedy, is_missing: true }
+    }
+}
+
+/// The secret in the file that an entry names.
+fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Result<String, NoSecret> {
     let Some(named) = entry.value.as_str().filter(|path| !path.trim().is_empty()) else {
-        return Err(("is not a file's name".to_owned(), "write \"/run/secrets/NAME\"".to_owned()));
+        let remedy = "write \"/run/secrets/NAME\"".to_owned();
+        return Err(NoSecret::mistake("is not a file's name".to_owned(), remedy));
     };
     let path = folder.join(named);
     let secret = (context.read_secret)(&path).map_err(|error| {
@@ -263,12 +289,13 @@ fn secret_of(context: ReadContext<'_>, entry: &Entry<'_>, folder: &Path) -> Resu
                 folder.display()
             )
         };
-        (format!("{which} can't be read: {error}"), remedy)
+        NoSecret::missing(format!("{which} can't be read: {error}"), remedy)
     })?;
     // Editors and `echo` end a file with a line break, which is not part of the secret.
     let secret = secret.trim_end_matches(['\n', '\r']);
     if secret.trim().is_empty() {
-        return Err(("names an empty file".to_owned(), "put only the secret into it".to_owned()));
+        let remedy = "put only the secret into it".to_owned();
+        return Err(NoSecret::missing("names an empty file".to_owned(), remedy));
     }
     Ok(secret.to_owned())
 }

@@ -51,13 +51,13 @@ impl Clock for TokioClock {
 
 /// Token buckets by key.
 pub struct Pace<C: Clock = TokioClock> {
-    config: Config,
     clock: C,
     // One lock for all limiters makes the decision over several buckets atomic. It is held for less than a microsecond.
     limiters: Mutex<Limiters<C>>,
 }
 
 struct Limiters<C: Clock> {
+    config: Config,
     by_key: HashMap<BucketKey, Limiter<C>>,
     /// Idle limiters are dropped when there are this many.
     sweep_at: usize,
@@ -80,8 +80,15 @@ impl Pace {
 
 impl<C: Clock + Clone> Pace<C> {
     pub fn with_clock(config: Config, clock: C) -> Self {
-        let limiters = Mutex::new(Limiters { by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
-        Self { config, clock, limiters }
+        let limiters = Mutex::new(Limiters { config, by_key: HashMap::new(), sweep_at: SWEEP_AT_LEAST });
+        Self { clock, limiters }
+    }
+
+    /// Applies other settings. What was taken under the former ones is forgotten.
+    pub fn configure(&self, config: Config) {
+        let mut limiters = self.lock();
+        limiters.config = config;
+        limiters.by_key.clear();
     }
 
     /// Takes a token for every call of an attempt from each bucket, or takes nothing.
@@ -94,15 +101,16 @@ impl<C: Clock + Clone> Pace<C> {
     }
 
     fn take<'a>(&self, buckets: impl Iterator<Item = &'a Bucket>, calls: u32) -> Result<(), Duration> {
-        if !self.config.enabled {
+        let mut limiters = self.lock();
+        let Config { enabled, scale } = limiters.config;
+        if !enabled {
             return Ok(());
         }
         let now = self.clock.now();
-        let mut limiters = self.lock();
         let mut taken: Vec<(&BucketKey, Nanos)> = Vec::with_capacity(2);
         let mut longest = None;
         for bucket in buckets {
-            let Some(quota) = Quota::of(bucket, self.config.scale) else { continue };
+            let Some(quota) = Quota::of(bucket, scale) else { continue };
             let limiter = limiters.obtain(&bucket.key, quota, &self.clock, now);
             let before = limiter.arrival.get();
             // An attempt with more calls than the burst would wait for ever, so it takes the whole burst.

@@ -186,9 +186,12 @@ async fn behind_a_cable(receiver: &Receiver) -> (Home, CuttingProxy, Publisher) 
     (home, cable, publisher)
 }
 
-async fn ready(daemon: &Daemon, expected: u16) -> String {
-    eventually(&format!("readiness is {expected}"), Duration::from_secs(30), async || {
-        daemon.get("/readyz").await.filter(|(status, _)| *status == expected).map(|(_, body)| body)
+/// Waits until readiness says that the broker is connected, or that it is not.
+async fn connected(daemon: &Daemon, is_connected: bool) -> String {
+    eventually(&format!("the broker is connected: {is_connected}"), Duration::from_secs(30), async || {
+        let (status, body) = daemon.get("/readyz").await?;
+        assert_eq!(status, 200, "events over HTTP are taken without the broker: {body}");
+        (body.contains("\"broker\":\"ok\"") == is_connected).then_some(body)
     })
     .await
 }
@@ -199,13 +202,13 @@ async fn a_cut_connection_is_reported_and_restored() {
     let hook = service.slack_like(&path(0));
     let (home, cable, publisher) = behind_a_cable(&service).await;
     let daemon = home.start().await;
-    ready(&daemon, 200).await;
+    connected(&daemon, true).await;
     cable.cut().await;
-    let body = ready(&daemon, 503).await;
+    let body = connected(&daemon, false).await;
     assert!(body.contains("away since"), "{body}");
     publish(&publisher, 0..1).await;
     cable.heal().await;
-    ready(&daemon, 200).await;
+    connected(&daemon, true).await;
     hook.wait_for(1).await;
     daemon.stop().await;
 }
@@ -216,12 +219,12 @@ async fn a_silent_broker_is_detected_by_its_heartbeat() {
     let hook = service.slack_like(&path(0));
     let (home, cable, publisher) = behind_a_cable(&service).await;
     let daemon = home.start().await;
-    ready(&daemon, 200).await;
+    connected(&daemon, true).await;
     cable.freeze();
-    ready(&daemon, 503).await;
+    connected(&daemon, false).await;
     publish(&publisher, 0..1).await;
     cable.heal().await;
-    ready(&daemon, 200).await;
+    connected(&daemon, true).await;
     hook.wait_for(1).await;
     daemon.stop().await;
 }
@@ -234,7 +237,7 @@ async fn a_deleted_queue_is_created_again() {
     let queue = rabbit::unique("deleted");
     let home = Home::new(&one_project(&service)).with_broker(&broker.url(), &queue);
     let daemon = home.start().await;
-    ready(&daemon, 200).await;
+    connected(&daemon, true).await;
     broker.ctl(&["delete_queue", &queue]).await;
     // It may be there again before the next question: what counts is that what is published now arrives.
     eventually("the queue is bound again", Duration::from_secs(30), async || {
@@ -336,7 +339,7 @@ async fn events_come_over_tls_from_a_private_authority() {
     std::fs::write(&ca_file, certificate).expect("a file of ours");
     let home = home.with(&[&format!("amqp.ca_file={}", ca_file.display())]);
     let daemon = home.start().await;
-    ready(&daemon, 200).await;
+    connected(&daemon, true).await;
     let publisher = Publisher::connect(&home.config().amqp).await.expect("the broker is there");
     publish(&publisher, 0..1).await;
     hook.wait_for(1).await;
@@ -408,7 +411,7 @@ async fn a_queue_that_was_declared_otherwise_is_read_and_reported() {
         let remarks: Vec<_> = remarks.iter().map(ToString::to_string).collect();
         assert!(matches!(&remarks[..], [remark] if remark.contains(expected)), "{arguments:?}: {remarks:?}");
         let daemon = home.start().await;
-        ready(&daemon, 200).await;
+        connected(&daemon, true).await;
         let publisher = Publisher::connect(&config).await.expect("the broker is there");
         publish(&publisher, n * PROJECTS..n * PROJECTS + 1).await;
         hook.wait_for(n + 1).await;

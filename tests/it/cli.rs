@@ -4,6 +4,7 @@ mod configured;
 mod encrypted;
 mod kept;
 mod readme;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

@@ -64,6 +64,63 @@ fn the_alerting_rules_are_valid_and_fire_as_expected() {
     promtool(&["test", "rules", "alerts_test.yml"]);
 }
 
+/// The names of the alerts, each with the page that it leads to.
+fn alerts() -> Vec<(String, String)> {
+    let rules = text("deploy/alerts.yml");
+    let value = |line: &str, key: &str| line.trim().strip_prefix(key).map(|rest| rest.trim().to_owned());
+    let names = rules.lines().filter_map(|line| value(line, "- alert:"));
+    let pages: Vec<String> = rules.lines().filter_map(|line| value(line, "runbook_url:")).collect();
+    let names: Vec<String> = names.collect();
+    assert_eq!(names.len(), pages.len(), "each alert has a page");
+    names.into_iter().zip(pages).collect()
+}
+
+#[test]
+fn every_alert_leads_to_its_section_of_the_runbooks() {
+    let alerts = alerts();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    let runbooks = text("docs/runbooks.md");
+    let sections: Vec<&str> = runbooks.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let named: Vec<&str> = alerts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(sections, named, "one section for each, in the order of the rules");
+    for (name, page) in &alerts {
+        assert_eq!(*page, format!("docs/runbooks.md#{}", name.to_lowercase()));
+    }
+    let tests = text("deploy/alerts_test.yml");
+    for (name, page) in &alerts {
+        let of_it = tests.lines().filter(|line| line.contains(&format!("alertname: {name}")));
+        assert!(of_it.filter(|line| line.contains("exp_alerts: []")).count() > 0, "{name} is shown to end");
+        assert!(tests.contains(page.as_str()), "{name} is shown to fire");
+    }
+}
+
+/// The program's commands between backticks in a page.
+fn commands_in(page: &str) -> Vec<Vec<String>> {
+    let spans = page.split('`').skip(1).step_by(2);
+    let commands = spans.filter_map(|span| span.strip_prefix("forgebell "));
+    commands.map(|words| words.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+/// Each is run with a configuration of nothing: whether it is understood shows in its exit code.
+#[test]
+fn the_commands_in_the_runbooks_are_understood() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let commands = commands_in(&text("docs/runbooks.md"));
+    assert!(commands.len() > 15, "{commands:?}");
+    for words in commands {
+        let ran = Command::new(env!("CARGO_BIN_EXE_forgebell"))
+            .args(&words)
+            .env_clear()
+            .env("FORGEBELL__STORE__PATH", folder.path().join("none.db"))
+            .env("FORGEBELL__HTTP__LISTEN", "127.0.0.1:1")
+            .current_dir(repository(""))
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_ne!(ran.status.code(), Some(2), "forgebell {}: {said}", words.join(" "));
+    }
+}
+
 /// A service manager that is less patient than the daemon would cut off what is being sent.
 #[test]
 fn service_managers_wait_longer_than_the_daemon_takes_to_stop() {

@@ -124,7 +124,7 @@ fn reason(refusal: &ApiError) -> &'static str {
 }
 
 async fn read_body(head: &Parts, body: Body, state: &State) -> Result<Bytes, ApiError> {
-    let limit = BODY_LIMIT.min(state.config.body_limit);
+    let limit = BODY_LIMIT.min(state.config.get().body_limit);
     let announced =
         head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     // One that is announced as too large is refused before it is sent.
@@ -142,7 +142,7 @@ async fn read_body(head: &Parts, body: Body, state: &State) -> Result<Bytes, Api
         }
         Ok(read.freeze())
     };
-    let timeout = state.config.body_timeout;
+    let timeout = state.config.get().body_timeout;
     tokio::time::timeout(timeout, reading).await.unwrap_or(Err(ApiError::BodyTooSlow(timeout)))
 }
 

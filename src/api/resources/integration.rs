@@ -112,7 +112,7 @@ impl IntegrationHealth {
     }
 }
 
-/// An address that the service reported as dead. A save, a successful test or a retry of a delivery ends that.
+/// An address that the service reported as dead, or (without targets) settings that can't be used. A save, a successful test or a retry of a delivery ends that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeadAddress {
     /// The channels or other targets that it serves, as deliveries name them; the address's own is empty.

@@ -180,7 +180,7 @@ fn junk(store: Arc<dyn Quarantine>) -> Arc<BoundedQuarantine> {
 async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
     let holds = Holds::default();
     State {
-        config: config(),
+        config: config().into(),
         inbox: store.clone(),
         quarantine: store.clone(),
         junk: junk(store.clone()),
@@ -199,12 +199,18 @@ async fn state(store: Arc<Sqlite>, transport: Arc<dyn Transport>) -> State {
         alerts: store.clone(),
         forge_url: "https://forge.example".to_owned(),
         merge_requests: store,
-        tests: TestSender { transport, pace: Arc::default(), operator: Arc::default(), holds },
+        tests: TestSender {
+            transport,
+            pace: Arc::default(),
+            operator: crate::pipeline::live::Live::default(),
+            holds,
+        },
         commands: None,
         written: Arc::new(|| Box::pin(std::future::ready(()))),
         stored: Arc::new(|_| {}),
         tasks: TaskTracker::new(),
         login_limiter: Arc::new(Mutex::new(LoginLimiter::new(10))),
+        event_refusals: Arc::default(),
         large_bodies: Arc::new(Semaphore::new(1)),
     }
 }
@@ -270,7 +276,7 @@ impl TestServer {
         let sqlite = sqlite(&folder);
         let login_limiter = Arc::new(Mutex::new(LoginLimiter::new(config.login_failures)));
         let state = State {
-            config,
+            config: config.into(),
             login_limiter,
             inbox: store.clone(),
             quarantine: store.clone(),
@@ -287,7 +293,7 @@ impl TestServer {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
-        let config = state.config.clone();
+        let config = state.config.get().as_ref().clone();
         task.spawn(serve(listener, router(state), config, stop.clone()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         Self { store, arrived, broker, base, client, stop, task, _folder: folder }

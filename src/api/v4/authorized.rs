@@ -158,7 +158,7 @@ impl RequestBody {
     async fn bytes(&mut self, head: &Parts, state: &State) -> Result<Bytes, ApiError> {
         if let Self::Unread(body) = self {
             let body = std::mem::take(body);
-            *self = Self::Read(read_body(head, body, state.config.body_timeout).await?);
+            *self = Self::Read(read_body(head, body, state.config.get().body_timeout).await?);
         }
         match self {
             Self::Read(bytes) => Ok(bytes.clone()),

@@ -40,7 +40,7 @@ pub(super) async fn explain(mut authorized: Authorized<Read>) -> Result<Json<Exp
     let event = event_in(state, authorized.reach(), body, authorized.now)?;
     let now = authorized.now;
     let mut verdicts = verdicts(&event, &*state.catalog, &state.holds.snapshot(), now);
-    heed(&mut verdicts, &event, &state.tests.operator, &*state.merge_requests, now).await?;
+    heed(&mut verdicts, &event, &state.tests.operator.get(), &*state.merge_requests, now).await?;
     Ok(Json(Explanation::new(&event, &verdicts)))
 }
 

@@ -53,7 +53,8 @@ pub(super) async fn list(
         let active = ADAPTERS.iter().filter_map(|entry| {
             let slug = entry.about.slug;
             let integration = object(&scope, snapshot.inheritance(&scope, slug))?;
-            let applies = integration.head.active.then(|| snapshot.at(&scope, slug))?;
+            let is_on = integration.head.active || !integration.tail.switched_off.is_empty();
+            let applies = is_on.then(|| snapshot.at(&scope, slug))?;
             let integration = with_dead_addresses(integration, applies.as_deref(), &holds);
             Some((integration, probed(snapshot, &scope, slug)))
         });
@@ -102,7 +103,7 @@ pub(super) async fn put(mut request: IntegrationRequest<Upsert>) -> Result<Json<
     let slug = request.entry.about.slug;
     let ineffective = state.catalog.read(|snapshot| {
         let own = snapshot.inheritance(&request.scope, slug).own;
-        own.map(|own| catalog::warnings(own, state.catalog.url_policy())).unwrap_or_default()
+        own.map(|own| catalog::warnings(own, &state.catalog.url_policy())).unwrap_or_default()
     });
     let mut warnings = put_params::unknown(request.entry, &params);
     warnings.extend(ineffective.iter().map(ToString::to_string));
@@ -202,7 +203,7 @@ fn with_dead_addresses(
     if let Some(applies) = applies {
         let state = Addresses::of(applies, holds);
         shown.head.active &= !state.all_dead;
-        shown.tail.switched_off = state.dead.into_iter().map(DeadAddress::from).collect();
+        shown.tail.switched_off.extend(state.dead.into_iter().map(DeadAddress::from));
     }
     shown
 }
@@ -219,6 +220,12 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
     let Noted { id, created_at, updated_at } = inheritance.own.map_or_else(inherited, |own| own.noted);
     let about = &effective.entry.about;
     let configuration = &effective.configuration;
+    let unusable = effective.unusable();
+    let off = unusable.map(|errors| DeadAddress {
+        targets: Vec::new(),
+        reason: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        since: Moment(updated_at),
+    });
     Some(Integration {
         head: IntegrationHead {
             id,
@@ -226,7 +233,9 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
             slug: about.slug,
             created_at: Moment(created_at),
             updated_at: Moment(updated_at),
-            active: effective.is_switched_on() && followed.is_none_or(|own| own.configuration.active),
+            active: effective.is_switched_on()
+                && followed.is_none_or(|own| own.configuration.active)
+                && unusable.is_none(),
             flags: GitLabFlags::new(effective.entry, &configuration.flags),
             inherited: inheritance.is_inherited(),
         },
@@ -237,7 +246,7 @@ fn object(scope: &ResolvedScope, inheritance: Inheritance<'_>) -> Option<Integra
                 Origin::File(name) => Some(name.to_string()),
                 Origin::Stored { .. } => None,
             },
-            switched_off: Vec::new(),
+            switched_off: off.into_iter().collect(),
             health: None,
         },
     })

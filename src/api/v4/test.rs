@@ -104,7 +104,8 @@ pub(super) async fn sample_of(
         Some(project) => project,
         None if path.is_empty() => return sample(trigger),
         None => {
-            let forge = state.tests.operator.forge.url.trim_end_matches('/');
+            let operator = state.tests.operator.get();
+            let forge = operator.forge.url.trim_end_matches('/');
             let web_url = if forge.is_empty() { String::new() } else { format!("{forge}/{path}") };
             let project = Project { id, path_with_namespace: path, web_url, ..Project::default() };
             let event = sample_in(trigger, &project);

@@ -26,6 +26,8 @@ impl OnChange for Count {
     async fn settings_changed(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+
+    async fn operator_settings_changed(&self) {}
 }
 
 impl Count {
@@ -59,7 +61,7 @@ impl Case {
             (Arc::<Count>::default(), CancellationToken::new(), CancellationToken::new());
         let (reload, reloads) = mpsc::channel(1);
         let watcher = ConfigWatcher {
-            config: provision::Config { files: vec![file.clone()] },
+            live: LiveSettings::for_tests(&[format!("provision.files={}", file.display())], &catalog),
             catalog: Arc::clone(&catalog),
             on_change: Arc::clone(&count) as Arc<dyn OnChange>,
             clock: Clock::new(|| Timestamp::UNIX_EPOCH),
@@ -73,7 +75,7 @@ impl Case {
 
     async fn reload(&self) -> Result<usize, Vec<provision::Problem>> {
         let (answer, answered) = oneshot::channel();
-        assert!(self.reload.send(ReloadRequest { answer }).await.is_ok(), "the watcher runs");
+        assert!(self.reload.send(ReloadRequest { settings: None, answer }).await.is_ok(), "the watcher runs");
         answered.await.expect("the watcher answers")
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties, ExchangeKind};
+use lapin::{Connection, ConnectionProperties, ErrorKind, ExchangeKind};
 use serde::Deserialize;
 
 use crate::settings::Secret;
@@ -116,6 +116,47 @@ pub enum BrokerError {
     NoHashExchange(String),
     #[error("{0}")]
     Amqp(#[from] lapin::Error),
+}
+
+/// <https://www.rabbitmq.com/amqp-0-9-1-reference#constants>
+const ACCESS_REFUSED: u16 = 403;
+const NOT_FOUND: u16 = 404;
+const NOT_ALLOWED: u16 = 530;
+
+impl BrokerError {
+    /// What the operator does about it: one thing, by the broker's own code.
+    pub fn remedy(&self) -> String {
+        let reachable = "is it running, and are host and port in `amqp.url` right?";
+        match self {
+            Self::Url(_) => "write amqp.url as amqp://USER:PASSWORD@HOST:5672/VHOST".to_owned(),
+            Self::CaFile { .. } => "name a file that this user may read: `amqp.ca_file`".to_owned(),
+            Self::Timeout(_) => reachable.to_owned(),
+            // Their messages have the remedy.
+            Self::ExchangeDiffers { .. } | Self::NoHashExchange(_) => String::new(),
+            Self::Amqp(error) => match error.kind() {
+                ErrorKind::ProtocolError(answer) => {
+                    let says = answer.get_message().to_string();
+                    match answer.get_id() {
+                        ACCESS_REFUSED if says.to_ascii_lowercase().contains("login") => {
+                            "the broker refuses the login: correct user and password in `amqp.url`".to_owned()
+                        }
+                        ACCESS_REFUSED => {
+                            "the login is right, and the user lacks a permission there: grant it (`rabbitmqctl \
+                             set_permissions`)"
+                                .to_owned()
+                        }
+                        NOT_FOUND => "it does not exist: create it, or set amqp.declare = \"create\"".to_owned(),
+                        NOT_ALLOWED => {
+                            "the virtual host in `amqp.url` does not exist, or the user may not use it".to_owned()
+                        }
+                        _ => "the broker's answer names the cause".to_owned(),
+                    }
+                }
+                ErrorKind::IOError(_) => reachable.to_owned(),
+                _ => "the message names the cause".to_owned(),
+            },
+        }
+    }
 }
 
 /// A broker that is stopped, rather than gone, never answers, and the client's own time-out does not notice.

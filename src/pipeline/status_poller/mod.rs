@@ -25,6 +25,7 @@ use tracing::{debug, info};
 
 use super::attempt::{End, run};
 use super::holds::Holds;
+use super::live::Live;
 use super::{Clock, after, store_calls};
 use crate::adapters::contract::BuiltCommit;
 use crate::adapters::{self, Entry, OperatorSettings};
@@ -56,7 +57,7 @@ pub struct StatusPoller {
     pub config: Config,
     /// When services are asked whether they can be reached.
     pub probes: Config,
-    pub operator: Arc<OperatorSettings>,
+    pub operator: Live<OperatorSettings>,
     pub watches: Arc<dyn Watches>,
     pub catalog: Arc<dyn Catalog>,
     pub transport: Arc<dyn Transport>,

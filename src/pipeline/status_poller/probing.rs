@@ -42,7 +42,7 @@ impl StatusPoller {
         if let Some(until) = self.must_wait(&probe.pace(&integration.settings)) {
             return Answered::Early(until);
         }
-        let end = match probe.probe(&integration.settings, self.clock.now(), &self.operator) {
+        let end = match probe.probe(&integration.settings, self.clock.now(), &self.operator.get()) {
             Ok(call) => run(&*self.transport, call, probe.calls).await.end,
             Err(failure) => End::Failed(failure),
         };

@@ -18,6 +18,20 @@ fn a_secret_may_be_in_a_file_of_its_own() {
 }
 
 #[test]
+fn a_missing_secrets_file_switches_its_integration_off_and_leaves_the_others() {
+    let missing =
+        bell("").replace("webhook = 'https://bells.example/s3cret'", "webhook_file = '/run/secrets/none'");
+    let read = read(&(missing + "\n" + &bell("").replace("rocket", "other"))).unwrap();
+    let found: Vec<_> = read.integrations.iter().map(|placed| placed.configured.is_active()).collect();
+    assert_eq!(found, [false, true]);
+    assert_eq!(read.warnings.len(), 1);
+    let off = &read.integrations[0].configured;
+    assert!(off.configuration.active, "it is meant to be on");
+    let why = off.resolved.as_ref().unwrap_err();
+    assert!(why[0].to_string().contains("/run/secrets/none can't be read"), "{why:?}");
+}
+
+#[test]
 fn a_missing_secrets_file_is_one_problem() {
     let told = |from: &str| problems(&bell("").replace("webhook = 'https://bells.example/s3cret'", from));
     assert_eq!(

@@ -252,8 +252,17 @@ impl Daemon {
 
     /// Has the provisioning files read anew.
     pub async fn reload(&self) -> Result<usize, Vec<forgebell::provision::Problem>> {
+        self.reload_with(None).await
+    }
+
+    /// Has the provisioning files read anew, after these settings were applied.
+    pub async fn reload_with(
+        &self,
+        settings: Option<Config>,
+    ) -> Result<usize, Vec<forgebell::provision::Problem>> {
         let (answer, answered) = oneshot::channel();
-        self.reload.send(ReloadRequest { answer }).await.expect("the daemon runs");
+        let settings = settings.map(Box::new);
+        self.reload.send(ReloadRequest { settings, answer }).await.expect("the daemon runs");
         answered.await.expect("the daemon answers")
     }
 

@@ -78,7 +78,7 @@ impl Api {
         };
         let login_limiter = Arc::new(Mutex::new(LoginLimiter::new(config.login_failures)));
         let state = State {
-            config,
+            config: config.into(),
             clock: Arc::new(clock),
             login_limiter,
             catalog: Arc::new(super::catalog(store.clone(), wire).await),
@@ -88,7 +88,7 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut task = JoinSet::new();
-        let config = state.config.clone();
+        let config = state.config.get().as_ref().clone();
         task.spawn(serve(listener, router(state), config, CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
         Self { store, catalog, holds, service, later, base, client, _task: task, _folder: folder }

@@ -72,7 +72,7 @@ fn count(state: &State, head: &Parts, now: Timestamp) {
 fn client_address(state: &State, head: &Parts) -> IpAddr {
     let peer = head.extensions.get::<Peer>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| {
-        client_addr::client_address(*address, &head.headers, &state.config.trusted_proxies)
+        client_addr::client_address(*address, &head.headers, &state.config.get().trusted_proxies)
     })
 }
 

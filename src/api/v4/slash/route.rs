@@ -31,7 +31,7 @@ pub(in crate::api::v4) async fn trigger(
     let now = (state.clock)();
     let (head, body) = request.into_parts();
     let mut params = Params::of_query(head.uri.query().unwrap_or_default())?;
-    let body = read_body(&head, body, state.config.body_timeout).await?;
+    let body = read_body(&head, body, state.config.get().body_timeout).await?;
     params.add_body(&head.headers, body).await?;
     // The token in the form is the only credential, so a caller without it must not learn which projects exist.
     let scope = state.catalog.read(|snapshot| {
@@ -47,12 +47,13 @@ pub(in crate::api::v4) async fn trigger(
         entry.receive(&inbound).map_err(|failure| ApiError::Unprocessable(failure.why().to_owned()))?;
     // Only adapters of commands have this route.
     let Reaction::Command(command) = reaction else { return Err(ApiError::NoSuchRoute) };
+    let operator = state.tests.operator.get();
     let handler = CommandHandler {
         catalog: &state.catalog,
         ledger: &*state.ledger,
         holds: state.holds.snapshot(),
         commands: state.commands.as_ref(),
-        forge: &state.tests.operator.forge.url,
+        forge: &operator.forge.url,
         now,
     };
     let said = match handle(&handler, &scope, &command, &inbound).await {
