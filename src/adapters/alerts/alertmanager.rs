@@ -3,8 +3,7 @@
 use serde_json::{Map, Value as Json};
 use url::Url;
 
-use super::endpoint::MOST;
-use super::reading::{DESCRIPTION, NAME, TITLE, address, first, hosts, moment, severity, text};
+use super::reading::{DESCRIPTION, MOST, NAME, TITLE, address, first, hosts, moment, severity, text};
 use crate::adapters::contract::{ReportedAlert, ReportedAlerts};
 use crate::call::Failure;
 use crate::digest::Digest;

@@ -5,8 +5,7 @@
 //! has all the keys of Alertmanager's webhook is read like one, as in GitLab. So Grafana's, which has them too, is
 //! understood.
 
-use serde_json::{Map, Value as Json};
-
+use super::reading::object;
 use super::{alertmanager, generic};
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Inbound, InboundKind, InboundRequest, Reaction, ReportedAlerts,
@@ -18,8 +17,6 @@ use crate::settings::{Field, FieldError, Properties};
 
 /// GitLab's name for it in URLs.
 pub const SLUG: &str = "alerts";
-/// The most alerts of one report that are read; GitLab's limit.
-pub(super) const MOST: usize = 100;
 
 /// No settings.
 #[derive(Clone, Debug)]
@@ -60,16 +57,5 @@ impl Inbound for AlertsEndpoint {
             ReportedAlerts { alerts: vec![generic::read(&body)], ..ReportedAlerts::default() }
         };
         Ok(Reaction::Alerts(alerts))
-    }
-}
-
-/// The body as a JSON object.
-pub(super) fn object(request: &InboundRequest) -> Result<Map<String, Json>, Failure> {
-    let rejected = |why: &str| Failure::Rejected(why.to_owned());
-    match serde_json::from_slice(&request.body) {
-        Ok(Json::Object(body)) => Ok(body),
-        Ok(_) => Err(rejected("the body is JSON, but not an object")),
-        // The parser's own words may quote the body.
-        Err(_) => Err(rejected("the body is not JSON, or is nested too deeply")),
     }
 }

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
+use super::alertmanager;
 use super::iap::{self, ServiceAccount};
-use super::{alertmanager, endpoint};
+use super::reading::object;
 use crate::adapters::contract::{
     About, Adapter, CommonSettings, Inbound, InboundKind, InboundRequest, Probe, Reaction,
 };
@@ -97,7 +98,7 @@ impl Inbound for Prometheus {
     const KIND: InboundKind = InboundKind::Alerts;
 
     fn receive(request: &InboundRequest) -> Result<Reaction, Failure> {
-        let body = endpoint::object(request)?;
+        let body = object(request)?;
         if !alertmanager::has_its_keys(&body) || !alertmanager::is_of_version_4(&body) {
             let why = "the body is not a report of Alertmanager's webhook, version 4";
             return Err(Failure::Rejected(why.to_owned()));

@@ -2,12 +2,15 @@
 //! never longer than GitLab keeps them.
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use url::Url;
 
-use crate::adapters::contract::Severity;
+use crate::adapters::contract::{InboundRequest, Severity};
+use crate::call::Failure;
 use crate::event::parse_time;
 
+/// The most alerts of one report that are read; GitLab's limit.
+pub(super) const MOST: usize = 100;
 /// GitLab's limits, in characters.
 pub(super) const TITLE: usize = 200;
 pub(super) const DESCRIPTION: usize = 1_000;
@@ -16,6 +19,17 @@ pub(super) const NAME: usize = 100;
 const ADDRESS: usize = 2_048;
 /// GitLab keeps 255 characters of all hosts.
 const HOSTS: usize = 20;
+
+/// The body as a JSON object.
+pub(super) fn object(request: &InboundRequest) -> Result<Map<String, Json>, Failure> {
+    let rejected = |why: &str| Failure::Rejected(why.to_owned());
+    match serde_json::from_slice(&request.body) {
+        Ok(Json::Object(body)) => Ok(body),
+        Ok(_) => Err(rejected("the body is JSON, but not an object")),
+        // The parser's own words may quote the body.
+        Err(_) => Err(rejected("the body is not JSON, or is nested too deeply")),
+    }
+}
 
 /// A text, number or boolean as a text; empty where there is none. It is cut before it is copied.
 pub(super) fn text(value: Option<&Json>, at_most: usize) -> String {

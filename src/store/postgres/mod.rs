@@ -1,6 +1,6 @@
 //! The store in PostgreSQL: for several nodes, or where a database is already operated.
 //!
-//! Each change is a function of the database (`functions.sql`, `registry.sql`): one transaction and one round trip. Changes
+//! Each change is a function of the database (`functions.sql`, `alerts.sql`, `registry.sql`): one transaction and one round trip. Changes
 //! run one after another under one lock, as SQLite's writer runs them. The table `workers` says which node works a
 //! destination, because the pace of a destination is in one node's memory. [`connection`] reconnects after an outage; until
 //! then each call returns that the store is unavailable. [`outbox`], [`ledger`] and [`registry`] translate batches into

@@ -5,7 +5,13 @@ use crate::store::migrations::{STEPS, known};
 use crate::store::{Result, StoreError};
 
 /// The program's own part, created at each start.
-const FUNCTIONS: &str = concat!(include_str!("functions.sql"), "\n", include_str!("registry.sql"));
+const FUNCTIONS: &str = concat!(
+    include_str!("functions.sql"),
+    "\n",
+    include_str!("alerts.sql"),
+    "\n",
+    include_str!("registry.sql")
+);
 
 /// The functions of an earlier version go with each step: PostgreSQL replaces no function whose parameters have other names.
 const DROP_FUNCTIONS: &str = "DECLARE made regprocedure; BEGIN
