@@ -12,6 +12,7 @@ pub mod common_settings;
 pub mod contract;
 pub mod operator;
 mod redact;
+mod references;
 #[cfg(test)]
 mod tests;
 
@@ -107,6 +108,11 @@ pub mod push {
     pub mod pushover;
 }
 
+/// Issue trackers that are told of commits and merge requests.
+pub mod trackers {
+    pub mod jira;
+}
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -120,7 +126,7 @@ use builds::{
 };
 use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
-use common_settings::common_fields;
+use common_settings::{common_fields, is_stored_as_flag};
 use contract::{
     About, Adapter, BuiltCommit, Deliver, Delivery, Inbound, InboundRequest, Login, Probe, Reaction, Status,
     Targets,
@@ -150,6 +156,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<jenkins_deprecated::JenkinsDeprecated>()
         .delivers::<jenkins_deprecated::JenkinsDeprecated>()
         .status::<jenkins_deprecated::JenkinsDeprecated>(),
+    Entry::of::<trackers::jira::Jira>().delivers::<trackers::jira::Jira>().probes::<trackers::jira::Jira>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
@@ -408,9 +415,9 @@ impl Entry {
     }
 
     /// Every setting of the adapter that the API accepts and shows in `properties`, the adapter's own first: name, kind,
-    /// default and (in [`Kind::Choice`]) the possible values. Flags are not among them.
+    /// default and (in [`Kind::Choice`]) the possible values. Flags, and settings that are stored as such, are not among them.
     pub fn api_fields(&self) -> Vec<ApiField> {
-        let own = self.fields.iter().map(|field| ApiField {
+        let own = self.fields.iter().filter(|field| !is_stored_as_flag(field.name)).map(|field| ApiField {
             name: field.name.into(),
             kind: field.kind,
             default: field.default,

@@ -1,6 +1,7 @@
 //! Merge requests.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::read::{lenient, number, object, parse};
@@ -28,6 +29,8 @@ pub struct MergeRequest {
     pub user: Option<User>,
     /// What GitLab did by itself; `None` where the user did it.
     pub by_system: Option<SystemAction>,
+    /// Whether this event changed the title or the description.
+    pub text_changed: bool,
     /// Whether it is a draft now, where this event changed that.
     pub draft_changed: Option<bool>,
     /// The reviewers before and after, where this event changed them.
@@ -83,6 +86,8 @@ struct Raw {
 struct Changes {
     reviewers: Option<ReviewersChanged>,
     draft: Option<Value>,
+    title: Option<IgnoredAny>,
+    description: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -141,6 +146,7 @@ pub(super) fn decode(json: &str, _: &str) -> Result<Decoded, String> {
         labels: raw.labels.or(attributes.labels),
         user: raw.user,
         by_system: attributes.system.then(|| SystemAction::named(&attributes.system_action)),
+        text_changed: raw.changes.title.is_some() || raw.changes.description.is_some(),
         draft_changed: raw.changes.draft.and_then(|change| change["current"].as_bool()),
         reviewers_changed: raw.changes.reviewers,
     };

@@ -24,7 +24,7 @@ pub use commit_status::CommitStatus;
 pub use delivery::{Attempt, Delivery, DeliveryDetail, Hold};
 pub use integration::{
     DeadAddress, FurtherFlags, GitLabFlags, Integration, IntegrationBasic, IntegrationHead, IntegrationTail,
-    SavedIntegration, ShownProperties,
+    SavedIntegration, ShownProperties, ShownValue,
 };
 pub use introduction::{Kas, Metadata, User};
 pub use trial::{
