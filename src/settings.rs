@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use secrets::Secrets;
-pub use types::{Addresses, Base, Host, InternalUrl, Names, Port, SecretUrl, Url};
+pub use types::{Addresses, Base, Host, InternalUrl, Names, PageUrl, Port, SecretUrl, Url};
 
 /// Settings as they are stored and sent: names and simple values.
 pub type Properties = BTreeMap<String, Value>;

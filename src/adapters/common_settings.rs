@@ -212,16 +212,15 @@ fn flag_field(about: &About, trigger: Trigger) -> CommonField {
         }
         _ => "",
     };
+    let CommonSettings { off_by_default, own_events, .. } = about.common;
+    let is_on = trigger.on_by_default() && !off_by_default.and(own_events).contains(trigger);
+    let own = if own_events.contains(trigger) { " GitLab does not offer them for this service." } else { "" };
     CommonField {
         name: trigger.flag().into(),
         kind: Kind::Bool,
-        help: format!("Notifies {} events.{only}", spoken(trigger)).into(),
+        help: format!("Notifies {} events.{only}{own}", spoken(trigger)).into(),
         example: "true".into(),
-        default: Some(if trigger.on_by_default() && !about.common.off_by_default.contains(trigger) {
-            "true"
-        } else {
-            "false"
-        }),
+        default: Some(if is_on { "true" } else { "false" }),
         group: Group::Flags,
     }
 }

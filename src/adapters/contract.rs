@@ -1,8 +1,8 @@
 //! The adapter contract: a declaration ([`About`], settings) and pure functions, one trait for each capability.
 //!
 //! Every adapter is an [`Adapter`]. An adapter that events are delivered to implements [`Deliver`]; one that receives what
-//! people type in a channel implements [`Inbound`]; one that can only be asked whether it answers implements [`Probe`].
-//! An adapter's row in the table (see the parent module) lists its
+//! people type in a channel implements [`Inbound`]; one that people are led to implements [`Link`]; one that can only be
+//! asked whether it answers implements [`Probe`]. An adapter's row in the table (see the parent module) lists its
 //! capabilities, and only the table calls these functions.
 //!
 //! An adapter must not use a network, clock, log or other adapter. Everything that it may know of an event is in
@@ -16,9 +16,9 @@ use jiff::Timestamp;
 
 use super::operator::OperatorSettings;
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
-use crate::event::{Event, Triggers};
+use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
-use crate::message::{Markup, Message, compose};
+use crate::message::{Markup, Message, Reference, compose};
 use crate::settings::{FieldError, Settings};
 
 /// A service.
@@ -69,7 +69,7 @@ pub struct About {
     pub title: &'static str,
     /// A description in one sentence, for lists.
     pub summary: &'static str,
-    /// The events that it takes.
+    /// The events that it takes: those that GitLab offers for it, and its [own](CommonSettings::own_events).
     pub triggers: Triggers,
     pub family: Family,
     /// Which of the common settings it has.
@@ -97,6 +97,9 @@ pub struct CommonSettings {
     pub without_flag: Triggers,
     /// Whether a `PUT` may say `active=false`. For other adapters the parameter is ignored, as in GitLab.
     pub active_parameter: bool,
+    /// Those of its events that GitLab does not offer for the service. Their flags are off by default. See
+    /// [`About::with_own_events`].
+    pub own_events: Triggers,
 }
 
 impl CommonSettings {
@@ -111,7 +114,22 @@ impl CommonSettings {
         off_by_default: Triggers::of(&[]),
         without_flag: Triggers::of(&[]),
         active_parameter: false,
+        own_events: Triggers::of(&[]),
     };
+}
+
+/// The events that every service for people can tell. GitLab offers them for a few services only, with flags that keep
+/// GitLab's defaults there.
+pub const OWN_EVENTS: Triggers = Triggers::of(&[Trigger::Alert, Trigger::Vulnerability]);
+
+impl About {
+    /// The same service, which also takes those of [`OWN_EVENTS`] that GitLab does not offer for it.
+    #[must_use]
+    pub const fn with_own_events(mut self) -> Self {
+        self.common.own_events = OWN_EVENTS.without(self.triggers);
+        self.triggers = self.triggers.and(OWN_EVENTS);
+        self
+    }
 }
 
 /// Whether messages can be sent to other channels than the address's own.
@@ -314,6 +332,51 @@ pub struct BuiltCommit<'a> {
     pub ref_name: &'a str,
     /// The project's full path.
     pub project: &'a str,
+}
+
+/// A tracker or wiki that people are led to. All of this is read off the settings: nothing is asked of the service.
+pub trait Link: Adapter {
+    const LEADS_TO: Linked;
+
+    /// The references to the tracker's issues in a text: in the order of the text, and none within another word. Not among
+    /// them are references that are as well the forge's own, such as `#12`, unless the settings say so.
+    fn references(_settings: &Self::Settings, _text: &str) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// The address of one issue, named as people name it (`12`, `#12`, `ABC-12`); `None` if the tracker has no issues of
+    /// such a name.
+    fn issue(_settings: &Self::Settings, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// The address of the project's page in the tracker.
+    fn project(_settings: &Self::Settings) -> Option<String> {
+        None
+    }
+
+    /// The address at which people write a new issue.
+    fn new_issue(_settings: &Self::Settings) -> Option<String> {
+        None
+    }
+
+    /// The wiki's address.
+    fn wiki(_settings: &Self::Settings) -> Option<String> {
+        None
+    }
+
+    /// What people call it.
+    fn name(_settings: &Self::Settings) -> String {
+        Self::ABOUT.title.to_owned()
+    }
+}
+
+/// What an adapter with [`Link`] leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// An issue tracker. A project has at most one that is active.
+    Tracker,
+    Wiki,
 }
 
 /// A service that can be asked whether it can be reached and takes the settings.

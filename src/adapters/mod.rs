@@ -5,8 +5,8 @@
 //! one file in the folder of its family, and two lines here: its module and its row.
 //!
 //! [`Entry`] is an adapter without its types, so that all fit the table. [`common_settings`] declares the settings that
-//! several adapters have; `redact` removes credentials from texts that quote services' answers; [`operator`] is what the
-//! operator configures for all integrations.
+//! several adapters have; `redact` removes credentials from texts that quote services' answers; `references` finds
+//! references to issues in texts; [`operator`] is what the operator configures for all integrations.
 
 pub mod common_settings;
 pub mod contract;
@@ -84,6 +84,16 @@ pub mod irc {
     mod recipients;
 }
 
+/// Trackers and wikis that messages lead to. Nothing is sent to them. They share these modules:
+///
+/// - `address`: addresses of issues, made of a pattern with `:id`.
+/// - `tracker`: pages, patterns and names of trackers whose settings are addresses.
+pub mod links {
+    mod address;
+    pub mod redmine;
+    mod tracker;
+}
+
 /// Mails through the operator's relay. Both adapters share these modules:
 ///
 /// - `addresses`: addresses of recipients, and whether a mail may be from its author's address.
@@ -119,6 +129,7 @@ use jiff::Timestamp;
 
 use crate::call::{Call, CommitStatus, Failure, Health, Pace, Sent};
 use crate::event::{Event, Triggers};
+use crate::message::Reference;
 use crate::settings::{Field, FieldError, Kind, Parsed, Properties, Secrets, Settings};
 
 use builds::{
@@ -128,8 +139,8 @@ use chat::{discord, hipchat, mattermost, microsoft_teams, slack};
 use commands::{mattermost_slash_commands, slack_slash_commands};
 use common_settings::{common_fields, is_stored_as_flag};
 use contract::{
-    About, Adapter, BuiltCommit, Deliver, Delivery, Inbound, InboundRequest, Login, Probe, Reaction, Status,
-    Targets,
+    About, Adapter, BuiltCommit, CommonSettings, Deliver, Delivery, Inbound, InboundRequest, Link, Linked,
+    Login, Probe, Reaction, Status, Targets,
 };
 use irc::irker;
 use mail::{emails_on_push, pipelines_email};
@@ -156,7 +167,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<jenkins_deprecated::JenkinsDeprecated>()
         .delivers::<jenkins_deprecated::JenkinsDeprecated>()
         .status::<jenkins_deprecated::JenkinsDeprecated>(),
-    Entry::of::<trackers::jira::Jira>().delivers::<trackers::jira::Jira>().probes::<trackers::jira::Jira>(),
+    Entry::of::<trackers::jira::Jira>().delivers::<trackers::jira::Jira>().links::<trackers::jira::Jira>().probes::<trackers::jira::Jira>(),
     Entry::of::<chat::matrix::Matrix>().delivers::<chat::matrix::Matrix>(),
     Entry::of::<mattermost::Mattermost>().delivers::<mattermost::Mattermost>(),
     Entry::of::<mattermost_slash_commands::MattermostSlashCommands>()
@@ -168,6 +179,7 @@ pub static ADAPTERS: &[Entry] = &[
     Entry::of::<alerts::prometheus::Prometheus>().probes::<alerts::prometheus::Prometheus>(),
     Entry::of::<chat::pumble::Pumble>().delivers::<chat::pumble::Pumble>(),
     Entry::of::<push::pushover::Pushover>().delivers::<push::pushover::Pushover>(),
+    Entry::of::<links::redmine::Redmine>().links::<links::redmine::Redmine>(),
     Entry::of::<slack::Slack>().delivers::<slack::Slack>(),
     Entry::of::<slack_slash_commands::SlackSlashCommands>()
         .inbound::<slack_slash_commands::SlackSlashCommands>(),
@@ -199,6 +211,8 @@ pub struct Entry {
     pub probe: Option<Probes>,
     /// `None` for services that send no requests of their own.
     pub inbound: Option<Requests>,
+    /// `None` for services that people are not led to.
+    pub link: Option<Links>,
     read: fn(&Properties) -> Result<Parsed, Vec<FieldError>>,
     validate_triggers: fn(&Parsed, Triggers) -> Vec<FieldError>,
     is_in_use: fn(&Parsed) -> bool,
@@ -274,6 +288,49 @@ pub struct Requests {
     receive: fn(&Parsed, &InboundRequest) -> Result<Reaction, Failure>,
 }
 
+/// [`Link`] without its types.
+pub struct Links {
+    pub leads_to: Linked,
+    references: fn(&Parsed, &str) -> Vec<Reference>,
+    issue: fn(&Parsed, &str) -> Option<String>,
+    project: fn(&Parsed) -> Option<String>,
+    new_issue: fn(&Parsed) -> Option<String>,
+    wiki: fn(&Parsed) -> Option<String>,
+    name: fn(&Parsed) -> String,
+}
+
+impl Links {
+    /// See [`Link::references`].
+    pub fn references(&self, settings: &Parsed, text: &str) -> Vec<Reference> {
+        (self.references)(settings, text)
+    }
+
+    /// See [`Link::issue`].
+    pub fn issue(&self, settings: &Parsed, name: &str) -> Option<String> {
+        (self.issue)(settings, name)
+    }
+
+    /// See [`Link::project`].
+    pub fn project(&self, settings: &Parsed) -> Option<String> {
+        (self.project)(settings)
+    }
+
+    /// See [`Link::new_issue`].
+    pub fn new_issue(&self, settings: &Parsed) -> Option<String> {
+        (self.new_issue)(settings)
+    }
+
+    /// See [`Link::wiki`].
+    pub fn wiki(&self, settings: &Parsed) -> Option<String> {
+        (self.wiki)(settings)
+    }
+
+    /// See [`Link::name`].
+    pub fn name(&self, settings: &Parsed) -> String {
+        (self.name)(settings)
+    }
+}
+
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.about.slug)
@@ -291,6 +348,7 @@ impl Entry {
             status: None,
             probe: None,
             inbound: None,
+            link: None,
             read: |properties| {
                 let settings = A::Settings::read(properties)?;
                 let errors = A::validate(&settings);
@@ -357,6 +415,19 @@ impl Entry {
         self
     }
 
+    pub(crate) const fn links<A: Link>(mut self) -> Self {
+        self.link = Some(Links {
+            leads_to: A::LEADS_TO,
+            references: |settings, text| A::references(settings_of::<A>(settings), text),
+            issue: |settings, name| A::issue(settings_of::<A>(settings), name),
+            project: |settings| A::project(settings_of::<A>(settings)),
+            new_issue: |settings| A::new_issue(settings_of::<A>(settings)),
+            wiki: |settings| A::wiki(settings_of::<A>(settings)),
+            name: |settings| A::name(settings_of::<A>(settings)),
+        });
+        self
+    }
+
     /// Whether events are delivered to it.
     pub fn can_deliver(&self) -> bool {
         self.deliver.is_some()
@@ -371,9 +442,10 @@ impl Entry {
     pub fn limits(&self) -> &'static str {
         let delivers = self.deliver.as_ref().map(|deliver| deliver.about.limits);
         let asked = self.status.as_ref().map(|status| status.limits);
-        let probed = self.probe.as_ref().map(|probe| probe.limits);
+        let probed = self.probe.as_ref().map(|probe| probe.limits).filter(|limits| !limits.is_empty());
         let inbound = self.inbound.as_ref().map(|inbound| inbound.limits);
-        delivers.or(inbound).or(asked).or(probed).unwrap_or_default()
+        let linked = self.link.as_ref().map(|_| "Nothing is sent to it.");
+        delivers.or(inbound).or(asked).or(probed).or(linked).unwrap_or_default()
     }
 
     /// Whether pushes only make it be asked, for builds or whether it answers: events are not delivered to it.
@@ -411,7 +483,8 @@ impl Entry {
 
     /// The events that are switched on if the flags are not set.
     pub fn default_triggers(&self) -> Triggers {
-        Triggers::by_default().without(self.about.common.off_by_default)
+        let CommonSettings { off_by_default, own_events, .. } = self.about.common;
+        Triggers::by_default().without(off_by_default).without(own_events)
     }
 
     /// Every setting of the adapter that the API accepts and shows in `properties`, the adapter's own first: name, kind,

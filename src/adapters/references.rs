@@ -65,7 +65,7 @@ fn begins(before: &str, reference: &str) -> bool {
         Some('/' | '&') => !reference.starts_with('#'),
         // The forge's own references to people, labels, milestones, merge requests and snippets begin with these.
         Some('@' | '#' | '~' | '%' | '!' | '$' | '\\') => false,
-        Some('-' | '.' | '+') => !before.next().is_some_and(is_word),
+        Some('-' | '.') => !before.next().is_some_and(is_word),
         Some(c) => !is_word(c),
     }
 }

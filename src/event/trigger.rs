@@ -88,6 +88,12 @@ impl Triggers {
         Trigger::ALL.into_iter().filter(|t| t.on_by_default()).collect()
     }
 
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, those: Self) -> Self {
+        Self(self.0 | those.0)
+    }
+
     /// These, but for those.
     #[must_use]
     pub const fn without(self, those: Self) -> Self {

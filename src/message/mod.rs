@@ -9,6 +9,7 @@
 //! Information, links and colours are those of GitLab's own notifications; the wording is Forgebell's.
 
 mod compose;
+mod links;
 mod markup;
 mod prose;
 mod text;
@@ -16,6 +17,7 @@ mod text;
 use std::ops::Range;
 
 pub use compose::{compose, description};
+pub use links::{MOST_REFERENCES, Reference};
 #[cfg(test)]
 pub(crate) use markup::without_addresses;
 pub use markup::{Limit, Markup};

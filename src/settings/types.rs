@@ -166,6 +166,23 @@ impl FieldType for Url {
     }
 }
 
+/// An `http` or `https` address of a page, of at most 2,048 characters, as in GitLab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageUrl(pub url::Url);
+
+impl FieldType for PageUrl {
+    const KIND: Kind = Kind::Url;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        const MOST_CHARS: usize = 2048;
+        let url = Url::read(value)?;
+        if value.as_text().chars().count() > MOST_CHARS {
+            return Err(format!("is too long (maximum is {MOST_CHARS} characters)"));
+        }
+        Ok(Self(url.0))
+    }
+}
+
 /// The address of a server that is usually in the operator's own network. Any address is saved, also a private one; the
 /// guard decides when it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]

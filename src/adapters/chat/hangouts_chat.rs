@@ -99,7 +99,8 @@ impl Adapter for HangoutsChat {
             only_broken_pipelines: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 }
 

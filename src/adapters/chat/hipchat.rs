@@ -103,7 +103,8 @@ impl Adapter for HipChat {
         ]),
         family: Family::Chat,
         common: CommonSettings { only_broken_pipelines: true, ..CommonSettings::NONE },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {

@@ -75,7 +75,8 @@ impl Adapter for Matrix {
             only_status_changes: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {

@@ -72,7 +72,8 @@ impl Adapter for Mattermost {
             labels: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 }
 

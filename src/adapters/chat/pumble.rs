@@ -53,7 +53,8 @@ impl Adapter for Pumble {
             only_broken_pipelines: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 }
 

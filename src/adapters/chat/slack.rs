@@ -83,7 +83,8 @@ impl Adapter for Slack {
             labels: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 }
 

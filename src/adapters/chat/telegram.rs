@@ -73,7 +73,8 @@ impl Adapter for Telegram {
             only_status_changes: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {

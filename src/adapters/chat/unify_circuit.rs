@@ -59,7 +59,8 @@ impl Adapter for UnifyCircuit {
             only_broken_pipelines: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 }
 

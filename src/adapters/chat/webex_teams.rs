@@ -64,7 +64,8 @@ impl Adapter for WebexTeams {
             only_broken_pipelines: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     fn validate(settings: &Settings) -> Vec<FieldError> {

@@ -19,6 +19,8 @@ pub struct Contract {
     /// Whether targets come from the event (a commit each): the tests use the event's first target instead, and leave out
     /// events that have none.
     pub targets_of_event: bool,
+    /// An event that has a target, where the usual ones have none (a push without a reference to a task).
+    pub own_event: Option<OwnEvent>,
     /// What an HTTP status comes to where the body is empty; [`usual_status`] for most.
     pub status: fn(u16) -> &'static str,
     /// What answers with a body come to.
@@ -30,6 +32,15 @@ pub struct Contract {
     /// Misleading answers (see the test of this name) that do not come to what they usually come to. None of them may
     /// prove an address dead, settings wrong or a message refused.
     pub misleading: &'static [Differs],
+}
+
+/// An event that an adapter declares for its tests.
+pub struct OwnEvent {
+    /// The name that it has in the tests.
+    pub name: &'static str,
+    /// A payload, and what is changed in it.
+    pub file: &'static str,
+    pub change: fn(&mut Json),
 }
 
 /// A misleading answer that comes to something else at this service.
@@ -51,6 +62,7 @@ impl Contract {
         mentions: &["@channel", "@here", "@everyone", "@all"],
         target: "",
         targets_of_event: false,
+        own_event: None,
         status: usual_status,
         answers: &[],
         chain: &[],

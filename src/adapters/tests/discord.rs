@@ -232,7 +232,7 @@ fn calls_wait_for_the_message_and_keep_the_thread() {
 
 #[test]
 fn an_event_goes_to_the_webhook_of_its_kind() {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 14] = [
         "push",
         "issue",
         "confidential_issue",
@@ -245,6 +245,8 @@ fn an_event_goes_to_the_webhook_of_its_kind() {
         "deployment",
         "group_mention",
         "group_confidential_mention",
+        "alert",
+        "vulnerability",
     ];
     let heard: Vec<&str> = entry("discord").about.triggers.iter().map(Trigger::name).collect();
     assert!(NAMES.len() == heard.len() && NAMES.iter().all(|name| heard.contains(name)), "{heard:?}");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{body, call_with, examples, sample};
+use super::{Case, body, call_with, examples, own_case, sample};
 use crate::adapters::{ADAPTERS, Entry};
 use crate::call::{Call, Request, Sent};
 use crate::settings::{Properties, Value};
@@ -98,10 +98,11 @@ proptest! {
                 if !entry.warnings(&settings).is_empty() {
                     continue;
                 }
-                for case in entry.about.triggers.iter().take(1).map(sample) {
+                let samples: Vec<Case> = entry.about.triggers.iter().take(1).map(sample).collect();
+                for case in own_case(entry).into_iter().chain(&samples) {
                     for target in entry.targets(&settings, &case.event, &[]).send {
                         prop_assert!(entry.pace(&settings, &target.name).is_some());
-                        let call = call_with(entry, &settings, &case, &target.name);
+                        let call = call_with(entry, &settings, case, &target.name);
                         prop_assert!(is_sound(&call), "{:?} of {properties:?}", call.request);
                     }
                 }

@@ -13,12 +13,13 @@ mod irker;
 mod mail;
 mod microsoft_teams;
 mod misleading;
+mod own_events;
 mod played;
 mod slack_mattermost;
 mod slack_mattermost_answers;
 mod sparse_events;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -26,10 +27,10 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use self::declared::outcome;
-use self::events::{Case, cases, hostile, raw_cases, sample, tell};
+use self::events::{Case, cases, hostile, raw_cases, sample, tell, tell_changed};
 
 pub use self::calls::{header, http_call, http_call_of, settings_with, targets_of, targets_of_changed};
-pub use self::declared::{Contract, Differs, Expected, consequence, is_seen, usual_status};
+pub use self::declared::{Contract, Differs, Expected, OwnEvent, consequence, is_seen, usual_status};
 pub use self::played::{Played, changed_push, errors, play, sample_buckets};
 use super::contract::{ChannelSettings, LazyMessage, Targets};
 use super::{ADAPTERS, Entry, Notification, OperatorSettings, find, operator};
@@ -167,11 +168,29 @@ fn size(call: &Call<Sent>) -> usize {
     }
 }
 
-/// The first of the events that it supports.
+/// The first of the events that it supports, and that have a target.
 fn supported(entry: &Entry) -> &'static Case {
     let supports =
         |case: &&Case| case.event.trigger.is_some_and(|trigger| entry.about.triggers.contains(trigger));
-    cases().iter().find(supports).expect("an event that it supports")
+    own_case(entry).or_else(|| cases().iter().find(supports)).expect("an event that it supports")
+}
+
+/// The event that an adapter declares.
+fn own_case(entry: &Entry) -> Option<&'static Case> {
+    static OWN: LazyLock<BTreeMap<&str, Case>> = LazyLock::new(|| {
+        let declared = tellers().filter_map(|entry| Some((entry, contract(entry).own_event.as_ref()?)));
+        let case = |OwnEvent { name, file, change }: &OwnEvent| Case {
+            name: (*name).to_owned(),
+            ..tell_changed(file, change)
+        };
+        declared.map(|(entry, event)| (entry.about.slug, case(event))).collect()
+    });
+    OWN.get(entry.about.slug)
+}
+
+/// All events that its requests are shown for.
+fn cases_of(entry: &Entry) -> impl Iterator<Item = &'static Case> {
+    own_case(entry).into_iter().chain(cases()).chain(raw_cases())
 }
 
 fn speaks_http(entry: &Entry) -> bool {
@@ -345,7 +364,7 @@ fn every_trigger_of_every_adapter_makes_a_call() {
     for entry in tellers() {
         for trigger in entry.about.triggers.iter() {
             let of_trigger = |case: &&Case| case.event.trigger == Some(trigger);
-            let captured: Vec<&Case> = cases().iter().chain(raw_cases()).filter(of_trigger).collect();
+            let captured: Vec<&Case> = cases_of(entry).filter(of_trigger).collect();
             assert!(!captured.is_empty(), "no event to test {trigger} with");
             for case in captured.into_iter().chain([&sample(trigger)]) {
                 let Some(target) = target(entry, case) else { continue };
@@ -366,7 +385,7 @@ fn requests_match_their_snapshots() {
     settings.set_omit_expression(true);
     settings.bind(|| {
         for entry in tellers() {
-            for case in cases().iter().chain(raw_cases()) {
+            for case in cases_of(entry) {
                 let wanted = |trigger: Trigger| entry.about.triggers.contains(trigger);
                 if case.event.trigger.is_some_and(wanted) && target(entry, case).is_some() {
                     insta::assert_json_snapshot!(

@@ -20,13 +20,14 @@ use jiff::Timestamp;
 use url::Url as Address;
 
 use self::chain::{CALLS, CALLS_TO_MENTION, Closing, Progress, Task, Transitions};
-use self::issue::{LONGEST_ID, Link};
+use self::issue::{LONGEST_ID, RemoteLink};
 use self::markup::Named;
 use self::references::{Finder, MOST_REFERENCES, Search};
 use self::server::Server;
 use self::told::{Kind as ObjectKind, Object, below, icon, objects, page, person};
 use crate::adapters::contract::{
-    About, Adapter, CommonSettings, Deliver, Delivery, LaneKey, Notification, Preview, Probe, Target, Targets,
+    About, Adapter, CommonSettings, Deliver, Delivery, LaneKey, Link, Linked, Notification, Preview, Probe, Target,
+    Targets,
 };
 use crate::adapters::operator::OperatorSettings;
 #[cfg(test)]
@@ -35,13 +36,14 @@ use crate::call::{Answer, Bucket, Call, Failure, Health, Method, Pace, Sent};
 use crate::digest::Digest;
 use crate::event::{Event, Trigger, Triggers};
 use crate::integration::Family;
-use crate::settings::{FieldError, FieldType, Kind, Names, Secret, Url, Value};
+use crate::message::Reference;
+use crate::settings::{FieldError, FieldType, Kind, Names, PageUrl, Secret, Value};
 
 /// Nothing is published; this value is our choice.
 const PER_USER: (u32, u32) = (5, 10);
 /// One event tells this many issues at most.
 const MOST_TARGETS: usize = 100;
-/// The longest address, name and password, in characters, as in GitLab.
+/// The longest name and password, in characters, as in GitLab.
 const LONGEST: usize = 2048;
 /// More transitions lead from no state to another.
 const MOST_TRANSITIONS: usize = 20;
@@ -54,9 +56,9 @@ crate::settings! {
     /// What Jira needs.
     pub struct Settings {
         /// Jira's address, for people: `https://acme.atlassian.net`, or that of a Data Center, which may have a path.
-        pub url: Url = "https://jira.example.com/jira",
+        pub url: PageUrl = "https://jira.example.com/jira",
         /// The address of its API, if it is not the same.
-        pub api_url: Option<Url> = "https://jira-api.example.com/jira",
+        pub api_url: Option<PageUrl> = "https://jira-api.example.com/jira",
         /// How the user logs in: `0` with name and password (Jira Cloud: mail address and API token), `1` with a personal
         /// access token of a Data Center.
         pub jira_auth_type: AuthType = "1" or "0",
@@ -137,6 +139,19 @@ impl Settings {
         &self.api_url.as_ref().unwrap_or(&self.url).0
     }
 
+    /// A page of Jira, for people.
+    fn page(&self, segments: &[&str]) -> String {
+        let mut url = self.url.0.clone();
+        url.set_fragment(None);
+        // An http address has a path, and takes both of a login.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url.into()
+    }
+
     fn uses_token(&self) -> bool {
         self.jira_auth_type == AuthType::PersonalAccessToken
     }
@@ -165,7 +180,7 @@ impl Settings {
         if !self.uses_token() && self.user().is_empty() {
             wrong("username", "can't be blank where `jira_auth_type` is 0");
         }
-        let is_cloud = |url: &Url| url.0.host_str().is_some_and(|host| host.to_ascii_lowercase().ends_with(".atlassian.net"));
+        let is_cloud = |url: &PageUrl| url.0.host_str().is_some_and(|host| host.to_ascii_lowercase().ends_with(".atlassian.net"));
         if self.uses_token() && (is_cloud(&self.url) || self.api_url.as_ref().is_some_and(is_cloud)) {
             wrong("jira_auth_type", "must be 0 for Jira Cloud (atlassian.net), with an API token as the password");
         }
@@ -185,8 +200,6 @@ impl Settings {
 
     fn length_errors(&self) -> impl Iterator<Item = FieldError> {
         let lengths = [
-            ("url", Some(self.url.0.as_str())),
-            ("api_url", self.api_url.as_ref().map(|url| url.0.as_str())),
             ("username", self.username.as_deref()),
             ("password", Some(self.password.expose())),
         ];
@@ -318,6 +331,33 @@ impl Probe for Jira {
     }
 }
 
+/// The pages of issues, and the page for a new one. The query of Jira's address stays.
+impl Link for Jira {
+    const LEADS_TO: Linked = Linked::Tracker;
+
+    fn references(settings: &Settings, text: &str) -> Vec<Reference> {
+        let Ok(finder) = Finder::of(settings) else { return Vec::new() };
+        let reference = |found: crate::adapters::references::Found<'_>| Reference {
+            url: settings.page(&["browse", found.issue]),
+            range: found.range,
+        };
+        finder.places(text).map(reference).collect()
+    }
+
+    fn issue(settings: &Settings, name: &str) -> Option<String> {
+        let finder = Finder::of(settings).ok()?;
+        finder.whole(name).map(|key| settings.page(&["browse", key]))
+    }
+
+    fn project(settings: &Settings) -> Option<String> {
+        Some(settings.page(&[]))
+    }
+
+    fn new_issue(settings: &Settings) -> Option<String> {
+        Some(settings.page(&["secure", "CreateIssue!default.jspa"]))
+    }
+}
+
 /// Jira's limits are those of a user.
 fn bucket(settings: &Settings) -> Bucket {
     let api = settings.api();
@@ -353,7 +393,7 @@ fn search_left_out(search: &Search, more: usize) -> Vec<String> {
 /// What is to be done for an issue.
 fn task(settings: &Settings, note: &Notification<'_>, key: &str, object: &Object<'_>, closes: bool) -> Task {
     let project = note.event.project.as_ref();
-    let link = Link {
+    let link = RemoteLink {
         global_id: global_id(&object.url),
         url: object.url.clone(),
         title: match object.kind {
@@ -369,7 +409,7 @@ fn task(settings: &Settings, note: &Notification<'_>, key: &str, object: &Object
         by,
         url: url.clone(),
         comment: has_comments.then(|| markup::solved(&Named { words: sha, url: Some(url) })),
-        link: Link {
+        link: RemoteLink {
             title: match object.kind {
                 ObjectKind::Commit => format!("Solved by commit {sha}."),
                 ObjectKind::MergeRequest => format!("Solved by merge request {}.", object.id),

@@ -62,6 +62,10 @@ crate::settings! {
         pub group_mention_channel: Option<SecretUrl> = EXAMPLE,
         /// The webhook for confidential mentions of a group.
         pub group_confidential_mention_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for alerts.
+        pub alert_channel: Option<SecretUrl> = EXAMPLE,
+        /// The webhook for vulnerabilities.
+        pub vulnerability_channel: Option<SecretUrl> = EXAMPLE,
     }
 }
 
@@ -81,6 +85,8 @@ impl Settings {
             Trigger::Deployment => &self.deployment_channel,
             Trigger::GroupMention => &self.group_mention_channel,
             Trigger::GroupConfidentialMention => &self.group_confidential_mention_channel,
+            Trigger::Alert => &self.alert_channel,
+            Trigger::Vulnerability => &self.vulnerability_channel,
             _ => return None,
         };
         own.as_ref()
@@ -134,7 +140,8 @@ impl Adapter for Discord {
             only_status_changes: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 
     /// As in GitLab. Source: <https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/concerns/integrations/base/discord.rb>.

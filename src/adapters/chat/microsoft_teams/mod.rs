@@ -89,7 +89,8 @@ impl Adapter for MicrosoftTeams {
             only_broken_pipelines: true,
             ..CommonSettings::NONE
         },
-    };
+    }
+    .with_own_events();
     type Settings = Settings;
 }
 

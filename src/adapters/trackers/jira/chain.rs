@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::answers::{done, is_missing, json as json_of, not_understood, own_no};
-use super::issue::{Existing, Issue, Link, Said};
+use super::issue::{Existing, Issue, RemoteLink, Said};
 use super::server::Server;
 use crate::call::{Answer, Call, Failure, HttpRequest, HttpResponse, Method, Sent, describe};
 
@@ -30,7 +30,7 @@ pub(super) struct Task {
     pub url: String,
     /// The comment; `None` if the settings want none.
     pub comment: Option<String>,
-    pub link: Link,
+    pub link: RemoteLink,
     pub closing: Option<Closing>,
     /// When the event happened: an issue that was resolved before is left alone.
     pub occurred_at: Timestamp,
@@ -45,7 +45,7 @@ pub(super) struct Closing {
     /// The comment; `None` if the settings want none.
     pub comment: Option<String>,
     /// The link afterwards.
-    pub link: Link,
+    pub link: RemoteLink,
 }
 
 /// Which transitions close an issue.
@@ -201,7 +201,7 @@ fn look_again(task: Box<Task>) -> Answer<Sent> {
 }
 
 /// Makes the link, or changes the one that is there. With an id of our own, Jira makes no second one.
-fn link_step(task: Box<Task>, link: Link) -> Answer<Sent> {
+fn link_step(task: Box<Task>, link: RemoteLink) -> Answer<Sent> {
     let (body, issue) = (link.body(), &task.progress.issue.id);
     let known = task.progress.existing.as_ref().and_then(|existing| existing.id.clone());
     let request = match &known {
@@ -217,8 +217,7 @@ fn link_step(task: Box<Task>, link: Link) -> Answer<Sent> {
         let made = if is_change { done(response).map(|()| Json::Null) } else { json_of_new(response) };
         match made {
             Ok(json) => {
-                let made = Existing::made(&json, &link);
-                task.progress.existing = Some(Existing { id: made.id.clone().or(known), ..made });
+                task.progress.existing = Some(Existing::made(&json, known, &link));
                 advance(task)
             }
             Err(answer) => answer,

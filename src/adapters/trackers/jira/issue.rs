@@ -119,7 +119,7 @@ impl Said {
 
 /// A remote link as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct RemoteLink {
     pub global_id: String,
     pub url: String,
     pub title: String,
@@ -131,7 +131,7 @@ pub(super) struct Link {
 const LONGEST_TITLE: usize = 255;
 pub(super) const LONGEST_ID: usize = 255;
 
-impl Link {
+impl RemoteLink {
     pub(super) fn body(&self) -> Json {
         let title: String = self.title.chars().take(LONGEST_TITLE).collect();
         let mut object = serde_json::json!({
@@ -158,7 +158,7 @@ pub(super) struct Existing {
 impl Existing {
     /// The link of this object among an issue's links. `Some(None)` if there is none, `None` if these are no links.
     #[expect(clippy::option_option, reason = "no list is something else than a list without the link")]
-    pub(super) fn among(json: &Json, link: &Link) -> Option<Option<Self>> {
+    pub(super) fn among(json: &Json, link: &RemoteLink) -> Option<Option<Self>> {
         let is_of_object = |known: &&Json| {
             known["object"]["url"] == link.url.as_str() || known["globalId"] == link.global_id.as_str()
         };
@@ -170,13 +170,14 @@ impl Existing {
         }))
     }
 
-    /// A link that was made just now.
-    pub(super) fn made(json: &Json, link: &Link) -> Self {
-        Self { id: Some(text(&json["id"])).filter(|id| is_number(id)), title: link.title.clone(), is_resolved: link.is_resolved }
+    /// A link that was made or changed just now; `known` is its number, where it had one.
+    pub(super) fn made(json: &Json, known: Option<String>, link: &RemoteLink) -> Self {
+        let id = known.or_else(|| Some(text(&json["id"])).filter(|id| is_number(id)));
+        Self { id, title: link.title.clone(), is_resolved: link.is_resolved }
     }
 
     /// Whether it says all that it should. One that says that the issue is solved says that for good.
-    pub(super) fn says(&self, link: &Link) -> bool {
+    pub(super) fn says(&self, link: &RemoteLink) -> bool {
         self.is_resolved || self.title == link.title && !link.is_resolved
     }
 }

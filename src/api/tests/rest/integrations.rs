@@ -34,6 +34,23 @@ async fn what_is_put_is_shown_without_its_secrets() {
 }
 
 #[tokio::test]
+async fn a_flag_beyond_gitlabs_is_shown_as_off_until_it_is_put() {
+    const MATTERMOST: &str = "/projects/42/integrations/mattermost";
+    let api = Api::open().await;
+    let admin = api.admin().await;
+    let webhook = "https://mattermost.example.com/hooks/s3cret";
+    let made = api.put(&admin, MATTERMOST, &json!({ "webhook": webhook })).await.json();
+    assert_eq!((&made["alert_events"], &made["vulnerability_events"]), (&json!(false), &json!(false)));
+    assert_eq!(made["properties"]["alert_channel"], json!(null), "the event has a channel like others");
+    let set = json!({ "webhook": webhook, "alert_events": true });
+    let set = api.put(&admin, MATTERMOST, &set).await.json();
+    assert_eq!((&set["alert_events"], &set["vulnerability_events"]), (&json!(true), &json!(false)));
+    assert_eq!(set.get("warnings"), None);
+    let slack = api.put(&admin, SLACK, &json!({ "webhook": HOOK })).await.json();
+    assert_eq!(slack["alert_events"], true, "GitLab's own flag keeps its default");
+}
+
+#[tokio::test]
 async fn what_is_not_sent_stays_but_what_is_required_is_asked_for_each_time() {
     let api = Api::open().await;
     let admin = api.admin().await;

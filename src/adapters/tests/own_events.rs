@@ -1,0 +1,52 @@
+//! Events that GitLab does not offer for a service, and that this project can tell there all the same.
+
+use super::*;
+use crate::adapters::common_settings::common_fields;
+use crate::adapters::contract::OWN_EVENTS;
+
+/// The services for people, each of which can tell every event of [`OWN_EVENTS`].
+fn for_people() -> impl Iterator<Item = &'static Entry> {
+    tellers().filter(|entry| OWN_EVENTS.iter().any(|trigger| entry.about.triggers.contains(trigger)))
+}
+
+/// GitLab offers both for Slack alone, alerts by default and vulnerabilities not
+/// (<https://docs.gitlab.com/api/project_integrations/#slack-notifications>).
+fn is_gitlabs(slug: &str, trigger: Trigger) -> bool {
+    slug == "slack" && matches!(trigger, Trigger::Alert | Trigger::Vulnerability)
+}
+
+#[test]
+fn an_event_that_gitlab_does_not_offer_is_off_by_default_and_gitlabs_keep_their_default() {
+    for entry in for_people() {
+        for trigger in OWN_EVENTS.iter() {
+            let what = format!("{trigger} of {}", entry.about.slug);
+            assert!(entry.about.triggers.contains(trigger), "{what}");
+            let is_own = !is_gitlabs(entry.about.slug, trigger);
+            assert_eq!(entry.about.common.own_events.contains(trigger), is_own, "{what}");
+            let is_on = !is_own && trigger.on_by_default();
+            assert_eq!(entry.default_triggers().contains(trigger), is_on, "{what}");
+            let fields = common_fields(&entry.about);
+            let flag = fields.iter().find(|field| field.name == trigger.flag()).expect("a flag");
+            assert_eq!(flag.default, Some(if is_on { "true" } else { "false" }), "{what}");
+            assert_eq!(flag.help.contains("GitLab does not offer"), is_own, "{what}: {}", flag.help);
+        }
+    }
+}
+
+#[test]
+fn an_own_event_of_a_service_has_a_message() {
+    for entry in for_people() {
+        for trigger in OWN_EVENTS.iter() {
+            let case = sample(trigger);
+            let name = target(entry, &case).unwrap_or_else(|| panic!("{trigger}: {}", entry.about.slug));
+            let text = shown(&call(entry, &case, &name));
+            let title = &case.message().title.as_ref().expect("a title").text;
+            let word = title.split_whitespace().next().expect("a word");
+            assert!(text.contains(word), "{}: {word}: {text}", entry.about.slug);
+        }
+    }
+}
+
+fn shown(call: &Call<Sent>) -> String {
+    body(call).to_string()
+}
